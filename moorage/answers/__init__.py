@@ -1,0 +1,1 @@
+"""What the operator decided: one typed, validated, versioned model, kept as YAML."""

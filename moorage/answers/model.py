@@ -1,0 +1,370 @@
+"""The answers model. Every field says what it wants when it is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from moorage.answers.secrets import PasswordReference, SecretReference
+
+VERSION = 1
+
+
+def _reject(kind: str, message: str) -> PydanticCustomError:
+    return PydanticCustomError(kind, message.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]  # wants a literal, ours are
+
+
+def matching(pattern: str, wanted: str, longest: int = 255) -> AfterValidator:
+    """A validator for text that must match a pattern whole.
+
+    Args:
+        pattern: A regular expression.
+        wanted: What would be right, shown when the value is not.
+        longest: The most characters allowed.
+    """
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if len(value) > longest:
+            raise _reject("too_long", f"has {len(value)} characters; {longest} are the most")
+        if not compiled.fullmatch(value):
+            raise _reject("wrong_form", f"wanted: {wanted}")
+        return value
+
+    return AfterValidator(check)
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PATH_WANTED = "an absolute path of letters, digits and . _ - /, without '..'"
+
+
+def _check_host(value: str) -> str:
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
+        return value
+    raise _reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
+
+
+def _check_server_path(value: str) -> str:
+    parts = value.split("/")
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]{0,199}", value) or ".." in parts:
+        raise _reject("wrong_form", f"wanted: {_PATH_WANTED}")
+    cleaned = "/" + "/".join(part for part in parts if part not in {"", "."})
+    if cleaned in _SYSTEM_FOLDERS or len(cleaned.split("/")) < 3:
+        raise _reject("system_folder", f"{cleaned} belongs to the system; wanted: a folder below it")
+    return cleaned
+
+
+_SYSTEM_FOLDERS = {f"/var/{name}" for name in ("lib", "log", "cache", "spool", "tmp", "run")} | {
+    "/usr/lib", "/usr/bin", "/usr/local", "/usr/share", "/etc/nginx", "/etc/moorage",
+    "/var/lib/moorage", "/var/lib/docker", "/var/lib/containers",
+}  # fmt: skip
+
+
+def _check_no_control(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise _reject("control_character", "must not hold line breaks or control characters")
+    return value
+
+
+Domain = Annotated[
+    str,
+    matching(rf"({_LABEL}\.)+{_LABEL}", "a DNS name such as registry.example.com", longest=253),
+    AfterValidator(str.lower),
+]
+Host = Annotated[str, AfterValidator(_check_host)]
+ServerPath = Annotated[str, AfterValidator(_check_server_path)]
+LocalPath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control)]
+Text = Annotated[str, Field(max_length=1024), AfterValidator(_check_no_control)]
+LoginName = Annotated[
+    str, matching(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", "a login name such as root or deploy", 64)
+]
+UserName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._@+-]*",
+        "letters, digits and . _ @ + -, beginning with a letter or a digit",
+        longest=128,
+    ),
+]
+ImageName = Annotated[
+    str,
+    matching(
+        r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
+        r"(@sha256:[0-9a-f]{64})?",
+        "an image such as docker.io/library/registry:3.1.1",
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+EnvironmentName = Annotated[
+    str, matching(r"REGISTRY_[A-Z0-9_]+", "a name that begins with REGISTRY_, in capitals")
+]
+
+
+class AnswersModel(BaseModel):
+    """The base of every part of the answers: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=False, use_attribute_docstrings=True
+    )
+
+
+class Registry(AnswersModel):
+    """The registry itself: its name, how it runs and how it is configured."""
+
+    domain: Domain
+    """The DNS name people put before their images, for example registry.example.com."""
+    port: Port = 443
+    """The HTTPS port nginx listens on (the HTTP port when ssl.mode is none)."""
+    redirect_http: bool = True
+    """Whether port 80 sends people on to HTTPS."""
+    runtime: Literal["docker", "podman", "package"] = "package"
+    """What runs the registry: a container engine, or the distribution's docker-registry package."""
+    image: ImageName = "docker.io/library/registry:3.1.1"
+    """The container image, for the runtimes docker and podman."""
+    image_archive: LocalPath | None = None
+    """A local image archive (docker save), carried to servers that have no way out."""
+    version: Literal["2.8", "3"] | None = None
+    """The registry's version, where neither the image's tag nor the package tells it."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Any part of the registry's own configuration, merged over what Moorage writes."""
+    environment: dict[EnvironmentName, str | int | bool | SecretReference] = Field(
+        default_factory=dict
+    )
+    """The same as REGISTRY_* environment variables; merged into the configuration."""
+
+
+class Server(AnswersModel):
+    """A machine the registry runs on."""
+
+    host: Host
+    """Its address, host name or alias in ~/.ssh/config."""
+    connection: Literal["ssh", "local"] = "ssh"
+    """How it is reached: over SSH, or local for the machine Moorage runs on."""
+    user: LoginName | None = None
+    """Who logs in; root or a user who may use sudo. Without it, what ~/.ssh/config says."""
+    port: Port | None = None
+    """The SSH port. Without it, what ~/.ssh/config says, or 22."""
+    key: LocalPath | None = None
+    """A private key file. Without it, ~/.ssh/config, the agent and the usual files are tried."""
+    passphrase: SecretReference | None = None
+    """The key's passphrase."""
+    password: SecretReference | None = None
+    """The login password, where there is no key."""
+    sudo_password: SecretReference | None = None
+    """What sudo asks for, where it asks."""
+    jump: Text | None = None
+    """A server to go through, USER@HOST:PORT as in ssh's ProxyJump."""
+    address: Host | None = None
+    """The address clients reach the registry at, where it differs from the SSH host."""
+
+
+class User(AnswersModel):
+    """Somebody who logs in to the registry."""
+
+    name: UserName
+    """What they type at docker login."""
+    access: Literal["push", "pull"] = "push"
+    """push may push, pull and delete; pull may only pull."""
+    password: PasswordReference
+    """Where the password or its hash is found, or {generate: true}."""
+
+
+class Credentials(AnswersModel):
+    """Who may log in to the registry."""
+
+    users: Annotated[tuple[User, ...], Field(min_length=1)]
+    """At least one user."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Credentials:
+        names = [user.name for user in self.users]
+        for name in names:
+            if names.count(name) > 1:
+                raise _reject("duplicate", f"the user {name} is listed {names.count(name)} times")
+        return self
+
+
+class FilesystemStorage(AnswersModel):
+    """Images kept in a folder on the server."""
+
+    path: ServerPath = "/var/lib/moorage/registry"
+    """The folder on the server."""
+    maxthreads: Annotated[int, Field(ge=25, le=10000)] = 100
+    """How many files the registry opens at once."""
+
+
+class S3Storage(AnswersModel):
+    """Images kept in an S3 bucket or a compatible store."""
+
+    bucket: Annotated[
+        str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", "3 to 63 letters, digits, . -")
+    ]
+    """The bucket; it must exist."""
+    region: Annotated[str, matching(r"[A-Za-z0-9-]+", "a region such as eu-central-1", 64)]
+    """The bucket's region; for compatible stores often us-east-1."""
+    accesskey: SecretReference | None = None
+    """The access key id. Without keys, the server's own role is used."""
+    secretkey: SecretReference | None = None
+    """The secret access key."""
+    regionendpoint: Annotated[
+        str, matching(r"https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?", "an http(s) URL")
+    ] | None = None  # fmt: skip
+    """The endpoint of a compatible store (MinIO, Ceph, R2 and the like)."""
+    forcepathstyle: bool | None = None
+    """Bucket in the path rather than in the host name; on by default with an endpoint."""
+    encrypt: bool = False
+    """Whether the store encrypts objects at rest."""
+    keyid: Text | None = None
+    """The KMS key, with encrypt."""
+    secure: bool = True
+    """Whether the store is reached over HTTPS."""
+    skipverify: bool = False
+    """Whether the store's certificate goes unchecked."""
+    v4auth: bool = True
+    """Whether requests are signed with version 4."""
+    chunksize: Annotated[int, Field(ge=5 * 1024**2, le=5 * 1024**3)] = 10 * 1024**2
+    """The size of an upload's parts, in bytes (5 MiB at least)."""
+    multipartcopychunksize: Annotated[int, Field(ge=5 * 1024**2)] | None = None
+    """The size of a copy's parts, in bytes."""
+    multipartcopymaxconcurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How many parts are copied at once."""
+    multipartcopythresholdsize: Annotated[int, Field(ge=5 * 1024**2)] | None = None
+    """From which size on a copy is done in parts, in bytes."""
+    rootdirectory: Annotated[
+        str, matching(r"/?[A-Za-z0-9._/-]*", "a folder in the bucket: letters, digits . _ - /")
+    ] | None = None  # fmt: skip
+    """The folder in the bucket."""
+    storageclass: Annotated[str, matching(r"[A-Z_]+", "a class such as STANDARD", 64)] | None = None
+    """The storage class."""
+    objectacl: Annotated[str, matching(r"[a-z-]+", "an ACL such as private", 64)] | None = None
+    """The canned ACL given to objects."""
+    useragent: Text | None = None
+    """The User-Agent sent to the store."""
+    usedualstack: bool | None = None
+    """IPv6 and IPv4 endpoints (registry 3)."""
+    accelerate: bool | None = None
+    """Transfer acceleration (registry 3)."""
+    usefipsendpoint: bool | None = None
+    """FIPS endpoints (registry 3)."""
+    loglevel: Literal[
+        "off", "debug", "debugwithsigning", "debugwithhttpbody",
+        "debugwithrequestretries", "debugwithrequesterrors", "debugwitheventstreambody",
+    ] | None = None  # fmt: skip
+    """What the S3 client logs (registry 3)."""
+    redirect: bool = False
+    """Whether clients fetch blobs from the store directly; it must be reachable for them."""
+
+    @model_validator(mode="after")
+    def _keys_come_together(self) -> S3Storage:
+        if (self.accesskey is None) != (self.secretkey is None):
+            raise _reject("incomplete", "accesskey and secretkey go together: give both or neither")
+        return self
+
+
+class Storage(AnswersModel):
+    """Where images are kept."""
+
+    driver: Literal["filesystem", "s3"] = "filesystem"
+    """filesystem (one server only) or s3."""
+    filesystem: FilesystemStorage = Field(default_factory=FilesystemStorage)
+    """Used when the driver is filesystem."""
+    s3: S3Storage | None = None
+    """Used when the driver is s3."""
+
+    @model_validator(mode="after")
+    def _driver_is_described(self) -> Storage:
+        if self.driver == "s3" and self.s3 is None:
+            raise _reject("incomplete", "the driver s3 needs a section s3 with bucket and region")
+        return self
+
+
+class Dns(AnswersModel):
+    """Who creates the DNS records."""
+
+    provider: Literal["manual"] = "manual"
+    """manual: you create them; Moorage says which and checks them."""
+
+
+class CertificateFiles(AnswersModel):
+    """A certificate you have."""
+
+    certificate: LocalPath
+    """PEM file with the certificate, followed by its chain."""
+    key: LocalPath
+    """PEM file with the private key, without a passphrase."""
+
+
+class PrivateCa(AnswersModel):
+    """A certificate authority that Moorage creates and keeps on your machine."""
+
+    name: Annotated[
+        str, matching(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "letters, digits, spaces and . _ -", 60)
+    ] = "Moorage private CA"
+    """The authority's common name."""
+
+
+class Ssl(AnswersModel):
+    """How the registry gets its certificate."""
+
+    mode: Literal["files", "private_ca", "none"] = "private_ca"
+    """files: your own; private_ca: made by Moorage; none: a load balancer in front ends TLS."""
+    files: CertificateFiles | None = None
+    """Used when the mode is files."""
+    private_ca: PrivateCa = Field(default_factory=PrivateCa)
+    """Used when the mode is private_ca."""
+
+    @model_validator(mode="after")
+    def _mode_is_described(self) -> Ssl:
+        if self.mode == "files" and self.files is None:
+            raise _reject("incomplete", "the mode files needs ssl.files.certificate and .key")
+        return self
+
+
+Step = Literal["servers", "credentials", "storage", "dns", "ssl", "advanced"]
+
+
+class Answers(AnswersModel):
+    """Everything the operator decided about one deployment."""
+
+    version: Literal[1] = 1
+    """The version of this format."""
+    registry: Registry
+    """The registry itself."""
+    servers: Annotated[tuple[Server, ...], Field(min_length=1)]
+    """At least one server."""
+    credentials: Credentials
+    """Who may log in."""
+    storage: Storage = Field(default_factory=Storage)
+    """Where images are kept."""
+    dns: Dns = Field(default_factory=Dns)
+    """Who creates the DNS records."""
+    ssl: Ssl = Field(default_factory=Ssl)
+    """How the registry gets its certificate."""
+    rollout: Literal["rolling", "all_at_once"] = "rolling"
+    """Whether several servers are switched one after the other or together."""
+    ask: tuple[Step, ...] = ()
+    """Steps the wizard opens on although everything is filled in."""
+
+    @model_validator(mode="after")
+    def _servers_fit_the_storage(self) -> Answers:
+        names = [(server.host, server.port) for server in self.servers]
+        for name in names:
+            if names.count(name) > 1:
+                raise _reject("duplicate", f"the server {name[0]} is listed more than once")
+        if len(self.servers) > 1 and self.storage.driver == "filesystem":
+            raise _reject(
+                "storage_not_shared",
+                f"storage.driver filesystem keeps images on one server, but {len(self.servers)} "
+                "are listed: an image pushed to one would be missing on the others. "
+                "Use the driver s3, or one server",
+            )
+        return self

@@ -1,0 +1,138 @@
+"""Facts: what the probe read on a server."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ManagedFile:
+    """A file of Moorage's as it stands on a server."""
+
+    path: str
+    content: bytes
+    mode: int
+    owner: str
+    group: str
+
+    @property
+    def digest(self) -> str:
+        """The content's SHA-256, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class ManagedFolder:
+    """A folder of Moorage's as it stands on a server."""
+
+    path: str
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A systemd service: ``active`` as in ActiveState, ``enabled`` as in UnitFileState."""
+
+    name: str
+    active: str
+    enabled: str
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening TCP socket and the program that owns it (empty when unknown)."""
+
+    address: str
+    port: int
+    program: str
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A mounted file system: sizes in bytes."""
+
+    mount: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run that happened, or is happening, on a server.
+
+    Attributes:
+        run_id: The run's id; sorts by time.
+        running: Whether it goes on right now.
+        changed: When its folder last changed, seconds since 1970.
+        step: The last step it began.
+        status: done, failed or interrupted; empty while it runs.
+        message: Why it failed.
+    """
+
+    run_id: str
+    running: bool
+    changed: float
+    step: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the probe read on a server.
+
+    Attributes:
+        server: The server's label.
+        clock: The server's clock, seconds since 1970.
+        clock_skew: How far it is ahead of the operator's, in seconds.
+        os: The fields of os-release.
+        packages: Installed packages and their versions.
+        tools: Which of the programs Moorage uses are there.
+        accounts: System accounts and their numeric user and group ids.
+        files: Managed files by path; ``folders`` likewise.
+        image: The container image's id, or None when it is not there.
+    """
+
+    server: str
+    clock: float = 0.0
+    clock_skew: float = 0.0
+    os: Mapping[str, str] = _NOTHING
+    architecture: str = ""
+    hostname: str = ""
+    systemd: bool = False
+    ipv6: bool = False
+    packages: Mapping[str, str] = _NOTHING
+    tools: frozenset[str] = frozenset()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    listeners: tuple[Listener, ...] = ()
+    accounts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()
+    files: Mapping[str, ManagedFile] = field(default_factory=dict)
+    folders: Mapping[str, ManagedFolder] = field(default_factory=dict)
+    image: str | None = None
+    runs: tuple[RunRecord, ...] = ()
+
+    @property
+    def os_name(self) -> str:
+        """The operating system for people: ``Debian GNU/Linux 12 (bookworm)``."""
+        return self.os.get("PRETTY_NAME", "unknown")
+
+    def is_active(self, service: str) -> bool:
+        """Whether a service runs."""
+        return service in self.services and self.services[service].active == "active"
+
+    def listens(self, port: int) -> Listener | None:
+        """The first listener on a port, or None."""
+        return next((each for each in self.listeners if each.port == port), None)
+
+    @property
+    def active_run(self) -> RunRecord | None:
+        """The run that goes on right now, or None."""
+        return next((run for run in self.runs if run.running), None)

@@ -1,0 +1,186 @@
+"""The probe: one script in one channel reads a server's facts."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import time
+from collections.abc import Sequence
+
+from moorage.errors import MoorageError
+from moorage.servers.facts import (
+    Disk,
+    Facts,
+    Listener,
+    ManagedFile,
+    ManagedFolder,
+    RunRecord,
+    Service,
+)
+from moorage.servers.transport import Cancel, Transport
+from templates.load import shell_script
+
+_FILES_FOLLOW = b"\n@files\n"
+
+
+def probe(
+    transport: Transport,
+    managed: Sequence[str],
+    *,
+    engine: str | None = None,
+    image: str | None = None,
+    storage: str | None = None,
+    cancel: Cancel | None = None,
+) -> Facts:
+    """Read a server's facts, managed files' contents included.
+
+    Args:
+        transport: The connection to the server.
+        managed: Absolute paths of managed files and folders (folders are read whole).
+        engine: The container engine to ask for the image.
+        image: The container image to look for.
+        storage: The folder images are kept in.
+        cancel: Stops waiting when set.
+
+    Returns:
+        The facts.
+
+    Raises:
+        CannotConnect: The server cannot be reached or logged in to.
+        MoorageError: What it answered makes no sense.
+    """
+    head = [engine or "-", image or "-", storage or "-"]
+    payload = "".join(f"{line}\n" for line in [*head, *managed]).encode()
+    started = time.time()
+    completed = transport.run(shell_script("probe.sh"), payload=payload, timeout=60, cancel=cancel)
+    half_way = (started + time.time()) / 2
+    if completed.exit_status != 0 or _FILES_FOLLOW not in completed.stdout:
+        reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise MoorageError(
+            "the probe could not read the server: " + (reason[0] if reason else "no answer"),
+            hint="It needs a POSIX shell and the usual Debian tools.",
+            server=transport.server,
+            code="probe_failed",
+        )
+    text, _, archive = completed.stdout.partition(_FILES_FOLLOW)
+    return parse(transport.server, text.decode("utf-8", "replace"), archive, half_way)
+
+
+def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
+    """Turn the probe's answer into facts.
+
+    Args:
+        server: The server's label.
+        text: The lines before the tar.
+        archive: The tar; may be empty.
+        now: The operator's clock when the probe ran, seconds since 1970.
+    """
+    rows: dict[str, list[list[str]]] = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition("\t")
+        rows.setdefault(name, []).append(rest.split("\t"))
+
+    def single(name: str) -> str:
+        return rows[name][0][0] if name in rows else ""
+
+    files, folders = _read_archive(server, archive)
+    for mode, owner, group, path in rows.get("folder", []):
+        folders[path] = ManagedFolder(path, int(mode, 8), owner, group)
+    clock = float(single("clock") or now)
+    return Facts(
+        server=server,
+        clock=clock,
+        clock_skew=clock - now,
+        os=_os_release(row[0] for row in rows.get("os", [])),
+        architecture=single("architecture"),
+        hostname=single("hostname"),
+        systemd="systemd" in rows,
+        ipv6="ipv6" in rows,
+        packages={
+            row[0]: row[1]
+            for row in rows.get("package", [])
+            if len(row) == 3 and row[2].startswith("ii")
+        },
+        tools=frozenset(row[0] for row in rows.get("tool", [])),
+        services=_services([row[0] for row in rows.get("service", [])]),
+        listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),
+        accounts={row[0]: (int(row[1]), int(row[2])) for row in rows.get("account", [])},
+        disks=tuple(filter(None, (_disk(row[0]) for row in rows.get("disk", [])))),
+        files=files,
+        folders=folders,
+        image=single("image") or None,
+        runs=tuple(
+            RunRecord(run_id, running == "yes", float(changed), step, status, message)
+            for run_id, running, changed, step, status, message in rows.get("run", [])
+        ),
+    )
+
+
+def _os_release(lines: object) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for line in lines if not isinstance(lines, str) else ():  # type: ignore[attr-defined]
+        name, separator, value = line.partition("=")
+        if separator:
+            fields[name] = value.strip("\"'")
+    return fields
+
+
+def _services(lines: list[str]) -> dict[str, Service]:
+    services: dict[str, Service] = {}
+    fields: dict[str, str] = {}
+    for line in [*lines, ""]:
+        name, separator, value = line.partition("=")
+        if separator:
+            fields[name] = value
+        elif fields:
+            unit = fields.get("Id", "").removesuffix(".service")
+            services[unit] = Service(
+                unit, fields.get("ActiveState", ""), fields.get("UnitFileState", "")
+            )
+            fields = {}
+    return services
+
+
+def _listener(line: str) -> Listener | None:
+    columns = line.split()
+    if len(columns) < 4:
+        return None
+    address, _, port = columns[3].rpartition(":")
+    program = re.search(r'\(\("([^"]+)"', line)
+    return Listener(address.strip("[]"), int(port), program.group(1) if program else "")
+
+
+def _disk(line: str) -> Disk | None:
+    columns = line.split(None, 5)
+    if len(columns) < 6:
+        return None
+    return Disk(columns[5], int(columns[1]) * 1024, int(columns[3]) * 1024)
+
+
+def _read_archive(
+    server: str, archive: bytes
+) -> tuple[dict[str, ManagedFile], dict[str, ManagedFolder]]:
+    files: dict[str, ManagedFile] = {}
+    folders: dict[str, ManagedFolder] = {}
+    if not archive:
+        return files, folders
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+            for member in tar:
+                path = "/" + member.name.strip("/")
+                mode = member.mode & 0o7777
+                if member.isdir():
+                    folders[path] = ManagedFolder(path, mode, member.uname, member.gname)
+                    continue
+                # A link where a file should be is drift: it is compared by where it points.
+                content = member.linkname.encode()
+                if member.isfile():
+                    reader = tar.extractfile(member)
+                    content = reader.read() if reader else b""
+                files[path] = ManagedFile(path, content, mode, member.uname, member.gname)
+    except tarfile.TarError as error:
+        raise MoorageError(
+            f"the probe's file list is damaged: {error}", server=server, code="probe_failed"
+        ) from error
+    return files, folders

@@ -1,0 +1,14 @@
+"""Finds the templates, wherever the package is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def shell_script(name: str) -> str:
+    """Return one of the shell scripts that run on servers, for example ``probe.sh``."""
+    return (FOLDER / "shell" / name).read_text(encoding="utf-8")

@@ -1,0 +1,76 @@
+# Reads everything Moorage wants to know about a server, in one go, and changes nothing.
+#
+# Standard input: one line each: the container engine or "-", the image's name or "-",
+# the folder that images are kept in or "-"; then one path of a managed file or folder a line.
+# Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
+# shellcheck shell=sh
+set -u
+
+IFS= read -r engine
+IFS= read -r image
+IFS= read -r storage
+
+tab=$(printf '\t')
+fact() {
+    printf '%s' "$1"
+    shift
+    for value; do printf '\t%s' "$value"; done
+    printf '\n'
+}
+# Prefixes every line of standard input with a fact's name.
+facts() { sed "s/^/$1$tab/"; }
+
+fact clock "$(date +%s.%N)"
+[ -r /etc/os-release ] && facts os </etc/os-release
+fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"
+fact hostname "$(hostname 2>/dev/null || cat /etc/hostname)"
+[ -d /run/systemd/system ] && fact systemd yes
+[ -s /proc/net/if_inet6 ] && fact ipv6 yes
+for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx docker podman docker-registry; do
+    command -v "$tool" >/dev/null 2>&1 && fact tool "$tool"
+done
+if command -v dpkg-query >/dev/null 2>&1; then
+    # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
+    dpkg-query -W -f '${Package}\t${Version}\t${db:Status-Abbrev}\n' \
+        nginx libnginx-mod-http-js openssl docker-registry docker.io docker-cli docker-ce \
+        podman crun runc 2>/dev/null | facts package
+fi
+if command -v systemctl >/dev/null 2>&1; then
+    systemctl show --property=Id,ActiveState,UnitFileState \
+        nginx.service docker.service docker-registry.service \
+        moorage-registry@blue.service moorage-registry@green.service 2>/dev/null | facts service
+fi
+command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | facts listener
+# The account and group files are world-readable; only our own names are asked for.
+for account in moorage www-data; do
+    id -u "$account" >/dev/null 2>&1 && fact account "$account" "$(id -u "$account")" "$(id -g "$account")"
+done
+folder=/var/lib
+[ "$storage" = - ] || folder=$storage
+while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+df -Pk "$folder" /var/lib / 2>/dev/null | tail -n +2 | facts disk
+if [ "$storage" != - ] && [ -d "$storage" ]; then
+    fact folder "$(stat -c '%a' "$storage")" "$(stat -c '%U' "$storage")" "$(stat -c '%G' "$storage")" "$storage"
+fi
+if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>&1; then
+    identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "$identity"
+fi
+if [ -d /var/lib/moorage/runs ]; then
+    for run in /var/lib/moorage/runs/*/; do
+        [ -d "$run" ] || continue
+        run=${run%/}
+        running=no
+        # The run holds its lock for as long as it lives, so a free lock means that it has ended.
+        if [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
+        fact run "${run##*/}" "$running" "$(stat -c %Y "$run")" "$(cat "$run/step" 2>/dev/null)" \
+            "$(head -n 1 "$run/result" 2>/dev/null)" "$(sed -n 2p "$run/result" 2>/dev/null)"
+    done
+fi
+
+printf '@files\n'
+set --
+while IFS= read -r path; do
+    if [ -e "$path" ] || [ -L "$path" ]; then set -- "$@" "${path#/}"; fi
+done
+[ $# -eq 0 ] || tar -C / -cf - -- "$@" 2>/dev/null
+exit 0

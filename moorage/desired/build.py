@@ -1,0 +1,223 @@
+"""Answers to desired state."""
+
+from __future__ import annotations
+
+from moorage.answers.model import Answers
+from moorage.desired import layout
+from moorage.desired.layout import Slot
+from moorage.desired.registry import config_file, environment_file, registry_version
+from moorage.desired.render import render
+from moorage.desired.state import (
+    DesiredFile,
+    DesiredFolder,
+    DesiredState,
+    Effect,
+    Image,
+    Materials,
+    Package,
+    Platform,
+)
+from moorage.desired.users import access_map, htpasswd
+
+
+def desired(
+    answers: Answers, materials: Materials, platform: Platform, slot: Slot
+) -> DesiredState:
+    """Return what the answers mean for one server.
+
+    Args:
+        answers: What the operator decided.
+        materials: Secrets, hashes and certificates.
+        platform: What kind of server it is.
+        slot: The registry slot to render for.
+    """
+    registry = answers.registry
+    tls = answers.ssl.mode != "none"
+    ports = (registry.port, *((80,) if tls and registry.redirect_http else ()))
+    return DesiredState(
+        slot=slot,
+        version=registry_version(answers),
+        domain=registry.domain,
+        ports=ports,
+        tls=tls,
+        account=layout.ACCOUNT,
+        storage_folder=_storage_folder(answers),
+        packages=_packages(answers, platform),
+        folders=_folders(answers),
+        files=(
+            *_registry_files(answers, materials, slot),
+            *_nginx_files(answers, materials, platform, slot),
+        ),
+        image=_image(answers, materials),
+    )
+
+
+def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
+    packages = [
+        Package("nginx", "serves the registry", ("nginx-full", "nginx-light", "nginx-extras")),
+        Package("libnginx-mod-http-js", "caches checked passwords"),
+        Package("openssl", "checks the certificate after the switch"),
+    ]
+    reason = f"registry.runtime is {answers.registry.runtime}"
+    match answers.registry.runtime:
+        case "package":
+            packages.append(Package("docker-registry", reason))
+        case "docker":
+            packages.append(Package("docker.io", reason, ("docker-ce", "moby-engine")))
+            if platform.os_id == "debian" and platform.os_version not in {"11", "12"}:
+                packages.append(Package("docker-cli", reason, ("docker-ce-cli", "moby-cli")))
+        case "podman":
+            packages.append(Package("podman", reason))
+            packages.append(Package("crun", reason, ("runc",)))
+    return tuple(packages)
+
+
+def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
+    folders = [
+        DesiredFolder(layout.ETC, "holds the configuration"),
+        DesiredFolder(layout.REGISTRY_ETC, "holds the registry's configuration"),
+        DesiredFolder(f"{layout.REGISTRY_ETC}/blue", "the registry's configuration, slot blue"),
+        DesiredFolder(f"{layout.REGISTRY_ETC}/green", "the registry's configuration, slot green"),
+        DesiredFolder(layout.NGINX_ETC, "holds what nginx needs"),
+    ]
+    if answers.ssl.mode != "none":
+        folders.append(DesiredFolder(layout.TLS_ETC, "holds the certificate", mode=0o700))
+    if answers.storage.driver == "filesystem":
+        folders.append(
+            DesiredFolder(
+                answers.storage.filesystem.path,
+                "storage.filesystem.path",
+                mode=0o750,
+                owner=layout.ACCOUNT,
+                group=layout.ACCOUNT,
+            )
+        )
+    return tuple(folders)
+
+
+def _registry_files(answers: Answers, materials: Materials, slot: Slot) -> list[DesiredFile]:
+    return [
+        DesiredFile(
+            layout.REGISTRY_ENV,
+            environment_file(answers, materials),
+            Effect.REGISTRY,
+            "the registry's secrets",
+            mode=0o600,
+            secret=True,
+        ),
+        DesiredFile(
+            layout.config_path(slot),
+            config_file(answers, slot),
+            Effect.REGISTRY,
+            "registry.settings, registry.environment, storage",
+        ),
+        DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, "registry.runtime"),
+    ]
+
+
+def _unit(answers: Answers, materials: Materials) -> bytes:
+    registry = answers.registry
+    engine = None if registry.runtime == "package" else registry.runtime
+    environment = environment_file(answers, materials).decode()
+    names = [line.partition("=")[0] for line in environment.splitlines() if line[:1] != "#"]
+    version = registry_version(answers)
+    if version == "3":
+        names.append("OTEL_TRACES_EXPORTER")
+    return render(
+        "systemd/moorage-registry@.service.j2",
+        engine=engine,
+        engine_path=f"/usr/bin/{engine}",
+        log_driver="journald" if engine == "docker" else "passthrough",
+        environment_file=layout.REGISTRY_ENV,
+        environment_names=names,
+        registry_etc=layout.REGISTRY_ETC,
+        storage_folder=_storage_folder(answers),
+        account=layout.ACCOUNT,
+        image=registry.image,
+        version=version,
+    )
+
+
+def _folder(answers: Answers) -> str | None:
+    return answers.storage.filesystem.path if answers.storage.driver == "filesystem" else None
+
+
+def _nginx_files(
+    answers: Answers, materials: Materials, platform: Platform, slot: Slot
+) -> list[DesiredFile]:
+    registry = answers.registry
+    tls = answers.ssl.mode != "none"
+    files = []
+    if materials.certificate is not None and materials.certificate_key is not None:
+        files += [
+            DesiredFile(
+                layout.TLS_KEY,
+                materials.certificate_key.reveal().encode(),
+                Effect.NGINX,
+                "ssl",
+                mode=0o600,
+                secret=True,
+            ),
+            DesiredFile(layout.TLS_CERTIFICATE, materials.certificate, Effect.NGINX, "ssl"),
+        ]
+    files += [
+        DesiredFile(
+            layout.AUTH_KEY,
+            render("nginx/auth_key.conf.j2", key=materials.auth_key.reveal()),
+            Effect.NGINX,
+            "keys the cache of logins",
+            mode=0o600,
+            secret=True,
+        ),
+        DesiredFile(
+            layout.AUTH_SCRIPT, render("nginx/auth.js"), Effect.NGINX, "caches checked passwords"
+        ),
+        DesiredFile(
+            layout.HTPASSWD,
+            htpasswd(materials.hashes),
+            Effect.NGINX,
+            "credentials.users",
+            mode=0o640,
+            group=layout.WEB_GROUP,
+            secret=True,
+        ),
+        DesiredFile(
+            layout.ACCESS_MAP,
+            access_map(answers.credentials.users),
+            Effect.NGINX,
+            "credentials.users[].access",
+        ),
+        DesiredFile(
+            layout.UPSTREAM,
+            render("nginx/upstream.conf.j2", slot=slot, port=layout.PORTS[slot]),
+            Effect.NGINX,
+            "the slot that gets the traffic",
+        ),
+        DesiredFile(
+            layout.NGINX_SITE,
+            render(
+                "nginx/site.conf.j2",
+                domain=registry.domain,
+                port=registry.port,
+                redirect_http=tls and registry.redirect_http,
+                tls=tls,
+                ipv6=platform.ipv6,
+                nginx_etc=layout.NGINX_ETC,
+            ),
+            Effect.NGINX,
+            "registry.domain, registry.port, ssl",
+        ),
+    ]
+    return files
+
+
+def _image(answers: Answers, materials: Materials) -> Image | None:
+    registry = answers.registry
+    if registry.runtime == "package":
+        return None
+    return Image(
+        engine=registry.runtime,
+        name=registry.image,
+        archive=registry.image_archive,
+        archive_digest=materials.image_archive_digest,
+    )

@@ -1,0 +1,50 @@
+"""Where things are on a server: paths, ports and names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Slot = Literal["blue", "green"]
+
+ACCOUNT = "moorage"
+WEB_GROUP = "www-data"
+ETC = "/etc/moorage"
+REGISTRY_ETC = f"{ETC}/registry"
+REGISTRY_ENV = f"{REGISTRY_ETC}/registry.env"
+DEPLOYMENT = f"{ETC}/deployment.json"
+NGINX_ETC = "/etc/nginx/moorage"
+NGINX_SITE = "/etc/nginx/conf.d/moorage.conf"
+HTPASSWD = f"{NGINX_ETC}/htpasswd"
+ACCESS_MAP = f"{NGINX_ETC}/access.map"
+AUTH_KEY = f"{NGINX_ETC}/auth_key.conf"
+AUTH_SCRIPT = f"{NGINX_ETC}/auth.js"
+UPSTREAM = f"{NGINX_ETC}/upstream.conf"
+TLS_ETC = f"{NGINX_ETC}/tls"
+TLS_CERTIFICATE = f"{TLS_ETC}/fullchain.pem"
+TLS_KEY = f"{TLS_ETC}/key.pem"
+UNIT = "/etc/systemd/system/moorage-registry@.service"
+STATE = "/var/lib/moorage"
+RUNS = f"{STATE}/runs"
+
+MANAGED = (ETC, NGINX_ETC, NGINX_SITE, UNIT)
+"""What the probe reads: every file and folder that is Moorage's."""
+
+PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}
+"""The loopback port each slot listens on."""
+DEBUG_PORTS: dict[Slot, int] = {"blue": 5111, "green": 5112}
+"""The loopback port each slot answers health checks and metrics on."""
+
+
+def other(slot: Slot) -> Slot:
+    """Return the slot that is not this one."""
+    return "green" if slot == "blue" else "blue"
+
+
+def config_path(slot: Slot) -> str:
+    """Return the path of a slot's config.yml."""
+    return f"{REGISTRY_ETC}/{slot}/config.yml"
+
+
+def unit_name(slot: Slot) -> str:
+    """Return the systemd service of a slot."""
+    return f"moorage-registry@{slot}"

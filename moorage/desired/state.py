@@ -1,0 +1,166 @@
+"""Desired state: packages, accounts, folders and files of one server, in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from moorage.answers.secrets import Secret
+from moorage.desired.layout import Slot
+
+RegistryVersion = Literal["2.8", "3"]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What desired state needs to know about a server that the answers do not say.
+
+    Attributes:
+        os_id: As in os-release: debian, ubuntu.
+        os_version: As in os-release: 12, 13, 24.04.
+        ipv6: Whether the server has IPv6.
+    """
+
+    os_id: str = "debian"
+    os_version: str = "12"
+    ipv6: bool = True
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What desired state is made of besides the answers: secrets, hashes and certificates.
+
+    Attributes:
+        http_secret: Signs upload states; the same on all servers.
+        auth_key: Keys the authentication cache, hexadecimal.
+        secrets: Resolved secrets by their path in the answers.
+        hashes: The users' names and password hashes, in order.
+        certificate: PEM, the certificate and its chain; None without TLS.
+        certificate_key: PEM; None without TLS.
+        ca_certificate: PEM of the private CA, if there is one.
+        generated: Passwords made in this session, by user; shown once.
+        image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
+    """
+
+    http_secret: Secret
+    auth_key: Secret
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    certificate: bytes | None = None
+    certificate_key: Secret | None = None
+    ca_certificate: bytes | None = None
+    generated: Mapping[str, Secret] = field(default_factory=dict)
+    image_archive_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the distribution.
+
+    Attributes:
+        name: The package.
+        reason: Why it is wanted.
+        satisfied_by: Other packages that do as well, when they are there already.
+    """
+
+    name: str
+    reason: str
+    satisfied_by: tuple[str, ...] = ()
+
+
+class Effect(StrEnum):
+    """What has to happen for a changed file to count."""
+
+    REGISTRY = "registry"
+    """Switch slots."""
+    NGINX = "nginx"
+    """Reload nginx."""
+
+
+@dataclass(frozen=True)
+class DesiredFile:
+    """A file as it should be.
+
+    Attributes:
+        path: Where on the server.
+        content: All of it.
+        effect: What has to happen for a change to count.
+        reason: Which part of the answers it comes from.
+        secret: Whether people only see that it changed.
+    """
+
+    path: str
+    content: bytes
+    effect: Effect
+    reason: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    secret: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The content's SHA-256, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class DesiredFolder:
+    """A folder as it should be."""
+
+    path: str
+    reason: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True)
+class Image:
+    """The container image the registry runs from.
+
+    Attributes:
+        engine: docker or podman.
+        name: The image's name and tag or digest.
+        archive: A local archive to carry to the server, or None to pull.
+        archive_digest: The archive's SHA-256, or None.
+    """
+
+    engine: Literal["docker", "podman"]
+    name: str
+    archive: str | None = None
+    archive_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """What the answers mean for one server, in the order it is made.
+
+    Attributes:
+        slot: The registry slot the files were rendered for.
+        version: The registry's version the configuration is written for.
+        ports: The public ports nginx listens on.
+        files: In an order in which every file only refers to earlier ones.
+    """
+
+    slot: Slot
+    version: RegistryVersion
+    domain: str
+    ports: tuple[int, ...]
+    tls: bool
+    account: str
+    storage_folder: str | None
+    packages: tuple[Package, ...]
+    folders: tuple[DesiredFolder, ...]
+    files: tuple[DesiredFile, ...]
+    image: Image | None
+
+    def file(self, path: str) -> DesiredFile:
+        """Return the file at a path; raises KeyError."""
+        for each in self.files:
+            if each.path == path:
+                return each
+        raise KeyError(path)

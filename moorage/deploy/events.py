@@ -1,0 +1,90 @@
+"""Events: what happens while servers are reached, planned and changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+STEPS: dict[str, str] = {
+    "connect": "Connecting",
+    "probe": "Reading what is there",
+    "upload": "Sending the files",
+    "recheck": "Checking that nothing has changed since",
+    "back-up": "Backing up what will change",
+    "packages": "Installing packages",
+    "account": "Making the account",
+    "image": "Getting the image",
+    "version": "Checking the registry's version",
+    "registry": "Starting the registry on the idle slot",
+    "nginx-files": "Placing and testing nginx's files",
+    "staged": "Ready to switch",
+    "switch": "Switching nginx over",
+    "check": "Asking the registry through nginx",
+    "record": "Recording what is deployed",
+    "drain": "Letting transfers on the old slot end",
+    "rollback": "Rolling back",
+}
+"""A run's steps in order and what they are called for people."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened on a server.
+
+    Attributes:
+        server: The server's label.
+        at: When, seconds since 1970 on the operator's clock.
+    """
+
+    server: str
+    at: float = field(default_factory=time.time, kw_only=True)
+
+
+@dataclass(frozen=True)
+class StepBegan(Event):
+    """A step began; ``step`` is a key of :data:`STEPS`."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class LogLine(Event):
+    """A line of the run's log, redacted, control characters made visible."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Staged(Event):
+    """The server has everything in place and waits for the others."""
+
+
+@dataclass(frozen=True)
+class RunEnded(Event):
+    """A run ended.
+
+    Attributes:
+        run_id: The run.
+        status: done, failed, locked, interrupted or lost.
+        message: Why, unless it is done.
+        step: The last step it began.
+    """
+
+    run_id: str
+    status: str
+    message: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class CheckEnded(Event):
+    """A check of verify ended; see :class:`moorage.deploy.verify.Check`."""
+
+    name: str
+    status: str
+    detail: str
+
+
+OnEvent = Callable[[Event], None]
+"""Takes events; called from several threads."""

@@ -1,0 +1,21 @@
+# Follows the log of the run $run from its beginning to its end, and hands words on to it.
+#
+# Standard input: lines "go" or "abort". Standard output: the log; at the end "@result" if the log
+# does not say it.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # the script before this one sets run
+exec 3<&0
+(
+    while IFS= read -r word <&3; do
+        case "$word" in go | abort) : >"$run/$word" ;; esac
+    done
+) &
+reader=$!
+unit=moorage-run-${run##*/}
+pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null)
+tail -n +1 -s 0.05 -f --pid="${pid:-0}" "$run/log" 2>/dev/null || cat "$run/log"
+kill "$reader" 2>/dev/null
+if [ ! -e "$run/result" ]; then
+    printf '@result\tinterrupted\tthe run ended without a result while doing: %s\n' "$(cat "$run/step" 2>/dev/null)"
+fi
+exit 0

@@ -1,0 +1,416 @@
+# One run of Moorage on this server. Kept in /var/lib/moorage/runs/ID with its log and result.
+#
+# Started detached from the SSH session, as root, with the run's folder as its only argument; what to
+# do is data in that folder (plan/, content/). Steps: recheck, back up, install, place, try out; then,
+# once the operator's side has said go, switch, check, drain, record. Whatever fails is rolled back.
+# Lines that begin with "@" are read by Moorage, the others are for people.
+# shellcheck shell=sh
+set -u
+umask 077
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+run=$1
+cd "$run" || exit 1
+state=/var/lib/moorage
+tab=$(printf '\t')
+rollback_needed=no
+
+setting() { sed -n "s/^$1$tab//p" plan/settings | head -n 1; }
+
+say() { printf '%s\n' "$*"; }
+
+step() {
+    printf '%s\n' "$1" >step.new && mv step.new step
+    printf '@step\t%s\t%s\n' "$(date +%s)" "$1"
+    if [ -e abort ]; then fail "it was cancelled"; fi
+}
+
+# finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
+finish() {
+    rm -rf content backup image.tar
+    message=$(printf '%s' "$2" | tr '\n\t' '  ')
+    printf '%s\n%s\n' "$1" "$message" >result.new && mv result.new result
+    printf '@result\t%s\t%s\n' "$1" "$message"
+    exit 0
+}
+
+fail() {
+    failed=$(cat step 2>/dev/null)
+    say "failed while doing: $failed"
+    say "$1"
+    if [ "$rollback_needed" = yes ]; then rollback; fi
+    finish failed "$1"
+}
+
+# place NUMBER MODE OWNER GROUP PATH FROM: puts a file in its place in one step.
+place() {
+    rm -f "$(dirname "$5")"/.moorage.*
+    new=$(dirname "$5")/.moorage.$1
+    cp -- "$6" "$new" && chown "$3:$4" "$new" && chmod "$2" "$new" && mv -fT -- "$new" "$5"
+}
+
+# digest PATH: what it holds; of a link, where it points.
+digest() {
+    if [ -L "$1" ]; then
+        printf '%s' "$(readlink -- "$1")" | sha256sum | cut -d ' ' -f 1
+    elif [ -f "$1" ]; then
+        sha256sum <"$1" | cut -d ' ' -f 1
+    else
+        echo -
+    fi
+}
+
+# http_status PORT PATH: the status that something on this machine answers with, or nothing.
+http_status() {
+    # shellcheck disable=SC2016 # bash expands these
+    timeout 20 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" "$2" >&3 && IFS=" " read -r _ status _ <&3 && printf "%s" "$status"' \
+        bash "$1" "$2" 2>/dev/null
+}
+
+# The status nginx answers an anonymous request with, over TLS where there is TLS.
+public_status() {
+    printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$domain" >request
+    if [ "$tls" = yes ]; then
+        timeout 10 openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$port" -servername "$domain" \
+            <request 2>/dev/null >answer
+    else
+        # shellcheck disable=SC2016 # bash expands these
+        timeout 10 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && cat request >&3 && cat <&3 >answer' bash "$port" 2>/dev/null
+    fi
+    sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' answer
+}
+
+last_lines() { journalctl -u "$1" -n 15 --no-pager -o cat 2>/dev/null; }
+
+nginx_workers() {
+    master=$(systemctl show -p MainPID --value nginx)
+    cat "/proc/$master/task/$master/children" 2>/dev/null
+}
+
+# Reloads nginx and waits until it has really taken the new files: a worker that was not there before.
+reload_nginx() {
+    if ! systemctl is-active -q nginx; then
+        systemctl enable -q nginx 2>/dev/null
+        systemctl start nginx && return 0
+        last_lines nginx
+        return 1
+    fi
+    before=" $(nginx_workers) "
+    systemctl reload nginx || return 1
+    tries=0
+    while [ $tries -lt 100 ]; do
+        for worker in $(nginx_workers); do
+            case "$before" in *" $worker "*) ;; *) return 0 ;; esac
+        done
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    tail -n 5 /var/log/nginx/error.log 2>/dev/null
+    return 1
+}
+
+rollback() {
+    printf '@step\t%s\t%s\n' "$(date +%s)" rollback
+    say 'rolling back'
+    rm -rf rollback-failed
+    while IFS="$tab" read -r number mode owner group _ path; do
+        if [ -e "backup/$number" ] || [ -L "backup/$number" ]; then
+            new=$(dirname "$path")/.moorage.$number
+            cp -a -- "backup/$number" "$new" && mv -fT -- "$new" "$path" || : >rollback-failed
+        elif [ -e "backup/$number.absent" ]; then
+            rm -f -- "$path"
+        fi
+    done <plan/files
+    number=0
+    while IFS="$tab" read -r _ path; do
+        number=$((number + 1))
+        if [ -e "backup/removed.$number" ]; then
+            cp -a -- "backup/removed.$number" "$path" || : >rollback-failed
+        fi
+    done <plan/removals
+    systemctl daemon-reload
+    if [ "$slot_from" != - ]; then
+        systemctl enable -q "moorage-registry@$slot_from"
+        systemctl is-active -q "moorage-registry@$slot_from" || systemctl start "moorage-registry@$slot_from"
+    fi
+    if systemctl is-active -q nginx; then
+        if nginx -t -q 2>/dev/null; then
+            reload_nginx || : >rollback-failed
+        else
+            say 'nginx goes on with the configuration it has in memory: its files are broken elsewhere'
+        fi
+    fi
+    # Only now is nobody sent to the new slot any more.
+    if [ "$slot_to" != "$slot_from" ]; then
+        systemctl disable -q --now "moorage-registry@$slot_to" 2>/dev/null
+        systemctl reset-failed "moorage-registry@$slot_to" 2>/dev/null
+    fi
+    if [ -e rollback-failed ]; then
+        say 'the rollback is incomplete; the next apply puts it right'
+    else
+        say 'rolled back: everything is as it was before'
+    fi
+}
+
+recheck() {
+    while IFS="$tab" read -r _ _ _ _ old path; do
+        if [ "$(digest "$path")" != "$old" ]; then
+            fail "$path was changed by somebody else since the plan was made; plan again"
+        fi
+    done <plan/files
+    while IFS="$tab" read -r old path; do
+        if [ "$(digest "$path")" != "$old" ]; then
+            fail "$path was changed by somebody else since the plan was made; plan again"
+        fi
+    done <plan/removals
+}
+
+back_up() {
+    mkdir -p backup
+    while IFS="$tab" read -r number _ _ _ _ path; do
+        if [ -e "$path" ] || [ -L "$path" ]; then
+            cp -a -- "$path" "backup/$number" || fail "$path could not be backed up"
+        else
+            : >"backup/$number.absent" || fail "the backup could not be written"
+        fi
+    done <plan/files
+    number=0
+    while IFS="$tab" read -r _ path; do
+        number=$((number + 1))
+        cp -a -- "$path" "backup/removed.$number" || fail "$path could not be backed up"
+    done <plan/removals
+}
+
+install_packages() {
+    [ -s plan/packages ] || return 0
+    if [ "$(setting mask_packaged_registry)" = yes ]; then
+        systemctl mask -q docker-registry.service
+    fi
+    # apt says everything twice when it fails; what matters is its first error.
+    if ! apt-get -q -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 update >apt.log 2>&1; then
+        cat apt.log
+        fail "the package lists could not be fetched: $(grep -m 1 '^[EW]:' apt.log | cut -c 1-300)"
+    fi
+    cat apt.log
+    # apt reports unreachable mirrors as warnings and goes on with what it has.
+    problem=$(grep -m 1 '^[EW]: .*\(Failed to fetch\|Could not\|Temporary failure\|Unable\)' apt.log | cut -c 1-300)
+    # shellcheck disable=SC2046 # one word a package
+    if ! apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
+        -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 --no-install-recommends install $(cat plan/packages) >apt.log 2>&1 </dev/null; then
+        cat apt.log
+        [ -n "$problem" ] || problem=$(grep -m 1 '^E:' apt.log | cut -c 1-300)
+        fail "the packages could not be installed: $problem"
+    fi
+    cat apt.log
+}
+
+make_account() {
+    id -u "$account" >/dev/null 2>&1 && return 0
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$account" ||
+        fail "the account $account could not be made"
+}
+
+load_image() {
+    [ "$(setting load_image)" = yes ] || return 0
+    systemctl is-active -q "$engine" 2>/dev/null || systemctl start "$engine" 2>/dev/null
+    if [ -e image.tar ]; then
+        "$engine" load -q -i image.tar || fail "the image archive could not be loaded"
+        "$engine" image inspect "$image" >/dev/null 2>&1 ||
+            fail "the image archive does not hold $image; registry.image must name what is in it"
+    else
+        "$engine" pull -q "$image" ||
+            fail "the image $image could not be pulled; a server with no way out takes registry.image_archive"
+    fi
+}
+
+check_version() {
+    wanted=$(setting version)
+    if [ "$engine" = - ]; then
+        answer=$(docker-registry --version 2>&1)
+    else
+        answer=$("$engine" run --rm --network none --cap-drop ALL "$image" --version 2>&1)
+    fi
+    found=$(printf '%s\n' "$answer" | sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1)
+    say "the registry is version ${found:-unknown}, its configuration is written for $wanted"
+    case "$found" in
+    "$wanted" | "$wanted".*) printf '%s\n' "$found" >registry-version ;;
+    '') fail "the registry did not tell its version: $(printf '%s' "$answer" | tail -n 1 | cut -c 1-200)" ;;
+    *) fail "the registry is version $found, but its configuration is written for $wanted; set registry.version" ;;
+    esac
+}
+
+make_folders() {
+    while IFS="$tab" read -r mode owner group path; do
+        # The run's umask is strict; folders on the way to this one are for everybody.
+        (umask 022 && mkdir -p -- "$(dirname "$path")") || fail "the folder above $path could not be made"
+        install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail "the folder $path could not be made"
+        # Images that are there already belong to whoever ran the registry before.
+        if [ "$path" = "$(setting storage_folder)" ]; then
+            find "$path" -not -user "$owner" -exec chown "$owner:$group" -- {} + ||
+                fail "$path could not be given to $owner"
+        fi
+    done <plan/folders
+}
+
+# place_files PATTERN: the files whose path matches, in the plan's order.
+place_files() {
+    while IFS="$tab" read -r number mode owner group _ path; do
+        # shellcheck disable=SC2254 # a pattern is wanted
+        case "$path" in $1) ;; *) continue ;; esac
+        place "$number" "$mode" "$owner" "$group" "$path" "content/$number" ||
+            fail "$path could not be written"
+    done <plan/files
+}
+
+start_slot() {
+    systemctl daemon-reload
+    [ "$slot_to" != "$slot_from" ] || return 0
+    unit=moorage-registry@$slot_to
+    systemctl reset-failed "$unit" 2>/dev/null
+    systemctl enable -q "$unit" || fail "$unit could not be enabled"
+    systemctl restart "$unit" || {
+        last_lines "$unit"
+        fail "$unit did not start: $(last_lines "$unit" | tail -n 1 | cut -c 1-300)"
+    }
+    tries=0
+    status=
+    while [ $tries -lt 120 ]; do
+        if [ -e abort ]; then fail "it was cancelled"; fi
+        # An unknown repository: 404 says that the registry could look it up in its storage.
+        status=$(http_status "$slot_port" /v2/moorage-health/tags/list)
+        case "$status" in 200 | 404) return 0 ;; esac
+        [ "$(systemctl show -p NRestarts --value "$unit")" -lt 3 ] || break
+        [ "$status" = "" ] || [ $tries -lt 12 ] || break
+        sleep 0.25
+        tries=$((tries + 1))
+    done
+    last_lines "$unit"
+    case "$status" in
+    '') fail "the registry does not start: $(last_lines "$unit" | grep -v '^Started\|^Stopped\|Scheduled restart\|Main process\|Failed with result' | tail -n 1 | cut -c 1-300)" ;;
+    *) fail "the registry starts but cannot use its storage (status $status): $(last_lines "$unit" | grep -i 'error\|denied' | tail -n 1 | cut -c 1-300)" ;;
+    esac
+}
+
+test_nginx() {
+    nginx -t >nginx.log 2>&1 && return 0
+    cat nginx.log
+    fail "nginx refuses the configuration: $(grep -m 1 'emerg' nginx.log | sed 's/^.*\[emerg\] [0-9#: ]*//' | cut -c 1-300)"
+}
+
+wait_for_go() {
+    [ "$(setting gate)" = wait ] || return 0
+    printf '@staged\n'
+    deadline=$(($(date +%s) + $(setting gate_seconds)))
+    while [ ! -e go ]; do
+        if [ -e abort ]; then fail "it was cancelled before the switch"; fi
+        if [ "$(date +%s)" -ge "$deadline" ]; then fail "nobody said go: the connection was lost before the switch"; fi
+        sleep 0.1
+    done
+}
+
+check_public() {
+    tries=0
+    while [ $tries -lt 40 ]; do
+        status=$(public_status)
+        [ "$status" = 401 ] && return 0
+        sleep 0.25
+        tries=$((tries + 1))
+    done
+    tail -n 5 /var/log/nginx/error.log 2>/dev/null
+    fail "nginx answers ${status:-nothing} on port $port where 401 (log in first) is expected"
+}
+
+drain_old() {
+    for old in blue green; do
+        [ "$old" != "$slot_to" ] || continue
+        unit=moorage-registry@$old
+        systemctl is-active -q "$unit" || systemctl is-enabled -q "$unit" 2>/dev/null || continue
+        deadline=$(($(date +%s) + $(setting drain_seconds)))
+        while [ -n "$(ss -Htn state established "( sport = :$(setting "port_$old") )" 2>/dev/null)" ]; do
+            if [ "$(date +%s)" -ge "$deadline" ]; then
+                say "some transfers on slot $old have not ended; they are cut off and clients try again"
+                break
+            fi
+            sleep 0.2
+        done
+        systemctl disable -q --now "$unit"
+    done
+}
+
+record() {
+    sed "s/@REGISTRY_VERSION@/$(cat registry-version 2>/dev/null)/" plan/deployment.json >deployment.json
+    place record 600 root root /etc/moorage/deployment.json deployment.json ||
+        fail "/etc/moorage/deployment.json could not be written"
+}
+
+forget_old_runs() {
+    # Names sort by time. Runs that died are told from running ones by their free lock.
+    for old in $(find "$state/runs" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort -r); do
+        [ "$state/runs/$old" != "$run" ] || continue
+        flock -n "$state/runs/$old/lock" true || continue
+        [ -e "$state/runs/$old/result" ] ||
+            printf 'interrupted\nit ended without a result while doing: %s\n' \
+                "$(cat "$state/runs/$old/step" 2>/dev/null)" >"$state/runs/$old/result"
+        rm -rf "$state/runs/$old/content" "$state/runs/$old/backup" "$state/runs/$old/image.tar"
+    done
+    find "$state/runs" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort -r | tail -n +11 | while read -r old; do
+        rm -rf "${state:?}/runs/$old"
+    done
+}
+
+exec 8>lock 9>"$state/lock"
+flock -n 8
+if ! flock -n 9; then
+    finish locked "run $(cat "$state/current" 2>/dev/null) is going on"
+fi
+printf '%s\n' "${run##*/}" >"$state/current"
+trap 'fail "it was told to stop"' TERM INT
+
+domain=$(setting domain)
+port=$(setting port)
+tls=$(setting tls)
+account=$(setting account)
+engine=$(setting engine)
+image=$(setting image)
+slot_from=$(setting slot_from)
+slot_to=$(setting slot_to)
+slot_port=$(setting "port_$slot_to")
+
+step recheck
+recheck
+forget_old_runs
+step back-up
+back_up
+step packages
+install_packages
+step account
+make_account
+step image
+load_image
+step version
+check_version
+step registry
+rollback_needed=yes
+make_folders
+place_files '/etc/moorage/*'
+place_files '/etc/systemd/*'
+start_slot
+step nginx-files
+place_files '/etc/nginx/*'
+while IFS="$tab" read -r _ path; do rm -f -- "$path"; done <plan/removals
+test_nginx
+step staged
+sync
+wait_for_go
+step switch
+if [ "$(setting reload_nginx)" = yes ]; then
+    reload_nginx || fail "nginx did not take the new configuration: $(tail -n 1 /var/log/nginx/error.log 2>/dev/null | cut -c 1-300)"
+fi
+step check
+check_public
+step record
+record
+rollback_needed=no
+step drain
+drain_old
+finish "done" ''

@@ -1,0 +1,29 @@
+# Unpacks a run that arrives on standard input, starts it detached, and follows it (follow.sh).
+#
+# Standard input: the run's id, the number of bytes of the tar, the tar; then words for the run.
+# shellcheck shell=sh
+set -u
+umask 077
+IFS= read -r id
+IFS= read -r size
+state=/var/lib/moorage
+run=$state/runs/$id
+(umask 022 && mkdir -p "$state")
+if ! mkdir -p "$state/runs" || ! mkdir "$run"; then
+    printf '@result\tfailed\t%s cannot be written\n' "$state"
+    exit 0
+fi
+if ! head -c "$size" | tar -C "$run" -xf - 2>"$run/unpack.log"; then
+    printf '@result\tfailed\tthe files could not be unpacked on the server: %s\n' "$(tail -n 1 "$run/unpack.log" 2>/dev/null)"
+    rm -rf "$run"
+    exit 0
+fi
+: >"$run/log"
+# The unit outlives this session; it is collected when the run has ended, whichever way.
+if ! systemd-run --quiet --collect --unit="moorage-run-$id" --property=KillMode=mixed \
+    --property="StandardOutput=append:$run/log" --property="StandardError=append:$run/log" \
+    --description="Moorage run $id" /bin/sh "$run/run.sh" "$run" >"$run/start.log" 2>&1; then
+    printf '@result\tfailed\tthe run could not be started: %s\n' "$(tail -n 1 "$run/start.log")"
+    rm -rf "$run"
+    exit 0
+fi

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretReference
+
+Resolve = Callable[[SecretReference | None, str], Secret | None]
+"""Finds what a reference leads to; the text says what it is for. None when there is nothing."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Completed:
     """How a script ended.
 
     Attributes:
-        exit_status: The script's exit status.
+        exit_status: The script's exit status; negative when a signal ended it.
         stdout: What it wrote to standard output, unless an ``on_stdout`` took it.
         stderr: What it wrote to standard error.
     """
@@ -63,9 +66,11 @@ class Exchange:
 
     Attributes:
         send: Sends bytes to the script's standard input; raises ``CannotConnect`` when it is gone.
+        finish: Ends the script's standard input. Nothing can be sent after that.
     """
 
     send: Callable[[bytes], None]
+    finish: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -105,7 +110,7 @@ class Transport(Protocol):
         self,
         script: str,
         *,
-        payload: bytes = b"",
+        payload: bytes | Iterable[bytes] = b"",
         on_stdout: Callable[[bytes], None] | None = None,
         on_start: Callable[[Exchange], None] | None = None,
         timeout: float | None = None,
@@ -119,11 +124,16 @@ class Transport(Protocol):
 
         Args:
             script: The script; values belong in the payload, not in here.
-            payload: What the script reads from its standard input.
-            on_stdout: Takes output as it arrives, from a thread of the transport.
-            on_start: Called once the payload is on its way, with the way to send more.
-            timeout: Seconds without any output after which the server counts as silent; None waits.
-            cancel: Stops waiting when set: the channel is closed.
+            payload: What the script reads from its standard input: bytes, or chunks of them for
+                what is too large to hold in memory. Chunks are taken in a thread of the transport,
+                at the pace the script reads.
+            on_stdout: Takes output as it arrives, in the thread that called ``run``.
+            on_start: Called in a thread of the transport once the payload has been sent, with the
+                way to send more. It should return soon.
+            timeout: Seconds in which nothing arrives and nothing is taken, after which the server
+                counts as silent; None waits.
+            cancel: Stops waiting when set: the channel is closed. The script's standard input ends;
+                nothing else stops it on the server.
 
         Raises:
             CannotConnect: The connection was lost, the server was silent for too long, or it was

@@ -1,0 +1,25 @@
+"""From a server in the answers to the transport that reaches it."""
+
+from __future__ import annotations
+
+from moorage.answers.model import Server
+from moorage.servers.local import LocalTransport
+from moorage.servers.ssh import SshTransport
+from moorage.servers.sshconfig import SshConfig
+from moorage.servers.transport import Asker, Resolve, Transport
+
+
+def open_transport(
+    server: Server, asker: Asker, resolve: Resolve, *, config: SshConfig | None = None
+) -> Transport:
+    """Make the transport to a server. It connects when it is first used.
+
+    Args:
+        server: The server as in the answers.
+        asker: Who is asked about host keys and secrets.
+        resolve: Finds what the secret references of the answers lead to.
+        config: The ssh configuration; None reads the operator's.
+    """
+    if server.connection == "local":
+        return LocalTransport(server, asker, resolve)
+    return SshTransport(server, asker, resolve, config=config)

@@ -1,0 +1,213 @@
+"""Who a server is: known_hosts files, read and added to the way OpenSSH does (sshd(8))."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import hashlib
+import hmac
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from moorage.errors import CannotConnect
+
+deciding = threading.Lock()
+"""Held while somebody is asked about a key, so that the same one is not asked about twice."""
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """A line of a known_hosts file that applies to a host.
+
+    Attributes:
+        file: The file.
+        line: The line in it, from 1.
+        marker: Empty, ``@revoked`` or ``@cert-authority``.
+        kind: The key's type, for example ``ssh-ed25519``.
+        blob: The key itself, in the SSH wire format.
+    """
+
+    file: Path
+    line: int
+    marker: str
+    kind: str
+    blob: bytes
+
+
+class Standing(Enum):
+    """What known_hosts says about a key."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    REVOKED = "revoked"
+
+
+def address(name: str, port: int) -> str:
+    """Write a host and port as known_hosts does: the port only when it is not 22."""
+    return name if port == 22 else f"[{name}]:{port}"
+
+
+def fingerprint(blob: bytes) -> str:
+    """The SHA-256 fingerprint of a key, as ssh prints it."""
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}"
+
+
+def known_keys(files: Sequence[Path], name: str, port: int) -> list[KnownKey]:
+    """Find the lines that apply to a host.
+
+    Args:
+        files: The known_hosts files; missing ones are empty.
+        name: The host's name, address or HostKeyAlias.
+        port: Its SSH port.
+    """
+    wanted = address(name.lower(), port)
+    found = []
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise CannotConnect(
+                f"The known host keys in {file} cannot be read: {error.strerror}.",
+                hint="Make the file readable for yourself.",
+                code="known_hosts_unreadable",
+            ) from error
+        for number, line in enumerate(text.splitlines(), start=1):
+            key = _parse(line, wanted, file, number)
+            if key is not None:
+                found.append(key)
+    return found
+
+
+def judge(known: Sequence[KnownKey], kind: str, blob: bytes) -> tuple[Standing, KnownKey | None]:
+    """Compare a shown key with the known ones.
+
+    A host that is known by keys of other types only and does not show any of them counts as
+    changed: it was asked for them first.
+
+    Args:
+        known: What :func:`known_keys` found.
+        kind: The shown key's type.
+        blob: The shown key.
+
+    Returns:
+        The verdict, and the line it comes from.
+    """
+    for key in known:
+        if key.marker == "@revoked" and key.blob == blob:
+            return Standing.REVOKED, key
+    plain = [key for key in known if not key.marker]
+    for key in plain:
+        if key.blob == blob:
+            return Standing.KNOWN, key
+    for key in sorted(plain, key=lambda key: key.kind != kind):
+        return Standing.CHANGED, key
+    return Standing.UNKNOWN, None
+
+
+def standing(
+    files: Sequence[Path], name: str, port: int, kind: str, blob: bytes
+) -> tuple[Standing, KnownKey | None]:
+    """Look a shown key up.
+
+    As in OpenSSH, a line without a port also recognises a key at another port, but never makes it
+    count as changed.
+
+    Args:
+        files: The known_hosts files.
+        name: The host's name, address or HostKeyAlias.
+        port: Its SSH port.
+        kind: The shown key's type.
+        blob: The shown key.
+
+    Returns:
+        The verdict, and the line it comes from.
+    """
+    verdict = judge(known_keys(files, name, port), kind, blob)
+    if verdict[0] is Standing.UNKNOWN and port != 22:
+        without_port = judge(known_keys(files, name, 22), kind, blob)
+        if without_port[0] is not Standing.CHANGED:
+            return without_port
+    return verdict
+
+
+def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed: bool) -> None:
+    """Add a key to a known_hosts file, which is created when it is missing.
+
+    Args:
+        file: The file.
+        name: The host's name, address or HostKeyAlias.
+        port: Its SSH port.
+        kind: The key's type.
+        blob: The key.
+        hashed: Whether to write the name as a hash (HashKnownHosts).
+
+    Raises:
+        CannotConnect: The file cannot be written.
+    """
+    written = address(name.lower(), port)
+    if hashed:
+        salt = os.urandom(20)
+        written = f"|1|{base64.b64encode(salt).decode()}|{_hash(written, salt)}"
+    line = f"{written} {kind} {base64.b64encode(blob).decode()}\n".encode()
+    try:
+        if not file.parent.is_dir():
+            file.parent.mkdir(mode=0o700, parents=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            os.write(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise CannotConnect(
+            f"The accepted host key cannot be written to {file}: {error.strerror}.",
+            hint="Make the file writable, or set UserKnownHostsFile in ~/.ssh/config.",
+            code="known_hosts_unwritable",
+        ) from error
+
+
+def _parse(line: str, wanted: str, file: Path, number: int) -> KnownKey | None:
+    fields = line.split()
+    marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+    if len(fields) < 3 or fields[0].startswith("#") or not _names(fields[0], wanted):
+        return None
+    try:
+        blob = base64.b64decode(fields[2], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return KnownKey(file, number, marker, fields[1], blob)
+
+
+def _names(pattern: str, wanted: str) -> bool:
+    if pattern.startswith("|1|"):
+        salt, _, digest = pattern[3:].partition("|")
+        try:
+            return hmac.compare_digest(_hash(wanted, base64.b64decode(salt)), digest)
+        except (binascii.Error, ValueError, TypeError):
+            return False
+    matched = False
+    for part in pattern.lower().split(","):
+        # [host]:port holds brackets, which mean something else to fnmatch.
+        if fnmatchcase(wanted, part.lstrip("!").replace("[", "[[]")):
+            if part.startswith("!"):
+                return False
+            matched = True
+    return matched
+
+
+def _hash(name: str, salt: bytes) -> str:
+    return base64.b64encode(hmac.new(salt, name.encode(), hashlib.sha1).digest()).decode()

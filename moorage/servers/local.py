@@ -1,0 +1,195 @@
+"""The transport to the machine Moorage runs on: the same scripts, without SSH."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Callable, Iterable
+
+from moorage.answers.model import Server
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, SudoRefused
+from moorage.servers import bootstrap
+from moorage.servers.conversation import Conversation, Job, PipesGoneError, Root
+from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
+
+_CHUNK = 1 << 16
+
+
+class LocalTransport:
+    """This machine; see :class:`moorage.servers.transport.Transport`.
+
+    Args:
+        server: The server as in the answers.
+        asker: Who is asked for sudo's password.
+        resolve: Finds what the reference to sudo's password leads to.
+    """
+
+    def __init__(self, server: Server, asker: Asker, resolve: Resolve) -> None:
+        self.server = server.host
+        self._answers = server
+        self._asker = asker
+        self._resolve = resolve
+        self._sudo_password: Secret | None = None
+        self._running: set[ProcessPipes] = set()
+
+    @property
+    def public_address(self) -> str:
+        """This machine's address for itself."""
+        return "127.0.0.1"
+
+    def connect(self) -> None:
+        """Do nothing: there is nothing between Moorage and this machine."""
+
+    def run(
+        self,
+        script: str,
+        *,
+        payload: bytes | Iterable[bytes] = b"",
+        on_stdout: Callable[[bytes], None] | None = None,
+        on_start: Callable[[Exchange], None] | None = None,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Completed:
+        """Run a POSIX shell script as root; see :meth:`.transport.Transport.run`."""
+        is_root = os.geteuid() == 0
+        user = "root" if is_root else getpass.getuser()
+        what = f"sudo password of {user}"
+        reference = self._answers.sudo_password
+        if not is_root and self._sudo_password is None and reference is not None:
+            self._sudo_password = self._resolve(reference, what)
+        try:
+            pipes = ProcessPipes(
+                bootstrap.AS_ROOT if is_root else bootstrap.WITH_SUDO, server=self.server
+            )
+        except FileNotFoundError as error:
+            raise SudoRefused(
+                f"This machine has no {error.filename}.", server=self.server, code="sudo_missing"
+            ) from error
+        self._running.add(pipes)
+        try:
+            conversation = Conversation(
+                pipes,
+                Job(script, payload, on_stdout, on_start, timeout, cancel),
+                Root(
+                    user=user,
+                    needs_sudo=not is_root,
+                    password=self._sudo_password,
+                    ask=lambda: self._asker.secret(what, self.server),
+                ),
+                self.server,
+            )
+            completed = conversation.hold()
+        finally:
+            self._running.discard(pipes)
+        self._sudo_password = conversation.password
+        return completed
+
+    def close(self) -> None:
+        """Stop waiting for whatever runs."""
+        for pipes in list(self._running):
+            pipes.close()
+
+
+class ProcessPipes:
+    """A process of this machine, as :class:`~.conversation.Pipes`.
+
+    Args:
+        arguments: The argument list.
+        server: The server's label, for errors.
+    """
+
+    def __init__(self, arguments: tuple[str, ...], server: str) -> None:
+        self._server = server
+        # A session of its own: Ctrl-C in the operator's terminal is for Moorage to handle.
+        self._process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        assert stdin is not None
+        assert stdout is not None
+        assert stderr is not None
+        self._stdin, self._stdout, self._stderr = stdin, stdout, stderr
+        self._open = {stdout.fileno(), stderr.fileno()}
+        self._stdin_lock = threading.Lock()
+        self._is_closed = threading.Event()
+        self.taken = 0
+        for stream in (stdin, stdout, stderr):
+            os.set_blocking(stream.fileno(), False)
+
+    def wait(self, seconds: float) -> None:
+        """Return when there may be output or the end, or after so many seconds."""
+        if not self._open:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+            return
+        poll = select.poll()
+        for descriptor in self._open:
+            poll.register(descriptor, select.POLLIN)
+        poll.poll(seconds * 1000)
+
+    def read(self) -> tuple[bytes, bytes]:
+        """Return what arrived on standard output and standard error."""
+        return self._read_from(self._stdout.fileno()), self._read_from(self._stderr.fileno())
+
+    def _read_from(self, descriptor: int) -> bytes:
+        if descriptor not in self._open:
+            return b""
+        try:
+            data = os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            return b""
+        if not data:
+            self._open.discard(descriptor)
+        return data
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send to standard input; returns when all of it was taken."""
+        view = memoryview(data)
+        poll = select.poll()
+        while view:
+            with self._stdin_lock:
+                if self._is_closed.is_set() or self._stdin.closed:
+                    raise PipesGoneError
+                try:
+                    sent = os.write(self._stdin.fileno(), view[:_CHUNK])
+                    self.taken += sent
+                    view = view[sent:]
+                    continue
+                except BlockingIOError:
+                    poll.register(self._stdin.fileno(), select.POLLOUT)
+                except OSError as error:
+                    raise PipesGoneError from error
+            poll.poll(100)
+
+    def finish(self) -> None:
+        """End standard input."""
+        with self._stdin_lock:
+            self._stdin.close()
+
+    def exit_status(self) -> int | None:
+        """Return the exit status once it has ended and all output was read."""
+        if self._is_closed.is_set():
+            raise CannotConnect(
+                "The connection was closed.", server=self._server, code="connection_closed"
+            )
+        # What it left running may hold its streams open for ever; the process itself decides.
+        return self._process.poll()
+
+    def close(self) -> None:
+        """Stop reading and writing; a process that runs on is told to end."""
+        self._is_closed.set()
+        self.finish()
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                self._process.terminate()
+            threading.Thread(target=self._process.wait, daemon=True).start()

@@ -1,0 +1,5 @@
+"""What the lab raises."""
+
+
+class LabError(Exception):
+    """The lab could not do what was asked; the message says why and what helps."""

@@ -1,0 +1,197 @@
+"""A lab: the servers that one process (or the command line) has in use."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from lab import machine, rootfs
+from lab.errors import LabError
+from lab.leases import drop_lease, sweep, take_lease
+from lab.network import Network, ensure_network
+from lab.process import ProcessIdentity
+from lab.server import LabServer, ServerRecord
+from lab.state import LabFolder, write_json
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+class Lab:
+    """Boots throw-away servers and removes them again.
+
+    Args:
+        stay: Servers outlive this process and carry exactly the name asked for (as on the
+            command line). Otherwise they end with this process, and their names get a random
+            tail, so that processes side by side do not meet.
+        folder: Where everything is kept; MOORAGE_LAB_DIR or /var/lib/moorage-lab when None.
+
+    Raises:
+        LabError: Servers cannot run on this machine.
+    """
+
+    def __init__(self, *, stay: bool = False, folder: Path | None = None) -> None:
+        self.folder = LabFolder(folder) if folder else LabFolder.from_environment()
+        self.stay = stay
+        self._servers: list[LabServer] = []
+        machine.prepare()
+        sweep(self.folder)
+        take_lease(self.folder)
+        atexit.register(self.close)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def network(self) -> Network:
+        """The bridge; created when there is none."""
+        with self.folder.lock("network"):
+            return ensure_network(self.folder)
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address as the servers see it."""
+        return self.network.gateway
+
+    def boot(
+        self,
+        name: str = "server",
+        *,
+        suite: str = "bookworm",
+        variant: str = "bare",
+        extra: Sequence[str] = (),
+    ) -> LabServer:
+        """Boot a new server and wait until it lets people log in.
+
+        Args:
+            name: Its hostname: small letters, digits and dashes.
+            suite: bookworm or trixie.
+            variant: A key of rootfs.VARIANTS.
+            extra: More packages; the image with them is kept for the next time.
+
+        Raises:
+            LabError: The name is taken or malformed, or the server does not come up.
+        """
+        if not _NAME.fullmatch(name):
+            raise LabError(f"{name!r} is no server name: use a-z, 0-9 and -, at most 40 characters")
+        image = rootfs.ensure_image(self.folder, suite, variant, extra)
+        server = self._register(name, image)
+        try:
+            server.set_up()
+            server.start()
+        except BaseException:
+            self.destroy(server)
+            raise
+        return server
+
+    def boot_many(
+        self,
+        names: Sequence[str],
+        *,
+        suite: str = "bookworm",
+        variant: str = "bare",
+        extra: Sequence[str] = (),
+    ) -> list[LabServer]:
+        """Boot several servers at the same time.
+
+        Args:
+            names: Their hostnames.
+            suite: bookworm or trixie.
+            variant: A key of rootfs.VARIANTS.
+            extra: More packages.
+        """
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            started = [
+                pool.submit(self.boot, name, suite=suite, variant=variant, extra=extra)
+                for name in names
+            ]
+        return [future.result() for future in started]
+
+    def _register(self, hostname: str, image: rootfs.RootImage) -> LabServer:
+        name = hostname if self.stay else f"{hostname}-{secrets.token_hex(3)}"
+        own = ProcessIdentity.own()
+        with self.folder.lock("network"):
+            network = ensure_network(self.folder)
+            others = [server.record for server in self.all_servers()]
+            if name in [record.name for record in others]:
+                raise LabError(f"there is a server {name} already; `python -m lab down {name}`")
+            last_file = self.folder.path / "last-address"
+            last = last_file.read_text().strip() if last_file.exists() else None
+            address = network.next_address((record.address for record in others), last)
+            last_file.write_text(address)
+            record = ServerRecord(
+                name=name,
+                hostname=hostname,
+                address=address,
+                suite=image.suite,
+                variant=image.variant,
+                layers=tuple(str(layer) for layer in image.layers),
+                owner=None if self.stay else (own.pid, own.started),
+            )
+            server = LabServer(self.folder, name)
+            shutil.rmtree(server.folder, ignore_errors=True)
+            write_json(server.folder / "server.json", asdict(record))
+            self._servers.append(server)
+        return server
+
+    @property
+    def servers(self) -> list[LabServer]:
+        """The servers that this lab has booted and not destroyed."""
+        return list(self._servers)
+
+    def all_servers(self) -> list[LabServer]:
+        """List the servers of all processes and of the command line."""
+        return [
+            LabServer(self.folder, path.parent.name)
+            for path in sorted(self.folder.servers.glob("*/server.json"))
+            if ServerRecord.load(path) is not None
+        ]
+
+    def find(self, name: str) -> LabServer:
+        """Return a server by its name.
+
+        Args:
+            name: The name that `python -m lab list` shows.
+
+        Raises:
+            LabError: There is none.
+        """
+        server = LabServer(self.folder, name)
+        assert server.record is not None
+        return server
+
+    def destroy(self, server: LabServer) -> None:
+        """Remove one server.
+
+        Args:
+            server: The server, of this lab or another.
+        """
+        server.destroy()
+        self._servers = [other for other in self._servers if other.name != server.name]
+
+    def destroy_all(self) -> None:
+        """Remove every server that this lab has booted."""
+        for server in self.servers:
+            self.destroy(server)
+
+    def close(self) -> None:
+        """Remove this lab's servers, unless they stay, and the network if nobody needs it."""
+        atexit.unregister(self.close)
+        if not self.stay:
+            self.destroy_all()
+        drop_lease(self.folder)
+        sweep(self.folder)

@@ -1,0 +1,73 @@
+"""Who still needs the lab's network, and what can be cleaned up because nobody does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab.network import remove_network
+from lab.process import ProcessIdentity, run_program
+from lab.rootfs import unmount
+from lab.server import LabServer, ServerRecord
+from lab.state import LabFolder, write_json
+
+
+def take_lease(folder: LabFolder) -> None:
+    """Keep the network for as long as this process lives.
+
+    Args:
+        folder: The lab's folder.
+    """
+    own = ProcessIdentity.own()
+    write_json(folder.leases / f"{own.pid}.json", {"started": own.started})
+
+
+def drop_lease(folder: LabFolder) -> None:
+    """Say that this process needs the network no longer.
+
+    Args:
+        folder: The lab's folder.
+    """
+    (folder.leases / f"{ProcessIdentity.own().pid}.json").unlink(missing_ok=True)
+
+
+def sweep(folder: LabFolder) -> None:
+    """Remove what processes left behind that are gone, and the network if nobody needs it.
+
+    Args:
+        folder: The lab's folder.
+    """
+    with folder.lock("network"):
+        _drop_dead_leases(folder)
+        _stop_abandoned_services(folder)
+        in_use = any(folder.leases.glob("*.json")) or any(folder.services.glob("*.json"))
+        for path in sorted(folder.servers.glob("*")):
+            record = ServerRecord.load(path / "server.json")
+            if record is None or record.is_abandoned():
+                LabServer(folder, path.name).destroy()
+            else:
+                in_use = True
+        if not in_use:
+            remove_network(folder)
+            _remove_stray_namespaces(folder)
+            unmount(Path("/run/systemd/nspawn/propagate"))
+
+
+def _drop_dead_leases(folder: LabFolder) -> None:
+    for path in folder.leases.glob("*.json"):
+        started = json.loads(path.read_text(encoding="utf-8"))["started"]
+        if not ProcessIdentity(int(path.stem), started).is_alive():
+            path.unlink()
+
+
+def _stop_abandoned_services(folder: LabFolder) -> None:
+    for path in folder.services.glob("*.json"):
+        service = json.loads(path.read_text(encoding="utf-8"))
+        if not ProcessIdentity(*service["owner"]).is_alive():
+            ProcessIdentity(*service["process"]).kill()
+            path.unlink()
+
+
+def _remove_stray_namespaces(folder: LabFolder) -> None:
+    for path in Path("/run/netns").glob(f"moor{folder.tag}-*"):
+        run_program(["ip", "netns", "delete", path.name], check=False)

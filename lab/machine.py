@@ -1,0 +1,87 @@
+"""What this machine needs before it can hold servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.process import run_program
+
+NEEDED_PROGRAMS = {
+    "debootstrap": "debootstrap",
+    "systemd-nspawn": "systemd-container",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "nsenter": "util-linux",
+    "ssh-keygen": "openssh-client",
+    "mount": "mount",
+}
+"""Program and the Debian package that brings it."""
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal what takes time.
+
+    Args:
+        message: One line.
+    """
+    print(f"lab: {message}", file=sys.stderr, flush=True)
+
+
+def reason_it_cannot_run() -> str | None:
+    """Say why no server can run on this machine.
+
+    Returns:
+        The reason in one sentence, or None when servers can run.
+    """
+    if os.geteuid() != 0:
+        return "the lab needs root: it mounts filesystems and creates network interfaces"
+    if "overlay" not in Path("/proc/filesystems").read_text(encoding="utf-8"):
+        run_program(["modprobe", "overlay"], check=False)
+        if "overlay" not in Path("/proc/filesystems").read_text(encoding="utf-8"):
+            return "this kernel has no overlay filesystem"
+    if find_unified_cgroups() is None:
+        return "this machine has no cgroup v2 hierarchy, which systemd in a server needs"
+    if missing_packages() and shutil.which("apt-get") is None:
+        return f"these packages are missing: {' '.join(missing_packages())}"
+    return None
+
+
+def find_unified_cgroups() -> Path | None:
+    """Return where the cgroup v2 hierarchy is mounted, or None."""
+    for folder in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
+        if (folder / "cgroup.procs").is_file() and (folder / "cgroup.controllers").is_file():
+            return folder
+    return None
+
+
+def missing_packages() -> list[str]:
+    """List the packages that still have to be installed."""
+    return sorted({
+        package
+        for program, package in NEEDED_PROGRAMS.items()
+        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None
+    })
+
+
+def prepare() -> None:
+    """Check this machine and install what it lacks.
+
+    Raises:
+        LabError: Servers cannot run here.
+    """
+    reason = reason_it_cannot_run()
+    if reason is not None:
+        raise LabError(reason)
+    packages = missing_packages()
+    if packages:
+        say(f"installing {' '.join(packages)}")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        run_program(["apt-get", "update", "--quiet"], environment=quiet)
+        run_program(
+            ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+            environment=quiet,
+        )

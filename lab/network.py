@@ -1,0 +1,230 @@
+"""The bridge that servers are plugged in to, and each server's cable.
+
+Everything is named after the lab's folder, so that two folders never meet. A server's network
+namespace is made here and outlives its power: a reboot comes up with the same address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.process import run_program
+from lab.state import LabFolder, write_json
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The bridge of one lab folder."""
+
+    bridge: str
+    subnet: str
+    """Such as 10.77.0.0/22; the first address is the machine's own."""
+    mtu: int
+    forwarding_before: str
+    """The machine's ip_forward setting, to be put back."""
+
+    @property
+    def gateway(self) -> str:
+        """The machine's address on the bridge."""
+        return str(next(ipaddress.ip_network(self.subnet).hosts()))
+
+    @property
+    def prefix_length(self) -> int:
+        """The subnet's prefix length in bits."""
+        return ipaddress.ip_network(self.subnet).prefixlen
+
+    def next_address(self, taken: Iterable[str], last: str | None) -> str:
+        """Choose an address, preferring one that nobody had lately.
+
+        Args:
+            taken: Addresses in use.
+            last: The address that was given out last.
+
+        Raises:
+            LabError: All are in use.
+        """
+        addresses = [str(host) for host in ipaddress.ip_network(self.subnet).hosts()][9:]
+        start = addresses.index(last) + 1 if last in addresses else 0
+        used = set(taken)
+        for address in addresses[start:] + addresses[:start]:
+            if address not in used:
+                return address
+        raise LabError(f"all addresses of {self.subnet} are in use; run `python -m lab down`")
+
+
+def current_network(folder: LabFolder) -> Network | None:
+    """Return the network if it is there.
+
+    Args:
+        folder: The lab's folder.
+    """
+    try:
+        network = Network(**json.loads(folder.network.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return network if Path("/sys/class/net", network.bridge).exists() else None
+
+
+def ensure_network(folder: LabFolder) -> Network:
+    """Return the network, creating bridge and rules when there are none.
+
+    Args:
+        folder: The lab's folder; the caller holds its `network` lock.
+    """
+    network = current_network(folder)
+    if network is not None:
+        return network
+    network = Network(
+        bridge=f"moor{folder.tag}",
+        subnet=choose_subnet(),
+        mtu=_mtu_to_the_world(),
+        forwarding_before=FORWARDING.read_text().strip(),
+    )
+    write_json(folder.network, asdict(network))
+    _remove_rules(network)
+    run_program(["ip", "link", "add", network.bridge, "type", "bridge"])
+    address = f"{network.gateway}/{network.prefix_length}"
+    run_program(["ip", "address", "add", address, "dev", network.bridge])
+    run_program(["ip", "link", "set", network.bridge, "mtu", str(network.mtu), "up"])
+    FORWARDING.write_text("1")
+    for rule in _rules(network):
+        run_program(["iptables", "-w", "-t", rule[0], "-I", *rule[1:]])
+    return network
+
+
+def remove_network(folder: LabFolder) -> None:
+    """Remove the bridge and its rules.
+
+    Args:
+        folder: The lab's folder; the caller holds its `network` lock.
+    """
+    network = current_network(folder)
+    if network is not None:
+        _remove_rules(network)
+        run_program(["ip", "link", "delete", network.bridge], check=False)
+        FORWARDING.write_text(network.forwarding_before)
+    folder.network.unlink(missing_ok=True)
+
+
+def _rules(network: Network) -> list[list[str]]:
+    mark = ["-m", "comment", "--comment", network.bridge]
+    outside = ["!", "-d", network.subnet]
+    return [
+        ["nat", "POSTROUTING", "-s", network.subnet, *outside, *mark, "-j", "MASQUERADE"],
+        ["filter", "FORWARD", "-i", network.bridge, *mark, "-j", "ACCEPT"],
+        ["filter", "FORWARD", "-o", network.bridge, *mark, "-j", "ACCEPT"],
+        ["filter", "INPUT", "-i", network.bridge, *mark, "-j", "ACCEPT"],
+    ]
+
+
+def _remove_rules(network: Network) -> None:
+    """Delete every rule that carries the bridge's name, whatever its subnet was."""
+    for table in ("nat", "filter"):
+        listing = run_program(["iptables", "-w", "-t", table, "-S"]).stdout
+        for line in listing.splitlines():
+            words = line.split()
+            if words[0] == "-A" and network.bridge in words:
+                run_program(["iptables", "-w", "-t", table, "-D", *words[1:]], check=False)
+
+
+def choose_subnet() -> str:
+    """Choose a subnet that this machine has no other way to.
+
+    Raises:
+        LabError: There is none in 10.0.0.0/8.
+    """
+    used = [ipaddress.ip_network(text, strict=False) for text in _known_networks()]
+    for second in (*range(77, 256), *range(77)):
+        for third in range(0, 256, 4):
+            candidate = ipaddress.ip_network(f"10.{second}.{third}.0/22")
+            if not any(candidate.overlaps(network) for network in used):
+                return str(candidate)
+    raise LabError("every subnet in 10.0.0.0/8 has a route already")
+
+
+def _known_networks() -> list[str]:
+    routes = json.loads(run_program(["ip", "-json", "-4", "route", "show", "table", "all"]).stdout)
+    found = [route["dst"] for route in routes if re.match(r"\d", route.get("dst", ""))]
+    found = [text for text in found if not text.startswith("0.0.0.0")]
+    for line in Path("/etc/resolv.conf").read_text("utf-8", errors="replace").splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver" and ":" not in words[1]:
+            found.append(words[1])
+    return found
+
+
+def _mtu_to_the_world() -> int:
+    """Return the MTU of the default route's interface: larger packets would be lost behind it."""
+    routes = json.loads(run_program(["ip", "-json", "-4", "route", "show", "default"]).stdout)
+    if not routes:
+        return 1500
+    return int(Path("/sys/class/net", routes[0]["dev"], "mtu").read_text())
+
+
+@dataclass(frozen=True)
+class Cable:
+    """What connects one server with the bridge."""
+
+    namespace: str
+    interface: str
+    """The cable's end at the machine; the other end is the server's eth0."""
+
+    @classmethod
+    def for_server(cls, folder: LabFolder, name: str) -> Cable:
+        """Name the cable of a server.
+
+        Args:
+            folder: The lab's folder.
+            name: The server's name.
+        """
+        digest = hashlib.sha256(f"{folder.path}\0{name}".encode()).hexdigest()
+        # The kernel takes 15 characters at the most.
+        return cls(f"moor{folder.tag}-{name}", f"lab{digest[:10]}")
+
+    def plug_in(self, network: Network, address: str) -> None:
+        """Create the server's network from scratch and connect it.
+
+        Args:
+            network: The network to connect it with.
+            address: The server's address.
+        """
+        self.remove()
+        inside = ["ip", "-netns", self.namespace]
+        run_program(["ip", "netns", "add", self.namespace])
+        run_program([
+            "ip", "link", "add", self.interface, "mtu", str(network.mtu), "type", "veth",
+            "peer", "name", "eth0", "mtu", str(network.mtu), "netns", self.namespace,
+        ])  # fmt: skip
+        run_program(["ip", "link", "set", self.interface, "master", network.bridge, "up"])
+        run_program([*inside, "link", "set", "lo", "up"])
+        host = f"{address}/{network.prefix_length}"
+        run_program([*inside, "address", "add", host, "dev", "eth0"])
+        run_program([*inside, "link", "set", "eth0", "up"])
+        run_program([*inside, "route", "add", "default", "via", network.gateway])
+
+    def cut(self) -> None:
+        """Let packets go nowhere; both ends still believe in the link."""
+        run_program(["ip", "link", "set", self.interface, "nomaster"])
+
+    def mend(self, network: Network) -> None:
+        """Connect the cable again.
+
+        Args:
+            network: The network to connect it with.
+        """
+        run_program(["ip", "link", "set", self.interface, "master", network.bridge])
+
+    def remove(self) -> None:
+        """Remove the server's network."""
+        run_program(["ip", "link", "delete", self.interface], check=False)
+        if Path("/run/netns", self.namespace).exists():
+            run_program(["ip", "netns", "delete", self.namespace], check=False)

@@ -1,0 +1,234 @@
+"""A server's power switch: systemd-nspawn and the control group it runs in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.machine import find_unified_cgroups
+from lab.process import ProcessIdentity, children_of, run_program
+
+REBOOT_STATUS = 133
+"""systemd-nspawn ends with this when the server asked for a reboot (with --keep-unit)."""
+
+_SUPERVISOR = """\
+{enter_groups}
+echo $$ > '{number_file}'
+exec < /dev/null >> '{console}' 2>&1
+while :; do
+    "$@"
+    [ $? -eq {reboot_status} ] || exit
+done
+"""
+
+
+@dataclass(frozen=True)
+class PowerSupply:
+    """Starts and stops the processes of one server."""
+
+    machine: str
+    """A name that no other server on this machine has."""
+    folder: Path
+    """The server's folder: root, console.log and the supervisor's process number."""
+
+    @property
+    def _supervisor_file(self) -> Path:
+        return self.folder / "supervisor"
+
+    def switch_on(self, *, hostname: str, namespace: str, binds: Sequence[tuple[Path, str]]) -> None:
+        """Boot the server; it is not ready yet when this returns.
+
+        Args:
+            hostname: What it calls itself.
+            namespace: The network namespace that it lives in.
+            binds: Folders of this machine and where they appear in the server.
+
+        Raises:
+            LabError: systemd-nspawn ended at once.
+        """
+        _use_memory_for_nspawn()
+        groups = self._control_groups()
+        for group in groups:
+            group.mkdir(parents=True, exist_ok=True)
+
+        script = _SUPERVISOR.format(
+            # Without a group of its own, the server's systemd would manage its neighbour's.
+            enter_groups="\n".join(f"echo $$ > '{group}/cgroup.procs'" for group in groups),
+            number_file=self._supervisor_file,
+            console=self.folder / "console.log",
+            reboot_status=REBOOT_STATUS,
+        )
+        run_program(
+            [
+                "setsid",
+                "--fork",
+                *("sh", "-c", script, "lab-supervisor"),
+                "systemd-nspawn",
+                "--quiet",
+                f"--directory={self.folder / 'root'}",
+                f"--machine={self.machine}",
+                f"--hostname={hostname}",
+                "--boot",
+                "--register=no",
+                "--keep-unit",
+                f"--network-namespace-path=/run/netns/{namespace}",
+                "--capability=all",
+                "--system-call-filter=add_key keyctl bpf",
+                "--resolv-conf=off",
+                "--timezone=off",
+                *(f"--bind={source}:{target}" for source, target in binds),
+            ],
+            environment={
+                "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
+            },
+        )
+        identity = ProcessIdentity.of(int(self._supervisor_file.read_text()))
+        if identity is None:
+            raise LabError(f"the server did not start:\n{self.console_tail()}")
+        self._supervisor_file.write_text(f"{identity.pid} {identity.started}\n")
+
+    def is_on(self) -> bool:
+        """Say whether the server has power (it may still be booting)."""
+        supervisor = self._supervisor()
+        return supervisor is not None and supervisor.is_alive()
+
+    def leader(self) -> int | None:
+        """Return the number of the server's first process on this machine, or None."""
+        supervisor = self._supervisor()
+        if supervisor is None or not supervisor.is_alive():
+            return None
+        for nspawn in children_of(supervisor.pid):
+            for child in children_of(nspawn):
+                if _is_first_in_its_namespace(child):
+                    return child
+        return None
+
+    def wait_for_leader(self, timeout: float) -> int:
+        """Wait until the server has a first process.
+
+        Args:
+            timeout: Seconds.
+
+        Raises:
+            LabError: It went off or took too long.
+        """
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            leader = self.leader()
+            if leader is not None:
+                return leader
+            if not self.is_on():
+                break
+            time.sleep(0.02)
+        raise LabError(f"{self.machine} does not boot:\n{self.console_tail()}")
+
+    def pull_the_plug(self) -> None:
+        """Kill the server's first process, and with it every other, without a warning."""
+        leader = self.leader()
+        identity = ProcessIdentity.of(leader) if leader is not None else None
+        if identity is not None:
+            identity.kill()
+        if not self._wait_until_off(5):
+            self.remove()
+
+    def remove(self) -> None:
+        """Kill whatever is left and remove the control groups."""
+        supervisor = self._supervisor()
+        if supervisor is not None:
+            supervisor.kill()
+        groups = self._control_groups()
+        kill_file = groups[0] / "cgroup.kill"
+        if kill_file.exists():
+            kill_file.write_text("1")
+        self._wait_until_off(5)
+        for group in groups:
+            _remove_group(group)
+        self._supervisor_file.unlink(missing_ok=True)
+        shutil.rmtree(Path("/run/systemd/nspawn/propagate", self.machine), ignore_errors=True)
+
+    def console_tail(self) -> str:
+        """Return the last lines that the server wrote to its console."""
+        try:
+            text = (self.folder / "console.log").read_text("utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-15:])
+
+    @property
+    def control_group(self) -> Path:
+        """The control group (version 2) that holds the server's processes."""
+        return self._control_groups()[0]
+
+    def _control_groups(self) -> list[Path]:
+        unified = find_unified_cgroups()
+        if unified is None:
+            raise LabError("this machine has no cgroup v2 hierarchy")
+        # A hybrid machine has systemd's own version 1 hierarchy, which must agree.
+        hierarchies = [unified, Path("/sys/fs/cgroup/systemd")]
+        return [
+            hierarchy / "moorage-lab" / self.machine
+            for hierarchy in hierarchies
+            if (hierarchy / "cgroup.procs").is_file()
+        ]
+
+    def _supervisor(self) -> ProcessIdentity | None:
+        try:
+            pid, started = self._supervisor_file.read_text().split()
+        except (OSError, ValueError):
+            return None
+        return ProcessIdentity(int(pid), int(started))
+
+    def _wait_until_off(self, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if not self.is_on() and not self._has_processes():
+                return True
+            time.sleep(0.01)
+        return False
+
+    def _has_processes(self) -> bool:
+        events = self._control_groups()[0] / "cgroup.events"
+        try:
+            return "populated 1" in events.read_text()
+        except OSError:
+            return False
+
+
+def _is_first_in_its_namespace(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8", errors="replace")
+        name = Path(f"/proc/{pid}/comm").read_text("utf-8", errors="replace").strip()
+    except OSError:
+        return False
+    numbers = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+    # Until it has become the server's systemd, its root folder is still the machine's.
+    return numbers.split()[-1:] == ["1"] and name == "systemd"
+
+
+def _remove_group(group: Path) -> None:
+    if not group.is_dir():
+        return
+    for folder, _, _ in os.walk(group, topdown=False):
+        try:
+            Path(folder).rmdir()
+        except OSError:
+            continue
+
+
+def _use_memory_for_nspawn() -> None:
+    """Let systemd-nspawn clean up after itself where /run is on a disk.
+
+    It refuses to remove its own folders there, and then cannot reboot a server.
+    """
+    folder = Path("/run/systemd/nspawn")
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = run_program(["stat", "--file-system", "--format=%T", folder]).stdout.strip()
+    if kind != "tmpfs":
+        run_program(["mount", "-t", "tmpfs", "-o", "mode=0755", "moorage-lab", folder])
+

@@ -1,0 +1,122 @@
+"""Running programs, and telling one process from a later one with the same number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+
+
+def run_program(
+    arguments: Sequence[str | Path],
+    *,
+    stdin: str | None = None,
+    check: bool = True,
+    timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program on this machine and collect its output.
+
+    Args:
+        arguments: The program and its arguments.
+        stdin: What it reads; nothing when None.
+        check: Raise when it exits with something else than 0.
+        timeout: Seconds until it is killed.
+        environment: Variables on top of this process's own.
+
+    Returns:
+        The finished process with stdout and stderr as text.
+
+    Raises:
+        LabError: It is missing, failed (with `check`) or took too long.
+    """
+    words = [str(argument) for argument in arguments]
+    try:
+        done = subprocess.run(
+            words,
+            input="" if stdin is None else stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env={**os.environ, **environment} if environment else None,
+        )
+    except FileNotFoundError as error:
+        raise LabError(f"{words[0]} is not installed; run `python -m lab setup`") from error
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"no end after {timeout} s: {' '.join(words)}") from error
+    if check and done.returncode != 0:
+        output = (done.stderr or done.stdout).strip()[-2000:]
+        raise LabError(f"{' '.join(words)} ended with {done.returncode}: {output}")
+    return done
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process number together with its start time, because numbers are used again."""
+
+    pid: int
+    started: int
+    """Clock ticks after the machine's boot (field 22 of /proc/PID/stat)."""
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity | None:
+        """Look a running process up.
+
+        Args:
+            pid: Its number.
+
+        Returns:
+            Its identity, or None when there is no such process (or only its zombie).
+        """
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        # The second field is the program's name in parentheses and may hold spaces itself.
+        fields = text.rpartition(")")[2].split()
+        if fields[0] in "ZX":
+            return None
+        return cls(pid, int(fields[19]))
+
+    @classmethod
+    def own(cls) -> ProcessIdentity:
+        """Return the identity of the process that asks."""
+        identity = cls.of(os.getpid())
+        assert identity is not None, "a running process finds itself in /proc"
+        return identity
+
+    def is_alive(self) -> bool:
+        """Say whether this very process still runs."""
+        return ProcessIdentity.of(self.pid) == self
+
+    def kill(self) -> None:
+        """Kill the process if it still runs."""
+        if self.is_alive():
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def children_of(pid: int) -> list[int]:
+    """List the processes that a process started itself.
+
+    Args:
+        pid: The parent's number.
+
+    Returns:
+        The numbers of its children; empty when it is gone.
+    """
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(word) for word in listing.read_text(encoding="utf-8").split()]
+        except OSError:
+            continue
+    return found

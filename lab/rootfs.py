@@ -1,0 +1,358 @@
+"""Root filesystems that servers start from: built once, kept, never written to again.
+
+A bare image is a folder made by debootstrap. Every other image is an overlay layer on top of the
+bare one, with packages installed. A server is one more layer on top, so that it boots at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import apt
+from lab.errors import LabError
+from lab.machine import say
+from lab.process import run_program
+from lab.state import LabFolder
+
+RECIPE_VERSION = 1
+"""Raise it when the steps below change, so that nobody gets an image of the old kind."""
+
+BARE_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "sudo",
+    "ca-certificates",
+    "iproute2",
+    "python3-minimal",
+)
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "bare": (),
+    "client": (
+        "docker.io",
+        "skopeo",
+        "podman",
+        "crun",
+        "iptables",
+        "curl",
+        "openssl",
+        "apache2-utils",
+        "tmux",
+    ),
+}
+"""Image variants and the packages they add to a bare server."""
+
+SUITE_PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
+    "trixie": {"docker.io": ("docker-cli",)},
+}
+"""What else a package needs in one release, to be what it is in the other."""
+
+MASKED_UNITS = (
+    # They would act on the kernel or the disks, which belong to the machine.
+    "systemd-sysctl.service",
+    "systemd-binfmt.service",
+    "systemd-modules-load.service",
+    "fstrim.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    # They would take apt's locks at a time of their own choosing.
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    # Nobody sits at the console; the network is set up from outside.
+    "console-getty.service",
+    "getty.target",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-firstboot.service",
+    "dev-hugepages.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+)
+
+CONTAINERS_SETTINGS = """\
+# A lab server has no cgroup controllers of its own to give to a container.
+[containers]
+cgroups = "disabled"
+
+[engine]
+runtime = "crun"
+"""
+
+USERS_SCRIPT = """\
+set -eu
+printf '%s\\n' 'LANG=C.UTF-8' > /etc/default/locale
+useradd --create-home --shell /bin/bash --uid 1000 --groups sudo admin
+useradd --create-home --shell /bin/bash --uid 1001 deploy
+printf '%s\\n' 'deploy ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
+chmod 0440 /etc/sudoers.d/deploy
+chpasswd
+rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id
+"""
+
+INSTALL_SCRIPT = """\
+set -eu
+printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
+chmod 0755 /usr/sbin/policy-rc.d
+apt-get update --quiet
+apt-get install --yes --no-install-recommends "$@"
+rm /usr/sbin/policy-rc.d
+"""
+
+
+@dataclass(frozen=True)
+class RootImage:
+    """A finished root filesystem."""
+
+    suite: str
+    variant: str
+    layers: tuple[Path, ...]
+    """Folders for an overlay mount, the uppermost first."""
+
+
+def packages_of(suite: str, variant: str, extra: Sequence[str] = ()) -> tuple[str, ...]:
+    """List the packages that an image adds to a bare server.
+
+    Args:
+        suite: The Debian release.
+        variant: A key of VARIANTS.
+        extra: Packages on top.
+
+    Raises:
+        LabError: Nobody knows this suite or variant.
+    """
+    if suite not in apt.SUITES:
+        raise LabError(f"suite {suite!r} is not one of: {', '.join(apt.SUITES)}")
+    if variant not in VARIANTS:
+        raise LabError(f"variant {variant!r} is not one of: {', '.join(VARIANTS)}")
+    packages = [*VARIANTS[variant], *extra]
+    for package, needed in SUITE_PACKAGES.get(suite, {}).items():
+        if package in packages:
+            packages += needed
+    return tuple(dict.fromkeys(packages))
+
+
+def ensure_image(
+    folder: LabFolder, suite: str, variant: str = "bare", extra: Sequence[str] = ()
+) -> RootImage:
+    """Return an image, building what is not there yet.
+
+    Args:
+        folder: The lab's folder.
+        suite: The Debian release.
+        variant: A key of VARIANTS.
+        extra: Packages to install on top.
+
+    Raises:
+        LabError: It could not be built.
+    """
+    packages = packages_of(suite, variant, extra)
+    bare = _ensure_bare(folder, suite)
+    if not packages:
+        return RootImage(suite, variant, (bare,))
+    key = _key(bare.parent.name, *sorted(packages))
+    home = folder.images / f"{suite}-{variant}-{key}"
+    with folder.lock(f"image-{home.name}"):
+        if not (home / "image.json").exists():
+            say(f"building the {suite} image with {' '.join(packages)} (once)")
+            _build_layer(folder, home, bare, suite, packages)
+    return RootImage(suite, variant, (home / "layer", bare))
+
+
+def _ensure_bare(folder: LabFolder, suite: str) -> Path:
+    key = _key(
+        str(RECIPE_VERSION),
+        apt.sources_text(suite),
+        *(path.read_text("utf-8", errors="replace") for path in apt.settings_files()),
+        apt.SERVER_SETTINGS,
+        CONTAINERS_SETTINGS,
+        USERS_SCRIPT,
+        *BARE_PACKAGES,
+        *MASKED_UNITS,
+    )
+    home = folder.images / f"{suite}-bare-{key}"
+    with folder.lock(f"image-{home.name}"):
+        if not (home / "image.json").exists():
+            say(f"building the bare {suite} image (once, about a minute)")
+            _build_bare(folder, home, suite)
+    return home / "root"
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+
+
+def _build_bare(folder: LabFolder, home: Path, suite: str) -> None:
+    from lab.keys import ADMIN_PASSWORD
+
+    with _draft(home) as draft:
+        root = draft / "root"
+        mirror = apt.read_sources()[0].uri
+        run_program(
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(BARE_PACKAGES)}",
+                suite,
+                root,
+                mirror,
+            ],
+            environment=apt.proxy_environment(),
+        )
+        store_packages(folder, suite, root / "var/cache/apt/archives")
+        for package in (root / "var/cache/apt/archives").glob("*.deb"):
+            package.unlink()
+        apt.write_configuration(root, suite)
+        (root / "etc/containers/containers.conf.d").mkdir(parents=True)
+        (root / "etc/containers/containers.conf.d/lab.conf").write_text(
+            CONTAINERS_SETTINGS, encoding="utf-8"
+        )
+        for unit in MASKED_UNITS:
+            (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        upgrade = "apt-get update --quiet && apt-get upgrade --yes --quiet"
+        run_in_root(folder, root, suite, ["sh", "-c", upgrade])
+        run_in_root(
+            folder, root, suite, ["sh", "-c", USERS_SCRIPT], stdin=f"admin:{ADMIN_PASSWORD}\n"
+        )
+        (draft / "image.json").write_text(json.dumps({"suite": suite}), encoding="utf-8")
+
+
+def _build_layer(
+    folder: LabFolder, home: Path, bare: Path, suite: str, packages: Sequence[str]
+) -> None:
+    with _draft(home) as draft:
+        layer, work, root = draft / "layer", draft / "work", draft / "root"
+        for path in (layer, work, root):
+            path.mkdir()
+        mount_overlay(root, upper=layer, work=work, lower=(bare,))
+        try:
+            run_in_root(folder, root, suite, ["sh", "-c", INSTALL_SCRIPT, "sh", *packages])
+        finally:
+            unmount(root)
+        shutil.rmtree(work)
+        (draft / "image.json").write_text(
+            json.dumps({"suite": suite, "packages": list(packages)}), encoding="utf-8"
+        )
+
+
+@contextmanager
+def _draft(home: Path) -> Iterator[Path]:
+    """Build in a folder beside the image and give it the image's name once all went well."""
+    draft = home.with_name(f".{home.name}.draft")
+    if draft.exists():
+        unmount(draft / "root")
+        shutil.rmtree(draft)
+    draft.mkdir(parents=True)
+    yield draft
+    draft.rename(home)
+
+
+def run_in_root(
+    folder: LabFolder, root: Path, suite: str, command: Sequence[str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a filesystem that is not booted, with the machine's network.
+
+    Args:
+        folder: The lab's folder.
+        root: The filesystem's root folder.
+        suite: Its Debian release.
+        command: Program and arguments, run as root.
+        stdin: What it reads.
+    """
+    archives = folder.packages(suite)
+    private = root.parent / "archives"
+    lend_packages(folder, suite, private)
+    assert archives.exists()
+    done = run_program(
+        [
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            "--console=pipe",
+            "--resolv-conf=replace-host",
+            f"--directory={root}",
+            f"--machine=lab-build-{_key(str(root))}",
+            f"--bind={private}:/var/cache/apt/archives",
+            "--setenv=DEBIAN_FRONTEND=noninteractive",
+            "--setenv=LC_ALL=C.UTF-8",
+            *command,
+        ],
+        stdin=stdin,
+    )
+    store_packages(folder, suite, private)
+    shutil.rmtree(private)
+    return done
+
+
+def lend_packages(folder: LabFolder, suite: str, target: Path) -> None:
+    """Give a server its own package cache, filled with everything downloaded before.
+
+    The files are hard links: no copy, and each server has its own lock and may clean up.
+
+    Args:
+        folder: The lab's folder.
+        suite: The server's release.
+        target: The folder that becomes the server's /var/cache/apt/archives.
+    """
+    shared = folder.packages(suite)
+    shared.mkdir(parents=True, exist_ok=True)
+    (target / "partial").mkdir(parents=True, exist_ok=True)
+    for package in shared.glob("*.deb"):
+        _link(package, target / package.name)
+
+
+def store_packages(folder: LabFolder, suite: str, source: Path) -> None:
+    """Keep what a server downloaded for the next one.
+
+    Args:
+        folder: The lab's folder.
+        suite: The server's release.
+        source: Its package cache; apt puts only complete, checked files there.
+    """
+    shared = folder.packages(suite)
+    shared.mkdir(parents=True, exist_ok=True)
+    for package in source.glob("*.deb"):
+        _link(package, shared / package.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except (FileExistsError, FileNotFoundError):
+        # Another process was faster, with the same file.
+        pass
+
+
+def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path]) -> None:
+    """Mount a writable layer on top of others.
+
+    Args:
+        root: Where the whole appears.
+        upper: The folder that takes the changes.
+        work: An empty folder beside it, which the kernel needs.
+        lower: Folders that are only read, the uppermost first.
+    """
+    layers = ":".join(str(path) for path in lower)
+    options = f"lowerdir={layers},upperdir={upper},workdir={work}"
+    run_program(["mount", "-t", "overlay", "moorage-lab", "-o", options, root])
+
+
+def unmount(path: Path) -> None:
+    """Unmount a folder if something is mounted there.
+
+    Args:
+        path: The mount point.
+    """
+    if path.is_mount() and run_program(["umount", path], check=False).returncode != 0:
+        # Somebody on this machine still looks at it: let go now, clean up when they are done.
+        run_program(["umount", "--lazy", path])

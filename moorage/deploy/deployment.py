@@ -1,0 +1,408 @@
+"""A deployment at work: all its servers, from connecting to the report. What the faces call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from moorage.answers.model import Answers, Server
+from moorage.answers.redact import Redactor
+from moorage.answers.resolve import Resolver
+from moorage.answers.secrets import Secret, SecretReference
+from moorage.deploy import materials
+from moorage.deploy.events import Event, OnEvent, RunEnded, Staged, StepBegan
+from moorage.deploy.payload import Gate, new_run_id, payload
+from moorage.deploy.plan import Plan, ServerPlan, plan_server
+from moorage.deploy.run import ServerRun
+from moorage.desired import layout
+from moorage.errors import ExitCode, MoorageError, ServersFailed
+from moorage.servers.facts import Facts
+from moorage.servers.probe import probe
+from moorage.servers.transport import Asker, Cancel, Transport
+
+if TYPE_CHECKING:
+    from moorage.deploy.verify import Verification
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """How an apply ended on one server.
+
+    Attributes:
+        status: done, unchanged, failed (rolled back), locked, interrupted, lost (it may go on) or
+            cancelled (before it was switched).
+        message: Why, unless it is done or unchanged.
+        step: The last step it began.
+        run_id: The run, or empty when there was none.
+    """
+
+    server: str
+    status: str
+    message: str = ""
+    step: str = ""
+    run_id: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the server is at the desired state."""
+        return self.status in {"done", "unchanged"}
+
+
+@dataclass(frozen=True)
+class ApplyReport:
+    """How an apply ended.
+
+    Attributes:
+        servers: One report per server, in the answers' order.
+        generated: The passwords that were made, by user; to be shown once.
+        ca_certificate: PEM of the private CA, if there is one.
+    """
+
+    servers: tuple[ServerReport, ...]
+    generated: dict[str, Secret]
+    ca_certificate: bytes | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every server is at the desired state."""
+        return all(server.is_good for server in self.servers)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with."""
+        if self.is_good:
+            return ExitCode.DONE
+        some = any(server.is_good for server in self.servers)
+        return ExitCode.PARTLY_DONE if some else ExitCode.FAILED
+
+
+class Deployment:
+    """The servers of one deployment. Use it as a context manager: it closes the connections.
+
+    Args:
+        answers: What the operator decided.
+        asker: Who is asked for host keys and secrets.
+        on_event: Takes events, from several threads.
+        limit: The servers to work on, by label; all when empty.
+        open_transport: Opens a connection; replaced where no SSH is wanted.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        asker: Asker,
+        on_event: OnEvent = lambda event: None,
+        *,
+        limit: Sequence[str] = (),
+        open_transport: Callable[..., Transport] | None = None,
+    ) -> None:
+        if open_transport is None:
+            from moorage.servers.connect import open_transport
+        self.answers = answers
+        self.redactor = Redactor()
+        self.cancel = Cancel()
+        self._on_event = on_event
+        self._resolver = Resolver(asker.secret)
+        self._runs: list[ServerRun] = []
+        known = [server.host for server in answers.servers]
+        for label in limit:
+            if label not in known:
+                raise MoorageError(
+                    f"{label} is none of the servers in the answers: {', '.join(known)}.",
+                    code="unknown_server",
+                )
+        chosen = [server for server in answers.servers if not limit or server.host in limit]
+        self._transports = [
+            open_transport(server, asker, self._resolve_for(server)) for server in chosen
+        ]
+        self._servers = chosen
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; runs that go on are left to themselves."""
+        for transport in self._transports:
+            transport.close()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where clients reach each server, by label."""
+        return {
+            server.host: server.address or transport.public_address
+            for server, transport in zip(self._servers, self._transports, strict=True)
+        }
+
+    def probe(self) -> tuple[Facts, ...]:
+        """Connect to all servers and read their facts, in parallel.
+
+        Raises:
+            ServersFailed: Some servers could not be reached or read.
+        """
+        return self._on_all(self._transports, self._probe)
+
+    def plan(self) -> Plan:
+        """Probe all servers and return what an apply would do.
+
+        Raises:
+            ServersFailed: Some servers could not be reached or read.
+            AnswersError: A secret, certificate or image archive cannot be used.
+        """
+        return self.plan_from(self.probe())
+
+    def plan_from(self, facts: Sequence[Facts]) -> Plan:
+        """Return what an apply would do, from facts that are there already."""
+        gathered = materials.gather(self.answers, facts, self._resolve)
+        self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
+        self._learn(*gathered.generated.values())
+        if gathered.certificate_key:
+            self._learn(gathered.certificate_key)
+        return Plan(
+            tuple(plan_server(self.answers, gathered, each) for each in facts), gathered
+        )
+
+    def apply(self, plan: Plan) -> ApplyReport:
+        """Apply a plan: stage everywhere, then switch one server after the other (or together).
+
+        A run goes on by itself when the connection is lost. A failure before the switch rolls back
+        on every server; a failure later stops the rollout.
+
+        Raises:
+            ServersFailed: Something in the plan keeps it from starting; nothing was done.
+        """
+        if plan.problems:
+            raise ServersFailed(plan.problems)
+        changed = [server for server in plan.servers if server.has_changes]
+        reports = {
+            server.server: ServerReport(server.server, "unchanged") for server in plan.servers
+        }
+        rollout = _Rollout(self.answers.rollout, self._on_event)
+        gate: Gate = "wait" if len(changed) > 1 else "go"
+        run_id = new_run_id()
+        transports = {transport.server: transport for transport in self._transports}
+        threads = []
+        for server in changed:
+            run = ServerRun(
+                transports[server.server], run_id, rollout.on_event, self.redactor.redact
+            )
+            rollout.runs.append(run)
+            stream = payload(self.answers, server, run_id, gate)
+            threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
+        self._runs = rollout.runs
+        for thread in threads:
+            thread.start()
+        if gate == "wait":
+            rollout.conduct()
+        for thread in threads:
+            thread.join()
+        for run in rollout.runs:
+            ended = run.ended or RunEnded(run.server, run_id, "lost", "it was not followed")
+            status = "cancelled" if run.server in rollout.aborted else ended.status
+            reports[run.server] = ServerReport(
+                run.server,
+                "done" if ended.status == "done" else status,
+                rollout.aborted.get(run.server, ended.message),
+                ended.step,
+                run_id,
+            )
+        return ApplyReport(
+            tuple(reports[server.server] for server in plan.servers),
+            dict(plan.materials.generated),
+            plan.materials.ca_certificate,
+        )
+
+    def attach(self, facts: Sequence[Facts]) -> tuple[RunEnded, ...]:
+        """Follow the runs that go on, on all servers, until they end."""
+        busy = {each.server: each.active_run for each in facts if each.active_run}
+        transports = [each for each in self._transports if each.server in busy]
+
+        def follow(transport: Transport) -> RunEnded:
+            record = busy[transport.server]
+            assert record is not None
+            run = ServerRun(transport, record.run_id, self._on_event, self.redactor.redact)
+            self._runs.append(run)
+            run.attach()
+            return run.ended or RunEnded(transport.server, record.run_id, "lost")
+
+        return self._on_all(transports, follow)
+
+    def abort(self) -> None:
+        """Make all runs that go on stop before their next step and roll back."""
+        for run in self._runs:
+            run.abort()
+
+    def verify(self, plan: Plan | None = None, *, large_upload: bool = True) -> Verification:
+        """Check the registry from outside, on each server separately, bypassing DNS.
+
+        Args:
+            plan: The plan that was applied; its generated passwords and CA are used.
+            large_upload: Whether to send over 100 MB to each server.
+        """
+        from moorage.deploy.verify import Target, verify
+
+        password, user = self._known_password(plan)
+        authority = plan.materials.ca_certificate if plan else None
+        targets = [
+            Target(label, address, self.answers.registry.port)
+            for label, address in self.addresses.items()
+        ]
+        return verify(
+            self.answers,
+            targets,
+            user=user,
+            password=password,
+            ca_certificate=authority,
+            on_event=self._on_event,
+            large_upload=large_upload,
+            cancel=self.cancel,
+        )
+
+    def _known_password(self, plan: Plan | None) -> tuple[Secret | None, str | None]:
+        """The first user with push access whose password is known without asking."""
+        from moorage.answers.secrets import FromPrompt, Generated, Hash
+
+        generated = plan.materials.generated if plan else {}
+        for position, user in enumerate(self.answers.credentials.users):
+            if user.access != "push":
+                continue
+            if user.name in generated:
+                return generated[user.name], user.name
+            if isinstance(user.password, (Hash, Generated, FromPrompt)):
+                continue
+            where = f"credentials.users[{position}].password"
+            return self._resolve(user.password, where), user.name
+        return None, None
+
+    def _probe(self, transport: Transport) -> Facts:
+        self._on_event(StepBegan(transport.server, "connect"))
+        transport.connect()
+        self._on_event(StepBegan(transport.server, "probe"))
+        registry, storage = self.answers.registry, self.answers.storage
+        return probe(
+            transport,
+            layout.MANAGED,
+            engine=None if registry.runtime == "package" else registry.runtime,
+            image=None if registry.runtime == "package" else registry.image,
+            storage=storage.filesystem.path if storage.driver == "filesystem" else None,
+            cancel=self.cancel,
+        )
+
+    def _resolve(self, reference: SecretReference, where: str) -> Secret:
+        secret = self._resolver.resolve(reference, where)
+        self._learn(secret)
+        return secret
+
+    def _resolve_for(
+        self, server: Server
+    ) -> Callable[[SecretReference | None, str], Secret | None]:
+        position = self.answers.servers.index(server)
+
+        def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+            if reference is None:
+                return None
+            return self._resolve(reference, f"servers[{position}].{what}")
+
+        return resolve
+
+    def _learn(self, *secrets: Secret) -> None:
+        for secret in secrets:
+            self.redactor.add(secret)
+
+    def _on_all(
+        self, transports: Sequence[Transport], work: Callable[[Transport], _Result]
+    ) -> tuple[_Result, ...]:
+        errors: list[MoorageError] = []
+        results: list[_Result] = []
+        if not transports:
+            return ()
+        with ThreadPoolExecutor(max_workers=min(32, len(transports))) as pool:
+            for future in [pool.submit(work, transport) for transport in transports]:
+                with _collecting(errors):
+                    results.append(future.result())
+        if errors:
+            raise ServersFailed(errors)
+        return tuple(results)
+
+
+@contextmanager
+def _collecting(errors: list[MoorageError]) -> Iterator[None]:
+    try:
+        yield
+    except MoorageError as error:
+        errors.append(error)
+
+
+class _Rollout:
+    """Says go to staged servers in the order the answers want, and stops at the first failure."""
+
+    def __init__(self, order: str, on_event: OnEvent) -> None:
+        self.runs: list[ServerRun] = []
+        self.aborted: dict[str, str] = {}
+        self._order = order
+        self._on_event = on_event
+        self._staged: set[str] = set()
+        self._ended: dict[str, RunEnded] = {}
+        self._changed = threading.Condition()
+
+    def on_event(self, event: Event) -> None:
+        """Note what concerns the rollout, and hand the event on."""
+        with self._changed:
+            if isinstance(event, Staged):
+                self._staged.add(event.server)
+            elif isinstance(event, RunEnded):
+                self._ended[event.server] = event
+            self._changed.notify_all()
+        self._on_event(event)
+
+    def conduct(self) -> None:
+        """Wait until every server has staged, then switch; blocks until all was said."""
+        everyone = {run.server for run in self.runs}
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ended or self._staged >= everyone
+            )
+            failed = next(iter(self._ended.values()), None)
+        if failed is not None:
+            self._abort_the_rest(f"not switched, because {failed.server} failed before the switch")
+            return
+        if self._order == "all_at_once":
+            for run in self.runs:
+                run.go()
+            return
+        for run in self.runs:
+            run.go()
+            with self._changed:
+                self._changed.wait_for(lambda run=run: run.server in self._ended)  # type: ignore[misc]
+                ended = self._ended[run.server]
+            if ended.status != "done":
+                self._abort_the_rest(f"not switched, because {run.server} failed")
+                return
+
+    def _abort_the_rest(self, why: str) -> None:
+        for run in self.runs:
+            if run.server not in self._ended:
+                self.aborted[run.server] = why
+                run.abort()
+
+
+def plan_for(plan: Plan, server: str) -> ServerPlan:
+    """Return one server's plan; raises KeyError."""
+    for each in plan.servers:
+        if each.server == server:
+            return each
+    raise KeyError(server)

@@ -1,0 +1,158 @@
+"""A small client of the distribution API that reaches one server at its address."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from moorage.answers.secrets import Secret
+from moorage.errors import MoorageError
+
+_TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to a request; ``request`` names it for messages, without its query."""
+
+    request: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, or None."""
+        return self.headers.get(name.lower())
+
+    @property
+    def excerpt(self) -> str:
+        """The body's beginning, for messages."""
+        return self.body[:200].decode("utf-8", "replace").strip()
+
+
+@dataclass(frozen=True)
+class RegistryClient:
+    """A client that connects to an address and asks for a name there, whatever DNS says.
+
+    Attributes:
+        address: An IP address or host name.
+        domain: The registry's name: in the Host header, and what the certificate must carry.
+        ca_certificate: PEM of a CA to trust besides the system's.
+    """
+
+    address: str
+    port: int
+    domain: str
+    tls: bool
+    ca_certificate: bytes | None = None
+    user: str | None = None
+    password: Secret | None = None
+
+    def with_password(self, user: str, password: str) -> RegistryClient:
+        """Return the same client with another login."""
+        return replace(self, user=user, password=Secret(password))
+
+    def certificate(self) -> Mapping[str, Any]:
+        """Return the server's certificate, checked: chain, name and dates.
+
+        Raises:
+            MoorageError: It is not trusted, for another name, or expired.
+        """
+        with self._connect() as connection:
+            assert isinstance(connection, ssl.SSLSocket)
+            return connection.getpeercert() or {}
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return the answer.
+
+        Args:
+            method: The HTTP method.
+            target: A path, or an absolute URL of which path and query count.
+            body: What to send; an iterable needs a Content-Length header.
+            headers: More headers.
+
+        Raises:
+            MoorageError: The server cannot be reached or its certificate is not trusted.
+            OSError: The connection broke.
+        """
+        parts = urlsplit(target)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        sent = {"Host": self._host, "Accept-Encoding": "identity", **(headers or {})}
+        if self.user is not None and self.password is not None:
+            login = f"{self.user}:{self.password.reveal()}".encode()
+            sent["Authorization"] = "Basic " + base64.b64encode(login).decode()
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=_TIMEOUT)
+        connection.sock = self._connect()
+        try:
+            connection.request(method, path, body=body, headers=sent)
+            response = connection.getresponse()
+            return Answer(
+                f"{method} {parts.path}",
+                response.status,
+                {name.lower(): value for name, value in response.getheaders()},
+                response.read(),
+            )
+        except http.client.HTTPException as error:
+            raise MoorageError(
+                f"{method} {parts.path}: the server's answer is no HTTP ({type(error).__name__}).",
+                code="no_http",
+            ) from error
+        finally:
+            connection.close()
+
+    def put_blob(self, location: str, blob: bytes, digest: str) -> Answer:
+        """Finish an upload with the (rest of the) blob."""
+        separator = "&" if "?" in location else "?"
+        return self.request(
+            "PUT",
+            f"{location}{separator}digest={digest}",
+            body=blob,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+
+    @property
+    def _host(self) -> str:
+        default = 443 if self.tls else 80
+        return self.domain if self.port == default else f"{self.domain}:{self.port}"
+
+    def _connect(self) -> socket.socket:
+        try:
+            plain = socket.create_connection((self.address, self.port), timeout=_TIMEOUT)
+        except OSError as error:
+            raise MoorageError(
+                f"{self.address}:{self.port} cannot be reached from this machine: "
+                f"{error.strerror or error}.",
+                hint="Look at firewalls between here and the server.",
+                code="registry_unreachable",
+            ) from error
+        if not self.tls:
+            return plain
+        context = ssl.create_default_context()
+        if self.ca_certificate is not None:
+            context.load_verify_locations(cadata=self.ca_certificate.decode())
+        try:
+            return context.wrap_socket(plain, server_hostname=self.domain)
+        except ssl.SSLCertVerificationError as error:
+            plain.close()
+            raise MoorageError(
+                f"the certificate is not trusted: {error.verify_message}.",
+                code="certificate_untrusted",
+            ) from error
+        except OSError as error:
+            plain.close()
+            raise MoorageError(
+                f"no TLS on {self.address}:{self.port}: {error}.", code="no_tls"
+            ) from error

@@ -1,0 +1,129 @@
+"""One run on one server: sends it, follows its log, and says how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from moorage.deploy.events import Event, LogLine, OnEvent, RunEnded, Staged, StepBegan
+from moorage.deploy.visible import visible
+from moorage.errors import CannotConnect
+from moorage.servers.transport import Exchange, Transport
+from templates.load import shell_script
+
+_ATTACH = 'IFS= read -r id\nrun=/var/lib/moorage/runs/$id\n[ -d "$run" ] || exit 3\n'
+
+
+class ServerRun:
+    """A run on one server, followed in a thread of its own.
+
+    Attributes:
+        server: The server's label.
+        run_id: The run's id.
+        ended: How it ended, once it has.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        run_id: str,
+        on_event: OnEvent,
+        redact: Callable[[str], str],
+    ) -> None:
+        self.server = transport.server
+        self.run_id = run_id
+        self.ended: RunEnded | None = None
+        self._transport = transport
+        self._on_event = on_event
+        self._redact = redact
+        self._partial = b""
+        self._step = ""
+        self._result: tuple[str, str] | None = None
+        self._exchange: Exchange | None = None
+        self._words: list[bytes] = []
+        self._lock = threading.Lock()
+
+    def start(self, payload: Iterable[bytes]) -> None:
+        """Send the run and follow it until it ends; blocks.
+
+        Args:
+            payload: What ``start.sh`` reads.
+        """
+        self._emit(StepBegan(self.server, "upload"))
+        self._follow(shell_script("start.sh") + shell_script("follow.sh"), payload)
+
+    def attach(self) -> None:
+        """Follow a run that goes on, or read how it ended; blocks."""
+        self._follow(_ATTACH + shell_script("follow.sh"), [f"{self.run_id}\n".encode()])
+
+    def go(self) -> None:
+        """Let a staged run switch."""
+        self._say(b"go\n")
+
+    def abort(self) -> None:
+        """Make the run stop before its next step and roll back."""
+        self._say(b"abort\n")
+
+    def _follow(self, script: str, payload: Iterable[bytes]) -> None:
+        lost = ""
+        try:
+            completed = self._transport.run(
+                script, payload=payload, on_stdout=self._feed, on_start=self._started
+            )
+            if completed.exit_status != 0 and self._result is None:
+                last = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+                lost = f"following the run ended with status {completed.exit_status}: {''.join(last)}"
+        except CannotConnect as error:
+            lost = error.message
+        self._feed(b"\n" if self._partial else b"")
+        with self._lock:
+            self._exchange = None
+        if self._result is not None:
+            status, message = self._result
+        else:
+            status, message = "lost", lost or "the run said nothing about how it ended"
+        self.ended = RunEnded(
+            self.server, self.run_id, status, self._redact(message), self._step
+        )
+        self._emit(self.ended)
+
+    def _started(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._exchange = exchange
+            words, self._words = self._words, []
+        for word in words:
+            exchange.send(word)
+
+    def _say(self, word: bytes) -> None:
+        with self._lock:
+            exchange = self._exchange
+            if exchange is None:
+                self._words.append(word)
+                return
+        # A connection that is gone shows where the log is followed.
+        try:
+            exchange.send(word)
+        except CannotConnect:
+            return
+
+    def _feed(self, data: bytes) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._take(line.decode("utf-8", "replace"))
+
+    def _take(self, line: str) -> None:
+        if not line.startswith("@"):
+            self._emit(LogLine(self.server, visible(self._redact(line))))
+            return
+        word, *values = line.split("\t")
+        if word == "@step" and len(values) == 2:
+            if values[1] != "done":
+                self._step = values[1]
+                self._emit(StepBegan(self.server, values[1]))
+        elif word == "@staged":
+            self._emit(Staged(self.server))
+        elif word == "@result" and len(values) >= 2:
+            self._result = (values[0], " ".join(values[1:]))
+
+    def _emit(self, event: Event) -> None:
+        self._on_event(event)

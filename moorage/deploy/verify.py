@@ -1,0 +1,342 @@
+"""Verify: the checks made from outside, on each server separately, past DNS."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
+from moorage.deploy.events import CheckEnded, OnEvent
+from moorage.deploy.registry_client import Answer, RegistryClient
+from moorage.errors import ExitCode, MoorageError
+from moorage.servers.transport import Cancel
+
+LARGE = 105 * 1024**2
+"""Bytes of the large upload: more than the 100 MB at which proxies and limits tend to cut."""
+_CHUNK = 1024**2
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server as clients see it."""
+
+    server: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check on one server.
+
+    Attributes:
+        server: The server's label.
+        name: What was checked, for people.
+        status: good, bad or skipped.
+        detail: The figure, or what was wrong, or why it was skipped.
+        seconds: How long it took.
+    """
+
+    server: str
+    name: str
+    status: str
+    detail: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All checks, in the order they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no check was bad."""
+        return all(check.status != "bad" for check in self.checks)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with."""
+        return ExitCode.DONE if self.is_good else ExitCode.FAILED
+
+
+class _Bad(Exception):
+    """A check found something wrong; the text says what."""
+
+
+class _Skipped(Exception):
+    """A check could not be made; the text says why."""
+
+
+def verify(
+    answers: Answers,
+    targets: Sequence[Target],
+    *,
+    user: str | None,
+    password: Secret | None,
+    ca_certificate: bytes | None,
+    on_event: OnEvent = lambda event: None,
+    large_upload: bool = True,
+    cancel: Cancel | None = None,
+) -> Verification:
+    """Check a registry from this machine.
+
+    Args:
+        answers: What the operator decided.
+        targets: The servers; each is checked at its address under the registry's name.
+        user: A user with push access, if a password is known.
+        password: That user's password, or None: then what needs it is skipped and said so.
+        ca_certificate: PEM of the CA to trust besides the system's.
+        on_event: Takes a :class:`CheckEnded` after each check.
+        large_upload: Whether to send over 100 MB to each server.
+        cancel: Stops before the next check when set.
+    """
+    checks: list[Check] = []
+
+    def check(server: str, name: str, work: Callable[[], str]) -> None:
+        if cancel is not None and cancel.is_set:
+            return
+        started = time.monotonic()
+        try:
+            status, detail = "good", work()
+        except _Bad as error:
+            status, detail = "bad", str(error)
+        except _Skipped as error:
+            status, detail = "skipped", str(error)
+        except MoorageError as error:
+            status, detail = "bad", error.message
+        except OSError as error:
+            status, detail = "bad", f"{type(error).__name__}: {error}"
+        made = Check(server, name, status, detail, time.monotonic() - started)
+        checks.append(made)
+        on_event(CheckEnded(server, name, status, detail))
+
+    def client(target: Target, login: bool = True) -> RegistryClient:
+        return RegistryClient(
+            address=target.address,
+            port=target.port,
+            domain=answers.registry.domain,
+            tls=answers.ssl.mode != "none",
+            ca_certificate=ca_certificate,
+            user=user if login else None,
+            password=password if login else None,
+        )
+
+    run = f"{int(time.time()):x}{os.urandom(3).hex()}"
+    for target in targets:
+        session = _Session(client(target), f"moorage-verify/{run}", password is not None)
+        anonymous = client(target, login=False)
+        for name, work in _checks(session, anonymous, answers, large_upload):
+            check(target.server, name, work)
+    if len(targets) > 1:
+        first, second = targets[0], targets[1]
+        name = f"upload begun on {first.server}, finished here"
+
+        def across() -> str:
+            if password is None:
+                raise _Skipped(_NO_PASSWORD)
+            return _upload_across(client(first), client(second), f"moorage-verify/{run}")
+
+        check(second.server, name, across)
+    return Verification(tuple(checks))
+
+
+_NO_PASSWORD = (
+    "no password is known here: give a push user {env: NAME} or {prompt: true}, "
+    "or verify right after the apply that made it"
+)
+
+
+@dataclass
+class _Session:
+    """What the checks on one server share."""
+
+    client: RegistryClient
+    repository: str
+    knows_password: bool
+    layer: bytes = b""
+    config: bytes = b""
+    manifest: bytes = b""
+
+    def need_password(self) -> None:
+        if not self.knows_password:
+            raise _Skipped(_NO_PASSWORD)
+
+
+def _checks(
+    session: _Session, anonymous: RegistryClient, answers: Answers, large_upload: bool
+) -> Iterator[tuple[str, Callable[[], str]]]:
+    if answers.ssl.mode != "none":
+        yield "certificate", lambda: _certificate(anonymous)
+    yield "refused without a password", lambda: _refused(anonymous)
+    yield "refused with a wrong password", lambda: _refused(anonymous.with_password("x", "wrong"))
+    yield "log in", lambda: _log_in(session)
+    yield "push", lambda: _push(session, answers)
+    yield "pull", lambda: _pull(session)
+    yield "delete", lambda: _delete(session)
+    if large_upload:
+        yield "upload of over 100 MB", lambda: _large_upload(session)
+
+
+def _expect(answer: Answer, *statuses: int) -> Answer:
+    if answer.status not in statuses:
+        wanted = " or ".join(str(status) for status in statuses)
+        raise _Bad(f"{answer.request} answered {answer.status}, wanted {wanted}: {answer.excerpt}")
+    return answer
+
+
+def _certificate(client: RegistryClient) -> str:
+    certificate = client.certificate()
+    expires = str(certificate.get("notAfter", ""))
+    end = datetime.datetime.strptime(expires, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=datetime.UTC)
+    days = (end - datetime.datetime.now(datetime.UTC)).days
+    return f"trusted, for {client.domain}, {days} days left"
+
+
+def _refused(client: RegistryClient) -> str:
+    answer = _expect(client.request("GET", "/v2/"), 401)
+    challenge = answer.header("WWW-Authenticate") or ""
+    if not challenge.lower().startswith("basic"):
+        raise _Bad(f"401 came without 'WWW-Authenticate: Basic' (but with {challenge!r})")
+    return "401"
+
+
+def _log_in(session: _Session) -> str:
+    session.need_password()
+    _expect(session.client.request("GET", "/v2/"), 200)
+    return f"200 as {session.client.user}"
+
+
+def _push(session: _Session, answers: Answers) -> str:
+    session.need_password()
+    session.layer = os.urandom(64 * 1024)
+    session.config = json.dumps(
+        {"architecture": "amd64", "os": "linux", "config": {},
+         "rootfs": {"type": "layers", "diff_ids": [_digest(session.layer)]}}
+    ).encode()  # fmt: skip
+    for blob in (session.layer, session.config):
+        location = _begin_upload(session.client, session.repository, answers)
+        _expect(session.client.put_blob(location, blob, _digest(blob)), 201)
+    session.manifest = _manifest(session.config, session.layer)
+    _expect(
+        session.client.request(
+            "PUT",
+            f"/v2/{session.repository}/manifests/check",
+            body=session.manifest,
+            headers={"Content-Type": _MANIFEST},
+        ),
+        201,
+    )
+    return f"{len(session.layer) // 1024} KiB in 2 blobs and a manifest"
+
+
+def _begin_upload(client: RegistryClient, repository: str, answers: Answers | None = None) -> str:
+    answer = _expect(client.request("POST", f"/v2/{repository}/blobs/uploads/"), 202)
+    location = answer.header("Location") or ""
+    if answers is not None:
+        tls = answers.ssl.mode != "none"
+        port = answers.registry.port
+        default = 443 if tls else 80
+        host = answers.registry.domain + ("" if port == default else f":{port}")
+        wanted = f"{'https' if tls else 'http'}://{host}/"
+        if not location.startswith((wanted, "/")):
+            raise _Bad(f"Location is {location.split('?')[0]}, wanted it to begin with {wanted}")
+    return location
+
+
+def _pull(session: _Session) -> str:
+    session.need_password()
+    if not session.manifest:
+        raise _Skipped("nothing was pushed")
+    base = f"/v2/{session.repository}"
+    answer = _expect(
+        session.client.request("GET", f"{base}/manifests/check", headers={"Accept": _MANIFEST}), 200
+    )
+    if answer.body != session.manifest:
+        raise _Bad("the manifest that came back is not the one that was pushed")
+    blob = _expect(session.client.request("GET", f"{base}/blobs/{_digest(session.layer)}"), 200, 307)
+    if blob.status == 307:
+        return f"manifest, layer redirected to {(blob.header('Location') or '').split('/')[2]}"
+    if blob.body != session.layer:
+        raise _Bad("the layer that came back is not the one that was pushed")
+    return f"same digest {_digest(session.manifest)[:19]}…"
+
+
+def _delete(session: _Session) -> str:
+    session.need_password()
+    if not session.manifest:
+        raise _Skipped("nothing was pushed")
+    base = f"/v2/{session.repository}"
+    path = f"{base}/manifests/{_digest(session.manifest)}"
+    _expect(session.client.request("DELETE", path), 202)
+    _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 404)
+    for blob in (session.layer, session.config):
+        _expect(session.client.request("DELETE", f"{base}/blobs/{_digest(blob)}"), 202, 404)
+    return "gone afterwards"
+
+
+def _large_upload(session: _Session) -> str:
+    session.need_password()
+    location = _begin_upload(session.client, session.repository)
+    chunk = os.urandom(_CHUNK)
+    started = time.monotonic()
+    answer = session.client.request(
+        "PATCH",
+        location,
+        body=(chunk for _ in range(LARGE // _CHUNK)),
+        headers={"Content-Length": str(LARGE), "Content-Type": "application/octet-stream"},
+    )
+    _expect(answer, 202)
+    rate = LARGE / 1e6 / (time.monotonic() - started)
+    # Given up rather than finished: nothing of it stays in the registry.
+    session.client.request("DELETE", answer.header("Location") or location)
+    return f"{LARGE / 1e6:.0f} MB at {rate:.0f} MB/s"
+
+
+def _upload_across(first: RegistryClient, second: RegistryClient, repository: str) -> str:
+    halves = (os.urandom(32 * 1024), os.urandom(32 * 1024))
+    digest = _digest(b"".join(halves))
+    location = _begin_upload(first, repository)
+    for client, half in zip((first, second), halves, strict=True):
+        answer = client.request(
+            "PATCH", location, body=half, headers={"Content-Type": "application/octet-stream"}
+        )
+        location = _expect(answer, 202).header("Location") or location
+    _expect(second.put_blob(location, b"", digest), 201)
+    blob = _expect(first.request("GET", f"/v2/{repository}/blobs/{digest}"), 200, 307)
+    if blob.status == 200 and _digest(blob.body) != digest:
+        raise _Bad("the layer that came back is not the one that was pushed")
+    second.request("DELETE", f"/v2/{repository}/blobs/{digest}")
+    return "64 KiB in two halves"
+
+
+def _digest(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _manifest(config: bytes, layer: bytes) -> bytes:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": len(config),
+            "digest": _digest(config),
+        },
+        "layers": [
+            {
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
+                "size": len(layer),
+                "digest": _digest(layer),
+            }
+        ],
+    }
+    return json.dumps(document).encode()

@@ -1,0 +1,167 @@
+"""Reads certificates back and says what is wrong with them."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class CertificateFacts:
+    """A certificate for people.
+
+    Attributes:
+        names: The DNS names and addresses it is for.
+        subject: Its common name, or its whole subject.
+        issuer: Who signed it.
+        not_after: When it expires, UTC.
+        days_left: Whole days until then; negative when it is over.
+        chain: The subjects of the file's certificates, in its order.
+    """
+
+    names: tuple[str, ...]
+    subject: str
+    issuer: str
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+    days_left: int
+    chain: tuple[str, ...]
+
+
+def read_chain(pem: bytes) -> list[x509.Certificate]:
+    """Return the certificates of a PEM file in its order; raises ValueError when there are none."""
+    return x509.load_pem_x509_certificates(pem)
+
+
+def describe(pem: bytes, now: datetime.datetime | None = None) -> CertificateFacts:
+    """Describe the first certificate of a PEM file; raises ValueError when it cannot be read."""
+    chain = read_chain(pem)
+    leaf = chain[0]
+    now = now or datetime.datetime.now(datetime.UTC)
+    return CertificateFacts(
+        names=tuple(_names(leaf)),
+        subject=_title(leaf.subject),
+        issuer=_title(leaf.issuer),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        days_left=(leaf.not_valid_after_utc - now).days,
+        chain=tuple(_title(certificate.subject) for certificate in chain),
+    )
+
+
+def find_faults(
+    certificate: bytes, key: bytes, domain: str, now: datetime.datetime | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield what would keep clients from trusting a certificate, as (code, sentence).
+
+    Args:
+        certificate: PEM, the certificate and then its chain.
+        key: PEM, the private key.
+        domain: The name clients connect to.
+        now: The time to check dates against.
+    """
+    try:
+        chain = read_chain(certificate)
+    except ValueError:
+        yield "unreadable", "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----)."
+        return
+    leaf = chain[0]
+    now = now or datetime.datetime.now(datetime.UTC)
+    yield from _key_faults(leaf, chain, key)
+    if leaf.not_valid_after_utc <= now:
+        yield "expired", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}."
+    if leaf.not_valid_before_utc > now:
+        yield "not_yet", f"The certificate is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
+    names = _names(leaf)
+    if not any(_covers(name, domain) for name in names):
+        carried = ", ".join(names) or "none"
+        yield "wrong_name", f"The certificate is not for {domain}; the names it carries: {carried}."
+    yield from _chain_faults(chain)
+
+
+def _key_faults(
+    leaf: x509.Certificate, chain: list[x509.Certificate], key: bytes
+) -> Iterator[tuple[str, str]]:
+    try:
+        private = serialization.load_pem_private_key(key, password=None)
+    except TypeError:
+        yield "key_encrypted", "The key has a passphrase; nginx needs one without (openssl pkey -in KEY -out NEW)."
+        return
+    except (ValueError, UnicodeDecodeError):
+        yield "key_unreadable", "The key file holds no PEM private key."
+        return
+
+    def public(of: object) -> bytes:
+        return of.public_bytes(  # type: ignore[attr-defined,no-any-return]  # every key type has it
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    wanted = public(private.public_key())
+    if public(leaf.public_key()) == wanted:
+        return
+    if any(public(certificate.public_key()) == wanted for certificate in chain[1:]):
+        yield "wrong_order", "The key belongs to a later certificate of the file: the server's own must come first."
+    else:
+        yield "key_mismatch", "The key does not belong to the certificate."
+
+
+def _chain_faults(chain: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
+    for position, (lower, upper) in enumerate(zip(chain, chain[1:], strict=False), start=1):
+        try:
+            lower.verify_directly_issued_by(upper)
+        except (ValueError, TypeError, InvalidSignature):
+            yield (
+                "broken_chain",
+                f"Certificate {position + 1} of the file ({_title(upper.subject)}) did not sign "
+                f"certificate {position} ({_title(lower.subject)}); "
+                "wanted: the server's, then each one's issuer.",
+            )
+            return
+    last = chain[-1]
+    if len(chain) == 1 and last.issuer != last.subject:
+        yield (
+            "no_chain",
+            f"The certificate was signed by {_title(last.issuer)}, which is not in the file; "
+            "wanted: the full chain (fullchain.pem).",
+        )
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [
+        *names.get_values_for_type(x509.DNSName),
+        *(str(address) for address in names.get_values_for_type(x509.IPAddress)),
+    ]
+
+
+def _covers(name: str, domain: str) -> bool:
+    name, domain = name.lower().rstrip("."), domain.lower().rstrip(".")
+    if name == domain:
+        return True
+    if name.startswith("*."):
+        _, dot, rest = domain.partition(".")
+        return bool(dot) and rest == name[2:] and not _is_address(domain)
+    return False
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _title(name: x509.Name) -> str:
+    common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common[0].value) if common else name.rfc4514_string()

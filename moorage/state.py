@@ -1,0 +1,41 @@
+"""What Moorage keeps on the operator's machine: the private CA, recents, drafts and the log."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def state_folder() -> Path:
+    """Return the folder Moorage keeps its own things in; ``MOORAGE_STATE`` overrides it."""
+    override = os.environ.get("MOORAGE_STATE")
+    if override:
+        return Path(override).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("moorage", appauthor=False)
+
+
+def private_folder(*names: str) -> Path:
+    """Return a folder below the state folder, made when missing, readable by its owner only."""
+    folder = state_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in names:
+        folder = folder / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, through a temporary file and a rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -6,6 +6,7 @@ two are the same.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -198,10 +199,9 @@ class Conversation:
 
     def _send_password(self, password: Secret) -> None:
         self.password = password
-        try:
+        # When it ended already, what it said tells why.
+        with contextlib.suppress(PipesGoneError):
             self._send(password.reveal().encode() + b"\n")
-        except PipesGoneError:
-            pass  # it ended; why is told by what it said
 
     # -- the receiving side, in the thread that called run ---------------------------------------
 
@@ -244,7 +244,7 @@ class Conversation:
             raise CannotConnect(
                 f"The server said nothing for {patience:.0f} seconds {doing}."
                 + (f" Its last words were: {said[-200:]}" if said else ""),
-                hint="It may be overloaded, out of memory or have a failing disk: look at it with ssh.",
+                hint="It may be overloaded, out of memory or have a failing disk.",
                 server=self._server,
                 code="silent",
             )

@@ -86,6 +86,7 @@ class LocalTransport:
             completed = conversation.hold()
         finally:
             self._running.discard(pipes)
+            pipes.release()
         self._sudo_password = conversation.password
         return completed
 
@@ -182,14 +183,26 @@ class ProcessPipes:
             raise CannotConnect(
                 "The connection was closed.", server=self._server, code="connection_closed"
             )
-        # What it left running may hold its streams open for ever; the process itself decides.
-        return self._process.poll()
+        status = self._process.poll()
+        if status is not None and self._open:
+            # What it left running may hold the streams open for ever, so their end is not waited
+            # for; but what the process itself wrote last is still to be read.
+            poll = select.poll()
+            for descriptor in self._open:
+                poll.register(descriptor, select.POLLIN)
+            return None if poll.poll(0) else status
+        return status
 
     def close(self) -> None:
-        """Stop reading and writing; a process that runs on is told to end."""
+        """Stop reading and writing. Safe from other threads."""
         self._is_closed.set()
         self.finish()
+
+    def release(self) -> None:
+        """Give the streams back; only from the thread that reads them."""
+        self.close()
+        self._open.clear()
+        self._stdout.close()
+        self._stderr.close()
         if self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                self._process.terminate()
             threading.Thread(target=self._process.wait, daemon=True).start()

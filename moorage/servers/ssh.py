@@ -12,11 +12,17 @@ from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers import bootstrap
 from moorage.servers.conversation import Conversation, Job, Root
-from moorage.servers.sshconfig import Hop, Settings, SshConfig
+from moorage.servers.sshconfig import Hop, SshConfig
+from moorage.servers.sshlookup import Settings
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
 
 if TYPE_CHECKING:
-    from moorage.servers.sshlink import Breaker, Limits, Link, Place
+    import socket
+
+    from paramiko import Channel
+
+    from moorage.servers.sshdial import Breaker, Limits, Place
+    from moorage.servers.sshlink import Link
     from moorage.servers.sshlogin import Credentials
 
 Result = TypeVar("Result")
@@ -79,7 +85,8 @@ class SshTransport:
         cancel: Cancel | None = None,
     ) -> Completed:
         """Run a POSIX shell script as root; see :meth:`.transport.Transport.run`."""
-        from moorage.servers.sshlink import ChannelPipes, Limits
+        from moorage.servers.sshchannel import ChannelPipes
+        from moorage.servers.sshdial import Limits
 
         self.connect()
         link = self._link
@@ -129,7 +136,7 @@ class SshTransport:
         return self._config
 
     def _connect(self) -> Link:
-        from moorage.servers.sshlink import Breaker, Place
+        from moorage.servers.sshdial import Breaker, Place
 
         breaker = Breaker()
         self._breaker = breaker
@@ -144,11 +151,13 @@ class SshTransport:
             raise
 
     def _link_to(self, place: Place, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
-        from moorage.servers.sshlink import Limits, Link, dial, dial_command, dial_through
+        from moorage.servers.sshdial import Limits, dial, dial_command
+        from moorage.servers.sshlink import Link, dial_through
         from moorage.servers.sshlogin import Login
 
         limits = self._limits or Limits()
         command = place.settings.proxy_command
+        connection: socket.socket | Channel
         if jumps:
             connection = dial_through(self._jump_host(jumps, breaker, depth), place)
         elif command and not self._answers.jump:
@@ -161,7 +170,7 @@ class SshTransport:
         return link
 
     def _jump_host(self, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
-        from moorage.servers.sshlink import Place
+        from moorage.servers.sshdial import Place
 
         *before, last = jumps
         try:

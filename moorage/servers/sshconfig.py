@@ -6,78 +6,25 @@ criterion it does not know; so this one is our own, and is compared with ``ssh -
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
-import socket
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from moorage.errors import CannotConnect
+from moorage.servers.sshlookup import (
+    Block,
+    Line,
+    Lookup,
+    Settings,
+    expand_environment,
+    expand_home,
+)
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _DEEPEST_INCLUDE = 16
-_ACCUMULATING = {"identityfile"}
 _REST_OF_LINE = {"proxycommand"}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the configuration says about one host, every value expanded.
-
-    Attributes:
-        alias: The name it was looked up by.
-        hostname: What is connected to.
-        user: Who logs in.
-        port: The SSH port.
-        identity_files: Private keys to try, in order; empty when none are configured.
-        identities_only: Whether the agent's other keys stay out of it.
-        identity_agent: The agent's socket, None for ``$SSH_AUTH_SOCK``, ``none`` for no agent.
-        proxy_jump: The servers to go through, each as USER@HOST:PORT.
-        proxy_command: A command whose standard streams are the connection.
-        known_hosts: Files with known host keys; the first is the one new keys are written to.
-        global_known_hosts: Files with known host keys that are only read.
-        host_key_alias: The name to look the host key up by.
-        strict: StrictHostKeyChecking: ``ask``, ``yes``, ``no`` or ``accept-new``.
-        hash_known_hosts: Whether names are written to known_hosts as hashes.
-        connect_timeout: Seconds to wait for a connection, or None.
-    """
-
-    alias: str
-    hostname: str
-    user: str
-    port: int
-    identity_files: tuple[Path, ...]
-    identities_only: bool
-    identity_agent: str | None
-    proxy_jump: tuple[str, ...]
-    proxy_command: str | None
-    known_hosts: tuple[Path, ...]
-    global_known_hosts: tuple[Path, ...]
-    host_key_alias: str | None
-    strict: str
-    hash_known_hosts: bool
-    connect_timeout: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """A Host or Match line, or the lines in front of the first one."""
-
-    keyword: str
-    arguments: tuple[str, ...]
-    outer: _Block | None
-
-
-@dataclass(frozen=True)
-class _Line:
-    keyword: str
-    arguments: tuple[str, ...]
-    block: _Block
-    place: str
 
 
 class SshConfig:
@@ -91,9 +38,9 @@ class SshConfig:
 
     def __init__(self, files: list[tuple[Path, Path]], home: Path | None = None) -> None:
         self.home = home or Path.home()
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         for file, base in files:
-            self._read(file, base, _Block("host", ("*",), None), depth=0)
+            self._read(file, base, Block("host", ("*",), None), depth=0)
 
     @classmethod
     def load(cls, path: Path | None = None, home: Path | None = None) -> SshConfig:
@@ -134,9 +81,9 @@ class SshConfig:
         Raises:
             CannotConnect: A value makes no sense, for example a port that is no number.
         """
-        return _Lookup(self._lines, self.home, alias, user, port).settings()
+        return Lookup(self._lines, self.home, alias, user, port).settings()
 
-    def _read(self, file: Path, base: Path, block: _Block, depth: int) -> None:
+    def _read(self, file: Path, base: Path, block: Block, depth: int) -> None:
         try:
             text = file.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
@@ -153,221 +100,21 @@ class SshConfig:
             if not keyword:
                 continue
             if keyword in {"host", "match"}:
-                block = _Block(keyword, arguments, top)
+                block = Block(keyword, arguments, top)
             elif keyword == "include":
                 if depth < _DEEPEST_INCLUDE:
                     for name in arguments:
                         for included in self._included(name, base):
                             self._read(included, base, block, depth + 1)
                 continue
-            self._lines.append(_Line(keyword, arguments, block, f"{file}:{number}"))
+            self._lines.append(Line(keyword, arguments, block, f"{file}:{number}"))
 
     def _included(self, name: str, base: Path) -> list[Path]:
-        pattern = Path(_expand_home(_expand_environment(name), self.home))
+        pattern = Path(expand_home(expand_environment(name), self.home))
         if not pattern.is_absolute():
             pattern = base / pattern
         relative = pattern.relative_to(pattern.anchor)
         return sorted(Path(pattern.anchor).glob(str(relative)))
-
-
-class _Lookup:
-    """One pass (or two, where Match final asks for it) over the lines for one host."""
-
-    def __init__(
-        self, lines: list[_Line], home: Path, alias: str, user: str | None, port: int | None
-    ) -> None:
-        self._lines = lines
-        self._home = home
-        self._alias = alias
-        self._target = alias
-        self._local_user = _local_user()
-        self._found: dict[str, tuple[str, ...]] = {}
-        self._places: dict[str, str] = {}
-        self._identity_files: list[str] = []
-        if user is not None:
-            self._found["user"] = (user,)
-        if port is not None:
-            self._found["port"] = (str(port),)
-
-    def settings(self) -> Settings:
-        self._pass_over(final=False)
-        if any(line.keyword == "match" and "final" in str(line.arguments) for line in self._lines):
-            self._target = self._hostname()
-            self._pass_over(final=True)
-        jump, command = self._proxies()
-        agent = self._one("identityagent")
-        return Settings(
-            alias=self._alias,
-            hostname=self._hostname(),
-            user=self._user(),
-            port=self._port(),
-            identity_files=tuple(
-                self._path(name) for name in self._identity_files if name.lower() != "none"
-            ),
-            identities_only=self._yes("identitiesonly"),
-            identity_agent=self._agent(agent) if agent else None,
-            proxy_jump=jump,
-            proxy_command=command,
-            known_hosts=self._paths(
-                "userknownhostsfile", ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
-            ),
-            global_known_hosts=self._paths(
-                "globalknownhostsfile", ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-            ),
-            host_key_alias=self._one("hostkeyalias"),
-            strict=self._strict(),
-            hash_known_hosts=self._yes("hashknownhosts"),
-            connect_timeout=self._seconds("connecttimeout"),
-        )
-
-    # -- which lines apply -----------------------------------------------------------------------
-
-    def _pass_over(self, *, final: bool) -> None:
-        verdicts: dict[_Block, bool] = {}
-        for line in self._lines:
-            # A block is judged where it begins: later lines may change what Match looks at.
-            if not self._applies(line.block, verdicts, final=final):
-                continue
-            if line.keyword in _ACCUMULATING:
-                for name in line.arguments[:1]:
-                    if name not in self._identity_files:
-                        self._identity_files.append(name)
-            elif line.keyword not in {"host", "match"} and line.arguments:
-                keyword = line.keyword
-                if keyword in {"proxyjump", "proxycommand"}:
-                    keyword = "proxy"  # whichever comes first switches the other off
-                    self._found.setdefault(keyword, (line.keyword, *line.arguments))
-                else:
-                    self._found.setdefault(keyword, line.arguments)
-                self._places.setdefault(keyword, line.place)
-
-    def _applies(self, block: _Block, verdicts: dict[_Block, bool], *, final: bool) -> bool:
-        if block not in verdicts:
-            outer = block.outer is None or self._applies(block.outer, verdicts, final=final)
-            verdicts[block] = outer and (
-                _matches_host(self._target, block.arguments)
-                if block.keyword == "host"
-                else self._matches(list(block.arguments), final=final)
-            )
-        return verdicts[block]
-
-    def _matches(self, criteria: list[str], *, final: bool) -> bool:
-        while criteria:
-            name, _, value = criteria.pop(0).partition("=")
-            wanted = not name.startswith("!")
-            name = name.lstrip("!").lower()
-            if name in {"all", "final", "canonical"}:
-                verdict = name == "all" or final
-            else:
-                if not value:
-                    value = criteria.pop(0) if criteria else ""
-                verdict = self._meets(name, value)
-            if verdict is not wanted:
-                return False
-        return True
-
-    def _meets(self, criterion: str, value: str) -> bool:
-        patterns = tuple(value.split(","))
-        if criterion == "host":
-            return _matches_host(self._hostname(), patterns)
-        if criterion == "originalhost":
-            return _matches_host(self._alias, patterns)
-        if criterion == "user":
-            return _matches_any(self._user(), patterns)
-        if criterion == "localuser":
-            return _matches_any(self._local_user, patterns)
-        if criterion == "exec":
-            return _succeeds(self._expand(value))
-        return False  # tagged, localnetwork and the like: rare, and none of them matches
-
-    # -- what their values mean ------------------------------------------------------------------
-
-    def _one(self, keyword: str) -> str | None:
-        values = self._found.get(keyword)
-        return values[0] if values else None
-
-    def _yes(self, keyword: str) -> bool:
-        return (self._one(keyword) or "no").lower() in {"yes", "true"}
-
-    def _hostname(self) -> str:
-        name = self._one("hostname")
-        if name is None:
-            return self._target
-        return name.replace("%%", "\0").replace("%h", self._target).replace("\0", "%")
-
-    def _user(self) -> str:
-        return self._one("user") or self._local_user
-
-    def _port(self) -> int:
-        text = self._one("port") or "22"
-        if not text.isdigit() or not 1 <= int(text) <= 65535:
-            raise self._senseless("port", f"Port wants a number from 1 to 65535, not {text!r}")
-        return int(text)
-
-    def _seconds(self, keyword: str) -> float | None:
-        text = self._one(keyword)
-        if text is None or text.lower() == "none":
-            return None
-        total = 0
-        if not re.fullmatch(r"(\d+[smhdw]?)+", text.lower()):
-            raise self._senseless(keyword, f"ConnectTimeout wants seconds, not {text!r}")
-        units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-        for number, unit in re.findall(r"(\d+)([smhdw]?)", text.lower()):
-            total += int(number) * units[unit]
-        return float(total) or None
-
-    def _strict(self) -> str:
-        value = (self._one("stricthostkeychecking") or "ask").lower()
-        return {"off": "no", "false": "no", "true": "yes"}.get(value, value)
-
-    def _agent(self, value: str) -> str | None:
-        if value.lower() == "none":
-            return "none"
-        if value == "SSH_AUTH_SOCK":
-            return None
-        if value.startswith("$") and not value.startswith("${"):
-            return os.environ.get(value[1:]) or "none"
-        return str(self._path(value))
-
-    def _proxies(self) -> tuple[tuple[str, ...], str | None]:
-        kind, *values = self._found.get("proxy", ("",))
-        if not kind or values[0].lower() == "none":
-            return (), None
-        text = self._expand(values[0])
-        if kind == "proxyjump":
-            return tuple(hop.strip() for hop in text.split(",") if hop.strip()), None
-        return (), text
-
-    def _paths(self, keyword: str, usual: tuple[str, ...]) -> tuple[Path, ...]:
-        values = self._found.get(keyword, usual)
-        return tuple(self._path(value) for value in values if value.lower() != "none")
-
-    def _path(self, value: str) -> Path:
-        return Path(_expand_home(self._expand(_expand_environment(value)), self._home))
-
-    def _expand(self, value: str) -> str:
-        tokens = {
-            "%": "%",
-            "d": str(self._home),
-            "h": self._hostname(),
-            "i": str(os.getuid()),
-            "k": self._one("hostkeyalias") or self._alias,
-            "L": socket.gethostname().partition(".")[0],
-            "l": socket.gethostname(),
-            "n": self._alias,
-            "p": str(self._port()),
-            "r": self._user(),
-            "u": self._local_user,
-        }
-        return re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), value)
-
-    def _senseless(self, keyword: str, problem: str) -> CannotConnect:
-        place = self._places.get(keyword)
-        return CannotConnect(
-            f"The ssh configuration cannot be used{f' ({place})' if place else ''}: {problem}.",
-            server=self._alias,
-            code="ssh_config_invalid",
-        )
 
 
 @dataclass(frozen=True)
@@ -433,47 +180,3 @@ def _arguments(text: str) -> Iterator[str]:
         index += 1
     if begun:
         yield word
-
-
-def _matches_any(value: str, patterns: tuple[str, ...]) -> bool:
-    matched = False
-    for pattern in patterns:
-        # Square brackets mean nothing in ssh's patterns.
-        plain = pattern.lstrip("!").replace("[", "[[]")
-        if fnmatchcase(value, plain):
-            if pattern.startswith("!"):
-                return False
-            matched = True
-    return matched
-
-
-def _matches_host(value: str, patterns: tuple[str, ...]) -> bool:
-    return _matches_any(value.lower(), tuple(pattern.lower() for pattern in patterns))
-
-
-def _expand_environment(value: str) -> str:
-    return re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), value)
-
-
-def _expand_home(value: str, home: Path) -> str:
-    if value == "~" or value.startswith("~/"):
-        return str(home) + value[1:]
-    return os.path.expanduser(value)  # noqa: PTH111  # ~somebody; a Path would raise when unknown
-
-
-def _succeeds(command: str) -> bool:
-    quiet = subprocess.DEVNULL
-    try:
-        ended = subprocess.run(
-            ["sh", "-c", command], stdin=quiet, stdout=quiet, stderr=quiet, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return ended.returncode == 0
-
-
-def _local_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

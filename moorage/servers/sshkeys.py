@@ -197,13 +197,13 @@ class Agent(AgentSSH):
         connection.settimeout(60)
         try:
             connection.connect(path)
-            self._connect(connection)
+            self._connect(connection)  # type: ignore[attr-defined]  # missing in the stubs
         except (OSError, SSHException):
             connection.close()  # an agent that is gone is no agent
 
     def close(self) -> None:
         """Close the connection to the agent."""
-        self._close()
+        self._close()  # type: ignore[attr-defined]  # missing in the stubs
 
     def candidates(self) -> list[Candidate]:
         """The keys it holds."""

@@ -1,27 +1,20 @@
-"""One SSH connection: sockets, jump hosts, key exchange, the host's key, and channels."""
+"""One SSH connection: key exchange, the host's key, and the channels in it."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import logging
-import select
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from paramiko import Channel, ChannelException, Message, SSHException, Transport
-from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+from paramiko.common import cMSG_GLOBAL_REQUEST
 from paramiko.packet import Packetizer
 
 from moorage.errors import CannotConnect
 from moorage.servers import hostkeys
-from moorage.servers.conversation import PipesGoneError
 from moorage.servers.hostkeys import Standing
-from moorage.servers.sshconfig import Settings
+from moorage.servers.sshdial import Breaker, Limits, Place
 from moorage.servers.transport import Asker, HostKey
 
 # Without a handler, logging would print paramiko's view of an error in the middle of a screen.
@@ -36,80 +29,6 @@ _MACS = (
     "hmac-sha2-256", "hmac-sha2-512",
 )  # fmt: skip
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long things may take, in seconds.
-
-    Attributes:
-        connect: Until a TCP connection stands; what ssh's ConnectTimeout says wins.
-        handshake: From there until the keys are exchanged.
-        channel: Until a channel is open.
-        keepalive: Between two signs of life that are asked for when nothing else is sent.
-        dead: Without any sign of life, after which a connection counts as lost.
-    """
-
-    connect: float = 15.0
-    handshake: float = 20.0
-    channel: float = 20.0
-    keepalive: float = 10.0
-    dead: float = 30.0
-
-
-class Breaker:
-    """Ends a connection attempt from another thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._closers: list[Callable[[], object]] = []
-        self.is_open = False
-
-    def add(self, closer: Callable[[], object]) -> None:
-        """Have something closed with the rest, at once if that has happened already."""
-        with self._lock:
-            if not self.is_open:
-                self._closers.append(closer)
-                return
-        closer()
-
-    def open(self) -> None:
-        """Close everything, the newest first."""
-        with self._lock:
-            self.is_open = True
-            closers, self._closers = self._closers[::-1], []
-        for closer in closers:
-            with contextlib.suppress(Exception):
-                closer()
-
-
-@dataclass(frozen=True)
-class Place:
-    """A machine on the way, for errors.
-
-    Attributes:
-        server: The server's label, as in the answers.
-        name: How this machine is called: the label itself, or a jump host's name.
-        settings: What the ssh configuration says about it.
-    """
-
-    server: str
-    name: str
-    settings: Settings
-
-    @property
-    def subject(self) -> str:
-        """How a sentence about it begins."""
-        return "The server" if self.name == self.server else f"The jump host {self.name}"
-
-    @property
-    def address(self) -> str:
-        """Where it is: host and port."""
-        return hostkeys.address(self.settings.hostname, self.settings.port)
-
-    def failed(self, code: str, message: str, hint: str = "") -> CannotConnect:
-        """An error about it."""
-        return CannotConnect(message, hint=hint, server=self.server, code=code)
 
 
 class _Packets(Packetizer):
@@ -170,10 +89,7 @@ class Link:
         Raises:
             CannotConnect: It does not speak SSH, or its key is not trusted.
         """
-        settings = self.place.settings
-        files = (*settings.known_hosts, *settings.global_known_hosts)
-        name = settings.host_key_alias or settings.hostname
-        known = hostkeys.known_keys(files, name, settings.port)
+        known = hostkeys.known_keys(self.place.known_hosts, *self.place.key_name)
         options = self.transport.get_security_options()
         # As OpenSSH does: a server with several keys is asked for one that is known.
         kinds = {key.kind for key in known if not key.marker}
@@ -237,7 +153,7 @@ class Link:
         message.add_byte(cMSG_GLOBAL_REQUEST)
         message.add_string("keepalive@openssh.com")
         message.add_boolean(True)
-        self.transport._send_user_message(message)
+        transmit(self.transport, message)
 
     def _no_handshake(self) -> CannotConnect:
         if self._breaker.is_open:
@@ -252,7 +168,7 @@ class Link:
                 f" {text}.",
                 "Its SSH server is too old, or restricted (Ciphers, KexAlgorithms).",
             )
-        if "Indecipherable" in text or "banner" in text and "Error" not in text:
+        if "Indecipherable" in text or "Invalid SSH banner" in text:
             return self.place.failed(
                 "unreachable",
                 f"What answers at {where} is not an SSH server.",
@@ -260,18 +176,15 @@ class Link:
             )
         return self.place.failed(
             "unreachable",
-            f"{self.place.subject} at {where} accepts the connection, but hangs up or says nothing.",
+            f"{self.place.subject} at {where} takes the connection, but hangs up or says nothing.",
             "It may be starting, overloaded (MaxStartups), or block this address (fail2ban).",
         )
 
     # -- the host's key --------------------------------------------------------------------------
 
     def _check_host_key(self, kind: str, blob: bytes, asker: Asker) -> None:
-        settings = self.place.settings
-        files = (*settings.known_hosts, *settings.global_known_hosts)
-        name = settings.host_key_alias or settings.hostname
-        # ssh ignores the port when there is an alias.
-        port = 22 if settings.host_key_alias else settings.port
+        files = self.place.known_hosts
+        name, port = self.place.key_name
         verdict, known = hostkeys.standing(files, name, port, kind, blob)
         if verdict is Standing.UNKNOWN:
             with hostkeys.deciding:
@@ -326,70 +239,6 @@ class Link:
         return self.place.failed(code, message, hint)
 
 
-def dial(place: Place, limits: Limits, breaker: Breaker) -> socket.socket:
-    """Open a TCP connection.
-
-    Raises:
-        CannotConnect: It cannot be opened; each reason has its own words.
-    """
-    settings = place.settings
-    timeout = settings.connect_timeout or limits.connect
-    try:
-        found = socket.getaddrinfo(settings.hostname, settings.port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise place.failed(
-            "unreachable",
-            f"The name {settings.hostname} does not resolve to an address.",
-            "Check the spelling and the DNS record, or give the address itself.",
-        ) from error
-    last: OSError | None = None
-    for family, kind, protocol, _, address in found:
-        connection = socket.socket(family, kind, protocol)
-        breaker.add(connection.close)
-        connection.settimeout(timeout)
-        try:
-            connection.connect(address)
-        except OSError as error:
-            connection.close()
-            last = error
-            if breaker.is_open:
-                raise place.failed("connection_closed", "The connection was closed.") from error
-            continue
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Unsent data to a dead machine would be retried for a quarter of an hour.
-            milliseconds = int(limits.dead * 1000)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-        return connection
-    raise _unreachable(place, last, timeout) from last
-
-
-def _unreachable(place: Place, error: OSError | None, timeout: float) -> CannotConnect:
-    where, port = place.address, place.settings.port
-    if isinstance(error, ConnectionRefusedError):
-        return place.failed(
-            "unreachable",
-            f"{place.subject} refuses connections at {where}.",
-            f"No SSH server listens at port {port}, or a firewall rejects it. Check the port.",
-        )
-    if isinstance(error, TimeoutError):
-        return place.failed(
-            "unreachable",
-            f"{place.subject} does not answer at {where} within {timeout:.0f} seconds.",
-            "Check the address, that the machine is up, and that its firewall lets this one in.",
-        )
-    if error is not None and error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
-        return place.failed(
-            "unreachable",
-            f"There is no route to {where}.",
-            "The machine is down or in another network: check the address, VPN and routes.",
-        )
-    return place.failed(
-        "unreachable",
-        f"{place.subject} cannot be reached at {where}: {(error and error.strerror) or error}.",
-    )
-
-
 def dial_through(link: Link, place: Place) -> Channel:
     """Reach a server through one that is connected already.
 
@@ -413,116 +262,6 @@ def dial_through(link: Link, place: Place) -> Channel:
         ) from error
 
 
-def dial_command(place: Place, command: str, breaker: Breaker) -> socket.socket:
-    """Start a ProxyCommand and return the connection it makes."""
-    ours, theirs = socket.socketpair()
-    process = subprocess.Popen(
-        ["sh", "-c", f"exec {command}"], stdin=theirs, stdout=theirs, start_new_session=True
-    )
-    theirs.close()
-
-    def stop() -> None:
-        ours.close()
-        process.terminate()
-        process.wait(timeout=5)
-
-    breaker.add(stop)
-    return ours
-
-
-class ChannelPipes:
-    """A command running in a channel of its own, as :class:`~.conversation.Pipes`.
-
-    Args:
-        link: A connection that is logged in.
-        command: The command line.
-        limits: How long things may take.
-    """
-
-    def __init__(self, link: Link, command: str, limits: Limits) -> None:
-        self._link = link
-        self._limits = limits
-        try:
-            self._channel = link.open_channel("session")
-        except ChannelException as error:
-            raise link.place.failed(
-                "no_shell",
-                f"{link.place.subject} opens no session: {error.text}.",
-                "Too many sessions may be open (MaxSessions in sshd_config).",
-            ) from error
-        self.taken = 0
-        self._ended_at: float | None = None
-        self._poll = select.poll()
-        self._poll.register(self._channel.fileno(), select.POLLIN)
-        request = Message()
-        request.add_byte(cMSG_CHANNEL_REQUEST)
-        request.add_int(self._channel.remote_chanid)
-        request.add_string("exec")
-        request.add_boolean(True)
-        request.add_string(command)
-        # Channel.exec_command would wait for the reply: a round trip, and without a time limit.
-        link.transport._send_user_message(request)
-
-    def wait(self, seconds: float) -> None:
-        """Return when there may be output or the end, or after so many seconds."""
-        self._poll.poll(seconds * 1000)
-        if self._link.silence > self._limits.dead:
-            error = self._link.lost()
-            self._abandon()
-            raise error
-
-    def read(self) -> tuple[bytes, bytes]:
-        """Return what arrived on standard output and standard error."""
-        channel = self._channel
-        stdout = channel.recv(1 << 20) if channel.recv_ready() else b""
-        stderr = channel.recv_stderr(1 << 20) if channel.recv_stderr_ready() else b""
-        return stdout, stderr
-
-    def send(self, data: bytes | memoryview) -> None:
-        """Send to standard input; returns when all of it was taken."""
-        view = memoryview(data)
-        while view:
-            try:
-                sent = self._channel.send(bytes(view[: 1 << 15]))
-            except (OSError, SSHException, EOFError) as error:
-                raise PipesGoneError from error
-            if sent == 0:
-                raise PipesGoneError
-            self.taken += sent
-            view = view[sent:]
-
-    def finish(self) -> None:
-        """End standard input."""
-        with contextlib.suppress(OSError, SSHException, EOFError):
-            self._channel.shutdown_write()
-
-    def exit_status(self) -> int | None:
-        """Return the exit status once it has ended and all output was read."""
-        channel = self._channel
-        if channel.recv_ready() or channel.recv_stderr_ready():
-            return None
-        has_status = channel.status_event.is_set() and channel.exit_status != -1
-        if channel.closed or (channel.eof_received and has_status):
-            if has_status:
-                return channel.exit_status
-            if channel.eof_received:
-                return -1  # ended by a signal, which paramiko does not tell
-            raise self._link.lost()
-        if has_status:
-            # Something it left running may hold the streams open for ever.
-            self._ended_at = self._ended_at or time.monotonic()
-            if time.monotonic() - self._ended_at > 2:
-                return channel.exit_status
-        return None
-
-    def close(self) -> None:
-        """Close all three streams at once."""
-        # Off this thread, because saying goodbye blocks when the network does.
-        threading.Thread(target=self._say_goodbye, daemon=True).start()
-
-    def _say_goodbye(self) -> None:
-        with contextlib.suppress(OSError, SSHException, EOFError):
-            self._channel.close()
-
-    def _abandon(self) -> None:
-        threading.Thread(target=self._link.transport.close, daemon=True).start()
+def transmit(transport: Transport, message: Message) -> None:
+    """Send a message once keys are not being exchanged."""
+    transport._send_user_message(message)  # type: ignore[attr-defined]  # missing in the stubs

@@ -16,7 +16,7 @@ from moorage.errors import CannotConnect
 from moorage.servers.sshkeys import Candidate, PassphraseWrongError, PublicKey
 
 _MOST_KEYS = 5
-"""Keys offered to a server. sshd hangs up after six attempts (MaxAuthTries), one is a password's."""
+"""Keys offered to a server: sshd hangs up after six attempts, and one is a password's."""
 _PATIENCE = 30.0
 """Seconds to wait for the answer to one attempt."""
 
@@ -49,7 +49,8 @@ class Credentials:
 @dataclass
 class _Tried:
     keys: list[str] = field(default_factory=list)
-    password: str = ""
+    has_password: bool = False
+    no_password_because: str = ""
 
 
 class _DroppedError(Exception):
@@ -102,14 +103,14 @@ class _Attempts(AuthHandler):
             service = Message()
             service.add_byte(cMSG_SERVICE_REQUEST)
             service.add_string("ssh-userauth")
-            self.transport._send_message(service)
+            self._send(service)
         message = Message()
         message.add_byte(cMSG_USERAUTH_REQUEST)
         message.add_string(self._user)
         message.add_string("ssh-connection")
         message.add_string(method)
         add(message)
-        self.transport._send_message(message)
+        self._send(message)
         deadline = time.monotonic() + _PATIENCE
         while not event.wait(0.1):
             if not self.transport.is_active() or time.monotonic() > deadline:
@@ -119,6 +120,9 @@ class _Attempts(AuthHandler):
         if not event.is_set() or not self.transport.is_active():
             raise _DroppedError
         return False
+
+    def _send(self, message: Message) -> None:
+        self.transport._send_message(message)  # type: ignore[attr-defined]  # missing in the stubs
 
     def _parse_service_accept(self, message: Message) -> None:
         pass
@@ -147,7 +151,7 @@ class _Attempts(AuthHandler):
             response.add_int(len(replies))
             for reply in replies:
                 response.add_string(reply)
-            self.transport._send_message(response)
+            self._send(response)
             return
         if self.auth_event is not None:
             self.auth_event.set()
@@ -262,7 +266,8 @@ class Login:
         signing = algorithm.removesuffix("-cert-v01@openssh.com")
         if candidate.agent_key is not None:
             try:
-                signature = candidate.agent_key.sign_ssh_data(signed, algorithm)
+                # The stubs say Message; it is what the agent sent.
+                signature = bytes(candidate.agent_key.sign_ssh_data(signed, algorithm))
             except (SSHException, OSError):
                 self._with.notes.append(f"{candidate.name} (the agent does not sign with it)")
                 return False
@@ -282,29 +287,28 @@ class Login:
         """The signature algorithm for a key's type: for RSA that is another name (RFC 8332)."""
         if not kind.startswith("ssh-rsa"):
             return kind
-        known = self._transport.server_extensions.get("server-sig-algs", b"")
-        text = known.decode() if isinstance(known, bytes) else str(known)
-        use_256 = text and "rsa-sha2-512" not in text
+        extensions: dict[str, bytes] = self._transport.server_extensions  # type: ignore[attr-defined]  # missing in the stubs
+        known = extensions.get("server-sig-algs", b"")
+        use_256 = known and b"rsa-sha2-512" not in known
         return kind.replace("ssh-rsa", "rsa-sha2-256" if use_256 else "rsa-sha2-512")
 
     # -- passwords -------------------------------------------------------------------------------
 
     def _try_password(self) -> bool:
-        if self._tried.password:
+        if self._tried.has_password or self._tried.no_password_because:
             return False
-        if not self._attempts.methods:
-            # Nothing was tried yet, so it is not known what the server takes.
-            if self._attempts.attempt("none", lambda message: None):
-                return True
+        # When nothing was tried yet, it is not known what the server takes.
+        if not self._attempts.methods and self._attempts.attempt("none", lambda message: None):
+            return True
         method = next(filter(self._is_allowed, ("password", "keyboard-interactive")), None)
         if method is None:
-            self._tried.password = "it takes no passwords"
+            self._tried.no_password_because = "the server takes no passwords"  # noqa: S105  # says why
             return False
         password = self._with.password()
         if password is None:
-            self._tried.password = "no password was given"
+            self._tried.no_password_because = "no password was given"  # noqa: S105
             return False
-        self._tried.password = "a password"
+        self._tried.has_password = True
         done = self._send_password(method, password.reveal())
         if self._attempts.is_password_expired:
             raise CannotConnect(
@@ -342,21 +346,21 @@ class Login:
 
     def _refused(self, *, is_dropped: bool) -> CannotConnect:
         tried = [f"the key {name}" for name in self._tried.keys]
-        if self._tried.password == "a password":
+        if self._tried.has_password:
             tried.append("a password")
         message = f"The login of {self._with.user} is refused{self._on()}"
         message += f"; tried: {', '.join(tried)}" if tried else "; there is no key to try"
-        if self._tried.password and self._tried.password != "a password":
-            message += f"; {self._tried.password}"
+        if self._tried.no_password_because:
+            message += f"; {self._tried.no_password_because}"
         message += "."
         if self._with.notes:
             message += f" Not used: {', '.join(self._with.notes)}."
         left = len(self._with.keys) - len(self._tried.keys)
         if is_dropped:
             message += " The server hung up during the login."
-        hint = f"Check the user's name, and that the key is in ~{self._with.user}/.ssh/authorized_keys."
+        hint = "Check the user's name, and that their ~/.ssh/authorized_keys holds the key."
         if left > 0 and self._tried.keys:
             hint = f"{left} more keys were not tried: name the right one as the server's key."
-        elif self._tried.password == "a password":
+        elif self._tried.has_password:
             hint = "Check the user's name and the password."
         return CannotConnect(message, hint=hint, server=self._with.server, code="login_refused")

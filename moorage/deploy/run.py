@@ -117,9 +117,10 @@ class ServerRun:
             return
         word, *values = line.split("\t")
         if word == "@step" and len(values) == 2:
-            if values[1] != "done":
+            # The step that failed is of interest, not the rollback that followed it.
+            if values[1] != "rollback":
                 self._step = values[1]
-                self._emit(StepBegan(self.server, values[1]))
+            self._emit(StepBegan(self.server, values[1]))
         elif word == "@staged":
             self._emit(Staged(self.server))
         elif word == "@result" and len(values) >= 2:

@@ -138,7 +138,7 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
     )
 
 
-def _folder(answers: Answers) -> str | None:
+def _storage_folder(answers: Answers) -> str | None:
     return answers.storage.filesystem.path if answers.storage.driver == "filesystem" else None
 
 

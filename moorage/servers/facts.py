@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -103,12 +100,12 @@ class Facts:
     server: str
     clock: float = 0.0
     clock_skew: float = 0.0
-    os: Mapping[str, str] = _NOTHING
+    os: Mapping[str, str] = field(default_factory=dict)
     architecture: str = ""
     hostname: str = ""
     systemd: bool = False
     ipv6: bool = False
-    packages: Mapping[str, str] = _NOTHING
+    packages: Mapping[str, str] = field(default_factory=dict)
     tools: frozenset[str] = frozenset()
     services: Mapping[str, Service] = field(default_factory=dict)
     listeners: tuple[Listener, ...] = ()

@@ -83,8 +83,18 @@ public_status() {
 last_lines() { journalctl -u "$1" -n 15 --no-pager -o cat 2>/dev/null; }
 
 nginx_workers() {
-    master=$(systemctl show -p MainPID --value nginx)
+    master=$(cat "$(systemctl show -p PIDFile --value nginx)" 2>/dev/null)
     cat "/proc/$master/task/$master/children" 2>/dev/null
+}
+
+# A module's installation makes Debian replace the running nginx by itself; a reload in the middle
+# of that is lost.
+settle_nginx() {
+    tries=0
+    while [ -e "$(systemctl show -p PIDFile --value nginx).oldbin" ] && [ $tries -lt 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
 }
 
 # Reloads nginx and waits until it has really taken the new files: a worker that was not there before.
@@ -186,22 +196,33 @@ install_packages() {
     if [ "$(setting mask_packaged_registry)" = yes ]; then
         systemctl mask -q docker-registry.service
     fi
-    # apt says everything twice when it fails; what matters is its first error.
-    if ! apt-get -q -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 update >apt.log 2>&1; then
-        cat apt.log
-        fail "the package lists could not be fetched: $(grep -m 1 '^[EW]:' apt.log | cut -c 1-300)"
-    fi
-    cat apt.log
-    # apt reports unreachable mirrors as warnings and goes on with what it has.
-    problem=$(grep -m 1 '^[EW]: .*\(Failed to fetch\|Could not\|Temporary failure\|Unable\)' apt.log | cut -c 1-300)
+    # apt reports unreachable mirrors as warnings and goes on with what it has, so its first
+    # complaint is kept for the message.
+    if ! apt update; then fail "the package lists could not be fetched: $(complaint)"; fi
+    problem=$(complaint)
     # shellcheck disable=SC2046 # one word a package
-    if ! apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
-        -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 --no-install-recommends install $(cat plan/packages) >apt.log 2>&1 </dev/null; then
-        cat apt.log
-        [ -n "$problem" ] || problem=$(grep -m 1 '^E:' apt.log | cut -c 1-300)
-        fail "the packages could not be installed: $problem"
+    if ! apt -y --no-install-recommends install $(cat plan/packages); then
+        fail "the packages could not be installed: ${problem:-$(complaint)}"
     fi
-    cat apt.log
+    settle_nginx
+    if grep -qx nginx plan/packages; then
+        # Nobody uses it yet, and a start from scratch leaves no half-done replacement behind.
+        systemctl restart nginx || last_lines nginx
+    fi
+}
+
+# apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log.
+apt() {
+    {
+        apt-get -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
+            -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 "$@" </dev/null
+        echo $? >apt.status
+    } 2>&1 | tee apt.log
+    [ "$(cat apt.status)" = 0 ]
+}
+
+complaint() {
+    grep -m 1 '^E:\|^W:.*\(Failed to fetch\|Could not\|Temporary failure\|Unable\)' apt.log | cut -c 1-300
 }
 
 make_account() {

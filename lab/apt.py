@@ -140,9 +140,7 @@ def _parse_line(line: str) -> list[Source]:
     found = re.match(r"\s*deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s+([^#]+)", line)
     if found is None:
         return []
-    options = dict(
-        word.split("=", 1) for word in (found[1] or "").split() if "=" in word
-    )
+    options = dict(word.split("=", 1) for word in (found[1] or "").split() if "=" in word)
     return [
         Source(
             found[2].rstrip("/"),

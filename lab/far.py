@@ -15,9 +15,7 @@ CHUNKS_UNDER_WAY = 256
 """How much is on the long line at once (16 MiB): it delays, and does not slow down."""
 
 
-async def carry(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float
-) -> None:
+async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
     """Pass bytes on, each a fixed time after it came.
 
     Args:

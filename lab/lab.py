@@ -17,7 +17,8 @@ from lab.errors import LabError
 from lab.leases import drop_lease, sweep, take_lease
 from lab.network import Network, ensure_network
 from lab.process import ProcessIdentity
-from lab.server import LabServer, ServerRecord
+from lab.record import ServerRecord
+from lab.server import LabServer
 from lab.state import LabFolder, write_json
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -195,3 +196,25 @@ class Lab:
             self.destroy_all()
         drop_lease(self.folder)
         sweep(self.folder)
+
+    def remove_unused(self, *, packages: bool = False) -> list[Path]:
+        """Remove images that no server needs; they are built again when they are asked for.
+
+        Args:
+            packages: Remove the downloaded packages, too.
+
+        Returns:
+            The folders that were removed.
+        """
+        used = {
+            Path(layer).parent for server in self.all_servers() for layer in server.record.layers
+        }
+        doomed = [path for path in self.folder.images.glob("*") if path not in used]
+        doomed.append(self.folder.container_images)
+        if packages:
+            doomed.append(self.folder.path / "packages")
+        doomed = [path for path in doomed if path.exists()]
+        for path in doomed:
+            rootfs.unmount(path / "root")
+            shutil.rmtree(path)
+        return doomed

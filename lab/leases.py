@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from lab.network import remove_network
+from lab.nspawn import give_memory_back
 from lab.process import ProcessIdentity, run_program
-from lab.rootfs import unmount
-from lab.server import LabServer, ServerRecord
+from lab.record import ServerRecord
+from lab.server import LabServer
 from lab.state import LabFolder, write_json
 
 
@@ -50,7 +51,7 @@ def sweep(folder: LabFolder) -> None:
         if not in_use:
             remove_network(folder)
             _remove_stray_namespaces(folder)
-            unmount(Path("/run/systemd/nspawn/propagate"))
+            give_memory_back()
 
 
 def _drop_dead_leases(folder: LabFolder) -> None:

@@ -60,11 +60,13 @@ def find_unified_cgroups() -> Path | None:
 
 def missing_packages() -> list[str]:
     """List the packages that still have to be installed."""
-    return sorted({
-        package
-        for program, package in NEEDED_PROGRAMS.items()
-        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None
-    })
+    return sorted(
+        {
+            package
+            for program, package in NEEDED_PROGRAMS.items()
+            if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None
+        }
+    )
 
 
 def prepare() -> None:

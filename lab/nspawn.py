@@ -16,6 +16,9 @@ from lab.process import ProcessIdentity, children_of, run_program
 REBOOT_STATUS = 133
 """systemd-nspawn ends with this when the server asked for a reboot (with --keep-unit)."""
 
+NSPAWN_FOLDER = Path("/run/systemd/nspawn")
+_MOUNT_NAME = "moorage-lab"
+
 _SUPERVISOR = """\
 {enter_groups}
 echo $$ > '{number_file}'
@@ -40,7 +43,9 @@ class PowerSupply:
     def _supervisor_file(self) -> Path:
         return self.folder / "supervisor"
 
-    def switch_on(self, *, hostname: str, namespace: str, binds: Sequence[tuple[Path, str]]) -> None:
+    def switch_on(
+        self, *, hostname: str, namespace: str, binds: Sequence[tuple[Path, str]]
+    ) -> None:
         """Boot the server; it is not ready yet when this returns.
 
         Args:
@@ -150,7 +155,7 @@ class PowerSupply:
         for group in groups:
             _remove_group(group)
         self._supervisor_file.unlink(missing_ok=True)
-        shutil.rmtree(Path("/run/systemd/nspawn/propagate", self.machine), ignore_errors=True)
+        shutil.rmtree(NSPAWN_FOLDER / "propagate" / self.machine, ignore_errors=True)
 
     def console_tail(self) -> str:
         """Return the last lines that the server wrote to its console."""
@@ -166,16 +171,7 @@ class PowerSupply:
         return self._control_groups()[0]
 
     def _control_groups(self) -> list[Path]:
-        unified = find_unified_cgroups()
-        if unified is None:
-            raise LabError("this machine has no cgroup v2 hierarchy")
-        # A hybrid machine has systemd's own version 1 hierarchy, which must agree.
-        hierarchies = [unified, Path("/sys/fs/cgroup/systemd")]
-        return [
-            hierarchy / "moorage-lab" / self.machine
-            for hierarchy in hierarchies
-            if (hierarchy / "cgroup.procs").is_file()
-        ]
+        return [group / self.machine for group in _all_control_groups()]
 
     def _supervisor(self) -> ProcessIdentity | None:
         try:
@@ -226,9 +222,31 @@ def _use_memory_for_nspawn() -> None:
 
     It refuses to remove its own folders there, and then cannot reboot a server.
     """
-    folder = Path("/run/systemd/nspawn")
-    folder.mkdir(parents=True, exist_ok=True)
-    kind = run_program(["stat", "--file-system", "--format=%T", folder]).stdout.strip()
+    NSPAWN_FOLDER.mkdir(parents=True, exist_ok=True)
+    kind = run_program(["stat", "--file-system", "--format=%T", NSPAWN_FOLDER]).stdout.strip()
     if kind != "tmpfs":
-        run_program(["mount", "-t", "tmpfs", "-o", "mode=0755", "moorage-lab", folder])
+        run_program(["mount", "-t", "tmpfs", "-o", "mode=0755", _MOUNT_NAME, NSPAWN_FOLDER])
 
+
+def give_memory_back() -> None:
+    """Undo what servers needed of the machine, if no server of any lab folder is left."""
+    if any(any(group.glob("*/")) for group in _all_control_groups()):
+        return
+    for group in _all_control_groups():
+        _remove_group(group)
+    if f"{_MOUNT_NAME} {NSPAWN_FOLDER} " in Path("/proc/mounts").read_text("utf-8"):
+        run_program(["umount", NSPAWN_FOLDER], check=False)
+
+
+def _all_control_groups() -> list[Path]:
+    """List the groups above all servers: one in each hierarchy that systemd uses."""
+    unified = find_unified_cgroups()
+    if unified is None:
+        raise LabError("this machine has no cgroup v2 hierarchy")
+    # A hybrid machine has systemd's own version 1 hierarchy, which must agree.
+    hierarchies = [unified, Path("/sys/fs/cgroup/systemd")]
+    return [
+        hierarchy / "moorage-lab"
+        for hierarchy in hierarchies
+        if (hierarchy / "cgroup.procs").is_file()
+    ]

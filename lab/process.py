@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def run_program(
     try:
         done = subprocess.run(
             words,
+            check=False,
             input="" if stdin is None else stdin,
             capture_output=True,
             text=True,
@@ -98,10 +100,8 @@ class ProcessIdentity:
     def kill(self) -> None:
         """Kill the process if it still runs."""
         if self.is_alive():
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def children_of(pid: int) -> list[int]:

@@ -11,12 +11,13 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import apt
 from lab.errors import LabError
+from lab.keys import ADMIN_PASSWORD
 from lab.machine import say
 from lab.process import run_program
 from lab.state import LabFolder
@@ -192,8 +193,6 @@ def _key(*parts: str) -> str:
 
 
 def _build_bare(folder: LabFolder, home: Path, suite: str) -> None:
-    from lab.keys import ADMIN_PASSWORD
-
     with _draft(home) as draft:
         root = draft / "root"
         mirror = apt.read_sources()[0].uri
@@ -268,10 +267,8 @@ def run_in_root(
         command: Program and arguments, run as root.
         stdin: What it reads.
     """
-    archives = folder.packages(suite)
     private = root.parent / "archives"
     lend_packages(folder, suite, private)
-    assert archives.exists()
     done = run_program(
         [
             "systemd-nspawn",
@@ -326,11 +323,9 @@ def store_packages(folder: LabFolder, suite: str, source: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    try:
+    # When another process was faster, it was with the same file.
+    with suppress(FileExistsError, FileNotFoundError):
         target.hardlink_to(source)
-    except (FileExistsError, FileNotFoundError):
-        # Another process was faster, with the same file.
-        pass
 
 
 def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lab import keys, rootfs
@@ -19,6 +18,7 @@ from lab.identity import HOST_KEY_KINDS, write_identity
 from lab.network import Cable, Network, current_network
 from lab.nspawn import PowerSupply
 from lab.process import ProcessIdentity, run_program
+from lab.record import Proxy, ServerRecord
 from lab.state import LabFolder, write_json
 
 BOOT_TIMEOUT = 60.0
@@ -30,54 +30,6 @@ PLAIN_FOLDERS = {
     "containers": "/var/lib/containers",
 }
 """Folders that container engines mount overlays in, which an overlay does not allow."""
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A delaying proxy in front of one port of a server."""
-
-    pid: int
-    started: int
-    port: int
-    """The port on 127.0.0.1."""
-    server_port: int
-    delay: float
-    """Milliseconds added per round trip."""
-
-
-@dataclass(frozen=True)
-class ServerRecord:
-    """What is written down about a server, for other processes and for later."""
-
-    name: str
-    hostname: str
-    address: str
-    suite: str
-    variant: str
-    layers: tuple[str, ...]
-    owner: tuple[int, int] | None
-    """Process number and start time; None when it stays until somebody takes it down."""
-    proxies: tuple[Proxy, ...] = field(default=())
-
-    @classmethod
-    def load(cls, path: Path) -> ServerRecord | None:
-        """Read a record, or return None when there is none that can be read.
-
-        Args:
-            path: The server's server.json.
-        """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            data["layers"] = tuple(data["layers"])
-            data["owner"] = tuple(data["owner"]) if data["owner"] else None
-            data["proxies"] = tuple(Proxy(**proxy) for proxy in data["proxies"])
-            return cls(**data)
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-
-    def is_abandoned(self) -> bool:
-        """Say whether the process that made this server is gone."""
-        return self.owner is not None and not ProcessIdentity(*self.owner).is_alive()
 
 
 class LabServer:
@@ -309,8 +261,8 @@ class LabServer:
             "DEBIAN_FRONTEND=noninteractive",
             f"TERM={os.environ.get('TERM', 'dumb')}",
         )
-        enter = ["nsenter", f"--target={leader}", "--all", "--wd=/root"]
-        return [*enter, "env", "-i", *environment, *words]
+        enter = ["nsenter", f"--target={leader}", "--all"]
+        return [*enter, "env", "--chdir=/root", "--ignore-environment", *environment, *words]
 
     def write_file(self, path: str, content: str, *, mode: int = 0o644) -> None:
         """Write a file in the running server; its folder is created.

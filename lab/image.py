@@ -1,0 +1,197 @@
+"""Container image archives, built without a container engine.
+
+The format is that of `docker save` (Docker Image Specification v1.2, "Combined Image JSON +
+Filesystem Changeset Format"), which Docker, Podman and skopeo all read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import random
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import rootfs
+from lab.state import LabFolder
+
+REGISTRY_TAG = "docker.io/library/registry:2.8"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+REGISTRY_CONFIGURATION = """\
+version: 0.1
+log:
+  fields:
+    service: registry
+storage:
+  cache:
+    blobdescriptor: inmemory
+  filesystem:
+    rootdirectory: /var/lib/registry
+http:
+  addr: :5000
+  headers:
+    X-Content-Type-Options: [nosniff]
+health:
+  storagedriver:
+    enabled: true
+    interval: 10s
+    threshold: 3
+"""
+"""What the official image brings along at /etc/docker/registry/config.yml."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or, without content, a folder of an image."""
+
+    content: bytes | None = None
+    mode: int = 0o644
+
+
+def build_registry_image(target: Path, tag: str = REGISTRY_TAG, *, suite: str = "bookworm") -> Path:
+    """Write a registry image that behaves like the official one of release 2.8.
+
+    It holds Debian's docker-registry and the libraries it is linked with. The entry point is the
+    program itself, so `serve PATH` works as with the official image.
+
+    Args:
+        target: The archive to write.
+        tag: The image's name.
+        suite: The Debian release to take the program from.
+
+    Returns:
+        The archive.
+    """
+    folder = LabFolder.from_environment()
+    source = rootfs.ensure_image(folder, suite, extra=["docker-registry"])
+    name = f"{source.layers[0].parent.name}-{hashlib.sha256(tag.encode()).hexdigest()[:10]}.tar"
+    kept = folder.container_images / name
+    with folder.lock(f"container-image-{name}"):
+        if not kept.exists():
+            files = _registry_files(folder, source)
+            folder.container_images.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_name(f".{name}.draft")
+            write_archive(
+                draft,
+                tag,
+                files,
+                {
+                    "Entrypoint": ["/bin/registry"],
+                    "Cmd": ["serve", "/etc/docker/registry/config.yml"],
+                    "Env": ["PATH=/bin"],
+                    "ExposedPorts": {"5000/tcp": {}},
+                    "Volumes": {"/var/lib/registry": {}},
+                },
+            )
+            draft.rename(kept)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(kept, target)
+    return target
+
+
+def build_small_image(
+    target: Path, tag: str = "lab/small:1", *, size: int = 2048, command: str = "/hello"
+) -> Path:
+    """Write an image with one file, to be pushed and pulled; it cannot be run.
+
+    Args:
+        target: The archive to write.
+        tag: The image's name; another name makes another content.
+        size: Bytes of the file, which no compression makes smaller.
+        command: What the image would run.
+
+    Returns:
+        The archive.
+    """
+    content = random.Random(tag).randbytes(size)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_archive(target, tag, {"hello": Entry(content)}, {"Cmd": [command]})
+    return target
+
+
+def write_archive(
+    target: Path, tag: str, files: Mapping[str, Entry], run_settings: Mapping[str, object]
+) -> None:
+    """Write an image with one layer; the same input gives the same image.
+
+    Args:
+        target: The archive to write.
+        tag: The image's name.
+        files: What it holds, by path without a leading slash.
+        run_settings: The `config` part of the image's JSON.
+    """
+    layer = _tar({path: files[path] for path in sorted(files)})
+    digest = hashlib.sha256(layer).hexdigest()
+    configuration = json.dumps(
+        {
+            "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+            "os": "linux",
+            "created": "1970-01-01T00:00:00Z",
+            "config": dict(run_settings),
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "moorage lab"}],
+        }
+    ).encode()
+    configuration_name = f"{hashlib.sha256(configuration).hexdigest()}.json"
+    manifest = [
+        {"Config": configuration_name, "RepoTags": [tag], "Layers": [f"{digest}/layer.tar"]}
+    ]
+    target.write_bytes(
+        _tar(
+            {
+                configuration_name: Entry(configuration),
+                f"{digest}/layer.tar": Entry(layer),
+                "manifest.json": Entry(json.dumps(manifest).encode()),
+            }
+        )
+    )
+
+
+def _tar(entries: Mapping[str, Entry]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path, entry in entries.items():
+            information = tarfile.TarInfo(path)
+            information.mode = entry.mode
+            if entry.content is None:
+                information.type = tarfile.DIRTYPE
+                archive.addfile(information)
+            else:
+                information.size = len(entry.content)
+                archive.addfile(information, io.BytesIO(entry.content))
+    return buffer.getvalue()
+
+
+def _registry_files(folder: LabFolder, source: rootfs.RootImage) -> dict[str, Entry]:
+    program = "/usr/bin/docker-registry"
+    with tempfile.TemporaryDirectory(dir=folder.path) as name:
+        home = Path(name)
+        for part in ("upper", "work", "root"):
+            (home / part).mkdir()
+        root = home / "root"
+        rootfs.mount_overlay(root, upper=home / "upper", work=home / "work", lower=source.layers)
+        try:
+            listing = rootfs.run_in_root(folder, root, source.suite, ["ldd", program]).stdout
+            libraries = [word for word in listing.split() if word.startswith("/")]
+            files = {
+                path.lstrip("/"): Entry((root / path.lstrip("/")).read_bytes(), 0o755)
+                for path in libraries
+            }
+            files["bin/registry"] = Entry((root / program.lstrip("/")).read_bytes(), 0o755)
+            authorities = "etc/ssl/certs/ca-certificates.crt"
+            files[authorities] = Entry((root / authorities).read_bytes())
+        finally:
+            rootfs.unmount(root)
+    files["etc/docker/registry/config.yml"] = Entry(REGISTRY_CONFIGURATION.encode())
+    files["etc/passwd"] = Entry(b"root:x:0:0:root:/:/sbin/nologin\n")
+    files["etc/group"] = Entry(b"root:x:0:\n")
+    files["tmp"] = Entry(mode=0o1777)
+    files["var/lib/registry"] = Entry(mode=0o777)
+    return files

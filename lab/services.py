@@ -1,0 +1,120 @@
+"""Services on this machine that the servers can reach: what a cloud would offer them."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from urllib.error import URLError
+
+from lab.errors import LabError
+from lab.lab import Lab
+from lab.process import ProcessIdentity
+from lab.state import write_json
+
+START_TIMEOUT = 30.0
+"""Seconds until a service that does not answer counts as broken."""
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A running S3 server with one bucket."""
+
+    lab: Lab
+    endpoint: str
+    """Such as http://10.77.0.1:40123; works from the servers and from this machine."""
+    bucket: str
+    region: str = "us-east-1"
+    access_key: str = "lab-access-key"
+    secret_key: str = "lab-secret-key"
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def create_bucket(self, name: str) -> None:
+        """Create another bucket.
+
+        Args:
+            name: The bucket's name.
+
+        Raises:
+            LabError: The server refused.
+        """
+        request = urllib.request.Request(f"{self.endpoint}/{name}", method="PUT")
+        try:
+            with urllib.request.urlopen(request, timeout=10):
+                return
+        except URLError as error:
+            raise LabError(f"the S3 server does not create bucket {name}: {error}") from error
+
+    def stop(self) -> None:
+        """Stop the server; what it held is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            (self.lab.folder.services / f"{self.process.pid}.json").unlink(missing_ok=True)
+
+
+def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
+    """Start moto's S3 server at the machine's address on the bridge.
+
+    Args:
+        lab: The lab whose servers shall reach it.
+        bucket: A bucket to create.
+
+    Returns:
+        The running server.
+
+    Raises:
+        LabError: moto is not installed, or does not start.
+    """
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
+        raise LabError("the S3 server needs moto: pip install 'moto[server]'")
+    host, port = lab.gateway, _free_port(lab.gateway)
+    lab.folder.services.mkdir(parents=True, exist_ok=True)
+    with (lab.folder.services / "s3.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    identity = ProcessIdentity.of(process.pid)
+    own = ProcessIdentity.own()
+    if identity is not None:
+        write_json(
+            lab.folder.services / f"{process.pid}.json",
+            {
+                "process": [identity.pid, identity.started],
+                "owner": [own.pid, own.started],
+                "endpoint": f"http://{host}:{port}",
+            },
+        )
+    store = ObjectStore(lab, f"http://{host}:{port}", bucket, process=process)
+    try:
+        _wait_for(process, host, port)
+        store.create_bucket(bucket)
+    except BaseException:
+        store.stop()
+        raise
+    return store
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_for(process: subprocess.Popen[bytes], host: str, port: int) -> None:
+    end = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with socket.create_connection((host, port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise LabError("moto's server does not start; its log is services/s3.log in the lab's folder")

@@ -70,6 +70,16 @@ def _write_host_keys(root: Path, folder: Path) -> None:
             shutil.copy2(path, root / "etc/ssh" / path.name)
 
 
+def host_public_keys(folder: Path) -> list[str]:
+    """List a server's public host keys, as `KIND BASE64`.
+
+    Args:
+        folder: Where its host keys are kept.
+    """
+    lines = [keys.public_key(folder / f"ssh_host_{kind}_key") for kind in HOST_KEY_KINDS]
+    return [" ".join(line.split()[:2]) for line in lines]
+
+
 def _authorize(home: Path, number: int, lines: Sequence[str]) -> None:
     folder = home / ".ssh"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import keys, rootfs
 from lab.errors import LabError
-from lab.identity import HOST_KEY_KINDS, write_identity
+from lab.identity import host_public_keys, write_identity
 from lab.network import Cable, Network, current_network
 from lab.nspawn import PowerSupply
 from lab.process import ProcessIdentity, run_program
@@ -264,6 +264,20 @@ class LabServer:
         enter = ["nsenter", f"--target={leader}", "--all"]
         return [*enter, "env", "--chdir=/root", "--ignore-environment", *environment, *words]
 
+    def inside(self, path: str) -> Path:
+        """Return where this machine sees a folder of the running server, memory included.
+
+        Args:
+            path: The absolute path in the server.
+
+        Raises:
+            LabError: The server is off.
+        """
+        leader = self._power.leader()
+        if leader is None:
+            raise LabError(f"{self.name} is off")
+        return Path(f"/proc/{leader}/root{path}")
+
     def write_file(self, path: str, content: str, *, mode: int = 0o644) -> None:
         """Write a file in the running server; its folder is created.
 
@@ -312,10 +326,7 @@ class LabServer:
         """
         host = host or self.address
         label = host if port == 22 else f"[{host}]:{port}"
-        return "\n".join(
-            f"{label} {_two_words(self.folder / 'host-keys' / f'ssh_host_{kind}_key.pub')}"
-            for kind in HOST_KEY_KINDS
-        )
+        return "\n".join(f"{label} {key}" for key in host_public_keys(self.folder / "host-keys"))
 
     def ssh_command(
         self, user: str = "root", *, key: Path | None = None, at: tuple[str, int] | None = None
@@ -330,12 +341,18 @@ class LabServer:
         host, port = at or (self.address, 22)
         known_hosts = self.folder / f"known_hosts-{port}"
         known_hosts.write_text(self.known_hosts_line(host, port) + "\n", encoding="utf-8")
+        options = [
+            "IdentitiesOnly=yes",
+            "BatchMode=yes",
+            "ConnectTimeout=10",
+            "StrictHostKeyChecking=yes",
+            f"UserKnownHostsFile={known_hosts}",
+        ]
         return [
-            "ssh", "-F", "none", "-i", str(key or self.key), "-p", str(port),
-            "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
-            "-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes",
+            *("ssh", "-F", "none", "-i", str(key or self.key), "-p", str(port)),
+            *(f"-o{option}" for option in options),
             f"{user}@{host}",
-        ]  # fmt: skip
+        ]
 
     # --- life ----------------------------------------------------------------------------
 
@@ -400,7 +417,3 @@ class LabServer:
 
 _children: list[subprocess.Popen[bytes]] = []
 """Proxies of this process; kept so that Python does not warn about them."""
-
-
-def _two_words(public_key: Path) -> str:
-    return " ".join(public_key.read_text(encoding="utf-8").split()[:2])

@@ -1,0 +1,146 @@
+"""Fixtures that give tests real servers.
+
+`server` is a fresh bare one, `servers` makes several, `shared_server` is one for all tests of a
+module, `client` has Docker and Podman and lives for the whole session. Where no server can run,
+these tests are skipped, and the end of the run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from lab import Lab, LabServer
+from lab.image import build_registry_image
+from lab.leaks import LeakWatch
+from lab.machine import reason_it_cannot_run
+from lab.services import ObjectStore, start_object_store
+
+HERE = Path(__file__).parent
+_skipped = pytest.StashKey[tuple[int, str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and skip them where no server can run."""
+    here = [item for item in items if item.path.is_relative_to(HERE)]
+    reason = reason_it_cannot_run()
+    for item in here:
+        item.add_marker("lab")
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=f"no lab: {reason}"))
+    if reason is not None:
+        config.stash[_skipped] = (len(here), reason)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say loudly what was not tested."""
+    count, reason = config.stash.get(_skipped, (0, ""))
+    if count:
+        terminalreporter.section("NOT TESTED ON REAL SERVERS", sep="!", red=True, bold=True)
+        terminalreporter.write_line(f"{count} lab tests were skipped: {reason}", red=True)
+
+
+class BootServers(Protocol):
+    """Boots fresh servers that end with the test."""
+
+    def __call__(
+        self,
+        count: int = 1,
+        *,
+        suite: str = "bookworm",
+        variant: str = "bare",
+        extra: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> list[LabServer]:
+        """Boot servers side by side.
+
+        Args:
+            count: How many, named server1, server2, ...
+            suite: bookworm or trixie.
+            variant: bare or client.
+            extra: More packages in the image.
+            names: Their hostnames, instead of a count.
+        """
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The session's lab; what other sessions left behind is gone before it starts."""
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def servers(lab: Lab) -> Iterator[BootServers]:
+    """Boot as many fresh servers as a test wants."""
+    booted: list[LabServer] = []
+
+    def boot(
+        count: int = 1,
+        *,
+        suite: str = "bookworm",
+        variant: str = "bare",
+        extra: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> list[LabServer]:
+        names = names or [f"server{number}" for number in range(1, count + 1)]
+        fresh = lab.boot_many(names, suite=suite, variant=variant, extra=extra)
+        booted.extend(fresh)
+        return fresh
+
+    yield boot
+    for server in booted:
+        lab.destroy(server)
+
+
+@pytest.fixture
+def server(servers: BootServers) -> LabServer:
+    """A fresh bare Debian 12 server."""
+    return servers(names=["server"])[0]
+
+
+@pytest.fixture(scope="module")
+def shared_server(lab: Lab) -> Iterator[LabServer]:
+    """One bare Debian 12 server for all tests of a module, which leave it as they found it."""
+    server = lab.boot("shared")
+    yield server
+    lab.destroy(server)
+
+
+@pytest.fixture(scope="session")
+def client(lab: Lab) -> Iterator[LabServer]:
+    """A machine of somebody who uses the registry: Docker, Podman, skopeo, curl, htpasswd."""
+    server = lab.boot("client", variant="client")
+    yield server
+    lab.destroy(server)
+
+
+@pytest.fixture(scope="session")
+def registry_image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of docker.io/library/registry:2.8, for `docker load`."""
+    assert lab.folder.path.is_dir()
+    return build_registry_image(tmp_path_factory.mktemp("image") / "registry.tar")
+
+
+@pytest.fixture(scope="session")
+def s3(lab: Lab) -> Iterator[ObjectStore]:
+    """An S3 server that the servers reach, with a bucket named `registry`."""
+    store = start_object_store(lab)
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def leak_check(lab: Lab, servers: BootServers) -> Iterator[LeakWatch]:
+    """Fail the test when a secret it registers turns up anywhere but where it is allowed.
+
+    It asks for `servers` so that it ends, and looks, before they are gone.
+    """
+    watch = LeakWatch(lambda: lab.servers)
+    yield watch
+    watch.check()

@@ -71,7 +71,7 @@ http_status() {
 public_status() {
     printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$domain" >request
     if [ "$tls" = yes ]; then
-        timeout 10 openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$port" -servername "$domain" \
+        timeout 10 openssl s_client -quiet -connect "127.0.0.1:$port" -servername "$domain" \
             <request 2>/dev/null >answer
     else
         # shellcheck disable=SC2016 # bash expands these
@@ -214,6 +214,7 @@ install_packages() {
 # apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log.
 apt() {
     {
+        umask 022
         apt-get -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
             -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 "$@" </dev/null
         echo $? >apt.status

@@ -240,7 +240,7 @@ class Conversation:
             patience = min(patience or self._start_timeout, self._start_timeout)
         if patience is not None and silence > patience:
             doing = "while a script was running" if self._stdout_started else "to the first command"
-            said = " ".join(self._sudo_text().split())
+            said = "" if self._stdout_started else " ".join(self._sudo_text().split())
             raise CannotConnect(
                 f"The server said nothing for {patience:.0f} seconds {doing}."
                 + (f" Its last words were: {said[-200:]}" if said else ""),

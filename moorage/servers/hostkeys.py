@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -138,6 +139,41 @@ def standing(
         if without_port[0] is not Standing.CHANGED:
             return without_port
     return verdict
+
+
+def is_certified(known: Sequence[KnownKey], name: str, kind: str, blob: bytes) -> bool:
+    """Say whether a host certificate is good: one of the host's authorities signed it.
+
+    Args:
+        known: What :func:`known_keys` found.
+        name: The name or address the server was reached by, or its HostKeyAlias.
+        kind: The certificate's type.
+        blob: The certificate.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import serialization
+
+    line = f"{kind} {base64.b64encode(blob).decode()}".encode()
+    try:
+        certificate = serialization.load_ssh_public_identity(line)
+        if not isinstance(certificate, serialization.SSHCertificate):
+            return False
+        certificate.verify_cert_signature()
+    except (ValueError, InvalidSignature):
+        return False
+    authority = certificate.signature_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    signer = base64.b64decode(authority.split()[1])
+    markers = {key.marker for key in known if key.blob == signer}
+    return (
+        "@cert-authority" in markers
+        and "@revoked" not in markers
+        and certificate.type is serialization.SSHCertificateType.HOST
+        and certificate.valid_after <= time.time() < certificate.valid_before
+        and name.lower().encode() in [one.lower() for one in certificate.valid_principals]
+        and not certificate.critical_options
+    )
 
 
 def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed: bool) -> None:

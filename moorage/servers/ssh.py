@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +15,7 @@ from moorage.servers import bootstrap
 from moorage.servers.conversation import Conversation, Job, Root
 from moorage.servers.sshconfig import Hop, SshConfig
 from moorage.servers.sshlookup import Settings
-from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
+from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey, Resolve
 
 if TYPE_CHECKING:
     import socket
@@ -27,8 +28,32 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_PATIENCE_OF_SERVERS = 20.0
+"""Seconds of asking after which a dropped login may be the server's impatience."""
 _LONGEST_WAY = 8
 """Jump hosts on the way to one server; more than that is a circle in the configuration."""
+
+
+class _TimedAsker:
+    """Passes questions on, and adds up how long their answers took."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+        self.seconds = 0.0
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        started = time.monotonic()
+        try:
+            return self._asker.accept_host_key(key)
+        finally:
+            self.seconds += time.monotonic() - started
+
+    def secret(self, what: str, server: str | None) -> Secret | None:
+        started = time.monotonic()
+        try:
+            return self._asker.secret(what, server)
+        finally:
+            self.seconds += time.monotonic() - started
 
 
 class SshTransport:
@@ -53,7 +78,7 @@ class SshTransport:
     ) -> None:
         self.server = server.host
         self._answers = server
-        self._asker = asker
+        self._asker = _TimedAsker(asker)
         self._resolve = resolve
         self._config = config
         self._limits = limits
@@ -62,6 +87,7 @@ class SshTransport:
         self._link: Link | None = None
         self._breaker: Breaker | None = None
         self._sudo_password: Secret | None = None
+        self._answered: dict[str, Secret | None] = {}
 
     @property
     def public_address(self) -> str:
@@ -136,6 +162,23 @@ class SshTransport:
         return self._config
 
     def _connect(self) -> Link:
+        from moorage.servers.sshlogin import LoginDroppedError
+
+        self._answered.clear()
+        while True:
+            self._asker.seconds = 0.0
+            try:
+                return self._connect_once()
+            except CannotConnect as error:
+                # sshd hangs up on whoever thinks about a host key or a passphrase for two minutes.
+                # What they answered is known now, so the next attempt gets further.
+                was_dropped = (
+                    isinstance(error, LoginDroppedError) or error.code == "connection_lost"
+                )
+                if not was_dropped or self._asker.seconds < _PATIENCE_OF_SERVERS:
+                    raise
+
+    def _connect_once(self) -> Link:
         from moorage.servers.sshdial import Breaker, Place
 
         breaker = Breaker()
@@ -158,15 +201,23 @@ class SshTransport:
         limits = self._limits or Limits()
         command = place.settings.proxy_command
         connection: socket.socket | Channel
+        last_words: Callable[[], str] | None = None
         if jumps:
             connection = dial_through(self._jump_host(jumps, breaker, depth), place)
         elif command and not self._answers.jump:
-            connection = dial_command(place, command, breaker)
+            connection, last_words = dial_command(command, breaker)
         else:
             connection = dial(place, limits, breaker)
         link = Link(connection, place, limits, breaker)
-        link.shake_hands(self._asker)
+        try:
+            link.shake_hands(self._asker)
+        except CannotConnect as error:
+            said = last_words() if last_words is not None else ""
+            if error.code != "unreachable" or not said:
+                raise
+            raise place.failed("unreachable", f"The ProxyCommand says: {said}") from error
         Login(link.transport, self._credentials(place)).log_in()
+        link.keep_alive()
         return link
 
     def _jump_host(self, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
@@ -222,7 +273,11 @@ class SshTransport:
             if answers.password is not None and is_target:
                 return self._resolve(answers.password, what)
             # A key was asked for: nobody expects to be asked for something else.
-            return None if given is not None else self._asker.secret(what, self.server)
+            if given is not None:
+                return None
+            if what not in self._answered:
+                self._answered[what] = self._asker.secret(what, self.server)
+            return self._answered[what]
 
         return Credentials(
             user=settings.user,

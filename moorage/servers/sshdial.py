@@ -6,6 +6,7 @@ import contextlib
 import errno
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -166,13 +167,23 @@ def _unreachable(place: Place, error: OSError | None, timeout: float) -> CannotC
     )
 
 
-def dial_command(place: Place, command: str, breaker: Breaker) -> socket.socket:
-    """Start a ProxyCommand and return the connection it makes."""
+def dial_command(command: str, breaker: Breaker) -> tuple[socket.socket, Callable[[], str]]:
+    """Start a ProxyCommand.
+
+    Args:
+        command: The command line, for a shell.
+        breaker: Ends the command when it is opened.
+
+    Returns:
+        The connection it makes, and what tells its last words.
+    """
     ours, theirs = socket.socketpair()
+    complaints = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the command
     process = subprocess.Popen(
         ["sh", "-c", f"exec {command}"],
         stdin=theirs.fileno(),
         stdout=theirs.fileno(),
+        stderr=complaints,
         start_new_session=True,
     )
     theirs.close()
@@ -181,6 +192,11 @@ def dial_command(place: Place, command: str, breaker: Breaker) -> socket.socket:
         ours.close()
         process.terminate()
         process.wait(timeout=5)
+        complaints.close()
+
+    def last_words() -> str:
+        complaints.seek(0)
+        return " ".join(complaints.read().decode(errors="replace").split())[-300:]
 
     breaker.add(stop)
-    return ours
+    return ours, last_words

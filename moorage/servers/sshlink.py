@@ -6,14 +6,15 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
-from paramiko import Channel, ChannelException, Message, SSHException, Transport
+from paramiko import Channel, ChannelException, Message, PKey, SSHException, Transport
 from paramiko.common import cMSG_GLOBAL_REQUEST
 from paramiko.packet import Packetizer
 
 from moorage.errors import CannotConnect
 from moorage.servers import hostkeys
-from moorage.servers.hostkeys import Standing
+from moorage.servers.hostkeys import KnownKey, Standing
 from moorage.servers.sshdial import Breaker, Limits, Place
 from moorage.servers.transport import Asker, HostKey
 
@@ -44,6 +45,19 @@ class _Packets(Packetizer):
         return data
 
 
+class _Transport(Transport):
+    """Can be told to ask for host certificates first, which paramiko asks for last."""
+
+    prefers_certificates = False
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        names = tuple(super().preferred_keys)
+        if not self.prefers_certificates:
+            return names
+        return tuple(sorted(names, key=lambda name: "-cert-" not in name))
+
+
 class Link:
     """An SSH connection whose host key was checked; logging in is the next thing.
 
@@ -60,7 +74,7 @@ class Link:
         self.place = place
         self._limits = limits
         self._breaker = breaker
-        self.transport = Transport(connection, packetizer_class=_Packets)
+        self.transport = _Transport(connection, packetizer_class=_Packets)
         self.transport.banner_timeout = limits.handshake
         self.transport.handshake_timeout = limits.handshake
         breaker.add(self.transport.close)
@@ -93,6 +107,7 @@ class Link:
         options = self.transport.get_security_options()
         # As OpenSSH does: a server with several keys is asked for one that is known.
         kinds = {key.kind for key in known if not key.marker}
+        self.transport.prefers_certificates = any(key.marker == "@cert-authority" for key in known)
         options.key_types = sorted(
             options.key_types,
             key=lambda kind: kind not in kinds and not (kind in _RSA and "ssh-rsa" in kinds),
@@ -109,8 +124,11 @@ class Link:
         if not self.transport.initial_kex_done or not self.transport.is_active():
             raise self._no_handshake()
         key = self.transport.get_remote_server_key()
-        self._check_host_key(key.get_name(), key.asbytes(), asker)
-        self.transport.set_keepalive(0)
+        if not self._has_certificate(key, known):
+            self._check_host_key(key.get_name(), key.asbytes(), asker)
+
+    def keep_alive(self) -> None:
+        """Ask for signs of life from now on; sshd does not answer that before the login."""
         self.transport.packetizer.set_keepalive(self._limits.keepalive, self._ask_for_life)
 
     def open_channel(self, kind: str, destination: tuple[str, int] | None = None) -> Channel:
@@ -145,6 +163,13 @@ class Link:
             f"The connection to {self.place.address} was lost.",
             "The network failed, or the machine went down or restarted.",
         )
+
+    def _has_certificate(self, key: PKey, known: Sequence[KnownKey]) -> bool:
+        certificate = key.public_blob
+        if certificate is None:
+            return False
+        name, _ = self.place.key_name
+        return hostkeys.is_certified(known, name, certificate.key_type, certificate.key_blob)
 
     def _ask_for_life(self) -> None:
         # A reply is wanted, unlike with Transport.set_keepalive: only that tells a dead peer from
@@ -233,6 +258,8 @@ class Link:
         if settings.known_hosts:
             file = settings.known_hosts[0]
             hostkeys.remember(file, name, port, kind, blob, hashed=settings.hash_known_hosts)
+        if not self.transport.is_active():
+            raise self.lost()
 
     def _untrusted(self, code: str, message: str, hint: str) -> CannotConnect:
         self.transport.close()

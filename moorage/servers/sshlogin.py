@@ -53,6 +53,12 @@ class _Tried:
     no_password_because: str = ""
 
 
+class LoginDroppedError(CannotConnect):
+    """The server hung up during the login: too many attempts, or too slow an answer."""
+
+    code = "login_refused"
+
+
 class _DroppedError(Exception):
     """The server hung up."""
 
@@ -200,7 +206,7 @@ class Login:
                     return
         except _DroppedError:
             raise self._refused(is_dropped=True) from None
-        except SSHException as error:
+        except (SSHException, EOFError, OSError) as error:
             raise self._refused(is_dropped=True) from error
         raise self._refused(is_dropped=False)
 
@@ -358,9 +364,10 @@ class Login:
         left = len(self._with.keys) - len(self._tried.keys)
         if is_dropped:
             message += " The server hung up during the login."
+        kind = LoginDroppedError if is_dropped else CannotConnect
         hint = "Check the user's name, and that their ~/.ssh/authorized_keys holds the key."
         if left > 0 and self._tried.keys:
             hint = f"{left} more keys were not tried: name the right one as the server's key."
         elif self._tried.has_password:
             hint = "Check the user's name and the password."
-        return CannotConnect(message, hint=hint, server=self._with.server, code="login_refused")
+        return kind(message, hint=hint, server=self._with.server, code="login_refused")

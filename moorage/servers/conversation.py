@@ -309,7 +309,7 @@ class Conversation:
     def _not_started(self, status: int) -> CannotConnect:
         text = self._sudo_text()
         if self._root.needs_sudo:
-            return sudo.refusal(text, self._root.user, self._server)
+            return sudo.refusal(text, status, self._root.user, self._server)
         noise = self._early_stdout.decode(errors="replace")
         said = " ".join(f"{noise} {text}".split())[:300]
         ended = "" if status in {0, NOT_STARTED} else f" (exit status {status})"

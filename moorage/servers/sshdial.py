@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import select
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +126,8 @@ def dial(place: Place, limits: Limits, breaker: Breaker) -> socket.socket:
     for family, kind, protocol, _, address in found:
         connection = socket.socket(family, kind, protocol)
         breaker.add(connection.close)
-        connection.settimeout(timeout)
         try:
-            connection.connect(address)
+            _connect(connection, address, timeout, breaker)
         except OSError as error:
             connection.close()
             last = error
@@ -139,6 +141,27 @@ def dial(place: Place, limits: Limits, breaker: Breaker) -> socket.socket:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         return connection
     raise _unreachable(place, last, timeout) from last
+
+
+def _connect(connection: socket.socket, address: object, timeout: float, breaker: Breaker) -> None:
+    """Connect, looking up from time to time: closing a socket does not end a connect in Linux.
+
+    Raises:
+        OSError: It did not work, or the breaker was opened.
+    """
+    connection.setblocking(False)
+    number = connection.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+    deadline = time.monotonic() + timeout
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLOUT)
+    while number == errno.EINPROGRESS:
+        if poll.poll(100):
+            number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        elif breaker.is_open or time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+    if number:
+        raise OSError(number, os.strerror(number))
+    connection.settimeout(timeout)
 
 
 def _unreachable(place: Place, error: OSError | None, timeout: float) -> CannotConnect:

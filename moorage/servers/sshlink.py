@@ -33,11 +33,17 @@ _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 
 class _Packets(Packetizer):
-    """Remembers when the other side was last heard of."""
+    """Remembers when the other side was last heard of, and how it greeted."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection)
         self.last_heard = time.monotonic()
+        self.greeting = ""
+
+    def readline(self, timeout: float) -> str:
+        line = str(super().readline(timeout))
+        self.greeting = self.greeting or line
+        return line
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         data = super().read_all(n, check_rekey)
@@ -90,9 +96,13 @@ class Link:
     @property
     def silence(self) -> float:
         """Seconds since the other side was last heard of."""
+        return time.monotonic() - self._packets.last_heard
+
+    @property
+    def _packets(self) -> _Packets:
         packets = self.transport.packetizer
         assert isinstance(packets, _Packets)
-        return time.monotonic() - packets.last_heard
+        return packets
 
     def shake_hands(self, asker: Asker) -> None:
         """Exchange keys and make sure that the server is who it should be.
@@ -193,7 +203,8 @@ class Link:
                 f" {text}.",
                 "Its SSH server is too old, or restricted (Ciphers, KexAlgorithms).",
             )
-        if "Indecipherable" in text or "Invalid SSH banner" in text:
+        greeting = self._packets.greeting
+        if greeting and not greeting.startswith("SSH-"):
             return self.place.failed(
                 "unreachable",
                 f"What answers at {where} is not an SSH server.",

@@ -1,0 +1,605 @@
+"""The SSH transport on real servers: every way in, every way it can fail, and nothing leaking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from conftest import BootServers
+
+from lab import LabServer
+from lab.keys import ADMIN_PASSWORD, KEY_PASSPHRASE
+from lab.leaks import LeakWatch
+from lab.process import run_program
+from moorage.answers.model import Server
+from moorage.answers.secrets import Secret, SecretReference, Typed
+from moorage.errors import CannotConnect, SudoRefused
+from moorage.servers.ssh import SshTransport
+from moorage.servers.sshconfig import SshConfig
+from moorage.servers.sshdial import Limits
+from moorage.servers.transport import Cancel, HostKey
+
+WRONG = "not-the-password-5"
+CHUNK = os.urandom(1 << 20)
+
+
+@dataclass
+class Operator:
+    """Answers what it is told to, and remembers what it was asked."""
+
+    accepts: bool = True
+    answers: dict[str, str] = field(default_factory=dict)
+    keys: list[HostKey] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        self.keys.append(key)
+        return self.accepts
+
+    def secret(self, what: str, server: str | None) -> Secret | None:
+        self.questions.append(what)
+        for beginning, answer in self.answers.items():
+            if what.startswith(beginning):
+                return Secret(answer)
+        return None
+
+
+def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+    assert reference is None or isinstance(reference, Typed)
+    return None if reference is None else reference.secret
+
+
+def typed(text: str) -> Typed:
+    return Typed(Secret(text))
+
+
+@dataclass
+class Desk:
+    """The operator's side: a folder with an ssh configuration and known hosts."""
+
+    folder: Path
+    transports: list[SshTransport] = field(default_factory=list)
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def write_config(self, text: str = "") -> None:
+        (self.folder / "config").write_text(
+            f"{text}\nHost *\n  UserKnownHostsFile {self.known_hosts}\n"
+            "  GlobalKnownHostsFile none\n  IdentityAgent none\n"
+        )
+
+    def trust(self, *servers: LabServer) -> None:
+        lines = [server.known_hosts_line() for server in servers]
+        self.known_hosts.write_text("\n".join(lines) + "\n")
+
+    def transport(
+        self, operator: Operator | None = None, limits: Limits | None = None, **answers: object
+    ) -> SshTransport:
+        transport = SshTransport(
+            Server.model_validate(answers),
+            operator or Operator(accepts=False),
+            resolve,
+            config=SshConfig.load(self.folder / "config", home=self.folder),
+            limits=limits,
+        )
+        self.transports.append(transport)
+        return transport
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    desk.write_config()
+    yield desk
+    for transport in desk.transports:
+        transport.close()
+
+
+@pytest.fixture
+def trusted(desk: Desk, shared_server: LabServer) -> LabServer:
+    """The shared server, its host keys known."""
+    desk.trust(shared_server)
+    return shared_server
+
+
+def connect(desk: Desk, server: LabServer, user: str = "root", **more: object) -> SshTransport:
+    answers: dict[str, object] = {"host": server.address, "user": user, "key": str(server.key)}
+    if user == "admin":
+        answers["sudo_password"] = typed(ADMIN_PASSWORD)
+    return desk.transport(**{**answers, **more})  # type: ignore[arg-type]  # answers and the rest
+
+
+def chunks(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield CHUNK
+
+
+# -- ways in --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["root", "admin", "deploy"])
+def test_every_account_runs_scripts_as_root(desk: Desk, trusted: LabServer, user: str) -> None:
+    completed = connect(desk, trusted, user).run("id -u; cat; exit 3", payload=b"data\n")
+    assert (completed.exit_status, completed.stdout, completed.stderr) == (3, b"0\ndata\n", b"")
+
+
+@pytest.mark.parametrize("user", ["root", "admin", "deploy"])
+def test_scripts_find_the_same_environment_whoever_logs_in(
+    desk: Desk, trusted: LabServer, user: str
+) -> None:
+    script = 'umask; pwd; echo "$LC_ALL"; command -v useradd; echo "$PATH"'
+    lines = connect(desk, trusted, user).run(script).stdout.decode().split("\n")
+    assert lines[:3] == ["0022", "/", "C.UTF-8"]
+    assert "/usr/sbin/useradd" in lines
+
+
+def test_a_password_that_sudo_does_not_want_never_reaches_the_script(
+    desk: Desk, trusted: LabServer
+) -> None:
+    transport = connect(desk, trusted, "deploy", sudo_password=typed(ADMIN_PASSWORD))
+    assert transport.run("cat", payload=b"data").stdout == b"data"
+
+
+def test_the_password_of_sudo_is_asked_for_once(desk: Desk, trusted: LabServer) -> None:
+    operator = Operator(answers={"sudo password of admin": ADMIN_PASSWORD})
+    transport = connect(desk, trusted, "admin", sudo_password=None, operator=operator)
+    assert [transport.run("id -u").stdout for _ in range(3)] == [b"0\n"] * 3
+    assert operator.questions == ["sudo password of admin"]
+
+
+def test_an_encrypted_key_opens_with_its_passphrase(desk: Desk, trusted: LabServer) -> None:
+    key = trusted.encrypted_key
+    with_reference = connect(desk, trusted, "admin", key=str(key), passphrase=typed(KEY_PASSPHRASE))
+    assert with_reference.run("id -u").stdout == b"0\n"
+
+
+def test_a_wrong_passphrase_is_told_apart_from_a_refused_login(
+    desk: Desk, trusted: LabServer, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "right", "-f", key])
+    operator = Operator(answers={"passphrase of": WRONG})
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, trusted, key=str(key), operator=operator).connect()
+    assert caught.value.code == "passphrase_wrong"
+    assert str(key) in caught.value.message
+
+
+def test_nobody_is_asked_for_the_passphrase_of_a_key_the_server_rejects(
+    desk: Desk, trusted: LabServer, tmp_path: Path
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    rejected = tmp_path / ".ssh/id_ed25519"
+    run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", rejected])
+    run_program(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", tmp_path / ".ssh/id_rsa"])
+    operator = Operator()
+    with pytest.raises(CannotConnect) as caught:
+        desk.transport(operator, host=trusted.address, user="root").connect()
+    assert caught.value.code == "login_refused"
+    assert not [what for what in operator.questions if "passphrase" in what]
+
+
+def test_the_agent_signs_for_a_key_it_holds(
+    desk: Desk, trusted: LabServer, tmp_path: Path, agent: Path
+) -> None:
+    desk.write_config(f"IdentityAgent {agent}")
+    transport = desk.transport(host=trusted.address, user="deploy")
+    assert transport.run("id -u").stdout == b"0\n"
+    by_public_half = tmp_path / "held.pub"
+    by_public_half.write_text(Path(f"{trusted.key}.pub").read_text())
+    named = desk.transport(host=trusted.address, user="deploy", key=str(by_public_half))
+    assert named.run("id -u").stdout == b"0\n"
+
+
+@pytest.fixture
+def agent(trusted: LabServer, tmp_path: Path) -> Iterator[Path]:
+    """An agent with a key nobody knows and the lab's key."""
+    address = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(address)], stdout=subprocess.DEVNULL)
+    try:
+        while not address.exists():
+            time.sleep(0.01)
+        run_program(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "other"])
+        for key in (tmp_path / "other", trusted.key):
+            subprocess.run(
+                ["ssh-add", "-q", str(key)],
+                env={**os.environ, "SSH_AUTH_SOCK": str(address)},
+                check=True,
+            )
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_login_password_works_alone(desk: Desk, trusted: LabServer) -> None:
+    password = typed(ADMIN_PASSWORD)
+    transport = connect(desk, trusted, "admin", key=None, password=password)
+    assert transport.run("id -u").stdout == b"0\n"
+
+
+def test_a_password_is_asked_for_when_there_is_no_key(desk: Desk, trusted: LabServer) -> None:
+    operator = Operator(answers={"password of admin": ADMIN_PASSWORD})
+    transport = connect(desk, trusted, "admin", key=None, operator=operator)
+    assert transport.run("id -u").stdout == b"0\n"
+    assert operator.questions == ["password of admin"]
+
+
+def test_a_refused_login_says_who_tried_what(desk: Desk, trusted: LabServer) -> None:
+    stranger = desk.folder / "stranger"
+    run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger])
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, trusted, "admin", key=str(stranger), password=typed(WRONG)).connect()
+    assert caught.value.code == "login_refused"
+    assert "admin" in caught.value.message
+    assert str(stranger) in caught.value.message
+    assert "a password" in caught.value.message
+    assert WRONG not in str(caught.value)
+
+
+def test_a_server_behind_two_others_is_reached_through_them(
+    desk: Desk, servers: BootServers, trusted: LabServer
+) -> None:
+    first, second = servers(names=["first", "second"])
+    desk.trust(trusted, first, second)
+    desk.write_config(
+        f"Host first\n  HostName {first.address}\n  User admin\n  IdentityFile {first.key}\n"
+        f"Host second\n  HostName {second.address}\n  User deploy\n  IdentityFile {first.key}\n"
+        "  ProxyJump first\n"
+        f"Host last\n  HostName {trusted.address}\n  User root\n  IdentityFile {first.key}\n"
+        "  ProxyJump second\n"
+    )
+    completed = desk.transport(host="last").run("hostname; echo $SSH_CONNECTION")
+    assert completed.stdout.decode().split()[:2] == ["shared", second.address]
+    by_answers = connect(desk, trusted, jump=f"admin@{first.address},second")
+    assert by_answers.run("echo $SSH_CONNECTION").stdout.decode().split()[0] == second.address
+
+
+def test_the_key_of_a_jump_host_is_checked_too(
+    desk: Desk, servers: BootServers, trusted: LabServer
+) -> None:
+    (jump,) = servers(names=["jump"])
+    operator = Operator(accepts=False)
+    transport = connect(desk, trusted, jump=f"root@{jump.address}", operator=operator)
+    with pytest.raises(CannotConnect) as caught:
+        transport.connect()
+    assert caught.value.code == "host_key_unknown"
+    assert [key.address for key in operator.keys] == [jump.address]
+
+
+# -- who the server is ----------------------------------------------------------------------------
+
+
+def test_an_accepted_key_is_written_down_and_not_asked_about_again(
+    desk: Desk, shared_server: LabServer
+) -> None:
+    operator = Operator()
+    for _ in range(2):
+        connect(desk, shared_server, operator=operator).connect()
+    (key,) = operator.keys
+    assert key.fingerprint == shared_server.host_key_fingerprint()
+    assert desk.known_hosts.stat().st_mode & 0o777 == 0o600
+    strict = shared_server.ssh_command("root")
+    strict[strict.index("-F") + 1] = str(desk.folder / "config")
+    assert run_program([*strict, "true"], check=False).returncode == 0
+
+
+def test_a_key_that_is_not_accepted_ends_the_attempt(desk: Desk, shared_server: LabServer) -> None:
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, shared_server, operator=Operator(accepts=False)).connect()
+    assert caught.value.code == "host_key_unknown"
+    assert shared_server.host_key_fingerprint() in caught.value.message
+    assert not desk.known_hosts.exists()
+
+
+def test_a_changed_key_is_refused_and_both_are_shown(
+    desk: Desk, trusted: LabServer, tmp_path: Path
+) -> None:
+    run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"])
+    kind, blob = (tmp_path / "other.pub").read_text().split()[:2]
+    desk.known_hosts.write_text(f"# mine\n{trusted.address} {kind} {blob}\n")
+    old = run_program(["ssh-keygen", "-l", "-f", tmp_path / "other"]).stdout.split()[1]
+    operator = Operator()
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, trusted, operator=operator).connect()
+    assert caught.value.code == "host_key_changed"
+    for part in (old, trusted.host_key_fingerprint(), f"{desk.known_hosts}:2"):
+        assert part in caught.value.message
+    assert "ssh-keygen -R" in caught.value.hint
+    assert operator.keys == []
+
+
+def test_a_server_is_asked_for_the_kind_of_key_that_is_known(
+    desk: Desk, trusted: LabServer
+) -> None:
+    ecdsa = [line for line in trusted.known_hosts_line().split("\n") if "ecdsa" in line]
+    assert ecdsa
+    desk.known_hosts.write_text("\n".join(ecdsa) + "\n")
+    connect(desk, trusted).connect()
+
+
+# -- sudo -----------------------------------------------------------------------------------------
+
+
+def failures(server: LabServer) -> int:
+    """How often somebody failed to prove who they are to sudo, by the server's journal."""
+    server.run("journalctl --sync")
+    journal = server.run("journalctl -t sudo -o cat --no-pager", check=False).stdout
+    return journal.count("authentication failure;")
+
+
+def test_a_wrong_password_for_sudo_counts_as_one_failure(desk: Desk, trusted: LabServer) -> None:
+    before = failures(trusted)
+    with pytest.raises(SudoRefused) as caught:
+        connect(desk, trusted, "admin", sudo_password=typed(WRONG)).run("id")
+    assert caught.value.code == "sudo_password_wrong"
+    time.sleep(1)
+    assert failures(trusted) - before == 1
+    last = trusted.run("journalctl -t sudo -o cat --no-pager").stdout.strip().split("\n")[-1]
+    assert "1 incorrect password attempt" in last
+
+
+def test_sudo_without_any_password_is_not_tried(desk: Desk, trusted: LabServer) -> None:
+    before = failures(trusted)
+    with pytest.raises(SudoRefused) as caught:
+        connect(desk, trusted, "admin", sudo_password=None).run("id")
+    assert caught.value.code == "sudo_password_missing"
+    time.sleep(1)
+    assert failures(trusted) == before
+
+
+def test_the_reasons_of_sudo_are_told_apart(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    server.run("gpasswd -d admin sudo || :; rm -f /etc/sudoers.d/admin")
+    with pytest.raises(SudoRefused) as not_allowed:
+        connect(desk, server, "admin").run("id")
+    assert not_allowed.value.code == "sudo_not_allowed"
+    server.run("mv /usr/bin/sudo /usr/bin/sudo.away")
+    with pytest.raises(SudoRefused) as missing:
+        connect(desk, server, "deploy").run("id")
+    assert missing.value.code == "sudo_missing"
+
+
+def test_an_account_without_a_shell_is_told_apart(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    server.run("usermod -s /usr/sbin/nologin root")
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, server).run("id")
+    assert caught.value.code == "no_shell"
+    assert "not available" in caught.value.message
+
+
+def test_a_chatty_login_shell_is_not_mistaken_for_the_script(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    server.run("usermod -s /bin/bash deploy")
+    for name in (".bashrc", ".bash_profile"):
+        server.run(["sh", "-c", f"printf 'echo Welcome\\necho Oops >&2\\n' > ~deploy/{name}"])
+    completed = connect(desk, server, "deploy").run("echo out; echo err >&2")
+    assert (completed.stdout, completed.stderr) == (b"out\n", b"err\n")
+
+
+# -- much and slow --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+def test_a_large_payload_arrives_whole(desk: Desk, trusted: LabServer, user: str) -> None:
+    expected = hashlib.sha256()
+    for chunk in chunks(300):
+        expected.update(chunk)
+    completed = connect(desk, trusted, user).run("sha256sum", payload=chunks(300), timeout=60)
+    assert completed.stdout.decode().split()[0] == expected.hexdigest()
+
+
+def test_output_is_taken_while_a_payload_is_sent(desk: Desk, trusted: LabServer) -> None:
+    received = [0]
+
+    def count(data: bytes) -> None:
+        received[0] += len(data)
+
+    connect(desk, trusted).run("cat", payload=chunks(50), on_stdout=count, timeout=60)
+    assert received[0] == 50 << 20
+
+
+def test_both_outputs_may_be_large(desk: Desk, trusted: LabServer) -> None:
+    script = "head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait"
+    completed = connect(desk, trusted).run(script, timeout=60)
+    assert (len(completed.stdout), len(completed.stderr)) == (3000000, 3000000)
+
+
+def test_a_script_may_end_without_reading_its_payload(desk: Desk, trusted: LabServer) -> None:
+    assert connect(desk, trusted).run("exit 4", payload=chunks(20)).exit_status == 4
+
+
+def test_something_left_running_does_not_hold_the_channel(desk: Desk, trusted: LabServer) -> None:
+    started = time.monotonic()
+    completed = connect(desk, trusted).run("sleep 60 & echo done")
+    assert completed.stdout == b"done\n"
+    assert time.monotonic() - started < 10
+
+
+def test_more_can_be_sent_after_the_payload(desk: Desk, trusted: LabServer) -> None:
+    def go_on(exchange: object) -> None:
+        exchange.send(b"second\n")  # type: ignore[attr-defined]
+        exchange.finish()  # type: ignore[attr-defined]
+
+    completed = connect(desk, trusted, "admin").run("cat", payload=b"first\n", on_start=go_on)
+    assert completed.stdout == b"first\nsecond\n"
+
+
+def test_a_far_server_costs_few_round_trips(desk: Desk, trusted: LabServer) -> None:
+    host, port = trusted.far(200)
+    desk.known_hosts.write_text(trusted.known_hosts_line(host, port) + "\n")
+    transport = connect(desk, trusted, host=host, port=port)
+    started = time.monotonic()
+    assert transport.run("cat", payload=b"x" * 10000).stdout == b"x" * 10000
+    # TCP, two for the key exchange, login, channel, script; one more to spare, and the machine's.
+    assert time.monotonic() - started < 0.2 * 7 + 1.0
+
+
+# -- when it breaks -------------------------------------------------------------------------------
+
+
+def failing(act: Callable[[], object]) -> tuple[CannotConnect, float]:
+    started = time.monotonic()
+    with pytest.raises(CannotConnect) as caught:
+        act()
+    return caught.value, time.monotonic() - started
+
+
+QUICK = Limits(connect=2, handshake=4, channel=4, keepalive=1, dead=4)
+
+
+def test_a_cut_cable_is_noticed_while_a_script_runs(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    transport = connect(desk, server, limits=QUICK)
+    transport.connect()
+    threading.Timer(1, server.cut).start()
+    error, seconds = failing(lambda: transport.run("sleep 30"))
+    assert error.code == "connection_lost"
+    assert seconds < 8
+    server.mend()
+    assert transport.run("echo back").stdout == b"back\n"
+
+
+def test_a_cut_cable_is_noticed_while_a_payload_is_sent(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    transport = connect(desk, server, limits=QUICK)
+    transport.connect()
+    threading.Timer(0.3, server.cut).start()
+    error, seconds = failing(lambda: transport.run("cat >/dev/null", payload=chunks(100_000)))
+    assert error.code == "connection_lost"
+    assert seconds < 9
+
+
+def test_a_cut_cable_behind_a_jump_host_is_noticed(
+    desk: Desk, server: LabServer, trusted: LabServer
+) -> None:
+    desk.trust(server, trusted)
+    transport = connect(desk, server, jump=f"root@{trusted.address}", limits=QUICK)
+    transport.connect()
+    threading.Timer(1, server.cut).start()
+    error, seconds = failing(lambda: transport.run("sleep 30"))
+    assert error.code == "connection_lost"
+    assert seconds < 8
+
+
+def test_a_crash_is_noticed(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    transport = connect(desk, server, limits=QUICK)
+    transport.connect()
+    threading.Timer(1, server.crash).start()
+    error, seconds = failing(lambda: transport.run("sleep 30"))
+    assert error.code == "connection_lost"
+    assert seconds < 8
+
+
+def test_the_ways_to_be_unreachable_have_their_own_words(
+    desk: Desk, server: LabServer, trusted: LabServer
+) -> None:
+    def message(**answers: object) -> str:
+        error, _ = failing(desk.transport(limits=QUICK, **answers).connect)
+        assert error.code == "unreachable"
+        assert error.server == answers["host"]
+        return error.message
+
+    assert "refuses connections" in message(host=trusted.address, port=2)
+    assert "does not resolve" in message(host="nowhere.invalid")
+    jump = {"jump": f"root@{trusted.address}", "key": str(trusted.key)}
+    assert "cannot reach" in message(host=trusted.address, port=2, **jump)
+    server.run("systemctl stop ssh.socket ssh.service; nohup sleep 60 >/dev/null 2>&1 &")
+    assert "refuses connections" in message(host=server.address)
+    server.cut()
+    # What a missing neighbour looks like depends on who notices first.
+    assert message(host=server.address).startswith(("The server does not answer", "There is no"))
+
+
+def test_something_that_is_no_ssh_server_is_told_apart(desk: Desk, server: LabServer) -> None:
+    script = "import socket\ns = socket.create_server(('', 7000))\n"
+    mute = script + "c, _ = s.accept()\nimport time; time.sleep(60)\n"
+    web = (
+        script.replace("7000", "7001") + "c, _ = s.accept()\nc.sendall(b'HTTP/1.1 400\\r\\n' * 9)\n"
+    )
+    processes = [
+        subprocess.Popen(server.enter_command(["python3", "-c", code + "c.close()\n"]))
+        for code in (mute, web)
+    ]
+    server.run("until ss -ltn | grep -q :7000 && ss -ltn | grep -q :7001; do sleep 0.1; done")
+    error, seconds = failing(desk.transport(host=server.address, port=7000, limits=QUICK).connect)
+    assert "says nothing" in error.message
+    assert seconds < 8
+    error, _ = failing(desk.transport(host=server.address, port=7001, limits=QUICK).connect)
+    assert "not an SSH server" in error.message
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_silent_script_is_given_up_on(desk: Desk, trusted: LabServer) -> None:
+    error, seconds = failing(lambda: connect(desk, trusted).run("sleep 30", timeout=1))
+    assert error.code == "silent"
+    assert seconds < 4
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+def test_cancelling_returns_at_once(desk: Desk, trusted: LabServer, user: str) -> None:
+    transport = connect(desk, trusted, user)
+    transport.connect()
+    cancel = Cancel()
+    threading.Timer(0.5, cancel.set).start()
+    error, seconds = failing(lambda: transport.run("sleep 30", cancel=cancel))
+    assert error.code == "cancelled"
+    assert seconds < 1.5
+
+
+def test_closing_ends_a_running_script_and_the_next_one_connects_again(
+    desk: Desk, trusted: LabServer
+) -> None:
+    transport = connect(desk, trusted)
+    transport.connect()
+    threading.Timer(0.5, transport.close).start()
+    error, seconds = failing(lambda: transport.run("sleep 30", payload=chunks(20)))
+    assert error.code == "connection_closed"
+    assert seconds < 1.5
+    assert transport.run("echo again").stdout == b"again\n"
+    transport.close()
+    transport.close()
+
+
+def test_closing_ends_an_attempt_to_connect(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    server.cut()
+    transport = connect(desk, server)
+    threading.Timer(0.5, transport.close).start()
+    error, seconds = failing(transport.connect)
+    assert error.code in {"connection_closed", "unreachable"}
+    assert seconds < 5
+
+
+# -- secrets --------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_seen_or_left_on_either_side(
+    desk: Desk, server: LabServer, leak_check: LeakWatch
+) -> None:
+    script_mark, value_mark = "a-marked-script-1", "a-marked-value-2"
+    leak_check.add(ADMIN_PASSWORD, label="the password of admin")
+    leak_check.add(script_mark, label="the script")
+    leak_check.add(value_mark, label="the payload")
+    leak_check.watch_path(desk.folder)
+    desk.trust(server)
+    password = typed(ADMIN_PASSWORD)
+    transport = connect(desk, server, "admin", key=None, password=password)
+    # Long enough for the watch to look at the processes of both sides several times.
+    script = f"read -r value; : {script_mark}; ps axww -o args; sleep 2"
+    completed = transport.run(script, payload=value_mark.encode() + b"\n")
+    assert b"moorage:ready" in completed.stdout  # ps did show this script's own shell
+    leak_check.watch_output("the process list", completed.stdout)

@@ -1,41 +1,82 @@
-"""The answers model. Every field says what it wants when it is wrong."""
+"""The answers model. Every field says what it wants when it is wrong.
+
+The text below a field is its description: in the reference, in the JSON Schema and in the wizard.
+:mod:`moorage.answers.describe` reads it from here when it is asked for; reading it while the module
+loads would cost every start a few milliseconds.
+"""
 
 from __future__ import annotations
 
-import ipaddress
+import math
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
-from moorage.answers.secrets import PasswordReference, SecretReference
+from moorage.answers.secrets import (
+    REFERENCE_SCHEMA,
+    PasswordReference,
+    SecretReference,
+    dump_reference,
+    read_reference,
+)
 
 VERSION = 1
 
 
-def _reject(kind: str, message: str) -> PydanticCustomError:
-    return PydanticCustomError(kind, message.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]  # wants a literal, ours are
-
-
-def matching(pattern: str, wanted: str, longest: int = 255) -> AfterValidator:
-    """A validator for text that must match a pattern whole.
+def _reject(kind: str, message: str, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """Return an error for a validator to raise.
 
     Args:
+        kind: A stable identifier.
+        message: What is wrong and what would be right.
+        at: Where, below the value that is validated.
+    """
+    return PydanticCustomError("wrong", "{message}", {"message": message, "kind": kind, "at": at})
+
+
+@dataclass(frozen=True)
+class matching:  # noqa: N801  # reads as a word in the annotations below
+    """A validator for text that must match a pattern whole.
+
+    Attributes:
         pattern: A regular expression.
         wanted: What would be right, shown when the value is not.
         longest: The most characters allowed.
     """
-    compiled = re.compile(pattern)
 
-    def check(value: str) -> str:
-        if len(value) > longest:
-            raise _reject("too_long", f"has {len(value)} characters; {longest} are the most")
-        if not compiled.fullmatch(value):
-            raise _reject("wrong_form", f"wanted: {wanted}")
+    pattern: str
+    wanted: str
+    longest: int = 255
+
+    def check(self, value: str) -> str:
+        """Return the value, or raise what is wrong with it."""
+        if len(value) > self.longest:
+            raise _reject(
+                "too_long", f"has {len(value)} characters; {self.longest} are the most allowed"
+            )
+        if not re.fullmatch(self.pattern, value, re.ASCII):
+            raise _reject("wrong_form", f"wanted: {self.wanted}")
         return value
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        described: dict[str, Any] = handler(schema)
+        return described | {"pattern": f"^(?:{self.pattern})$", "maxLength": self.longest}
 
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -43,11 +84,15 @@ _PATH_WANTED = "an absolute path of letters, digits and . _ - /, without '..'"
 
 
 def _check_host(value: str) -> str:
+    import ipaddress
+
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     try:
-        return str(ipaddress.ip_address(bare))
+        address = str(ipaddress.ip_address(bare))
     except ValueError:
-        pass
+        address = ""
+    if re.fullmatch(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9_.-]{1,32})?", address):
+        return address
     if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
         return value
     raise _reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
@@ -73,6 +118,56 @@ def _check_no_control(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise _reject("control_character", "must not hold line breaks or control characters")
     return value
+
+
+def _check_not_a_switch(value: object) -> object:
+    # YAML's true and false are numbers to Python.
+    if isinstance(value, bool):
+        raise _reject("not_a_number", "wanted: a whole number")
+    return value
+
+
+def _check_setting(value: object) -> object:
+    """Return a copy of a setting that YAML and JSON can both hold without loss."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise _reject("not_text", "its keys must be text; put numbers and dates in quotes")
+        return {_check_setting(key): _check_setting(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_check_setting(each) for each in value]
+    if isinstance(value, str):
+        if re.search("[\ud800-\udfff]", value):
+            raise _reject("not_unicode", "holds half a character; wanted: text")
+        return value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise _reject("too_large", "holds a number beyond 64 bits; put it in quotes if it is text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _reject("not_finite", "holds a number that is not finite")
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise _reject(
+        "wrong_type", "wanted: text, numbers, true, false, lists and keys; put dates in quotes"
+    )
+
+
+def _check_settings(value: object) -> object:
+    if not isinstance(value, dict):
+        raise _reject("not_a_section", "wanted: keys and values of the registry's configuration")
+    return _check_setting(value)
+
+
+def _check_variable(value: object) -> object:
+    if isinstance(value, (bool, int, str)):
+        checked = _check_setting(value)
+        return _check_no_control(checked) if isinstance(checked, str) else checked
+    if isinstance(value, float):
+        raise _reject("wrong_type", "wanted: text, a whole number or true or false; quote the value")
+    if value is None:
+        raise _reject("missing_value", 'wanted: a value; an empty one is written ""')
+    if isinstance(value, list):
+        raise _reject("wrong_type", "wanted: text; put the list in quotes, for example '[a, b]'")
+    return read_reference(value)
 
 
 Domain = Annotated[
@@ -103,17 +198,35 @@ ImageName = Annotated[
         "an image such as docker.io/library/registry:3.1.1",
     ),
 ]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Number = Annotated[int, BeforeValidator(_check_not_a_switch)]
+Port = Annotated[Number, Field(ge=1, le=65535)]
 EnvironmentName = Annotated[
-    str, matching(r"REGISTRY_[A-Z0-9_]+", "a name that begins with REGISTRY_, in capitals")
+    str,
+    matching(
+        r"REGISTRY_[A-Z0-9_]+|REGISTRY_HTTP_HEADERS_[A-Za-z0-9-]+",
+        "a name that begins with REGISTRY_, in capitals",
+    ),
 ]
+Settings = Annotated[
+    dict[str, Any], PlainValidator(_check_settings), WithJsonSchema({"type": "object"})
+]
+Variable = Annotated[
+    str | int | bool | SecretReference,
+    PlainValidator(_check_variable),
+    PlainSerializer(dump_reference),
+    WithJsonSchema({"anyOf": [{"type": ["string", "integer", "boolean"]}, REFERENCE_SCHEMA]}),
+]
+
+
+Runtime = Literal["docker", "podman", "package"]
 
 
 class AnswersModel(BaseModel):
     """The base of every part of the answers: unknown keys are errors, values do not change."""
 
+    # Only the whole is validated as a rule, so its parts are not built before somebody needs them.
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=False, use_attribute_docstrings=True
+        extra="forbid", frozen=True, validate_default=False, defer_build=True
     )
 
 
@@ -126,7 +239,7 @@ class Registry(AnswersModel):
     """The HTTPS port nginx listens on (the HTTP port when ssl.mode is none)."""
     redirect_http: bool = True
     """Whether port 80 sends people on to HTTPS."""
-    runtime: Literal["docker", "podman", "package"] = "package"
+    runtime: Runtime = "package"
     """What runs the registry: a container engine, or the distribution's docker-registry package."""
     image: ImageName = "docker.io/library/registry:3.1.1"
     """The container image, for the runtimes docker and podman."""
@@ -134,11 +247,9 @@ class Registry(AnswersModel):
     """A local image archive (docker save), carried to servers that have no way out."""
     version: Literal["2.8", "3"] | None = None
     """The registry's version, where neither the image's tag nor the package tells it."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Settings = Field(default_factory=dict)
     """Any part of the registry's own configuration, merged over what Moorage writes."""
-    environment: dict[EnvironmentName, str | int | bool | SecretReference] = Field(
-        default_factory=dict
-    )
+    environment: dict[EnvironmentName, Variable] = Field(default_factory=dict)
     """The same as REGISTRY_* environment variables; merged into the configuration."""
 
 
@@ -165,6 +276,8 @@ class Server(AnswersModel):
     """A server to go through, USER@HOST:PORT as in ssh's ProxyJump."""
     address: Host | None = None
     """The address clients reach the registry at, where it differs from the SSH host."""
+    runtime: Runtime | None = None
+    """What runs the registry on this server, where it differs from registry.runtime."""
 
 
 class User(AnswersModel):
@@ -187,9 +300,10 @@ class Credentials(AnswersModel):
     @model_validator(mode="after")
     def _names_differ(self) -> Credentials:
         names = [user.name for user in self.users]
-        for name in names:
-            if names.count(name) > 1:
-                raise _reject("duplicate", f"the user {name} is listed {names.count(name)} times")
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                message = f"the user {name} is listed {names.count(name)} times"
+                raise _reject("duplicate", message, ("users", position, "name"))
         return self
 
 
@@ -198,7 +312,7 @@ class FilesystemStorage(AnswersModel):
 
     path: ServerPath = "/var/lib/moorage/registry"
     """The folder on the server."""
-    maxthreads: Annotated[int, Field(ge=25, le=10000)] = 100
+    maxthreads: Annotated[Number, Field(ge=25, le=10000)] = 100
     """How many files the registry opens at once."""
 
 
@@ -231,13 +345,13 @@ class S3Storage(AnswersModel):
     """Whether the store's certificate goes unchecked."""
     v4auth: bool = True
     """Whether requests are signed with version 4."""
-    chunksize: Annotated[int, Field(ge=5 * 1024**2, le=5 * 1024**3)] = 10 * 1024**2
+    chunksize: Annotated[Number, Field(ge=5 * 1024**2, le=5 * 1024**3)] = 10 * 1024**2
     """The size of an upload's parts, in bytes (5 MiB at least)."""
-    multipartcopychunksize: Annotated[int, Field(ge=5 * 1024**2)] | None = None
+    multipartcopychunksize: Annotated[Number, Field(ge=5 * 1024**2)] | None = None
     """The size of a copy's parts, in bytes."""
-    multipartcopymaxconcurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    multipartcopymaxconcurrency: Annotated[Number, Field(ge=1, le=1000)] | None = None
     """How many parts are copied at once."""
-    multipartcopythresholdsize: Annotated[int, Field(ge=5 * 1024**2)] | None = None
+    multipartcopythresholdsize: Annotated[Number, Field(ge=5 * 1024**2)] | None = None
     """From which size on a copy is done in parts, in bytes."""
     rootdirectory: Annotated[
         str, matching(r"/?[A-Za-z0-9._/-]*", "a folder in the bucket: letters, digits . _ - /")
@@ -266,7 +380,9 @@ class S3Storage(AnswersModel):
     @model_validator(mode="after")
     def _keys_come_together(self) -> S3Storage:
         if (self.accesskey is None) != (self.secretkey is None):
-            raise _reject("incomplete", "accesskey and secretkey go together: give both or neither")
+            missing = "accesskey" if self.accesskey is None else "secretkey"
+            message = "accesskey and secretkey go together: give both or neither"
+            raise _reject("incomplete", message, (missing,))
         return self
 
 
@@ -283,7 +399,8 @@ class Storage(AnswersModel):
     @model_validator(mode="after")
     def _driver_is_described(self) -> Storage:
         if self.driver == "s3" and self.s3 is None:
-            raise _reject("incomplete", "the driver s3 needs a section s3 with bucket and region")
+            message = "the driver s3 needs a section s3 with bucket and region"
+            raise _reject("incomplete", message, ("s3",))
         return self
 
 
@@ -325,7 +442,8 @@ class Ssl(AnswersModel):
     @model_validator(mode="after")
     def _mode_is_described(self) -> Ssl:
         if self.mode == "files" and self.files is None:
-            raise _reject("incomplete", "the mode files needs ssl.files.certificate and .key")
+            message = "the mode files needs a section files with certificate and key"
+            raise _reject("incomplete", message, ("files",))
         return self
 
 
@@ -357,14 +475,27 @@ class Answers(AnswersModel):
     @model_validator(mode="after")
     def _servers_fit_the_storage(self) -> Answers:
         names = [(server.host, server.port) for server in self.servers]
-        for name in names:
-            if names.count(name) > 1:
-                raise _reject("duplicate", f"the server {name[0]} is listed more than once")
-        if len(self.servers) > 1 and self.storage.driver == "filesystem":
-            raise _reject(
-                "storage_not_shared",
-                f"storage.driver filesystem keeps images on one server, but {len(self.servers)} "
-                "are listed: an image pushed to one would be missing on the others. "
-                "Use the driver s3, or one server",
-            )
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                message = f"the server {name[0]} is listed more than once"
+                raise _reject("duplicate", message, ("servers", position, "host"))
+        if self.storage.driver == "filesystem" and len(self.servers) > 1:
+            message = storage_not_shared(len(self.servers))
+            raise _reject("storage_not_shared", message, ("storage", "driver"))
+        return self
+
+
+def storage_not_shared(servers: int) -> str:
+    """Return what is wrong with keeping the images of several servers in a folder of each."""
+    return (
+        f"the driver filesystem keeps images on one server, but {servers} are listed: an image "
+        "pushed to one would be missing on the others. Use the driver s3, or one server"
+    )
+
+    def for_server(self, host: str) -> Answers:
+        """Return the answers as they apply to one server: with its own runtime."""
+        for server in self.servers:
+            if server.host == host and server.runtime is not None:
+                registry = self.registry.model_copy(update={"runtime": server.runtime})
+                return self.model_copy(update={"registry": registry})
         return self

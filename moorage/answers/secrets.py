@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, StringConstraints
+from pydantic import GetPydanticSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 MASK = "********"
+
+_LONGEST = 4096
+_HASH = (
+    r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}"
+    r"|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
+    r"|\$5\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{43}"
+    r"|\$6\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{86}"
+)
 
 
 class Secret:
@@ -44,58 +54,100 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-class _Reference(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+class _Reference:
+    """A place a secret is found at. What is wrong with it is a ``ValueError`` without its value."""
 
 
+def _check_text(value: object, wanted: str) -> None:
+    fits = isinstance(value, str) and 0 < len(value) <= _LONGEST
+    if not fits or re.search("[\0-\x1f\x7f\ud800-\udfff]", str(value)):
+        raise ValueError(wanted)
+
+
+@dataclass(frozen=True, slots=True)
 class FromEnvironment(_Reference):
     """The value of an environment variable of the operator's shell."""
 
-    env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    env: str
+
+    def __post_init__(self) -> None:
+        wanted = "env: wanted: the name of an environment variable, such as CI_PASSWORD"
+        _check_text(self.env, wanted)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
+            raise ValueError(wanted)
 
 
+@dataclass(frozen=True, slots=True)
 class FromFile(_Reference):
     """The first line of a file on the operator's machine."""
 
-    file: Annotated[str, StringConstraints(min_length=1)]
+    file: str
+
+    def __post_init__(self) -> None:
+        _check_text(self.file, "file: wanted: the path of a file on this machine")
 
 
+@dataclass(frozen=True, slots=True)
 class FromCommand(_Reference):
     """The first line a command prints on the operator's machine; no shell is involved."""
 
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    command: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        wanted = "command: wanted: a list of a program and its arguments, [PROGRAM, ARGUMENT]"
+        if not isinstance(self.command, (list, tuple)) or not self.command:
+            raise ValueError(wanted)
+        _check_text(self.command[0], wanted)
+        for argument in self.command[1:]:
+            if argument != "":
+                _check_text(argument, wanted)
+        object.__setattr__(self, "command", tuple(self.command))
 
 
+@dataclass(frozen=True, slots=True)
 class FromKeyring(_Reference):
     """An entry of the desktop's keyring, kept under the service name ``moorage``."""
 
-    keyring: Annotated[str, StringConstraints(min_length=1)]
+    keyring: str
+
+    def __post_init__(self) -> None:
+        _check_text(self.keyring, "keyring: wanted: the name of an entry of the keyring")
 
 
+@dataclass(frozen=True, slots=True)
 class FromPrompt(_Reference):
     """Asked when it is needed."""
 
     prompt: Literal[True]
 
+    def __post_init__(self) -> None:
+        if self.prompt is not True:
+            raise ValueError("prompt: wanted: true")
 
+
+@dataclass(frozen=True, slots=True)
 class Hash(_Reference):
     """A password's hash as htpasswd holds it; the password itself is not known."""
 
-    hash: Annotated[
-        str,
-        StringConstraints(
-            pattern=r"^(\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}"
-            r"|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
-            r"|\$5\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{43}"
-            r"|\$6\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{86})$"
-        ),
-    ]
+    hash: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.hash, str) or not re.fullmatch(_HASH, self.hash):
+            raise ValueError(
+                "hash: wanted: a bcrypt, apr1 or SHA-crypt hash in quotes, as 'htpasswd -nB NAME' "
+                "prints it after the colon"
+            )
 
 
+@dataclass(frozen=True, slots=True)
 class Generated(_Reference):
     """Made by Moorage when the user is first created, shown once, kept nowhere."""
 
     generate: Literal[True]
+
+    def __post_init__(self) -> None:
+        if self.generate is not True:
+            raise ValueError("generate: wanted: true")
 
 
 class Typed:
@@ -114,52 +166,15 @@ class Typed:
         return f"Typed({MASK})"
 
 
-_KINDS: dict[str, type[_Reference]] = {
+_Kinds = dict[str, type[Any]]
+_KINDS: _Kinds = {
     "env": FromEnvironment,
     "file": FromFile,
     "command": FromCommand,
     "keyring": FromKeyring,
     "prompt": FromPrompt,
 }
-_PASSWORD_KINDS: dict[str, type[_Reference]] = {**_KINDS, "hash": Hash, "generate": Generated}
-
-
-def _schema(kinds: dict[str, type[_Reference]]) -> Any:
-    """A pydantic schema that picks the reference by its only key and says what would be right."""
-
-    def pick(value: object) -> object:
-        if isinstance(value, (_Reference, Typed)):
-            return value
-        shapes = ", ".join(_EXAMPLES[kind] for kind in kinds)
-        if not isinstance(value, dict):
-            raise PydanticCustomError(
-                "secret_in_clear",
-                "a secret is not written here in clear; refer to it with one of {shapes}",
-                {"shapes": shapes},
-            )
-        if len(value) != 1 or next(iter(value)) not in kinds:
-            raise PydanticCustomError(
-                "secret_reference", "exactly one of these is wanted: {shapes}", {"shapes": shapes}
-            )
-        return kinds[next(iter(value))].model_validate(value)
-
-    def dump(value: object) -> object:
-        if isinstance(value, Typed):
-            return {"prompt": True}
-        if isinstance(value, FromCommand):
-            return {"command": list(value.command)}
-        return value.model_dump() if isinstance(value, _Reference) else value
-
-    def build(_source: object, handler: Any) -> core_schema.CoreSchema:
-        described = core_schema.union_schema([handler(kind) for kind in kinds.values()])
-        return core_schema.json_or_python_schema(
-            json_schema=described,
-            python_schema=core_schema.no_info_plain_validator_function(pick),
-            serialization=core_schema.plain_serializer_function_ser_schema(dump),
-        )
-
-    return GetPydanticSchema(build)
-
+_PASSWORD_KINDS: _Kinds = {**_KINDS, "hash": Hash, "generate": Generated}
 
 _EXAMPLES = {
     "env": "{env: NAME}",
@@ -170,6 +185,108 @@ _EXAMPLES = {
     "hash": "{hash: HTPASSWD_HASH}",
     "generate": "{generate: true}",
 }
+
+_JSON_SCHEMAS: dict[str, dict[str, Any]] = {
+    "env": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+    "file": {"type": "string", "minLength": 1},
+    "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    "keyring": {"type": "string", "minLength": 1},
+    "prompt": {"const": True},
+    "hash": {"type": "string", "pattern": f"^({_HASH})$"},
+    "generate": {"const": True},
+}
+
+
+def _read(value: object, kinds: _Kinds) -> object:
+    """Return the reference that a mapping's only key names.
+
+    Raises:
+        PydanticCustomError: It is none, in words that never hold the value: it may be the secret.
+    """
+    if isinstance(value, Typed) or isinstance(value, tuple(kinds.values())):
+        return value
+    shapes = ", ".join(_EXAMPLES[kind] for kind in kinds)
+    if not isinstance(value, dict):
+        what = "nothing is here" if value is None else "a secret is not written here in clear"
+        raise PydanticCustomError(
+            "secret_in_clear", "{what}; refer to it with one of {shapes}",
+            {"what": what, "shapes": shapes},
+        )  # fmt: skip
+    kind = next(iter(value), None)
+    if len(value) != 1 or kind not in kinds:
+        raise PydanticCustomError(
+            "secret_reference", "exactly one of these is wanted: {shapes}", {"shapes": shapes}
+        )
+    try:
+        return kinds[kind](value[kind])
+    except ValueError as error:
+        raise PydanticCustomError("secret_reference", "{why}", {"why": str(error)}) from None
+
+
+def as_mapping(reference: SecretReference | PasswordReference) -> dict[str, Any]:
+    """Return a reference as it is written in an answers file, for example ``{"env": "CI_PW"}``.
+
+    A typed secret becomes ``{"prompt": True}``.
+    """
+    if isinstance(reference, FromEnvironment):
+        return {"env": reference.env}
+    if isinstance(reference, FromFile):
+        return {"file": reference.file}
+    if isinstance(reference, FromCommand):
+        return {"command": list(reference.command)}
+    if isinstance(reference, FromKeyring):
+        return {"keyring": reference.keyring}
+    if isinstance(reference, Hash):
+        return {"hash": reference.hash}
+    if isinstance(reference, Generated):
+        return {"generate": True}
+    return {"prompt": True}
+
+
+def dump_reference(value: Any) -> Any:
+    """Return a reference as plain values, and whatever is none as it is."""
+    return as_mapping(value) if isinstance(value, (_Reference, Typed)) else value
+
+
+def read_reference(value: object) -> object:
+    """Return the secret reference that a mapping holds.
+
+    Raises:
+        PydanticCustomError: It is none; the words never hold the value.
+    """
+    return _read(value, _KINDS)
+
+
+def _describe(kinds: _Kinds) -> dict[str, Any]:
+    return {
+        "oneOf": [
+            {
+                "type": "object",
+                "description": (kinds[kind].__doc__ or "").strip(),
+                "properties": {kind: _JSON_SCHEMAS[kind]},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind in kinds
+        ]
+    }
+
+
+REFERENCE_SCHEMA = _describe(_KINDS)
+"""The JSON Schema of a secret reference."""
+
+
+def _schema(kinds: _Kinds) -> GetPydanticSchema:
+    """A pydantic schema that picks the reference by its only key and says what would be right."""
+
+    def build(_source: object, _handler: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: _read(value, kinds),
+            serialization=core_schema.plain_serializer_function_ser_schema(dump_reference),
+        )
+
+    return GetPydanticSchema(build, lambda _schema, _handler: _describe(kinds))
+
 
 type_of_reference = FromEnvironment | FromFile | FromCommand | FromKeyring | FromPrompt | Typed
 SecretReference = Annotated[type_of_reference, _schema(_KINDS)]

@@ -484,14 +484,6 @@ class Answers(AnswersModel):
             raise _reject("storage_not_shared", message, ("storage", "driver"))
         return self
 
-
-def storage_not_shared(servers: int) -> str:
-    """Return what is wrong with keeping the images of several servers in a folder of each."""
-    return (
-        f"the driver filesystem keeps images on one server, but {servers} are listed: an image "
-        "pushed to one would be missing on the others. Use the driver s3, or one server"
-    )
-
     def for_server(self, host: str) -> Answers:
         """Return the answers as they apply to one server: with its own runtime."""
         for server in self.servers:
@@ -499,3 +491,12 @@ def storage_not_shared(servers: int) -> str:
                 registry = self.registry.model_copy(update={"runtime": server.runtime})
                 return self.model_copy(update={"registry": registry})
         return self
+
+
+
+def storage_not_shared(servers: int) -> str:
+    """Return what is wrong with keeping the images of several servers in a folder of each."""
+    return (
+        f"the driver filesystem keeps images on one server, but {servers} are listed: an image "
+        "pushed to one would be missing on the others. Use the driver s3, or one server"
+    )

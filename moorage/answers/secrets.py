@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import GetPydanticSchema
 from pydantic_core import PydanticCustomError, core_schema
@@ -54,18 +54,15 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-class _Reference:
-    """A place a secret is found at. What is wrong with it is a ``ValueError`` without its value."""
-
-
 def _check_text(value: object, wanted: str) -> None:
+    """Raise what is wanted: never the value, it may be the secret itself."""
     fits = isinstance(value, str) and 0 < len(value) <= _LONGEST
     if not fits or re.search("[\0-\x1f\x7f\ud800-\udfff]", str(value)):
         raise ValueError(wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class FromEnvironment(_Reference):
+class FromEnvironment:
     """The value of an environment variable of the operator's shell."""
 
     env: str
@@ -78,7 +75,7 @@ class FromEnvironment(_Reference):
 
 
 @dataclass(frozen=True, slots=True)
-class FromFile(_Reference):
+class FromFile:
     """The first line of a file on the operator's machine."""
 
     file: str
@@ -88,7 +85,7 @@ class FromFile(_Reference):
 
 
 @dataclass(frozen=True, slots=True)
-class FromCommand(_Reference):
+class FromCommand:
     """The first line a command prints on the operator's machine; no shell is involved."""
 
     command: tuple[str, ...]
@@ -105,7 +102,7 @@ class FromCommand(_Reference):
 
 
 @dataclass(frozen=True, slots=True)
-class FromKeyring(_Reference):
+class FromKeyring:
     """An entry of the desktop's keyring, kept under the service name ``moorage``."""
 
     keyring: str
@@ -115,7 +112,7 @@ class FromKeyring(_Reference):
 
 
 @dataclass(frozen=True, slots=True)
-class FromPrompt(_Reference):
+class FromPrompt:
     """Asked when it is needed."""
 
     prompt: Literal[True]
@@ -126,7 +123,7 @@ class FromPrompt(_Reference):
 
 
 @dataclass(frozen=True, slots=True)
-class Hash(_Reference):
+class Hash:
     """A password's hash as htpasswd holds it; the password itself is not known."""
 
     hash: str
@@ -140,7 +137,7 @@ class Hash(_Reference):
 
 
 @dataclass(frozen=True, slots=True)
-class Generated(_Reference):
+class Generated:
     """Made by Moorage when the user is first created, shown once, kept nowhere."""
 
     generate: Literal[True]
@@ -203,7 +200,7 @@ def _read(value: object, kinds: _Kinds) -> object:
     Raises:
         PydanticCustomError: It is none, in words that never hold the value: it may be the secret.
     """
-    if isinstance(value, Typed) or isinstance(value, tuple(kinds.values())):
+    if isinstance(value, (Typed, *kinds.values())):
         return value
     shapes = ", ".join(_EXAMPLES[kind] for kind in kinds)
     if not isinstance(value, dict):
@@ -223,29 +220,26 @@ def _read(value: object, kinds: _Kinds) -> object:
         raise PydanticCustomError("secret_reference", "{why}", {"why": str(error)}) from None
 
 
-def as_mapping(reference: SecretReference | PasswordReference) -> dict[str, Any]:
+def as_mapping(reference: PasswordReference) -> dict[str, Any]:
     """Return a reference as it is written in an answers file, for example ``{"env": "CI_PW"}``.
 
     A typed secret becomes ``{"prompt": True}``.
     """
-    if isinstance(reference, FromEnvironment):
-        return {"env": reference.env}
-    if isinstance(reference, FromFile):
-        return {"file": reference.file}
-    if isinstance(reference, FromCommand):
-        return {"command": list(reference.command)}
-    if isinstance(reference, FromKeyring):
-        return {"keyring": reference.keyring}
-    if isinstance(reference, Hash):
-        return {"hash": reference.hash}
-    if isinstance(reference, Generated):
-        return {"generate": True}
-    return {"prompt": True}
+    if isinstance(reference, Typed):
+        return {"prompt": True}
+    name = fields(reference)[0].name
+    value = getattr(reference, name)
+    return {name: list(value) if isinstance(value, tuple) else value}
+
+
+def is_reference(value: object) -> TypeGuard[PasswordReference]:
+    """Return whether a value is one of those that stand for a secret."""
+    return isinstance(value, (Typed, *_PASSWORD_KINDS.values()))
 
 
 def dump_reference(value: Any) -> Any:
     """Return a reference as plain values, and whatever is none as it is."""
-    return as_mapping(value) if isinstance(value, (_Reference, Typed)) else value
+    return as_mapping(value) if is_reference(value) else value
 
 
 def read_reference(value: object) -> object:

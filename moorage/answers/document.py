@@ -1,0 +1,324 @@
+"""Reads YAML into plain values and remembers where each of them stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from moorage.errors import Problem
+
+Path = tuple[str | int, ...]
+
+LARGEST_FILE = 1024 * 1024
+_MOST_VALUES = 20_000
+_DEEPEST = 40
+_LONGEST_NUMBER = 100
+
+# The C parser is ten times as fast; PyYAML's wheels have it, some distributions' packages do not.
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_INT = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)")
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where something stands in a file: line and column, from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass
+class Document:
+    """What a file holds.
+
+    Attributes:
+        value: The value at the top; None when the file cannot be read as YAML.
+        problems: What is wrong with the file as YAML.
+        keys: Where the key that leads to a path stands; for a list's items the item.
+        values: Where the value at a path begins.
+        truths: Paths of values written as ``yes``, ``no``, ``on``, ``off``, ``true`` or ``false``.
+        file: The file's name for messages, or None.
+    """
+
+    value: Any = None
+    problems: list[Problem] = field(default_factory=list)
+    keys: dict[Path, Mark] = field(default_factory=dict)
+    values: dict[Path, Mark] = field(default_factory=dict)
+    truths: dict[Path, str] = field(default_factory=dict)
+    file: str | None = None
+
+    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+        """Return a problem that says where it is.
+
+        Args:
+            path: The path it is about; when it is not in the file, its nearest parent is shown.
+            message: What is wrong and what would be right.
+            at_key: Whether it is about the key rather than about the value.
+        """
+        mark = self.keys.get(path) if at_key else self.values.get(path)
+        above = path
+        while mark is None and above:
+            above = above[:-1]
+            mark = self.keys.get(above) or self.values.get(above)
+        return self._at(mark, path, message)
+
+    def _at(self, mark: Mark | None, path: Path, message: str) -> Problem:
+        return Problem(
+            path,
+            message,
+            file=self.file,
+            line=mark.line if mark else None,
+            column=mark.column if mark else None,
+        )
+
+
+class _TooMuch(Exception):  # noqa: N818  # not an error of anybody's
+    """The document has more values than an answers file can have."""
+
+
+def read(text: str, file: str | None = None) -> Document:
+    """Read YAML text. Nothing is raised: what is wrong is in the document's problems.
+
+    Args:
+        text: The text.
+        file: The file's name for messages.
+    """
+    document = Document(file=file)
+    if len(text) > LARGEST_FILE:
+        _refuse(document, None, "is larger than 1 MB; an answers file has a few kB")
+        return document
+    mark, message = _unreadable_character(text)
+    if message:
+        _refuse(document, mark, message)
+        return document
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+    except yaml.YAMLError as error:
+        _refuse(document, *_explain(error, text))
+        return document
+    except RecursionError:
+        _refuse(document, None, f"has more than {_DEEPEST} values inside one another")
+        return document
+    finally:
+        loader.dispose()
+    if node is None:
+        _refuse(document, None, "is empty; the smallest answers file is in docs/answers.md")
+        return document
+    reader = _Reader(document)
+    try:
+        document.value = reader.value(node, ())
+    except _TooMuch:
+        _refuse(
+            document, None, f"has more than {_MOST_VALUES} values once its aliases are followed"
+        )
+        document.value = None
+    return document
+
+
+def decode(content: bytes, file: str | None = None) -> tuple[str, list[Problem]]:
+    """Return a file's text, or what is wrong with its encoding.
+
+    Args:
+        content: The file.
+        file: Its name for messages.
+    """
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        message = "is not UTF-8 from here on; save it as UTF-8"
+        return "", [Problem((), message, file=file, line=line, column=column)]
+
+
+class _Reader:
+    """Turns YAML nodes into plain values: text, numbers, true, false, null, lists and mappings."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._seen = 0
+
+    def value(self, node: Any, path: Path) -> Any:
+        self._seen += 1
+        if self._seen > _MOST_VALUES:
+            raise _TooMuch
+        mark = _mark(node)
+        self._document.values[path] = mark
+        if path and isinstance(path[-1], int):
+            self._document.keys[path] = mark
+        if len(path) > _DEEPEST:
+            self._report(node, path, f"is inside more than {_DEEPEST} other values")
+            return None
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self.value(each, (*path, index)) for index, each in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in _merged(node):
+            if not isinstance(key_node, ScalarNode):
+                self._report(key_node, path, "a key must be text; here it is a list or a section")
+                continue
+            key = key_node.value
+            here = (*path, key)
+            if key_node.tag != f"{_TAG}str":
+                quoted = f"the key {key} is read as {_kind(key_node)}; put it in quotes"
+                self._report(key_node, path, quoted if len(key) < 60 else "put this key in quotes")
+                continue
+            if key in result:
+                first = self._document.keys[here].line
+                message = f"is written twice; the first one is in line {first}"
+                self._report(key_node, here, message)
+                continue
+            self._document.keys[here] = _mark(key_node)
+            result[key] = self.value(value_node, here)
+        return result
+
+    def _scalar(self, node: ScalarNode, path: Path) -> Any:
+        text: str = node.value
+        kind = node.tag.removeprefix(_TAG)
+        read = {"null": _nothing, "float": _float}.get(kind)
+        if read is not None:
+            return read(text)
+        if kind == "bool":
+            self._document.truths[path] = text
+            return text.lower() in {"true", "yes", "on"}
+        if kind == "int":
+            return self._integer(node, path)
+        if kind in {"str", "timestamp", "value", "!"}:
+            # A date stays the text it was written as: nothing in the answers is a date.
+            return text
+        self._report(node, path, "has a YAML tag (a word that begins with an exclamation mark) "
+                     "that Moorage does not know; wanted: a plain value. Text that begins like "
+                     "that goes in quotes")  # fmt: skip
+        return None
+
+    def _integer(self, node: ScalarNode, path: Path) -> Any:
+        text = node.value
+        if len(text) > _LONGEST_NUMBER:
+            self._report(node, path, "this number is too large; put it in quotes if it is text")
+            return None
+        if not _INT.fullmatch(text):
+            # YAML 1.1 reads 22:22 as a number to the base 60; nobody means that here.
+            return text
+        digits = text.replace("_", "")
+        sign = -1 if digits.startswith("-") else 1
+        digits = digits.lstrip("+-")
+        if digits.startswith("0") and digits.isdigit():
+            return sign * int(digits, 8)
+        return sign * int(digits, 0)
+
+    def _report(self, node: Node, path: Path, message: str) -> None:
+        self._document.problems.append(self._document._at(_mark(node), path, message))
+
+
+def _merged(node: MappingNode) -> Iterator[tuple[Node, Node]]:
+    """A mapping's keys and values, with what ``<<`` merges in and the mapping does not have."""
+    own = [(key, value) for key, value in node.value if key.tag != f"{_TAG}merge"]
+    yield from own
+    taken = {key.value for key, _ in own if isinstance(key, ScalarNode)}
+    for key, value in node.value:
+        if key.tag != f"{_TAG}merge":
+            continue
+        sources = value.value if isinstance(value, SequenceNode) else [value]
+        for source in sources:
+            if source is node or not isinstance(source, MappingNode):
+                continue
+            for merged_key, merged_value in source.value:
+                name = merged_key.value if isinstance(merged_key, ScalarNode) else None
+                if name is not None and name not in taken and merged_key.tag != f"{_TAG}merge":
+                    taken.add(name)
+                    yield merged_key, merged_value
+
+
+def _nothing(text: str) -> None:
+    return None
+
+
+def _float(text: str) -> Any:
+    try:
+        return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        return text  # to the base 60, as in 1:30.5
+
+
+def _kind(node: ScalarNode) -> str:
+    kind = node.tag.removeprefix(_TAG)
+    return {
+        "bool": "true or false",
+        "int": "a number",
+        "float": "a number",
+        "null": "nothing",
+        "timestamp": "a date",
+    }.get(kind, "something else than text")
+
+
+def _mark(node: Node) -> Mark:
+    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _refuse(document: Document, mark: Mark | None, message: str) -> None:
+    document.problems.append(document._at(mark or Mark(1, 1), (), message))
+
+
+def _unreadable_character(text: str) -> tuple[Mark | None, str]:
+    """Find a character that YAML forbids (YAML 1.2, section 5.1)."""
+    found = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+    if not found:
+        return None, ""
+    before = text[: found.start()]
+    mark = Mark(before.count("\n") + 1, found.start() - before.rfind("\n"))
+    code = f"U+{ord(found.group()):04X}"
+    return mark, f'holds the character {code}, which YAML does not allow; in quotes it is "\\x.."'
+
+
+_EXPLAINED = (
+    ("while scanning a simple key", "a colon is missing after this key, or a quote before it"),
+    ("mapping values are not allowed", "a second colon is in this line; put the value in quotes"),
+    ("found unexpected end of stream", "a quote or a bracket that opens before this is not closed"),
+    ("undefined alias", "a value that begins with * goes in quotes"),
+    ("found duplicate anchor", "a value that begins with & goes in quotes"),
+    ("did not find expected alphabetic", "a value that begins with * or & goes in quotes"),
+    ("undefined tag handle", "a value that begins with an exclamation mark goes in quotes"),
+    ("expected a single document", "a second document begins here; wanted: one"),
+    (
+        "did not find expected key",
+        "this line does not fit the lines above: look at its indentation",
+    ),
+    ("block mapping", "this line does not fit the lines above: look at its indentation"),
+    ("block sequence entries are not allowed", "a list begins on a line of its own below its key"),
+    ("did not find expected '-'", "this line does not fit the list above: look at its indentation"),
+    ("block collection", "this line does not fit the list above: look at its indentation"),
+    ("expected ',' or", "a comma or the closing bracket is missing before this"),
+    ("unknown escape character", "a backslash in double quotes is written twice, or use ' quotes"),
+    ("escape", "a backslash in double quotes is written twice, or use ' quotes"),
+    ("cannot start any token", "a value that begins with @, ` or % goes in quotes"),
+    ("directive", "a line that begins with % is not for an answers file"),
+)
+
+
+def _explain(error: yaml.YAMLError, text: str) -> tuple[Mark | None, str]:
+    """Say where the text stops being YAML and why, without repeating it: it may hold secrets."""
+    found = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark = Mark(found.line + 1, found.column + 1) if found is not None else None
+    if mark is not None:
+        lines = text.splitlines()
+        line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            return mark, "this line is indented with a tab; YAML wants spaces"
+    said = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
+    for words, sentence in _EXPLAINED:
+        if words in said:
+            return mark, f"is not YAML from here on: {sentence}"
+    return mark, "is not YAML from here on: look for a missing quote, colon or bracket"

@@ -1,0 +1,210 @@
+"""The kinds of values the answers have. Each says what it wants when it is wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from moorage.answers.secrets import (
+    REFERENCE_SCHEMA,
+    SecretReference,
+    dump_reference,
+    read_reference,
+)
+
+
+def reject(kind: str, message: str, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """Return an error for a validator to raise.
+
+    Args:
+        kind: A stable identifier.
+        message: What is wrong and what would be right.
+        at: Where, below the value that is validated.
+    """
+    return PydanticCustomError("wrong", "{message}", {"message": message, "kind": kind, "at": at})
+
+
+@dataclass(frozen=True)
+class matching:  # noqa: N801  # reads as a word in the annotations below
+    """A validator for text that must match a pattern whole.
+
+    Attributes:
+        pattern: A regular expression.
+        wanted: What would be right, shown when the value is not.
+        longest: The most characters allowed.
+    """
+
+    pattern: str
+    wanted: str
+    longest: int = 255
+
+    def check(self, value: str) -> str:
+        """Return the value, or raise what is wrong with it."""
+        if len(value) > self.longest:
+            raise reject(
+                "too_long", f"has {len(value)} characters; {self.longest} are the most allowed"
+            )
+        if not re.fullmatch(self.pattern, value, re.ASCII):
+            raise reject("wrong_form", f"wanted: {self.wanted}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        described: dict[str, Any] = handler(schema)
+        return described | {"pattern": f"^(?:{self.pattern})$", "maxLength": self.longest}
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PATH_WANTED = "an absolute path of letters, digits and . _ - /, without '..'"
+
+
+def _check_host(value: str) -> str:
+    import ipaddress
+
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        address = str(ipaddress.ip_address(bare))
+    except ValueError:
+        address = ""
+    if re.fullmatch(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9_.-]{1,32})?", address):
+        return address
+    if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
+        return value
+    raise reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
+
+
+def _check_server_path(value: str) -> str:
+    parts = value.split("/")
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]{0,199}", value) or ".." in parts:
+        raise reject("wrong_form", f"wanted: {_PATH_WANTED}")
+    cleaned = "/" + "/".join(part for part in parts if part not in {"", "."})
+    if cleaned in _SYSTEM_FOLDERS or len(cleaned.split("/")) < 3:
+        raise reject("system_folder", f"{cleaned} belongs to the system; wanted: a folder below it")
+    return cleaned
+
+
+_SYSTEM_FOLDERS = {f"/var/{name}" for name in ("lib", "log", "cache", "spool", "tmp", "run")} | {
+    "/usr/lib", "/usr/bin", "/usr/local", "/usr/share", "/etc/nginx", "/etc/moorage",
+    "/var/lib/moorage", "/var/lib/docker", "/var/lib/containers",
+}  # fmt: skip
+
+
+def _check_no_control(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise reject("control_character", "must not hold line breaks or control characters")
+    return value
+
+
+def _check_not_a_switch(value: object) -> object:
+    # YAML's true and false are numbers to Python.
+    if isinstance(value, bool):
+        raise reject("not_a_number", "wanted: a whole number")
+    return value
+
+
+def _check_setting(value: object) -> object:
+    """Return a copy of a setting that YAML and JSON can both hold without loss."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise reject("not_text", "its keys must be text; put numbers and dates in quotes")
+        return {_check_setting(key): _check_setting(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_check_setting(each) for each in value]
+    if isinstance(value, str):
+        if re.search("[\ud800-\udfff]", value):
+            raise reject("not_unicode", "holds half a character; wanted: text")
+        return value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise reject("too_large", "holds a number beyond 64 bits; put it in quotes if it is text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise reject("not_finite", "holds a number that is not finite")
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise reject(
+        "wrong_type", "wanted: text, numbers, true, false, lists and keys; put dates in quotes"
+    )
+
+
+def _check_settings(value: object) -> object:
+    if not isinstance(value, dict):
+        raise reject("not_a_section", "wanted: keys and values of the registry's configuration")
+    return _check_setting(value)
+
+
+def _check_variable(value: object) -> object:
+    if isinstance(value, (bool, int, str)):
+        checked = _check_setting(value)
+        return _check_no_control(checked) if isinstance(checked, str) else checked
+    if isinstance(value, float):
+        raise reject("wrong_type", "wanted: text, a whole number or true or false; quote the value")
+    if value is None:
+        raise reject("missing_value", 'wanted: a value; an empty one is written ""')
+    if isinstance(value, list):
+        raise reject("wrong_type", "wanted: text; put the list in quotes, for example '[a, b]'")
+    return read_reference(value)
+
+
+Domain = Annotated[
+    str,
+    matching(rf"({_LABEL}\.)+{_LABEL}", "a DNS name such as registry.example.com", longest=253),
+    AfterValidator(str.lower),
+]
+Host = Annotated[str, AfterValidator(_check_host)]
+ServerPath = Annotated[str, AfterValidator(_check_server_path)]
+LocalPath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control)]
+Text = Annotated[str, Field(max_length=1024), AfterValidator(_check_no_control)]
+LoginName = Annotated[
+    str, matching(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", "a login name such as root or deploy", 64)
+]
+UserName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._@+-]*",
+        "letters, digits and . _ @ + -, beginning with a letter or a digit",
+        longest=128,
+    ),
+]
+ImageName = Annotated[
+    str,
+    matching(
+        r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
+        r"(@sha256:[0-9a-f]{64})?",
+        "an image such as docker.io/library/registry:3.1.1",
+    ),
+]
+Number = Annotated[int, BeforeValidator(_check_not_a_switch)]
+Port = Annotated[Number, Field(ge=1, le=65535)]
+EnvironmentName = Annotated[
+    str,
+    matching(
+        r"REGISTRY_[A-Z0-9_]+|REGISTRY_HTTP_HEADERS_[A-Za-z0-9-]+",
+        "a name that begins with REGISTRY_, in capitals",
+    ),
+]
+Settings = Annotated[
+    dict[str, Any], PlainValidator(_check_settings), WithJsonSchema({"type": "object"})
+]
+Variable = Annotated[
+    str | int | bool | SecretReference,
+    PlainValidator(_check_variable),
+    PlainSerializer(dump_reference),
+    WithJsonSchema({"anyOf": [{"type": ["string", "integer", "boolean"]}, REFERENCE_SCHEMA]}),
+]
+
+
+Runtime = Literal["docker", "podman", "package"]

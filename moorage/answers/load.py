@@ -1,0 +1,151 @@
+"""Loads an answers file and says everything that is wrong with it in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from moorage.answers import document as yaml_document
+from moorage.answers.document import Document
+from moorage.answers.migrate import MigrationError, migrate
+from moorage.answers.model import VERSION, Answers
+from moorage.answers.problems import explain
+from moorage.errors import AnswersError, MoorageError, Problem
+
+OnNotice = Callable[[str], None]
+
+
+@dataclass
+class Loaded:
+    """An answers file as far as it could be read.
+
+    Attributes:
+        data: The answers as nested dictionaries and lists, in the current version's form; whatever
+            could be read, right or wrong.
+        answers: The answers, when nothing is wrong.
+        problems: Everything that is wrong, in the order of the file.
+        notices: What the operator should know, such as that the file was of an older version.
+        document: Tells where in the file a path stands.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    answers: Answers | None = None
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()
+    document: Document = field(default_factory=Document)
+
+
+def load(path: str | Path, on_notice: OnNotice = lambda notice: None) -> Answers:
+    """Return the answers in a file.
+
+    Args:
+        path: The file.
+        on_notice: Takes notices, for example that the file was of an older version.
+
+    Raises:
+        AnswersError: The answers are wrong; it has all problems, with line and column.
+        MoorageError: The file cannot be read (``cannot_read``).
+    """
+    return _finished(load_draft(path), on_notice)
+
+
+def loads(text: str, file: str | None = None, on_notice: OnNotice = lambda notice: None) -> Answers:
+    """Return the answers in a text.
+
+    Args:
+        text: YAML.
+        file: The file's name for messages.
+        on_notice: Takes notices.
+
+    Raises:
+        AnswersError: The answers are wrong; it has all problems, with line and column.
+    """
+    return _finished(loads_draft(text, file), on_notice)
+
+
+def load_draft(path: str | Path) -> Loaded:
+    """Read a file that may be incomplete or wrong, for the wizard.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MoorageError: The file cannot be read (``cannot_read``).
+    """
+    file = str(path)
+    try:
+        with Path(path).expanduser().open("rb") as stream:
+            content = stream.read(yaml_document.LARGEST_FILE + 1)
+    except OSError as error:
+        why = (error.strerror or "unknown").lower()
+        message = f"The answers file {file} cannot be read: {why}."
+        raise MoorageError(message, code="cannot_read") from error
+    if len(content) > yaml_document.LARGEST_FILE:
+        message = "is larger than 1 MB; an answers file has a few kB"
+        return Loaded(problems=(Problem((), message, file=file, line=1, column=1),))
+    text, problems = yaml_document.decode(content, file)
+    if problems:
+        return Loaded(problems=tuple(problems))
+    return loads_draft(text, file)
+
+
+def loads_draft(text: str, file: str | None = None) -> Loaded:
+    """Read a text that may be incomplete or wrong. Raises nothing.
+
+    Args:
+        text: YAML.
+        file: The file's name for messages.
+    """
+    document = yaml_document.read(text, file)
+    problems = list(document.problems)
+    data = document.value
+    if not isinstance(data, dict):
+        if not problems:
+            what = "a list" if isinstance(data, list) else "a single value"
+            message = f"holds {what}; wanted: keys such as version, registry and servers"
+            problems.append(document.problem((), message))
+        return Loaded(problems=tuple(problems), document=document)
+    notices: list[str] = []
+    try:
+        data, notices = migrate(data)
+    except MigrationError as error:
+        problems.append(document.problem(("version",), str(error)))
+        if "version" in data:
+            # What is right in another version cannot be told.
+            return Loaded(data, problems=tuple(problems), document=document)
+        data = {**data, "version": VERSION}
+    document.value = data
+    answers, found = _validate(data, document)
+    known = {problem.path for problem in problems}
+    problems += [problem for problem in found if problem.path not in known]
+    problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
+    return Loaded(data, None if problems else answers, tuple(problems), tuple(notices), document)
+
+
+def validate(data: dict[str, Any]) -> tuple[Answers | None, tuple[Problem, ...]]:
+    """Return the answers in nested dictionaries and lists, or everything that is wrong with them.
+
+    Args:
+        data: The answers; secrets are references or :class:`~moorage.answers.secrets.Typed`.
+    """
+    answers, problems = _validate(data, Document(value=data))
+    return answers, tuple(problems)
+
+
+def _validate(data: dict[str, Any], document: Document) -> tuple[Answers | None, list[Problem]]:
+    try:
+        return Answers.model_validate(data), []
+    except ValidationError as error:
+        return None, explain(error, document)
+
+
+def _finished(loaded: Loaded, on_notice: OnNotice) -> Answers:
+    if loaded.answers is None:
+        raise AnswersError(loaded.problems)
+    for notice in loaded.notices:
+        on_notice(notice)
+    return loaded.answers

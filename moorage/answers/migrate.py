@@ -1,0 +1,57 @@
+"""Brings answers of older versions to the current one, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moorage.answers.model import VERSION
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+"""Takes the answers of one version, returns those of the next, ``version`` apart."""
+
+MIGRATIONS: Mapping[int, Migration] = {}
+"""The step that leads on from each older version."""
+
+
+class MigrationError(ValueError):
+    """The version is missing, unknown or newer than this Moorage; the text says what to do."""
+
+
+def migrate(
+    data: dict[str, Any],
+    *,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
+    current: int = VERSION,
+) -> tuple[dict[str, Any], list[str]]:
+    """Return answers in the current version's form, and notices about what was changed.
+
+    Args:
+        data: The answers as read; not changed.
+        migrations: The step that leads on from each older version.
+        current: The version that is wanted.
+
+    Raises:
+        MigrationError: The version cannot be brought to the current one.
+    """
+    version = data.get("version")
+    if "version" not in data or version is None:
+        raise MigrationError(f"the format's version is missing: add a line 'version: {current}'")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise MigrationError(f"wanted: {current}, a number without quotes")
+    if version > current:
+        raise MigrationError(
+            f"this file has version {version}, this Moorage knows versions up to {current}: "
+            "upgrade Moorage"
+        )
+    notices = []
+    for step in range(version, current):
+        if step not in migrations:
+            raise MigrationError(f"version {version} is no longer read; wanted: {current}")
+        data = {**migrations[step](dict(data)), "version": step + 1}
+    if version != current:
+        notices.append(
+            f"The answers were written in version {version} of the format and are read as version "
+            f"{current}; saving them writes version {current}."
+        )
+    return data, notices

@@ -1,0 +1,212 @@
+"""Says in plain sentences what pydantic found wrong, and never repeats a value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from moorage.answers.document import Document, Path
+from moorage.answers.model import Answers, storage_not_shared
+from moorage.errors import Problem
+
+_MISSING = {
+    "domain": "the name people put before their images, such as registry.example.com",
+    "registry": "a section with domain, the registry's name",
+    "servers": "a list with at least one server, such as - {host: 203.0.113.10}",
+    "credentials": "a section with users, who may log in",
+    "users": "a list with at least one user, such as - {name: ci, password: {generate: true}}",
+    "host": "an IP address, a host name or an alias from ~/.ssh/config",
+    "bucket": "the name of the bucket",
+    "region": "a region such as eu-central-1",
+    "certificate": "the path of a PEM file with the certificate and its chain",
+    "key": "the path of a PEM file with the private key",
+    "name": "a name",
+    "password": "where the password is found, such as {env: CI_PASSWORD}, or {generate: true}",
+}
+
+
+def explain(error: ValidationError, document: Document) -> list[Problem]:
+    """Return what is wrong in the order of the file.
+
+    Args:
+        error: What pydantic raised for the document's value.
+        document: The answers as read; tells where things stand.
+    """
+    details = error.errors(include_url=False)
+    problems = [_problem(each, document) for each in details if not _is_echo(each, details)]
+    problems += _hidden(document, {problem.path for problem in problems})
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return what to say about an unknown key: the nearest known ones, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known here: {', '.join(names)}" if names else "nothing is known here"
+
+
+def _is_echo(error: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """A list counts as too short when its items are wrong; they are reported themselves."""
+    location = error["loc"]
+    return error["type"] == "too_short" and any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location
+        for other in details
+    )
+
+
+def _problem(error: ErrorDetails, document: Document) -> Problem:
+    path = tuple(error["loc"])
+    context = error.get("ctx", {})
+    if error["type"] == "wrong":
+        path += cast(Path, context["at"])
+    if path[-1:] == ("[key]",):
+        return document.problem(path[:-1], error["msg"], at_key=True)
+    if error["type"] == "extra_forbidden":
+        return document.problem(path, _unknown(path, document), at_key=True)
+    if error["type"] == "missing":
+        wanted = _MISSING.get(str(path[-1]), "a value")
+        return document.problem(path, f"is missing; wanted: {wanted}")
+    return document.problem(path, _sentence(error, path, context, document))
+
+
+def _sentence(
+    error: ErrorDetails, path: Path, context: Mapping[str, Any], document: Document
+) -> str:
+    kind = error["type"]
+    if kind in {"wrong", "secret_in_clear", "secret_reference"}:
+        return error["msg"]
+    if kind in {"string_type", "string_unicode", "string_sub_type"}:
+        return _not_text(error, path, document)
+    sentences = {
+        "too_short": f"is empty; wanted: {_MISSING.get(str(path[-1]) if path else '', 'a value')}",
+        "string_too_short": "is empty; wanted: some text",
+        "string_too_long": f"wanted: at most {context.get('max_length')} characters",
+        "greater_than_equal": f"wanted: a number of at least {context.get('ge')}",
+        "less_than_equal": f"wanted: a number of at most {context.get('le')}",
+        "literal_error": f"wanted: {_choices(path) or context.get('expected')}",
+        "tuple_type": "wanted: a list, each item on a line of its own that begins with '- '",
+        "dict_type": "wanted: a section of keys and values",
+        "model_type": f"wanted: a section with {_keys(path)}",
+        "model_attributes_type": f"wanted: a section with {_keys(path)}",
+    }
+    if kind in sentences:
+        return sentences[kind]
+    if kind.startswith("int_"):
+        return "wanted: a whole number"
+    if kind.startswith("bool_"):
+        return "wanted: true or false"
+    return "is not what is wanted here; docs/answers.md says what is"
+
+
+def _not_text(error: ErrorDetails, path: Path, document: Document) -> str:
+    value = error["input"]
+    if value is None:
+        return f"is empty; wanted: {_MISSING.get(str(path[-1]) if path else '', 'some text')}"
+    if isinstance(value, bool):
+        written = document.truths.get(path, "")
+        if written.lower() in {"yes", "no", "on", "off", "true", "false"}:
+            return f"YAML reads {written} as true or false; wanted: text, so write '{written}'"
+        return "wanted: text, not true or false; put it in quotes"
+    if isinstance(value, (int, float)):
+        return "wanted: text, and YAML reads this as a number; put it in quotes"
+    if isinstance(value, str):
+        return "holds half a character; wanted: text"
+    return f"wanted: text, not {'a list' if isinstance(value, list) else 'a section'}"
+
+
+def _unknown(path: Path, document: Document) -> str:
+    model = model_at(path[:-1])
+    known = set(model.model_fields) if model is not None else set()
+    above: Any = document.value
+    for part in path[:-1]:
+        above = above[part]
+    missing = known - set(above)
+    # A key that is there already is not what was meant, unless none other is near.
+    near = difflib.get_close_matches(str(path[-1]).lower(), sorted(missing), n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else nearest(str(path[-1]), known)
+    return f"is not known here; {hint}"
+
+
+def model_at(path: Path) -> type[BaseModel] | None:
+    """Return the part of the model that describes the section at a path, if there is one."""
+    model: type[BaseModel] = Answers
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        found = _model_in(field.annotation) if field is not None else None
+        if found is None:
+            return None
+        model = found
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _keys(path: Path) -> str:
+    model = model_at(path)
+    return ", ".join(model.model_fields) if model is not None else "keys and values"
+
+
+def _choices(path: Path) -> str:
+    """The values a field may have, as people list them: push or pull."""
+    names = [part for part in path if isinstance(part, str)]
+    model = model_at(tuple(names[:-1]))
+    if model is None or not names or names[-1] not in model.model_fields:
+        return ""
+    found = [str(each) for each in _literals(model.model_fields[names[-1]].annotation)]
+    return f"{', '.join(found[:-1])} or {found[-1]}" if len(found) > 1 else "".join(found)
+
+
+def _literals(annotation: Any) -> list[Any]:
+    result = []
+    for inner in get_args(annotation):
+        if isinstance(inner, (str, int)):
+            result.append(inner)
+        else:
+            result += _literals(inner)
+    return result
+
+
+def _hidden(document: Document, reported: set[Path]) -> list[Problem]:
+    """Find what the model checks only once its parts are right."""
+    data = document.value
+    if not isinstance(data, dict):
+        return []
+    problems: list[tuple[Path, str]] = []
+    storage = data.get("storage") or {}
+    servers = data.get("servers")
+    driver = storage.get("driver", "filesystem") if isinstance(storage, dict) else None
+    where = ("storage", "driver")
+    if isinstance(servers, list) and len(servers) > 1 and driver == "filesystem":
+        problems.append((where, storage_not_shared(len(servers))))
+    lists: list[tuple[Path, Any, str, str]] = [(("servers",), servers, "host", "server")]
+    credentials = data.get("credentials")
+    if isinstance(credentials, dict):
+        lists.append((("credentials", "users"), credentials.get("users"), "name", "user"))
+    for above, items, key, word in lists:
+        seen: set[tuple[str, Any]] = set()
+        for position, item in enumerate(items if isinstance(items, list) else []):
+            name = item.get(key) if isinstance(item, dict) else None
+            if not isinstance(name, str):
+                continue
+            port = item.get("port") if word == "server" else None
+            if (name, str(port)) in seen:
+                message = f"the {word} {name} is listed more than once"
+                problems.append(((*above, position, key), message))
+            seen.add((name, str(port)))
+    return [document.problem(path, text) for path, text in problems if path not in reported]

@@ -1,0 +1,349 @@
+"""Finds the secrets that an answers file refers to."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO
+
+from moorage.answers.model import Answers
+from moorage.answers.secrets import (
+    FromCommand,
+    FromEnvironment,
+    FromFile,
+    FromKeyring,
+    FromPrompt,
+    PasswordReference,
+    Secret,
+    SecretReference,
+    Typed,
+)
+from moorage.errors import MoorageError, Problem, SecretUnavailable
+
+COMMAND_TIMEOUT = 30.0
+"""Seconds a command may take."""
+KEYRING_SERVICE = "moorage"
+"""What entries of the keyring are kept under."""
+
+_LARGEST = 64 * 1024
+
+Ask = Callable[[str, str | None], Secret | None]
+"""Asks for a secret: what is wanted, and the server's label if it belongs to one."""
+
+
+class Resolver:
+    """Resolves secret references, each of them once. Safe to use from several threads.
+
+    Args:
+        ask: Asks the operator for a secret; returns None when there is nobody to ask. It is never
+            called by two threads at a time.
+        on_notice: Takes what the operator should know, such as that a file with a secret can be
+            read by everybody. May be called in any thread.
+        timeout: Seconds a command may take.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        on_notice: Callable[[str], None] = lambda notice: None,
+        *,
+        timeout: float = COMMAND_TIMEOUT,
+    ) -> None:
+        self._ask = ask
+        self._on_notice = on_notice
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._found: dict[object, Future[Secret]] = {}
+
+    def resolve(
+        self, reference: SecretReference, where: str, *, server: str | None = None
+    ) -> Secret:
+        """Return the secret a reference leads to.
+
+        What is asked for is kept per place in the answers, everything else per reference.
+
+        Args:
+            reference: The reference.
+            where: Its path in the answers, for example ``credentials.users[0].password``.
+            server: The label of the server it belongs to, if it belongs to one.
+
+        Raises:
+            SecretUnavailable: It leads nowhere.
+        """
+        if isinstance(reference, Typed):
+            return reference.secret
+        key = _key(reference, where)
+        with self._lock:
+            future = self._found.get(key)
+            ours = future is None
+            if future is None:
+                future = self._found[key] = Future()
+        if not ours:
+            return _same_error(future, where)
+        try:
+            future.set_result(self._find(reference, where, server))
+        except BaseException as error:
+            # Whoever waits gets the error; whoever comes later tries again.
+            with self._lock:
+                self._found.pop(key, None)
+            future.set_exception(error)
+        return future.result()
+
+    def forget(self, reference: SecretReference, where: str) -> None:
+        """Find a secret anew the next time, for example because a typed one was wrong."""
+        with self._lock:
+            self._found.pop(_key(reference, where), None)
+
+    def _find(self, reference: SecretReference, where: str, server: str | None) -> Secret:
+        if isinstance(reference, FromEnvironment):
+            return _from_environment(reference, where)
+        if isinstance(reference, FromFile):
+            return self._from_file(reference, where)
+        if isinstance(reference, FromCommand):
+            return _from_command(reference, where, self._timeout)
+        if isinstance(reference, FromKeyring):
+            return _from_keyring(reference, where)
+        with self._asking:
+            secret = self._ask(where, server)
+        if not secret:
+            raise SecretUnavailable(
+                f"{where} is to be asked for, and nobody answered.",
+                hint="Run Moorage in a terminal, or refer to the secret with env, file or command.",
+            )
+        return secret
+
+    def _from_file(self, reference: FromFile, where: str) -> Secret:
+        path = Path(reference.file).expanduser()
+        try:
+            with path.open("rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                content = stream.read(_LARGEST + 1)
+        except OSError as error:
+            raise _cannot_read(reference, where, error) from None
+        if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            self._on_notice(
+                f"{where}: other users of this machine can read {reference.file}; "
+                f"'chmod 600 {reference.file}' keeps it to you."
+            )
+        return _first_line(content, where, f"the file {reference.file}")
+
+
+def references(
+    answers: Answers,
+) -> Iterator[tuple[tuple[str | int, ...], PasswordReference]]:
+    """Return every secret reference that applying the answers follows, with its path."""
+    for name, value in answers.registry.environment.items():
+        if not isinstance(value, (str, int, bool)):
+            yield ("registry", "environment", name), value
+    for position, server in enumerate(answers.servers):
+        for field in ("passphrase", "password", "sudo_password"):
+            reference = getattr(server, field)
+            if reference is not None:
+                yield ("servers", position, field), reference
+    for position, user in enumerate(answers.credentials.users):
+        yield ("credentials", "users", position, "password"), user.password
+    s3 = answers.storage.s3
+    if answers.storage.driver == "s3" and s3 is not None:
+        for field in ("accesskey", "secretkey"):
+            reference = getattr(s3, field)
+            if reference is not None:
+                yield ("storage", "s3", field), reference
+
+
+def check_available(answers: Answers, *, terminal: bool | None = None) -> list[Problem]:
+    """Return every reference that cannot be followed, without running a command or asking.
+
+    Args:
+        answers: What the operator decided.
+        terminal: Whether there is somebody to ask; whether standard input is one when None.
+    """
+    if terminal is None:
+        terminal = sys.stdin is not None and sys.stdin.isatty()
+    problems = []
+    for path, reference in references(answers):
+        message = _unavailable(reference, Problem(path, "").dotted, terminal)
+        if message:
+            problems.append(Problem(path, message))
+    return problems
+
+
+def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> str:
+    """Say why a reference leads nowhere, or nothing."""
+    try:
+        if isinstance(reference, FromEnvironment):
+            _from_environment(reference, where)
+        elif isinstance(reference, FromFile):
+            _check_file(reference, where)
+        elif isinstance(reference, FromCommand):
+            if shutil.which(os.path.expanduser(reference.command[0])) is None:  # noqa: PTH111
+                raise _no_program(reference, where)
+        elif isinstance(reference, FromKeyring):
+            _import_keyring(where)
+        elif isinstance(reference, FromPrompt) and not terminal:
+            return "is to be asked for, and there is no terminal; use env, file or command"
+    except MoorageError as error:
+        text = error.message.removeprefix(f"{where}: ")
+        return f"{text} {error.hint}".strip().removesuffix(".")
+    return ""
+
+
+def _check_file(reference: FromFile, where: str) -> None:
+    path = Path(reference.file).expanduser()
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return  # reading a pipe would take what is in it
+        with path.open("rb") as stream:
+            _first_line(stream.read(_LARGEST + 1), where, f"the file {reference.file}")
+    except OSError as error:
+        raise _cannot_read(reference, where, error) from None
+
+
+def _key(reference: SecretReference, where: str) -> object:
+    return (reference, where) if isinstance(reference, FromPrompt) else reference
+
+
+def _same_error(future: Future[Secret], where: str) -> Secret:
+    try:
+        return future.result()
+    except SecretUnavailable as error:
+        # The same reference at another place: the error names this one.
+        _, _, rest = error.message.partition(": ")
+        raise SecretUnavailable(
+            f"{where}: {rest}" if rest else error.message, hint=error.hint
+        ) from None
+
+
+def _from_environment(reference: FromEnvironment, where: str) -> Secret:
+    value = os.environ.get(reference.env)
+    if value:
+        return Secret(value)
+    state = "is not set" if value is None else "is empty"
+    raise SecretUnavailable(
+        f"{where}: the environment variable {reference.env} {state}.",
+        hint=f"Set it, for example with 'read -rs {reference.env}; export {reference.env}'.",
+    )
+
+
+def _cannot_read(reference: FromFile, where: str, error: OSError) -> SecretUnavailable:
+    why = (error.strerror or "unknown").lower()
+    return SecretUnavailable(f"{where}: the file {reference.file} cannot be read: {why}.")
+
+
+def _first_line(content: bytes, where: str, source: str) -> Secret:
+    """Return the first line of what was read; what follows it is no concern of ours."""
+    if len(content) > _LARGEST and b"\n" not in content:
+        raise SecretUnavailable(f"{where}: the first line of {source} is longer than 64 kB.")
+    line = content.split(b"\n", 1)[0].removesuffix(b"\r")
+    if not line:
+        raise SecretUnavailable(f"{where}: the first line of {source} is empty.")
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{where}: the first line of {source} is not UTF-8.") from None
+    return Secret(text)
+
+
+def _no_program(reference: FromCommand, where: str) -> SecretUnavailable:
+    return SecretUnavailable(
+        f"{where}: the program {reference.command[0]} is not on this machine.",
+        hint="A command is a list of a program and its arguments; no shell reads it.",
+    )
+
+
+def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
+    # Arguments may hold what is not for everybody's eyes, so messages name the program only.
+    program = os.path.expanduser(reference.command[0])  # noqa: PTH111  # a bare name stays one
+    source = f"the program {reference.command[0]}"
+    try:
+        process = subprocess.Popen(
+            [program, *reference.command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        raise _no_program(reference, where) from None
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or "unknown").lower()
+        raise SecretUnavailable(f"{where}: {source} cannot be started: {why}.") from None
+    deadline = time.monotonic() + timeout
+    with process.stdout or open(os.devnull, "rb") as stdout:  # noqa: PTH123  # never None here
+        try:
+            content = _read_until(stdout, deadline)
+            status = process.wait(max(0.0, deadline - time.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise SecretUnavailable(
+                f"{where}: {source} did not end within {timeout:g} seconds.",
+                hint="Does it wait for something, such as a locked password store?",
+            ) from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if status != 0:
+        ended = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+        raise SecretUnavailable(
+            f"{where}: {source} {ended}.", hint="Run it by hand to see what it says."
+        )
+    return _first_line(content, where, f"the output of {source}")
+
+
+def _read_until(stream: IO[bytes], deadline: float) -> bytes:
+    """Read a pipe to its end, or as much as a secret may have.
+
+    A child of the program may hold the pipe open after it; so this watches the clock itself.
+
+    Raises:
+        TimeoutError: The deadline has passed.
+    """
+    content = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while len(content) <= _LARGEST:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            chunk = os.read(stream.fileno(), _LARGEST)
+            if not chunk:
+                break
+            content += chunk
+    return content
+
+
+def _import_keyring(where: str) -> object:
+    try:
+        import keyring
+    except ImportError:
+        raise SecretUnavailable(
+            f"{where}: reading the keyring needs the package keyring, which is not installed.",
+            hint="Install it with: pip install 'moorage[keyring]'.",
+        ) from None
+    return keyring
+
+
+def _from_keyring(reference: FromKeyring, where: str) -> Secret:
+    _import_keyring(where)
+    import keyring
+
+    try:
+        value = keyring.get_password(KEYRING_SERVICE, reference.keyring)
+    except Exception:  # backends raise what they like, and their words may hold anything
+        raise SecretUnavailable(
+            f"{where}: the keyring cannot be opened.",
+            hint="It needs a desktop session; on a server use env, file or command.",
+        ) from None
+    if not value:
+        raise SecretUnavailable(
+            f"{where}: the keyring has no entry {reference.keyring} of {KEYRING_SERVICE}.",
+            hint=f"Add it with: keyring set {KEYRING_SERVICE} {reference.keyring}.",
+        )
+    return Secret(str(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import re
 import secrets
 import shutil
@@ -41,6 +42,7 @@ class Lab:
         self.folder = LabFolder(folder) if folder else LabFolder.from_environment()
         self.stay = stay
         self._servers: list[LabServer] = []
+        self._process = os.getpid()
         machine.prepare()
         sweep(self.folder)
         take_lease(self.folder)
@@ -120,6 +122,12 @@ class Lab:
                 pool.submit(self.boot, name, suite=suite, variant=variant, extra=extra)
                 for name in names
             ]
+        failures = [error for error in (future.exception() for future in started) if error]
+        if failures:
+            for future in started:
+                if future.exception() is None:
+                    self.destroy(future.result())
+            raise failures[0]
         return [future.result() for future in started]
 
     def _register(self, hostname: str, image: rootfs.RootImage) -> LabServer:
@@ -191,6 +199,8 @@ class Lab:
 
     def close(self) -> None:
         """Remove this lab's servers, unless they stay, and the network if nobody needs it."""
+        if os.getpid() != self._process:
+            return  # A fork of the process that the servers belong to.
         atexit.unregister(self.close)
         if not self.stay:
             self.destroy_all()

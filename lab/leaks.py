@@ -123,7 +123,7 @@ class LeakWatch:
 
     def look_at_processes(self) -> None:
         """Look once at every argument list, and at environments that others can read."""
-        groups = {f"/{server.control_group.name}/": server.name for server in self._servers()}
+        spaces = {server.process_space(): server.name for server in self._servers()}
         secrets = list(self._secrets)
         for process in Path("/proc").iterdir():
             if not process.name.isdigit():
@@ -131,8 +131,7 @@ class LeakWatch:
             try:
                 arguments = (process / "cmdline").read_bytes().replace(b"\0", b" ")
                 self._note(secrets, arguments, f"arguments of {_program(process)}")
-                group = (process / "cgroup").read_text("utf-8", errors="replace")
-                server = next((name for part, name in groups.items() if part in group), None)
+                server = spaces.get(str((process / "ns/pid").readlink()))
                 if server is None or process.stat().st_uid not in LOGIN_USER_IDS:
                     continue
                 environment = (process / "environ").read_bytes()
@@ -173,7 +172,9 @@ class LeakWatch:
         patterns = b"\n".join(
             line for secret in self._secrets for line in secret.content.splitlines() if line
         )
-        grep = ["grep", "-rlZF", "--devices=skip", "-f", "-", "--", str(folder)]
+        # The journal is packed; journalctl reads it.
+        options = ["-rlZF", "--devices=skip", "--exclude-dir=journal"]
+        grep = ["grep", *options, "-f", "-", "--", str(folder)]
         listing = subprocess.run(grep, input=patterns, capture_output=True, check=False).stdout
         found: set[str] = set()
         for name in filter(None, listing.split(b"\0")):

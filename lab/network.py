@@ -177,6 +177,8 @@ class Cable:
     namespace: str
     interface: str
     """The cable's end at the machine; the other end is the server's eth0."""
+    hardware_address: str
+    """Always the same for a server, or its peers would look for it in vain after a restart."""
 
     @classmethod
     def for_server(cls, folder: LabFolder, name: str) -> Cable:
@@ -188,7 +190,8 @@ class Cable:
         """
         digest = hashlib.sha256(f"{folder.path}\0{name}".encode()).hexdigest()
         # The kernel takes 15 characters at the most.
-        return cls(f"moor{folder.tag}-{name}", f"lab{digest[:10]}")
+        hardware_address = ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
+        return cls(f"moor{folder.tag}-{name}", f"lab{digest[:10]}", hardware_address)
 
     def plug_in(self, network: Network, address: str) -> None:
         """Create the server's network from scratch and connect it.
@@ -200,10 +203,14 @@ class Cable:
         self.remove()
         inside = ["ip", "-netns", self.namespace]
         run_program(["ip", "netns", "add", self.namespace])
-        run_program([
-            "ip", "link", "add", self.interface, "mtu", str(network.mtu), "type", "veth",
-            "peer", "name", "eth0", "mtu", str(network.mtu), "netns", self.namespace,
-        ])  # fmt: skip
+        mtu = ["mtu", str(network.mtu)]
+        far_end = ["name", "eth0", "address", self.hardware_address, "netns", self.namespace]
+        run_program(
+            [
+                *("ip", "link", "add", self.interface, *mtu, "type", "veth"),
+                *("peer", *far_end, *mtu),
+            ]
+        )
         run_program(["ip", "link", "set", self.interface, "master", network.bridge, "up"])
         run_program([*inside, "link", "set", "lo", "up"])
         host = f"{address}/{network.prefix_length}"

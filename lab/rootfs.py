@@ -53,7 +53,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 """Image variants and the packages they add to a bare server."""
 
 SUITE_PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
-    "trixie": {"docker.io": ("docker-cli",)},
+    "trixie": {"docker.io": ("docker-cli",), "podman": ("nftables",)},
 }
 """What else a package needs in one release, to be what it is in the other."""
 

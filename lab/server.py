@@ -99,6 +99,11 @@ class LabServer:
         """The control group that holds the server's processes."""
         return self._power.control_group
 
+    def process_space(self) -> str:
+        """Name the process namespace that the server's processes are in; empty when it is off."""
+        leader = self._power.leader()
+        return str(Path(f"/proc/{leader}/ns/pid").readlink()) if leader is not None else ""
+
     @property
     def console(self) -> str:
         """The last lines on the server's console."""

@@ -1,0 +1,53 @@
+"""Opens the answers file a command was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moorage.cli.complaints import WrongUsageError
+from moorage.cli.session import Session
+from moorage.errors import AnswersError, MoorageError
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers
+
+
+def open_answers(session: Session, path: Path) -> Answers:
+    """Load an answers file and narrate what the loader has to say about it.
+
+    Args:
+        session: The session.
+        path: The file.
+
+    Raises:
+        AnswersError: The answers are wrong.
+        WrongUsageError: The file cannot be read.
+    """
+    from moorage.answers.load import load
+
+    try:
+        return load(path, on_notice=lambda notice: session.narrate(f"{path}: {notice}"))
+    except AnswersError:
+        raise
+    except MoorageError as error:
+        raise WrongUsageError(error.message, hint=error.hint, code=error.code) from error
+
+
+def check_secrets(path: Path, answers: Answers) -> None:
+    """Make sure that every secret the answers refer to can be found without a terminal.
+
+    Args:
+        path: The file the answers came from.
+        answers: The answers.
+
+    Raises:
+        AnswersError: Some cannot; it lists them all, with line and column.
+    """
+    from moorage.answers.load import load_draft
+    from moorage.answers.resolve import check_available
+
+    problems = check_available(answers, terminal=False)
+    if problems:
+        document = load_draft(path).document
+        raise AnswersError([document.problem(each.path, each.message) for each in problems])

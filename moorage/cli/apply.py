@@ -1,0 +1,191 @@
+"""``moorage apply``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from moorage.cli.options import answers_argument, limit_option, server_options, session_of
+from moorage.errors import ExitCode
+
+if TYPE_CHECKING:
+    from moorage.cli.engine import Engine
+    from moorage.cli.passwords import PasswordSink
+    from moorage.deploy.deployment import ApplyReport
+    from moorage.deploy.plan import Plan
+    from moorage.deploy.verify import Verification
+
+_CANCELLING = (
+    "Cancelling: each server stops before its next step and goes back to how it was. Servers that "
+    "have been switched already stay switched. Ctrl-C again leaves the runs to themselves."
+)
+
+
+@click.command("apply")
+@answers_argument
+@click.option("--yes", is_flag=True, help="Do not ask before anything is changed.")
+@limit_option
+@click.option(
+    "--no-verify", is_flag=True, help="Do not check the registry from outside afterwards."
+)
+@click.option(
+    "--skip-large-upload", is_flag=True, help="Leave out the check that sends over 100 MB."
+)
+@click.option(
+    "--passwords-to",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write passwords made by this apply to this new file, a line USER:PASSWORD each.",
+)
+@click.option(
+    "--show-passwords",
+    is_flag=True,
+    help="Print passwords made by this apply on stdout, even when that is no terminal.",
+)
+@server_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    file: Path,
+    yes: bool,
+    limit: tuple[str, ...],
+    no_verify: bool,
+    skip_large_upload: bool,
+    passwords_to: Path | None,
+    show_passwords: bool,
+    accepted_host_keys: tuple[str, ...],
+) -> int:
+    r"""Bring the servers to what the answers say.
+
+    Shows the plan, asks, changes the servers, checks the registry from outside, and reports. It
+    installs packages and writes below /etc/moorage, /etc/nginx, /etc/systemd/system and
+    /var/lib/moorage. A failure on a server rolls that server back. Applying the same answers again
+    changes nothing.
+
+    Ctrl-C cancels: servers that have not been switched go back to how they were. A second one
+    leaves the runs to themselves, and 'moorage status FILE --follow' finds them again.
+
+    Without a terminal --yes is needed, unknown host keys are refused unless --accept-host-key
+    names them, and passwords that are made need --passwords-to or --show-passwords. With --json,
+    stdout has one event a line, and the last line is the result.
+
+    \b
+    Examples:
+      moorage apply moorage.yml
+      moorage apply moorage.yml --yes --json --passwords-to passwords.txt
+    """
+    from moorage.cli.answers_file import open_answers
+    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.engine import open_engine
+    from moorage.cli.passwords import PasswordSink
+
+    session = session_of(context)
+    session.is_stream = session.as_json
+    if not yes and not session.is_interactive:
+        raise WrongUsageError(
+            "There is no terminal to ask for confirmation.",
+            hint="Add --yes to apply without being asked; 'moorage plan FILE' shows what it does.",
+        )
+    passwords = PasswordSink.choose(session, passwords_to, show_passwords)
+    answers = open_answers(session, file)
+    with open_engine(
+        session, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as engine:
+        plan = engine.look(engine.deployment.plan)
+        _show(engine, plan)
+        passwords.check(plan.materials.generated)
+        if plan.has_changes and not yes and not engine.asker.confirm("Apply this plan?"):
+            session.narrate("Nothing was changed.")
+            return ExitCode.FAILED
+        report = _run(engine, plan, passwords)
+        verification = None
+        if report.is_good and not no_verify and not engine.desk.is_interrupted:
+            verification = engine.look(
+                lambda: engine.deployment.verify(plan, large_upload=not skip_large_upload)
+            )
+        return _hand_over(engine, plan, report, verification, passwords)
+
+
+def _show(engine: Engine, plan: Plan) -> None:
+    from moorage.cli.plan_view import plan_as_json, plan_lines
+    from moorage.errors import ServersFailed
+
+    session = engine.session
+    if session.as_json:
+        session.emit({"event": "plan", **plan_as_json(plan, with_diff=False)})
+    else:
+        for line in plan_lines(plan, with_diff=False):
+            session.narrate(*line)
+    if plan.problems:
+        raise ServersFailed(plan.problems)
+
+
+def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
+    from moorage.cli.complaints import WasInterruptedError
+
+    generated = plan.materials.generated
+    passwords.write(generated)
+
+    def cancel() -> None:
+        engine.narrate(_CANCELLING)
+        engine.deployment.abort()
+
+    try:
+        report = engine.do(lambda: engine.deployment.apply(plan), cancel)
+    except WasInterruptedError as error:
+        # The runs go on, so the passwords may become real.
+        passwords.show(engine.session, generated)
+        raise WasInterruptedError(
+            "The runs were left to themselves.",
+            hint="'moorage status FILE --follow' shows them or how they ended.",
+        ) from error
+    may_be_set = any(each.status in {"done", "lost", "interrupted"} for each in report.servers)
+    if generated and not may_be_set:
+        passwords.withdraw()
+    elif generated:
+        passwords.show(engine.session, generated)
+    return report
+
+
+def _hand_over(
+    engine: Engine,
+    plan: Plan,
+    report: ApplyReport,
+    verification: Verification | None,
+    passwords: PasswordSink,
+) -> int:
+    from moorage.cli import report_view
+    from moorage.deploy.handover import handover
+
+    code = report.exit_code
+    if verification is not None and code == ExitCode.DONE:
+        code = verification.exit_code
+    if engine.desk.is_interrupted:
+        code = ExitCode.INTERRUPTED
+    handed = handover(engine.deployment.answers, engine.deployment.addresses)
+    session = engine.session
+    if session.as_json:
+        session.emit(
+            {
+                "event": "result",
+                "exit_code": int(code),
+                "summary": plan.summary,
+                "servers": report_view.report_as_json(report),
+                "checks": report_view.verification_as_json(verification) if verification else None,
+                "generated": sorted(report.generated),
+                "passwords_file": str(passwords.file) if passwords.file else None,
+                **report_view.handover_as_json(handed),
+            }
+        )
+        return code
+    lines = [*report_view.report_lines(report)]
+    if verification is not None:
+        lines += [("",), *report_view.verification_lines(verification)]
+    if code == ExitCode.DONE:
+        lines += [("",), *report_view.handover_lines(handed)]
+    for line in lines:
+        session.data(*line)
+    return code

@@ -1,0 +1,48 @@
+"""Events as JSON values."""
+
+from __future__ import annotations
+
+from moorage.deploy.events import (
+    STEPS,
+    CheckEnded,
+    Event,
+    LogLine,
+    RunEnded,
+    Staged,
+    StepBegan,
+)
+
+
+def event_as_json(event: Event) -> dict[str, object]:
+    """Return an event as one line of ``apply --json``.
+
+    Args:
+        event: The event.
+    """
+    line: dict[str, object] = {"server": event.server, "at": round(event.at, 3)}
+    match event:
+        case StepBegan():
+            title = STEPS.get(event.step, event.step)
+            return {"event": "step", **line, "step": event.step, "title": title}
+        case LogLine():
+            return {"event": "log", **line, "text": event.text}
+        case Staged():
+            return {"event": "staged", **line}
+        case RunEnded():
+            return {
+                "event": "ended",
+                **line,
+                "run": event.run_id,
+                "status": event.status,
+                "message": event.message,
+                "step": event.step,
+            }
+        case CheckEnded():
+            return {
+                "event": "check",
+                **line,
+                "name": event.name,
+                "status": event.status,
+                "detail": event.detail,
+            }
+    return {"event": type(event).__name__, **line}

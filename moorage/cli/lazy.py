@@ -1,0 +1,76 @@
+"""A click group that imports a command's module only when that command is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command is found.
+
+    Attributes:
+        module: The module; its attribute ``command`` is the click command.
+        summary: The line shown in the list of commands.
+        hidden: Whether the list leaves it out.
+    """
+
+    module: str
+    summary: str
+    hidden: bool = False
+
+
+class LazyGroup(click.Group):
+    """Lists its commands without importing them, and takes a file in place of a command.
+
+    Attributes:
+        lazy: The commands by name, in the order they are listed.
+        file_command: The command that gets an argument which is no command but names a file.
+    """
+
+    lazy: Mapping[str, LazyCommand]
+    file_command: str
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the listed commands, in order."""
+        return [name for name, command in self.lazy.items() if not command.hidden]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, or return None when there is none of that name."""
+        if cmd_name not in self.lazy:
+            return None
+        found = importlib.import_module(self.lazy[cmd_name].module).command
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for ``--help``, from the summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.lazy[name].summary) for name in self.list_commands(ctx)]
+            )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names; a file opens the wizard on it."""
+        first = args[0]
+        if first in self.lazy:
+            return first, self.get_command(ctx, first), args[1:]
+        if not first.startswith("-") and _names_a_file(first):
+            return self.file_command, self.get_command(ctx, self.file_command), args
+        listed = self.list_commands(ctx)
+        near = difflib.get_close_matches(first, listed, n=1)
+        advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(listed)}."
+        raise click.UsageError(f"{first} is neither a command nor a file. {advice}", ctx)
+
+
+def _names_a_file(word: str) -> bool:
+    path = Path(word)
+    return path.suffix in {".yml", ".yaml"} or "/" in word or path.is_file()

@@ -1,0 +1,100 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from moorage.cli.session import Session
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _set_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        session_of(context).as_json = True
+
+
+def _set_no_color(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        session_of(context).no_color = True
+
+
+def session_of(context: click.Context) -> Session:
+    """Return the session of this call."""
+    session = context.ensure_object(Session)
+    assert isinstance(session, Session)
+    return session
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_json,
+    help="Print JSON on stdout, errors included.",
+)
+
+no_color_option = click.option(
+    "--no-color",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_no_color,
+    help="Print without colours; NO_COLOR=1 in the environment does the same.",
+)
+
+answers_argument = click.argument(
+    "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)
+)
+
+limit_option = click.option(
+    "--limit",
+    metavar="HOST",
+    multiple=True,
+    help="Work on this server only, named as in the answers; can be given several times.",
+)
+
+
+def _check_host_keys(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        if value != "new" and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
+            raise click.BadParameter(
+                f"{value!r} is no fingerprint. Wanted: SHA256: and 43 characters as "
+                "'ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub' on the server prints it, "
+                "or the word new.",
+                context,
+                parameter,
+            )
+    return values
+
+
+accept_host_key_option = click.option(
+    "--accept-host-key",
+    "accepted_host_keys",
+    metavar="SHA256:...|new",
+    multiple=True,
+    callback=_check_host_keys,
+    help="Trust a server that is not in known_hosts if its key has this fingerprint, and remember "
+    "it; can be given several times. new trusts every unknown key. A changed key is always "
+    "refused.",
+)
+
+
+def common_options(function: _Function) -> _Function:
+    """Add what every command takes."""
+    decorated: _Function = no_color_option(json_option(function))
+    return decorated
+
+
+def server_options(function: _Function) -> _Function:
+    """Add what every command that connects to servers takes."""
+    decorated: _Function = accept_host_key_option(common_options(function))
+    return decorated

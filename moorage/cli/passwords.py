@@ -1,0 +1,117 @@
+"""Where passwords that were just made are shown: once, and only where they were asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moorage.cli.complaints import WrongUsageError
+from moorage.cli.session import Session
+
+if TYPE_CHECKING:
+    from moorage.answers.secrets import Secret
+
+
+@dataclass
+class PasswordSink:
+    """Takes the passwords of one apply.
+
+    Attributes:
+        file: The new file to write them to, or None.
+        on_stdout: Whether they are shown on stdout.
+    """
+
+    file: Path | None
+    on_stdout: bool
+    _is_written: bool = False
+
+    @classmethod
+    def choose(cls, session: Session, file: Path | None, show: bool) -> PasswordSink:
+        """Return where this session's passwords go.
+
+        Args:
+            session: The session.
+            file: What ``--passwords-to`` said.
+            show: What ``--show-passwords`` said.
+
+        Raises:
+            WrongUsageError: The file exists, or stdout was to hold JSON and passwords both.
+        """
+        if show and session.as_json:
+            raise WrongUsageError(
+                "--show-passwords would put passwords into the JSON on stdout.",
+                hint="Use --passwords-to FILE.",
+            )
+        if file is not None and os.path.lexists(file):
+            raise WrongUsageError(
+                f"{file} is there already, and passwords are written to a new file only.",
+                hint="Move it away or name another one.",
+            )
+        at_terminal = session.is_interactive and session.stdout.is_terminal
+        return cls(file, show or (at_terminal and file is None and not session.as_json))
+
+    def check(self, generated: Mapping[str, Secret]) -> None:
+        """Make sure that passwords can be handed over before anything is done.
+
+        Args:
+            generated: The passwords a plan would set, by user.
+
+        Raises:
+            WrongUsageError: There is nowhere to put them.
+        """
+        if generated and self.file is None and not self.on_stdout:
+            raise WrongUsageError(
+                f"A password would be made for {', '.join(generated)}, and there is nobody to show "
+                "it to. Nothing was done.",
+                hint="Add --passwords-to FILE or --show-passwords.",
+                code="passwords_unseen",
+            )
+
+    def write(self, generated: Mapping[str, Secret]) -> None:
+        """Write the file, if there is one: before the run, so that they outlive this process.
+
+        Args:
+            generated: The passwords, by user.
+
+        Raises:
+            WrongUsageError: The file cannot be made.
+        """
+        if self.file is None or not generated:
+            return
+        try:
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise WrongUsageError(
+                f"{self.file} cannot be made: {error.strerror}. Nothing was done.",
+                hint="Name another file with --passwords-to.",
+            ) from error
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            for user, password in generated.items():
+                file.write(f"{user}:{password.reveal()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._is_written = True
+
+    def withdraw(self) -> None:
+        """Remove the file again: the passwords were not set anywhere."""
+        if self.file is not None and self._is_written:
+            self.file.unlink(missing_ok=True)
+
+    def show(self, session: Session, generated: Mapping[str, Secret]) -> None:
+        """Show the passwords, or say which file has them.
+
+        Args:
+            session: The session.
+            generated: The passwords, by user.
+        """
+        if not generated:
+            return
+        if self._is_written:
+            session.narrate(f"The new passwords are in {self.file}.")
+        if self.on_stdout:
+            session.narrate("New passwords, shown this once and kept nowhere:")
+            for user, password in generated.items():
+                session.reveal(f"{user}:{password.reveal()}")

@@ -1,0 +1,123 @@
+"""A plan as text and as JSON values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moorage.cli.complaints import as_json
+from moorage.cli.session import Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moorage.deploy.plan import Change, Plan, ServerPlan
+
+Line = tuple[Piece, ...]
+"""A line to print, as pieces of text with and without a style."""
+
+_SIGNS = {
+    "add": ("+", "green"),
+    "change": ("~", "yellow"),
+    "remove": ("-", "red"),
+    "run": (">", "cyan"),
+}
+_DRIFT = "drift: not as Moorage last wrote it"
+
+
+def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
+    """Yield a plan as lines for people.
+
+    Args:
+        plan: The plan.
+        with_diff: Whether the files' diffs follow.
+    """
+    for server in plan.servers:
+        yield from _server_lines(server, with_diff)
+        yield ("",)
+    yield ((plan.summary, "bold"),)
+
+
+def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
+    """Return a plan as JSON values.
+
+    Args:
+        plan: The plan.
+        with_diff: Whether the files' diffs are in it.
+    """
+    return {
+        "has_changes": plan.has_changes,
+        "summary": plan.summary,
+        "servers": [_server_as_json(server, with_diff) for server in plan.servers],
+    }
+
+
+def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
+    state = "new" if server.is_new else f"slot {server.slot_from} in use"
+    yield ((server.server, "bold"), (f"  {server.facts.os_name}, {state}", "dim"))
+    if not server.changes:
+        yield ("  nothing to change",)
+    wide = min(48, max((len(change.subject) for change in server.changes), default=0))
+    for change in server.changes:
+        yield _change_line(change, wide)
+    for problem in server.problems:
+        yield (("  problem: ", "bold red"), f"{problem.message} {problem.hint}".rstrip())
+    for note in server.notes:
+        yield (("  note: ", "bold yellow"), note)
+    if with_diff:
+        for change in server.changes:
+            if change.diff.strip():
+                yield ("",)
+                yield from diff_lines(change.diff)
+
+
+def _change_line(change: Change, wide: int) -> Line:
+    sign, style = _SIGNS[change.action]
+    return (
+        (f"  {sign} ", style),
+        f"{change.kind:<8} {change.subject:<{wide}}  ",
+        (change.reason, "dim"),
+        *(((f"  ({_DRIFT})", "bold yellow"),) if change.drift else ()),
+    )
+
+
+def diff_lines(diff: str) -> Iterator[Line]:
+    """Yield a unified diff as lines, coloured.
+
+    Args:
+        diff: The diff.
+    """
+    for line in diff.splitlines():
+        if line.startswith(("+++", "---")):
+            yield ((line, "bold"),)
+        elif line.startswith("@@"):
+            yield ((line, "cyan"),)
+        elif line.startswith("+"):
+            yield ((line, "green"),)
+        elif line.startswith("-"):
+            yield ((line, "red"),)
+        else:
+            yield (line,)
+
+
+def _server_as_json(server: ServerPlan, with_diff: bool) -> dict[str, object]:
+    return {
+        "server": server.server,
+        "os": server.facts.os_name,
+        "is_new": server.is_new,
+        "has_changes": server.has_changes,
+        "slot_from": server.slot_from,
+        "slot_to": server.slot_to,
+        "changes": [
+            {
+                "kind": str(change.kind),
+                "action": change.action,
+                "subject": change.subject,
+                "reason": change.reason,
+                "drift": change.drift,
+            }
+            | ({"diff": change.diff} if with_diff and change.diff else {})
+            for change in server.changes
+        ],
+        "problems": [as_json(problem) for problem in server.problems],
+        "notes": list(server.notes),
+    }

@@ -1,0 +1,203 @@
+"""What is seen of a run while it goes on: a live table, plain lines, or JSON Lines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from moorage.cli.events_view import event_as_json
+from moorage.cli.session import Session
+from moorage.deploy.events import (
+    STEPS,
+    CheckEnded,
+    Event,
+    LogLine,
+    RunEnded,
+    Staged,
+    StepBegan,
+)
+
+if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, RenderResult
+    from rich.text import Text
+
+MARKS = {"good": "✓", "done": "✓", "unchanged": "✓", "bad": "✗", "skipped": "-"}
+"""What stands before a result; everything else gets a cross."""
+
+STYLES = {"good": "green", "done": "green", "unchanged": "green", "skipped": "dim"}
+"""The colour of a result; everything else is red."""
+
+
+def mark(status: str) -> tuple[str, str]:
+    """Return the mark of a status and its style."""
+    return MARKS.get(status, "✗"), STYLES.get(status, "red")
+
+
+class Progress:
+    """Takes events and shows nothing; the base of the ones that do."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+
+    def on_event(self, event: Event) -> None:
+        """Show an event; called from several threads."""
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave the terminal to somebody else for a while."""
+        yield
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class JsonProgress(Progress):
+    """One JSON line an event."""
+
+    def on_event(self, event: Event) -> None:
+        """Print an event as JSON."""
+        self._session.emit(event_as_json(event))
+
+
+class PlainProgress(Progress):
+    """One line an event, for logs and pipes."""
+
+    def on_event(self, event: Event) -> None:
+        """Print an event as a line."""
+        line = _sentence(event)
+        if line:
+            with self._lock:
+                self._session.narrate(f"{event.server}: {line}")
+
+
+class LiveProgress(Progress):
+    """One line a server that changes in place, the log above.
+
+    Args:
+        session: The session.
+        servers: The labels of the servers, in order.
+        with_log: Whether log lines are shown.
+    """
+
+    def __init__(self, session: Session, servers: Sequence[str], *, with_log: bool) -> None:
+        from rich.live import Live
+
+        super().__init__(session)
+        self._with_log = with_log
+        self._rows = {server: _Row(server) for server in servers}
+        self._live = Live(
+            self, console=session.stderr, refresh_per_second=8, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+
+    def on_event(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, LogLine):
+            if self._with_log:
+                self._session.stderr.print(
+                    self._session.text((f"{event.server}  ", "dim"), event.text)
+                )
+            return
+        with self._lock:
+            row = self._rows.setdefault(event.server, _Row(event.server))
+            row.take(event)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Take the table away for a while."""
+        was_shown = self._live.is_started
+        if was_shown:
+            self._live.stop()
+        try:
+            yield
+        finally:
+            if was_shown:
+                self._live.start(refresh=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __rich_console__(self, _: object, options: ConsoleOptions) -> RenderResult:
+        """Draw the table; called by rich several times a second."""
+        width = max((len(server) for server in self._rows), default=0)
+        with self._lock:
+            lines = [row.line(self._session, width) for row in self._rows.values()]
+        for line in lines:
+            line.truncate(options.max_width, overflow="ellipsis")
+            yield line
+
+
+class _Row:
+    """One server of the live table."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self._title = "Waiting"
+        self._number = ""
+        self._status = ""
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, RunEnded):
+            self._status, self._ended = event.status, time.monotonic()
+        elif isinstance(event, CheckEnded):
+            self._status, self._ended = "", None
+            self._title = f"Verified: {event.name}"
+        elif isinstance(event, StepBegan):
+            steps = list(STEPS)
+            if event.step == steps[0]:
+                self._began, self._status, self._ended = time.monotonic(), "", None
+            if event.step in STEPS:
+                self._number = f"{steps.index(event.step) + 1}/{len(steps) - 1}"
+            self._title = STEPS.get(event.step, event.step)
+
+    def line(self, session: Session, width: int) -> Text:
+        seconds = int((self._ended or time.monotonic()) - self._began)
+        clock = f"{seconds // 60}:{seconds % 60:02d}"
+        sign, style = mark(self._status) if self._status else ("•", "cyan")
+        title = self._title if not self._status else f"{self._status} ({self._title})"
+        return session.text(
+            (f"{sign} ", style), f"{self._server:<{width}}  ", (f"{clock:>5}  ", "dim"), title
+        )
+
+
+def show_progress(session: Session, servers: Sequence[str], *, with_log: bool = True) -> Progress:
+    """Return what fits the session.
+
+    Args:
+        session: The session.
+        servers: The labels of the servers, in order.
+        with_log: Whether a live table shows log lines, too.
+    """
+    if session.as_json:
+        return JsonProgress(session) if session.is_stream else Progress(session)
+    if session.stderr.is_terminal and not session.stderr.is_dumb_terminal:
+        return LiveProgress(session, servers, with_log=with_log)
+    return PlainProgress(session)
+
+
+def _sentence(event: Event) -> str:
+    match event:
+        case StepBegan():
+            return STEPS.get(event.step, event.step)
+        case LogLine():
+            return f"| {event.text}"
+        case Staged():
+            return ""
+        case RunEnded():
+            return f"{event.status}" + (f": {event.message}" if event.message else "")
+        case CheckEnded():
+            return f"{event.name}: {event.status}, {event.detail}"
+    return ""

@@ -1,0 +1,148 @@
+"""How an apply and a verification ended, as text and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from moorage.cli.plan_view import Line
+from moorage.cli.progress import mark
+from moorage.cli.tables import lined_up
+
+if TYPE_CHECKING:
+    from moorage.deploy.deployment import ApplyReport
+    from moorage.deploy.handover import Handover
+    from moorage.deploy.verify import Verification
+
+_ADVICE = {
+    "locked": "Follow it with 'moorage status FILE --follow', then apply again.",
+    "lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
+    "interrupted": "Apply again: it puts right what was left half-done.",
+}
+
+
+def report_lines(report: ApplyReport) -> Iterator[Line]:
+    """Yield how an apply ended on each server.
+
+    Args:
+        report: The report.
+    """
+    rows = [
+        (mark(server.status), server.server, _state(server.status, server.message, server.step))
+        for server in report.servers
+    ]
+    yield from lined_up(rows)
+    for server in report.servers:
+        if not server.is_good:
+            where = f"/var/lib/moorage/runs/{server.run_id}/log" if server.run_id else ""
+            advice = _ADVICE.get(server.status, "")
+            details = f"Its log is {where} on the server. " if where else ""
+            yield (f"{server.server}: {details}{advice}".rstrip(),)
+
+
+def report_as_json(report: ApplyReport) -> list[dict[str, object]]:
+    """Return how an apply ended on each server, as JSON values.
+
+    Args:
+        report: The report.
+    """
+    return [
+        {
+            "server": server.server,
+            "status": server.status,
+            "message": server.message,
+            "step": server.step,
+            "run": server.run_id,
+        }
+        for server in report.servers
+    ]
+
+
+def verification_lines(verification: Verification) -> Iterator[Line]:
+    """Yield the checks as a table with their figures.
+
+    Args:
+        verification: The checks.
+    """
+    yield from lined_up(
+        [
+            (
+                mark(check.status),
+                check.server,
+                check.name,
+                f"{check.seconds:6.2f} s",
+                check.detail,
+            )
+            for check in verification.checks
+        ]
+    )
+
+
+def verification_as_json(verification: Verification) -> list[dict[str, object]]:
+    """Return the checks as JSON values.
+
+    Args:
+        verification: The checks.
+    """
+    return [
+        {
+            "server": check.server,
+            "name": check.name,
+            "status": check.status,
+            "detail": check.detail,
+            "seconds": round(check.seconds, 3),
+        }
+        for check in verification.checks
+    ]
+
+
+def handover_lines(handed: Handover) -> Iterator[Line]:
+    """Yield what people need to know now.
+
+    Args:
+        handed: What they need to know.
+    """
+    if not handed.is_resolved:
+        now = ", ".join(handed.resolves_to)
+        state = f"resolves to {now} now" if now else "does not resolve now"
+        yield (f"DNS: the name {state}. These records are needed:",)
+        for record in handed.records:
+            yield (f"  {record}",)
+    if handed.docker_ca_file:
+        place = str(handed.ca_file) if handed.ca_file else handed.ca_place
+        yield (f"The private CA's certificate is {place}.",)
+        yield (f"Docker looks for it at {handed.docker_ca_file}, on each of its machines:",)
+        folder = handed.docker_ca_file.rpartition("/")[0]
+        yield (f"  sudo mkdir -p {folder}",)
+        yield (f"  sudo cp {handed.ca_file or 'ca.pem'} {handed.docker_ca_file}",)
+    yield ("Log in with:",)
+    yield ((f"  {handed.login}", "bold"),)
+
+
+def handover_as_json(handed: Handover) -> dict[str, object]:
+    """Return what people need to know now, as JSON values.
+
+    Args:
+        handed: What they need to know.
+    """
+    return {
+        "registry": handed.registry,
+        "login": handed.login,
+        "ca_file": str(handed.ca_file) if handed.ca_file else None,
+        "docker_ca_file": handed.docker_ca_file or None,
+        "dns": {
+            "is_resolved": handed.is_resolved,
+            "resolves_to": list(handed.resolves_to),
+            "records": [
+                {"name": record.name, "type": record.kind, "value": record.value}
+                for record in handed.records
+            ],
+        },
+    }
+
+
+def _state(status: str, message: str, step: str) -> str:
+    if status in {"done", "unchanged"}:
+        return status
+    during = f" at step {step}" if step else ""
+    return f"{status}{during}: {message}" if message else f"{status}{during}"

@@ -1,0 +1,30 @@
+"""``moorage schema``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from moorage.cli.options import common_options, session_of
+
+
+@click.command("schema")
+@common_options
+@click.pass_context
+def command(context: click.Context) -> None:
+    r"""Print the JSON Schema of the answers file, for editors and checks.
+
+    Changes nothing.
+
+    \b
+    Example:
+      moorage schema > moorage.schema.json
+    """
+    from moorage.answers.schema import json_schema
+
+    session = session_of(context)
+    if session.as_json:
+        session.emit(json_schema())
+    else:
+        session.reveal(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,112 @@
+"""What a command prints with: data on stdout, narration on stderr, both redacted and inert."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, TextIO
+
+from moorage.deploy.visible import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Piece = str | tuple[str, str]
+"""Text, or text and a rich style."""
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+@dataclass
+class Session:
+    """One call of the command line.
+
+    Attributes:
+        as_json: Whether stdout is JSON.
+        no_color: Whether colours are off whatever the terminal can do.
+        is_stream: Whether stdout is JSON Lines whose last line is the result.
+        redact: Takes known secrets out of a text.
+    """
+
+    as_json: bool = False
+    no_color: bool = False
+    is_stream: bool = False
+    redact: Callable[[str], str] = _unchanged
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether there is somebody at a terminal who can be asked."""
+        return all(
+            stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)
+        )
+
+    @cached_property
+    def stdout(self) -> Console:
+        """Where data goes."""
+        return self._console(sys.stdout)
+
+    @cached_property
+    def stderr(self) -> Console:
+        """Where narration goes."""
+        return self._console(sys.stderr)
+
+    def data(self, *pieces: Piece) -> None:
+        """Print a line of data on stdout.
+
+        Args:
+            pieces: Text, or text with a style; never markup.
+        """
+        self.stdout.print(self.text(*pieces), soft_wrap=True)
+
+    def narrate(self, *pieces: Piece) -> None:
+        """Print a line of narration on stderr; see :meth:`data`."""
+        self.stderr.print(self.text(*pieces), soft_wrap=True)
+
+    def reveal(self, text: str) -> None:
+        """Print a line on stdout that holds a secret on purpose."""
+        print(visible(text), file=sys.stdout, flush=True)
+
+    def emit(self, value: object) -> None:
+        """Print one JSON value as a line on stdout; may be called in any thread."""
+        line = json.dumps(self._clean(value), ensure_ascii=False)
+        with self._lock:
+            print(line, file=sys.stdout, flush=True)
+
+    def text(self, *pieces: Piece) -> Text:
+        """Make text of pieces: redacted, control characters visible."""
+        from rich.text import Text
+
+        made = Text()
+        for piece in pieces:
+            content, style = (piece, "") if isinstance(piece, str) else piece
+            made.append(visible(self.redact(content)), style or None)
+        return made
+
+    def _clean(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, dict):
+            return {key: self._clean(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._clean(each) for each in value]
+        return value
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        # NO_COLOR and TERM=dumb are rich's own business; None leaves the decision to it.
+        return Console(
+            file=stream,
+            no_color=True if self.no_color else None,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )

@@ -1,0 +1,42 @@
+"""``moorage validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from moorage.cli.options import answers_argument, common_options, session_of
+
+
+@click.command("validate")
+@answers_argument
+@click.option(
+    "--headless",
+    is_flag=True,
+    help="Also look up every secret the answers refer to, as apply would without a terminal, and "
+    "list those that cannot be found.",
+)
+@common_options
+@click.pass_context
+def command(context: click.Context, file: Path, headless: bool) -> None:
+    r"""Check an answers file without touching any server.
+
+    All problems are listed at once, with file, line and column. Changes nothing. Exits with 0 when
+    the answers are valid and 2 when they are not.
+
+    \b
+    Examples:
+      moorage validate moorage.yml
+      CI_PW=... moorage validate moorage.yml --headless
+    """
+    from moorage.cli.answers_file import check_secrets, open_answers
+
+    session = session_of(context)
+    answers = open_answers(session, file)
+    if headless:
+        check_secrets(file, answers)
+    if session.as_json:
+        session.emit({"valid": True, "file": str(file), "domain": answers.registry.domain})
+    else:
+        session.data(f"{file}: the answers are valid.")

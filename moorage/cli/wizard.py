@@ -1,0 +1,49 @@
+"""``moorage`` and ``moorage FILE``: the wizard."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from moorage.cli.complaints import WrongUsageError
+from moorage.cli.options import session_of
+from moorage.cli.session import Session
+
+
+@click.command("wizard")
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.pass_context
+def command(context: click.Context, file: Path | None) -> int:
+    """Open the wizard, on an answers file if there is one."""
+    return open_wizard(session_of(context), file)
+
+
+def open_wizard(session: Session, file: Path | None) -> int:
+    """Open the wizard and return what to exit with.
+
+    Args:
+        session: The session.
+        file: The answers file to open, or None.
+
+    Raises:
+        WrongUsageError: There is no terminal, or no such file.
+    """
+    if file is not None and not file.is_file():
+        raise WrongUsageError(
+            f"There is no file {file}.", hint="'moorage' alone starts with new answers."
+        )
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
+        raise WrongUsageError(
+            "The wizard needs a terminal, and this is none.",
+            hint="Without one, use: moorage validate FILE, moorage plan FILE, "
+            "moorage apply FILE --yes, moorage status FILE, moorage verify FILE.",
+        )
+    if session.no_color:
+        import os
+
+        os.environ["NO_COLOR"] = "1"
+    from tui.app import run_wizard
+
+    return int(run_wizard(file))

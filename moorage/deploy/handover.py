@@ -1,0 +1,111 @@
+"""What people need to know once a registry runs: how to log in, what to trust, which name."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.answers.model import Answers
+from moorage.deploy import private_ca
+from moorage.desired import layout
+
+
+@dataclass(frozen=True)
+class DnsRecord:
+    """A record that has to exist: ``A`` or ``AAAA`` with an address, or ``CNAME`` with a name."""
+
+    name: str
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kind} {self.value}"
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What people need to know once a registry runs.
+
+    Attributes:
+        registry: What stands before an image's name: the domain, and the port if it is needed.
+        login: The command that logs in the first user who may push, or the first user.
+        ca_file: The private CA's certificate on this machine, or None when there is none here.
+        ca_place: Where else it is, for people; empty when there is no private CA.
+        docker_ca_file: Where Docker looks for it; empty when there is no private CA.
+        records: The DNS records the registry needs.
+        resolves_to: The addresses its name has now, on this machine.
+        is_resolved: Whether all of these are servers of this deployment, and there is one.
+    """
+
+    registry: str
+    login: str
+    ca_file: Path | None
+    ca_place: str
+    docker_ca_file: str
+    records: tuple[DnsRecord, ...]
+    resolves_to: tuple[str, ...]
+    is_resolved: bool
+
+
+def handover(answers: Answers, addresses: Mapping[str, str]) -> Handover:
+    """Say what people need to know; looks the registry's name up.
+
+    Args:
+        answers: What the operator decided.
+        addresses: Where clients reach each server, by label.
+    """
+    registry = registry_name(answers)
+    users = answers.credentials.users
+    user = next((each for each in users if each.access == "push"), users[0])
+    is_private = answers.ssl.mode == "private_ca"
+    kept = private_ca.folder_of(answers.ssl.private_ca.name) / "ca.pem" if is_private else None
+    domain = answers.registry.domain
+    wanted: set[str] = set()
+    for address in addresses.values():
+        wanted |= set(look_up(address))
+    found = look_up(domain)
+    return Handover(
+        registry=registry,
+        login=f"docker login {registry} -u {user.name}",
+        ca_file=kept if kept is not None and kept.is_file() else None,
+        ca_place=f"the last certificate in {layout.TLS_CERTIFICATE} on the server"
+        if is_private
+        else "",
+        docker_ca_file=f"/etc/docker/certs.d/{registry}/ca.crt" if is_private else "",
+        records=tuple(_record(domain, address) for address in dict.fromkeys(addresses.values())),
+        resolves_to=found,
+        is_resolved=bool(found) and set(found) <= wanted,
+    )
+
+
+def registry_name(answers: Answers) -> str:
+    """Return what stands before an image's name: the domain, and the port if it is needed."""
+    registry = answers.registry
+    # Without TLS a load balancer stands in front, and its port is not known; 443 is the rule.
+    if answers.ssl.mode == "none" or registry.port == 443:
+        return registry.domain
+    return f"{registry.domain}:{registry.port}"
+
+
+def look_up(name: str) -> tuple[str, ...]:
+    """Return the addresses a name has now, on this machine; of an address, itself."""
+    try:
+        return (str(ipaddress.ip_address(name)),)
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
+
+
+def _record(domain: str, address: str) -> DnsRecord:
+    try:
+        version = ipaddress.ip_address(address).version
+    except ValueError:
+        return DnsRecord(domain, "CNAME", address)
+    return DnsRecord(domain, "A" if version == 4 else "AAAA", address)

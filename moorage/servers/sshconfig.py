@@ -24,7 +24,7 @@ from moorage.servers.sshlookup import (
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _DEEPEST_INCLUDE = 16
-_REST_OF_LINE = {"proxycommand"}
+_REST_OF_LINE = {"proxycommand", "proxyjump"}
 
 
 class SshConfig:

@@ -94,7 +94,8 @@ class Lookup:
     def settings(self) -> Settings:
         self._pass_over(final=False)
         if any(line.keyword == "match" and "final" in str(line.arguments) for line in self._lines):
-            self._target = self._hostname()
+            self._target = self._hostname().lower()
+            self._found["hostname"] = (self._target.replace("%", "%%"),)
             self._pass_over(final=True)
         jump, command = self._proxies()
         agent = self._one("identityagent")
@@ -147,7 +148,7 @@ class Lookup:
         if block not in verdicts:
             outer = block.outer is None or self._applies(block.outer, verdicts, final=final)
             verdicts[block] = outer and (
-                _matches_host(self._target, block.arguments)
+                _matches_any(self._target, block.arguments)
                 if block.keyword == "host"
                 else self._matches(list(block.arguments), final=final)
             )

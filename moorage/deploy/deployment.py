@@ -252,11 +252,19 @@ class Deployment:
         Args:
             plan: The plan that was applied; its generated passwords and CA are used.
             large_upload: Whether to send over 100 MB to each server.
+
+        Raises:
+            ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
         """
+        from moorage.deploy.trust import authority_of, authority_on
         from moorage.deploy.verify import Target, verify
 
         password, user = self._known_password(plan)
         authority = plan.materials.ca_certificate if plan else None
+        authority = authority or authority_of(self.answers)
+        if authority is None and self.answers.ssl.mode == "private_ca":
+            # Another machine keeps the CA; what a server says over SSH can be trusted.
+            authority = authority_on(self.probe())
         targets = [
             Target(label, address, self.answers.registry.port)
             for label, address in self.addresses.items()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.model import Answers
 from moorage.deploy import private_ca
+from moorage.desired import layout
 from moorage.desired.certificates import read_chain
+from moorage.servers.facts import Facts
 
 
 def authority_of(answers: Answers) -> bytes | None:
@@ -30,11 +36,32 @@ def authority_of(answers: Answers) -> bytes | None:
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         try:
             content = Path(answers.ssl.files.certificate).expanduser().read_bytes()
-            last = read_chain(content)[-1]
-        except (OSError, ValueError):
+        except OSError:
             return None
-        if last.issuer == last.subject:
-            from cryptography.hazmat.primitives.serialization import Encoding
-
-            return last.public_bytes(Encoding.PEM)
+        return _root_of(content)
     return None
+
+
+def authority_on(facts: Sequence[Facts]) -> bytes | None:
+    """Return the authority the servers' certificate comes from, when it signed itself.
+
+    What comes over SSH can be trusted, so this finds the private CA when another machine keeps it.
+
+    Args:
+        facts: What the probe read.
+
+    Returns:
+        PEM of one certificate, or None.
+    """
+    for each in facts:
+        if layout.TLS_CERTIFICATE in each.files:
+            return _root_of(each.files[layout.TLS_CERTIFICATE].content)
+    return None
+
+
+def _root_of(content: bytes) -> bytes | None:
+    try:
+        last: x509.Certificate = read_chain(content)[-1]
+    except ValueError:
+        return None
+    return last.public_bytes(Encoding.PEM) if last.issuer == last.subject else None

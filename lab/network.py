@@ -111,7 +111,8 @@ def remove_network(folder: LabFolder) -> None:
     if network is not None:
         _remove_rules(network)
         run_program(["ip", "link", "delete", network.bridge], check=False)
-        FORWARDING.write_text(network.forwarding_before)
+        if not any(Path("/sys/class/net").glob("moor??????")):
+            FORWARDING.write_text(network.forwarding_before)
     folder.network.unlink(missing_ok=True)
 
 

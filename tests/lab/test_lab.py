@@ -243,7 +243,8 @@ def test_a_small_image_can_be_pushed(
 def test_servers_reach_the_s3_server(s3: ObjectStore, client: LabServer) -> None:
     url = f"{s3.endpoint}/{s3.bucket}/greeting"
     signed = ["--aws-sigv4", f"aws:amz:{s3.region}:s3", "-u", f"{s3.access_key}:{s3.secret_key}"]
-    client.run(["curl", "-sf", *signed, "-X", "PUT", "--data", "hello", url])
+    text = ["-H", "Content-Type: text/plain"]
+    client.run(["curl", "-sf", *signed, "-X", "PUT", *text, "--data", "hello", url])
     assert client.run(["curl", "-sf", *signed, url]).stdout == "hello"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import tarfile
 import time
 from collections.abc import Iterator
@@ -60,9 +61,10 @@ def payload(answers: Answers, plan: ServerPlan, run_id: str, gate: Gate) -> Iter
 
 
 def new_run_id() -> str:
-    """Return a run's id: the time in UTC to the millisecond, so that ids sort by time."""
+    """Return a run's id: the time in UTC to the millisecond, so that ids sort by time, and noise."""
     now = time.time()
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now * 1000) % 1000:03d}"
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+    return f"{stamp}{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}"
 
 
 def _tar(entries: dict[str, bytes]) -> bytes:

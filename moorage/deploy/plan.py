@@ -156,6 +156,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         materials: Secrets, hashes and certificates.
         facts: What the probe read.
     """
+    answers = answers.for_server(facts.server)
     platform = platform_of(facts)
     slot_from = active_slot(facts)
     slot_now: Slot = slot_from or "blue"
@@ -197,10 +198,19 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     ]
     files = tuple(each for each in wanted.files if not _file_stands(each, facts))
     changes += [_file_change(each, facts, recorded) for each in files]
+    # Files that stand but were never recorded: the run that placed them did not finish, so what
+    # runs may still be what was there before.
+    unfinished = {
+        each.effect
+        for each in wanted.files
+        if slot_from is not None and each not in files and recorded.get(each.path) != each.digest
+    }
     removals = tuple(_no_longer_wanted(wanted, facts))
     changes += [_removal(path, facts, recorded) for path in removals]
 
-    registry_effect = any(each.effect is Effect.REGISTRY for each in files)
+    registry_effect = (
+        any(each.effect is Effect.REGISTRY for each in files) or Effect.REGISTRY in unfinished
+    )
     runtime_effect = load_image or any(package.name in _RUNTIMES for package in packages)
     is_down = slot_from is not None and not facts.is_active(layout.unit_name(slot_now))
     slot_to: Slot = slot_now
@@ -209,7 +219,11 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     writes = files
     if slot_to != slot_now:
         writes = _for_other_slot(files, desired(answers, materials, platform, slot_to), slot_to)
-        why = "it is not running" if is_down else "the registry's configuration changes"
+        why = "the registry's configuration changes"
+        if is_down:
+            why = "it is not running"
+        elif not any(each.effect is Effect.REGISTRY for each in files):
+            why = "the last run did not finish" if unfinished else "the runtime changes"
         changes.append(
             Change(Kind.SERVICE, "run", f"registry: switch {slot_now} to {slot_to}", why)
         )
@@ -217,11 +231,23 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         changes.append(
             Change(Kind.SERVICE, "run", f"registry: start {slot_to}", "the first run")
         )
-    nginx_effect = any(each.effect is Effect.NGINX for each in writes) or bool(removals)
+    elif facts.is_active(layout.unit_name(layout.other(slot_now))):
+        left_over = layout.other(slot_now)
+        changes.append(
+            Change(Kind.SERVICE, "run", f"registry: stop {left_over}", "it gets no traffic")
+        )
+    nginx_effect = (
+        any(each.effect is Effect.NGINX for each in writes)
+        or bool(removals)
+        or Effect.NGINX in unfinished
+    )
     reload_nginx = nginx_effect or not facts.is_active("nginx")
     if reload_nginx:
         verb = "reload" if facts.is_active("nginx") else "start"
-        changes.append(Change(Kind.SERVICE, "run", f"nginx: {verb}", "its files change"))
+        why = "its files change" if writes or removals else "the last run did not finish"
+        if verb == "start":
+            why = "it is not running"
+        changes.append(Change(Kind.SERVICE, "run", f"nginx: {verb}", why))
 
     return ServerPlan(
         server=facts.server,

@@ -34,6 +34,13 @@ def find_problems(answers: Answers, wanted: DesiredState, facts: Facts) -> Itera
             "Moorage installs on Debian and its derivatives with systemd.",
         )
         return
+    if facts.active_run is not None:
+        yield _problem(
+            facts,
+            "run_going_on",
+            f"run {facts.active_run.run_id} is going on (step {facts.active_run.step}).",
+            "Wait until it has ended, or follow it with: moorage status FILE --follow.",
+        )
     for port in wanted.ports:
         listener = facts.listens(port)
         if listener is not None and listener.program != "nginx":

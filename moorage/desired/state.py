@@ -48,7 +48,7 @@ class Materials:
     http_secret: Secret
     auth_key: Secret
     secrets: Mapping[str, Secret] = field(default_factory=dict)
-    hashes: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
     certificate: bytes | None = None
     certificate_key: Secret | None = None
     ca_certificate: bytes | None = None
@@ -93,7 +93,7 @@ class DesiredFile:
     """
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)
     effect: Effect
     reason: str
     mode: int = 0o644

@@ -12,7 +12,7 @@ class ManagedFile:
     """A file of Moorage's as it stands on a server."""
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int
     owner: str
     group: str

@@ -6,7 +6,7 @@ import io
 import re
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from moorage.errors import MoorageError
 from moorage.servers.facts import (
@@ -117,9 +117,9 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
     )
 
 
-def _os_release(lines: object) -> dict[str, str]:
+def _os_release(lines: Iterable[str]) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for line in lines if not isinstance(lines, str) else ():  # type: ignore[attr-defined]
+    for line in lines:
         name, separator, value = line.partition("=")
         if separator:
             fields[name] = value.strip("\"'")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from operator_at_work import Operator
 
 from lab import Lab, LabServer
 from lab.image import build_registry_image
+from lab.keys import ADMIN_PASSWORD
 from lab.leaks import LeakWatch
 from lab.machine import reason_it_cannot_run
 from lab.services import ObjectStore, start_object_store
@@ -144,3 +146,17 @@ def leak_check(lab: Lab, servers: BootServers) -> Iterator[LeakWatch]:
     watch = LeakWatch(lambda: lab.servers)
     yield watch
     watch.check()
+
+
+@pytest.fixture
+def operator(leak_check: LeakWatch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Operator:
+    """Somebody who runs Moorage, with a home and a state folder of their own."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MOORAGE_STATE", str(home / "state"))
+    monkeypatch.setenv("SUDO_PASSWORD", ADMIN_PASSWORD)
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    leak_check.add(ADMIN_PASSWORD, label="the sudo password")
+    leak_check.watch_path(home)
+    return Operator(home, leak_check, monkeypatch)

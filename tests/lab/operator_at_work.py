@@ -1,0 +1,227 @@
+"""Somebody who runs Moorage on lab servers, with a home of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import LabServer
+from lab.leaks import LeakWatch
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
+from moorage.deploy.deployment import ApplyReport, Deployment
+from moorage.deploy.events import Event, LogLine, StepBegan
+from moorage.deploy.plan import Plan
+from moorage.deploy.verify import Verification
+from moorage.servers.transport import HostKey
+
+DOMAIN = "registry.example.test"
+SECRET_FILES = ("/etc/moorage/registry/registry.env", "/etc/nginx/moorage/htpasswd")
+
+
+@dataclass
+class Outcome:
+    """What one apply did."""
+
+    plan: Plan
+    report: ApplyReport
+    events: list[Event]
+    verification: Verification | None = None
+
+    @property
+    def log(self) -> str:
+        """All log lines of all servers."""
+        return "\n".join(event.text for event in self.events if isinstance(event, LogLine))
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that began, in order."""
+        return [event.step for event in self.events if isinstance(event, StepBegan)]
+
+
+@dataclass
+class Operator:
+    """Runs Moorage and remembers the passwords it made.
+
+    Attributes:
+        home: Where its state and known_hosts are.
+        passwords: What users log in with.
+    """
+
+    home: Path
+    leaks: LeakWatch
+    monkeypatch: pytest.MonkeyPatch
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        """Trust whatever the lab shows."""
+        return True
+
+    def secret(self, what: str, server: str | None) -> Secret | None:
+        """Have nobody to ask."""
+        return None
+
+    def answers(self, servers: Sequence[LabServer], **parts: Any) -> Answers:
+        """Return answers for servers: root by key, one user, a private CA; parts are merged in."""
+        document: dict[str, Any] = {
+            "registry": {"domain": DOMAIN},
+            "servers": [
+                {"host": server.address, "user": "root", "key": str(server.key)}
+                for server in servers
+            ],
+            "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+        }
+        for name, part in parts.items():
+            if isinstance(part, dict) and isinstance(document.get(name), dict):
+                document[name] = {**document[name], **part}
+            else:
+                document[name] = part
+        return Answers.model_validate(document)
+
+    def open(
+        self, answers: Answers, on_event: Callable[[Event], None] = lambda event: None
+    ) -> Deployment:
+        """Open a deployment as this operator."""
+        return Deployment(answers, self, on_event)
+
+    def plan(self, answers: Answers) -> Plan:
+        """Plan and change nothing."""
+        with self.open(answers) as deployment:
+            return deployment.plan()
+
+    def apply(
+        self,
+        answers: Answers,
+        *,
+        verify: bool = False,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> Outcome:
+        """Plan, apply and, when asked, verify."""
+        events: list[Event] = []
+
+        def take(event: Event) -> None:
+            events.append(event)
+            on_event(event)
+
+        with self.open(answers, take) as deployment:
+            plan = deployment.plan()
+            report = deployment.apply(plan)
+            self.learn(plan, report)
+            verification = deployment.verify(plan) if verify and report.is_good else None
+        outcome = Outcome(plan, report, events, verification)
+        self.leaks.watch_output("events", repr(events))
+        self.leaks.watch_output("plan", repr(plan) + "".join(
+            change.diff for server in plan.servers for change in server.changes
+        ))  # fmt: skip
+        return outcome
+
+    def install(self, answers: Answers, *, verify: bool = False) -> Outcome:
+        """Apply and insist that it works."""
+        outcome = self.apply(answers, verify=verify)
+        assert outcome.report.is_good, (outcome.report, outcome.log)
+        if verify:
+            assert outcome.verification is not None
+            bad = [check for check in outcome.verification.checks if check.status != "good"]
+            assert not bad, bad
+        return outcome
+
+    def learn(self, plan: Plan, report: ApplyReport) -> None:
+        """Remember the passwords that were made and watch for all secrets of a plan."""
+        for user, password in report.generated.items():
+            self.passwords[user] = password.reveal()
+            self.leaks.add(password.reveal(), label=f"the password of {user}")
+        materials = plan.materials
+        self.leaks.add(materials.http_secret.reveal(), SECRET_FILES[:1], label="http.secret")
+        self.leaks.add(
+            materials.auth_key.reveal(), ("/etc/nginx/moorage/auth_key.conf",), label="auth key"
+        )
+        for path, secret in materials.secrets.items():
+            self.leaks.add(secret.reveal(), SECRET_FILES[:1], label=path)
+        for name, value in materials.hashes.items():
+            self.leaks.add(value, SECRET_FILES[1:], label=f"the hash of {name}")
+        if materials.certificate_key is not None:
+            # A line from the middle: the armour around it is no secret.
+            middle = materials.certificate_key.reveal().splitlines()[1]
+            kept = str(self.home / "*")
+            self.leaks.add(middle, ("/etc/nginx/moorage/tls/key.pem", kept), label="TLS key")
+
+    def status(
+        self,
+        server: LabServer,
+        path: str = "/v2/",
+        *,
+        user: str | None = "ci",
+        password: str | None = None,
+        method: str = "GET",
+        domain: str = DOMAIN,
+    ) -> int:
+        """Return the HTTP status curl sees on a server; 0 when nothing answers."""
+        login = ""
+        if user is not None:
+            secret = password if password is not None else self.passwords[user]
+            login = f'user = "{user}:{secret}"\n'
+        # curl reads the login from its standard input: it is in no argument list.
+        completed = subprocess.run(
+            ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", "-X", method,
+             "--resolve", f"{domain}:443:{server.address}", "-K", "-", f"https://{domain}{path}"],
+            input=login, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return int(completed.stdout or 0)
+
+    def trust(self, client: LabServer, server: LabServer, domain: str = DOMAIN) -> None:
+        """Make a client resolve the registry to a server and trust its private CA."""
+        authority = next((self.home / "state" / "ca").glob("*/ca.pem")).read_text()
+        client.write_file(f"/etc/docker/certs.d/{domain}/ca.crt", authority)
+        client.write_file(f"/etc/containers/certs.d/{domain}/ca.crt", authority)
+        hosts = "".join(
+            line
+            for line in client.read_file("/etc/hosts").splitlines(keepends=True)
+            if domain not in line
+        )
+        client.write_file("/etc/hosts", f"{hosts}{server.address} {domain}\n")
+
+    def log_in(self, client: LabServer, user: str = "ci", domain: str = DOMAIN) -> None:
+        """Log in with a real Docker engine, and skopeo with the same file."""
+        client.run(
+            ["docker", "login", "-u", user, "--password-stdin", domain],
+            stdin=self.passwords[user],
+        )
+
+
+def push(client: LabServer, archive: Path, name: str, domain: str = DOMAIN) -> str:
+    """Push an image archive with a real Docker engine; return the digest it printed."""
+    client.inside("/tmp/image.tar").write_bytes(archive.read_bytes())
+    client.run(["docker", "load", "-q", "-i", "/tmp/image.tar"])
+    source = json.loads(_manifest(archive))[0]["RepoTags"][0]
+    target = f"{domain}/{name}"
+    client.run(["docker", "tag", source, target])
+    output = client.run(["docker", "push", target]).stdout
+    return next(word for word in output.split() if word.startswith("sha256:"))
+
+
+def inspect_digest(client: LabServer, reference: str) -> str:
+    """Return the digest skopeo finds for a reference such as domain/name:tag."""
+    return client.run(
+        ["skopeo", "inspect", "--authfile", "/root/.docker/config.json", "--format",
+         "{{.Digest}}", f"docker://{reference}"]
+    ).stdout.strip()  # fmt: skip
+
+
+def copy_back(client: LabServer, reference: str) -> None:
+    """Pull an image with skopeo into a folder; raises when a digest does not fit."""
+    client.run(
+        ["sh", "-c", 'rm -rf /tmp/pulled && skopeo copy -q --authfile /root/.docker/config.json '
+         '"docker://$1" dir:/tmp/pulled', "sh", reference]
+    )  # fmt: skip
+
+
+def _manifest(archive: Path) -> str:
+    return subprocess.run(
+        ["tar", "-xOf", str(archive), "manifest.json"], capture_output=True, text=True, check=True
+    ).stdout

@@ -1,0 +1,82 @@
+"""Every runtime on a bare server: a real Docker engine pushes, skopeo pulls the same digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_at_work import DOMAIN, Operator, copy_back, inspect_digest, push
+
+from lab import LabServer
+from lab.image import build_small_image
+from lab.machine import say
+
+
+@pytest.mark.parametrize(
+    ("runtime", "suite", "user"),
+    [
+        ("package", "bookworm", "root"),
+        ("package", "trixie", "admin"),
+        ("docker", "bookworm", "deploy"),
+        ("docker", "trixie", "admin"),
+        ("podman", "bookworm", "admin"),
+        ("podman", "trixie", "deploy"),
+    ],
+)
+def test_docker_pushes_and_skopeo_pulls_the_same_digest(
+    runtime: str,
+    suite: str,
+    user: str,
+    servers: Any,
+    client: LabServer,
+    registry_image: Path,
+    operator: Operator,
+    tmp_path: Path,
+) -> None:
+    [server] = servers(1, suite=suite)
+    registry: dict[str, Any] = {"domain": DOMAIN, "runtime": runtime}
+    if runtime != "package":
+        registry |= {
+            "image": "docker.io/library/registry:2.8",
+            "image_archive": str(registry_image),
+        }
+    login: dict[str, Any] = {"host": server.address, "user": user, "key": str(server.key)}
+    if user == "admin":
+        login["sudo_password"] = {"env": "SUDO_PASSWORD"}
+    answers = operator.answers([server], registry=registry, servers=[login])
+
+    operator.install(answers, verify=True)
+
+    operator.trust(client, server)
+    operator.log_in(client)
+    image = build_small_image(tmp_path / "small.tar", f"{runtime}-{suite}:1")
+    digest = push(client, image, "team/app:1")
+    assert inspect_digest(client, f"{DOMAIN}/team/app:1") == digest
+    copy_back(client, f"{DOMAIN}/team/app@{digest}")
+    assert not operator.plan(answers).has_changes
+    say(f"{runtime} on {suite} as {user}: pushed and pulled {digest[:19]}")
+
+
+def test_the_registry_listens_on_loopback_only(operator: Operator, server: LabServer) -> None:
+    operator.install(operator.answers([server]))
+    listeners = server.run("ss -Hltn").stdout
+    for line in listeners.splitlines():
+        address = line.split()[3]
+        port = int(address.rpartition(":")[2])
+        if port not in {22, 80, 443}:
+            assert address.startswith("127.0.0.1:"), line
+
+
+def test_a_pull_user_cannot_push(operator: Operator, server: LabServer) -> None:
+    users = [
+        {"name": "ci", "password": {"generate": True}},
+        {"name": "reader", "access": "pull", "password": {"generate": True}},
+    ]
+    operator.install(operator.answers([server], credentials={"users": users}))
+    upload = "/v2/team/app/blobs/uploads/"
+    assert operator.status(server, user="reader") == 200
+    assert operator.status(server, upload, user="reader", method="POST") == 403
+    assert operator.status(server, upload, user="ci", method="POST") == 202
+    assert operator.status(server, upload, user="nobody", password="x", method="POST") == 401
+    assert operator.status(server, upload, user=None, method="POST") == 401

@@ -1,0 +1,20 @@
+"""What the registry's own configuration may hold, and what of it an operator may set.
+
+The registry is CNCF distribution; its keys are documented in "Configuring a registry",
+https://distribution.github.io/distribution/about/configuration/.
+"""
+
+from moorage.registry_keys.check import check_environment, check_registry, check_settings
+from moorage.registry_keys.environment import Translated, environment_to_settings
+from moorage.registry_keys.paste import paste_s3_environment
+from moorage.registry_keys.tree import Version
+
+__all__ = [
+    "Translated",
+    "Version",
+    "check_environment",
+    "check_registry",
+    "check_settings",
+    "environment_to_settings",
+    "paste_s3_environment",
+]

@@ -1,0 +1,183 @@
+"""Translates ``REGISTRY_*`` environment variables into configuration.
+
+A variable is named after a path in capitals, joined by ``_``; its value is YAML. Moorage translates
+it rather than passing it on because the registry would let ``REGISTRY_STORAGE=s3`` replace the
+whole storage section.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from moorage.answers import document
+from moorage.errors import Problem
+from moorage.registry_keys.tree import DRIVERS, TREE, Key, Node, Path, Section, names
+
+_PREFIX = "REGISTRY_"
+
+
+class Ambiguous(ValueError):  # noqa: N818  # reads as what it says
+    """A variable's name fits several paths; the text names them."""
+
+
+class Translated(NamedTuple):
+    """What environment variables mean.
+
+    Attributes:
+        settings: The part of the configuration they describe, without secrets.
+        secrets: Names of variables that hold secrets, each with its path in the configuration;
+            they are given by reference.
+        problems: What cannot be translated.
+    """
+
+    settings: dict[str, Any]
+    secrets: dict[str, str]
+    problems: list[Problem]
+
+
+def environment_to_settings(
+    environment: Mapping[str, str], above: Path = ("registry", "environment")
+) -> Translated:
+    """Return the configuration that ``REGISTRY_*`` environment variables describe.
+
+    Args:
+        environment: Names and values; a value is YAML. A secret's value is not looked at.
+        above: Where they stand in the answers, for problems.
+    """
+    settings: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+    problems: list[Problem] = []
+    # A section as a whole comes before what is below it.
+    for name, text in sorted(environment.items(), key=lambda item: item[0].count("_")):
+        where = (*above, name)
+        try:
+            path, way = find(name)
+        except Ambiguous as error:
+            problems.append(Problem(where, str(error)))
+            continue
+        except KeyError:
+            near = difflib.get_close_matches(name, list(names()), n=1, cutoff=0.6)
+            hint = (
+                f"did you mean {near[0]}?" if near else "its names are in the registry's reference"
+            )
+            problems.append(Problem(where, f"is no setting of the registry; {hint}"))
+            continue
+        node = way[-1]
+        if isinstance(node, Key) and node.is_secret:
+            secrets[name] = Problem(path, "").dotted
+            continue
+        value, message = read_value(text, node, path)
+        if not message and not _put(settings, path, value):
+            message = "contradicts another variable that sets a part of the same section"
+        if message:
+            problems.append(Problem(where, message))
+    whole = {key: _listed(value) for key, value in settings.items()}
+    return Translated(whole, secrets, problems)
+
+
+def find(name: str) -> tuple[Path, tuple[Node, ...]]:
+    """Return the path that a variable sets, and the nodes on the way to it.
+
+    Args:
+        name: The variable's name.
+
+    Raises:
+        KeyError: The registry has no such setting.
+        Ambiguous: It fits several.
+    """
+    if not name.startswith(_PREFIX):
+        raise KeyError(name)
+    found = list(_match(TREE, name.removeprefix(_PREFIX)))
+    if not found:
+        raise KeyError(name)
+    if len(found) > 1:
+        paths = " or ".join(sorted(Problem(path, "").dotted for path, _ in found))
+        raise Ambiguous(f"could be {paths}; write it in registry.settings instead")
+    return found[0]
+
+
+def variable(path: Path) -> str:
+    """Return the name of the variable that sets what is at a path."""
+    return _PREFIX + "_".join(str(part).upper() for part in path)
+
+
+def _match(node: Node, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
+    """The paths below a node that a variable's remaining name fits."""
+    if not rest:
+        yield (), ()
+    elif isinstance(node, Key):
+        yield from _match_inside(node, rest)
+    elif node.is_list:
+        index, _, below = rest.partition("_")
+        if index.isdigit() and len(index) < 4:
+            item = Section(node.keys)
+            for path, way in _match(item, below):
+                yield (int(index), *path), (item, *way)
+    else:
+        for key, child in node.keys.items():
+            word = key.upper()
+            if rest == word or rest.startswith(f"{word}_"):
+                for path, way in _match(child, rest[len(word) + 1 :]):
+                    yield (key, *path), (child, *way)
+
+
+def _match_inside(node: Key, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
+    """What a name may say below a key whose own keys are not known beforehand."""
+    if node.kind == "texts" and rest.isdigit() and len(rest) < 4:
+        yield (int(rest),), (Key("text"),)
+    elif node.kind == "headers":
+        yield (rest,), (Key("texts"),)
+    elif node.kind == "map":
+        inner = Key("free", is_secret=node.is_secret)
+        yield tuple(rest.lower().split("_")), (inner,)
+
+
+def read_value(text: str, node: Node, path: Path) -> tuple[Any, str]:
+    """Return a variable's value, and what is wrong with it.
+
+    Args:
+        text: The value as written.
+        node: What it is for.
+        path: Where it goes.
+    """
+    if path == ("storage",) and text.strip() in DRIVERS:
+        return {text.strip(): {}}, ""
+    if isinstance(node, Key) and node.kind in {"text", "duration"}:
+        read = document.read(text).value
+        return read if isinstance(read, str) else text, ""
+    if not text.strip():
+        return None, "is empty; leave it out for the default"
+    read = document.read(text)
+    if read.problems:
+        return None, "is not YAML; text with special characters goes in quotes inside the value"
+    if path == ("storage",) and isinstance(read.value, str):
+        return None, f"is no storage driver; wanted: one of {', '.join(DRIVERS)}"
+    return read.value, ""
+
+
+def _put(settings: dict[str, Any], path: Path, value: Any) -> bool:
+    """Put a value at a path; lists are mappings by index until all is there."""
+    here: dict[Any, Any] = settings
+    for part in path[:-1]:
+        below = here.setdefault(part, {})
+        if isinstance(below, list):
+            below = here[part] = dict(enumerate(below))
+        if not isinstance(below, dict):
+            return False
+        here = below
+    last = path[-1]
+    if isinstance(here.get(last), dict) and isinstance(value, dict):
+        here[last] = {**here[last], **value}
+    else:
+        here[last] = value
+    return True
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(isinstance(key, int) for key in value):
+        return [_listed(value[key]) for key in sorted(value)]
+    return {key: _listed(below) for key, below in value.items()}

@@ -156,6 +156,18 @@ class Deployment:
         """
         return self._on_all(self._transports, self._probe)
 
+    def probe_each(self) -> tuple[Facts | MoorageError, ...]:
+        """Read the facts of all servers, and return an error for each that cannot be read."""
+
+        def attempt(transport: Transport) -> Facts | MoorageError:
+            try:
+                return self._probe(transport)
+            except MoorageError as error:
+                error.server = error.server or transport.server
+                return error
+
+        return self._on_all(self._transports, attempt)
+
     def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.
 

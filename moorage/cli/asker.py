@@ -24,6 +24,8 @@ class CommandLineAsker:
 
     Attributes:
         pause: Makes room on the terminal while a question is asked.
+        asks_for_logins_only: Whether secrets are asked for only if a server's login or sudo needs
+            them.
 
     Args:
         session: The session.
@@ -34,6 +36,7 @@ class CommandLineAsker:
     def __init__(
         self, session: Session, desk: Desk, accepted_host_keys: Sequence[str] = ()
     ) -> None:
+        self.asks_for_logins_only = False
         self.pause: Callable[[], AbstractContextManager[None]] = nullcontext
         self._session = session
         self._desk = desk
@@ -54,7 +57,8 @@ class CommandLineAsker:
 
     def secret(self, what: str, server: str | None) -> Secret | None:
         """Return a secret that was typed, or None without a terminal; see ``transport.Asker``."""
-        if not self._session.is_interactive:
+        is_for_login = server is not None or what.startswith("servers[")
+        if not self._session.is_interactive or (self.asks_for_logins_only and not is_for_login):
             return None
         with self._one_at_a_time:
             return self._desk.ask(lambda: self._ask_secret(what, server))

@@ -34,6 +34,8 @@ def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
     for server in plan.servers:
         yield from _server_lines(server, with_diff)
         yield ("",)
+    if plan.materials.generated:
+        yield (f"A password will be made for {', '.join(plan.materials.generated)}.",)
     yield ((plan.summary, "bold"),)
 
 
@@ -47,6 +49,7 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
     return {
         "has_changes": plan.has_changes,
         "summary": plan.summary,
+        "generated": list(plan.materials.generated),
         "servers": [_server_as_json(server, with_diff) for server in plan.servers],
     }
 
@@ -86,8 +89,8 @@ def diff_lines(diff: str) -> Iterator[Line]:
     Args:
         diff: The diff.
     """
-    for line in diff.splitlines():
-        if line.startswith(("+++", "---")):
+    for number, line in enumerate(diff.splitlines()):
+        if number < 2:
             yield ((line, "bold"),)
         elif line.startswith("@@"):
             yield ((line, "cyan"),)

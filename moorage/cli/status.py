@@ -1,0 +1,129 @@
+"""``moorage status``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from moorage.cli.options import limit_option, server_options, session_of
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers, Server
+    from moorage.cli.engine import Engine
+    from moorage.deploy.status import Status
+
+
+@click.command("status")
+@click.argument(
+    "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--server",
+    "address",
+    metavar="USER@HOST[:PORT]",
+    help="Look at this server, without an answers file.",
+)
+@click.option(
+    "--key",
+    metavar="PATH",
+    type=click.Path(dir_okay=False),
+    help="The private key file to log in with, for --server.",
+)
+@limit_option
+@click.option("--follow", is_flag=True, help="If a run is going on, show its log until it ends.")
+@server_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    file: Path | None,
+    address: str | None,
+    key: str | None,
+    limit: tuple[str, ...],
+    follow: bool,
+    accepted_host_keys: tuple[str, ...],
+) -> int:
+    r"""Show what is deployed on each server, and how it is.
+
+    Says whether the registry runs and on which slot, which files somebody changed, how long the
+    certificate lasts, how much disk is free, and how the last run ended. With FILE also whether the
+    answers differ from what is deployed. Changes nothing.
+
+    Exits with 0 when all servers are healthy, 1 when something is wrong, and 4 when a server cannot
+    be reached.
+
+    \b
+    Examples:
+      moorage status moorage.yml
+      moorage status --server root@203.0.113.10 --json
+      moorage status moorage.yml --follow
+    """
+    from moorage.cli.engine import open_engine
+    from moorage.cli.status_view import status_as_json, status_lines
+
+    session = session_of(context)
+    answers = _answers(context, file, address, key)
+    with open_engine(
+        session, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as engine:
+        status = _look(engine, with_plan=file is not None, follow=follow)
+    if session.as_json:
+        session.emit(status_as_json(status))
+    else:
+        for line in status_lines(status):
+            session.data(*line)
+    return status.exit_code
+
+
+def _look(engine: Engine, *, with_plan: bool, follow: bool) -> Status:
+    from moorage.deploy.status import status_from
+    from moorage.servers.facts import Facts
+
+    # Nobody wants to type the registry's passwords to see whether it runs.
+    engine.asker.asks_for_logins_only = True
+    deployment = engine.deployment
+    read = engine.look(deployment.probe_each)
+    facts = [each for each in read if isinstance(each, Facts)]
+    if follow and any(each.active_run for each in facts):
+        engine.look(lambda: deployment.attach(facts))
+        read = engine.look(deployment.probe_each)
+    return engine.look(lambda: status_from(deployment, read, with_plan=with_plan))
+
+
+def _answers(
+    context: click.Context, file: Path | None, address: str | None, key: str | None
+) -> Answers:
+    from moorage.cli.answers_file import open_answers
+    from moorage.deploy.status import answers_for
+
+    if (file is None) == (address is None):
+        raise click.UsageError("Wanted: either FILE or --server USER@HOST[:PORT].", context)
+    if file is not None:
+        if key is not None:
+            raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
+        return open_answers(session_of(context), file)
+    return answers_for(_server(context, address or "", key))
+
+
+def _server(context: click.Context, address: str, key: str | None) -> Server:
+    from pydantic import ValidationError
+
+    from moorage.answers.model import Server
+
+    found = re.fullmatch(
+        r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?", address
+    )
+    try:
+        if found is None:
+            raise ValueError
+        port = found["port"] and int(found["port"])
+        return Server.model_validate({**found.groupdict(), "port": port, "key": key})
+    except (ValidationError, ValueError) as error:
+        raise click.UsageError(
+            f"{address!r} is no server. Wanted: USER@HOST, USER@HOST:PORT, or an alias from "
+            "~/.ssh/config; an IPv6 address in brackets.",
+            context,
+        ) from error

@@ -1,0 +1,126 @@
+"""A status as text and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from moorage.cli.complaints import as_json
+from moorage.cli.plan_view import Line
+from moorage.cli.tables import lined_up
+from moorage.deploy.status import ServerStatus, Status, how_it_ended
+
+if TYPE_CHECKING:
+    from moorage.servers.facts import RunRecord
+
+
+def status_lines(status: Status) -> Iterator[Line]:
+    """Yield a status as lines for people.
+
+    Args:
+        status: The status.
+    """
+    for server in status.servers:
+        yield from _server_lines(server)
+        yield ("",)
+    for error in status.unreached:
+        yield ((f"✗ {error.server}", "bold red"), "  not reached")
+        yield (f"  {error.message} {error.hint}".rstrip(),)
+        yield ("",)
+    if status.unknown_because:
+        yield (f"Whether the answers differ is not known: {status.unknown_because}",)
+    elif status.has_changes is not None:
+        state = "differ from" if status.has_changes else "are"
+        hint = " 'moorage plan FILE --diff' shows how." if status.has_changes else ""
+        yield (f"The answers {state} what is deployed.{hint}",)
+
+
+def status_as_json(status: Status) -> dict[str, object]:
+    """Return a status as JSON values.
+
+    Args:
+        status: The status.
+    """
+    return {
+        "healthy": status.exit_code == 0,
+        "has_changes": status.has_changes,
+        "unknown_because": status.unknown_because or None,
+        "servers": [_server_as_json(server) for server in status.servers],
+        "unreached": [as_json(error) for error in status.unreached],
+    }
+
+
+def _server_lines(server: ServerStatus) -> Iterator[Line]:
+    sign, style = ("✓ ", "green") if server.is_healthy else ("✗ ", "red")
+    head = server.domain or "nothing deployed"
+    yield ((sign, style), (server.server, "bold"), f"  {head}", (f"  {server.os_name}", "dim"))
+    yield from lined_up(list(_rows(server)), indent="  ")
+    for fault in server.faults:
+        yield (("  wrong: ", "bold red"), fault)
+
+
+def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
+    if server.is_deployed:
+        yield "deployed", f"{server.deployed_at} by Moorage {server.moorage}"
+        state = "running" if server.is_serving else "not running"
+        yield "registry", f"{server.registry_version or 'unknown version'}, {state}" + (
+            f" on slot {server.slot}" if server.slot else ""
+        )
+        yield "nginx", "running" if server.has_nginx else "not running"
+        yield "drift", "none" if not server.drifted else f"{len(server.drifted)} files"
+    if server.certificate is not None:
+        names = ", ".join(server.certificate.names) or server.certificate.subject
+        yield (
+            "certificate",
+            f"{names}, from {server.certificate.issuer}, until "
+            f"{server.certificate.not_after:%Y-%m-%d} ({server.certificate.days_left} days left)",
+        )
+    if server.disk is not None:
+        yield (
+            "disk",
+            f"{server.disk.free / 1024**3:.1f} GiB free of {server.disk.total / 1024**3:.1f} "
+            f"on {server.disk.mount}",
+        )
+    if server.run is not None:
+        yield "last run", _run(server.run)
+
+
+def _run(run: RunRecord) -> str:
+    ended = how_it_ended(run)
+    if ended == "running":
+        return f"{run.run_id} is going on, step {run.step}"
+    return f"{run.run_id} {ended}" + (f" at step {run.step}" if ended != "done" else "")
+
+
+def _server_as_json(server: ServerStatus) -> dict[str, object]:
+    certificate, disk, run = server.certificate, server.disk, server.run
+    return {
+        "server": server.server,
+        "healthy": server.is_healthy,
+        "faults": list(server.faults),
+        "os": server.os_name,
+        "deployed": server.is_deployed,
+        "domain": server.domain or None,
+        "deployed_at": server.deployed_at or None,
+        "moorage": server.moorage or None,
+        "registry_version": server.registry_version or None,
+        "slot": server.slot,
+        "registry_running": server.is_serving,
+        "nginx_running": server.has_nginx,
+        "drifted": list(server.drifted),
+        "certificate": certificate
+        and {
+            "names": list(certificate.names),
+            "issuer": certificate.issuer,
+            "not_after": certificate.not_after.isoformat(),
+            "days_left": certificate.days_left,
+        },
+        "disk": disk and {"mount": disk.mount, "total": disk.total, "free": disk.free},
+        "run": run
+        and {
+            "run": run.run_id,
+            "status": how_it_ended(run),
+            "step": run.step,
+            "message": run.message,
+        },
+    }

@@ -1,0 +1,216 @@
+"""Status: what is deployed on a server and how it is; :func:`status_of` is pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from moorage.answers.model import Answers, Credentials, Registry, Server, User
+from moorage.answers.secrets import Generated
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.plan import active_slot, deployment_record, drifted
+from moorage.desired import layout
+from moorage.desired.certificates import CertificateFacts, describe
+from moorage.desired.layout import Slot
+from moorage.errors import ExitCode, MoorageError
+from moorage.servers.facts import Disk, Facts, RunRecord
+
+SOON_DAYS = 14
+"""A certificate with fewer days left is something wrong."""
+LEAST_FREE = 512 * 1024**2
+"""Bytes: with less free disk, pushes are about to fail."""
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """How one server is.
+
+    Attributes:
+        server: The server's label.
+        os_name: Its operating system.
+        domain: The registry's name as recorded; empty when nothing is deployed.
+        deployed_at: When the last run that was done recorded it, as ISO 8601 in UTC.
+        moorage: The version of Moorage that did it.
+        registry_version: The registry's version.
+        slot: The slot that gets the traffic, or None.
+        is_serving: Whether that slot's service runs.
+        has_nginx: Whether nginx runs.
+        run: The last run, or the one that goes on; None when there was none.
+        drifted: Managed files that are not as Moorage last wrote them, or gone.
+        certificate: The certificate nginx has, or None without TLS.
+        disk: The disk images are kept on, or None when it is not known.
+        faults: What is wrong, a sentence each; empty when the server is healthy.
+    """
+
+    server: str
+    os_name: str = ""
+    domain: str = ""
+    deployed_at: str = ""
+    moorage: str = ""
+    registry_version: str = ""
+    slot: Slot | None = None
+    is_serving: bool = False
+    has_nginx: bool = False
+    run: RunRecord | None = None
+    drifted: tuple[str, ...] = ()
+    certificate: CertificateFacts | None = None
+    disk: Disk | None = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether Moorage has finished a run on the server."""
+        return bool(self.domain)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatus:
+    """Say how a server is.
+
+    Args:
+        facts: What the probe read.
+        now: The time to count a certificate's days from; the present when None.
+    """
+    record = deployment_record(facts)
+    slot = active_slot(facts)
+    run = facts.active_run or max(facts.runs, key=lambda each: each.run_id, default=None)
+    certificate = _certificate(facts, now)
+    return ServerStatus(
+        server=facts.server,
+        os_name=facts.os_name,
+        domain=_text(record.get("domain")),
+        deployed_at=_text(record.get("deployed_at")),
+        moorage=_text(record.get("moorage")),
+        registry_version=_text(record.get("registry_version")),
+        slot=slot,
+        is_serving=slot is not None and facts.is_active(layout.unit_name(slot)),
+        has_nginx=facts.is_active("nginx"),
+        run=run,
+        drifted=drifted(facts),
+        certificate=certificate,
+        disk=facts.disks[0] if facts.disks else None,
+        faults=tuple(_faults(facts, bool(record), slot, run, certificate)),
+    )
+
+
+def how_it_ended(run: RunRecord) -> str:
+    """Return a run's state: running, done, failed or interrupted."""
+    if run.running:
+        return "running"
+    # Without a result it died: power, kill -9, a full disk.
+    return run.status or "interrupted"
+
+
+def _faults(
+    facts: Facts,
+    is_deployed: bool,
+    slot: Slot | None,
+    run: RunRecord | None,
+    certificate: CertificateFacts | None,
+) -> Iterator[str]:
+    if run is not None and (ended := how_it_ended(run)) not in {"running", "done"}:
+        how = "was interrupted" if ended == "interrupted" else ended
+        why = f": {run.message}" if run.message else "."
+        yield f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
+    if not is_deployed:
+        if run is None or not run.running:
+            yield "Nothing is deployed here."
+        return
+    if slot is None:
+        yield f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
+    elif not facts.is_active(layout.unit_name(slot)):
+        yield f"The registry is not running: {layout.unit_name(slot)} is not active."
+    if not facts.is_active("nginx"):
+        yield "nginx is not running."
+    for path in drifted(facts):
+        state = "is gone" if path not in facts.files else "is not as Moorage last wrote it"
+        yield f"{path} {state}."
+    if certificate is not None and certificate.days_left < 0:
+        yield f"The certificate expired on {certificate.not_after:%Y-%m-%d}."
+    elif certificate is not None and certificate.days_left < SOON_DAYS:
+        yield f"The certificate expires in {certificate.days_left} days."
+    if facts.disks and facts.disks[0].free < LEAST_FREE:
+        yield f"Only {facts.disks[0].free // 1024**2} MiB are free on {facts.disks[0].mount}."
+
+
+def _certificate(facts: Facts, now: datetime.datetime | None) -> CertificateFacts | None:
+    file = facts.files.get(layout.TLS_CERTIFICATE)
+    if file is None:
+        return None
+    try:
+        return describe(file.content, now)
+    except ValueError:
+        return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a deployment is.
+
+    Attributes:
+        servers: The servers that could be read.
+        unreached: Why the others could not.
+        has_changes: Whether the answers differ from what is there; None when that is not known.
+        unknown_because: Why it is not known; empty otherwise.
+    """
+
+    servers: tuple[ServerStatus, ...]
+    unreached: tuple[MoorageError, ...] = ()
+    has_changes: bool | None = None
+    unknown_because: str = ""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with."""
+        if self.unreached:
+            return self.unreached[0].exit_code
+        healthy = all(server.is_healthy for server in self.servers)
+        return ExitCode.DONE if healthy else ExitCode.FAILED
+
+
+def status_from(
+    deployment: Deployment, read: Sequence[Facts | MoorageError], *, with_plan: bool
+) -> Status:
+    """Say how a deployment is.
+
+    Args:
+        deployment: The deployment.
+        read: What :meth:`Deployment.probe_each` returned.
+        with_plan: Whether to compare with the answers, too.
+    """
+    facts = [each for each in read if isinstance(each, Facts)]
+    servers = tuple(status_of(each) for each in facts)
+    unreached = tuple(each for each in read if isinstance(each, MoorageError))
+    has_changes, why = None, ""
+    if with_plan and all(server.is_deployed for server in servers) and facts:
+        try:
+            has_changes = deployment.plan_from(facts).has_changes
+        except MoorageError as error:
+            why = str(error)
+    elif with_plan and facts:
+        # Planning would make a private CA and passwords for nothing.
+        has_changes = True
+    return Status(servers, unreached, has_changes, why)
+
+
+def answers_for(server: Server) -> Answers:
+    """Return answers that name one server and decide nothing, to look at it with.
+
+    Args:
+        server: The server.
+    """
+    nobody = User(name="nobody", password=Generated(generate=True))
+    return Answers(
+        registry=Registry(domain="unknown.invalid"),
+        servers=(server,),
+        credentials=Credentials(users=(nobody,)),
+    )

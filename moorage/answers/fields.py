@@ -187,8 +187,9 @@ ImageName = Annotated[
         "an image such as docker.io/library/registry:3.1.1",
     ),
 ]
-Number = Annotated[int, BeforeValidator(_check_not_a_switch)]
-Port = Annotated[Number, Field(ge=1, le=65535)]
+WHOLE = BeforeValidator(_check_not_a_switch)
+"""Goes behind a whole number's limits."""
+Port = Annotated[int, Field(ge=1, le=65535), WHOLE]
 EnvironmentName = Annotated[
     str,
     matching(

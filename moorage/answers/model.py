@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moorage.answers.fields import (
+    WHOLE,
     Domain,
     EnvironmentName,
     Host,
     ImageName,
     LocalPath,
     LoginName,
-    Number,
     Port,
     Runtime,
     ServerPath,
@@ -123,7 +123,7 @@ class FilesystemStorage(AnswersModel):
 
     path: ServerPath = "/var/lib/moorage/registry"
     """The folder on the server."""
-    maxthreads: Annotated[Number, Field(ge=25, le=10000)] = 100
+    maxthreads: Annotated[int, Field(ge=25, le=10000), WHOLE] = 100
     """How many files the registry opens at once."""
 
 
@@ -156,13 +156,13 @@ class S3Storage(AnswersModel):
     """Whether the store's certificate goes unchecked."""
     v4auth: bool = True
     """Whether requests are signed with version 4."""
-    chunksize: Annotated[Number, Field(ge=5 * 1024**2, le=5 * 1024**3)] = 10 * 1024**2
+    chunksize: Annotated[int, Field(ge=5 * 1024**2, le=5 * 1024**3), WHOLE] = 10 * 1024**2
     """The size of an upload's parts, in bytes (5 MiB at least)."""
-    multipartcopychunksize: Annotated[Number, Field(ge=5 * 1024**2)] | None = None
+    multipartcopychunksize: Annotated[int, Field(ge=5 * 1024**2), WHOLE] | None = None
     """The size of a copy's parts, in bytes."""
-    multipartcopymaxconcurrency: Annotated[Number, Field(ge=1, le=1000)] | None = None
+    multipartcopymaxconcurrency: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
     """How many parts are copied at once."""
-    multipartcopythresholdsize: Annotated[Number, Field(ge=5 * 1024**2)] | None = None
+    multipartcopythresholdsize: Annotated[int, Field(ge=5 * 1024**2), WHOLE] | None = None
     """From which size on a copy is done in parts, in bytes."""
     rootdirectory: Annotated[
         str, matching(r"/?[A-Za-z0-9._/-]*", "a folder in the bucket: letters, digits . _ - /")

@@ -225,6 +225,6 @@ class Lab:
             doomed.append(self.folder.path / "packages")
         doomed = [path for path in doomed if path.exists()]
         for path in doomed:
-            rootfs.unmount(path / "root")
+            rootfs.unmount(path)
             shutil.rmtree(path)
         return doomed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -246,10 +247,11 @@ def _build_layer(
 @contextmanager
 def _draft(home: Path) -> Iterator[Path]:
     """Build in a folder beside the image and give it the image's name once all went well."""
-    draft = home.with_name(f".{home.name}.draft")
-    if draft.exists():
-        unmount(draft / "root")
-        shutil.rmtree(draft)
+    for leftover in home.parent.glob(f".{home.name}.*"):
+        unmount(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
+    # The number keeps apart what a killed build's debootstrap may still be writing.
+    draft = home.with_name(f".{home.name}.{os.getpid()}")
     draft.mkdir(parents=True)
     yield draft
     draft.rename(home)
@@ -343,11 +345,14 @@ def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path])
 
 
 def unmount(path: Path) -> None:
-    """Unmount a folder if something is mounted there.
+    """Unmount whatever is mounted at a folder or below it.
 
     Args:
-        path: The mount point.
+        path: The folder; it need not exist.
     """
-    if path.is_mount() and run_program(["umount", path], check=False).returncode != 0:
-        # Somebody on this machine still looks at it: let go now, clean up when they are done.
-        run_program(["umount", "--lazy", path])
+    mounts = Path("/proc/self/mounts").read_text("utf-8", errors="surrogateescape")
+    points = [Path(line.split()[1].replace("\\040", " ")) for line in mounts.splitlines()]
+    for point in reversed([point for point in points if point.is_relative_to(path)]):
+        if run_program(["umount", point], check=False).returncode != 0:
+            # Somebody on this machine still looks at it: let go now, clean up when they are done.
+            run_program(["umount", "--lazy", point])

@@ -385,7 +385,7 @@ class LabServer:
             ProcessIdentity(proxy.pid, proxy.started).kill()
         self._power.remove()
         self._cable.remove()
-        rootfs.unmount(self.root)
+        rootfs.unmount(self.folder)
         if record is not None:
             rootfs.store_packages(self.lab_folder, record.suite, self.folder / "archives")
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from moorage.deploy.verify import Verification
 
 _CANCELLING = (
-    "Cancelling: each server stops before its next step and goes back to how it was. Servers that "
-    "have been switched already stay switched. Ctrl-C again leaves the runs to themselves."
+    "Cancelling: each server stops before its next step, and its files and services go back to how "
+    "they were; installed packages stay. Servers that have been switched already stay switched. "
+    "Ctrl-C again ends Moorage without waiting for them."
 )
 
 
@@ -65,8 +66,8 @@ def command(
     /var/lib/moorage. A failure on a server rolls that server back. Applying the same answers again
     changes nothing.
 
-    Ctrl-C cancels: servers that have not been switched go back to how they were. A second one
-    leaves the runs to themselves, and 'moorage status FILE --follow' finds them again.
+    Ctrl-C cancels: servers that have not been switched go back to how they were. A second one does
+    not wait for that, and 'moorage status FILE --follow' finds the runs again.
 
     Without a terminal --yes is needed, unknown host keys are refused unless --accept-host-key
     names them, and passwords that are made need --passwords-to or --show-passwords. With --json,
@@ -100,13 +101,17 @@ def command(
         if plan.has_changes and not yes and not engine.asker.confirm("Apply this plan?"):
             session.narrate("Nothing was changed.")
             return ExitCode.FAILED
-        report = _run(engine, plan, passwords)
-        verification = None
-        if report.is_good and not no_verify and not engine.desk.is_interrupted:
-            verification = engine.look(
-                lambda: engine.deployment.verify(plan, large_upload=not skip_large_upload)
-            )
-        return _hand_over(engine, plan, report, verification, passwords)
+        try:
+            report = _run(engine, plan, passwords)
+            verification = None
+            if report.is_good and not no_verify and not engine.desk.is_interrupted:
+                verification = engine.do(
+                    lambda: engine.deployment.verify(plan, large_upload=not skip_large_upload),
+                    engine.deployment.cancel.set,
+                )
+            return _hand_over(engine, plan, report, verification, passwords)
+        finally:
+            passwords.show(session)
 
 
 def _show(engine: Engine, plan: Plan) -> None:
@@ -126,8 +131,7 @@ def _show(engine: Engine, plan: Plan) -> None:
 def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
     from moorage.cli.complaints import WasInterruptedError
 
-    generated = plan.materials.generated
-    passwords.write(generated)
+    passwords.take(plan.materials.generated)
 
     def cancel() -> None:
         engine.narrate(_CANCELLING)
@@ -136,17 +140,12 @@ def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
     try:
         report = engine.do(lambda: engine.deployment.apply(plan), cancel)
     except WasInterruptedError as error:
-        # The runs go on, so the passwords may become real.
-        passwords.show(engine.session, generated)
         raise WasInterruptedError(
-            "The runs were left to themselves.",
+            "Interrupted twice: the runs were told to stop and are left to themselves.",
             hint="'moorage status FILE --follow' shows them or how they ended.",
         ) from error
-    may_be_set = any(each.status in {"done", "lost", "interrupted"} for each in report.servers)
-    if generated and not may_be_set:
+    if not any(each.status in {"done", "lost", "interrupted"} for each in report.servers):
         passwords.withdraw()
-    elif generated:
-        passwords.show(engine.session, generated)
     return report
 
 

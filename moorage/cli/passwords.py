@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ class PasswordSink:
 
     file: Path | None
     on_stdout: bool
-    _is_written: bool = False
+    _taken: dict[str, Secret] = field(default_factory=dict)
 
     @classmethod
     def choose(cls, session: Session, file: Path | None, show: bool) -> PasswordSink:
@@ -70,8 +70,10 @@ class PasswordSink:
                 code="passwords_unseen",
             )
 
-    def write(self, generated: Mapping[str, Secret]) -> None:
-        """Write the file, if there is one: before the run, so that they outlive this process.
+    def take(self, generated: Mapping[str, Secret]) -> None:
+        """Keep the passwords a run is about to set.
+
+        The file is written here, before the run, so that they outlive this process.
 
         Args:
             generated: The passwords, by user.
@@ -79,13 +81,37 @@ class PasswordSink:
         Raises:
             WrongUsageError: The file cannot be made.
         """
-        if self.file is None or not generated:
+        if self.file is not None and generated:
+            self._write(self.file, generated)
+        self._taken = dict(generated)
+
+    def withdraw(self) -> None:
+        """Forget the passwords, the file too: they were not set anywhere."""
+        if self.file is not None and self._taken:
+            self.file.unlink(missing_ok=True)
+        self._taken = {}
+
+    def show(self, session: Session) -> None:
+        """Show the passwords, or say which file has them.
+
+        Args:
+            session: The session.
+        """
+        if not self._taken:
             return
+        if self.file is not None:
+            session.narrate(f"The new passwords are in {self.file}.")
+        if self.on_stdout:
+            session.narrate("New passwords, shown this once and kept nowhere:")
+            for user, password in self._taken.items():
+                session.reveal(f"{user}:{password.reveal()}")
+
+    def _write(self, path: Path, generated: Mapping[str, Secret]) -> None:
         try:
-            descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise WrongUsageError(
-                f"{self.file} cannot be made: {error.strerror}. Nothing was done.",
+                f"{path} cannot be made: {error.strerror}. Nothing was done.",
                 hint="Name another file with --passwords-to.",
             ) from error
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -93,25 +119,3 @@ class PasswordSink:
                 file.write(f"{user}:{password.reveal()}\n")
             file.flush()
             os.fsync(file.fileno())
-        self._is_written = True
-
-    def withdraw(self) -> None:
-        """Remove the file again: the passwords were not set anywhere."""
-        if self.file is not None and self._is_written:
-            self.file.unlink(missing_ok=True)
-
-    def show(self, session: Session, generated: Mapping[str, Secret]) -> None:
-        """Show the passwords, or say which file has them.
-
-        Args:
-            session: The session.
-            generated: The passwords, by user.
-        """
-        if not generated:
-            return
-        if self._is_written:
-            session.narrate(f"The new passwords are in {self.file}.")
-        if self.on_stdout:
-            session.narrate("New passwords, shown this once and kept nowhere:")
-            for user, password in generated.items():
-                session.reveal(f"{user}:{password.reveal()}")

@@ -44,9 +44,7 @@ class Session:
     @property
     def is_interactive(self) -> bool:
         """Whether there is somebody at a terminal who can be asked."""
-        return all(
-            stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)
-        )
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
     @cached_property
     def stdout(self) -> Console:

@@ -28,11 +28,12 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield (f"  {error.message} {error.hint}".rstrip(),)
         yield ("",)
     if status.unknown_because:
-        yield (f"Whether the answers differ is not known: {status.unknown_because}",)
+        yield (f"Whether an apply would change something is not known: {status.unknown_because}",)
     elif status.has_changes is not None:
-        state = "differ from" if status.has_changes else "are"
-        hint = " 'moorage plan FILE --diff' shows how." if status.has_changes else ""
-        yield (f"The answers {state} what is deployed.{hint}",)
+        if status.has_changes:
+            yield ("An apply would change something; 'moorage plan FILE --diff' shows what.",)
+        else:
+            yield ("An apply would change nothing.",)
 
 
 def status_as_json(status: Status) -> dict[str, object]:
@@ -63,11 +64,14 @@ def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
     if server.is_deployed:
         yield "deployed", f"{server.deployed_at} by Moorage {server.moorage}"
         state = "running" if server.is_serving else "not running"
-        yield "registry", f"{server.registry_version or 'unknown version'}, {state}" + (
-            f" on slot {server.slot}" if server.slot else ""
+        yield (
+            "registry",
+            f"{server.registry_version or 'unknown version'}, {state}"
+            + (f" on slot {server.slot}" if server.slot else ""),
         )
         yield "nginx", "running" if server.has_nginx else "not running"
-        yield "drift", "none" if not server.drifted else f"{len(server.drifted)} files"
+        count = len(server.drifted)
+        yield "drift", "none" if not count else "1 file" if count == 1 else f"{count} files"
     if server.certificate is not None:
         names = ", ".join(server.certificate.names) or server.certificate.subject
         yield (

@@ -1,0 +1,126 @@
+"""What the engine asks for: whether a host key is to be trusted, and secrets."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.secrets import Secret
+from moorage.deploy.visible import visible
+from moorage.servers.transport import HostKey
+from tui.widgets.dialog import Dialog
+from tui.widgets.field import Field
+
+
+class HostKeyDialog(Dialog[bool]):
+    """Shows an unknown host key; trusting it takes a deliberate key.
+
+    Args:
+        key: The key the server showed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "trust", "Trust"),
+        Binding("escape", "refuse", "Refuse"),
+    ]
+
+    def __init__(self, key: HostKey) -> None:
+        super().__init__()
+        self._key = key
+
+    def compose(self) -> ComposeResult:
+        key = self._key
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Unknown server"
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(
+                    Content(
+                        f"{visible(key.server)} shows a host key that this machine has not seen "
+                        "before. Trust it when the fingerprint is the server's own."
+                    ),
+                    classes="dialog--text",
+                )
+                yield Static(
+                    Content(f"Address      {visible(key.address)}\nKind         {key.kind}\n")
+                    + Content("Fingerprint  ")
+                    + Content.styled(key.fingerprint, "bold $accent"),
+                    classes="dialog--text",
+                )
+                yield Static(
+                    "On the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n"
+                    "A trusted key is remembered in known_hosts.",
+                    classes="dialog--text",
+                    markup=False,
+                )
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Refuse", id="refuse", compact=True)
+                yield Button("Trust it", id="accept", variant="primary", compact=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begin on the side that does nothing."""
+        self.query_one("#refuse").focus()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "accept")
+
+    def action_trust(self) -> None:
+        """Trust the key."""
+        self.dismiss(True)
+
+    def action_refuse(self) -> None:
+        """Refuse the key."""
+        self.dismiss(False)
+
+
+class SecretDialog(Dialog[Secret | None]):
+    """Asks for a password or passphrase; what is typed stays in memory.
+
+    Args:
+        what: What is wanted.
+        server: Which server it is for, or None.
+    """
+
+    def __init__(self, what: str, server: str | None) -> None:
+        super().__init__()
+        self._what = visible(what)
+        self._server = visible(server or "")
+
+    def compose(self) -> ComposeResult:
+        title = self._what[:1].upper() + self._what[1:]
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = Content(self._server or "Moorage")
+            yield Static(Content(title), classes="dialog--text")
+            yield Field(
+                "Secret", password=True, help_text="Kept in memory until the wizard ends"
+            )
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button("OK", id="accept", variant="primary", compact=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self.query_one(Field).focus()
+
+    @on(Field.Submitted)
+    def _submitted(self) -> None:
+        field = self.query_one(Field)
+        if field.value:
+            self.dismiss(Secret(field.value))
+        else:
+            field.show_error("wanted: something here, or Escape to go without")
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._submitted()
+        else:
+            self.dismiss(None)

@@ -1,0 +1,305 @@
+"""Credentials: who may log in to the registry."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.secrets import Secret, Typed
+from moorage.deploy.materials import check_password
+from moorage.errors import AnswersError
+from tui.draft import Draft
+from tui.flow import Step
+from tui.messages import DraftChanged
+from tui.session import Session
+from tui.widgets.choice import Choice, Option
+from tui.widgets.dialog import Dialog
+from tui.widgets.field import Field
+from tui.widgets.form import Form
+from tui.widgets.pane import StepPane
+from tui.widgets.table import EditableTable
+
+_ACCESS = (
+    Option("push", "Push", "may push, pull and delete"),
+    Option("pull", "Pull", "may only pull"),
+)
+_ACCESS_WORDS = {"push": "push and pull", "pull": "pull only"}
+
+
+class CredentialsPane(StepPane):
+    """A table of users."""
+
+    step = Step.CREDENTIALS
+    question = "Who may log in?"
+    explanation = "One user with a password made by Moorage is enough to begin with."
+    help_text = (
+        "Users log in with docker login. A password made by Moorage is shown once, when the "
+        "deployment is done. A typed password is kept in memory only; an answers file gets its "
+        "hash. Hashes of an existing htpasswd file (bcrypt, apr1, SHA-crypt) keep working."
+    )
+    DEFAULT_CSS = "CredentialsPane .row { height: 1; margin-bottom: 1; }"
+
+    def body(self) -> ComposeResult:
+        yield EditableTable(("User", "Access", "Password"))
+        with Horizontal(classes="row"):
+            yield Button("Add a user", id="add", compact=True)
+
+    def load(self) -> None:
+        """Fill the table."""
+        super().load()
+        table = self.query_one(EditableTable)
+        users = self.draft.items("credentials.users")
+        table.display = bool(users)
+        table.show_rows(
+            [
+                (
+                    str(user.get("name", "")),
+                    _ACCESS_WORDS.get(str(user.get("access", "push")), "?"),
+                    describe_password(user.get("password")),
+                )
+                for user in users
+            ]
+        )
+
+    def focus_first(self) -> None:
+        """Start in the table when there is somebody in it."""
+        if self.draft.items("credentials.users"):
+            self.query_one(EditableTable).focus()
+        else:
+            self.query_one("#add").focus()
+
+    @on(EditableTable.Entered)
+    def _entered(self) -> None:
+        self.action_go_on()
+
+    @on(Button.Pressed, "#add")
+    def _add(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._edit(-1)
+
+    @on(EditableTable.Wanted)
+    def _wanted(self, event: EditableTable.Wanted) -> None:
+        if event.action == "delete":
+            self.draft.remove(f"credentials.users[{event.row}]")
+            self._changed()
+        else:
+            self._edit(event.row)
+
+    def _edit(self, row: int) -> None:
+        def edited(user: dict[str, Any] | None) -> None:
+            if user is None:
+                return
+            if row < 0:
+                self.draft.append("credentials.users", user)
+            else:
+                self.draft.set(f"credentials.users[{row}]", user)
+            self._changed()
+
+        self.app.push_screen(UserDialog(self.session, row), edited)
+
+    def _changed(self) -> None:
+        self.show_fault("")
+        self.load()
+        self.post_message(DraftChanged())
+        self.focus_first()
+
+
+class UserDialog(Dialog[dict[str, Any] | None]):
+    """Adds or edits one user.
+
+    Args:
+        session: The deployment that is open.
+        row: Which user; -1 for a new one.
+    """
+
+    DEFAULT_CSS = """
+    UserDialog > .dialog--box { height: 90%; max-height: 26; }
+    UserDialog Form { height: 1fr; padding: 0; }
+    UserDialog .caption { color: $foreground; }
+    """
+
+    def __init__(self, session: Session, row: int) -> None:
+        super().__init__()
+        self._is_new = row < 0
+        self._scratch = Draft(session.draft.data)
+        if self._is_new:
+            row = len(self._scratch.items("credentials.users"))
+            self._scratch.append(
+                "credentials.users",
+                {"name": "", "access": "push", "password": {"generate": True}},
+            )
+        self._user = f"credentials.users[{row}]"
+        self._kept = self._scratch.get(f"{self._user}.password")
+
+    def compose(self) -> ComposeResult:
+        kept = self._kept
+        options = [
+            Option("generate", "Made by Moorage", "shown once at the end"),
+            Option("type", "Typed here"),
+            Option("hash", "A hash", "from an htpasswd file"),
+        ]
+        kind = "generate"
+        if isinstance(kept, dict) and "hash" in kept:
+            kind = "hash"
+        elif not (isinstance(kept, dict) and kept.get("generate")):
+            kind = "keep"
+            options.insert(0, Option("keep", "As it is", describe_password(kept)))
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Add a user" if self._is_new else "Edit the user"
+            with Form(self._scratch):
+                yield Field(
+                    "Name",
+                    f"{self._user}.name",
+                    placeholder="ci",
+                    help_text="What they type at docker login",
+                )
+                yield Static("Access", classes="caption")
+                yield Choice(_ACCESS, f"{self._user}.access", id="access")
+                yield Static("Password", classes="caption")
+                yield Choice(options, value=kind, id="kind")
+                yield Field(
+                    "Password", id="password", password=True, help_text="At most 72 bytes"
+                )
+                yield Field(
+                    "Hash",
+                    id="hash",
+                    value=kept["hash"] if kind == "hash" else "",
+                    placeholder="$2y$12$…",
+                    help_text="What stands after the colon in the htpasswd file",
+                )
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button(
+                    "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
+                )
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        form = self.query_one(Form)
+        form.load()
+        self._show_kind()
+        form.fields[0].focus()
+
+    @property
+    def _kind(self) -> str:
+        return self.query_one("#kind", Choice).value
+
+    def _show_kind(self) -> None:
+        self.query_one("#password").display = self._kind == "type"
+        self.query_one("#hash").display = self._kind == "hash"
+
+    @on(Choice.Changed, "#kind")
+    def _kind_chosen(self) -> None:
+        self._show_kind()
+
+    @on(Field.Changed, "#password")
+    def _password_typed(self, event: Field.Changed) -> None:
+        strength = describe_strength(event.value)
+        event.field.query_one(".field--help", Static).update(strength)
+        event.field.show_error("")
+
+    @on(Field.Left, "#password")
+    def _password_left(self, event: Field.Left) -> None:
+        event.field.show_error(password_fault(event.field.value))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._accept()
+        else:
+            self.dismiss(None)
+
+    async def on_go_on(self) -> None:
+        """Enter accepts the form."""
+        self._accept()
+
+    @on(DraftChanged)
+    def _typing(self, event: DraftChanged) -> None:
+        event.stop()
+
+    def _accept(self) -> None:
+        path = f"{self._user}.password"
+        password = self.query_one("#password", Field)
+        hashed = self.query_one("#hash", Field)
+        match self._kind:
+            case "type":
+                self._scratch.set(path, Typed(Secret(password.value)))
+            case "hash":
+                self._scratch.set(path, {"hash": hashed.value.strip()})
+            case "generate":
+                self._scratch.set(path, {"generate": True})
+            case _:
+                self._scratch.set(path, self._kept)
+        is_good = self.query_one(Form).check()
+        if self._kind == "type" and (fault := password_fault(password.value)):
+            password.show_error(fault)
+            if is_good:
+                password.focus()
+            return
+        if self._kind == "hash" and (fault := self._scratch.problem_at(path)):
+            hashed.show_error(fault.removeprefix("hash: "))
+            if is_good:
+                hashed.focus()
+            return
+        if is_good:
+            self.dismiss(self._scratch.get(self._user))
+
+
+def describe_password(reference: object) -> str:
+    """Return where a password comes from, in words."""
+    if isinstance(reference, Typed):
+        return "typed"
+    if not isinstance(reference, dict) or len(reference) != 1:
+        return "?"
+    kind, value = next(iter(reference.items()))
+    match kind:
+        case "generate":
+            return "made by Moorage"
+        case "hash":
+            return f"hash ({_hash_kind(str(value))})"
+        case "env":
+            return f"from ${value}"
+        case "prompt":
+            return "asked for"
+    return f"from {kind}"
+
+
+def _hash_kind(value: str) -> str:
+    kinds = {"$2": "bcrypt", "$a": "apr1", "$5": "SHA-256", "$6": "SHA-512"}
+    return kinds.get(value[:2], "unknown")
+
+
+def password_fault(text: str) -> str:
+    """Return why a password cannot be used, or empty."""
+    try:
+        check_password(Secret(text), "password")
+    except AnswersError as error:
+        return error.problems[0].message
+    return ""
+
+
+def describe_strength(text: str) -> str:
+    """Return a rough judgement of a typed password: its length against its alphabet."""
+    if not text:
+        return "At most 72 bytes"
+    alphabet = sum(
+        size
+        for size, holds in (
+            (26, any(character.islower() for character in text)),
+            (26, any(character.isupper() for character in text)),
+            (10, any(character.isdigit() for character in text)),
+            (33, any(not character.isalnum() for character in text)),
+        )
+        if holds
+    )
+    repeated = len(set(text)) / len(text)
+    bits = len(text) * math.log2(max(2, alphabet)) * min(1.0, 0.3 + repeated)
+    word = "weak" if bits < 45 else "fair" if bits < 70 else "strong"
+    advice = "; longer is better than stranger" if word != "strong" else ""
+    return f"{word}, {len(text)} characters{advice}"

@@ -1,0 +1,356 @@
+"""Servers: the registry's name, and the machines it runs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.errors import MoorageError, ServersFailed
+from moorage.servers.facts import Facts
+from moorage.servers.sshconfig import SshConfig
+from tui.draft import Draft
+from tui.flow import Step
+from tui.jobs import JobEnded, start_job
+from tui.messages import DraftChanged
+from tui.session import Session
+from tui.widgets.choice import Choice, Option
+from tui.widgets.dialog import Dialog
+from tui.widgets.field import Field
+from tui.widgets.form import Form
+from tui.widgets.pane import StepPane
+from tui.widgets.table import EditableTable
+
+_GIB = 1024**3
+
+
+class ServersPane(StepPane):
+    """The registry's name and a table of servers."""
+
+    step = Step.SERVERS
+    question = "Where should the registry run?"
+    explanation = "One server is enough. Several share their images through S3."
+    help_text = (
+        "The name is what people put before their images: registry.example.com/app. Servers are "
+        "reached over SSH as root or as a user who may use sudo; aliases, keys and jump hosts of "
+        "~/.ssh/config work. Nothing is written to a server before Review and Apply."
+    )
+    BINDINGS = [Binding("ctrl+t", "test", "Test")]
+
+    def body(self) -> ComposeResult:
+        yield Field(
+            "Registry name",
+            "registry.domain",
+            placeholder="registry.example.com",
+            help_text="What people put before their images",
+        )
+        yield EditableTable(("Server", "Log in", "Test"))
+        with Horizontal(classes="row"):
+            yield Button("Add a server", id="add", compact=True)
+        yield Static("", id="tested", markup=False)
+
+    DEFAULT_CSS = """
+    ServersPane .row { height: 1; margin-bottom: 1; }
+    ServersPane #tested { height: auto; color: $text-muted; margin-bottom: 1; }
+    """
+
+    def load(self) -> None:
+        """Fill the field and the table."""
+        super().load()
+        table = self.query_one(EditableTable)
+        servers = self.draft.items("servers")
+        table.display = bool(servers)
+        table.show_rows([self._row(server) for server in servers])
+
+    def _row(self, server: dict[str, Any]) -> tuple[str, str, str]:
+        if server.get("connection") == "local":
+            login = "this machine"
+        else:
+            port = f" port {server['port']}" if server.get("port") else ""
+            login = f"{server.get('user') or 'as in ~/.ssh/config'}{port}"
+        known = self.session.tested.get(str(server.get("host")))
+        sign = "" if known is None else "… testing" if known[1] == "" else "✓" if known[0] else "✗"
+        return str(server.get("host", "")), login, sign if known else "not tested"
+
+    def focus_first(self) -> None:
+        """Start with the name; with the servers once there is one."""
+        if self.draft.domain and self.draft.items("servers"):
+            self.query_one(EditableTable).focus()
+        else:
+            super().focus_first()
+
+    def check(self) -> bool:
+        """With a name and no server yet, going on adds one."""
+        if super().check():
+            return True
+        if not self.draft.items("servers") and not self.draft.problem_at("registry.domain"):
+            self.show_fault("")
+            self._edit(-1)
+        return False
+
+    @on(EditableTable.Entered)
+    def _entered(self) -> None:
+        self.action_go_on()
+
+    @on(Button.Pressed, "#add")
+    def _add(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._edit(-1)
+
+    @on(EditableTable.Wanted)
+    def _wanted(self, event: EditableTable.Wanted) -> None:
+        if event.action == "delete":
+            self.draft.remove(f"servers[{event.row}]")
+            self._changed()
+        else:
+            self._edit(event.row)
+
+    def _edit(self, row: int) -> None:
+        def edited(server: dict[str, Any] | None) -> None:
+            if server is None:
+                return
+            if row < 0:
+                self.draft.append("servers", server)
+            else:
+                self.draft.set(f"servers[{row}]", server)
+                self.session.tested.pop(str(server.get("host")), None)
+            self._changed()
+
+        self.app.push_screen(ServerDialog(self.session, row), edited)
+
+    def _changed(self) -> None:
+        self.show_fault("")
+        self.load()
+        self.post_message(DraftChanged())
+        table = self.query_one(EditableTable)
+        if self.draft.items("servers"):
+            table.focus()
+        else:
+            self.query_one("#add").focus()
+
+    def action_test(self) -> None:
+        """Connect to every server and show what is there."""
+        answers = _servers_of(self.draft)
+        for server in answers:
+            self.session.tested[server.host] = (True, "")
+            engine = self.session.engine
+            start_job(
+                self,
+                f"test:{server.host}",
+                lambda server=server: engine.test_server(server),  # type: ignore[misc]
+                engine.redactor,
+            )
+        self.load()
+        self.query_one("#tested", Static).update("Connecting…" if answers else "")
+
+    @on(JobEnded)
+    def _tested(self, event: JobEnded) -> None:
+        host = event.name.removeprefix("test:")
+        if event.error is None:
+            self.session.tested[host] = (True, describe_facts(event.result))
+        else:
+            self.session.tested[host] = (False, describe_error(event.error))
+        self.load()
+        lines = [
+            f"{'✓' if good else '✗'} {name}: {text}"
+            for name, (good, text) in self.session.tested.items()
+            if text
+        ]
+        self.query_one("#tested", Static).update("\n".join(lines))
+
+    def closed(self) -> None:
+        """Give up on tests that go on."""
+        self.session.engine.stop_tests()
+
+
+class ServerDialog(Dialog[dict[str, Any] | None]):
+    """Adds or edits one server.
+
+    Args:
+        session: The deployment that is open.
+        row: Which server; -1 for a new one.
+    """
+
+    BINDINGS = [Binding("ctrl+t", "test", "Test")]
+    DEFAULT_CSS = """
+    ServerDialog > .dialog--box { height: 90%; max-height: 34; }
+    ServerDialog Form { height: 1fr; padding: 0; }
+    ServerDialog #result { height: auto; margin-bottom: 1; }
+    """
+
+    def __init__(self, session: Session, row: int) -> None:
+        super().__init__()
+        self._session = session
+        self._is_new = row < 0
+        self._scratch = Draft(session.draft.data)
+        if self._is_new:
+            row = len(self._scratch.items("servers"))
+            self._scratch.append("servers", {})
+        self._row = f"servers[{row}]"
+
+    def compose(self) -> ComposeResult:
+        aliases = _aliases()
+        offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Add a server" if self._is_new else "Edit the server"
+            with Form(self._scratch):
+                yield Field(
+                    "Server",
+                    f"{self._row}.host",
+                    placeholder="203.0.113.10",
+                    help_text=offered or "Its address, name or alias in ~/.ssh/config",
+                    suggestions=aliases,
+                )
+                yield Field(
+                    "User",
+                    f"{self._row}.user",
+                    placeholder="as in ~/.ssh/config",
+                    help_text="Who logs in: root, or a user who may use sudo",
+                )
+                yield Field("Port", f"{self._row}.port", placeholder="22")
+                yield Field(
+                    "Key file",
+                    f"{self._row}.key",
+                    placeholder="~/.ssh/id_ed25519",
+                    help_text="Without one, ~/.ssh/config, the agent and the usual files are tried",
+                )
+                yield Field(
+                    "Jump host", f"{self._row}.jump", placeholder="user@bastion.example.com"
+                )
+                yield Field(
+                    "Public address",
+                    f"{self._row}.address",
+                    help_text="Where clients reach it, if that is not the address above",
+                )
+                yield Choice(
+                    (
+                        Option("ssh", "Over SSH"),
+                        Option("local", "This machine", "the one Moorage runs on"),
+                    ),
+                    f"{self._row}.connection",
+                )
+                yield Static(
+                    "Passwords and passphrases are asked for when they are needed.",
+                    classes="field--help",
+                )
+            yield Static("", id="result", markup=False)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button("Test", id="test", compact=True)
+                yield Button(
+                    "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
+                )
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        form = self.query_one(Form)
+        form.load()
+        form.fields[0].focus()
+
+    def action_test(self) -> None:
+        """Connect to this server and show what is there."""
+        if not self.query_one(Form).check():
+            return
+        position = int(self._row.removeprefix("servers[").removesuffix("]"))
+        chosen = _servers_of(self._scratch, position)
+        if not chosen:
+            return
+        self._show("Connecting…", "")
+        engine = self._session.engine
+        start_job(self, "test", lambda: engine.test_server(chosen[0]), engine.redactor)
+
+    @on(JobEnded)
+    def _tested(self, event: JobEnded) -> None:
+        host = self._scratch.text(f"{self._row}.host")
+        if event.error is None:
+            text = describe_facts(event.result)
+            self._session.tested[host] = (True, text)
+            self._show(f"✓ {text}", "$text-success")
+        else:
+            text = describe_error(event.error)
+            self._session.tested[host] = (False, text)
+            self._show(f"✗ {text}", "$text-error")
+
+    def _show(self, text: str, colour: str) -> None:
+        self.query_one("#result", Static).update(Content.styled(text, colour))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._accept()
+        elif event.button.id == "test":
+            self.action_test()
+        else:
+            self.action_refuse()
+
+    def action_refuse(self) -> None:
+        """Give up on a test that goes on, and go back."""
+        self._session.engine.stop_tests()
+        self.dismiss(None)
+
+    def _accept(self) -> None:
+        if self.query_one(Form).check():
+            self._session.engine.stop_tests()
+            server = self._scratch.get(self._row)
+            if server.get("connection") == "ssh":
+                del server["connection"]
+            self.dismiss(server)
+
+    async def on_go_on(self) -> None:
+        """Enter accepts the form."""
+        self._accept()
+
+    @on(DraftChanged)
+    def _typing(self, event: DraftChanged) -> None:
+        event.stop()
+
+
+def describe_facts(facts: Facts) -> str:
+    """Return what a test found, for people, in one line."""
+    engine = next((name for name in ("docker", "podman") if name in facts.tools), "no Docker")
+    disk = f"{facts.disks[0].free / _GIB:.0f} GiB free" if facts.disks else "disk unknown"
+    taken = [
+        f"{port} taken by {listener.program or 'another program'}"
+        for port in (80, 443)
+        if (listener := facts.listens(port)) is not None
+    ]
+    ports = ", ".join(taken) or "ports 80 and 443 free"
+    moorage = ", runs Moorage" if any("moorage" in path for path in facts.files) else ""
+    going_on = ", a run is going on" if facts.active_run else ""
+    return f"{facts.os_name}, root works, {engine}, {disk}, {ports}{moorage}{going_on}"
+
+
+def describe_error(error: MoorageError) -> str:
+    """Return why a test failed and what to do, without the server's name."""
+    errors = error.errors if isinstance(error, ServersFailed) else (error,)
+    return "\n".join(f"{each.message} {each.hint}".strip() for each in errors)
+
+
+def _aliases() -> list[str]:
+    try:
+        return SshConfig.load().aliases()
+    except (MoorageError, OSError):
+        return []
+
+
+def _servers_of(draft: Draft, position: int | None = None) -> list[Any]:
+    """The servers of a draft that are valid, or the one at a position."""
+    from pydantic import ValidationError
+
+    from moorage.answers.model import Server
+
+    rows = draft.items("servers")
+    chosen = rows if position is None else rows[position : position + 1]
+    servers = []
+    for row in chosen:
+        try:
+            servers.append(Server.model_validate(row))
+        except ValidationError:
+            continue
+    return servers

@@ -1,0 +1,1 @@
+"""The wizard: a Textual application over the engine in ``moorage``."""

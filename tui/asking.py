@@ -1,0 +1,110 @@
+"""Asks the operator on behalf of the engine's threads, and remembers what was answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from moorage.answers.secrets import Secret
+from moorage.servers.transport import HostKey
+
+Subject = HostKey | tuple[str, str | None]
+
+
+@dataclass
+class Question:
+    """Something a thread waits to be told.
+
+    Attributes:
+        subject: The host key to judge, or (what, server) for a secret.
+        answer: True or False for a host key, a Secret or None for a secret.
+    """
+
+    subject: Subject
+    answer: bool | Secret | None = None
+    _answered: threading.Event = field(default_factory=threading.Event)
+
+    def settle(self, answer: bool | Secret | None) -> None:
+        """Give the answer and let the thread go on."""
+        self.answer = answer
+        self._answered.set()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was answered."""
+        return self._answered.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the answer; returns whether it is there."""
+        return self._answered.wait(seconds)
+
+
+class WizardAsker:
+    """The engine's asker: hands questions to the interface and waits.
+
+    Secrets that were typed are remembered until the wizard ends, so that nobody types them twice;
+    :meth:`forget` drops those of a server that refused them.
+
+    Args:
+        ask: Shows a question; called in the asking thread and returns at once.
+    """
+
+    def __init__(self, ask: Callable[[Question], object]) -> None:
+        self._ask = ask
+        self._known: dict[tuple[str, str | None], Secret] = {}
+        self._lock = threading.Lock()
+        self._open: list[Question] = []
+        self._is_closed = False
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        """Return whether an unknown host key is to be trusted."""
+        return self._wait_for(Question(key)) is True
+
+    def secret(self, what: str, server: str | None) -> Secret | None:
+        """Return a secret, asked once; None when the operator refuses."""
+        with self._lock:
+            known = self._known.get((what, server))
+        if known is not None:
+            return known
+        answer = self._wait_for(Question((what, server)))
+        if not isinstance(answer, Secret):
+            return None
+        with self._lock:
+            self._known[(what, server)] = answer
+        return answer
+
+    def forget(self, server: str | None) -> None:
+        """Forget the secrets of a server, because it refused one of them."""
+        with self._lock:
+            self._known = {key: value for key, value in self._known.items() if key[1] != server}
+
+    def give_up(self) -> None:
+        """Settle every open question with a refusal; the threads that wait go on."""
+        with self._lock:
+            waiting, self._open = self._open, []
+        for question in waiting:
+            question.settle(None)
+
+    def close(self) -> None:
+        """Refuse every question from now on."""
+        self._is_closed = True
+        self.give_up()
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether secrets were typed."""
+        return bool(self._known)
+
+    def _wait_for(self, question: Question) -> bool | Secret | None:
+        with self._lock:
+            if self._is_closed:
+                return None
+            self._open.append(question)
+        self._ask(question)
+        while not question.wait(60):
+            pass
+        with self._lock:
+            if question in self._open:
+                self._open.remove(question)
+        return question.answer

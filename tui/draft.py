@@ -1,0 +1,229 @@
+"""The draft: what was typed so far, in the shape of the answers file."""
+
+from __future__ import annotations
+
+import copy
+import getpass
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from moorage.answers.load import validate
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret, Typed
+from moorage.errors import AnswersError, Problem
+
+Value = Any
+"""What a YAML file can hold, and :class:`Typed`."""
+
+_PARTS = re.compile(r"[^.\[\]]+|\[\d+\]")
+
+
+def parse_path(dotted: str) -> tuple[str | int, ...]:
+    """Split ``servers[0].host`` into its keys and indexes."""
+    return tuple(
+        int(part[1:-1]) if part.startswith("[") else part for part in _PARTS.findall(dotted)
+    )
+
+
+class Draft:
+    """Answers while they are being written. Holds whatever was typed, valid or not.
+
+    Attributes:
+        data: The answers as nested dictionaries and lists.
+    """
+
+    def __init__(self, data: Mapping[str, Value] | None = None) -> None:
+        self.data: dict[str, Value] = copy.deepcopy(dict(data)) if data is not None else {}
+        self._problems: tuple[Problem, ...] | None = None
+
+    @classmethod
+    def new(cls) -> Draft:
+        """Return the draft a new deployment starts from: everything but name and server."""
+        return cls(
+            {
+                "version": 1,
+                "registry": {"runtime": "package"},
+                "servers": [],
+                "credentials": {
+                    "users": [
+                        {"name": _own_name(), "access": "push", "password": {"generate": True}}
+                    ]
+                },
+                "storage": {"driver": "filesystem"},
+                "dns": {"provider": "manual"},
+                "ssl": {"mode": "private_ca"},
+            }
+        )
+
+    @classmethod
+    def from_answers(cls, answers: Answers) -> Draft:
+        """Return a draft of finished answers; typed secrets stay in it."""
+        data = answers.model_dump(mode="python", exclude_defaults=True)
+        data["version"] = answers.version
+        draft = cls(_plain(data))
+        for position, user in enumerate(answers.credentials.users):
+            if isinstance(user.password, Typed):
+                draft.set(f"credentials.users[{position}].password", user.password)
+        s3 = answers.storage.s3
+        for name in ("accesskey", "secretkey"):
+            if s3 is not None and isinstance(typed := getattr(s3, name), Typed):
+                draft.set(f"storage.s3.{name}", typed)
+        return draft
+
+    def get(self, path: str, default: Value = None) -> Value:
+        """Return what is at a path, or the default."""
+        here: Value = self.data
+        for part in parse_path(path):
+            try:
+                here = here[part]
+            except (KeyError, IndexError, TypeError):
+                return default
+        return default if here is None else here
+
+    def text(self, path: str) -> str:
+        """Return what is at a path as text for an input; empty when there is nothing."""
+        value = self.get(path)
+        return "" if value is None or isinstance(value, (dict, list, Typed)) else str(value)
+
+    def set(self, path: str, value: Value) -> None:
+        """Put a value at a path; folders on the way are made."""
+        self._problems = None
+        *way, last = parse_path(path)
+        here: Value = self.data
+        for part in way:
+            if isinstance(here, dict) and not isinstance(here.get(part), (dict, list)):
+                here[part] = {}
+            here = here[part]
+        here[last] = value
+
+    def remove(self, path: str) -> None:
+        """Take away what is at a path, if there is something."""
+        self._problems = None
+        *way, last = parse_path(path)
+        here: Value = self.data
+        for part in way:
+            try:
+                here = here[part]
+            except (KeyError, IndexError, TypeError):
+                return
+        if isinstance(here, dict):
+            here.pop(last, None)
+        elif isinstance(here, list) and isinstance(last, int) and last < len(here):
+            del here[last]
+
+    def put_text(self, path: str, text: str) -> None:
+        """Put typed text at a path; blank text means the default and takes the key away."""
+        if text.strip():
+            self.set(path, text.strip())
+        else:
+            self.remove(path)
+
+    def items(self, path: str) -> list[dict[str, Value]]:
+        """Return the list at a path; empty when there is none."""
+        found = self.get(path)
+        return found if isinstance(found, list) else []
+
+    def append(self, path: str, value: Value) -> None:
+        """Add to the list at a path."""
+        self.set(path, [*self.items(path), value])
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that is wrong or missing, in the words of the model."""
+        if self._problems is None:
+            _answers, self._problems = _validate(self._for_model())
+        return self._problems
+
+    def problem_at(self, path: str) -> str:
+        """Return what is wrong with the value at a path or below it, or empty."""
+        wanted = parse_path(path)
+        for problem in self.problems:
+            if problem.path[: len(wanted)] == wanted:
+                return problem.message
+        return ""
+
+    def answers(self) -> Answers:
+        """Return the finished answers.
+
+        Raises:
+            AnswersError: Something is wrong or missing.
+        """
+        answers, problems = _validate(self._for_model())
+        if answers is None:
+            raise AnswersError(problems)
+        return answers
+
+    def without_secrets(self) -> dict[str, Value]:
+        """Return the draft as plain values; what was typed in secret becomes a prompt."""
+        plain = _plain(self.data)
+        assert isinstance(plain, dict)
+        return plain
+
+    @property
+    def has_typed_secrets(self) -> bool:
+        """Whether something is in here that is not kept when the wizard ends."""
+        return _holds_typed(self.data)
+
+    @property
+    def domain(self) -> str:
+        """The registry's name as typed so far."""
+        return self.text("registry.domain")
+
+    def _for_model(self) -> dict[str, Value]:
+        """The data without sections that hold nothing of their own."""
+        data = copy.copy(self.data)
+        storage = data.get("storage")
+        if isinstance(storage, dict) and storage.get("driver") != "s3":
+            # What was typed for the other driver stays in the draft and does not count.
+            data["storage"] = {key: value for key, value in storage.items() if key != "s3"}
+        ssl = data.get("ssl")
+        if isinstance(ssl, dict) and ssl.get("mode") != "files":
+            data["ssl"] = {key: value for key, value in ssl.items() if key != "files"}
+        return data
+
+
+def _own_name() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return "admin"
+    return name if name != "root" and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else "admin"
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, (Typed, Secret)):
+        return {"prompt": True}
+    return value
+
+
+def _holds_typed(value: Value) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_typed(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_typed(each) for each in value)
+    return isinstance(value, Typed)
+
+
+_IN_FORMS: dict[str, str] = {
+    "servers": "wanted: one server at least",
+    "users": "wanted: one user at least",
+    "password": "wanted: a password, or let Moorage make one",
+}
+"""What the model says about YAML that a form does not show."""
+
+
+def _validate(data: dict[str, Value]) -> tuple[Answers | None, tuple[Problem, ...]]:
+    answers, found = validate(data)
+    problems: dict[tuple[str | int, ...], Problem] = {}
+    for problem in found:
+        path = problem.path
+        message = problem.message.removeprefix("is missing; ").removeprefix("is empty; ")
+        if message != problem.message and path:
+            message = _IN_FORMS.get(str(path[-1]), message)
+        problems.setdefault(path, Problem(path, message))
+    return answers, tuple(problems.values())

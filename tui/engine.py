@@ -1,0 +1,218 @@
+"""The engine as the wizard uses it: one deployment at a time, its calls made in threads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moorage.answers.model import Answers, Server
+from moorage.answers.redact import Redactor
+from moorage.answers.resolve import Resolver
+from moorage.answers.secrets import Secret, SecretReference
+from moorage.deploy.events import Event
+from moorage.errors import CannotConnect, MoorageError, ServersFailed
+from moorage.servers.facts import Facts
+from moorage.servers.transport import Cancel, Transport
+from tui.asking import WizardAsker
+
+if TYPE_CHECKING:
+    from moorage.deploy.deployment import ApplyReport, Deployment
+    from moorage.deploy.events import RunEnded
+    from moorage.deploy.plan import Plan
+    from moorage.deploy.verify import Verification
+
+OpenTransport = Callable[..., Transport]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an apply and the checks after it ended.
+
+    Attributes:
+        report: How the apply ended; None when runs that went on already were followed.
+        verification: The checks, or None when there was nothing to check.
+        ended: How the followed runs ended.
+    """
+
+    report: ApplyReport | None = None
+    verification: Verification | None = None
+    ended: tuple[RunEnded, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything is as it should be."""
+        return (
+            (self.report is None or self.report.is_good)
+            and (self.verification is None or self.verification.is_good)
+            and all(run.status == "done" for run in self.ended)
+        )
+
+
+class WizardEngine:
+    """Plans, applies and verifies the draft's answers. Its methods block: call them in threads.
+
+    Attributes:
+        asker: Who is asked.
+        redactor: Takes the secrets of this session out of text.
+        plan: The plan that was made last, None before.
+        facts: What the last probe read, by server.
+        outcome: How the last apply ended.
+
+    Args:
+        asker: Who is asked for host keys and secrets.
+        open_transport: Opens a connection; replaced where no SSH is wanted.
+    """
+
+    def __init__(self, asker: WizardAsker, open_transport: OpenTransport | None = None) -> None:
+        self.asker = asker
+        self.redactor = Redactor()
+        self.plan: Plan | None = None
+        self.facts: dict[str, Facts] = {}
+        self.outcome: Outcome | None = None
+        self._open_transport = open_transport
+        self._deployment: Deployment | None = None
+        self._tests: list[tuple[Cancel, Transport]] = []
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+
+    def events(self, most: int = 2000) -> list[Event]:
+        """Return what happened since the last call, in order, ``most`` events at a time."""
+        batch: list[Event] = []
+        while len(batch) < most:
+            try:
+                batch.append(self._events.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    def make_plan(self, answers: Answers) -> Plan:
+        """Connect to all servers, read them and plan.
+
+        Raises:
+            MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
+        """
+        from moorage.deploy.deployment import Deployment
+
+        self.stop()
+        deployment = Deployment(
+            answers, self.asker, self._events.put, open_transport=self._open_transport
+        )
+        with self._lock:
+            self._deployment = deployment
+            self.redactor = deployment.redactor
+            self.plan = None
+        try:
+            facts = deployment.probe()
+            self.facts |= {each.server: each for each in facts}
+            plan = deployment.plan_from(facts)
+        except MoorageError as error:
+            self._forget_refused(error)
+            raise
+        with self._lock:
+            if self._deployment is deployment:
+                self.plan = plan
+        return plan
+
+    def apply(self, *, large_upload: bool = True) -> Outcome:
+        """Apply the plan that was made, then check the registry from outside."""
+        deployment, plan = self._deployment, self.plan
+        assert deployment is not None
+        assert plan is not None
+        report = deployment.apply(plan)
+        self.outcome = Outcome(report)
+        if report.is_good:
+            checks = deployment.verify(plan, large_upload=large_upload)
+            self.outcome = Outcome(report, checks)
+        return self.outcome
+
+    def attach(self) -> Outcome:
+        """Follow the runs that go on until they end, then check if all went well."""
+        deployment = self._deployment
+        assert deployment is not None
+        ended = deployment.attach(tuple(self.facts.values()))
+        self.outcome = Outcome(ended=ended)
+        if ended and all(run.status == "done" for run in ended):
+            self.outcome = Outcome(
+                verification=deployment.verify(self.plan, large_upload=False), ended=ended
+            )
+        return self.outcome
+
+    def verify_again(self) -> Outcome:
+        """Make the checks once more."""
+        deployment = self._deployment
+        assert deployment is not None
+        before = self.outcome or Outcome()
+        self.outcome = Outcome(before.report, deployment.verify(self.plan), before.ended)
+        return self.outcome
+
+    def test_server(self, server: Server) -> Facts:
+        """Connect to one server and read it.
+
+        Raises:
+            CannotConnect: It cannot be reached, or refuses.
+        """
+        from moorage.desired import layout
+        from moorage.servers.probe import probe
+
+        open_transport = self._open_transport
+        if open_transport is None:
+            from moorage.servers.connect import open_transport
+        resolver = Resolver(self.asker.secret)
+
+        def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+            if reference is None:
+                return None
+            secret = resolver.resolve(reference, f"{what} of {server.host}")
+            self.redactor.add(secret)
+            return secret
+
+        cancel = Cancel()
+        transport = open_transport(server, self.asker, resolve)
+        entry = (cancel, transport)
+        self._tests.append(entry)
+        try:
+            transport.connect()
+            facts = probe(transport, layout.MANAGED, cancel=cancel)
+        except MoorageError as error:
+            self._forget_refused(error)
+            raise
+        finally:
+            transport.close()
+            self._tests.remove(entry)
+        self.facts[server.host] = facts
+        return facts
+
+    def stop_tests(self) -> None:
+        """Give up on the tests that go on."""
+        for cancel, transport in list(self._tests):
+            cancel.set()
+            transport.close()
+
+    def abort(self) -> None:
+        """Make the runs that go on stop before their next step and roll back."""
+        if self._deployment is not None:
+            self._deployment.abort()
+
+    def skip_checks(self) -> None:
+        """Leave the checks out that were not made yet."""
+        if self._deployment is not None:
+            self._deployment.cancel.set()
+
+    def stop(self) -> None:
+        """Close all connections. Runs that go on are left to themselves on their servers."""
+        with self._lock:
+            deployment, self._deployment = self._deployment, None
+            self.plan = None
+        if deployment is not None:
+            deployment.cancel.set()
+            deployment.close()
+        self.asker.give_up()
+
+    def _forget_refused(self, error: MoorageError) -> None:
+        errors = error.errors if isinstance(error, ServersFailed) else (error,)
+        for each in errors:
+            if isinstance(each, CannotConnect):
+                self.asker.forget(each.server)

@@ -1,0 +1,133 @@
+"""Which step comes next. Knows nothing of Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from moorage.errors import Problem
+
+
+class Step(StrEnum):
+    """The steps of the wizard, in order; the first six are names ``ask`` may hold."""
+
+    SERVERS = "servers"
+    CREDENTIALS = "credentials"
+    STORAGE = "storage"
+    DNS = "dns"
+    SSL = "ssl"
+    ADVANCED = "advanced"
+    REVIEW = "review"
+
+    @property
+    def title(self) -> str:
+        """The step's name for people."""
+        return {"dns": "DNS", "ssl": "SSL"}.get(self.value, self.value.capitalize())
+
+    @property
+    def number(self) -> int:
+        """The step's place, from 1."""
+        return STEPS.index(self) + 1
+
+
+STEPS: tuple[Step, ...] = tuple(Step)
+
+
+class Mark(StrEnum):
+    """How a step stands, as the sign shown in front of it."""
+
+    CURRENT = "●"
+    DONE = "✓"
+    WRONG = "✗"
+    OPEN = "○"
+
+    @property
+    def meaning(self) -> str:
+        """The mark in words."""
+        return {"●": "current", "✓": "done", "✗": "has problems", "○": "not yet"}[self.value]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where somebody is in the wizard.
+
+    Attributes:
+        current: The step that is shown.
+        visited: The steps that were left at least once.
+        asked: The steps the answers want to be asked; when there are any, going on visits
+            only these and then Review.
+    """
+
+    current: Step = Step.SERVERS
+    visited: frozenset[Step] = frozenset()
+    asked: tuple[Step, ...] = ()
+
+    def moved_to(self, step: Step) -> Progress:
+        """Return the progress with another current step; the one that was left is visited."""
+        return Progress(step, self.visited | {self.current}, self.asked)
+
+    def next(self) -> Step:
+        """Return the step that going on leads to."""
+        following = STEPS[self.current.number :]
+        if self.asked:
+            following = tuple(
+                step for step in following if step in self.asked or step is Step.REVIEW
+            )
+        return following[0] if following else Step.REVIEW
+
+    def previous(self) -> Step | None:
+        """Return the step that going back leads to, or None in front of the first."""
+        index = STEPS.index(self.current)
+        return STEPS[index - 1] if index else None
+
+    def mark(self, step: Step, wrong: Iterable[Step]) -> Mark:
+        """Return how a step stands.
+
+        Args:
+            step: The step.
+            wrong: The steps that have problems.
+        """
+        if step is self.current:
+            return Mark.CURRENT
+        if step not in self.visited:
+            return Mark.OPEN
+        return Mark.WRONG if step in set(wrong) else Mark.DONE
+
+
+def begin(asked: Sequence[str], wrong: Iterable[Step], *, is_new: bool) -> Progress:
+    """Return where the wizard opens.
+
+    Args:
+        asked: The steps named in ``ask``.
+        wrong: The steps that have problems.
+        is_new: Whether nothing was answered yet.
+    """
+    if is_new:
+        return Progress()
+    faulty = set(wrong)
+    steps = tuple(step for step in STEPS if step.value in asked)
+    first = next((step for step in STEPS if step in steps or step in faulty), Step.REVIEW)
+    # What comes filled in and is not asked for counts as seen.
+    visited = frozenset(STEPS) - {first, Step.REVIEW} - set(steps)
+    return Progress(first, visited, tuple(step for step in STEPS if step in {*steps, *faulty}))
+
+
+def step_of(problem: Problem) -> Step:
+    """Return the step a problem belongs to."""
+    path = problem.path
+    head = path[0] if path else ""
+    if head == "registry":
+        field = path[1] if len(path) > 1 else ""
+        return Step.SERVERS if field in {"", "domain"} else Step.ADVANCED
+    if head == "rollout":
+        return Step.ADVANCED
+    if isinstance(head, str) and head in {step.value for step in STEPS}:
+        return Step(head)
+    # What concerns several parts: the only such rule so far is shared storage.
+    return Step.STORAGE if "storage" in problem.message else Step.SERVERS
+
+
+def wrong_steps(problems: Iterable[Problem]) -> set[Step]:
+    """Return the steps that have problems."""
+    return {step_of(problem) for problem in problems}

@@ -1,0 +1,75 @@
+"""What widgets, screens and engine threads tell the application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.message import Message
+
+from moorage.deploy.events import Event
+from tui.asking import Question
+from tui.flow import Step
+
+
+class GoOn(Message):
+    """The operator wants to go on from here."""
+
+
+class GoBack(Message):
+    """The operator wants to go back from here."""
+
+
+class JumpTo(Message):
+    """The operator wants to see a step."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+
+
+class DraftChanged(Message):
+    """Something in the draft is different."""
+
+
+class AskOperator(Message):
+    """A thread of the engine wants to know something and waits."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self.question = question
+
+
+class EngineEvents(Message, bubble=False):
+    """What happened on the servers since the last time, in order."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        super().__init__()
+        self.events = tuple(events)
+
+
+class OpenNew(Message):
+    """Start a new deployment."""
+
+
+class OpenFile(Message):
+    """Open an answers file, or a draft of one."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+class ApplyWanted(Message):
+    """The reviewed plan is to be applied."""
+
+
+class AttachWanted(Message):
+    """The runs that go on are to be followed."""
+
+
+class ApplyOver(Message):
+    """Applying and verifying are over; show how it ended."""
+
+
+class SaveWanted(Message):
+    """The answers are to be saved."""

@@ -1,0 +1,157 @@
+"""The files a step changes, rendered from a draft that need not be finished."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.answers.model import Answers
+from moorage.answers.secrets import MASK, Secret, Typed
+from moorage.deploy.plan import Kind, plan_server
+from moorage.desired import layout
+from moorage.desired.state import Materials
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts
+from tui.draft import Draft
+from tui.flow import Step
+
+_SAMPLES: dict[str, Any] = {
+    "domain": "registry.example.com",
+    "servers": [{"host": "server"}],
+    "users": [{"name": "user", "access": "push", "password": {"generate": True}}],
+    "host": "server",
+    "name": "user",
+    "password": {"generate": True},
+    "bucket": "bucket",
+    "region": "region",
+    "certificate": "fullchain.pem",
+    "key": "key.pem",
+}
+
+_FILES: dict[Step, tuple[str, ...]] = {
+    Step.SERVERS: (layout.NGINX_SITE,),
+    Step.CREDENTIALS: (layout.HTPASSWD, layout.ACCESS_MAP),
+    Step.STORAGE: (layout.config_path("blue"), layout.REGISTRY_ENV),
+    Step.DNS: (layout.NGINX_SITE,),
+    Step.SSL: (layout.TLS_CERTIFICATE, layout.NGINX_SITE),
+    Step.ADVANCED: (layout.config_path("blue"), layout.REGISTRY_ENV, layout.UNIT),
+    Step.REVIEW: (),
+}
+
+
+@dataclass(frozen=True)
+class PreviewFile:
+    """A file as it would be written, secrets masked.
+
+    Attributes:
+        path: Where on the server.
+        lines: Its lines, each with whether it is new since the step was opened.
+    """
+
+    path: str
+    lines: tuple[tuple[bool, str], ...]
+
+
+def render(draft: Draft) -> Mapping[str, str]:
+    """Return all files the draft stands for, by path; empty when nothing can be rendered yet."""
+    answers = _nearest_answers(draft)
+    if answers is None:
+        return {}
+    facts = Facts("preview", os={"ID": "debian", "VERSION_ID": "12"})
+    try:
+        plan = plan_server(answers, _materials(answers), facts)
+    except (MoorageError, ValueError):
+        return {}
+    return {
+        change.subject: change.after
+        for change in plan.changes
+        if change.kind is Kind.FILE and change.after is not None
+    }
+
+
+def of_step(step: Step, now: Mapping[str, str], before: Mapping[str, str]) -> list[PreviewFile]:
+    """Return the files that matter to a step, with what changed marked.
+
+    Args:
+        step: The step.
+        now: What :func:`render` returned.
+        before: What it returned when the step was opened.
+    """
+    paths: Sequence[str] = _FILES[step]
+    return [
+        PreviewFile(path, tuple(_marked(now[path], before.get(path, now[path]))))
+        for path in paths
+        if path in now
+    ]
+
+
+def _marked(now: str, before: str) -> list[tuple[bool, str]]:
+    lines, old = now.splitlines(), before.splitlines()
+    marked: list[tuple[bool, str]] = []
+    matcher = difflib.SequenceMatcher(None, old, lines, autojunk=False)
+    for kind, _, _, begin, end in matcher.get_opcodes():
+        marked += [(kind != "equal", line) for line in lines[begin:end]]
+    return marked
+
+
+def _nearest_answers(draft: Draft) -> Answers | None:
+    """The draft as answers; what is wrong or missing is left out or stands as a sample."""
+    data = Draft(draft.data)
+    for _ in range(20):
+        try:
+            return data.answers()
+        except MoorageError:
+            pass
+        problems = data.problems
+        for problem in problems:
+            if not problem.path:
+                # Servers that do not share storage: the files look the same with one.
+                data.set("servers", data.items("servers")[:1])
+                continue
+            path = _text(problem.path)
+            name = str(problem.path[-1])
+            if name in _SAMPLES and data.get(path) != _SAMPLES[name]:
+                data.set(path, _SAMPLES[name])
+            elif problem.path == ("storage",):
+                data.set("storage.s3", {"bucket": "bucket", "region": "region"})
+            elif problem.path == ("ssl",):
+                data.set("ssl.files", {"certificate": "fullchain.pem", "key": "key.pem"})
+            else:
+                data.remove(path)
+    return None
+
+
+def _text(path: Sequence[str | int]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _materials(answers: Answers) -> Materials:
+    """Stand-ins for everything that is secret or comes from servers; none of it is shown."""
+    stand_in = Secret(MASK)
+    secrets = {}
+    s3 = answers.storage.s3
+    if s3 is not None and s3.accesskey is not None:
+        secrets |= {"storage.s3.accesskey": stand_in, "storage.s3.secretkey": stand_in}
+    for name, value in answers.registry.environment.items():
+        if not isinstance(value, (str, int, bool)) or isinstance(value, Typed):
+            secrets[f"registry.environment.{name}"] = stand_in
+    certificate = None
+    if answers.ssl.mode != "none":
+        origin = {
+            "private_ca": f"issued by {answers.ssl.private_ca.name} for {answers.registry.domain}",
+            "files": f"from {answers.ssl.files.certificate if answers.ssl.files else ''}",
+        }[answers.ssl.mode]
+        certificate = f"# {origin}\n".encode()
+    return Materials(
+        http_secret=stand_in,
+        auth_key=stand_in,
+        secrets=secrets,
+        hashes={user.name: MASK for user in answers.credentials.users},
+        certificate=certificate,
+        certificate_key=stand_in if certificate else None,
+    )

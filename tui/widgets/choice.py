@@ -1,0 +1,148 @@
+"""One of several, and yes or no, drawn with signs so that no colour is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.binding import Binding
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+
+@dataclass(frozen=True)
+class Option:
+    """Something to choose.
+
+    Attributes:
+        value: What the draft keeps.
+        label: What people read.
+        detail: What it means, in a few words.
+    """
+
+    value: str
+    label: str
+    detail: str = ""
+
+
+class Choice(Widget, can_focus=True):
+    """One of several options; up and down choose at once, Enter is left to the form.
+
+    Args:
+        options: What can be chosen.
+        path: Where in the draft the value is kept; empty when it keeps its own.
+        value: What is chosen at first.
+    """
+
+    DEFAULT_CSS = """
+    Choice { height: auto; margin-bottom: 1; padding: 0 1; }
+    Choice:focus { background: $primary 12%; }
+    """
+    BINDINGS = [
+        Binding("down,right", "move(1)", "Choose", show=False),
+        Binding("up,left", "move(-1)", "Choose", show=False),
+    ]
+    value: reactive[str] = reactive("", layout=False)
+
+    class Changed(Message):
+        """Another option was chosen."""
+
+        def __init__(self, choice: Choice, value: str) -> None:
+            super().__init__()
+            self.choice = choice
+            self.value = value
+
+    def __init__(
+        self,
+        options: Sequence[Option],
+        path: str = "",
+        *,
+        value: str = "",
+        id: str | None = None,  # noqa: A002 # Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.options = tuple(options)
+        self.path = path
+        self.set_reactive(Choice.value, value or self.options[0].value)
+
+    def render(self) -> Content:
+        """Draw one line per option."""
+        lines = []
+        for option in self.options:
+            chosen = option.value == self.value
+            style = "bold" if chosen else ""
+            line = Content.styled(f"({'•' if chosen else ' '}) {option.label}", style)
+            if option.detail:
+                line += Content.styled(f"  {option.detail}", "$text-muted")
+            lines.append(line)
+        return Content("\n").join(lines)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """One line per option, more where a line is too long."""
+        return super().get_content_height(container, viewport, width)
+
+    def action_move(self, step: int) -> None:
+        """Choose the next or previous option."""
+        values = [option.value for option in self.options]
+        place = values.index(self.value) if self.value in values else -1
+        self.choose(values[max(0, min(len(values) - 1, place + step))])
+
+    def choose(self, value: str) -> None:
+        """Choose an option and say so."""
+        if value != self.value:
+            self.value = value
+            self.post_message(self.Changed(self, value))
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the option that was clicked."""
+        offset = event.get_content_offset(self)
+        if offset is not None and 0 <= offset.y < len(self.options):
+            self.choose(self.options[offset.y].value)
+
+
+class Toggle(Widget, can_focus=True):
+    """Yes or no; space changes it, Enter is left to the form.
+
+    Args:
+        label: What it is about.
+        path: Where in the draft the value is kept.
+        value: What it is at first.
+    """
+
+    DEFAULT_CSS = """
+    Toggle { height: auto; margin-bottom: 1; padding: 0 1; }
+    Toggle:focus { background: $primary 12%; }
+    """
+    BINDINGS = [Binding("space", "toggle", "Change", show=True)]
+    value: reactive[bool] = reactive(False, layout=False)
+
+    class Changed(Message):
+        """It was changed."""
+
+        def __init__(self, toggle: Toggle, value: bool) -> None:
+            super().__init__()
+            self.toggle = toggle
+            self.value = value
+
+    def __init__(self, label: str, path: str = "", *, value: bool = False) -> None:
+        super().__init__()
+        self.label = label
+        self.path = path
+        self.set_reactive(Toggle.value, value)
+
+    def render(self) -> Content:
+        """Draw the sign and the label."""
+        return Content(f"[{'x' if self.value else ' '}] {self.label}")
+
+    def action_toggle(self) -> None:
+        """Change it."""
+        self.value = not self.value
+        self.post_message(self.Changed(self, self.value))
+
+    def on_click(self) -> None:
+        """Change it."""
+        self.action_toggle()

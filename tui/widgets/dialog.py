@@ -1,0 +1,183 @@
+"""Small questions on top of a screen."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Footer, Static
+
+from tui.widgets.field import Field
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result]):
+    """A box in the middle; Escape goes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "refuse", "Back")]
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background 60%; }
+    Dialog > .dialog--box {
+        width: 72; max-width: 96%; height: auto; max-height: 90%;
+        background: $surface; border: round $primary; padding: 1 2;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    Dialog .dialog--body { height: auto; max-height: 1fr; }
+    Dialog .dialog--text { height: auto; margin-bottom: 1; }
+    Dialog .dialog--buttons { height: 1; align-horizontal: right; }
+    Dialog Button { margin-left: 2; }
+    """
+    title_text: ClassVar[str] = ""
+
+    def action_refuse(self) -> None:
+        """Go back without an answer."""
+        self.dismiss(None)
+
+
+class ConfirmDialog(Dialog[bool]):
+    """Yes or no.
+
+    Args:
+        title: What it is about.
+        text: What happens.
+        accept: What the button that does it says.
+        refuse: What the other one says.
+        careful: Whether the focus starts on the button that does nothing.
+    """
+
+    def __init__(
+        self, title: str, text: str, accept: str, refuse: str = "Back", *, careful: bool = False
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._accept = accept
+        self._refuse = refuse
+        self._careful = careful
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = self._title
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(self._text, classes="dialog--text", markup=False)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button(self._refuse, id="refuse", compact=True)
+                yield Button(self._accept, id="accept", variant="primary", compact=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Move the focus to a button."""
+        self.query_one("#refuse" if self._careful else "#accept").focus()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "accept")
+
+    def action_refuse(self) -> None:
+        """Escape is no."""
+        self.dismiss(False)
+
+
+class TextDialog(Dialog[str | None]):
+    """One line of text.
+
+    Args:
+        title: What it is about.
+        label: The field's label.
+        text: What is said above it.
+        value: What the field starts with.
+        help_text: The field's help.
+        accept: What the button says.
+        password: Whether what is typed is hidden.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        label: str,
+        *,
+        text: str = "",
+        value: str = "",
+        help_text: str = "",
+        accept: str = "OK",
+        password: bool = False,
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._accept = accept
+        self._field = Field(label, help_text=help_text, value=value, password=password)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = self._title
+            if self._text:
+                yield Static(self._text, classes="dialog--text", markup=False)
+            yield self._field
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button(self._accept, id="accept", variant="primary", compact=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self._field.focus()
+
+    def fault(self, text: str) -> str:
+        """Return what is wrong with the text, or empty."""
+        return "" if text else "wanted: something here"
+
+    @on(Field.Submitted)
+    def _submitted(self) -> None:
+        fault = self.fault(self._field.value)
+        self._field.show_error(fault)
+        if not fault:
+            self.dismiss(self._field.value)
+
+    @on(Field.Changed)
+    @on(Field.Left)
+    def _typing(self) -> None:
+        self._field.show_error("")
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._submitted()
+        else:
+            self.dismiss(None)
+
+
+class NoteDialog(Dialog[None]):
+    """Something to read.
+
+    Args:
+        title: What it is about.
+        text: What is said; shown as it is.
+    """
+
+    BINDINGS = [Binding("enter", "refuse", "Go on", show=False)]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = self._title
+            with VerticalScroll(classes="dialog--body"):
+                yield Static(self._text, classes="dialog--text", markup=False)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Close", id="refuse", variant="primary", compact=True)
+        yield Footer()
+
+    @on(Button.Pressed)
+    def _pressed(self) -> None:
+        self.dismiss(None)
+
+

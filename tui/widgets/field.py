@@ -1,0 +1,177 @@
+"""A field: its label, an input, one line of help, and next to it what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Label, Static
+
+
+class FieldInput(Input):
+    """The input of a field. Enter is left to the form; up and down walk through suggestions."""
+
+    BINDINGS = [
+        Binding("down", "suggest(1)", "Suggestions", show=False),
+        Binding("up", "suggest(-1)", "Suggestions", show=False),
+    ]
+
+    def __init__(
+        self, value: str, placeholder: str, suggestions: Sequence[str], *, password: bool
+    ) -> None:
+        super().__init__(
+            value,
+            placeholder=placeholder,
+            password=password,
+            compact=True,
+            select_on_focus=False,
+            suggester=SuggestFromList(suggestions, case_sensitive=False) if suggestions else None,
+        )
+        self._suggestions = list(suggestions)
+
+    def action_suggest(self, step: int) -> None:
+        """Put the next or previous suggestion in."""
+        if not self._suggestions:
+            return
+        try:
+            place = self._suggestions.index(self.value) + step
+        except ValueError:
+            place = 0 if step > 0 else -1
+        self.value = self._suggestions[place % len(self._suggestions)]
+        self.cursor_position = len(self.value)
+
+
+class Field(Vertical):
+    """A labelled input.
+
+    Args:
+        label: What it is.
+        path: Where in the draft its value is kept; empty for a field that keeps its own.
+        help_text: One line on what is wanted.
+        placeholder: An example.
+        value: What it starts with.
+        password: Whether what is typed is hidden.
+        suggestions: Values offered while typing.
+    """
+
+    DEFAULT_CSS = """
+    Field {
+        height: auto;
+        margin-bottom: 1;
+        & .field--row { height: 1; }
+        & .field--label { width: 16; color: $foreground; text-overflow: ellipsis; }
+        & Input { width: 1fr; background: $panel; color: $foreground; padding: 0 1; }
+        & Input:focus { background: $primary 25%; }
+        & Input > .input--placeholder { color: $text-muted; text-style: italic; }
+        & .field--help { height: auto; padding-left: 17; color: $text-muted; }
+        & .field--error { height: auto; padding-left: 17; color: $text-error; display: none; }
+        &.-wrong .field--error { display: block; }
+        &.-wrong .field--help { display: none; }
+        &.-wrong Input { border-left: none; }
+    }
+    """
+
+    class Changed(Message):
+        """What was typed changed."""
+
+        def __init__(self, field: Field, value: str) -> None:
+            super().__init__()
+            self.field = field
+            self.value = value
+
+    class Left(Message):
+        """The focus left the field."""
+
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
+
+    class Submitted(Message):
+        """Enter was pressed in the field."""
+
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
+
+    def __init__(
+        self,
+        label: str,
+        path: str = "",
+        *,
+        help_text: str = "",
+        placeholder: str = "",
+        value: str = "",
+        password: bool = False,
+        suggestions: Sequence[str] = (),
+        id: str | None = None,  # noqa: A002 # Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.label = label
+        self.path = path
+        self._help = help_text
+        self._input = FieldInput(value, placeholder, suggestions, password=password)
+        self._error = Static("", classes="field--error", markup=False)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="field--row"):
+            yield Label(self.label, classes="field--label", markup=False)
+            yield self._input
+        if self._help:
+            yield Static(self._help, classes="field--help", markup=False)
+        yield self._error
+
+    @property
+    def value(self) -> str:
+        """What is typed."""
+        return self._input.value
+
+    @value.setter
+    def value(self, text: str) -> None:
+        if self._input.value != text:
+            with self.prevent(Input.Changed):
+                self._input.value = text
+            self._input.cursor_position = len(text)
+
+    @property
+    def input(self) -> Input:
+        """The input itself."""
+        return self._input
+
+    @property
+    def error(self) -> str:
+        """What is shown to be wrong; empty when nothing is."""
+        return str(self._error.content).removeprefix("✗ ")
+
+    def show_error(self, message: str) -> None:
+        """Show what is wrong, or take that away with an empty message."""
+        self._error.update(f"✗ {message}" if message else "")
+        self.set_class(bool(message), "-wrong")
+
+    def focus(self, scroll_visible: bool = True) -> Field:
+        """Move the focus to the input."""
+        self._input.focus(scroll_visible)
+        return self
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(self, event.value))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Submitted(self))
+
+    @on(Input.Blurred)
+    def _blurred(self, event: Input.Blurred) -> None:
+        event.stop()
+        self.post_message(self.Left(self))
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """Bring help and error into view with the input."""
+        self.call_after_refresh(self.scroll_visible, animate=False)

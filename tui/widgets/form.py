@@ -1,0 +1,114 @@
+"""A form: fields that keep what is typed in a draft and show what is wrong with it."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+
+from tui.draft import Draft
+from tui.messages import DraftChanged, GoOn
+from tui.widgets.choice import Choice, Toggle
+from tui.widgets.field import Field
+
+
+class Form(VerticalScroll, can_focus=False):
+    """Fields over a draft. Enter goes on when nothing is wrong, else to what is wrong.
+
+    Args:
+        draft: What the fields read and write.
+    """
+
+    BINDINGS = [Binding("enter", "go_on", "Go on", show=False)]
+    DEFAULT_CSS = "Form { padding: 0 1; }"
+
+    def __init__(
+        self,
+        draft: Draft,
+        *,
+        id: str | None = None,  # noqa: A002 # Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.draft = draft
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields that are shown and kept in the draft, in reading order."""
+        return [field for field in self.query(Field) if field.path and _is_shown(field, self)]
+
+    def load(self) -> None:
+        """Fill the fields from the draft."""
+        for field in self.query(Field):
+            if field.path:
+                field.value = self.draft.text(field.path)
+                if not field.value:
+                    field.show_error("")
+        for choice in self.query(Choice):
+            if choice.path:
+                choice.value = self.draft.text(choice.path) or choice.options[0].value
+        for toggle in self.query(Toggle):
+            if toggle.path and (value := self.draft.get(toggle.path)) is not None:
+                toggle.value = bool(value)
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field; forms add what the draft does not know."""
+        return self.draft.problem_at(field.path)
+
+    def check(self) -> bool:
+        """Show what is wrong, move the focus to the first of it, and return whether all is well."""
+        first: Field | None = None
+        for field in self.fields:
+            message = self.problem_of(field)
+            field.show_error(message)
+            if message and first is None:
+                first = field
+        if first is not None:
+            first.focus()
+        return first is None
+
+    def action_go_on(self) -> None:
+        """Go on, or show what keeps from it."""
+        if self.check():
+            self.post_message(GoOn())
+
+    @on(Field.Changed)
+    def _typed(self, event: Field.Changed) -> None:
+        if not event.field.path:
+            return
+        event.stop()
+        self.draft.put_text(event.field.path, event.value)
+        if event.field.error:
+            event.field.show_error(self.problem_of(event.field))
+        self.post_message(DraftChanged())
+
+    @on(Field.Left)
+    def _left(self, event: Field.Left) -> None:
+        event.stop()
+        if event.field.path:
+            event.field.show_error(self.problem_of(event.field))
+
+    @on(Field.Submitted)
+    def _submitted(self, event: Field.Submitted) -> None:
+        event.stop()
+        self.action_go_on()
+
+    @on(Choice.Changed)
+    def _chosen(self, event: Choice.Changed) -> None:
+        if event.choice.path:
+            self.draft.set(event.choice.path, event.value)
+            self.post_message(DraftChanged())
+
+    @on(Toggle.Changed)
+    def _toggled(self, event: Toggle.Changed) -> None:
+        if event.toggle.path:
+            self.draft.set(event.toggle.path, event.value)
+            self.post_message(DraftChanged())
+
+
+def _is_shown(field: Field, form: Form) -> bool:
+    for node in field.ancestors_with_self:
+        if node is form:
+            return True
+        if not node.display:
+            return False
+    return True

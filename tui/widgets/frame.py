@@ -1,0 +1,243 @@
+"""The frame around the steps: header, list of steps, form, live preview, footer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Button, ContentSwitcher, Footer
+
+from tui import preview
+from tui.flow import STEPS, Step, wrong_steps
+from tui.jobs import JobEnded, start_job
+from tui.messages import DraftChanged, GoBack, GoOn, JumpTo, SaveWanted
+from tui.session import Session
+from tui.widgets.dialog import NoteDialog
+from tui.widgets.header import HeaderBar
+from tui.widgets.pane import StepPane
+from tui.widgets.previewpane import PreviewPane
+from tui.widgets.steplist import StepList, summary_of
+
+_KEYS = """\
+Enter        go on
+Escape       go back
+Tab          the next field; Shift+Tab the one before
+Up, Down     choose, or walk through suggestions
+Space        change a yes or no
+
+Ctrl+N       next step
+Ctrl+B       previous step
+Alt+1 to 7   a step by its number (Ctrl+1 to 7 where the terminal sends it)
+Ctrl+S       save the answers
+F3           the live preview of the files
+Ctrl+P       all commands
+Ctrl+Q       leave; the draft is kept
+"""
+
+
+class WizardFrame(Screen[None]):
+    """The wizard's main screen.
+
+    Args:
+        session: The deployment that is open.
+        panes: The class of every step's form.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "next", "Next"),
+        Binding("ctrl+b", "back", "Back"),
+        Binding("escape", "back", "Back", show=False),
+        Binding("f3", "preview", "Preview"),
+        Binding("ctrl+s", "save", "Save"),
+        Binding("f1", "help", "Help"),
+        *(
+            Binding(f"ctrl+{step.number},alt+{step.number}", f"jump('{step.value}')", show=False)
+            for step in STEPS
+        ),
+    ]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (120, "-wide"),
+    ]
+    DEFAULT_CSS = """
+    WizardFrame { layout: vertical; }
+    WizardFrame #middle { height: 1fr; }
+    WizardFrame #main { width: 1fr; }
+    WizardFrame #panes { height: 1fr; }
+    WizardFrame #panes > StepPane { height: 1fr; }
+    WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
+    WizardFrame #navigation Button { margin-left: 2; }
+    WizardFrame PreviewPane { display: none; }
+    WizardFrame.-wide PreviewPane { display: block; width: 2fr; }
+    WizardFrame.-wide #main { width: 3fr; }
+    WizardFrame.-wide.-preview-off PreviewPane { display: none; }
+    WizardFrame.-narrow.-preview PreviewPane { display: block; width: 1fr; }
+    WizardFrame.-narrow.-preview #main { display: none; }
+    WizardFrame.-review PreviewPane { display: none; }
+    """
+
+    def __init__(self, session: Session, panes: Mapping[Step, type[StepPane]]) -> None:
+        super().__init__()
+        self.session = session
+        self._panes = panes
+        self._base: Mapping[str, str] | None = None
+        self._rendered: Mapping[str, str] = {}
+        self._renders = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        with Horizontal(id="middle"):
+            yield StepList()
+            with Vertical(id="main"):
+                yield ContentSwitcher(id="panes")
+                with Horizontal(id="navigation"):
+                    yield Button("Back", id="back", compact=True)
+                    yield Button("Next", id="next", variant="primary", compact=True)
+            yield PreviewPane()
+        yield Footer()
+
+    async def on_mount(self) -> None:
+        """Open the step the session is at."""
+        await self._open(self.session.progress.current)
+
+    @property
+    def pane(self) -> StepPane:
+        """The form that is shown."""
+        return self.query_one(f"#{self.session.progress.current.value}", StepPane)
+
+    async def _open(self, step: Step) -> None:
+        switcher = self.query_one("#panes", ContentSwitcher)
+        for pane in switcher.query(StepPane):
+            if pane.id == switcher.current and pane.step is not step:
+                pane.closed()
+        if step is not self.session.progress.current:
+            self.session.progress = self.session.progress.moved_to(step)
+        if not switcher.query(f"#{step.value}"):
+            await switcher.mount(self._panes[step](self.session))
+        switcher.current = step.value
+        self.set_class(step is Step.REVIEW, "-review")
+        self.remove_class("-preview")
+        self.query_one("#next", Button).label = "Apply" if step is Step.REVIEW else "Next"
+        self._base = None
+        self._update()
+        self._render_soon()
+        self.call_after_refresh(self.pane.opened)
+
+    def _update(self) -> None:
+        """Bring header and step list up to date."""
+        session = self.session
+        progress = session.progress
+        step = progress.current
+        self.query_one(HeaderBar).show(
+            session.draft.domain or "new deployment",
+            f"{step.title}  {step.number} of {len(STEPS)}",
+            is_saved=session.is_saved,
+        )
+        wrong = wrong_steps(session.draft.problems)
+        self.query_one(StepList).show(
+            [(each, progress.mark(each, wrong), summary_of(each, session.draft)) for each in STEPS]
+        )
+
+    @on(DraftChanged)
+    def _changed(self) -> None:
+        self._update()
+        self._render_soon()
+
+    def _render_soon(self) -> None:
+        """Render the preview once typing pauses for a moment."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(0.12, self._render_preview)
+
+    def _render_preview(self) -> None:
+        self._renders += 1
+        draft = type(self.session.draft)(self.session.draft.data)
+        start_job(self, f"preview-{self._renders}", lambda: preview.render(draft))
+
+    @on(JobEnded)
+    def _previewed(self, event: JobEnded) -> None:
+        if event.name != f"preview-{self._renders}" or event.error is not None:
+            return
+        self._rendered = event.result
+        if self._base is None:
+            self._base = self._rendered
+        step = self.session.progress.current
+        self.query_one(PreviewPane).show(preview.of_step(step, self._rendered, self._base))
+
+    @on(GoOn)
+    async def _go_on(self) -> None:
+        await self._open(self.session.progress.next())
+
+    @on(GoBack)
+    async def _go_back(self) -> None:
+        await self.action_back()
+
+    @on(JumpTo)
+    async def _jump(self, event: JumpTo) -> None:
+        await self._open(event.step)
+
+    @on(Button.Pressed, "#next")
+    def _next_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_next()
+
+    @on(Button.Pressed, "#back")
+    async def _back_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        await self.action_back()
+
+    def action_next(self) -> None:
+        """Go on from the form that is shown."""
+        self.pane.action_go_on()
+
+    async def action_back(self) -> None:
+        """Close the preview, go back a step, or leave the wizard for the start."""
+        if self.has_class("-preview"):
+            self.action_preview()
+            return
+        previous = self.session.progress.previous()
+        if previous is None:
+            self.dismiss(None)
+        else:
+            await self._open(previous)
+
+    async def action_jump(self, step: str) -> None:
+        """Open a step by its name."""
+        await self._open(Step(step))
+
+    def action_preview(self) -> None:
+        """Show or hide the preview."""
+        if self.has_class("-review"):
+            return
+        if self.has_class("-wide"):
+            self.toggle_class("-preview-off")
+            return
+        self.toggle_class("-preview")
+        if self.has_class("-preview"):
+            self.query_one(PreviewPane).focus()
+        else:
+            self.pane.focus_first()
+
+    def action_save(self) -> None:
+        """Save the answers."""
+        self.post_message(SaveWanted())
+
+    def action_help(self) -> None:
+        """Say what this step is about and which keys there are."""
+        pane = self.pane
+        own = pane.help_text or pane.explanation
+        self.app.push_screen(NoteDialog(pane.step.title, f"{own}\n\n{_KEYS}"))
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """A preview that was opened on top goes when there is room beside the form."""
+        if self.has_class("-wide"):
+            self.remove_class("-preview")
+
+

@@ -1,0 +1,94 @@
+"""A step of the wizard: a form with a title, and what the frame asks of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+from textual.widgets import Label, Static
+
+from moorage.errors import Problem
+from tui.flow import Step, step_of
+from tui.messages import GoOn
+from tui.session import Session
+from tui.widgets.form import Form
+
+
+class StepPane(Form):
+    """The form of one step. Subclasses give the step, the question and the fields.
+
+    Args:
+        session: The deployment that is open.
+    """
+
+    step: ClassVar[Step]
+    question: ClassVar[str]
+    explanation: ClassVar[str] = ""
+    help_text: ClassVar[str] = ""
+
+    DEFAULT_CSS = """
+    StepPane { padding: 1 2 0 2; }
+    StepPane .question { text-style: bold; width: 1fr; color: $primary; }
+    StepPane .explanation { color: $text-muted; margin-bottom: 1; width: 1fr; height: auto; }
+    StepPane .fault { color: $text-error; height: auto; margin-bottom: 1; display: none; }
+    StepPane .fault.-shown { display: block; }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.draft, id=self.step.value)
+        self.session = session
+
+    def compose(self) -> ComposeResult:
+        yield Label(self.question, classes="question")
+        yield Static(self.explanation, classes="explanation", markup=False)
+        yield from self.body()
+        yield Static("", classes="fault", markup=False)
+
+    def body(self) -> ComposeResult:
+        """Yield the fields."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Fill the fields."""
+        self.load()
+
+    def opened(self) -> None:
+        """The step was opened: move the focus to where typing starts."""
+        self.load()
+        self.focus_first()
+
+    def closed(self) -> None:
+        """The step was left."""
+
+    def focus_first(self) -> None:
+        """Move the focus to the first widget that takes it."""
+        for widget in self.query(Widget):
+            if widget.focusable:
+                widget.focus()
+                return
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with this step."""
+        return [problem for problem in self.draft.problems if step_of(problem) is self.step]
+
+    def check(self) -> bool:
+        """Show what is wrong beside the fields, and below them what belongs to none."""
+        fields_are_good = super().check()
+        shown = {message for field in self.fields if (message := field.error)}
+        rest = [str(each) for each in self.problems() if each.message not in shown]
+        self.show_fault("\n".join(rest))
+        return fields_are_good and not rest
+
+    def show_fault(self, message: str) -> None:
+        """Show what is wrong with the step as a whole, or nothing."""
+        fault = self.query_one(".fault", Static)
+        fault.update("\n".join(f"✗ {line}" for line in message.splitlines()))
+        fault.set_class(bool(message), "-shown")
+        if message:
+            fault.scroll_visible(animate=False)
+
+    def action_go_on(self) -> None:
+        """Go on when nothing is wrong here."""
+        if self.check():
+            self.post_message(GoOn())

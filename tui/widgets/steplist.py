@@ -1,0 +1,88 @@
+"""The list of steps at the left, each with a mark and a short summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.draft import Draft
+from tui.flow import STEPS, Mark, Step
+from tui.messages import JumpTo
+
+_WIDTH = 20
+
+
+class StepItem(Static):
+    """A step in the list; a click opens it."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__("", id=f"step-{step.value}")
+        self.step = step
+
+    def show(self, mark: Mark, summary: str) -> None:
+        """Show how the step stands."""
+        room = _WIDTH - 2 - 4 - len(self.step.title)
+        short = summary if len(summary) <= room else summary[: max(0, room - 1)] + "…"
+        gap = " " * max(1, room - len(short) + 1)
+        colour = {
+            Mark.DONE: "$text-success",
+            Mark.WRONG: "$text-error",
+            Mark.CURRENT: "$primary",
+        }.get(mark, "$text-muted")
+        title = "bold" if mark is Mark.CURRENT else ""
+        self.update(
+            Content.styled(f" {mark.value} ", colour)
+            + Content.styled(self.step.title, title)
+            + Content.styled(f"{gap}{short}", "$text-muted")
+        )
+        self.set_class(mark is Mark.CURRENT, "-current")
+        self.tooltip = f"{self.step.title}: {mark.meaning}"
+
+    def on_click(self) -> None:
+        """Open the step."""
+        self.post_message(JumpTo(self.step))
+
+
+class StepList(Vertical):
+    """All steps in their order."""
+
+    DEFAULT_CSS = """
+    StepList { width: 21; height: 1fr; background: $surface; padding: 1 0; border-right: vkey $panel; }
+    StepItem { height: 1; width: 1fr; }
+    StepItem:hover { background: $panel; }
+    StepItem.-current { background: $panel; }
+    """
+
+    def compose(self) -> ComposeResult:
+        for step in STEPS:
+            yield StepItem(step)
+
+    def show(self, rows: Sequence[tuple[Step, Mark, str]]) -> None:
+        """Show how the steps stand."""
+        for step, mark, summary in rows:
+            self.query_one(f"#step-{step.value}", StepItem).show(mark, summary)
+
+
+def summary_of(step: Step, draft: Draft) -> str:
+    """Return what a step holds, in a word."""
+    match step:
+        case Step.SERVERS:
+            count = len(draft.items("servers"))
+            return str(count) if count else ""
+        case Step.CREDENTIALS:
+            return str(len(draft.items("credentials.users")) or "")
+        case Step.STORAGE:
+            return {"filesystem": "disk", "s3": "S3"}.get(draft.text("storage.driver"), "disk")
+        case Step.DNS:
+            return draft.text("dns.provider") or "manual"
+        case Step.SSL:
+            modes = {"private_ca": "private CA", "files": "own files", "none": "none"}
+            return modes.get(draft.text("ssl.mode"), "private CA")
+        case Step.ADVANCED:
+            return draft.text("registry.runtime") or "package"
+        case Step.REVIEW:
+            return ""

@@ -1,0 +1,83 @@
+"""A table of rows that can be added to and edited; Enter is left to the form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import DataTable
+
+
+class EditableTable(DataTable[Content]):
+    """Rows with keys to add, edit and delete. Shows text as it is, never as markup."""
+
+    BINDINGS = [
+        Binding("enter", "go_on", "Go on", show=False),
+        Binding("a", "add", "Add"),
+        Binding("e", "edit", "Edit"),
+        Binding("d,delete", "delete", "Remove"),
+    ]
+    DEFAULT_CSS = """
+    EditableTable { height: auto; max-height: 12; margin-bottom: 1; background: $surface; }
+    EditableTable > .datatable--header { background: $panel; color: $text-muted; }
+    """
+
+    class Wanted(Message):
+        """A row is to be added, edited or removed.
+
+        Attributes:
+            action: add, edit or delete.
+            row: The row; -1 to add.
+        """
+
+        def __init__(self, action: str, row: int) -> None:
+            super().__init__()
+            self.action = action
+            self.row = row
+
+    class Entered(Message):
+        """Enter was pressed."""
+
+    def __init__(self, columns: Sequence[str], **options: Any) -> None:
+        super().__init__(cursor_type="row", **options)
+        self._titles = columns
+        self._clicked = False
+
+    def on_mount(self) -> None:
+        """Make the columns."""
+        self.add_columns(*self._titles)
+
+    def show_rows(self, rows: Sequence[Sequence[str]]) -> None:
+        """Show these rows and no others; the cursor stays where it was."""
+        cursor = self.cursor_row
+        self.clear()
+        for row in rows:
+            self.add_row(*(Content(cell) for cell in row))
+        if rows:
+            self.move_cursor(row=min(cursor, len(rows) - 1))
+
+    def action_go_on(self) -> None:
+        """Leave Enter to the form."""
+        self.post_message(self.Entered())
+
+    def action_add(self) -> None:
+        """Ask for a new row."""
+        self.post_message(self.Wanted("add", -1))
+
+    def action_edit(self) -> None:
+        """Ask to edit the row under the cursor."""
+        if self.row_count:
+            self.post_message(self.Wanted("edit", self.cursor_row))
+
+    def action_delete(self) -> None:
+        """Ask to remove the row under the cursor."""
+        if self.row_count:
+            self.post_message(self.Wanted("delete", self.cursor_row))
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """A click on the row under the cursor edits it."""
+        event.stop()
+        self.action_edit()

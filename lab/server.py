@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from lab.identity import host_public_keys, write_identity
 from lab.network import Cable, Network, current_network
 from lab.nspawn import PowerSupply
 from lab.process import ProcessIdentity, run_program
+from lab.proxy import start_proxy
 from lab.record import Proxy, ServerRecord
 from lab.state import LabFolder, write_json
 
@@ -192,27 +192,9 @@ class LabServer:
         Returns:
             Host and port where the proxy listens.
         """
-        listener = socket.create_server(("127.0.0.1", 0))
-        proxy_port: int = listener.getsockname()[1]
-        with listener:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-I", str(Path(__file__).with_name("far.py"))),
-                    *(str(listener.fileno()), self.address, str(port), str(delay)),
-                ],
-                pass_fds=[listener.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        identity = ProcessIdentity.of(process.pid)
-        if identity is None:
-            raise LabError("the delaying proxy did not start")
-        _children.append(process)
-        proxy = Proxy(identity.pid, identity.started, proxy_port, port, delay)
+        proxy = start_proxy(self.address, port, delay)
         self._update(proxies=(*self.record.proxies, proxy))
-        return "127.0.0.1", proxy_port
+        return "127.0.0.1", proxy.port
 
     def stop_far(self) -> None:
         """Take all proxies away."""
@@ -418,7 +400,3 @@ class LabServer:
     def _update(self, *, proxies: tuple[Proxy, ...]) -> None:
         record = replace(self.record, proxies=proxies)
         write_json(self.folder / "server.json", asdict(record))
-
-
-_children: list[subprocess.Popen[bytes]] = []
-"""Proxies of this process; kept so that Python does not warn about them."""

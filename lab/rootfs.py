@@ -90,6 +90,13 @@ cgroups = "disabled"
 runtime = "crun"
 """
 
+PLAIN_FOLDERS = {
+    "docker": "/var/lib/docker",
+    "containerd": "/var/lib/containerd",
+    "containers": "/var/lib/containers",
+}
+"""Folders that container engines mount overlays in, which an overlay does not allow."""
+
 USERS_SCRIPT = """\
 set -eu
 printf '%s\\n' 'LANG=C.UTF-8' > /etc/default/locale

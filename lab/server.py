@@ -19,17 +19,11 @@ from lab.nspawn import PowerSupply
 from lab.process import ProcessIdentity, run_program
 from lab.proxy import start_proxy
 from lab.record import Proxy, ServerRecord
+from lab.rootfs import PLAIN_FOLDERS
 from lab.state import LabFolder, write_json
 
 BOOT_TIMEOUT = 60.0
 """Seconds until a server that does not answer counts as broken."""
-
-PLAIN_FOLDERS = {
-    "docker": "/var/lib/docker",
-    "containerd": "/var/lib/containerd",
-    "containers": "/var/lib/containers",
-}
-"""Folders that container engines mount overlays in, which an overlay does not allow."""
 
 
 class LabServer:

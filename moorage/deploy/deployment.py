@@ -312,7 +312,8 @@ class Deployment:
         self._on_event(StepBegan(transport.server, "connect"))
         transport.connect()
         self._on_event(StepBegan(transport.server, "probe"))
-        registry, storage = self.answers.registry, self.answers.storage
+        answers = self.answers.for_server(transport.server)
+        registry, storage = answers.registry, answers.storage
         return probe(
             transport,
             layout.MANAGED,

@@ -213,13 +213,14 @@ def _issued(
 
 
 def _archive_digest(answers: Answers) -> str | None:
-    registry = answers.registry
-    if registry.runtime == "package" or registry.image_archive is None:
+    archive = answers.registry.image_archive
+    runtimes = {answers.for_server(server.host).registry.runtime for server in answers.servers}
+    if archive is None or runtimes == {"package"}:
         return None
-    path = Path(registry.image_archive).expanduser()
+    path = Path(archive).expanduser()
     try:
-        with path.open("rb") as archive:
-            return hashlib.file_digest(archive, "sha256").hexdigest()
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise AnswersError(
             [_at("registry.image_archive", f"{path} cannot be read: {error.strerror}")]

@@ -22,6 +22,15 @@ from moorage.deploy.verify import Verification
 from moorage.servers.transport import HostKey
 
 DOMAIN = "registry.example.test"
+# A container engine keeps the environment of a running container; only root reads these.
+ENGINE_STATE = (
+    "/var/lib/docker/containers/*",
+    "/run/containerd/*",
+    "/run/docker/*",
+    "/run/crun/*",
+    "/run/runc/*",
+    "/var/lib/containers/storage/*",
+)
 SECRET_FILES = ("/etc/moorage/registry/registry.env", "/etc/nginx/moorage/htpasswd")
 
 
@@ -67,13 +76,13 @@ class Operator:
         """Have nobody to ask."""
         return None
 
-    def answers(self, servers: Sequence[LabServer], **parts: Any) -> Answers:
+    def answers(self, machines: Sequence[LabServer], /, **parts: Any) -> Answers:
         """Return answers for servers: root by key, one user, a private CA; parts are merged in."""
         document: dict[str, Any] = {
             "registry": {"domain": DOMAIN},
             "servers": [
                 {"host": server.address, "user": "root", "key": str(server.key)}
-                for server in servers
+                for server in machines
             ],
             "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
         }
@@ -137,12 +146,13 @@ class Operator:
             self.passwords[user] = password.reveal()
             self.leaks.add(password.reveal(), label=f"the password of {user}")
         materials = plan.materials
-        self.leaks.add(materials.http_secret.reveal(), SECRET_FILES[:1], label="http.secret")
+        registry_env = (SECRET_FILES[0], *ENGINE_STATE)
+        self.leaks.add(materials.http_secret.reveal(), registry_env, label="http.secret")
         self.leaks.add(
             materials.auth_key.reveal(), ("/etc/nginx/moorage/auth_key.conf",), label="auth key"
         )
         for path, secret in materials.secrets.items():
-            self.leaks.add(secret.reveal(), SECRET_FILES[:1], label=path)
+            self.leaks.add(secret.reveal(), registry_env, label=path)
         for name, value in materials.hashes.items():
             self.leaks.add(value, SECRET_FILES[1:], label=f"the hash of {name}")
         if materials.certificate_key is not None:

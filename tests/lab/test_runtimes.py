@@ -11,6 +11,7 @@ from operator_at_work import DOMAIN, Operator, copy_back, inspect_digest, push
 from lab import LabServer
 from lab.image import build_small_image
 from lab.machine import say
+from moorage.answers.model import Answers
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,19 @@ def test_docker_pushes_and_skopeo_pulls_the_same_digest(
     assert inspect_digest(client, f"{DOMAIN}/team/app:1") == digest
     copy_back(client, f"{DOMAIN}/team/app@{digest}")
     assert not operator.plan(answers).has_changes
+    _secrets_are_for_root_only(operator, answers, server)
     say(f"{runtime} on {suite} as {user}: pushed and pulled {digest[:19]}")
+
+
+def _secrets_are_for_root_only(operator: Operator, answers: Answers, server: LabServer) -> None:
+    """Whoever is neither root nor the registry finds its secret nowhere."""
+    secret = operator.plan(answers).materials.http_secret.reveal()
+    found = server.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c",
+         "read -r secret; grep -rlF -e \"$secret\" /etc /run /var/lib /var/log 2>/dev/null; true"],
+        stdin=f"{secret}\n",
+    ).stdout  # fmt: skip
+    assert found == ""
 
 
 def test_the_registry_listens_on_loopback_only(operator: Operator, server: LabServer) -> None:

@@ -1,0 +1,163 @@
+"""What goes wrong on real servers ends in one clear paragraph, with nothing half-done."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import Any
+
+import pytest
+from operator_at_work import DOMAIN, Operator
+
+from lab import LabServer
+from moorage.answers.model import Answers
+from moorage.errors import CannotConnect, ExitCode, MoorageError, ServersFailed, SudoRefused
+
+
+def _only_error(operator: Operator, answers: Answers) -> MoorageError:
+    with pytest.raises(ServersFailed) as caught:
+        operator.plan(answers)
+    [error] = caught.value.errors
+    assert error.server == answers.servers[0].host
+    assert error.hint
+    return error
+
+
+def _untouched(server: LabServer) -> None:
+    found = server.run("ls -d /etc/moorage /etc/nginx/moorage /etc/nginx/conf.d/moorage.conf", check=False)
+    assert found.stdout == ""
+
+
+def test_an_unreachable_server(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server], servers=[{"host": server.address, "port": 2222, "key": str(server.key)}])
+    error = _only_error(operator, answers)
+    assert error.exit_code is ExitCode.CANNOT_CONNECT
+    assert "2222" in error.message
+    _untouched(server)
+
+
+def test_a_refused_key(operator: Operator, server: LabServer, tmp_path: Any) -> None:
+    key = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    answers = operator.answers(
+        [server], servers=[{"host": server.address, "user": "root", "key": str(tmp_path / "other")}]
+    )
+    error = _only_error(operator, answers)
+    assert isinstance(error, CannotConnect)
+    assert error.code == "login_refused"
+    _untouched(server)
+
+
+def test_a_wrong_sudo_password(
+    operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_PASSWORD", "not-the-password")
+    login = {
+        "host": server.address,
+        "user": "admin",
+        "key": str(server.key),
+        "sudo_password": {"env": "SUDO_PASSWORD"},
+    }
+    error = _only_error(operator, operator.answers([server], servers=[login]))
+    assert isinstance(error, SudoRefused)
+    _untouched(server)
+
+
+def test_port_443_taken_by_another_program(operator: Operator, server: LabServer) -> None:
+    server.write_file(
+        "/srv/squatter.py",
+        "import socket, time\ns = socket.create_server(('', 443))\ntime.sleep(600)\n",
+    )
+    server.run("systemd-run --unit=squatter python3 /srv/squatter.py")
+    for _ in range(50):
+        if ":443" in server.run("ss -Hltn").stdout:
+            break
+        time.sleep(0.1)
+    with operator.open(operator.answers([server])) as deployment:
+        plan = deployment.plan()
+        [problem] = plan.problems
+        with pytest.raises(ServersFailed):
+            deployment.apply(plan)
+    assert problem.code == "port_taken"
+    assert "port 443 is taken by python3" in problem.message
+    assert "registry.port" in problem.hint
+    _untouched(server)
+
+
+def test_no_route_to_the_package_mirror(operator: Operator, server: LabServer) -> None:
+    # Without the lab's cache of packages too.
+    server.run("umount /var/cache/apt/archives; ip route replace unreachable default")
+    outcome = operator.apply(operator.answers([server]))
+    [report] = outcome.report.servers
+    assert report.status == "failed"
+    assert report.step == "packages"
+    assert "package" in report.message
+    assert "could not be" in report.message
+    _untouched(server)
+
+
+def test_a_full_disk_is_found_before_anything_is_done(
+    operator: Operator, server: LabServer
+) -> None:
+    server.run("mkdir -p /srv/images && mount -t tmpfs -o size=64m tmpfs /srv/images")
+    storage = {"driver": "filesystem", "filesystem": {"path": "/srv/images/registry"}}
+    with operator.open(operator.answers([server], storage=storage)) as deployment:
+        [problem] = deployment.plan().problems
+    assert problem.code == "disk_full"
+    assert "/srv/images" in problem.message
+    _untouched(server)
+
+
+def test_a_disk_that_fills_up_during_the_run_rolls_back(
+    operator: Operator, server: LabServer
+) -> None:
+    operator.install(operator.answers([server]))
+    server.run("mkdir -p /etc/moorage/registry/green && mount -t tmpfs -o size=4k tmpfs /etc/moorage/registry/green && head -c 4096 /dev/zero > /etc/moorage/registry/green/full || true")
+    answers = operator.answers(
+        [server], registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+    )
+    outcome = operator.apply(answers)
+    [report] = outcome.report.servers
+    assert report.status == "failed"
+    assert "could not be written" in report.message
+    assert "rolled back" in outcome.log
+    assert operator.status(server) == 200
+
+
+def test_a_store_that_refuses_the_keys_rolls_back(
+    operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_ACCESS_KEY", "wrong-access-key")
+    monkeypatch.setenv("S3_SECRET_KEY", "wrong-secret-key")
+    storage = {
+        "driver": "s3",
+        "s3": {
+            "bucket": "images",
+            "region": "us-east-1",
+            "regionendpoint": f"http://{server.address}:9",
+            "accesskey": {"env": "S3_ACCESS_KEY"},
+            "secretkey": {"env": "S3_SECRET_KEY"},
+            "secure": False,
+        },
+    }
+    outcome = operator.apply(operator.answers([server], storage=storage))
+    [report] = outcome.report.servers
+    assert report.status == "failed"
+    assert "storage" in report.message or "registry" in report.message
+    assert operator.status(server) == 0
+
+
+def test_a_run_that_ended_badly_shows_in_the_facts(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    operator.install(answers)
+    server.write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
+    changed = operator.answers(
+        [server], registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+    )
+    outcome = operator.apply(changed)
+    with operator.open(answers) as deployment:
+        [facts] = deployment.probe()
+    last = facts.runs[-1]
+    assert last.run_id == outcome.report.servers[0].run_id
+    assert last.status == "failed"
+    assert "broken.conf" in last.message

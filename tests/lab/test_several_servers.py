@@ -1,0 +1,139 @@
+"""Three servers on one bucket: what is pushed to one is pulled from the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_at_work import DOMAIN, Operator, copy_back, push
+
+from lab import LabServer
+from lab.image import build_small_image
+from lab.services import ObjectStore
+from moorage.answers.model import Answers
+from moorage.errors import ExitCode
+
+
+def s3_storage(store: ObjectStore, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
+    """The answers' storage part for the lab's S3 server."""
+    monkeypatch.setenv("S3_ACCESS_KEY", store.access_key)
+    monkeypatch.setenv("S3_SECRET_KEY", store.secret_key)
+    return {
+        "driver": "s3",
+        "s3": {
+            "bucket": store.bucket,
+            "region": store.region,
+            "regionendpoint": store.endpoint,
+            "accesskey": {"env": "S3_ACCESS_KEY"},
+            "secretkey": {"env": "S3_SECRET_KEY"},
+            "secure": False,
+            **more,
+        },
+    }
+
+
+def _three(
+    operator: Operator,
+    machines: list[LabServer],
+    store: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    **parts: Any,
+) -> Answers:
+    return operator.answers(machines, storage=s3_storage(store, monkeypatch), **parts)
+
+
+def test_docker_and_package_servers_share_a_bucket(
+    operator: Operator,
+    servers: Any,
+    client: LabServer,
+    registry_image: Path,
+    s3: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    machines = servers(3)
+    answers = _three(
+        operator,
+        machines,
+        s3,
+        monkeypatch,
+        registry={
+            "image": "docker.io/library/registry:2.8",
+            "image_archive": str(registry_image),
+        },
+        servers=[
+            {"host": machine.address, "user": "root", "key": str(machine.key), "runtime": runtime}
+            for machine, runtime in zip(machines, ("package", "docker", "package"), strict=True)
+        ],
+    )
+
+    outcome = operator.install(answers, verify=True)
+
+    assert outcome.verification is not None
+    assert any(check.name.startswith("upload begun") for check in outcome.verification.checks)
+    operator.trust(client, machines[0])
+    operator.log_in(client)
+    digest = push(client, build_small_image(tmp_path / "shared.tar", "shared:1"), "team/shared:1")
+    for machine in machines[1:]:
+        operator.trust(client, machine)
+        copy_back(client, f"{DOMAIN}/team/shared@{digest}")
+    assert not operator.plan(answers).has_changes
+
+
+def test_nothing_is_switched_when_one_server_cannot_stage(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = servers(3)
+    operator.install(_three(operator, machines, s3, monkeypatch))
+    machines[1].write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
+    changed = _three(
+        operator,
+        machines,
+        s3,
+        monkeypatch,
+        registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}},
+    )
+
+    outcome = operator.apply(changed)
+
+    statuses = {report.server: report.status for report in outcome.report.servers}
+    assert statuses == {
+        machines[0].address: "cancelled",
+        machines[1].address: "failed",
+        machines[2].address: "cancelled",
+    }
+    assert outcome.report.exit_code is ExitCode.FAILED
+    for machine in machines:
+        assert operator.status(machine) == 200
+        active = machine.run("systemctl is-active moorage-registry@blue").stdout.strip()
+        assert active == "active"
+
+
+def test_a_failed_switch_stops_the_rollout(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = servers(3)
+    operator.install(_three(operator, machines, s3, monkeypatch))
+    # The check after the switch asks through openssl; there it is made to fail.
+    machines[1].write_file("/usr/local/sbin/openssl", "#!/bin/sh\nexit 1\n", mode=0o755)
+    changed = _three(
+        operator,
+        machines,
+        s3,
+        monkeypatch,
+        registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}},
+    )
+
+    outcome = operator.apply(changed)
+
+    statuses = [report.status for report in outcome.report.servers]
+    assert statuses == ["done", "failed", "cancelled"]
+    assert outcome.report.exit_code is ExitCode.PARTLY_DONE
+    assert machines[1].address in outcome.report.servers[2].message
+    for machine in machines:
+        assert operator.status(machine) == 200
+
+    machines[1].run("rm /usr/local/sbin/openssl")
+    assert operator.apply(changed).report.is_good
+    assert not operator.plan(changed).has_changes

@@ -308,6 +308,13 @@ class Conversation:
 
     def _not_started(self, status: int) -> CannotConnect:
         text = self._sudo_text()
+        if "password change required" in text.lower():  # so says sshd in place of the command
+            return CannotConnect(
+                f"The password of {self._root.user} has expired.",
+                hint=f"Log in with 'ssh {self._root.user}@{self._server}' once to change it.",
+                server=self._server,
+                code="login_refused",
+            )
         if self._root.needs_sudo:
             return sudo.refusal(text, status, self._root.user, self._server)
         noise = self._early_stdout.decode(errors="replace")

@@ -15,7 +15,7 @@ from moorage.servers import bootstrap
 from moorage.servers.conversation import Conversation, Job, Root
 from moorage.servers.sshconfig import Hop, SshConfig
 from moorage.servers.sshlookup import Settings
-from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey, Resolve
+from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
 
 if TYPE_CHECKING:
     import socket
@@ -29,31 +29,11 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _PATIENCE_OF_SERVERS = 20.0
-"""Seconds of asking after which a dropped login may be the server's impatience."""
+"""Seconds after which hanging up during the login is taken for the server's impatience."""
+_MOST_QUESTIONS = 5
+"""Questions whose answers may each cost a connection."""
 _LONGEST_WAY = 8
 """Jump hosts on the way to one server; more than that is a circle in the configuration."""
-
-
-class _TimedAsker:
-    """Passes questions on, and adds up how long their answers took."""
-
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
-        self.seconds = 0.0
-
-    def accept_host_key(self, key: HostKey) -> bool:
-        started = time.monotonic()
-        try:
-            return self._asker.accept_host_key(key)
-        finally:
-            self.seconds += time.monotonic() - started
-
-    def secret(self, what: str, server: str | None) -> Secret | None:
-        started = time.monotonic()
-        try:
-            return self._asker.secret(what, server)
-        finally:
-            self.seconds += time.monotonic() - started
 
 
 class SshTransport:
@@ -78,7 +58,7 @@ class SshTransport:
     ) -> None:
         self.server = server.host
         self._answers = server
-        self._asker = _TimedAsker(asker)
+        self._asker = asker
         self._resolve = resolve
         self._config = config
         self._limits = limits
@@ -162,21 +142,19 @@ class SshTransport:
         return self._config
 
     def _connect(self) -> Link:
-        from moorage.servers.sshlogin import LoginDroppedError
+        from moorage.servers.sshdial import HungUpError
 
         self._answered.clear()
-        while True:
-            self._asker.seconds = 0.0
+        for _ in range(_MOST_QUESTIONS):
+            started = time.monotonic()
             try:
                 return self._connect_once()
-            except CannotConnect as error:
+            except HungUpError:
                 # sshd hangs up on whoever thinks about a host key or a passphrase for two minutes.
                 # What they answered is known now, so the next attempt gets further.
-                was_dropped = (
-                    isinstance(error, LoginDroppedError) or error.code == "connection_lost"
-                )
-                if not was_dropped or self._asker.seconds < _PATIENCE_OF_SERVERS:
+                if time.monotonic() - started < _PATIENCE_OF_SERVERS:
                     raise
+        return self._connect_once()
 
     def _connect_once(self) -> Link:
         from moorage.servers.sshdial import Breaker, Place

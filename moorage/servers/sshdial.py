@@ -20,6 +20,10 @@ from moorage.servers import hostkeys
 from moorage.servers.sshlookup import Settings
 
 
+class HungUpError(CannotConnect):
+    """The server closed the connection before the login was done."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """How long things may take, in seconds.

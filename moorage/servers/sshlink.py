@@ -15,7 +15,7 @@ from paramiko.packet import Packetizer
 from moorage.errors import CannotConnect
 from moorage.servers import hostkeys
 from moorage.servers.hostkeys import KnownKey, Standing
-from moorage.servers.sshdial import Breaker, Limits, Place
+from moorage.servers.sshdial import Breaker, HungUpError, Limits, Place
 from moorage.servers.transport import Asker, HostKey
 
 # Without a handler, logging would print paramiko's view of an error in the middle of a screen.
@@ -223,11 +223,16 @@ class Link:
         name, port = self.place.key_name
         verdict, known = hostkeys.standing(files, name, port, kind, blob)
         if verdict is Standing.UNKNOWN:
-            with hostkeys.deciding:
+            while not hostkeys.deciding.acquire(timeout=0.2):
+                if self._breaker.is_open:
+                    raise self.lost()
+            try:
                 verdict, known = hostkeys.standing(files, name, port, kind, blob)
                 if verdict is Standing.UNKNOWN:
                     self._decide(name, port, kind, blob, asker)
                     return
+            finally:
+                hostkeys.deciding.release()
         if verdict is Standing.KNOWN:
             return
         assert known is not None
@@ -270,7 +275,8 @@ class Link:
             file = settings.known_hosts[0]
             hostkeys.remember(file, name, port, kind, blob, hashed=settings.hash_known_hosts)
         if not self.transport.is_active():
-            raise self.lost()
+            lost = self.lost()
+            raise HungUpError(lost.message, hint=lost.hint, server=lost.server, code=lost.code)
 
     def _untrusted(self, code: str, message: str, hint: str) -> CannotConnect:
         self.transport.close()

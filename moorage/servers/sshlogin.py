@@ -13,6 +13,7 @@ from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_INFO_RESPONSE, c
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
+from moorage.servers.sshdial import HungUpError
 from moorage.servers.sshkeys import Candidate, PassphraseWrongError, PublicKey
 
 _MOST_KEYS = 5
@@ -48,15 +49,9 @@ class Credentials:
 
 @dataclass
 class _Tried:
-    keys: list[str] = field(default_factory=list)
+    keys: list[Candidate] = field(default_factory=list)
     has_password: bool = False
     no_password_because: str = ""
-
-
-class LoginDroppedError(CannotConnect):
-    """The server hung up during the login: too many attempts, or too slow an answer."""
-
-    code = "login_refused"
 
 
 class _DroppedError(Exception):
@@ -119,13 +114,13 @@ class _Attempts(AuthHandler):
         self._send(message)
         deadline = time.monotonic() + _PATIENCE
         while not event.wait(0.1):
-            if not self.transport.is_active() or time.monotonic() > deadline:
-                break
-        if self.authenticated:
-            return True
-        if not event.is_set() or not self.transport.is_active():
+            if not self.transport.is_active():
+                raise _DroppedError
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        if not self.authenticated and not self.transport.is_active():
             raise _DroppedError
-        return False
+        return self.authenticated
 
     def _send(self, message: Message) -> None:
         self.transport._send_message(message)  # type: ignore[attr-defined]  # missing in the stubs
@@ -206,6 +201,14 @@ class Login:
                     return
         except _DroppedError:
             raise self._refused(is_dropped=True) from None
+        except TimeoutError as error:
+            raise CannotConnect(
+                f"The login of {self._with.user} was not answered within {_PATIENCE:.0f} seconds"
+                f"{self._on()}.",
+                hint="The server may be overloaded, or wait for a directory service (LDAP).",
+                server=self._with.server,
+                code="silent",
+            ) from error
         except (SSHException, EOFError, OSError) as error:
             raise self._refused(is_dropped=True) from error
         raise self._refused(is_dropped=False)
@@ -214,7 +217,9 @@ class Login:
 
     def _try_keys(self) -> bool:
         for candidate in self._with.keys[:_MOST_KEYS]:
-            if candidate.name in self._tried.keys or not self._is_allowed("publickey"):
+            # By identity: several keys of an agent may have the same comment.
+            was_tried = any(candidate is other for other in self._tried.keys)
+            if was_tried or not self._is_allowed("publickey"):
                 continue
             if self._try_key(candidate):
                 return True
@@ -225,7 +230,7 @@ class Login:
     def _try_key(self, candidate: Candidate) -> bool:
         if candidate.is_locked and not self._unlock(candidate):
             return False
-        self._tried.keys.append(candidate.name)
+        self._tried.keys.append(candidate)
         offers = candidate.file.offers if candidate.file is not None else candidate.offers
         for offer in offers:
             if self._offer(candidate, offer):
@@ -238,7 +243,7 @@ class Login:
         """Unlock a key, but do not ask anybody for the passphrase of a key the server rejects."""
         assert candidate.file is not None
         if len(self._with.keys) > 1 and candidate.offers and not self._is_wanted(candidate.offers):
-            self._tried.keys.append(candidate.name)
+            self._tried.keys.append(candidate)
             return False
         try:
             if candidate.file.unlock(lambda: self._with.passphrase(candidate.name)):
@@ -351,7 +356,7 @@ class Login:
         return "" if self._with.place == self._with.server else f" on {self._with.place}"
 
     def _refused(self, *, is_dropped: bool) -> CannotConnect:
-        tried = [f"the key {name}" for name in self._tried.keys]
+        tried = [f"the key {candidate.name}" for candidate in self._tried.keys]
         if self._tried.has_password:
             tried.append("a password")
         message = f"The login of {self._with.user} is refused{self._on()}"
@@ -364,7 +369,7 @@ class Login:
         left = len(self._with.keys) - len(self._tried.keys)
         if is_dropped:
             message += " The server hung up during the login."
-        kind = LoginDroppedError if is_dropped else CannotConnect
+        kind = HungUpError if is_dropped else CannotConnect
         hint = "Check the user's name, and that their ~/.ssh/authorized_keys holds the key."
         if left > 0 and self._tried.keys:
             hint = f"{left} more keys were not tried: name the right one as the server's key."

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -274,6 +275,160 @@ def test_the_key_of_a_jump_host_is_checked_too(
         transport.connect()
     assert caught.value.code == "host_key_unknown"
     assert [key.address for key in operator.keys] == [jump.address]
+
+
+def reconfigure(server: LabServer, *lines: str) -> None:
+    """Put lines in front of a server's sshd configuration."""
+    server.write_file("/etc/ssh/sshd_config.d/00-test.conf", "\n".join(lines) + "\n")
+    server.run("systemctl reload ssh")
+    time.sleep(0.3)
+
+
+def test_keyboard_interactive_takes_the_password_too(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    reconfigure(server, "PasswordAuthentication no", "KbdInteractiveAuthentication yes")
+    password = typed(ADMIN_PASSWORD)
+    transport = connect(desk, server, "admin", key=None, password=password)
+    assert transport.run("id -u").stdout == b"0\n"
+
+
+def test_a_server_may_want_a_key_and_a_password(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    reconfigure(server, "AuthenticationMethods publickey,password")
+    transport = connect(desk, server, "admin", password=typed(ADMIN_PASSWORD))
+    assert transport.run("id -u").stdout == b"0\n"
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, server, "admin", password=typed(WRONG)).connect()
+    assert caught.value.code == "login_refused"
+
+
+def test_an_agent_full_of_keys_leaves_an_attempt_for_the_password(
+    desk: Desk, server: LabServer, agent: Path, tmp_path: Path
+) -> None:
+    desk.trust(server)
+    server.run("rm ~admin/.ssh/authorized_keys")
+    for number in range(6):
+        key = tmp_path / f"extra{number}"
+        run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(agent)}
+        subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True)
+    desk.write_config(f"IdentityAgent {agent}")
+    operator = Operator(answers={"password of admin": ADMIN_PASSWORD})
+    transport = connect(desk, server, "admin", key=None, operator=operator)
+    assert transport.run("id -u").stdout == b"0\n"
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, server, "admin", key=None).connect()
+    assert "3 more keys were not tried" in caught.value.hint
+
+
+def test_an_expired_password_is_told_apart(desk: Desk, server: LabServer) -> None:
+    desk.trust(server)
+    server.run("chage -d 0 admin")
+    for more in ({}, {"key": None, "password": typed(ADMIN_PASSWORD)}):
+        with pytest.raises(CannotConnect) as caught:
+            connect(desk, server, "admin", **more).run("id")
+        assert caught.value.code == "login_refused"
+        assert "expired" in caught.value.message
+
+
+def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
+    desk: Desk, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage.servers.ssh._PATIENCE_OF_SERVERS", 2.0)
+    reconfigure(server, "LoginGraceTime 2")
+
+    class Slow(Operator):
+        def accept_host_key(self, key: HostKey) -> bool:
+            time.sleep(3)
+            return super().accept_host_key(key)
+
+        def secret(self, what: str, server: str | None) -> Secret | None:
+            time.sleep(3)
+            return super().secret(what, server)
+
+    operator = Slow(answers={"password of admin": ADMIN_PASSWORD})
+    transport = connect(desk, server, "admin", key=None, operator=operator)
+    assert transport.run("id -u").stdout == b"0\n"
+    assert len(operator.keys) == 1
+    assert operator.questions == ["password of admin"]
+
+
+def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
+    desk: Desk, servers: BootServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage.servers.ssh._PATIENCE_OF_SERVERS", 2.0)
+    three = servers(3)
+    for server in three:
+        reconfigure(server, "LoginGraceTime 3")
+
+    class Slow(Operator):
+        def accept_host_key(self, key: HostKey) -> bool:
+            time.sleep(2)
+            return super().accept_host_key(key)
+
+        def secret(self, what: str, server: str | None) -> Secret | None:
+            time.sleep(4)
+            return super().secret(what, server)
+
+    operator = Slow(answers={"passphrase of": KEY_PASSPHRASE})
+    transports = [
+        connect(desk, server, "admin", key=str(server.encrypted_key), operator=operator)
+        for server in three
+    ]
+    monkeypatch.setattr("moorage.servers.sshkeys._unlocked", {})
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda transport: transport.run("id -u").stdout, transports))
+    assert ended == [b"0\n"] * 3
+    assert len(operator.keys) == 3
+    assert len(operator.questions) == 1
+
+
+def test_a_proxy_command_carries_the_connection(
+    desk: Desk, servers: BootServers, trusted: LabServer
+) -> None:
+    (jump,) = servers(names=["jump"])
+    command = " ".join([*jump.ssh_command("root")[:-1], "-W", "%h:%p", f"root@{jump.address}"])
+    desk.write_config(f"Host last\n  HostName {trusted.address}\n  ProxyCommand {command}\n")
+    transport = connect(desk, trusted, host="last")
+    assert transport.run("echo $SSH_CONNECTION").stdout.decode().split()[0] == jump.address
+    desk.write_config(f"Host last\n  HostName {trusted.address}\n  ProxyCommand echo oops >&2\n")
+    with pytest.raises(CannotConnect, match="The ProxyCommand says: oops"):
+        connect(desk, trusted, host="last").connect()
+
+
+def test_certificates_prove_both_sides(desk: Desk, server: LabServer, tmp_path: Path) -> None:
+    authority, user = tmp_path / "authority", tmp_path / "user"
+    for key in (authority, user):
+        run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+    host = tmp_path / "host.pub"
+    host.write_text(server.read_file("/etc/ssh/ssh_host_ed25519_key.pub"))
+    sign = ["ssh-keygen", "-q", "-s", authority, "-I", "test"]
+    run_program([*sign, "-h", "-n", server.address, "-V", "+1d", host])
+    run_program([*sign, "-n", "deploy", tmp_path / "user.pub"])
+    public = (tmp_path / "authority.pub").read_text()
+    server.write_file("/etc/ssh/host-cert.pub", (tmp_path / "host-cert.pub").read_text())
+    server.write_file("/etc/ssh/authority.pub", public)
+    reconfigure(
+        server, "HostCertificate /etc/ssh/host-cert.pub", "TrustedUserCAKeys /etc/ssh/authority.pub"
+    )
+    desk.known_hosts.write_text(f"@cert-authority * {public}")
+    assert connect(desk, server, "deploy", key=str(user)).run("id -u").stdout == b"0\n"
+    desk.known_hosts.write_text(f"@cert-authority * {public}@revoked * {public}")
+    with pytest.raises(CannotConnect) as caught:
+        connect(desk, server, "deploy", key=str(user)).connect()
+    assert caught.value.code == "host_key_unknown"
+
+
+def test_the_next_debian_works_the_same(desk: Desk, servers: BootServers) -> None:
+    (server,) = servers(names=["next"], suite="trixie")
+    desk.trust(server)
+    for user in ("root", "admin", "deploy"):
+        assert connect(desk, server, user).run("id -u; cat", payload=b"x").stdout == b"0\nx"
+    with pytest.raises(SudoRefused) as caught:
+        connect(desk, server, "admin", sudo_password=typed(WRONG)).run("id")
+    assert caught.value.code == "sudo_password_wrong"
+    time.sleep(1)
+    assert failures(server) == 1
 
 
 # -- who the server is ----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ _LONGEST_NUMBER = 100
 # The C parser is ten times as fast; PyYAML's wheels have it, some distributions' packages do not.
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_INT = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)")
+_INT = re.compile(r"[-+]?(0|0b[01]+|0x[0-9a-f]+|0o?[0-7]+|[1-9][0-9]*)", re.I)
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -209,10 +209,10 @@ class _Reader:
         if len(text) > _LONGEST_NUMBER:
             self._report(node, path, "this number is too large; put it in quotes if it is text")
             return None
-        if not _INT.fullmatch(text):
+        digits = text.replace("_", "")
+        if not _INT.fullmatch(digits):
             # YAML 1.1 reads 22:22 as a number to the base 60; nobody means that here.
             return text
-        digits = text.replace("_", "")
         sign = -1 if digits.startswith("-") else 1
         digits = digits.lstrip("+-")
         if digits.startswith("0") and digits.isdigit():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,14 @@ class Loaded:
     problems: tuple[Problem, ...] = ()
     notices: tuple[str, ...] = ()
     document: Document = field(default_factory=Document)
+
+    def located(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return problems that were found elsewhere with file, line and column of this one.
+
+        Args:
+            problems: For example those of the registry's settings.
+        """
+        return [self.document.problem(each.path, each.message) for each in problems]
 
 
 def load(path: str | Path, on_notice: OnNotice = lambda notice: None) -> Answers:

@@ -75,6 +75,7 @@ def _quoted(value: str) -> Iterator[str]:
     yield value
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield re.sub(r"\\u00(..)|\\u(....)", _as_in_yaml, json.dumps(value)[1:-1])
     yield repr(value)[1:-1]
     yield repr(value.encode(errors="surrogatepass"))[2:-1]
     yield value.replace("'", "''")  # YAML, SQL
@@ -87,6 +88,11 @@ def _quoted(value: str) -> Iterator[str]:
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda code: code.group().lower(), quoted)
     yield urllib.parse.quote_plus(value, errors="replace")
+
+
+def _as_in_yaml(escape: re.Match[str]) -> str:
+    short, long = escape.groups()
+    return f"\\x{short.upper()}" if short else f"\\u{long.upper()}"
 
 
 def _in_base64(value: str) -> Iterator[str]:

@@ -280,6 +280,8 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
     with process.stdout or open(os.devnull, "rb") as stdout:  # noqa: PTH123  # never None here
         try:
             content = _read_until(stdout, deadline)
+            if len(content) > _LARGEST:
+                raise SecretUnavailable(f"{where}: {source} prints more than 64 kB.")
             status = process.wait(max(0.0, deadline - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
             raise SecretUnavailable(
@@ -299,7 +301,7 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
 
 
 def _read_until(stream: IO[bytes], deadline: float) -> bytes:
-    """Read a pipe to its end, or as much as a secret may have.
+    """Read a pipe to its end, or one byte more than there may be.
 
     A child of the program may hold the pipe open after it; so this watches the clock itself.
 

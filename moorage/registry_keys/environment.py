@@ -87,7 +87,7 @@ def find(name: str) -> tuple[Path, tuple[Node, ...]]:
         KeyError: The registry has no such setting.
         Ambiguous: It fits several.
     """
-    if not name.startswith(_PREFIX):
+    if not name.startswith(_PREFIX) or name == _PREFIX:
         raise KeyError(name)
     found = list(_match(TREE, name.removeprefix(_PREFIX)))
     if not found:

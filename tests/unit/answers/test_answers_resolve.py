@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from moorage.answers.load import loads
+from moorage.answers.resolve import Resolver, check_available, references
+from moorage.answers.secrets import (
+    FromCommand,
+    FromEnvironment,
+    FromFile,
+    FromKeyring,
+    FromPrompt,
+    Secret,
+    SecretReference,
+    Typed,
+)
+from moorage.errors import ExitCode, Problem, SecretUnavailable
+
+WHERE = "credentials.users[0].password"
+
+
+def nobody(what: str, server: str | None) -> Secret | None:
+    return None
+
+
+def resolved(reference: SecretReference, timeout: float = 10) -> str:
+    return Resolver(nobody, timeout=timeout).resolve(reference, WHERE).reveal()
+
+
+def failure(reference: SecretReference, timeout: float = 10) -> SecretUnavailable:
+    with pytest.raises(SecretUnavailable) as raised:
+        resolved(reference, timeout)
+    assert WHERE in raised.value.message
+    assert raised.value.exit_code is ExitCode.USAGE
+    return raised.value
+
+
+def test_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOORAGE_TEST", "s3cret")
+    assert resolved(FromEnvironment("MOORAGE_TEST")) == "s3cret"
+    monkeypatch.setenv("MOORAGE_TEST", "")
+    assert "MOORAGE_TEST is empty" in str(failure(FromEnvironment("MOORAGE_TEST")))
+    monkeypatch.delenv("MOORAGE_TEST")
+    assert "MOORAGE_TEST is not set" in str(failure(FromEnvironment("MOORAGE_TEST")))
+
+
+@pytest.mark.parametrize("content", [b"s3cret", b"s3cret\n", b"s3cret\r\nmore\n", b"s3cret\n\xff"])
+def test_the_first_line_of_a_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    assert resolved(FromFile(str(tmp_path / "secret"))) == "s3cret"
+
+
+def test_a_file_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "secret").write_text(" s3cret ")
+    assert resolved(FromFile("~/secret")) == " s3cret "
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "is empty"), (b"\nx", "is empty"), (b"x" * 70_000, "longer than 64 kB"),
+     (b"\xff\xfe", "is not UTF-8")],
+)  # fmt: skip
+def test_a_file_without_a_secret(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    assert words in str(failure(FromFile(str(tmp_path / "secret"))))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "no such file" in str(failure(FromFile(str(tmp_path / "missing"))))
+    assert "is a directory" in str(failure(FromFile(str(tmp_path))))
+
+
+def test_a_file_that_others_can_read_is_used_with_a_notice(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("s3cret")
+    notices: list[str] = []
+    path.chmod(0o600)
+    Resolver(nobody, notices.append).resolve(FromFile(str(path)), WHERE)
+    assert notices == []
+    path.chmod(0o644)
+    Resolver(nobody, notices.append).resolve(FromFile(str(path)), WHERE)
+    assert len(notices) == 1
+    assert "chmod 600" in notices[0]
+    assert "s3cret" not in notices[0]
+
+
+def python(code: str) -> FromCommand:
+    return FromCommand((sys.executable, "-c", code))
+
+
+def test_the_first_line_a_command_prints() -> None:
+    assert resolved(python("print('s3cret'); print('more')")) == "s3cret"
+
+
+def test_no_shell_reads_a_command() -> None:
+    assert resolved(FromCommand(("echo", "$(id) > /tmp/x; `id`"))) == "$(id) > /tmp/x; `id`"
+
+
+def test_a_failing_command_says_its_status_and_nothing_it_printed() -> None:
+    error = failure(python("import sys; print('s3cret'); sys.exit('leak'); 'argument'"))
+    assert "ended with status 1" in str(error)
+    for word in ("s3cret", "leak", "argument"):
+        assert word not in str(error)
+
+
+def test_a_command_that_is_not_there() -> None:
+    assert "is not on this machine" in str(failure(FromCommand(("moorage-no-such-program",))))
+
+
+def test_a_command_that_prints_nothing() -> None:
+    assert "is empty" in str(failure(FromCommand(("true",))))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(60)",
+        "import subprocess; subprocess.Popen(['sleep', '60'])",
+        "import os, time; os.close(1); time.sleep(60)",
+    ],
+    ids=["sleeps", "leaves a child", "closes its output"],
+)
+def test_a_command_that_does_not_end_is_given_up(code: str) -> None:
+    start = time.monotonic()
+    assert "did not end within 0.5 seconds" in str(failure(python(code), timeout=0.5))
+    assert time.monotonic() - start < 5
+
+
+def test_a_command_that_prints_without_end_is_stopped() -> None:
+    assert "more than 64 kB" in str(failure(python("while True: print('x' * 9999, end='')")))
+
+
+def test_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = pytest.importorskip("keyring")
+    entries = {("moorage", "ana"): "s3cret"}
+    monkeypatch.setattr(keyring, "get_password", lambda *name: entries.get(name))
+    assert resolved(FromKeyring("ana")) == "s3cret"
+    assert "keyring set moorage ben" in str(failure(FromKeyring("ben")))
+
+    def locked(service: str, name: str) -> str:
+        raise RuntimeError("s3cret")
+
+    monkeypatch.setattr(keyring, "get_password", locked)
+    assert "cannot be opened" in str(failure(FromKeyring("ana")))
+    assert "s3cret" not in str(failure(FromKeyring("ana")))
+
+
+def test_a_missing_keyring_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert "pip install 'moorage[keyring]'" in str(failure(FromKeyring("ana")))
+
+
+def test_a_typed_secret_is_itself() -> None:
+    assert resolved(Typed(Secret("s3cret"))) == "s3cret"
+
+
+def test_nobody_to_ask_is_an_error() -> None:
+    assert "nobody answered" in str(failure(FromPrompt(True)))
+
+
+class Person:
+    """Answers slowly, and notices when two ask at a time."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._busy = threading.Lock()
+
+    def __call__(self, what: str, server: str | None) -> Secret:
+        assert self._busy.acquire(blocking=False), "two questions at a time"
+        time.sleep(0.02)
+        self.asked.append(what)
+        self._busy.release()
+        return Secret(f"answer to {what}")
+
+
+def test_each_place_is_asked_for_once_and_one_at_a_time() -> None:
+    person = Person()
+    resolver = Resolver(person)
+    places = [f"credentials.users[{position}].password" for position in range(4)] * 4
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda place: resolver.resolve(FromPrompt(True), place), places))
+    assert sorted(person.asked) == sorted(set(places))
+    assert [secret.reveal() for secret in found] == [f"answer to {place}" for place in places]
+
+
+def test_a_command_runs_once_however_many_want_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = python(f"open({str(log)!r}, 'a').write('x'); import time; time.sleep(.1); print('s')")
+    resolver = Resolver(nobody)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda place: resolver.resolve(command, f"place {place}"), range(8)))
+    assert log.read_text() == "x"
+
+
+def test_a_failure_is_told_for_each_place_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolver = Resolver(nobody)
+    for place in ("servers[0].password", "servers[1].password"):
+        with pytest.raises(SecretUnavailable) as raised:
+            resolver.resolve(FromEnvironment("MOORAGE_TEST"), place)
+        assert place in raised.value.message
+    monkeypatch.setenv("MOORAGE_TEST", "s3cret")
+    assert resolver.resolve(FromEnvironment("MOORAGE_TEST"), WHERE).reveal() == "s3cret"
+
+
+def test_a_forgotten_secret_is_asked_for_again() -> None:
+    person = Person()
+    resolver = Resolver(person)
+    resolver.resolve(FromPrompt(True), WHERE)
+    resolver.forget(FromPrompt(True), WHERE)
+    resolver.resolve(FromPrompt(True), WHERE)
+    assert person.asked == [WHERE, WHERE]
+
+
+FILE = """\
+version: 1
+registry:
+  domain: registry.example.com
+  environment: {{REGISTRY_PROXY_PASSWORD: {{env: MOORAGE_UNSET}}, REGISTRY_LOG_LEVEL: info}}
+servers:
+  - host: 203.0.113.10
+    sudo_password: {{prompt: true}}
+credentials:
+  users:
+    - {{name: a, password: {{file: {folder}/missing}}}}
+    - {{name: b, password: {{file: {folder}/empty}}}}
+    - {{name: c, password: {{command: [moorage-no-such-program, x]}}}}
+    - {{name: d, password: {{command: ["true"]}}}}
+    - {{name: e, password: {{generate: true}}}}
+    - {{name: f, password: {{env: PATH}}}}
+storage:
+  driver: filesystem
+  s3: {{bucket: images, region: eu, accesskey: {{env: MOORAGE_UNSET}},
+       secretkey: {{env: MOORAGE_UNSET}}}}
+"""
+
+
+def test_every_reference_that_leads_nowhere_is_listed_at_once(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    answers = loads(FILE.format(folder=tmp_path))
+    told = {problem.dotted: problem.message for problem in check_available(answers, terminal=False)}
+    assert list(told) == [
+        "registry.environment.REGISTRY_PROXY_PASSWORD",
+        "servers[0].sudo_password",
+        "credentials.users[0].password",
+        "credentials.users[1].password",
+        "credentials.users[2].password",
+    ]
+    assert "MOORAGE_UNSET is not set" in told["registry.environment.REGISTRY_PROXY_PASSWORD"]
+    assert "there is no terminal" in told["servers[0].sudo_password"]
+    with_terminal = check_available(answers, terminal=True)
+    assert len(with_terminal) == len(told) - 1
+
+
+def test_references_of_a_driver_that_is_not_used_are_not_followed(tmp_path: Path) -> None:
+    paths = [Problem(path, "").dotted for path, _ in references(loads(FILE.format(folder="/x")))]
+    assert not any(path.startswith("storage") for path in paths)

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.answers.secrets import FromEnvironment, Secret, Typed
+from moorage.registry_keys import (
+    check_environment,
+    check_settings,
+    environment_to_settings,
+    paste_s3_environment,
+)
+from moorage.registry_keys.environment import find, variable
+from moorage.registry_keys.tree import TREE, names
+
+SECRET = "hunter2-hunter2"
+
+REFERENCE = """
+log:
+  accesslog: {disabled: true}
+  level: debug
+  formatter: text
+  fields: {service: registry, environment: staging}
+  hooks:
+    - type: mail
+      levels: [panic]
+      options: {smtp: {addr: "mail.example.com:25", insecure: true}, from: a, to: [b]}
+storage:
+  delete: {enabled: false}
+  redirect: {disable: false}
+  cache: {blobdescriptor: redis}
+  maintenance:
+    uploadpurging: {enabled: true, age: 168h, interval: 24h, dryrun: false}
+    readonly: {enabled: false}
+middleware:
+  storage:
+    - name: cloudfront
+      options: {baseurl: "https://example.com/", keypairid: a, duration: 3000s}
+http:
+  host: https://registry.example.com
+  relativeurls: false
+  draintimeout: 60s
+  headers: {X-Content-Type-Options: [nosniff]}
+  http2: {disabled: false}
+  debug: {prometheus: {enabled: true, path: /metrics}}
+notifications:
+  events: {includereferences: true}
+  endpoints:
+    - {name: a, url: "https://my.example.com/event", timeout: 1s, threshold: 10, backoff: 1s,
+       ignore: {mediatypes: [application/octet-stream], actions: [pull]}}
+health:
+  storagedriver: {enabled: true, interval: 10s, threshold: 3}
+  file: [{file: /path, interval: 10s}]
+  http: [{uri: "http://example.com", statuscode: 200, timeout: 3s}]
+  tcp: [{addr: "example.com:6379", timeout: 3s}]
+catalog: {maxentries: 1000}
+proxy: {remoteurl: "https://registry-1.example.com", username: a}
+validation: {manifests: {urls: {allow: ["^https://example"], deny: ["^http:"]}}}
+policy: {repository: {classes: [image]}}
+"""
+REDIS = {
+    "2.8": {"addr": "a:6379", "db": 0, "pool": {"maxidle": 16, "idletimeout": "300s"}},
+    "3": {"addrs": ["a:6379"], "db": 0, "poolsize": 64, "connmaxidletime": "300s"},
+}
+
+
+def told(settings: dict[str, Any], version: Any = "3") -> dict[str, str]:
+    problems = check_settings(settings, version)
+    return {
+        problem.dotted.removeprefix("registry.settings."): problem.message for problem in problems
+    }
+
+
+@pytest.mark.parametrize("version", ["2.8", "3"])
+def test_the_documented_configuration_is_known(version: str) -> None:
+    settings = yaml.safe_load(REFERENCE) | {"redis": REDIS[version]}
+    assert told(settings, version) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "words"),
+    [
+        ({"lgo": {}}, "lgo", "did you mean log?"),
+        ({"log": {"levle": "info"}}, "log.levle", "did you mean level?"),
+        ({"log": {"Level": "info"}}, "log.Level", "did you mean level?"),
+        ({"log": {"level": "loud"}}, "log.level", "wanted: error, warn, info or debug"),
+        ({"log": "info"}, "log", "wanted: a section with"),
+        ({"log": {"accesslog": {"disabled": "yes"}}}, "log.accesslog.disabled", "true or false"),
+        ({"catalog": {"maxentries": "5"}}, "catalog.maxentries", "a whole number"),
+        ({"catalog": {"maxentries": True}}, "catalog.maxentries", "a whole number"),
+        ({"http": {"host": 5}}, "http.host", "wanted: text"),
+        ({"http": {"draintimeout": 60}}, "http.draintimeout", "in nanoseconds"),
+        ({"http": {"draintimeout": "1 min"}}, "http.draintimeout", "such as 500ms"),
+        ({"http": {"headers": {"A": "b"}}}, "http.headers", "each with a list"),
+        ({"policy": {"repository": {"classes": "a"}}}, "policy.repository.classes", "a list"),
+        ({"health": {"tcp": {"addr": "a"}}}, "health.tcp", "wanted: a list"),
+        ({"health": {"tcp": [{"adr": "a"}]}}, "health.tcp[0].adr", "did you mean addr?"),
+        ({"version": 0.1}, "version", "Moorage writes it"),
+        ({"http": {"addr": ":5000"}}, "http.addr", "slots"),
+        ({"http": {"net": "tcp"}}, "http.net", "slots"),
+        ({"http": {"prefix": "/a/"}}, "http.prefix", "at the root"),
+        ({"http": {"secret": "a"}}, "http.secret", "generates it"),
+        ({"http": {"tls": {"certificate": "a"}}}, "http.tls", "nginx does TLS"),
+        ({"http": {"debug": {"addr": ":1"}}}, "http.debug.addr", "slots"),
+        ({"storage": {"s3": {"bucket": "a"}}}, "storage.s3", "section storage"),
+        ({"auth": {"htpasswd": {}}}, "auth", "section credentials"),
+    ],
+)
+def test_a_wrong_setting_is_told(settings: dict[str, Any], path: str, words: str) -> None:
+    found = told(settings)
+    assert words in found[path]
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "version"),
+    [
+        ({"redis": {"addr": "a"}}, "redis.addr", "3"),
+        ({"redis": {"addrs": ["a"]}}, "redis.addrs", "2.8"),
+        ({"tags": {"maxtags": 5}}, "tags", "2.8"),
+        ({"proxy": {"ttl": "1h"}}, "proxy.ttl", "2.8"),
+        ({"reporting": {}}, "reporting", "3"),
+        ({"compatibility": {"schema1": {"enabled": True}}}, "compatibility", "3"),
+        ({"http": {"h2c": {"enabled": True}}}, "http.h2c", "2.8"),
+    ],
+)
+def test_a_setting_of_the_other_version_is_told(
+    settings: dict[str, Any], path: str, version: Any
+) -> None:
+    other = "3" if version == "2.8" else "2.8"
+    assert told(settings, version) == {
+        path: f"exists in registry {other} only, and this is {version}"
+    }
+    assert told(settings, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"redis": {"password": SECRET}}, "REGISTRY_REDIS_PASSWORD"),
+        ({"proxy": {"password": SECRET}}, "REGISTRY_PROXY_PASSWORD"),
+        ({"notifications": {"endpoints": [{"headers": {"Authorization": [SECRET]}}]}},
+         "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_HEADERS"),
+        ({"notifications": {"endpoints": [{"url": f"https://a:{SECRET}@example.com"}]}},
+         "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL"),
+        ({"log": {"hooks": [{"options": {"smtp": {"password": SECRET}}}]}},
+         "REGISTRY_LOG_HOOKS_0_OPTIONS_SMTP_PASSWORD"),
+        ({"middleware": {"storage": [{"name": "a", "options": {"secretkey": SECRET}}]}},
+         "REGISTRY_MIDDLEWARE_STORAGE_0_OPTIONS_SECRETKEY"),
+    ],
+)  # fmt: skip
+def test_a_secret_in_clear_is_told_without_repeating_it(
+    settings: dict[str, Any], name: str
+) -> None:
+    (message,) = told(settings).values()
+    assert "holds a secret" in message
+    assert f"registry.environment.{name} a reference" in message
+    assert SECRET not in message
+
+
+def test_every_key_has_a_variable_that_leads_to_it() -> None:
+    for name in names():
+        path, way = find(name)
+        assert variable(path) == name
+        assert way
+
+
+def test_variables_are_translated() -> None:
+    translated = environment_to_settings(
+        {
+            "REGISTRY_LOG_LEVEL": "debug",
+            "REGISTRY_LOG_FIELDS_SERVICE": "registry",
+            "REGISTRY_STORAGE": "s3",
+            "REGISTRY_STORAGE_S3_REGION": "eu-central-1",
+            "REGISTRY_STORAGE_S3_CHUNKSIZE": "10485760",
+            "REGISTRY_STORAGE_S3_SECURE": "true",
+            "REGISTRY_STORAGE_S3_SECRETKEY": "x",
+            "REGISTRY_STORAGE_DELETE_ENABLED": "true",
+            "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING": "{enabled: false}",
+            "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE": "1h",
+            "REGISTRY_STORAGE_AZURE_MAX_RETRIES": "3",
+            "REGISTRY_HTTP_HEADERS_Access-Control-Allow-Origin": "['*']",
+            "REGISTRY_NOTIFICATIONS_ENDPOINTS_1_NAME": "b",
+            "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME": "1",
+            "REGISTRY_POLICY_REPOSITORY_CLASSES_0": "image",
+        }
+    )
+    assert translated.problems == []
+    assert translated.secrets == {"REGISTRY_STORAGE_S3_SECRETKEY": "storage.s3.secretkey"}
+    assert translated.settings == {
+        "log": {"level": "debug", "fields": {"service": "registry"}},
+        "storage": {
+            "s3": {"region": "eu-central-1", "chunksize": 10485760, "secure": True},
+            "delete": {"enabled": True},
+            "maintenance": {"uploadpurging": {"enabled": False, "age": "1h"}},
+            "azure": {"max_retries": 3},
+        },
+        "http": {"headers": {"Access-Control-Allow-Origin": ["*"]}},
+        "notifications": {"endpoints": [{"name": "1"}, {"name": "b"}]},
+        "policy": {"repository": {"classes": ["image"]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("REGISTRY_LOG_LEVL", "info", "did you mean REGISTRY_LOG_LEVEL?"),
+        ("REGISTRY_LOG_LEVEL_X", "info", "did you mean REGISTRY_LOG_LEVEL?"),
+        ("REGISTRY_ZZZ", "1", "is no setting"),
+        ("REGISTRY_STORAGE", "floppy", "wanted: one of filesystem"),
+        ("REGISTRY_CATALOG_MAXENTRIES", "", "is empty"),
+        ("REGISTRY_CATALOG_MAXENTRIES", "[1", "is not YAML"),
+    ],
+)
+def test_a_variable_that_cannot_be_translated_is_told(name: str, value: str, words: str) -> None:
+    (problem,) = environment_to_settings({name: value}).problems
+    assert words in problem.message
+    assert problem.dotted == f"registry.environment.{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("REGISTRY_STORAGE", "s3", "storage.driver of the answers"),
+        ("REGISTRY_STORAGE_S3_BUCKET", "a", "storage.s3.bucket of the answers"),
+        ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/a", "storage.filesystem.path"),
+        ("REGISTRY_AUTH_HTPASSWD_PATH", "a", "section credentials"),
+        ("REGISTRY_HTTP_ADDR", ":5000", "slots"),
+        ("REGISTRY_HTTP_TLS_KEY", "a", "nginx does TLS"),
+        ("REGISTRY_REDIS_PASSWORD", SECRET, "by reference"),
+        ("REGISTRY_REDIS_ADDR", "a", "exists in registry 2.8 only"),
+        ("REGISTRY_CATALOG_MAXENTRIES", "many", "a whole number"),
+        ("REGISTRY_HTTP_DRAINTIMEOUT", 60, "in nanoseconds"),
+        ("REGISTRY_NOTIFICATIONS_ENDPOINTS", f"[{{headers: {{Authorization: [{SECRET}]}}}}]",
+         "by reference"),
+    ],
+)  # fmt: skip
+def test_a_variable_that_is_wrong_is_told(name: str, value: object, words: str) -> None:
+    problems = check_environment({name: value}, "3")
+    assert words in problems[0].message
+    assert SECRET not in problems[0].message
+
+
+def test_a_secret_by_reference_is_right() -> None:
+    assert check_environment({"REGISTRY_REDIS_PASSWORD": FromEnvironment("A")}, "3") == []
+    assert check_environment({"REGISTRY_LOG_LEVEL": "info", "REGISTRY_CATALOG_MAXENTRIES": 5,
+                              "REGISTRY_VALIDATION_DISABLED": True}, "3") == []  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*names(), "REGISTRY_LOG_HOOKS_0", "REGISTRY_HTTP_HEADERS_X", "REGISTRY_"])
+        | st.from_regex(r"REGISTRY_[A-Z0-9_]{0,20}", fullmatch=True),
+        st.text(max_size=12) | st.sampled_from(["{a: b}", "[a]", "5", "true", "s3", "null"]),
+        max_size=6,
+    )
+)
+def test_no_variable_crashes_the_translation(environment: dict[str, str]) -> None:
+    environment_to_settings(environment)
+    check_environment(environment, "2.8")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([*TREE.keys, "s3", "endpoints", "x"]), inner, max_size=4
+            )
+        ),
+    )
+)
+def test_no_settings_crash_the_check(value: object) -> None:
+    check_settings({"http": value, "notifications": {"endpoints": value}, "log": value}, None)
+
+
+STYLES = {
+    "env file": "REGISTRY_STORAGE_S3_{}={}",
+    "shell": "export REGISTRY_STORAGE_S3_{}='{}'",
+    "compose list": '      - "REGISTRY_STORAGE_S3_{}={}"',
+    "compose map": "      REGISTRY_STORAGE_S3_{}: {}",
+    "docker run": "  -e REGISTRY_STORAGE_S3_{}={} \\",
+    "Dockerfile": "ENV REGISTRY_STORAGE_S3_{}={}",
+    "comments": "REGISTRY_STORAGE_S3_{}={}  # as agreed",
+}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_pasted_block_is_understood(style: str, end: str) -> None:
+    values = {
+        "REGION": "eu-central-1",
+        "BUCKET": "images",
+        "ACCESSKEY": "AKIAEXAMPLE",
+        "SECRETKEY": "abc/def+ghi=",
+        "CHUNKSIZE": "10485760",
+        "SECURE": "true",
+        "FORCEPATHSTYLE": "false",
+        "REGIONENDPOINT": "https://s3.example.com:9000/a#b",
+    }
+    block = ["# S3", "", *(style.format(name, value) for name, value in values.items())]
+    fields, problems = paste_s3_environment(end.join(block))
+    assert problems == []
+    assert fields == {
+        "region": "eu-central-1",
+        "bucket": "images",
+        "accesskey": Typed(Secret("AKIAEXAMPLE")),
+        "secretkey": Typed(Secret("abc/def+ghi=")),
+        "chunksize": 10485760,
+        "secure": True,
+        "forcepathstyle": False,
+        "regionendpoint": "https://s3.example.com:9000/a#b",
+    }
+
+
+def test_a_pasted_configuration_and_awss_own_names_are_understood() -> None:
+    text = "storage:\n  s3:\n    bucket: images\n    region: eu\nAWS_SECRET_ACCESS_KEY=abc\n"
+    fields, problems = paste_s3_environment(text)
+    assert problems == []
+    assert fields == {"bucket": "images", "region": "eu", "secretkey": Typed(Secret("abc"))}
+
+
+def test_a_pasted_variable_becomes_a_reference_to_it() -> None:
+    fields, problems = paste_s3_environment("REGISTRY_STORAGE_S3_SECRETKEY=${S3_SECRET}")
+    assert fields == {"secretkey": FromEnvironment("S3_SECRET")}
+    assert problems == []
+
+
+def test_what_is_wrong_in_a_paste_is_told_by_line_and_without_its_value() -> None:
+    text = f"""REGISTRY_STORAGE_S3_REGON={SECRET}
+REGISTRY_STORAGE_S3_CHUNKSIZE={SECRET}
+REGISTRY_STORAGE_S3_SECURE={SECRET}
+{SECRET} {SECRET}
+REGISTRY_LOG_LEVEL={SECRET}
+REGISTRY_STORAGE=filesystem
+REGISTRY_STORAGE_S3_BUCKET="""
+    fields, problems = paste_s3_environment(text)
+    assert fields == {}
+    assert [problem.line for problem in problems] == [1, 2, 3, 4, 5, 6, 7]
+    assert "did you mean REGISTRY_STORAGE_S3_REGION?" in problems[0].message
+    assert not any(SECRET in str(problem) for problem in problems)
+
+
+@given(st.text(max_size=60))
+def test_no_paste_crashes(text: str) -> None:
+    paste_s3_environment(text)

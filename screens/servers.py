@@ -245,7 +245,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
                 yield Button(
                     "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
                 )
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Start typing at once."""

@@ -32,7 +32,7 @@ class WelcomeScreen(Screen[None]):
         Binding("n", "new", "New"),
         Binding("o", "file", "Open a file"),
         Binding("d,delete", "forget", "Take off the list"),
-        Binding("escape", "app.leave", "Leave", show=False),
+        Binding("escape,ctrl+q", "app.leave", "Leave"),
     ]
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 100; }
@@ -46,7 +46,7 @@ class WelcomeScreen(Screen[None]):
         with Vertical(id="welcome"):
             yield Static(_INTRODUCTION, id="introduction")
             yield OptionList()
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Read the recents."""

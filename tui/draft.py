@@ -12,6 +12,7 @@ from moorage.answers.load import validate
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError, Problem
+from moorage.registry_keys import check_registry
 
 Value = Any
 """What a YAML file can hold, and :class:`Typed`."""
@@ -132,7 +133,10 @@ class Draft:
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is wrong or missing, in the words of the model."""
         if self._problems is None:
-            _answers, self._problems = _validate(self._for_model())
+            answers, problems = _validate(self._for_model())
+            if answers is not None:
+                problems = tuple(check_registry(answers, None))
+            self._problems = problems
         return self._problems
 
     def problem_at(self, path: str) -> str:

@@ -56,6 +56,11 @@ class Choice(Widget, can_focus=True):
             self.choice = choice
             self.value = value
 
+        @property
+        def control(self) -> Choice:
+            """The choice."""
+            return self.choice
+
     def __init__(
         self,
         options: Sequence[Option],
@@ -127,6 +132,11 @@ class Toggle(Widget, can_focus=True):
             super().__init__()
             self.toggle = toggle
             self.value = value
+
+        @property
+        def control(self) -> Toggle:
+            """The toggle."""
+            return self.toggle
 
     def __init__(self, label: str, path: str = "", *, value: bool = False) -> None:
         super().__init__()

@@ -76,27 +76,31 @@ class Field(Vertical):
     }
     """
 
-    class Changed(Message):
+    class Said(Message):
+        """Something happened in the field."""
+
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
+
+        @property
+        def control(self) -> Field:
+            """The field."""
+            return self.field
+
+        @property
+        def value(self) -> str:
+            """What is typed."""
+            return self.field.value
+
+    class Changed(Said):
         """What was typed changed."""
 
-        def __init__(self, field: Field, value: str) -> None:
-            super().__init__()
-            self.field = field
-            self.value = value
-
-    class Left(Message):
+    class Left(Said):
         """The focus left the field."""
 
-        def __init__(self, field: Field) -> None:
-            super().__init__()
-            self.field = field
-
-    class Submitted(Message):
+    class Submitted(Said):
         """Enter was pressed in the field."""
-
-        def __init__(self, field: Field) -> None:
-            super().__init__()
-            self.field = field
 
     def __init__(
         self,
@@ -160,7 +164,7 @@ class Field(Vertical):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Changed(self, event.value))
+        self.post_message(self.Changed(self))
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -101,7 +101,7 @@ class WizardFrame(Screen[None]):
                     yield Button("Back", id="back", compact=True)
                     yield Button("Next", id="next", variant="primary", compact=True)
             yield PreviewPane()
-        yield Footer()
+        yield Footer(compact=True)
 
     async def on_mount(self) -> None:
         """Open the step the session is at."""

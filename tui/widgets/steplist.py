@@ -25,7 +25,7 @@ class StepItem(Static):
 
     def show(self, mark: Mark, summary: str) -> None:
         """Show how the step stands."""
-        room = _WIDTH - 2 - 4 - len(self.step.title)
+        room = _WIDTH - 4 - len(self.step.title)
         short = summary if len(summary) <= room else summary[: max(0, room - 1)] + "…"
         gap = " " * max(1, room - len(short) + 1)
         colour = {
@@ -51,7 +51,7 @@ class StepList(Vertical):
     """All steps in their order."""
 
     DEFAULT_CSS = """
-    StepList { width: 21; height: 1fr; background: $surface; padding: 1 0; border-right: vkey $panel; }
+    StepList { width: 22; height: 1fr; background: $surface; padding: 1 0; border-right: vkey $panel; }
     StepItem { height: 1; width: 1fr; }
     StepItem:hover { background: $panel; }
     StepItem.-current { background: $panel; }

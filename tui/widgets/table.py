@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.text import Text
 from textual.binding import Binding
-from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable
 
 
-class EditableTable(DataTable[Content]):
+class EditableTable(DataTable[Text]):
     """Rows with keys to add, edit and delete. Shows text as it is, never as markup."""
 
     BINDINGS = [
@@ -55,7 +55,7 @@ class EditableTable(DataTable[Content]):
         cursor = self.cursor_row
         self.clear()
         for row in rows:
-            self.add_row(*(Content(cell) for cell in row))
+            self.add_row(*(Text(cell) for cell in row))
         if rows:
             self.move_cursor(row=min(cursor, len(rows) - 1))
 

@@ -1,0 +1,476 @@
+"""The application: opens and saves deployments, and connects screens, engine and operator."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.timer import Timer
+
+from moorage.answers.load import load_draft
+from moorage.answers.model import Answers
+from moorage.errors import ExitCode, MoorageError
+from moorage.servers.transport import HostKey
+from screens.advanced import AdvancedPane
+from screens.apply import ApplyScreen
+from screens.ask import HostKeyDialog, SecretDialog
+from screens.credentials import CredentialsPane
+from screens.dns import DnsPane
+from screens.done import DoneScreen
+from screens.review import ReviewPane
+from screens.servers import ServersPane
+from screens.ssl import SslPane
+from screens.storage import StoragePane
+from screens.welcome import WelcomeScreen
+from tui import incident, keeping, theme
+from tui.asking import Question, WizardAsker
+from tui.draft import Draft
+from tui.engine import OpenTransport, WizardEngine
+from tui.flow import STEPS, Step, begin, wrong_steps
+from tui.jobs import JobEnded, start_job
+from tui.messages import (
+    ApplyOver,
+    ApplyWanted,
+    AskOperator,
+    AttachWanted,
+    DraftChanged,
+    EngineEvents,
+    GoBack,
+    OpenFile,
+    OpenNew,
+    SaveWanted,
+)
+from tui.saving import default_name, write_answers
+from tui.session import Session
+from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
+from tui.widgets.frame import WizardFrame
+from tui.widgets.pane import StepPane
+
+_PANES: Mapping[Step, type[StepPane]] = {
+    pane.step: pane
+    for pane in (
+        ServersPane, CredentialsPane, StoragePane, DnsPane, SslPane, AdvancedPane, ReviewPane,
+    )
+}  # fmt: skip
+_LISTENERS = (WizardFrame, ApplyScreen)
+
+
+class WizardApp(App[int]):
+    """The wizard.
+
+    Args:
+        path: An answers file to open at once.
+        prefill: Answers to begin with instead.
+        open_transport: Opens a connection; replaced where no SSH is wanted.
+        large_upload: Whether the checks send over 100 MB to each server.
+    """
+
+    TITLE = "Moorage"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "Leave", show=False, priority=True),
+        Binding("ctrl+c", "leave", show=False),
+    ]
+    CSS = """
+    Screen { background: $background; }
+    Footer { background: $panel; }
+    Toast { max-width: 70; }
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        prefill: Answers | Mapping[str, Any] | None = None,
+        open_transport: OpenTransport | None = None,
+        large_upload: bool = True,
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._prefill = prefill
+        self._open_transport = open_transport
+        self._large_upload = large_upload
+        self.asker = WizardAsker(self._ask_from_thread)
+        self.session: Session | None = None
+        self.crash: MoorageError | None = None
+        self._questions: deque[Question] = deque()
+        self._asking: Question | None = None
+        self._autosave: Timer | None = None
+
+    def on_mount(self) -> None:
+        """Show the start, or what was asked for."""
+        self.register_theme(theme.DARK)
+        self.register_theme(theme.LIGHT)
+        self.theme = theme.usual_theme()
+        self.set_interval(0.05, self._pump)
+        self.push_screen(WelcomeScreen())
+        if self._path is not None:
+            self.open_file(self._path)
+        elif self._prefill is not None:
+            filled = self._prefill
+            draft = Draft.from_answers(filled) if isinstance(filled, Answers) else Draft(filled)
+            self.open_draft(draft, keeping.new_draft_file())
+
+    # --- opening -------------------------------------------------------------------------
+
+    @on(OpenNew)
+    def _new(self) -> None:
+        self.open_draft(Draft.new(), keeping.new_draft_file(), is_new=True)
+
+    @on(OpenFile)
+    def _open(self, event: OpenFile) -> None:
+        self.open_file(Path(event.path).expanduser())
+
+    def open_file(self, path: Path) -> None:
+        """Open an answers file, or one of the wizard's own drafts."""
+        if keeping.is_draft_file(path):
+            try:
+                draft, of = keeping.read_draft(path)
+            except ValueError as error:
+                self._tell("Draft", f"{error}.")
+                return
+            self.open_draft(draft, path, of)
+            return
+        try:
+            loaded = load_draft(path)
+        except MoorageError as error:
+            self._tell("Open", str(error))
+            return
+        if not loaded.data:
+            self._tell("Open", "\n".join(str(each) for each in loaded.problems))
+            return
+        draft = Draft(loaded.data)
+        for notice in loaded.notices:
+            self.notify(notice, markup=False)
+        draft_file = keeping.draft_file_for(path)
+        try:
+            unsaved, _ = keeping.read_draft(draft_file)
+        except ValueError:
+            unsaved = None
+        if unsaved is None or unsaved.data == draft.data:
+            self.open_draft(draft, draft_file, path)
+            return
+
+        def chosen(goes_on: bool | None) -> None:
+            self.open_draft(unsaved if goes_on else draft, draft_file, path, saved=draft)
+
+        self.push_screen(
+            ConfirmDialog(
+                "Unsaved changes",
+                f"{path} was changed in the wizard and not saved since.",
+                "Go on with the changes",
+                "Open the file as it is",
+            ),
+            chosen,
+        )
+
+    def open_draft(
+        self,
+        draft: Draft,
+        draft_file: Path,
+        path: Path | None = None,
+        *,
+        saved: Draft | None = None,
+        is_new: bool = False,
+    ) -> None:
+        """Open a draft in the wizard.
+
+        Args:
+            draft: What was typed so far.
+            draft_file: Where it is kept.
+            path: The answers file it belongs to, if there is one.
+            saved: What the answers file holds, where that differs.
+            is_new: Whether nothing was answered yet.
+        """
+        engine = WizardEngine(self.asker, self._open_transport)
+        asked = draft.get("ask", ())
+        progress = begin(
+            [str(step) for step in asked], wrong_steps(draft.problems), is_new=is_new
+        )
+        self.session = Session(draft, engine, draft_file, path, progress)
+        if path is not None:
+            self.session.saved = (saved or draft).without_secrets()
+            keeping.remember(path, draft.domain)
+        self.push_screen(WizardFrame(self.session, _PANES), self._closed)
+
+    def _closed(self, _result: None) -> None:
+        if self.session is not None:
+            self._keep_draft()
+            self.session.engine.stop()
+
+    # --- keeping -------------------------------------------------------------------------
+
+    @on(DraftChanged)
+    def _draft_changed(self) -> None:
+        if self._autosave is not None:
+            self._autosave.stop()
+        self._autosave = self.set_timer(0.4, self._keep_draft)
+
+    def _keep_draft(self) -> None:
+        self._autosave = None
+        session = self.session
+        if session is None:
+            return
+        if session.is_saved:
+            session.draft_file.unlink(missing_ok=True)
+            return
+        if session.path is None and not (session.draft.domain or session.draft.items("servers")):
+            return
+        try:
+            keeping.keep_draft(session.draft_file, session.draft, of=session.path)
+            if session.path is None:
+                keeping.remember(session.draft_file, session.draft.domain, is_draft=True)
+        except OSError as error:
+            self.notify(
+                f"The draft cannot be kept in {session.draft_file}: {error.strerror}",
+                severity="warning",
+                markup=False,
+            )
+
+    @on(SaveWanted)
+    def _save(self) -> None:
+        session = self.session
+        if session is None:
+            return
+        if session.path is not None:
+            self._write(session, session.path)
+            return
+
+        def named(name: str | None) -> None:
+            if name:
+                self._write_with_care(session, Path(name).expanduser())
+
+        self.push_screen(
+            TextDialog(
+                "Save the answers",
+                "File",
+                value=default_name(session.draft.domain),
+                help_text=f"Without a folder it goes to {Path.cwd()}",
+                accept="Save",
+            ),
+            named,
+        )
+
+    def _write_with_care(self, session: Session, path: Path) -> None:
+        if not path.exists():
+            self._write(session, path)
+            return
+
+        def confirmed(go: bool | None) -> None:
+            if go:
+                self._write(session, path)
+
+        self.push_screen(
+            ConfirmDialog("Save the answers", f"{path} is there already.", "Replace it",
+                          careful=True), confirmed
+        )  # fmt: skip
+
+    def _write(self, session: Session, path: Path) -> None:
+        snapshot = Draft(session.draft.data)
+        start_job(self, f"save:{path}", lambda: write_answers(snapshot, path))
+
+    @on(JobEnded)
+    def _written(self, event: JobEnded) -> None:
+        session = self.session
+        path = Path(event.name.removeprefix("save:"))
+        if session is None:
+            return
+        if event.error is not None:
+            self._tell("Save the answers", str(event.error))
+            return
+        session.saved = event.result
+        session.path = path
+        if session.is_saved:
+            session.draft_file.unlink(missing_ok=True)
+        keeping.forget(session.draft_file)
+        session.draft_file = keeping.draft_file_for(path)
+        keeping.remember(path, session.draft.domain)
+        missing = len(session.draft.problems)
+        open_points = f"; {missing} still missing or wrong" if missing else ""
+        self.notify(f"Saved in {path}{open_points}", markup=False)
+        if isinstance(self.screen, WizardFrame):
+            self.screen.post_message(DraftChanged())
+
+    # --- applying ------------------------------------------------------------------------
+
+    @on(ApplyWanted)
+    def _apply(self) -> None:
+        if self.session is not None:
+            self.push_screen(
+                ApplyScreen(self.session, large_upload=self._large_upload), self._left_apply
+            )
+
+    @on(AttachWanted)
+    def _attach(self) -> None:
+        if self.session is not None:
+            self.push_screen(ApplyScreen(self.session, attaches=True), self._left_apply)
+
+    def _left_apply(self, _result: None) -> None:
+        self._read_again()
+
+    @on(ApplyOver)
+    def _apply_over(self) -> None:
+        session = self.session
+        if session is None or not isinstance(self.screen, ApplyScreen):
+            return
+        outcome = session.engine.outcome
+        if outcome is None:
+            self.screen.dismiss(None)
+            return
+        kept = session.path or session.draft_file
+        state = "applied" if outcome.is_good else "last apply failed"
+        if kept.is_file():
+            keeping.remember(kept, session.draft.domain, state=state,
+                             is_draft=session.path is None)  # fmt: skip
+        answers = session.draft.answers()
+        self.switch_screen(DoneScreen(session, answers, outcome))
+
+    @on(GoBack)
+    def _to_the_start(self) -> None:
+        if isinstance(self.screen, DoneScreen):
+            self.pop_screen()
+            if isinstance(self.screen, WizardFrame):
+                self.screen.dismiss(None)
+
+    def _read_again(self) -> None:
+        if isinstance(self.screen, WizardFrame) and isinstance(self.screen.pane, ReviewPane):
+            self.screen.pane.action_plan()
+
+    # --- the engine's threads ------------------------------------------------------------
+
+    def _ask_from_thread(self, question: Question) -> None:
+        self.post_message(AskOperator(question))
+
+    def _pump(self) -> None:
+        """Hand on what happened on the servers, at most twenty times a second."""
+        session = self.session
+        if session is None:
+            return
+        happened = session.engine.events()
+        if not happened:
+            return
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, _LISTENERS):
+                screen.post_message(EngineEvents(happened))
+                return
+
+    @on(AskOperator)
+    def _ask(self, event: AskOperator) -> None:
+        self._questions.append(event.question)
+        self._ask_next()
+
+    def _ask_next(self) -> None:
+        if self._asking is not None:
+            return
+        while self._questions:
+            question = self._questions.popleft()
+            if question.is_settled:
+                continue
+            self._asking = question
+
+            def answered(answer: Any, question: Question = question) -> None:
+                self._asking = None
+                question.settle(answer)
+                self._ask_next()
+
+            subject = question.subject
+            if isinstance(subject, HostKey):
+                self.push_screen(HostKeyDialog(subject), answered)
+            else:
+                self.push_screen(SecretDialog(*subject), answered)
+            return
+
+    # --- leaving -------------------------------------------------------------------------
+
+    def action_leave(self) -> None:
+        """Leave, and ask only when something would be lost."""
+        if isinstance(self.screen, ApplyScreen):
+            self.screen.action_cancel()
+            return
+        session = self.session
+        if session is None or not session.draft.has_typed_secrets:
+            self._leave()
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self._leave()
+
+        self.push_screen(
+            ConfirmDialog(
+                "Leave",
+                "The draft is kept, but typed passwords and keys are not: they have to be typed "
+                "again.",
+                "Leave",
+            ),
+            answered,
+        )
+
+    def _leave(self) -> None:
+        if self._autosave is not None or self.session is not None:
+            self._keep_draft()
+        outcome = self.session.engine.outcome if self.session else None
+        good = outcome is None or outcome.is_good
+        self.exit(int(ExitCode.DONE if good else ExitCode.FAILED))
+
+    def on_unmount(self) -> None:
+        """Let the engine's threads go."""
+        self.asker.close()
+        if self.session is not None:
+            self.session.engine.stop_tests()
+            self.session.engine.stop()
+
+    def _tell(self, title: str, text: str) -> None:
+        self.push_screen(NoteDialog(title, text))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the command palette offers."""
+        other = theme.LIGHT if self.theme == theme.DARK.name else theme.DARK
+        word = "light" if other is theme.LIGHT else "dark"
+        yield SystemCommand(
+            f"Use the {word} theme", "Change the colours", lambda: setattr(self, "theme", other.name)
+        )
+        if isinstance(screen, WizardFrame):
+            for step in STEPS:
+                yield SystemCommand(
+                    f"Go to {step.title}",
+                    f"Step {step.number}",
+                    lambda step=step: screen.run_worker(screen.action_jump(step.value)),
+                )
+            yield SystemCommand("Save the answers", "Write the file", screen.action_save)
+        yield SystemCommand("Leave", "The draft is kept", self.action_leave)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Log what nobody foresaw and end in order; tests want the error itself."""
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        if self.crash is None:
+            redactor = self.session.engine.redactor if self.session else None
+            self.crash = incident.record(error, redactor)
+        self.exit(int(ExitCode.FAILED))
+
+
+def run_wizard(
+    path: Path | None = None, *, prefill: Answers | Mapping[str, Any] | None = None
+) -> int:
+    """Open the wizard and return what to exit with.
+
+    Args:
+        path: An answers file to open at once.
+        prefill: Answers to begin with instead, finished or not.
+    """
+    app = WizardApp(path, prefill=prefill)
+    result = app.run()
+    if app.crash is not None:
+        print(f"moorage: {app.crash}", file=sys.stderr)  # noqa: T201 # the terminal is back
+        return int(ExitCode.FAILED)
+    return int(result) if result is not None else int(ExitCode.DONE)
+
+

@@ -1,0 +1,52 @@
+# The commands of this project. `make` lists them.
+
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+SUITE ?= bookworm
+N ?= 1
+
+.PHONY: help setup demo demo-down test test-unit check format lab-up lab-down bench lock
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+
+setup: ## install what everything below needs (they all do it themselves)
+	@sh tools/setup.sh
+
+demo: setup ## a throw-away server with a registry on it; with a terminal, through the wizard
+	@$(PYTHON) -m lab.demo
+
+demo-down: setup ## remove the demo's servers
+	@$(PYTHON) -m lab down moorage-demo moorage-demo-client
+
+test: setup ## all tests; without root, all that need no servers
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile
+
+test-unit: setup ## the tests that need no servers
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-2} --dist loadfile tests/unit tests/tui
+
+check: setup ## ruff, mypy, import-linter, shellcheck
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/shellcheck templates/shell/*.sh tools/*.sh .ci/run
+
+format: setup ## put the code into the project's format
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lab-up: setup ## boot N throw-away servers: make lab-up N=3 SUITE=trixie
+	$(PYTHON) -m lab up $(N) --suite $(SUITE)
+
+lab-down: setup ## remove all throw-away servers
+	$(PYTHON) -m lab down
+
+bench: setup ## measure against peers, side by side
+	$(PYTHON) -m bench
+
+lock: setup ## renew the locked versions in requirements/dev.txt
+	$(PYTHON) -m pip install --quiet pip-tools
+	.venv/bin/pip-compile --quiet --extra dev --extra s3 --extra keyring --generate-hashes --strip-extras \
+		--allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--no-annotate --upgrade --output-file requirements/dev.txt pyproject.toml

@@ -61,7 +61,7 @@ class LocalTransport:
         what = f"sudo password of {user}"
         reference = self._answers.sudo_password
         if not is_root and self._sudo_password is None and reference is not None:
-            self._sudo_password = self._resolve(reference, what)
+            self._sudo_password = self._resolve(reference, "sudo_password")
         try:
             pipes = ProcessPipes(
                 bootstrap.AS_ROOT if is_root else bootstrap.WITH_SUDO, server=self.server

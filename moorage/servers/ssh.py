@@ -243,13 +243,13 @@ class SshTransport:
 
         def passphrase(key: str) -> Secret | None:
             if answers.passphrase is not None and answers.key and (is_target or len(keys) == 1):
-                return self._resolve(answers.passphrase, f"passphrase of {key}")
+                return self._resolve(answers.passphrase, "passphrase")
             return self._asker.secret(f"passphrase of {key}", self.server)
 
         def password() -> Secret | None:
             what = f"password of {settings.user}" + ("" if is_target else f" on {place.name}")
             if answers.password is not None and is_target:
-                return self._resolve(answers.password, what)
+                return self._resolve(answers.password, "password")
             # A key was asked for: nobody expects to be asked for something else.
             if given is not None:
                 return None
@@ -270,8 +270,7 @@ class SshTransport:
 
     def _known_sudo_password(self) -> Secret | None:
         if self._sudo_password is None and self._answers.sudo_password is not None:
-            what = f"sudo password of {self._looked_up().user}"
-            self._sudo_password = self._resolve(self._answers.sudo_password, what)
+            self._sudo_password = self._resolve(self._answers.sudo_password, "sudo_password")
         return self._sudo_password
 
     def _labelled(self, act: Callable[[], Result]) -> Result:

@@ -10,7 +10,10 @@ from typing import Protocol
 from moorage.answers.secrets import Secret, SecretReference
 
 Resolve = Callable[[SecretReference | None, str], Secret | None]
-"""Finds what a reference leads to; the text says what it is for. None when there is nothing."""
+"""Finds what a secret reference of a server leads to; None when there is nothing.
+
+The text is the name of the field: ``password``, ``passphrase`` or ``sudo_password``.
+"""
 
 
 @dataclass(frozen=True)

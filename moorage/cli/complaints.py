@@ -78,6 +78,8 @@ def as_json(error: MoorageError) -> dict[str, object]:
 
 
 def _known(session: Session, error: BaseException) -> MoorageError:
+    if isinstance(error, ServersFailed) and len(error.errors) == 1:
+        return _known(session, error.errors[0])
     if isinstance(error, MoorageError):
         return error
     if isinstance(error, click.UsageError):
@@ -126,6 +128,8 @@ def _write_log(text: str) -> Path:
 def _paragraphs(error: MoorageError) -> list[list[Piece]]:
     if isinstance(error, ServersFailed):
         return [paragraph for each in error.errors for paragraph in _paragraphs(each)]
+    if error.code == "host_key_unknown":
+        return [[("Error: ", "bold red"), f"{error} Or give it to --accept-host-key."]]
     if isinstance(error, AnswersError):
         count = len(error.problems)
         title = "1 problem in the answers:" if count == 1 else f"{count} problems in the answers:"

@@ -1,0 +1,142 @@
+"""Servers that are not there: they answer the probe and runs as a fresh Debian would.
+
+For endings that real servers cannot be made to have on demand. What servers really do is tested
+in tests/lab.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from moorage.answers.model import Server
+from moorage.errors import CannotConnect
+from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey, Resolve
+
+PROBE = """\
+clock\t1
+os\tPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+os\tID=debian
+os\tVERSION_ID="12"
+architecture\tamd64
+hostname\tserver
+systemd\tyes
+disk\t/dev/sda1 100000000 1 90000000 1% /
+"""
+TOOLS = ("apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss")
+FINGERPRINT = "SHA256:" + "A" * 43
+
+
+@dataclass
+class MadeUpServer:
+    """One server.
+
+    Attributes:
+        refuses: Whether nobody can log in.
+        has_unknown_key: Whether its host key has to be accepted first.
+        extra_facts: More lines of the probe's answer.
+        log: What a run prints before its result.
+        result: How a run ends.
+        waits: Whether a run goes on until it is aborted or the fleet ends.
+    """
+
+    refuses: bool = False
+    has_unknown_key: bool = False
+    extra_facts: str = ""
+    log: str = "@step\t1\tpackages\nSetting up nginx\n"
+    result: str = "@result\tdone\t\n"
+    waits: bool = False
+    runs: int = 0
+    has_begun: threading.Event = field(default_factory=threading.Event)
+
+
+class Fleet:
+    """All made-up servers, by host; one that was not described is a fresh Debian."""
+
+    def __init__(self) -> None:
+        self.servers: dict[str, MadeUpServer] = {}
+        self.is_over = threading.Event()
+
+    def __getitem__(self, host: str) -> MadeUpServer:
+        return self.servers.setdefault(host, MadeUpServer())
+
+    def end(self) -> None:
+        """Let every run end."""
+        self.is_over.set()
+
+    def open_transport(self, server: Server, asker: Asker, resolve: Resolve) -> Any:
+        """Stand in for :func:`moorage.servers.connect.open_transport`."""
+        return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
+
+
+class MadeUpTransport:
+    """A connection to a made-up server."""
+
+    def __init__(
+        self, host: str, server: MadeUpServer, asker: Asker, is_over: threading.Event
+    ) -> None:
+        self.server = host
+        self._made_up = server
+        self._asker = asker
+        self._is_over = is_over
+        self._was_told = threading.Event()
+
+    @property
+    def public_address(self) -> str:
+        return "192.0.2.7"
+
+    def connect(self) -> None:
+        key = HostKey(self.server, self.server, "ssh-ed25519", FINGERPRINT)
+        if self._made_up.refuses:
+            raise CannotConnect("Nobody answers.", hint="Try later.", server=self.server)
+        if self._made_up.has_unknown_key and not self._asker.accept_host_key(key):
+            raise CannotConnect(
+                f"The host key is not known: {FINGERPRINT}.",
+                server=self.server,
+                code="host_key_unknown",
+            )
+
+    def run(
+        self,
+        script: str,
+        *,
+        payload: bytes | Iterable[bytes] = b"",
+        on_stdout: Callable[[bytes], None] | None = None,
+        on_start: Callable[[Exchange], None] | None = None,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Completed:
+        sent = payload if isinstance(payload, bytes) else b"".join(payload)
+        assert sent
+        if on_stdout is None:
+            tools = "".join(f"tool\t{tool}\n" for tool in TOOLS)
+            facts = PROBE + tools + self._made_up.extra_facts
+            return Completed(0, f"{facts}\n@files\n".encode(), b"")
+        self._made_up.runs += 1
+        told: list[bytes] = []
+
+        def send(word: bytes) -> None:
+            told.append(word)
+            self._was_told.set()
+
+        if on_start is not None:
+            on_start(Exchange(send))
+        on_stdout(self._made_up.log.encode())
+        self._made_up.has_begun.set()
+        if b"plan/settings" in sent and b"gate\twait" in sent:
+            on_stdout(b"@staged\n")
+            self._was_told.wait(30)
+        while self._made_up.waits and b"abort\n" not in told and not self._is_over.is_set():
+            self._was_told.wait(0.05)
+            self._was_told.clear()
+        on_stdout(
+            b"@result\tfailed\tit was cancelled\n"
+            if b"abort\n" in told
+            else self._made_up.result.encode()
+        )
+        return Completed(0, b"", b"")
+
+    def close(self) -> None:
+        pass

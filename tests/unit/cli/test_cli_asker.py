@@ -1,0 +1,135 @@
+"""Who is asked for host keys and secrets, and how."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from calls import Moorage
+from made_up_servers import FINGERPRINT, Fleet
+
+from moorage.answers.secrets import Secret
+from moorage.cli.asker import CommandLineAsker
+from moorage.cli.desk import Desk
+from moorage.cli.session import Session
+from moorage.servers.transport import HostKey
+
+HOST = "one.example.test"
+KEY = HostKey(HOST, HOST, "ssh-ed25519", FINGERPRINT)
+
+
+def test_an_unknown_key_is_refused_without_a_terminal(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    fleet[HOST].has_unknown_key = True
+
+    outcome = moorage("plan", str(answers_file))
+
+    assert outcome.code == 4
+    assert FINGERPRINT in outcome.stderr
+    assert "--accept-host-key" in outcome.stderr
+
+
+@pytest.mark.parametrize("accepted", [FINGERPRINT, "new"])
+def test_a_key_that_was_named_is_accepted(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, accepted: str
+) -> None:
+    fleet[HOST].has_unknown_key = True
+
+    outcome = moorage("plan", str(answers_file), "--accept-host-key", accepted)
+
+    assert outcome.code == 0
+    assert f"{FINGERPRINT} is trusted from now on" in outcome.stderr
+
+
+def test_another_fingerprint_is_of_no_use(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    fleet[HOST].has_unknown_key = True
+
+    assert moorage("plan", str(answers_file), "--accept-host-key", "SHA256:" + "B" * 43).code == 4
+
+
+@pytest.mark.parametrize(
+    ("typed", "accepted"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False), ("", False), ("yep\n", False)],
+)
+def test_a_key_is_accepted_by_a_plain_yes_only(
+    typed: str, accepted: bool, interactive: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+
+    assert CommandLineAsker(interactive, Desk()).accept_host_key(KEY) is accepted
+
+
+def test_the_question_shows_the_fingerprint(
+    interactive: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+
+    CommandLineAsker(interactive, Desk()).accept_host_key(KEY)
+
+    assert FINGERPRINT in capsys.readouterr().err
+
+
+def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
+    interactive: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on: list[str] = []
+    overlaps: list[str] = []
+    askers: set[threading.Thread] = set()
+
+    def slow(prompt: str, stream: object) -> str:
+        askers.add(threading.current_thread())
+        overlaps.extend(going_on)
+        going_on.append(prompt)
+        time.sleep(0.05)
+        going_on.remove(prompt)
+        return f"answer to {prompt}"
+
+    monkeypatch.setattr("getpass.getpass", slow)
+    desk = Desk()
+    asker = CommandLineAsker(interactive, desk)
+    answers: dict[str, Secret | None] = {}
+
+    def work() -> None:
+        def ask(server: str) -> None:
+            answers[server] = asker.secret("sudo password of admin", server)
+
+        threads = [threading.Thread(target=ask, args=(f"s{number}",)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    desk.wait_for(work)
+
+    assert overlaps == []
+    assert askers == {threading.main_thread()}
+    assert answers["s2"] == Secret("answer to sudo password of admin on s2: ")
+
+
+def test_nobody_is_asked_for_a_secret_without_a_terminal() -> None:
+    asker = CommandLineAsker(Session(), Desk())
+
+    assert asker.secret("sudo password of admin", HOST) is None
+
+
+def test_status_asks_for_logins_only(interactive: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
+    asker = CommandLineAsker(interactive, Desk())
+    asker.asks_for_logins_only = True
+
+    assert asker.secret("credentials.users[0].password", None) is None
+    assert asker.secret("servers[0].sudo_password", None) == Secret("typed")
+    assert asker.secret("sudo password of admin", HOST) == Secret("typed")
+
+
+@pytest.fixture
+def interactive(monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session at a terminal."""
+    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    return Session()

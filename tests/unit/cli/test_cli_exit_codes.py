@@ -1,0 +1,192 @@
+"""Every exit code of docs/command-line.md."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from calls import Moorage, write_answers
+from made_up_servers import Fleet
+
+from moorage.errors import ExitCode
+
+HOST = "one.example.test"
+
+
+def test_0_when_everything_is_done(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+    outcome = moorage("apply", str(answers_file), "--yes", "--no-verify")
+
+    assert outcome.code == ExitCode.DONE == 0
+    assert fleet[HOST].runs == 1
+    assert "docker login registry.example.test -u ci" in outcome.stdout
+
+
+def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+    fleet[HOST].result = "@result\tfailed\tnginx refuses the configuration\n"
+
+    outcome = moorage("apply", str(answers_file), "--yes")
+
+    assert outcome.code == ExitCode.FAILED == 1
+    assert "failed at step packages: nginx refuses the configuration" in outcome.stdout
+    assert "/var/lib/moorage/runs/" in outcome.stdout
+    assert "docker login" not in outcome.stdout
+
+
+def test_1_when_verify_finds_nothing_there(moorage: Moorage, answers_file: Path) -> None:
+    text = answers_file.read_text().replace(
+        "registry.example.test}", "registry.example.test, port: 9}\nssl: {mode: none}"
+    )
+    answers_file.write_text(text.replace(f"host: {HOST}", "host: 127.0.0.1"))
+
+    outcome = moorage("verify", str(answers_file))
+
+    assert outcome.code == ExitCode.FAILED
+    assert "✗" in outcome.stdout
+
+
+def test_1_when_something_keeps_the_plan_from_starting(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    fleet[
+        HOST
+    ].extra_facts = 'listener\tLISTEN 0 511 0.0.0.0:443 0.0.0.0:* users:(("caddy",pid=7,fd=6))\n'
+
+    planned = moorage("plan", str(answers_file), "--detailed-exitcode")
+    applied = moorage("apply", str(answers_file), "--yes")
+
+    assert (planned.code, applied.code) == (1, 1)
+    assert "port 443 is taken by caddy" in planned.stdout
+    assert applied.stderr.rstrip().splitlines()[-1].startswith(f"Error: {HOST}: port 443 is taken")
+    assert fleet[HOST].runs == 0
+
+
+def test_1_when_the_operator_says_no(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
+
+    outcome = moorage("apply", str(answers_file))
+
+    assert outcome.code == ExitCode.FAILED
+    assert "Nothing was changed." in outcome.stderr
+    assert fleet[HOST].runs == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["aply", "x"],
+        ["apply"],
+        ["apply", "moorage.yml"],
+        ["plan", "moorage.yml", "--bogus"],
+        ["plan", "missing.yml"],
+        ["plan", "moorage.yml", "--limit", "two.example.test"],
+        ["plan", "moorage.yml", "--accept-host-key", "AA:BB"],
+        ["status"],
+        ["status", "moorage.yml", "--server", "root@one.example.test"],
+        ["status", "--server", "a@b@c"],
+        ["status", "moorage.yml", "--key", "id"],
+        [],
+        ["moorage.yml"],
+        ["missing.yml"],
+    ],
+)
+def test_2_when_it_is_called_wrongly(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, words: list[str]
+) -> None:
+    outcome = moorage(*words)
+
+    assert outcome.code == ExitCode.USAGE == 2
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("Error: ")
+    assert len(outcome.stderr.strip().splitlines()) == 1
+    assert fleet[HOST].runs == 0
+
+
+def test_2_when_the_answers_are_wrong(moorage: Moorage, answers_file: Path) -> None:
+    text = answers_file.read_text()
+    answers_file.write_text(
+        text.replace("access: push", "acess: push").replace("user: root", "usr: x")
+    )
+
+    outcome = moorage("validate", "moorage.yml")
+
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.stdout == ""
+    assert "moorage.yml:4:" in outcome.stderr
+    assert "moorage.yml:7:" in outcome.stderr
+
+
+def test_3_when_the_plan_has_changes(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+    assert moorage("plan", str(answers_file)).code == ExitCode.DONE
+    outcome = moorage("plan", str(answers_file), "--detailed-exitcode")
+
+    assert outcome.code == ExitCode.CHANGES == 3
+    assert fleet[HOST].runs == 0
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "apply"])
+def test_4_when_a_server_cannot_be_reached(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, command: str
+) -> None:
+    fleet[HOST].refuses = True
+
+    outcome = moorage(command, str(answers_file), *(["--yes"] if command == "apply" else []))
+
+    assert outcome.code == ExitCode.CANNOT_CONNECT == 4
+    assert "Nobody answers. Try later." in outcome.stdout + outcome.stderr
+
+
+def test_5_when_some_servers_are_done_and_some_not(
+    moorage: Moorage, home: Path, fleet: Fleet
+) -> None:
+    file = write_answers(home / "two.yml", [HOST, "two.example.test"])
+    fleet["two.example.test"].result = "@result\tfailed\tnginx answers 502\n"
+
+    outcome = moorage("apply", str(file), "--yes", "--json")
+
+    assert outcome.code == ExitCode.PARTLY_DONE == 5
+    result = outcome.lines[-1]
+    assert [server["status"] for server in result["servers"]] == ["done", "failed"]
+    assert result["exit_code"] == 5
+
+
+def test_130_when_a_run_is_cancelled(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+    fleet[HOST].waits = True
+    _press_ctrl_c(after=fleet[HOST].has_begun)
+
+    outcome = moorage("apply", str(answers_file), "--yes")
+
+    assert outcome.code == ExitCode.INTERRUPTED == 130
+    assert "Cancelling: " in outcome.stderr
+    assert "it was cancelled" in outcome.stdout
+
+
+def test_130_when_a_question_is_interrupted(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    fleet[HOST].has_unknown_key = True
+    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    monkeypatch.setattr("moorage.cli.asker.CommandLineAsker._yes_or_no", interrupt)
+
+    outcome = moorage("plan", str(answers_file))
+
+    assert outcome.code == ExitCode.INTERRUPTED
+    assert outcome.stderr.rstrip().endswith("Error: Interrupted. No server was changed.")
+
+
+def _press_ctrl_c(after: threading.Event) -> None:
+    def press() -> None:
+        assert after.wait(30)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()

@@ -1,0 +1,201 @@
+"""What is printed where: data on stdout, narration on stderr, JSON, colours, secrets, errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from calls import PASSWORD, Moorage, write_answers
+from made_up_servers import Fleet
+
+HOST = "one.example.test"
+
+
+def test_plan_prints_the_plan_on_stdout_and_progress_on_stderr(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    outcome = moorage("plan", str(answers_file), "--diff")
+
+    assert outcome.stdout.startswith(f"{HOST}  Debian GNU/Linux 12 (bookworm), new\n")
+    assert "+ package  nginx" in outcome.stdout
+    assert "\n+++ b/etc/nginx/conf.d/moorage.conf\n" in outcome.stdout
+    assert outcome.stdout.splitlines()[-1].startswith("1 server: ")
+    assert f"{HOST}: Connecting" in outcome.stderr
+    assert "\x1b" not in outcome.stdout + outcome.stderr
+
+
+def test_plan_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+    plain = moorage("plan", str(answers_file), "--json")
+    with_diff = moorage("plan", str(answers_file), "--json", "--diff")
+
+    assert plain.stderr == ""
+    value = plain.json
+    assert value.keys() == {"has_changes", "summary", "generated", "servers"}
+    assert value["has_changes"] is True
+    server = value["servers"][0]
+    assert server["server"] == HOST
+    assert server["is_new"] is True
+    assert server["problems"] == []
+    assert {name: item for name, item in server["changes"][0].items() if name != "reason"} == {
+        "kind": "package",
+        "action": "add",
+        "subject": "nginx",
+        "drift": False,
+    }
+    assert not any("diff" in change for change in server["changes"])
+    assert any("diff" in change for change in with_diff.json["servers"][0]["changes"])
+
+
+def test_apply_as_json_ends_with_the_result(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    outcome = moorage("apply", str(answers_file), "--yes", "--json", "--no-verify")
+
+    assert outcome.stderr == ""
+    events = [line["event"] for line in outcome.lines]
+    assert events.index("plan") < events.index("log") < events.index("ended")
+    assert events[-1] == "result"
+    assert events.count("result") == 1
+    result = outcome.lines[-1]
+    assert result["exit_code"] == outcome.code == 0
+    assert result["servers"][0]["status"] == "done"
+    assert result["checks"] is None
+    assert result["login"] == "docker login registry.example.test -u ci"
+    assert result["dns"]["records"] == [
+        {"name": "registry.example.test", "type": "A", "value": "192.0.2.7"}
+    ]
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "status"])
+def test_errors_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet, command: str) -> None:
+    fleet[HOST].refuses = True
+
+    words = ["--yes"] if command == "apply" else []
+    outcome = moorage(command, str(answers_file), "--json", *words)
+
+    assert outcome.stderr == ""
+    last = outcome.lines[-1]
+    error = last["unreached"][0] if command == "status" else last["error"]
+    assert error == {
+        "code": "cannot_connect",
+        "message": "Nobody answers.",
+        "hint": "Try later.",
+        "server": HOST,
+    }
+    if command == "apply":
+        assert last["event"] == "result"
+        assert last["exit_code"] == 4
+
+
+def test_wrong_usage_as_json(moorage: Moorage) -> None:
+    outcome = moorage("plan", "--json", "--bogus")
+
+    assert outcome.json["exit_code"] == 2
+    assert outcome.json["error"]["code"] == "usage"
+    assert "--bogus" in outcome.json["error"]["message"]
+
+
+def test_wrong_answers_as_json_tell_every_place(moorage: Moorage, answers_file: Path) -> None:
+    answers_file.write_text(answers_file.read_text().replace("access: push", "access: admin"))
+
+    error = moorage("validate", "moorage.yml", "--json").json["error"]
+
+    assert error["code"] == "answers_invalid"
+    problem = error["problems"][0]
+    assert problem["path"] == "credentials.users[0].access"
+    assert (problem["file"], problem["line"]) == ("moorage.yml", 7)
+
+
+def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, home: Path) -> None:
+    file = write_answers(home / "m.yml", [HOST], password="{env: NOT_SET}")
+    file.write_text(
+        file.read_text().replace("user: root", "user: a, sudo_password: {prompt: true}")
+    )
+
+    assert moorage("validate", "m.yml").code == 0
+    outcome = moorage("validate", "m.yml", "--headless")
+
+    assert outcome.code == 2
+    assert "m.yml:4:" in outcome.stderr
+    assert "m.yml:7:" in outcome.stderr
+    assert "NOT_SET" in outcome.stderr
+
+
+def test_secrets_are_taken_out_of_everything_that_is_printed(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    fleet[HOST].log = f"curl -u ci:{PASSWORD}\n"
+    fleet[HOST].result = f"@result\tfailed\tthe server said {PASSWORD}\n"
+
+    for words in ([], ["--json"]):
+        outcome = moorage("apply", str(answers_file), "--yes", *words)
+        assert outcome.code == 1
+        assert PASSWORD not in outcome.stdout + outcome.stderr
+        assert "the server said ****" in outcome.stdout
+
+
+def test_text_from_servers_is_neither_markup_nor_control(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet[HOST].log = "[bold]loud[/] [/nonsense] \x1b[31mred\x07\n"
+    fleet[HOST].extra_facts = 'os\tPRETTY_NAME="[red]\x1b]0;owned\x07"\n'
+
+    outcome = moorage("apply", str(answers_file), "--yes", "--no-verify")
+
+    assert outcome.code == 0
+    assert r"[bold]loud[/] [/nonsense] \x1b[31mred\x07" in outcome.stderr
+    assert r"[red]\x1b]0;owned\x07" in outcome.stderr
+    assert "\x1b" not in outcome.stderr
+
+
+def test_colours_come_and_go_as_they_are_wanted(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = ("plan", str(answers_file), "--diff")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    assert "\x1b[32m" in moorage(*plan).stdout
+    assert "\x1b[32m" not in moorage(*plan, "--no-color").stdout
+    assert "\x1b[32m" not in moorage("--no-color", *plan).stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in moorage(*plan).stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_fault_of_moorage_is_no_traceback_but_a_log(
+    moorage: Moorage,
+    answers_file: Path,
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(f"something with {PASSWORD} in it")
+
+    monkeypatch.setattr("moorage.deploy.deployment.Deployment.apply", fail)
+
+    outcome = moorage("apply", str(answers_file), "--yes", *words)
+
+    printed = outcome.stdout + outcome.stderr
+    assert outcome.code == 1
+    assert "Traceback" not in printed
+    assert PASSWORD not in printed
+    found = re.search(r"/\S+\.log", printed)
+    assert found is not None
+    path = Path(found.group())
+    assert path.stat().st_mode & 0o777 == 0o600
+    log = path.read_text()
+    assert "Traceback" in log
+    assert "RuntimeError: something with ****" in log
+    assert PASSWORD not in log
+
+
+def test_schema_is_a_json_schema(moorage: Moorage) -> None:
+    schema = json.loads(moorage("schema").stdout)
+
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert "registry" in schema["properties"]
+    assert moorage("schema", "--json").json == schema

@@ -1,0 +1,115 @@
+"""Passwords that an apply makes are shown once, where they were asked for, or nothing is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from calls import Moorage, write_answers
+from made_up_servers import Fleet
+
+HOST = "one.example.test"
+
+
+@pytest.fixture
+def file(home: Path) -> str:
+    return str(write_answers(home / "m.yml", [HOST], password="{generate: true}"))
+
+
+def test_nothing_is_done_when_nobody_would_see_them(
+    moorage: Moorage, file: str, fleet: Fleet
+) -> None:
+    for words in ([], ["--json"]):
+        outcome = moorage("apply", file, "--yes", *words)
+        assert outcome.code == 2
+        assert "--passwords-to FILE" in outcome.stdout + outcome.stderr
+    assert fleet[HOST].runs == 0
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_new_file_gets_them(
+    moorage: Moorage, file: str, fleet: Fleet, home: Path, words: list[str]
+) -> None:
+    target = home / "passwords"
+
+    outcome = moorage("apply", file, "--yes", "--no-verify", "--passwords-to", str(target), *words)
+
+    assert outcome.code == 0
+    assert target.stat().st_mode & 0o777 == 0o600
+    user, _, password = target.read_text().rstrip("\n").partition(":")
+    assert user == "ci"
+    assert len(password) == 22
+    assert password not in outcome.stdout + outcome.stderr
+    if words:
+        assert outcome.lines[-1]["generated"] == ["ci"]
+        assert outcome.lines[-1]["passwords_file"] == str(target)
+
+
+def test_a_file_that_is_there_is_left_alone(
+    moorage: Moorage, file: str, fleet: Fleet, home: Path
+) -> None:
+    (home / "passwords").write_text("mine")
+
+    outcome = moorage("apply", file, "--yes", "--passwords-to", "passwords")
+
+    assert outcome.code == 2
+    assert (home / "passwords").read_text() == "mine"
+    assert fleet[HOST].runs == 0
+
+
+def test_a_file_that_cannot_be_made_is_told_before_anything_is_done(
+    moorage: Moorage, file: str, fleet: Fleet
+) -> None:
+    outcome = moorage("apply", file, "--yes", "--passwords-to", "no/such/folder/passwords")
+
+    assert outcome.code == 2
+    assert "Nothing was done." in outcome.stderr
+    assert fleet[HOST].runs == 0
+
+
+def test_the_file_goes_when_no_server_took_them(
+    moorage: Moorage, file: str, fleet: Fleet, home: Path
+) -> None:
+    fleet[HOST].result = "@result\tfailed\tno\n"
+
+    outcome = moorage("apply", file, "--yes", "--passwords-to", "passwords")
+
+    assert outcome.code == 1
+    assert not (home / "passwords").exists()
+    assert "The new passwords" not in outcome.stderr
+
+
+def test_the_file_stays_when_a_run_may_go_on(
+    moorage: Moorage, file: str, fleet: Fleet, home: Path
+) -> None:
+    fleet[HOST].result = ""
+
+    outcome = moorage("apply", file, "--yes", "--passwords-to", "passwords")
+
+    assert outcome.code == 1
+    assert (home / "passwords").read_text().startswith("ci:")
+    assert "The run may go on" in outcome.stdout
+
+
+def test_they_are_printed_on_demand(moorage: Moorage, file: str, fleet: Fleet) -> None:
+    outcome = moorage("apply", file, "--yes", "--no-verify", "--show-passwords")
+
+    assert outcome.code == 0
+    assert any(line.startswith("ci:") for line in outcome.stdout.splitlines())
+    assert "shown this once" in outcome.stderr
+
+
+def test_json_on_stdout_and_printed_passwords_exclude_each_other(
+    moorage: Moorage, file: str, fleet: Fleet
+) -> None:
+    outcome = moorage("apply", file, "--yes", "--json", "--show-passwords")
+
+    assert outcome.code == 2
+    assert outcome.lines[-1]["error"]["hint"] == "Use --passwords-to FILE."
+
+
+def test_a_plan_tells_for_whom_and_makes_none_public(
+    moorage: Moorage, file: str, fleet: Fleet
+) -> None:
+    assert "A password will be made for ci." in moorage("plan", file).stdout
+    assert moorage("plan", file, "--json").json["generated"] == ["ci"]

@@ -1,0 +1,111 @@
+"""What starting costs: nothing heavy is loaded before it is needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from calls import Moorage, write_answers
+
+import moorage as package
+from moorage.cli.main import _COMMANDS
+from moorage.cli.main import moorage as group
+
+SOURCE = str(Path(package.__file__).parents[1])
+HEAVY = ("pydantic", "jinja2", "paramiko", "textual", "boto3", "rich", "cryptography", "yaml")
+BUDGET = 0.100
+"""Seconds that ``moorage --help`` may take longer than Python itself."""
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": SOURCE}
+
+
+def _loaded(words: list[str], more: str = "") -> set[str]:
+    code = (
+        f"import sys; from moorage.cli.main import main; {more}code = main({words!r}); "
+        "print('LOADED', int(code), *sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment()
+    )
+    _, exit_code, *names = completed.stdout.splitlines()[-1].split()
+    assert exit_code == "0", completed.stderr
+    return set(names)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], *([name, "--help"] for name in _COMMANDS)]
+)
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    assert _loaded(words).isdisjoint(HEAVY)
+
+
+def test_a_headless_apply_loads_neither_textual_nor_boto3(home: Path) -> None:
+    file = write_answers(home / "two.yml", ["one.example.test", "two.example.test"])
+    fakes = (
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r}); import made_up_servers; "
+        "import moorage.servers.connect as connect; "
+        "connect.open_transport = made_up_servers.Fleet().open_transport; "
+    )
+
+    loaded = _loaded(["apply", str(file), "--yes", "--no-verify"], fakes)
+
+    assert {"pydantic", "jinja2"} <= loaded
+    assert loaded.isdisjoint({"textual", "boto3", "botocore", "tui", "screens"})
+
+
+def test_help_takes_at_most_100_ms_more_than_python_itself() -> None:
+    def best(*words: str) -> float:
+        taken = []
+        for _ in range(7):
+            started = time.perf_counter()
+            subprocess.run(
+                [sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=_environment()
+            )
+            taken.append(time.perf_counter() - started)
+        return min(taken)
+
+    call = "import sys; from moorage.cli.main import main; main(['--help'])"
+
+    assert best("-c", call) - best("-c", "pass") < BUDGET
+
+
+def test_the_list_of_commands_says_what_the_commands_say() -> None:
+    context = click.Context(group)
+    for name, lazy in _COMMANDS.items():
+        command = group.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(200).rstrip(".") or lazy.hidden
+        if not lazy.hidden:
+            assert command.help
+            assert "xample" in command.help
+            assert "hanges nothing" in command.help or name in {"apply", "plan", "verify"}
+
+
+def test_help_names_every_command_and_every_exit_code(moorage: Moorage) -> None:
+    outcome = moorage("--help")
+
+    assert outcome.code == 0
+    for name, lazy in _COMMANDS.items():
+        assert (f"  {name} " in outcome.stdout) is not lazy.hidden
+    for code in ("0 done", "1 failed", "2 wrong", "3 the", "4 cannot", "5 some", "130 interrupted"):
+        assert code in outcome.stdout
+
+
+def test_a_misspelt_command_is_answered_with_the_right_one(moorage: Moorage) -> None:
+    assert "Did you mean apply?" in moorage("aply", "moorage.yml").stderr
+
+
+def test_without_a_terminal_the_wizard_names_the_headless_commands(
+    moorage: Moorage, answers_file: Path
+) -> None:
+    for words in ([], [str(answers_file)]):
+        outcome = moorage(*words)
+        assert outcome.code == 2
+        assert "moorage apply FILE --yes" in outcome.stderr

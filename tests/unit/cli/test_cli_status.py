@@ -1,0 +1,178 @@
+"""Status: from facts to what is wrong, and what the command makes of it."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from calls import Moorage, write_answers
+from made_up_servers import Fleet
+
+from moorage.deploy.private_ca import load_or_create
+from moorage.deploy.status import how_it_ended, status_of
+from moorage.desired import layout
+from moorage.servers.facts import Disk, Facts, ManagedFile, RunRecord, Service
+
+HOST = "one.example.test"
+
+
+def _file(path: str, content: bytes) -> tuple[str, ManagedFile]:
+    return path, ManagedFile(path, content, 0o644, "root", "root")
+
+
+@pytest.fixture
+def facts() -> Facts:
+    """A healthy server."""
+    site = b"server {}\n"
+    record = {
+        "moorage": "0.1.0",
+        "domain": "registry.example.test",
+        "deployed_at": "2026-01-02T03:04:05Z",
+        "registry_version": "2.8.2",
+        "digests": {layout.NGINX_SITE: hashlib.sha256(site).hexdigest()},
+    }
+    certificate = load_or_create("test").issue("registry.example.test").certificate
+    return Facts(
+        HOST,
+        files=dict(
+            [
+                _file(layout.DEPLOYMENT, json.dumps(record).encode()),
+                _file(layout.NGINX_SITE, site),
+                _file(layout.UPSTREAM, b"server 127.0.0.1:5102;\n"),
+                _file(layout.TLS_CERTIFICATE, certificate),
+            ]
+        ),
+        services={
+            name: Service(name, "active", "enabled") for name in ("nginx", "moorage-registry@green")
+        },
+        disks=(Disk("/", 10 * 1024**3, 5 * 1024**3),),
+        runs=(
+            RunRecord("20260101", False, 1.0, "check", "failed", "old"),
+            RunRecord("20260102", False, 2.0, "drain", "done", ""),
+        ),
+    )
+
+
+def test_a_healthy_server(facts: Facts) -> None:
+    status = status_of(facts)
+
+    assert status.is_healthy, status.faults
+    assert (status.slot, status.is_serving, status.has_nginx) == ("green", True, True)
+    assert status.registry_version == "2.8.2"
+    assert status.certificate is not None
+    assert status.certificate.names == ("registry.example.test",)
+    assert status.certificate.days_left in {396, 397}
+    assert status.run is not None
+    assert status.run.run_id == "20260102"
+
+
+def test_a_server_that_has_never_been_deployed() -> None:
+    status = status_of(Facts(HOST))
+
+    assert not status.is_deployed
+    assert status.faults == ("Nothing is deployed here.",)
+
+
+def test_a_slot_that_is_down(facts: Facts) -> None:
+    down = replace(facts, services={"nginx": facts.services["nginx"]})
+
+    assert status_of(down).faults == (
+        "The registry is not running: moorage-registry@green is not active.",
+    )
+
+
+def test_nginx_that_is_down(facts: Facts) -> None:
+    services = {name: each for name, each in facts.services.items() if name != "nginx"}
+
+    assert status_of(replace(facts, services=services)).faults == ("nginx is not running.",)
+
+
+def test_drift(facts: Facts) -> None:
+    changed = {**facts.files, **dict([_file(layout.NGINX_SITE, b"mine")])}
+    gone = {path: file for path, file in facts.files.items() if path != layout.NGINX_SITE}
+
+    assert status_of(replace(facts, files=changed)).drifted == (layout.NGINX_SITE,)
+    assert status_of(replace(facts, files=gone)).faults == (f"{layout.NGINX_SITE} is gone.",)
+
+
+@pytest.mark.parametrize(
+    ("days", "fault"),
+    [(100, None), (390, "The certificate expires in"), (400, "The certificate expired on")],
+)
+def test_a_certificate_that_ends(facts: Facts, days: int, fault: str | None) -> None:
+    now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+
+    faults = status_of(facts, now).faults
+
+    assert [each for each in faults if fault and each.startswith(fault)] == list(faults)
+    assert bool(faults) is (fault is not None)
+
+
+def test_a_disk_that_is_full(facts: Facts) -> None:
+    full = replace(facts, disks=(Disk("/srv", 10 * 1024**3, 100 * 1024**2),))
+
+    assert status_of(full).faults == ("Only 100 MiB are free on /srv.",)
+
+
+def test_a_run_that_failed_stays_wrong_until_one_is_done(facts: Facts) -> None:
+    failed = RunRecord("20260103", False, 3.0, "check", "failed", "nginx answers 502")
+    died = RunRecord("20260104", False, 4.0, "packages", "", "")
+    done = RunRecord("20260105", False, 5.0, "drain", "done", "")
+
+    def faults(*more: RunRecord) -> tuple[str, ...]:
+        return status_of(replace(facts, runs=(*facts.runs, *more))).faults
+
+    assert faults(failed) == ("The last run, 20260103, failed at step check: nginx answers 502",)
+    assert faults(failed, died) == ("The last run, 20260104, was interrupted at step packages.",)
+    assert faults(failed, died, done) == ()
+    assert how_it_ended(died) == "interrupted"
+
+
+def test_a_run_that_goes_on_is_no_fault() -> None:
+    going_on = RunRecord("20260103", True, 3.0, "packages", "", "")
+
+    status = status_of(Facts(HOST, runs=(going_on,)))
+
+    assert status.is_healthy
+    assert status.run == going_on
+    assert how_it_ended(going_on) == "running"
+
+
+def test_a_server_that_cannot_be_reached_hides_none_of_the_others(
+    moorage: Moorage, home: Path, fleet: Fleet
+) -> None:
+    file = write_answers(home / "two.yml", [HOST, "two.example.test"])
+    fleet[HOST].refuses = True
+
+    outcome = moorage("status", str(file))
+    value = moorage("status", str(file), "--json").json
+
+    assert outcome.code == 4
+    assert "two.example.test  nothing deployed" in outcome.stdout
+    assert f"✗ {HOST}  not reached" in outcome.stdout
+    assert [server["server"] for server in value["servers"]] == ["two.example.test"]
+    assert [error["server"] for error in value["unreached"]] == [HOST]
+    assert value["has_changes"] is True
+
+
+def test_a_server_without_an_answers_file(moorage: Moorage, fleet: Fleet) -> None:
+    outcome = moorage("status", "--server", "root@[2001:db8::7]:2222", "--json")
+
+    assert outcome.code == 1
+    assert outcome.json["servers"][0]["server"] == "2001:db8::7"
+    assert outcome.json["has_changes"] is None
+
+
+def test_follow_shows_the_run_that_goes_on(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    fleet[HOST].extra_facts = "run\t20260103\tyes\t3\tpackages\t\t\n"
+
+    outcome = moorage("status", str(answers_file), "--follow")
+
+    assert f"{HOST}: | Setting up nginx" in outcome.stderr
+    assert f"{HOST}: done" in outcome.stderr

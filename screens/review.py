@@ -137,7 +137,7 @@ class ReviewPane(StepPane):
         """Read the servers and plan."""
         self._attempt += 1
         self.query_one("#plan").display = False
-        self.query_one("#save").focus()
+        self.focus()
         try:
             answers = self.draft.answers()
         except AnswersError as error:

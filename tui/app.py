@@ -81,6 +81,7 @@ class WizardApp(App[int]):
     Screen { background: $background; }
     Footer { background: $panel; }
     Toast { max-width: 70; }
+    * { scrollbar-size: 1 1; scrollbar-color: $secondary 60%; scrollbar-background: $surface; }
     """
 
     def __init__(

@@ -30,7 +30,8 @@ class StepPane(Form):
     DEFAULT_CSS = """
     StepPane { padding: 1 2 0 2; }
     StepPane .question { text-style: bold; width: 1fr; color: $primary; }
-    StepPane .explanation { color: $text-muted; margin-bottom: 1; width: 1fr; height: auto; }
+    StepPane .explanation { color: $text-muted; width: 1fr; height: auto; margin-bottom: 1; }
+    StepPane .explanation.-empty { height: 1; margin-bottom: 0; }
     StepPane .fault { color: $text-error; height: auto; margin-bottom: 1; display: none; }
     StepPane .fault.-shown { display: block; }
     """
@@ -41,7 +42,9 @@ class StepPane(Form):
 
     def compose(self) -> ComposeResult:
         yield Label(self.question, classes="question")
-        yield Static(self.explanation, classes="explanation", markup=False)
+        # An empty explanation still sets the question apart from the fields.
+        empty = "" if self.explanation else " -empty"
+        yield Static(self.explanation, classes=f"explanation{empty}", markup=False)
         yield from self.body()
         yield Static("", classes="fault", markup=False)
 

@@ -16,7 +16,7 @@ class PreviewPane(VerticalScroll):
     """Shows files; scrolls to the first line that is new."""
 
     DEFAULT_CSS = """
-    PreviewPane { background: $surface; padding: 0 1; border-left: vkey $panel; }
+    PreviewPane { background: $surface; padding: 1 1 0 1; border-left: vkey $panel; }
     PreviewPane:focus { border-left: vkey $primary; }
     PreviewPane Static { width: auto; min-width: 1fr; }
     PreviewPane { overflow-x: auto; }

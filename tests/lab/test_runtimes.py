@@ -65,7 +65,7 @@ def _secrets_are_for_root_only(operator: Operator, answers: Answers, server: Lab
     secret = operator.plan(answers).materials.http_secret.reveal()
     found = server.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c",
-         "read -r secret; grep -rlF -e \"$secret\" /etc /run /var/lib /var/log 2>/dev/null; true"],
+         "grep -rlF -f - /etc /run /var/lib /var/log 2>/dev/null; true"],
         stdin=f"{secret}\n",
     ).stdout  # fmt: skip
     assert found == ""

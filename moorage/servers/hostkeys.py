@@ -196,8 +196,7 @@ def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed
         written = f"|1|{base64.b64encode(salt).decode()}|{_hash(written, salt)}"
     line = f"{written} {kind} {base64.b64encode(blob).decode()}\n".encode()
     try:
-        if not file.parent.is_dir():
-            file.parent.mkdir(mode=0o700, parents=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -23,8 +23,14 @@ _CANCELLING = (
     "Ctrl-C again ends Moorage without waiting for them."
 )
 
+_EXAMPLES = """\b
+Examples:
+  moorage apply moorage.yml
+  moorage apply moorage.yml --yes --json --passwords-to passwords.txt
+"""
 
-@click.command("apply")
+
+@click.command("apply", epilog=_EXAMPLES)
 @answers_argument
 @click.option("--yes", is_flag=True, help="Do not ask before anything is changed.")
 @limit_option
@@ -59,7 +65,7 @@ def command(
     show_passwords: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    r"""Bring the servers to what the answers say.
+    """Bring the servers to what the answers say.
 
     Shows the plan, asks, changes the servers, checks the registry from outside, and reports. It
     installs packages and writes below /etc/moorage, /etc/nginx, /etc/systemd/system and
@@ -72,11 +78,6 @@ def command(
     Without a terminal --yes is needed, unknown host keys are refused unless --accept-host-key
     names them, and passwords that are made need --passwords-to or --show-passwords. With --json,
     stdout has one event a line, and the last line is the result.
-
-    \b
-    Examples:
-      moorage apply moorage.yml
-      moorage apply moorage.yml --yes --json --passwords-to passwords.txt
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.complaints import WrongUsageError

@@ -7,8 +7,12 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,15 @@ class LazyGroup(click.Group):
         near = difflib.get_close_matches(first, listed, n=1)
         advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(listed)}."
         raise click.UsageError(f"{first} is neither a command nor a file. {advice}", ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands, and files for the wizard."""
+        from click.shell_completion import CompletionItem
+
+        return [
+            *super().shell_complete(ctx, incomplete),
+            CompletionItem(incomplete, type="file"),
+        ]
 
 
 def _names_a_file(word: str) -> bool:

@@ -9,8 +9,14 @@ import click
 from moorage.cli.options import answers_argument, limit_option, server_options, session_of
 from moorage.errors import ExitCode
 
+_EXAMPLES = """\b
+Examples:
+  moorage plan moorage.yml --diff
+  moorage plan moorage.yml --detailed-exitcode --json
+"""
 
-@click.command("plan")
+
+@click.command("plan", epilog=_EXAMPLES)
 @answers_argument
 @click.option("--diff", "with_diff", is_flag=True, help="Show what changes in each file.")
 @limit_option
@@ -30,16 +36,11 @@ def command(
     detailed_exitcode: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    r"""Show what an apply would change on each server, and why.
+    """Show what an apply would change on each server, and why.
 
     Connects to the servers and reads them; changes nothing there. Signs: + new, ~ changed,
     - removed, > done. Files that somebody else changed since the last run are marked as drift.
     Exits with 1 when something keeps the plan from being applied.
-
-    \b
-    Examples:
-      moorage plan moorage.yml --diff
-      moorage plan moorage.yml --detailed-exitcode --json
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.engine import open_engine

@@ -8,18 +8,19 @@ import click
 
 from moorage.cli.options import common_options, session_of
 
+_EXAMPLES = """\b
+Example:
+  moorage schema > moorage.schema.json
+"""
 
-@click.command("schema")
+
+@click.command("schema", epilog=_EXAMPLES)
 @common_options
 @click.pass_context
 def command(context: click.Context) -> None:
-    r"""Print the JSON Schema of the answers file, for editors and checks.
+    """Print the JSON Schema of the answers file, for editors and checks.
 
     Changes nothing.
-
-    \b
-    Example:
-      moorage schema > moorage.schema.json
     """
     from moorage.answers.schema import json_schema
 

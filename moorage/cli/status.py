@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from moorage.cli.engine import Engine
     from moorage.deploy.status import Status
 
+_EXAMPLES = """\b
+Examples:
+  moorage status moorage.yml
+  moorage status --server root@203.0.113.10 --json
+  moorage status moorage.yml --follow
+"""
 
-@click.command("status")
+
+@click.command("status", epilog=_EXAMPLES)
 @click.argument(
     "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
@@ -46,7 +53,7 @@ def command(
     follow: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    r"""Show what is deployed on each server, and how it is.
+    """Show what is deployed on each server, and how it is.
 
     Says whether the registry runs and on which slot, which files somebody changed, how long the
     certificate lasts, how much disk is free, and how the last run ended. With FILE also whether the
@@ -54,12 +61,6 @@ def command(
 
     Exits with 0 when all servers are healthy, 1 when something is wrong, and 4 when a server cannot
     be reached.
-
-    \b
-    Examples:
-      moorage status moorage.yml
-      moorage status --server root@203.0.113.10 --json
-      moorage status moorage.yml --follow
     """
     from moorage.cli.engine import open_engine
     from moorage.cli.status_view import status_as_json, status_lines

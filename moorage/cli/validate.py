@@ -8,8 +8,14 @@ import click
 
 from moorage.cli.options import answers_argument, common_options, session_of
 
+_EXAMPLES = """\b
+Examples:
+  moorage validate moorage.yml
+  moorage validate moorage.yml --headless
+"""
 
-@click.command("validate")
+
+@click.command("validate", epilog=_EXAMPLES)
 @answers_argument
 @click.option(
     "--headless",
@@ -20,15 +26,10 @@ from moorage.cli.options import answers_argument, common_options, session_of
 @common_options
 @click.pass_context
 def command(context: click.Context, file: Path, headless: bool) -> None:
-    r"""Check an answers file without touching any server.
+    """Check an answers file without touching any server.
 
     All problems are listed at once, with file, line and column. Changes nothing. Exits with 0 when
     the answers are valid and 2 when they are not.
-
-    \b
-    Examples:
-      moorage validate moorage.yml
-      CI_PW=... moorage validate moorage.yml --headless
     """
     from moorage.cli.answers_file import check_secrets, open_answers
 

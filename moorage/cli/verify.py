@@ -8,8 +8,14 @@ import click
 
 from moorage.cli.options import answers_argument, limit_option, server_options, session_of
 
+_EXAMPLES = """\b
+Examples:
+  moorage verify moorage.yml
+  moorage verify moorage.yml --skip-large-upload --json
+"""
 
-@click.command("verify")
+
+@click.command("verify", epilog=_EXAMPLES)
 @answers_argument
 @limit_option
 @click.option(
@@ -25,17 +31,12 @@ def command(
     skip_large_upload: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    r"""Check the registry from outside, the way a client uses it.
+    """Check the registry from outside, the way a client uses it.
 
     Each server is checked by itself at its own address, whatever DNS says: certificate, refusals,
     log-in, push, pull, delete, and an upload of over 100 MB. Pushes to the repository
     moorage-verify/... and deletes that again; changes nothing else. Log-in and what follows needs a
     user whose password the answers lead to, such as {env: CI_PW}.
-
-    \b
-    Examples:
-      moorage verify moorage.yml
-      moorage verify moorage.yml --skip-large-upload --json
     """
     from moorage.cli import report_view
     from moorage.cli.answers_file import open_answers

@@ -76,16 +76,43 @@ def test_help_takes_at_most_100_ms_more_than_python_itself() -> None:
     assert best("-c", call) - best("-c", "pass") < BUDGET
 
 
-def test_the_list_of_commands_says_what_the_commands_say() -> None:
+def test_every_command_says_what_it_changes_and_shows_an_example() -> None:
     context = click.Context(group)
     for name, lazy in _COMMANDS.items():
         command = group.get_command(context, name)
         assert command is not None
-        assert command.get_short_help_str(200).rstrip(".") or lazy.hidden
         if not lazy.hidden:
             assert command.help
-            assert "xample" in command.help
-            assert "hanges nothing" in command.help or name in {"apply", "plan", "verify"}
+            assert lazy.summary.endswith(".")
+            assert "hange" in command.help, "it says what it changes"
+            assert f"  moorage {name}" in (command.epilog or "")
+
+
+def test_help_shows_examples_line_by_line(moorage: Moorage) -> None:
+    shown = moorage("plan", "--help").stdout
+
+    assert "    moorage plan moorage.yml --diff\n" in shown
+    assert "\\b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("ap", "plain,apply"), ("m", "file,m"), ("apply --pass", "plain,--passwords-to")],
+)
+def test_the_shell_completes(typed: str, offered: str) -> None:
+    words = f"moorage {typed}"
+    completion = {
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+        "_MOORAGE_COMPLETE": "bash_complete",
+    }
+
+    completed = subprocess.run(
+        [sys.executable, "-c", "from moorage.cli.main import main; main()"],
+        capture_output=True, text=True, check=True, env=_environment() | completion,
+    )  # fmt: skip
+
+    assert offered in completed.stdout.splitlines()
 
 
 def test_help_names_every_command_and_every_exit_code(moorage: Moorage) -> None:

@@ -24,14 +24,22 @@ def open_answers(session: Session, path: Path) -> Answers:
         AnswersError: The answers are wrong.
         WrongUsageError: The file cannot be read.
     """
-    from moorage.answers.load import load
+    from moorage.answers.load import load_draft
+    from moorage.registry_keys import check_registry, only_version
 
     try:
-        return load(path, on_notice=lambda notice: session.narrate(f"{path}: {notice}"))
-    except AnswersError:
-        raise
+        loaded = load_draft(path)
     except MoorageError as error:
         raise WrongUsageError(error.message, hint=error.hint, code=error.code) from error
+    answers = loaded.answers
+    if answers is None:
+        raise AnswersError(loaded.problems)
+    problems = loaded.located(check_registry(answers, only_version(answers)))
+    if problems:
+        raise AnswersError(problems)
+    for notice in loaded.notices:
+        session.narrate(f"{path}: {notice}")
+    return answers
 
 
 def check_secrets(path: Path, answers: Answers) -> None:

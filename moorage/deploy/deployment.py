@@ -20,7 +20,8 @@ from moorage.deploy.payload import Gate, new_run_id, payload
 from moorage.deploy.plan import Plan, ServerPlan, plan_server
 from moorage.deploy.run import ServerRun
 from moorage.desired import layout
-from moorage.errors import ExitCode, MoorageError, ServersFailed
+from moorage.errors import AnswersError, ExitCode, MoorageError, ServersFailed
+from moorage.registry_keys import check_registry, only_version
 from moorage.servers.facts import Facts
 from moorage.servers.probe import probe
 from moorage.servers.transport import Asker, Cancel, Transport
@@ -179,6 +180,9 @@ class Deployment:
 
     def plan_from(self, facts: Sequence[Facts]) -> Plan:
         """Return what an apply would do, from facts that are there already."""
+        wrong = check_registry(self.answers, only_version(self.answers))
+        if wrong:
+            raise AnswersError(wrong)
         gathered = materials.gather(self.answers, facts, self._resolve)
         self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
         self._learn(*gathered.generated.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from moorage.answers.model import Answers
 from moorage.desired import layout
 from moorage.desired.layout import Slot
-from moorage.desired.registry import config_file, environment_file, registry_version
+from moorage.desired.registry import config_file, environment_file
 from moorage.desired.render import render
 from moorage.desired.state import (
     DesiredFile,
@@ -18,6 +18,7 @@ from moorage.desired.state import (
     Platform,
 )
 from moorage.desired.users import access_map, htpasswd
+from moorage.registry_keys import registry_version
 
 
 def desired(
@@ -127,7 +128,7 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
         "systemd/moorage-registry@.service.j2",
         engine=engine,
         engine_path=f"/usr/bin/{engine}",
-        log_driver="journald" if engine == "docker" else "passthrough",
+        log_driver="none" if engine == "docker" else "passthrough",
         environment_file=layout.REGISTRY_ENV,
         environment_names=names,
         registry_etc=layout.REGISTRY_ETC,

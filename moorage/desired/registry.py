@@ -12,7 +12,7 @@ from moorage.answers.model import Answers, S3Storage
 from moorage.answers.secrets import Secret
 from moorage.desired.layout import DEBUG_PORTS, PORTS, Slot
 from moorage.desired.state import Materials, RegistryVersion
-from moorage.registry_keys import environment_to_settings
+from moorage.registry_keys import environment_to_settings, registry_version
 
 _SINCE_3 = ("forcepathstyle", "usedualstack", "accelerate", "usefipsendpoint", "loglevel")
 _NOT_IN_CONFIG = {"accesskey", "secretkey", "redirect"}
@@ -22,19 +22,6 @@ HEADER = """\
 # Secrets are not in here: they are in /etc/moorage/registry/registry.env.
 # Settings come from the answers: registry.settings, registry.environment and storage.
 """
-
-
-def registry_version(answers: Answers) -> RegistryVersion:
-    """Return the version the configuration has to be written for.
-
-    What the answers say wins; then the image's tag; Debian's and Ubuntu's package is a 2.8.
-    """
-    if answers.registry.version is not None:
-        return answers.registry.version
-    if answers.registry.runtime == "package":
-        return "2.8"
-    tag = answers.registry.image.rpartition("/")[2].partition("@")[0].partition(":")[2]
-    return "2.8" if re.match(r"v?2(\.|$)", tag) else "3"
 
 
 def config(answers: Answers, slot: Slot) -> dict[str, Any]:
@@ -56,7 +43,7 @@ def config(answers: Answers, slot: Slot) -> dict[str, Any]:
         },
         "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
     }
-    from_environment, _secrets, _problems = environment_to_settings(_plain(answers))
+    from_environment = environment_to_settings(_plain(answers)).settings
     return _merged(_merged(base, from_environment), answers.registry.settings)
 
 

@@ -8,6 +8,7 @@ from moorage.registry_keys.check import check_environment, check_registry, check
 from moorage.registry_keys.environment import Translated, environment_to_settings
 from moorage.registry_keys.paste import paste_s3_environment
 from moorage.registry_keys.tree import Version
+from moorage.registry_keys.version import only_version, registry_version
 
 __all__ = [
     "Translated",
@@ -16,5 +17,7 @@ __all__ = [
     "check_registry",
     "check_settings",
     "environment_to_settings",
+    "only_version",
     "paste_s3_environment",
+    "registry_version",
 ]

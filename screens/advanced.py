@@ -91,7 +91,7 @@ class AdvancedPane(StepPane):
         self._show_image()
 
     @on(TextArea.Changed)
-    def _typed(self, event: TextArea.Changed) -> None:
+    def _area_typed(self, event: TextArea.Changed) -> None:
         name = event.text_area.id or ""
         value, fault = read_mapping(event.text_area.text)
         path = f"registry.{name}"

@@ -114,7 +114,7 @@ class ServerRow(Widget):
         full = round(progress.share * _BAR)
         name = visible(progress.name)[: self._width].ljust(self._width)
         percent = f"{round(progress.share * 100):>3}%"
-        pointer = "›" if self.has_class("-selected") else " "
+        pointer = ">" if self.has_class("-selected") else " "
         return (
             Content(pointer)
             + Content.styled(f"{sign} ", colour)
@@ -276,7 +276,7 @@ class ApplyScreen(Screen[None]):
                     text = f"── {event.status}: {event.message}"
                 case CheckEnded():
                     self._begin_checks()
-                    sign = {"good": "✓", "bad": "✗"}.get(event.status, "–")
+                    sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
                     progress.words = f"checked: {event.name}"
                     text = f"{sign} {event.name}: {event.detail}"
             if text is not None:

@@ -258,16 +258,13 @@ def describe_password(reference: object) -> str:
     if not isinstance(reference, dict) or len(reference) != 1:
         return "?"
     kind, value = next(iter(reference.items()))
-    match kind:
-        case "generate":
-            return "made by Moorage"
-        case "hash":
-            return f"hash ({_hash_kind(str(value))})"
-        case "env":
-            return f"from ${value}"
-        case "prompt":
-            return "asked for"
-    return f"from {kind}"
+    words = {
+        "generate": "made by Moorage",
+        "hash": f"hash ({_hash_kind(str(value))})",
+        "env": f"from ${value}",
+        "prompt": "asked for",
+    }
+    return words.get(str(kind), f"from {kind}")
 
 
 def _hash_kind(value: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
@@ -45,7 +47,7 @@ class DnsPane(StepPane):
         "The registry's name must lead to the servers before people can log in. Going on without "
         "the records is fine: the checks at the end reach each server by its address."
     )
-    BINDINGS = [Binding("ctrl+t", "check_records", "Check again")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "check_records", "Check again")]
     DEFAULT_CSS = """
     DnsPane #records { height: auto; margin-bottom: 1; background: $panel; padding: 0 1; }
     DnsPane #resolved { height: auto; margin-bottom: 1; }
@@ -122,10 +124,8 @@ def public_hosts(draft: Draft) -> list[str]:
         host = str(server.get("address") or "")
         if not host and server.get("connection") != "local":
             host = str(server.get("host", ""))
-            try:
+            with contextlib.suppress(MoorageError):
                 host = config.lookup(host).hostname if config and host else host
-            except MoorageError:
-                pass
         if host:
             hosts.append(host)
     return hosts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +23,7 @@ from moorage.deploy.verify import Check
 from moorage.deploy.visible import visible
 from moorage.state import private_folder, write_private
 from tui.engine import Outcome
-from tui.messages import GoBack, SaveWanted
+from tui.messages import AnswersSaved, GoBack, SaveWanted
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
@@ -29,22 +31,26 @@ from tui.widgets.header import HeaderBar
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
 
-class CopyBlock(Horizontal):
-    """Lines to copy, with a button that does.
+class CopyBlock(Vertical):
+    """Lines to copy below a title, with a button that does.
 
     Args:
+        title: What the lines are for.
         text: What is shown and copied.
         secret: Copied instead of the text, for a password shown with its user.
     """
 
     DEFAULT_CSS = """
     CopyBlock { height: auto; margin-bottom: 1; }
-    CopyBlock > .copy--text { width: 1fr; height: auto; padding: 0 1; background: $panel; }
-    CopyBlock > Button { width: 8; margin-left: 1; }
+    CopyBlock .copy--title { height: 1; }
+    CopyBlock .copy--title Static { width: 1fr; height: 1; }
+    CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
+    CopyBlock Button { width: 8; min-width: 8; }
     """
 
-    def __init__(self, text: str, secret: Secret | None = None) -> None:
+    def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:
         super().__init__()
+        self._title = title
         self.text = text
         self._secret = secret
         self.is_copied = False
@@ -55,8 +61,10 @@ class CopyBlock(Horizontal):
         return self._secret is not None
 
     def compose(self) -> ComposeResult:
+        with Horizontal(classes="copy--title"):
+            yield Static(Content(self._title))
+            yield Button("Copy", compact=True)
         yield Static(Content(self.text), classes="copy--text")
-        yield Button("Copy", compact=True)
 
     @on(Button.Pressed)
     def _copy(self, event: Button.Pressed) -> None:
@@ -85,6 +93,7 @@ class DoneScreen(Screen[None]):
     DoneScreen #report > Static { height: auto; }
     DoneScreen .heading { text-style: bold; color: $primary; margin-top: 1; }
     DoneScreen .note { color: $text-muted; margin-bottom: 1; }
+    DoneScreen #kept { margin: 1 0; }
     DoneScreen #verdict { text-style: bold; margin-bottom: 1; }
     """
 
@@ -104,13 +113,12 @@ class DoneScreen(Screen[None]):
             is_up = outcome.report is None or any(each.is_good for each in outcome.report.servers)
             if generated and is_up:
                 yield Static("Passwords, shown only here", classes="heading")
-                width = max(len(name) for name in generated)
                 for name, secret in generated.items():
-                    yield CopyBlock(f"{name:<{width}}  {secret.reveal()}", secret)
+                    yield CopyBlock(f"Password of {name}", secret.reveal(), secret)
             if is_up:
                 yield from self._clients()
             yield from self._checks()
-            yield Static(self._kept_note(), classes="note heading", markup=False)
+            yield Static(self._kept_note(), id="kept", markup=False)
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -151,14 +159,18 @@ class DoneScreen(Screen[None]):
         if answers.ssl.mode == "private_ca":
             yield Static("First, on every machine that uses the registry", classes="heading")
             yield Static(
-                Content(f"The CA's certificate is {self._authority_file()}"), classes="note"
+                Content(f"Copy {self._authority_file()} there as ca.pem."), classes="note"
             )
-            yield CopyBlock(trust_for_docker(address))
-            yield Static("For containerd, Podman and everything else there", classes="note")
-            yield CopyBlock(trust_for_system(answers.registry.domain))
+            yield CopyBlock("Then, for Docker", trust_for_docker(address))
+            yield CopyBlock(
+                "Or for everything on a Debian or Ubuntu machine",
+                trust_for_system(answers.registry.domain),
+            )
         yield Static("Log in and push", classes="heading")
-        yield CopyBlock(f"docker login {address} -u {user}")
-        yield CopyBlock(f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE")
+        yield CopyBlock("Log in", f"docker login {address} -u {user}")
+        yield CopyBlock(
+            "Push an image", f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE"
+        )
 
     def _authority_file(self) -> Path:
         own = private_ca.folder_of(self._answers.ssl.private_ca.name) / "ca.pem"
@@ -174,9 +186,10 @@ class DoneScreen(Screen[None]):
         if verification is None:
             return
         yield Static("What was checked", classes="heading")
-        width = max((len(check.name) for check in verification.checks), default=0)
+        checks = _grouped(verification.checks)
+        width = max((len(check.name) for check in checks if check.status != "skipped"), default=0)
         server = ""
-        for check in verification.checks:
+        for check in checks:
             if check.server != server:
                 server = check.server
                 yield Static(Content.styled(f"  {visible(server)}", "$text-muted"))
@@ -186,9 +199,9 @@ class DoneScreen(Screen[None]):
         path = self._session.path
         return f"The answers are in {path}." if path else "The answers are not saved yet: Ctrl+S."
 
-    def on_screen_resume(self) -> None:
-        """The answers may have been saved since."""
-        self.query(".note.heading").last(Static).update(Content(self._kept_note()))
+    @on(AnswersSaved)
+    def _saved(self) -> None:
+        self.query_one("#kept", Static).update(Content(self._kept_note()))
 
     def action_save(self) -> None:
         """Save the answers."""
@@ -224,8 +237,27 @@ class DoneScreen(Screen[None]):
         )
 
 
+def _grouped(checks: Sequence[Check]) -> list[Check]:
+    """The checks, with neighbours that were skipped for the same reason made one."""
+    grouped: list[Check] = []
+    for check in checks:
+        last = grouped[-1] if grouped else None
+        if (
+            last is not None
+            and check.status == "skipped"
+            and (last.server, last.status, last.detail) == (check.server, "skipped", check.detail)
+        ):
+            grouped[-1] = replace(last, name=f"{last.name}, {check.name}")
+        else:
+            grouped.append(check)
+    return grouped
+
+
 def _check_line(check: Check, width: int) -> Content:
-    sign, colour = _SIGNS.get(check.status, ("–", "$text-muted"))
+    sign, colour = _SIGNS.get(check.status, ("-", "$text-muted"))
+    if check.status == "skipped":
+        text = f"  {sign} not checked: {check.name}\n    {check.detail}"
+        return Content.styled(visible(text), colour)
     return (
         Content.styled(f"  {sign} ", colour)
         + Content(f"{check.name:<{width}}  ")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
@@ -42,7 +43,7 @@ Subject = ServerPlan | Change | None
 class PlanTree(Tree[Subject]):
     """Servers and their changes; Enter is left to the form."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "wizard_go_on", "Go on", show=False),
         Binding("left", "collapse", "Close", show=False),
         Binding("right", "expand", "Open", show=False),
@@ -77,7 +78,7 @@ class ReviewPane(StepPane):
         "changed yet. The tree lists every package, file and service; the pane shows the "
         "difference, with secrets masked. Enter goes on to Apply, which asks once more."
     )
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "plan", "Read again"),
         Binding("v", "view", "Diff or file"),
     ]
@@ -87,14 +88,11 @@ class ReviewPane(StepPane):
     ReviewPane .explanation { display: none; }
     ReviewPane #status { height: auto; padding: 0 2; margin: 1 0; max-height: 10; }
     ReviewPane #plan { height: 1fr; layout: vertical; }
-    ReviewPane PlanTree { height: 2fr; background: $background; padding: 0 1; }
-    ReviewPane #detail { height: 3fr; background: $surface; padding: 0 1; overflow-x: auto; }
+    ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
+    ReviewPane #detail { height: 1fr; background: $surface; padding: 0 1; overflow-x: auto; }
     ReviewPane #detail Static { width: auto; min-width: 100%; }
     ReviewPane #detail:focus { background: $panel; }
     ReviewPane #save-row { height: 1; padding: 0 1; }
-    WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
-    WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; }
-    WizardFrame.-wide ReviewPane #detail { width: 3fr; height: 1fr; }
     """
 
     def __init__(self, session: Session) -> None:
@@ -176,7 +174,7 @@ class ReviewPane(StepPane):
     def _show_open_questions(self, error: AnswersError) -> None:
         lines = ["Some answers are missing or wrong. Enter goes to the first."]
         for problem in error.problems:
-            lines.append(f"✗ {step_of(problem).title}: {problem}")
+            lines.append(f"✗ {step_of(problem).label}: {problem}")
         self._say(visible("\n".join(lines)), "$text-error")
 
     @on(JobEnded)
@@ -300,20 +298,20 @@ def _add_server(tree: PlanTree, server: ServerPlan) -> None:
     summary = f"{count} change{'s' if count != 1 else ''}" if count else "nothing to change"
     label = Text.assemble((visible(server.server), "bold"), f"  {summary}")
     branch = tree.root.add(label, data=server, expand=True)
-    groups: dict[Kind, list[Change]] = {}
-    for change in server.changes:
-        groups.setdefault(change.kind, []).append(change)
-    for kind, changes in groups.items():
-        title = _KINDS.get(kind, str(kind))
-        below = branch.add(Text(f"{title} ({len(changes)})"), expand=True)
+    for kind, title in _KINDS.items():
+        changes = [change for change in server.changes if change.kind is kind]
+        if not changes:
+            continue
+        is_worth_a_look = kind is not Kind.FOLDER
+        below = branch.add(Text(f"{title} ({len(changes)})"), expand=is_worth_a_look)
         for change in changes:
             sign, word = _SIGNS[change.action]
             drift = ", edited on the server" if change.drift else ""
             state = f"  {word}{drift}" if word and (word != "new" or kind is Kind.FILE) else ""
-            below.add_leaf(
-                Text.assemble((f"{sign} ", _COLOURS[sign]), visible(change.subject), (state, "dim")),
-                data=change,
+            line = Text.assemble(
+                (f"{sign} ", _COLOURS[sign]), visible(change.subject), (state, "dim")
             )
+            below.add_leaf(line, data=change)
     same = len(server.desired.files) - sum(
         change.kind is Kind.FILE and change.action != "remove" for change in server.changes
     )

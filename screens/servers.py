@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
@@ -40,7 +41,7 @@ class ServersPane(StepPane):
         "reached over SSH as root or as a user who may use sudo; aliases, keys and jump hosts of "
         "~/.ssh/config work. Nothing is written to a server before Review and Apply."
     )
-    BINDINGS = [Binding("ctrl+t", "test", "Test")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
 
     def body(self) -> ComposeResult:
         yield Field(
@@ -135,18 +136,14 @@ class ServersPane(StepPane):
 
     def action_test(self) -> None:
         """Connect to every server and show what is there."""
-        answers = _servers_of(self.draft)
-        for server in answers:
+        servers = _servers_of(self.draft)
+        engine = self.session.engine
+        for server in servers:
             self.session.tested[server.host] = (True, "")
-            engine = self.session.engine
-            start_job(
-                self,
-                f"test:{server.host}",
-                lambda server=server: engine.test_server(server),  # type: ignore[misc]
-                engine.redactor,
-            )
+            work = partial(engine.test_server, server)
+            start_job(self, f"test:{server.host}", work, engine.redactor)
         self.load()
-        self.query_one("#tested", Static).update("Connecting…" if answers else "")
+        self.query_one("#tested", Static).update("Connecting…" if servers else "")
 
     @on(JobEnded)
     def _tested(self, event: JobEnded) -> None:
@@ -176,7 +173,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         row: Which server; -1 for a new one.
     """
 
-    BINDINGS = [Binding("ctrl+t", "test", "Test")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
     DEFAULT_CSS = """
     ServerDialog > .dialog--box { height: 90%; max-height: 34; }
     ServerDialog Form { height: 1fr; padding: 0; }

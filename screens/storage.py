@@ -133,7 +133,8 @@ class StoragePane(StepPane):
         message = f"Filled in: {', '.join(fields)}" if fields else "No S3 setting was found"
         for problem in problems:
             message += f"\nLine {problem.line}: {problem.message}"
-        self.notify(message, markup=False, severity="information" if fields and not problems else "warning")
+        is_good = fields and not problems
+        self.notify(message, markup=False, severity="information" if is_good else "warning")
 
 
 class PasteDialog(Dialog[str | None]):

@@ -37,7 +37,9 @@ class WelcomeScreen(Screen[None]):
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 100; }
     WelcomeScreen #introduction { height: auto; margin-bottom: 1; color: $text-muted; }
-    WelcomeScreen OptionList { height: auto; max-height: 100%; background: $background; border: none; padding: 0; }
+    WelcomeScreen OptionList {
+        height: auto; max-height: 100%; background: $background; border: none; padding: 0;
+    }
     WelcomeScreen OptionList:focus { border: none; }
     """
 

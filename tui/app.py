@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.timer import Timer
 
-from moorage.answers.load import load_draft
 from moorage.answers.model import Answers
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.transport import HostKey
@@ -31,25 +28,24 @@ from screens.storage import StoragePane
 from screens.welcome import WelcomeScreen
 from tui import incident, keeping, theme
 from tui.asking import Question, WizardAsker
+from tui.desk import DeskApp
 from tui.draft import Draft
 from tui.engine import OpenTransport, WizardEngine
 from tui.flow import STEPS, Step, begin, wrong_steps
-from tui.jobs import JobEnded, start_job
 from tui.messages import (
     ApplyOver,
     ApplyWanted,
     AskOperator,
     AttachWanted,
-    DraftChanged,
     EngineEvents,
     GoBack,
     OpenFile,
     OpenNew,
-    SaveWanted,
 )
-from tui.saving import default_name, write_answers
+from tui.opening import open_path
+from tui.questions import Answer, QuestionQueue
 from tui.session import Session
-from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
+from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.frame import WizardFrame
 from tui.widgets.pane import StepPane
 
@@ -62,7 +58,7 @@ _PANES: Mapping[Step, type[StepPane]] = {
 _LISTENERS = (WizardFrame, ApplyScreen)
 
 
-class WizardApp(App[int]):
+class WizardApp(DeskApp):
     """The wizard.
 
     Args:
@@ -78,9 +74,14 @@ class WizardApp(App[int]):
         Binding("ctrl+c", "leave", show=False),
     ]
     CSS = """
-    Screen { background: $background; }
-    Footer { background: $panel; }
+    Footer { background: $panel; scrollbar-size: 0 0 !important; }
     Toast { max-width: 70; }
+    Button.-textual-compact:focus {
+        text-style: bold underline; background: $accent; color: $background;
+    }
+    WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
+    WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; }
+    WizardFrame.-wide ReviewPane #detail { width: 3fr; height: 1fr; }
     * { scrollbar-size: 1 1; scrollbar-color: $secondary 60%; scrollbar-background: $surface; }
     """
 
@@ -98,11 +99,8 @@ class WizardApp(App[int]):
         self._open_transport = open_transport
         self._large_upload = large_upload
         self.asker = WizardAsker(self._ask_from_thread)
-        self.session: Session | None = None
         self.crash: MoorageError | None = None
-        self._questions: deque[Question] = deque()
-        self._asking: Question | None = None
-        self._autosave: Timer | None = None
+        self._questions = QuestionQueue(self._show_question)
 
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""
@@ -130,36 +128,21 @@ class WizardApp(App[int]):
 
     def open_file(self, path: Path) -> None:
         """Open an answers file, or one of the wizard's own drafts."""
-        if keeping.is_draft_file(path):
-            try:
-                draft, of = keeping.read_draft(path)
-            except ValueError as error:
-                self._tell("Draft", f"{error}.")
-                return
-            self.open_draft(draft, path, of)
-            return
         try:
-            loaded = load_draft(path)
+            opened = open_path(path)
         except MoorageError as error:
-            self._tell("Open", str(error))
+            self.tell("Open", str(error))
             return
-        if not loaded.data:
-            self._tell("Open", "\n".join(str(each) for each in loaded.problems))
-            return
-        draft = Draft(loaded.data)
-        for notice in loaded.notices:
+        for notice in opened.notices:
             self.notify(notice, markup=False)
-        draft_file = keeping.draft_file_for(path)
-        try:
-            unsaved, _ = keeping.read_draft(draft_file)
-        except ValueError:
-            unsaved = None
-        if unsaved is None or unsaved.data == draft.data:
-            self.open_draft(draft, draft_file, path)
+        draft, unsaved = opened.draft, opened.unsaved
+        if unsaved is None:
+            self.open_draft(draft, opened.draft_file, opened.path)
             return
 
         def chosen(goes_on: bool | None) -> None:
-            self.open_draft(unsaved if goes_on else draft, draft_file, path, saved=draft)
+            kept = unsaved if goes_on else draft
+            self.open_draft(kept, opened.draft_file, opened.path, saved=draft)
 
         self.push_screen(
             ConfirmDialog(
@@ -198,105 +181,12 @@ class WizardApp(App[int]):
         if path is not None:
             self.session.saved = (saved or draft).without_secrets()
             keeping.remember(path, draft.domain)
-        self.push_screen(WizardFrame(self.session, _PANES), self._closed)
+        self.push_screen(WizardFrame(self.session, _PANES), self._frame_closed)
 
-    def _closed(self, _result: None) -> None:
+    def _frame_closed(self, _result: None) -> None:
         if self.session is not None:
-            self._keep_draft()
+            self.keep_draft()
             self.session.engine.stop()
-
-    # --- keeping -------------------------------------------------------------------------
-
-    @on(DraftChanged)
-    def _draft_changed(self) -> None:
-        if self._autosave is not None:
-            self._autosave.stop()
-        self._autosave = self.set_timer(0.4, self._keep_draft)
-
-    def _keep_draft(self) -> None:
-        self._autosave = None
-        session = self.session
-        if session is None:
-            return
-        if session.is_saved:
-            session.draft_file.unlink(missing_ok=True)
-            return
-        if session.path is None and not (session.draft.domain or session.draft.items("servers")):
-            return
-        try:
-            keeping.keep_draft(session.draft_file, session.draft, of=session.path)
-            if session.path is None:
-                keeping.remember(session.draft_file, session.draft.domain, is_draft=True)
-        except OSError as error:
-            self.notify(
-                f"The draft cannot be kept in {session.draft_file}: {error.strerror}",
-                severity="warning",
-                markup=False,
-            )
-
-    @on(SaveWanted)
-    def _save(self) -> None:
-        session = self.session
-        if session is None:
-            return
-        if session.path is not None:
-            self._write(session, session.path)
-            return
-
-        def named(name: str | None) -> None:
-            if name:
-                self._write_with_care(session, Path(name).expanduser())
-
-        self.push_screen(
-            TextDialog(
-                "Save the answers",
-                "File",
-                value=default_name(session.draft.domain),
-                help_text=f"Without a folder it goes to {Path.cwd()}",
-                accept="Save",
-            ),
-            named,
-        )
-
-    def _write_with_care(self, session: Session, path: Path) -> None:
-        if not path.exists():
-            self._write(session, path)
-            return
-
-        def confirmed(go: bool | None) -> None:
-            if go:
-                self._write(session, path)
-
-        self.push_screen(
-            ConfirmDialog("Save the answers", f"{path} is there already.", "Replace it",
-                          careful=True), confirmed
-        )  # fmt: skip
-
-    def _write(self, session: Session, path: Path) -> None:
-        snapshot = Draft(session.draft.data)
-        start_job(self, f"save:{path}", lambda: write_answers(snapshot, path))
-
-    @on(JobEnded)
-    def _written(self, event: JobEnded) -> None:
-        session = self.session
-        path = Path(event.name.removeprefix("save:"))
-        if session is None:
-            return
-        if event.error is not None:
-            self._tell("Save the answers", str(event.error))
-            return
-        session.saved = event.result
-        session.path = path
-        if session.is_saved:
-            session.draft_file.unlink(missing_ok=True)
-        keeping.forget(session.draft_file)
-        session.draft_file = keeping.draft_file_for(path)
-        keeping.remember(path, session.draft.domain)
-        missing = len(session.draft.problems)
-        open_points = f"; {missing} still missing or wrong" if missing else ""
-        self.notify(f"Saved in {path}{open_points}", markup=False)
-        if isinstance(self.screen, WizardFrame):
-            self.screen.post_message(DraftChanged())
 
     # --- applying ------------------------------------------------------------------------
 
@@ -308,7 +198,7 @@ class WizardApp(App[int]):
             )
 
     @on(AttachWanted)
-    def _attach(self) -> None:
+    def _follow_runs(self) -> None:
         if self.session is not None:
             self.push_screen(ApplyScreen(self.session, attaches=True), self._left_apply)
 
@@ -363,29 +253,14 @@ class WizardApp(App[int]):
 
     @on(AskOperator)
     def _ask(self, event: AskOperator) -> None:
-        self._questions.append(event.question)
-        self._ask_next()
+        self._questions.add(event.question)
 
-    def _ask_next(self) -> None:
-        if self._asking is not None:
-            return
-        while self._questions:
-            question = self._questions.popleft()
-            if question.is_settled:
-                continue
-            self._asking = question
-
-            def answered(answer: Any, question: Question = question) -> None:
-                self._asking = None
-                question.settle(answer)
-                self._ask_next()
-
-            subject = question.subject
-            if isinstance(subject, HostKey):
-                self.push_screen(HostKeyDialog(subject), answered)
-            else:
-                self.push_screen(SecretDialog(*subject), answered)
-            return
+    def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
+        subject = question.subject
+        if isinstance(subject, HostKey):
+            self.push_screen(HostKeyDialog(subject), answered)
+        else:
+            self.push_screen(SecretDialog(*subject), answered)
 
     # --- leaving -------------------------------------------------------------------------
 
@@ -414,8 +289,7 @@ class WizardApp(App[int]):
         )
 
     def _leave(self) -> None:
-        if self._autosave is not None or self.session is not None:
-            self._keep_draft()
+        self.keep_draft()
         outcome = self.session.engine.outcome if self.session else None
         good = outcome is None or outcome.is_good
         self.exit(int(ExitCode.DONE if good else ExitCode.FAILED))
@@ -427,20 +301,19 @@ class WizardApp(App[int]):
             self.session.engine.stop_tests()
             self.session.engine.stop()
 
-    def _tell(self, title: str, text: str) -> None:
-        self.push_screen(NoteDialog(title, text))
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
         other = theme.LIGHT if self.theme == theme.DARK.name else theme.DARK
         word = "light" if other is theme.LIGHT else "dark"
         yield SystemCommand(
-            f"Use the {word} theme", "Change the colours", lambda: setattr(self, "theme", other.name)
+            f"Use the {word} theme",
+            "Change the colours",
+            lambda: setattr(self, "theme", other.name),
         )
         if isinstance(screen, WizardFrame):
             for step in STEPS:
                 yield SystemCommand(
-                    f"Go to {step.title}",
+                    f"Go to {step.label}",
                     f"Step {step.number}",
                     lambda step=step: screen.run_worker(screen.action_jump(step.value)),
                 )
@@ -470,7 +343,7 @@ def run_wizard(
     app = WizardApp(path, prefill=prefill)
     result = app.run()
     if app.crash is not None:
-        print(f"moorage: {app.crash}", file=sys.stderr)  # noqa: T201 # the terminal is back
+        print(f"moorage: {app.crash}", file=sys.stderr)
         return int(ExitCode.FAILED)
     return int(result) if result is not None else int(ExitCode.DONE)
 

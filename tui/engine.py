@@ -155,11 +155,10 @@ class WizardEngine:
             CannotConnect: It cannot be reached, or refuses.
         """
         from moorage.desired import layout
+        from moorage.servers.connect import open_transport as open_over_ssh
         from moorage.servers.probe import probe
 
-        open_transport = self._open_transport
-        if open_transport is None:
-            from moorage.servers.connect import open_transport
+        open_transport = self._open_transport or open_over_ssh
         resolver = Resolver(self.asker.secret)
 
         def resolve(reference: SecretReference | None, what: str) -> Secret | None:

@@ -21,7 +21,7 @@ class Step(StrEnum):
     REVIEW = "review"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """The step's name for people."""
         return {"dns": "DNS", "ssl": "SSL"}.get(self.value, self.value.capitalize())
 

@@ -73,3 +73,7 @@ class ApplyOver(Message):
 
 class SaveWanted(Message):
     """The answers are to be saved."""
+
+
+class AnswersSaved(Message, bubble=False):
+    """The answers were saved."""

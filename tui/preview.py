@@ -133,7 +133,7 @@ def _text(path: Sequence[str | int]) -> str:
 def _materials(answers: Answers) -> Materials:
     """Stand-ins for everything that is secret or comes from servers; none of it is shown."""
     stand_in = Secret(MASK)
-    secrets = {}
+    secrets: dict[str, Secret] = {}
     s3 = answers.storage.s3
     if s3 is not None and s3.accesskey is not None:
         secrets |= {"storage.s3.accesskey": stand_in, "storage.s3.secretkey": stand_in}

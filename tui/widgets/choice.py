@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -42,7 +42,7 @@ class Choice(Widget, can_focus=True):
     Choice { height: auto; margin-bottom: 1; padding: 0 1; }
     Choice:focus { background: $primary 12%; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,right", "move(1)", "Choose", show=False),
         Binding("up,left", "move(-1)", "Choose", show=False),
     ]
@@ -86,10 +86,6 @@ class Choice(Widget, can_focus=True):
             lines.append(line)
         return Content("\n").join(lines)
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """One line per option, more where a line is too long."""
-        return super().get_content_height(container, viewport, width)
-
     def action_move(self, step: int) -> None:
         """Choose the next or previous option."""
         values = [option.value for option in self.options]
@@ -122,7 +118,7 @@ class Toggle(Widget, can_focus=True):
     Toggle { height: auto; margin-bottom: 1; padding: 0 1; }
     Toggle:focus { background: $primary 12%; }
     """
-    BINDINGS = [Binding("space", "toggle", "Change", show=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "change", "Change")]
     value: reactive[bool] = reactive(False, layout=False)
 
     class Changed(Message):
@@ -148,11 +144,11 @@ class Toggle(Widget, can_focus=True):
         """Draw the sign and the label."""
         return Content(f"[{'x' if self.value else ' '}] {self.label}")
 
-    def action_toggle(self) -> None:
+    def action_change(self) -> None:
         """Change it."""
         self.value = not self.value
         self.post_message(self.Changed(self, self.value))
 
     def on_click(self) -> None:
         """Change it."""
-        self.action_toggle()
+        self.action_change()

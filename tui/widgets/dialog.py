@@ -160,7 +160,7 @@ class NoteDialog(Dialog[None]):
         text: What is said; shown as it is.
     """
 
-    BINDINGS = [Binding("enter", "refuse", "Go on", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "refuse", "Go on", show=False)]
 
     def __init__(self, title: str, text: str) -> None:
         super().__init__()

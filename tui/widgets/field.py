@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -16,7 +17,7 @@ from textual.widgets import Input, Label, Static
 class FieldInput(Input):
     """The input of a field. Enter is left to the form; up and down walk through suggestions."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "suggest(1)", "Suggestions", show=False),
         Binding("up", "suggest(-1)", "Suggestions", show=False),
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import on
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
 from tui.draft import Draft
@@ -19,7 +21,7 @@ class Form(VerticalScroll, can_focus=False):
         draft: What the fields read and write.
     """
 
-    BINDINGS = [Binding("enter", "go_on", "Go on", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go_on", "Go on", show=False)]
     DEFAULT_CSS = "Form { padding: 0 1; }"
 
     def __init__(

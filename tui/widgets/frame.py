@@ -16,7 +16,15 @@ from textual.widgets import Button, ContentSwitcher, Footer
 from tui import preview
 from tui.flow import STEPS, Step, wrong_steps
 from tui.jobs import JobEnded, start_job
-from tui.messages import DraftChanged, GoBack, GoOn, JumpTo, SaveWanted
+from tui.messages import (
+    AnswersSaved,
+    DraftChanged,
+    EngineEvents,
+    GoBack,
+    GoOn,
+    JumpTo,
+    SaveWanted,
+)
 from tui.session import Session
 from tui.widgets.dialog import NoteDialog
 from tui.widgets.header import HeaderBar
@@ -61,7 +69,7 @@ class WizardFrame(Screen[None]):
             for step in STEPS
         ),
     ]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
         (0, "-narrow"),
         (120, "-wide"),
     ]
@@ -124,6 +132,7 @@ class WizardFrame(Screen[None]):
         switcher.current = step.value
         self.set_class(step is Step.REVIEW, "-review")
         self.remove_class("-preview")
+        self.refresh_bindings()
         self.query_one("#next", Button).label = "Apply" if step is Step.REVIEW else "Next"
         self._base = None
         self._update()
@@ -137,13 +146,21 @@ class WizardFrame(Screen[None]):
         step = progress.current
         self.query_one(HeaderBar).show(
             session.draft.domain or "new deployment",
-            f"{step.title}  {step.number} of {len(STEPS)}",
+            f"{step.label}  {step.number} of {len(STEPS)}",
             is_saved=session.is_saved,
         )
         wrong = wrong_steps(session.draft.problems)
         self.query_one(StepList).show(
             [(each, progress.mark(each, wrong), summary_of(each, session.draft)) for each in STEPS]
         )
+
+    @on(AnswersSaved)
+    def _saved(self) -> None:
+        self._update()
+
+    @on(EngineEvents)
+    def _happened(self, message: EngineEvents) -> None:
+        self.pane.post_message(EngineEvents(message.events))
 
     @on(DraftChanged)
     def _changed(self) -> None:
@@ -214,8 +231,6 @@ class WizardFrame(Screen[None]):
 
     def action_preview(self) -> None:
         """Show or hide the preview."""
-        if self.has_class("-review"):
-            return
         if self.has_class("-wide"):
             self.toggle_class("-preview-off")
             return
@@ -225,6 +240,10 @@ class WizardFrame(Screen[None]):
         else:
             self.pane.focus_first()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Review shows files itself: no preview there."""
+        return not (action == "preview" and self.has_class("-review"))
+
     def action_save(self) -> None:
         """Save the answers."""
         self.post_message(SaveWanted())
@@ -233,7 +252,7 @@ class WizardFrame(Screen[None]):
         """Say what this step is about and which keys there are."""
         pane = self.pane
         own = pane.help_text or pane.explanation
-        self.app.push_screen(NoteDialog(pane.step.title, f"{own}\n\n{_KEYS}"))
+        self.app.push_screen(NoteDialog(pane.step.label, f"{own}\n\n{_KEYS}"))
 
     def on_resize(self, _event: events.Resize) -> None:
         """A preview that was opened on top goes when there is room beside the form."""

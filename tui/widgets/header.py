@@ -13,7 +13,9 @@ class HeaderBar(Horizontal):
     DEFAULT_CSS = """
     HeaderBar {
         height: 1; dock: top; background: $panel;
-        & #header-name { width: auto; padding: 0 1; background: $primary; color: $background; text-style: bold; }
+        & #header-name {
+            width: auto; padding: 0 1; background: $primary; color: $background; text-style: bold;
+        }
         & #header-title { width: 1fr; padding: 0 2; text-overflow: ellipsis; text-wrap: nowrap; }
         & #header-place { width: auto; padding: 0 1; color: $text-muted; }
     }

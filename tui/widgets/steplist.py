@@ -25,7 +25,7 @@ class StepItem(Static):
 
     def show(self, mark: Mark, summary: str) -> None:
         """Show how the step stands."""
-        room = _WIDTH - 4 - len(self.step.title)
+        room = _WIDTH - 4 - len(self.step.label)
         short = summary if len(summary) <= room else summary[: max(0, room - 1)] + "…"
         gap = " " * max(1, room - len(short) + 1)
         colour = {
@@ -36,11 +36,11 @@ class StepItem(Static):
         title = "bold" if mark is Mark.CURRENT else ""
         self.update(
             Content.styled(f" {mark.value} ", colour)
-            + Content.styled(self.step.title, title)
+            + Content.styled(self.step.label, title)
             + Content.styled(f"{gap}{short}", "$text-muted")
         )
         self.set_class(mark is Mark.CURRENT, "-current")
-        self.tooltip = f"{self.step.title}: {mark.meaning}"
+        self.tooltip = f"{self.step.label}: {mark.meaning}"
 
     def on_click(self) -> None:
         """Open the step."""
@@ -51,7 +51,9 @@ class StepList(Vertical):
     """All steps in their order."""
 
     DEFAULT_CSS = """
-    StepList { width: 22; height: 1fr; background: $surface; padding: 1 0; border-right: vkey $panel; }
+    StepList {
+        width: 22; height: 1fr; background: $surface; padding: 1 0; border-right: vkey $panel;
+    }
     StepItem { height: 1; width: 1fr; }
     StepItem:hover { background: $panel; }
     StepItem.-current { background: $panel; }
@@ -69,20 +71,14 @@ class StepList(Vertical):
 
 def summary_of(step: Step, draft: Draft) -> str:
     """Return what a step holds, in a word."""
-    match step:
-        case Step.SERVERS:
-            count = len(draft.items("servers"))
-            return str(count) if count else ""
-        case Step.CREDENTIALS:
-            return str(len(draft.items("credentials.users")) or "")
-        case Step.STORAGE:
-            return {"filesystem": "disk", "s3": "S3"}.get(draft.text("storage.driver"), "disk")
-        case Step.DNS:
-            return draft.text("dns.provider") or "manual"
-        case Step.SSL:
-            modes = {"private_ca": "private CA", "files": "own files", "none": "none"}
-            return modes.get(draft.text("ssl.mode"), "private CA")
-        case Step.ADVANCED:
-            return draft.text("registry.runtime") or "package"
-        case Step.REVIEW:
-            return ""
+    drivers = {"filesystem": "disk", "s3": "S3"}
+    modes = {"private_ca": "private CA", "files": "own files", "none": "none"}
+    words = {
+        Step.SERVERS: str(len(draft.items("servers")) or ""),
+        Step.CREDENTIALS: str(len(draft.items("credentials.users")) or ""),
+        Step.STORAGE: drivers.get(draft.text("storage.driver"), "disk"),
+        Step.DNS: draft.text("dns.provider") or "manual",
+        Step.SSL: modes.get(draft.text("ssl.mode"), "private CA"),
+        Step.ADVANCED: draft.text("registry.runtime") or "package",
+    }
+    return words.get(step, "")

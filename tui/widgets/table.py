@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.text import Text
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
@@ -14,7 +14,7 @@ from textual.widgets import DataTable
 class EditableTable(DataTable[Text]):
     """Rows with keys to add, edit and delete. Shows text as it is, never as markup."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "Go on", show=False),
         Binding("a", "add", "Add"),
         Binding("e", "edit", "Edit"),

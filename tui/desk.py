@@ -1,0 +1,129 @@
+"""An application with one deployment on its desk: keeps the draft, saves the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.timer import Timer
+
+from tui import keeping
+from tui.draft import Draft
+from tui.jobs import JobEnded, start_job
+from tui.messages import AnswersSaved, DraftChanged, SaveWanted
+from tui.saving import default_name, write_answers
+from tui.session import Session
+from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
+
+
+class DeskApp(App[int]):
+    """Keeps and saves what is open.
+
+    Attributes:
+        session: The deployment that is open, or None.
+    """
+
+    AUTOSAVE: ClassVar[float] = 0.4
+    """Seconds without typing after which the draft is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session: Session | None = None
+        self._autosave: Timer | None = None
+
+    def tell(self, title: str, text: str) -> None:
+        """Show a text in a box."""
+        self.push_screen(NoteDialog(title, text))
+
+    @on(DraftChanged)
+    def _draft_changed(self) -> None:
+        if self._autosave is not None:
+            self._autosave.stop()
+        self._autosave = self.set_timer(self.AUTOSAVE, self.keep_draft)
+
+    def keep_draft(self) -> None:
+        """Write the draft, or remove it when the answers file holds everything."""
+        self._autosave = None
+        session = self.session
+        if session is None:
+            return
+        if session.is_saved:
+            session.draft_file.unlink(missing_ok=True)
+            return
+        if session.path is None and not (session.draft.domain or session.draft.items("servers")):
+            return
+        try:
+            keeping.keep_draft(session.draft_file, session.draft, of=session.path)
+            if session.path is None:
+                keeping.remember(session.draft_file, session.draft.domain, is_draft=True)
+        except OSError as error:
+            self.notify(
+                f"The draft cannot be kept in {session.draft_file}: {error.strerror}",
+                severity="warning",
+                markup=False,
+            )
+
+    @on(SaveWanted)
+    def _save(self) -> None:
+        session = self.session
+        if session is None:
+            return
+        if session.path is not None:
+            self._write(session, session.path)
+            return
+
+        def named(name: str | None) -> None:
+            if name:
+                self._write_with_care(session, Path(name).expanduser())
+
+        self.push_screen(
+            TextDialog(
+                "Save the answers",
+                "File",
+                value=default_name(session.draft.domain),
+                help_text=f"Without a folder it goes to {Path.cwd()}",
+                accept="Save",
+            ),
+            named,
+        )
+
+    def _write_with_care(self, session: Session, path: Path) -> None:
+        if not path.exists():
+            self._write(session, path)
+            return
+
+        def confirmed(go: bool | None) -> None:
+            if go:
+                self._write(session, path)
+
+        self.push_screen(
+            ConfirmDialog("Save the answers", f"{path} is there already.", "Replace it",
+                          careful=True), confirmed
+        )  # fmt: skip
+
+    def _write(self, session: Session, path: Path) -> None:
+        snapshot = Draft(session.draft.data)
+        start_job(self, f"save:{path}", lambda: write_answers(snapshot, path))
+
+    @on(JobEnded)
+    def _written(self, event: JobEnded) -> None:
+        session = self.session
+        path = Path(event.name.removeprefix("save:"))
+        if session is None:
+            return
+        if event.error is not None:
+            self.tell("Save the answers", str(event.error))
+            return
+        session.saved = event.result
+        session.path = path
+        if session.is_saved:
+            session.draft_file.unlink(missing_ok=True)
+        keeping.forget(session.draft_file)
+        session.draft_file = keeping.draft_file_for(path)
+        keeping.remember(path, session.draft.domain)
+        missing = len(session.draft.problems)
+        open_points = f"; {missing} still missing or wrong" if missing else ""
+        self.notify(f"Saved in {path}{open_points}", markup=False)
+        self.screen.post_message(AnswersSaved())

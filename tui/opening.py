@@ -1,0 +1,56 @@
+"""Finds out what a path holds: answers, finished or not, or one of the wizard's own drafts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.answers.load import load_draft
+from moorage.errors import AnswersError, MoorageError
+from tui import keeping
+from tui.draft import Draft
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a path holds.
+
+    Attributes:
+        draft: The answers in the file.
+        draft_file: Where unsaved changes to them are kept.
+        path: The answers file; None for a draft that was never saved.
+        unsaved: Changes that were made in the wizard and not saved, or None.
+        notices: What the operator should know.
+    """
+
+    draft: Draft
+    draft_file: Path
+    path: Path | None = None
+    unsaved: Draft | None = None
+    notices: tuple[str, ...] = ()
+
+
+def open_path(path: Path) -> Opened:
+    """Read a file.
+
+    Raises:
+        MoorageError: It cannot be read, or holds nothing of use.
+    """
+    if keeping.is_draft_file(path):
+        try:
+            draft, of = keeping.read_draft(path)
+        except ValueError as error:
+            raise MoorageError(f"{error}.", code="cannot_read") from error
+        return Opened(draft, path, of)
+    loaded = load_draft(path)
+    if not loaded.data:
+        raise AnswersError(loaded.problems)
+    draft = Draft(loaded.data)
+    draft_file = keeping.draft_file_for(path)
+    try:
+        unsaved, _ = keeping.read_draft(draft_file)
+    except ValueError:
+        unsaved = None
+    if unsaved is not None and unsaved.data == draft.data:
+        unsaved = None
+    return Opened(draft, draft_file, path, unsaved, loaded.notices)

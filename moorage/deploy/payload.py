@@ -141,12 +141,14 @@ def _settings(plan: ServerPlan, gate: Gate) -> str:
 
 
 def _deployment_record(answers: Answers, plan: ServerPlan, run_id: str) -> bytes:
+    # A switch leaves the files of the slot it came from as they are.
+    left = {layout.config_path(plan.slot_from)} if plan.slot_from and plan.switches else set()
     digests = {
         path: digest
         for path, digest in recorded_digests(plan.facts).items()
         if path.startswith(layout.REGISTRY_ETC + "/")
     }
-    digests |= {file.path: file.digest for file in plan.desired.files}
+    digests |= {file.path: file.digest for file in plan.desired.files if file.path not in left}
     digests |= {file.path: file.digest for file in plan.writes}
     if plan.desired.image and plan.desired.image.archive_digest:
         digests["image_archive"] = plan.desired.image.archive_digest

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +18,7 @@ from operator_at_work import DOMAIN, Operator, inspect_digest, push
 from lab import LabServer
 from lab.image import build_small_image
 from moorage.answers.model import Answers
+from moorage.answers.save import save
 from moorage.deploy.events import Event, StepBegan
 
 # Steps and the program each is held up in: before anything is placed, with everything placed and
@@ -135,6 +140,36 @@ def test_a_crashed_server_converges(
     operator.install(answers)
     assert not operator.plan(answers).has_changes
     assert inspect_digest(client, f"{DOMAIN}/team/kept:1") == digest
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_moorage_leaves_the_run_to_itself(
+    step: str, operator: Operator, server: LabServer
+) -> None:
+    operator.install(operator.answers([server]))
+    answers = _changed(operator, server, "debug")
+    file = operator.home / "moorage.yml"
+    save(answers, file)
+    _hold_up(server, STEPS[step])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moorage", "apply", str(file), "--yes", "--json", "--no-verify"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line).get("step") == step:
+            process.kill()
+            break
+    assert process.wait() == -signal.SIGKILL
+
+    status = [sys.executable, "-m", "moorage", "status", str(file), "--follow"]
+    followed = subprocess.run(status, capture_output=True, text=True, check=False)
+    assert followed.returncode == 0, followed
+
+    assert "level: debug" in server.read_file("/etc/moorage/registry/green/config.yml")
+    assert not operator.plan(answers).has_changes
+    assert operator.status(server) == 200
 
 
 def test_two_applies_at_once_never_mix(operator: Operator, server: LabServer) -> None:

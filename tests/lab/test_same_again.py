@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator_at_work import Operator
 
 from lab import LabServer
-from moorage.deploy.plan import Kind
+from moorage.deploy.plan import Kind, drifted
 
 SNAPSHOT = (
     "find /etc/moorage /etc/nginx /etc/systemd/system /var/lib/moorage/registry "
@@ -56,6 +56,8 @@ def test_one_changed_setting_is_one_files_diff(operator: Operator, server: LabSe
     ).stdout.split()
     assert states == ["inactive", "active"]
     assert operator.status(server) == 200
+    with operator.open(answers) as deployment:
+        assert drifted(deployment.probe()[0]) == ()
 
 
 def test_a_file_edited_by_hand_is_drift_and_mended(operator: Operator, server: LabServer) -> None:

@@ -102,7 +102,9 @@ def _introduce(client: LabServer, server: LabServer) -> None:
     """Let the client find the registry by its name and trust its certificate authority."""
     authority = next((FOLDER / "state" / "ca").glob("*/ca.pem")).read_text(encoding="utf-8")
     client.write_file(f"/etc/docker/certs.d/{DOMAIN}/ca.crt", authority)
-    client.run(["sh", "-c", 'printf "%s %s\\n" "$1" "$2" >> /etc/hosts', "sh", server.address, DOMAIN])
+    client.run(
+        ["sh", "-c", 'printf "%s %s\\n" "$1" "$2" >> /etc/hosts', "sh", server.address, DOMAIN]
+    )
 
 
 def _log_in(client: LabServer, password: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK, Secret, Typed
-from moorage.deploy.plan import Kind, plan_server
+from moorage.deploy.plan import Kind
+from moorage.deploy.planning import plan_server
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.errors import MoorageError

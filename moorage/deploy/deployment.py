@@ -17,11 +17,13 @@ from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy import materials
 from moorage.deploy.events import Event, OnEvent, RunEnded, Staged, StepBegan
 from moorage.deploy.payload import Gate, new_run_id, payload
-from moorage.deploy.plan import Plan, ServerPlan, plan_server
+from moorage.deploy.plan import Plan, ServerPlan
+from moorage.deploy.planning import plan_server
 from moorage.deploy.run import ServerRun
 from moorage.desired import layout
 from moorage.errors import AnswersError, ExitCode, MoorageError, ServersFailed
 from moorage.registry_keys import check_registry, only_version
+from moorage.servers import connect
 from moorage.servers.facts import Facts
 from moorage.servers.probe import probe
 from moorage.servers.transport import Asker, Cancel, Transport
@@ -104,8 +106,7 @@ class Deployment:
         limit: Sequence[str] = (),
         open_transport: Callable[..., Transport] | None = None,
     ) -> None:
-        if open_transport is None:
-            from moorage.servers.connect import open_transport
+        open_it = open_transport or connect.open_transport
         self.answers = answers
         self.redactor = Redactor()
         self.cancel = Cancel()
@@ -120,9 +121,7 @@ class Deployment:
                     code="unknown_server",
                 )
         chosen = [server for server in answers.servers if not limit or server.host in limit]
-        self._transports = [
-            open_transport(server, asker, self._resolve_for(server)) for server in chosen
-        ]
+        self._transports = [open_it(server, asker, self._resolve_for(server)) for server in chosen]
         self._servers = chosen
 
     def __enter__(self) -> Self:
@@ -188,9 +187,7 @@ class Deployment:
         self._learn(*gathered.generated.values())
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
-        return Plan(
-            tuple(plan_server(self.answers, gathered, each) for each in facts), gathered
-        )
+        return Plan(tuple(plan_server(self.answers, gathered, each) for each in facts), gathered)
 
     def apply(self, plan: Plan) -> ApplyReport:
         """Apply a plan: stage everywhere, then switch one server after the other (or together).
@@ -398,9 +395,7 @@ class _Rollout:
         """Wait until every server has staged, then switch; blocks until all was said."""
         everyone = {run.server for run in self.runs}
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._ended or self._staged >= everyone
-            )
+            self._changed.wait_for(lambda: self._ended or self._staged >= everyone)
             failed = next(iter(self._ended.values()), None)
         if failed is not None:
             self._abort_the_rest(f"not switched, because {failed.server} failed before the switch")

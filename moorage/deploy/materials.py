@@ -68,7 +68,7 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
     resolved = {path: resolve(reference, path) for path, reference in wanted.items()}
     for path, secret in resolved.items():
         if any(ord(character) < 32 for character in secret.reveal()):
-            raise AnswersError([_at(path, "the secret has a line break or control character in it")])
+            raise AnswersError([_at(path, "the secret has a control character in it")])
     return resolved
 
 
@@ -140,7 +140,9 @@ def check_password(password: Secret, where: str) -> None:
     if not text:
         raise AnswersError([_at(where, "the password is empty")])
     if len(text.encode()) > _BCRYPT_LIMIT:
-        message = f"the password has {len(text.encode())} bytes; bcrypt takes {_BCRYPT_LIMIT} at most"
+        message = (
+            f"the password has {len(text.encode())} bytes; bcrypt takes {_BCRYPT_LIMIT} at most"
+        )
         raise AnswersError([_at(where, message)])
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise AnswersError([_at(where, "the password has a control character in it")])
@@ -194,9 +196,7 @@ def _certificate(
     return None, None, None
 
 
-def _issued(
-    name: str, domain: str, facts: Sequence[Facts]
-) -> tuple[private_ca.Issued, bytes]:
+def _issued(name: str, domain: str, facts: Sequence[Facts]) -> tuple[private_ca.Issued, bytes]:
     authority = private_ca.load(name)
     for each in facts:
         certificate, key = each.files.get(layout.TLS_CERTIFICATE), each.files.get(layout.TLS_KEY)

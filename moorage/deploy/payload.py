@@ -14,7 +14,8 @@ from typing import Literal
 from moorage import __version__
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
-from moorage.deploy.plan import ServerPlan, recorded_digests
+from moorage.deploy.deployed import recorded_digests
+from moorage.deploy.plan import ServerPlan
 from moorage.desired import layout
 from templates.load import shell_script
 
@@ -38,7 +39,7 @@ def payload(answers: Answers, plan: ServerPlan, run_id: str, gate: Gate) -> Iter
     """
     image = plan.desired.image if plan.load_image else None
     archive = Path(image.archive).expanduser() if image and image.archive else None
-    # The blocks that end a tar are left for last, so that a large image can follow the small files.
+    # The blocks that end a tar come last, so that a large image can follow the small files.
     small = _tar(_entries(answers, plan, run_id, gate))
     end = b"\0" * 1024
     if archive is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from moorage.answers.model import Answers
 from moorage.desired import layout
 from moorage.desired.state import DesiredState
 from moorage.errors import MoorageError
@@ -16,11 +15,10 @@ _LEAST_FREE = 512 * 1024**2
 _ENOUGH_FREE = 5 * 1024**3
 
 
-def find_problems(answers: Answers, wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
+def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
     """Yield what keeps a run from starting on a server.
 
     Args:
-        answers: What the operator decided.
         wanted: What the answers mean for the server.
         facts: What the probe read.
     """
@@ -51,14 +49,17 @@ def find_problems(answers: Answers, wanted: DesiredState, facts: Facts) -> Itera
                 "port_taken",
                 f"port {port} is taken by {program}{ours}.",
                 f"Stop {program}, or choose another port in "
-                + ("registry.port." if port != 80 else "its configuration; "
-                   "registry.redirect_http: false leaves port 80 alone."),
+                + (
+                    "registry.port."
+                    if port != 80
+                    else "its configuration; registry.redirect_http: false leaves port 80 alone."
+                ),
             )
     for slot, port in layout.PORTS.items():
         for number in (port, layout.DEBUG_PORTS[slot]):
             listener = facts.listens(number)
-            ours = facts.is_active(layout.unit_name(slot))
-            if listener is not None and not ours:
+            is_ours = facts.is_active(layout.unit_name(slot))
+            if listener is not None and not is_ours:
                 program = listener.program or "another program"
                 yield _problem(
                     facts,
@@ -77,11 +78,10 @@ def find_problems(answers: Answers, wanted: DesiredState, facts: Facts) -> Itera
             )
 
 
-def find_notes(answers: Answers, wanted: DesiredState, facts: Facts) -> Iterator[str]:
+def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     """Yield what the operator should know before a run.
 
     Args:
-        answers: What the operator decided.
         wanted: What the answers mean for the server.
         facts: What the probe read.
     """

@@ -62,9 +62,7 @@ class PrivateAuthority:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-            )
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )
@@ -100,8 +98,8 @@ def load(name: str) -> PrivateAuthority | None:
     except (OSError, ValueError, TypeError) as error:
         raise MoorageError(
             f"the private CA in {folder} cannot be read: {error}.",
-            hint="Restore ca.pem and ca.key from a backup, or move the folder away to make a new CA "
-            "(clients then have to trust the new one).",
+            hint="Restore ca.pem and ca.key from a backup, or move the folder away: then a new CA "
+            "is made, which clients have to trust.",
             code="private_ca_unreadable",
         ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -142,7 +140,9 @@ def load_or_create(name: str) -> PrivateAuthority:
         shutil.rmtree(aside)
     made = load(name)
     if made is None:
-        raise MoorageError(f"the private CA could not be kept in {folder}.", code="private_ca_unreadable")
+        raise MoorageError(
+            f"the private CA could not be kept in {folder}.", code="private_ca_unreadable"
+        )
     return made
 
 
@@ -153,7 +153,7 @@ def is_usable(issued: bytes, domain: str, authority: PrivateAuthority | None) ->
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if authority is not None:
             leaf.verify_directly_issued_by(authority.certificate)
-    except Exception:  # noqa: BLE001 # whatever is wrong with it, a new one is issued
+    except Exception:  # whatever is wrong with it, a new one is issued
         return False
     left = leaf.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     return domain in names.get_values_for_type(x509.DNSName) and left.days >= RENEW_DAYS

@@ -72,7 +72,9 @@ class ServerRun:
             )
             if completed.exit_status != 0 and self._result is None:
                 last = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-                lost = f"following the run ended with status {completed.exit_status}: {''.join(last)}"
+                lost = (
+                    f"following the run ended with status {completed.exit_status}: {''.join(last)}"
+                )
         except CannotConnect as error:
             lost = error.message
         self._feed(b"\n" if self._partial else b"")
@@ -82,9 +84,7 @@ class ServerRun:
             status, message = self._result
         else:
             status, message = "lost", lost or "the run said nothing about how it ended"
-        self.ended = RunEnded(
-            self.server, self.run_id, status, self._redact(message), self._step
-        )
+        self.ended = RunEnded(self.server, self.run_id, status, self._redact(message), self._step)
         self._emit(self.ended)
 
     def _started(self, exchange: Exchange) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from moorage.answers.model import Answers, Credentials, Registry, Server, User
 from moorage.answers.secrets import Generated
+from moorage.deploy.deployed import active_slot, deployment_record, drifted
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.plan import active_slot, deployment_record, drifted
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe
 from moorage.desired.layout import Slot

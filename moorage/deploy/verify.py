@@ -68,11 +68,11 @@ class Verification:
         return ExitCode.DONE if self.is_good else ExitCode.FAILED
 
 
-class _Bad(Exception):
+class _Bad(Exception):  # noqa: N818 # not an error of the program
     """A check found something wrong; the text says what."""
 
 
-class _Skipped(Exception):
+class _Skipped(Exception):  # noqa: N818 # nor is this
     """A check could not be made; the text says why."""
 
 
@@ -142,14 +142,14 @@ def verify(
 
         def across() -> str:
             if password is None:
-                raise _Skipped(_NO_PASSWORD)
+                raise _Skipped(_UNKNOWN_LOGIN)
             return _upload_across(client(first), client(second), f"moorage-verify/{run}")
 
         check(second.server, name, across)
     return Verification(tuple(checks))
 
 
-_NO_PASSWORD = (
+_UNKNOWN_LOGIN = (  # that is no password
     "no password is known here: give a push user {env: NAME} or {prompt: true}, "
     "or verify right after the apply that made it"
 )
@@ -168,7 +168,7 @@ class _Session:
 
     def need_password(self) -> None:
         if not self.knows_password:
-            raise _Skipped(_NO_PASSWORD)
+            raise _Skipped(_UNKNOWN_LOGIN)
 
 
 def _checks(
@@ -262,7 +262,9 @@ def _pull(session: _Session) -> str:
     )
     if answer.body != session.manifest:
         raise _Bad("the manifest that came back is not the one that was pushed")
-    blob = _expect(session.client.request("GET", f"{base}/blobs/{_digest(session.layer)}"), 200, 307)
+    blob = _expect(
+        session.client.request("GET", f"{base}/blobs/{_digest(session.layer)}"), 200, 307
+    )
     if blob.status == 307:
         return f"manifest, layer redirected to {(blob.header('Location') or '').split('/')[2]}"
     if blob.body != session.layer:

@@ -8,5 +8,5 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 
 def visible(text: str) -> str:
-    """Return text with control characters and direction overrides written as ``\\x1b``."""
+    r"""Return text with control characters and direction overrides written as ``\\x1b``."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)

@@ -21,9 +21,7 @@ from moorage.desired.users import access_map, htpasswd
 from moorage.registry_keys import registry_version
 
 
-def desired(
-    answers: Answers, materials: Materials, platform: Platform, slot: Slot
-) -> DesiredState:
+def desired(answers: Answers, materials: Materials, platform: Platform, slot: Slot) -> DesiredState:
     """Return what the answers mean for one server.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -70,7 +71,10 @@ def find_faults(
     try:
         chain = read_chain(certificate)
     except ValueError:
-        yield "unreadable", "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----)."
+        yield (
+            "unreadable",
+            "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----).",
+        )
         return
     leaf = chain[0]
     now = now or datetime.datetime.now(datetime.UTC)
@@ -78,7 +82,10 @@ def find_faults(
     if leaf.not_valid_after_utc <= now:
         yield "expired", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}."
     if leaf.not_valid_before_utc > now:
-        yield "not_yet", f"The certificate is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
+        yield (
+            "not_yet",
+            f"The certificate is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.",
+        )
     names = _names(leaf)
     if not any(_covers(name, domain) for name in names):
         carried = ", ".join(names) or "none"
@@ -92,7 +99,10 @@ def _key_faults(
     try:
         private = serialization.load_pem_private_key(key, password=None)
     except TypeError:
-        yield "key_encrypted", "The key has a passphrase; nginx needs one without (openssl pkey -in KEY -out NEW)."
+        yield (
+            "key_encrypted",
+            "The key has a passphrase; nginx needs one without (openssl pkey -in KEY -out NEW).",
+        )
         return
     except (ValueError, UnicodeDecodeError):
         yield "key_unreadable", "The key file holds no PEM private key."
@@ -107,13 +117,16 @@ def _key_faults(
     if public(leaf.public_key()) == wanted:
         return
     if any(public(certificate.public_key()) == wanted for certificate in chain[1:]):
-        yield "wrong_order", "The key belongs to a later certificate of the file: the server's own must come first."
+        yield (
+            "wrong_order",
+            "The key belongs to a later certificate of the file: the server's own must come first.",
+        )
     else:
         yield "key_mismatch", "The key does not belong to the certificate."
 
 
 def _chain_faults(chain: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
-    for position, (lower, upper) in enumerate(zip(chain, chain[1:], strict=False), start=1):
+    for position, (lower, upper) in enumerate(itertools.pairwise(chain), start=1):
         try:
             lower.verify_directly_issued_by(upper)
         except (ValueError, TypeError, InvalidSignature):

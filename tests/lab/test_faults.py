@@ -24,12 +24,16 @@ def _only_error(operator: Operator, answers: Answers) -> MoorageError:
 
 
 def _untouched(server: LabServer) -> None:
-    found = server.run("ls -d /etc/moorage /etc/nginx/moorage /etc/nginx/conf.d/moorage.conf", check=False)
+    found = server.run(
+        "ls -d /etc/moorage /etc/nginx/moorage /etc/nginx/conf.d/moorage.conf", check=False
+    )
     assert found.stdout == ""
 
 
 def test_an_unreachable_server(operator: Operator, server: LabServer) -> None:
-    answers = operator.answers([server], servers=[{"host": server.address, "port": 2222, "key": str(server.key)}])
+    answers = operator.answers(
+        [server], servers=[{"host": server.address, "port": 2222, "key": str(server.key)}]
+    )
     error = _only_error(operator, answers)
     assert error.exit_code is ExitCode.CANNOT_CONNECT
     assert "2222" in error.message
@@ -112,7 +116,10 @@ def test_a_disk_that_fills_up_during_the_run_rolls_back(
     operator: Operator, server: LabServer
 ) -> None:
     operator.install(operator.answers([server]))
-    server.run("mkdir -p /etc/moorage/registry/green && mount -t tmpfs -o size=4k tmpfs /etc/moorage/registry/green && head -c 4096 /dev/zero > /etc/moorage/registry/green/full || true")
+    server.run(
+        "cd /etc/moorage/registry && mount -t tmpfs -o size=4k tmpfs green && "
+        "head -c 4096 /dev/zero > green/full || true"
+    )
     answers = operator.answers(
         [server], registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
     )

@@ -1,4 +1,4 @@
-"""Connections that break, processes that are killed, servers that crash: the next apply converges."""
+"""Connections break, processes are killed, servers crash: the next apply converges."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from operator_at_work import Operator
 
 from lab import LabServer
-from moorage.deploy.plan import Kind, drifted
+from moorage.deploy.deployed import drifted
+from moorage.deploy.plan import Kind
 
 SNAPSHOT = (
     "find /etc/moorage /etc/nginx /etc/systemd/system /var/lib/moorage/registry "
@@ -63,7 +64,9 @@ def test_one_changed_setting_is_one_files_diff(operator: Operator, server: LabSe
 def test_a_file_edited_by_hand_is_drift_and_mended(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
     operator.install(answers)
-    server.run("sed -i 's/client_max_body_size 0/client_max_body_size 1m/' /etc/nginx/conf.d/moorage.conf")
+    server.run(
+        "sed -i 's/client_max_body_size 0/client_max_body_size 1m/' /etc/nginx/conf.d/moorage.conf"
+    )
 
     outcome = operator.apply(answers)
 

@@ -47,7 +47,10 @@ def _text(state: DesiredState) -> str:
     parts = [
         f"slot {state.slot}, version {state.version}, ports {list(state.ports)}",
         *(f"package {package.name}" for package in state.packages),
-        *(f"folder {each.mode:04o} {each.owner}:{each.group} {each.path}" for each in state.folders),
+        *(
+            f"folder {each.mode:04o} {each.owner}:{each.group} {each.path}"
+            for each in state.folders
+        ),
     ]
     for file in state.files:
         parts.append(f"==== {file.mode:04o} {file.owner}:{file.group} {file.path}")

@@ -1,0 +1,48 @@
+"""What the facts say about what is deployed on a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from moorage.desired import layout
+from moorage.desired.layout import Slot
+from moorage.servers.facts import Facts
+
+
+def active_slot(facts: Facts) -> Slot | None:
+    """Return the slot that gets the traffic, as nginx's upstream says, or None."""
+    upstream = facts.files.get(layout.UPSTREAM)
+    if upstream is None:
+        return None
+    for slot, port in layout.PORTS.items():
+        if f"127.0.0.1:{port};" in upstream.content.decode("utf-8", "replace"):
+            return slot
+    return None
+
+
+def deployment_record(facts: Facts) -> Mapping[str, object]:
+    """Return what the last run recorded in deployment.json; empty when there is nothing usable."""
+    record = facts.files.get(layout.DEPLOYMENT)
+    if record is None:
+        return {}
+    try:
+        parsed = json.loads(record.content)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def recorded_digests(facts: Facts) -> Mapping[str, str]:
+    """Return the SHA-256 of every file as Moorage last wrote it, by path."""
+    digests = deployment_record(facts).get("digests")
+    return digests if isinstance(digests, dict) else {}
+
+
+def drifted(facts: Facts) -> tuple[str, ...]:
+    """Return the managed files that are not as Moorage last wrote them, or gone."""
+    return tuple(
+        path
+        for path, digest in sorted(recorded_digests(facts).items())
+        if path.startswith("/") and (path not in facts.files or facts.files[path].digest != digest)
+    )

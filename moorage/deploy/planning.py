@@ -1,0 +1,262 @@
+"""Desired state minus facts: how a plan is made. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from moorage.answers.model import Answers
+from moorage.answers.secrets import MASK
+from moorage.deploy.deployed import active_slot, recorded_digests
+from moorage.deploy.plan import Change, Kind, ServerPlan
+from moorage.deploy.preflight import find_notes, find_problems
+from moorage.desired import layout
+from moorage.desired.build import desired
+from moorage.desired.layout import Slot
+from moorage.desired.state import (
+    DesiredFile,
+    DesiredFolder,
+    DesiredState,
+    Effect,
+    Materials,
+    Package,
+    Platform,
+)
+from moorage.servers.facts import Facts
+
+_RUNTIMES = {"docker-registry", "docker.io", "podman"}
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """What of a desired state is not on the server.
+
+    Attributes:
+        files: Files that are not there or not as they should be.
+        unfinished: Effects of files that stand but were never recorded: the run that placed them
+            did not finish, so what runs may still be what was there before.
+    """
+
+    packages: tuple[Package, ...]
+    folders: tuple[DesiredFolder, ...]
+    files: tuple[DesiredFile, ...]
+    removals: tuple[str, ...]
+    load_image: bool
+    unfinished: frozenset[Effect]
+
+    def affects(self, effect: Effect) -> bool:
+        """Whether something has to happen for the files to count."""
+        return effect in self.unfinished or any(file.effect is effect for file in self.files)
+
+    @property
+    def changes_runtime(self) -> bool:
+        """Whether what runs the registry changes."""
+        return self.load_image or any(package.name in _RUNTIMES for package in self.packages)
+
+
+def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerPlan:
+    """Compare one server with what the answers mean for it.
+
+    Args:
+        answers: What the operator decided.
+        materials: Secrets, hashes and certificates.
+        facts: What the probe read.
+    """
+    answers = answers.for_server(facts.server)
+    platform = platform_of(facts)
+    slot_from = active_slot(facts)
+    slot_now: Slot = slot_from or "blue"
+    wanted = desired(answers, materials, platform, slot_now)
+    recorded = recorded_digests(facts)
+    difference = _compare(wanted, facts, recorded, is_new=slot_from is None)
+    changes = list(_things_to_make(wanted, difference, facts, recorded))
+
+    slot_to, slot_change = _slot(difference, facts, slot_from)
+    writes = difference.files
+    if slot_to != slot_now:
+        other = desired(answers, materials, platform, slot_to)
+        writes = _for_other_slot(difference.files, other, slot_to)
+    nginx_change = _nginx_change(difference, writes, facts)
+    changes += [change for change in (slot_change, nginx_change) if change is not None]
+    return ServerPlan(
+        server=facts.server,
+        facts=facts,
+        desired=wanted,
+        changes=tuple(changes),
+        problems=tuple(find_problems(wanted, facts)),
+        notes=tuple(find_notes(wanted, facts)),
+        writes=writes,
+        removals=difference.removals,
+        packages=difference.packages,
+        folders=difference.folders,
+        slot_from=slot_from,
+        slot_to=slot_to,
+        load_image=difference.load_image,
+        reload_nginx=nginx_change is not None,
+    )
+
+
+def platform_of(facts: Facts) -> Platform:
+    """Return what desired state needs to know about the server."""
+    return Platform(facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""), facts.ipv6)
+
+
+def _compare(
+    wanted: DesiredState, facts: Facts, recorded: Mapping[str, str], *, is_new: bool
+) -> _Difference:
+    files = tuple(file for file in wanted.files if not _file_stands(file, facts))
+    image = wanted.image
+    return _Difference(
+        packages=tuple(each for each in wanted.packages if not _is_installed(each, facts)),
+        folders=tuple(each for each in wanted.folders if not _folder_stands(each, facts)),
+        files=files,
+        removals=tuple(_no_longer_wanted(wanted, facts)),
+        load_image=image is not None
+        and (facts.image is None or image.archive_digest != recorded.get("image_archive")),
+        unfinished=frozenset(
+            file.effect
+            for file in wanted.files
+            if not is_new and file not in files and recorded.get(file.path) != file.digest
+        ),
+    )
+
+
+def _things_to_make(
+    wanted: DesiredState, difference: _Difference, facts: Facts, recorded: Mapping[str, str]
+) -> Iterator[Change]:
+    """Yield everything but the services, in the order it is made."""
+    for package in difference.packages:
+        yield Change(Kind.PACKAGE, "add", package.name, package.reason)
+        if package.name == "docker-registry":
+            why = "the package's own instance would listen on every address, without a password"
+            yield Change(Kind.SERVICE, "run", "docker-registry: mask", why)
+    if wanted.account not in facts.accounts:
+        yield Change(Kind.ACCOUNT, "add", wanted.account, "runs the registry")
+    if difference.load_image and wanted.image is not None:
+        source = "carried to the server" if wanted.image.archive else "pulled"
+        yield Change(Kind.IMAGE, "add", wanted.image.name, f"registry.image, {source}")
+    for folder in difference.folders:
+        action: Literal["add", "change"] = "change" if folder.path in facts.folders else "add"
+        yield Change(Kind.FOLDER, action, folder.path, folder.reason)
+    for file in difference.files:
+        yield _file_change(file, facts, recorded)
+    for path in difference.removals:
+        yield _removal(path, facts, recorded)
+
+
+def _slot(
+    difference: _Difference, facts: Facts, slot_from: Slot | None
+) -> tuple[Slot, Change | None]:
+    """Return the slot that will get the traffic, and what happens for it."""
+    if slot_from is None:
+        return "blue", Change(Kind.SERVICE, "run", "registry: start blue", "the first run")
+    other = layout.other(slot_from)
+    why = None
+    if not facts.is_active(layout.unit_name(slot_from)):
+        why = "it is not running"
+    elif any(file.effect is Effect.REGISTRY for file in difference.files):
+        why = "the registry's configuration changes"
+    elif difference.affects(Effect.REGISTRY):
+        why = "the last run did not finish"
+    elif difference.changes_runtime:
+        why = "the runtime changes"
+    if why is not None:
+        return other, Change(Kind.SERVICE, "run", f"registry: switch {slot_from} to {other}", why)
+    if facts.is_active(layout.unit_name(other)):
+        why = "it gets no traffic"
+        return slot_from, Change(Kind.SERVICE, "run", f"registry: stop {other}", why)
+    return slot_from, None
+
+
+def _nginx_change(
+    difference: _Difference, writes: tuple[DesiredFile, ...], facts: Facts
+) -> Change | None:
+    if not facts.is_active("nginx"):
+        return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
+    if difference.removals or any(file.effect is Effect.NGINX for file in writes):
+        return Change(Kind.SERVICE, "run", "nginx: reload", "its files change")
+    if Effect.NGINX in difference.unfinished:
+        return Change(Kind.SERVICE, "run", "nginx: reload", "the last run did not finish")
+    return None
+
+
+def _is_installed(package: Package, facts: Facts) -> bool:
+    return any(name in facts.packages for name in (package.name, *package.satisfied_by))
+
+
+def _folder_stands(folder: DesiredFolder, facts: Facts) -> bool:
+    there = facts.folders.get(folder.path)
+    return there is not None and (there.mode, there.owner, there.group) == (
+        folder.mode,
+        folder.owner,
+        folder.group,
+    )
+
+
+def _file_stands(file: DesiredFile, facts: Facts) -> bool:
+    there = facts.files.get(file.path)
+    return there is not None and (there.content, there.mode, there.owner, there.group) == (
+        file.content,
+        file.mode,
+        file.owner,
+        file.group,
+    )
+
+
+def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -> Change:
+    there = facts.files.get(file.path)
+    before = None if there is None else there.content.decode("utf-8", "replace")
+    after = file.content.decode("utf-8", "replace")
+    if file.secret:
+        before, after = _masked(before, "now"), _masked(after, "new") or ""
+    elif there is not None and there.content == file.content:
+        # Only the owner or the mode differ; the diff shows those.
+        before = f"{there.owner}:{there.group} {there.mode:04o}\n"
+        after = f"{file.owner}:{file.group} {file.mode:04o}\n"
+    was = recorded.get(file.path)
+    drift = was is not None and (there is None or there.digest != was)
+    action: Literal["add", "change"] = "add" if there is None else "change"
+    return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
+
+
+def _masked(text: str | None, label: str) -> str | None:
+    """Show the shape of a secret file: its comments, names and number of lines."""
+    if text is None:
+        return None
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("#") or not line.strip():
+            lines.append(line)
+            continue
+        name, separator, _ = line.partition("=" if "=" in line.partition(":")[0] else ":")
+        is_named = separator and name.replace("_", "").replace("-", "").isalnum()
+        lines.append(f"{name}{separator}{MASK} ({label})" if is_named else f"{MASK} ({label})")
+    return "\n".join(lines) + "\n"
+
+
+def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
+    there = facts.files[path]
+    secret = path in {layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.AUTH_KEY}
+    text = there.content.decode("utf-8", "replace")
+    before = _masked(text, "now") if secret else text
+    drift = path in recorded and recorded[path] != there.digest
+    return Change(Kind.FILE, "remove", path, "no longer wanted", before, None, drift)
+
+
+def _no_longer_wanted(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+    """Files in nginx's folder of ours that desired state does not have (the old certificate)."""
+    kept = {file.path for file in wanted.files}
+    for path in sorted(facts.files):
+        if path.startswith(layout.NGINX_ETC + "/") and path not in kept:
+            yield path
+
+
+def _for_other_slot(
+    files: tuple[DesiredFile, ...], other: DesiredState, slot: Slot
+) -> tuple[DesiredFile, ...]:
+    """The same files for the other slot, and what moves the traffic there."""
+    paths = {file.path for file in files if not file.path.startswith(layout.REGISTRY_ETC + "/")}
+    paths |= {layout.REGISTRY_ENV} & {file.path for file in files}
+    paths |= {layout.config_path(slot), layout.UPSTREAM}
+    return tuple(file for file in other.files if file.path in paths)

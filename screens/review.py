@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Button, Static, Tree
+from textual.widgets import Static, Tree
 
 from moorage.deploy.events import STEPS, StepBegan
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
@@ -20,7 +20,7 @@ from moorage.deploy.visible import visible
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
-from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo, SaveWanted
+from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.pane import StepPane
@@ -92,7 +92,6 @@ class ReviewPane(StepPane):
     ReviewPane #detail { height: 1fr; background: $surface; padding: 0 1; overflow-x: auto; }
     ReviewPane #detail Static { width: auto; min-width: 100%; }
     ReviewPane #detail:focus { background: $panel; }
-    ReviewPane #save-row { height: 1; padding: 0 1; }
     """
 
     def __init__(self, session: Session) -> None:
@@ -109,8 +108,6 @@ class ReviewPane(StepPane):
             yield PlanTree("servers")
             with VerticalScroll(id="detail"):
                 yield Static("", id="difference", markup=False)
-        with Horizontal(id="save-row"):
-            yield Button("Save the answers", id="save", compact=True)
 
     def on_mount(self) -> None:
         """Hide the tree until there is a plan."""
@@ -234,11 +231,6 @@ class ReviewPane(StepPane):
         node = self.query_one(PlanTree).cursor_node
         if node is not None:
             self._show_subject(node.data)
-
-    @on(Button.Pressed, "#save")
-    def _save(self, event: Button.Pressed) -> None:
-        event.stop()
-        self.post_message(SaveWanted())
 
     def action_go_on(self) -> None:
         """Go on to Apply, to a run that goes on already, or to what is missing."""

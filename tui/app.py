@@ -82,7 +82,7 @@ class WizardApp(DeskApp):
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
     WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; }
     WizardFrame.-wide ReviewPane #detail { width: 3fr; height: 1fr; }
-    * { scrollbar-size: 1 1; scrollbar-color: $secondary 60%; scrollbar-background: $surface; }
+    * { scrollbar-size: 0 1; scrollbar-color: $secondary 60%; scrollbar-background: $surface; }
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import getpass
 import re
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ class Draft:
     """
 
     def __init__(self, data: Mapping[str, Value] | None = None) -> None:
-        self.data: dict[str, Value] = copy.deepcopy(dict(data)) if data is not None else {}
+        self.data: dict[str, Value] = _copied(data) if data is not None else {}
         self._problems: tuple[Problem, ...] | None = None
 
     @classmethod
@@ -176,7 +175,7 @@ class Draft:
 
     def _for_model(self) -> dict[str, Value]:
         """The data without sections that hold nothing of their own."""
-        data = copy.copy(self.data)
+        data = dict(self.data)
         storage = data.get("storage")
         if isinstance(storage, dict) and storage.get("driver") != "s3":
             # What was typed for the other driver stays in the draft and does not count.
@@ -193,6 +192,15 @@ def _own_name() -> str:
     except (KeyError, OSError):
         return "admin"
     return name if name != "root" and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else "admin"
+
+
+def _copied(value: Value) -> Value:
+    """A copy down to the leaves; typed secrets stay the same objects."""
+    if isinstance(value, Mapping):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(each) for each in value]
+    return value
 
 
 def _plain(value: Value) -> Value:

@@ -81,6 +81,8 @@ class WizardFrame(Screen[None]):
     WizardFrame #panes > StepPane { height: 1fr; }
     WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
     WizardFrame #navigation Button { margin-left: 2; }
+    WizardFrame #save { display: none; }
+    WizardFrame.-review #save { display: block; }
     WizardFrame PreviewPane { display: none; }
     WizardFrame.-wide PreviewPane { display: block; width: 2fr; }
     WizardFrame.-wide #main { width: 3fr; }
@@ -106,6 +108,7 @@ class WizardFrame(Screen[None]):
             with Vertical(id="main"):
                 yield ContentSwitcher(id="panes")
                 with Horizontal(id="navigation"):
+                    yield Button("Save the answers", id="save", compact=True)
                     yield Button("Back", id="back", compact=True)
                     yield Button("Next", id="next", variant="primary", compact=True)
             yield PreviewPane()
@@ -204,6 +207,11 @@ class WizardFrame(Screen[None]):
     def _next_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         self.action_next()
+
+    @on(Button.Pressed, "#save")
+    def _save_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_save()
 
     @on(Button.Pressed, "#back")
     async def _back_pressed(self, event: Button.Pressed) -> None:

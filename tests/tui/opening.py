@@ -1,0 +1,28 @@
+"""Opens the wizard in a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from conftest import Servers, Wizard
+
+from tui.app import WizardApp
+
+
+@asynccontextmanager
+async def opened(
+    servers: Servers | None = None,
+    *,
+    size: tuple[int, int] = (80, 24),
+    path: Path | None = None,
+    prefill: Any = None,
+) -> AsyncIterator[Wizard]:
+    """Open the wizard, in tests without its large upload."""
+    transports = servers if servers is not None else Servers()
+    app = WizardApp(path, prefill=prefill, open_transport=transports.open, large_upload=False)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()
+        yield Wizard(app, pilot)

@@ -1,0 +1,149 @@
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from moorage.answers.load import load
+from moorage.answers.secrets import Hash, Secret, Typed
+from moorage.deploy.materials import verify_password
+from moorage.errors import AnswersError
+from tui import keeping
+from tui.draft import Draft, parse_path
+from tui.opening import open_path
+from tui.saving import write_answers
+
+PASSWORD = "correct horse battery"
+
+
+def finished() -> Draft:
+    draft = Draft.new()
+    draft.set("registry.domain", "registry.example.com")
+    draft.append("servers", {"host": "192.0.2.1", "port": "2222"})
+    return draft
+
+
+def test_a_new_draft_lacks_only_the_name_and_a_server() -> None:
+    assert [problem.dotted for problem in Draft.new().problems] == ["registry.domain", "servers"]
+
+
+def test_a_finished_draft_becomes_answers() -> None:
+    answers = finished().answers()
+    assert answers.servers[0].port == 2222
+
+
+def test_an_unfinished_draft_says_all_that_is_missing() -> None:
+    with pytest.raises(AnswersError) as caught:
+        Draft.new().answers()
+    assert len(caught.value.problems) == 2
+
+
+def test_paths_with_indexes_are_read_and_written() -> None:
+    assert parse_path("servers[0].host") == ("servers", 0, "host")
+    draft = Draft()
+    draft.append("servers", {"host": "a"})
+    draft.set("servers[0].user", "root")
+    assert draft.data == {"servers": [{"host": "a", "user": "root"}]}
+    draft.remove("servers[0]")
+    assert draft.items("servers") == []
+
+
+def test_blank_text_means_the_default() -> None:
+    draft = finished()
+    draft.put_text("registry.port", "8443")
+    draft.put_text("registry.port", "  ")
+    assert draft.answers().registry.port == 443
+
+
+def test_what_was_typed_for_the_other_driver_stays_and_does_not_count() -> None:
+    draft = finished()
+    draft.set("storage.s3", {"bucket": "!"})
+    assert not draft.problems
+    draft.set("storage.driver", "s3")
+    assert draft.problem_at("storage.s3.bucket")
+
+
+def test_a_registry_setting_that_is_not_known_is_a_problem() -> None:
+    draft = finished()
+    draft.set("registry.settings", {"lgo": {"level": "info"}})
+    assert draft.problem_at("registry.settings")
+
+
+@pytest.mark.parametrize("value", ["", "[red]x[/red]", "x" * 10_000, "\x1b[31m", "a\nb", "é ünï"])
+def test_hostile_names_are_refused_in_words_and_kept(value: str) -> None:
+    draft = finished()
+    draft.set("registry.domain", value)
+    assert "wanted" in draft.problem_at("registry.domain") or "characters" in draft.problem_at(
+        "registry.domain"
+    )
+    assert draft.get("registry.domain") == value
+
+
+def test_a_kept_draft_comes_back_without_its_secrets(tmp_path: Path) -> None:
+    draft = finished()
+    draft.set("credentials.users[0].password", Typed(Secret(PASSWORD)))
+    path = keeping.new_draft_file()
+    keeping.keep_draft(path, draft, of=tmp_path / "moorage.yml")
+    assert PASSWORD not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    back, of = keeping.read_draft(path)
+    assert of == tmp_path / "moorage.yml"
+    assert back.get("credentials.users[0].password") == {"prompt": True}
+    assert back.get("registry.domain") == "registry.example.com"
+
+
+def test_a_typed_password_is_saved_as_its_hash(tmp_path: Path) -> None:
+    draft = finished()
+    draft.set("credentials.users[0].password", Typed(Secret(PASSWORD)))
+    path = tmp_path / "moorage.yml"
+    write_answers(draft, path)
+    assert PASSWORD not in path.read_text()
+    saved = load(path).credentials.users[0].password
+    assert isinstance(saved, Hash)
+    assert verify_password(Secret(PASSWORD), saved.hash)
+    assert isinstance(draft.get("credentials.users[0].password"), Typed)
+
+
+def test_saved_answers_open_again_as_they_were(tmp_path: Path) -> None:
+    draft = finished()
+    draft.set("storage", {"driver": "s3", "s3": {"bucket": "images", "region": "eu-central-1"}})
+    path = tmp_path / "moorage.yml"
+    write_answers(draft, path)
+    assert open_path(path).draft.answers() == draft.answers()
+
+
+def test_an_unfinished_draft_is_saved_as_it_is(tmp_path: Path) -> None:
+    draft = Draft.new()
+    draft.set("registry.domain", "not a name")
+    path = tmp_path / "moorage.yml"
+    write_answers(draft, path)
+    opened = open_path(path)
+    assert opened.draft.text("registry.domain") == "not a name"
+    assert yaml.safe_load(path.read_text())["version"] == 1
+
+
+def test_unsaved_changes_are_found_when_the_file_is_opened(tmp_path: Path) -> None:
+    draft = finished()
+    path = tmp_path / "moorage.yml"
+    write_answers(draft, path)
+    draft.set("registry.domain", "other.example.com")
+    keeping.keep_draft(keeping.draft_file_for(path), draft, of=path)
+    unsaved = open_path(path).unsaved
+    assert unsaved is not None
+    assert unsaved.domain == "other.example.com"
+
+
+def test_recents_forget_files_that_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "moorage.yml"
+    path.write_text("version: 1")
+    keeping.remember(path, "registry.example.com", state="applied")
+    keeping.remember(path, "registry.example.com")
+    assert [each.state for each in keeping.recents()] == ["applied"]
+    path.unlink()
+    assert keeping.recents() == []
+
+
+def test_recents_that_make_no_sense_are_none() -> None:
+    keeping.private_folder()
+    (keeping.private_folder() / "recents.json").write_text('[{"x": 1}]')
+    assert keeping.recents() == []

@@ -1,0 +1,172 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from conftest import PretendServer, Servers
+from opening import opened
+
+from moorage.answers.load import load
+from moorage.answers.secrets import Secret, Typed
+from tui import incident
+from tui.app import WizardApp
+from tui.theme import DARK, LIGHT
+
+SECRET = "hunter2hunter2"
+
+
+def drafts(home: Path) -> list[Path]:
+    return list((home / "state" / "drafts").glob("*.yml"))
+
+
+async def test_the_draft_is_kept_while_typing_without_secrets(
+    pretend: Servers, home: Path
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        assert wizard.app.session is not None
+        wizard.app.session.draft.set(
+            "credentials.users[0].password", Typed(Secret(SECRET))
+        )
+        await wizard.press("alt+1", "tab", "e", "tab")
+        await wizard.type("root")
+        await wizard.press("enter")
+        await asyncio.sleep(0.6)
+        (draft,) = drafts(home)
+        assert "registry.example.com" in draft.read_text()
+        assert SECRET not in draft.read_text()
+        assert draft.stat().st_mode & 0o077 == 0
+
+
+async def test_answers_are_saved_and_open_again(pretend: Servers, home: Path) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+s")
+        await wizard.see("Save the answers", "moorage.yml")
+        await wizard.press("enter")
+        await wizard.see("Saved in moorage.yml")
+        await asyncio.sleep(0.6)
+        assert drafts(home) == []
+    assert load(home / "moorage.yml").servers[0].host == "alpha"
+    async with opened(pretend, path=home / "moorage.yml") as wizard:
+        await wizard.see("Review  7 of 7", "1 server:")
+        await wizard.press(*["escape"] * 7)
+        await wizard.see("New deployment", "registry.example.com")
+
+
+async def test_saving_over_another_file_asks(pretend: Servers, home: Path) -> None:
+    (home / "taken.yml").write_text("mine")
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        await wizard.press("ctrl+s", "ctrl+u")
+        await wizard.type("taken.yml")
+        await wizard.press("enter")
+        await wizard.see("is there already")
+        await wizard.press("enter")
+        assert (home / "taken.yml").read_text() == "mine"
+
+
+async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Path) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+s", "enter")
+        await wizard.see("Saved in")
+        await wizard.press("e", "tab")
+        await wizard.type("deploy")
+        await wizard.press("enter")
+        await asyncio.sleep(0.6)
+    async with opened(pretend, path=home / "moorage.yml") as wizard:
+        await wizard.see("was changed in the wizard and not saved since")
+        await wizard.press("enter")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.get("servers[0].user") == "deploy"
+        assert not wizard.app.session.is_saved
+
+
+@pytest.mark.parametrize(
+    "content", ["", "version: [", "- a list", "\x00", "registry: [red]", "x" * 10_000]
+)
+async def test_a_file_that_is_no_answers_file_is_told_and_not_opened(
+    pretend: Servers, home: Path, content: str
+) -> None:
+    (home / "odd.yml").write_text(content)
+    async with opened(pretend, path=home / "odd.yml") as wizard:
+        await asyncio.sleep(0.1)
+        await wizard.press("escape")
+        assert wizard.app.is_running
+
+
+async def test_leaving_asks_only_when_typed_secrets_would_be_lost(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        assert wizard.app.session is not None
+        wizard.app.session.draft.set("credentials.users[0].password", Typed(Secret(SECRET)))
+        await wizard.press("ctrl+q")
+        await wizard.see("typed passwords and keys are not")
+        await wizard.press("escape")
+        await wizard.see("1 of 7")
+        wizard.app.session.draft.set("credentials.users[0].password", {"generate": True})
+        await wizard.press("ctrl+q")
+        await asyncio.sleep(0.05)
+    assert wizard.app.return_value == 0
+
+
+async def test_leaving_lets_a_waiting_thread_go(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", unknown_key=True)
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("Unknown server")
+    assert wizard.app.asker.accept_host_key.__self__ is wizard.app.asker
+    assert wizard.app.asker.secret("anything", None) is None
+
+
+def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:
+    try:
+        raise RuntimeError("boom")
+    except RuntimeError as error:
+        told = incident.record(error)
+    (log,) = (home / "state" / "logs").iterdir()
+    assert str(log) in str(told)
+    assert "boom" not in str(told)
+    assert "Traceback" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+async def test_an_unforeseen_error_in_the_engine_is_shown_without_a_traceback(
+    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: PretendServer) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(PretendServer, "connect", broken)
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("something unexpected went wrong", "The details are in")
+        assert "secret detail" not in wizard.text
+
+
+async def test_both_themes_are_there_and_the_palette_switches(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        assert wizard.app.theme == DARK.name
+        titles = [each.title for each in wizard.app.get_system_commands(wizard.app.screen)]
+        assert "Use the light theme" in titles
+        wizard.app.theme = LIGHT.name
+        await wizard.press("enter")
+        await wizard.see("1 of 7")
+
+
+async def test_no_color_is_respected(pretend: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = WizardApp(open_transport=pretend.open)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        colours = {
+            segment.style.color.triplet
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style and segment.style.color and segment.style.color.triplet
+        }
+        assert app.no_color
+        assert colours

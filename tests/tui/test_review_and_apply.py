@@ -1,0 +1,226 @@
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+from conftest import PretendServer, Servers, Wizard
+from opening import opened
+from textual.widgets import Log
+
+from moorage.errors import CannotConnect
+from screens.apply import ApplyScreen
+from screens.review import ReviewPane
+
+ANSWERS = {
+    "version": 1,
+    "registry": {"domain": "registry.example.com"},
+    "servers": [{"host": "alpha"}],
+    "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+}
+RUNNING = "run\t20260101-000000-abc\tyes\t1767225600\tpackages\t\t\n"
+INTERRUPTED = "run\t20260101-000000-abc\tno\t1767225600\tpackages\tinterrupted\tpower lost\n"
+
+
+async def to_apply(wizard: Wizard) -> None:
+    await wizard.see("1 server:")
+    await wizard.press("enter")
+    await wizard.see("On alpha")
+    await wizard.press("enter")
+
+
+async def test_an_unknown_host_key_is_shown_and_refused(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", unknown_key=True)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("SHA256:abc[b]def", "ssh-ed25519")
+        await wizard.press("enter")  # the careful button has the focus
+        await wizard.see("✗ alpha: Its host key was not accepted.")
+        await wizard.press("ctrl+r")
+        await wizard.see("SHA256:abc[b]def")
+        await wizard.press("t")
+        await wizard.see("1 server:")
+
+
+async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
+    pretend: Servers,
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", sudo_password="right")
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("Sudo password of admin", "alpha")
+        await wizard.type("wrong")
+        await wizard.press("enter")
+        await wizard.see("✗ alpha: sudo does not accept the password.")
+        await wizard.press("ctrl+r")
+        await wizard.see("Sudo password of admin")
+        await wizard.type("right")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        await wizard.press("ctrl+r")  # and is remembered
+        await asyncio.sleep(0.2)
+        await wizard.see("1 server:")
+        assert "right" not in wizard.text
+
+
+async def test_questions_of_several_servers_come_one_after_the_other(pretend: Servers) -> None:
+    hosts = ["alpha", "beta", "gamma"]
+    for host in hosts:
+        pretend[host] = PretendServer(host, unknown_key=True)
+    answers = ANSWERS | {
+        "servers": [{"host": host} for host in hosts],
+        "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}},
+    }
+    async with opened(pretend, prefill=answers) as wizard:
+        for _ in hosts:
+            await wizard.see("Unknown server")
+            await wizard.press("t")
+        await wizard.see("3 servers:")
+
+
+async def test_the_interface_stays_alive_while_a_server_is_slow(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("Reading the servers", "alpha: connecting")
+        started = time.monotonic()
+        await wizard.press("escape")
+        await wizard.see("6 of 7")
+        assert time.monotonic() - started < 2
+        assert pretend["alpha"].closed
+
+
+async def test_all_servers_that_cannot_be_reached_are_named(pretend: Servers) -> None:
+    for host in ("alpha", "beta"):
+        pretend[host] = PretendServer(
+            host, fault=CannotConnect("Nobody is there.", hint="Switch it on.", server=host)
+        )
+    answers = ANSWERS | {
+        "servers": [{"host": "alpha"}, {"host": "beta"}],
+        "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}},
+    }
+    async with opened(pretend, prefill=answers) as wizard:
+        await wizard.see("✗ alpha: Nobody is there.", "✗ beta:", "Switch it on.")
+        await wizard.press("enter")
+        await wizard.see("Review  7 of 7")
+
+
+async def test_the_pane_shows_the_difference_of_the_file_under_the_cursor(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.see("1 server:")
+        for _ in range(60):
+            await wizard.press("down")
+            if "/etc/nginx/moorage/access.map\nfrom" in wizard.text:
+                break
+            if "+++ b/etc/nginx/moorage/htpasswd" in wizard.text:
+                assert "********" in wizard.text
+        await wizard.press("v")
+        await wizard.see("/etc/")
+
+
+async def test_missing_answers_are_listed_and_enter_leads_to_them(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+7")
+        await wizard.see("Some answers are missing or wrong", "registry.domain", "Servers")
+        await wizard.press("enter")
+        await wizard.see("1 of 7")
+
+
+async def test_what_keeps_a_run_from_starting_keeps_it_from_starting(pretend: Servers) -> None:
+    taken = 'listener\tLISTEN 0 511 0.0.0.0:443 0.0.0.0:* users:(("[apache]",pid=1,fd=3))\n'
+    pretend["alpha"] = PretendServer("alpha", extra_facts=taken)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("✗ alpha: port 443 is taken by [apache]")
+        await wizard.press("enter")
+        await wizard.see("Solve what is marked")
+        assert isinstance(wizard.app.screen.query_one("#review"), ReviewPane)
+        assert not isinstance(wizard.app.screen, ApplyScreen)
+
+
+async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) -> None:
+    log = (
+        b"@step\t0\tpackages\nE: [red]Unable[/] \x1b[31mto locate\n"
+        b"@result\tfailed\tapt-get ended with 100\n"
+    )
+    pretend["alpha"] = PretendServer("alpha", log=log)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await to_apply(wizard)
+        await wizard.see("Not everything went well", "apt-get ended with 100")
+        await wizard.see("E: [red]Unable[/] \\x1b[31mto locate")
+        await wizard.press("enter")
+        await wizard.see("is not as it should be", "failed at: installing packages")
+        await wizard.press("r")
+        await wizard.see("Review  7 of 7", "1 server:")
+
+
+async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer(
+        "alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True
+    )
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await to_apply(wizard)
+        await wizard.see("Installing packages")
+        await wizard.press("escape")
+        await wizard.see("rolls back", "Stop and roll back", "Go on")
+        await wizard.press("tab", "tab", "enter")
+        await wizard.see("Stopped", "stopped by the operator")
+        assert pretend["alpha"].aborted.is_set()
+
+
+async def test_bad_checks_after_a_good_run_are_told(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
+        assert wizard.app.session is not None
+        wizard.app.session.draft.set("registry.port", 1)
+        await wizard.press("ctrl+r")
+        await to_apply(wizard)
+        await wizard.see("Not everything went well", "✗ alpha", seconds=20)
+
+
+async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer(
+        "alpha",
+        extra_facts=RUNNING,
+        log=b"@step\t0\tnginx-files\nhalf way\n@result\tfailed\tno luck\n",
+    )
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("a run is going on (installing packages)")
+        await wizard.press("enter")
+        await wizard.see("half way", "no luck")
+
+
+async def test_an_interrupted_run_is_told(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", extra_facts=INTERRUPTED)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("the last run was interrupted at: installing", "power lost")
+
+
+async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -> None:
+    lines = b"".join(b"line %d of the log\n" % number for number in range(100_000))
+    pretend["alpha"] = PretendServer(
+        "alpha", log=b"@step\t0\tpackages\n" + lines, waits_for_abort=True
+    )
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await to_apply(wizard)
+        slowest = 0.0
+        end = time.monotonic() + 30
+        while wizard.app.screen.query_one(Log).line_count < 100_000 and time.monotonic() < end:
+            started = time.monotonic()
+            await asyncio.sleep(0)
+            slowest = max(slowest, time.monotonic() - started)
+            await asyncio.sleep(0.01)
+        assert wizard.app.screen.query_one(Log).line_count >= 100_000
+        assert slowest < 0.5
+        await wizard.press("slash")
+        await wizard.type("line 4242 ")
+        await wizard.press("enter")
+        await wizard.see("line 4242 of the log")
+        assert "line 99999" not in wizard.text
+        pretend["alpha"].aborted.set()
+
+
+async def test_the_log_of_a_server_is_saved(pretend: Servers, home: Path) -> None:
+    log = b"@step\t0\tpackages\nsomething\n@result\tfailed\tno\n"
+    pretend["alpha"] = PretendServer("alpha", log=log)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await to_apply(wizard)
+        await wizard.see("Not everything went well")
+        await wizard.press("s")
+        await wizard.see("Saved in")
+        (saved,) = (home / "state" / "logs").glob("*alpha.log")
+        assert "something" in saved.read_text()

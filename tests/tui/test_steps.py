@@ -1,0 +1,296 @@
+import pytest
+from conftest import SIZES, PretendServer, Servers
+from opening import opened
+
+from moorage.errors import CannotConnect
+from tui.flow import STEPS, Step
+from tui.widgets.choice import Choice
+from tui.widgets.field import Field
+from tui.widgets.form import Form
+from tui.widgets.frame import WizardFrame
+from tui.widgets.previewpane import PreviewPane
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_enter_alone_leads_from_a_server_to_review(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    async with opened(pretend, size=size) as wizard:
+        await wizard.new_with_server()
+        for step in STEPS[1:]:
+            await wizard.press("enter")
+            await wizard.see(f"{step.number} of 7")
+        await wizard.see("1 server:", "11 files new")
+        await wizard.see("Debian GNU/Linux 12")
+
+
+async def test_escape_leads_back_to_the_start_and_nothing_is_lost(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        await wizard.press("enter", "enter")
+        await wizard.see("Storage  3 of 7")
+        await wizard.press("escape", "escape", "escape")
+        await wizard.see("New deployment", "registry.example.com", "not saved yet")
+        await wizard.press("down", "down", "enter")
+        await wizard.see("7 of 7", "1 server:")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_step_opens_by_its_number(pretend: Servers, size: tuple[int, int]) -> None:
+    async with opened(pretend, size=size) as wizard:
+        await wizard.press("enter")
+        for step in reversed(STEPS):
+            await wizard.press(f"alt+{step.number}")
+            await wizard.see(f"{step.label}  {step.number} of 7")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_tab_reaches_every_field_and_shows_it_whole(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    async with opened(pretend, size=size) as wizard:
+        await wizard.press("enter", "alt+3", "down")
+        frame = wizard.app.screen
+        assert isinstance(frame, WizardFrame)
+        await wizard.see("Bucket")
+        fields = list(frame.pane.query("#s3 Field").results(Field))
+        for field in fields:
+            await wizard.press("tab")
+            assert wizard.app.focused is field.input
+            await wizard.pilot.pause(0.05)
+            assert field.region.height
+            assert frame.pane.region.contains_region(field.region), field.label
+
+
+async def test_a_mistake_is_told_beside_the_field_on_leaving_it(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("[red]x")
+        assert "wanted" not in wizard.text
+        await wizard.press("tab")
+        await wizard.see("[red]x", "✗ wanted: a DNS name such as")
+        await wizard.press("shift+tab", "ctrl+u")
+        await wizard.type("registry.example.com")
+        assert "✗" not in wizard.text
+
+
+async def test_going_on_with_a_mistake_stays_and_moves_to_it(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+6", "tab")
+        await wizard.type("99999")
+        await wizard.press("ctrl+n")
+        await wizard.see("6 of 7", "65535")
+        assert wizard.app.focused is not None
+        assert wizard.app.focused.value == "99999"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("value", ["[/]", "[bold]x[/bold]", "[", "]" * 50, "x" * 10_000])
+async def test_hostile_values_are_shown_as_they_are(pretend: Servers, value: str) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        frame = wizard.app.screen
+        assert isinstance(frame, WizardFrame)
+        frame.pane.query_one(Field).input.value = value
+        await wizard.press("tab")
+        await wizard.see("✗")
+        await wizard.press("alt+7")
+        await wizard.see("Some answers are missing or wrong")
+        await wizard.press("f1")
+        await wizard.see("Ctrl+N")
+
+
+async def test_the_name_of_a_server_is_never_markup(pretend: Servers) -> None:
+    draft = {
+        "version": 1,
+        "registry": {"domain": "registry.example.com"},
+        "servers": [{"host": "[red]evil[/]"}],
+        "credentials": {"users": [{"name": "[b]x", "password": {"generate": True}}]},
+    }
+    async with opened(pretend, prefill=draft) as wizard:
+        await wizard.see("[red]evil[/]", "1 of 7")
+        await wizard.press("alt+2")
+        await wizard.see("[b]x")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_aliases_of_the_ssh_configuration_are_offered(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    async with opened(pretend, size=size) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("From ~/.ssh/config: alpha, beta")
+        await wizard.press("down", "down", "enter")
+        await wizard.see("beta", "as in ~/.ssh/config")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]
+
+
+async def test_the_same_server_twice_is_refused(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("a")
+        await wizard.type("alpha")
+        await wizard.press("enter")
+        await wizard.see("✗", "alpha")
+        await wizard.press("escape")
+        assert wizard.app.session is not None
+        assert len(wizard.app.session.draft.items("servers")) == 1
+
+
+async def test_several_servers_on_one_disk_are_refused_at_storage(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("a")
+        await wizard.type("beta")
+        await wizard.press("enter", "enter", "enter")
+        await wizard.see("Storage  3 of 7")
+        await wizard.press("enter")
+        await wizard.see("3 of 7", "✗", "Use the driver s3")
+
+
+async def test_a_server_is_edited_and_removed_by_keys(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("e", "tab")
+        await wizard.type("root")
+        await wizard.press("enter")
+        await wizard.see("alpha", "root")
+        await wizard.press("d")
+        await wizard.see("Servers  1 of 7")
+        assert "alpha" not in wizard.text
+
+
+async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        await wizard.press("enter", "a")
+        await wizard.see("What they type at docker login")
+        await wizard.type("ci")
+        await wizard.press("tab", "down", "tab", "down", "tab")
+        await wizard.type("abc")
+        await wizard.see("weak, 3 characters", "•••")
+        await wizard.press("enter")
+        await wizard.see("ci", "pull only", "typed")
+        assert "abc" not in wizard.text
+
+
+async def test_a_hash_that_is_none_is_refused_beside_its_field(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        await wizard.press("enter", "a")
+        await wizard.type("ci")
+        await wizard.press("tab", "tab", "down", "down", "tab")
+        await wizard.type("nonsense")
+        await wizard.press("enter")
+        await wizard.see("✗", "htpasswd")
+
+
+async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+3", "down")
+        await wizard.see("Bucket")
+        wizard.app.screen.query_one("#paste").focus()
+        await wizard.press("enter")
+        await wizard.see("Paste environment lines")
+        area = wizard.app.focused
+        area.text = (  # type: ignore[union-attr]
+            "REGISTRY_STORAGE_S3_BUCKET=images\nREGISTRY_STORAGE_S3_REGION: eu-central-1\n"
+            "export REGISTRY_STORAGE_S3_ACCESSKEY=AKIA\nREGISTRY_STORAGE_S3_SECRETKEY=hush\n"
+        )
+        await wizard.press("tab", "tab", "enter")
+        assert wizard.app.session is not None
+        s3 = wizard.app.session.draft.get("storage.s3")
+        assert (s3["bucket"], s3["region"]) == ("images", "eu-central-1")
+        assert "hush" not in repr(s3)
+        assert "hush" not in wizard.text
+
+
+async def test_yaml_that_is_wrong_is_told_below_its_area(pretend: Servers) -> None:
+    async with opened(pretend, size=(120, 40)) as wizard:
+        await wizard.press("enter", "alt+6")
+        area = wizard.app.screen.query_one("#settings")
+        area.text = "log: [unclosed"  # type: ignore[attr-defined]
+        await wizard.see("✗ line 1")
+        area.text = "log: {level: info}"  # type: ignore[attr-defined]
+        await wizard.pilot.pause()
+        assert "✗ line" not in wizard.text
+
+
+async def test_the_preview_follows_what_is_typed(pretend: Servers) -> None:
+    async with opened(pretend, size=(140, 40)) as wizard:
+        await wizard.press("enter", "alt+3")
+        await wizard.see("/etc/moorage/registry/blue/config.yml")
+        await wizard.press("down", "tab")
+        await wizard.type("my-images")
+        await wizard.see("+ ", "bucket: my-images")
+
+
+async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(
+    pretend: Servers,
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+3")
+        assert not wizard.app.screen.query_one(PreviewPane).display
+        await wizard.press("f3")
+        await wizard.see("config.yml", "filesystem")
+        await wizard.press("escape")
+        await wizard.see("Where should images be kept?", "3 of 7")
+
+
+async def test_choices_take_arrows_at_once_and_leave_enter_alone(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+5")
+        choice = wizard.app.screen.query_one("#mode", Choice)
+        assert wizard.app.focused is choice
+        await wizard.press("down", "down")
+        assert choice.value == "none"
+        await wizard.see("load balancer")
+        await wizard.press("enter")
+        await wizard.see("6 of 7")
+
+
+async def test_nothing_is_cut_at_80_by_24(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        for step in STEPS:
+            await wizard.press(f"alt+{step.number}")
+            await wizard.pilot.pause(0.1)
+            form = wizard.app.screen.query_one(f"#{step.value}", Form)
+            assert form.max_scroll_x == 0, step
+            for field in form.query(Field):
+                assert field.region.right <= 80
+
+
+async def test_the_test_of_a_server_shows_what_is_there(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", extra_facts="tool\tdocker\n")
+    pretend["beta"] = PretendServer(
+        "beta", fault=CannotConnect("No route to [host].", hint="Check the address.", server="beta")
+    )
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("Debian GNU/Linux 12", "docker", "ports 80 and 443 free")
+        await wizard.press("a")
+        await wizard.type("beta")
+        await wizard.press("ctrl+t")
+        await wizard.see("No route to [host]. Check the address.")
+
+
+async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
+    answers = {
+        "version": 1,
+        "registry": {"domain": "registry.example.com"},
+        "servers": [{"host": "alpha"}],
+        "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+        "ask": ["storage", "ssl"],
+    }
+    async with opened(pretend, prefill=answers) as wizard:
+        await wizard.see("Storage  3 of 7")
+        await wizard.press("enter")
+        await wizard.see("SSL  5 of 7")
+        await wizard.press("enter")
+        await wizard.see("Review  7 of 7", "1 server:")
+        assert wizard.app.session is not None
+        assert Step.DNS in wizard.app.session.progress.visited

@@ -62,7 +62,7 @@ def payload(answers: Answers, plan: ServerPlan, run_id: str, gate: Gate) -> Iter
 
 
 def new_run_id() -> str:
-    """Return a run's id: the time in UTC to the millisecond, so that ids sort by time, and noise."""
+    """Return a run's id: the time in UTC to the millisecond, by which ids sort, and noise."""
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     return f"{stamp}{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}"

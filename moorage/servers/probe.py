@@ -22,6 +22,7 @@ from moorage.servers.transport import Cancel, Transport
 from templates.load import shell_script
 
 _FILES_FOLLOW = b"\n@files\n"
+_LARGEST_ANSWER = 64 * 1024**2
 
 
 def probe(
@@ -53,9 +54,23 @@ def probe(
     head = [engine or "-", image or "-", storage or "-"]
     payload = "".join(f"{line}\n" for line in [*head, *managed]).encode()
     started = time.time()
-    completed = transport.run(shell_script("probe.sh"), payload=payload, timeout=60, cancel=cancel)
+    answer = bytearray()
+
+    def take(data: bytes) -> None:
+        answer.extend(data)
+        if len(answer) > _LARGEST_ANSWER:
+            raise MoorageError(
+                f"the probe's answer is larger than {_LARGEST_ANSWER // 1024**2} MiB.",
+                hint="Look for something huge in /etc/moorage or /etc/nginx/moorage.",
+                server=transport.server,
+                code="probe_failed",
+            )
+
+    completed = transport.run(
+        shell_script("probe.sh"), payload=payload, on_stdout=take, timeout=60, cancel=cancel
+    )
     half_way = (started + time.time()) / 2
-    if completed.exit_status != 0 or _FILES_FOLLOW not in completed.stdout:
+    if completed.exit_status != 0 or _FILES_FOLLOW not in answer:
         reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise MoorageError(
             "the probe could not read the server: " + (reason[0] if reason else "no answer"),
@@ -63,8 +78,15 @@ def probe(
             server=transport.server,
             code="probe_failed",
         )
-    text, _, archive = completed.stdout.partition(_FILES_FOLLOW)
-    return parse(transport.server, text.decode("utf-8", "replace"), archive, half_way)
+    text, _, archive = bytes(answer).partition(_FILES_FOLLOW)
+    try:
+        return parse(transport.server, text.decode("utf-8", "replace"), archive, half_way)
+    except (ValueError, IndexError, OverflowError) as error:
+        raise MoorageError(
+            f"the probe's answer makes no sense: {error}.",
+            server=transport.server,
+            code="probe_failed",
+        ) from error
 
 
 def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
@@ -75,6 +97,10 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         text: The lines before the tar.
         archive: The tar; may be empty.
         now: The operator's clock when the probe ran, seconds since 1970.
+
+    Raises:
+        ValueError: A line is not of the form the probe writes; IndexError likewise.
+        MoorageError: The tar is damaged.
     """
     rows: dict[str, list[list[str]]] = {}
     for line in text.splitlines():

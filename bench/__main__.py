@@ -1,0 +1,9 @@
+"""Run all measurements, one after the other: python -m bench."""
+
+from __future__ import annotations
+
+from bench import connect, unchanged
+
+if __name__ == "__main__":
+    connect.main()
+    unchanged.main()

@@ -1,0 +1,115 @@
+"""Every example in docs/examples, replayed on real servers.
+
+What belongs to the reader is replaced: addresses, logins, files, the store. The registry's image is
+a 2.8, built on the spot; the rest is as in the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificate_maker import Authority
+from operator_at_work import Operator
+
+from lab import LabServer
+from lab.services import ObjectStore
+from moorage.answers.load import load
+from moorage.answers.model import Answers
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+# What the lab's 2.8 cannot do, or the lab has no counterpart of.
+LEFT_OUT_S3 = {"keyid", "storageclass", "objectacl", "encrypt", "loglevel"}
+
+
+class Replayed:
+    """An example with what belongs to the reader replaced."""
+
+    def __init__(self, example: Path, operator: Operator, folder: Path) -> None:
+        self.answers = load(example)
+        self.operator = operator
+        self.folder = folder
+        self.document: dict[str, Any] = self.answers.model_dump(mode="json", exclude_defaults=True)
+
+    def on(self, machines: list[LabServer], image: Path, store: ObjectStore) -> Answers:
+        """Return the answers for these machines."""
+        self._servers(machines)
+        self._passwords()
+        registry = self.document["registry"]
+        registry.pop("version", None)
+        registry["image"] = "docker.io/library/registry:2.8"
+        registry["image_archive"] = str(image)
+        if "s3" in self.document.get("storage", {}):
+            self._store(store)
+        if self.document.get("ssl", {}).get("mode") == "files":
+            self._certificate()
+        return Answers.model_validate(self.document)
+
+    def _servers(self, machines: list[LabServer]) -> None:
+        for server, machine in zip(self.document["servers"], machines, strict=True):
+            for name in ("passphrase", "password", "jump", "port", "address"):
+                server.pop(name, None)
+            server |= {"host": machine.address, "user": "admin", "key": str(machine.key)}
+            server["sudo_password"] = {"env": "SUDO_PASSWORD"}
+
+    def _passwords(self) -> None:
+        """Give every reference to a user's password something to lead to."""
+        for position, user in enumerate(self.document["credentials"]["users"]):
+            if set(user["password"]) & {"hash", "generate"}:
+                continue
+            password = f"example-password-{position}"
+            self.operator.monkeypatch.setenv(f"USER_{position}", password)
+            self.operator.passwords[user["name"]] = password
+            user["password"] = {"env": f"USER_{position}"}
+        for name, value in self.document["registry"].get("environment", {}).items():
+            if isinstance(value, dict):
+                self.operator.monkeypatch.setenv("EXAMPLE_HEADERS", "{X-Audit: [example-token]}")
+                self.document["registry"]["environment"][name] = {"env": "EXAMPLE_HEADERS"}
+
+    def _store(self, store: ObjectStore) -> None:
+        self.operator.monkeypatch.setenv("S3_ACCESS", store.access_key)
+        self.operator.monkeypatch.setenv("S3_SECRET", store.secret_key)
+        section = self.document["storage"]["s3"]
+        for name in LEFT_OUT_S3:
+            section.pop(name, None)
+        section |= {
+            "bucket": store.bucket,
+            "region": store.region,
+            "regionendpoint": store.endpoint,
+            "accesskey": {"env": "S3_ACCESS"},
+            "secretkey": {"env": "S3_SECRET"},
+            "secure": False,
+        }
+
+    def _certificate(self) -> None:
+        authority = Authority("Example root")
+        leaf, key = authority.issue(self.answers.registry.domain)
+        (self.folder / "fullchain.pem").write_bytes(leaf + authority.pem)
+        (self.folder / "key.pem").write_bytes(key)
+        self.document["ssl"]["files"] = {
+            "certificate": str(self.folder / "fullchain.pem"),
+            "key": str(self.folder / "key.pem"),
+        }
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.stem)
+def test_an_example_can_be_replayed(
+    example: Path,
+    operator: Operator,
+    servers: Any,
+    registry_image: Path,
+    s3: ObjectStore,
+    tmp_path: Path,
+) -> None:
+    replayed = Replayed(example, operator, tmp_path)
+    machines = servers(len(replayed.answers.servers))
+    answers = replayed.on(machines, registry_image, s3)
+
+    outcome = operator.apply(answers, verify=True)
+
+    assert outcome.report.is_good, (outcome.report, outcome.log)
+    assert outcome.verification is not None
+    bad = [check for check in outcome.verification.checks if check.status == "bad"]
+    assert not bad, bad
+    assert not operator.plan(answers).has_changes

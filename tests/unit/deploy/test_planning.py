@@ -1,0 +1,190 @@
+"""Desired state minus facts, on made-up facts: what is planned, why, and what people see of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from typing import Any
+
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
+from moorage.deploy.deployed import drifted
+from moorage.deploy.payload import payload
+from moorage.deploy.plan import Kind, Plan, ServerPlan
+from moorage.deploy.planning import plan_server, platform_of
+from moorage.desired import layout
+from moorage.desired.build import desired
+from moorage.desired.state import Materials
+from moorage.servers.facts import (
+    Disk,
+    Facts,
+    Listener,
+    ManagedFile,
+    ManagedFolder,
+    RunRecord,
+    Service,
+)
+
+TOOLS = frozenset({"apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss"})
+MATERIALS = Materials(
+    http_secret=Secret("http-secret-value"),
+    auth_key=Secret("auth-key-value"),
+    hashes={"ci": "$2y$12$hash-of-ci"},
+    certificate=b"CERTIFICATE\n",
+    certificate_key=Secret("PRIVATE-KEY\n"),
+)
+
+
+def _answers(**registry: Any) -> Answers:
+    return Answers.model_validate(
+        {
+            "registry": {"domain": "registry.example.com", **registry},
+            "servers": [{"host": "one"}],
+            "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+        }
+    )
+
+
+def _bare(**more: Any) -> Facts:
+    facts = Facts(
+        "one",
+        os={"ID": "debian", "VERSION_ID": "12"},
+        systemd=True,
+        tools=TOOLS,
+        disks=(Disk("/", 10**11, 10**11),),
+    )
+    return replace(facts, **more)
+
+
+def _deployed(answers: Answers) -> Facts:
+    """The facts of a server that is as the answers want it."""
+    facts = _bare()
+    wanted = desired(answers, MATERIALS, platform_of(facts), "blue")
+    files = {
+        file.path: ManagedFile(file.path, file.content, file.mode, file.owner, file.group)
+        for file in wanted.files
+    }
+    record = json.dumps({"digests": {file.path: file.digest for file in wanted.files}}).encode()
+    files[layout.DEPLOYMENT] = ManagedFile(layout.DEPLOYMENT, record, 0o600, "root", "root")
+    return _bare(
+        packages={package.name: "1" for package in wanted.packages},
+        accounts={"moorage": (999, 999)},
+        folders={
+            each.path: ManagedFolder(each.path, each.mode, each.owner, each.group)
+            for each in wanted.folders
+        },
+        files=files,
+        services={
+            name: Service(name, "active", "enabled") for name in ("nginx", "moorage-registry@blue")
+        },
+        listeners=(Listener("0.0.0.0", 443, "nginx"), Listener("127.0.0.1", 5101, "registry")),
+    )
+
+
+def _plan(answers: Answers, facts: Facts) -> ServerPlan:
+    return plan_server(answers, MATERIALS, facts)
+
+
+def _subjects(plan: ServerPlan, kind: Kind) -> list[str]:
+    return [change.subject for change in plan.changes if change.kind is kind]
+
+
+def test_a_bare_server_gets_everything() -> None:
+    plan = _plan(_answers(), _bare())
+    assert plan.is_new
+    assert plan.problems == ()
+    assert _subjects(plan, Kind.PACKAGE) == [
+        "nginx",
+        "libnginx-mod-http-js",
+        "openssl",
+        "docker-registry",
+    ]
+    assert _subjects(plan, Kind.SERVICE) == [
+        "docker-registry: mask",
+        "registry: start blue",
+        "nginx: start",
+    ]
+    summary = Plan((plan,), MATERIALS).summary
+    assert summary == "1 server: 4 packages, 11 files new, nothing removed, 3 service actions"
+
+
+def test_a_deployed_server_has_nothing_to_change() -> None:
+    plan = _plan(_answers(), _deployed(_answers()))
+    assert not plan.has_changes
+    assert drifted(plan.facts) == ()
+    assert Plan((plan,), MATERIALS).summary == "1 server: nothing to change"
+
+
+def test_a_changed_setting_is_written_for_the_other_slot() -> None:
+    plan = _plan(_answers(settings={"log": {"level": "debug"}}), _deployed(_answers()))
+    assert _subjects(plan, Kind.FILE) == [layout.config_path("blue")]
+    assert (plan.slot_from, plan.slot_to) == ("blue", "green")
+    written = {file.path for file in plan.writes}
+    assert written == {layout.config_path("green"), layout.UPSTREAM}
+    assert b"127.0.0.1:5102" in next(f for f in plan.writes if "green" in f.path).content
+
+
+def test_files_without_a_record_count_as_not_in_effect() -> None:
+    facts = _deployed(_answers())
+    files = {path: file for path, file in facts.files.items() if path != layout.DEPLOYMENT}
+    plan = _plan(_answers(), replace(facts, files=files))
+    assert _subjects(plan, Kind.FILE) == []
+    assert _subjects(plan, Kind.SERVICE) == ["registry: switch blue to green", "nginx: reload"]
+
+
+def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
+    facts = _deployed(_answers())
+    plan = _plan(_answers(), replace(facts, services={"nginx": facts.services["nginx"]}))
+    assert "registry: switch blue to green" in _subjects(plan, Kind.SERVICE)
+
+    left_over = Service("moorage-registry@green", "active", "enabled")
+    services = {**facts.services, left_over.name: left_over}
+    plan = _plan(_answers(), replace(facts, services=services))
+    assert _subjects(plan, Kind.SERVICE) == ["registry: stop green"]
+
+
+def test_secrets_are_masked_in_every_diff() -> None:
+    for facts in (_bare(), _deployed(_answers())):
+        changed = replace(MATERIALS, http_secret=Secret("another"), hashes={"ci": "$2y$12$new"})
+        plan = plan_server(_answers(), changed, facts)
+        text = repr(plan) + "".join(change.diff for change in plan.changes)
+        for secret in ("http-secret-value", "another", "auth-key-value", "PRIVATE", "$2y$12$"):
+            assert secret not in text
+        assert "REGISTRY_HTTP_SECRET=********" in text
+
+
+def test_a_run_that_goes_on_keeps_the_next_one_from_starting() -> None:
+    going_on = RunRecord("20260101T000000000-ab12", True, 0.0, "packages", "", "")
+    [problem] = _plan(_answers(), replace(_deployed(_answers()), runs=(going_on,))).problems
+    assert problem.code == "run_going_on"
+    assert "packages" in problem.message
+
+
+def test_ports_of_others_are_problems() -> None:
+    listeners = (Listener("0.0.0.0", 443, "apache2"), Listener("127.0.0.1", 5101, "python3"))
+    problems = _plan(_answers(), _bare(listeners=listeners)).problems
+    assert [problem.code for problem in problems] == ["port_taken", "port_taken"]
+    assert "apache2" in problems[0].message
+
+
+def test_a_system_without_apt_or_systemd_is_refused() -> None:
+    [problem] = _plan(_answers(), _bare(tools=frozenset({"systemctl"}), systemd=False)).problems
+    assert problem.code == "unsupported_system"
+    assert "apt-get" in problem.message
+
+
+def test_the_record_on_the_server_holds_no_secret() -> None:
+    answers = _answers(settings={"log": {"level": "debug"}})
+    facts = _deployed(_answers())
+    stream = b"".join(payload(answers, _plan(answers, facts), "20260101T000000000-ab12", "go"))
+    run_id, size, archive = stream.split(b"\n", 2)
+    assert (run_id, int(size)) == (b"20260101T000000000-ab12", len(archive))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        document = json.load(tar.extractfile("plan/deployment.json"))  # type: ignore[arg-type]  # it is a file
+    assert document["slot"] == "green"
+    assert document["digests"][layout.config_path("blue")] == (
+        facts.files[layout.config_path("blue")].digest
+    )
+    assert document["answers"]["credentials"]["users"][0]["password"] == {"generate": True}

@@ -278,7 +278,7 @@ class ApplyScreen(Screen[None]):
                     self._begin_checks()
                     sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
                     progress.words = f"checked: {event.name}"
-                    text = f"{sign} {event.name}: {event.detail}"
+                    text = f"{sign} {event.name}: {' '.join(event.detail.split())}"
             if text is not None:
                 line = visible(text)
                 progress.lines.append(line)
@@ -389,7 +389,8 @@ class ApplyScreen(Screen[None]):
                 lines.append(f"✗ {run.server}: {run.status}. {run.message}")
         for check in outcome.verification.checks if outcome.verification else ():
             if check.status == "bad":
-                lines.append(f"✗ {check.server}: {check.name}: {check.detail}")
+                detail = " ".join(check.detail.split())
+                lines.append(f"✗ {check.server}: {check.name}: {detail}")
         return lines
 
     def action_go_on(self) -> None:

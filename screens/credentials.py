@@ -69,9 +69,9 @@ class CredentialsPane(StepPane):
     def focus_first(self) -> None:
         """Start in the table when there is somebody in it."""
         if self.draft.items("credentials.users"):
-            self.query_one(EditableTable).focus()
+            self.take_focus(self.query_one(EditableTable))
         else:
-            self.query_one("#add").focus()
+            self.take_focus(self.query_one("#add"))
 
     @on(EditableTable.Entered)
     def _entered(self) -> None:

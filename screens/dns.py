@@ -61,7 +61,7 @@ class DnsPane(StepPane):
     def opened(self) -> None:
         """Look the names up at once."""
         super().opened()
-        self.focus()
+        self.take_focus(self)
         self.action_check_records()
 
     def action_check_records(self) -> None:

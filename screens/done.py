@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Footer, Static
 
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Generated, Secret
 from moorage.deploy import private_ca
 from moorage.deploy.events import STEPS
 from moorage.deploy.verify import Check
@@ -115,6 +115,15 @@ class DoneScreen(Screen[None]):
                 yield Static("Passwords, shown only here", classes="heading")
                 for name, secret in generated.items():
                     yield CopyBlock(f"Password of {name}", secret.reveal(), secret)
+            if self._outcome.ended and (lost := self._made_unseen()):
+                yield Static("Passwords", classes="heading")
+                yield Static(
+                    Content(
+                        f"The password of {', '.join(lost)} was made by a run that was not "
+                        "watched to its end, and is shown nowhere. If it was new, give another "
+                        "one in Credentials."
+                    )
+                )
             if is_up:
                 yield from self._clients()
             yield from self._checks()
@@ -171,6 +180,13 @@ class DoneScreen(Screen[None]):
         yield CopyBlock(
             "Push an image", f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE"
         )
+
+    def _made_unseen(self) -> list[str]:
+        return [
+            user.name
+            for user in self._answers.credentials.users
+            if isinstance(user.password, Generated)
+        ]
 
     def _authority_file(self) -> Path:
         own = private_ca.folder_of(self._answers.ssl.private_ca.name) / "ca.pem"
@@ -258,10 +274,11 @@ def _check_line(check: Check, width: int) -> Content:
     if check.status == "skipped":
         text = f"  {sign} not checked: {check.name}\n    {check.detail}"
         return Content.styled(visible(text), colour)
+    detail = " ".join(check.detail.split())
     return (
         Content.styled(f"  {sign} ", colour)
         + Content(f"{check.name:<{width}}  ")
-        + Content.styled(visible(check.detail), "" if check.status == "good" else colour)
+        + Content.styled(visible(detail), "" if check.status == "good" else colour)
     )
 
 

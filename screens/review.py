@@ -119,7 +119,6 @@ class ReviewPane(StepPane):
 
     def opened(self) -> None:
         """Plan at once."""
-        self.focus()
         self.action_plan()
 
     def closed(self) -> None:
@@ -132,7 +131,7 @@ class ReviewPane(StepPane):
         """Read the servers and plan."""
         self._attempt += 1
         self.query_one("#plan").display = False
-        self.focus()
+        self.take_focus(self)
         try:
             answers = self.draft.answers()
         except AnswersError as error:
@@ -201,7 +200,7 @@ class ReviewPane(StepPane):
         for server in plan.servers:
             _add_server(tree, server)
         self.query_one("#plan").display = True
-        tree.focus()
+        self.take_focus(tree)
         self.call_after_refresh(lambda: tree.move_cursor(tree.root.children[0]))
         status = Content.styled(plan.summary, "bold")
         for line in _notes(plan):

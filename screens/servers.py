@@ -81,7 +81,7 @@ class ServersPane(StepPane):
     def focus_first(self) -> None:
         """Start with the name; with the servers once there is one."""
         if self.draft.domain and self.draft.items("servers"):
-            self.query_one(EditableTable).focus()
+            self.take_focus(self.query_one(EditableTable))
         else:
             super().focus_first()
 

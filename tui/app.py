@@ -72,6 +72,10 @@ class WizardApp(DeskApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "Leave", show=False, priority=True),
         Binding("ctrl+c", "leave", show=False),
+        # At once, in front of any widget: what is typed after Tab then always lands where Tab led,
+        # also when keys come faster than widgets take them (pasted, or typed ahead).
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
     CSS = """
     Footer { background: $panel; scrollbar-size: 0 0 !important; }

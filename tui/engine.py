@@ -135,9 +135,10 @@ class WizardEngine:
         ended = deployment.attach(tuple(self.facts.values()))
         self.outcome = Outcome(ended=ended)
         if ended and all(run.status == "done" for run in ended):
-            self.outcome = Outcome(
-                verification=deployment.verify(self.plan, large_upload=False), ended=ended
-            )
+            # The plan from before knows nothing of what the run made.
+            self.plan = deployment.plan()
+            checks = deployment.verify(self.plan, large_upload=False)
+            self.outcome = Outcome(verification=checks, ended=ended)
         return self.outcome
 
     def verify_again(self) -> Outcome:

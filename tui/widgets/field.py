@@ -158,8 +158,8 @@ class Field(Vertical):
         self.set_class(bool(message), "-wrong")
 
     def focus(self, scroll_visible: bool = True) -> Field:
-        """Move the focus to the input."""
-        self._input.focus(scroll_visible)
+        """Move the focus to the input at once, so that no key typed meanwhile is lost."""
+        self.screen.set_focus(self._input, scroll_visible)
         return self
 
     @on(Input.Changed)

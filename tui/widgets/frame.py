@@ -140,7 +140,7 @@ class WizardFrame(Screen[None]):
         self._base = None
         self._update()
         self._render_soon()
-        self.call_after_refresh(self.pane.opened)
+        self.pane.opened()
 
     def _update(self) -> None:
         """Bring header and step list up to date."""

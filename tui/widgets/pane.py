@@ -68,8 +68,12 @@ class StepPane(Form):
         """Move the focus to the first widget that takes it."""
         for widget in self.query(Widget):
             if widget.focusable:
-                widget.focus()
+                self.take_focus(widget)
                 return
+
+    def take_focus(self, widget: Widget) -> None:
+        """Move the focus at once, so that no key typed meanwhile is lost."""
+        self.screen.set_focus(widget)
 
     def problems(self) -> list[Problem]:
         """What is wrong with this step."""

@@ -1,0 +1,80 @@
+"""A terminal that a test types into and looks at: tmux with a server of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class Terminal:
+    """A program in a terminal.
+
+    Args:
+        command: The program and its arguments.
+        environment: What it sees besides PATH and a terminal.
+        folder: Where it runs.
+        size: Columns and lines.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        size: tuple[int, int] = (120, 40),
+    ) -> None:
+        self._socket = f"moorage-test-{secrets.token_hex(4)}"
+        self.keystrokes = 0
+        words = ["env", *(f"{name}={value}" for name, value in environment.items()), *command]
+        columns, lines = size
+        self._tmux(
+            "-f", "/dev/null", "new-session", "-d", "-s", "main", "-c", str(folder),
+            "-x", str(columns), "-y", str(lines), f"{shlex.join(words)}; sleep 60",
+        )  # fmt: skip
+
+    def _tmux(self, *words: str) -> str:
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        environment.pop("TMUX", None)
+        return subprocess.run(
+            ["tmux", "-u", "-L", self._socket, *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=environment,
+        ).stdout
+
+    def press(self, *keys: str) -> None:
+        """Press keys by tmux's names: Enter, Escape, Tab, C-s, M-3, F1, x."""
+        for key in keys:
+            self._tmux("send-keys", "-t", "main", key)
+            self.keystrokes += 1
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        self._tmux("send-keys", "-t", "main", "-l", text)
+        self.keystrokes += len(text)
+
+    @property
+    def screen(self) -> str:
+        """What is on the screen."""
+        return self._tmux("capture-pane", "-p", "-t", "main")
+
+    def see(self, *wanted: str, seconds: float = 15) -> str:
+        """Wait until one of these is on the screen, and return the one that is."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            screen = self.screen
+            for text in wanted:
+                if text in screen:
+                    return text
+            time.sleep(0.1)
+        raise AssertionError(f"none of {wanted} is on the screen:\n{self.screen}")
+
+    def close(self) -> None:
+        """Close the terminal the way a lost connection does: the program gets a hang-up."""
+        subprocess.run(["tmux", "-L", self._socket, "kill-server"], check=False, capture_output=True)

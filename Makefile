@@ -47,6 +47,6 @@ bench: setup ## measure against peers, side by side
 
 lock: setup ## renew the locked versions in requirements/dev.txt
 	$(PYTHON) -m pip install --quiet pip-tools
-	.venv/bin/pip-compile --quiet --extra dev --extra s3 --extra keyring --generate-hashes --strip-extras \
+	.venv/bin/pip-compile --quiet --extra dev --extra keyring --generate-hashes --strip-extras \
 		--allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--no-annotate --upgrade --output-file requirements/dev.txt pyproject.toml

@@ -14,11 +14,9 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy import materials
 from moorage.deploy.events import Event, OnEvent, RunEnded, Staged, StepBegan
 from moorage.deploy.payload import Gate, new_run_id, payload
 from moorage.deploy.plan import Plan, ServerPlan
-from moorage.deploy.planning import plan_server
 from moorage.deploy.run import ServerRun
 from moorage.desired import layout
 from moorage.errors import AnswersError, ExitCode, MoorageError, ServersFailed
@@ -154,7 +152,7 @@ class Deployment:
         Raises:
             ServersFailed: Some servers could not be reached or read.
         """
-        return self._on_all(self._transports, self._probe)
+        return self._on_all(self._transports, self._probe, _load_what_a_plan_needs)
 
     def probe_each(self) -> tuple[Facts | MoorageError, ...]:
         """Read the facts of all servers, and return an error for each that cannot be read."""
@@ -182,6 +180,9 @@ class Deployment:
         wrong = check_registry(self.answers, only_version(self.answers))
         if wrong:
             raise AnswersError(wrong)
+        from moorage.deploy import materials
+        from moorage.deploy.planning import plan_server
+
         gathered = materials.gather(self.answers, facts, self._resolve)
         self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
         self._learn(*gathered.generated.values())
@@ -346,19 +347,32 @@ class Deployment:
             self.redactor.add(secret)
 
     def _on_all(
-        self, transports: Sequence[Transport], work: Callable[[Transport], _Result]
+        self,
+        transports: Sequence[Transport],
+        work: Callable[[Transport], _Result],
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> tuple[_Result, ...]:
         errors: list[MoorageError] = []
         results: list[_Result] = []
         if not transports:
             return ()
         with ThreadPoolExecutor(max_workers=min(32, len(transports))) as pool:
-            for future in [pool.submit(work, transport) for transport in transports]:
+            futures = [pool.submit(work, transport) for transport in transports]
+            meanwhile()
+            for future in futures:
                 with _collecting(errors):
                     results.append(future.result())
         if errors:
             raise ServersFailed(errors)
         return tuple(results)
+
+
+def _load_what_a_plan_needs() -> None:
+    """Import what is slow to import while the servers are being waited for."""
+    from moorage.deploy import materials, planning  # noqa: F401
+    from moorage.desired.render import load_templates
+
+    load_templates()
 
 
 @contextmanager

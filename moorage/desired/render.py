@@ -33,3 +33,10 @@ def render(template: str, **values: object) -> bytes:
         **values: What it refers to; a name it needs and does not get is an error.
     """
     return _environment().get_template(template).render(**values).encode()
+
+
+def load_templates() -> None:
+    """Compile all templates; :func:`render` does it when it has to."""
+    environment = _environment()
+    for name in environment.list_templates(extensions=["j2"]):
+        environment.get_template(name)

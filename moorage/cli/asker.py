@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from moorage.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
     from moorage.servers.transport import HostKey
 
@@ -31,15 +33,21 @@ class CommandLineAsker:
         session: The session.
         desk: Where questions are asked.
         accepted_host_keys: Fingerprints that are trusted on first contact; ``new`` trusts any.
+        answers: The answers, to say whose secret a place in them is.
     """
 
     def __init__(
-        self, session: Session, desk: Desk, accepted_host_keys: Sequence[str] = ()
+        self,
+        session: Session,
+        desk: Desk,
+        accepted_host_keys: Sequence[str] = (),
+        answers: Answers | None = None,
     ) -> None:
         self.asks_for_logins_only = False
         self.pause: Callable[[], AbstractContextManager[None]] = nullcontext
         self._session = session
         self._desk = desk
+        self._answers = answers
         self._accepted = frozenset(accepted_host_keys)
         self._one_at_a_time = threading.Lock()
 
@@ -83,6 +91,7 @@ class CommandLineAsker:
     def _ask_secret(self, what: str, server: str | None) -> Secret | None:
         from moorage.answers.secrets import Secret
 
+        what = _in_words(what, self._answers)
         place = f" on {server}" if server and server not in what else ""
         with self.pause():
             typed = getpass.getpass(f"{what}{place}: ", stream=sys.stderr)
@@ -95,3 +104,16 @@ class CommandLineAsker:
         if not answer.endswith("\n"):
             self._session.narrate("")
         return answer.strip().lower() in {"y", "yes"}
+
+
+def _in_words(what: str, answers: Answers | None) -> str:
+    """Say whose secret a place in the answers is: ``servers[0].sudo_password`` and the like."""
+    found = re.fullmatch(r"(servers|credentials\.users)\[(\d+)\]\.(\w+)", what)
+    if found is None or answers is None:
+        return what
+    section, number, field = found[1], int(found[2]), found[3].replace("_", " ")
+    if section == "servers":
+        server = answers.servers[number]
+        whose = f"{server.user}@{server.host}" if server.user else server.host
+        return f"{field} of {whose}"
+    return f"{field} of the registry's user {answers.credentials.users[number].name}"

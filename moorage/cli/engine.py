@@ -118,7 +118,7 @@ def open_engine(
         WrongUsageError: A server of ``limit`` is not in the answers.
     """
     desk = Desk()
-    asker = CommandLineAsker(session, desk, accepted_host_keys)
+    asker = CommandLineAsker(session, desk, accepted_host_keys, answers)
     opened: list[Engine] = []
 
     def show(event: Event) -> None:

@@ -11,6 +11,7 @@ import pytest
 from calls import Moorage
 from made_up_servers import FINGERPRINT, Fleet
 
+from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.cli.asker import CommandLineAsker
 from moorage.cli.desk import Desk
@@ -116,6 +117,27 @@ def test_nobody_is_asked_for_a_secret_without_a_terminal() -> None:
     asker = CommandLineAsker(Session(), Desk())
 
     assert asker.secret("sudo password of admin", HOST) is None
+
+
+def test_a_prompt_says_whose_secret_is_wanted(
+    interactive: Session, answers_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda prompt, stream: prompts.append(prompt) or "x")
+    asker = CommandLineAsker(interactive, Desk(), (), load(answers_file))
+
+    for what in (
+        "servers[0].sudo_password",
+        "credentials.users[0].password",
+        "storage.s3.secretkey",
+    ):
+        asker.secret(what, None)
+
+    assert prompts == [
+        f"sudo password of root@{HOST}: ",
+        "password of the registry's user ci: ",
+        "storage.s3.secretkey: ",
+    ]
 
 
 def test_status_asks_for_logins_only(interactive: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ class Document:
         )
 
 
-class _TooMuch(Exception):  # noqa: N818  # not an error of anybody's
+class _TooMuch(Exception):  # not an error of anybody's
     """The document has more values than an answers file can have."""
 
 

@@ -68,11 +68,11 @@ class Verification:
         return ExitCode.DONE if self.is_good else ExitCode.FAILED
 
 
-class _Bad(Exception):  # noqa: N818 # not an error of the program
+class _Bad(Exception):  # not an error of the program
     """A check found something wrong; the text says what."""
 
 
-class _Skipped(Exception):  # noqa: N818 # nor is this
+class _Skipped(Exception):  # nor is this
     """A check could not be made; the text says why."""
 
 

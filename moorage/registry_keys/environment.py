@@ -18,7 +18,7 @@ from moorage.registry_keys.tree import DRIVERS, TREE, Key, Node, Path, Section, 
 _PREFIX = "REGISTRY_"
 
 
-class Ambiguous(ValueError):  # noqa: N818  # reads as what it says
+class Ambiguous(ValueError):  # reads as what it says
     """A variable's name fits several paths; the text names them."""
 
 

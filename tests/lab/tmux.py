@@ -77,4 +77,5 @@ class Terminal:
 
     def close(self) -> None:
         """Close the terminal the way a lost connection does: the program gets a hang-up."""
-        subprocess.run(["tmux", "-L", self._socket, "kill-server"], check=False, capture_output=True)
+        words = ["tmux", "-L", self._socket, "kill-server"]
+        subprocess.run(words, check=False, capture_output=True)

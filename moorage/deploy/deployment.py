@@ -119,8 +119,10 @@ class Deployment:
                     code="unknown_server",
                 )
         chosen = [server for server in answers.servers if not limit or server.host in limit]
-        self._transports = [open_it(server, asker, self._resolve_for(server)) for server in chosen]
+        others = [server for server in answers.servers if server not in chosen]
         self._servers = chosen
+        self._transports = [open_it(each, asker, self._resolve_for(each)) for each in chosen]
+        self._others = [open_it(each, asker, self._resolve_for(each)) for each in others]
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +137,7 @@ class Deployment:
 
     def close(self) -> None:
         """Close all connections; runs that go on are left to themselves."""
-        for transport in self._transports:
+        for transport in (*self._transports, *self._others):
             transport.close()
 
     @property
@@ -183,12 +185,23 @@ class Deployment:
         from moorage.deploy import materials
         from moorage.deploy.planning import plan_server
 
-        gathered = materials.gather(self.answers, facts, self._resolve)
+        shared = [*facts, *self._facts_of_others(facts)]
+        gathered = materials.gather(self.answers, shared, self._resolve)
         self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
         self._learn(*gathered.generated.values())
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
         return Plan(tuple(plan_server(self.answers, gathered, each) for each in facts), gathered)
+
+    def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:
+        """Return the facts of servers left out by a limit, when a new server has to share theirs.
+
+        Raises:
+            ServersFailed: Some of them cannot be reached: what they share would be made anew.
+        """
+        if all(layout.REGISTRY_ENV in each.files for each in facts):
+            return ()
+        return self._on_all(self._others, self._probe)
 
     def apply(self, plan: Plan) -> ApplyReport:
         """Apply a plan: stage everywhere, then switch one server after the other (or together).

@@ -33,7 +33,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
 
     Args:
         answers: What the operator decided.
-        facts: What the probe read on all servers.
+        facts: What the probe read on all servers, or on enough of them to know what they share.
         resolve: Resolves secret references.
 
     Raises:
@@ -159,21 +159,20 @@ def _http_secret(facts: Sequence[Facts]) -> Secret:
 
 
 def _auth_key(answers: Answers, facts: Sequence[Facts], hashes: Mapping[str, str]) -> Secret:
-    """Keep the key while the users stay as they are on every server; a change makes a new one."""
-    keys = set()
+    """Keep the key while the users stay as they are; a change makes a new one."""
+    wanted = {
+        layout.HTPASSWD: htpasswd(hashes),
+        layout.ACCESS_MAP: access_map(answers.credentials.users),
+    }
+    keys = []
     for each in facts:
+        there = {path: each.files[path].content for path in wanted if path in each.files}
+        if any(content != wanted[path] for path, content in there.items()):
+            return Secret(secrets.token_hex(32))
         file = each.files.get(layout.AUTH_KEY)
         text = file.content.decode("utf-8", "replace") if file else ""
-        keys.add(text.partition('default "')[2].partition('"')[0])
-        for path, wanted in (
-            (layout.HTPASSWD, htpasswd(hashes)),
-            (layout.ACCESS_MAP, access_map(answers.credentials.users)),
-        ):
-            if path not in each.files or each.files[path].content != wanted:
-                keys.add("")
-    if len(keys) == 1 and (key := keys.pop()):
-        return Secret(key)
-    return Secret(secrets.token_hex(32))
+        keys.append(text.partition('default "')[2].partition('"')[0])
+    return Secret(next(filter(None, keys), "") or secrets.token_hex(32))
 
 
 def _certificate(

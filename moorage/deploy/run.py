@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 
 from moorage.deploy.events import Event, LogLine, OnEvent, RunEnded, Staged, StepBegan
 from moorage.deploy.visible import visible
-from moorage.errors import CannotConnect
+from moorage.errors import CannotConnect, MoorageError
 from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 
@@ -75,8 +76,12 @@ class ServerRun:
                 lost = (
                     f"following the run ended with status {completed.exit_status}: {''.join(last)}"
                 )
-        except CannotConnect as error:
+        except MoorageError as error:
             lost = error.message
+        except Exception as error:
+            # Others wait for this run to end; whatever it is must not keep it from them.
+            logging.getLogger(__name__).debug("following a run failed", exc_info=True)
+            lost = f"following the run failed: {error}"
         self._feed(b"\n" if self._partial else b"")
         with self._lock:
             self._exchange = None

@@ -132,7 +132,8 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         services=_services([row[0] for row in rows.get("service", [])]),
         listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),
         accounts={row[0]: (int(row[1]), int(row[2])) for row in rows.get("account", [])},
-        disks=tuple(filter(None, (_disk(row[0]) for row in rows.get("disk", [])))),
+        # Two folders may be on the same disk.
+        disks=tuple(dict.fromkeys(filter(None, (_disk(row[0]) for row in rows.get("disk", []))))),
         files=files,
         folders=folders,
         image=single("image") or None,

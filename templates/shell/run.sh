@@ -240,8 +240,8 @@ load_image() {
         "$engine" image inspect "$image" >/dev/null 2>&1 ||
             fail "the image archive does not hold $image; registry.image must name what is in it"
     else
-        "$engine" pull -q "$image" ||
-            fail "the image $image could not be pulled; a server with no way out takes registry.image_archive"
+        answer=$("$engine" pull -q "$image" 2>&1) ||
+            fail "the image $image could not be pulled ($(printf '%s' "$answer" | tail -n 1 | cut -c 1-200)); a server with no way out takes registry.image_archive"
     fi
 }
 

@@ -17,7 +17,8 @@ SNAPSHOT = (
 
 def test_the_same_apply_again_touches_nothing(operator: Operator, server: LabServer) -> None:
     server.run("echo 'LogLevel VERBOSE' > /etc/ssh/sshd_config.d/verbose.conf")
-    server.run("systemctl reload ssh")
+    server.run("systemctl restart ssh")
+    server.wait_until_up()
     answers = operator.answers([server])
     operator.install(answers)
     before = server.run(SNAPSHOT).stdout

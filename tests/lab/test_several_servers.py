@@ -137,3 +137,21 @@ def test_a_failed_switch_stops_the_rollout(
     machines[1].run("rm /usr/local/sbin/openssl")
     assert operator.apply(changed).report.is_good
     assert not operator.plan(changed).has_changes
+
+
+def test_a_server_added_later_shares_what_the_others_have(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = servers(2)
+    operator.install(_three(operator, machines[:1], s3, monkeypatch))
+    both = _three(operator, machines, s3, monkeypatch)
+
+    with operator.open(both, limit=[machines[1].address]) as deployment:
+        plan = deployment.plan()
+        assert [server.server for server in plan.servers] == [machines[1].address]
+        assert deployment.apply(plan).is_good
+
+    assert not plan.materials.generated
+    environments = {machine.read_file("/etc/moorage/registry/registry.env") for machine in machines}
+    assert len(environments) == 1
+    assert operator.status(machines[1]) == 200

@@ -95,10 +95,13 @@ class Operator:
         return Answers.model_validate(document)
 
     def open(
-        self, answers: Answers, on_event: Callable[[Event], None] = lambda event: None
+        self,
+        answers: Answers,
+        on_event: Callable[[Event], None] = lambda event: None,
+        limit: Sequence[str] = (),
     ) -> Deployment:
         """Open a deployment as this operator."""
-        return Deployment(answers, self, on_event)
+        return Deployment(answers, self, on_event, limit=limit)
 
     def plan(self, answers: Answers) -> Plan:
         """Plan and change nothing."""

@@ -42,20 +42,20 @@ def open_answers(session: Session, path: Path) -> Answers:
     return answers
 
 
-def check_secrets(path: Path, answers: Answers) -> None:
-    """Make sure that every secret the answers refer to can be found without a terminal.
+def check_machine(path: Path, answers: Answers) -> None:
+    """Make sure that this machine has what an apply without a terminal needs: secrets and files.
 
     Args:
         path: The file the answers came from.
         answers: The answers.
 
     Raises:
-        AnswersError: Some cannot; it lists them all, with line and column.
+        AnswersError: Something is missing; it lists all of it, with line and column.
     """
     from moorage.answers.load import load_draft
     from moorage.answers.resolve import check_available
+    from moorage.deploy.local_files import check_local_files
 
-    problems = check_available(answers, terminal=False)
+    problems = check_available(answers, terminal=False) + check_local_files(answers)
     if problems:
-        document = load_draft(path).document
-        raise AnswersError([document.problem(each.path, each.message) for each in problems])
+        raise AnswersError(load_draft(path).located(problems))

@@ -20,8 +20,8 @@ Examples:
 @click.option(
     "--headless",
     is_flag=True,
-    help="Also look up every secret the answers refer to, as apply would without a terminal, and "
-    "list those that cannot be found.",
+    help="Also check that this machine has what an apply without a terminal needs: every secret "
+    "the answers refer to, and the key, certificate and image files they name.",
 )
 @common_options
 @click.pass_context
@@ -31,12 +31,12 @@ def command(context: click.Context, file: Path, headless: bool) -> None:
     All problems are listed at once, with file, line and column. Changes nothing. Exits with 0 when
     the answers are valid and 2 when they are not.
     """
-    from moorage.cli.answers_file import check_secrets, open_answers
+    from moorage.cli.answers_file import check_machine, open_answers
 
     session = session_of(context)
     answers = open_answers(session, file)
     if headless:
-        check_secrets(file, answers)
+        check_machine(file, answers)
     if session.as_json:
         session.emit({"valid": True, "file": str(file), "domain": answers.registry.domain})
     else:

@@ -7,6 +7,7 @@ in tests/lab.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +131,9 @@ class MadeUpTransport:
         if b"plan/settings" in sent and b"gate\twait" in sent:
             on_stdout(b"@staged\n")
             self._was_told.wait(30)
+        deadline = time.monotonic() + 20
         while self._made_up.waits and b"abort\n" not in told and not self._is_over.is_set():
+            assert time.monotonic() < deadline, "nobody aborted the run"
             self._was_told.wait(0.05)
             self._was_told.clear()
         on_stdout(

@@ -10,6 +10,12 @@ import pytest
 from calls import PASSWORD, Moorage, write_answers
 from made_up_servers import Fleet
 
+from moorage.cli.progress import LiveProgress, show_progress
+from moorage.cli.session import Session
+from moorage.deploy.events import LogLine, RunEnded, StepBegan
+from moorage.deploy.private_ca import load_or_create
+from moorage.errors import MoorageError
+
 HOST = "one.example.test"
 
 
@@ -121,6 +127,66 @@ def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, 
     assert "m.yml:4:" in outcome.stderr
     assert "m.yml:7:" in outcome.stderr
     assert "NOT_SET" in outcome.stderr
+
+
+def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
+    moorage: Moorage, answers_file: Path, home: Path
+) -> None:
+    authority = load_or_create("test")
+    (home / "cert.pem").write_bytes(authority.issue("other.example.test").certificate)
+    (home / "key.pem").write_text("no key")
+    answers_file.write_text(
+        answers_file.read_text().replace("user: root", "user: root, key: no-such-key")
+        + "ssl: {mode: files, files: {certificate: cert.pem, key: key.pem}}\n"
+    )
+
+    assert moorage("validate", "moorage.yml").code == 0
+    outcome = moorage("validate", "moorage.yml", "--headless")
+
+    assert outcome.code == 2
+    assert "servers[0].key: the file no-such-key cannot be read: no such file" in outcome.stderr
+    assert "moorage.yml:8:" in outcome.stderr
+    assert "The key file holds no PEM private key." in outcome.stderr
+    assert "The certificate is not for registry.example.test" in outcome.stderr
+
+
+def test_a_secret_in_an_error_is_taken_out(
+    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MoorageError(f"a library said {PASSWORD}.", hint=f"try {PASSWORD}")
+
+    monkeypatch.setattr("moorage.deploy.deployment.Deployment.apply", fail)
+
+    for words in ([], ["--json"]):
+        outcome = moorage("apply", str(answers_file), "--yes", *words)
+        assert outcome.code == 1
+        assert "a library said ****" in outcome.stdout + outcome.stderr
+        assert PASSWORD not in outcome.stdout + outcome.stderr
+
+
+def test_the_live_table_has_a_line_a_server_and_the_log_above(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    progress = show_progress(Session(), ["one", "two"])
+    assert isinstance(progress, LiveProgress)
+
+    with progress:
+        progress.on_event(StepBegan("one", "packages"))
+        progress.on_event(LogLine("one", "[bold]Setting up nginx"))
+        progress.on_event(RunEnded("two", "id", "failed", "no", "switch"))
+        with progress.pause():
+            capfd.readouterr()
+        shown = capfd.readouterr().err
+
+    assert "Installing packages" in shown
+    assert "✗" in shown
+    assert "failed" in shown
+    progress.on_event(LogLine("one", "[bold]Setting up nginx"))
+    assert "[bold]Setting up nginx" in capfd.readouterr().err
 
 
 def test_secrets_are_taken_out_of_everything_that_is_printed(

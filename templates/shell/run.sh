@@ -22,7 +22,8 @@ say() { printf '%s\n' "$*"; }
 step() {
     printf '%s\n' "$1" >step.new && mv step.new step
     printf '@step\t%s\t%s\n' "$(date +%s)" "$1"
-    if [ -e abort ]; then fail "it was cancelled"; fi
+    # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
+    if [ "$1" != drain ] && [ -e abort ]; then fail "it was cancelled"; fi
 }
 
 # finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.

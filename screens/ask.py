@@ -98,9 +98,7 @@ class SecretDialog(Dialog[Secret | None]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = Content(self._server or "Moorage")
             yield Static(Content(title), classes="dialog--text")
-            yield Field(
-                "Secret", password=True, help_text="Kept in memory until the wizard ends"
-            )
+            yield Field("Secret", password=True, help_text="Kept in memory until the wizard ends")
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 yield Button("OK", id="accept", variant="primary", compact=True)

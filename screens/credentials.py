@@ -162,9 +162,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
                 yield Choice(_ACCESS, f"{self._user}.access", id="access")
                 yield Static("Password", classes="caption")
                 yield Choice(options, value=kind, id="kind")
-                yield Field(
-                    "Password", id="password", password=True, help_text="At most 72 bytes"
-                )
+                yield Field("Password", id="password", password=True, help_text="At most 72 bytes")
                 yield Field(
                     "Hash",
                     id="hash",

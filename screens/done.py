@@ -167,9 +167,7 @@ class DoneScreen(Screen[None]):
         )
         if answers.ssl.mode == "private_ca":
             yield Static("First, on every machine that uses the registry", classes="heading")
-            yield Static(
-                Content(f"Copy {self._authority_file()} there as ca.pem."), classes="note"
-            )
+            yield Static(Content(f"Copy {self._authority_file()} there as ca.pem."), classes="note")
             yield CopyBlock("Then, for Docker", trust_for_docker(address))
             yield CopyBlock(
                 "Or for everything on a Debian or Ubuntu machine",
@@ -298,6 +296,5 @@ def trust_for_docker(address: str) -> str:
 def trust_for_system(domain: str) -> str:
     """Return the lines that make a Debian or Ubuntu machine trust the private CA."""
     return (
-        f"sudo cp ca.pem /usr/local/share/ca-certificates/{domain}.crt\n"
-        "sudo update-ca-certificates"
+        f"sudo cp ca.pem /usr/local/share/ca-certificates/{domain}.crt\nsudo update-ca-certificates"
     )

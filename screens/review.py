@@ -143,9 +143,7 @@ class ReviewPane(StepPane):
         self._timer = self.set_interval(0.25, self._tick)
         self._tick()
         engine = self.session.engine
-        start_job(
-            self, f"plan-{self._attempt}", lambda: engine.make_plan(answers), engine.redactor
-        )
+        start_job(self, f"plan-{self._attempt}", lambda: engine.make_plan(answers), engine.redactor)
 
     def _tick(self) -> None:
         elapsed = int(time.monotonic() - self._began)
@@ -261,9 +259,7 @@ class ReviewPane(StepPane):
 
 
 def _notes(plan: Plan) -> list[Content]:
-    lines = [
-        Content.styled(visible(f"✗ {problem}"), "$text-error") for problem in plan.problems
-    ]
+    lines = [Content.styled(visible(f"✗ {problem}"), "$text-error") for problem in plan.problems]
     for server in plan.servers:
         running = server.facts.active_run
         last = server.facts.runs[-1] if server.facts.runs else None
@@ -339,5 +335,3 @@ def _describe_file(change: Change, *, whole: bool) -> Content:
         colour = {"+": "$text-success", "-": "$text-error", "@": "$text-accent"}.get(line[:1], "")
         head += Content.styled("\n" + visible(line), colour)
     return head
-
-

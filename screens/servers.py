@@ -73,7 +73,7 @@ class ServersPane(StepPane):
             login = "this machine"
         else:
             port = f" port {server['port']}" if server.get("port") else ""
-            login = f"{server.get('user') or 'as in ~/.ssh/config'}{port}"
+            login = f"{server.get('user') or 'ssh config'}{port}"
         known = self.session.tested.get(str(server.get("host")))
         sign = "" if known is None else "… testing" if known[1] == "" else "✓" if known[0] else "✗"
         return str(server.get("host", "")), login, sign if known else "not tested"

@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Static
 
 from moorage.deploy import private_ca
@@ -15,6 +16,7 @@ from moorage.desired.certificates import describe, find_faults
 from moorage.errors import MoorageError
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
 from tui.widgets.pane import StepPane
@@ -42,6 +44,11 @@ class SslPane(StepPane):
     SslPane .mode { height: auto; }
     SslPane #certificate { height: auto; margin-bottom: 1; }
     """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._reads = 0
+        self._timer: Timer | None = None
 
     def body(self) -> ComposeResult:
         yield Choice(_MODES, "ssl.mode", id="mode")
@@ -86,11 +93,18 @@ class SslPane(StepPane):
         self._show_mode()
 
     @on(Field.Changed)
-    def _path_typed(self) -> None:
-        self._read_back()
+    @on(Field.Left)
+    def _path_typed(self, event: Field.Said) -> None:
+        """Read the files once typing pauses, or at once when the field is left."""
+        if self._timer is not None:
+            self._timer.stop()
+        is_left = isinstance(event, Field.Left)
+        self._timer = self.set_timer(0.01 if is_left else 0.7, self._read_back)
 
     def _read_back(self) -> None:
         """Read the certificate in a thread and show what is in it."""
+        self._reads += 1
+        name_of_job = f"read-{self._reads}"
         mode = self.query_one("#mode", Choice).value
         domain = self.draft.domain or "registry.example.com"
         if mode == "none":
@@ -100,19 +114,19 @@ class SslPane(StepPane):
             )
         elif mode == "private_ca":
             name = self.draft.text("ssl.private_ca.name") or "Moorage private CA"
-            start_job(self, mode, lambda: describe_authority(name))
+            start_job(self, name_of_job, lambda: describe_authority(name))
         else:
             certificate = self.draft.text("ssl.files.certificate")
             key = self.draft.text("ssl.files.key")
             if certificate:
-                start_job(self, mode, lambda: read_files(certificate, key, domain))
+                start_job(self, name_of_job, lambda: read_files(certificate, key, domain))
             else:
                 self._show("", "")
 
     @on(JobEnded)
     def _read(self, event: JobEnded) -> None:
-        if event.name != self.query_one("#mode", Choice).value:
-            return
+        if event.name != f"read-{self._reads}":
+            return  # something else was typed meanwhile
         if event.error is not None:
             self._show(f"✗ {event.error.message}", "$text-error")
         else:

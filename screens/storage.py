@@ -20,6 +20,11 @@ _DRIVERS = (
     Option("filesystem", "On the server", "one server, its disk"),
     Option("s3", "S3 or compatible", "also for several servers"),
 )
+_PATH_STYLES = (
+    Option("", "As usual", "in the path with an endpoint, else in the host name"),
+    Option("True", "In the path"),
+    Option("False", "In the host name"),
+)
 _SECRETS = ("accesskey", "secretkey")
 
 
@@ -69,10 +74,8 @@ class StoragePane(StepPane):
             yield Field(
                 "Folder in it", "storage.s3.rootdirectory", help_text="Empty: the whole bucket"
             )
-            yield Toggle(
-                "Bucket in the path, not in the host name (with an endpoint, usual)",
-                "storage.s3.forcepathstyle",
-            )
+            yield Static("The bucket's name stands", classes="caption")
+            yield Choice(_PATH_STYLES, "storage.s3.forcepathstyle")
             yield Toggle("Encrypt objects at rest", "storage.s3.encrypt")
             yield Toggle("Clients fetch layers from the store directly", "storage.s3.redirect")
             with Horizontal(classes="row"):

@@ -40,7 +40,7 @@ class WelcomeScreen(Screen[None]):
     WelcomeScreen OptionList {
         height: auto; max-height: 100%; background: $background; border: none; padding: 0;
     }
-    WelcomeScreen OptionList:focus { border: none; }
+    WelcomeScreen OptionList:focus { border: none; background-tint: $foreground 0%; }
     """
 
     def compose(self) -> ComposeResult:

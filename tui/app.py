@@ -178,9 +178,7 @@ class WizardApp(DeskApp):
         """
         engine = WizardEngine(self.asker, self._open_transport)
         asked = draft.get("ask", ())
-        progress = begin(
-            [str(step) for step in asked], wrong_steps(draft.problems), is_new=is_new
-        )
+        progress = begin([str(step) for step in asked], wrong_steps(draft.problems), is_new=is_new)
         self.session = Session(draft, engine, draft_file, path, progress)
         if path is not None:
             self.session.saved = (saved or draft).without_secrets()
@@ -350,5 +348,3 @@ def run_wizard(
         print(f"moorage: {app.crash}", file=sys.stderr)
         return int(ExitCode.FAILED)
     return int(result) if result is not None else int(ExitCode.DONE)
-
-

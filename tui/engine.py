@@ -16,12 +16,14 @@ from moorage.deploy.events import Event
 from moorage.errors import CannotConnect, MoorageError, ServersFailed
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Cancel, Transport
+from tui import incident
 from tui.asking import WizardAsker
 
 if TYPE_CHECKING:
-    from moorage.deploy.deployment import ApplyReport, Deployment
+    from moorage.deploy.deployment import Deployment
     from moorage.deploy.events import RunEnded
     from moorage.deploy.plan import Plan
+    from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
 
 OpenTransport = Callable[..., Transport]
@@ -189,7 +191,7 @@ class WizardEngine:
         """Give up on the tests that go on."""
         for cancel, transport in list(self._tests):
             cancel.set()
-            transport.close()
+            _close(transport.close)
 
     def abort(self) -> None:
         """Make the runs that go on stop before their next step and roll back."""
@@ -208,7 +210,7 @@ class WizardEngine:
             self.plan = None
         if deployment is not None:
             deployment.cancel.set()
-            deployment.close()
+            _close(deployment.close)
         self.asker.give_up()
 
     def _forget_refused(self, error: MoorageError) -> None:
@@ -216,3 +218,15 @@ class WizardEngine:
         for each in errors:
             if isinstance(each, CannotConnect):
                 self.asker.forget(each.server)
+
+
+def _close(close: Callable[[], None]) -> None:
+    """Close connections in a thread of its own: saying goodbye to a dead server takes long."""
+
+    def run() -> None:
+        try:
+            close()
+        except Exception as error:  # nobody waits for it; the log file has it
+            incident.record(error)
+
+    threading.Thread(target=run, name="close", daemon=True).start()

@@ -52,7 +52,7 @@ def start_job(
             result = work()
         except MoorageError as error:
             failure = error
-        except Exception as error: # the last stop before the interface
+        except Exception as error:  # the last stop before the interface
             failure = incident.record(error, redactor)
         receiver.post_message(JobEnded(name, result, failure))
 

@@ -18,15 +18,11 @@ def drafts(home: Path) -> list[Path]:
     return list((home / "state" / "drafts").glob("*.yml"))
 
 
-async def test_the_draft_is_kept_while_typing_without_secrets(
-    pretend: Servers, home: Path
-) -> None:
+async def test_the_draft_is_kept_while_typing_without_secrets(pretend: Servers, home: Path) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
         assert wizard.app.session is not None
-        wizard.app.session.draft.set(
-            "credentials.users[0].password", Typed(Secret(SECRET))
-        )
+        wizard.app.session.draft.set("credentials.users[0].password", Typed(Secret(SECRET)))
         await wizard.press("alt+1", "tab", "e", "tab")
         await wizard.type("root")
         await wizard.press("enter")

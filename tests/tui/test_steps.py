@@ -1,6 +1,10 @@
+import subprocess
+from pathlib import Path
+
 import pytest
 from conftest import SIZES, PretendServer, Servers
 from opening import opened
+from textual import events
 
 from moorage.errors import CannotConnect
 from tui.flow import STEPS, Step
@@ -122,7 +126,7 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
         await wizard.press("enter")
         await wizard.see("From ~/.ssh/config: alpha, beta")
         await wizard.press("down", "down", "enter")
-        await wizard.see("beta", "as in ~/.ssh/config")
+        await wizard.see("beta", "ssh config")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]
 
@@ -294,3 +298,43 @@ async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
         await wizard.see("Review  7 of 7", "1 server:")
         assert wizard.app.session is not None
         assert Step.DNS in wizard.app.session.progress.visited
+
+
+async def test_a_certificate_is_read_back_as_it_was_typed_last(
+    pretend: Servers, home: Path
+) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
+         "-subj", "/CN=other.example.com", "-addext", "subjectAltName=DNS:other.example.com",
+         "-keyout", home / "k.pem", "-out", home / "c.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    async with opened(pretend, size=(120, 40)) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("alt+5", "down", "tab")
+        await wizard.type(f"{home}/c.pem")
+        await wizard.press("tab")
+        await wizard.type(f"{home}/k.pem")
+        await wizard.see("Names   other.example.com", "days left")
+        await wizard.see("✗ The certificate is not for registry.example.com")
+        assert "cannot be read" not in wizard.text
+        await wizard.type("x")
+        await wizard.press("shift+tab")
+        await wizard.see("cannot be read: no such file")
+
+
+async def test_what_was_typed_ahead_lands_where_tab_led(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Key file")
+        for key in ["a", "l", "p", "h", "a", "tab", "r", "o", "o", "t", "tab", "2", "2"]:
+            wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await wizard.see("alpha", "root", "22")
+        await wizard.press("enter")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.items("servers") == [
+            {"host": "alpha", "user": "root", "port": "22"}
+        ]

@@ -179,5 +179,3 @@ class NoteDialog(Dialog[None]):
     @on(Button.Pressed)
     def _pressed(self) -> None:
         self.dismiss(None)
-
-

@@ -97,7 +97,7 @@ class Form(VerticalScroll, can_focus=False):
     @on(Choice.Changed)
     def _chosen(self, event: Choice.Changed) -> None:
         if event.choice.path:
-            self.draft.set(event.choice.path, event.value)
+            self.draft.put_text(event.choice.path, event.value)
             self.post_message(DraftChanged())
 
     @on(Toggle.Changed)

@@ -266,5 +266,3 @@ class WizardFrame(Screen[None]):
         """A preview that was opened on top goes when there is room beside the form."""
         if self.has_class("-wide"):
             self.remove_class("-preview")
-
-

@@ -40,6 +40,4 @@ class HeaderBar(Horizontal):
             is_saved: Whether the answers file holds everything.
         """
         self.query_one("#header-title", Static).update(title)
-        self.query_one("#header-place", Static).update(
-            place if is_saved else f"draft · {place}"
-        )
+        self.query_one("#header-place", Static).update(place if is_saved else f"draft · {place}")

@@ -13,8 +13,8 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.cli.engine import Engine
     from moorage.cli.passwords import PasswordSink
-    from moorage.deploy.deployment import ApplyReport
     from moorage.deploy.plan import Plan
+    from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
 
 _CANCELLING = (

@@ -10,8 +10,8 @@ from moorage.cli.progress import mark
 from moorage.cli.tables import lined_up
 
 if TYPE_CHECKING:
-    from moorage.deploy.deployment import ApplyReport
     from moorage.deploy.handover import Handover
+    from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
 
 _ADVICE = {

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -14,12 +13,14 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.events import Event, OnEvent, RunEnded, Staged, StepBegan
+from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.payload import Gate, new_run_id, payload
-from moorage.deploy.plan import Plan, ServerPlan
+from moorage.deploy.plan import Plan
+from moorage.deploy.report import ApplyReport, ServerReport
+from moorage.deploy.rollout import Rollout
 from moorage.deploy.run import ServerRun
 from moorage.desired import layout
-from moorage.errors import AnswersError, ExitCode, MoorageError, ServersFailed
+from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.registry_keys import check_registry, only_version
 from moorage.servers import connect
 from moorage.servers.facts import Facts
@@ -30,58 +31,6 @@ if TYPE_CHECKING:
     from moorage.deploy.verify import Verification
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class ServerReport:
-    """How an apply ended on one server.
-
-    Attributes:
-        status: done, unchanged, failed (rolled back), locked, interrupted, lost (it may go on) or
-            cancelled (before it was switched).
-        message: Why, unless it is done or unchanged.
-        step: The last step it began.
-        run_id: The run, or empty when there was none.
-    """
-
-    server: str
-    status: str
-    message: str = ""
-    step: str = ""
-    run_id: str = ""
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the server is at the desired state."""
-        return self.status in {"done", "unchanged"}
-
-
-@dataclass(frozen=True)
-class ApplyReport:
-    """How an apply ended.
-
-    Attributes:
-        servers: One report per server, in the answers' order.
-        generated: The passwords that were made, by user; to be shown once.
-        ca_certificate: PEM of the private CA, if there is one.
-    """
-
-    servers: tuple[ServerReport, ...]
-    generated: dict[str, Secret]
-    ca_certificate: bytes | None = None
-
-    @property
-    def is_good(self) -> bool:
-        """Whether every server is at the desired state."""
-        return all(server.is_good for server in self.servers)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What a command ends with."""
-        if self.is_good:
-            return ExitCode.DONE
-        some = any(server.is_good for server in self.servers)
-        return ExitCode.PARTLY_DONE if some else ExitCode.FAILED
 
 
 class Deployment:
@@ -218,7 +167,7 @@ class Deployment:
         reports = {
             server.server: ServerReport(server.server, "unchanged") for server in plan.servers
         }
-        rollout = _Rollout(self.answers.rollout, self._on_event)
+        rollout = Rollout(self.answers.rollout, self._on_event)
         gate: Gate = "wait" if len(changed) > 1 else "go"
         run_id = new_run_id()
         transports = {transport.server: transport for transport in self._transports}
@@ -394,62 +343,3 @@ def _collecting(errors: list[MoorageError]) -> Iterator[None]:
         yield
     except MoorageError as error:
         errors.append(error)
-
-
-class _Rollout:
-    """Says go to staged servers in the order the answers want, and stops at the first failure."""
-
-    def __init__(self, order: str, on_event: OnEvent) -> None:
-        self.runs: list[ServerRun] = []
-        self.aborted: dict[str, str] = {}
-        self._order = order
-        self._on_event = on_event
-        self._staged: set[str] = set()
-        self._ended: dict[str, RunEnded] = {}
-        self._changed = threading.Condition()
-
-    def on_event(self, event: Event) -> None:
-        """Note what concerns the rollout, and hand the event on."""
-        with self._changed:
-            if isinstance(event, Staged):
-                self._staged.add(event.server)
-            elif isinstance(event, RunEnded):
-                self._ended[event.server] = event
-            self._changed.notify_all()
-        self._on_event(event)
-
-    def conduct(self) -> None:
-        """Wait until every server has staged, then switch; blocks until all was said."""
-        everyone = {run.server for run in self.runs}
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._staged >= everyone)
-            failed = next(iter(self._ended.values()), None)
-        if failed is not None:
-            self._abort_the_rest(f"not switched, because {failed.server} failed before the switch")
-            return
-        if self._order == "all_at_once":
-            for run in self.runs:
-                run.go()
-            return
-        for run in self.runs:
-            run.go()
-            with self._changed:
-                self._changed.wait_for(lambda run=run: run.server in self._ended)  # type: ignore[misc]
-                ended = self._ended[run.server]
-            if ended.status != "done":
-                self._abort_the_rest(f"not switched, because {run.server} failed")
-                return
-
-    def _abort_the_rest(self, why: str) -> None:
-        for run in self.runs:
-            if run.server not in self._ended:
-                self.aborted[run.server] = why
-                run.abort()
-
-
-def plan_for(plan: Plan, server: str) -> ServerPlan:
-    """Return one server's plan; raises KeyError."""
-    for each in plan.servers:
-        if each.server == server:
-            return each
-    raise KeyError(server)

@@ -15,9 +15,10 @@ from lab import LabServer
 from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.deployment import ApplyReport, Deployment
+from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
 from moorage.deploy.plan import Plan
+from moorage.deploy.report import ApplyReport
 from moorage.deploy.verify import Verification
 from moorage.servers.transport import HostKey
 

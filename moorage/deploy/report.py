@@ -1,0 +1,60 @@
+"""How an apply ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moorage.answers.secrets import Secret
+from moorage.errors import ExitCode
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """How an apply ended on one server.
+
+    Attributes:
+        status: done, unchanged, failed (rolled back), locked, interrupted, lost (it may go on) or
+            cancelled (before it was switched).
+        message: Why, unless it is done or unchanged.
+        step: The last step it began.
+        run_id: The run, or empty when there was none.
+    """
+
+    server: str
+    status: str
+    message: str = ""
+    step: str = ""
+    run_id: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the server is at the desired state."""
+        return self.status in {"done", "unchanged"}
+
+
+@dataclass(frozen=True)
+class ApplyReport:
+    """How an apply ended.
+
+    Attributes:
+        servers: One report per server, in the answers' order.
+        generated: The passwords that were made, by user; to be shown once.
+        ca_certificate: PEM of the private CA, if there is one.
+    """
+
+    servers: tuple[ServerReport, ...]
+    generated: dict[str, Secret]
+    ca_certificate: bytes | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every server is at the desired state."""
+        return all(server.is_good for server in self.servers)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with."""
+        if self.is_good:
+            return ExitCode.DONE
+        some = any(server.is_good for server in self.servers)
+        return ExitCode.PARTLY_DONE if some else ExitCode.FAILED

@@ -59,7 +59,7 @@ class CancelDialog(Dialog[str]):
                 else:
                     yield Button("Leave", id="leave", compact=True)
                     yield Button("Stop and roll back", id="stop", variant="error", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -129,7 +129,7 @@ class ApplyScreen(Screen[None]):
         yield Static("", id="log-title", markup=False)
         yield Log(max_lines=_MOST_LINES)
         yield Static("", id="ending", markup=False)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin."""

@@ -61,7 +61,7 @@ class HostKeyDialog(Dialog[bool]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Refuse", id="refuse", compact=True)
                 yield Button("Trust it", id="accept", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin on the side that does nothing."""
@@ -102,7 +102,7 @@ class SecretDialog(Dialog[Secret | None]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 yield Button("OK", id="accept", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start typing at once."""

@@ -175,7 +175,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
                 yield Button(
                     "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
                 )
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start typing at once."""

@@ -128,7 +128,7 @@ class DoneScreen(Screen[None]):
                 yield from self._clients()
             yield from self._checks()
             yield Static(self._kept_note(), id="kept", markup=False)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin on the report, which scrolls."""

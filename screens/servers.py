@@ -242,7 +242,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
                 yield Button(
                     "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
                 )
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start typing at once."""

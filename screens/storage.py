@@ -158,7 +158,7 @@ class PasteDialog(Dialog[str | None]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 yield Button("Fill in", id="accept", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -70,6 +70,7 @@ class WizardApp(DeskApp):
 
     TITLE = "Moorage"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+p", "command_palette", "More", priority=True),
         Binding("ctrl+q", "leave", "Leave", show=False, priority=True),
         Binding("ctrl+c", "leave", show=False),
         # At once, in front of any widget: what is typed after Tab then always lands where Tab led,

@@ -267,6 +267,15 @@ async def test_nothing_is_cut_at_80_by_24(pretend: Servers) -> None:
                 assert field.region.right <= 80
 
 
+async def test_the_footer_has_room_for_every_key_at_80_columns(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        for number in range(1, 8):
+            await wizard.press(f"alt+{number}")
+            await wizard.see("More", f"{number} of 7")
+            assert "f1 Help" in wizard.text.splitlines()[-1]
+
+
 async def test_the_test_of_a_server_shows_what_is_there(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", extra_facts="tool\tdocker\n")
     pretend["beta"] = PretendServer(

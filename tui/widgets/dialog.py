@@ -68,7 +68,7 @@ class ConfirmDialog(Dialog[bool]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button(self._refuse, id="refuse", compact=True)
                 yield Button(self._accept, id="accept", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Move the focus to a button."""
@@ -122,7 +122,7 @@ class TextDialog(Dialog[str | None]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 yield Button(self._accept, id="accept", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start typing at once."""
@@ -174,7 +174,7 @@ class NoteDialog(Dialog[None]):
                 yield Static(self._text, classes="dialog--text", markup=False)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Close", id="refuse", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     @on(Button.Pressed)
     def _pressed(self) -> None:

@@ -112,7 +112,7 @@ class WizardFrame(Screen[None]):
                     yield Button("Back", id="back", compact=True)
                     yield Button("Next", id="next", variant="primary", compact=True)
             yield PreviewPane()
-        yield Footer(compact=True)
+        yield Footer(compact=True, show_command_palette=False)
 
     async def on_mount(self) -> None:
         """Open the step the session is at."""

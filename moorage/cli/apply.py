@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ def command(
     from moorage.cli.complaints import WrongUsageError
     from moorage.cli.engine import open_engine
     from moorage.cli.passwords import PasswordSink
+    from moorage.deploy.handover import in_background, look_up
 
     session = session_of(context)
     session.is_stream = session.as_json
@@ -93,6 +95,8 @@ def command(
         )
     passwords = PasswordSink.choose(session, passwords_to, show_passwords)
     answers = open_answers(session, file)
+    # The name is looked up while the servers are read: name servers may take their time.
+    looked_up = in_background(partial(look_up, answers.registry.domain))
     with open_engine(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
@@ -110,7 +114,9 @@ def command(
                     lambda: engine.deployment.verify(plan, large_upload=not skip_large_upload),
                     engine.deployment.cancel.set,
                 )
-            return _hand_over(engine, plan, report, verification, passwords)
+            return _hand_over(
+                engine, plan, report, verification, passwords, resolves_to=looked_up()
+            )
         finally:
             passwords.show(session)
 
@@ -156,6 +162,8 @@ def _hand_over(
     report: ApplyReport,
     verification: Verification | None,
     passwords: PasswordSink,
+    *,
+    resolves_to: tuple[str, ...],
 ) -> int:
     from moorage.cli import report_view
     from moorage.deploy.handover import handover
@@ -165,7 +173,8 @@ def _hand_over(
         code = verification.exit_code
     if engine.desk.is_interrupted:
         code = ExitCode.INTERRUPTED
-    handed = handover(engine.deployment.answers, engine.deployment.addresses)
+    deployment = engine.deployment
+    handed = handover(deployment.answers, deployment.addresses, resolves_to)
     session = engine.session
     if session.as_json:
         session.emit(

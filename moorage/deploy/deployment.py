@@ -60,6 +60,7 @@ class Deployment:
         self._on_event = on_event
         self._resolver = Resolver(asker.secret)
         self._runs: list[ServerRun] = []
+        self._is_aborted = False
         known = [server.host for server in answers.servers]
         for label in limit:
             if label not in known:
@@ -163,6 +164,8 @@ class Deployment:
         """
         if plan.problems:
             raise ServersFailed(plan.problems)
+        if plan.materials.keep is not None:
+            plan.materials.keep()
         changed = [server for server in plan.servers if server.has_changes]
         reports = {
             server.server: ServerReport(server.server, "unchanged") for server in plan.servers
@@ -180,6 +183,8 @@ class Deployment:
             stream = payload(self.answers, server, run_id, gate)
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self._runs = rollout.runs
+        if self._is_aborted:
+            self.abort()
         for thread in threads:
             thread.start()
         if gate == "wait":
@@ -218,7 +223,11 @@ class Deployment:
         return self._on_all(transports, follow)
 
     def abort(self) -> None:
-        """Make all runs that go on stop before their next step and roll back."""
+        """Make all runs, those that are about to start too, stop before their next step.
+
+        They roll back, unless everything is switched and recorded already.
+        """
+        self._is_aborted = True
         for run in self._runs:
             run.abort()
 
@@ -287,8 +296,8 @@ class Deployment:
             cancel=self.cancel,
         )
 
-    def _resolve(self, reference: SecretReference, where: str) -> Secret:
-        secret = self._resolver.resolve(reference, where)
+    def _resolve(self, reference: SecretReference, where: str, server: str | None = None) -> Secret:
+        secret = self._resolver.resolve(reference, where, server=server)
         self._learn(secret)
         return secret
 
@@ -300,7 +309,7 @@ class Deployment:
         def resolve(reference: SecretReference | None, what: str) -> Secret | None:
             if reference is None:
                 return None
-            return self._resolve(reference, f"servers[{position}].{what}")
+            return self._resolve(reference, f"servers[{position}].{what}", server.host)
 
         return resolve
 

@@ -66,7 +66,7 @@ class RunEnded(Event):
 
     Attributes:
         run_id: The run.
-        status: done, failed, locked, interrupted or lost.
+        status: done, failed, cancelled, locked, interrupted or lost.
         message: Why, unless it is done.
         step: The last step it began.
     """

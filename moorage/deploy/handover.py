@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,12 +51,15 @@ class Handover:
     is_resolved: bool
 
 
-def handover(answers: Answers, addresses: Mapping[str, str]) -> Handover:
+def handover(
+    answers: Answers, addresses: Mapping[str, str], found: tuple[str, ...] | None = None
+) -> Handover:
     """Say what people need to know; looks the registry's name up.
 
     Args:
         answers: What the operator decided.
         addresses: Where clients reach each server, by label.
+        found: What the registry's name resolves to, if that was looked up already.
     """
     registry = registry_name(answers)
     users = answers.credentials.users
@@ -66,7 +70,8 @@ def handover(answers: Answers, addresses: Mapping[str, str]) -> Handover:
     wanted: set[str] = set()
     for address in addresses.values():
         wanted |= set(look_up(address))
-    found = look_up(domain)
+    if found is None:
+        found = look_up(domain)
     return Handover(
         registry=registry,
         login=f"docker login {registry} -u {user.name}",
@@ -101,6 +106,14 @@ def look_up(name: str) -> tuple[str, ...]:
     except (OSError, UnicodeError):
         return ()
     return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
+
+
+def in_background(look: Callable[[], tuple[str, ...]]) -> Callable[[], tuple[str, ...]]:
+    """Begin a look-up in a thread of its own; the result waits for it."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    future = pool.submit(look)
+    pool.shutdown(wait=False)
+    return future.result
 
 
 def _record(domain: str, address: str) -> DnsRecord:

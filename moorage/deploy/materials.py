@@ -6,6 +6,8 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from moorage.answers.model import Answers, User
@@ -20,6 +22,7 @@ from moorage.servers.facts import Facts
 
 BCRYPT_COST = 12
 _BCRYPT_LIMIT = 72
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 Resolve = Callable[[SecretReference, str], Secret]
 """Resolves a reference; the second argument is its path in the answers, for messages."""
@@ -42,15 +45,16 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
     """
     resolved = _resolve_all(answers, resolve)
     hashes, generated = _hashes(answers.credentials.users, facts, resolve)
-    certificate, key, authority = _certificate(answers, facts)
+    shown = _certificate(answers, facts)
     return Materials(
         http_secret=_http_secret(facts),
         auth_key=_auth_key(answers, facts, hashes),
         secrets=resolved,
         hashes=hashes,
-        certificate=certificate,
-        certificate_key=key,
-        ca_certificate=authority,
+        certificate=shown.certificate,
+        certificate_key=shown.key,
+        ca_certificate=shown.authority,
+        keep=shown.keep,
         generated=generated,
         image_archive_digest=_archive_digest(answers),
     )
@@ -175,9 +179,17 @@ def _auth_key(answers: Answers, facts: Sequence[Facts], hashes: Mapping[str, str
     return Secret(next(filter(None, keys), "") or secrets.token_hex(32))
 
 
-def _certificate(
-    answers: Answers, facts: Sequence[Facts]
-) -> tuple[bytes | None, Secret | None, bytes | None]:
+@dataclass(frozen=True)
+class _Certificate:
+    """What the registry shows to clients; ``keep`` is due before a run."""
+
+    certificate: bytes | None = None
+    key: Secret | None = None
+    authority: bytes | None = None
+    keep: Callable[[], None] | None = None
+
+
+def _certificate(answers: Answers, facts: Sequence[Facts]) -> _Certificate:
     domain = answers.registry.domain
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         files = answers.ssl.files
@@ -188,14 +200,14 @@ def _certificate(
         ]
         if faults:
             raise AnswersError(faults)
-        return certificate, Secret(key.decode()), None
+        return _Certificate(certificate, Secret(key.decode()))
     if answers.ssl.mode == "private_ca":
-        issued, authority = _issued(answers.ssl.private_ca.name, domain, facts)
-        return issued.certificate, issued.key, authority
-    return None, None, None
+        return _issued(answers.ssl.private_ca.name, domain, facts)
+    return _Certificate()
 
 
-def _issued(name: str, domain: str, facts: Sequence[Facts]) -> tuple[private_ca.Issued, bytes]:
+def _issued(name: str, domain: str, facts: Sequence[Facts]) -> _Certificate:
+    """Keep what the servers have while it is good; otherwise issue a certificate."""
     authority = private_ca.load(name)
     for each in facts:
         certificate, key = each.files.get(layout.TLS_CERTIFICATE), each.files.get(layout.TLS_KEY)
@@ -204,11 +216,16 @@ def _issued(name: str, domain: str, facts: Sequence[Facts]) -> tuple[private_ca.
         if private_ca.is_usable(certificate.content, domain, authority) and not list(
             find_faults(certificate.content, key.content, domain)
         ):
-            chain = certificate.content.split(b"-----BEGIN CERTIFICATE-----")
-            root = b"-----BEGIN CERTIFICATE-----" + chain[-1]
-            return private_ca.Issued(certificate.content, Secret(key.content.decode())), root
-    authority = authority or private_ca.load_or_create(name)
-    return authority.issue(domain), authority.certificate_pem
+            chain = certificate.content.split(_BEGIN)
+            return _Certificate(
+                certificate.content, Secret(key.content.decode()), _BEGIN + chain[-1]
+            )
+    keep = None
+    if authority is None:
+        authority = private_ca.create(name)
+        keep = partial(private_ca.keep, name, authority)
+    issued = authority.issue(domain)
+    return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep)
 
 
 def _archive_digest(answers: Answers) -> str | None:

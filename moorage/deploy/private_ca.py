@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -17,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from moorage.answers.secrets import Secret
 from moorage.errors import MoorageError
-from moorage.state import private_folder
+from moorage.state import private_folder, write_private
 
 CA_DAYS = 3650
 LEAF_DAYS = 397
@@ -38,7 +37,12 @@ class PrivateAuthority:
     """The authority: its certificate as PEM, and its key."""
 
     certificate_pem: bytes
-    _key: ec.EllipticCurvePrivateKey
+    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The key as PEM."""
+        return _key_pem(self._key)
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -107,11 +111,8 @@ def load(name: str) -> PrivateAuthority | None:
     return PrivateAuthority(certificate, key)
 
 
-def load_or_create(name: str) -> PrivateAuthority:
-    """Return the authority of this name, made and kept on first use."""
-    there = load(name)
-    if there is not None:
-        return there
+def create(name: str) -> PrivateAuthority:
+    """Return a new authority, which exists only here until it is kept."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
@@ -127,23 +128,29 @@ def load_or_create(name: str) -> PrivateAuthority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
+    return PrivateAuthority(certificate.public_bytes(serialization.Encoding.PEM), key)
+
+
+def keep(name: str, authority: PrivateAuthority) -> None:
+    """Keep an authority on this machine.
+
+    Raises:
+        MoorageError: Another one of this name was kept meanwhile.
+    """
     folder = folder_of(name)
-    # Made aside and renamed: two processes that start together end up with one authority.
+    # Written aside and renamed: of two processes that do it together, one has to plan again.
     aside = Path(tempfile.mkdtemp(dir=folder.parent))
-    (aside / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    descriptor = os.open(aside / "ca.key", os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_key_pem(key))
+    write_private(aside / "ca.pem", authority.certificate_pem)
+    write_private(aside / "ca.key", authority.key_pem)
     try:
         aside.rename(folder)
-    except OSError:
+    except OSError as error:
         shutil.rmtree(aside)
-    made = load(name)
-    if made is None:
         raise MoorageError(
-            f"the private CA could not be kept in {folder}.", code="private_ca_unreadable"
-        )
-    return made
+            f"the private CA cannot be kept in {folder}: {error.strerror}.",
+            hint="If another Moorage has just made it, plan again.",
+            code="private_ca_not_kept",
+        ) from error
 
 
 def is_usable(issued: bytes, domain: str, authority: PrivateAuthority | None) -> bool:

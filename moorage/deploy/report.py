@@ -13,8 +13,8 @@ class ServerReport:
     """How an apply ended on one server.
 
     Attributes:
-        status: done, unchanged, failed (rolled back), locked, interrupted, lost (it may go on) or
-            cancelled (before it was switched).
+        status: done, unchanged, failed (rolled back), cancelled (rolled back, or never switched),
+            locked, interrupted or lost (it may go on).
         message: Why, unless it is done or unchanged.
         step: The last step it began.
         run_id: The run, or empty when there was none.

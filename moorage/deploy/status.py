@@ -99,7 +99,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
 
 
 def how_it_ended(run: RunRecord) -> str:
-    """Return a run's state: running, done, failed or interrupted."""
+    """Return a run's state: running, done, failed, cancelled or interrupted."""
     if run.running:
         return "running"
     # Without a result it died: power, kill -9, a full disk.
@@ -113,7 +113,7 @@ def _faults(
     run: RunRecord | None,
     certificate: CertificateFacts | None,
 ) -> Iterator[str]:
-    if run is not None and (ended := how_it_ended(run)) not in {"running", "done"}:
+    if run is not None and (ended := how_it_ended(run)) in {"failed", "interrupted"}:
         how = "was interrupted" if ended == "interrupted" else ended
         why = f": {run.message}" if run.message else "."
         yield f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -43,6 +43,7 @@ class Materials:
         ca_certificate: PEM of the private CA, if there is one.
         generated: Passwords made in this session, by user; shown once.
         image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
+        keep: Keeps on this machine what was made for these materials; called before a run.
     """
 
     http_secret: Secret
@@ -54,6 +55,7 @@ class Materials:
     ca_certificate: bytes | None = None
     generated: Mapping[str, Secret] = field(default_factory=dict)
     image_archive_digest: str | None = None
+    keep: Callable[[], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class RunRecord:
         running: Whether it goes on right now.
         changed: When its folder last changed, seconds since 1970.
         step: The last step it began.
-        status: done, failed or interrupted; empty while it runs.
+        status: done, failed, cancelled, locked or interrupted; empty while it runs.
         message: Why it failed.
     """
 

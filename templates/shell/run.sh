@@ -14,6 +14,7 @@ cd "$run" || exit 1
 state=/var/lib/moorage
 tab=$(printf '\t')
 rollback_needed=no
+outcome=failed
 
 setting() { sed -n "s/^$1$tab//p" plan/settings | head -n 1; }
 
@@ -23,7 +24,7 @@ step() {
     printf '%s\n' "$1" >step.new && mv step.new step
     printf '@step\t%s\t%s\n' "$(date +%s)" "$1"
     # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
-    if [ "$1" != drain ] && [ -e abort ]; then fail "it was cancelled"; fi
+    if [ "$1" != drain ] && [ -e abort ]; then cancel; fi
 }
 
 # finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
@@ -40,7 +41,12 @@ fail() {
     say "failed while doing: $failed"
     say "$1"
     if [ "$rollback_needed" = yes ]; then rollback; fi
-    finish failed "$1"
+    finish "$outcome" "$1"
+}
+
+cancel() {
+    outcome=cancelled
+    fail "it was cancelled"
 }
 
 # place NUMBER MODE OWNER GROUP PATH FROM: puts a file in its place in one step.
@@ -298,7 +304,7 @@ start_slot() {
     tries=0
     status=
     while [ $tries -lt 120 ]; do
-        if [ -e abort ]; then fail "it was cancelled"; fi
+        if [ -e abort ]; then cancel; fi
         # An unknown repository: 404 says that the registry could look it up in its storage.
         status=$(http_status "$slot_port" /v2/moorage-health/tags/list)
         case "$status" in 200 | 404) return 0 ;; esac
@@ -325,7 +331,7 @@ wait_for_go() {
     printf '@staged\n'
     deadline=$(($(date +%s) + $(setting gate_seconds)))
     while [ ! -e go ]; do
-        if [ -e abort ]; then fail "it was cancelled before the switch"; fi
+        if [ -e abort ]; then cancel; fi
         if [ "$(date +%s)" -ge "$deadline" ]; then fail "nobody said go: the connection was lost before the switch"; fi
         sleep 0.1
     done

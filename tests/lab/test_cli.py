@@ -213,7 +213,7 @@ def test_ctrl_c_leaves_the_server_as_it_was(call: CommandLine, server: LabServer
     assert outcome.code == 130
     assert "Cancelling: " in outcome.stderr
     assert outcome.result["exit_code"] == 130
-    assert outcome.result["servers"][0]["status"] == "failed"
+    assert outcome.result["servers"][0]["status"] == "cancelled"
     assert not (call.home / "passwords").exists()
     for path in ("/etc/moorage/deployment.json", "/etc/nginx/conf.d/moorage.conf"):
         assert server.run(["test", "-e", path], check=False).returncode != 0

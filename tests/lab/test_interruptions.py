@@ -19,6 +19,7 @@ from lab import LabServer
 from lab.image import build_small_image
 from moorage.answers.model import Answers
 from moorage.answers.save import save
+from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, StepBegan
 
 # Steps and the program each is held up in: before anything is placed, with everything placed and
@@ -140,6 +141,28 @@ def test_a_crashed_server_converges(
     operator.install(answers)
     assert not operator.plan(answers).has_changes
     assert inspect_digest(client, f"{DOMAIN}/team/kept:1") == digest
+
+
+def test_a_cancelled_run_rolls_back(operator: Operator, server: LabServer) -> None:
+    operator.install(operator.answers([server]))
+    answers = _changed(operator, server, "debug")
+    _hold_up(server, "nginx")
+    deployments: list[Deployment] = []
+    canceller = _at_step("nginx-files", lambda: deployments[0].abort())  # noqa: PLW0108 # it is filled later
+    with operator.open(answers, canceller) as deployment:
+        deployments.append(deployment)
+        plan = deployment.plan()
+        report = deployment.apply(plan)
+        [facts] = deployment.probe()
+    assert report.servers[0].status == "cancelled"
+    assert facts.runs[-1].status == "cancelled"
+    assert operator.status(server) == 200
+    server.run("rm /usr/local/sbin/nginx")
+    with operator.open(answers) as deployment:
+        plan = deployment.plan()
+        deployment.abort()
+        assert deployment.apply(plan).servers[0].status == "cancelled"
+    operator.install(answers)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -12,8 +12,8 @@ from made_up_servers import Fleet
 
 from moorage.cli.progress import LiveProgress, show_progress
 from moorage.cli.session import Session
+from moorage.deploy import private_ca
 from moorage.deploy.events import LogLine, RunEnded, StepBegan
-from moorage.deploy.private_ca import load_or_create
 from moorage.errors import MoorageError
 
 HOST = "one.example.test"
@@ -132,7 +132,7 @@ def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, 
 def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
     moorage: Moorage, answers_file: Path, home: Path
 ) -> None:
-    authority = load_or_create("test")
+    authority = private_ca.create("test")
     (home / "cert.pem").write_bytes(authority.issue("other.example.test").certificate)
     (home / "key.pem").write_text("no key")
     answers_file.write_text(

@@ -12,7 +12,7 @@ import pytest
 from calls import Moorage, write_answers
 from made_up_servers import Fleet
 
-from moorage.deploy.private_ca import load_or_create
+from moorage.deploy import private_ca
 from moorage.deploy.status import how_it_ended, status_of
 from moorage.desired import layout
 from moorage.servers.facts import Disk, Facts, ManagedFile, RunRecord, Service
@@ -35,7 +35,7 @@ def facts() -> Facts:
         "registry_version": "2.8.2",
         "digests": {layout.NGINX_SITE: hashlib.sha256(site).hexdigest()},
     }
-    certificate = load_or_create("test").issue("registry.example.test").certificate
+    certificate = private_ca.create("test").issue("registry.example.test").certificate
     return Facts(
         HOST,
         files=dict(

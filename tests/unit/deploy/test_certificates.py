@@ -10,6 +10,7 @@ from certificate_maker import Authority
 from moorage.answers.secrets import Secret
 from moorage.deploy import private_ca
 from moorage.desired.certificates import describe, find_faults
+from moorage.errors import MoorageError
 
 NAME = "registry.example.com"
 
@@ -77,12 +78,16 @@ def test_the_private_ca_is_made_once_and_issues_what_clients_accept(
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
     assert private_ca.load("My CA") is None
-    authority = private_ca.load_or_create("My CA")
+    authority = private_ca.create("My CA")
+    private_ca.keep("My CA", authority)
     issued = authority.issue(NAME)
     assert isinstance(issued.key, Secret)
     assert _codes(issued.certificate, issued.key.reveal().encode()) == []
-    again = private_ca.load_or_create("My CA")
+    again = private_ca.load("My CA")
+    assert again is not None
     assert again.certificate_pem == authority.certificate_pem
+    with pytest.raises(MoorageError, match="plan again"):
+        private_ca.keep("My CA", private_ca.create("My CA"))
     assert private_ca.is_usable(issued.certificate, NAME, again)
     assert not private_ca.is_usable(issued.certificate, "other.example.com", again)
     folder = private_ca.folder_of("My CA")

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from operator_at_work import copy_back, inspect_digest, introduce, log_in, push
 from tmux import Terminal
 
 import moorage
 from lab import LabServer
+from lab.image import build_small_image
 from lab.keys import ADMIN_PASSWORD
 
 DOMAIN = "registry.example.test"
@@ -108,7 +110,11 @@ def curl(server: LabServer, authority: Path, login: str) -> str:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 def test_from_nothing_to_done_by_keystrokes_alone(
-    desk: Desk, server: LabServer, size: tuple[int, int]
+    desk: Desk,
+    server: LabServer,
+    client: LabServer,
+    size: tuple[int, int],
+    tmp_path: Path,
 ) -> None:
     terminal = desk.wizard(size=size)
     fill_in(terminal, server, "root")
@@ -126,6 +132,12 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     (authority,) = desk.state.glob("ca/*/ca.pem")
     assert curl(server, authority, f"{user}:{password}") == "200"
     assert curl(server, authority, f"{user}:wrong") == "401"
+    introduce(client, server, authority, DOMAIN)
+    log_in(client, user, password, DOMAIN)
+    image = build_small_image(tmp_path / "small.tar", f"wizard-{size[0]}:1")
+    digest = push(client, image, "team/app:1")
+    assert inspect_digest(client, f"{DOMAIN}/team/app:1") == digest
+    copy_back(client, f"{DOMAIN}/team/app@{digest}")
 
     terminal.press("C-s")
     terminal.see("Save the answers")

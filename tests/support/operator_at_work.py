@@ -189,24 +189,32 @@ class Operator:
         )  # fmt: skip
         return int(completed.stdout or 0)
 
-    def trust(self, client: LabServer, server: LabServer, domain: str = DOMAIN) -> None:
+    def trust(self, client: LabServer, server: LabServer) -> None:
         """Make a client resolve the registry to a server and trust its private CA."""
-        authority = next((self.home / "state" / "ca").glob("*/ca.pem")).read_text()
-        client.write_file(f"/etc/docker/certs.d/{domain}/ca.crt", authority)
-        client.write_file(f"/etc/containers/certs.d/{domain}/ca.crt", authority)
-        hosts = "".join(
-            line
-            for line in client.read_file("/etc/hosts").splitlines(keepends=True)
-            if domain not in line
-        )
-        client.write_file("/etc/hosts", f"{hosts}{server.address} {domain}\n")
+        introduce(client, server, next((self.home / "state" / "ca").glob("*/ca.pem")))
 
-    def log_in(self, client: LabServer, user: str = "ci", domain: str = DOMAIN) -> None:
+    def log_in(self, client: LabServer, user: str = "ci") -> None:
         """Log in with a real Docker engine, and skopeo with the same file."""
-        client.run(
-            ["docker", "login", "-u", user, "--password-stdin", domain],
-            stdin=self.passwords[user],
-        )
+        log_in(client, user, self.passwords[user])
+
+
+def introduce(client: LabServer, server: LabServer, authority: Path, domain: str = DOMAIN) -> None:
+    """Make a client resolve the registry to a server and trust a certificate authority."""
+    certificate = authority.read_text()
+    client.write_file(f"/etc/docker/certs.d/{domain}/ca.crt", certificate)
+    client.write_file(f"/etc/containers/certs.d/{domain}/ca.crt", certificate)
+    hosts = "".join(
+        line
+        for line in client.read_file("/etc/hosts").splitlines(keepends=True)
+        if domain not in line
+    )
+    client.write_file("/etc/hosts", f"{hosts}{server.address} {domain}\n")
+
+
+def log_in(client: LabServer, user: str, password: str, domain: str = DOMAIN) -> None:
+    """Log in with a real Docker engine, which skopeo then uses the file of."""
+    command = ["docker", "login", "-u", user, "--password-stdin", domain]
+    client.run(command, stdin=password)
 
 
 def push(client: LabServer, archive: Path, name: str, domain: str = DOMAIN) -> str:

@@ -141,7 +141,7 @@ def describe_authority(name: str) -> tuple[str, bool]:
     """Return whether the private CA is there already, and how long it lasts."""
     authority = private_ca.load(name)
     if authority is None:
-        return "A new CA is made with the first plan and kept on this machine.", True
+        return "A new CA is made with the first apply and kept on this machine.", True
     facts = describe(authority.certificate_pem)
     folder = private_ca.folder_of(name)
     return f"✓ This CA is in {folder}, {facts.days_left} days left.", True

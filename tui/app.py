@@ -32,6 +32,7 @@ from tui.desk import DeskApp
 from tui.draft import Draft
 from tui.engine import OpenTransport, WizardEngine
 from tui.flow import STEPS, Step, begin, wrong_steps
+from tui.keys import let_alt_numbers_through
 from tui.messages import (
     ApplyOver,
     ApplyWanted,
@@ -343,6 +344,7 @@ def run_wizard(
         path: An answers file to open at once.
         prefill: Answers to begin with instead, finished or not.
     """
+    let_alt_numbers_through()
     app = WizardApp(path, prefill=prefill)
     result = app.run()
     if app.crash is not None:

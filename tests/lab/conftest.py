@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+from boot_servers import BootServers
 from operator_at_work import Operator
 
 from lab import Lab, LabServer
@@ -45,29 +45,6 @@ def pytest_terminal_summary(
     if count:
         terminalreporter.section("NOT TESTED ON REAL SERVERS", sep="!", red=True, bold=True)
         terminalreporter.write_line(f"{count} lab tests were skipped: {reason}", red=True)
-
-
-class BootServers(Protocol):
-    """Boots fresh servers that end with the test."""
-
-    def __call__(
-        self,
-        count: int = 1,
-        *,
-        suite: str = "bookworm",
-        variant: str = "bare",
-        extra: Sequence[str] = (),
-        names: Sequence[str] = (),
-    ) -> list[LabServer]:
-        """Boot servers side by side.
-
-        Args:
-            count: How many, named server1, server2, ...
-            suite: bookworm or trixie.
-            variant: bare or client.
-            extra: More packages in the image.
-            names: Their hostnames, instead of a count.
-        """
 
 
 @pytest.fixture(scope="session")

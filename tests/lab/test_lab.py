@@ -23,7 +23,7 @@ from lab.process import run_program
 from lab.services import ObjectStore
 
 if TYPE_CHECKING:
-    from conftest import BootServers
+    from boot_servers import BootServers
 
 REGISTRY_VERSION = "github.com/docker/distribution 2.8"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import BootServers
+from boot_servers import BootServers
 
 from lab import LabServer
 from lab.keys import ADMIN_PASSWORD, KEY_PASSPHRASE

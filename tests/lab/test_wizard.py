@@ -194,3 +194,15 @@ def test_a_run_outlives_its_terminal_and_is_found_again(desk: Desk, server: LabS
         again.see("There is nothing to change")
         again.press("Enter")
     again.see(f"{DOMAIN} is up.", seconds=180)
+
+
+def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(desk: Desk) -> None:
+    terminal = desk.wizard(size=(80, 24))
+    terminal.see("New deployment")
+    terminal.press("Enter")
+    terminal.see("Where should the registry run?")
+    terminal.type(DOMAIN)
+    terminal.press("M-3")
+    terminal.see("Storage  3 of 7")
+    terminal.press("M-1")
+    terminal.see(f"Registry name   {DOMAIN} ")

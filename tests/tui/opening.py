@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import Servers, Wizard
+from pretend import Servers, Wizard
 
 from tui.app import WizardApp
 

@@ -2,8 +2,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from conftest import PretendServer, Servers
 from opening import opened
+from pretend import PretendServer, Servers
 
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret, Typed

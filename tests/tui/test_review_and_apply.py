@@ -3,8 +3,8 @@ import threading
 import time
 from pathlib import Path
 
-from conftest import PretendServer, Servers, Wizard
 from opening import opened
+from pretend import PretendServer, Servers, Wizard
 from textual.widgets import Log
 
 from moorage.errors import CannotConnect

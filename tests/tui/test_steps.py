@@ -2,8 +2,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SIZES, PretendServer, Servers
 from opening import opened
+from pretend import SIZES, PretendServer, Servers
 from textual import events
 
 from moorage.errors import CannotConnect

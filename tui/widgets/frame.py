@@ -65,7 +65,13 @@ class WizardFrame(Screen[None]):
         Binding("ctrl+s", "save", "Save"),
         Binding("f1", "help", "Help"),
         *(
-            Binding(f"ctrl+{step.number},alt+{step.number}", f"jump('{step.value}')", show=False)
+            Binding(
+                f"ctrl+{step.number},alt+{step.number}",
+                f"jump('{step.value}')",
+                show=False,
+                # Before a field takes it for a digit.
+                priority=True,
+            )
             for step in STEPS
         ),
     ]

@@ -1,0 +1,184 @@
+"""A wizard with a home of its own, and servers that stand in where a real one cannot be made to.
+
+What works on a server is tested on real ones in tests/lab; here servers are only unreachable,
+unknown, slow, hostile or in the middle of something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from textual.pilot import Pilot
+
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, MoorageError, SudoRefused
+from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey
+from templates.load import shell_script
+from tui.app import WizardApp
+
+FACTS = """\
+clock\t{clock}
+os\tID=debian
+os\tVERSION_ID="12"
+os\tPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+architecture\tamd64
+hostname\tserver
+systemd\tyes
+tool\tapt-get
+tool\tdpkg-query
+tool\tsystemctl
+tool\tsystemd-run
+tool\tflock
+tool\tss
+disk\t/dev/sda1 80000000 1000000 79000000 2% /
+"""
+SIZES = [(80, 24), (120, 40)]
+
+
+@dataclass
+class PretendServer:
+    """A server as a transport.
+
+    Attributes:
+        server: Its label.
+        fault: What connecting raises.
+        unknown_key: Whether it asks for its host key to be trusted.
+        sudo_password: What sudo wants, if it wants something.
+        slow: Set to let connecting go on, where it is to hang.
+        extra_facts: More lines of the probe's answer.
+        log: What a run says.
+        aborted: Whether a run was told to stop.
+    """
+
+    server: str
+    asker: Asker | None = None
+    fault: MoorageError | None = None
+    unknown_key: bool = False
+    sudo_password: str | None = None
+    slow: threading.Event | None = None
+    extra_facts: str = ""
+    log: bytes = b"@step\t0\trecheck\n@result\tdone\tok\n"
+    aborted: threading.Event = field(default_factory=threading.Event)
+    waits_for_abort: bool = False
+    connected: int = 0
+    closed: int = 0
+
+    @property
+    def public_address(self) -> str:
+        return "127.0.0.1"
+
+    def connect(self) -> None:
+        self.connected += 1
+        if self.slow is not None:
+            self.slow.wait(30)
+        assert self.asker is not None
+        if self.unknown_key and not self.asker.accept_host_key(
+            HostKey(self.server, self.server, "ssh-ed25519", "SHA256:abc[b]def")
+        ):
+            raise CannotConnect("Its host key was not accepted.", server=self.server)
+        if self.fault is not None:
+            raise self.fault
+        if self.sudo_password is not None:
+            given = self.asker.secret("sudo password of admin", self.server)
+            if given is None or given != Secret(self.sudo_password):
+                raise SudoRefused("sudo does not accept the password.", server=self.server)
+
+    def run(
+        self,
+        script: str,
+        *,
+        payload: bytes | Iterable[bytes] = b"",
+        on_stdout: Callable[[bytes], None] | None = None,
+        on_start: Callable[[Exchange], None] | None = None,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Completed:
+        if script == shell_script("probe.sh"):
+            text = FACTS.format(clock=time.time()) + self.extra_facts
+            answer = text.encode() + b"\n@files\n"
+            if on_stdout is None:
+                return Completed(0, answer, b"")
+            on_stdout(answer)
+            return Completed(0, b"", b"")
+        assert on_stdout is not None
+        if not isinstance(payload, bytes):
+            b"".join(payload)
+        if on_start is not None:
+            on_start(Exchange(self._hear))
+        on_stdout(self.log)
+        if self.waits_for_abort:
+            assert self.aborted.wait(30)
+            on_stdout(b"@step\t0\trollback\n@result\tfailed\tstopped by the operator\n")
+        return Completed(0, b"", b"")
+
+    def _hear(self, word: bytes) -> None:
+        if word == b"abort\n":
+            self.aborted.set()
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.slow is not None:
+            self.slow.set()
+
+
+class Wizard:
+    """Drives the wizard the way somebody at a keyboard does."""
+
+    def __init__(self, app: WizardApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def press(self, *keys: str) -> None:
+        """Press keys and let the wizard settle."""
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """Type text."""
+        names = {" ": "space", ".": "full_stop", "[": "left_square_bracket",
+                 "]": "right_square_bracket", "/": "slash", "-": "minus", "_": "underscore",
+                 ":": "colon", "$": "dollar_sign", "{": "left_curly_bracket",
+                 "}": "right_curly_bracket", "~": "tilde"}  # fmt: skip
+        await self.press(*(names.get(each, each) for each in text))
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+    async def see(self, *wanted: str, seconds: float = 10) -> None:
+        """Wait until all of these are on the screen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            await self.pilot.pause()
+            if all(each in self.text for each in wanted):
+                return
+            await asyncio.sleep(0.02)
+        missing = [each for each in wanted if each not in self.text]
+        raise AssertionError(f"{missing} is not on the screen:\n{self.text}")
+
+    async def new_with_server(self, host: str = "server1.example.com") -> None:
+        """Go from the start to Servers with a name and a server."""
+        await self.press("enter")
+        await self.type("registry.example.com")
+        await self.press("enter")
+        await self.see("Add a server", "Key file")
+        await self.type(host)
+        await self.press("enter")
+        await self.see(host, "not tested")
+
+
+class Servers(dict[str, PretendServer]):
+    """Pretend servers by label; made when they are first connected to."""
+
+    def open(self, server: Any, asker: Asker, _resolve: Any) -> PretendServer:
+        """Open a connection the way ``open_transport`` does."""
+        there = self.setdefault(server.host, PretendServer(server.host))
+        there.asker = asker
+        return there

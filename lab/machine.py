@@ -21,6 +21,9 @@ NEEDED_PROGRAMS = {
 }
 """Program and the Debian package that brings it."""
 
+INOTIFY_INSTANCES = 4096
+"""How many inotify instances root may have."""
+
 
 def say(message: str) -> None:
     """Tell the person at the terminal what takes time.
@@ -78,6 +81,7 @@ def prepare() -> None:
     reason = reason_it_cannot_run()
     if reason is not None:
         raise LabError(reason)
+    allow_many_watches()
     packages = missing_packages()
     if packages:
         say(f"installing {' '.join(packages)}")
@@ -87,3 +91,16 @@ def prepare() -> None:
             ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
             environment=quiet,
         )
+
+
+def allow_many_watches() -> None:
+    """Raise the kernel's limit of inotify instances: every server's systemd wants a dozen.
+
+    At the usual 128, the tenth server or so dies at boot ("Failed to allocate manager object").
+    """
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    try:
+        if int(limit.read_text(encoding="ascii")) < INOTIFY_INSTANCES:
+            limit.write_text(str(INOTIFY_INSTANCES), encoding="ascii")
+    except OSError:
+        say(f"{limit} cannot be raised; about ten servers fit on this machine")

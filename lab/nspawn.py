@@ -105,10 +105,19 @@ class PowerSupply:
 
     def leader(self) -> int | None:
         """Return the number of the server's first process on this machine, or None."""
-        supervisor = self._supervisor()
-        if supervisor is None or not supervisor.is_alive():
-            return None
-        for nspawn in children_of(supervisor.pid):
+        # The kernel's lists of children may lack one while others come and go.
+        for _ in range(20):
+            supervisor = self._supervisor()
+            if supervisor is None or not supervisor.is_alive():
+                return None
+            found = self._find_leader(supervisor.pid)
+            if found is not None:
+                return found
+            time.sleep(0.02)
+        return None
+
+    def _find_leader(self, supervisor: int) -> int | None:
+        for nspawn in children_of(supervisor):
             for child in children_of(nspawn):
                 if _is_first_in_its_namespace(child):
                     return child

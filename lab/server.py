@@ -144,14 +144,22 @@ class LabServer:
         end = time.monotonic() + timeout
         self._power.wait_for_leader(timeout)
         while time.monotonic() < end:
-            # Until boot has ended, only root may log in.
-            state = self.run("systemctl is-system-running --wait", check=False).stdout.strip()
+            # Until boot has ended, only root may log in. (Asking systemctl to wait for that hangs
+            # when it is asked just before systemd begins to tell.)
+            state = self._boot_state()
             if state in ("running", "degraded") and self._ssh_answers():
                 return
             if not self.is_on():
                 break
-            time.sleep(0.02)
+            time.sleep(0.05)
         raise LabError(f"{self.name} does not come up:\n{self.console}")
+
+    def _boot_state(self) -> str:
+        """What systemd says of itself; empty while nobody answers."""
+        try:
+            return self.run("systemctl is-system-running", check=False, timeout=10).stdout.strip()
+        except LabError:
+            return ""
 
     def crash(self) -> None:
         """Pull the plug: every process dies at once, nothing is shut down."""

@@ -219,7 +219,7 @@ def test_ctrl_c_leaves_the_server_as_it_was(call: CommandLine, server: LabServer
         assert server.run(["test", "-e", path], check=False).returncode != 0
     status = call("status", "moorage.yml", "--json")
     assert status.code == 1
-    assert status.json["servers"][0]["run"]["status"] == "failed"
+    assert status.json["servers"][0]["run"]["status"] == "cancelled"
 
 
 def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:

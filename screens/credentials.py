@@ -21,7 +21,7 @@ from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 from tui.widgets.form import Form
-from tui.widgets.pane import StepPane
+from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
 _ACCESS = (
@@ -31,10 +31,11 @@ _ACCESS = (
 _ACCESS_WORDS = {"push": "push and pull", "pull": "pull only"}
 
 
-class CredentialsPane(StepPane):
+class CredentialsPane(ListPane):
     """A table of users."""
 
     step = Step.CREDENTIALS
+    items = "credentials.users"
     question = "Who may log in?"
     explanation = "One user with a password made by Moorage is enough to begin with."
     help_text = (
@@ -73,40 +74,9 @@ class CredentialsPane(StepPane):
         else:
             self.take_focus(self.query_one("#add"))
 
-    @on(EditableTable.Entered)
-    def _entered(self) -> None:
-        self.action_go_on()
-
-    @on(Button.Pressed, "#add")
-    def _add(self, event: Button.Pressed) -> None:
-        event.stop()
-        self._edit(-1)
-
-    @on(EditableTable.Wanted)
-    def _wanted(self, event: EditableTable.Wanted) -> None:
-        if event.action == "delete":
-            self.draft.remove(f"credentials.users[{event.row}]")
-            self._changed()
-        else:
-            self._edit(event.row)
-
-    def _edit(self, row: int) -> None:
-        def edited(user: dict[str, Any] | None) -> None:
-            if user is None:
-                return
-            if row < 0:
-                self.draft.append("credentials.users", user)
-            else:
-                self.draft.set(f"credentials.users[{row}]", user)
-            self._changed()
-
-        self.app.push_screen(UserDialog(self.session, row), edited)
-
-    def _changed(self) -> None:
-        self.show_fault("")
-        self.load()
-        self.post_message(DraftChanged())
-        self.focus_first()
+    def dialog(self, row: int) -> UserDialog:
+        """Return the dialog for a user."""
+        return UserDialog(self.session, row)
 
 
 class UserDialog(Dialog[dict[str, Any] | None]):

@@ -24,16 +24,17 @@ from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 from tui.widgets.form import Form
-from tui.widgets.pane import StepPane
+from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
 _GIB = 1024**3
 
 
-class ServersPane(StepPane):
+class ServersPane(ListPane):
     """The registry's name and a table of servers."""
 
     step = Step.SERVERS
+    items = "servers"
     question = "Where should the registry run?"
     explanation = "One server is enough. Several share their images through S3."
     help_text = (
@@ -91,48 +92,16 @@ class ServersPane(StepPane):
             return True
         if not self.draft.items("servers") and not self.draft.problem_at("registry.domain"):
             self.show_fault("")
-            self._edit(-1)
+            self.edit(-1)
         return False
 
-    @on(EditableTable.Entered)
-    def _entered(self) -> None:
-        self.action_go_on()
+    def dialog(self, row: int) -> ServerDialog:
+        """Return the dialog for a server."""
+        return ServerDialog(self.session, row)
 
-    @on(Button.Pressed, "#add")
-    def _add(self, event: Button.Pressed) -> None:
-        event.stop()
-        self._edit(-1)
-
-    @on(EditableTable.Wanted)
-    def _wanted(self, event: EditableTable.Wanted) -> None:
-        if event.action == "delete":
-            self.draft.remove(f"servers[{event.row}]")
-            self._changed()
-        else:
-            self._edit(event.row)
-
-    def _edit(self, row: int) -> None:
-        def edited(server: dict[str, Any] | None) -> None:
-            if server is None:
-                return
-            if row < 0:
-                self.draft.append("servers", server)
-            else:
-                self.draft.set(f"servers[{row}]", server)
-                self.session.tested.pop(str(server.get("host")), None)
-            self._changed()
-
-        self.app.push_screen(ServerDialog(self.session, row), edited)
-
-    def _changed(self) -> None:
-        self.show_fault("")
-        self.load()
-        self.post_message(DraftChanged())
-        table = self.query_one(EditableTable)
-        if self.draft.items("servers"):
-            table.focus()
-        else:
-            self.query_one("#add").focus()
+    def edited(self, thing: dict[str, Any]) -> None:
+        """Forget what a test said of the server as it was."""
+        self.session.tested.pop(str(thing.get("host")), None)
 
     def action_test(self) -> None:
         """Connect to every server and show what is there."""

@@ -15,6 +15,7 @@ state=/var/lib/moorage
 tab=$(printf '\t')
 rollback_needed=no
 outcome=failed
+old_workers=
 
 setting() { sed -n "s/^$1$tab//p" plan/settings | head -n 1; }
 
@@ -113,6 +114,7 @@ reload_nginx() {
         return 1
     fi
     before=" $(nginx_workers) "
+    old_workers=$before
     systemctl reload nginx || return 1
     tries=0
     while [ $tries -lt 100 ]; do
@@ -159,6 +161,7 @@ rollback() {
     fi
     # Only now is nobody sent to the new slot any more.
     if [ "$slot_to" != "$slot_from" ]; then
+        drain "$slot_to" 10
         systemctl disable -q --now "moorage-registry@$slot_to" 2>/dev/null
         systemctl reset-failed "moorage-registry@$slot_to" 2>/dev/null
     fi
@@ -349,19 +352,40 @@ check_public() {
     fail "nginx answers ${status:-nothing} on port $port where 401 (log in first) is expected"
 }
 
+# old_workers_left: whether nginx still has workers from before the last reload. They may send what
+# they have accepted to the slot they knew, even when nothing is connected to it right now.
+old_workers_left() {
+    for worker in $old_workers; do
+        grep -q '^nginx: worker' "/proc/$worker/cmdline" 2>/dev/null && return 0
+    done
+    return 1
+}
+
+# drain SLOT SECONDS: waits until nobody uses a slot any more, so long at the most.
+drain() {
+    patience=$(($(date +%s) + 30))
+    deadline=$(($(date +%s) + $2))
+    while :; do
+        connected=$(ss -Htn state established "( sport = :$(setting "port_$1") )" 2>/dev/null)
+        if [ -z "$connected" ]; then
+            old_workers_left || return 0
+            # They stay for the long connections of other sites, too.
+            [ "$(date +%s)" -lt "$patience" ] || return 0
+        fi
+        if [ "$(date +%s)" -ge "$deadline" ]; then
+            say "some transfers on slot $1 have not ended; they are cut off and clients try again"
+            return 0
+        fi
+        sleep 0.2
+    done
+}
+
 drain_old() {
     for old in blue green; do
         [ "$old" != "$slot_to" ] || continue
         unit=moorage-registry@$old
         systemctl is-active -q "$unit" || systemctl is-enabled -q "$unit" 2>/dev/null || continue
-        deadline=$(($(date +%s) + $(setting drain_seconds)))
-        while [ -n "$(ss -Htn state established "( sport = :$(setting "port_$old") )" 2>/dev/null)" ]; do
-            if [ "$(date +%s)" -ge "$deadline" ]; then
-                say "some transfers on slot $old have not ended; they are cut off and clients try again"
-                break
-            fi
-            sleep 0.2
-        done
+        drain "$old" "$(setting drain_seconds)"
         systemctl disable -q --now "$unit"
     done
 }

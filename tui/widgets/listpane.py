@@ -1,0 +1,71 @@
+"""A step that is a list: its things are added, edited and removed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widgets import Button
+
+from tui.messages import DraftChanged
+from tui.widgets.dialog import Dialog
+from tui.widgets.pane import StepPane
+from tui.widgets.table import EditableTable
+
+
+class ListPane(StepPane):
+    """A step with a table of things and a button, ``#add``, for one more.
+
+    Attributes:
+        items: Where the things stand in the draft, such as ``servers``.
+    """
+
+    items: ClassVar[str]
+
+    def dialog(self, row: int) -> Dialog[dict[str, Any] | None]:
+        """Return the dialog for a thing; -1 for a new one."""
+        raise NotImplementedError
+
+    def edited(self, thing: dict[str, Any]) -> None:
+        """Take note that a thing that was there has been edited."""
+
+    @on(EditableTable.Entered)
+    def _entered(self) -> None:
+        self.action_go_on()
+
+    @on(Button.Pressed, "#add")
+    def _add(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.edit(-1)
+
+    @on(EditableTable.Wanted)
+    def _wanted(self, event: EditableTable.Wanted) -> None:
+        if event.action == "delete":
+            self.draft.remove(f"{self.items}[{event.row}]")
+            self._changed()
+        else:
+            self.edit(event.row)
+
+    def edit(self, row: int) -> None:
+        """Open the dialog for a thing; -1 adds one."""
+
+        def closed(thing: dict[str, Any] | None) -> None:
+            if thing is None:
+                return
+            if row < 0:
+                self.draft.append(self.items, thing)
+            else:
+                self.draft.set(f"{self.items}[{row}]", thing)
+                self.edited(thing)
+            self._changed()
+
+        self.app.push_screen(self.dialog(row), closed)
+
+    def _changed(self) -> None:
+        self.show_fault("")
+        self.load()
+        self.post_message(DraftChanged())
+        if self.draft.items(self.items):
+            self.query_one(EditableTable).focus()
+        else:
+            self.query_one("#add").focus()

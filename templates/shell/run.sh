@@ -90,9 +90,10 @@ public_status() {
 
 last_lines() { journalctl -u "$1" -n 15 --no-pager -o cat 2>/dev/null; }
 
+# The numbers of nginx's children. (The kernel's own lists of children may lack some of them.)
 nginx_workers() {
     master=$(cat "$(systemctl show -p PIDFile --value nginx)" 2>/dev/null)
-    cat "/proc/$master/task/$master/children" 2>/dev/null
+    grep -lsx "PPid:$tab$master" /proc/[0-9]*/status | sed 's|^/proc/||; s|/status$||' | tr '\n' ' '
 }
 
 # A module's installation makes Debian replace the running nginx by itself; a reload in the middle

@@ -161,7 +161,12 @@ def _check_variable(value: object) -> object:
 
 Domain = Annotated[
     str,
-    matching(rf"({_LABEL}\.)+{_LABEL}", "a DNS name such as registry.example.com", longest=253),
+    matching(
+        # An address is no name: its last part has digits only.
+        rf"({_LABEL}\.)+(?!\d+$){_LABEL}",
+        "a DNS name such as registry.example.com",
+        longest=253,
+    ),
     AfterValidator(str.lower),
 ]
 Host = Annotated[str, AfterValidator(_check_host)]

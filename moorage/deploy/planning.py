@@ -44,6 +44,7 @@ class _Difference:
     removals: tuple[str, ...]
     load_image: bool
     unfinished: frozenset[Effect]
+    remakes_storage: bool
 
     def affects(self, effect: Effect) -> bool:
         """Whether something has to happen for the files to count."""
@@ -112,6 +113,8 @@ def _compare(
         folders=tuple(each for each in wanted.folders if not _folder_stands(each, facts)),
         files=files,
         removals=tuple(_no_longer_wanted(wanted, facts)),
+        remakes_storage=wanted.storage_folder is not None
+        and wanted.storage_folder not in facts.folders,
         load_image=image is not None
         and (facts.image is None or image.archive_digest != recorded.get("image_archive")),
         unfinished=frozenset(
@@ -159,6 +162,8 @@ def _slot(
         why = "the registry's configuration changes"
     elif difference.affects(Effect.REGISTRY):
         why = "the last run did not finish"
+    elif difference.remakes_storage:
+        why = "its folder of images is gone"
     elif difference.changes_runtime:
         why = "the runtime changes"
     if why is not None:
@@ -209,7 +214,9 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
     before = None if there is None else there.content.decode("utf-8", "replace")
     after = file.content.decode("utf-8", "replace")
     if file.secret:
-        before, after = _masked(before, "now"), _masked(after, "new") or ""
+        now = frozenset(before.splitlines() if before else ())
+        new = frozenset(after.splitlines())
+        before, after = _masked(before, "now", new), _masked(after, "new", now) or ""
     elif there is not None and there.content == file.content:
         # Only the owner or the mode differ; the diff shows those.
         before = f"{there.owner}:{there.group} {there.mode:04o}\n"
@@ -220,8 +227,8 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
     return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
 
 
-def _masked(text: str | None, label: str) -> str | None:
-    """Show the shape of a secret file: its comments, names and number of lines."""
+def _masked(text: str | None, label: str, others: frozenset[str] = frozenset()) -> str | None:
+    """Show the shape of a secret file: its comments, names, and which lines stay as they are."""
     if text is None:
         return None
     lines = []
@@ -229,9 +236,10 @@ def _masked(text: str | None, label: str) -> str | None:
         if line.startswith("#") or not line.strip():
             lines.append(line)
             continue
+        word = "unchanged" if line in others else label
         name, separator, _ = line.partition("=" if "=" in line.partition(":")[0] else ":")
         is_named = separator and name.replace("_", "").replace("-", "").isalnum()
-        lines.append(f"{name}{separator}{MASK} ({label})" if is_named else f"{MASK} ({label})")
+        lines.append(f"{name}{separator}{MASK} ({word})" if is_named else f"{MASK} ({word})")
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,8 @@ from moorage.desired.state import (
 from moorage.desired.users import access_map, htpasswd
 from moorage.registry_keys import registry_version
 
+_LONGEST_HASHED = 40
+
 
 def desired(answers: Answers, materials: Materials, platform: Platform, slot: Slot) -> DesiredState:
     """Return what the answers mean for one server.
@@ -197,6 +199,7 @@ def _nginx_files(
             render(
                 "nginx/site.conf.j2",
                 domain=registry.domain,
+                server_name=_server_name(registry.domain),
                 port=registry.port,
                 redirect_http=tls and registry.redirect_http,
                 tls=tls,
@@ -208,6 +211,13 @@ def _nginx_files(
         ),
     ]
     return files
+
+
+def _server_name(domain: str) -> str:
+    """Return nginx's server_name: long names do not fit its usual hash, a pattern always does."""
+    if len(domain) <= _LONGEST_HASHED:
+        return domain
+    return '"~^' + domain.replace(".", r"\.") + '$"'
 
 
 def _image(answers: Answers, materials: Materials) -> Image | None:

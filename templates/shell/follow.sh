@@ -13,7 +13,11 @@ exec 3<&0
 reader=$!
 unit=moorage-run-${run##*/}
 pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null)
-tail -n +1 -s 0.05 -f --pid="${pid:-0}" "$run/log" 2>/dev/null || cat "$run/log"
+# A unit that has ended already has the number 0, which tail would wait for without end.
+case "$pid" in
+'' | 0) cat "$run/log" ;;
+*) tail -n +1 -s 0.05 -f --pid="$pid" "$run/log" 2>/dev/null ;;
+esac
 kill "$reader" 2>/dev/null
 if [ ! -e "$run/result" ]; then
     printf '@result\tinterrupted\tthe run ended without a result while doing: %s\n' "$(cat "$run/step" 2>/dev/null)"

@@ -274,15 +274,24 @@ check_version() {
 
 make_folders() {
     while IFS="$tab" read -r mode owner group path; do
+        if [ "$path" = "$(setting storage_folder)" ]; then adopt_storage "$owner" "$path"; fi
         # The run's umask is strict; folders on the way to this one are for everybody.
         (umask 022 && mkdir -p -- "$(dirname "$path")") || fail "the folder above $path could not be made"
         install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail "the folder $path could not be made"
-        # Images that are there already belong to whoever ran the registry before.
-        if [ "$path" = "$(setting storage_folder)" ]; then
-            find "$path" -not -user "$owner" -exec chown "$owner:$group" -- {} + ||
-                fail "$path could not be given to $owner"
-        fi
     done <plan/folders
+}
+
+# adopt_storage OWNER PATH: images that are there already may belong to whoever ran the registry
+# before; a folder that holds anything else is left alone.
+adopt_storage() {
+    [ ! -L "$2" ] || fail "$2 is a link; storage.filesystem.path needs a folder"
+    if [ ! -d "$2" ] || [ "$(stat -c %U "$2")" = "$1" ]; then return 0; fi
+    # shellcheck disable=SC2012 # only whether there is anything but the registry's own folder
+    case "$(ls -A "$2" | head -n 2)" in
+    '') ;;
+    docker) chown -hR "$1:$1" -- "$2/docker" || fail "$2 could not be given to $1" ;;
+    *) fail "$2 holds other files; storage.filesystem.path needs a folder of its own" ;;
+    esac
 }
 
 # place_files PATTERN: the files whose path matches, in the plan's order.

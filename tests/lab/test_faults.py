@@ -168,3 +168,24 @@ def test_a_run_that_ended_badly_shows_in_the_facts(operator: Operator, server: L
     assert last.run_id == outcome.report.servers[0].run_id
     assert last.status == "failed"
     assert "broken.conf" in last.message
+
+
+def test_a_folder_with_other_files_is_left_alone(operator: Operator, server: LabServer) -> None:
+    server.run(
+        "install -d -o deploy -g deploy /srv/app && install -o deploy /dev/null /srv/app/mine"
+    )
+    storage = {"driver": "filesystem", "filesystem": {"path": "/srv/app"}}
+    outcome = operator.apply(operator.answers([server], storage=storage))
+    assert outcome.report.servers[0].status == "failed"
+    assert "/srv/app holds other files" in outcome.report.servers[0].message
+    assert server.run("stat -c %U /srv/app /srv/app/mine").stdout.split() == ["deploy", "deploy"]
+
+
+def test_a_lost_folder_of_images_is_made_anew(operator: Operator, server: LabServer) -> None:
+    domain = "services.internal.eu-central-1.example-corporation.test"
+    answers = operator.answers([server], registry={"domain": domain})
+    operator.install(answers)
+    server.run("rm -rf /var/lib/moorage/registry")
+    operator.install(answers)
+    upload = "/v2/team/app/blobs/uploads/"
+    assert operator.status(server, upload, method="POST", domain=domain) == 202

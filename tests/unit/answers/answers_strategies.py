@@ -74,7 +74,9 @@ settings = st.dictionaries(
     ),
     max_size=4,
 )
-domains = st.lists(word, min_size=2, max_size=4).map(lambda labels: ".".join(labels).lower())
+domains = st.lists(word, min_size=1, max_size=3).map(
+    lambda labels: ".".join([*labels, "example"]).lower()
+)
 variables = st.dictionaries(
     st.from_regex(r"REGISTRY_[A-Z0-9_]{1,12}", fullmatch=True),
     line | st.just("") | st.booleans() | st.integers(-(2**63), 2**63 - 1) | references,

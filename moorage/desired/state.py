@@ -159,10 +159,3 @@ class DesiredState:
     folders: tuple[DesiredFolder, ...]
     files: tuple[DesiredFile, ...]
     image: Image | None
-
-    def file(self, path: str) -> DesiredFile:
-        """Return the file at a path; raises KeyError."""
-        for each in self.files:
-            if each.path == path:
-                return each
-        raise KeyError(path)

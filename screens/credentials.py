@@ -11,8 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret, Typed
-from moorage.deploy.materials import check_password
-from moorage.errors import AnswersError
+from moorage.users import passwords
 from tui.draft import Draft
 from tui.flow import Step
 from tui.messages import DraftChanged
@@ -174,7 +173,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
 
     @on(Field.Left, "#password")
     def _password_left(self, event: Field.Left) -> None:
-        event.field.show_error(password_fault(event.field.value))
+        event.field.show_error(passwords.password_fault(Secret(event.field.value)))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -205,7 +204,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
             case _:
                 self._scratch.set(path, self._kept)
         is_good = self.query_one(Form).check()
-        if self._kind == "type" and (fault := password_fault(password.value)):
+        if self._kind == "type" and (fault := passwords.password_fault(Secret(password.value))):
             password.show_error(fault)
             if is_good:
                 password.focus()
@@ -228,25 +227,11 @@ def describe_password(reference: object) -> str:
     kind, value = next(iter(reference.items()))
     words = {
         "generate": "made by Moorage",
-        "hash": f"hash ({_hash_kind(str(value))})",
+        "hash": f"hash ({passwords.hash_kind(str(value))})",
         "env": f"from ${value}",
         "prompt": "asked for",
     }
     return words.get(str(kind), f"from {kind}")
-
-
-def _hash_kind(value: str) -> str:
-    kinds = {"$2": "bcrypt", "$a": "apr1", "$5": "SHA-256", "$6": "SHA-512"}
-    return kinds.get(value[:2], "unknown")
-
-
-def password_fault(text: str) -> str:
-    """Return why a password cannot be used, or empty."""
-    try:
-        check_password(Secret(text), "password")
-    except AnswersError as error:
-        return error.problems[0].message
-    return ""
 
 
 def describe_strength(text: str) -> str:

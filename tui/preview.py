@@ -13,6 +13,7 @@ from moorage.deploy.plan import Kind
 from moorage.deploy.planning import plan_server
 from moorage.desired import layout
 from moorage.desired.state import Materials
+from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 from tui.draft import Draft
@@ -152,7 +153,10 @@ def _materials(answers: Answers) -> Materials:
         http_secret=stand_in,
         auth_key=stand_in,
         secrets=secrets,
-        hashes={user.name: MASK for user in answers.credentials.users},
+        users=tuple(
+            RegistryUser(user.name, MASK, user.access, user.repositories, user.disabled)
+            for user in answers.credentials.users
+        ),
         certificate=certificate,
         certificate_key=stand_in if certificate else None,
     )

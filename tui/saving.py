@@ -9,8 +9,8 @@ import yaml
 
 from moorage.answers.save import HEADER, save, save_text
 from moorage.answers.secrets import Typed
-from moorage.deploy.materials import hash_password
 from moorage.errors import AnswersError
+from moorage.users.passwords import hash_password
 from tui.draft import Draft
 
 

@@ -69,6 +69,7 @@ class matching:  # noqa: N801  # reads as a word in the annotations below
 
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _PATH_WANTED = "an absolute path of letters, digits and . _ - /, without '..'"
 
 
@@ -182,6 +183,14 @@ UserName = Annotated[
         r"[A-Za-z0-9][A-Za-z0-9._@+-]*",
         "letters, digits and . _ @ + -, beginning with a letter or a digit",
         longest=128,
+    ),
+]
+RepositoryRule = Annotated[
+    str,
+    matching(
+        rf"({_COMPONENT}/)*{_COMPONENT}(/\*)?",
+        "a repository such as team-a/app, or team-a/* for all below team-a; small letters, digits "
+        "and . _ - between them",
     ),
 ]
 ImageName = Annotated[

@@ -20,6 +20,7 @@ from moorage.answers.fields import (
     LocalPath,
     LoginName,
     Port,
+    RepositoryRule,
     Runtime,
     ServerPath,
     Settings,
@@ -32,6 +33,7 @@ from moorage.answers.fields import (
 from moorage.answers.secrets import PasswordReference, SecretReference
 
 VERSION = 1
+_LONGEST_RULES = 3500
 
 
 class AnswersModel(BaseModel):
@@ -98,8 +100,23 @@ class User(AnswersModel):
     """What they type at docker login."""
     access: Literal["push", "pull"] = "push"
     """push may push, pull and delete; pull may only pull."""
+    repositories: tuple[RepositoryRule, ...] = ()
+    """The repositories they may use: team-a/app, or team-a/* for all below. All when empty."""
+    disabled: bool = False
+    """Whether they are kept out for now; their password stays."""
     password: PasswordReference
     """Where the password or its hash is found, or {generate: true}."""
+
+    @model_validator(mode="after")
+    def _rules_fit_a_line(self) -> User:
+        # nginx reads configuration words of 4096 bytes at the most.
+        if sum(len(rule) + 1 for rule in self.repositories) > _LONGEST_RULES:
+            message = (
+                f"the repositories have more than {_LONGEST_RULES} characters together; "
+                "use a prefix such as team-a/* for many of them"
+            )
+            raise reject("too_long", message, ("repositories",))
+        return self
 
 
 class Credentials(AnswersModel):
@@ -110,11 +127,18 @@ class Credentials(AnswersModel):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Credentials:
-        names = [user.name for user in self.users]
-        for position, name in enumerate(names):
-            if name in names[:position]:
-                message = f"the user {name} is listed {names.count(name)} times"
+        # nginx looks users up without regard to case, so Ana and ana would share their access.
+        seen: dict[str, str] = {}
+        for position, user in enumerate(self.users):
+            before = seen.get(user.name.lower())
+            if before is not None:
+                message = (
+                    f"the user {user.name} is listed more than once"
+                    if before == user.name
+                    else f"{user.name} differs from the user {before} in capitals only"
+                )
                 raise reject("duplicate", message, ("users", position, "name"))
+            seen[user.name.lower()] = user.name
         return self
 
 
@@ -258,6 +282,23 @@ class Ssl(AnswersModel):
         return self
 
 
+class Hook(AnswersModel):
+    """A script of yours that runs on every server, as root."""
+
+    name: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits and . _ -", 64)]
+    """What it is called in plans and logs."""
+    script: LocalPath
+    """The script's file on this machine; its first line names what runs it (#!/bin/sh)."""
+    when: Annotated[
+        tuple[Literal["before_apply", "after_apply", "after_users"], ...], Field(min_length=1)
+    ]
+    """Before an apply changes anything, after its checks, or after a change of the users."""
+    timeout: Annotated[int, Field(ge=1, le=3600), WHOLE] = 60
+    """Seconds after which it is ended and counts as failed."""
+    on_failure: Literal["roll_back", "go_on"] = "roll_back"
+    """Whether a failure undoes what the run did, or is only reported."""
+
+
 Step = Literal["servers", "credentials", "storage", "dns", "ssl", "advanced"]
 
 
@@ -280,6 +321,8 @@ class Answers(AnswersModel):
     """How the registry gets its certificate."""
     rollout: Literal["rolling", "all_at_once"] = "rolling"
     """Whether several servers are switched one after the other or together."""
+    hooks: tuple[Hook, ...] = ()
+    """Scripts of yours that run on every server, in this order."""
     ask: tuple[Step, ...] = ()
     """Steps the wizard opens on although everything is filled in."""
 

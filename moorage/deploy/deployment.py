@@ -14,8 +14,9 @@ from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
-from moorage.deploy.payload import Gate, new_run_id, payload
+from moorage.deploy.payload import Gate, Timing, new_run_id, payload
 from moorage.deploy.plan import Plan
+from moorage.deploy.record import record_of_apply
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.rollout import Rollout
 from moorage.deploy.run import ServerRun
@@ -180,7 +181,8 @@ class Deployment:
                 transports[server.server], run_id, rollout.on_event, self.redactor.redact
             )
             rollout.runs.append(run)
-            stream = payload(self.answers, server, run_id, gate)
+            record = record_of_apply(self.answers, server, run_id)
+            stream = payload(server, run_id, record, Timing(gate))
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self._runs = rollout.runs
         if self._is_aborted:

@@ -61,12 +61,17 @@ class Staged(Event):
 
 
 @dataclass(frozen=True)
+class Committed(Event):
+    """The server has switched and waits to hear whether the others managed it, too."""
+
+
+@dataclass(frozen=True)
 class RunEnded(Event):
     """A run ended.
 
     Attributes:
         run_id: The run.
-        status: done, failed, cancelled, locked, interrupted or lost.
+        status: done, failed, cancelled, undone, locked, interrupted or lost.
         message: Why, unless it is done.
         step: The last step it began.
     """

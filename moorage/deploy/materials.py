@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,15 +13,21 @@ from pathlib import Path
 from moorage.answers.model import Answers, User
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.deploy import private_ca
+from moorage.deploy.deployed import deployment_record
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults
 from moorage.desired.state import Materials
-from moorage.desired.users import access_map, htpasswd, read_htpasswd
+from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
 from moorage.servers.facts import Facts
+from moorage.users.passwords import (
+    generate_password,
+    hash_password,
+    password_fault,
+    verify_password,
+)
+from moorage.users.roster import USER_FILES, Roster, reference, roster_of
 
-BCRYPT_COST = 12
-_BCRYPT_LIMIT = 72
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 Resolve = Callable[[SecretReference, str], Secret]
@@ -44,13 +50,17 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         AnswersError: A certificate, key, image archive or password cannot be used.
     """
     resolved = _resolve_all(answers, resolve)
-    hashes, generated = _hashes(answers.credentials.users, facts, resolve)
+    rosters = [roster_of(each, deployment_record(each)) for each in facts]
+    standing = reference(rosters)
+    users, generated = _users(answers, standing, resolve)
+    changes_users = standing is None or frozenset(users) != frozenset(standing.users)
     shown = _certificate(answers, facts)
     return Materials(
         http_secret=_http_secret(facts),
-        auth_key=_auth_key(answers, facts, hashes),
+        auth_key=_auth_key(facts, users),
         secrets=resolved,
-        hashes=hashes,
+        users=users,
+        users_revision=(standing.revision if standing else 0) + changes_users,
         certificate=shown.certificate,
         certificate_key=shown.key,
         ca_certificate=shown.authority,
@@ -76,19 +86,20 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
     return resolved
 
 
-def _hashes(
-    users: Sequence[User], facts: Sequence[Facts], resolve: Resolve
-) -> tuple[dict[str, str], dict[str, Secret]]:
-    """Return the users' hashes and the passwords made just now."""
-    there: dict[str, str] = {}
-    for each in facts:
-        if layout.HTPASSWD in each.files:
-            there = read_htpasswd(each.files[layout.HTPASSWD].content) | there
+def _users(
+    answers: Answers, there: Roster | None, resolve: Resolve
+) -> tuple[tuple[RegistryUser, ...], dict[str, Secret]]:
+    """Return the users as they should be, and the passwords made just now.
+
+    Whoever was never in the answers was added on the servers and stays; whoever was in the answers
+    that were applied last and is in them no more goes.
+    """
+    present = {user.name: user for user in there.users} if there else {}
     generated: dict[str, Secret] = {}
 
     def hash_of(numbered: tuple[int, User]) -> str:
         position, user = numbered
-        current = there.get(user.name)
+        current = present[user.name].hash if user.name in present else None
         reference: PasswordReference = user.password
         if isinstance(reference, Hash):
             return reference.hash
@@ -104,52 +115,27 @@ def _hashes(
             return current
         return hash_password(password)
 
+    listed = answers.credentials.users
     # bcrypt lets other threads run, so several users cost little more than one.
     with ThreadPoolExecutor(max_workers=8) as pool:
-        hashes = list(pool.map(hash_of, enumerate(users)))
-    return {user.name: value for user, value in zip(users, hashes, strict=True)}, generated
-
-
-def generate_password() -> Secret:
-    """Return a new password of 128 random bits, 22 letters, digits, ``-`` and ``_``."""
-    return Secret(secrets.token_urlsafe(16))
-
-
-def hash_password(password: Secret) -> str:
-    """Return a bcrypt hash in the form nginx and htpasswd know."""
-    import bcrypt
-
-    salt = bcrypt.gensalt(BCRYPT_COST, prefix=b"2b")
-    # $2b$ and $2y$ name the same algorithm; $2y$ is what htpasswd writes.
-    return bcrypt.hashpw(password.reveal().encode(), salt).decode().replace("$2b$", "$2y$", 1)
-
-
-def verify_password(password: Secret, value: str) -> bool:
-    """Return whether a password belongs to a hash of any kind that htpasswd holds."""
-    if value.startswith("$2"):
-        import bcrypt
-
-        return bcrypt.checkpw(password.reveal().encode(), b"$2b$" + value[4:].encode())
-    from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
-
-    for scheme in (apr_md5_crypt, sha256_crypt, sha512_crypt):
-        if scheme.identify(value):
-            return bool(scheme.verify(password.reveal(), value))
-    return False
+        hashes = list(pool.map(hash_of, enumerate(listed)))
+    users = [
+        RegistryUser(user.name, value, user.access, user.repositories, user.disabled)
+        for user, value in zip(listed, hashes, strict=True)
+    ]
+    names = {user.name.lower() for user in listed}
+    users += [
+        user
+        for user in present.values()
+        if there and user.name.lower() not in names and user.name not in there.declared
+    ]
+    return tuple(users), generated
 
 
 def check_password(password: Secret, where: str) -> None:
     """Raise AnswersError when a password cannot be used, with the reason."""
-    text = password.reveal()
-    if not text:
-        raise AnswersError([_at(where, "the password is empty")])
-    if len(text.encode()) > _BCRYPT_LIMIT:
-        message = (
-            f"the password has {len(text.encode())} bytes; bcrypt takes {_BCRYPT_LIMIT} at most"
-        )
-        raise AnswersError([_at(where, message)])
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise AnswersError([_at(where, "the password has a control character in it")])
+    if fault := password_fault(password):
+        raise AnswersError([_at(where, fault)])
 
 
 def _http_secret(facts: Sequence[Facts]) -> Secret:
@@ -162,16 +148,13 @@ def _http_secret(facts: Sequence[Facts]) -> Secret:
     return Secret(secrets.token_hex(32))
 
 
-def _auth_key(answers: Answers, facts: Sequence[Facts], hashes: Mapping[str, str]) -> Secret:
+def _auth_key(facts: Sequence[Facts], users: Sequence[RegistryUser]) -> Secret:
     """Keep the key while the users stay as they are; a change makes a new one."""
-    wanted = {
-        layout.HTPASSWD: htpasswd(hashes),
-        layout.ACCESS_MAP: access_map(answers.credentials.users),
-    }
+    wanted = user_files(users)
     keys = []
     for each in facts:
-        there = {path: each.files[path].content for path in wanted if path in each.files}
-        if any(content != wanted[path] for path, content in there.items()):
+        there = {path: each.files[path].content for path in USER_FILES if path in each.files}
+        if there and there != wanted:
             return Secret(secrets.token_hex(32))
         file = each.files.get(layout.AUTH_KEY)
         text = file.content.decode("utf-8", "replace") if file else ""

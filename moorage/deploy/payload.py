@@ -7,20 +7,19 @@ import json
 import secrets
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from moorage import __version__
-from moorage.answers.model import Answers
-from moorage.answers.record import without_secrets
-from moorage.deploy.deployed import recorded_digests
 from moorage.deploy.plan import ServerPlan
 from moorage.desired import layout
 from templates.load import shell_script
 
 GATE_SECONDS = 900
 """How long a staged server waits for the others before it rolls back."""
+KEEP_SECONDS = 30
+"""How long a server waits to hear whether a change of the users worked on the others, too."""
 DRAIN_SECONDS = 300
 """How long transfers on the old slot may go on."""
 
@@ -28,19 +27,37 @@ Gate = Literal["go", "wait"]
 _CHUNK = 256 * 1024
 
 
-def payload(answers: Answers, plan: ServerPlan, run_id: str, gate: Gate) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Timing:
+    """When a run goes on by itself and when it waits for a word from the operator's side.
+
+    Attributes:
+        gate: go to switch once staged, wait to be told.
+        gate_seconds: How long it waits there before it rolls back.
+        undone: What deployment.json will say if the run is undone after the switch because another
+            server failed; None when it keeps the change without asking.
+    """
+
+    gate: Gate = "go"
+    gate_seconds: int = GATE_SECONDS
+    undone: Mapping[str, object] | None = None
+
+
+def payload(
+    plan: ServerPlan, run_id: str, record: Mapping[str, object], timing: Timing
+) -> Iterator[bytes]:
     """Yield what ``start.sh`` reads: the run's id, the tar's size, the tar.
 
     Args:
-        answers: What the operator decided, for the record on the server.
         plan: What to do.
         run_id: The run's id; sorts by time.
-        gate: go to switch once staged, wait to be told.
+        record: What deployment.json will say.
+        timing: When the run goes on by itself and when it waits for a word.
     """
     image = plan.desired.image if plan.load_image else None
     archive = Path(image.archive).expanduser() if image and image.archive else None
     # The blocks that end a tar come last, so that a large image can follow the small files.
-    small = _tar(_entries(answers, plan, run_id, gate))
+    small = _tar(_entries(plan, record, timing))
     end = b"\0" * 1024
     if archive is None:
         yield f"{run_id}\n{len(small) + len(end)}\n".encode() + small + end
@@ -80,10 +97,10 @@ def _tar(entries: dict[str, bytes]) -> bytes:
     return buffer.getvalue()[:end]
 
 
-def _entries(answers: Answers, plan: ServerPlan, run_id: str, gate: Gate) -> dict[str, bytes]:
+def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> dict[str, bytes]:
     entries = {
         "run.sh": shell_script("run.sh").encode(),
-        "plan/settings": _settings(plan, gate).encode(),
+        "plan/settings": _settings(plan, timing).encode(),
         "plan/packages": _lines(package.name for package in plan.packages),
         "plan/folders": _lines(
             f"{folder.mode:o}\t{folder.owner}\t{folder.group}\t{folder.path}"
@@ -95,8 +112,10 @@ def _entries(answers: Answers, plan: ServerPlan, run_id: str, gate: Gate) -> dic
             for number, file in enumerate(plan.writes)
         ),
         "plan/removals": _lines(f"{_digest_now(plan, path)}\t{path}" for path in plan.removals),
-        "plan/deployment.json": _deployment_record(answers, plan, run_id),
+        "plan/deployment.json": _json(record),
     }
+    if timing.undone is not None:
+        entries["plan/undone.json"] = _json(timing.undone)
     for number, file in enumerate(plan.writes):
         entries[f"content/{number}"] = file.content
     return entries
@@ -111,7 +130,11 @@ def _digest_now(plan: ServerPlan, path: str) -> str:
     return "-" if there is None else there.digest
 
 
-def _settings(plan: ServerPlan, gate: Gate) -> str:
+def _json(record: Mapping[str, object]) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _settings(plan: ServerPlan, timing: Timing) -> str:
     wanted = plan.desired
 
     def said(value: bool) -> str:
@@ -134,34 +157,11 @@ def _settings(plan: ServerPlan, gate: Gate) -> str:
         "slot_to": plan.slot_to,
         "port_blue": str(layout.PORTS["blue"]),
         "port_green": str(layout.PORTS["green"]),
-        "gate": gate,
-        "gate_seconds": str(GATE_SECONDS),
+        "checks_version": said(plan.touches_registry),
+        "gate": timing.gate,
+        "gate_seconds": str(timing.gate_seconds),
+        "keep": "wait" if timing.undone is not None else "keep",
+        "keep_seconds": str(KEEP_SECONDS),
         "drain_seconds": str(DRAIN_SECONDS),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())
-
-
-def _deployment_record(answers: Answers, plan: ServerPlan, run_id: str) -> bytes:
-    # A switch leaves the files of the slot it came from as they are.
-    left = {layout.config_path(plan.slot_from)} if plan.slot_from and plan.switches else set()
-    digests = {
-        path: digest
-        for path, digest in recorded_digests(plan.facts).items()
-        if path.startswith(layout.REGISTRY_ETC + "/")
-    }
-    digests |= {file.path: file.digest for file in plan.desired.files if file.path not in left}
-    digests |= {file.path: file.digest for file in plan.writes}
-    if plan.desired.image and plan.desired.image.archive_digest:
-        digests["image_archive"] = plan.desired.image.archive_digest
-    record = {
-        "version": 1,
-        "moorage": __version__,
-        "run": run_id,
-        "deployed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "domain": plan.desired.domain,
-        "slot": plan.slot_to,
-        "registry_version": "@REGISTRY_VERSION@",
-        "answers": without_secrets(answers),
-        "digests": digests,
-    }
-    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()

@@ -77,6 +77,7 @@ class ServerPlan:
         slot_from: The slot that gets the traffic now, None before the first run.
         slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
         reload_nginx: Whether nginx has to be reloaded or started.
+        users_revision: How many changes of its users the server will have seen.
     """
 
     server: str
@@ -93,6 +94,12 @@ class ServerPlan:
     slot_to: Slot = "blue"
     load_image: bool = False
     reload_nginx: bool = False
+    users_revision: int = 1
+
+    @property
+    def touches_registry(self) -> bool:
+        """Whether the registry itself is installed, switched or started."""
+        return self.switches or self.load_image or bool(self.packages)
 
     @property
     def has_changes(self) -> bool:

@@ -95,7 +95,13 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         slot_to=slot_to,
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
+        users_revision=materials.users_revision,
     )
+
+
+_SECRET_FILES = {
+    layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.AUTH_KEY,
+}  # fmt: skip
 
 
 def platform_of(facts: Facts) -> Platform:
@@ -245,7 +251,7 @@ def _masked(text: str | None, label: str, others: frozenset[str] = frozenset()) 
 
 def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
     there = facts.files[path]
-    secret = path in {layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.AUTH_KEY}
+    secret = path in _SECRET_FILES
     text = there.content.decode("utf-8", "replace")
     before = _masked(text, "now") if secret else text
     drift = path in recorded and recorded[path] != there.digest

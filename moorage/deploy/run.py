@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from moorage.deploy.events import Event, LogLine, OnEvent, RunEnded, Staged, StepBegan
+from moorage.deploy.events import Committed, Event, LogLine, OnEvent, RunEnded, Staged, StepBegan
 from moorage.deploy.visible import visible
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers.transport import Exchange, Transport
@@ -64,6 +64,14 @@ class ServerRun:
     def abort(self) -> None:
         """Make the run stop before its next step and roll back."""
         self._say(b"abort\n")
+
+    def keep(self) -> None:
+        """Let a run that has switched keep its change."""
+        self._say(b"keep\n")
+
+    def undo(self) -> None:
+        """Make a run that has switched undo its change, because another server failed."""
+        self._say(b"undo\n")
 
     def _follow(self, script: str, payload: Iterable[bytes]) -> None:
         lost = ""
@@ -128,6 +136,8 @@ class ServerRun:
             self._emit(StepBegan(self.server, values[1]))
         elif word == "@staged":
             self._emit(Staged(self.server))
+        elif word == "@committed":
+            self._emit(Committed(self.server))
         elif word == "@result" and len(values) >= 2:
             self._result = (values[0], " ".join(values[1:]))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
 from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.desired.registry import config_file, environment_file
@@ -17,7 +20,7 @@ from moorage.desired.state import (
     Package,
     Platform,
 )
-from moorage.desired.users import access_map, htpasswd
+from moorage.desired.users import RegistryUser, user_files
 from moorage.registry_keys import registry_version
 
 _LONGEST_HASHED = 40
@@ -56,9 +59,10 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
 def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
     packages = [
         Package("nginx", "serves the registry", ("nginx-full", "nginx-light", "nginx-extras")),
-        Package("libnginx-mod-http-js", "caches checked passwords"),
         Package("openssl", "checks the certificate after the switch"),
     ]
+    if platform.has_njs:
+        packages.append(Package("libnginx-mod-http-js", "remembers checked passwords"))
     reason = f"registry.runtime is {answers.registry.runtime}"
     match answers.registry.runtime:
         case "package":
@@ -161,33 +165,18 @@ def _nginx_files(
             ),
             DesiredFile(layout.TLS_CERTIFICATE, materials.certificate, Effect.NGINX, "ssl"),
         ]
+    if platform.has_njs:
+        files += [
+            desired_auth_key(materials.auth_key),
+            DesiredFile(
+                layout.AUTH_SCRIPT,
+                render("nginx/auth.js"),
+                Effect.NGINX,
+                "remembers checked passwords",
+            ),
+        ]
     files += [
-        DesiredFile(
-            layout.AUTH_KEY,
-            render("nginx/auth_key.conf.j2", key=materials.auth_key.reveal()),
-            Effect.NGINX,
-            "keys the cache of logins",
-            mode=0o600,
-            secret=True,
-        ),
-        DesiredFile(
-            layout.AUTH_SCRIPT, render("nginx/auth.js"), Effect.NGINX, "caches checked passwords"
-        ),
-        DesiredFile(
-            layout.HTPASSWD,
-            htpasswd(materials.hashes),
-            Effect.NGINX,
-            "credentials.users",
-            mode=0o640,
-            group=layout.WEB_GROUP,
-            secret=True,
-        ),
-        DesiredFile(
-            layout.ACCESS_MAP,
-            access_map(answers.credentials.users),
-            Effect.NGINX,
-            "credentials.users[].access",
-        ),
+        *desired_user_files(materials.users),
         DesiredFile(
             layout.UPSTREAM,
             render("nginx/upstream.conf.j2", slot=slot, port=layout.PORTS[slot]),
@@ -205,12 +194,42 @@ def _nginx_files(
                 tls=tls,
                 ipv6=platform.ipv6,
                 nginx_etc=layout.NGINX_ETC,
+                caches_logins=platform.has_njs,
             ),
             Effect.NGINX,
             "registry.domain, registry.port, ssl",
         ),
     ]
     return files
+
+
+def desired_user_files(users: Sequence[RegistryUser]) -> list[DesiredFile]:
+    """Return the files that hold the users."""
+    who, may = "credentials.users", "credentials.users[].access and repositories"
+    described = {
+        layout.HTPASSWD: (who, 0o640, layout.WEB_GROUP, True),
+        layout.HTPASSWD_DISABLED: ("credentials.users[].disabled", 0o600, "root", True),
+        layout.ACCESS_MAP: (may, 0o644, "root", False),
+    }
+    files = []
+    for path, content in user_files(users).items():
+        reason, mode, group, secret = described[path]
+        files.append(
+            DesiredFile(path, content, Effect.NGINX, reason, mode, group=group, secret=secret)
+        )
+    return files
+
+
+def desired_auth_key(key: Secret) -> DesiredFile:
+    """Return the file with the key of nginx's cache of logins."""
+    return DesiredFile(
+        layout.AUTH_KEY,
+        render("nginx/auth_key.conf.j2", key=key.reveal()),
+        Effect.NGINX,
+        "keys the cache of logins",
+        mode=0o600,
+        secret=True,
+    )
 
 
 def _server_name(domain: str) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from moorage.answers.secrets import Secret
 from moorage.desired.layout import Slot
+from moorage.desired.users import RegistryUser
 
 RegistryVersion = Literal["2.8", "3"]
 
@@ -22,11 +23,13 @@ class Platform:
         os_id: As in os-release: debian, ubuntu.
         os_version: As in os-release: 12, 13, 24.04.
         ipv6: Whether the server has IPv6.
+        has_njs: Whether nginx can run scripts there, which remembering logins takes.
     """
 
     os_id: str = "debian"
     os_version: str = "12"
     ipv6: bool = True
+    has_njs: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Materials:
         http_secret: Signs upload states; the same on all servers.
         auth_key: Keys the authentication cache, hexadecimal.
         secrets: Resolved secrets by their path in the answers.
-        hashes: The users' names and password hashes, in order.
+        users: The users as they should be on every server, in order.
+        users_revision: How many changes of the users that makes.
         certificate: PEM, the certificate and its chain; None without TLS.
         certificate_key: PEM; None without TLS.
         ca_certificate: PEM of the private CA, if there is one.
@@ -49,7 +53,8 @@ class Materials:
     http_secret: Secret
     auth_key: Secret
     secrets: Mapping[str, Secret] = field(default_factory=dict)
-    hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    users: tuple[RegistryUser, ...] = ()
+    users_revision: int = 1
     certificate: bytes | None = None
     certificate_key: Secret | None = None
     ca_certificate: bytes | None = None

@@ -1,13 +1,13 @@
 # Follows the log of the run $run from its beginning to its end, and hands words on to it.
 #
-# Standard input: lines "go" or "abort". Standard output: the log; at the end "@result" if the log
+# Standard input: lines "go", "abort", "keep" or "undo". Standard output: the log; at the end "@result" if the log
 # does not say it.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # the script before this one sets run
 exec 3<&0
 (
     while IFS= read -r word <&3; do
-        case "$word" in go | abort) : >"$run/$word" ;; esac
+        case "$word" in go | abort | keep | undo) : >"$run/$word" ;; esac
     done
 ) &
 reader=$!

@@ -3,6 +3,8 @@
 # Started detached from the SSH session, as root, with the run's folder as its only argument; what to
 # do is data in that folder (plan/, content/). Steps: recheck, back up, install, place, try out; then,
 # once the operator's side has said go, switch, check, drain, record. Whatever fails is rolled back.
+# A change of the users is a run, too: it has nothing to install, and after the switch it waits to hear
+# whether it worked on the other servers.
 # Lines that begin with "@" are read by Moorage, the others are for people.
 # shellcheck shell=sh
 set -u
@@ -118,15 +120,23 @@ reload_nginx() {
     old_workers=$before
     systemctl reload nginx || return 1
     tries=0
-    while [ $tries -lt 100 ]; do
+    while [ $tries -lt 500 ]; do
         for worker in $(nginx_workers); do
-            case "$before" in *" $worker "*) ;; *) return 0 ;; esac
+            case "$before" in *" $worker "*) ;; *) old_workers_are_leaving && return 0 ;; esac
         done
-        sleep 0.1
+        sleep 0.02
         tries=$((tries + 1))
     done
     tail -n 5 /var/log/nginx/error.log 2>/dev/null
     return 1
+}
+
+# Whether every worker from before the reload has ended or takes no new request any more.
+old_workers_are_leaving() {
+    for worker in $old_workers; do
+        grep -q '^nginx: worker process is shutting down' "/proc/$worker/cmdline" 2>/dev/null ||
+            ! grep -q '^nginx: worker' "/proc/$worker/cmdline" 2>/dev/null || return 1
+    done
 }
 
 rollback() {
@@ -257,6 +267,7 @@ load_image() {
 }
 
 check_version() {
+    [ "$(setting checks_version)" = yes ] || return 0
     wanted=$(setting version)
     if [ "$engine" = - ]; then
         answer=$(docker-registry --version 2>&1)
@@ -346,8 +357,32 @@ wait_for_go() {
     while [ ! -e go ]; do
         if [ -e abort ]; then cancel; fi
         if [ "$(date +%s)" -ge "$deadline" ]; then fail "nobody said go: the connection was lost before the switch"; fi
-        sleep 0.1
+        sleep 0.02
     done
+}
+
+# After the switch: waits to hear whether the other servers managed it, too. Without a word the change
+# stays, because then it is likely on them as well.
+wait_for_keep() {
+    [ "$(setting keep)" = wait ] || return 0
+    printf '@committed\n'
+    deadline=$(($(date +%s) + $(setting keep_seconds)))
+    while [ ! -e keep ]; do
+        if [ -e undo ]; then undo; fi
+        if [ "$(date +%s)" -ge "$deadline" ]; then
+            say 'nobody said whether to keep the change: it stays'
+            return 0
+        fi
+        sleep 0.02
+    done
+}
+
+undo() {
+    say 'another server did not manage it: undoing the change'
+    rollback
+    mv plan/undone.json plan/deployment.json
+    record
+    finish undone 'another server did not manage it'
 }
 
 check_public() {
@@ -471,6 +506,7 @@ if [ "$(setting reload_nginx)" = yes ]; then
 fi
 step check
 check_public
+wait_for_keep
 step record
 record
 rollback_needed=no

@@ -33,7 +33,11 @@ ENGINE_STATE = (
     "/run/runc/*",
     "/var/lib/containers/storage/*",
 )
-SECRET_FILES = ("/etc/moorage/registry/registry.env", "/etc/nginx/moorage/htpasswd")
+SECRET_FILES = (
+    "/etc/moorage/registry/registry.env",
+    "/etc/nginx/moorage/htpasswd",
+    "/etc/nginx/moorage/htpasswd.disabled",
+)
 
 
 @dataclass
@@ -158,8 +162,8 @@ class Operator:
         )
         for path, secret in materials.secrets.items():
             self.leaks.add(secret.reveal(), registry_env, label=path)
-        for name, value in materials.hashes.items():
-            self.leaks.add(value, SECRET_FILES[1:], label=f"the hash of {name}")
+        for user in materials.users:
+            self.leaks.add(user.hash, SECRET_FILES[1:], label=f"the hash of {user.name}")
         if materials.certificate_key is not None:
             # A line from the middle: the armour around it is no secret.
             middle = materials.certificate_key.reveal().splitlines()[1]

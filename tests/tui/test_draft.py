@@ -6,8 +6,8 @@ import yaml
 
 from moorage.answers.load import load
 from moorage.answers.secrets import Hash, Secret, Typed
-from moorage.deploy.materials import verify_password
 from moorage.errors import AnswersError
+from moorage.users.passwords import verify_password
 from tui import keeping
 from tui.draft import Draft, parse_path
 from tui.opening import open_path

@@ -11,12 +11,14 @@ from typing import Any
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployed import drifted
-from moorage.deploy.payload import payload
+from moorage.deploy.payload import Timing, payload
 from moorage.deploy.plan import Kind, Plan, ServerPlan
 from moorage.deploy.planning import plan_server, platform_of
+from moorage.deploy.record import record_of_apply
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import Materials
+from moorage.desired.users import RegistryUser
 from moorage.servers.facts import (
     Disk,
     Facts,
@@ -31,7 +33,7 @@ TOOLS = frozenset({"apt-get", "dpkg-query", "systemctl", "systemd-run", "flock",
 MATERIALS = Materials(
     http_secret=Secret("http-secret-value"),
     auth_key=Secret("auth-key-value"),
-    hashes={"ci": "$2y$12$hash-of-ci"},
+    users=(RegistryUser("ci", "$2y$12$hash-of-ci"),),
     certificate=b"CERTIFICATE\n",
     certificate_key=Secret("PRIVATE-KEY\n"),
 )
@@ -147,7 +149,9 @@ def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
 
 def test_secrets_are_masked_in_every_diff() -> None:
     for facts in (_bare(), _deployed(_answers())):
-        changed = replace(MATERIALS, http_secret=Secret("another"), hashes={"ci": "$2y$12$new"})
+        changed = replace(
+            MATERIALS, http_secret=Secret("another"), users=(RegistryUser("ci", "$2y$12$new"),)
+        )
         plan = plan_server(_answers(), changed, facts)
         text = repr(plan) + "".join(change.diff for change in plan.changes)
         for secret in ("http-secret-value", "another", "auth-key-value", "PRIVATE", "$2y$12$"):
@@ -178,7 +182,8 @@ def test_a_system_without_apt_or_systemd_is_refused() -> None:
 def test_the_record_on_the_server_holds_no_secret() -> None:
     answers = _answers(settings={"log": {"level": "debug"}})
     facts = _deployed(_answers())
-    stream = b"".join(payload(answers, _plan(answers, facts), "20260101T000000000-ab12", "go"))
+    plan, run = _plan(answers, facts), "20260101T000000000-ab12"
+    stream = b"".join(payload(plan, run, record_of_apply(answers, plan, run), Timing()))
     run_id, size, archive = stream.split(b"\n", 2)
     assert (run_id, int(size)) == (b"20260101T000000000-ab12", len(archive))
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:

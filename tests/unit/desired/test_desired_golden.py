@@ -14,6 +14,7 @@ from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.desired.build import desired
 from moorage.desired.state import DesiredState, Materials, Platform
+from moorage.desired.users import RegistryUser
 from moorage.registry_keys import check_registry, only_version
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -35,7 +36,10 @@ def _desired(example: Path) -> DesiredState:
                 *(f"registry.environment.{name}" for name in environment),
             )
         },
-        hashes={user.name: f"$2y$12${user.name}" for user in answers.credentials.users},
+        users=tuple(
+            RegistryUser(user.name, f"$2y$12${user.name}", user.access, user.repositories)
+            for user in answers.credentials.users
+        ),
         certificate=b"CERTIFICATE\n",
         certificate_key=Secret("KEY\n"),
     )

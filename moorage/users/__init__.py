@@ -1,0 +1,1 @@
+"""Who may log in to a registry: passwords, the users on servers, and changes to them."""

@@ -1,0 +1,69 @@
+"""Passwords of the registry's users: made, checked, hashed and verified."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Literal
+
+from moorage.answers.secrets import Secret
+
+Scheme = Literal["bcrypt", "sha512"]
+"""How new passwords are hashed: bcrypt, or SHA-512 crypt where nginx cannot cache a check."""
+
+BCRYPT_COST = 12
+LONGEST = 72
+"""Bytes: bcrypt does not look at more."""
+
+
+def generate_password() -> Secret:
+    """Return a new password of 128 random bits, 22 letters, digits, ``-`` and ``_``."""
+    return Secret(secrets.token_urlsafe(16))
+
+
+def hash_password(password: Secret, scheme: Scheme = "bcrypt") -> str:
+    """Return a hash in the form nginx and htpasswd know."""
+    if scheme == "sha512":
+        from passlib.hash import sha512_crypt
+
+        return str(sha512_crypt.using(rounds=5000).hash(password.reveal()))
+    import bcrypt
+
+    salt = bcrypt.gensalt(BCRYPT_COST, prefix=b"2b")
+    # $2b$ and $2y$ name the same algorithm; $2y$ is what htpasswd writes.
+    return bcrypt.hashpw(password.reveal().encode(), salt).decode().replace("$2b$", "$2y$", 1)
+
+
+def verify_password(password: Secret, value: str) -> bool:
+    """Return whether a password belongs to a hash of any kind that htpasswd holds."""
+    if value.startswith("$2"):
+        import bcrypt
+
+        try:
+            return bcrypt.checkpw(password.reveal().encode(), b"$2b$" + value[4:].encode())
+        except ValueError:
+            return False
+    from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
+
+    for scheme in (apr_md5_crypt, sha256_crypt, sha512_crypt):
+        if scheme.identify(value):
+            return bool(scheme.verify(password.reveal(), value))
+    return False
+
+
+def password_fault(password: Secret) -> str:
+    """Return why a password cannot be used, or empty."""
+    text = password.reveal()
+    if not text:
+        return "the password is empty"
+    if len(text.encode(errors="surrogatepass")) > LONGEST:
+        size = len(text.encode(errors="surrogatepass"))
+        return f"the password has {size} bytes; bcrypt takes {LONGEST} at most"
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        return "the password has a control character in it"
+    return ""
+
+
+def hash_kind(value: str) -> str:
+    """Return what a hash is called: bcrypt, apr1, SHA-256, SHA-512 or unknown."""
+    kinds = {"$2": "bcrypt", "$a": "apr1", "$5": "SHA-256", "$6": "SHA-512"}
+    return kinds.get(value[:2], "unknown")

@@ -1,0 +1,95 @@
+"""The users as each server has them, and which server's word counts where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from moorage.desired import layout
+from moorage.desired.users import RegistryUser, read_users
+from moorage.servers.facts import Facts
+
+USER_FILES = (layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.ACCESS_MAP)
+"""The files that hold the users."""
+
+Standing = Literal["in step", "behind", "different"]
+"""How a server's users compare with those that count.
+
+behind: it missed a change and the next one brings it up. different: somebody edited its files.
+"""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The users as one server has them.
+
+    Attributes:
+        server: The server's label.
+        users: Who may log in there, disabled users last.
+        revision: How many changes its users have seen; 0 where none was recorded.
+        declared: The names that the answers listed when they were last applied.
+        is_deployed: Whether Moorage has been on the server.
+        has_drifted: Whether its files are not as Moorage last wrote them.
+    """
+
+    server: str
+    users: tuple[RegistryUser, ...]
+    revision: int = 0
+    declared: frozenset[str] = frozenset()
+    is_deployed: bool = True
+    has_drifted: bool = False
+
+    def is_same_as(self, other: Roster) -> bool:
+        """Return whether both servers let the same people do the same things."""
+        return frozenset(self.users) == frozenset(other.users)
+
+
+def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
+    """Return the users a server has.
+
+    Args:
+        facts: What the probe read.
+        record: Its deployment.json; empty when there is none.
+    """
+    files = {path: facts.files[path].content for path in USER_FILES if path in facts.files}
+    noted = record.get("users")
+    noted = noted if isinstance(noted, dict) else {}
+    digests = record.get("digests")
+    digests = digests if isinstance(digests, dict) else {}
+    revision, declared = noted.get("revision"), noted.get("declared")
+    return Roster(
+        server=facts.server,
+        users=read_users(files),
+        revision=revision if isinstance(revision, int) else 0,
+        declared=frozenset(map(str, declared)) if isinstance(declared, list) else frozenset(),
+        is_deployed=bool(record),
+        has_drifted=any(
+            digests.get(path) != (facts.files[path].digest if path in facts.files else None)
+            for path in USER_FILES
+        ),
+    )
+
+
+def reference(rosters: Sequence[Roster]) -> Roster | None:
+    """Return the roster that counts: the latest change; None when nobody was deployed anywhere.
+
+    Of several with the same change, one that nobody edited by hand since.
+    """
+    deployed = [each for each in rosters if each.is_deployed or each.users]
+    return max(
+        deployed, key=lambda each: (each.is_deployed, each.revision, not each.has_drifted),
+        default=None,
+    )  # fmt: skip
+
+
+def standings(rosters: Sequence[Roster]) -> dict[str, Standing]:
+    """Return how each server's users compare with those that count, by server."""
+    counts = reference(rosters)
+    found: dict[str, Standing] = {}
+    for each in rosters:
+        if counts is None or each.is_same_as(counts):
+            found[each.server] = "in step"
+        else:
+            found[each.server] = "behind" if each.revision < counts.revision else "different"
+    return found

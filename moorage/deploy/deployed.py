@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from moorage.answers.model import Answers
 from moorage.desired import layout
 from moorage.desired.layout import Slot
+from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 
 
@@ -46,3 +48,21 @@ def drifted(facts: Facts) -> tuple[str, ...]:
         for path, digest in sorted(recorded_digests(facts).items())
         if path.startswith("/") and (path not in facts.files or facts.files[path].digest != digest)
     )
+
+
+def recorded_answers(facts: Facts) -> Answers:
+    """Return the answers that were applied last, without secrets.
+
+    Raises:
+        MoorageError: The server has no record, or one that cannot be read.
+    """
+    record = deployment_record(facts)
+    try:
+        return Answers.model_validate(record["answers"])
+    except (KeyError, ValueError) as error:
+        raise MoorageError(
+            f"{layout.DEPLOYMENT} does not say what is deployed here.",
+            hint="Apply the answers to this server again: moorage apply FILE.",
+            server=facts.server,
+            code="no_record",
+        ) from error

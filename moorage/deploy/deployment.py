@@ -174,19 +174,14 @@ class Deployment:
         rollout = Rollout(self.answers.rollout, self._on_event)
         gate: Gate = "wait" if len(changed) > 1 else "go"
         run_id = new_run_id()
-        transports = {transport.server: transport for transport in self._transports}
         threads = []
         for server in changed:
-            run = ServerRun(
-                transports[server.server], run_id, rollout.on_event, self.redactor.redact
-            )
+            run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
             record = record_of_apply(self.answers, server, run_id)
             stream = payload(server, run_id, record, Timing(gate))
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
-        self._runs = rollout.runs
-        if self._is_aborted:
-            self.abort()
+        self.watch_runs(rollout.runs)
         for thread in threads:
             thread.start()
         if gate == "wait":
@@ -208,6 +203,22 @@ class Deployment:
             dict(plan.materials.generated),
             plan.materials.ca_certificate,
         )
+
+    @property
+    def on_event(self) -> OnEvent:
+        """Takes events."""
+        return self._on_event
+
+    def new_run(self, server: str, run_id: str, on_event: OnEvent) -> ServerRun:
+        """Return a run on one of the servers, by label."""
+        [transport] = [each for each in self._transports if each.server == server]
+        return ServerRun(transport, run_id, on_event, self.redactor.redact)
+
+    def watch_runs(self, runs: list[ServerRun]) -> None:
+        """Let :meth:`abort` stop these runs, before they start if it was called already."""
+        self._runs = runs
+        if self._is_aborted:
+            self.abort()
 
     def attach(self, facts: Sequence[Facts]) -> tuple[RunEnded, ...]:
         """Follow the runs that go on, on all servers, until they end."""

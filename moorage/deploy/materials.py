@@ -14,6 +14,7 @@ from moorage.answers.model import Answers, User
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.deploy import private_ca
 from moorage.deploy.deployed import deployment_record
+from moorage.deploy.kind_of_server import scheme_for
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults
 from moorage.desired.state import Materials
@@ -21,6 +22,7 @@ from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
 from moorage.servers.facts import Facts
 from moorage.users.passwords import (
+    Scheme,
     generate_password,
     hash_password,
     password_fault,
@@ -52,7 +54,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
     resolved = _resolve_all(answers, resolve)
     rosters = [roster_of(each, deployment_record(each)) for each in facts]
     standing = reference(rosters)
-    users, generated = _users(answers, standing, resolve)
+    users, generated = _users(answers, standing, resolve, scheme_for(facts))
     changes_users = standing is None or frozenset(users) != frozenset(standing.users)
     shown = _certificate(answers, facts)
     return Materials(
@@ -87,7 +89,7 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
 
 
 def _users(
-    answers: Answers, there: Roster | None, resolve: Resolve
+    answers: Answers, there: Roster | None, resolve: Resolve, scheme: Scheme
 ) -> tuple[tuple[RegistryUser, ...], dict[str, Secret]]:
     """Return the users as they should be, and the passwords made just now.
 
@@ -107,13 +109,13 @@ def _users(
             if current is not None:
                 return current
             generated[user.name] = password = generate_password()
-            return hash_password(password)
+            return hash_password(password, scheme)
         where = f"credentials.users[{position}].password"
         password = resolve(reference, where)
         check_password(password, where)
         if current is not None and verify_password(password, current):
             return current
-        return hash_password(password)
+        return hash_password(password, scheme)
 
     listed = answers.credentials.users
     # bcrypt lets other threads run, so several users cost little more than one.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from moorage.answers.model import Answers
-from moorage.answers.secrets import MASK
-from moorage.deploy.deployed import active_slot, recorded_digests
+from moorage.answers.secrets import MASK, Secret
+from moorage.deploy.deployed import active_slot, recorded_answers, recorded_digests
+from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.plan import Change, Kind, ServerPlan
-from moorage.deploy.preflight import find_notes, find_problems
+from moorage.deploy.preflight import find_notes, find_problems, run_going_on
 from moorage.desired import layout
-from moorage.desired.build import desired
+from moorage.desired.build import desired, desired_auth_key, desired_user_files
 from moorage.desired.layout import Slot
 from moorage.desired.state import (
     DesiredFile,
@@ -21,9 +22,11 @@ from moorage.desired.state import (
     Effect,
     Materials,
     Package,
-    Platform,
 )
+from moorage.desired.users import RegistryUser
+from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
+from moorage.users.roster import USER_FILES
 
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
 
@@ -104,9 +107,62 @@ _SECRET_FILES = {
 }  # fmt: skip
 
 
-def platform_of(facts: Facts) -> Platform:
-    """Return what desired state needs to know about the server."""
-    return Platform(facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""), facts.ipv6)
+def plan_users(
+    facts: Facts, users: Sequence[RegistryUser], auth_key: Secret, revision: int
+) -> ServerPlan:
+    """Compare one server's users with how they should be.
+
+    Args:
+        facts: What the probe read.
+        users: The users as they should be.
+        auth_key: A new key for nginx's cache of logins, so that nobody is remembered.
+        revision: How many changes the users will have seen.
+    """
+    wanted = desired_user_files(users)
+    recorded = recorded_digests(facts)
+    files = [file for file in wanted if not _file_stands(file, facts)]
+    kept = {file.path for file in wanted}
+    removals = tuple(path for path in USER_FILES if path in facts.files and path not in kept)
+    changes = [_file_change(file, facts, recorded) for file in files]
+    changes += [_removal(path, facts, recorded) for path in removals]
+    if changes:
+        why = "its users change"
+        if layout.AUTH_KEY in facts.files:
+            files.append(desired_auth_key(auth_key))
+            changes.append(_file_change(files[-1], facts, recorded))
+        changes.append(Change(Kind.SERVICE, "run", "nginx: reload", why))
+    slot = active_slot(facts) or "blue"
+    return ServerPlan(
+        server=facts.server,
+        facts=facts,
+        desired=_as_deployed(facts, slot),
+        changes=tuple(changes),
+        problems=tuple(run_going_on(facts)),
+        writes=tuple(files),
+        removals=removals,
+        slot_from=slot,
+        slot_to=slot,
+        reload_nginx=bool(changes),
+        users_revision=revision,
+    )
+
+
+def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
+    """Return what a run has to know about a registry that stays as it is."""
+    answers = recorded_answers(facts).for_server(facts.server)
+    return DesiredState(
+        slot=slot,
+        version=registry_version(answers),
+        domain=answers.registry.domain,
+        ports=(answers.registry.port,),
+        tls=answers.ssl.mode != "none",
+        account=layout.ACCOUNT,
+        storage_folder=None,
+        packages=(),
+        folders=(),
+        files=(),
+        image=None,
+    )
 
 
 def _compare(

@@ -32,13 +32,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
             "Moorage installs on Debian and its derivatives with systemd.",
         )
         return
-    if facts.active_run is not None:
-        yield _problem(
-            facts,
-            "run_going_on",
-            f"run {facts.active_run.run_id} is going on (step {facts.active_run.step}).",
-            "Wait until it has ended, or follow it with: moorage status FILE --follow.",
-        )
+    yield from run_going_on(facts)
     for port in wanted.ports:
         listener = facts.listens(port)
         if listener is not None and listener.program != "nginx":
@@ -78,6 +72,21 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
             )
 
 
+def run_going_on(facts: Facts) -> Iterator[MoorageError]:
+    """Yield the problem that a run is going on, if one is.
+
+    Args:
+        facts: What the probe read.
+    """
+    if facts.active_run is not None:
+        yield _problem(
+            facts,
+            "run_going_on",
+            f"run {facts.active_run.run_id} is going on (step {facts.active_run.step}).",
+            "Wait until it has ended, or follow it with: moorage status FILE --follow.",
+        )
+
+
 def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     """Yield what the operator should know before a run.
 
@@ -98,6 +107,11 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         free = max((disk.free for disk in facts.disks[:1]), default=0)
         if _LEAST_FREE <= free < _ENOUGH_FREE:
             yield f"Only {free / 1024**3:.1f} GiB are free for images in {wanted.storage_folder}."
+    if not wanted.remembers_logins:
+        yield (
+            "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "
+            "new passwords are hashed with SHA-512 crypt, because bcrypt would slow every request."
+        )
     if not wanted.tls:
         yield "Without TLS, docker login works only through a load balancer that adds it."
 

@@ -53,6 +53,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
             *_nginx_files(answers, materials, platform, slot),
         ),
         image=_image(answers, materials),
+        remembers_logins=platform.has_njs,
     )
 
 
@@ -62,7 +63,7 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
         Package("openssl", "checks the certificate after the switch"),
     ]
     if platform.has_njs:
-        packages.append(Package("libnginx-mod-http-js", "remembers checked passwords"))
+        packages.insert(1, Package("libnginx-mod-http-js", "remembers checked passwords"))
     reason = f"registry.runtime is {answers.registry.runtime}"
     match answers.registry.runtime:
         case "package":

@@ -151,6 +151,7 @@ class DesiredState:
         version: The registry's version the configuration is written for.
         ports: The public ports nginx listens on.
         files: In an order in which every file only refers to earlier ones.
+        remembers_logins: Whether nginx remembers checked passwords.
     """
 
     slot: Slot
@@ -164,3 +165,4 @@ class DesiredState:
     folders: tuple[DesiredFolder, ...]
     files: tuple[DesiredFile, ...]
     image: Image | None
+    remembers_logins: bool = True

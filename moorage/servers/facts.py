@@ -95,6 +95,8 @@ class Facts:
         accounts: System accounts and their numeric user and group ids.
         files: Managed files by path; ``folders`` likewise.
         image: The container image's id, or None when it is not there.
+        offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
+            where no lists were fetched yet.
     """
 
     server: str
@@ -114,6 +116,7 @@ class Facts:
     files: Mapping[str, ManagedFile] = field(default_factory=dict)
     folders: Mapping[str, ManagedFolder] = field(default_factory=dict)
     image: str | None = None
+    offers_njs: bool | None = None
     runs: tuple[RunRecord, ...] = ()
 
     @property

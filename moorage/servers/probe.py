@@ -137,6 +137,7 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         files=files,
         folders=folders,
         image=single("image") or None,
+        offers_njs=single("njs") == "yes" if "njs" in rows else None,
         runs=tuple(
             RunRecord(run_id, running == "yes", float(changed), step, status, message)
             for run_id, running, changed, step, status, message in rows.get("run", [])

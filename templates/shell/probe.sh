@@ -35,6 +35,14 @@ if command -v dpkg-query >/dev/null 2>&1; then
         nginx libnginx-mod-http-js openssl docker-registry docker.io docker-cli docker-ce \
         podman crun runc 2>/dev/null | facts package
 fi
+# Asking apt takes a while, so only where the answer counts; without package lists it knows nothing.
+if ! dpkg-query -W -f x libnginx-mod-http-js >/dev/null 2>&1 &&
+    [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' 2>/dev/null | head -n 1)" ]; then
+    case "$(apt-cache policy libnginx-mod-http-js 2>/dev/null)" in
+    *'Candidate: (none)'* | '') fact njs no ;;
+    *) fact njs yes ;;
+    esac
+fi
 if command -v systemctl >/dev/null 2>&1; then
     systemctl show --property=Id,ActiveState,UnitFileState \
         nginx.service docker.service docker-registry.service \

@@ -11,9 +11,10 @@ from typing import Any
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployed import drifted
+from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.payload import Timing, payload
 from moorage.deploy.plan import Kind, Plan, ServerPlan
-from moorage.deploy.planning import plan_server, platform_of
+from moorage.deploy.planning import plan_server
 from moorage.deploy.record import record_of_apply
 from moorage.desired import layout
 from moorage.desired.build import desired

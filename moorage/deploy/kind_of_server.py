@@ -1,0 +1,43 @@
+"""What kind of server the facts describe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moorage.desired.state import Platform
+from moorage.servers.facts import Facts
+from moorage.users.passwords import Scheme
+
+NJS = "libnginx-mod-http-js"
+"""The package that lets nginx run scripts; remembering checked passwords takes it."""
+
+# Where the package lists were never fetched, so that apt cannot be asked.
+_WITHOUT_NJS = {("debian", "11"), ("ubuntu", "20.04"), ("ubuntu", "22.04")}
+
+
+def platform_of(facts: Facts) -> Platform:
+    """Return what desired state needs to know about the server."""
+    return Platform(
+        facts.os.get("ID", ""),
+        facts.os.get("VERSION_ID", ""),
+        facts.ipv6,
+        can_remember_logins(facts),
+    )
+
+
+def can_remember_logins(facts: Facts) -> bool:
+    """Return whether nginx has, or can get, the njs that remembering checked passwords takes."""
+    if NJS in facts.packages:
+        return True
+    if facts.offers_njs is not None:
+        return facts.offers_njs
+    return (facts.os.get("ID", ""), facts.os.get("VERSION_ID", "")) not in _WITHOUT_NJS
+
+
+def scheme_for(servers: Sequence[Facts]) -> Scheme:
+    """Return how new passwords are hashed, which is the same on all servers.
+
+    SHA-512 crypt where one of them checks every request's password: nginx makes 728 such checks a
+    second where it makes 7.5 of bcrypt with cost 12.
+    """
+    return "bcrypt" if all(can_remember_logins(each) for each in servers) else "sha512"

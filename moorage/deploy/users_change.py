@@ -1,0 +1,201 @@
+"""The users of a deployment: read from all servers, changed on all servers as one act."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from moorage.answers.secrets import Secret
+from moorage.deploy.deployed import active_slot, deployment_record
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.events import RunEnded
+from moorage.deploy.kind_of_server import scheme_for
+from moorage.deploy.payload import Timing, new_run_id, payload
+from moorage.deploy.plan import ServerPlan
+from moorage.deploy.planning import plan_users
+from moorage.deploy.record import record_of_undone_users, record_of_users
+from moorage.deploy.report import ApplyReport, ServerReport
+from moorage.deploy.together import Together
+from moorage.desired.users import RegistryUser
+from moorage.errors import MoorageError, ServersFailed
+from moorage.servers.facts import Facts
+from moorage.users.passwords import Scheme
+from moorage.users.roster import Roster, Standing, reference, roster_of, standings
+
+GATE_SECONDS = 60
+"""How long a server that has staged a change of its users waits for the others."""
+
+
+@dataclass(frozen=True)
+class UsersRead:
+    """The users as they were read.
+
+    Attributes:
+        rosters: The users as each reached server has them, in the answers' order.
+        unreached: Why the other servers could not be read.
+        facts: What the probe read, in the rosters' order.
+    """
+
+    rosters: tuple[Roster, ...]
+    unreached: tuple[MoorageError, ...]
+    facts: tuple[Facts, ...] = field(repr=False)
+
+    @property
+    def counts(self) -> Roster:
+        """The roster that counts where servers differ."""
+        found = reference(self.rosters)
+        assert found is not None
+        return found
+
+    @property
+    def users(self) -> tuple[RegistryUser, ...]:
+        """The users that count, as they are."""
+        return self.counts.users
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """How each reached server's users compare with those that count."""
+        return standings(self.rosters)
+
+    @property
+    def revision(self) -> int:
+        """How many changes any server's users have seen."""
+        return max(roster.revision for roster in self.rosters)
+
+    @property
+    def scheme(self) -> Scheme:
+        """How new passwords are to be hashed: all servers get the same hash."""
+        return scheme_for(self.facts)
+
+    def present_on(self, name: str) -> tuple[str, ...]:
+        """Return the reached servers that have a user, by label."""
+        return tuple(
+            roster.server
+            for roster in self.rosters
+            if any(user.name == name for user in roster.users)
+        )
+
+
+@dataclass(frozen=True)
+class UsersPlan:
+    """A change of the users.
+
+    Attributes:
+        users: The users as they will be.
+        servers: What happens on each server that is reached; those without changes included.
+        left_out: The servers that miss the change, by label.
+        revision: How many changes the users will have seen.
+    """
+
+    users: tuple[RegistryUser, ...]
+    servers: tuple[ServerPlan, ...]
+    left_out: tuple[str, ...]
+    revision: int
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to do anywhere."""
+        return any(server.has_changes for server in self.servers)
+
+
+def read_users(deployment: Deployment) -> UsersRead:
+    """Read the users of all servers in parallel.
+
+    Args:
+        deployment: The deployment.
+
+    Raises:
+        ServersFailed: No server could be reached.
+        MoorageError: Nothing is deployed on any reached server.
+    """
+    read = deployment.probe_each()
+    facts = tuple(each for each in read if isinstance(each, Facts))
+    unreached = tuple(each for each in read if isinstance(each, MoorageError))
+    if not facts:
+        raise ServersFailed(unreached)
+    rosters = tuple(roster_of(each, deployment_record(each)) for each in facts)
+    for each, roster in zip(facts, rosters, strict=True):
+        if active_slot(each) is None:
+            raise MoorageError(
+                "no registry of Moorage's is here.",
+                hint="Apply the answers to this server first: moorage apply FILE.",
+                server=roster.server,
+                code="not_deployed",
+            )
+    return UsersRead(rosters, unreached, facts)
+
+
+def plan_change(
+    read: UsersRead, users: Sequence[RegistryUser], *, without_unreached: bool = False
+) -> UsersPlan:
+    """Return what changing the users does to every server; repairs servers that are behind.
+
+    Args:
+        read: What :func:`read_users` returned.
+        users: The users as they should be.
+        without_unreached: Whether servers that cannot be reached may miss the change.
+
+    Raises:
+        ServersFailed: Some servers cannot be reached, and the change was not to go on without them.
+    """
+    if read.unreached and not without_unreached:
+        raise ServersFailed(read.unreached)
+    key = Secret(secrets.token_hex(32))
+    revision = read.revision + 1
+    servers = tuple(plan_users(each, users, key, revision) for each in read.facts)
+    left_out = tuple(error.server or "" for error in read.unreached)
+    return UsersPlan(tuple(users), servers, left_out, revision)
+
+
+def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
+    """Change the users on all servers as one act.
+
+    All servers stage and validate the change; then all reload nginx. When one of them fails, those
+    that had reloaded undo it. A server that is lost in between counts as failed.
+
+    Args:
+        deployment: The deployment.
+        plan: What :func:`plan_change` returned.
+
+    Raises:
+        ServersFailed: Something in the plan keeps it from starting; nothing was done.
+    """
+    problems = [problem for server in plan.servers for problem in server.problems]
+    if problems:
+        raise ServersFailed(problems)
+    changed = [server for server in plan.servers if server.has_changes]
+    run_id = new_run_id()
+    together = Together(deployment.on_event)
+    threads = []
+    for server in changed:
+        record = record_of_users(server, run_id, plan.revision, plan.left_out)
+        undone = record_of_undone_users(server, run_id, plan.revision, plan.left_out)
+        stream = payload(server, run_id, record, Timing("wait", GATE_SECONDS, undone))
+        run = deployment.new_run(server.server, run_id, together.on_event)
+        together.runs.append(run)
+        threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
+    deployment.watch_runs(together.runs)
+    for thread in threads:
+        thread.start()
+    together.conduct()
+    for thread in threads:
+        thread.join()
+    ended = {run.server: run.ended for run in together.runs}
+    return ApplyReport(
+        tuple(
+            _report(server.server, ended.get(server.server), run_id, together.failed)
+            for server in plan.servers
+        ),
+        {},
+    )
+
+
+def _report(server: str, ended: RunEnded | None, run_id: str, failed: str | None) -> ServerReport:
+    if ended is None:
+        return ServerReport(server, "unchanged")
+    message = ended.message
+    if ended.status in {"cancelled", "undone"} and failed is not None:
+        message = f"not changed, because {failed} failed"
+    return ServerReport(server, ended.status, message, ended.step, run_id)

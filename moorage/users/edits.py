@@ -1,0 +1,114 @@
+"""Changes to the users: pure functions from the users as they are to those as they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from moorage.answers.model import User
+from moorage.answers.secrets import Generated
+from moorage.desired.users import Access, RegistryUser
+from moorage.errors import ExitCode, MoorageError
+
+Users = tuple[RegistryUser, ...]
+
+
+class WrongUserError(MoorageError):
+    """A user that is not there, is there already, or has a name or access that cannot be."""
+
+    exit_code = ExitCode.USAGE
+    code = "wrong_user"
+
+
+def add(users: Sequence[RegistryUser], user: RegistryUser) -> Users:
+    """Return the users with one more.
+
+    Raises:
+        WrongUserError: The name is taken or malformed, or the repositories are.
+    """
+    for each in users:
+        if each.name.lower() == user.name.lower():
+            what = "is there already" if each.name == user.name else f"is too like {each.name}"
+            raise WrongUserError(
+                f"The user {user.name} {what}.",
+                hint="Names differ in more than capitals; choose another one, or change this user.",
+                code="user_exists",
+            )
+    check(user)
+    return (*users, user)
+
+
+def set_password(users: Sequence[RegistryUser], name: str, value: str) -> Users:
+    """Return the users with another password hash for one of them; see :func:`find`."""
+    return _with(users, replace(find(users, name), hash=value))
+
+
+def set_access(
+    users: Sequence[RegistryUser], name: str, access: Access, repositories: Iterable[str]
+) -> Users:
+    """Return the users with another access for one of them; see :func:`find` and :func:`add`."""
+    changed = replace(find(users, name), access=access, repositories=tuple(repositories))
+    check(changed)
+    return _with(users, changed)
+
+
+def set_disabled(users: Sequence[RegistryUser], name: str, disabled: bool) -> Users:
+    """Return the users with one of them kept out, or let in again; see :func:`find`."""
+    return _with(users, replace(find(users, name), disabled=disabled))
+
+
+def remove(users: Sequence[RegistryUser], name: str) -> Users:
+    """Return the users without one of them; see :func:`find`.
+
+    Raises:
+        WrongUserError: It is the last one: nobody could log in any more.
+    """
+    gone = find(users, name)
+    left = tuple(user for user in users if user is not gone)
+    if not any(not user.disabled for user in left):
+        raise WrongUserError(
+            f"{name} is the last user who may log in.",
+            hint="Add another user first.",
+            code="last_user",
+        )
+    return left
+
+
+def find(users: Sequence[RegistryUser], name: str) -> RegistryUser:
+    """Return a user by name.
+
+    Raises:
+        WrongUserError: There is none of that name.
+    """
+    for user in users:
+        if user.name == name:
+            return user
+    near = [user.name for user in users if user.name.lower() == name.lower()]
+    there = ", ".join(user.name for user in users[:10]) + (", …" if len(users) > 10 else "")
+    raise WrongUserError(
+        f"There is no user {name}.",
+        hint=f"Did you mean {near[0]}?" if near else f"There are: {there}.",
+        code="unknown_user",
+    )
+
+
+def check(user: RegistryUser) -> None:
+    """Raise WrongUserError when a user's name or repositories cannot be."""
+    try:
+        User(
+            name=user.name,
+            access=user.access or "pull",
+            repositories=user.repositories,
+            password=Generated(generate=True),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = str(first["loc"][0]) if first["loc"] else "user"
+        what = user.name if where == "name" else " ".join(user.repositories)
+        raise WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.") from error
+
+
+def _with(users: Sequence[RegistryUser], changed: RegistryUser) -> Users:
+    return tuple(changed if user.name == changed.name else user for user in users)

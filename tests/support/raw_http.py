@@ -1,0 +1,89 @@
+"""Requests written byte by byte, as no well-behaved client would send them."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def everything(self) -> bytes:
+        """Headers and body, to look for what must not be in there."""
+        return repr(self.headers).encode() + self.body
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A TLS connection for each request to one server, whatever its certificate.
+
+    Attributes:
+        address: The server's address.
+        domain: The name in the handshake and in Host headers.
+    """
+
+    address: str
+    domain: str
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        login: tuple[str, str] | None = None,
+        headers: tuple[str, ...] = (),
+        body: bytes = b"",
+        version: str = "1.1",
+    ) -> Reply:
+        """Send a request whose target goes out as it is.
+
+        Args:
+            method: The method, or what stands for one.
+            target: The request's target.
+            login: User and password.
+            headers: More header lines.
+            body: What follows.
+            version: The HTTP version claimed.
+        """
+        lines = [f"{method} {target} HTTP/{version}", f"Host: {self.domain}", "Connection: close"]
+        if login is not None:
+            lines.append(basic(*login))
+        if body or method in {"POST", "PUT", "PATCH"}:
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join([*lines, *headers]) + "\r\n\r\n"
+        return self.send(head.encode("latin-1") + body, method)
+
+    def send(self, request: bytes, method: str = "GET") -> Reply:
+        """Send bytes and return what came back.
+
+        Args:
+            request: All of the request.
+            method: What the answer is read as an answer to.
+        """
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with (
+            socket.create_connection((self.address, 443), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname=self.domain) as connection,
+        ):
+            connection.sendall(request)
+            response = http.client.HTTPResponse(connection, method=method)
+            response.begin()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, headers, response.read())
+
+
+def basic(user: str, password: str) -> str:
+    """Return the header line of a login."""
+    return "Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,107 @@
+"""Guessing passwords is held to a limit; people who know theirs never notice it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from operator_at_work import DOMAIN, Operator
+from raw_http import Reply, Wire
+
+from lab import LabServer
+from lab.machine import say
+
+TOLERATED = 20
+"""Wrong passwords from one address before it is turned away; 30 more a minute."""
+
+
+def _guess(wire: Wire, count: int, user: str = "ci") -> list[Reply]:
+    """Try as many wrong passwords, eight at a time."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(
+            pool.map(lambda n: wire.ask("GET", "/v2/", login=(user, f"guess {n}")), range(count))
+        )
+
+
+def test_guessing_is_limited_and_a_known_login_goes_on(
+    operator: Operator, server: LabServer, client: LabServer
+) -> None:
+    operator.install(operator.answers([server]))
+    wire, login = Wire(server.address, DOMAIN), ("ci", operator.passwords["ci"])
+    assert wire.ask("GET", "/v2/", login=login).status == 200
+
+    with ThreadPoolExecutor(18) as pool:
+        started = time.monotonic()
+        guessing = pool.submit(_guess, wire, 100)
+        pulls = [
+            pool.submit(wire.ask, "GET", f"/v2/load/tags/list?n={n}", login=login)
+            for n in range(400)
+        ]
+        guesses = guessing.result()
+        seconds = time.monotonic() - started
+        pulled = Counter(pull.result().status for pull in pulls)
+
+    statuses = Counter(reply.status for reply in guesses)
+    say(f"100 guesses: {dict(statuses)}; meanwhile 400 requests of a known login: {dict(pulled)}")
+    assert set(statuses) == {401, 429}
+    # Those under way when the limit was reached still count.
+    assert statuses[401] <= TOLERATED + 10 + seconds / 2
+    assert pulled == {404: 400}
+    turned_away = next(reply for reply in guesses if reply.status == 429)
+    assert int(turned_away.headers["retry-after"]) > 0
+    assert json.loads(turned_away.body)["errors"][0]["code"] == "TOOMANYREQUESTS"
+
+    # Another address is not concerned, and this one is let in again after a while.
+    elsewhere = client.run(
+        ["sh", "-c", 'curl -sk -o /dev/null -w "%{http_code}" -K - --resolve "$1" "$2"', "sh",
+         f"{DOMAIN}:443:{server.address}", f"https://{DOMAIN}/v2/"],
+        stdin='user = "{}:{}"\n'.format(*login),
+    ).stdout  # fmt: skip
+    assert elsewhere == "200"
+    deadline = time.monotonic() + 60
+    while wire.ask("GET", "/v2/", login=("ci", "another guess")).status != 401:
+        assert time.monotonic() < deadline
+        time.sleep(2)
+
+
+def test_many_people_behind_one_address_log_in_at_once(
+    operator: Operator, server: LabServer
+) -> None:
+    names = [f"user{number}" for number in range(16)]
+    users = [{"name": name, "password": {"generate": True}} for name in names]
+    operator.install(operator.answers([server], credentials={"users": users}))
+    wire = Wire(server.address, DOMAIN)
+
+    def log_in(name: str) -> int:
+        return wire.ask("GET", "/v2/", login=(name, operator.passwords[name])).status
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(log_in, names)) == {200}
+
+
+def test_one_wrong_password_again_and_again_counts_once(
+    operator: Operator, server: LabServer
+) -> None:
+    operator.install(operator.answers([server]))
+    wire = Wire(server.address, DOMAIN)
+    with ThreadPoolExecutor(8) as pool:
+        asked = pool.map(
+            lambda _: wire.ask("GET", "/v2/", login=("ci", "an old password")).status, range(200)
+        )
+        assert set(asked) == {401}
+    assert wire.ask("GET", "/v2/", login=("ci", operator.passwords["ci"])).status == 200
+
+
+def test_requests_without_a_password_are_never_turned_away(
+    operator: Operator, server: LabServer
+) -> None:
+    operator.install(operator.answers([server]))
+    wire = Wire(server.address, DOMAIN)
+    guesses = _guess(wire, 60)
+    assert 429 in {reply.status for reply in guesses}
+    reply = wire.ask("GET", "/v2/")
+    assert reply.status == 401
+    assert reply.headers["www-authenticate"] == 'Basic realm="Registry"'
+    assert json.loads(reply.body)["errors"][0]["code"] == "UNAUTHORIZED"

@@ -1,0 +1,233 @@
+"""The users of three servers changed as one act, and what happens when a server is lost over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from boot_servers import BootServers
+from operator_at_work import DOMAIN, Operator
+from test_several_servers import s3_storage
+
+from lab import LabServer
+from lab.services import ObjectStore
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
+from moorage.deploy.events import Committed, Event, Staged
+from moorage.deploy.report import ApplyReport
+from moorage.deploy.users_change import UsersRead, change_users, plan_change, read_users
+from moorage.desired.users import RegistryUser
+from moorage.errors import ExitCode, ServersFailed
+from moorage.users import edits
+from moorage.users.passwords import generate_password, hash_password
+
+Edit = Callable[[tuple[RegistryUser, ...]], tuple[RegistryUser, ...]]
+
+
+@dataclass
+class Harbour:
+    """A deployment on several servers and somebody who manages its users."""
+
+    operator: Operator
+    answers: Answers
+    machines: list[LabServer]
+
+    def change(
+        self,
+        edit: Edit,
+        *,
+        without_unreached: bool = False,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> ApplyReport:
+        """Read the users, change them and return how it went."""
+        with self.operator.open(self.answers, on_event) as deployment:
+            read = read_users(deployment)
+            plan = plan_change(read, edit(read.users), without_unreached=without_unreached)
+            for user in plan.users:
+                self.operator.leaks.add(
+                    user.hash, ("/etc/nginx/moorage/htpasswd*",), label=f"the hash of {user.name}"
+                )
+            report = change_users(deployment, plan)
+        self.operator.leaks.watch_output("report", repr(report) + repr(plan))
+        return report
+
+    def read(self) -> UsersRead:
+        """Read the users of all servers that can be reached."""
+        with self.operator.open(self.answers) as deployment:
+            return read_users(deployment)
+
+    def new(self, name: str, access: str = "push") -> Edit:
+        """Return the edit that adds a user with a new password."""
+        value = self.password(name)
+        return lambda users: edits.add(users, RegistryUser(name, value, access))  # type: ignore[arg-type]
+
+    def password(self, name: str) -> str:
+        """Make a password for somebody; return its hash."""
+        password = generate_password()
+        self.operator.passwords[name] = password.reveal()
+        self.operator.leaks.add(password.reveal(), label=f"the password of {name}")
+        return hash_password(password)
+
+    def statuses(self, user: str, password: str | None = None) -> list[int]:
+        """Return what a login is answered with on each server."""
+        return [
+            self.operator.status(machine, user=user, password=password)
+            for machine in self.machines
+            if machine.is_on()
+        ]
+
+
+@pytest.fixture
+def harbour(
+    operator: Operator, servers: BootServers, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> Harbour:
+    """Three servers with one user."""
+    machines = servers(3)
+    answers = operator.answers(machines, storage=s3_storage(s3, monkeypatch))
+    operator.install(answers)
+    return Harbour(operator, answers, machines)
+
+
+def test_users_come_and_go_on_all_servers_at_once(harbour: Harbour) -> None:
+    nginx = "systemctl show -p MainPID,ActiveEnterTimestamp nginx 'moorage-registry@*'"
+    before = [machine.run(nginx).stdout for machine in harbour.machines]
+    assert harbour.change(harbour.new("ana")).is_good
+    assert harbour.statuses("ana") == [200, 200, 200]
+    old = harbour.operator.passwords["ana"]
+
+    value = harbour.password("ana")
+    assert harbour.change(lambda users: edits.set_password(users, "ana", value)).is_good
+    assert harbour.statuses("ana", old) == [401, 401, 401]
+    assert harbour.statuses("ana") == [200, 200, 200]
+
+    assert harbour.change(lambda users: edits.set_disabled(users, "ana", True)).is_good
+    assert harbour.statuses("ana") == [401, 401, 401]
+    assert harbour.change(lambda users: edits.set_disabled(users, "ana", False)).is_good
+    assert harbour.statuses("ana") == [200, 200, 200]
+
+    assert harbour.change(lambda users: edits.set_access(users, "ana", "pull", ("a/*",))).is_good
+    assert harbour.operator.status(harbour.machines[0], "/v2/b/c/tags/list", user="ana") == 403
+
+    assert harbour.change(lambda users: edits.remove(users, "ana")).is_good
+    assert harbour.statuses("ana") == [401, 401, 401]
+    assert [machine.run(nginx).stdout for machine in harbour.machines] == before
+    assert harbour.operator.apply(harbour.answers).plan.summary == "3 servers: nothing to change"
+
+
+def test_an_unreachable_server_stops_the_change_or_is_behind(harbour: Harbour) -> None:
+    lost = harbour.machines[2]
+    lost.cut()
+    with pytest.raises(ServersFailed, match=lost.address):
+        harbour.change(harbour.new("ana"))
+    assert harbour.statuses("ana")[:2] == [401, 401]
+
+    assert harbour.change(harbour.new("bob"), without_unreached=True).is_good
+    assert harbour.operator.status(harbour.machines[0], user="bob") == 200
+    record = harbour.machines[0].read_file("/etc/moorage/deployment.json")
+    assert f'"missed": [\n      "{lost.address}"' in record
+
+    lost.mend()
+    lost.wait_until_up()
+    read = harbour.read()
+    assert read.standings == {
+        harbour.machines[0].address: "in step",
+        harbour.machines[1].address: "in step",
+        lost.address: "behind",
+    }
+    assert harbour.operator.status(lost, user="bob") == 401
+    assert harbour.change(harbour.new("eve")).is_good
+    assert harbour.statuses("bob") == [200, 200, 200]
+    assert set(harbour.read().standings.values()) == {"in step"}
+
+
+def test_a_server_unplugged_after_staging_undoes_the_change(harbour: Harbour) -> None:
+    first, second, lost = harbour.machines
+
+    def unplug(event: Event) -> None:
+        if isinstance(event, Staged) and event.server == lost.address and lost.is_on():
+            lost.crash()
+
+    report = harbour.change(harbour.new("ana"), on_event=unplug)
+
+    assert report.exit_code == ExitCode.FAILED
+    assert {each.server: each.status for each in report.servers}[lost.address] == "lost"
+    assert harbour.statuses("ana") == [401, 401]
+    assert harbour.statuses("ci") == [200, 200]
+    lost.start()
+    lost.wait_until_up()
+    read = harbour.read()
+    standing = read.standings
+    assert (standing[first.address], standing[second.address]) == ("in step", "in step")
+    assert "ana" not in [user.name for user in read.users]
+    # Whatever the unplugged one was left with, the next change brings all to the same.
+    assert harbour.change(harbour.new("bob")).is_good
+    assert harbour.statuses("bob") == [200, 200, 200]
+    assert harbour.statuses("ana") == [401, 401, 401]
+
+
+def test_a_server_unplugged_after_committing_is_marked_as_behind(harbour: Harbour) -> None:
+    _first, _second, lost = harbour.machines
+
+    def unplug(event: Event) -> None:
+        # It has the change already; the others are still on their way.
+        if isinstance(event, Committed) and event.server == lost.address and lost.is_on():
+            lost.crash()
+
+    report = harbour.change(harbour.new("ana"), on_event=unplug)
+
+    lost.start()
+    lost.wait_until_up()
+    statuses = harbour.statuses("ana")
+    standing = harbour.read().standings[lost.address]
+    if report.exit_code == ExitCode.FAILED:
+        assert statuses[:2] == [401, 401]
+    same = len(set(statuses)) == 1
+    assert same or standing in {"behind", "different"}, (statuses, standing, report)
+    assert harbour.change(harbour.new("bob")).is_good
+    assert harbour.statuses("bob") == [200, 200, 200]
+    assert len(set(harbour.statuses("ana"))) == 1
+
+
+def test_a_change_that_one_nginx_refuses_changes_nobody(harbour: Harbour) -> None:
+    broken = harbour.machines[1]
+    broken.write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
+    report = harbour.change(harbour.new("ana"))
+    by_server = {each.server: each for each in report.servers}
+    assert by_server[broken.address].status == "failed"
+    assert "nonsense" in by_server[broken.address].message
+    assert f"because {broken.address} failed" in by_server[harbour.machines[0].address].message
+    assert harbour.statuses("ana") == [401, 401, 401]
+    assert set(harbour.read().standings.values()) == {"in step"}
+
+
+def test_users_added_on_servers_outlive_an_apply_and_listed_ones_do_not(
+    operator: Operator, server: LabServer
+) -> None:
+    listed = [{"name": name, "password": {"generate": True}} for name in ("ci", "ana")]
+    answers = operator.answers([server], credentials={"users": listed})
+    operator.install(answers)
+    harbour = Harbour(operator, answers, [server])
+    assert harbour.change(harbour.new("bob")).is_good
+
+    fewer = operator.answers([server], credentials={"users": listed[:1]})
+    operator.install(fewer)
+
+    assert operator.status(server, user="bob") == 200
+    assert operator.status(server, user="ana") == 401
+    assert operator.status(server, user="ci") == 200
+    assert operator.apply(fewer).plan.has_changes is False
+
+
+def test_an_apr1_and_a_sha_hash_log_in(operator: Operator, server: LabServer) -> None:
+    from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
+
+    operator.install(operator.answers([server]))
+    harbour = Harbour(operator, operator.answers([server]), [server])
+    for number, scheme in enumerate((apr_md5_crypt, sha256_crypt, sha512_crypt)):
+        name, password = f"user{number}", Secret(f"an old password {number}")
+        operator.passwords[name] = password.reveal()
+        user = RegistryUser(name, scheme.hash(password.reveal()))
+        assert harbour.change(lambda users, user=user: edits.add(users, user)).is_good  # type: ignore[misc]
+        assert operator.status(server, user=name) == 200
+    assert operator.status(server, user="user0", domain=DOMAIN, password="wrong one") == 401

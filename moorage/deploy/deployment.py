@@ -14,6 +14,7 @@ from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
+from moorage.deploy.hooks import gate_seconds
 from moorage.deploy.payload import Gate, Timing, new_run_id, payload
 from moorage.deploy.plan import Plan
 from moorage.deploy.record import record_of_apply
@@ -179,7 +180,7 @@ class Deployment:
             run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
             record = record_of_apply(self.answers, server, run_id)
-            stream = payload(server, run_id, record, Timing(gate))
+            stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)))
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self.watch_runs(rollout.runs)
         for thread in threads:
@@ -197,6 +198,7 @@ class Deployment:
                 rollout.aborted.get(run.server, ended.message),
                 ended.step,
                 run_id,
+                ended.warnings,
             )
         return ApplyReport(
             tuple(reports[server.server] for server in plan.servers),

@@ -10,6 +10,7 @@ from moorage.deploy.events import (
     RunEnded,
     Staged,
     StepBegan,
+    Warned,
 )
 
 
@@ -26,6 +27,8 @@ def event_as_json(event: Event) -> dict[str, object]:
             return {"event": "step", **line, "step": event.step, "title": title}
         case LogLine():
             return {"event": "log", **line, "text": event.text}
+        case Warned():
+            return {"event": "warning", **line, "text": event.text}
         case Staged():
             return {"event": "staged", **line}
         case RunEnded():
@@ -36,6 +39,7 @@ def event_as_json(event: Event) -> dict[str, object]:
                 "status": event.status,
                 "message": event.message,
                 "step": event.step,
+                "warnings": list(event.warnings),
             }
         case CheckEnded():
             return {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from moorage.answers.model import Answers, Hook, Moment
+from moorage.answers.model import Answers, Moment
 from moorage.deploy.deployed import recorded_digests
 from moorage.deploy.payload import GATE_SECONDS
 from moorage.deploy.plan import Change, Kind, PlannedHook, ServerPlan

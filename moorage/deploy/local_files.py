@@ -12,8 +12,7 @@ from moorage.errors import Problem
 
 
 def check_local_files(answers: Answers) -> list[Problem]:
-    """Return what is wrong with the files the answers name: keys, certificate, image archive,
-    hooks.
+    """Return what is wrong with the files the answers name: keys, certificate, archive, hooks.
 
     Args:
         answers: What the operator decided.

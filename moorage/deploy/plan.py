@@ -62,6 +62,11 @@ class Change:
         )
         return "\n".join(lines) + "\n"
 
+    @property
+    def script(self) -> str | None:
+        """What a hook runs; None for everything else."""
+        return self.after if self.kind is Kind.HOOK else None
+
 
 @dataclass(frozen=True)
 class PlannedHook:

@@ -6,7 +6,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from moorage.deploy.events import Committed, Event, LogLine, OnEvent, RunEnded, Staged, StepBegan, Warned
+from moorage.deploy.events import (
+    Committed,
+    Event,
+    LogLine,
+    OnEvent,
+    RunEnded,
+    Staged,
+    StepBegan,
+    Warned,
+)
 from moorage.deploy.visible import visible
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers.transport import Exchange, Transport

@@ -25,10 +25,9 @@ def event_as_json(event: Event) -> dict[str, object]:
         case StepBegan():
             title = STEPS.get(event.step, event.step)
             return {"event": "step", **line, "step": event.step, "title": title}
-        case LogLine():
-            return {"event": "log", **line, "text": event.text}
-        case Warned():
-            return {"event": "warning", **line, "text": event.text}
+        case LogLine() | Warned():
+            kind = "log" if isinstance(event, LogLine) else "warning"
+            return {"event": kind, **line, "text": event.text}
         case Staged():
             return {"event": "staged", **line}
         case RunEnded():

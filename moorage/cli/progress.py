@@ -16,7 +16,6 @@ from moorage.deploy.events import (
     Event,
     LogLine,
     RunEnded,
-    Staged,
     StepBegan,
     Warned,
 )
@@ -202,8 +201,6 @@ def _sentence(event: Event) -> str:
             return f"| {event.text}"
         case Warned():
             return f"! {event.text}"
-        case Staged():
-            return ""
         case RunEnded():
             return f"{event.status}" + (f": {event.message}" if event.message else "")
         case CheckEnded():

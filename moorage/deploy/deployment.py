@@ -110,15 +110,30 @@ class Deployment:
 
     def probe_each(self) -> tuple[Facts | MoorageError, ...]:
         """Read the facts of all servers, and return an error for each that cannot be read."""
+        return tuple(self.on_each(self._probe).values())
 
-        def attempt(transport: Transport) -> Facts | MoorageError:
+    def on_each(self, work: Callable[[Transport], _Result]) -> dict[str, _Result | MoorageError]:
+        """Do something on all servers in parallel; one that fails does not keep the others from it.
+
+        Args:
+            work: What to do, with the connection to a server.
+
+        Returns:
+            What it returned, or why it failed, by server label in the answers' order.
+        """
+
+        def attempt(transport: Transport) -> _Result | MoorageError:
             try:
-                return self._probe(transport)
+                return work(transport)
             except MoorageError as error:
                 error.server = error.server or transport.server
                 return error
 
-        return self._on_all(self._transports, attempt)
+        results = self._on_all(self._transports, attempt)
+        return {
+            transport.server: result
+            for transport, result in zip(self._transports, results, strict=True)
+        }
 
     def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.

@@ -84,6 +84,7 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     assert found[ANA].last_push == ""
 
     # Rotated twice: the log with the push is packed.
+    server.run("apt-get -q -y install logrotate")
     for _ in range(2):
         server.run("logrotate -f /etc/logrotate.d/nginx")
         time.sleep(1.1)

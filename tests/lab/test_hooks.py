@@ -10,8 +10,10 @@ import pytest
 from operator_at_work import DOMAIN, Operator, Outcome
 
 from lab import LabServer
+from lab.services import ObjectStore
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK
+from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, RunEnded, Warned
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import change_users, plan_change, read_users
@@ -266,3 +268,71 @@ def test_a_failing_hook_undoes_a_change_of_the_users(
     operator.install(_answers(operator, server))
     assert not server.run("ls -A /etc/moorage/hooks").stdout
     assert _add_user(operator, answers, "bob").is_good
+
+
+def test_a_run_can_be_cancelled_while_a_hook_runs(
+    operator: Operator, server: LabServer, scripts: Scripts
+) -> None:
+    text = "#!/bin/sh\necho began\nsleep 5555\n"
+    slow = scripts.hook("slow", text, "before_apply", timeout=3600)
+    reached: list[Deployment] = []
+
+    def take(event: Event) -> None:
+        if isinstance(event, LogLine) and event.text == "[slow] began":
+            reached[0].abort()
+
+    began = time.monotonic()
+    with operator.open(_answers(operator, server, slow), take) as deployment:
+        reached.append(deployment)
+        report = deployment.apply(deployment.plan())
+
+    assert report.servers[0].status == "cancelled"
+    assert time.monotonic() - began < 120
+    assert not server.run("pgrep -f '^sleep 5555'", check=False).stdout
+    assert "moorage" not in server.run("ls /etc/nginx/conf.d", check=False).stdout
+
+
+def test_a_hook_that_fails_on_one_of_two_servers(
+    operator: Operator,
+    servers: Any,
+    s3: ObjectStore,
+    scripts: Scripts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = machines = servers(2)
+    text = '#!/bin/sh\necho "$MOORAGE_EVENT" >>/root/ran\n[ ! -e /root/refuse ]\n'
+    hook = scripts.hook("refuse", text, "after_users", "after_apply")
+    monkeypatch.setenv("S3_ACCESS_KEY", s3.access_key)
+    monkeypatch.setenv("S3_SECRET_KEY", s3.secret_key)
+    storage = {
+        "driver": "s3",
+        "s3": {
+            "bucket": s3.bucket, "region": s3.region, "regionendpoint": s3.endpoint,
+            "secure": False, "accesskey": {"env": "S3_ACCESS_KEY"},
+            "secretkey": {"env": "S3_SECRET_KEY"},
+        },
+    }  # fmt: skip
+    answers = operator.answers(machines, storage=storage, hooks=[hook])
+    operator.install(answers)
+    before = [_files(machine) for machine in machines]
+
+    # A change of the users is undone on the server whose hook was content, too.
+    second.write_file("/root/refuse", "")
+    report = _add_user(operator, answers, "ana")
+    assert [each.status for each in report.servers] == ["undone", "failed"]
+    assert first.read_file("/root/ran").splitlines()[-1] == "after_users"
+    assert [_files(machine) for machine in machines] == before
+    for machine in machines:
+        assert operator.status(machine) == 200
+        assert operator.status(machine, user="ana", password=operator.passwords["ci"]) == 401
+
+    # An apply stops at the first server, and the second stays as it was.
+    second.run("mv /root/refuse /root/content")
+    first.write_file("/root/refuse", "")
+    registry = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+    changed = operator.answers(machines, storage=storage, hooks=[hook], registry=registry)
+    outcome = operator.apply(changed)
+    assert [each.status for each in outcome.report.servers] == ["failed", "cancelled"]
+    assert [_files(machine) for machine in machines] == before
+    for machine in machines:
+        assert operator.status(machine) == 200

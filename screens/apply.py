@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Log, Static
 
-from moorage.deploy.events import STEPS, CheckEnded, LogLine, RunEnded, Staged, StepBegan
+from moorage.deploy.events import STEPS, CheckEnded, LogLine, RunEnded, Staged, StepBegan, Warned
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.state import private_folder, write_private
@@ -166,6 +166,8 @@ class ApplyScreen(Screen[None]):
                     text = f"── {progress.words}"
                 case LogLine():
                     text = event.text
+                case Warned():
+                    text = f"! {event.text}"
                 case Staged():
                     progress.words = "Ready, waiting for the others"
                 case RunEnded(status="done"):

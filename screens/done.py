@@ -144,7 +144,13 @@ class DoneScreen(Screen[None]):
 
     def _servers(self) -> ComposeResult:
         report = self._outcome.report
-        if report is None or report.is_good:
+        if report is None:
+            return
+        for server in report.servers:
+            for warning in server.warnings:
+                text = visible(f"! {server.server}: {warning}")
+                yield Static(Content.styled(text, "$text-warning"))
+        if report.is_good:
             return
         yield Static("Servers", classes="heading")
         for server in report.servers:

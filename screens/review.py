@@ -35,6 +35,7 @@ _KINDS = {
     Kind.FOLDER: "Folders",
     Kind.FILE: "Files",
     Kind.SERVICE: "Services",
+    Kind.HOOK: "Hooks",
 }
 
 Subject = ServerPlan | Change | None
@@ -214,6 +215,8 @@ class ReviewPane(StepPane):
         match subject:
             case ServerPlan():
                 text.update(_describe_server(subject))
+            case Change() if subject.kind is Kind.HOOK:
+                text.update(_describe_file(subject, whole=True))
             case Change() if subject.kind is Kind.FILE:
                 text.update(_describe_file(subject, whole=self._shows_whole_file))
             case Change():

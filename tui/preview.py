@@ -159,4 +159,5 @@ def _materials(answers: Answers) -> Materials:
         ),
         certificate=certificate,
         certificate_key=stand_in if certificate else None,
+        hooks={hook.name: f"# from {hook.script}\n".encode() for hook in answers.hooks},
     )

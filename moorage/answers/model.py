@@ -282,6 +282,9 @@ class Ssl(AnswersModel):
         return self
 
 
+Moment = Literal["before_apply", "after_apply", "after_users"]
+
+
 class Hook(AnswersModel):
     """A script of yours that runs on every server, as root."""
 
@@ -289,9 +292,7 @@ class Hook(AnswersModel):
     """What it is called in plans and logs."""
     script: LocalPath
     """The script's file on this machine; its first line names what runs it (#!/bin/sh)."""
-    when: Annotated[
-        tuple[Literal["before_apply", "after_apply", "after_users"], ...], Field(min_length=1)
-    ]
+    when: Annotated[tuple[Moment, ...], Field(min_length=1)]
     """Before an apply changes anything, after its checks, or after a change of the users."""
     timeout: Annotated[int, Field(ge=1, le=3600), WHOLE] = 60
     """Seconds after which it is ended and counts as failed."""
@@ -336,6 +337,15 @@ class Answers(AnswersModel):
         if self.storage.driver == "filesystem" and len(self.servers) > 1:
             message = storage_not_shared(len(self.servers))
             raise reject("storage_not_shared", message, ("storage", "driver"))
+        return self
+
+    @model_validator(mode="after")
+    def _hooks_differ(self) -> Answers:
+        names = [hook.name for hook in self.hooks]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                message = f"the hook {name} is listed more than once"
+                raise reject("duplicate", message, ("hooks", position, "name"))
         return self
 
     def for_server(self, host: str) -> Answers:

@@ -10,6 +10,7 @@ from moorage.deploy.events import (
     RunEnded,
     Staged,
     StepBegan,
+    Warned,
 )
 
 
@@ -24,8 +25,9 @@ def event_as_json(event: Event) -> dict[str, object]:
         case StepBegan():
             title = STEPS.get(event.step, event.step)
             return {"event": "step", **line, "step": event.step, "title": title}
-        case LogLine():
-            return {"event": "log", **line, "text": event.text}
+        case LogLine() | Warned():
+            kind = "log" if isinstance(event, LogLine) else "warning"
+            return {"event": kind, **line, "text": event.text}
         case Staged():
             return {"event": "staged", **line}
         case RunEnded():
@@ -36,6 +38,7 @@ def event_as_json(event: Event) -> dict[str, object]:
                 "status": event.status,
                 "message": event.message,
                 "step": event.step,
+                "warnings": list(event.warnings),
             }
         case CheckEnded():
             return {

@@ -29,7 +29,7 @@ def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
 
     Args:
         plan: The plan.
-        with_diff: Whether the files' diffs follow.
+        with_diff: Whether the files' diffs and the hooks' scripts follow.
     """
     for server in plan.servers:
         yield from _server_lines(server, with_diff)
@@ -44,7 +44,7 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
 
     Args:
         plan: The plan.
-        with_diff: Whether the files' diffs are in it.
+        with_diff: Whether the files' diffs and the hooks' scripts are in it.
     """
     return {
         "has_changes": plan.has_changes,
@@ -71,6 +71,10 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
             if change.diff.strip():
                 yield ("",)
                 yield from diff_lines(change.diff)
+            elif change.script is not None:
+                yield ("",)
+                yield ((f"hook {change.subject}: {change.reason}", "bold"),)
+                yield from ((f"  {line}",) for line in change.script.splitlines())
 
 
 def _change_line(change: Change, wide: int) -> Line:
@@ -119,6 +123,7 @@ def _server_as_json(server: ServerPlan, with_diff: bool) -> dict[str, object]:
                 "drift": change.drift,
             }
             | ({"diff": change.diff} if with_diff and change.diff else {})
+            | ({"script": change.script} if with_diff and change.script is not None else {})
             for change in server.changes
         ],
         "problems": [as_json(problem) for problem in server.problems],

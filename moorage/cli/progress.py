@@ -16,8 +16,8 @@ from moorage.deploy.events import (
     Event,
     LogLine,
     RunEnded,
-    Staged,
     StepBegan,
+    Warned,
 )
 
 if TYPE_CHECKING:
@@ -104,6 +104,11 @@ class LiveProgress(Progress):
                 self._session.stderr.print(
                     self._session.text((f"{event.server}  ", "dim"), event.text)
                 )
+            return
+        if isinstance(event, Warned):
+            self._session.stderr.print(
+                self._session.text((f"{event.server}  ", "dim"), (f"! {event.text}", "yellow"))
+            )
             return
         with self._lock:
             row = self._rows.setdefault(event.server, _Row(event.server))
@@ -194,8 +199,8 @@ def _sentence(event: Event) -> str:
             return STEPS.get(event.step, event.step)
         case LogLine():
             return f"| {event.text}"
-        case Staged():
-            return ""
+        case Warned():
+            return f"! {event.text}"
         case RunEnded():
             return f"{event.status}" + (f": {event.message}" if event.message else "")
         case CheckEnded():

@@ -33,6 +33,8 @@ def report_lines(report: ApplyReport) -> Iterator[Line]:
     ]
     yield from lined_up(rows)
     for server in report.servers:
+        for warning in server.warnings:
+            yield (("! ", "yellow"), f"{server.server}: {warning}")
         if not server.is_good:
             where = f"/var/lib/moorage/runs/{server.run_id}/log" if server.run_id else ""
             advice = _ADVICE.get(server.status, "")
@@ -53,6 +55,7 @@ def report_as_json(report: ApplyReport) -> list[dict[str, object]]:
             "message": server.message,
             "step": server.step,
             "run": server.run_id,
+            "warnings": list(server.warnings),
         }
         for server in report.servers
     ]

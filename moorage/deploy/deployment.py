@@ -14,6 +14,7 @@ from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
+from moorage.deploy.hooks import gate_seconds
 from moorage.deploy.payload import Gate, Timing, new_run_id, payload
 from moorage.deploy.plan import Plan
 from moorage.deploy.record import record_of_apply
@@ -109,15 +110,30 @@ class Deployment:
 
     def probe_each(self) -> tuple[Facts | MoorageError, ...]:
         """Read the facts of all servers, and return an error for each that cannot be read."""
+        return tuple(self.on_each(self._probe).values())
 
-        def attempt(transport: Transport) -> Facts | MoorageError:
+    def on_each(self, work: Callable[[Transport], _Result]) -> dict[str, _Result | MoorageError]:
+        """Do something on all servers in parallel; one that fails does not keep the others from it.
+
+        Args:
+            work: What to do, with the connection to a server.
+
+        Returns:
+            What it returned, or why it failed, by server label in the answers' order.
+        """
+
+        def attempt(transport: Transport) -> _Result | MoorageError:
             try:
-                return self._probe(transport)
+                return work(transport)
             except MoorageError as error:
                 error.server = error.server or transport.server
                 return error
 
-        return self._on_all(self._transports, attempt)
+        results = self._on_all(self._transports, attempt)
+        return {
+            transport.server: result
+            for transport, result in zip(self._transports, results, strict=True)
+        }
 
     def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.
@@ -179,7 +195,7 @@ class Deployment:
             run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
             record = record_of_apply(self.answers, server, run_id)
-            stream = payload(server, run_id, record, Timing(gate))
+            stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)))
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self.watch_runs(rollout.runs)
         for thread in threads:
@@ -197,6 +213,7 @@ class Deployment:
                 rollout.aborted.get(run.server, ended.message),
                 ended.step,
                 run_id,
+                ended.warnings,
             )
         return ApplyReport(
             tuple(reports[server.server] for server in plan.servers),

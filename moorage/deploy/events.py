@@ -12,6 +12,7 @@ STEPS: dict[str, str] = {
     "upload": "Sending the files",
     "recheck": "Checking that nothing has changed since",
     "back-up": "Backing up what will change",
+    "hooks-before": "Running your hooks",
     "packages": "Installing packages",
     "account": "Making the account",
     "image": "Getting the image",
@@ -21,6 +22,7 @@ STEPS: dict[str, str] = {
     "staged": "Ready to switch",
     "switch": "Switching nginx over",
     "check": "Asking the registry through nginx",
+    "hooks-after": "Running your hooks",
     "record": "Recording what is deployed",
     "drain": "Letting transfers on the old slot end",
     "rollback": "Rolling back",
@@ -56,6 +58,13 @@ class LogLine(Event):
 
 
 @dataclass(frozen=True)
+class Warned(Event):
+    """Something went wrong that the run goes on without; safe to show, as :class:`LogLine`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Staged(Event):
     """The server has everything in place and waits for the others."""
 
@@ -74,12 +83,14 @@ class RunEnded(Event):
         status: done, failed, cancelled, undone, locked, interrupted or lost.
         message: Why, unless it is done.
         step: The last step it began.
+        warnings: What went wrong that the run went on without.
     """
 
     run_id: str
     status: str
     message: str = ""
     step: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from moorage.answers.model import Answers
+from moorage.deploy.hooks import find_faulty_scripts
 from moorage.desired.certificates import find_faults
 from moorage.errors import Problem
 
 
 def check_local_files(answers: Answers) -> list[Problem]:
-    """Return what is wrong with the files the answers name: keys, certificate, image archive.
+    """Return what is wrong with the files the answers name: keys, certificate, archive, hooks.
 
     Args:
         answers: What the operator decided.
     """
-    return [*_keys(answers), *_certificate(answers), *_archive(answers)]
+    return [
+        *_keys(answers),
+        *_certificate(answers),
+        *_archive(answers),
+        *find_faulty_scripts(answers),
+    ]
 
 
 def _keys(answers: Answers) -> Iterator[Problem]:

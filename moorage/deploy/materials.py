@@ -14,6 +14,7 @@ from moorage.answers.model import Answers, User
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.deploy import private_ca
 from moorage.deploy.deployed import deployment_record
+from moorage.deploy.hooks import read_scripts
 from moorage.deploy.kind_of_server import scheme_for
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults
@@ -49,7 +50,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
 
     Raises:
         SecretUnavailable: A reference leads nowhere.
-        AnswersError: A certificate, key, image archive or password cannot be used.
+        AnswersError: A certificate, key, hook, image archive or password cannot be used.
     """
     resolved = _resolve_all(answers, resolve)
     rosters = [roster_of(each, deployment_record(each)) for each in facts]
@@ -68,6 +69,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         ca_certificate=shown.authority,
         keep=shown.keep,
         generated=generated,
+        hooks=read_scripts(answers),
         image_archive_digest=_archive_digest(answers),
     )
 

@@ -34,12 +34,14 @@ class Timing:
     Attributes:
         gate: go to switch once staged, wait to be told.
         gate_seconds: How long it waits there before it rolls back.
+        keep_seconds: How long it waits, once it has switched, to hear whether to keep the change.
         undone: What deployment.json will say if the run is undone after the switch because another
             server failed; None when it keeps the change without asking.
     """
 
     gate: Gate = "go"
     gate_seconds: int = GATE_SECONDS
+    keep_seconds: int = KEEP_SECONDS
     undone: Mapping[str, object] | None = None
 
 
@@ -91,7 +93,7 @@ def _tar(entries: dict[str, bytes]) -> bytes:
         for name, content in entries.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
-            member.mode = 0o600
+            member.mode = 0o700 if name.startswith("hooks/") else 0o600
             tar.addfile(member, io.BytesIO(content))
         end = tar.offset
     return buffer.getvalue()[:end]
@@ -112,12 +114,18 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
             for number, file in enumerate(plan.writes)
         ),
         "plan/removals": _lines(f"{_digest_now(plan, path)}\t{path}" for path in plan.removals),
+        "plan/hooks": _lines(
+            f"{number}\t{each.moment}\t{each.hook.timeout}\t{each.hook.on_failure}\t{each.hook.name}"
+            for number, each in enumerate(plan.hooks)
+        ),
         "plan/deployment.json": _json(record),
     }
     if timing.undone is not None:
         entries["plan/undone.json"] = _json(timing.undone)
     for number, file in enumerate(plan.writes):
         entries[f"content/{number}"] = file.content
+    for number, each in enumerate(plan.hooks):
+        entries[f"hooks/{number}"] = each.content
     return entries
 
 
@@ -142,6 +150,7 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
 
     masks = any(package.name == "docker-registry" for package in plan.packages)
     settings = {
+        "server": plan.server,
         "domain": wanted.domain,
         "port": str(wanted.ports[0]),
         "tls": said(wanted.tls),
@@ -161,7 +170,7 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         "gate": timing.gate,
         "gate_seconds": str(timing.gate_seconds),
         "keep": "wait" if timing.undone is not None else "keep",
-        "keep_seconds": str(KEEP_SECONDS),
+        "keep_seconds": str(timing.keep_seconds),
         "drain_seconds": str(DRAIN_SECONDS),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from moorage.answers.model import Hook, Moment
 from moorage.desired.layout import Slot
 from moorage.desired.state import DesiredFile, DesiredFolder, DesiredState, Materials, Package
 from moorage.errors import MoorageError
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     IMAGE = "image"
     FILE = "file"
     SERVICE = "service"
+    HOOK = "hook"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Change:
     Attributes:
         kind: What it is about.
         action: add, change, remove, or run for what is done rather than made.
-        subject: The package, path, service or image.
+        subject: The package, path, service, image or hook.
         reason: Which answer or fact it comes from.
         before: The text that is there now; None when there is none. Masked for secrets.
         after: The text that will be there; None when there will be none. Masked for secrets.
@@ -60,6 +62,26 @@ class Change:
         )
         return "\n".join(lines) + "\n"
 
+    @property
+    def script(self) -> str | None:
+        """What a hook runs; None for everything else."""
+        return self.after if self.kind is Kind.HOOK else None
+
+
+@dataclass(frozen=True)
+class PlannedHook:
+    """A script of the operator's that a run executes, at one moment.
+
+    Attributes:
+        hook: What the answers say about it.
+        moment: When in the run.
+        content: The script.
+    """
+
+    hook: Hook
+    moment: Moment
+    content: bytes = field(repr=False)
+
 
 @dataclass(frozen=True)
 class ServerPlan:
@@ -74,6 +96,7 @@ class ServerPlan:
         removals: Files of Moorage's that are no longer wanted.
         packages: The packages to install.
         folders: The folders to make or mend.
+        hooks: The operator's scripts the run executes, in order.
         slot_from: The slot that gets the traffic now, None before the first run.
         slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
         reload_nginx: Whether nginx has to be reloaded or started.
@@ -90,6 +113,7 @@ class ServerPlan:
     removals: tuple[str, ...] = ()
     packages: tuple[Package, ...] = ()
     folders: tuple[DesiredFolder, ...] = ()
+    hooks: tuple[PlannedHook, ...] = ()
     slot_from: Slot | None = None
     slot_to: Slot = "blue"
     load_image: bool = False
@@ -163,5 +187,6 @@ def summarize(plan: Plan) -> str:
         number(Kind.FILE, "change", "file changed", "files changed"),
         number(Kind.FILE, "remove", "file removed", "files removed") or "nothing removed",
         number(Kind.SERVICE, "run", "service action", "service actions"),
+        number(Kind.HOOK, "run", "hook run", "hooks run"),
     ]
     return f"{head}: " + ", ".join(part for part in parts if part)

@@ -9,6 +9,7 @@ from typing import Literal
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK, Secret
 from moorage.deploy.deployed import active_slot, recorded_answers, recorded_digests
+from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, run_going_on
@@ -83,17 +84,22 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         writes = _for_other_slot(difference.files, other, slot_to)
     nginx_change = _nginx_change(difference, writes, facts)
     changes += [change for change in (slot_change, nginx_change) if change is not None]
+    # Where nothing changes there is no run, and so nothing runs before or after it.
+    hooks = hooks_of_apply(answers, materials.hooks) if changes else ()
+    before = [change_of(each) for each in hooks if each.moment == "before_apply"]
+    after = [change_of(each) for each in hooks if each.moment == "after_apply"]
     return ServerPlan(
         server=facts.server,
         facts=facts,
         desired=wanted,
-        changes=tuple(changes),
+        changes=(*before, *changes, *after),
         problems=tuple(find_problems(wanted, facts)),
         notes=tuple(find_notes(wanted, facts)),
         writes=writes,
         removals=difference.removals,
         packages=difference.packages,
         folders=difference.folders,
+        hooks=hooks,
         slot_from=slot_from,
         slot_to=slot_to,
         load_image=difference.load_image,
@@ -131,15 +137,19 @@ def plan_users(
             files.append(desired_auth_key(auth_key))
             changes.append(_file_change(files[-1], facts, recorded))
         changes.append(Change(Kind.SERVICE, "run", "nginx: reload", why))
+    answers = recorded_answers(facts)
+    hooks = hooks_of_users(answers, facts) if changes else ()
+    lost = find_lost_hooks(answers, facts) if changes else ()
     slot = active_slot(facts) or "blue"
     return ServerPlan(
         server=facts.server,
         facts=facts,
         desired=_as_deployed(facts, slot),
-        changes=tuple(changes),
-        problems=tuple(run_going_on(facts)),
+        changes=(*changes, *map(change_of, hooks)),
+        problems=(*run_going_on(facts), *lost),
         writes=tuple(files),
         removals=removals,
+        hooks=hooks,
         slot_from=slot,
         slot_to=slot,
         reload_nginx=bool(changes),
@@ -241,7 +251,8 @@ def _nginx_change(
 ) -> Change | None:
     if not facts.is_active("nginx"):
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
-    if difference.removals or any(file.effect is Effect.NGINX for file in writes):
+    removes = any(path.startswith(layout.NGINX_ETC + "/") for path in difference.removals)
+    if removes or any(file.effect is Effect.NGINX for file in writes):
         return Change(Kind.SERVICE, "run", "nginx: reload", "its files change")
     if Effect.NGINX in difference.unfinished:
         return Change(Kind.SERVICE, "run", "nginx: reload", "the last run did not finish")
@@ -315,10 +326,10 @@ def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
 
 
 def _no_longer_wanted(wanted: DesiredState, facts: Facts) -> Iterator[str]:
-    """Files in nginx's folder of ours that desired state does not have (the old certificate)."""
+    """Files in folders of ours that desired state does not have: an old certificate, a hook."""
     kept = {file.path for file in wanted.files}
     for path in sorted(facts.files):
-        if path.startswith(layout.NGINX_ETC + "/") and path not in kept:
+        if path.startswith((layout.NGINX_ETC + "/", layout.HOOKS_ETC + "/")) and path not in kept:
             yield path
 
 

@@ -18,6 +18,7 @@ class ServerReport:
         message: Why, unless it is done or unchanged.
         step: The last step it began.
         run_id: The run, or empty when there was none.
+        warnings: What went wrong that the run went on without.
     """
 
     server: str
@@ -25,6 +26,7 @@ class ServerReport:
     message: str = ""
     step: str = ""
     run_id: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:

@@ -6,7 +6,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from moorage.deploy.events import Committed, Event, LogLine, OnEvent, RunEnded, Staged, StepBegan
+from moorage.deploy.events import (
+    Committed,
+    Event,
+    LogLine,
+    OnEvent,
+    RunEnded,
+    Staged,
+    StepBegan,
+    Warned,
+)
 from moorage.deploy.visible import visible
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers.transport import Exchange, Transport
@@ -39,6 +48,7 @@ class ServerRun:
         self._redact = redact
         self._partial = b""
         self._step = ""
+        self._warnings: list[str] = []
         self._result: tuple[str, str] | None = None
         self._exchange: Exchange | None = None
         self._words: list[bytes] = []
@@ -97,7 +107,14 @@ class ServerRun:
             status, message = self._result
         else:
             status, message = "lost", lost or "the run said nothing about how it ended"
-        self.ended = RunEnded(self.server, self.run_id, status, self._redact(message), self._step)
+        self.ended = RunEnded(
+            self.server,
+            self.run_id,
+            status,
+            self._redact(message),
+            self._step,
+            tuple(self._warnings),
+        )
         self._emit(self.ended)
 
     def _started(self, exchange: Exchange) -> None:
@@ -138,6 +155,9 @@ class ServerRun:
             self._emit(Staged(self.server))
         elif word == "@committed":
             self._emit(Committed(self.server))
+        elif word == "@warning":
+            self._warnings.append(visible(self._redact(" ".join(values))))
+            self._emit(Warned(self.server, self._warnings[-1]))
         elif word == "@result" and len(values) >= 2:
             self._result = (values[0], " ".join(values[1:]))
 

@@ -15,15 +15,20 @@ PATIENCE = 20.0
 class Together:
     """Says go to all servers once all have staged, and keep or undo once all have committed.
 
+    Args:
+        on_event: Takes events.
+        patience: Seconds to wait for servers that were told to commit.
+
     Attributes:
         runs: One run per server.
         failed: The first server that failed, by label.
     """
 
-    def __init__(self, on_event: OnEvent) -> None:
+    def __init__(self, on_event: OnEvent, patience: float = PATIENCE) -> None:
         self.runs: list[ServerRun] = []
         self.failed: str | None = None
         self._on_event = on_event
+        self._patience = patience
         self._staged: set[str] = set()
         self._committed: set[str] = set()
         self._ended: dict[str, RunEnded] = {}
@@ -54,7 +59,7 @@ class Together:
                 run.go()
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._ended or self._committed >= everyone, timeout=PATIENCE
+                    lambda: self._ended or self._committed >= everyone, timeout=self._patience
                 )
                 if self._committed >= everyone and not self._ended:
                     for run in self.runs:

@@ -6,18 +6,20 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployed import active_slot, deployment_record
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import RunEnded
+from moorage.deploy.hooks import users_hooks_seconds
 from moorage.deploy.kind_of_server import scheme_for
-from moorage.deploy.payload import Timing, new_run_id, payload
+from moorage.deploy.payload import KEEP_SECONDS, Timing, new_run_id, payload
 from moorage.deploy.plan import ServerPlan
 from moorage.deploy.planning import plan_users
 from moorage.deploy.record import record_of_undone_users, record_of_users
 from moorage.deploy.report import ApplyReport, ServerReport
-from moorage.deploy.together import Together
+from moorage.deploy.together import PATIENCE, Together
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
@@ -167,12 +169,15 @@ def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
         raise ServersFailed(problems)
     changed = [server for server in plan.servers if server.has_changes]
     run_id = new_run_id()
-    together = Together(deployment.on_event)
+    # The servers' hooks run side by side; those that are done first wait for the others.
+    hooks = users_hooks_seconds(changed)
+    timing = partial(Timing, "wait", GATE_SECONDS, KEEP_SECONDS + hooks)
+    together = Together(deployment.on_event, PATIENCE + hooks)
     threads = []
     for server in changed:
         record = record_of_users(server, run_id, plan.revision, plan.left_out)
         undone = record_of_undone_users(server, run_id, plan.revision, plan.left_out)
-        stream = payload(server, run_id, record, Timing("wait", GATE_SECONDS, undone))
+        stream = payload(server, run_id, record, timing(undone))
         run = deployment.new_run(server.server, run_id, together.on_event)
         together.runs.append(run)
         threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
@@ -198,4 +203,4 @@ def _report(server: str, ended: RunEnded | None, run_id: str, failed: str | None
     message = ended.message
     if ended.status in {"cancelled", "undone"} and failed is not None:
         message = f"not changed, because {failed} failed"
-    return ServerReport(server, ended.status, message, ended.step, run_id)
+    return ServerReport(server, ended.status, message, ended.step, run_id, ended.warnings)

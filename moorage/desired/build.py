@@ -51,6 +51,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         files=(
             *_registry_files(answers, materials, slot),
             *_nginx_files(answers, materials, platform, slot),
+            *_hook_files(materials),
         ),
         image=_image(answers, materials),
         remembers_logins=platform.has_njs,
@@ -88,6 +89,8 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
     ]
     if answers.ssl.mode != "none":
         folders.append(DesiredFolder(layout.TLS_ETC, "holds the certificate", mode=0o700))
+    if answers.hooks:
+        folders.append(DesiredFolder(layout.HOOKS_ETC, "holds your hooks", mode=0o700))
     if answers.storage.driver == "filesystem":
         folders.append(
             DesiredFolder(
@@ -202,6 +205,13 @@ def _nginx_files(
         ),
     ]
     return files
+
+
+def _hook_files(materials: Materials) -> list[DesiredFile]:
+    return [
+        DesiredFile(layout.hook_path(name), script, Effect.NOTHING, "hooks[].script", mode=0o700)
+        for name, script in materials.hooks.items()
+    ]
 
 
 def desired_user_files(users: Sequence[RegistryUser]) -> list[DesiredFile]:

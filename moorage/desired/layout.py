@@ -11,6 +11,7 @@ WEB_GROUP = "www-data"
 ETC = "/etc/moorage"
 REGISTRY_ETC = f"{ETC}/registry"
 REGISTRY_ENV = f"{REGISTRY_ETC}/registry.env"
+HOOKS_ETC = f"{ETC}/hooks"
 DEPLOYMENT = f"{ETC}/deployment.json"
 NGINX_ETC = "/etc/nginx/moorage"
 NGINX_SITE = "/etc/nginx/conf.d/moorage.conf"
@@ -44,6 +45,11 @@ def other(slot: Slot) -> Slot:
 def config_path(slot: Slot) -> str:
     """Return the path of a slot's config.yml."""
     return f"{REGISTRY_ETC}/{slot}/config.yml"
+
+
+def hook_path(name: str) -> str:
+    """Return the path of a hook's script, by the hook's name."""
+    return f"{HOOKS_ETC}/{name}"
 
 
 def unit_name(slot: Slot) -> str:

@@ -46,6 +46,7 @@ class Materials:
         certificate_key: PEM; None without TLS.
         ca_certificate: PEM of the private CA, if there is one.
         generated: Passwords made in this session, by user; shown once.
+        hooks: The scripts of the operator's, by their hook's name.
         image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
         keep: Keeps on this machine what was made for these materials; called before a run.
     """
@@ -59,6 +60,7 @@ class Materials:
     certificate_key: Secret | None = None
     ca_certificate: bytes | None = None
     generated: Mapping[str, Secret] = field(default_factory=dict)
+    hooks: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     image_archive_digest: str | None = None
     keep: Callable[[], None] | None = field(default=None, repr=False)
 
@@ -85,6 +87,8 @@ class Effect(StrEnum):
     """Switch slots."""
     NGINX = "nginx"
     """Reload nginx."""
+    NOTHING = "nothing"
+    """It counts as soon as it is there."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 # One run of Moorage on this server. Kept in /var/lib/moorage/runs/ID with its log and result.
 #
 # Started detached from the SSH session, as root, with the run's folder as its only argument; what to
-# do is data in that folder (plan/, content/). Steps: recheck, back up, install, place, try out; then,
-# once the operator's side has said go, switch, check, drain, record. Whatever fails is rolled back.
+# do is data in that folder (plan/, content/, hooks/). Steps: recheck, back up, install, place, try
+# out; then, once the operator's side has said go, switch, check, record, drain. Whatever fails is
+# rolled back. The operator's scripts run after the recheck and after the check.
 # A change of the users is a run, too: it has nothing to install, and after the switch it waits to hear
 # whether it worked on the other servers.
 # Lines that begin with "@" are read by Moorage, the others are for people.
@@ -32,7 +33,7 @@ step() {
 
 # finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
 finish() {
-    rm -rf content backup image.tar
+    rm -rf content hooks backup image.tar hook.out
     message=$(printf '%s' "$2" | tr '\n\t' '  ')
     printf '%s\n%s\n' "$1" "$message" >result.new && mv result.new result
     printf '@result\t%s\t%s\n' "$1" "$message"
@@ -210,6 +211,77 @@ back_up() {
         number=$((number + 1))
         cp -a -- "$path" "backup/removed.$number" || fail "$path could not be backed up"
     done <plan/removals
+}
+
+# run_hooks STEP MOMENT: runs the operator's scripts of a moment, in their order.
+run_hooks() {
+    grep -q "^[0-9]*$tab$2$tab" plan/hooks || return 0
+    step "$1"
+    while IFS="$tab" read -r number moment seconds on_failure name; do
+        [ "$moment" = "$2" ] || continue
+        say "hook $name, $moment"
+        run_hook
+        [ -n "$hook_failure" ] || continue
+        if [ "$on_failure" = roll_back ]; then fail "$hook_failure"; fi
+        printf '@warning\t%s\n' "$hook_failure"
+    done <plan/hooks
+}
+
+# Runs one hook: $number, $seconds, $name, $moment. Afterwards $hook_failure says what went wrong.
+run_hook() {
+    hook_failure=
+    began=$(date +%s)
+    : >hook.out
+    # The hook gets no lock of this run, and writes to a file: what it leaves running in the
+    # background neither keeps this run waiting nor the next one out. systemd ends it with the run.
+    (
+        umask 022
+        exec timeout -k 5 "$seconds" env -i PATH="$PATH" LC_ALL="$LC_ALL" HOME=/root \
+            MOORAGE_EVENT="$moment" MOORAGE_DOMAIN="$domain" MOORAGE_SERVER="$server" \
+            MOORAGE_RUN="${run##*/}" "$run/hooks/$number" </dev/null >>hook.out 2>&1 8>&- 9>&-
+    ) &
+    hook=$!
+    tail -n +1 -s 0.05 -f --pid="$hook" hook.out 8>&- 9>&- | show_hook_output &
+    reader=$!
+    # A poll rather than a wait, so that a signal or a cancellation is heard at once.
+    while kill -0 "$hook" 2>/dev/null; do
+        if [ -e abort ]; then
+            kill "$hook" 2>/dev/null
+            wait "$hook"
+            cancel
+        fi
+        sleep 0.02
+    done
+    wait "$hook"
+    status=$?
+    wait "$reader"
+    # timeout ends with these when it had to end the hook; the hook itself may end with them, too.
+    case "$status" in
+    0) ;;
+    124 | 137)
+        if [ $(($(date +%s) - began)) -ge "$seconds" ]; then
+            hook_failure="the hook $name took longer than $seconds s"
+        else
+            hook_failure="the hook $name failed with status $status"
+        fi
+        ;;
+    *) hook_failure="the hook $name failed with status $status" ;;
+    esac
+}
+
+# Passes a hook's lines on to the log, marked, so that none can pass for one of the run's own words.
+show_hook_output() {
+    lines=0
+    while IFS= read -r line || [ -n "$line" ]; do
+        lines=$((lines + 1))
+        if [ $lines -gt 2000 ]; then
+            say "[$name] more than 2000 lines: the rest is left out"
+            return 0
+        fi
+        # Cut in the middle, a secret would not be known as one any more.
+        if [ ${#line} -gt 8000 ]; then line="a line of ${#line} characters is left out"; fi
+        say "[$name] $line"
+    done
 }
 
 install_packages() {
@@ -449,7 +521,8 @@ forget_old_runs() {
         [ -e "$state/runs/$old/result" ] ||
             printf 'interrupted\nit ended without a result while doing: %s\n' \
                 "$(cat "$state/runs/$old/step" 2>/dev/null)" >"$state/runs/$old/result"
-        rm -rf "$state/runs/$old/content" "$state/runs/$old/backup" "$state/runs/$old/image.tar"
+        rm -rf "$state/runs/$old/content" "$state/runs/$old/hooks" "$state/runs/$old/backup" \
+            "$state/runs/$old/image.tar" "$state/runs/$old/hook.out"
     done
     find "$state/runs" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort -r | tail -n +11 | while read -r old; do
         rm -rf "${state:?}/runs/$old"
@@ -467,6 +540,7 @@ trap 'fail "it was told to stop"' TERM INT
 domain=$(setting domain)
 port=$(setting port)
 tls=$(setting tls)
+server=$(setting server)
 account=$(setting account)
 engine=$(setting engine)
 image=$(setting image)
@@ -477,6 +551,7 @@ slot_port=$(setting "port_$slot_to")
 step recheck
 recheck
 forget_old_runs
+run_hooks hooks-before before_apply
 step back-up
 back_up
 step packages
@@ -506,6 +581,8 @@ if [ "$(setting reload_nginx)" = yes ]; then
 fi
 step check
 check_public
+run_hooks hooks-after after_apply
+run_hooks hooks-after after_users
 wait_for_keep
 step record
 record

@@ -42,6 +42,8 @@ class Replayed:
         registry["image_archive"] = str(image)
         if "s3" in self.document.get("storage", {}):
             self._store(store)
+        for hook in self.document.get("hooks", ()):
+            hook["script"] = str(EXAMPLES / hook["script"])
         if self.document.get("ssl", {}).get("mode") == "files":
             self._certificate()
         return Answers.model_validate(self.document)

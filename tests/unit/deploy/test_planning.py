@@ -151,11 +151,19 @@ def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
 def test_secrets_are_masked_in_every_diff() -> None:
     for facts in (_bare(), _deployed(_answers())):
         changed = replace(
-            MATERIALS, http_secret=Secret("another"), users=(RegistryUser("ci", "$2y$12$new"),)
+            MATERIALS,
+            http_secret=Secret("new-http-value"),
+            users=(RegistryUser("ci", "$2y$12$new"),),
         )
         plan = plan_server(_answers(), changed, facts)
         text = repr(plan) + "".join(change.diff for change in plan.changes)
-        for secret in ("http-secret-value", "another", "auth-key-value", "PRIVATE", "$2y$12$"):
+        for secret in (
+            "http-secret-value",
+            "new-http-value",
+            "auth-key-value",
+            "PRIVATE",
+            "$2y$12$",
+        ):
             assert secret not in text
         assert "REGISTRY_HTTP_SECRET=********" in text
 

@@ -42,6 +42,7 @@ def _desired(example: Path) -> DesiredState:
         ),
         certificate=b"CERTIFICATE\n",
         certificate_key=Secret("KEY\n"),
+        hooks={hook.name: (EXAMPLES / hook.script).read_bytes() for hook in answers.hooks},
     )
     first = answers.for_server(answers.servers[0].host)
     return desired(first, materials, Platform("debian", "12", ipv6=True), "blue")

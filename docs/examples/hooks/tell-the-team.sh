@@ -1,0 +1,6 @@
+#!/bin/sh
+# Writes a line to the system's log; whoever reads that knows when the registry changed.
+set -eu
+message="$MOORAGE_EVENT on $MOORAGE_SERVER for $MOORAGE_DOMAIN (run $MOORAGE_RUN)"
+logger -t moorage-hook "$message"
+echo "told the team: $message"

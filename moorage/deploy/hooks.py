@@ -1,0 +1,160 @@
+"""Hooks: scripts of the operator's that a run executes on a server.
+
+An apply takes the scripts from the operator's machine and keeps a copy of each on the servers, as
+managed files. A change of the users runs those copies: whoever makes it need not have the scripts,
+and what runs is what was applied last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from moorage.answers.model import Answers, Moment
+from moorage.deploy.deployed import recorded_digests
+from moorage.deploy.payload import GATE_SECONDS
+from moorage.deploy.plan import Change, Kind, PlannedHook, ServerPlan
+from moorage.desired import layout
+from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.servers.facts import Facts
+
+LARGEST_SCRIPT = 1024**2
+"""How long a hook's script may be, in bytes."""
+KILL_SECONDS = 5
+"""How long a hook that took too long has to end before it is killed (``run.sh`` has it, too)."""
+
+_MOMENTS: dict[Moment, str] = {
+    "before_apply": "before the apply",
+    "after_apply": "after the apply's checks",
+    "after_users": "after the change of the users",
+}
+
+
+def read_scripts(answers: Answers) -> dict[str, bytes]:
+    """Read the hooks' scripts on this machine.
+
+    Args:
+        answers: What the operator decided.
+
+    Returns:
+        The scripts by their hook's name.
+
+    Raises:
+        AnswersError: Some cannot be used; it lists all of them.
+    """
+    problems = list(find_faulty_scripts(answers))
+    if problems:
+        raise AnswersError(problems)
+    return {hook.name: Path(hook.script).expanduser().read_bytes() for hook in answers.hooks}
+
+
+def find_faulty_scripts(answers: Answers) -> Iterator[Problem]:
+    """Yield what keeps hooks' scripts from being used.
+
+    Args:
+        answers: What the operator decided.
+    """
+    for position, hook in enumerate(answers.hooks):
+        fault = _fault(Path(hook.script).expanduser())
+        if fault is not None:
+            yield Problem(("hooks", position, "script"), f"the file {hook.script} {fault}")
+
+
+def _fault(path: Path) -> str | None:
+    if path.exists() and not path.is_file():
+        return "is no file"  # reading a pipe would wait without end
+    try:
+        with path.open("rb") as script:
+            content = script.read(LARGEST_SCRIPT + 1)
+    except OSError as error:
+        return f"cannot be read: {(error.strerror or 'unknown').lower()}"
+    if len(content) > LARGEST_SCRIPT:
+        return f"is larger than {LARGEST_SCRIPT // 1024**2} MiB"
+    first = content.partition(b"\n")[0]
+    if not first.startswith(b"#!") or not first[2:].strip().startswith(b"/"):
+        return "does not say in its first line what runs it, such as #!/bin/sh"
+    if first.endswith(b"\r"):
+        return "has Windows line ends; save it with line feeds only"
+    return None
+
+
+def change_of(planned: PlannedHook) -> Change:
+    """Return how a hook shows in a plan."""
+    on_failure = "undoes the run" if planned.hook.on_failure == "roll_back" else "is only reported"
+    return Change(
+        Kind.HOOK,
+        "run",
+        planned.hook.name,
+        f"hooks, {_MOMENTS[planned.moment]}; a failure {on_failure}",
+        after=planned.content.decode("utf-8", "replace"),
+    )
+
+
+def hooks_of_apply(answers: Answers, scripts: Mapping[str, bytes]) -> tuple[PlannedHook, ...]:
+    """Return the hooks an apply runs, in order.
+
+    Args:
+        answers: What the operator decided.
+        scripts: The scripts by their hook's name.
+    """
+    moments: tuple[Moment, ...] = ("before_apply", "after_apply")
+    return tuple(
+        PlannedHook(hook, moment, scripts[hook.name])
+        for moment in moments
+        for hook in answers.hooks
+        if moment in hook.when
+    )
+
+
+def hooks_of_users(answers: Answers, facts: Facts) -> tuple[PlannedHook, ...]:
+    """Return the hooks a change of the users runs, in order: those that were applied last.
+
+    Args:
+        answers: What was applied last.
+        facts: What the probe read. Hooks it lacks are left out; see :func:`find_lost_hooks`.
+    """
+    return tuple(
+        PlannedHook(hook, "after_users", facts.files[layout.hook_path(hook.name)].content)
+        for hook in answers.hooks
+        if "after_users" in hook.when and layout.hook_path(hook.name) in facts.files
+    )
+
+
+def find_lost_hooks(answers: Answers, facts: Facts) -> Iterator[MoorageError]:
+    """Yield a problem for each hook of a change of the users that is not as it was applied."""
+    recorded = recorded_digests(facts)
+    for hook in answers.hooks:
+        path = layout.hook_path(hook.name)
+        there = facts.files.get(path)
+        if "after_users" in hook.when and (there is None or there.digest != recorded.get(path)):
+            yield MoorageError(
+                f"the hook {hook.name} ({path}) is not as it was applied.",
+                hint="Apply the answers again: moorage apply FILE.",
+                server=facts.server,
+                code="hook_changed",
+            )
+
+
+def gate_seconds(plans: Sequence[ServerPlan]) -> int:
+    """Return how long a staged server waits for its turn: the others' hooks may take their time.
+
+    Args:
+        plans: What happens on the servers of an apply.
+    """
+    before = max((_seconds(plan, "before_apply") for plan in plans), default=0)
+    return GATE_SECONDS + before + sum(_seconds(plan, "after_apply") for plan in plans)
+
+
+def users_hooks_seconds(plans: Sequence[ServerPlan]) -> int:
+    """Return how long servers that change their users may be busy with hooks, side by side.
+
+    Args:
+        plans: What happens on the servers of a change of the users.
+    """
+    return max((_seconds(plan, "after_users") for plan in plans), default=0)
+
+
+def _seconds(plan: ServerPlan, moment: Moment) -> int:
+    return sum(
+        planned.hook.timeout + KILL_SECONDS for planned in plan.hooks if planned.moment == moment
+    )

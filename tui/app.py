@@ -79,17 +79,14 @@ class WizardApp(DeskApp):
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
-    CSS = """
-    Footer { background: $panel; scrollbar-size: 0 0 !important; }
-    Toast { max-width: 70; }
-    Button.-textual-compact:focus {
-        text-style: bold underline; background: $accent; color: $background;
-    }
+    CSS = (
+        theme.STYLE
+        + """
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
-    WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; }
+    WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; max-width: 48; }
     WizardFrame.-wide ReviewPane #detail { width: 3fr; height: 1fr; }
-    * { scrollbar-size: 0 1; scrollbar-color: $secondary 60%; scrollbar-background: $surface; }
     """
+    )
 
     def __init__(
         self,
@@ -108,11 +105,15 @@ class WizardApp(DeskApp):
         self.crash: MoorageError | None = None
         self._questions = QuestionQueue(self._show_question)
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The variables of our own, known before a theme of ours is used."""
+        return dict(theme.DARK.variables)
+
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""
-        self.register_theme(theme.DARK)
-        self.register_theme(theme.LIGHT)
-        self.theme = theme.usual_theme()
+        for each in theme.THEMES:
+            self.register_theme(each)
+        self.theme = theme.usual_theme(self.console.color_system)
         self.set_interval(0.05, self._pump)
         self.push_screen(WelcomeScreen())
         if self._path is not None:

@@ -66,14 +66,18 @@ class Field(Vertical):
         margin-bottom: 1;
         & .field--row { height: 1; }
         & .field--label { width: 16; color: $foreground; text-overflow: ellipsis; }
-        & Input { width: 1fr; background: $panel; color: $foreground; padding: 0 1; }
-        & Input:focus { background: $primary 25%; }
+        & Input, & Input:focus {
+            width: 1fr; height: 1; background: $panel; color: $foreground; padding: 0 1 0 0;
+            border: none; border-left: outer $panel; background-tint: transparent;
+        }
+        & Input:focus { border-left: outer $accent; }
         & Input > .input--placeholder { color: $text-muted; text-style: italic; }
+        & Input > .input--suggestion { color: $text-muted; text-style: italic; }
         & .field--help { height: auto; padding-left: 17; color: $text-muted; }
         & .field--error { height: auto; padding-left: 17; color: $text-error; display: none; }
         &.-wrong .field--error { display: block; }
         &.-wrong .field--help { display: none; }
-        &.-wrong Input { border-left: none; }
+        &.-wrong Input, &.-wrong Input:focus { border-left: outer $error; }
     }
     """
 

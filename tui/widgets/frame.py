@@ -61,7 +61,7 @@ class WizardFrame(Screen[None]):
         Binding("ctrl+n", "next", "Next"),
         Binding("ctrl+b", "back", "Back"),
         Binding("escape", "back", "Back", show=False),
-        Binding("f3", "preview", "Preview"),
+        Binding("f3", "preview", "Files"),
         Binding("ctrl+s", "save", "Save"),
         Binding("f1", "help", "Help"),
         *(

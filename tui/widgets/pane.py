@@ -29,7 +29,7 @@ class StepPane(Form):
 
     DEFAULT_CSS = """
     StepPane { padding: 1 2 0 2; }
-    StepPane .question { text-style: bold; width: 1fr; color: $primary; }
+    StepPane .question { text-style: bold; width: 1fr; }
     StepPane .explanation { color: $text-muted; width: 1fr; height: auto; margin-bottom: 1; }
     StepPane .explanation.-empty { height: 1; margin-bottom: 0; }
     StepPane .fault { color: $text-error; height: auto; margin-bottom: 1; display: none; }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers, Server
@@ -76,6 +76,7 @@ class WizardEngine:
         self.outcome: Outcome | None = None
         self._open_transport = open_transport
         self._deployment: Deployment | None = None
+        self._answers: Answers | None = None
         self._tests: list[tuple[Cancel, Transport]] = []
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -90,8 +91,12 @@ class WizardEngine:
                 break
         return batch
 
-    def make_plan(self, answers: Answers) -> Plan:
+    def make_plan(self, answers: Answers, limit: Sequence[str] = ()) -> Plan:
         """Connect to all servers, read them and plan.
+
+        Args:
+            answers: What the operator decided.
+            limit: The servers to work on; all when empty.
 
         Raises:
             MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
@@ -100,10 +105,15 @@ class WizardEngine:
 
         self.stop()
         deployment = Deployment(
-            answers, self.asker, self._events.put, open_transport=self._open_transport
+            answers,
+            self.asker,
+            self._events.put,
+            limit=limit,
+            open_transport=self._open_transport,
         )
         with self._lock:
             self._deployment = deployment
+            self._answers = answers
             self.redactor = deployment.redactor
             self.plan = None
         try:
@@ -127,6 +137,38 @@ class WizardEngine:
         self.outcome = Outcome(report)
         if report.is_good:
             checks = deployment.verify(plan, large_upload=large_upload)
+            self.outcome = Outcome(report, checks)
+        return self.outcome
+
+    def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:
+        """Plan and apply once more on the servers it failed on, then check all servers.
+
+        Args:
+            servers: Their labels.
+            large_upload: Whether the checks send over 100 MB to each server.
+        """
+        from moorage.deploy.deployment import Deployment
+
+        before, answers = self.outcome, self._answers
+        assert before is not None
+        assert before.report is not None
+        assert answers is not None
+        plan = self.make_plan(answers, servers)
+        deployment = self._deployment
+        assert deployment is not None
+        report = before.report.followed_by(deployment.apply(plan))
+        self.outcome = Outcome(report)
+        if report.is_good:
+            everywhere = Deployment(
+                answers, self.asker, self._events.put, open_transport=self._open_transport
+            )
+            with self._lock:
+                self._deployment = everywhere
+            deployment.close()
+            materials = replace(plan.materials, generated=report.generated)
+            checks = everywhere.verify(
+                replace(plan, materials=materials), large_upload=large_upload
+            )
             self.outcome = Outcome(report, checks)
         return self.outcome
 

@@ -10,13 +10,13 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Footer, Static
 
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Generated, Secret
+from moorage.answers.secrets import Generated
 from moorage.deploy import private_ca
 from moorage.deploy.events import STEPS
 from moorage.deploy.verify import Check
@@ -25,53 +25,11 @@ from moorage.state import private_folder, write_private
 from tui.engine import Outcome
 from tui.messages import AnswersSaved, GoBack, SaveWanted
 from tui.session import Session
+from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
 
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
-
-
-class CopyBlock(Vertical):
-    """Lines to copy below a title, with a button that does.
-
-    Args:
-        title: What the lines are for.
-        text: What is shown and copied.
-        secret: Copied instead of the text, for a password shown with its user.
-    """
-
-    DEFAULT_CSS = """
-    CopyBlock { height: auto; margin-bottom: 1; }
-    CopyBlock .copy--title { height: 1; }
-    CopyBlock .copy--title Static { width: 1fr; height: 1; }
-    CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
-    CopyBlock Button { width: 8; min-width: 8; }
-    """
-
-    def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:
-        super().__init__()
-        self._title = title
-        self.text = text
-        self._secret = secret
-        self.is_copied = False
-
-    @property
-    def holds_secret(self) -> bool:
-        """Whether a password is shown here."""
-        return self._secret is not None
-
-    def compose(self) -> ComposeResult:
-        with Horizontal(classes="copy--title"):
-            yield Static(Content(self._title))
-            yield Button("Copy", compact=True)
-        yield Static(Content(self.text), classes="copy--text")
-
-    @on(Button.Pressed)
-    def _copy(self, event: Button.Pressed) -> None:
-        event.stop()
-        self.app.copy_to_clipboard(self._secret.reveal() if self._secret else self.text)
-        self.is_copied = True
-        event.button.label = "Copied"
 
 
 class DoneScreen(Screen[None]):

@@ -225,6 +225,8 @@ class WizardApp(DeskApp):
             keeping.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip
         answers = session.draft.answers()
+        if outcome.is_good:
+            keeping.keep_applied(session.draft)
         self.switch_screen(DoneScreen(session, answers, outcome))
 
     @on(GoBack)
@@ -235,8 +237,10 @@ class WizardApp(DeskApp):
                 self.screen.dismiss(None)
 
     def _read_again(self) -> None:
-        if isinstance(self.screen, WizardFrame) and isinstance(self.screen.pane, ReviewPane):
-            self.screen.pane.action_plan()
+        if isinstance(self.screen, WizardFrame):
+            self.screen.forget_applied()
+            if isinstance(self.screen.pane, ReviewPane):
+                self.screen.pane.action_plan()
 
     # --- the engine's threads ------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from tui import incident
 from tui.asking import WizardAsker
 
 if TYPE_CHECKING:
+    from moorage.answers.model import S3Storage
+    from moorage.cloud.s3 import Tried
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.events import RunEnded
     from moorage.deploy.plan import Plan
@@ -78,6 +80,7 @@ class WizardEngine:
         self._deployment: Deployment | None = None
         self._answers: Answers | None = None
         self._tests: list[tuple[Cancel, Transport]] = []
+        self._storage_test = Cancel()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
 
@@ -229,8 +232,34 @@ class WizardEngine:
         self.facts[server.host] = facts
         return facts
 
+    def test_storage(self, storage: S3Storage, tell: Callable[[Tried], object]) -> Sequence[Tried]:
+        """Try a bucket with what the registry does; see :func:`moorage.cloud.s3.try_bucket`.
+
+        Args:
+            storage: The bucket.
+            tell: Takes every result as it comes, in this thread.
+
+        Raises:
+            MoorageError: A key cannot be found, or the test was stopped.
+        """
+        from moorage.cloud.s3 import Keys, try_bucket
+
+        resolver = Resolver(self.asker.secret)
+        keys = None
+        if storage.accesskey is not None and storage.secretkey is not None:
+            keys = Keys(
+                resolver.resolve(storage.accesskey, "storage.s3.accesskey"),
+                resolver.resolve(storage.secretkey, "storage.s3.secretkey"),
+            )
+            self.redactor.add(keys.access)
+            self.redactor.add(keys.secret)
+        self._storage_test.set()
+        self._storage_test = cancel = Cancel()
+        return try_bucket(storage, keys, tell, cancel)
+
     def stop_tests(self) -> None:
         """Give up on the tests that go on."""
+        self._storage_test.set()
         for cancel, transport in list(self._tests):
             cancel.set()
             _close(transport.close)

@@ -112,9 +112,29 @@ def read_draft(path: Path) -> tuple[Draft, Path | None]:
     return draft, Path(body["of"]) if body.get("of") else None
 
 
+def keep_applied(draft: Draft) -> None:
+    """Remember what was applied to a registry, without secrets, to compare later drafts with."""
+    text = yaml.safe_dump(draft.without_secrets(), sort_keys=False, allow_unicode=True)
+    write_private(_applied_file(draft.domain), text.encode())
+
+
+def last_applied(domain: str) -> Draft | None:
+    """Return what was last applied to a registry from this machine, or None."""
+    try:
+        data = yaml.safe_load(_applied_file(domain).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return Draft(data) if isinstance(data, dict) else None
+
+
 def is_draft_file(path: Path) -> bool:
     """Return whether a path is one of the wizard's own drafts."""
     return path.absolute().parent == private_folder("drafts").absolute()
+
+
+def _applied_file(domain: str) -> Path:
+    digest = hashlib.sha256(domain.encode()).hexdigest()[:16]
+    return private_folder("applied") / f"{digest}.yml"
 
 
 def _recents_file() -> Path:

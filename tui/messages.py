@@ -47,6 +47,24 @@ class EngineEvents(Message, bubble=False):
         self.events = tuple(events)
 
 
+class TestTold(Message, bubble=False):
+    """A test that goes on has something to say.
+
+    Attributes:
+        test: Which attempt, so that late words of one that was given up are known.
+        text: What, as a line.
+    """
+
+    def __init__(self, test: int, text: str) -> None:
+        super().__init__()
+        self.test = test
+        self.text = text
+
+
+class UsersWanted(Message):
+    """The registry's users are to be managed."""
+
+
 class OpenNew(Message):
     """Start a new deployment."""
 

@@ -160,6 +160,7 @@ FooterKey .footer-key--key { color: $accent; background: $panel; }
 FooterKey.-compact .footer-key--description {
     color: $foreground; background: $panel; padding: 0 1;
 }
+.-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
 Toast { max-width: 70; background: $panel; color: $foreground; border-left: outer $accent; }
 Toast.-warning { border-left: outer $warning; }
 Toast.-error { border-left: outer $error; }

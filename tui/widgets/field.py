@@ -13,6 +13,8 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Static
 
+_BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
 
 class FieldInput(Input):
     """The input of a field. Enter is left to the form; up and down walk through suggestions."""
@@ -21,6 +23,13 @@ class FieldInput(Input):
         Binding("down", "suggest(1)", "Suggestions", show=False),
         Binding("up", "suggest(-1)", "Suggestions", show=False),
     ]
+
+    class PastedBlock(Message):
+        """A block of environment lines was pasted, which is more than one field takes."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def __init__(
         self, value: str, placeholder: str, suggestions: Sequence[str], *, password: bool
@@ -34,6 +43,12 @@ class FieldInput(Input):
             suggester=SuggestFromList(suggestions, case_sensitive=False) if suggestions else None,
         )
         self._suggestions = list(suggestions)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        if any(mark in event.text for mark in _BLOCKS):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.PastedBlock(event.text))
 
     def action_suggest(self, step: int) -> None:
         """Put the next or previous suggestion in."""

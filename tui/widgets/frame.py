@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher, Footer
 
-from tui import preview
+from tui import keeping, preview
 from tui.flow import STEPS, Step, wrong_steps
 from tui.jobs import JobEnded, start_job
 from tui.messages import (
@@ -102,8 +102,8 @@ class WizardFrame(Screen[None]):
         super().__init__()
         self.session = session
         self._panes = panes
-        self._base: Mapping[str, str] | None = None
-        self._rendered: Mapping[str, str] = {}
+        self._opened: Mapping[str, str] | None = None
+        self._applied: Mapping[str, str] | None = None
         self._renders = 0
         self._timer: Timer | None = None
 
@@ -143,7 +143,7 @@ class WizardFrame(Screen[None]):
         self.remove_class("-preview")
         self.refresh_bindings()
         self.query_one("#next", Button).label = "Apply" if step is Step.REVIEW else "Next"
-        self._base = None
+        self._opened = None
         self._update()
         self._render_soon()
         self.pane.opened()
@@ -185,17 +185,30 @@ class WizardFrame(Screen[None]):
     def _render_preview(self) -> None:
         self._renders += 1
         draft = type(self.session.draft)(self.session.draft.data)
-        start_job(self, f"preview-{self._renders}", lambda: preview.render(draft))
+        applied, domain = self._applied, draft.domain
+
+        def work() -> tuple[Mapping[str, str], Mapping[str, str]]:
+            if applied is not None:
+                return preview.render(draft), applied
+            last = keeping.last_applied(domain)
+            return preview.render(draft), preview.render(last) if last is not None else {}
+
+        start_job(self, f"preview-{self._renders}", work)
 
     @on(JobEnded)
     def _previewed(self, event: JobEnded) -> None:
         if event.name != f"preview-{self._renders}" or event.error is not None:
             return
-        self._rendered = event.result
-        if self._base is None:
-            self._base = self._rendered
+        now, applied = event.result
+        self._applied = applied or None
+        if self._opened is None:
+            self._opened = now
         step = self.session.progress.current
-        self.query_one(PreviewPane).show(preview.of_step(step, self._rendered, self._base))
+        self.query_one(PreviewPane).show(preview.of_step(step, now, applied, self._opened))
+
+    def forget_applied(self) -> None:
+        """Something was applied since: what was last applied is read anew."""
+        self._applied = None
 
     @on(GoOn)
     async def _go_on(self) -> None:

@@ -24,7 +24,6 @@ from moorage.deploy.events import (
     Staged,
     StepBegan,
 )
-from moorage.deploy.plan import Kind, ServerPlan
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.state import private_folder, write_private
@@ -35,7 +34,7 @@ from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
 from tui.session import Session
 from tui.widgets.canceldialog import CancelDialog
-from tui.widgets.dialog import TextDialog
+from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.logview import LogView
 from tui.widgets.serverrow import ServerProgress, ServerRow
@@ -50,6 +49,11 @@ class ApplyScreen(Screen[None]):
         large_upload: Whether the checks send over 100 MB to each server.
     """
 
+    help_text = (
+        "Each server has a line: what it is doing, how long it has taken and, once there were "
+        "earlier runs, how long it will still take. The log below is the selected server's; up and "
+        "down select. The runs do not depend on this window: they end by themselves."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "select(-1)", "Server", show=False, priority=True),
         Binding("down", "select(1)", "Server", show=False, priority=True),
@@ -84,7 +88,8 @@ class ApplyScreen(Screen[None]):
         servers = plan.servers if plan else ()
         self._servers = {
             each.server: ServerProgress(
-                each.server, expected={} if attaches else timings.expected(steps_of(each), known)
+                each.server,
+                expected={} if attaches else timings.expected(timings.steps_of(each), known),
             )
             for each in servers
         }
@@ -373,25 +378,6 @@ class ApplyScreen(Screen[None]):
 
         servers = list(self._servers.values())
         self.app.push_screen(CancelDialog(servers, is_checking=self._is_checking), chosen)
-
-
-class FindDialog(TextDialog):
-    """A text to look for; empty is fine."""
-
-    def fault(self, text: str) -> str:
-        """Nothing is wrong with any text."""
-        return ""
-
-
-def steps_of(plan: ServerPlan) -> list[str]:
-    """Return the steps a run on a server will have, in order."""
-    kinds = {change.kind for change in plan.changes}
-    left_out = {"connect", "probe", "rollback", "staged"}
-    left_out |= set() if Kind.PACKAGE in kinds else {"packages"}
-    left_out |= set() if Kind.IMAGE in kinds else {"image"}
-    left_out |= set() if plan.switches else {"registry"}
-    left_out |= set() if plan.slot_from and plan.switches else {"drain"}
-    return [step for step in STEPS if step not in left_out]
 
 
 def save_log(name: str, lines: Sequence[str]) -> Path:

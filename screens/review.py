@@ -38,10 +38,14 @@ class ReviewPane(StepPane):
         "changed yet. The tree lists every package, file and service; the pane shows the "
         "difference, with secrets masked. Enter goes on to Apply, which asks once more."
     )
+    example = (
+        "+ new   ~ changed   - removed   ▸ done by the run\n"
+        "v  difference, whole file, commands;  n p  next change"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "plan", "Read"),
-        Binding("v", "view", "View"),
-        Binding("n", "jump(1)", "Change"),
+        Binding("ctrl+r", "plan", "Read", tooltip="Read the servers and plan again"),
+        Binding("v", "view", "View", tooltip="Difference, whole file, or commands"),
+        Binding("n", "jump(1)", "Change", tooltip="Go to the next change"),
         Binding("N,p", "jump(-1)", "Before", show=False),
         Binding("y", "copy", "Copy"),
     ]

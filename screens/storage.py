@@ -51,6 +51,10 @@ class StoragePane(StepPane):
         "Keys typed here are kept in memory only; an answers file gets {prompt: true}. "
         "A block of REGISTRY_STORAGE_S3_* lines can be pasted with the button."
     )
+    example = (
+        "one server    a folder:  /var/lib/moorage/registry\n"
+        "two or more   a bucket:  my-images in eu-central-1"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
     DEFAULT_CSS = """
     StoragePane .driver { height: auto; }
@@ -111,6 +115,8 @@ class StoragePane(StepPane):
     def closed(self) -> None:
         """Give up on a test that goes on."""
         self._test += 1
+        self._told = []
+        self.query_one("#tested", Static).update("")
         self.session.engine.stop_tests()
 
     @on(Button.Pressed, "#test")

@@ -15,23 +15,17 @@ from textual.screen import Screen
 from moorage.answers.model import Answers
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.transport import HostKey
-from screens.advanced import AdvancedPane
 from screens.apply import ApplyScreen
 from screens.ask import HostKeyDialog, SecretDialog
-from screens.credentials import CredentialsPane
-from screens.dns import DnsPane
+from screens.dashboard import DashboardScreen
 from screens.done import DoneScreen
 from screens.review import ReviewPane
-from screens.servers import ServersPane
-from screens.ssl import SslPane
-from screens.storage import StoragePane
-from screens.welcome import WelcomeScreen
 from tui import incident, keeping, theme
-from tui.asking import Question, WizardAsker
-from tui.desk import DeskApp
+from tui.asking import Question
 from tui.draft import Draft
-from tui.engine import OpenTransport, WizardEngine
-from tui.flow import STEPS, Step, begin, wrong_steps
+from tui.engine import OpenTransport
+from tui.flow import STEPS
+from tui.front import FrontApp
 from tui.keys import let_alt_numbers_through
 from tui.messages import (
     ApplyOver,
@@ -40,26 +34,19 @@ from tui.messages import (
     AttachWanted,
     EngineEvents,
     GoBack,
-    OpenFile,
-    OpenNew,
+    LogsWanted,
+    UsersWanted,
 )
-from tui.opening import open_path
+from tui.palette import commands_of_screen, theme_commands
 from tui.questions import Answer, QuestionQueue
-from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.frame import WizardFrame
-from tui.widgets.pane import StepPane
+from tui.widgets.helpdialog import HelpDialog
 
-_PANES: Mapping[Step, type[StepPane]] = {
-    pane.step: pane
-    for pane in (
-        ServersPane, CredentialsPane, StoragePane, DnsPane, SslPane, AdvancedPane, ReviewPane,
-    )
-}  # fmt: skip
 _LISTENERS = (WizardFrame, ApplyScreen)
 
 
-class WizardApp(DeskApp):
+class WizardApp(FrontApp):
     """The wizard.
 
     Args:
@@ -72,6 +59,7 @@ class WizardApp(DeskApp):
     TITLE = "Moorage"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+p", "command_palette", "More", priority=True),
+        Binding("f1", "help", "Help", show=False),
         Binding("ctrl+q", "leave", "Leave", show=False, priority=True),
         Binding("ctrl+c", "leave", show=False),
         # At once, in front of any widget: what is typed after Tab then always lands where Tab led,
@@ -96,12 +84,10 @@ class WizardApp(DeskApp):
         open_transport: OpenTransport | None = None,
         large_upload: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(open_transport)
         self._path = path
         self._prefill = prefill
-        self._open_transport = open_transport
         self._large_upload = large_upload
-        self.asker = WizardAsker(self._ask_from_thread)
         self.crash: MoorageError | None = None
         self._questions = QuestionQueue(self._show_question)
 
@@ -115,83 +101,13 @@ class WizardApp(DeskApp):
             self.register_theme(each)
         self.theme = theme.usual_theme(self.console.color_system)
         self.set_interval(0.05, self._pump)
-        self.push_screen(WelcomeScreen())
+        self.show_welcome()
         if self._path is not None:
             self.open_file(self._path)
         elif self._prefill is not None:
             filled = self._prefill
             draft = Draft.from_answers(filled) if isinstance(filled, Answers) else Draft(filled)
             self.open_draft(draft, keeping.new_draft_file())
-
-    # --- opening -------------------------------------------------------------------------
-
-    @on(OpenNew)
-    def _new(self) -> None:
-        self.open_draft(Draft.new(), keeping.new_draft_file(), is_new=True)
-
-    @on(OpenFile)
-    def _open(self, event: OpenFile) -> None:
-        self.open_file(Path(event.path).expanduser())
-
-    def open_file(self, path: Path) -> None:
-        """Open an answers file, or one of the wizard's own drafts."""
-        try:
-            opened = open_path(path)
-        except MoorageError as error:
-            self.tell("Open", str(error))
-            return
-        for notice in opened.notices:
-            self.notify(notice, markup=False)
-        draft, unsaved = opened.draft, opened.unsaved
-        if unsaved is None:
-            self.open_draft(draft, opened.draft_file, opened.path)
-            return
-
-        def chosen(goes_on: bool | None) -> None:
-            kept = unsaved if goes_on else draft
-            self.open_draft(kept, opened.draft_file, opened.path, saved=draft)
-
-        self.push_screen(
-            ConfirmDialog(
-                "Unsaved changes",
-                f"{path} was changed in the wizard and not saved since.",
-                "Go on with the changes",
-                "Open the file as it is",
-            ),
-            chosen,
-        )
-
-    def open_draft(
-        self,
-        draft: Draft,
-        draft_file: Path,
-        path: Path | None = None,
-        *,
-        saved: Draft | None = None,
-        is_new: bool = False,
-    ) -> None:
-        """Open a draft in the wizard.
-
-        Args:
-            draft: What was typed so far.
-            draft_file: Where it is kept.
-            path: The answers file it belongs to, if there is one.
-            saved: What the answers file holds, where that differs.
-            is_new: Whether nothing was answered yet.
-        """
-        engine = WizardEngine(self.asker, self._open_transport)
-        asked = draft.get("ask", ())
-        progress = begin([str(step) for step in asked], wrong_steps(draft.problems), is_new=is_new)
-        self.session = Session(draft, engine, draft_file, path, progress)
-        if path is not None:
-            self.session.saved = (saved or draft).without_secrets()
-            keeping.remember(path, draft.domain)
-        self.push_screen(WizardFrame(self.session, _PANES), self._frame_closed)
-
-    def _frame_closed(self, _result: None) -> None:
-        if self.session is not None:
-            self.keep_draft()
-            self.session.engine.stop()
 
     # --- applying ------------------------------------------------------------------------
 
@@ -231,7 +147,9 @@ class WizardApp(DeskApp):
 
     @on(GoBack)
     def _to_the_start(self) -> None:
-        if isinstance(self.screen, DoneScreen):
+        if isinstance(self.screen, DashboardScreen):
+            self.pop_screen()
+        elif isinstance(self.screen, DoneScreen):
             self.pop_screen()
             if isinstance(self.screen, WizardFrame):
                 self.screen.dismiss(None)
@@ -243,9 +161,6 @@ class WizardApp(DeskApp):
                 self.screen.pane.action_plan()
 
     # --- the engine's threads ------------------------------------------------------------
-
-    def _ask_from_thread(self, question: Question) -> None:
-        self.post_message(AskOperator(question))
 
     def _pump(self) -> None:
         """Hand on what happened on the servers, at most twenty times a second."""
@@ -310,24 +225,30 @@ class WizardApp(DeskApp):
             self.session.engine.stop_tests()
             self.session.engine.stop()
 
+    def action_help(self) -> None:
+        """Say what the screen is about."""
+        text = getattr(self.screen, "help_text", "")
+        if text:
+            title = type(self.screen).__name__.removesuffix("Screen")
+            self.push_screen(HelpDialog(title, text, keys="Ctrl+P has every action, with its key."))
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
-        other = theme.LIGHT if self.theme == theme.DARK.name else theme.DARK
-        word = "light" if other is theme.LIGHT else "dark"
-        yield SystemCommand(
-            f"Use the {word} theme",
-            "Change the colours",
-            lambda: setattr(self, "theme", other.name),
-        )
         if isinstance(screen, WizardFrame):
             for step in STEPS:
                 yield SystemCommand(
                     f"Go to {step.label}",
-                    f"Step {step.number}",
+                    f"Step {step.number}, key Alt+{step.number}",
                     lambda step=step: screen.run_worker(screen.action_jump(step.value)),
                 )
-            yield SystemCommand("Save the answers", "Write the file", screen.action_save)
-        yield SystemCommand("Leave", "The draft is kept", self.action_leave)
+        yield from commands_of_screen(self, screen)
+        if self.session is not None and isinstance(screen, WizardFrame | DoneScreen):
+            yield SystemCommand("Users", "Who may log in",
+                                lambda: self.post_message(UsersWanted()))  # fmt: skip
+            yield SystemCommand("Logs", "What the registry and nginx say",
+                                lambda: self.post_message(LogsWanted()))  # fmt: skip
+        yield from theme_commands(self)
+        yield SystemCommand("Leave Moorage", "The draft is kept. Key Ctrl+Q", self.action_leave)
 
     def _handle_exception(self, error: Exception) -> None:
         """Log what nobody foresaw and end in order; tests want the error itself."""

@@ -111,18 +111,20 @@ class DeskApp(App[int]):
     def _written(self, event: JobEnded) -> None:
         session = self.session
         path = Path(event.name.removeprefix("save:"))
-        if session is None:
+        if session is None or not event.name.startswith("save:"):
             return
         if event.error is not None:
             self.tell("Save the answers", str(event.error))
             return
+        own = str(session.draft_file.absolute())
+        state = next((each.state for each in keeping.recents() if each.path == own), "")
         session.saved = event.result
         session.path = path
         if session.is_saved:
             session.draft_file.unlink(missing_ok=True)
         keeping.forget(session.draft_file)
         session.draft_file = keeping.draft_file_for(path)
-        keeping.remember(path, session.draft.domain)
+        keeping.remember(path, session.draft.domain, state=state)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
         self.notify(f"Saved in {path}{open_points}", markup=False)

@@ -65,6 +65,36 @@ class UsersWanted(Message):
     """The registry's users are to be managed."""
 
 
+class SettingsWanted(Message):
+    """The wizard is wanted on what is open.
+
+    Attributes:
+        reviews: Whether to begin with Review.
+    """
+
+    def __init__(self, *, reviews: bool = False) -> None:
+        super().__init__()
+        self.reviews = reviews
+
+
+class LogsWanted(Message):
+    """The logs of the open deployment are to be followed."""
+
+
+class ConnectWanted(Message):
+    """A server is to be read that runs Moorage already.
+
+    Attributes:
+        address: ``USER@HOST:PORT`` or an alias.
+        key: The key file, or empty.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        super().__init__()
+        self.address = address
+        self.key = key
+
+
 class OpenNew(Message):
     """Start a new deployment."""
 

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from moorage.deploy.events import STEPS
+from moorage.deploy.plan import Kind, ServerPlan
 from moorage.state import private_folder, write_private
 
 _MOST = 15
@@ -44,6 +46,17 @@ def expected(steps: Iterable[str], known: Mapping[str, list[float]]) -> dict[str
 
 _AT_TIMES = {"packages", "account", "image", "version", "staged", "drain", "back-up"}
 """Steps that not every run has."""
+
+
+def steps_of(plan: ServerPlan) -> list[str]:
+    """Return the steps a run on a server will have, in order."""
+    kinds = {change.kind for change in plan.changes}
+    left_out = {"connect", "probe", "rollback", "staged"}
+    left_out |= set() if Kind.PACKAGE in kinds else {"packages"}
+    left_out |= set() if Kind.IMAGE in kinds else {"image"}
+    left_out |= set() if plan.switches else {"registry"}
+    left_out |= set() if plan.slot_from and plan.switches else {"drain"}
+    return [step for step in STEPS if step not in left_out]
 
 
 def _file() -> Path:

@@ -152,6 +152,14 @@ class TextDialog(Dialog[str | None]):
             self.dismiss(None)
 
 
+class FindDialog(TextDialog):
+    """A text to look for; empty is fine."""
+
+    def fault(self, text: str) -> str:
+        """Nothing is wrong with any text."""
+        return ""
+
+
 class NoteDialog(Dialog[None]):
     """Something to read.
 

@@ -26,27 +26,11 @@ from tui.messages import (
     SaveWanted,
 )
 from tui.session import Session
-from tui.widgets.dialog import NoteDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.helpdialog import KEYS, HelpDialog
 from tui.widgets.pane import StepPane
 from tui.widgets.previewpane import PreviewPane
 from tui.widgets.steplist import StepList, summary_of
-
-_KEYS = """\
-Enter        go on
-Escape       go back
-Tab          the next field; Shift+Tab the one before
-Up, Down     choose, or walk through suggestions
-Space        change a yes or no
-
-Ctrl+N       next step
-Ctrl+B       previous step
-Alt+1 to 7   a step by its number (Ctrl+1 to 7 where the terminal sends it)
-Ctrl+S       save the answers
-F3           the live preview of the files
-Ctrl+P       all commands
-Ctrl+Q       leave; the draft is kept
-"""
 
 
 class WizardFrame(Screen[None]):
@@ -87,6 +71,7 @@ class WizardFrame(Screen[None]):
     WizardFrame #panes > StepPane { height: 1fr; }
     WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
     WizardFrame #navigation Button { margin-left: 2; }
+    WizardFrame #next { min-width: 11; }
     WizardFrame #save { display: none; }
     WizardFrame.-review #save { display: block; }
     WizardFrame PreviewPane { display: none; }
@@ -279,7 +264,7 @@ class WizardFrame(Screen[None]):
         """Say what this step is about and which keys there are."""
         pane = self.pane
         own = pane.help_text or pane.explanation
-        self.app.push_screen(NoteDialog(pane.step.label, f"{own}\n\n{_KEYS}"))
+        self.app.push_screen(HelpDialog(pane.step.label, own, pane.example, KEYS))
 
     def on_resize(self, _event: events.Resize) -> None:
         """A preview that was opened on top goes when there is room beside the form."""

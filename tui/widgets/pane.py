@@ -26,6 +26,7 @@ class StepPane(Form):
     question: ClassVar[str]
     explanation: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
+    example: ClassVar[str] = ""
 
     DEFAULT_CSS = """
     StepPane { padding: 1 2 0 2; }
@@ -59,6 +60,7 @@ class StepPane(Form):
     def opened(self) -> None:
         """The step was opened: move the focus to where typing starts."""
         self.load()
+        self.scroll_home(animate=False)
         self.focus_first()
 
     def closed(self) -> None:

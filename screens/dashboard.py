@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Static
 
@@ -70,6 +70,7 @@ class DashboardScreen(Screen[None]):
         self._cancel = Cancel()
         self._seconds = 0
         self._timer: Timer | None = None
+        self._is_covered = False
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self._session.draft.domain, "Dashboard")
@@ -87,12 +88,16 @@ class DashboardScreen(Screen[None]):
         self.query_one("#settings").focus()
 
     def on_screen_resume(self) -> None:
-        """Something may have been done since."""
-        self.action_look()
+        """Something may have been done since, unless it was only a dialog that closed."""
+        if not self._is_covered:
+            self.action_look()
+        self._is_covered = False
 
     def on_screen_suspend(self) -> None:
         """What is read in vain is given up."""
-        self._give_up()
+        self._is_covered = isinstance(self.app.screen, ModalScreen)
+        if not self._is_covered:
+            self._give_up()
 
     def on_unmount(self) -> None:
         """Likewise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +28,8 @@ from tui.widgets.dialog import Dialog, TextDialog
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
 
+_FRESH = 30
+"""Seconds for which what was seen is not looked at again."""
 _INTRODUCTION = (
     "A private Docker registry on servers you own: behind TLS, with users of its own, "
     "reached with docker login."
@@ -81,7 +84,9 @@ class WelcomeScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Something may have been opened since; look at everything once more."""
         for each in keeping.recents():
-            if each.state and each.path not in self._looking:
+            seen = self._seen.get(each.path)
+            is_fresh = seen is not None and time.time() - seen.at < _FRESH
+            if each.state and each.path not in self._looking and not is_fresh:
                 self._looking.add(each.path)
                 path = Path(each.path)
                 work = partial(watch.look_at_file, path, self._open_transport)

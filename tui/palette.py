@@ -12,7 +12,8 @@ from textual.screen import Screen
 from tui import theme
 
 _QUIET = {"command_palette", "app.focus_next", "app.focus_previous", "move(1)", "move(-1)",
-          "suggest(1)", "suggest(-1)", "open", "cursor_up", "cursor_down", "help_quit"}  # fmt: skip
+          "suggest(1)", "suggest(-1)", "open", "cursor_up", "cursor_down", "help_quit", "press",
+          "leave", "app.leave", "copy_text", "screen.copy_text", "select", "enter"}  # fmt: skip
 
 
 def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:

@@ -99,6 +99,12 @@ class Browser:
             await self._call("Input.dispatchKeyEvent", type="keyDown", **key)
             await self._call("Input.dispatchKeyEvent", type="keyUp", **key)
 
+    async def click(self, x: int, y: int) -> None:
+        """Click at a place of the page, in pixels."""
+        for kind in ("mousePressed", "mouseReleased"):
+            await self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left",
+                             clickCount=1)  # fmt: skip
+
     async def picture(self, path: Path) -> None:
         """Take a picture of the page."""
         found = await self._call("Page.captureScreenshot", format="png")

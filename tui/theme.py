@@ -214,7 +214,9 @@ CommandPalette CommandList { border: none; background: $surface; }
 CommandPalette > .command-palette--help-text { color: $text-muted; text-style: not bold; }
 CommandPalette > .command-palette--highlight { text-style: bold underline; }
 CommandList > .option-list--option-highlighted,
-CommandList:focus > .option-list--option-highlighted { color: $foreground; background: $edge; }
+CommandList:focus > .option-list--option-highlighted {
+    color: $foreground; background: $selection;
+}
 """
 """How widgets look that Textual brings, and rules for all."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from operator_at_work import copy_back, inspect_digest, introduce, log_in, push
+from operator_at_work import Operator, copy_back, inspect_digest, introduce, log_in, push
 from tmux import Terminal
 
 import moorage
@@ -149,7 +149,39 @@ def test_from_nothing_to_done_by_keystrokes_alone(
         assert not kept.is_file() or password.encode() not in kept.read_bytes(), kept
 
     again = desk.wizard("moorage.yml", size=size)
+    again.see("healthy, certificate")
+    again.press("v")
     again.see("1 server: nothing to change")
+    again.press(*["Escape"] * 7)
+    again.see("Dashboard")
+    server.run(["sh", "-c", "echo '# mine' >> /etc/nginx/conf.d/moorage.conf"])
+    again.press("C-r")
+    again.see("drifted, 1 file")
+    again.press("l")
+    again.see("docker-registry[")
+    again.press("Escape", "Escape")
+    again.see("Connect to a server")
+
+
+def test_a_deployment_is_found_from_its_server_alone(
+    desk: Desk, server: LabServer, operator: Operator
+) -> None:
+    operator.install(operator.answers([server]))
+    (desk.home / "known_hosts").write_text(server.known_hosts_line() + "\n")
+    terminal = desk.wizard(size=(80, 24))
+    terminal.see("New deployment")
+    terminal.press("c")
+    terminal.see("Connect to a server")
+    terminal.type(f"root@{server.address}")
+    terminal.press("Tab")
+    terminal.type(str(server.key))
+    terminal.press("Enter")
+    terminal.see("healthy")
+    terminal.press("s")
+    terminal.see("Where should the registry run?")
+    assert DOMAIN in terminal.screen
+    terminal.press("M-7")
+    terminal.see("1 server: nothing to change")
 
 
 def test_sudo_password_is_asked_and_kept_nowhere(desk: Desk, server: LabServer) -> None:

@@ -75,7 +75,8 @@ def main() -> None:
                 times[name].append(first_paint(command, wanted))
     median = {name: statistics.median(taken) for name, taken in times.items()}
     print(
-        f"first paint: Textual alone {median['hello']:.2f} s, the wizard {median['moorage']:.2f} s, "
+        f"first paint: Textual alone {median['hello']:.2f} s, "
+        f"the wizard {median['moorage']:.2f} s, "
         f"ratio {median['moorage'] / median['hello']:.2f} (median of {rounds})"
     )
 

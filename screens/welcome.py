@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,15 +18,16 @@ from textual.widgets.option_list import Option
 
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
-from moorage.servers.sshconfig import SshConfig
 from tui import keeping, watch
-from tui.engine import OpenTransport
 from tui.jobs import JobEnded, start_job
 from tui.messages import ConnectWanted, OpenFile, OpenNew
 from tui.watch import STATES, Live
 from tui.widgets.dialog import Dialog, TextDialog
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
+
+if TYPE_CHECKING:
+    from tui.engine import OpenTransport
 
 _FRESH = 30
 """Seconds for which what was seen is not looked at again."""
@@ -186,6 +187,8 @@ class ConnectDialog(Dialog[tuple[str, str] | None]):
     """Asks how to reach a server; returns its address and the key file."""
 
     def compose(self) -> ComposeResult:
+        from moorage.servers.sshconfig import SshConfig
+
         try:
             aliases = SshConfig.load().aliases()
         except (MoorageError, OSError):

@@ -5,26 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from moorage.answers.model import Answers
 from moorage.errors import ExitCode, MoorageError
-from moorage.servers.transport import HostKey
-from screens.apply import ApplyScreen
-from screens.ask import HostKeyDialog, SecretDialog
-from screens.dashboard import DashboardScreen
-from screens.done import DoneScreen
-from screens.review import ReviewPane
-from tui import incident, keeping, theme
-from tui.asking import Question
-from tui.draft import Draft
-from tui.engine import OpenTransport
-from tui.flow import STEPS
+from tui import keeping, theme
 from tui.front import FrontApp
 from tui.keys import let_alt_numbers_through
 from tui.messages import (
@@ -38,12 +27,15 @@ from tui.messages import (
     UsersWanted,
 )
 from tui.palette import commands_of_screen, theme_commands
-from tui.questions import Answer, QuestionQueue
+from tui.questions import QuestionQueue
 from tui.widgets.dialog import ConfirmDialog
-from tui.widgets.frame import WizardFrame
 from tui.widgets.helpdialog import HelpDialog
 
-_LISTENERS = (WizardFrame, ApplyScreen)
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers
+    from tui.asking import Question
+    from tui.engine import OpenTransport
+    from tui.questions import Answer
 
 
 class WizardApp(FrontApp):
@@ -105,6 +97,9 @@ class WizardApp(FrontApp):
         if self._path is not None:
             self.open_file(self._path)
         elif self._prefill is not None:
+            from moorage.answers.model import Answers
+            from tui.draft import Draft
+
             filled = self._prefill
             draft = Draft.from_answers(filled) if isinstance(filled, Answers) else Draft(filled)
             self.open_draft(draft, keeping.new_draft_file())
@@ -113,6 +108,8 @@ class WizardApp(FrontApp):
 
     @on(ApplyWanted)
     def _apply(self) -> None:
+        from screens.apply import ApplyScreen
+
         if self.session is not None:
             self.push_screen(
                 ApplyScreen(self.session, large_upload=self._large_upload), self._left_apply
@@ -120,6 +117,8 @@ class WizardApp(FrontApp):
 
     @on(AttachWanted)
     def _follow_runs(self) -> None:
+        from screens.apply import ApplyScreen
+
         if self.session is not None:
             self.push_screen(ApplyScreen(self.session, attaches=True), self._left_apply)
 
@@ -128,6 +127,9 @@ class WizardApp(FrontApp):
 
     @on(ApplyOver)
     def _apply_over(self) -> None:
+        from screens.apply import ApplyScreen
+        from screens.done import DoneScreen
+
         session = self.session
         if session is None or not isinstance(self.screen, ApplyScreen):
             return
@@ -147,6 +149,10 @@ class WizardApp(FrontApp):
 
     @on(GoBack)
     def _to_the_start(self) -> None:
+        from screens.dashboard import DashboardScreen
+        from screens.done import DoneScreen
+        from tui.widgets.frame import WizardFrame
+
         if isinstance(self.screen, DashboardScreen):
             self.pop_screen()
         elif isinstance(self.screen, DoneScreen):
@@ -155,6 +161,9 @@ class WizardApp(FrontApp):
                 self.screen.dismiss(None)
 
     def _read_again(self) -> None:
+        from screens.review import ReviewPane
+        from tui.widgets.frame import WizardFrame
+
         if isinstance(self.screen, WizardFrame):
             self.screen.forget_applied()
             if isinstance(self.screen.pane, ReviewPane):
@@ -170,8 +179,11 @@ class WizardApp(FrontApp):
         happened = session.engine.events()
         if not happened:
             return
+        from screens.apply import ApplyScreen
+        from tui.widgets.frame import WizardFrame
+
         for screen in reversed(self.screen_stack):
-            if isinstance(screen, _LISTENERS):
+            if isinstance(screen, WizardFrame | ApplyScreen):
                 screen.post_message(EngineEvents(happened))
                 return
 
@@ -180,6 +192,9 @@ class WizardApp(FrontApp):
         self._questions.add(event.question)
 
     def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
+        from moorage.servers.transport import HostKey
+        from screens.ask import HostKeyDialog, SecretDialog
+
         subject = question.subject
         if isinstance(subject, HostKey):
             self.push_screen(HostKeyDialog(subject), answered)
@@ -190,11 +205,16 @@ class WizardApp(FrontApp):
 
     def action_leave(self) -> None:
         """Leave, and ask only when something would be lost."""
+        session = self.session
+        if session is None:
+            self._leave()
+            return
+        from screens.apply import ApplyScreen
+
         if isinstance(self.screen, ApplyScreen):
             self.screen.action_cancel()
             return
-        session = self.session
-        if session is None or not session.draft.has_typed_secrets:
+        if not session.draft.has_typed_secrets:
             self._leave()
             return
 
@@ -220,7 +240,8 @@ class WizardApp(FrontApp):
 
     def on_unmount(self) -> None:
         """Let the engine's threads go."""
-        self.asker.close()
+        if "asker" in self.__dict__:  # nobody was asked anything otherwise
+            self.asker.close()
         if self.session is not None:
             self.session.engine.stop_tests()
             self.session.engine.stop()
@@ -234,6 +255,10 @@ class WizardApp(FrontApp):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
+        from screens.done import DoneScreen
+        from tui.flow import STEPS
+        from tui.widgets.frame import WizardFrame
+
         if isinstance(screen, WizardFrame):
             for step in STEPS:
                 yield SystemCommand(
@@ -255,6 +280,8 @@ class WizardApp(FrontApp):
         if self.is_headless:
             super()._handle_exception(error)
             return
+        from tui import incident
+
         if self.crash is None:
             redactor = self.session.engine.redactor if self.session else None
             self.crash = incident.record(error, redactor)

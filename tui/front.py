@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 
 from moorage.errors import MoorageError
-from moorage.servers.address import server_from
-from screens.advanced import AdvancedPane
-from screens.credentials import CredentialsPane
-from screens.dashboard import DashboardScreen
-from screens.dns import DnsPane
-from screens.done import DoneScreen
-from screens.logs import LogsScreen
-from screens.review import ReviewPane
-from screens.servers import ServersPane
-from screens.ssl import SslPane
-from screens.storage import StoragePane
 from screens.welcome import WelcomeScreen
 from tui import keeping
-from tui.asking import Question, WizardAsker
 from tui.desk import DeskApp
-from tui.draft import Draft
-from tui.engine import OpenTransport, WizardEngine
 from tui.flow import STEPS, Progress, Step, begin, wrong_steps
 from tui.jobs import JobEnded, start_job
 from tui.messages import (
@@ -37,19 +25,40 @@ from tui.messages import (
     SettingsWanted,
     UsersWanted,
 )
-from tui.opening import open_path
-from tui.session import Session
-from tui.watch import Found, read_server
 from tui.widgets.dialog import ConfirmDialog
-from tui.widgets.frame import WizardFrame
-from tui.widgets.pane import StepPane
 
-PANES: Mapping[Step, type[StepPane]] = {
-    pane.step: pane
-    for pane in (
+if TYPE_CHECKING:
+    from tui.asking import Question, WizardAsker
+    from tui.draft import Draft
+    from tui.engine import OpenTransport
+    from tui.watch import Found
+    from tui.widgets.pane import StepPane
+
+
+def panes() -> Mapping[Step, type[StepPane]]:
+    """Return the form of every step."""
+    from screens.advanced import AdvancedPane
+    from screens.credentials import CredentialsPane
+    from screens.dns import DnsPane
+    from screens.review import ReviewPane
+    from screens.servers import ServersPane
+    from screens.ssl import SslPane
+    from screens.storage import StoragePane
+
+    every: tuple[type[StepPane], ...] = (
         ServersPane, CredentialsPane, StoragePane, DnsPane, SslPane, AdvancedPane, ReviewPane,
-    )
-}  # fmt: skip
+    )  # fmt: skip
+    return {pane.step: pane for pane in every}
+
+
+def load_the_rest() -> None:
+    """Import what the start does not need, while it is being read."""
+    import screens.apply
+    import screens.dashboard
+    import screens.done
+    import screens.logs  # noqa: F401
+
+    panes()
 
 
 class FrontApp(DeskApp):
@@ -57,9 +66,6 @@ class FrontApp(DeskApp):
 
     Args:
         open_transport: Opens a connection; replaced where no SSH is wanted.
-
-    Attributes:
-        asker: Asks the operator on behalf of the engine's threads.
     """
 
     CONNECT_JOB: ClassVar[str] = "connect"
@@ -67,7 +73,13 @@ class FrontApp(DeskApp):
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
         super().__init__()
         self._open_transport = open_transport
-        self.asker = WizardAsker(self._ask_from_thread)
+
+    @cached_property
+    def asker(self) -> WizardAsker:
+        """Asks the operator on behalf of the engine's threads."""
+        from tui.asking import WizardAsker
+
+        return WizardAsker(self._ask_from_thread)
 
     def _ask_from_thread(self, question: Question) -> None:
         self.post_message(AskOperator(question))
@@ -75,9 +87,15 @@ class FrontApp(DeskApp):
     def show_welcome(self) -> None:
         """Show the start."""
         self.push_screen(WelcomeScreen(self._open_transport))
+        self.set_timer(0.05, self._load_the_rest)
+
+    def _load_the_rest(self) -> None:
+        threading.Thread(target=load_the_rest, name="load", daemon=True).start()
 
     @on(OpenNew)
     def _new(self) -> None:
+        from tui.draft import Draft
+
         self.open_draft(Draft.new(), keeping.new_draft_file(), is_new=True)
 
     @on(OpenFile)
@@ -86,6 +104,8 @@ class FrontApp(DeskApp):
 
     def open_file(self, path: Path) -> None:
         """Open an answers file, or one of the wizard's own drafts."""
+        from tui.opening import open_path
+
         try:
             opened = open_path(path)
         except MoorageError as error:
@@ -130,6 +150,8 @@ class FrontApp(DeskApp):
             saved: What the answers file holds, where that differs.
             is_new: Whether nothing was answered yet.
         """
+        from screens.dashboard import DashboardScreen
+
         asked = [str(step) for step in draft.get("ask", ())]
         progress = begin(asked, wrong_steps(draft.problems), is_new=is_new)
         self._take(draft, draft_file, path, progress)
@@ -143,13 +165,18 @@ class FrontApp(DeskApp):
             self.push_screen(DashboardScreen(self.session, self._open_transport))
 
     def _take(self, draft: Draft, draft_file: Path, path: Path | None, progress: Progress) -> None:
+        from tui.engine import WizardEngine
+        from tui.session import Session
+
         engine = WizardEngine(self.asker, self._open_transport)
         self.session = Session(draft, engine, draft_file, path, progress)
 
     def open_frame(self) -> None:
         """Open the wizard on what is open."""
+        from tui.widgets.frame import WizardFrame
+
         if self.session is not None:
-            self.push_screen(WizardFrame(self.session, PANES), self._frame_closed)
+            self.push_screen(WizardFrame(self.session, panes()), self._frame_closed)
 
     def _frame_closed(self, _result: None) -> None:
         if self.session is not None:
@@ -171,6 +198,9 @@ class FrontApp(DeskApp):
         """Manage who may log in: on the wizard's step for it."""
         if self.session is None:
             return
+        from screens.done import DoneScreen
+        from tui.widgets.frame import WizardFrame
+
         if isinstance(self.screen, DoneScreen):
             self.pop_screen()
         if isinstance(self.screen, WizardFrame):
@@ -190,12 +220,17 @@ class FrontApp(DeskApp):
         except MoorageError as error:
             self.tell("Logs", str(error))
             return
+        from screens.logs import LogsScreen
+
         self.push_screen(LogsScreen(answers, self.asker, self._open_transport))
 
     # --- a server alone --------------------------------------------------------------------
 
     @on(ConnectWanted)
     def _connect(self, event: ConnectWanted) -> None:
+        from moorage.servers.address import server_from
+        from tui.watch import read_server
+
         try:
             server = server_from(event.address, event.key or None)
         except MoorageError as error:
@@ -213,6 +248,8 @@ class FrontApp(DeskApp):
             self.asker.forget(event.error.server)
             self.tell("Connect", str(event.error))
             return
+        from screens.dashboard import DashboardScreen
+
         found: Found = event.result
         self._take(found.draft, keeping.new_draft_file(), None, begin((), (), is_new=False))
         assert self.session is not None

@@ -8,12 +8,12 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from moorage.state import private_folder, write_private
-from tui.draft import Draft
+
+if TYPE_CHECKING:
+    from tui.draft import Draft
 
 _MOST_RECENTS = 12
 
@@ -93,6 +93,8 @@ def keep_draft(path: Path, draft: Draft, *, of: Path | None) -> None:
         draft: The draft.
         of: The answers file it belongs to, if it has one.
     """
+    import yaml
+
     body = {"of": str(of.absolute()) if of else None, "answers": draft.without_secrets()}
     write_private(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
 
@@ -103,6 +105,10 @@ def read_draft(path: Path) -> tuple[Draft, Path | None]:
     Raises:
         ValueError: It cannot be read.
     """
+    import yaml
+
+    from tui.draft import Draft
+
     try:
         body = yaml.safe_load(path.read_text(encoding="utf-8"))
         answers: dict[str, Any] = body["answers"]
@@ -114,12 +120,18 @@ def read_draft(path: Path) -> tuple[Draft, Path | None]:
 
 def keep_applied(draft: Draft) -> None:
     """Remember what was applied to a registry, without secrets, to compare later drafts with."""
+    import yaml
+
     text = yaml.safe_dump(draft.without_secrets(), sort_keys=False, allow_unicode=True)
     write_private(_applied_file(draft.domain), text.encode())
 
 
 def last_applied(domain: str) -> Draft | None:
     """Return what was last applied to a registry from this machine, or None."""
+    import yaml
+
+    from tui.draft import Draft
+
     try:
         data = yaml.safe_load(_applied_file(domain).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

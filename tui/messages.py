@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from moorage.deploy.events import Event
-from tui.asking import Question
-from tui.flow import Step
+if TYPE_CHECKING:
+    from moorage.deploy.events import Event
+    from tui.asking import Question
+    from tui.flow import Step
 
 
 class GoOn(Message):

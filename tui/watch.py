@@ -11,16 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, MoorageError
-from moorage.servers.transport import Asker, Cancel, HostKey
 from moorage.state import private_folder, write_private
-from tui.draft import Draft
-from tui.opening import open_path
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers, Server
+    from moorage.answers.secrets import Secret
     from moorage.deploy.status import ServerStatus, Status
+    from moorage.servers.transport import Asker, Cancel, HostKey
+    from tui.draft import Draft
     from tui.engine import OpenTransport
 
 STATES = {
@@ -124,6 +123,8 @@ def look(
 
 def look_at_file(path: Path, open_transport: OpenTransport | None = None) -> Live:
     """Look at the deployment of a file, asking nobody, and keep what was seen. Blocks."""
+    from tui.opening import open_path
+
     try:
         live = live_of(look(open_path(path).draft.answers(), None, open_transport))
     except MoorageError as error:
@@ -182,6 +183,7 @@ def read_server(server: Server, asker: Asker, open_transport: OpenTransport | No
     from moorage.deploy.deployed import deployment_record
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.status import answers_for, status_of
+    from tui.draft import Draft
 
     with Deployment(answers_for(server), asker, open_transport=open_transport) as deployment:
         (facts,) = deployment.probe()
@@ -220,6 +222,8 @@ class LogTail:
     ) -> None:
         self._answers = answers
         self._asker = asker
+        from moorage.servers.transport import Cancel
+
         self._on_lines = on_lines
         self._open_transport = open_transport
         self._cancel = Cancel()

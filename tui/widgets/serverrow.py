@@ -152,7 +152,7 @@ class ServerRow(Widget):
         left = f" -{_clock(remaining)}" if remaining is not None else ""
         words = visible(progress.words)
         if progress.silence > _SILENT:
-            words += f", nothing heard for {int(progress.silence)} s"
+            words = f"silent for {int(progress.silence)} s: {words.lower()}"
         return (
             Content(pointer)
             + Content.styled(f"{sign} ", colour)

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
@@ -209,6 +210,10 @@ class ReviewPane(StepPane):
         self.app.copy_to_clipboard(view.text)
         self.notify(f"Copied: the {view.view.value}")
 
+    def _tell_the_app(self, message: Message) -> None:
+        # Not from here upwards: a message made while the frame handles a click ends at the frame.
+        self.app.post_message(message)
+
     def action_go_on(self) -> None:
         """Go on to Apply, to a run that goes on already, or to what is missing."""
         if self.draft.problems:
@@ -218,7 +223,7 @@ class ReviewPane(StepPane):
         if plan is None:
             return
         if any(server.facts.active_run for server in plan.servers):
-            self.post_message(AttachWanted())
+            self._tell_the_app(AttachWanted())
             return
         if plan.problems:
             self.notify("Solve what is marked ✗ first; Ctrl+R reads the servers again.",
@@ -227,7 +232,7 @@ class ReviewPane(StepPane):
 
         def confirmed(go: bool | None) -> None:
             if go:
-                self.post_message(ApplyWanted())
+                self._tell_the_app(ApplyWanted())
 
         hosts = ", ".join(server.server for server in plan.servers)
         if plan.has_changes:

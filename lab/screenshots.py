@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
@@ -72,8 +73,9 @@ class Camera:
         await asyncio.sleep(0.4)
         await self._pilot.pause()
         svg = self._app.export_screenshot(title="Moorage", simplify=True)
-        # Runs of spaces count, whatever shows the picture.
+        # Runs of spaces count, whatever shows the picture, and no font is fetched from elsewhere.
         svg = svg.replace("<text ", '<text xml:space="preserve" ')
+        svg = re.sub(r"\s*@font-face \{[^}]*\}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
         (self._folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
 
 

@@ -57,7 +57,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A home of its own; its terminals end with the test."""
-    desk = Desk(tmp_path / "home")
+    desk = Desk(tmp_path / "desk")
     yield desk
     for terminal in desk.terminals:
         terminal.close()
@@ -226,6 +226,40 @@ def test_a_run_outlives_its_terminal_and_is_found_again(desk: Desk, server: LabS
         again.see("There is nothing to change")
         again.press("Enter")
     again.see(f"{DOMAIN} is up.", seconds=180)
+
+
+def test_the_wizard_stays_alive_when_a_server_stops_answering(
+    desk: Desk, server: LabServer
+) -> None:
+    terminal = desk.wizard(size=(80, 24))
+    fill_in(terminal, server, "root")
+    server.cut()
+    terminal.press("C-t")
+    terminal.see("Connecting")
+    terminal.press("Enter")  # going on gives the test up
+    terminal.see("Who may log in?")
+    terminal.press("M-7")
+    terminal.see("Reading the servers")
+    terminal.press("Escape")
+    terminal.see("Anything special?")
+    server.mend()
+    terminal.press("M-7")
+    trust(terminal, server)
+    terminal.see("1 server: 3 packages", seconds=60)
+    terminal.press("Enter")
+    terminal.see("On " + server.address)
+    terminal.press("Enter")
+    terminal.see("Installing packages", seconds=60)
+    server.cut()
+    terminal.see("silent for", seconds=60)
+    terminal.press("Escape")
+    terminal.see("Stop and roll back")
+    terminal.press("Tab", "Enter")
+    terminal.see("Review  7 of 7")
+    server.mend()
+    terminal.press("C-r")
+    found = terminal.see("a run is going on", "nothing to change", seconds=90)
+    assert found
 
 
 def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(desk: Desk) -> None:

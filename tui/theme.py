@@ -205,7 +205,7 @@ Tree:focus > .tree--cursor { background: $selection; color: $foreground; text-st
 Tree > .tree--highlight-line { background: transparent; }
 CommandPalette { background: $background 60%; }
 CommandPalette > Vertical { background: $surface; }
-CommandPalette #--input { border: none; background: $panel; height: 1; margin: 1 0; padding: 0 1; }
+CommandPalette #--input { border: none; background: $panel; height: 1; margin: 0; padding: 0 1; }
 CommandPalette CommandInput, CommandPalette CommandInput:focus {
     border: none; background: $panel; padding: 0;
 }

@@ -63,7 +63,7 @@ class ApplyScreen(Screen[None]):
         Binding("f", "follow", "Follow"),
         Binding("s", "save_log", "Save"),
         Binding("y", "copy_log", "Copy"),
-        Binding("r", "retry", "Retry the failed"),
+        Binding("r", "retry", "Retry", tooltip="Apply again on the servers that failed"),
         Binding("enter", "go_on", "Report"),
         Binding("escape", "cancel", "Cancel"),
     ]

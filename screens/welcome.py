@@ -124,17 +124,16 @@ class WelcomeScreen(Screen[None]):
         title = Content.styled(visible(recent.domain or "unnamed"), "bold")
         if recent.state and (live := self._seen.get(recent.path)) is not None:
             sign, colour = STATES[live.state]
-            again = "…" if recent.path in self._looking else f"at {live.when}"
-            state = Content.styled(f"{sign} {visible(live.words)}", colour) + Content.styled(
-                f"  {again}", "$text-muted"
-            )
+            seen = " · looking…" if recent.path in self._looking else f" · seen {live.when}"
+            state = Content.styled(f"{sign} {visible(live.words)}", colour)
         else:
             words = "not saved yet" if recent.is_draft else recent.state or "not applied yet"
             if recent.path in self._looking:
                 words += ", looking…"
+            seen = ""
             state = Content.styled(f"○ {words}", "$text-muted")
         where = "" if recent.is_draft else f" · {recent.path}"
-        opened = Content.styled(f"\n  opened {recent.when}{visible(where)}", "$text-muted")
+        opened = Content.styled(f"\n  opened {recent.when}{seen}{visible(where)}", "$text-muted")
         return title + Content("  ") + state + opened
 
     @on(OptionList.OptionSelected)

@@ -59,6 +59,10 @@ class WizardApp(FrontApp):
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
+        (0, "-narrow"),
+        (120, "-wide"),
+    ]
     CSS = (
         theme.STYLE
         + """

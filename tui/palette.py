@@ -15,6 +15,8 @@ _QUIET = {"command_palette", "app.focus_next", "app.focus_previous", "move(1)", 
           "suggest(1)", "suggest(-1)", "open", "cursor_up", "cursor_down", "help_quit", "press",
           "leave", "app.leave", "copy_text", "screen.copy_text", "select", "enter"}  # fmt: skip
 
+_MOVES = ("cursor_", "delete_", "select_", "scroll_", "page_", "toggle_node", "home", "end")
+
 
 def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
     """Yield a command for every action that can be taken here by a key.
@@ -30,7 +32,7 @@ def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCom
         title = binding.description
         if not title or name in _QUIET or binding.action in _QUIET or not active.enabled:
             continue
-        if title in seen or name.startswith(("cursor_", "delete_", "select_", "scroll_")):
+        if title in seen or name.startswith(_MOVES):
             continue
         if _is_of_an_input(active.node):
             continue

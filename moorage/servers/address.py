@@ -28,8 +28,9 @@ def server_from(address: str, key: str | None = None) -> Server:
         port = found["port"] and int(found["port"])
         return Server.model_validate({**found.groupdict(), "port": port, "key": key})
     except ValueError as error:
+        said = f"{address!r} is no server. " if address.strip() else ""
         raise MoorageError(
-            f"{address!r} is no server. Wanted: USER@HOST, USER@HOST:PORT, or an alias from "
+            f"{said}Wanted: USER@HOST, USER@HOST:PORT, or an alias from "
             "~/.ssh/config; an IPv6 address in brackets.",
             code="no_server",
         ) from error

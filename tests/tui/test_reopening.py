@@ -39,7 +39,7 @@ async def test_the_start_shows_how_deployments_are_without_asking(
     async with opened(pretend) as wizard:
         await wizard.see("registry.example.com", "✗ unreachable, alpha")
     async with opened(pretend) as wizard:
-        await wizard.see("✗ unreachable, alpha", "at ")  # remembered
+        await wizard.see("✗ unreachable, alpha", "seen ")  # remembered
 
 
 async def test_a_server_that_asks_is_unknown_and_not_asked_about(
@@ -153,7 +153,7 @@ async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:
         await wizard.press("enter")
         await wizard.see("On alpha")
         await wizard.press("enter")
-        await wizard.see("Not everything went well", "Retry the failed")
+        await wizard.see("Not everything went well", "r Retry")
         connected = pretend["alpha"].connected
         await wizard.press("r")
         await wizard.see("Not everything went well", "no luck")

@@ -59,10 +59,6 @@ class WizardFrame(Screen[None]):
             for step in STEPS
         ),
     ]
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
-        (0, "-narrow"),
-        (120, "-wide"),
-    ]
     DEFAULT_CSS = """
     WizardFrame { layout: vertical; }
     WizardFrame #middle { height: 1fr; }

@@ -24,6 +24,7 @@ from tui.widgets.copyblock import CopyDialog
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field, FieldInput
 from tui.widgets.pane import StepPane
+from tui.widgets.secretfield import SecretField
 
 if TYPE_CHECKING:
     from moorage.cloud.s3 import Tried
@@ -89,7 +90,7 @@ class StoragePane(StepPane):
             yield Field(
                 "Access key", id="accesskey", help_text="Empty: the server's own role is used"
             )
-            yield Field("Secret key", id="secretkey", password=True)
+            yield SecretField("Secret key", id="secretkey")
             yield Field(
                 "Folder in it", "storage.s3.rootdirectory", help_text="Empty: the whole bucket"
             )

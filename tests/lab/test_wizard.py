@@ -36,7 +36,9 @@ class Desk:
             f"Host *\n  UserKnownHostsFile {home}/known_hosts\n  GlobalKnownHostsFile none\n"
         )
 
-    def wizard(self, *arguments: str, size: tuple[int, int] = (120, 40)) -> Terminal:
+    def wizard(
+        self, *arguments: str, size: tuple[int, int] = (120, 40), **environment: str
+    ) -> Terminal:
         """Open the wizard in a terminal."""
         terminal = Terminal(
             [sys.executable, "-m", "moorage", *arguments],
@@ -46,6 +48,7 @@ class Desk:
                 "MOORAGE_SSH_CONFIG": str(self.home / "ssh_config"),
                 "PYTHONPATH": SOURCE,
                 "SSH_AUTH_SOCK": "",
+                **environment,
             },
             self.home,
             size,
@@ -260,6 +263,46 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
     terminal.press("C-r")
     found = terminal.see("a run is going on", "nothing to change", seconds=90)
     assert found
+
+
+def test_a_failed_server_is_tried_again_from_apply(desk: Desk, server: LabServer) -> None:
+    terminal = desk.wizard(size=(120, 40))
+    fill_in(terminal, server, "root")
+    to_review(terminal)
+    trust(terminal, server)
+    terminal.see("1 server: 3 packages")
+    broken = "/etc/nginx/conf.d/someone-elses.conf"
+    server.run(["sh", "-c", f"mkdir -p /etc/nginx/conf.d && echo 'no such thing' > {broken}"])
+    terminal.press("Enter")
+    terminal.see("On " + server.address)
+    terminal.press("Enter")
+    terminal.see("Not everything went well", seconds=120)
+    server.run(["rm", broken])
+    terminal.press("r")
+    terminal.see("Trying again")
+    terminal.see(f"{DOMAIN} is up.", seconds=180)
+    shown = re.search(r"Password of (\S+) +Copy\n +([A-Za-z0-9_-]{22})\b", terminal.screen)
+    assert shown is not None, terminal.screen
+    (authority,) = desk.state.glob("ca/*/ca.pem")
+    assert curl(server, authority, f"{shown[1]}:{shown[2]}") == "200"
+
+
+def test_a_terminal_with_16_colours_gets_no_others(desk: Desk) -> None:
+    terminal = desk.wizard(size=(80, 24), TERM="xterm", COLORTERM="")
+    terminal.see("New deployment")
+    terminal.press("Enter")
+    terminal.see("Where should the registry run?")
+    assert "\x1b[" in terminal.painted
+    assert not re.search(r"[34]8[;:](2|5)[;:]", terminal.painted)
+
+
+def test_without_colours_there_are_only_greys(desk: Desk) -> None:
+    terminal = desk.wizard(size=(80, 24), NO_COLOR="1")
+    terminal.see("New deployment")
+    terminal.press("Enter")
+    terminal.see("Where should the registry run?")
+    for red, green, blue in re.findall(r"[34]8[;:]2[;:]+(\d+)[;:](\d+)[;:](\d+)", terminal.painted):
+        assert red == green == blue
 
 
 def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(desk: Desk) -> None:

@@ -144,3 +144,16 @@ async def test_the_form_stays_alive_while_a_store_is_silent(pretend: Servers, si
         await wizard.press("ctrl+n")
         await wizard.see("Where should images be kept?")
         assert threading.active_count() < 40
+
+
+async def test_a_secret_is_hidden_until_it_is_asked_for(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+3", "down")
+        wizard.app.screen.query_one("#secretkey", Field).focus()
+        await wizard.type("abc")
+        await wizard.see("•••")
+        await wizard.press("f2")
+        await wizard.see("abc")
+        await wizard.press("f2")
+        await wizard.see("•••")
+        assert "abc" not in wizard.text

@@ -35,7 +35,7 @@ async def test_escape_leads_back_to_the_start_and_nothing_is_lost(pretend: Serve
         await wizard.see("Storage  3 of 7")
         await wizard.press("escape", "escape", "escape")
         await wizard.see("New deployment", "registry.example.com", "not saved yet")
-        await wizard.press("down", "down", "enter")
+        await wizard.press("down", "down", "down", "enter")
         await wizard.see("7 of 7", "1 server:")
 
 
@@ -125,7 +125,7 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
         await wizard.type("registry.example.com")
         await wizard.press("enter")
         await wizard.see("From ~/.ssh/config: alpha, beta")
-        await wizard.press("down", "down", "enter")
+        await wizard.press("down", "down", "down", "enter")
         await wizard.see("beta", "ssh config")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]

@@ -125,7 +125,7 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
         await wizard.type("registry.example.com")
         await wizard.press("enter")
         await wizard.see("From ~/.ssh/config: alpha, beta")
-        await wizard.press("down", "down", "down", "enter")
+        await wizard.press("down", "down", "enter")
         await wizard.see("beta", "ssh config")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]

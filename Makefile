@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 SUITE ?= bookworm
 N ?= 1
 
-.PHONY: help setup demo demo-down test test-unit check format lab-up lab-down bench lock
+.PHONY: help setup demo demo-down test test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -45,8 +45,11 @@ lab-down: setup ## remove all throw-away servers
 bench: setup ## measure against peers, side by side
 	$(PYTHON) -m bench
 
+screenshots: setup ## pictures of every screen into docs/screenshots, from a real run
+	$(PYTHON) -m lab.screenshots
+
 lock: setup ## renew the locked versions in requirements/dev.txt
 	$(PYTHON) -m pip install --quiet pip-tools
-	.venv/bin/pip-compile --quiet --extra dev --extra keyring --generate-hashes --strip-extras \
+	.venv/bin/pip-compile --quiet --extra dev --extra keyring --extra web --generate-hashes --strip-extras \
 		--allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--no-annotate --upgrade --output-file requirements/dev.txt pyproject.toml

@@ -38,6 +38,11 @@ class AdvancedPane(StepPane):
         "writes; environment takes REGISTRY_* variables for the same. In the two text areas Enter "
         "begins a new line; Ctrl+N goes on."
     )
+    example = (
+        "log: {level: info}\n"
+        "storage: {delete: {enabled: true}}\n"
+        "REGISTRY_LOG_LEVEL: info      the same, as environment"
+    )
     DEFAULT_CSS = """
     AdvancedPane .caption { color: $foreground; }
     AdvancedPane TextArea { height: 6; background: $panel; }

@@ -1,73 +1,44 @@
-"""Apply: how far every server is, and the log of the one that is selected."""
+"""Apply: how far every server is, and the log."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Log, Static
+from textual.widgets import Footer, Static
 
-from moorage.deploy.events import STEPS, CheckEnded, LogLine, RunEnded, Staged, StepBegan, Warned
+from moorage.deploy.events import (
+    STEPS,
+    CheckEnded,
+    Event,
+    LogLine,
+    RunEnded,
+    Staged,
+    StepBegan,
+    Warned,
+)
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.state import private_folder, write_private
+from tui import timings
 from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
+from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
 from tui.session import Session
-from tui.widgets.dialog import Dialog, TextDialog
+from tui.widgets.canceldialog import CancelDialog
+from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.logview import LogView
 from tui.widgets.serverrow import ServerProgress, ServerRow
-
-_MOST_LINES = 200_000
-
-
-class CancelDialog(Dialog[str]):
-    """Asks what cancelling is to mean now.
-
-    Args:
-        is_checking: Whether the runs are over and only the checks go on.
-    """
-
-    def __init__(self, *, is_checking: bool) -> None:
-        super().__init__()
-        self._is_checking = is_checking
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog--box") as box:
-            box.border_title = "Cancel"
-            text = (
-                "The servers are done; only the checks go on. Leaving them out changes nothing "
-                "on the servers."
-                if self._is_checking
-                else "Stop: every run stops before its next step and rolls back; servers that "
-                "are done stay done.\n\nLeave: the runs go on by themselves on the servers. "
-                "Opening these answers again shows them."
-            )
-            yield Static(text, classes="dialog--text", markup=False)
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Go on", id="back", variant="primary", compact=True)
-                if self._is_checking:
-                    yield Button("Leave the checks out", id="skip", compact=True)
-                else:
-                    yield Button("Leave", id="leave", compact=True)
-                    yield Button("Stop and roll back", id="stop", variant="error", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id or "back")
-
-    def action_refuse(self) -> None:
-        """Go on."""
-        self.dismiss("back")
 
 
 class ApplyScreen(Screen[None]):
@@ -79,19 +50,29 @@ class ApplyScreen(Screen[None]):
         large_upload: Whether the checks send over 100 MB to each server.
     """
 
+    help_text = (
+        "Each server has a line: what it is doing, how long it has taken and, once there were "
+        "earlier runs, how long it will still take. The log below is the selected server's; up and "
+        "down select. The runs do not depend on this window: they end by themselves."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "select(-1)", "Server", show=False, priority=True),
         Binding("down", "select(1)", "Server", show=False, priority=True),
         Binding("slash", "find", "Find"),
-        Binding("s", "save_log", "Save the log"),
-        Binding("enter", "go_on", "To the report"),
+        Binding("l", "level", "Level"),
+        Binding("a", "all_servers", "All servers"),
+        Binding("f", "follow", "Follow"),
+        Binding("s", "save_log", "Save"),
+        Binding("y", "copy_log", "Copy"),
+        Binding("r", "retry", "Retry", tooltip="Apply again on the servers that failed"),
+        Binding("enter", "go_on", "Report"),
         Binding("escape", "cancel", "Cancel"),
     ]
     DEFAULT_CSS = """
     ApplyScreen #headline { height: auto; padding: 1 2 0 2; text-style: bold; }
     ApplyScreen #rows { height: auto; max-height: 30%; padding: 1 1; }
-    ApplyScreen #log-title { height: 1; padding: 0 2; color: $text-muted; background: $surface; }
-    ApplyScreen Log { height: 1fr; padding: 0 1; background: $surface; }
+    ApplyScreen #log-title { height: 1; padding: 0 2; color: $text-muted; background: $panel; }
+    ApplyScreen LogView { height: 1fr; }
     ApplyScreen #ending { height: auto; max-height: 40%; padding: 0 2; display: none; }
     ApplyScreen #ending.-shown { display: block; }
     """
@@ -103,18 +84,23 @@ class ApplyScreen(Screen[None]):
         self._session = session
         self._attaches = attaches
         self._large_upload = large_upload
+        known = timings.recorded()
         plan = session.engine.plan
-        names = [server.server for server in plan.servers] if plan else []
-        self._servers = {name: ServerProgress(name) for name in names}
-        if plan and not attaches:
-            for server in plan.servers:
-                if not server.has_changes:
-                    self._servers[server.server].end("unchanged", "nothing to change")
+        servers = plan.servers if plan else ()
+        self._servers = {
+            each.server: ServerProgress(
+                each.server,
+                expected={} if attaches else timings.expected(timings.steps_of(each), known),
+            )
+            for each in servers
+        }
+        for server in servers:
+            if not attaches and not server.has_changes:
+                self._servers[server.server].end("unchanged", "nothing to change")
         self._selected = next(
             (name for name, each in self._servers.items() if each.state == "waiting"),
-            names[0] if names else "",
+            next(iter(self._servers), ""),
         )
-        self._find = ""
         self._is_over = False
         self._is_checking = False
         self._was_stopped = False
@@ -127,23 +113,29 @@ class ApplyScreen(Screen[None]):
             for progress in self._servers.values():
                 yield ServerRow(progress, width)
         yield Static("", id="log-title", markup=False)
-        yield Log(max_lines=_MOST_LINES)
+        yield LogView()
         yield Static("", id="ending", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin."""
         engine = self._session.engine
-        self._say("Following the runs" if self._attaches else "Applying the plan")
+        self._log = self.query_one(LogView)
         large = self._large_upload
-
-        def work() -> Outcome:
-            return engine.attach() if self._attaches else engine.apply(large_upload=large)
-
-        start_job(self, "apply", work, engine.redactor)
+        if self._attaches:
+            self._work("Following the runs", engine.attach)
+        else:
+            self._work("Applying the plan", lambda: engine.apply(large_upload=large))
         self.set_interval(0.5, self._redraw)
         self._select(self._selected)
-        self.query_one(Log).focus()
+        self._log.focus()
+
+    def _work(self, headline: str, work: Callable[[], Outcome]) -> None:
+        self._is_over = self._is_checking = self._was_stopped = False
+        self.query_one("#ending").remove_class("-shown")
+        self._say(headline)
+        start_job(self, "apply", work, self._session.engine.redactor)
+        self.refresh_bindings()
 
     def _say(self, text: str) -> None:
         self.query_one("#headline", Static).update(Content(text))
@@ -152,60 +144,79 @@ class ApplyScreen(Screen[None]):
         for row in self.query(ServerRow):
             row.refresh()
 
+    # --- what happens ----------------------------------------------------------------------
+
     @on(EngineEvents)
     def _happened(self, message: EngineEvents) -> None:
-        fresh: list[str] = []
+        now = time.monotonic()
+        entries: list[LogEntry] = []
         for event in message.events:
             progress = self._servers.get(event.server)
-            if progress is None:
-                continue
-            text = None
-            match event:
-                case StepBegan():
-                    progress.begin_step(event.step)
-                    text = f"── {progress.words}"
-                case LogLine():
-                    text = event.text
-                case Warned():
-                    text = f"! {event.text}"
-                case Staged():
-                    progress.words = "Ready, waiting for the others"
-                case RunEnded(status="done"):
-                    progress.end("done", "done")
-                case RunEnded():
-                    progress.end("bad", f"{event.status}: {event.message}")
-                    text = f"── {event.status}: {event.message}"
-                case CheckEnded():
-                    self._begin_checks()
-                    sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
-                    progress.words = f"checked: {event.name}"
-                    text = f"{sign} {event.name}: {' '.join(event.detail.split())}"
-            if text is not None:
-                line = visible(text)
-                progress.lines.append(line)
-                if event.server == self._selected and self._find.lower() in line.lower():
-                    fresh.append(line)
-        if fresh:
-            self.query_one(Log).write_lines(fresh)
+            if progress is not None:
+                progress.heard = now
+                entry = self._take(event, progress)
+                if entry is not None:
+                    entries.append(entry)
+        self._log.add(entries)
         self._redraw()
+
+    def _take(self, event: Event, progress: ServerProgress) -> LogEntry | None:
+        """Note what an event says, and return its line of the log if it has one."""
+        match event:
+            case LogLine():
+                return LogEntry(event.server, level_of(event.text), visible(event.text))
+            case Warned():
+                return LogEntry(event.server, Level.WARNING, visible(f"! {event.text}"))
+            case StepBegan():
+                progress.begin_step(event.step)
+                return LogEntry(event.server, Level.STEP, f"── {progress.words}")
+            case Staged():
+                progress.words = "Ready, waiting for the others"
+            case RunEnded(status="done"):
+                progress.end("done", "done")
+                if not self._attaches:
+                    timings.record(progress.took)
+            case RunEnded():
+                text = visible(f"{event.status}: {event.message}")
+                progress.end("bad", text)
+                return LogEntry(event.server, Level.ERROR, f"── {text}")
+            case CheckEnded():
+                self._begin_checks()
+                progress.words = f"checked: {event.name}"
+                sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
+                level = Level.ERROR if event.status == "bad" else Level.STEP
+                text = f"{sign} {event.name}: {' '.join(event.detail.split())}"
+                return LogEntry(event.server, level, visible(text))
+        return None
 
     def _begin_checks(self) -> None:
         if not self._is_checking:
             self._is_checking = True
             self._say("Checking the registry from outside: log in, push, pull, delete")
 
+    # --- the log ----------------------------------------------------------------------------
+
     def _select(self, name: str) -> None:
+        """Show the log of a server, or of all when the name is empty."""
         self._selected = name
         for row in self.query(ServerRow):
-            row.set_class(row.progress.name == name, "-selected")
-        found = f", lines with “{self._find}”" if self._find else ""
-        self.query_one("#log-title", Static).update(Content(f"Log of {visible(name)}{found}"))
-        log = self.query_one(Log)
-        log.clear()
-        progress = self._servers.get(name)
-        if progress is not None:
-            wanted = self._find.lower()
-            log.write_lines([line for line in progress.lines if wanted in line.lower()])
+            row.set_class(not name or row.progress.name == name, "-selected")
+        self._log.show(server=name)
+        self._say_what_is_shown()
+
+    @on(LogView.Moved)
+    def _say_what_is_shown(self) -> None:
+        store = self._log.store
+        parts = [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
+        if store.level is not Level.INFO:
+            parts.append(dict(LEVELS)[store.level])
+        if store.text:
+            parts.append(f"lines with “{store.text}”")
+        if not self._log.follows:
+            parts.append("standing still, f follows")
+        if store.dropped:
+            parts.append(f"{store.dropped} older lines are on the server only")
+        self.query_one("#log-title", Static).update(Content(" · ".join(parts)))
 
     @on(ServerRow.Clicked)
     def _clicked(self, event: ServerRow.Clicked) -> None:
@@ -215,38 +226,55 @@ class ApplyScreen(Screen[None]):
         """Select the next or previous server; with one server, scroll its log."""
         names = list(self._servers)
         if len(names) < 2:
-            self.query_one(Log).scroll_relative(y=step, animate=False)
+            self._log.scroll_relative(y=step, animate=False)
             return
-        place = names.index(self._selected) + step
+        place = names.index(self._selected) + step if self._selected else 0
         self._select(names[place % len(names)])
+
+    def action_all_servers(self) -> None:
+        """Show the log of all servers, or of the first again."""
+        self._select("" if self._selected else next(iter(self._servers), ""))
+
+    def action_level(self) -> None:
+        """Show less: steps, warnings, errors; then all lines again."""
+        levels = [level for level, _ in LEVELS]
+        self._log.show(level=levels[(levels.index(self._log.store.level) + 1) % len(levels)])
+        self._say_what_is_shown()
+
+    def action_follow(self) -> None:
+        """Keep the end of the log in sight, or stand still."""
+        self._log.action_follow()
 
     def action_find(self) -> None:
         """Show only the lines of the log that hold a text."""
 
         def found(text: str | None) -> None:
             if text is not None:
-                self._find = text
-                self._select(self._selected)
+                self._log.show(text=text)
+                self._say_what_is_shown()
 
         self.app.push_screen(
-            FindDialog("Find in the log", "Text", value=self._find, accept="Find",
+            FindDialog("Find in the log", "Text", value=self._log.store.text, accept="Find",
                        help_text="Shows only lines with it; empty shows all"), found
         )  # fmt: skip
 
     def action_save_log(self) -> None:
-        """Write the log of the selected server to a file."""
-        progress = self._servers.get(self._selected)
-        if progress is None:
-            return
-        name = "".join(each if each.isalnum() or each in ".-" else "_" for each in progress.name)
-        path = private_folder("logs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}.log"
+        """Write what is shown of the log to a file."""
         try:
-            write_private(path, "\n".join([*progress.lines, ""]).encode())
+            path = save_log(self._selected or "all", self._log.store.lines())
         except OSError as error:
-            self.notify(f"{path} cannot be written: {error.strerror}", severity="error",
+            self.notify(f"The log cannot be written: {error.strerror}", severity="error",
                         markup=False)  # fmt: skip
         else:
             self.notify(f"Saved in {path}", markup=False)
+
+    def action_copy_log(self) -> None:
+        """Copy the last lines that are shown."""
+        lines = self._log.store.lines()[-1000:]
+        self.app.copy_to_clipboard("\n".join(lines))
+        self.notify(f"Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
+
+    # --- the end -----------------------------------------------------------------------------
 
     @on(JobEnded)
     def _ended(self, event: JobEnded) -> None:
@@ -263,15 +291,15 @@ class ApplyScreen(Screen[None]):
             errors: Sequence[MoorageError] = (
                 error.errors if isinstance(error, ServersFailed) else (error,)
             )
-            for each in errors:
-                lines.append(f"✗ {each}")
+            lines += [f"✗ {each}" for each in errors]
         elif outcome is not None:
             lines = self._faults_of(outcome)
         for progress in self._servers.values():
             if progress.state in {"waiting", "running"}:
                 progress.end("bad", "not done")
         self._say("Stopped" if self._was_stopped else "Not everything went well")
-        lines.append("Enter goes on to the report, s saves the log.")
+        retry = "r tries the failed servers again, " if self._failed else ""
+        lines.append(f"Enter goes on to the report, {retry}s saves the log.")
         ending = self.query_one("#ending", Static)
         ending.update(Content(visible("\n".join(lines))))
         ending.add_class("-shown")
@@ -295,9 +323,34 @@ class ApplyScreen(Screen[None]):
                 lines.append(f"✗ {check.server}: {check.name}: {detail}")
         return lines
 
+    @property
+    def _failed(self) -> list[str]:
+        """The servers an apply failed on, and that may be tried again."""
+        outcome = self._session.engine.outcome
+        if not self._is_over or outcome is None or outcome.report is None:
+            return []
+        return [each.server for each in outcome.report.servers if not each.is_good]
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Going on is for the end."""
-        return self._is_over if action == "go_on" else True
+        """What goes when: going on and trying again at the end, all servers with several."""
+        if action == "go_on":
+            return self._is_over
+        if action == "retry":
+            return bool(self._failed)
+        if action == "all_servers":
+            return len(self._servers) > 1
+        return True
+
+    def action_retry(self) -> None:
+        """Apply once more on the servers it failed on, and only there."""
+        failed, engine, large = self._failed, self._session.engine, self._large_upload
+        if not failed:
+            return
+        for name in failed:
+            self._servers[name].start_again()
+        self._select(failed[0])
+        names = ", ".join(visible(name) for name in failed)
+        self._work(f"Trying again: {names}", lambda: engine.retry(failed, large_upload=large))
 
     def action_go_on(self) -> None:
         """Go on to the report once all is over."""
@@ -305,7 +358,11 @@ class ApplyScreen(Screen[None]):
             self.post_message(ApplyOver())
 
     def action_cancel(self) -> None:
-        """Ask what cancelling is to mean, or go on when all is over."""
+        """Show all of a filtered log again, ask what cancelling is to mean, or go on at the end."""
+        if self._log.store.text:
+            self._log.show(text="")
+            self._say_what_is_shown()
+            return
         if self._is_over:
             self.action_go_on()
             return
@@ -322,20 +379,13 @@ class ApplyScreen(Screen[None]):
                 engine.stop()
                 self.dismiss(None)
 
-        self.app.push_screen(CancelDialog(is_checking=self._is_checking), chosen)
-
-    def on_key(self, event: events.Key) -> None:
-        """Escape from a filtered log shows all of it again."""
-        if event.key == "escape" and self._find:
-            event.stop()
-            event.prevent_default()
-            self._find = ""
-            self._select(self._selected)
+        servers = list(self._servers.values())
+        self.app.push_screen(CancelDialog(servers, is_checking=self._is_checking), chosen)
 
 
-class FindDialog(TextDialog):
-    """A text to look for; empty is fine."""
-
-    def fault(self, text: str) -> str:
-        """Nothing is wrong with any text."""
-        return ""
+def save_log(name: str, lines: Sequence[str]) -> Path:
+    """Write a log to a file of its own and return where."""
+    safe = "".join(each if each.isalnum() or each in ".-" else "_" for each in name)
+    path = private_folder("logs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}.log"
+    write_private(path, "\n".join([*lines, ""]).encode())
+    return path

@@ -16,6 +16,7 @@ from moorage.deploy.visible import visible
 from moorage.servers.transport import HostKey
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
+from tui.widgets.secretfield import SecretField
 
 
 class HostKeyDialog(Dialog[bool]):
@@ -98,7 +99,7 @@ class SecretDialog(Dialog[Secret | None]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = Content(self._server or "Moorage")
             yield Static(Content(title), classes="dialog--text")
-            yield Field("Secret", password=True, help_text="Kept in memory until the wizard ends")
+            yield SecretField("Secret", help_text="Kept in memory until the wizard ends")
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 yield Button("OK", id="accept", variant="primary", compact=True)

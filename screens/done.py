@@ -10,68 +10,33 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Footer, Static
 
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Generated, Secret
+from moorage.answers.secrets import Generated
 from moorage.deploy import private_ca
 from moorage.deploy.events import STEPS
 from moorage.deploy.verify import Check
 from moorage.deploy.visible import visible
 from moorage.state import private_folder, write_private
+from tui.clients import (
+    registry_address,
+    snippets,
+    trust_for_docker,
+    trust_for_system,
+    user_of,
+)
 from tui.engine import Outcome
-from tui.messages import AnswersSaved, GoBack, SaveWanted
+from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
 from tui.session import Session
+from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
 
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
-
-
-class CopyBlock(Vertical):
-    """Lines to copy below a title, with a button that does.
-
-    Args:
-        title: What the lines are for.
-        text: What is shown and copied.
-        secret: Copied instead of the text, for a password shown with its user.
-    """
-
-    DEFAULT_CSS = """
-    CopyBlock { height: auto; margin-bottom: 1; }
-    CopyBlock .copy--title { height: 1; }
-    CopyBlock .copy--title Static { width: 1fr; height: 1; }
-    CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
-    CopyBlock Button { width: 8; min-width: 8; }
-    """
-
-    def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:
-        super().__init__()
-        self._title = title
-        self.text = text
-        self._secret = secret
-        self.is_copied = False
-
-    @property
-    def holds_secret(self) -> bool:
-        """Whether a password is shown here."""
-        return self._secret is not None
-
-    def compose(self) -> ComposeResult:
-        with Horizontal(classes="copy--title"):
-            yield Static(Content(self._title))
-            yield Button("Copy", compact=True)
-        yield Static(Content(self.text), classes="copy--text")
-
-    @on(Button.Pressed)
-    def _copy(self, event: Button.Pressed) -> None:
-        event.stop()
-        self.app.copy_to_clipboard(self._secret.reveal() if self._secret else self.text)
-        self.is_copied = True
-        event.button.label = "Copied"
 
 
 class DoneScreen(Screen[None]):
@@ -83,9 +48,15 @@ class DoneScreen(Screen[None]):
         outcome: How it ended.
     """
 
+    help_text = (
+        "What was verified, each check with its figure, and the lines that clients need. Passwords "
+        "that Moorage made are shown here and nowhere else: copy them before you leave."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Save the answers"),
-        Binding("r", "review", "Back to Review"),
+        Binding("ctrl+s", "save", "Save"),
+        Binding("r", "review", "Review", tooltip="Back to the wizard"),
+        Binding("u", "users", "Users"),
+        Binding("l", "logs", "Logs"),
         Binding("escape,enter", "leave", "To the start"),
     ]
     DEFAULT_CSS = """
@@ -127,6 +98,14 @@ class DoneScreen(Screen[None]):
             if is_up:
                 yield from self._clients()
             yield from self._checks()
+            if is_up:
+                yield from self._other_clients()
+                yield Static("Where to go next", classes="heading")
+                yield Static(
+                    "u  give more people access\nl  see what the registry says\n"
+                    "moorage status, in a timer, says when something is wrong",
+                    markup=False,
+                )
             yield Static(self._kept_note(), id="kept", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
@@ -166,11 +145,7 @@ class DoneScreen(Screen[None]):
 
     def _clients(self) -> ComposeResult:
         answers = self._answers
-        address = registry_address(answers)
-        user = next(
-            (each.name for each in answers.credentials.users if each.access == "push"),
-            answers.credentials.users[0].name,
-        )
+        address, user = registry_address(answers), user_of(answers)
         if answers.ssl.mode == "private_ca":
             yield Static("First, on every machine that uses the registry", classes="heading")
             yield Static(Content(f"Copy {self._authority_file()} there as ca.pem."), classes="note")
@@ -184,6 +159,11 @@ class DoneScreen(Screen[None]):
         yield CopyBlock(
             "Push an image", f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE"
         )
+
+    def _other_clients(self) -> ComposeResult:
+        yield Static("Other clients", classes="heading")
+        for snippet in snippets(self._answers):
+            yield CopyBlock(snippet.title, snippet.text)
 
     def _made_unseen(self) -> list[str]:
         return [
@@ -226,6 +206,14 @@ class DoneScreen(Screen[None]):
     def action_save(self) -> None:
         """Save the answers."""
         self.post_message(SaveWanted())
+
+    def action_users(self) -> None:
+        """Manage who may log in."""
+        self._after_asking(lambda: self.post_message(UsersWanted()))
+
+    def action_logs(self) -> None:
+        """Follow the logs."""
+        self.post_message(LogsWanted())
 
     def action_review(self) -> None:
         """Go back to Review."""
@@ -283,24 +271,4 @@ def _check_line(check: Check, width: int) -> Content:
         Content.styled(f"  {sign} ", colour)
         + Content(f"{check.name:<{width}}  ")
         + Content.styled(visible(detail), "" if check.status == "good" else colour)
-    )
-
-
-def registry_address(answers: Answers) -> str:
-    """Return what people put before their images: the name, with the port when it is not 443."""
-    registry = answers.registry
-    usual = 80 if answers.ssl.mode == "none" else 443
-    return registry.domain if registry.port == usual else f"{registry.domain}:{registry.port}"
-
-
-def trust_for_docker(address: str) -> str:
-    """Return the lines that make Docker trust the private CA, with ca.pem in the folder."""
-    folder = f"/etc/docker/certs.d/{address}"
-    return f"sudo mkdir -p {folder}\nsudo cp ca.pem {folder}/ca.crt"
-
-
-def trust_for_system(domain: str) -> str:
-    """Return the lines that make a Debian or Ubuntu machine trust the private CA."""
-    return (
-        f"sudo cp ca.pem /usr/local/share/ca-certificates/{domain}.crt\nsudo update-ca-certificates"
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
@@ -18,55 +18,15 @@ from moorage.deploy.events import STEPS, StepBegan
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
 from moorage.errors import AnswersError, MoorageError, ServersFailed
+from tui.commands import all_commands, commands_of
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
 from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
+from tui.widgets.diffview import DiffView, Shown, View
 from tui.widgets.pane import StepPane
-
-_SIGNS = {"add": ("+", "new"), "change": ("~", "changed"), "remove": ("-", "removed"),
-          "run": ("▸", "")}  # fmt: skip
-_COLOURS = {"+": "green", "~": "yellow", "-": "red", "▸": "cyan"}
-_KINDS = {
-    Kind.PACKAGE: "Packages",
-    Kind.ACCOUNT: "Accounts",
-    Kind.IMAGE: "Images",
-    Kind.FOLDER: "Folders",
-    Kind.FILE: "Files",
-    Kind.SERVICE: "Services",
-    Kind.HOOK: "Hooks",
-}
-
-Subject = ServerPlan | Change | None
-
-
-class PlanTree(Tree[Subject]):
-    """Servers and their changes; Enter is left to the form."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "wizard_go_on", "Go on", show=False),
-        Binding("left", "collapse", "Close", show=False),
-        Binding("right", "expand", "Open", show=False),
-    ]
-
-    def action_wizard_go_on(self) -> None:
-        """Leave Enter to the form."""
-        pane = next(node for node in self.ancestors if isinstance(node, ReviewPane))
-        pane.action_go_on()
-
-    def action_collapse(self) -> None:
-        """Close the branch under the cursor, or go to its parent."""
-        node = self.cursor_node
-        if node is not None and node.is_expanded and node.allow_expand:
-            node.collapse()
-        else:
-            self.action_cursor_parent()
-
-    def action_expand(self) -> None:
-        """Open the branch under the cursor."""
-        if self.cursor_node is not None:
-            self.cursor_node.expand()
+from tui.widgets.plantree import PlanTree, Subject
 
 
 class ReviewPane(StepPane):
@@ -79,9 +39,16 @@ class ReviewPane(StepPane):
         "changed yet. The tree lists every package, file and service; the pane shows the "
         "difference, with secrets masked. Enter goes on to Apply, which asks once more."
     )
+    example = (
+        "+ new   ~ changed   - removed   ▸ done by the run\n"
+        "v  difference, whole file, commands;  n p  next change"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "plan", "Read again"),
-        Binding("v", "view", "Diff or file"),
+        Binding("ctrl+r", "plan", "Read", tooltip="Read the servers and plan again"),
+        Binding("v", "view", "View", tooltip="Difference, whole file, or commands"),
+        Binding("n", "jump(1)", "Change", tooltip="Go to the next change"),
+        Binding("N,p", "jump(-1)", "Before", show=False),
+        Binding("y", "copy", "Copy"),
     ]
     DEFAULT_CSS = """
     ReviewPane { padding: 0; overflow: hidden; }
@@ -90,9 +57,9 @@ class ReviewPane(StepPane):
     ReviewPane #status { height: auto; padding: 0 2; margin: 1 0; max-height: 10; }
     ReviewPane #plan { height: 1fr; layout: vertical; }
     ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
-    ReviewPane #detail { height: 1fr; background: $surface; padding: 0 1; overflow-x: auto; }
-    ReviewPane #detail Static { width: auto; min-width: 100%; }
-    ReviewPane #detail:focus { background: $panel; }
+    ReviewPane #detail { height: 1fr; background: $surface; }
+    ReviewPane #view { height: 1; padding: 0 1; background: $panel; }
+    ReviewPane DiffView { height: 1fr; }
     """
 
     def __init__(self, session: Session) -> None:
@@ -101,20 +68,18 @@ class ReviewPane(StepPane):
         self._doing: dict[str, str] = {}
         self._timer: Timer | None = None
         self._attempt = 0
-        self._shows_whole_file = False
 
     def body(self) -> ComposeResult:
         yield Static("", id="status", markup=False)
         with Horizontal(id="plan"):
             yield PlanTree("servers")
-            with VerticalScroll(id="detail"):
-                yield Static("", id="difference", markup=False)
+            with Vertical(id="detail"):
+                yield Static("", id="view")
+                yield DiffView()
 
     def on_mount(self) -> None:
         """Hide the tree until there is a plan."""
-        tree = self.query_one(PlanTree)
-        tree.show_root = False
-        tree.guide_depth = 2
+        self._say_view()
         self.query_one("#plan").display = False
         self.can_focus = True
 
@@ -195,9 +160,7 @@ class ReviewPane(StepPane):
 
     def _show_plan(self, plan: Plan) -> None:
         tree = self.query_one(PlanTree)
-        tree.clear()
-        for server in plan.servers:
-            _add_server(tree, server)
+        tree.show(plan)
         self.query_one("#plan").display = True
         self.take_focus(tree)
         self.call_after_refresh(lambda: tree.move_cursor(tree.root.children[0]))
@@ -208,29 +171,48 @@ class ReviewPane(StepPane):
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[Subject]) -> None:
-        self._show_subject(event.node.data)
-
-    def _show_subject(self, subject: Subject) -> None:
-        text = self.query_one("#difference", Static)
-        match subject:
-            case ServerPlan():
-                text.update(_describe_server(subject))
-            case Change() if subject.kind is Kind.HOOK:
-                text.update(_describe_file(subject, whole=True))
-            case Change() if subject.kind is Kind.FILE:
-                text.update(_describe_file(subject, whole=self._shows_whole_file))
-            case Change():
-                text.update(Content(f"{visible(subject.subject)}\n\n{visible(subject.reason)}"))
+        view = self.query_one(DiffView)
+        match event.node.data:
+            case (server, None):
+                view.show(_describe_server(server))
+            case (server, change):
+                view.show(_describe_change(server, change))
             case _:
-                text.update("")
-        self.query_one("#detail").scroll_home(animate=False)
+                view.show(None)
+
+    @on(PlanTree.Entered)
+    def _entered(self) -> None:
+        self.action_go_on()
 
     def action_view(self) -> None:
-        """Show the whole file, or the difference again."""
-        self._shows_whole_file = not self._shows_whole_file
-        node = self.query_one(PlanTree).cursor_node
-        if node is not None:
-            self._show_subject(node.data)
+        """Show the difference, the whole file or the commands, one after the other."""
+        view = self.query_one(DiffView)
+        views = list(View)
+        view.turn_to(views[(views.index(view.view) + 1) % len(views)])
+        self._say_view()
+
+    def _say_view(self) -> None:
+        now = self.query_one(DiffView).view
+        tabs = [
+            Content.styled(f"{'●' if view is now else '○'} {view.value.capitalize()}  ",
+                           "bold $accent" if view is now else "$text-muted")
+            for view in View
+        ]  # fmt: skip
+        self.query_one("#view", Static).update(Content("").join(tabs))
+
+    def action_jump(self, step: int) -> None:
+        """Go to the next change of the file, or the one before."""
+        self.query_one(DiffView).action_jump(step)
+
+    def action_copy(self) -> None:
+        """Copy what the pane shows."""
+        view = self.query_one(DiffView)
+        self.app.copy_to_clipboard(view.text)
+        self.notify(f"Copied: the {view.view.value}")
+
+    def _tell_the_app(self, message: Message) -> None:
+        # Not from here upwards: a message made while the frame handles a click ends at the frame.
+        self.app.post_message(message)
 
     def action_go_on(self) -> None:
         """Go on to Apply, to a run that goes on already, or to what is missing."""
@@ -241,7 +223,7 @@ class ReviewPane(StepPane):
         if plan is None:
             return
         if any(server.facts.active_run for server in plan.servers):
-            self.post_message(AttachWanted())
+            self._tell_the_app(AttachWanted())
             return
         if plan.problems:
             self.notify("Solve what is marked ✗ first; Ctrl+R reads the servers again.",
@@ -250,7 +232,7 @@ class ReviewPane(StepPane):
 
         def confirmed(go: bool | None) -> None:
             if go:
-                self.post_message(ApplyWanted())
+                self._tell_the_app(ApplyWanted())
 
         hosts = ", ".join(server.server for server in plan.servers)
         if plan.has_changes:
@@ -283,58 +265,29 @@ def _notes(plan: Plan) -> list[Content]:
     return lines
 
 
-def _add_server(tree: PlanTree, server: ServerPlan) -> None:
-    count = len(server.changes)
-    summary = f"{count} change{'s' if count != 1 else ''}" if count else "nothing to change"
-    label = Text.assemble((visible(server.server), "bold"), f"  {summary}")
-    branch = tree.root.add(label, data=server, expand=True)
-    for kind, title in _KINDS.items():
-        changes = [change for change in server.changes if change.kind is kind]
-        if not changes:
-            continue
-        is_worth_a_look = kind is not Kind.FOLDER
-        below = branch.add(Text(f"{title} ({len(changes)})"), expand=is_worth_a_look)
-        for change in changes:
-            sign, word = _SIGNS[change.action]
-            drift = ", edited on the server" if change.drift else ""
-            state = f"  {word}{drift}" if word and (word != "new" or kind is Kind.FILE) else ""
-            line = Text.assemble(
-                (f"{sign} ", _COLOURS[sign]), visible(change.subject), (state, "dim")
-            )
-            below.add_leaf(line, data=change)
-    same = len(server.desired.files) - sum(
-        change.kind is Kind.FILE and change.action != "remove" for change in server.changes
-    )
-    if same > 0:
-        branch.add_leaf(Text(f"= {same} files stay the same"))
-
-
-def _describe_server(server: ServerPlan) -> Content:
+def _describe_server(server: ServerPlan) -> Shown:
     facts = server.facts
-    lines = [
-        server.server,
-        "",
-        f"System  {facts.os_name}, {facts.architecture}",
-        f"Disk    {facts.disks[0].free / 1024**3:.1f} GiB free" if facts.disks else "",
-        f"Slot    {server.slot_from or 'none yet'} now, {server.slot_to} afterwards",
-        "",
-        *(f"✗ {problem.message} {problem.hint}" for problem in server.problems),
-        *(f"! {note}" for note in server.notes),
-    ]
-    return Content(visible("\n".join(line for line in lines)))
+    disk = f", {facts.disks[0].free / 1024**3:.1f} GiB free" if facts.disks else ""
+    slot = f"slot {server.slot_from or 'none yet'} now, {server.slot_to} afterwards"
+    warnings = [*(f"{problem.message} {problem.hint}" for problem in server.problems),
+                *server.notes]  # fmt: skip
+    return Shown(
+        title=server.server,
+        note=f"{facts.os_name}, {facts.architecture}{disk}, {slot}",
+        warning="\n! ".join(warnings),
+        commands=tuple(all_commands(server)),
+    )
 
 
-def _describe_file(change: Change, *, whole: bool) -> Content:
-    head = Content.styled(visible(change.subject), "bold")
-    head += Content.styled(f"\nfrom {change.reason}\n", "$text-muted")
-    if change.drift:
-        head += Content.styled(
-            "It was edited on the server since Moorage wrote it; that edit is lost.\n",
-            "$text-warning",
-        )
-    if whole:
-        return head + Content("\n" + visible(change.after or ""))
-    for line in change.diff.splitlines():
-        colour = {"+": "$text-success", "-": "$text-error", "@": "$text-accent"}.get(line[:1], "")
-        head += Content.styled("\n" + visible(line), colour)
-    return head
+def _describe_change(server: ServerPlan, change: Change) -> Shown:
+    return Shown(
+        title=change.subject,
+        note=f"from {change.reason}" if change.kind is Kind.FILE else change.reason,
+        warning="It was edited on the server since Moorage wrote it; that edit is lost."
+        if change.drift
+        else "",
+        path=change.subject if change.kind is Kind.FILE else "",
+        before=change.before,
+        after=change.script if change.kind is Kind.HOOK else change.after,
+        commands=tuple(commands_of(server, change)),
+    )

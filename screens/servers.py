@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
+from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
 from moorage.servers.sshconfig import SshConfig
@@ -42,6 +43,10 @@ class ServersPane(ListPane):
         "reached over SSH as root or as a user who may use sudo; aliases, keys and jump hosts of "
         "~/.ssh/config work. Nothing is written to a server before Review and Apply."
     )
+    example = (
+        "docker push registry.example.com/team/app:1\n"
+        "            ^ the name            ^ chosen by whoever pushes"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
 
     def body(self) -> ComposeResult:
@@ -68,6 +73,7 @@ class ServersPane(ListPane):
         servers = self.draft.items("servers")
         table.display = bool(servers)
         table.show_rows([self._row(server) for server in servers])
+        self._show_tested()
 
     def _row(self, server: dict[str, Any]) -> tuple[str, str, str]:
         if server.get("connection") == "local":
@@ -112,7 +118,6 @@ class ServersPane(ListPane):
             work = partial(engine.test_server, server)
             start_job(self, f"test:{server.host}", work, engine.redactor)
         self.load()
-        self.query_one("#tested", Static).update("Connecting…" if servers else "")
 
     @on(JobEnded)
     def _tested(self, event: JobEnded) -> None:
@@ -122,16 +127,26 @@ class ServersPane(ListPane):
         else:
             self.session.tested[host] = (False, describe_error(event.error))
         self.load()
+
+    def _show_tested(self) -> None:
+        """What tests found, of the servers that are still in the list."""
+        hosts = [str(server.get("host", "")) for server in self.draft.items("servers")]
+        known = [
+            (host, *self.session.tested[host]) for host in hosts if host in self.session.tested
+        ]
         lines = [
-            f"{'✓' if good else '✗'} {name}: {text}"
-            for name, (good, text) in self.session.tested.items()
+            f"{'✓' if good else '✗'} {visible(host)}: {visible(text)}"
+            for host, good, text in known
             if text
         ]
-        self.query_one("#tested", Static).update("\n".join(lines))
+        waiting = ["Connecting…"] if any(not text for _, _, text in known) else []
+        self.query_one("#tested", Static).update("\n".join(waiting + lines))
 
     def closed(self) -> None:
         """Give up on tests that go on."""
         self.session.engine.stop_tests()
+        tested = self.session.tested
+        self.session.tested = {host: known for host, known in tested.items() if known[1]}
 
 
 class ServerDialog(Dialog[dict[str, Any] | None]):

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Button, Footer, Static, TextArea
 
+from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret, Typed
+from moorage.deploy.visible import visible
 from moorage.registry_keys import paste_s3_environment
 from tui.flow import Step
-from tui.messages import DraftChanged
+from tui.jobs import JobEnded, start_job
+from tui.messages import DraftChanged, TestTold
+from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
+from tui.widgets.copyblock import CopyDialog
 from tui.widgets.dialog import Dialog
-from tui.widgets.field import Field
+from tui.widgets.field import Field, FieldInput
 from tui.widgets.pane import StepPane
+from tui.widgets.secretfield import SecretField
+
+if TYPE_CHECKING:
+    from moorage.cloud.s3 import Tried
 
 _DRIVERS = (
     Option("filesystem", "On the server", "one server, its disk"),
@@ -39,9 +52,16 @@ class StoragePane(StepPane):
         "Keys typed here are kept in memory only; an answers file gets {prompt: true}. "
         "A block of REGISTRY_STORAGE_S3_* lines can be pasted with the button."
     )
+    example = (
+        "one server    a folder:  /var/lib/moorage/registry\n"
+        "two or more   a bucket:  my-images in eu-central-1"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
     DEFAULT_CSS = """
     StoragePane .driver { height: auto; }
     StoragePane .row { height: 1; margin-bottom: 1; }
+    StoragePane .row Button { margin-right: 2; }
+    StoragePane #tested { height: auto; margin-bottom: 1; }
     """
 
     def body(self) -> ComposeResult:
@@ -70,7 +90,7 @@ class StoragePane(StepPane):
             yield Field(
                 "Access key", id="accesskey", help_text="Empty: the server's own role is used"
             )
-            yield Field("Secret key", id="secretkey", password=True)
+            yield SecretField("Secret key", id="secretkey")
             yield Field(
                 "Folder in it", "storage.s3.rootdirectory", help_text="Empty: the whole bucket"
             )
@@ -79,7 +99,92 @@ class StoragePane(StepPane):
             yield Toggle("Encrypt objects at rest", "storage.s3.encrypt")
             yield Toggle("Clients fetch layers from the store directly", "storage.s3.redirect")
             with Horizontal(classes="row"):
-                yield Button("Paste REGISTRY_STORAGE_S3_* lines", id="paste", compact=True)
+                yield Button("Test", id="test", compact=True)
+                yield Button("Paste lines", id="paste", compact=True)
+                yield Button("Policy", id="policy", compact=True)
+            yield Static("", id="tested", markup=False)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._test = 0
+        self._told: list[str] = []
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is nothing to test on a server's disk before it is connected to."""
+        return action != "test" or self.draft.text("storage.driver") == "s3"
+
+    def closed(self) -> None:
+        """Give up on a test that goes on."""
+        self._test += 1
+        self._told = []
+        self.query_one("#tested", Static).update("")
+        self.session.engine.stop_tests()
+
+    @on(Button.Pressed, "#test")
+    def _test_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_test()
+
+    def action_test(self) -> None:
+        """Try the bucket with what a registry does; a second time stops it."""
+        if not self.check():
+            return
+        self._test += 1
+        self._told = []
+        test, engine = self._test, self.session.engine
+        storage = self.draft.answers_of(S3Storage, "storage.s3")
+        if storage is None:
+            return
+
+        def tell(tried: Tried) -> None:
+            sign = {"good": "✓", "bad": "✗", "note": "!"}[tried.status]
+            self.post_message(TestTold(test, f"{sign} {tried.name}: {tried.detail}"))
+
+        start_job(self, f"test-{test}", lambda: engine.test_storage(storage, tell), engine.redactor)
+        self._show_test("Trying the bucket… leaving the step stops it")
+
+    @on(TestTold)
+    def _test_told(self, event: TestTold) -> None:
+        if event.test == self._test:
+            self._told.append(event.text)
+            self._show_test("…")
+
+    @on(JobEnded)
+    def _tested(self, event: JobEnded) -> None:
+        if event.name != f"test-{self._test}":
+            return
+        if event.error is not None:
+            self._show_test(f"✗ {event.error}")
+        else:
+            bad = any(tried.status == "bad" for tried in event.result)
+            self._show_test("" if bad else "✓ the bucket can keep images")
+
+    def _show_test(self, last: str) -> None:
+        tested = self.query_one("#tested", Static)
+        lines = [visible(line) for line in (*self._told, last) if line]
+        colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
+        tested.update(
+            Content("\n").join(Content.styled(line, colours.get(line[0], "")) for line in lines)
+        )
+        self.call_after_refresh(tested.scroll_visible, animate=False)
+
+    @on(Button.Pressed, "#policy")
+    def _show_policy(self, event: Button.Pressed) -> None:
+        event.stop()
+        from moorage.cloud.s3 import least_policy, lifecycle_rule
+
+        storage = self.draft.answers_of(S3Storage, "storage.s3")
+        if storage is None:
+            self.check()
+            return
+        self.app.push_screen(
+            CopyDialog(
+                "Rights on the bucket",
+                "The least that the registry's key or role needs, and a rule that removes what "
+                "aborted pushes leave behind.",
+                [("IAM policy", least_policy(storage)), ("Lifecycle", lifecycle_rule(storage))],
+            )
+        )
 
     def load(self) -> None:
         """Fill the fields and show those of the driver."""
@@ -104,6 +209,7 @@ class StoragePane(StepPane):
             self.draft.set("storage.s3", {})
         self.show_fault("")
         self._show_driver()
+        self.screen.refresh_bindings()
 
     @on(Field.Changed, "#accesskey")
     @on(Field.Changed, "#secretkey")
@@ -114,6 +220,12 @@ class StoragePane(StepPane):
         elif isinstance(self.draft.get(path), Typed):
             self.draft.remove(path)
         self.post_message(DraftChanged())
+
+    @on(FieldInput.PastedBlock)
+    def _pasted_block(self, event: FieldInput.PastedBlock) -> None:
+        """A block of settings pasted into any field fills the form."""
+        event.stop()
+        self._take(event.text)
 
     @on(Button.Pressed, "#paste")
     def _paste(self, event: Button.Pressed) -> None:

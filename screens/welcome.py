@@ -1,23 +1,36 @@
-"""The start: a new deployment, a file, or one of the recent ones."""
+"""The start: recent deployments and how they are, a new one, a file, a server."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import Button, Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui import keeping
-from tui.messages import OpenFile, OpenNew
-from tui.widgets.dialog import TextDialog
+from moorage.deploy.visible import visible
+from moorage.errors import MoorageError
+from tui import keeping, watch
+from tui.jobs import JobEnded, start_job
+from tui.messages import ConnectWanted, OpenFile, OpenNew
+from tui.watch import STATES, Live
+from tui.widgets.dialog import Dialog, TextDialog
+from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
 
+if TYPE_CHECKING:
+    from tui.engine import OpenTransport
+
+_FRESH = 30
+"""Seconds for which what was seen is not looked at again."""
 _INTRODUCTION = (
     "A private Docker registry on servers you own: behind TLS, with users of its own, "
     "reached with docker login."
@@ -25,23 +38,36 @@ _INTRODUCTION = (
 
 
 class WelcomeScreen(Screen[None]):
-    """Lists what can be opened."""
+    """Lists what can be opened.
 
+    Args:
+        open_transport: Opens a connection; None goes over SSH.
+    """
+
+    help_text = (
+        "A new deployment takes a name and a server; nothing is changed on a server before you say "
+        "apply. Deployments you had open are listed with how they are now: they are read in the "
+        "background, without asking for anything."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", show=False),
         Binding("n", "new", "New"),
         Binding("o", "file", "Open a file"),
+        Binding("c", "connect", "Connect"),
         Binding("d,delete", "forget", "Take off the list"),
         Binding("escape,ctrl+q", "app.leave", "Leave"),
     ]
     DEFAULT_CSS = """
-    WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 100; }
+    WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 110; }
     WelcomeScreen #introduction { height: auto; margin-bottom: 1; color: $text-muted; }
-    WelcomeScreen OptionList {
-        height: auto; max-height: 100%; background: $background; border: none; padding: 0;
-    }
-    WelcomeScreen OptionList:focus { border: none; background-tint: $foreground 0%; }
+    WelcomeScreen OptionList { height: auto; max-height: 100%; }
     """
+
+    def __init__(self, open_transport: OpenTransport | None = None) -> None:
+        super().__init__()
+        self._open_transport = open_transport
+        self._looking: set[str] = set()
+        self._seen: dict[str, Live] = {}
 
     def compose(self) -> ComposeResult:
         yield HeaderBar("private Docker registries, from a terminal")
@@ -51,38 +77,73 @@ class WelcomeScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Read the recents."""
+        """Show the recents."""
+        self._seen = watch.last_seen()
         self._list()
         self.query_one(OptionList).focus()
 
     def on_screen_resume(self) -> None:
-        """Something may have been opened since."""
+        """Something may have been opened since; look at everything once more."""
+        for each in keeping.recents():
+            seen = self._seen.get(each.path)
+            is_fresh = seen is not None and time.time() - seen.at < _FRESH
+            if each.state and each.path not in self._looking and not is_fresh:
+                self._looking.add(each.path)
+                path = Path(each.path)
+                work = partial(watch.look_at_file, path, self._open_transport)
+                start_job(self, f"look:{each.path}", work)
+        self._list()
+
+    @on(JobEnded)
+    def _looked(self, event: JobEnded) -> None:
+        path = event.name.removeprefix("look:")
+        self._looking.discard(path)
+        if isinstance(event.result, Live):
+            self._seen[path] = event.result
         self._list()
 
     def _list(self) -> None:
         options = self.query_one(OptionList)
         place = options.highlighted or 0
         options.clear_options()
-        options.add_option(Option(_line("New deployment", "answer a few questions"), id="new"))
-        options.add_option(Option(_line("Open an answers file", "a .yml saved before"), id="file"))
         recents = keeping.recents()
+        for title, detail, name in (
+            ("New deployment", "answer a few questions", "new"),
+            ("Open an answers file", "a .yml saved before", "file"),
+            ("Connect to a server", "one that runs Moorage already", "connect"),
+        ):
+            line = Content.styled(f"{title:<22}", "bold") + Content.styled(detail, "$text-muted")
+            options.add_option(Option(line, id=name))
         if recents:
             options.add_option(None)
         for each in recents:
-            state = "not saved yet" if each.is_draft else each.state or "not applied yet"
-            where = "" if each.is_draft else f" · {each.path}"
-            title = each.domain or "unnamed"
-            detail = f"{state} · {each.when}{where}"
-            options.add_option(Option(_line(title, detail), id=f"recent:{each.path}"))
+            options.add_option(Option(self._line(each), id=f"recent:{each.path}"))
         options.highlighted = min(place, options.option_count - 1)
+
+    def _line(self, recent: keeping.Recent) -> Content:
+        title = Content.styled(visible(recent.domain or "unnamed"), "bold")
+        if recent.state and (live := self._seen.get(recent.path)) is not None:
+            sign, colour = STATES[live.state]
+            seen = " · looking…" if recent.path in self._looking else f" · seen {live.when}"
+            state = Content.styled(f"{sign} {visible(live.words)}", colour)
+        else:
+            words = "not saved yet" if recent.is_draft else recent.state or "not applied yet"
+            if recent.path in self._looking:
+                words += ", looking…"
+            seen = ""
+            state = Content.styled(f"○ {words}", "$text-muted")
+        where = "" if recent.is_draft else f" · {recent.path}"
+        opened = Content.styled(f"\n  opened {recent.when}{seen}{visible(where)}", "$text-muted")
+        return title + Content("  ") + state + opened
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         chosen = event.option.id or ""
-        if chosen == "new":
-            self.action_new()
-        elif chosen == "file":
-            self.action_file()
+        actions = {
+            "new": self.action_new, "file": self.action_file, "connect": self.action_connect,
+        }  # fmt: skip
+        if chosen in actions:
+            actions[chosen]()
         else:
             self.post_message(OpenFile(chosen.removeprefix("recent:")))
 
@@ -101,10 +162,17 @@ class WelcomeScreen(Screen[None]):
             TextDialog("Open an answers file", "File", help_text="Its path", accept="Open"), opened
         )
 
+    def action_connect(self) -> None:
+        """Ask for a server and read what is deployed there."""
+
+        def chosen(server: tuple[str, str] | None) -> None:
+            if server:
+                self.post_message(ConnectWanted(*server))
+
+        self.app.push_screen(ConnectDialog(), chosen)
+
     def action_forget(self) -> None:
         """Take the highlighted deployment off the list; its file stays."""
-        from pathlib import Path
-
         options = self.query_one(OptionList)
         if options.highlighted is None:
             return
@@ -114,5 +182,51 @@ class WelcomeScreen(Screen[None]):
             self._list()
 
 
-def _line(title: str, detail: str) -> Content:
-    return Content.styled(title, "bold") + Content("  ") + Content.styled(detail, "$text-muted")
+class ConnectDialog(Dialog[tuple[str, str] | None]):
+    """Asks how to reach a server; returns its address and the key file."""
+
+    def compose(self) -> ComposeResult:
+        from moorage.servers.sshconfig import SshConfig
+
+        try:
+            aliases = SshConfig.load().aliases()
+        except (MoorageError, OSError):
+            aliases = []
+        offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Connect to a server"
+            yield Static("What is deployed there is read; nothing is changed.",
+                         classes="dialog--text", markup=False)  # fmt: skip
+            yield Field("Server", id="address", placeholder="root@203.0.113.10",
+                        help_text=offered or "USER@HOST, or an alias from ~/.ssh/config",
+                        suggestions=aliases)  # fmt: skip
+            yield Field("Key file", id="key", placeholder="~/.ssh/id_ed25519",
+                        help_text="Without one, the usual ones are tried")  # fmt: skip
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button("Connect", id="accept", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self.query_one("#address", Field).focus()
+
+    @on(Field.Submitted)
+    def _submitted(self) -> None:
+        from moorage.servers.address import server_from
+
+        address = self.query_one("#address", Field)
+        try:
+            server_from(address.value)
+        except MoorageError as error:
+            address.show_error(error.message)
+            address.focus()
+        else:
+            self.dismiss((address.value.strip(), self.query_one("#key", Field).value.strip()))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._submitted()
+        else:
+            self.dismiss(None)

@@ -10,6 +10,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
     command -v ssh-agent >/dev/null 2>&1 || missing="$missing openssh-client"
     command -v tmux >/dev/null 2>&1 || missing="$missing tmux"
+    command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
     command -v python3 >/dev/null 2>&1 || missing="$missing python3"
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
     if [ -n "$missing" ]; then

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import App
 from textual.timer import Timer
 
 from tui import keeping
-from tui.draft import Draft
 from tui.jobs import JobEnded, start_job
 from tui.messages import AnswersSaved, DraftChanged, SaveWanted
-from tui.saving import default_name, write_answers
-from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
+
+if TYPE_CHECKING:
+    from tui.session import Session
 
 
 class DeskApp(App[int]):
@@ -74,6 +74,8 @@ class DeskApp(App[int]):
             self._write(session, session.path)
             return
 
+        from tui.saving import default_name
+
         def named(name: str | None) -> None:
             if name:
                 self._write_with_care(session, Path(name).expanduser())
@@ -104,6 +106,9 @@ class DeskApp(App[int]):
         )  # fmt: skip
 
     def _write(self, session: Session, path: Path) -> None:
+        from tui.draft import Draft
+        from tui.saving import write_answers
+
         snapshot = Draft(session.draft.data)
         start_job(self, f"save:{path}", lambda: write_answers(snapshot, path))
 
@@ -111,18 +116,20 @@ class DeskApp(App[int]):
     def _written(self, event: JobEnded) -> None:
         session = self.session
         path = Path(event.name.removeprefix("save:"))
-        if session is None:
+        if session is None or not event.name.startswith("save:"):
             return
         if event.error is not None:
             self.tell("Save the answers", str(event.error))
             return
+        own = str(session.draft_file.absolute())
+        state = next((each.state for each in keeping.recents() if each.path == own), "")
         session.saved = event.result
         session.path = path
         if session.is_saved:
             session.draft_file.unlink(missing_ok=True)
         keeping.forget(session.draft_file)
         session.draft_file = keeping.draft_file_for(path)
-        keeping.remember(path, session.draft.domain)
+        keeping.remember(path, session.draft.domain, state=state)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
         self.notify(f"Saved in {path}{open_points}", markup=False)

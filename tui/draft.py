@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from moorage.answers.load import validate
 from moorage.answers.model import Answers
@@ -16,6 +18,7 @@ from moorage.registry_keys import check_registry
 Value = Any
 """What a YAML file can hold, and :class:`Typed`."""
 
+Part = TypeVar("Part", bound=BaseModel)
 _PARTS = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -156,6 +159,13 @@ class Draft:
         if answers is None:
             raise AnswersError(problems)
         return answers
+
+    def answers_of(self, model: type[Part], path: str) -> Part | None:
+        """Return a part of the answers that is finished while others are not, or None."""
+        try:
+            return model.model_validate(self.get(path, {}))
+        except ValueError:
+            return None
 
     def without_secrets(self) -> dict[str, Value]:
         """Return the draft as plain values; what was typed in secret becomes a prompt."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers, Server
@@ -20,6 +20,8 @@ from tui import incident
 from tui.asking import WizardAsker
 
 if TYPE_CHECKING:
+    from moorage.answers.model import S3Storage
+    from moorage.cloud.s3 import Tried
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.events import RunEnded
     from moorage.deploy.plan import Plan
@@ -76,7 +78,9 @@ class WizardEngine:
         self.outcome: Outcome | None = None
         self._open_transport = open_transport
         self._deployment: Deployment | None = None
+        self._answers: Answers | None = None
         self._tests: list[tuple[Cancel, Transport]] = []
+        self._storage_test = Cancel()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
 
@@ -90,8 +94,12 @@ class WizardEngine:
                 break
         return batch
 
-    def make_plan(self, answers: Answers) -> Plan:
+    def make_plan(self, answers: Answers, limit: Sequence[str] = ()) -> Plan:
         """Connect to all servers, read them and plan.
+
+        Args:
+            answers: What the operator decided.
+            limit: The servers to work on; all when empty.
 
         Raises:
             MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
@@ -100,10 +108,15 @@ class WizardEngine:
 
         self.stop()
         deployment = Deployment(
-            answers, self.asker, self._events.put, open_transport=self._open_transport
+            answers,
+            self.asker,
+            self._events.put,
+            limit=limit,
+            open_transport=self._open_transport,
         )
         with self._lock:
             self._deployment = deployment
+            self._answers = answers
             self.redactor = deployment.redactor
             self.plan = None
         try:
@@ -127,6 +140,38 @@ class WizardEngine:
         self.outcome = Outcome(report)
         if report.is_good:
             checks = deployment.verify(plan, large_upload=large_upload)
+            self.outcome = Outcome(report, checks)
+        return self.outcome
+
+    def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:
+        """Plan and apply once more on the servers it failed on, then check all servers.
+
+        Args:
+            servers: Their labels.
+            large_upload: Whether the checks send over 100 MB to each server.
+        """
+        from moorage.deploy.deployment import Deployment
+
+        before, answers = self.outcome, self._answers
+        assert before is not None
+        assert before.report is not None
+        assert answers is not None
+        plan = self.make_plan(answers, servers)
+        deployment = self._deployment
+        assert deployment is not None
+        report = before.report.followed_by(deployment.apply(plan))
+        self.outcome = Outcome(report)
+        if report.is_good:
+            everywhere = Deployment(
+                answers, self.asker, self._events.put, open_transport=self._open_transport
+            )
+            with self._lock:
+                self._deployment = everywhere
+            deployment.close()
+            materials = replace(plan.materials, generated=report.generated)
+            checks = everywhere.verify(
+                replace(plan, materials=materials), large_upload=large_upload
+            )
             self.outcome = Outcome(report, checks)
         return self.outcome
 
@@ -187,8 +232,34 @@ class WizardEngine:
         self.facts[server.host] = facts
         return facts
 
+    def test_storage(self, storage: S3Storage, tell: Callable[[Tried], object]) -> Sequence[Tried]:
+        """Try a bucket with what the registry does; see :func:`moorage.cloud.s3.try_bucket`.
+
+        Args:
+            storage: The bucket.
+            tell: Takes every result as it comes, in this thread.
+
+        Raises:
+            MoorageError: A key cannot be found, or the test was stopped.
+        """
+        from moorage.cloud.s3 import Keys, try_bucket
+
+        resolver = Resolver(self.asker.secret)
+        keys = None
+        if storage.accesskey is not None and storage.secretkey is not None:
+            keys = Keys(
+                resolver.resolve(storage.accesskey, "storage.s3.accesskey"),
+                resolver.resolve(storage.secretkey, "storage.s3.secretkey"),
+            )
+            self.redactor.add(keys.access)
+            self.redactor.add(keys.secret)
+        self._storage_test.set()
+        self._storage_test = cancel = Cancel()
+        return try_bucket(storage, keys, tell, cancel)
+
     def stop_tests(self) -> None:
         """Give up on the tests that go on."""
+        self._storage_test.set()
         for cancel, transport in list(self._tests):
             cancel.set()
             _close(transport.close)

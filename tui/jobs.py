@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from moorage.answers.redact import Redactor
 from moorage.errors import MoorageError
-from tui import incident
+
+if TYPE_CHECKING:
+    from moorage.answers.redact import Redactor
 
 
 class JobEnded(Message, bubble=False):
@@ -53,6 +54,8 @@ def start_job(
         except MoorageError as error:
             failure = error
         except Exception as error:  # the last stop before the interface
+            from tui import incident
+
             failure = incident.record(error, redactor)
         receiver.post_message(JobEnded(name, result, failure))
 

@@ -8,12 +8,12 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from moorage.state import private_folder, write_private
-from tui.draft import Draft
+
+if TYPE_CHECKING:
+    from tui.draft import Draft
 
 _MOST_RECENTS = 12
 
@@ -93,6 +93,8 @@ def keep_draft(path: Path, draft: Draft, *, of: Path | None) -> None:
         draft: The draft.
         of: The answers file it belongs to, if it has one.
     """
+    import yaml
+
     body = {"of": str(of.absolute()) if of else None, "answers": draft.without_secrets()}
     write_private(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
 
@@ -103,6 +105,10 @@ def read_draft(path: Path) -> tuple[Draft, Path | None]:
     Raises:
         ValueError: It cannot be read.
     """
+    import yaml
+
+    from tui.draft import Draft
+
     try:
         body = yaml.safe_load(path.read_text(encoding="utf-8"))
         answers: dict[str, Any] = body["answers"]
@@ -112,9 +118,35 @@ def read_draft(path: Path) -> tuple[Draft, Path | None]:
     return draft, Path(body["of"]) if body.get("of") else None
 
 
+def keep_applied(draft: Draft) -> None:
+    """Remember what was applied to a registry, without secrets, to compare later drafts with."""
+    import yaml
+
+    text = yaml.safe_dump(draft.without_secrets(), sort_keys=False, allow_unicode=True)
+    write_private(_applied_file(draft.domain), text.encode())
+
+
+def last_applied(domain: str) -> Draft | None:
+    """Return what was last applied to a registry from this machine, or None."""
+    import yaml
+
+    from tui.draft import Draft
+
+    try:
+        data = yaml.safe_load(_applied_file(domain).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return Draft(data) if isinstance(data, dict) else None
+
+
 def is_draft_file(path: Path) -> bool:
     """Return whether a path is one of the wizard's own drafts."""
     return path.absolute().parent == private_folder("drafts").absolute()
+
+
+def _applied_file(domain: str) -> Path:
+    digest = hashlib.sha256(domain.encode()).hexdigest()[:16]
+    return private_folder("applied") / f"{digest}.yml"
 
 
 def _recents_file() -> Path:

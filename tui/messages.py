@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from moorage.deploy.events import Event
-from tui.asking import Question
-from tui.flow import Step
+if TYPE_CHECKING:
+    from moorage.deploy.events import Event
+    from tui.asking import Question
+    from tui.flow import Step
 
 
 class GoOn(Message):
@@ -45,6 +47,54 @@ class EngineEvents(Message, bubble=False):
     def __init__(self, events: Sequence[Event]) -> None:
         super().__init__()
         self.events = tuple(events)
+
+
+class TestTold(Message, bubble=False):
+    """A test that goes on has something to say.
+
+    Attributes:
+        test: Which attempt, so that late words of one that was given up are known.
+        text: What, as a line.
+    """
+
+    def __init__(self, test: int, text: str) -> None:
+        super().__init__()
+        self.test = test
+        self.text = text
+
+
+class UsersWanted(Message):
+    """The registry's users are to be managed."""
+
+
+class SettingsWanted(Message):
+    """The wizard is wanted on what is open.
+
+    Attributes:
+        reviews: Whether to begin with Review.
+    """
+
+    def __init__(self, *, reviews: bool = False) -> None:
+        super().__init__()
+        self.reviews = reviews
+
+
+class LogsWanted(Message):
+    """The logs of the open deployment are to be followed."""
+
+
+class ConnectWanted(Message):
+    """A server is to be read that runs Moorage already.
+
+    Attributes:
+        address: ``USER@HOST:PORT`` or an alias.
+        key: The key file, or empty.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        super().__init__()
+        self.address = address
+        self.key = key
 
 
 class OpenNew(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from moorage.answers.model import Answers
@@ -43,17 +44,33 @@ _FILES: dict[Step, tuple[str, ...]] = {
 }
 
 
+class Mark(StrEnum):
+    """How a line of a preview stands."""
+
+    SAME = " "
+    """As it was last applied."""
+    NEW = "+"
+    """Not as it was last applied, or nothing was applied yet."""
+    FRESH = "»"
+    """New, and changed since the step was opened."""
+
+
 @dataclass(frozen=True)
 class PreviewFile:
     """A file as it would be written, secrets masked.
 
     Attributes:
         path: Where on the server.
-        lines: Its lines, each with whether it is new since the step was opened.
+        lines: Its lines, each with its mark.
     """
 
     path: str
-    lines: tuple[tuple[bool, str], ...]
+    lines: tuple[tuple[Mark, str], ...]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(line for _, line in self.lines)
 
 
 def render(draft: Draft) -> Mapping[str, str]:
@@ -73,29 +90,50 @@ def render(draft: Draft) -> Mapping[str, str]:
     }
 
 
-def of_step(step: Step, now: Mapping[str, str], before: Mapping[str, str]) -> list[PreviewFile]:
+def of_step(
+    step: Step,
+    now: Mapping[str, str],
+    applied: Mapping[str, str],
+    opened: Mapping[str, str],
+) -> list[PreviewFile]:
     """Return the files that matter to a step, with what changed marked.
 
     Args:
         step: The step.
         now: What :func:`render` returned.
-        before: What it returned when the step was opened.
+        applied: What it returns for what was last applied; empty when nothing was.
+        opened: What it returned when the step was opened.
     """
     paths: Sequence[str] = _FILES[step]
     return [
-        PreviewFile(path, tuple(_marked(now[path], before.get(path, now[path]))))
+        PreviewFile(
+            path, tuple(_marked(now[path], applied.get(path, ""), opened.get(path, now[path])))
+        )
         for path in paths
         if path in now
     ]
 
 
-def _marked(now: str, before: str) -> list[tuple[bool, str]]:
+def _marked(now: str, applied: str, opened: str) -> list[tuple[Mark, str]]:
+    fresh, new = _differing(now, opened), _differing(now, applied)
+    return [
+        (Mark.FRESH if i in fresh else Mark.NEW if i in new else Mark.SAME, line)
+        for i, line in enumerate(now.splitlines())
+    ]
+
+
+def _differing(now: str, before: str) -> set[int]:
+    """The indexes of the lines that another text does not have."""
+    if now == before:
+        return set()
     lines, old = now.splitlines(), before.splitlines()
-    marked: list[tuple[bool, str]] = []
     matcher = difflib.SequenceMatcher(None, old, lines, autojunk=False)
-    for kind, _, _, begin, end in matcher.get_opcodes():
-        marked += [(kind != "equal", line) for line in lines[begin:end]]
-    return marked
+    return {
+        place
+        for kind, _, _, begin, end in matcher.get_opcodes()
+        if kind != "equal"
+        for place in range(begin, end)
+    }
 
 
 def _nearest_answers(draft: Draft) -> Answers | None:

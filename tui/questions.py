@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from moorage.answers.secrets import Secret
-from tui.asking import Question
+if TYPE_CHECKING:
+    from moorage.answers.secrets import Secret
+    from tui.asking import Question
 
-Answer = bool | Secret | None
-Show = Callable[[Question, Callable[[Answer], None]], None]
+    Answer = bool | Secret | None
+    Show = Callable[[Question, Callable[[Answer], None]], None]
 
 
 class QuestionQueue:

@@ -1,44 +1,233 @@
-"""The colours: one theme for dark terminals and its counterpart for light ones."""
+"""The colours: a dark theme, its light counterpart, and one for terminals with 16 colours."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from textual.theme import Theme
 
-DARK = Theme(
-    name="moorage-dark",
-    primary="#4fb3bf",
-    secondary="#7aa2c4",
-    accent="#e0a458",
-    success="#7fb77e",
-    warning="#e0b25a",
-    error="#e5746d",
-    foreground="#d7dee4",
-    background="#10171d",
-    surface="#18222a",
-    panel="#22303a",
+_SYNTAX = ("comment", "name", "value", "number", "keyword")
+
+
+def _theme(name: str, colours: Mapping[str, str], *, dark: bool) -> Theme:
+    """Make a theme. Text has colours of its own, so that every pair is known to be readable."""
+    accent, muted = colours["accent"], colours["muted"]
+    variables = {
+        "text-muted": muted,
+        "text-disabled": muted,
+        "text-primary": accent,
+        "text-accent": accent,
+        "text-secondary": colours["secondary"],
+        "text-success": colours["success"],
+        "text-warning": colours["warning"],
+        "text-error": colours["error"],
+        "on-accent": colours["on-accent"],
+        "edge": colours["edge"],
+        "diff-add": colours["diff-add"],
+        "diff-remove": colours["diff-remove"],
+        "diff-add-word": colours["diff-add-word"],
+        "diff-remove-word": colours["diff-remove-word"],
+        "footer-background": colours["panel"],
+        "footer-key-foreground": accent,
+        "footer-description-foreground": colours["foreground"],
+        "block-cursor-foreground": colours["foreground"],
+        "block-cursor-background": colours["selection"],
+        "selection": colours["selection"],
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-foreground": colours["foreground"],
+        "block-cursor-blurred-background": colours["panel"],
+        "block-hover-background": colours["panel"],
+        "input-selection-background": colours["selection"],
+        "input-cursor-background": colours["foreground"],
+        "input-cursor-foreground": colours["background"],
+        "button-color-foreground": colours["on-accent"],
+        "button-foreground": colours["foreground"],
+        "button-focus-text-style": "bold underline",
+        **{f"syntax-{part}": colours[f"syntax-{part}"] for part in _SYNTAX},
+    }
+    return Theme(
+        name=name,
+        primary=accent,
+        secondary=colours["secondary"],
+        accent=accent,
+        success=colours["success"],
+        warning=colours["warning"],
+        error=colours["error"],
+        foreground=colours["foreground"],
+        background=colours["background"],
+        surface=colours["surface"],
+        panel=colours["panel"],
+        dark=dark,
+        variables=variables,
+    )
+
+
+DARK = _theme(
+    "moorage-dark",
+    {
+        "background": "#0e161c",
+        "surface": "#131e26",
+        "panel": "#1c2b35",
+        "edge": "#2f4451",
+        "foreground": "#dce6ec",
+        "muted": "#9aacb8",
+        "accent": "#62cdd3",
+        "on-accent": "#06181b",
+        "secondary": "#9fc0e6",
+        "success": "#8ed192",
+        "warning": "#ecc267",
+        "error": "#ff9d92",
+        "selection": "#173f49",
+        "diff-add": "#10291d",
+        "diff-remove": "#331a1d",
+        "diff-add-word": "#164a2c",
+        "diff-remove-word": "#5a2227",
+        "syntax-comment": "#9fb0bb",
+        "syntax-name": "#7fd6dc",
+        "syntax-value": "#b6dba0",
+        "syntax-number": "#f0cb84",
+        "syntax-keyword": "#b4cdf0",
+    },
     dark=True,
-    variables={"footer-key-foreground": "#e0a458", "block-cursor-text-style": "none"},
 )
-LIGHT = Theme(
-    name="moorage-light",
-    primary="#0b6b78",
-    secondary="#3c6486",
-    accent="#9a5b00",
-    success="#2c6e3f",
-    warning="#8a6100",
-    error="#b3261e",
-    foreground="#1c262d",
-    background="#f6f8f9",
-    surface="#ebeff1",
-    panel="#dbe3e7",
+LIGHT = _theme(
+    "moorage-light",
+    {
+        "background": "#fbfcfd",
+        "surface": "#f2f5f7",
+        "panel": "#e3eaed",
+        "edge": "#b9c7ce",
+        "foreground": "#16222a",
+        "muted": "#4c5b65",
+        "accent": "#0a5f69",
+        "on-accent": "#ffffff",
+        "secondary": "#2a517a",
+        "success": "#1d5c36",
+        "warning": "#6b4a00",
+        "error": "#9c1f18",
+        "selection": "#c3e6ea",
+        "diff-add": "#dff4e4",
+        "diff-remove": "#fce4e2",
+        "diff-add-word": "#b4e3c0",
+        "diff-remove-word": "#f5c0bb",
+        "syntax-comment": "#475660",
+        "syntax-name": "#0b5560",
+        "syntax-value": "#2b5414",
+        "syntax-number": "#6a4200",
+        "syntax-keyword": "#27467a",
+    },
     dark=False,
-    variables={"footer-key-foreground": "#9a5b00", "block-cursor-text-style": "none"},
 )
+# Only colours such a terminal has. What differs only in its background elsewhere is told apart by
+# signs and underlines here, as everywhere.
+SIXTEEN = _theme(
+    "moorage-16",
+    {
+        "background": "#000000",
+        "surface": "#000000",
+        "panel": "#0000aa",
+        "edge": "#555555",
+        "foreground": "#ffffff",
+        "muted": "#aaaaaa",
+        "accent": "#55ffff",
+        "on-accent": "#000000",
+        "secondary": "#55ffff",
+        "success": "#55ff55",
+        "warning": "#ffff55",
+        "error": "#ffaaaa",
+        "selection": "#0000aa",
+        "diff-add": "#000000",
+        "diff-remove": "#000000",
+        "diff-add-word": "#000000",
+        "diff-remove-word": "#000000",
+        "syntax-comment": "#aaaaaa",
+        "syntax-name": "#55ffff",
+        "syntax-value": "#ffffff",
+        "syntax-number": "#ffff55",
+        "syntax-keyword": "#55ffff",
+    },
+    dark=True,
+)
+THEMES = (DARK, LIGHT, SIXTEEN)
+
+STYLE = """
+* { scrollbar-size: 0 1; scrollbar-color: $edge; scrollbar-background: $background;
+    scrollbar-color-hover: $accent; scrollbar-color-active: $accent;
+    scrollbar-background-hover: $background; scrollbar-background-active: $background; }
+Footer { background: $panel; scrollbar-size: 0 0 !important; }
+FooterKey .footer-key--key { color: $accent; background: $panel; }
+FooterKey.-compact .footer-key--description {
+    color: $foreground; background: $panel; padding: 0 1;
+}
+.-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
+Toast { max-width: 70; background: $panel; color: $foreground; border-left: outer $accent; }
+Toast.-warning { border-left: outer $warning; }
+Toast.-error { border-left: outer $error; }
+Button, Button.-textual-compact {
+    height: 1; min-width: 8; width: auto; padding: 0 2; border: none !important;
+    background: $panel; color: $foreground; text-style: none; tint: transparent;
+    background-tint: transparent;
+}
+Button:hover, Button.-textual-compact:hover { background: $edge; color: $foreground; }
+Button.-primary, Button.-textual-compact.-primary {
+    background: $panel; color: $accent; text-style: bold;
+}
+Button.-error, Button.-textual-compact.-error { background: $panel; color: $error; }
+Button:focus, Button.-textual-compact:focus {
+    background: $accent; color: $on-accent; text-style: bold underline;
+    background-tint: transparent;
+}
+Button:disabled { color: $text-muted; text-style: strike; opacity: 100%; text-opacity: 100%; }
+OptionList { background: $background; border: none; padding: 0; }
+OptionList:focus { border: none; background-tint: transparent; }
+OptionList > .option-list--option-highlighted { color: $foreground; background: $panel; }
+OptionList:focus > .option-list--option-highlighted {
+    color: $foreground; background: $selection; text-style: bold;
+}
+DataTable { background: $background; }
+DataTable > .datatable--header { background: $background; color: $text-muted; text-style: none; }
+DataTable > .datatable--cursor { background: $panel; color: $foreground; }
+DataTable:focus { background-tint: transparent; }
+DataTable:focus > .datatable--cursor {
+    color: $foreground; background: $selection; text-style: bold;
+}
+DataTable > .datatable--hover { background: $panel; }
+TextArea, TextArea:focus { border: none; background: $panel; background-tint: transparent; }
+TextArea .text-area--cursor-line { background: transparent; }
+Tree { background: $background; }
+Tree:focus { background-tint: transparent; }
+Tree > .tree--guides { color: $edge; }
+Tree > .tree--guides-hover { color: $edge; }
+Tree > .tree--guides-selected { color: $edge; }
+Tree > .tree--cursor { background: $panel; color: $foreground; text-style: none; }
+Tree:focus > .tree--cursor { background: $selection; color: $foreground; text-style: bold; }
+Tree > .tree--highlight-line { background: transparent; }
+CommandPalette { background: $background 60%; }
+CommandPalette > Vertical { background: $surface; }
+CommandPalette #--input { border: none; background: $panel; height: 1; margin: 0; padding: 0 1; }
+CommandPalette CommandInput, CommandPalette CommandInput:focus {
+    border: none; background: $panel; padding: 0;
+}
+CommandPalette SearchIcon { display: none; }
+CommandPalette CommandList { border: none; background: $surface; }
+CommandPalette > .command-palette--help-text { color: $text-muted; text-style: not bold; }
+CommandPalette > .command-palette--highlight { text-style: bold underline; }
+CommandList > .option-list--option-highlighted,
+CommandList:focus > .option-list--option-highlighted {
+    color: $foreground; background: $selection;
+}
+"""
+"""How widgets look that Textual brings, and rules for all."""
 
 
-def usual_theme() -> str:
-    """Return the theme that fits the terminal, as far as it tells (COLORFGBG)."""
+def usual_theme(colours: str | None = "truecolor") -> str:
+    """Return the theme that fits the terminal, as far as it tells.
+
+    Args:
+        colours: What the terminal can do, in rich's words: standard, 256 or truecolor.
+    """
+    if colours in {"standard", "windows"}:
+        return SIXTEEN.name
     background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in {"7", "15"} else DARK.name

@@ -13,7 +13,7 @@ import click
 
 from moorage import __version__
 from moorage.cli.lazy import LazyCommand, LazyGroup
-from moorage.cli.options import no_color_option
+from moorage.cli.options import no_color_option, web_options
 from moorage.cli.session import Session
 from moorage.errors import ExitCode
 
@@ -33,6 +33,7 @@ _EPILOG = """\b
 Examples:
   moorage                                  the wizard
   moorage moorage.yml                      the wizard on these answers
+  moorage --web                            the wizard in a browser, on this machine only
   moorage plan moorage.yml --diff          what would change, line by line
   moorage apply moorage.yml --yes          the same, done, in a script
   moorage status --server root@203.0.113.10
@@ -57,6 +58,7 @@ class _Moorage(LazyGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @no_color_option
+@web_options
 @click.version_option(__version__, prog_name="moorage", message="%(prog)s %(version)s")
 @click.pass_context
 def moorage(context: click.Context) -> None:

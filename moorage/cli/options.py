@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from moorage.cli.session import Session
+from moorage.cli.session import Session, WebPlace
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -29,6 +30,35 @@ def session_of(context: click.Context) -> Session:
     session = context.ensure_object(Session)
     assert isinstance(session, Session)
     return session
+
+
+def _set_web(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if not value:
+        return
+    session = session_of(context)
+    place = session.web or WebPlace()
+    if parameter.name == "web_no_token":
+        place = replace(place, with_token=False)
+    elif parameter.name == "web_listen":
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise click.BadParameter("wanted: HOST:PORT", context, parameter)
+        place = replace(place, host=host.strip("[]"), port=int(port))
+    session.web = place
+
+
+def web_options(function: _Function) -> _Function:
+    """Add the options that serve the wizard to a browser."""
+    for option in (
+        click.option("--web-no-token", is_flag=True, expose_value=False, callback=_set_web,
+                     help="With --web: let everybody in who reaches the port."),
+        click.option("--web-listen", metavar="HOST:PORT", expose_value=False, callback=_set_web,
+                     help="With --web: where to listen, instead of a free port of 127.0.0.1."),
+        click.option("--web", is_flag=True, expose_value=False, callback=_set_web,
+                     help="Serve the wizard to a browser; prints an address that works once."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
 
 
 json_option = click.option(

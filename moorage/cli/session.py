@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+
+@dataclass(frozen=True)
+class WebPlace:
+    """Where the wizard is served to a browser.
+
+    Attributes:
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        with_token: Whether the address that is printed is needed to get in.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    with_token: bool = True
+
+
 Piece = str | tuple[str, str]
 """Text, or text and a rich style."""
 
@@ -31,6 +47,7 @@ class Session:
     Attributes:
         as_json: Whether stdout is JSON.
         no_color: Whether colours are off whatever the terminal can do.
+        web: Where the wizard is served to a browser; None opens it in the terminal.
         is_stream: Whether stdout is JSON Lines whose last line is the result.
         redact: Takes known secrets out of a text.
     """
@@ -38,6 +55,7 @@ class Session:
     as_json: bool = False
     no_color: bool = False
     is_stream: bool = False
+    web: WebPlace | None = None
     redact: Callable[[str], str] = _unchanged
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

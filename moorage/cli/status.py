@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,21 +109,10 @@ def _answers(
 
 
 def _server(context: click.Context, address: str, key: str | None) -> Server:
-    from pydantic import ValidationError
+    from moorage.errors import MoorageError
+    from moorage.servers.address import server_from
 
-    from moorage.answers.model import Server
-
-    found = re.fullmatch(
-        r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?", address
-    )
     try:
-        if found is None:
-            raise ValueError
-        port = found["port"] and int(found["port"])
-        return Server.model_validate({**found.groupdict(), "port": port, "key": key})
-    except (ValidationError, ValueError) as error:
-        raise click.UsageError(
-            f"{address!r} is no server. Wanted: USER@HOST, USER@HOST:PORT, or an alias from "
-            "~/.ssh/config; an IPv6 address in brackets.",
-            context,
-        ) from error
+        return server_from(address, key)
+    except MoorageError as error:
+        raise click.UsageError(error.message, context) from error

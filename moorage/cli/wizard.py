@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from moorage.cli.complaints import WrongUsageError
 from moorage.cli.options import session_of
-from moorage.cli.session import Session
+from moorage.cli.session import Session, WebPlace
 
 
 @click.command("wizard")
@@ -34,16 +35,29 @@ def open_wizard(session: Session, file: Path | None) -> int:
         raise WrongUsageError(
             f"There is no file {file}.", hint="'moorage' alone starts with new answers."
         )
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
+    if session.web is not None:
+        return _serve(session.web, file)
+    is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
+    if not is_served and not (
+        sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()
+    ):
         raise WrongUsageError(
             "The wizard needs a terminal, and this is none.",
             hint="Without one, use: moorage validate FILE, moorage plan FILE, "
             "moorage apply FILE --yes, moorage status FILE, moorage verify FILE.",
         )
     if session.no_color:
-        import os
-
         os.environ["NO_COLOR"] = "1"
     from tui.app import run_wizard
 
     return int(run_wizard(file))
+
+
+def _serve(place: WebPlace, file: Path | None) -> int:
+    try:
+        from tui.web.serve import serve_wizard
+    except ModuleNotFoundError as error:
+        raise WrongUsageError(
+            "The wizard in a browser needs textual-serve.", hint="pip install 'moorage[web]'"
+        ) from error
+    return serve_wizard(file, place.host, place.port, with_token=place.with_token)

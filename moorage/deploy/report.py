@@ -53,6 +53,20 @@ class ApplyReport:
         """Whether every server is at the desired state."""
         return all(server.is_good for server in self.servers)
 
+    def followed_by(self, later: ApplyReport) -> ApplyReport:
+        """Return one report of this apply and a later one on some of its servers.
+
+        Passwords that were made here count only if a server has them: where none was done, the
+        later apply made others.
+        """
+        again = {server.server: server for server in later.servers}
+        kept = self.generated if any(server.status == "done" for server in self.servers) else {}
+        return ApplyReport(
+            tuple(again.get(server.server, server) for server in self.servers),
+            {**kept, **later.generated},
+            later.ca_certificate or self.ca_certificate,
+        )
+
     @property
     def exit_code(self) -> ExitCode:
         """What a command ends with."""

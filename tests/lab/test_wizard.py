@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from operator_at_work import copy_back, inspect_digest, introduce, log_in, push
+from operator_at_work import Operator, copy_back, inspect_digest, introduce, log_in, push
 from tmux import Terminal
 
 import moorage
@@ -36,7 +36,9 @@ class Desk:
             f"Host *\n  UserKnownHostsFile {home}/known_hosts\n  GlobalKnownHostsFile none\n"
         )
 
-    def wizard(self, *arguments: str, size: tuple[int, int] = (120, 40)) -> Terminal:
+    def wizard(
+        self, *arguments: str, size: tuple[int, int] = (120, 40), **environment: str
+    ) -> Terminal:
         """Open the wizard in a terminal."""
         terminal = Terminal(
             [sys.executable, "-m", "moorage", *arguments],
@@ -46,6 +48,7 @@ class Desk:
                 "MOORAGE_SSH_CONFIG": str(self.home / "ssh_config"),
                 "PYTHONPATH": SOURCE,
                 "SSH_AUTH_SOCK": "",
+                **environment,
             },
             self.home,
             size,
@@ -57,7 +60,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A home of its own; its terminals end with the test."""
-    desk = Desk(tmp_path / "home")
+    desk = Desk(tmp_path / "desk")
     yield desk
     for terminal in desk.terminals:
         terminal.close()
@@ -149,7 +152,39 @@ def test_from_nothing_to_done_by_keystrokes_alone(
         assert not kept.is_file() or password.encode() not in kept.read_bytes(), kept
 
     again = desk.wizard("moorage.yml", size=size)
+    again.see("healthy, certificate")
+    again.press("v")
     again.see("1 server: nothing to change")
+    again.press(*["Escape"] * 7)
+    again.see("Dashboard")
+    server.run(["sh", "-c", "echo '# mine' >> /etc/nginx/conf.d/moorage.conf"])
+    again.press("C-r")
+    again.see("drifted, 1 file")
+    again.press("l")
+    again.see("docker-registry[")
+    again.press("Escape", "Escape")
+    again.see("Connect to a server")
+
+
+def test_a_deployment_is_found_from_its_server_alone(
+    desk: Desk, server: LabServer, operator: Operator
+) -> None:
+    operator.install(operator.answers([server]))
+    (desk.home / "known_hosts").write_text(server.known_hosts_line() + "\n")
+    terminal = desk.wizard(size=(80, 24))
+    terminal.see("New deployment")
+    terminal.press("c")
+    terminal.see("What is deployed there is read")
+    terminal.type(f"root@{server.address}")
+    terminal.press("Tab")
+    terminal.type(str(server.key))
+    terminal.press("Enter")
+    terminal.see("healthy")
+    terminal.press("s")
+    terminal.see("Where should the registry run?")
+    assert DOMAIN in terminal.screen
+    terminal.press("M-7")
+    terminal.see("1 server: nothing to change")
 
 
 def test_sudo_password_is_asked_and_kept_nowhere(desk: Desk, server: LabServer) -> None:
@@ -194,6 +229,80 @@ def test_a_run_outlives_its_terminal_and_is_found_again(desk: Desk, server: LabS
         again.see("There is nothing to change")
         again.press("Enter")
     again.see(f"{DOMAIN} is up.", seconds=180)
+
+
+def test_the_wizard_stays_alive_when_a_server_stops_answering(
+    desk: Desk, server: LabServer
+) -> None:
+    terminal = desk.wizard(size=(80, 24))
+    fill_in(terminal, server, "root")
+    server.cut()
+    terminal.press("C-t")
+    terminal.see("Connecting")
+    terminal.press("Enter")  # going on gives the test up
+    terminal.see("Who may log in?")
+    terminal.press("M-7")
+    terminal.see("Reading the servers")
+    terminal.press("Escape")
+    terminal.see("Anything special?")
+    server.mend()
+    terminal.press("M-7")
+    trust(terminal, server)
+    terminal.see("1 server: 3 packages", seconds=60)
+    terminal.press("Enter")
+    terminal.see("On " + server.address)
+    terminal.press("Enter")
+    terminal.see("Installing packages", seconds=60)
+    server.cut()
+    terminal.see("silent for", seconds=60)
+    terminal.press("Escape")
+    terminal.see("Stop and roll back")
+    terminal.press("Tab", "Enter")
+    terminal.see("Review  7 of 7")
+    server.mend()
+    terminal.press("C-r")
+    found = terminal.see("a run is going on", "nothing to change", seconds=90)
+    assert found
+
+
+def test_a_failed_server_is_tried_again_from_apply(desk: Desk, server: LabServer) -> None:
+    terminal = desk.wizard(size=(120, 40))
+    fill_in(terminal, server, "root")
+    to_review(terminal)
+    trust(terminal, server)
+    terminal.see("1 server: 3 packages")
+    broken = "/etc/nginx/conf.d/someone-elses.conf"
+    server.run(["sh", "-c", f"mkdir -p /etc/nginx/conf.d && echo 'no such thing' > {broken}"])
+    terminal.press("Enter")
+    terminal.see("On " + server.address)
+    terminal.press("Enter")
+    terminal.see("Not everything went well", seconds=120)
+    server.run(["rm", broken])
+    terminal.press("r")
+    terminal.see("Trying again")
+    terminal.see(f"{DOMAIN} is up.", seconds=180)
+    shown = re.search(r"Password of (\S+) +Copy\n +([A-Za-z0-9_-]{22})\b", terminal.screen)
+    assert shown is not None, terminal.screen
+    (authority,) = desk.state.glob("ca/*/ca.pem")
+    assert curl(server, authority, f"{shown[1]}:{shown[2]}") == "200"
+
+
+def test_a_terminal_with_16_colours_gets_no_others(desk: Desk) -> None:
+    terminal = desk.wizard(size=(80, 24), TERM="xterm", COLORTERM="")
+    terminal.see("New deployment")
+    terminal.press("Enter")
+    terminal.see("Where should the registry run?")
+    assert "\x1b[" in terminal.painted
+    assert not re.search(r"[34]8[;:](2|5)[;:]", terminal.painted)
+
+
+def test_without_colours_there_are_only_greys(desk: Desk) -> None:
+    terminal = desk.wizard(size=(80, 24), NO_COLOR="1")
+    terminal.see("New deployment")
+    terminal.press("Enter")
+    terminal.see("Where should the registry run?")
+    for red, green, blue in re.findall(r"[34]8[;:]2[;:]+(\d+)[;:](\d+)[;:](\d+)", terminal.painted):
+        assert red == green == blue
 
 
 def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(desk: Desk) -> None:

@@ -64,6 +64,11 @@ class Terminal:
         """What is on the screen."""
         return self._tmux("capture-pane", "-p", "-t", "main")
 
+    @property
+    def painted(self) -> str:
+        """What is on the screen, with its colours as escape sequences."""
+        return self._tmux("capture-pane", "-p", "-e", "-t", "main")
+
     def see(self, *wanted: str, seconds: float = 15) -> str:
         """Wait until one of these is on the screen, and return the one that is."""
         end = time.monotonic() + seconds

@@ -15,6 +15,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("MOORAGE_SSH_CONFIG", str(tmp_path / "ssh_config"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("COLORFGBG", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path

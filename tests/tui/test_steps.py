@@ -35,7 +35,7 @@ async def test_escape_leads_back_to_the_start_and_nothing_is_lost(pretend: Serve
         await wizard.see("Storage  3 of 7")
         await wizard.press("escape", "escape", "escape")
         await wizard.see("New deployment", "registry.example.com", "not saved yet")
-        await wizard.press("down", "down", "enter")
+        await wizard.press("down", "down", "down", "enter")
         await wizard.see("7 of 7", "1 server:")
 
 
@@ -228,7 +228,7 @@ async def test_the_preview_follows_what_is_typed(pretend: Servers) -> None:
         await wizard.see("/etc/moorage/registry/blue/config.yml")
         await wizard.press("down", "tab")
         await wizard.type("my-images")
-        await wizard.see("+ ", "bucket: my-images")
+        await wizard.see("»     bucket: my-images", "+   level: info", "new since the last apply")
 
 
 async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(

@@ -39,8 +39,9 @@ class Choice(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Choice { height: auto; margin-bottom: 1; padding: 0 1; }
-    Choice:focus { background: $primary 12%; }
+    Choice { height: auto; margin-bottom: 1; border-left: outer $background; }
+    Choice:focus { background: $panel; border-left: outer $accent; }
+    Dialog Choice { border-left: outer $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,right", "move(1)", "Choose", show=False),
@@ -77,10 +78,11 @@ class Choice(Widget, can_focus=True):
     def render(self) -> Content:
         """Draw one line per option."""
         lines = []
+        width = max(len(option.label) for option in self.options)
         for option in self.options:
             chosen = option.value == self.value
             style = "bold" if chosen else ""
-            line = Content.styled(f"({'•' if chosen else ' '}) {option.label}", style)
+            line = Content.styled(f"({'•' if chosen else ' '}) {option.label:<{width}}", style)
             if option.detail:
                 line += Content.styled(f"  {option.detail}", "$text-muted")
             lines.append(line)
@@ -115,8 +117,9 @@ class Toggle(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Toggle { height: auto; margin-bottom: 1; padding: 0 1; }
-    Toggle:focus { background: $primary 12%; }
+    Toggle { height: auto; margin-bottom: 1; border-left: outer $background; }
+    Toggle:focus { background: $panel; border-left: outer $accent; }
+    Dialog Toggle { border-left: outer $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "change", "Change")]
     value: reactive[bool] = reactive(False, layout=False)

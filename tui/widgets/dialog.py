@@ -24,8 +24,8 @@ class Dialog(ModalScreen[Result]):
     Dialog { align: center middle; background: $background 60%; }
     Dialog > .dialog--box {
         width: 72; max-width: 96%; height: auto; max-height: 90%;
-        background: $surface; border: round $primary; padding: 1 2;
-        border-title-color: $primary; border-title-style: bold;
+        background: $surface; border: round $edge; padding: 1 2;
+        border-title-color: $accent; border-title-style: bold;
     }
     Dialog .dialog--body { height: auto; max-height: 1fr; }
     Dialog .dialog--text { height: auto; margin-bottom: 1; }
@@ -150,6 +150,14 @@ class TextDialog(Dialog[str | None]):
             self._submitted()
         else:
             self.dismiss(None)
+
+
+class FindDialog(TextDialog):
+    """A text to look for; empty is fine."""
+
+    def fault(self, text: str) -> str:
+        """Nothing is wrong with any text."""
+        return ""
 
 
 class NoteDialog(Dialog[None]):

@@ -13,6 +13,8 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Static
 
+_BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
 
 class FieldInput(Input):
     """The input of a field. Enter is left to the form; up and down walk through suggestions."""
@@ -21,6 +23,13 @@ class FieldInput(Input):
         Binding("down", "suggest(1)", "Suggestions", show=False),
         Binding("up", "suggest(-1)", "Suggestions", show=False),
     ]
+
+    class PastedBlock(Message):
+        """A block of environment lines was pasted, which is more than one field takes."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def __init__(
         self, value: str, placeholder: str, suggestions: Sequence[str], *, password: bool
@@ -34,6 +43,12 @@ class FieldInput(Input):
             suggester=SuggestFromList(suggestions, case_sensitive=False) if suggestions else None,
         )
         self._suggestions = list(suggestions)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        if any(mark in event.text for mark in _BLOCKS):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.PastedBlock(event.text))
 
     def action_suggest(self, step: int) -> None:
         """Put the next or previous suggestion in."""
@@ -66,14 +81,18 @@ class Field(Vertical):
         margin-bottom: 1;
         & .field--row { height: 1; }
         & .field--label { width: 16; color: $foreground; text-overflow: ellipsis; }
-        & Input { width: 1fr; background: $panel; color: $foreground; padding: 0 1; }
-        & Input:focus { background: $primary 25%; }
+        & Input, & Input:focus {
+            width: 1fr; height: 1; background: $panel; color: $foreground; padding: 0 1 0 0;
+            border: none; border-left: outer $panel; background-tint: transparent;
+        }
+        & Input:focus { border-left: outer $accent; }
         & Input > .input--placeholder { color: $text-muted; text-style: italic; }
+        & Input > .input--suggestion { color: $text-muted; text-style: italic; }
         & .field--help { height: auto; padding-left: 17; color: $text-muted; }
         & .field--error { height: auto; padding-left: 17; color: $text-error; display: none; }
         &.-wrong .field--error { display: block; }
         &.-wrong .field--help { display: none; }
-        &.-wrong Input { border-left: none; }
+        &.-wrong Input, &.-wrong Input:focus { border-left: outer $error; }
     }
     """
 

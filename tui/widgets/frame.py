@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher, Footer
 
-from tui import preview
+from tui import keeping, preview
 from tui.flow import STEPS, Step, wrong_steps
 from tui.jobs import JobEnded, start_job
 from tui.messages import (
@@ -26,27 +26,11 @@ from tui.messages import (
     SaveWanted,
 )
 from tui.session import Session
-from tui.widgets.dialog import NoteDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.helpdialog import KEYS, HelpDialog
 from tui.widgets.pane import StepPane
 from tui.widgets.previewpane import PreviewPane
 from tui.widgets.steplist import StepList, summary_of
-
-_KEYS = """\
-Enter        go on
-Escape       go back
-Tab          the next field; Shift+Tab the one before
-Up, Down     choose, or walk through suggestions
-Space        change a yes or no
-
-Ctrl+N       next step
-Ctrl+B       previous step
-Alt+1 to 7   a step by its number (Ctrl+1 to 7 where the terminal sends it)
-Ctrl+S       save the answers
-F3           the live preview of the files
-Ctrl+P       all commands
-Ctrl+Q       leave; the draft is kept
-"""
 
 
 class WizardFrame(Screen[None]):
@@ -61,7 +45,7 @@ class WizardFrame(Screen[None]):
         Binding("ctrl+n", "next", "Next"),
         Binding("ctrl+b", "back", "Back"),
         Binding("escape", "back", "Back", show=False),
-        Binding("f3", "preview", "Preview"),
+        Binding("f3", "preview", "Files"),
         Binding("ctrl+s", "save", "Save"),
         Binding("f1", "help", "Help"),
         *(
@@ -75,10 +59,6 @@ class WizardFrame(Screen[None]):
             for step in STEPS
         ),
     ]
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
-        (0, "-narrow"),
-        (120, "-wide"),
-    ]
     DEFAULT_CSS = """
     WizardFrame { layout: vertical; }
     WizardFrame #middle { height: 1fr; }
@@ -87,6 +67,7 @@ class WizardFrame(Screen[None]):
     WizardFrame #panes > StepPane { height: 1fr; }
     WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
     WizardFrame #navigation Button { margin-left: 2; }
+    WizardFrame #next { min-width: 11; }
     WizardFrame #save { display: none; }
     WizardFrame.-review #save { display: block; }
     WizardFrame PreviewPane { display: none; }
@@ -102,8 +83,8 @@ class WizardFrame(Screen[None]):
         super().__init__()
         self.session = session
         self._panes = panes
-        self._base: Mapping[str, str] | None = None
-        self._rendered: Mapping[str, str] = {}
+        self._opened: Mapping[str, str] | None = None
+        self._applied: Mapping[str, str] | None = None
         self._renders = 0
         self._timer: Timer | None = None
 
@@ -143,7 +124,7 @@ class WizardFrame(Screen[None]):
         self.remove_class("-preview")
         self.refresh_bindings()
         self.query_one("#next", Button).label = "Apply" if step is Step.REVIEW else "Next"
-        self._base = None
+        self._opened = None
         self._update()
         self._render_soon()
         self.pane.opened()
@@ -185,17 +166,30 @@ class WizardFrame(Screen[None]):
     def _render_preview(self) -> None:
         self._renders += 1
         draft = type(self.session.draft)(self.session.draft.data)
-        start_job(self, f"preview-{self._renders}", lambda: preview.render(draft))
+        applied, domain = self._applied, draft.domain
+
+        def work() -> tuple[Mapping[str, str], Mapping[str, str]]:
+            if applied is not None:
+                return preview.render(draft), applied
+            last = keeping.last_applied(domain)
+            return preview.render(draft), preview.render(last) if last is not None else {}
+
+        start_job(self, f"preview-{self._renders}", work)
 
     @on(JobEnded)
     def _previewed(self, event: JobEnded) -> None:
         if event.name != f"preview-{self._renders}" or event.error is not None:
             return
-        self._rendered = event.result
-        if self._base is None:
-            self._base = self._rendered
+        now, applied = event.result
+        self._applied = applied or None
+        if self._opened is None:
+            self._opened = now
         step = self.session.progress.current
-        self.query_one(PreviewPane).show(preview.of_step(step, self._rendered, self._base))
+        self.query_one(PreviewPane).show(preview.of_step(step, now, applied, self._opened))
+
+    def forget_applied(self) -> None:
+        """Something was applied since: what was last applied is read anew."""
+        self._applied = None
 
     @on(GoOn)
     async def _go_on(self) -> None:
@@ -266,7 +260,7 @@ class WizardFrame(Screen[None]):
         """Say what this step is about and which keys there are."""
         pane = self.pane
         own = pane.help_text or pane.explanation
-        self.app.push_screen(NoteDialog(pane.step.label, f"{own}\n\n{_KEYS}"))
+        self.app.push_screen(HelpDialog(pane.step.label, own, pane.example, KEYS))
 
     def on_resize(self, _event: events.Resize) -> None:
         """A preview that was opened on top goes when there is room beside the form."""

@@ -26,10 +26,11 @@ class StepPane(Form):
     question: ClassVar[str]
     explanation: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
+    example: ClassVar[str] = ""
 
     DEFAULT_CSS = """
     StepPane { padding: 1 2 0 2; }
-    StepPane .question { text-style: bold; width: 1fr; color: $primary; }
+    StepPane .question { text-style: bold; width: 1fr; }
     StepPane .explanation { color: $text-muted; width: 1fr; height: auto; margin-bottom: 1; }
     StepPane .explanation.-empty { height: 1; margin-bottom: 0; }
     StepPane .fault { color: $text-error; height: auto; margin-bottom: 1; display: none; }
@@ -59,6 +60,7 @@ class StepPane(Form):
     def opened(self) -> None:
         """The step was opened: move the focus to where typing starts."""
         self.load()
+        self.scroll_home(animate=False)
         self.focus_first()
 
     def closed(self) -> None:

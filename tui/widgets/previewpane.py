@@ -1,4 +1,4 @@
-"""The live preview: the files a step changes, new lines marked with a plus."""
+"""The live preview: the files a step changes, coloured, with what changes marked."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.preview import PreviewFile
+from tui.preview import Mark, PreviewFile
+from tui.syntax import highlight
+
+_LEGEND = {
+    Mark.NEW: "+ new since the last apply",
+    Mark.FRESH: "» changed on this step",
+}
 
 
 class PreviewPane(VerticalScroll):
-    """Shows files; scrolls to the first line that is new."""
+    """Shows files; scrolls to the first line that changed on this step."""
 
     DEFAULT_CSS = """
-    PreviewPane { background: $surface; padding: 1 1 0 1; border-left: vkey $panel; }
-    PreviewPane:focus { border-left: vkey $primary; }
-    PreviewPane Static { width: auto; min-width: 1fr; }
-    PreviewPane { overflow-x: auto; }
+    PreviewPane {
+        background: $surface; padding: 1 1 0 1; border-left: outer $surface; overflow-x: auto;
+    }
+    PreviewPane:focus { border-left: outer $accent; }
+    PreviewPane Static { width: auto; min-width: 1fr; text-wrap: nowrap; }
     """
 
     def compose(self) -> ComposeResult:
@@ -28,27 +35,40 @@ class PreviewPane(VerticalScroll):
     def show(self, files: Sequence[PreviewFile]) -> None:
         """Show these files."""
         lines: list[Content] = []
-        first_new: int | None = None
+        first_fresh: int | None = None
         for file in files:
             if lines:
                 lines.append(Content(""))
-            lines.append(Content.styled(file.path, "bold $primary"))
-            for is_new, text in file.lines:
-                if is_new and first_new is None:
-                    first_new = len(lines)
-                lines.append(
-                    Content.styled(f"+ {text}", "$text-success")
-                    if is_new
-                    else Content.styled(f"  {text}", "$text-muted" if text[:1] == "#" else "")
-                )
+            lines.append(Content.styled(file.path, "bold"))
+            styles = highlight(file.path, file.text)
+            for (mark, text), line_styles in zip(file.lines, styles, strict=False):
+                if mark is Mark.FRESH and first_fresh is None:
+                    first_fresh = len(lines)
+                line = Content(text)
+                for begin, end, style in line_styles:
+                    line = line.stylize(style, begin, end)
+                lines.append(_with_mark(mark, line))
         if not lines:
             lines.append(Content.styled("Nothing to show yet", "$text-muted"))
+        else:
+            used = {mark for file in files for mark, _ in file.lines}
+            words = [text for mark, text in _LEGEND.items() if mark in used]
+            legend = "; ".join(words) or "as it was last applied"
+            lines.insert(0, Content.styled(legend, "$text-muted"))
+            first_fresh = None if first_fresh is None else first_fresh + 1
         self.query_one("#preview-text", Static).update(Content("\n").join(lines))
-        if first_new is not None:
-            place = max(0, first_new - self.size.height // 3)
+        if first_fresh is not None:
+            place = max(0, first_fresh - self.size.height // 3)
             self.call_after_refresh(self.scroll_to, y=place, animate=False)
 
     @property
     def text(self) -> str:
         """What is shown."""
         return str(self.query_one("#preview-text", Static).content)
+
+
+def _with_mark(mark: Mark, line: Content) -> Content:
+    if mark is Mark.FRESH:
+        return Content.styled("» ", "bold $accent") + line.stylize_before("on $diff-add-word")
+    style = "$text-success" if mark is Mark.NEW else ""
+    return Content.styled(f"{mark.value} ", style) + line

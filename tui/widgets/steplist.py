@@ -35,7 +35,7 @@ class StepItem(Static):
         }.get(mark, "$text-muted")
         title = "bold" if mark is Mark.CURRENT else ""
         self.update(
-            Content.styled(f" {mark.value} ", colour)
+            Content.styled(f"{mark.value} ", colour)
             + Content.styled(self.step.label, title)
             + Content.styled(f"{gap}{short}", "$text-muted")
         )
@@ -52,11 +52,11 @@ class StepList(Vertical):
 
     DEFAULT_CSS = """
     StepList {
-        width: 22; height: 1fr; background: $surface; padding: 1 0; border-right: vkey $panel;
+        width: 22; height: 1fr; background: $surface; padding: 1 0;
     }
-    StepItem { height: 1; width: 1fr; }
+    StepItem { height: 1; width: 1fr; border-left: outer $surface; }
     StepItem:hover { background: $panel; }
-    StepItem.-current { background: $panel; }
+    StepItem.-current { background: $panel; border-left: outer $accent; }
     """
 
     def compose(self) -> ComposeResult:

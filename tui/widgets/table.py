@@ -21,8 +21,7 @@ class EditableTable(DataTable[Text]):
         Binding("d,delete", "delete", "Remove"),
     ]
     DEFAULT_CSS = """
-    EditableTable { height: auto; max-height: 12; margin-bottom: 1; background: $surface; }
-    EditableTable > .datatable--header { background: $panel; color: $text-muted; }
+    EditableTable { height: auto; max-height: 12; margin-bottom: 1; }
     """
 
     class Wanted(Message):

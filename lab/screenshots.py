@@ -1,0 +1,226 @@
+"""Pictures of every screen, from a real run on a throw-away server: ``make screenshots``.
+
+Writes SVGs to docs/screenshots, or to the folder given: python -m lab.screenshots [FOLDER [SIZE
+[THEME]]], such as: python -m lab.screenshots /tmp/shots 80x24 light.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import Lab, LabError, LabServer
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from tui.app import WizardApp
+
+SERVER = "moorage-screenshots"
+DOMAIN = "registry.example.com"
+FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
+
+
+class Camera:
+    """Drives the wizard and takes pictures.
+
+    Args:
+        app: The wizard.
+        pilot: Presses its keys.
+        folder: Where pictures go.
+    """
+
+    def __init__(self, app: WizardApp, pilot: Pilot[int], folder: Path) -> None:
+        self._app = app
+        self._pilot = pilot
+        self._folder = folder
+
+    async def press(self, *keys: str) -> None:
+        """Press keys."""
+        await self._pilot.press(*keys)
+        await self._pilot.pause()
+
+    async def write(self, text: str) -> None:
+        """Type a text into the field that has the focus."""
+        from textual.widgets import Input
+
+        focused = self._app.focused
+        assert isinstance(focused, Input)
+        focused.insert_text_at_cursor(text)
+        await self._pilot.pause()
+
+    async def see(self, wanted: str, seconds: float = 120) -> None:
+        """Wait until a text is on the screen."""
+        end = time.monotonic() + seconds
+        shown = ""
+        while time.monotonic() < end:
+            await self._pilot.pause()
+            strips = self._app.screen._compositor.render_strips()
+            shown = "\n".join("".join(segment.text for segment in strip) for strip in strips)
+            if wanted in shown:
+                return
+            await asyncio.sleep(0.05)
+        raise LabError(f"{wanted!r} does not appear on the screen:\n{shown}")
+
+    async def shoot(self, name: str) -> None:
+        """Take a picture."""
+        await asyncio.sleep(0.4)
+        await self._pilot.pause()
+        svg = self._app.export_screenshot(title="Moorage", simplify=True)
+        # Runs of spaces count, whatever shows the picture, and no font is fetched from elsewhere.
+        svg = svg.replace("<text ", '<text xml:space="preserve" ')
+        svg = re.sub(r"\s*@font-face \{[^}]*\}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
+        (self._folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
+
+
+async def take_all(server: LabServer, folder: Path, size: tuple[int, int], theme: str) -> None:
+    """Go through the wizard once on a server, and take a picture of every screen."""
+    from tui.app import WizardApp
+
+    app = WizardApp(large_upload=False)
+    async with app.run_test(size=size, notifications=False) as pilot:
+        app.theme = f"moorage-{theme}"
+        camera = Camera(app, pilot, folder)
+        await _fill_in(camera, server)
+        await _apply(camera)
+        await _afterwards(camera)
+
+
+async def _fill_in(camera: Camera, server: LabServer) -> None:
+    await camera.see("New deployment")
+    await camera.press("enter")
+    await camera.write(DOMAIN)
+    await camera.press("enter")
+    await camera.see("Add a server")
+    await camera.write(server.address)
+    await camera.press("tab")
+    await camera.write("root")
+    await camera.press("tab", "tab")
+    await camera.write(str(server.key))
+    await camera.press("ctrl+t")
+    await camera.see("root works")
+    await camera.shoot("server-dialog")
+    await camera.press("enter")
+    await camera.see("Where should the registry run?")
+    await camera.shoot("servers")
+    for step in ("Credentials", "Storage", "DNS", "SSL", "Advanced"):
+        await camera.press("enter")
+        await camera.see(f"{step}  ")
+        await camera.shoot(step.lower())
+    await camera.press("f1")
+    await camera.shoot("help")
+    await camera.press("escape", "alt+3", "down")
+    await camera.shoot("storage-s3")
+    await camera.press("up", "alt+7")
+    await camera.see("1 server:")
+
+
+async def _apply(camera: Camera) -> None:
+    from textual.widgets import Tree
+
+    await camera.shoot("review-server")
+    app = camera._app
+    tree = app.screen.query_one(Tree)
+    for _ in range(60):
+        if tree.cursor_node and "moorage.conf" in str(tree.cursor_node.label):
+            break
+        await camera.press("down")
+    await camera.shoot("review")
+    await camera.press("enter")
+    await camera.shoot("confirm")
+    await camera.press("enter")
+    await camera.see("Installing packages")
+    await asyncio.sleep(1.5)
+    await camera.shoot("apply")
+    await camera.press("escape")
+    await camera.shoot("cancel")
+    await camera.press("escape")
+    await camera.see("is up.")
+    await camera.shoot("done")
+
+
+async def _afterwards(camera: Camera) -> None:
+    app = camera._app
+    report = app.screen.query_one("#report")
+    report.scroll_end(animate=False)
+    await camera.shoot("done-checks")
+    await camera.press("ctrl+s")
+    await camera.see("Save the answers")
+    await camera.press("enter")
+    await camera.see("The answers are in")
+    await camera.press("escape")
+    await camera.see("shown only here")
+    await camera.shoot("done-leave")
+    await camera.press("enter")
+    await camera.see("New deployment")
+    await camera.see("healthy")
+    await camera.shoot("welcome")
+    await camera.press("c")
+    await camera.shoot("connect")
+    await camera.press("escape", "down", "down", "down", "enter")
+    await camera.see("Registry  ")
+    await camera.shoot("dashboard")
+    await camera.press("l")
+    await camera.see("docker-registry")
+    await camera.shoot("logs")
+    await camera.press("escape", "ctrl+p")
+    await camera.shoot("palette")
+    await camera.press("escape", "s")
+    await camera.see("Where should the registry run?")
+    await camera.press("alt+6", "tab")
+    await camera.write("8443")
+    await camera.press("alt+7")
+    await camera.see("changed")
+    from textual.widgets import Tree
+
+    tree = app.screen.query_one(Tree)
+    for _ in range(60):
+        if tree.cursor_node and "moorage.conf" in str(tree.cursor_node.label):
+            break
+        await camera.press("down")
+    await camera.shoot("review-change")
+
+
+def main() -> int:
+    """Boot a server, take the pictures, and remove the server; returns what to exit with."""
+    folder = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else FOLDER
+    columns, _, lines = (sys.argv[2] if len(sys.argv) > 2 else "120x40").partition("x")
+    theme = sys.argv[3] if len(sys.argv) > 3 else "dark"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with Lab() as lab, tempfile.TemporaryDirectory() as home:
+            server = lab.boot(f"{SERVER}-{os.getpid()}")
+            _live_in(Path(home), server)
+            asyncio.run(take_all(server, folder, (int(columns), int(lines)), theme))
+            lab.destroy(server)
+    except LabError as error:
+        print(f"screenshots: {error}", file=sys.stderr)
+        return 1
+    print(f"The pictures are in {folder}")
+    return 0
+
+
+def _live_in(home: Path, server: LabServer) -> None:
+    """A home that knows the server and has seen nothing else."""
+    (home / "known_hosts").write_text(server.known_hosts_line() + "\n", encoding="utf-8")
+    (home / "ssh_config").write_text(f"Host *\n  UserKnownHostsFile {home}/known_hosts\n")
+    os.environ |= {
+        "HOME": str(home),
+        "MOORAGE_STATE": str(home / "state"),
+        "MOORAGE_SSH_CONFIG": str(home / "ssh_config"),
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+    }
+    os.environ.pop("SSH_AUTH_SOCK", None)
+    os.environ.pop("NO_COLOR", None)
+    os.chdir(home)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Every field of every step, given nothing, something wrong, something hostile and 10 kB."""
+
+from __future__ import annotations
+
+import pytest
+from opening import opened
+from pretend import Servers, Wizard
+from textual.widgets import TextArea
+
+from tui.flow import STEPS
+from tui.widgets.field import Field
+from tui.widgets.frame import WizardFrame
+
+VALUES = {
+    "nothing": "",
+    "wrong": "no such thing !",
+    "markup": "[/red][bold]x[",
+    "control": "a\x1b[2J\u202eb\x00c",
+    "shell": "$(reboot); `id` '\"|&",
+    "10 kB": "x" * 10_240,
+}
+DRAFT = {
+    "version": 1,
+    "registry": {"domain": "registry.example.com", "runtime": "docker"},
+    "servers": [{"host": "alpha"}],
+    "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+    "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}},
+    "ssl": {"mode": "files", "files": {"certificate": "a.pem", "key": "b.pem"}},
+    "ask": ["servers"],
+}
+
+
+async def give(wizard: Wizard, field: Field, value: str) -> None:
+    """Put a value in and leave the field."""
+    field.focus()
+    field.input.value = value
+    await wizard.pilot.pause()
+    await wizard.press("tab")
+
+
+@pytest.mark.parametrize("kind", VALUES)
+async def test_every_field_of_every_step_takes_it_or_says_why_not(
+    pretend: Servers, kind: str
+) -> None:
+    value = VALUES[kind]
+    async with opened(pretend, prefill=DRAFT) as wizard:
+        frame = wizard.app.screen
+        assert isinstance(frame, WizardFrame)
+        tried = 0
+        for step in STEPS[:-1]:
+            await frame.action_jump(step.value)
+            await wizard.pilot.pause()
+            for field in frame.pane.fields:
+                before = field.value
+                await give(wizard, field, value)
+                assert wizard.app.is_running
+                if field.error:
+                    # What would be right, not only that it is wrong.
+                    assert len(field.error.split()) > 2, (field.label, field.error)
+                    assert field.error.lower() != "invalid"
+                elif value and kind != "10 kB":
+                    draft = wizard.app.session.draft  # type: ignore[union-attr]
+                    assert draft.text(field.path) == value.strip(), field.label
+                await give(wizard, field, before)
+                tried += 1
+            for area in frame.pane.query(TextArea):
+                area.text = value
+                await wizard.pilot.pause()
+                area.text = ""
+        assert tried >= 10
+        await wizard.press("alt+7")
+        await wizard.pilot.pause()
+        assert wizard.app.is_running
+
+
+@pytest.mark.parametrize("kind", VALUES)
+async def test_every_field_of_the_server_dialog_takes_it_or_says_why_not(
+    pretend: Servers, kind: str
+) -> None:
+    async with opened(pretend, prefill=DRAFT) as wizard:
+        await wizard.press("a")
+        await wizard.see("Add a server")
+        for field in wizard.app.screen.query(Field):
+            await give(wizard, field, VALUES[kind])
+            assert not field.error or len(field.error.split()) > 2
+            await give(wizard, field, "")
+        await wizard.press("escape")
+        await wizard.see("Where should the registry run?")
+
+
+@pytest.mark.parametrize("kind", VALUES)
+async def test_a_server_to_connect_to_is_taken_or_refused_in_words(
+    pretend: Servers, kind: str
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("c")
+        field = wizard.app.screen.query_one("#address", Field)
+        field.input.value = VALUES[kind]
+        await wizard.press("enter")
+        await wizard.pilot.pause()
+        assert wizard.app.is_running
+        assert field.error.endswith("in brackets.")

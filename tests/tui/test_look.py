@@ -1,0 +1,112 @@
+"""Every screen as it looks: readable in every theme, whole at every size, in a sensible order."""
+
+from __future__ import annotations
+
+import pytest
+from contrast import LEAST, contrast, hard_to_read
+from opening import opened
+from pretend import Servers
+from rich.color import ColorSystem
+from textual.color import Color
+from walk import every_screen
+
+from tui import theme
+from tui.widgets.field import Field
+from tui.widgets.frame import WizardFrame
+
+TEXTS = ("foreground", "text-muted", "text-success", "text-warning", "text-error", "text-accent")
+GROUNDS = ("background", "surface", "panel", "selection")
+SYNTAX = ("comment", "name", "value", "number", "keyword")
+DIFF_GROUNDS = ("surface", "diff-add", "diff-remove", "diff-add-word", "diff-remove-word")
+
+
+def _pairs() -> list[tuple[str, str]]:
+    pairs = [(text, ground) for text in TEXTS for ground in GROUNDS]
+    pairs += [(f"syntax-{part}", ground) for part in SYNTAX for ground in DIFF_GROUNDS]
+    pairs += [("foreground", ground) for ground in DIFF_GROUNDS]
+    pairs += [("text-muted", ground) for ground in DIFF_GROUNDS[:3]]
+    return [*pairs, ("on-accent", "accent"), ("foreground", "edge")]
+
+
+@pytest.mark.parametrize("which", theme.THEMES, ids=lambda each: each.name)
+def test_every_pair_of_the_theme_is_readable(which: theme.Theme) -> None:
+    colours = {**which.to_color_system().generate(), **which.variables}
+    bad = []
+    for text, ground in _pairs():
+        if which is theme.SIXTEEN and ground == "edge":
+            continue  # hovering, which such terminals rarely have
+        ratio = contrast(Color.parse(colours[text]).rgb, Color.parse(colours[ground]).rgb)
+        if ratio < LEAST:
+            bad.append(f"{text} {colours[text]} on {ground} {colours[ground]}: {ratio:.2f}")
+    assert not bad, "\n".join(bad)
+
+
+@pytest.mark.parametrize("name", ["moorage-dark", "moorage-light"])
+async def test_all_text_on_every_screen_is_readable(name: str) -> None:
+    bad = []
+    async for screen, wizard in every_screen((120, 40), name):
+        bad += [f"{screen}: {each}" for each in hard_to_read(wizard.app)]
+    assert not bad, "\n".join(bad)
+
+
+async def test_all_text_is_readable_with_16_colours() -> None:
+    bad = []
+    async for screen, wizard in every_screen((80, 24), theme.SIXTEEN.name):
+        bad += [f"{screen}: {each}" for each in hard_to_read(wizard.app, ColorSystem.STANDARD)]
+    assert not bad, "\n".join(bad)
+
+
+def test_a_terminal_with_16_colours_gets_the_theme_for_it() -> None:
+    assert theme.usual_theme("standard") == theme.SIXTEEN.name
+    assert theme.usual_theme("truecolor") == theme.DARK.name
+
+
+async def test_no_screen_minds_being_resized() -> None:
+    async for screen, wizard in every_screen((80, 24)):
+        for size in ((40, 10), (200, 50), (120, 40), (80, 24)):
+            await wizard.pilot.resize_terminal(*size)
+            await wizard.pilot.pause()
+            assert wizard.text.strip(), screen
+            assert wizard.app.size == size
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_nothing_is_wider_than_the_terminal(size: tuple[int, int]) -> None:
+    async for screen, wizard in every_screen(size):
+        lines = wizard.text.splitlines()
+        assert len(lines) == size[1], screen
+        for widget in wizard.app.screen.query("Button, Input, Footer, HeaderBar"):
+            is_shown = widget.region.area and widget.display
+            assert not is_shown or widget.region.right <= size[0], (screen, widget)
+
+
+async def test_the_text_of_a_step_reads_in_order(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", "alt+3", "down")
+        frame = wizard.app.screen
+        assert isinstance(frame, WizardFrame)
+        read: list[str] = []
+        for widget in frame.pane.walk_children():
+            if isinstance(widget, Field) and _is_shown(widget):
+                read.append(widget.label)
+        assert read == [
+            "Bucket", "Region", "Endpoint", "Access key", "Secret key", "Folder in it",
+        ]  # fmt: skip
+        order = [widget for widget in frame.focus_chain if _is_shown(widget)]
+        places = [(widget.region.y, widget.region.x) for widget in order
+                  if frame.pane in widget.ancestors]  # fmt: skip
+        assert places == sorted(places)
+
+
+def _is_shown(widget: object) -> bool:
+    return all(node.display for node in widget.ancestors_with_self)  # type: ignore[attr-defined]
+
+
+async def test_no_state_is_told_by_colour_alone() -> None:
+    signs = {"servers": "●", "review, file": "+", "apply, failed": "✗", "done, failed": "✗"}
+    seen = set()
+    async for screen, wizard in every_screen((120, 40)):
+        if screen in signs:
+            seen.add(screen)
+            assert signs[screen] in wizard.text, screen
+    assert seen == set(signs)

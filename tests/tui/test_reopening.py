@@ -1,0 +1,187 @@
+"""Opening again: the start's live state, the dashboard, a server alone, and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from pathlib import Path
+
+from opening import opened
+from pretend import PretendServer, Servers
+from walk import ANSWERS
+
+from moorage.answers.save import save
+from moorage.errors import CannotConnect
+from screens.dashboard import DashboardScreen
+from screens.logs import LogsScreen
+from tui import keeping
+from tui.draft import Draft
+from tui.widgets.frame import WizardFrame
+
+
+def applied(home: Path) -> Path:
+    """An answers file whose deployment was applied before."""
+    path = home / "moorage.yml"
+    draft = Draft(ANSWERS)
+    save(draft.answers(), path)
+    keeping.keep_applied(draft)
+    keeping.remember(path, draft.domain, state="applied")
+    return path
+
+
+async def test_the_start_shows_how_deployments_are_without_asking(
+    pretend: Servers, home: Path
+) -> None:
+    applied(home)
+    pretend["alpha"] = PretendServer("alpha", fault=CannotConnect("Nobody.", server="alpha"))
+    async with opened(pretend) as wizard:
+        await wizard.see("registry.example.com", "✗ unreachable, alpha")
+    async with opened(pretend) as wizard:
+        await wizard.see("✗ unreachable, alpha", "seen ")  # remembered
+
+
+async def test_a_server_that_asks_is_unknown_and_not_asked_about(
+    pretend: Servers, home: Path
+) -> None:
+    applied(home)
+    pretend["alpha"] = PretendServer("alpha", sudo_password="secret")
+    async with opened(pretend) as wizard:
+        await wizard.see("? unknown, alpha")
+        assert "Sudo password" not in wizard.text
+
+
+async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: Path) -> None:
+    path = applied(home)
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Dashboard", "! alpha", "Debian GNU/Linux 12", "Nothing is deployed here")
+        assert isinstance(wizard.app.screen, DashboardScreen)
+        await wizard.press("s")
+        await wizard.see("Where should the registry run?", "1 of 7")
+        await wizard.press("escape")
+        await wizard.see("Dashboard")
+        await wizard.press("v")
+        await wizard.see("Review  7 of 7", "1 server:")
+        await wizard.press(*["escape"] * 7)
+        await wizard.see("Dashboard")
+        await wizard.press("u")
+        await wizard.see("Who may log in?")
+
+
+async def test_the_dashboard_stays_alive_while_a_server_is_silent(
+    pretend: Servers, home: Path
+) -> None:
+    path = applied(home)
+    pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Reading alpha", "Escape goes back")
+        await wizard.press("escape")
+        await wizard.see("New deployment")
+        pretend["alpha"].slow.set()  # type: ignore[union-attr]
+
+
+async def test_a_run_that_goes_on_is_followed_from_the_dashboard(
+    pretend: Servers, home: Path
+) -> None:
+    path = applied(home)
+    pretend["alpha"] = PretendServer(
+        "alpha", extra_facts="run\t20260101-000000-abc\tyes\t1767225600\tpackages\t\t\n"
+    )
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Last run", "running", "Follow the run")
+
+
+async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("c")
+        await wizard.type("root@alpha")
+        await wizard.press("enter")
+        await wizard.see("Moorage has deployed nothing here")
+        await wizard.press("escape")
+        await wizard.see("New deployment")
+
+
+async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> None:
+    path = applied(home)
+    log = b"Nov 25 registry: GET /v2/ 200\nNov 25 nginx: [error] [b]upstream\x1b[2J failed\n"
+    pretend["alpha"] = PretendServer("alpha", log=log)
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Dashboard", "alpha")
+        await wizard.press("l")
+        await wizard.see("GET /v2/ 200", "[b]upstream\\x1b[2J failed")
+        assert isinstance(wizard.app.screen, LogsScreen)
+        await wizard.press("l", "l")
+        await wizard.see("warnings and errors", "upstream")
+        assert "GET /v2/ 200" not in wizard.text
+        await wizard.press("escape")
+        await wizard.see("Dashboard")
+
+
+async def test_a_crash_loses_at_most_what_is_being_typed(pretend: Servers, home: Path) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("alt+3", "tab")
+        await wizard.type("/srv/images")
+        await asyncio.sleep(0.6)  # typing pauses, and the wizard is killed
+        (draft,) = (home / "state" / "drafts").glob("*.yml")
+        kept = draft.read_text()
+    assert "/srv/images" in kept
+    assert "alpha" in kept
+
+
+async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.see("1 server:")
+        screen = wizard.app.screen
+        assert isinstance(screen, WizardFrame)
+        titles = {command.title for command in wizard.app.get_system_commands(screen)}
+        assert {"View", "Copy", "Next", "Back", "Save", "Help", "Users", "Logs",
+                "Go to Storage", "Leave Moorage"} <= titles  # fmt: skip
+        await wizard.press("ctrl+p")
+        await wizard.type("go to sto")
+        await asyncio.sleep(0.3)
+        await wizard.press("enter")
+        await wizard.see("Where should images be kept?")
+
+
+async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:
+    bad = b"@step\t0\tpackages\n@result\tfailed\tno luck\n"
+    pretend["alpha"] = PretendServer("alpha", log=bad)
+    async with opened(pretend, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        await wizard.press("enter")
+        await wizard.see("Not everything went well", "r Retry")
+        connected = pretend["alpha"].connected
+        await wizard.press("r")
+        await wizard.see("Not everything went well", "no luck")
+        assert pretend["alpha"].connected > connected
+
+
+async def test_a_server_that_says_nothing_is_told_and_left(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        await wizard.press("enter")
+        await wizard.see("Installing packages")
+        screen = wizard.app.screen
+        screen._servers["alpha"].heard = time.monotonic() - 45  # type: ignore[attr-defined]
+        await wizard.see("silent for 45 s")
+        await wizard.press("escape")
+        await wizard.see("alpha: rolls back (installing packages)")
+        await wizard.press("tab", "enter")
+        await wizard.see("Review  7 of 7")
+        pretend["alpha"].aborted.set()
+
+
+def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
+    from tui import watch
+
+    path = applied(home)
+    watch._keep(path, watch.Live("healthy", "", 300))
+    assert watch.last_seen()[str(path)].words == "healthy, certificate 300 days"
+    assert json.loads((home / "state" / "seen.json").read_text())

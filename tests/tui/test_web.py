@@ -1,0 +1,100 @@
+"""The wizard in a browser: who gets in, and what a real browser shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar
+from pathlib import Path
+
+import pytest
+from browser import Browser
+
+import moorage
+
+SOURCE = str(Path(moorage.__file__).parents[1])
+
+
+@contextmanager
+def served(*options: str) -> Iterator[str]:
+    """Run ``moorage --web`` and yield the address it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moorage", "--web", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def status_of(url: str, opener: urllib.request.OpenerDirector | None = None, **headers: str) -> int:
+    """Ask for an address and return the answer's status."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with (opener or urllib.request.build_opener()).open(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_address_works_once_and_nothing_works_without_it() -> None:
+    with served() as address:
+        assert address.startswith("http://127.0.0.1:")
+        bare = address.partition("?")[0]
+        assert status_of(bare) == 403
+        assert status_of(f"{bare}ws") == 403
+        assert status_of(f"{bare}static/js/textual.js") == 403
+        assert status_of(f"{bare}?token=wrong") == 403
+        friend = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        assert status_of(address, friend) == 200
+        assert status_of(bare, friend) == 200
+        assert status_of(address) == 403  # spent
+        assert status_of(bare, friend, Host="evil.example.com") == 403
+        assert status_of(bare, friend, Origin="http://evil.example.com") == 403
+
+
+def test_without_a_token_it_is_still_for_this_machine_only() -> None:
+    with served("--web-no-token") as address:
+        assert "token" not in address
+        assert status_of(address) == 200
+        assert status_of(address, None, Host="evil.example.com") == 403
+
+
+def test_it_asks_nobody_else_for_anything() -> None:
+    page = (Path(SOURCE) / "tui" / "web" / "app_index.html").read_text()
+    assert not re.search(r"https?://", page)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+async def test_the_wizard_is_used_in_a_real_browser(tmp_path: Path, home: Path) -> None:
+    drafts = home / "state" / "drafts"
+    with served() as address:
+        async with Browser(tmp_path / "profile") as browser:
+            await browser.open(address)
+            await browser.wait_for("document.body.classList.contains('-first-byte')")
+            assert "token" not in await browser.value_of("location.href")
+            await asyncio.sleep(1)
+            await browser.click(90, 105)  # New deployment
+            await asyncio.sleep(2)
+            await browser.type("registry.example.com")
+            for _ in range(100):
+                if any("registry.example.com" in kept.read_text() for kept in drafts.glob("*.yml")):
+                    break
+                await asyncio.sleep(0.1)
+            await browser.picture(tmp_path / "wizard.png")
+    (draft,) = drafts.glob("new-*.yml")
+    assert "domain: registry.example.com" in draft.read_text()

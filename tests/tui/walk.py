@@ -1,0 +1,72 @@
+"""Walks through the wizard's screens, for tests that look at all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from opening import opened
+from pretend import PretendServer, Servers, Wizard
+
+ANSWERS = {
+    "version": 1,
+    "registry": {"domain": "registry.example.com"},
+    "servers": [{"host": "alpha"}],
+    "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+}
+LOG = b"@step\t0\tpackages\nGet:1 something\nW: a warning\nE: an error\n"
+STEPS = ("servers", "credentials", "storage", "dns", "ssl", "advanced")
+
+
+async def every_screen(
+    size: tuple[int, int], theme: str = "moorage-dark"
+) -> AsyncIterator[tuple[str, Wizard]]:
+    """Yield the name of each screen while it is shown."""
+    servers = Servers()
+    servers["alpha"] = PretendServer("alpha", log=LOG, waits_for_abort=True)
+    async with opened(servers, size=size) as wizard:
+        wizard.app.theme = theme
+        await wizard.pilot.pause()
+        yield "welcome", wizard
+        await wizard.press("c")
+        yield "connect", wizard
+        await wizard.press("escape", "enter")
+        yield "servers, empty", wizard
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        yield "server dialog", wizard
+    async with opened(servers, size=size, prefill=ANSWERS) as wizard:
+        wizard.app.theme = theme
+        await wizard.see("1 server:")
+        yield "review, server", wizard
+        await wizard.press(*["down"] * 14)
+        yield "review, file", wizard
+        for number, step in enumerate(STEPS, start=1):
+            await wizard.press(f"alt+{number}")
+            await asyncio.sleep(0.3)
+            yield step, wizard
+        await wizard.press("alt+3", "down")
+        yield "storage, S3", wizard
+        await wizard.press("tab", "tab", "shift+tab", "f1")
+        yield "help", wizard
+        await wizard.press("escape", "alt+3", "up", "f3")
+        yield "preview", wizard
+        await wizard.press("escape" if size[0] < 120 else "f3", "ctrl+p")
+        await asyncio.sleep(0.3)
+        yield "palette", wizard
+        await wizard.press("escape", "alt+7")
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        yield "confirm", wizard
+        await wizard.press("enter")
+        await wizard.see("Installing packages")
+        yield "apply", wizard
+        await wizard.press("escape")
+        yield "cancel", wizard
+        await wizard.press("escape")
+        servers["alpha"].aborted.set()
+        await wizard.see("Not everything went well")
+        yield "apply, failed", wizard
+        await wizard.press("enter")
+        await wizard.see("is not as it should be")
+        yield "done, failed", wizard

@@ -1,0 +1,76 @@
+"""Differences for people."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.diff import Fold, Line, changes, compare, fold, side_by_side
+from tui.syntax import highlight, kind_of
+
+TEXTS = st.lists(st.sampled_from(["a = 1", "a = 2", "b", "", "server {", "}"]), max_size=30)
+
+
+@given(TEXTS, TEXTS)
+def test_both_texts_are_in_the_difference_whole(old: list[str], new: list[str]) -> None:
+    lines = compare("\n".join(old), "\n".join(new))
+    before = [line.text for line in lines if line.kind != "add"]
+    after = [line.text for line in lines if line.kind != "remove"]
+    assert before == "\n".join(old).splitlines()
+    assert after == "\n".join(new).splitlines()
+    numbers = [line.after for line in lines if line.after is not None]
+    assert numbers == list(range(1, len(after) + 1))
+
+
+@given(TEXTS, TEXTS)
+def test_folding_hides_equal_lines_only(old: list[str], new: list[str]) -> None:
+    lines = compare("\n".join(old), "\n".join(new))
+    rows = fold(lines)
+    shown = [row for row in rows if isinstance(row, Line)]
+    hidden = sum(row.count for row in rows if isinstance(row, Fold))
+    assert len(shown) + hidden == len(lines)
+    changed = [line for line in lines if line.kind != "same"]
+    assert [row for row in shown if row.kind != "same"] == changed
+
+
+@given(TEXTS, TEXTS)
+def test_side_by_side_keeps_every_line(old: list[str], new: list[str]) -> None:
+    pairs = side_by_side(compare("\n".join(old), "\n".join(new)))
+    left = [half.text for half, _ in pairs if isinstance(half, Line)]
+    right = [half.text for _, half in pairs if isinstance(half, Line)]
+    assert left == "\n".join(old).splitlines()
+    assert right == "\n".join(new).splitlines()
+
+
+def test_the_changed_word_of_a_line_is_marked() -> None:
+    gone, come = compare("  level: info  # loud", "  level: debug  # loud")
+    assert [gone.text[begin:end] for begin, end in gone.words] == ["info"]
+    assert [come.text[begin:end] for begin, end in come.words] == ["debug"]
+
+
+def test_lines_that_have_nothing_in_common_are_not_compared_word_by_word() -> None:
+    gone, come = compare("server {", "proxy_pass http://127.0.0.1:5101;")
+    assert gone.words == come.words == ()
+
+
+def test_far_equal_lines_are_folded_and_changes_are_found() -> None:
+    old = [f"line {number}" for number in range(40)]
+    new = [*old[:20], "other", *old[21:]]
+    rows = fold(compare("\n".join(old), "\n".join(new)))
+    assert isinstance(rows[0], Fold)
+    assert rows[0].count == 17
+    assert rows[-1] == Fold(16)
+    assert changes(rows) == [4]
+
+
+def test_files_are_known_by_their_names() -> None:
+    assert kind_of("/etc/nginx/conf.d/moorage.conf") == "nginx"
+    assert kind_of("/etc/moorage/registry/blue/config.yml") == "yaml"
+    assert kind_of("/etc/systemd/system/moorage-registry@.service") == "ini"
+    assert kind_of("/etc/nginx/moorage/htpasswd") == ""
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_coloured_as_any_file(text: str) -> None:
+    for path in ("/a.yml", "/etc/nginx/a.conf", "/a.service", "/a.js", "/a.env", "/a"):
+        lines = text.splitlines()
+        styles = highlight(path, text)
+        assert len(styles) == len(lines)

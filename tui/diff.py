@@ -1,0 +1,176 @@
+"""Differences for people: lines with their numbers, changed words within them, folds. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+CONTEXT = 3
+"""Equal lines that are shown before and after a change."""
+_WORD = re.compile(r"\w+|\s+|.")
+_ALIKE = 0.4
+"""How alike two lines must be, 0 to 1, to count as one that changed."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a difference.
+
+    Attributes:
+        kind: Whether it stays, comes or goes.
+        before: Its number in the file as it is, from 1; None when it comes.
+        after: Its number in the file as it will be, from 1; None when it goes.
+        text: The line.
+        words: Where it differs from the line it stands for, as ranges of characters.
+    """
+
+    kind: Literal["same", "add", "remove"]
+    before: int | None
+    after: int | None
+    text: str
+    words: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Equal lines that are not shown.
+
+    Attributes:
+        count: How many.
+    """
+
+    count: int
+
+
+Row = Line | Fold
+Pair = tuple[Row | None, Row | None]
+
+
+def compare(before: str, after: str) -> list[Line]:
+    """Return all lines of both texts in the order of a unified difference.
+
+    Args:
+        before: The file as it is; empty when there is none.
+        after: The file as it will be; empty when there will be none.
+    """
+    old, new = before.splitlines(), after.splitlines()
+    lines: list[Line] = []
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, old_begin, old_end, new_begin, new_end in matcher.get_opcodes():
+        if kind == "equal":
+            pairs = zip(range(old_begin, old_end), range(new_begin, new_end), strict=True)
+            lines += [Line("same", i + 1, j + 1, new[j]) for i, j in pairs]
+            continue
+        gone, come = old[old_begin:old_end], new[new_begin:new_end]
+        marks_gone, marks_come = _changed_words(gone, come)
+        lines += [
+            Line("remove", old_begin + i + 1, None, text, marks_gone.get(i, ()))
+            for i, text in enumerate(gone)
+        ]
+        lines += [
+            Line("add", None, new_begin + j + 1, text, marks_come.get(j, ()))
+            for j, text in enumerate(come)
+        ]
+    return lines
+
+
+def _changed_words(
+    gone: Sequence[str], come: Sequence[str]
+) -> tuple[dict[int, tuple[Span, ...]], dict[int, tuple[Span, ...]]]:
+    """Pair lines that are alike, in order, and return where the words of each differ."""
+    marks_gone: dict[int, tuple[Span, ...]] = {}
+    marks_come: dict[int, tuple[Span, ...]] = {}
+    begin = 0
+    for i, old in enumerate(gone):
+        for j in range(begin, min(len(come), begin + 20)):
+            old_words, new_words = _WORD.findall(old), _WORD.findall(come[j])
+            matcher = difflib.SequenceMatcher(None, old_words, new_words, autojunk=False)
+            if matcher.ratio() < _ALIKE:
+                continue
+            codes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+            marks_gone[i] = _spans(old_words, [(code[1], code[2]) for code in codes])
+            marks_come[j] = _spans(new_words, [(code[3], code[4]) for code in codes])
+            begin = j + 1
+            break
+    return marks_gone, marks_come
+
+
+def _spans(words: Sequence[str], ranges: Sequence[Span]) -> tuple[Span, ...]:
+    places = [0]
+    for word in words:
+        places.append(places[-1] + len(word))
+    return tuple((places[begin], places[end]) for begin, end in ranges if end > begin)
+
+
+def fold(lines: Sequence[Line], context: int = CONTEXT) -> list[Row]:
+    """Replace equal lines that are far from every change by how many there are.
+
+    Args:
+        lines: What :func:`compare` returned.
+        context: Equal lines to keep beside a change.
+    """
+    near = set()
+    for place, line in enumerate(lines):
+        if line.kind != "same":
+            near |= set(range(place - context, place + context + 1))
+    rows: list[Row] = []
+    hidden: list[Line] = []
+    for place, line in enumerate(lines):
+        if place in near:
+            rows += _hidden(hidden)
+            hidden = []
+            rows.append(line)
+        else:
+            hidden.append(line)
+    return rows + _hidden(hidden)
+
+
+def _hidden(lines: list[Line]) -> list[Row]:
+    # A fold takes a line itself.
+    return [Fold(len(lines))] if len(lines) > 1 else list(lines)
+
+
+def side_by_side(rows: Sequence[Row]) -> list[Pair]:
+    """Return the rows of a unified difference as pairs: what is there, and what will be."""
+    pairs: list[Pair] = []
+    gone: list[Row] = []
+    come: list[Row] = []
+
+    def settle() -> None:
+        for i in range(max(len(gone), len(come))):
+            pairs.append((gone[i] if i < len(gone) else None, come[i] if i < len(come) else None))
+        gone.clear()
+        come.clear()
+
+    for row in rows:
+        if isinstance(row, Line) and row.kind == "remove":
+            gone.append(row)
+        elif isinstance(row, Line) and row.kind == "add":
+            come.append(row)
+        else:
+            settle()
+            pairs.append((row, row))
+    settle()
+    return pairs
+
+
+def changes(rows: Sequence[Row] | Sequence[Pair]) -> list[int]:
+    """Return the indexes of the rows, or pairs, at which a change begins."""
+    return list(_beginnings(rows))
+
+
+def _beginnings(rows: Sequence[Row] | Sequence[Pair]) -> Iterator[int]:
+    was_change = False
+    for place, row in enumerate(rows):
+        halves = row if isinstance(row, tuple) else (row,)
+        is_change = any(
+            half is None or (isinstance(half, Line) and half.kind != "same") for half in halves
+        )
+        if is_change and not was_change:
+            yield place
+        was_change = is_change

@@ -1,0 +1,257 @@
+"""The application's ways in: the start, opening deployments, their dashboard, users and logs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+
+from moorage.errors import MoorageError
+from screens.welcome import WelcomeScreen
+from tui import keeping
+from tui.desk import DeskApp
+from tui.flow import STEPS, Progress, Step, begin, wrong_steps
+from tui.jobs import JobEnded, start_job
+from tui.messages import (
+    AskOperator,
+    ConnectWanted,
+    LogsWanted,
+    OpenFile,
+    OpenNew,
+    SettingsWanted,
+    UsersWanted,
+)
+from tui.widgets.dialog import ConfirmDialog
+
+if TYPE_CHECKING:
+    from tui.asking import Question, WizardAsker
+    from tui.draft import Draft
+    from tui.engine import OpenTransport
+    from tui.watch import Found
+    from tui.widgets.pane import StepPane
+
+
+def panes() -> Mapping[Step, type[StepPane]]:
+    """Return the form of every step."""
+    from screens.advanced import AdvancedPane
+    from screens.credentials import CredentialsPane
+    from screens.dns import DnsPane
+    from screens.review import ReviewPane
+    from screens.servers import ServersPane
+    from screens.ssl import SslPane
+    from screens.storage import StoragePane
+
+    every: tuple[type[StepPane], ...] = (
+        ServersPane, CredentialsPane, StoragePane, DnsPane, SslPane, AdvancedPane, ReviewPane,
+    )  # fmt: skip
+    return {pane.step: pane for pane in every}
+
+
+def load_the_rest() -> None:
+    """Import what the start does not need, while it is being read."""
+    import screens.apply
+    import screens.dashboard
+    import screens.done
+    import screens.logs  # noqa: F401
+
+    panes()
+
+
+class FrontApp(DeskApp):
+    """Opens deployments.
+
+    Args:
+        open_transport: Opens a connection; replaced where no SSH is wanted.
+    """
+
+    CONNECT_JOB: ClassVar[str] = "connect"
+
+    def __init__(self, open_transport: OpenTransport | None = None) -> None:
+        super().__init__()
+        self._open_transport = open_transport
+
+    @cached_property
+    def asker(self) -> WizardAsker:
+        """Asks the operator on behalf of the engine's threads."""
+        from tui.asking import WizardAsker
+
+        return WizardAsker(self._ask_from_thread)
+
+    def _ask_from_thread(self, question: Question) -> None:
+        self.post_message(AskOperator(question))
+
+    def show_welcome(self) -> None:
+        """Show the start."""
+        self.push_screen(WelcomeScreen(self._open_transport))
+        self.set_timer(0.05, self._load_the_rest)
+
+    def _load_the_rest(self) -> None:
+        threading.Thread(target=load_the_rest, name="load", daemon=True).start()
+
+    @on(OpenNew)
+    def _new(self) -> None:
+        from tui.draft import Draft
+
+        self.open_draft(Draft.new(), keeping.new_draft_file(), is_new=True)
+
+    @on(OpenFile)
+    def _open(self, event: OpenFile) -> None:
+        self.open_file(Path(event.path).expanduser())
+
+    def open_file(self, path: Path) -> None:
+        """Open an answers file, or one of the wizard's own drafts."""
+        from tui.opening import open_path
+
+        try:
+            opened = open_path(path)
+        except MoorageError as error:
+            self.tell("Open", str(error))
+            return
+        for notice in opened.notices:
+            self.notify(notice, markup=False)
+        draft, unsaved = opened.draft, opened.unsaved
+        if unsaved is None:
+            self.open_draft(draft, opened.draft_file, opened.path)
+            return
+
+        def chosen(goes_on: bool | None) -> None:
+            kept = unsaved if goes_on else draft
+            self.open_draft(kept, opened.draft_file, opened.path, saved=draft)
+
+        self.push_screen(
+            ConfirmDialog(
+                "Unsaved changes",
+                f"{path} was changed in the wizard and not saved since.",
+                "Go on with the changes",
+                "Open the file as it is",
+            ),
+            chosen,
+        )
+
+    def open_draft(
+        self,
+        draft: Draft,
+        draft_file: Path,
+        path: Path | None = None,
+        *,
+        saved: Draft | None = None,
+        is_new: bool = False,
+    ) -> None:
+        """Open a draft: on its dashboard when it was applied before, else in the wizard.
+
+        Args:
+            draft: What was typed so far.
+            draft_file: Where it is kept.
+            path: The answers file it belongs to, if there is one.
+            saved: What the answers file holds, where that differs.
+            is_new: Whether nothing was answered yet.
+        """
+        from screens.dashboard import DashboardScreen
+
+        asked = [str(step) for step in draft.get("ask", ())]
+        progress = begin(asked, wrong_steps(draft.problems), is_new=is_new)
+        self._take(draft, draft_file, path, progress)
+        assert self.session is not None
+        if path is not None:
+            self.session.saved = (saved or draft).without_secrets()
+            keeping.remember(path, draft.domain)
+        if keeping.last_applied(draft.domain) is None or asked or draft.problems:
+            self.open_frame()
+        else:
+            self.push_screen(DashboardScreen(self.session, self._open_transport))
+
+    def _take(self, draft: Draft, draft_file: Path, path: Path | None, progress: Progress) -> None:
+        from tui.engine import WizardEngine
+        from tui.session import Session
+
+        engine = WizardEngine(self.asker, self._open_transport)
+        self.session = Session(draft, engine, draft_file, path, progress)
+
+    def open_frame(self) -> None:
+        """Open the wizard on what is open."""
+        from tui.widgets.frame import WizardFrame
+
+        if self.session is not None:
+            self.push_screen(WizardFrame(self.session, panes()), self._frame_closed)
+
+    def _frame_closed(self, _result: None) -> None:
+        if self.session is not None:
+            self.keep_draft()
+            self.session.engine.stop()
+
+    # --- from the dashboard ----------------------------------------------------------------
+
+    @on(SettingsWanted)
+    def _settings(self, event: SettingsWanted) -> None:
+        if self.session is None:
+            return
+        step = Step.REVIEW if event.reviews else Step.SERVERS
+        self.session.progress = Progress(step, frozenset(STEPS) - {step})
+        self.open_frame()
+
+    @on(UsersWanted)
+    async def _users(self) -> None:
+        """Manage who may log in: on the wizard's step for it."""
+        if self.session is None:
+            return
+        from screens.done import DoneScreen
+        from tui.widgets.frame import WizardFrame
+
+        if isinstance(self.screen, DoneScreen):
+            self.pop_screen()
+        if isinstance(self.screen, WizardFrame):
+            await self.screen.action_jump(Step.CREDENTIALS.value)
+            return
+        self.session.progress = Progress(
+            Step.CREDENTIALS, frozenset(STEPS) - {Step.CREDENTIALS, Step.REVIEW}
+        )
+        self.open_frame()
+
+    @on(LogsWanted)
+    def _logs(self) -> None:
+        if self.session is None:
+            return
+        try:
+            answers = self.session.draft.answers()
+        except MoorageError as error:
+            self.tell("Logs", str(error))
+            return
+        from screens.logs import LogsScreen
+
+        self.push_screen(LogsScreen(answers, self.asker, self._open_transport))
+
+    # --- a server alone --------------------------------------------------------------------
+
+    @on(ConnectWanted)
+    def _connect(self, event: ConnectWanted) -> None:
+        from moorage.servers.address import server_from
+        from tui.watch import read_server
+
+        try:
+            server = server_from(event.address, event.key or None)
+        except MoorageError as error:
+            self.tell("Connect", error.message)
+            return
+        self.notify(f"Reading {event.address}…", markup=False)
+        asker, opener = self.asker, self._open_transport
+        start_job(self, self.CONNECT_JOB, lambda: read_server(server, asker, opener))
+
+    @on(JobEnded)
+    def _connected(self, event: JobEnded) -> None:
+        if event.name != self.CONNECT_JOB:
+            return
+        if event.error is not None:
+            self.asker.forget(event.error.server)
+            self.tell("Connect", str(event.error))
+            return
+        from screens.dashboard import DashboardScreen
+
+        found: Found = event.result
+        self._take(found.draft, keeping.new_draft_file(), None, begin((), (), is_new=False))
+        assert self.session is not None
+        if isinstance(self.screen, WelcomeScreen):
+            self.push_screen(DashboardScreen(self.session, self._open_transport))

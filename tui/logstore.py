@@ -1,0 +1,129 @@
+"""The log of an apply: kept in memory up to a limit, filtered by server, level and text. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+MOST_LINES = 100_000
+"""Lines that are kept; the oldest go first. The server keeps all of its log."""
+_SLACK = 10_000
+
+_ERROR = re.compile(r"^(?:E:|err:|✗)|\b(?:error|fatal|failed|cannot|panic)\b", re.IGNORECASE)
+_WARNING = re.compile(r"^(?:W:|N:|!)|\bwarn(?:ing)?\b", re.IGNORECASE)
+
+
+class Level(IntEnum):
+    """How much a line matters."""
+
+    INFO = 0
+    STEP = 1
+    WARNING = 2
+    ERROR = 3
+
+
+LEVELS: tuple[tuple[Level, str], ...] = (
+    (Level.INFO, "all lines"),
+    (Level.STEP, "steps and problems"),
+    (Level.WARNING, "warnings and errors"),
+    (Level.ERROR, "errors"),
+)
+"""The least level that is shown, and what that is called."""
+
+
+def level_of(text: str) -> Level:
+    """Return how much a line of a log matters, by the words in it."""
+    if _ERROR.search(text):
+        return Level.ERROR
+    return Level.WARNING if _WARNING.search(text) else Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A line.
+
+    Attributes:
+        server: Whose line it is.
+        level: How much it matters.
+        text: The line, control characters made visible.
+    """
+
+    server: str
+    level: Level
+    text: str
+
+
+class LogStore:
+    """Lines in the order they came, and those of them that are shown.
+
+    Attributes:
+        server: Whose lines are shown; empty for all.
+        level: The least level that is shown.
+        text: What shown lines hold, in any case; empty for all.
+        dropped: How many lines are gone.
+    """
+
+    def __init__(self, most: int = MOST_LINES) -> None:
+        self._most = most
+        self._lines: list[LogEntry] = []
+        self._shown: list[int] = []
+        self.dropped = 0
+        self.server = ""
+        self.level = Level.INFO
+        self.text = ""
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    def __getitem__(self, place: int) -> LogEntry:
+        return self._lines[self._shown[place] - self.dropped]
+
+    @property
+    def total(self) -> int:
+        """How many lines are kept, shown or not."""
+        return len(self._lines)
+
+    def add(self, entries: Iterable[LogEntry]) -> int:
+        """Add lines, and return how many lines went from the top of what is shown."""
+        number = self.dropped + len(self._lines)
+        for entry in entries:
+            self._lines.append(entry)
+            if self._is_shown(entry):
+                self._shown.append(number)
+            number += 1
+        surplus = len(self._lines) - self._most
+        if surplus < _SLACK and len(self._lines) < self._most + _SLACK:
+            return 0
+        del self._lines[:surplus]
+        self.dropped += surplus
+        gone = bisect_left(self._shown, self.dropped)
+        del self._shown[:gone]
+        return gone
+
+    def show(
+        self, *, server: str | None = None, level: Level | None = None, text: str | None = None
+    ) -> None:
+        """Change what is shown; what is None stays."""
+        self.server = self.server if server is None else server
+        self.level = self.level if level is None else level
+        self.text = self.text if text is None else text.lower()
+        begin = self.dropped
+        self._shown = [
+            begin + place for place, entry in enumerate(self._lines) if self._is_shown(entry)
+        ]
+
+    def _is_shown(self, entry: LogEntry) -> bool:
+        return (
+            (not self.server or entry.server == self.server)
+            and entry.level >= self.level
+            and (not self.text or self.text in entry.text.lower())
+        )
+
+    def lines(self) -> list[str]:
+        """Return what is shown, as text; with all servers each line says whose it is."""
+        if self.server:
+            return [self[place].text for place in range(len(self))]
+        return [f"{self[place].server}: {self[place].text}" for place in range(len(self))]

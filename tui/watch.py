@@ -1,0 +1,268 @@
+"""Looks at deployments without changing anything: their state, a server's record, their logs."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moorage.errors import CannotConnect, MoorageError
+from moorage.state import private_folder, write_private
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers, Server
+    from moorage.answers.secrets import Secret
+    from moorage.deploy.status import ServerStatus, Status
+    from moorage.servers.transport import Asker, Cancel, HostKey
+    from tui.draft import Draft
+    from tui.engine import OpenTransport
+
+STATES = {
+    "healthy": ("✓", "$text-success"),
+    "drifted": ("~", "$text-warning"),
+    "attention": ("!", "$text-warning"),
+    "unreachable": ("✗", "$text-error"),
+    "unknown": ("?", "$text-muted"),
+}
+"""How a deployment may be, each with its sign and colour."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """How a deployment was when it was last looked at.
+
+    Attributes:
+        state: A key of :data:`STATES`.
+        detail: Why, in a few words.
+        days_left: Of the certificate that expires first; None without one.
+        at: When, seconds since 1970.
+    """
+
+    state: str
+    detail: str = ""
+    days_left: int | None = None
+    at: float = field(default_factory=time.time)
+
+    @property
+    def words(self) -> str:
+        """The state for people."""
+        parts = [self.state if self.state != "attention" else "needs attention"]
+        if self.detail:
+            parts.append(self.detail)
+        if self.days_left is not None:
+            parts.append(f"certificate {self.days_left} days")
+        return ", ".join(parts)
+
+    @property
+    def when(self) -> str:
+        """When it was, for people."""
+        then = datetime.datetime.fromtimestamp(self.at).astimezone()
+        today = datetime.datetime.now().astimezone().date()
+        return f"{then:%H:%M}" if then.date() == today else f"{then:%Y-%m-%d %H:%M}"
+
+
+def live_of(status: Status) -> Live:
+    """Return how a deployment is, in one word and a few more."""
+    days = [each.certificate.days_left for each in status.servers if each.certificate]
+    left = min(days, default=None)
+    if status.unreached:
+        names = ", ".join(error.server or "a server" for error in status.unreached)
+        asks = all(error.code in _WANTS_SECRET for error in status.unreached)
+        return Live("unknown" if asks else "unreachable", names, left)
+    drifted = sum(len(each.drifted) for each in status.servers)
+    faults = [fault for each in status.servers for fault in each.faults]
+    if len(faults) > drifted:
+        return Live("attention", faults[0].rstrip("."), left)
+    if drifted:
+        return Live("drifted", f"{drifted} file{'s' if drifted != 1 else ''}", left)
+    return Live("healthy", "", left)
+
+
+_WANTS_SECRET = {"sudo_refused", "passphrase_wanted", "host_key_unknown", "login_refused"}
+
+
+class _Nobody:
+    """Refuses every question: what is looked at in passing must not ask."""
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        """Trust nothing new."""
+        return False
+
+    def secret(self, what: str, server: str | None) -> Secret | None:
+        """Know nothing."""
+        return None
+
+
+def look(
+    answers: Answers,
+    asker: Asker | None = None,
+    open_transport: OpenTransport | None = None,
+    cancel: Cancel | None = None,
+) -> Status:
+    """Read all servers of a deployment. Blocks.
+
+    Args:
+        answers: The answers.
+        asker: Who is asked; None asks nobody.
+        open_transport: Opens a connection; None goes over SSH.
+        cancel: Ends it early when set.
+    """
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.status import status_from
+
+    with Deployment(answers, asker or _Nobody(), open_transport=open_transport) as deployment:
+        if cancel is not None:
+            deployment.cancel = cancel
+        return status_from(deployment, deployment.probe_each(), with_plan=False)
+
+
+def look_at_file(path: Path, open_transport: OpenTransport | None = None) -> Live:
+    """Look at the deployment of a file, asking nobody, and keep what was seen. Blocks."""
+    from tui.opening import open_path
+
+    try:
+        live = live_of(look(open_path(path).draft.answers(), None, open_transport))
+    except MoorageError as error:
+        live = Live("unknown", "the answers are not finished" if error.exit_code == 2 else "")
+    _keep(path, live)
+    return live
+
+
+def last_seen() -> dict[str, Live]:
+    """Return how deployments were when they were last looked at, by path."""
+    try:
+        rows = json.loads(_file().read_text(encoding="utf-8"))
+        return {path: Live(**row) for path, row in rows.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+_lock = threading.Lock()
+
+
+def _keep(path: Path, live: Live) -> None:
+    with _lock:
+        known = last_seen() | {str(path): live}
+        kept = {each: asdict(seen) for each, seen in known.items() if Path(each).is_file()}
+        write_private(_file(), json.dumps(kept, indent=1).encode())
+
+
+def _file() -> Path:
+    return private_folder() / "seen.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A deployment that was read from a server.
+
+    Attributes:
+        draft: Its answers, without secrets.
+        status: How that server is.
+    """
+
+    draft: Draft
+    status: ServerStatus
+
+
+def read_server(server: Server, asker: Asker, open_transport: OpenTransport | None = None) -> Found:
+    """Read what is deployed from a server alone. Blocks.
+
+    Args:
+        server: How to reach it.
+        asker: Who is asked for host keys and secrets.
+        open_transport: Opens a connection; None goes over SSH.
+
+    Raises:
+        MoorageError: It cannot be reached, or Moorage was never on it.
+    """
+    from moorage.deploy.deployed import deployment_record
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.status import answers_for, status_of
+    from tui.draft import Draft
+
+    with Deployment(answers_for(server), asker, open_transport=open_transport) as deployment:
+        (facts,) = deployment.probe()
+    recorded = deployment_record(facts).get("answers")
+    if not isinstance(recorded, dict):
+        raise MoorageError(
+            "Moorage has deployed nothing here.",
+            hint="A new deployment can use this server.",
+            server=server.host,
+            code="nothing_deployed",
+        )
+    draft = Draft(recorded)
+    own = server.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    rows = draft.items("servers")
+    place = next((i for i, row in enumerate(rows) if row.get("host") == server.host), 0)
+    draft.set(f"servers[{place}]", {**(rows[place] if rows else {}), **own})
+    return Found(draft, status_of(facts))
+
+
+class LogTail:
+    """The registry's journal and nginx's errors of all servers, as they come.
+
+    Args:
+        answers: Whose servers.
+        asker: Who is asked for secrets.
+        on_lines: Takes a server's label and lines; called in threads.
+        open_transport: Opens a connection; None goes over SSH.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        asker: Asker,
+        on_lines: Callable[[str, Sequence[str]], object],
+        open_transport: OpenTransport | None = None,
+    ) -> None:
+        self._answers = answers
+        self._asker = asker
+        from moorage.servers.transport import Cancel
+
+        self._on_lines = on_lines
+        self._open_transport = open_transport
+        self._cancel = Cancel()
+
+    def start(self) -> None:
+        """Begin to follow, with a thread for each server."""
+        for server in self._answers.servers:
+            threading.Thread(target=self._follow, args=(server,), daemon=True).start()
+
+    def stop(self) -> None:
+        """End it; the servers' side ends with its connection."""
+        self._cancel.set()
+
+    def _follow(self, server: Server) -> None:
+        from moorage.answers.resolve import Resolver
+        from moorage.servers.connect import open_transport as open_over_ssh
+        from templates.load import shell_script
+
+        resolver = Resolver(self._asker.secret)
+
+        def resolve(reference: Any, what: str) -> Secret | None:
+            return None if reference is None else resolver.resolve(
+                reference, f"{what} of {server.host}")  # fmt: skip
+
+        transport = (self._open_transport or open_over_ssh)(server, self._asker, resolve)
+        rest = b""
+
+        def take(data: bytes) -> None:
+            nonlocal rest
+            *lines, rest = (rest + data).split(b"\n")
+            self._on_lines(server.host, [line.decode("utf-8", "replace") for line in lines])
+
+        try:
+            transport.connect()
+            # Its standard input stays open, and ends with the connection.
+            transport.run(shell_script("logs.sh"), on_stdout=take,
+                          on_start=lambda exchange: None, cancel=self._cancel)  # fmt: skip
+        except (CannotConnect, MoorageError) as error:
+            if not self._cancel.is_set:
+                self._on_lines(server.host, [f"✗ {error.message} {error.hint}".strip()])
+        finally:
+            transport.close()

@@ -1,0 +1,88 @@
+"""Lines to copy below a title, with a button that does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.secrets import Secret
+from tui.widgets.dialog import Dialog
+
+
+class CopyBlock(Vertical):
+    """Lines to copy below a title, with a button that does.
+
+    Args:
+        title: What the lines are for.
+        text: What is shown and copied.
+        secret: Copied instead of the text, for a password shown with its user.
+    """
+
+    DEFAULT_CSS = """
+    CopyBlock { height: auto; margin-bottom: 1; }
+    CopyBlock .copy--title { height: 1; }
+    CopyBlock .copy--title Static { width: 1fr; height: 1; }
+    CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
+    CopyBlock Button { width: 10; min-width: 10; }
+    """
+
+    def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:
+        super().__init__()
+        self._title = title
+        self.text = text
+        self._secret = secret
+        self.is_copied = False
+
+    @property
+    def holds_secret(self) -> bool:
+        """Whether a password is shown here."""
+        return self._secret is not None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="copy--title"):
+            yield Static(Content(self._title))
+            yield Button("Copy", compact=True)
+        yield Static(Content(self.text), classes="copy--text")
+
+    @on(Button.Pressed)
+    def _copy(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.app.copy_to_clipboard(self._secret.reveal() if self._secret else self.text)
+        self.is_copied = True
+        event.button.label = "Copied"
+
+
+class CopyDialog(Dialog[None]):
+    """Several things to copy.
+
+    Args:
+        title: What they are about.
+        text: What is said above them.
+        blocks: Titles, and the lines below each.
+    """
+
+    def __init__(self, title: str, text: str, blocks: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._blocks = blocks
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = self._title
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(self._text, classes="dialog--text", markup=False)
+                for title, text in self._blocks:
+                    yield CopyBlock(title, text)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Close", id="refuse", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    @on(Button.Pressed, "#refuse")
+    def _pressed(self) -> None:
+        self.dismiss(None)

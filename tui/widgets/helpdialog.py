@@ -1,0 +1,63 @@
+"""What a screen is about, in a few lines, with an example."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Footer, Static
+
+from tui.widgets.dialog import Dialog
+
+KEYS = (
+    "Ctrl+N next step, Ctrl+B back, Alt+1 to 7 a step, Ctrl+S save, F3 the files.\n"
+    "Ctrl+P has every action, with its key."
+)
+
+
+class HelpDialog(Dialog[None]):
+    """Help for one step or screen.
+
+    Args:
+        title: The step or screen.
+        text: What it is about.
+        example: What explains it best; may be empty.
+        keys: The keys that matter most; may be empty.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,f1", "refuse", "Close", show=False, priority=True)
+    ]
+    DEFAULT_CSS = """
+    HelpDialog .help--example {
+        height: auto; background: $panel; padding: 0 1; margin-bottom: 1; text-wrap: nowrap;
+    }
+    HelpDialog .help--keys { height: auto; color: $text-muted; margin-bottom: 1; }
+    """
+
+    def __init__(self, title: str, text: str, example: str = "", keys: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._example = example
+        self._keys = keys
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = self._title
+            with VerticalScroll(classes="dialog--body"):
+                yield Static(self._text, classes="dialog--text", markup=False)
+                if self._example:
+                    yield Static(self._example, classes="help--example", markup=False)
+                if self._keys:
+                    yield Static(self._keys, classes="help--keys", markup=False)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Close", id="refuse", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    @on(Button.Pressed)
+    def _pressed(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,47 @@
+"""A field for a password or key: hidden as it is typed, shown on demand."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from moorage.answers.secrets import Secret
+from tui.widgets.field import Field
+
+
+class SecretField(Field):
+    """A field whose text is hidden; F2 shows it and hides it again.
+
+    Args:
+        label: What it is.
+        path: Where in the draft its value is kept; empty for a field that keeps its own.
+        help_text: One line on what is wanted.
+        placeholder: An example.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "show_or_hide", "Show", tooltip="Show what is typed, or hide it again")
+    ]
+
+    def __init__(
+        self,
+        label: str,
+        path: str = "",
+        *,
+        help_text: str = "",
+        placeholder: str = "",
+        id: str | None = None,  # noqa: A002 # Textual's name for it
+    ) -> None:
+        super().__init__(
+            label, path, help_text=help_text, placeholder=placeholder, password=True, id=id
+        )
+
+    @property
+    def secret(self) -> Secret | None:
+        """What is typed, or None when nothing is."""
+        return Secret(self.value) if self.value else None
+
+    def action_show_or_hide(self) -> None:
+        """Show what is typed, or hide it again."""
+        self.input.password = not self.input.password

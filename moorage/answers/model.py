@@ -331,7 +331,7 @@ class Dns(AnswersModel):
     record: Literal["address", "cname"] = "address"
     """address: A and AAAA records of the servers; cname: a CNAME to another name."""
     target: Domain | None = None
-    """What a CNAME leads to. Without it, the name of the only server."""
+    """What a CNAME leads to, used when the record is cname. Without it, the only server's name."""
     ttl: Annotated[int, Field(ge=1, le=604800), WHOLE] | None = None
     """Seconds for which the records may be cached. Without it, 300; with failover 60."""
     zone: DnsName | None = None
@@ -358,9 +358,6 @@ class Dns(AnswersModel):
         if self.record == "cname" and self.failover is not None:
             message = "failover needs address records; a CNAME leads to one name only"
             raise reject("contradiction", message, ("record",))
-        if self.record == "address" and self.target is not None:
-            message = "is for a CNAME; say record: cname, or leave it out"
-            raise reject("contradiction", message, ("target",))
         return self
 
     @property

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from moorage.dns.caa import permission_for
 from moorage.dns.cloudflare import is_cloudflare
+from moorage.dns.here import addresses_here
 from moorage.dns.lookup import (
     Cancelled,
     NameServer,
     Said,
-    addresses_here,
     ask,
 )
 from moorage.dns.work import DnsCheck
@@ -192,7 +192,8 @@ def _wildcard(check: DnsCheck) -> Iterator[Finding]:
         return
     yield Finding(
         "wildcard",
-        f"Every name below {parent} leads to {', '.join(values)}, even {sibling}, which nobody made.",
+        f"Every name below {parent} leads to {', '.join(values)}: {sibling} does, and nobody made "
+        "it.",
         f"A mistyped name reaches that machine, logins included, and {check.name} seems to exist "
         "wherever its own record does not. Is the wildcard record wanted?",
     )

@@ -6,7 +6,7 @@ import difflib
 import threading
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -59,12 +59,26 @@ class LexiconProvider:
         return _within(TIMEOUT, self.title, work)
 
     def write(self, changes: Sequence[RecordChange]) -> None:
-        """Make changes, new values before old ones go; see ``moorage.dns.records.Provider``."""
+        """Make changes, new values before old ones go; see ``moorage.dns.records.Provider``.
+
+        These APIs know no transactions: when one change fails, those before it are taken back.
+        """
+        made: list[RecordChange] = []
         for change in changes:
-            either = change.after or change.before
-            assert either is not None
-            ttl = (change.after.ttl if change.after else None) or self.ttl
-            _within(TIMEOUT, self.title, partial(self._make, change, either.name, ttl))
+            try:
+                self._make_in_time(change)
+            except DnsError:
+                for each in reversed(made):
+                    with suppress(DnsError):
+                        self._make_in_time(each.reverse)
+                raise
+            made.append(change)
+
+    def _make_in_time(self, change: RecordChange) -> None:
+        either = change.after or change.before
+        assert either is not None
+        ttl = (change.after.ttl if change.after else None) or self.ttl
+        _within(TIMEOUT, self.title, partial(self._make, change, either.name, ttl))
 
     def _make(self, change: RecordChange, name: str, ttl: int) -> None:
         with self._open(name, ttl) as api:
@@ -148,7 +162,7 @@ class LexiconProvider:
                 hint="Compare dns.lexicon.options with the token at the provider, and its rights.",
                 code="dns_key_wrong",
             )
-        if status in {404, 422}:
+        if status == 404:
             return DnsError(
                 f"{self.name} has no zone {zone} for this login (HTTP {status}).",
                 hint="Is dns.zone right?",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from moorage.dns.here import addresses_here
 from moorage.dns.records import KINDS, RecordSet, clean_name
 from moorage.errors import MoorageError
 
@@ -77,23 +76,6 @@ def split_endpoint(text: str) -> tuple[str, int]:
     if found is None:
         return text, 53
     return found[1] or found[3], int(found[2] or found[4] or 53)
-
-
-def addresses_here(name: str) -> tuple[str, ...]:
-    """Return the addresses this machine finds for a name, as every program on it does.
-
-    Args:
-        name: A name, or an address, which is its own.
-    """
-    try:
-        return (str(ipaddress.ip_address(name)),)
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
 
 
 def own_resolver() -> dns.resolver.Resolver:

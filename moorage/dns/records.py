@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 KINDS = ("CNAME", "A", "AAAA")
-"""The record types Moorage makes, in the order they are changed."""
+"""The record types Moorage makes, a CNAME alone or the others."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,12 @@ def plan_changes(
             continue
         is_foreign = before is not None and not set(before.values) <= ours
         changes.append(RecordChange(before, after, is_foreign))
-    return tuple(changes)
+    return in_order(changes)
+
+
+def in_order(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
+    """Return changes in an order they can be made in: a CNAME bears nothing beside it."""
+    return tuple(sorted(changes, key=lambda change: change.after is not None))
 
 
 def _as_far_as_there(

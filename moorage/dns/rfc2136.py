@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 
+from moorage.dns.here import addresses_here
 from moorage.dns.lookup import (
     DnsError,
     NameServer,
-    addresses_here,
     parse_name,
     records_in,
     zone_at,
@@ -41,7 +42,10 @@ ALGORITHMS = {
 _REFUSALS = {
     dns.rcode.NOTAUTH: ("does not hold the zone {zone}, or does not know the key {key}", "no_zone"),
     dns.rcode.NOTZONE: ("says that the name is not in the zone {zone}", "no_zone"),
-    dns.rcode.REFUSED: ("refuses: the key {key} may not change {name}", "dns_refused"),
+    dns.rcode.REFUSED: (
+        "refuses: it holds no zone {zone}, or the key {key} may not change {name}",
+        "dns_refused",
+    ),
 }
 
 
@@ -147,16 +151,15 @@ class Rfc2136Provider:
         if self.key is None:
             return
         try:
-            key = dns.tsig.Key(
-                parse_name(self.key.name), self.key.secret, ALGORITHMS[self.key.algorithm]
-            )
+            secret = base64.b64decode(self.key.secret, validate=True)
         except (binascii.Error, ValueError):
             raise DnsError(
                 f"the TSIG key {self.key.name} is no base64.",
                 hint="dns.rfc2136.key leads to what stands behind 'secret' in the key's file.",
                 code="dns_key_wrong",
             ) from None
-        message.use_tsig(key)
+        algorithm = ALGORITHMS[self.key.algorithm]
+        message.use_tsig(dns.tsig.Key(parse_name(self.key.name), secret, algorithm))
 
     def _send(
         self, message: dns.message.Message, server: NameServer, name: str, zone: str = ""

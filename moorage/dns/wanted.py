@@ -6,7 +6,8 @@ import ipaddress
 from collections.abc import Mapping
 
 from moorage.answers.model import Answers
-from moorage.dns.lookup import DnsError, addresses_here
+from moorage.dns.here import addresses_here
+from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet, record_sets
 
 

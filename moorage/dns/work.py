@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from moorage.answers.model import Answers
 from moorage.dns import journal
+from moorage.dns.here import addresses_here
 from moorage.dns.lookup import (
     Cancelled,
     DnsError,
     NameServer,
     Said,
-    addresses_here,
     ask_all,
     find_servers,
     is_said,
     wait_until_served,
 )
 from moorage.dns.opening import Resolve, open_provider
-from moorage.dns.records import Provider, RecordChange, RecordSet, plan_changes
+from moorage.dns.records import Provider, RecordChange, RecordSet, in_order, plan_changes
 from moorage.dns.wanted import wanted_records
 from moorage.errors import MoorageError
 
@@ -274,7 +274,7 @@ def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) 
         provider,
         tuple(each for each in then.values() if each is not None),
         current,
-        tuple(sorted(changes, key=lambda change: change.after is not None)),
+        in_order(changes),
         is_undo=True,
     )
 

@@ -75,7 +75,7 @@ class NameService:
 
     def restart(self) -> None:
         """Write the configuration and start bind9 on it."""
-        self.server.run("systemctl stop named; rm -f /var/lib/bind/*")
+        self.server.run("systemctl stop named; systemctl reset-failed named; rm -f /var/lib/bind/*")
         configuration = "".join(
             f'key "{key.name}" {{ algorithm {key.algorithm}; secret "{key.secret}"; }};\n'
             for key in self.keys

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def task_as_json(task: Task) -> dict[str, Any]:
         },
         "rules": {"interval": rules.interval, "fall": rules.fall, "rise": rules.rise},
         "ttl": task.ttl,
+        "known": list(task.known),
     }
 
 
@@ -55,6 +57,7 @@ def task_from_json(value: dict[str, Any]) -> Task:
         Registry(**value["registry"]),
         Rules(**value["rules"]),
         value["ttl"],
+        tuple(value["known"]),
     )
 
 
@@ -127,9 +130,17 @@ def main(folder: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     status = Path(os.environ.get("RUNTIME_DIRECTORY", "/run")) / "status.json"
+    memory = Path(os.environ.get("STATE_DIRECTORY", "/var/lib")) / "known.json"
+    task = replace(task, known=(*task.known, *_remembered(memory)))
     watch = Watch(task, provider, _say)
+
+    def after_round() -> None:
+        _write(status, watch.as_json())
+        if watch.known != _remembered(memory):
+            _write(memory, list(watch.known))
+
     print(f"watching {len(task.servers)} servers of {task.name}, {provider.title}", flush=True)
-    watch.run(stop, lambda: _write(status, watch.as_json()))
+    watch.run(stop, after_round)
     return 0
 
 
@@ -144,7 +155,16 @@ def _read(folder: str, name: str) -> dict[str, Any]:
     return content
 
 
-def _write(path: Path, content: dict[str, object]) -> None:
+def _remembered(path: Path) -> tuple[str, ...]:
+    """The addresses that were the servers' before this process began."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return tuple(str(each) for each in content) if isinstance(content, list) else ()
+
+
+def _write(path: Path, content: object) -> None:
     temporary = path.with_name(f".{path.name}")
     try:
         temporary.write_text(json.dumps(content), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from moorage.answers.model import Answers, Failover
+from moorage.dns import journal
 from moorage.dns.records import Provider
 from moorage.errors import MoorageError
 from moorage.failover.health import Registry
@@ -45,6 +46,7 @@ def task_of(answers: Answers, addresses: Mapping[str, str], authority: bytes | N
         ),
         Rules(rules.interval, rules.fall, rules.rise),
         answers.dns.ttl or 60,
+        tuple(sorted(journal.known_values(answers.registry.domain))),
     )
 
 

@@ -51,6 +51,7 @@ class Task:
         registry: What to ask them for.
         rules: How often, and how much it takes.
         ttl: Seconds for the record.
+        known: Addresses that belonged to the servers before; they may be taken out of the record.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Task:
     registry: Registry
     rules: Rules
     ttl: int
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class News:
     """Something the watch noticed or did.
 
     Attributes:
-        kind: bad, out, in, address, record, none_left, foreign or problem.
+        kind: begin, bad, out, in, address, record, none_left, foreign or problem.
         text: What it is, for people.
         at: When, seconds since 1970.
     """
@@ -98,7 +100,7 @@ class Watch:
         self.faults: dict[str, str] = {}
         self.owners: dict[str, str] = {}
         self.record: frozenset[str] | None = None
-        self._ours: set[str] = set()
+        self._ours: set[str] = set(task.known)
         self._read_at = float("-inf")
         self._told: dict[str, str] = {}
         self._on_news = on_news
@@ -152,6 +154,11 @@ class Watch:
         """The addresses that belong in the record; what is there if no server works."""
         working = {address for address, each in self.verdicts.items() if each.is_in}
         return frozenset(working) or self.record or frozenset()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All addresses that belong to the servers, or did."""
+        return tuple(sorted(self._ours))
 
     def as_json(self) -> dict[str, object]:
         """Return what is known, as JSON values."""
@@ -207,6 +214,7 @@ class Watch:
             # With no record yet, the first good check is enough.
             needs = verdict.needs if there & self._ours else 1
             self.verdicts[address] = replace(verdict, is_in=address in there, needs=needs)
+        self._news("begin", f"{self.task.name} leads to {_listed(there) or 'nothing yet'}")
 
     def _check(self) -> None:
         rules, now = self.task.rules, time.monotonic()

@@ -32,10 +32,10 @@ if [ "$action" = uninstall ]; then
     [ -d "$etc/$name" ] || fail "it is not installed" 3
     systemctl disable --now "$service" >/dev/null 2>&1 || true
     systemctl reset-failed "$service" >/dev/null 2>&1 || true
-    rm -rf "${etc:?}/$name"
+    rm -rf "${etc:?}/$name" "/var/lib/moorage-failover/$name"
     # Another registry may be watched from here, too.
     if rmdir "$etc" 2>/dev/null; then
-        rm -rf "$unit" "$code"
+        rm -rf "$unit" "$code" /var/lib/moorage-failover
         systemctl daemon-reload
         ! id -u "$account" >/dev/null 2>&1 || userdel "$account"
     fi

@@ -317,7 +317,7 @@ def test_a_server_that_moves_is_followed(
         at(one)
         assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
         watch = watched(keep)
-        _until(_leads_to(names, [one, two]), 20)
+        _until(lambda: watch.count("begin") == 1, 20)
         at(new)
         _until(_leads_to(names, [two, new]), 20)
         assert watch.count("address") == 1
@@ -377,7 +377,8 @@ def test_the_service_runs_on_a_machine_of_its_own(
     assert keep("failover", "uninstall", "moorage.yml", *on).code == 0
     left = watcher.run(
         "ls -d /etc/moorage-failover /usr/local/lib/moorage-failover "
-        "/etc/systemd/system/moorage-failover@.service 2>/dev/null; id moorage-failover 2>&1",
+        "/var/lib/moorage-failover /etc/systemd/system/moorage-failover@.service 2>/dev/null; "
+        "id moorage-failover 2>&1",
         check=False,
     ).stdout
     assert "no such user" in left

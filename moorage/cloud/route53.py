@@ -109,12 +109,17 @@ class Route53Provider:
                 checks_gone |= {each["HealthCheckId"] for each in gone if "HealthCheckId" in each}
             for change in changes:
                 if change.after is not None:
+                    # DELETE fails unless what is there is as it was read, CREATE if something is.
+                    action = "CREATE" if change.before is None else "UPSERT"
                     batch += [
-                        {"Action": "CREATE", "ResourceRecordSet": each}
+                        {"Action": action, "ResourceRecordSet": each}
                         for each in self._sets(change.after)
                     ]
-            kept = {each["ResourceRecordSet"].get("HealthCheckId") for each in batch
-                    if each["Action"] == "CREATE"}  # fmt: skip
+            kept = {
+                each["ResourceRecordSet"].get("HealthCheckId")
+                for each in batch
+                if each["Action"] != "DELETE"
+            }
             self._client.change_resource_record_sets(
                 HostedZoneId=zone,
                 ChangeBatch={"Comment": "moorage", "Changes": batch},

@@ -297,7 +297,11 @@ def _explained(name: str) -> Iterator[None]:
     except ClientError as error:
         told = error.response.get("Error", {})
         kind, text = str(told.get("Code", "")), str(told.get("Message", ""))
-        message, code = _TOLD.get(kind, (f"{kind}: {text}".rstrip(". "), "dns_failed"))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        other = (f"{kind}: {text}".strip(":. ") or f"HTTP {status}", "dns_failed")
+        if status == 403:
+            other = ("the access key is unknown, or may not do this (HTTP 403)", "dns_key_wrong")
+        message, code = _TOLD.get(kind, other)
         raise DnsError(
             f"Route 53 refuses the change or reading of {name}: {message}.",
             hint="The keys need route53:ListHostedZones, ListResourceRecordSets and "

@@ -31,14 +31,14 @@ from tui.widgets.field import Field
 from tui.widgets.pane import StepPane
 
 _PROVIDERS = (
-    Option("manual", "I make the records", "Moorage says which and checks them"),
-    Option("rfc2136", "My name server", "bind, Knot, PowerDNS: RFC 2136 with a TSIG key"),
-    Option("route53", "Amazon Route 53", "with health checks for failover"),
-    Option("lexicon", "Another provider", "Cloudflare, Gandi, Hetzner, OVH and many more"),
+    Option("manual", "I make the records", "Moorage checks them"),
+    Option("rfc2136", "My name server", "RFC 2136 with a TSIG key"),
+    Option("route53", "Amazon Route 53", "checks the servers, too"),
+    Option("lexicon", "Another provider", "Cloudflare, OVH and others"),
 )
 _RECORDS = (
     Option("address", "A and AAAA records", "of the servers' addresses"),
-    Option("cname", "A CNAME", "to another name, a load balancer's say"),
+    Option("cname", "A CNAME", "to a load balancer, say"),
 )
 _ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha1", "hmac-md5")
 _PAUSE = 1.0
@@ -75,6 +75,10 @@ class DnsPane(StepPane):
         self._options_of = ""
 
     def body(self) -> ComposeResult:
+        yield Static("", id="records", markup=False)
+        yield Static("", id="resolved", markup=False)
+        with Horizontal(classes="row", id="making"):
+            yield Button("Make these records now", id="make", compact=True)
         yield Choice(_PROVIDERS, "dns.provider", id="provider")
         with Vertical(id="rfc2136", classes="provider"):
             yield Field(
@@ -121,11 +125,7 @@ class DnsPane(StepPane):
         with Vertical(id="cname", classes="provider"):
             yield Field("Leads to", "dns.target", placeholder="lb.example.net")
         yield Field("TTL", "dns.ttl", placeholder="300", help_text="Seconds they may be cached")
-        yield Toggle("The name follows the servers that work (failover)")
-        yield Static("", id="records", markup=False)
-        yield Static("", id="resolved", markup=False)
-        with Horizontal(classes="row"):
-            yield Button("Make these records now", id="make", compact=True)
+        yield Toggle("Failover: the name follows working servers")
 
     def load(self) -> None:
         """Fill the fields and show those of the provider."""
@@ -140,6 +140,10 @@ class DnsPane(StepPane):
         super().opened()
         self._look(is_asked_for=False)
 
+    def focus_first(self) -> None:
+        """Begin at the question who makes the records."""
+        self.take_focus(self.query_one("#provider", Choice))
+
     def closed(self) -> None:
         """Stop looking."""
         self._stop_looking()
@@ -151,9 +155,9 @@ class DnsPane(StepPane):
         self.query_one("#cname").display = self.query_one("#record", Choice).value == "cname"
         several = len(self.draft.items("servers")) > 1
         self.query_one(Toggle).display = several or self.query_one(Toggle).value
-        self.query_one("#make").display = False
+        self.query_one("#making").display = False
         if provider == "lexicon":
-            self._ask_for_options()
+            self._ask_for_options(self.draft.text("dns.lexicon.name"))
 
     @on(Choice.Changed)
     def _choice_made(self, event: Choice.Changed) -> None:
@@ -183,12 +187,11 @@ class DnsPane(StepPane):
                 self.draft.remove(field.place)
             self.post_message(DraftChanged())
         if field.path == "dns.lexicon.name":
-            self._ask_for_options()
+            self._ask_for_options(event.value.strip())
         self._look_soon()
 
-    def _ask_for_options(self) -> None:
-        name = self.draft.text("dns.lexicon.name")
-        if name and name != self._options_of and not self.draft.problem_at("dns.lexicon.name"):
+    def _ask_for_options(self, name: str) -> None:
+        if name and name != self._options_of:
             start_job(self, f"options:{name}", lambda: _options(name))
 
     async def _show_options(self, name: str, options: tuple[str, ...]) -> None:
@@ -210,7 +213,8 @@ class DnsPane(StepPane):
                 field.value = self.draft.text(place)
 
     def action_check_records(self) -> None:
-        """Look at the name, or stop looking."""
+        """Look at the name, or stop looking; what is found is at the top."""
+        self.scroll_home(animate=False)
         if self._stop is not None:
             self._stop_looking()
             self._say("The check was stopped.")
@@ -231,7 +235,7 @@ class DnsPane(StepPane):
 
     def _look(self, *, is_asked_for: bool) -> None:
         self._stop_looking()
-        self.query_one("#make").display = False
+        self.query_one("#making").display = False
         try:
             answers = namelook.about_the_name(self.draft)
         except MoorageError as error:
@@ -275,7 +279,8 @@ class DnsPane(StepPane):
     def _make(self, found: NameLook) -> None:
         self._stop_looking()
         stop = self._stop = threading.Event()
-        self.query_one("#make").display = False
+        self.focus_first()
+        self.query_one("#making").display = False
         self._say("Changing the records…")
         start_job(
             self,
@@ -306,11 +311,14 @@ class DnsPane(StepPane):
         self._say(
             Content("\n").join(_record_lines(found)), Content("\n").join(_verdict_lines(found))
         )
-        self.query_one("#make").display = found.plan is not None and found.plan.has_changes
+        self.query_one("#making").display = found.plan is not None and found.plan.has_changes
 
     def _say(self, records: str | Content, resolved: str | Content = "") -> None:
         self.query_one("#records", Static).update(records)
         self.query_one("#resolved", Static).update(resolved)
+        if self.screen.focused in {None, self.query_one("#provider")}:
+            # Nobody types further down: what was found is what they want to see.
+            self.call_after_refresh(self.scroll_home, animate=False)
 
 
 class _SecretField(Field):

@@ -199,6 +199,9 @@ class DnsPane(StepPane):
         if name != self.draft.text("dns.lexicon.name") or name == self._options_of:
             return
         self._options_of = name
+        given = self.draft.get("dns.lexicon.options", {})
+        for option in [each for each in given if each.replace("-", "_") not in options]:
+            self.draft.remove(f"dns.lexicon.options.{option}")  # another provider's
         holder = self.query_one("#options", Vertical)
         await holder.remove_children()
         for option in options:
@@ -231,9 +234,11 @@ class DnsPane(StepPane):
 
     def _look_soon(self) -> None:
         self._stop_looking()
-        self._timer = self.set_timer(_PAUSE, partial(self._look, is_asked_for=False))
+        # Half a password is not tried at a provider: that is for ctrl+t.
+        look = partial(self._look, is_asked_for=False, asks_provider=False)
+        self._timer = self.set_timer(_PAUSE, look)
 
-    def _look(self, *, is_asked_for: bool) -> None:
+    def _look(self, *, is_asked_for: bool, asks_provider: bool = True) -> None:
         self._stop_looking()
         self.query_one("#making").display = False
         try:
@@ -251,7 +256,9 @@ class DnsPane(StepPane):
         start_job(
             self,
             f"look:{self._looks}",
-            lambda: namelook.look(answers, addresses, resolve, stop.is_set),
+            lambda: namelook.look(
+                answers, addresses, resolve, stop.is_set, asks_provider=asks_provider
+            ),
             engine.redactor,
         )
 
@@ -383,4 +390,9 @@ def _verdict_lines(found: NameLook) -> Iterator[Content]:
     for finding in found.findings:
         yield Content.styled(f"! {visible(str(finding))}", "$text-warning")
     if found.changes and found.plan is None and not found.fault:
-        yield Content("Make these records where the domain is managed; ctrl+t looks again.")
+        is_manual = found.answers.dns.provider == "manual"
+        yield Content(
+            "Make these records where the domain is managed; ctrl+t looks again."
+            if is_manual
+            else "ctrl+t asks the provider what it would change."
+        )

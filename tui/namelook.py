@@ -55,7 +55,7 @@ def about_the_name(draft: Draft) -> Answers:
     if not domain or draft.problem_at("registry.domain"):
         raise MoorageError("The registry has no name yet.", code="no_name")
     if draft.problem_at("dns"):
-        raise MoorageError("Something above is still missing or wrong.", code="not_yet")
+        raise MoorageError("Something about DNS is still missing or wrong.", code="not_yet")
     servers = [
         {key: server[key] for key in ("host", "address", "connection") if server.get(key)}
         for server in draft.items("servers")
@@ -122,6 +122,8 @@ def look(
     addresses: Mapping[str, str],
     resolve: Resolve,
     cancelled: Callable[[], bool],
+    *,
+    asks_provider: bool = True,
 ) -> NameLook:
     """Look at the name; blocks for seconds where name servers are silent.
 
@@ -130,6 +132,7 @@ def look(
         addresses: Where clients reach each server, by label.
         resolve: Finds secrets.
         cancelled: Ends it.
+        asks_provider: Whether the provider is asked, too, with the operator's login.
 
     Raises:
         MoorageError: A server's name has no address, or it was cancelled.
@@ -143,7 +146,7 @@ def look(
     findings = find(check, port=answers.registry.port, cancelled=cancelled)
     _go_on(cancelled)
     plan, fault = None, ""
-    if answers.dns.provider != "manual":
+    if asks_provider and answers.dns.provider != "manual":
         try:
             plan = plan_dns(answers, addresses, resolve)
         except MoorageError as error:

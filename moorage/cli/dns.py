@@ -66,7 +66,7 @@ def plan_command(context: click.Context, *, file: Path, detailed_exitcode: bool)
     """Show what would change at the name, as a diff. Changes nothing."""
     session = session_of(context)
     with _open(session, file) as engine:
-        plan = engine.look(engine.deployment.name.plan)
+        plan = engine.ask_dns(engine.deployment.name.plan)
     _show_plan(session, plan)
     return ExitCode.CHANGES if detailed_exitcode and plan.changes else ExitCode.DONE
 
@@ -90,7 +90,7 @@ def apply_command(
     session = session_of(context)
     _need_someone(session, yes)
     with _open(session, file) as engine:
-        return _make(engine, engine.look(engine.deployment.name.plan), yes, replace, wait)
+        return _make(engine, engine.ask_dns(engine.deployment.name.plan), yes, replace, wait)
 
 
 @command.command("undo")
@@ -110,7 +110,7 @@ def undo_command(
     session = session_of(context)
     _need_someone(session, yes)
     with _open(session, file) as engine:
-        return _make(engine, engine.look(engine.deployment.name.plan_undo), yes, replace, wait)
+        return _make(engine, engine.ask_dns(engine.deployment.name.plan_undo), yes, replace, wait)
 
 
 @command.command("check")
@@ -140,7 +140,7 @@ def check_command(context: click.Context, *, file: Path, wait: float, authority:
 
     session = session_of(context)
     with _open(session, file) as engine:
-        check, findings = engine.look(lambda: _check(engine, wait, authority))
+        check, findings = engine.ask_dns(lambda: _check(engine, wait, authority))
     if session.as_json:
         session.emit(dns_check_as_json(check, findings))
     else:
@@ -179,9 +179,8 @@ def _make(engine: Engine, plan: DnsPlan, yes: bool, replace: bool, wait: float) 
     if plan.changes and not yes and not engine.asker.confirm("Make this change?"):
         session.narrate("Nothing was changed.")
         return ExitCode.FAILED
-    report = engine.do(
-        lambda: engine.deployment.name.apply(plan, replace=bool(plan.foreign), wait=wait),
-        engine.deployment.cancel.set,
+    report = engine.ask_dns(
+        lambda: engine.deployment.name.apply(plan, replace=bool(plan.foreign), wait=wait)
     )
     if session.as_json:
         session.emit(dns_report_as_json(report))

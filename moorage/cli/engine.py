@@ -88,6 +88,22 @@ class Engine:
             raise WasInterruptedError("Interrupted. No server was changed.")
         return result
 
+    def ask_dns(self, work: Callable[[], _Result]) -> _Result:
+        """Do something with name servers, which no server's line could show; Ctrl-C ends it.
+
+        Args:
+            work: What is done.
+
+        Raises:
+            WasInterruptedError: Ctrl-C was pressed before anything came of it.
+        """
+        try:
+            return self.desk.wait_for(work, self.deployment.cancel.set)
+        except MoorageError as error:
+            if self.desk.is_interrupted:
+                raise WasInterruptedError("Interrupted.") from error
+            raise
+
     def narrate(self, text: str) -> None:
         """Say something while progress is shown; may be called in any thread."""
         with self._progress.pause():

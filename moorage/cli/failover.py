@@ -95,8 +95,8 @@ def watch_command(context: click.Context, *, file: Path, once: bool) -> int:
             f"Watching {len(task.servers)} servers of {task.name} every "
             f"{task.rules.interval:g} s, {provider.title}"
         )
-        is_good = engine.do(
-            lambda: _watch(session, task, provider, stop, once=once), stop.set, with_log=False
+        is_good = engine.desk.wait_for(
+            lambda: _watch(session, task, provider, stop, once=once), stop.set
         )
         if engine.desk.is_interrupted:
             return ExitCode.INTERRUPTED

@@ -76,7 +76,7 @@ class NameWork:
         deployment = self.engine.deployment
         if deployment.answers.dns.provider != "manual" and not self._is_limited:
             try:
-                self.dns = self.engine.look(deployment.name.plan)
+                self.dns = self.engine.ask_dns(deployment.name.plan)
             except MoorageError as error:
                 if self.engine.desk.is_interrupted:
                     raise
@@ -127,9 +127,8 @@ class NameWork:
         deployment = self.engine.deployment
         self.engine.session.narrate(f"Changing the records of {plan.name}")
         try:
-            self.report = self.engine.do(
-                lambda: deployment.name.apply(plan, replace=self._may_replace),
-                deployment.cancel.set,
+            self.report = self.engine.ask_dns(
+                lambda: deployment.name.apply(plan, replace=self._may_replace)
             )
         except MoorageError as error:
             self.problem = error

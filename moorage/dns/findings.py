@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from moorage.dns.caa import permission_for
 from moorage.dns.cloudflare import is_cloudflare
-from moorage.dns.here import addresses_here
+from moorage.dns.here import addresses_here, has_ipv6
 from moorage.dns.lookup import (
     Cancelled,
     NameServer,
@@ -145,7 +145,7 @@ def _ipv6(check: DnsCheck, port: int, addresses6: Sequence[str] | None) -> Itera
                 continue
             has = ", ".join(addresses6) or "none"
             why = f"is no address of any server (their global IPv6 addresses: {has})"
-        elif not _has_ipv6() or _answers(value, port):
+        elif not has_ipv6() or _answers(value, port):
             continue
         else:
             why = f"does not answer on port {port}"
@@ -202,16 +202,6 @@ def _wildcard(check: DnsCheck) -> Iterator[Finding]:
 def _leads_to(server: NameServer, name: str) -> tuple[str, ...]:
     said = ask(server, name)
     return tuple(sorted(said.values))
-
-
-def _has_ipv6() -> bool:
-    """Whether this machine has a way out over IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.connect(("2001:db8::1", 53))  # sends nothing; the kernel looks for a route
-    except OSError:
-        return False
-    return True
 
 
 def _answers(address: str, port: int) -> bool:

@@ -21,3 +21,13 @@ def addresses_here(name: str) -> tuple[str, ...]:
     except (OSError, UnicodeError):
         return ()
     return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has a way out over IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect(("2001:db8::1", 53))  # sends nothing; the kernel looks for a route
+    except OSError:
+        return False
+    return True

@@ -110,7 +110,10 @@ def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Li
         for each in check.said
     ]
     if rows:
-        yield from lined_up([*rows, (mark("good"), "this machine", _listed(check.here))], "  ")
+        wanted = {value for each in check.wanted for value in each.values}
+        is_found = bool(check.here) and set(check.here) <= wanted
+        here = mark("good" if is_found else "skipped")
+        yield from lined_up([*rows, (here, "this machine", _listed(check.here))], "  ")
     yield from finding_lines(findings)
 
 

@@ -306,14 +306,18 @@ class Deployment:
         """Return the certificate clients trust besides the public ones, in PEM, or None.
 
         Raises:
-            ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
+            ServersFailed: The private CA is not kept here, and no server can be asked for it.
         """
         from moorage.deploy.trust import authority_of, authority_on
 
         authority = authority_of(self.answers)
         if authority is None and self.answers.ssl.mode == "private_ca":
             # Another machine keeps the CA; what a server says over SSH can be trusted.
-            authority = authority_on(self.probe())
+            read = self.probe_each()
+            facts = [each for each in read if isinstance(each, Facts)]
+            if not facts:
+                raise ServersFailed([each for each in read if isinstance(each, MoorageError)])
+            authority = authority_on(facts)
         return authority
 
     def _known_password(self, plan: Plan | None) -> tuple[Secret | None, str | None]:

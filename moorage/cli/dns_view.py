@@ -110,8 +110,8 @@ def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Li
         for each in check.said
     ]
     if rows:
-        wanted = {value for each in check.wanted for value in each.values}
-        is_found = bool(check.here) and set(check.here) <= wanted
+        right = {value for each in check.wanted for value in each.values}
+        is_found = bool(check.here) and set(check.here) <= right
         here = mark("good" if is_found else "skipped")
         yield from lined_up([*rows, (here, "this machine", _listed(check.here))], "  ")
     yield from finding_lines(findings)

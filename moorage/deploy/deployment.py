@@ -308,17 +308,9 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not kept here, and no server can be asked for it.
         """
-        from moorage.deploy.trust import authority_of, authority_on
+        from moorage.deploy.trust import authority_for
 
-        authority = authority_of(self.answers)
-        if authority is None and self.answers.ssl.mode == "private_ca":
-            # Another machine keeps the CA; what a server says over SSH can be trusted.
-            read = self.probe_each()
-            facts = [each for each in read if isinstance(each, Facts)]
-            if not facts:
-                raise ServersFailed([each for each in read if isinstance(each, MoorageError)])
-            authority = authority_on(facts)
-        return authority
+        return authority_for(self.answers, self.probe_each)
 
     def _known_password(self, plan: Plan | None) -> tuple[Secret | None, str | None]:
         """The first user with push access whose password is known without asking."""

@@ -48,7 +48,7 @@ def _rfc2136(answers: Answers, resolve: Resolve) -> Provider:
 
 
 def _route53(answers: Answers, resolve: Resolve) -> Provider:
-    from moorage.answers.model import Route53
+    from moorage.answers.model_dns import Route53
     from moorage.cloud.route53 import HealthCheck, Keys, Route53Provider
 
     section = answers.dns.route53 or Route53()

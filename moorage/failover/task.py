@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from moorage.answers.model import Answers, Failover
+from moorage.answers.model import Answers
+from moorage.answers.model_dns import Failover
 from moorage.dns import journal
 from moorage.dns.records import Provider
 from moorage.errors import MoorageError

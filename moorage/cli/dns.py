@@ -180,7 +180,8 @@ def _make(engine: Engine, plan: DnsPlan, yes: bool, replace: bool, wait: float) 
         session.narrate("Nothing was changed.")
         return ExitCode.FAILED
     report = engine.ask_dns(
-        lambda: engine.deployment.name.apply(plan, replace=bool(plan.foreign), wait=wait)
+        lambda: engine.deployment.name.apply(plan, replace=bool(plan.foreign), wait=wait),
+        changes=True,
     )
     if session.as_json:
         session.emit(dns_report_as_json(report))

@@ -223,7 +223,9 @@ def _machine(context: click.Context, engine: Engine, on: str) -> Transport:
 
 def _show(session: Session, machine: str, status: ServiceStatus) -> int:
     known = status.known or {}
-    is_good = status.state == "active" and bool(known.get("is_current")) and not known["problem"]
+    is_good = (
+        status.state == "active" and bool(known.get("is_current")) and not known.get("problem")
+    )
     if session.as_json:
         session.emit({"machine": machine, "state": status.state, "watch": status.known})
     else:
@@ -236,11 +238,10 @@ def _show(session: Session, machine: str, status: ServiceStatus) -> int:
 def _server_lines(known: dict[str, object]) -> list[str]:
     if not known:
         return ["  it has not made a round yet"]
-    servers, record = known["servers"], known["record"]
-    assert isinstance(servers, list)
-    listed = ", ".join(record) if isinstance(record, list) else ""
-    lines = [f"  {known['name']} leads to {listed or 'nothing that is known'}"]
-    for each in servers:
+    servers, record = known.get("servers"), known.get("record")
+    listed = ", ".join(map(str, record)) if isinstance(record, list) else ""
+    lines = [f"  {known.get('name')} leads to {listed or 'nothing that is known'}"]
+    for each in servers if isinstance(servers, list) else ():
         state = "in " if each["is_in"] else "out"
         fault = f"  {each['fault']}" if each["fault"] else ""
         lines.append(f"  {state} {each['server']} {each['address']}{fault}")

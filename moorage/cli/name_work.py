@@ -67,6 +67,11 @@ class NameWork:
             return True
         return self.report is not None and bool(self.report.missing)
 
+    @property
+    def _is_left_alone(self) -> bool:
+        provider = self.engine.deployment.answers.dns.provider
+        return self._is_limited and provider != "manual"
+
     def plan(self, plan: Plan) -> None:
         """Find out what has to change, after the servers were read.
 
@@ -128,7 +133,7 @@ class NameWork:
         self.engine.session.narrate(f"Changing the records of {plan.name}")
         try:
             self.report = self.engine.ask_dns(
-                lambda: deployment.name.apply(plan, replace=self._may_replace)
+                lambda: deployment.name.apply(plan, replace=self._may_replace), changes=True
             )
         except MoorageError as error:
             self.problem = error
@@ -139,12 +144,14 @@ class NameWork:
 
         if self.dns is not None:
             yield from dns_plan_lines(self.dns)
-        elif self.problem is not None or self.findings:
+        elif self.problem is not None or self.findings or self._is_left_alone:
             yield ((self.engine.deployment.answers.registry.domain, "bold"), ("  DNS", "dim"))
         if self.problem is not None:
             yield (("  problem: ", "bold red"), str(self.problem))
+        if self._is_left_alone:
+            yield ("  left alone with --limit; 'moorage dns apply FILE' leads it to all servers",)
         yield from finding_lines(self.findings)
-        if self.dns is not None or self.problem is not None or self.findings:
+        if self.dns or self.problem is not None or self.findings or self._is_left_alone:
             yield ("",)
 
     def as_json(self) -> dict[str, object]:

@@ -152,8 +152,7 @@ class Watch:
     @property
     def wanted(self) -> frozenset[str]:
         """The addresses that belong in the record; what is there if no server works."""
-        working = {address for address, each in self.verdicts.items() if each.is_in}
-        return frozenset(working) or self.record or frozenset()
+        return self._working() or self.record or frozenset()
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -238,9 +237,17 @@ class Watch:
             elif after.is_in and not before.is_in:
                 self._news("in", f"{who} counts as up")
 
+    def _working(self) -> frozenset[str]:
+        """The addresses of the servers that count as up."""
+        working = frozenset(a for a, each in self.verdicts.items() if each.is_in)
+        if any(each.server not in self.owners.values() for each in self.task.servers):
+            # A server whose name was never found may be one of those in the record.
+            working |= (self.record or frozenset()) - self.owners.keys()
+        return working
+
     def _follow(self) -> None:
         """Bring the record up to date, unless no server works."""
-        working = frozenset(a for a, each in self.verdicts.items() if each.is_in)
+        working = self._working()
         if not working:
             self._news_once("none_left", "no server works; the record stays as it is")
             return

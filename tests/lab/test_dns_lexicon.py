@@ -106,6 +106,9 @@ def test_what_lexicon_does_not_know_is_told(
 
     assert (refused.code, refused.json["error"]["code"]) == (1, code)
     assert said in refused.json["error"]["hint"]
+    offline = keep("validate", "moorage.yml")
+    assert offline.code == 2
+    assert "dns.lexicon." in offline.stderr
 
 
 def test_a_wrong_token_a_missing_zone_and_no_network_are_told(

@@ -24,7 +24,8 @@ def power(lab: Lab) -> Iterator[PowerDns]:
 @pytest.fixture
 def keep(operator: Operator, power: PowerDns) -> Iterator[NameKeeper]:
     """Somebody with the API's token in their shell; the name is free afterwards."""
-    operator.leaks.add(power.token, ("/etc/powerdns/pdns.conf",), label="the API's token")
+    places = ("/etc/powerdns/pdns.conf", "/etc/moorage-failover/*/secrets.json")
+    operator.leaks.add(power.token, places, label="the API's token")
     yield NameKeeper(operator, {"PDNS_TOKEN": power.token})
     for kind in ("A", "AAAA", "CNAME"):
         power.server.run(["pdnsutil", "delete-rrset", ZONE, "registry", kind], check=False)
@@ -138,3 +139,25 @@ def test_a_secret_in_clear_is_refused(keep: NameKeeper, power: PowerDns) -> None
     assert refused.code == 2
     assert "dns.lexicon.options.auth_token: a secret is not written here in clear" in refused.stderr
     assert "in-clear-in-the-file" not in refused.stdout + refused.stderr
+
+
+def test_the_failover_service_carries_lexicon_along(
+    keep: NameKeeper, power: PowerDns, servers: Any
+) -> None:
+    (watcher,) = servers(1)
+    power.server.run(["pdnsutil", "add-record", ZONE, "registry", "A", "60", "192.0.2.1"])
+    keep.write(
+        _dns(power, zone=ZONE, failover={}), ["192.0.2.1", "192.0.2.2"], ssl={"mode": "none"}
+    )
+    keep.know(watcher)
+    (keep.operator.home / ".ssh" / "config").write_text(
+        f"Host {watcher.address}\n  IdentityFile {watcher.key}\n"
+    )
+    on = ["--on", f"root@{watcher.address}"]
+
+    installed = keep("failover", "install", "moorage.yml", *on, "--json")
+
+    assert installed.json["state"] == "active", installed.stdout + installed.stderr
+    assert installed.json["watch"]["problem"] is None
+    assert installed.json["watch"]["record"] == ["192.0.2.1"]
+    assert keep("failover", "uninstall", "moorage.yml", *on).code == 0

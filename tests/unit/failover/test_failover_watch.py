@@ -57,7 +57,7 @@ class Zone:
 class _Registry(BaseHTTPRequestHandler):
     status = 401
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.send_response(self.status)
         self.end_headers()
 

@@ -10,7 +10,6 @@ from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
     WHOLE,
     DnsName,
-    Domain,
     Host,
     NameServer,
     OptionName,
@@ -111,7 +110,7 @@ class Dns(AnswersModel):
     """manual: you create them, Moorage says which and checks them; otherwise Moorage does."""
     record: Literal["address", "cname"] = "address"
     """address: A and AAAA records of the servers; cname: a CNAME to another name."""
-    target: Domain | None = None
+    target: DnsName | None = None
     """What a CNAME leads to, used when the record is cname. Without it, the only server's name."""
     ttl: Annotated[int, Field(ge=1, le=604800), WHOLE] | None = None
     """Seconds for which the records may be cached. Without it, 300; with failover 60."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import dns.exception
 import dns.rdatatype
@@ -41,6 +42,18 @@ class Permission:
     def allows(self, authority: str) -> bool:
         """Whether an authority may issue, by its name in CAA records."""
         return authority in self.issuers and not self.unknown
+
+
+def identity_of(directory: str) -> str:
+    """Return what the authority behind an ACME directory calls itself in CAA records.
+
+    Args:
+        directory: The directory's URL.
+
+    Returns:
+        Its name, such as ``letsencrypt.org``; empty for an authority that is not known here.
+    """
+    return IDENTITIES.get(urlsplit(directory).hostname or "", "")
 
 
 def permission_for(name: str, zone: str, servers: Sequence[NameServer]) -> Permission | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dns_at_work import ZONE, NameKeeper, keeper, signed
@@ -262,3 +264,57 @@ def test_a_damaged_journal_is_told(keep: NameKeeper, names: NameService, tmp_pat
     refused = keep("dns", "undo", "moorage.yml", "--yes", "--json")
 
     assert refused.json["error"]["code"] == "journal_unreadable"
+
+
+def test_a_hostile_record_is_shown_as_data_and_brought_back(
+    keep: NameKeeper, names: NameService
+) -> None:
+    names.serve(ZONE, "registry 60 CNAME ev\\027\\091[31m\\010il.example.test.\n")
+    before = names.dig(DOMAIN, "CNAME")
+    keep.write(signed(names), ["192.0.2.1"])
+
+    planned = keep("dns", "plan", "moorage.yml")
+    assert "\x1b" not in planned.stdout
+    assert "\\027" in planned.stdout
+    assert keep("dns", "apply", "moorage.yml", "--yes", "--replace-records").code == 0
+    assert names.dig(DOMAIN) == ["192.0.2.1"]
+    assert keep("dns", "undo", "moorage.yml", "--yes").code == 0
+    assert names.dig(DOMAIN, "CNAME") == before
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"registry": {"domain": "régistre.example.test"}}, "registry.domain"),
+        ({"registry": {"domain": "-registry.example.test"}}, "registry.domain"),
+        ({"registry": {"domain": "registry.example.test;rm -rf"}}, "registry.domain"),
+        ({"dns": {"zone": "exa mple"}}, "dns.zone"),
+        ({"dns": {"target": "a..b", "record": "cname"}}, "dns.target"),
+        ({"dns": {"nameservers": ["192.0.2.1:99999"]}}, "dns.nameservers"),
+        ({"dns": {"ttl": 0}}, "dns.ttl"),
+        ({"dns": {"provider": "cloudflare"}}, "dns.provider"),
+        ({"dns": {"failover": {"interval": 0}}}, "dns.failover.interval"),
+        ({"dns": {"failover": {}}}, "dns.failover"),
+    ],
+)
+def test_wrong_answers_are_refused_where_they_stand(
+    keep: NameKeeper, part: dict[str, Any], place: str
+) -> None:
+    keep.write({"provider": "manual"}, ["192.0.2.1"])
+    document = {**keep.document, **part}
+    keep.file.write_text(json.dumps(document))
+
+    refused = keep("validate", "moorage.yml", "--json")
+
+    assert refused.code == 2
+    assert any(each["path"].startswith(place) for each in refused.json["error"]["problems"])
+
+
+def test_names_may_end_in_a_dot(keep: NameKeeper, names: NameService) -> None:
+    dns = signed(names, record="cname", target="LB.example.net.", zone=f"{ZONE}.")
+    dns["rfc2136"]["key_name"] += "."
+    keep.write(dns, ["192.0.2.1"])
+
+    assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
+
+    assert names.dig(DOMAIN, "CNAME") == ["lb.example.net."]

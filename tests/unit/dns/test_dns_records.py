@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moorage.dns import journal
+from moorage.dns.caa import identity_of
 from moorage.dns.cloudflare import is_cloudflare
 from moorage.dns.lookup import split_endpoint
 from moorage.dns.records import RecordChange, RecordSet, plan_changes, record_sets
@@ -114,3 +115,16 @@ def test_cloudflares_addresses_are_known(address: str, is_proxy: bool) -> None:
 )  # fmt: skip
 def test_name_servers_are_written_with_or_without_a_port(text: str, host: str, port: int) -> None:
     assert split_endpoint(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("directory", "name"),
+    [
+        ("https://acme-v02.api.letsencrypt.org/directory", "letsencrypt.org"),
+        ("https://acme.zerossl.com/v2/DV90", "sectigo.com"),
+        ("https://ca.internal:9000/acme/acme/directory", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_authorities_are_known_by_their_directory(directory: str, name: str) -> None:
+    assert identity_of(directory) == name

@@ -141,10 +141,11 @@ def test_a_secret_in_clear_is_refused(keep: NameKeeper, power: PowerDns) -> None
     assert "in-clear-in-the-file" not in refused.stdout + refused.stderr
 
 
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_the_failover_service_carries_lexicon_along(
-    keep: NameKeeper, power: PowerDns, servers: Any
+    keep: NameKeeper, power: PowerDns, servers: Any, suite: str
 ) -> None:
-    (watcher,) = servers(1)
+    (watcher,) = servers(1, suite=suite)
     power.server.run(["pdnsutil", "add-record", ZONE, "registry", "A", "60", "192.0.2.1"])
     keep.write(
         _dns(power, zone=ZONE, failover={}), ["192.0.2.1", "192.0.2.2"], ssl={"mode": "none"}

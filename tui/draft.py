@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from moorage.answers.load import validate
 from moorage.answers.model import Answers
+from moorage.answers.resolve import dns_references
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import check_registry
@@ -72,6 +73,9 @@ class Draft:
         for name in ("accesskey", "secretkey"):
             if s3 is not None and isinstance(typed := getattr(s3, name), Typed):
                 draft.set(f"storage.s3.{name}", typed)
+        for path, reference in dns_references(answers):
+            if isinstance(reference, Typed):
+                draft.set(Problem(path, "").dotted, reference)
         return draft
 
     def get(self, path: str, default: Value = None) -> Value:
@@ -190,6 +194,10 @@ class Draft:
         if isinstance(storage, dict) and storage.get("driver") != "s3":
             # What was typed for the other driver stays in the draft and does not count.
             data["storage"] = {key: value for key, value in storage.items() if key != "s3"}
+        dns = data.get("dns")
+        if isinstance(dns, dict):
+            others = {"rfc2136", "route53", "lexicon"} - {dns.get("provider")}
+            data["dns"] = {key: value for key, value in dns.items() if key not in others}
         ssl = data.get("ssl")
         if isinstance(ssl, dict) and ssl.get("mode") != "files":
             data["ssl"] = {key: value for key, value in ssl.items() if key != "files"}

@@ -88,6 +88,22 @@ def _check_host(value: str) -> str:
     raise reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
 
 
+def _check_name_server(value: str) -> str:
+    found = re.fullmatch(r"(\[[^\]]+\]|[^:]+|[0-9A-Fa-f:.]+)(?::(\d{1,5}))?", value)
+    if found is None or not 0 < int(found[2] or 53) < 65536:
+        raise reject("wrong_form", "wanted: ADDRESS or ADDRESS:PORT, IPv6 in brackets")
+    _check_host(found[1])
+    return value
+
+
+def is_secret_option(name: str) -> bool:
+    """Return whether an option of a DNS provider is, by its name, a login, a token or a key."""
+    words = set(re.split("[_-]", name))
+    if words & {"token", "password", "secret", "key", "passphrase", "psk"}:
+        return True
+    return name.startswith("auth") and not words & {"username", "user", "entrypoint", "method"}
+
+
 def _check_server_path(value: str) -> str:
     parts = value.split("/")
     if not re.fullmatch(r"/[A-Za-z0-9._/-]{0,199}", value) or ".." in parts:
@@ -171,6 +187,20 @@ Domain = Annotated[
     AfterValidator(str.lower),
 ]
 Host = Annotated[str, AfterValidator(_check_host)]
+DnsName = Annotated[
+    str,
+    matching(
+        r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}"
+        r"[A-Za-z0-9_])?\.?",
+        "a DNS name such as example.com",
+        longest=254,
+    ),
+    AfterValidator(lambda name: name.lower().removesuffix(".")),
+]
+NameServer = Annotated[str, AfterValidator(_check_name_server)]
+OptionName = Annotated[
+    str, matching(r"[a-z][a-z0-9_-]*", "an option of the provider, such as auth_token", 64)
+]
 ServerPath = Annotated[str, AfterValidator(_check_server_path)]
 LocalPath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control)]
 Text = Annotated[str, Field(max_length=1024), AfterValidator(_check_no_control)]

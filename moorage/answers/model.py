@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
     WHOLE,
     Domain,
@@ -30,17 +31,11 @@ from moorage.answers.fields import (
     matching,
     reject,
 )
+from moorage.answers.model_dns import Dns
 from moorage.answers.secrets import PasswordReference, SecretReference
 
 VERSION = 1
 _LONGEST_RULES = 3500
-
-
-class AnswersModel(BaseModel):
-    """The base of every part of the answers: unknown keys are errors, values do not change."""
-
-    # Only the whole is validated as a rule, so its parts are not built before somebody needs them.
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)
 
 
 class Registry(AnswersModel):
@@ -239,13 +234,6 @@ class Storage(AnswersModel):
         return self
 
 
-class Dns(AnswersModel):
-    """Who creates the DNS records."""
-
-    provider: Literal["manual"] = "manual"
-    """manual: you create them; Moorage says which and checks them."""
-
-
 class CertificateFiles(AnswersModel):
     """A certificate you have."""
 
@@ -337,6 +325,9 @@ class Answers(AnswersModel):
         if self.storage.driver == "filesystem" and len(self.servers) > 1:
             message = storage_not_shared(len(self.servers))
             raise reject("storage_not_shared", message, ("storage", "driver"))
+        if self.dns.failover is not None and len(self.servers) == 1:
+            message = "failover needs another server to go to; only one is listed"
+            raise reject("contradiction", message, ("dns", "failover"))
         return self
 
     @model_validator(mode="after")

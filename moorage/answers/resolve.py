@@ -158,6 +158,25 @@ def references(
             reference = getattr(s3, field)
             if reference is not None:
                 yield ("storage", "s3", field), reference
+    yield from dns_references(answers)
+
+
+def dns_references(
+    answers: Answers,
+) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
+    """Return the secret references of the DNS provider, with their paths."""
+    dns = answers.dns
+    if dns.provider == "rfc2136" and dns.rfc2136 and dns.rfc2136.key is not None:
+        yield ("dns", "rfc2136", "key"), dns.rfc2136.key
+    if dns.provider == "route53" and dns.route53:
+        for field in ("accesskey", "secretkey"):
+            reference = getattr(dns.route53, field)
+            if reference is not None:
+                yield ("dns", "route53", field), reference
+    if dns.provider == "lexicon" and dns.lexicon:
+        for name, value in dns.lexicon.options.items():
+            if not isinstance(value, (str, int, bool)):
+                yield ("dns", "lexicon", "options", name), value
 
 
 def check_available(answers: Answers, *, terminal: bool | None = None) -> list[Problem]:

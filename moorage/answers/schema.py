@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from moorage.answers import model
+from moorage.answers import model, model_dns
+from moorage.answers.base import AnswersModel
 from moorage.answers.describe import describe
-from moorage.answers.model import VERSION, Answers, AnswersModel
+from moorage.answers.model import VERSION, Answers
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTIFIER = f"urn:moorage:answers:{VERSION}"
@@ -47,7 +48,8 @@ def sections() -> dict[str, type[BaseModel]]:
     """Return the parts of the model by name, in the order of the source."""
     return {
         name: each
-        for name, each in vars(model).items()
+        for module in (model, model_dns)
+        for name, each in vars(module).items()
         if inspect.isclass(each) and issubclass(each, AnswersModel) and each is not AnswersModel
     }
 

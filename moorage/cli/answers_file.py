@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.complaints import WrongUsageError
 from moorage.cli.session import Session
-from moorage.errors import AnswersError, MoorageError
+from moorage.errors import AnswersError, MoorageError, Problem
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
@@ -57,5 +57,38 @@ def check_machine(path: Path, answers: Answers) -> None:
     from moorage.deploy.local_files import check_local_files
 
     problems = check_available(answers, terminal=False) + check_local_files(answers)
+    if problems:
+        raise AnswersError(load_draft(path).located(problems))
+
+
+def check_provider(path: Path, answers: Answers) -> None:
+    """Make sure that dns-lexicon has the provider of the answers, with their options.
+
+    Args:
+        path: The file the answers came from.
+        answers: The answers.
+
+    Raises:
+        AnswersError: It has not.
+    """
+    section = answers.dns.lexicon
+    if answers.dns.provider != "lexicon" or section is None:
+        return
+    from moorage.answers.load import load_draft
+    from moorage.dns.lexicon import known_options
+
+    try:
+        known = known_options(section.name)
+    except MoorageError as error:
+        problems = [Problem(("dns", "lexicon", "name"), f"{error.message} {error.hint}")]
+    else:
+        problems = [
+            Problem(
+                ("dns", "lexicon", "options", name),
+                f"{section.name} has no such option; it takes {', '.join(known) or 'none'}",
+            )
+            for name in section.options
+            if name.replace("-", "_") not in known
+        ]
     if problems:
         raise AnswersError(load_draft(path).located(problems))

@@ -13,6 +13,7 @@ from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.cli.engine import Engine
+    from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
@@ -23,6 +24,9 @@ _CANCELLING = (
     "they were; installed packages stay. Servers that have been switched already stay switched. "
     "Ctrl-C again ends Moorage without waiting for them."
 )
+
+LOOKED_UP_WITHIN = 5.0
+"""Seconds this machine has, after everything else is done, to find the registry's name."""
 
 _EXAMPLES = """\b
 Examples:
@@ -52,6 +56,11 @@ Examples:
     is_flag=True,
     help="Print passwords made by this apply on stdout, even when that is no terminal.",
 )
+@click.option(
+    "--replace-records",
+    is_flag=True,
+    help="Replace DNS records of the registry's name that this deployment did not make.",
+)
 @server_options
 @click.pass_context
 def command(
@@ -64,14 +73,16 @@ def command(
     skip_large_upload: bool,
     passwords_to: Path | None,
     show_passwords: bool,
+    replace_records: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
     """Bring the servers to what the answers say.
 
     Shows the plan, asks, changes the servers, checks the registry from outside, and reports. It
     installs packages and writes below /etc/moorage, /etc/nginx, /etc/systemd/system and
-    /var/lib/moorage. A failure on a server rolls that server back. Applying the same answers again
-    changes nothing.
+    /var/lib/moorage. With a DNS provider that can write, it then makes the registry's DNS records,
+    unless --limit leaves servers out. A failure on a server rolls that server back. Applying the
+    same answers again changes nothing.
 
     Ctrl-C cancels: servers that have not been switched go back to how they were. A second one does
     not wait for that, and 'moorage status FILE --follow' finds the runs again.
@@ -81,10 +92,12 @@ def command(
     stdout has one event a line, and the last line is the result.
     """
     from moorage.cli.answers_file import open_answers
+    from moorage.cli.background import Background
     from moorage.cli.complaints import WrongUsageError
     from moorage.cli.engine import open_engine
+    from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
-    from moorage.deploy.handover import in_background, look_up
+    from moorage.dns.here import addresses_here
 
     session = session_of(context)
     session.is_stream = session.as_json
@@ -96,14 +109,18 @@ def command(
     passwords = PasswordSink.choose(session, passwords_to, show_passwords)
     answers = open_answers(session, file)
     # The name is looked up while the servers are read: name servers may take their time.
-    looked_up = in_background(partial(look_up, answers.registry.domain))
+    looked_up = Background(partial(addresses_here, answers.registry.domain))
     with open_engine(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
+        name = NameWork.begin(engine, is_limited=bool(limit))
         plan = engine.look(engine.deployment.plan)
-        _show(engine, plan)
+        name.plan(plan)
+        _show(engine, plan, name)
         passwords.check(plan.materials.generated)
-        if plan.has_changes and not yes and not engine.asker.confirm("Apply this plan?"):
+        name.may_begin(yes=yes, replace=replace_records)
+        has_changes = plan.has_changes or name.has_changes
+        if has_changes and not yes and not engine.asker.confirm("Apply this plan?"):
             session.narrate("Nothing was changed.")
             return ExitCode.FAILED
         try:
@@ -114,22 +131,32 @@ def command(
                     lambda: engine.deployment.verify(plan, large_upload=not skip_large_upload),
                     engine.deployment.cancel.set,
                 )
+            is_good = report.is_good and (verification is None or verification.is_good)
+            if is_good and not engine.desk.is_interrupted:
+                name.make()
+            resolves_to = None if name.report else looked_up.result(LOOKED_UP_WITHIN) or ()
             return _hand_over(
-                engine, plan, report, verification, passwords, resolves_to=looked_up()
+                engine,
+                plan,
+                report,
+                verification,
+                passwords,
+                name=name,
+                resolves_to=resolves_to,
             )
         finally:
             passwords.show(session)
 
 
-def _show(engine: Engine, plan: Plan) -> None:
+def _show(engine: Engine, plan: Plan, name: NameWork) -> None:
     from moorage.cli.plan_view import plan_as_json, plan_lines
     from moorage.errors import ServersFailed
 
     session = engine.session
     if session.as_json:
-        session.emit({"event": "plan", **plan_as_json(plan, with_diff=False)})
+        session.emit({"event": "plan", **plan_as_json(plan, with_diff=False), **name.as_json()})
     else:
-        for line in plan_lines(plan, with_diff=False):
+        for line in (*name.lines(), *plan_lines(plan, with_diff=False)):
             session.narrate(*line)
     if plan.problems:
         raise ServersFailed(plan.problems)
@@ -163,7 +190,8 @@ def _hand_over(
     verification: Verification | None,
     passwords: PasswordSink,
     *,
-    resolves_to: tuple[str, ...],
+    name: NameWork,
+    resolves_to: tuple[str, ...] | None,
 ) -> int:
     from moorage.cli import report_view
     from moorage.deploy.handover import handover
@@ -171,10 +199,12 @@ def _hand_over(
     code = report.exit_code
     if verification is not None and code == ExitCode.DONE:
         code = verification.exit_code
+    if code == ExitCode.DONE and name.is_unfinished:
+        code = ExitCode.FAILED
     if engine.desk.is_interrupted:
         code = ExitCode.INTERRUPTED
     deployment = engine.deployment
-    handed = handover(deployment.answers, deployment.addresses, resolves_to)
+    handed = handover(deployment.answers, deployment.all_addresses, resolves_to)
     session = engine.session
     if session.as_json:
         session.emit(
@@ -187,12 +217,14 @@ def _hand_over(
                 "generated": sorted(report.generated),
                 "passwords_file": str(passwords.file) if passwords.file else None,
                 **report_view.handover_as_json(handed),
+                **name.report_as_json(),
             }
         )
         return code
     lines = [*report_view.report_lines(report)]
     if verification is not None:
         lines += [("",), *report_view.verification_lines(verification)]
+    lines += name.report_lines()
     if code == ExitCode.DONE:
         lines += [("",), *report_view.handover_lines(handed)]
     for line in lines:

@@ -88,6 +88,26 @@ class Engine:
             raise WasInterruptedError("Interrupted. No server was changed.")
         return result
 
+    def ask_dns(self, work: Callable[[], _Result], *, changes: bool = False) -> _Result:
+        """Do something with name servers, which no server's line could show; Ctrl-C ends it.
+
+        Args:
+            work: What is done.
+            changes: Whether it changes something: then what came of it counts in any case.
+
+        Raises:
+            WasInterruptedError: Ctrl-C was pressed.
+        """
+        try:
+            result = self.desk.wait_for(work, self.deployment.cancel.set)
+        except MoorageError as error:
+            if self.desk.is_interrupted:
+                raise WasInterruptedError("Interrupted.") from error
+            raise
+        if self.desk.is_interrupted and not changes:
+            raise WasInterruptedError("Interrupted. Nothing was changed.")
+        return result
+
     def narrate(self, text: str) -> None:
         """Say something while progress is shown; may be called in any thread."""
         with self._progress.pause():

@@ -25,6 +25,10 @@ _COMMANDS = {
     "apply": LazyCommand("moorage.cli.apply", "Bring the servers to what the answers say."),
     "status": LazyCommand("moorage.cli.status", "Show what is deployed and how it is."),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
+    "dns": LazyCommand("moorage.cli.dns", "Look at, make, undo and check the DNS records."),
+    "failover": LazyCommand(
+        "moorage.cli.failover", "Keep the name on the servers that work: here, or as a service."
+    ),
     "schema": LazyCommand("moorage.cli.schema", "Print the JSON Schema of the answers file."),
     "wizard": LazyCommand("moorage.cli.wizard", "Open the wizard.", hidden=True),
 }

@@ -39,11 +39,14 @@ def command(
     """Show what an apply would change on each server, and why.
 
     Connects to the servers and reads them; changes nothing there. Signs: + new, ~ changed,
-    - removed, > done. Files that somebody else changed since the last run are marked as drift.
+    - removed, > done. Files that somebody else changed since the last run are marked as drift. What
+    would change of the registry's DNS records comes first, if Moorage makes them, with notes on
+    what about the name will surprise somebody.
     Exits with 1 when something keeps the plan from being applied.
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.engine import open_engine
+    from moorage.cli.name_work import NameWork
     from moorage.cli.plan_view import plan_as_json, plan_lines
 
     session = session_of(context)
@@ -51,14 +54,16 @@ def command(
     with open_engine(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
+        name = NameWork.begin(engine, is_limited=bool(limit))
         plan = engine.look(engine.deployment.plan)
+        name.plan(plan)
         if session.as_json:
-            session.emit(plan_as_json(plan, with_diff=with_diff))
+            session.emit(plan_as_json(plan, with_diff=with_diff) | name.as_json())
         else:
-            for line in plan_lines(plan, with_diff=with_diff):
+            for line in (*name.lines(), *plan_lines(plan, with_diff=with_diff)):
                 session.data(*line)
-    if plan.problems:
+    if plan.problems or name.problem:
         return ExitCode.FAILED
-    if detailed_exitcode and plan.has_changes:
+    if detailed_exitcode and (plan.has_changes or name.has_changes):
         return ExitCode.CHANGES
     return ExitCode.DONE

@@ -105,10 +105,20 @@ def _answers(
         if key is not None:
             raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
         return open_answers(session_of(context), file)
-    return answers_for(_server(context, address or "", key))
+    return answers_for(parse_server(context, address or "", key))
 
 
-def _server(context: click.Context, address: str, key: str | None) -> Server:
+def parse_server(context: click.Context, address: str, key: str | None) -> Server:
+    """Return the server that USER@HOST[:PORT] on the command line means.
+
+    Args:
+        context: The command's context.
+        address: What was typed.
+        key: A private key file, or None.
+
+    Raises:
+        UsageError: It is none.
+    """
     from moorage.errors import MoorageError
     from moorage.servers.address import server_from
 

@@ -31,10 +31,11 @@ def command(context: click.Context, file: Path, headless: bool) -> None:
     All problems are listed at once, with file, line and column. Changes nothing. Exits with 0 when
     the answers are valid and 2 when they are not.
     """
-    from moorage.cli.answers_file import check_machine, open_answers
+    from moorage.cli.answers_file import check_machine, check_provider, open_answers
 
     session = session_of(context)
     answers = open_answers(session, file)
+    check_provider(file, answers)
     if headless:
         check_machine(file, answers)
     if session.as_json:

@@ -15,6 +15,7 @@ from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.hooks import gate_seconds
+from moorage.deploy.name import RegistryName
 from moorage.deploy.payload import Gate, Timing, new_run_id, payload
 from moorage.deploy.plan import Plan
 from moorage.deploy.record import record_of_apply
@@ -56,6 +57,9 @@ class Deployment:
         open_transport: Callable[..., Transport] | None = None,
     ) -> None:
         open_it = open_transport or connect.open_transport
+        self._open = open_it
+        self._asker = asker
+        self._guests: list[Transport] = []
         self.answers = answers
         self.redactor = Redactor()
         self.cancel = Cancel()
@@ -89,7 +93,7 @@ class Deployment:
 
     def close(self) -> None:
         """Close all connections; runs that go on are left to themselves."""
-        for transport in (*self._transports, *self._others):
+        for transport in (*self._transports, *self._others, *self._guests):
             transport.close()
 
     @property
@@ -99,6 +103,30 @@ class Deployment:
             server.host: server.address or transport.public_address
             for server, transport in zip(self._servers, self._transports, strict=True)
         }
+
+    @property
+    def all_addresses(self) -> dict[str, str]:
+        """Where clients reach each server of the answers, those outside a limit too."""
+        by_label = {each.server: each for each in (*self._transports, *self._others)}
+        return {
+            server.host: server.address or by_label[server.host].public_address
+            for server in self.answers.servers
+        }
+
+    def connection_to(self, server: Server) -> Transport:
+        """Return a connection to a machine that need not be one of the servers; closed with them.
+
+        Args:
+            server: A server of the answers, or another machine without secrets of its own.
+        """
+        guest = self._open(server, self._asker, self._resolve_for(server))
+        self._guests.append(guest)
+        return guest
+
+    @property
+    def name(self) -> RegistryName:
+        """The registry's name and what it leads to."""
+        return RegistryName(self.answers, self.all_addresses, self._resolve, self.cancel)
 
     def probe(self) -> tuple[Facts, ...]:
         """Connect to all servers and read their facts, in parallel.
@@ -271,15 +299,11 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
         """
-        from moorage.deploy.trust import authority_of, authority_on
         from moorage.deploy.verify import Target, verify
 
         password, user = self._known_password(plan)
         authority = plan.materials.ca_certificate if plan else None
-        authority = authority or authority_of(self.answers)
-        if authority is None and self.answers.ssl.mode == "private_ca":
-            # Another machine keeps the CA; what a server says over SSH can be trusted.
-            authority = authority_on(self.probe())
+        authority = authority or self.authority()
         targets = [
             Target(label, address, self.answers.registry.port)
             for label, address in self.addresses.items()
@@ -294,6 +318,16 @@ class Deployment:
             large_upload=large_upload,
             cancel=self.cancel,
         )
+
+    def authority(self) -> bytes | None:
+        """Return the certificate clients trust besides the public ones, in PEM, or None.
+
+        Raises:
+            ServersFailed: The private CA is not kept here, and no server can be asked for it.
+        """
+        from moorage.deploy.trust import authority_for
+
+        return authority_for(self.answers, self.probe_each)
 
     def _known_password(self, plan: Plan | None) -> tuple[Secret | None, str | None]:
         """The first user with push access whose password is known without asking."""
@@ -334,12 +368,13 @@ class Deployment:
     def _resolve_for(
         self, server: Server
     ) -> Callable[[SecretReference | None, str], Secret | None]:
-        position = self.answers.servers.index(server)
+        known = self.answers.servers
+        place = f"servers[{known.index(server)}]" if server in known else server.host
 
         def resolve(reference: SecretReference | None, what: str) -> Secret | None:
             if reference is None:
                 return None
-            return self._resolve(reference, f"servers[{position}].{what}", server.host)
+            return self._resolve(reference, f"{place}.{what}", server.host)
 
         return resolve
 

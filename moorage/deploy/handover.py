@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.answers.model import Answers
 from moorage.deploy import private_ca
 from moorage.desired import layout
+from moorage.dns.here import addresses_here
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,13 @@ def handover(
     is_private = answers.ssl.mode == "private_ca"
     kept = private_ca.folder_of(answers.ssl.private_ca.name) / "ca.pem" if is_private else None
     domain = answers.registry.domain
+    target = answers.dns.target if answers.dns.record == "cname" else None
+    leads_to = [target] if target is not None else list(dict.fromkeys(addresses.values()))
     wanted: set[str] = set()
-    for address in addresses.values():
-        wanted |= set(look_up(address))
+    for address in leads_to:
+        wanted |= set(addresses_here(address))
     if found is None:
-        found = look_up(domain)
+        found = addresses_here(domain)
     return Handover(
         registry=registry,
         login=f"docker login {registry} -u {user.name}",
@@ -80,7 +81,7 @@ def handover(
         if is_private
         else "",
         docker_ca_file=f"/etc/docker/certs.d/{registry}/ca.crt" if is_private else "",
-        records=tuple(_record(domain, address) for address in dict.fromkeys(addresses.values())),
+        records=tuple(_record(domain, address) for address in leads_to),
         resolves_to=found,
         is_resolved=bool(found) and set(found) <= wanted,
     )
@@ -93,27 +94,6 @@ def registry_name(answers: Answers) -> str:
     if answers.ssl.mode == "none" or registry.port == 443:
         return registry.domain
     return f"{registry.domain}:{registry.port}"
-
-
-def look_up(name: str) -> tuple[str, ...]:
-    """Return the addresses a name has now, on this machine; of an address, itself."""
-    try:
-        return (str(ipaddress.ip_address(name)),)
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
-
-
-def in_background(look: Callable[[], tuple[str, ...]]) -> Callable[[], tuple[str, ...]]:
-    """Begin a look-up in a thread of its own; the result waits for it."""
-    pool = ThreadPoolExecutor(max_workers=1)
-    future = pool.submit(look)
-    pool.shutdown(wait=False)
-    return future.result
 
 
 def _record(domain: str, address: str) -> DnsRecord:

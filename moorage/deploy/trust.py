@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -12,6 +12,7 @@ from moorage.answers.model import Answers
 from moorage.deploy import private_ca
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
+from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
 
 
@@ -40,6 +41,28 @@ def authority_of(answers: Answers) -> bytes | None:
             return None
         return _root_of(content)
     return None
+
+
+def authority_for(
+    answers: Answers, probe_each: Callable[[], Sequence[Facts | MoorageError]]
+) -> bytes | None:
+    """Return the authority of :func:`authority_of`, asking the servers when it is kept elsewhere.
+
+    Args:
+        answers: What the operator decided.
+        probe_each: Reads the servers; called only when they have to be asked.
+
+    Raises:
+        ServersFailed: The private CA is not kept here, and no server can be asked for it.
+    """
+    authority = authority_of(answers)
+    if authority is not None or answers.ssl.mode != "private_ca":
+        return authority
+    read = probe_each()
+    facts = [each for each in read if isinstance(each, Facts)]
+    if not facts:
+        raise ServersFailed([each for each in read if isinstance(each, MoorageError)])
+    return authority_on(facts)
 
 
 def authority_on(facts: Sequence[Facts]) -> bytes | None:

@@ -90,6 +90,7 @@ class Facts:
         clock: The server's clock, seconds since 1970.
         clock_skew: How far it is ahead of the operator's, in seconds.
         os: The fields of os-release.
+        ipv6: Whether the kernel has IPv6; ``addresses6`` are the global addresses.
         packages: Installed packages and their versions.
         tools: Which of the programs Moorage uses are there.
         accounts: System accounts and their numeric user and group ids.
@@ -107,6 +108,7 @@ class Facts:
     hostname: str = ""
     systemd: bool = False
     ipv6: bool = False
+    addresses6: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     tools: frozenset[str] = frozenset()
     services: Mapping[str, Service] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import re
 import tarfile
 import time
@@ -123,6 +124,7 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         hostname=single("hostname"),
         systemd="systemd" in rows,
         ipv6="ipv6" in rows,
+        addresses6=tuple(_address6(row[0]) for row in rows.get("address6", [])),
         packages={
             row[0]: row[1]
             for row in rows.get("package", [])
@@ -143,6 +145,10 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
             for run_id, running, changed, step, status, message in rows.get("run", [])
         ),
     )
+
+
+def _address6(digits: str) -> str:
+    return str(ipaddress.IPv6Address(bytes.fromhex(digits)))
 
 
 def _os_release(lines: Iterable[str]) -> dict[str, str]:

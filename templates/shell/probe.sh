@@ -26,6 +26,10 @@ fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"
 fact hostname "$(hostname 2>/dev/null || cat /etc/hostname)"
 [ -d /run/systemd/system ] && fact systemd yes
 [ -s /proc/net/if_inet6 ] && fact ipv6 yes
+# Scope 00 is global: what others can reach this server at.
+[ -r /proc/net/if_inet6 ] && while read -r address _ _ scope _; do
+    [ "$scope" = 00 ] && fact address6 "$address"
+done </proc/net/if_inet6
 for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx docker podman docker-registry; do
     command -v "$tool" >/dev/null 2>&1 && fact tool "$tool"
 done

@@ -1,7 +1,7 @@
 """Every example in docs/examples, replayed on real servers.
 
-What belongs to the reader is replaced: addresses, logins, files, the store. The registry's image is
-a 2.8, built on the spot; the rest is as in the file.
+What belongs to the reader is replaced: addresses, logins, files, the store, the name servers. The
+registry's image is a 2.8, built on the spot; the rest is as in the file.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from certificate_maker import Authority
 from operator_at_work import Operator
 
-from lab import LabServer
+from lab import Lab, LabServer
+from lab.names import start_bind, start_powerdns
 from lab.services import ObjectStore
 from moorage.answers.load import load
 from moorage.answers.model import Answers
@@ -84,6 +86,45 @@ class Replayed:
             "secure": False,
         }
 
+    def zone_at(self, lab: Lab, store: ObjectStore) -> Answers:
+        """Return the answers for a zone of the lab's; what is left out of them is manual."""
+        dns = self.document.get("dns", {})
+        provider = dns.get("provider")
+        zone = self.answers.registry.domain.partition(".")[2]
+        for name in {"rfc2136", "route53", "lexicon"} - {provider}:
+            dns.pop(name, None)
+        if provider == "rfc2136":
+            self._bind(lab, zone, dns)
+        elif provider == "route53":
+            client = boto3.client(
+                "route53", endpoint_url=store.endpoint, region_name="us-east-1",
+                aws_access_key_id=store.access_key, aws_secret_access_key=store.secret_key,
+            )  # fmt: skip
+            client.create_hosted_zone(Name=zone, CallerReference=self.folder.name)
+            keys = {"accesskey": {"env": "S3_ACCESS"}, "secretkey": {"env": "S3_SECRET"}}
+            self.operator.monkeypatch.setenv("S3_ACCESS", store.access_key)
+            self.operator.monkeypatch.setenv("S3_SECRET", store.secret_key)
+            dns["route53"] = {"endpoint": store.endpoint, **keys}
+        elif provider == "lexicon":
+            power = start_powerdns(lab, zone)
+            self.operator.monkeypatch.setenv("DNS_TOKEN", power.token)
+            options = {"pdns_server": power.api, "auth_token": {"env": "DNS_TOKEN"}}
+            dns["lexicon"] = {"name": "powerdns", "options": options}
+            dns["nameservers"] = [power.server.address]
+        return Answers.model_validate(self.document)
+
+    def _bind(self, lab: Lab, zone: str, dns: dict[str, Any]) -> None:
+        service = start_bind(lab)
+        service.serve(zone)
+        self.operator.monkeypatch.setenv("DNS_KEY", service.key.secret)
+        dns["nameservers"] = [service.address]
+        dns["rfc2136"] |= {
+            "server": service.address,
+            "key_name": service.key.name,
+            "key": {"env": "DNS_KEY"},
+            "algorithm": service.key.algorithm,
+        }
+
     def _certificate(self) -> None:
         authority = Authority("Example root")
         leaf, key = authority.issue(self.answers.registry.domain)
@@ -102,11 +143,13 @@ def test_an_example_can_be_replayed(
     servers: Any,
     registry_image: Path,
     s3: ObjectStore,
+    lab: Lab,
     tmp_path: Path,
 ) -> None:
     replayed = Replayed(example, operator, tmp_path)
     machines = servers(len(replayed.answers.servers))
-    answers = replayed.on(machines, registry_image, s3)
+    replayed.on(machines, registry_image, s3)
+    answers = replayed.zone_at(lab, s3)
 
     outcome = operator.apply(answers, verify=True)
 
@@ -115,3 +158,8 @@ def test_an_example_can_be_replayed(
     bad = [check for check in outcome.verification.checks if check.status == "bad"]
     assert not bad, bad
     assert not operator.plan(answers).has_changes
+    if answers.dns.provider != "manual":
+        with operator.open(answers) as deployment:
+            made = deployment.name.apply(deployment.name.plan())
+            assert made.is_served or answers.dns.provider == "route53", made
+            assert not deployment.name.plan().changes

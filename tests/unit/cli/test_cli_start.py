@@ -17,7 +17,10 @@ from moorage.cli.main import _COMMANDS
 from moorage.cli.main import moorage as group
 
 SOURCE = str(Path(package.__file__).parents[1])
-HEAVY = ("pydantic", "jinja2", "paramiko", "textual", "boto3", "rich", "cryptography", "yaml")
+HEAVY = (
+    "pydantic", "jinja2", "paramiko", "textual", "boto3", "rich", "cryptography", "yaml", "dns",
+    "lexicon", "requests",
+)  # fmt: skip
 BUDGET = 0.100
 """Seconds that ``moorage --help`` may take longer than Python itself."""
 
@@ -46,7 +49,7 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert _loaded(words).isdisjoint(HEAVY)
 
 
-def test_a_headless_apply_loads_neither_textual_nor_boto3(home: Path) -> None:
+def test_a_headless_apply_loads_neither_textual_nor_boto3_nor_lexicon(home: Path) -> None:
     file = write_answers(home / "two.yml", ["one.example.test", "two.example.test"])
     fakes = (
         f"sys.path.insert(0, {str(Path(__file__).parent)!r}); import made_up_servers; "
@@ -57,7 +60,9 @@ def test_a_headless_apply_loads_neither_textual_nor_boto3(home: Path) -> None:
     loaded = _loaded(["apply", str(file), "--yes", "--no-verify"], fakes)
 
     assert {"pydantic", "jinja2"} <= loaded
-    assert loaded.isdisjoint({"textual", "boto3", "botocore", "tui", "screens"})
+    assert loaded.isdisjoint(
+        {"textual", "boto3", "botocore", "lexicon", "requests", "tui", "screens"}
+    )
 
 
 def test_help_takes_at_most_100_ms_more_than_python_itself() -> None:

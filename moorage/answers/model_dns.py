@@ -1,0 +1,146 @@
+"""The answers about DNS; see :mod:`moorage.answers.model`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from moorage.answers.base import AnswersModel
+from moorage.answers.fields import (
+    WHOLE,
+    DnsName,
+    Host,
+    NameServer,
+    OptionName,
+    Port,
+    Text,
+    Variable,
+    is_secret_option,
+    matching,
+    reject,
+)
+from moorage.answers.secrets import SecretReference
+
+
+class Rfc2136(AnswersModel):
+    """A name server that takes changes by RFC 2136 (bind, Knot, PowerDNS and others)."""
+
+    server: Host
+    """The primary name server of the zone."""
+    port: Port = 53
+    """Its port."""
+    key_name: DnsName | None = None
+    """The TSIG key's name, as in the name server's configuration."""
+    key: SecretReference | None = None
+    """The TSIG key itself, in base64."""
+    algorithm: Literal[
+        "hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha224", "hmac-sha1", "hmac-md5"
+    ] = "hmac-sha256"  # fmt: skip
+    """What the key is for."""
+
+    @model_validator(mode="after")
+    def _key_is_whole(self) -> Rfc2136:
+        if (self.key is None) != (self.key_name is None):
+            missing = "key" if self.key is None else "key_name"
+            raise reject("incomplete", "key_name and key go together: give both or neither",
+                         (missing,))  # fmt: skip
+        return self
+
+
+class Route53(AnswersModel):
+    """A zone in Amazon Route 53."""
+
+    zone_id: Annotated[str, matching(r"[A-Z0-9]{1,32}", "an id such as Z0123456789ABC")] | None = (
+        None
+    )
+    """The hosted zone's id. Without it, the public zone that the name is in."""
+    accesskey: SecretReference | None = None
+    """The access key id. Without keys, what the AWS tools of this machine use."""
+    secretkey: SecretReference | None = None
+    """The secret access key."""
+    profile: Text | None = None
+    """A profile of ~/.aws/config, instead of keys."""
+    endpoint: Annotated[
+        str, matching(r"https?://[A-Za-z0-9.\[\]:_-]+/?", "an http(s) URL without a path")
+    ] | None = None  # fmt: skip
+    """Another endpoint than Amazon's."""
+
+    @model_validator(mode="after")
+    def _keys_come_together(self) -> Route53:
+        if (self.accesskey is None) != (self.secretkey is None):
+            missing = "accesskey" if self.accesskey is None else "secretkey"
+            message = "accesskey and secretkey go together: give both or neither"
+            raise reject("incomplete", message, (missing,))
+        return self
+
+
+class Lexicon(AnswersModel):
+    """One of the providers of dns-lexicon: cloudflare, gandi, hetzner, ovh, powerdns and others."""
+
+    name: Annotated[str, matching(r"[a-z0-9]+", "a provider of dns-lexicon, such as cloudflare")]
+    """The provider, as dns-lexicon calls it."""
+    options: dict[OptionName, Variable] = Field(default_factory=dict)
+    """Its options, such as auth_token; logins, tokens and keys as references to secrets."""
+
+    @model_validator(mode="after")
+    def _secrets_are_references(self) -> Lexicon:
+        for name, value in self.options.items():
+            if isinstance(value, (str, int)) and is_secret_option(name):
+                message = "a secret is not written here in clear; refer to it, as in {env: NAME}"
+                raise reject("secret_in_clear", message, ("options", name))
+        return self
+
+
+class Failover(AnswersModel):
+    """How the name follows the servers that work."""
+
+    interval: Annotated[int, Field(ge=2, le=3600), WHOLE] = 10
+    """Seconds between two checks of a server."""
+    fall: Annotated[int, Field(ge=1, le=20), WHOLE] = 2
+    """How many bad checks in a row take a server out of the name."""
+    rise: Annotated[int, Field(ge=1, le=100), WHOLE] = 3
+    """How many good checks in a row take it in again."""
+
+
+class Dns(AnswersModel):
+    """Who creates the registry's DNS records, and what they are."""
+
+    provider: Literal["manual", "rfc2136", "route53", "lexicon"] = "manual"
+    """manual: you create them, Moorage says which and checks them; otherwise Moorage does."""
+    record: Literal["address", "cname"] = "address"
+    """address: A and AAAA records of the servers; cname: a CNAME to another name."""
+    target: DnsName | None = None
+    """What a CNAME leads to, used when the record is cname. Without it, the only server's name."""
+    ttl: Annotated[int, Field(ge=1, le=604800), WHOLE] | None = None
+    """Seconds for which the records may be cached. Without it, 300; with failover 60."""
+    zone: DnsName | None = None
+    """The zone the records are in, where it cannot be found by asking."""
+    nameservers: tuple[NameServer, ...] = ()
+    """The zone's own name servers, ADDRESS or ADDRESS:PORT, where asking does not find them."""
+    failover: Failover | None = None
+    """Several servers: the name follows those that work."""
+    rfc2136: Rfc2136 | None = None
+    """Used when the provider is rfc2136."""
+    route53: Route53 | None = None
+    """Used when the provider is route53; may be left out."""
+    lexicon: Lexicon | None = None
+    """Used when the provider is lexicon."""
+
+    @model_validator(mode="after")
+    def _provider_is_described(self) -> Dns:
+        if self.provider == "rfc2136" and self.rfc2136 is None:
+            message = "the provider rfc2136 needs a section rfc2136 with server and key"
+            raise reject("incomplete", message, ("rfc2136",))
+        if self.provider == "lexicon" and self.lexicon is None:
+            message = "the provider lexicon needs a section lexicon with name and options"
+            raise reject("incomplete", message, ("lexicon",))
+        if self.record == "cname" and self.failover is not None:
+            message = "failover needs address records; a CNAME leads to one name only"
+            raise reject("contradiction", message, ("record",))
+        return self
+
+    @property
+    def seconds(self) -> int:
+        """The records' TTL."""
+        return self.ttl or (60 if self.failover else 300)

@@ -1,0 +1,197 @@
+"""DNS plans, reports, checks and findings, as text and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from moorage.cli.plan_view import Line
+from moorage.cli.progress import mark
+from moorage.cli.tables import lined_up
+
+if TYPE_CHECKING:
+    from moorage.dns.findings import Finding
+    from moorage.dns.lookup import Said
+    from moorage.dns.records import RecordChange, RecordSet
+    from moorage.dns.work import DnsCheck, DnsPlan, DnsReport
+
+_STYLES = {"+": "green", "-": "red"}
+
+
+def dns_plan_lines(plan: DnsPlan) -> Iterator[Line]:
+    """Yield what would change at a name, record by record.
+
+    Args:
+        plan: The plan.
+    """
+    yield ((plan.name, "bold"), (f"  DNS, {plan.provider.title}", "dim"))
+    if not plan.changes:
+        yield ("  nothing to change",)
+        return
+    for change in plan.changes:
+        for line in change.diff:
+            yield ((f"  {line}", _STYLES.get(line[0], "")),)
+        if change.is_foreign:
+            yield (
+                ("  somebody else's: ", "bold yellow"),
+                "this deployment did not make the record that goes",
+            )
+    if not plan.can_write:
+        yield ("  These records are yours to make where the domain is managed.",)
+
+
+def dns_plan_as_json(plan: DnsPlan) -> dict[str, object]:
+    """Return what would change at a name, as JSON values.
+
+    Args:
+        plan: The plan.
+    """
+    return {
+        "name": plan.name,
+        "provider": plan.provider.title,
+        "can_write": plan.can_write,
+        "has_changes": bool(plan.changes),
+        "changes": [_change(change) for change in plan.changes],
+    }
+
+
+def dns_report_lines(report: DnsReport) -> Iterator[Line]:
+    """Yield how a change ended.
+
+    Args:
+        report: The report.
+    """
+    state = "changed" if report.changes else "as wanted already"
+    yield ((report.name, "bold"), f"  {state}")
+    for change in report.changes:
+        for line in change.diff:
+            yield ((f"  {line}", _STYLES.get(line[0], "")),)
+    if report.note:
+        yield (("  note: ", "bold yellow"), report.note)
+    elif report.is_served:
+        count = len(report.said)
+        yield (f"  served by {'its name server' if count == 1 else f'all {count} name servers'}",)
+    for each in report.missing:
+        yield (("  not yet: ", "bold yellow"), _told(each))
+
+
+def dns_report_as_json(report: DnsReport) -> dict[str, object]:
+    """Return how a change ended, as JSON values.
+
+    Args:
+        report: The report.
+    """
+    return {
+        "name": report.name,
+        "changes": [_change(change) for change in report.changes],
+        "is_served": report.is_served,
+        "name_servers": [_said(each) for each in report.said],
+        "note": report.note,
+    }
+
+
+def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield what a name leads to, and what is to be known about it.
+
+    Args:
+        check: What the name servers say.
+        findings: What was found.
+    """
+    where = f"  zone {check.zone}" if check.zone else ""
+    yield ((check.name, "bold"), (where, "dim"))
+    yield ("  wanted:",)
+    for wanted in check.wanted:
+        for line in wanted.lines():
+            yield (f"    {line}",)
+    if check.fault:
+        yield (("  problem: ", "bold red"), check.fault)
+    rows = [
+        (mark("good" if check.is_right(each) else "bad"), str(each.server), _what(each))
+        for each in check.said
+    ]
+    if rows:
+        right = {value for each in check.wanted for value in each.values}
+        is_found = bool(check.here) and set(check.here) <= right
+        here = mark("good" if is_found else "skipped")
+        yield from lined_up([*rows, (here, "this machine", _listed(check.here))], "  ")
+    yield from finding_lines(findings)
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield findings, one a line.
+
+    Args:
+        findings: What was found.
+    """
+    for finding in findings:
+        yield (("  note: ", "bold yellow"), str(finding))
+
+
+def dns_check_as_json(check: DnsCheck, findings: Sequence[Finding]) -> dict[str, object]:
+    """Return what a name leads to, as JSON values.
+
+    Args:
+        check: What the name servers say.
+        findings: What was found.
+    """
+    return {
+        "name": check.name,
+        "zone": check.zone or None,
+        "is_good": check.is_good,
+        "wanted": [_set(each) for each in check.wanted],
+        "name_servers": [_said(each) | {"is_right": check.is_right(each)} for each in check.said],
+        "this_machine": list(check.here),
+        "problem": check.fault or None,
+        "findings": findings_as_json(findings),
+    }
+
+
+def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """Return findings as JSON values.
+
+    Args:
+        findings: What was found.
+    """
+    return [{"code": each.code, "message": each.message, "hint": each.hint} for each in findings]
+
+
+def _told(said: Said) -> str:
+    return said.fault or f"{said.server} says {_what(said)}"
+
+
+def _what(said: Said) -> str:
+    if said.fault:
+        return said.fault
+    return _listed(tuple(f"{each.kind} {value}" for each in said.records for value in each.values))
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values) or "nothing"
+
+
+def _said(said: Said) -> dict[str, object]:
+    return {
+        "name_server": said.server.name,
+        "address": said.server.address,
+        "records": [_set(each) for each in said.records],
+        "problem": said.fault or None,
+    }
+
+
+def _change(change: RecordChange) -> dict[str, object]:
+    return {
+        "action": change.action,
+        "before": _set(change.before) if change.before else None,
+        "after": _set(change.after) if change.after else None,
+        "is_foreign": change.is_foreign,
+    }
+
+
+def _set(records: RecordSet) -> dict[str, object]:
+    return {
+        "name": records.name,
+        "type": records.kind,
+        "values": list(records.values),
+        "ttl": records.ttl,
+        "has_health_checks": records.checked,
+    }

@@ -1,0 +1,191 @@
+"""The registry's name within ``plan`` and ``apply``: looked at beside the servers, made at the end.
+
+Name servers are asked in the background while the servers are read. The records are made once the
+registry serves and was verified, so that nobody is led to a server that does not work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moorage.cli.background import Background
+from moorage.errors import MoorageError
+
+if TYPE_CHECKING:
+    from moorage.cli.engine import Engine
+    from moorage.cli.plan_view import Line
+    from moorage.deploy.plan import Plan
+    from moorage.dns.findings import Finding
+    from moorage.dns.work import DnsCheck, DnsPlan, DnsReport
+
+FOUND_WITHIN = 5.0
+"""Seconds name servers have after the servers were read; findings are not worth waiting longer."""
+
+
+@dataclass
+class NameWork:
+    """What is to be done about the registry's name, and how that went.
+
+    Attributes:
+        engine: The open deployment.
+        dns: What would change at the name; None without a provider that can write.
+        findings: What about the name will surprise somebody.
+        problem: Why the provider could not be asked, or could not do it.
+        report: How the change ended, once it was made.
+    """
+
+    engine: Engine
+    _check: Background[DnsCheck]
+    _is_limited: bool = False
+    dns: DnsPlan | None = None
+    findings: tuple[Finding, ...] = ()
+    problem: MoorageError | None = None
+    report: DnsReport | None = None
+    _may_replace: bool = False
+
+    @classmethod
+    def begin(cls, engine: Engine, *, is_limited: bool) -> NameWork:
+        """Begin to ask name servers.
+
+        Args:
+            engine: The open deployment.
+            is_limited: Whether servers are left out: then the name is left alone.
+        """
+        return cls(engine, Background(engine.deployment.name.check), is_limited)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether an apply would change records."""
+        return self.dns is not None and self.dns.has_changes
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether records that were to be made are not served."""
+        if self.problem is not None:
+            return True
+        return self.report is not None and bool(self.report.missing)
+
+    @property
+    def _is_left_alone(self) -> bool:
+        provider = self.engine.deployment.answers.dns.provider
+        return self._is_limited and provider != "manual"
+
+    def plan(self, plan: Plan) -> None:
+        """Find out what has to change, after the servers were read.
+
+        Args:
+            plan: What was read.
+        """
+        deployment = self.engine.deployment
+        if deployment.answers.dns.provider != "manual" and not self._is_limited:
+            try:
+                self.dns = self.engine.ask_dns(deployment.name.plan)
+            except MoorageError as error:
+                if self.engine.desk.is_interrupted:
+                    raise
+                self.problem = error
+        check = self._check.result(FOUND_WITHIN)
+        if check is None or not check.said:
+            return
+        from moorage.dns.findings import find
+
+        read = [address for server in plan.servers for address in server.facts.addresses6]
+        search = Background(
+            lambda: find(
+                check,
+                port=deployment.answers.registry.port,
+                addresses6=None if self._is_limited else read,
+                cancelled=lambda: deployment.cancel.is_set,
+            )
+        )
+        self.findings = search.result(FOUND_WITHIN) or ()
+
+    def may_begin(self, *, yes: bool, replace: bool) -> None:
+        """Stop before any server is changed, if the name could not be changed in the end.
+
+        Args:
+            yes: Whether nothing is to be asked.
+            replace: Whether records of somebody else's may be replaced.
+
+        Raises:
+            MoorageError: The provider refuses, or records of somebody else's are in the way.
+        """
+        from moorage.cli.dns import may_replace
+
+        if self.problem is not None:
+            raise self.problem
+        if self.dns is None:
+            return
+        if not may_replace(self.engine, self.dns, yes=yes, replace=replace):
+            from moorage.dns.work import in_the_way
+
+            raise in_the_way(self.dns)
+        self._may_replace = bool(self.dns.foreign)
+
+    def make(self) -> None:
+        """Make the records and wait until they are served."""
+        plan = self.dns
+        if plan is None or not plan.has_changes:
+            return
+        deployment = self.engine.deployment
+        self.engine.session.narrate(f"Changing the records of {plan.name}")
+        try:
+            self.report = self.engine.ask_dns(
+                lambda: deployment.name.apply(plan, replace=self._may_replace), changes=True
+            )
+        except MoorageError as error:
+            self.problem = error
+
+    def lines(self) -> Iterator[Line]:
+        """Yield what would change, and what is to be known."""
+        from moorage.cli.dns_view import dns_plan_lines, finding_lines
+
+        if self.dns is not None:
+            yield from dns_plan_lines(self.dns)
+        elif self.problem is not None or self.findings or self._is_left_alone:
+            yield ((self.engine.deployment.answers.registry.domain, "bold"), ("  DNS", "dim"))
+        if self.problem is not None:
+            yield (("  problem: ", "bold red"), str(self.problem))
+        if self._is_left_alone:
+            yield ("  left alone with --limit; 'moorage dns apply FILE' leads it to all servers",)
+        yield from finding_lines(self.findings)
+        if self.dns or self.problem is not None or self.findings or self._is_left_alone:
+            yield ("",)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what would change, and what is to be known, as JSON values."""
+        from moorage.cli.complaints import as_json
+        from moorage.cli.dns_view import dns_plan_as_json, findings_as_json
+
+        return {
+            "dns": {
+                "plan": dns_plan_as_json(self.dns) if self.dns else None,
+                "problem": as_json(self.problem) if self.problem else None,
+                "findings": findings_as_json(self.findings),
+            }
+        }
+
+    def report_lines(self) -> list[Line]:
+        """Return how the change ended; nothing when there was none."""
+        from moorage.cli.dns_view import dns_report_lines
+
+        lines: list[Line] = []
+        if self.report is not None:
+            lines = [("",), *dns_report_lines(self.report)]
+        if self.problem is not None:
+            lines += [("",), (("The records were not changed: ", "bold red"), str(self.problem))]
+        return lines
+
+    def report_as_json(self) -> dict[str, object]:
+        """Return how the change ended, as JSON values; nothing when there was none."""
+        from moorage.cli.complaints import as_json
+        from moorage.cli.dns_view import dns_report_as_json
+
+        if self.report is None and self.problem is None:
+            return {}
+        return {
+            "dns_change": dns_report_as_json(self.report) if self.report else None,
+            "dns_problem": as_json(self.problem) if self.problem else None,
+        }

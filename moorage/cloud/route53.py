@@ -1,0 +1,324 @@
+"""Zones in Amazon Route 53: records, and health checks that leave out what does not answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from moorage.dns.lookup import DnsError
+from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
+
+_CONNECT_TIMEOUT = 5
+_READ_TIMEOUT = 20
+_MARK = "moorage"
+_ROUTED = (
+    "AliasTarget", "Weight", "Region", "GeoLocation", "Failover", "CidrRoutingConfig",
+    "GeoProximityLocation", "TrafficPolicyInstanceId",
+)  # fmt: skip
+"""What a record set has that no plain one has: Moorage could not put it back."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An access key: its id and its secret part."""
+
+    access: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """How each address is checked: by connecting to a port, because ``/v2/`` wants a password.
+
+    Route 53 counts an HTTPS answer of 401 as bad.
+
+    Attributes:
+        port: The registry's port.
+        interval: Seconds; Route 53 knows 10 and 30.
+        fall: How many bad checks in a row take an address out.
+    """
+
+    port: int
+    interval: int
+    fall: int
+
+
+@dataclass(frozen=True)
+class Route53Provider:
+    """A hosted zone.
+
+    Attributes:
+        zone_id: Its id, or None for the public zone that the name is in.
+        keys: The access key, or None for what the AWS tools of this machine use.
+        profile: A profile of ~/.aws/config, or None.
+        endpoint: Another endpoint than Amazon's, or None.
+        health_check: How addresses are checked, when they are.
+    """
+
+    zone_id: str | None = None
+    keys: Keys | None = None
+    profile: str | None = None
+    endpoint: str | None = None
+    health_check: HealthCheck | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return "route53" + (f", zone {self.zone_id}" if self.zone_id else "")
+
+    @property
+    def can_write(self) -> bool:
+        """It can change records."""
+        return True
+
+    def read(self, name: str) -> tuple[RecordSet, ...]:
+        """Return the records of a name; see :class:`moorage.dns.records.Provider`."""
+        with _explained(name):
+            zone = self._zone(name)
+            return _understood(name, self._raw(zone, name))
+
+    def write(self, changes: Sequence[RecordChange]) -> None:
+        """Make changes, all or none; see :class:`moorage.dns.records.Provider`."""
+        if not changes:
+            return
+        first = changes[0].after or changes[0].before
+        assert first is not None
+        name = first.name
+        with _explained(name):
+            zone = self._zone(name)
+            raw = self._raw(zone, name)
+            now = {each.kind: each for each in _understood(name, raw)}
+            batch: list[dict[str, Any]] = []
+            checks_gone: set[str] = set()
+            for change in changes:
+                kind = (change.after or change.before or first).kind
+                there = now.get(kind)
+                if not (there.says(change.before) if there else change.before is None):
+                    raise DnsError(
+                        f"somebody else has changed {name} in Route 53 meanwhile; nothing was "
+                        "changed.",
+                        hint="Look at what is there now with 'moorage dns plan FILE'.",
+                        code="dns_changed_meanwhile",
+                    )
+                gone = [each for each in raw if each["Type"] == kind]
+                batch += [{"Action": "DELETE", "ResourceRecordSet": each} for each in gone]
+                checks_gone |= {each["HealthCheckId"] for each in gone if "HealthCheckId" in each}
+            for change in changes:
+                if change.after is not None:
+                    # DELETE fails unless what is there is as it was read, CREATE if something is.
+                    action = "CREATE" if change.before is None else "UPSERT"
+                    batch += [
+                        {"Action": action, "ResourceRecordSet": each}
+                        for each in self._sets(change.after)
+                    ]
+            kept = {
+                each["ResourceRecordSet"].get("HealthCheckId")
+                for each in batch
+                if each["Action"] != "DELETE"
+            }
+            self._client.change_resource_record_sets(
+                HostedZoneId=zone,
+                ChangeBatch={"Comment": "moorage", "Changes": batch},
+            )
+            self._remove_checks(checks_gone - kept)
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.Session(
+            aws_access_key_id=self.keys.access if self.keys else None,
+            aws_secret_access_key=self.keys.secret if self.keys else None,
+            profile_name=self.profile,
+        )
+        settings = Config(
+            connect_timeout=_CONNECT_TIMEOUT,
+            read_timeout=_READ_TIMEOUT,
+            retries={"max_attempts": 2, "mode": "standard"},
+        )
+        # Route 53 is one for the whole world; its API wants this region in signatures.
+        return session.client(
+            "route53", region_name="us-east-1", endpoint_url=self.endpoint, config=settings
+        )
+
+    def _zone(self, name: str) -> str:
+        if self.zone_id is not None:
+            found = self._client.get_hosted_zone(Id=self.zone_id)["HostedZone"]
+            if not _is_in(name, found["Name"]):
+                raise DnsError(
+                    f"{name} is not in the zone {clean_name(found['Name'])} ({self.zone_id}).",
+                    hint="Correct dns.route53.zone_id.",
+                    code="no_zone",
+                )
+            return self.zone_id
+        zones = [
+            each
+            for page in self._client.get_paginator("list_hosted_zones").paginate()
+            for each in page["HostedZones"]
+            if _is_in(name, each["Name"]) and not each.get("Config", {}).get("PrivateZone")
+        ]
+        longest = max((len(each["Name"]) for each in zones), default=0)
+        best = [each for each in zones if len(each["Name"]) == longest]
+        if len(best) > 1:
+            ids = ", ".join(each["Id"].rpartition("/")[2] for each in best)
+            raise DnsError(
+                f"this account has {len(best)} public zones {clean_name(best[0]['Name'])}: {ids}.",
+                hint="Say which one in dns.route53.zone_id: the one that the domain's NS records "
+                "lead to.",
+                code="no_zone",
+            )
+        if not best:
+            raise DnsError(
+                f"this account has no public zone in Route 53 that {name} is in.",
+                hint="Is it the right account? A private zone is named in dns.route53.zone_id.",
+                code="no_zone",
+            )
+        identity: str = best[0]["Id"].rpartition("/")[2]
+        return identity
+
+    def _raw(self, zone: str, name: str) -> list[dict[str, Any]]:
+        """The record sets of a name as Route 53 has them."""
+        found: list[dict[str, Any]] = []
+        pages = self._client.get_paginator("list_resource_record_sets").paginate(
+            HostedZoneId=zone, StartRecordName=name
+        )
+        for page in pages:
+            for each in page["ResourceRecordSets"]:
+                if clean_name(each["Name"]) != name:
+                    return found
+                if each["Type"] in KINDS:
+                    found.append(each)
+        return found
+
+    def _sets(self, wanted: RecordSet) -> list[dict[str, Any]]:
+        """Record sets as Route 53 wants them: one, or with health checks one an address."""
+        base = {"Name": wanted.name, "Type": wanted.kind, "TTL": wanted.ttl or 300}
+        if not wanted.checked or self.health_check is None:
+            records = [{"Value": value} for value in wanted.values]
+            return [{**base, "ResourceRecords": records}]
+        return [
+            {
+                **base,
+                "SetIdentifier": f"{_MARK} {wanted.name} {value}",
+                "MultiValueAnswer": True,
+                "HealthCheckId": self._check_for(wanted.name, value),
+                "ResourceRecords": [{"Value": value}],
+            }
+            for value in wanted.values
+        ]
+
+    def _check_for(self, name: str, address: str) -> str:
+        """Return the id of the health check of an address; it is made when there is none."""
+        assert self.health_check is not None
+        config = {
+            "IPAddress": address,
+            "Port": self.health_check.port,
+            "Type": "TCP",
+            "RequestInterval": 10 if self.health_check.interval < 30 else 30,
+            "FailureThreshold": min(10, self.health_check.fall),
+        }
+        for page in self._client.get_paginator("list_health_checks").paginate():
+            for each in page["HealthChecks"]:
+                there = each["HealthCheckConfig"]
+                if each["CallerReference"].startswith(f"{_MARK}-") and all(
+                    there.get(key) == value for key, value in config.items()
+                ):
+                    return str(each["Id"])
+        made = self._client.create_health_check(
+            CallerReference=f"{_MARK}-{uuid.uuid4()}", HealthCheckConfig=config
+        )["HealthCheck"]
+        self._client.change_tags_for_resource(
+            ResourceType="healthcheck",
+            ResourceId=made["Id"],
+            AddTags=[{"Key": "Name", "Value": f"{name} {address}"}],
+        )
+        return str(made["Id"])
+
+    def _remove_checks(self, identities: set[str]) -> None:
+        """Remove health checks that no record needs any more, as far as they are Moorage's."""
+        for identity in identities:
+            check = self._client.get_health_check(HealthCheckId=identity)["HealthCheck"]
+            if check["CallerReference"].startswith(f"{_MARK}-"):
+                self._client.delete_health_check(HealthCheckId=identity)
+
+
+def _is_in(name: str, zone: str) -> bool:
+    zone = clean_name(zone)
+    return name == zone or name.endswith(f".{zone}")
+
+
+def _understood(name: str, raw: Sequence[dict[str, Any]]) -> tuple[RecordSet, ...]:
+    """Turn what Route 53 has into record sets.
+
+    Raises:
+        DnsError: There is something Moorage could not put back.
+    """
+    found = []
+    for kind in KINDS:
+        sets = [each for each in raw if each["Type"] == kind]
+        if not sets:
+            continue
+        special = next((key for each in sets for key in _ROUTED if key in each), None)
+        if special is not None:
+            raise DnsError(
+                f"{name} has {kind} records with {special} in Route 53. Moorage changes only "
+                "plain records and its own multivalue answers.",
+                hint="Remove them there first, if they are to be replaced.",
+                code="dns_foreign",
+            )
+        values = [record["Value"] for each in sets for record in each["ResourceRecords"]]
+        checked = any("HealthCheckId" in each for each in sets)
+        found.append(RecordSet.of(name, kind, values, int(sets[0]["TTL"]), checked=checked))
+    return tuple(found)
+
+
+_TOLD = {
+    "InvalidClientTokenId": ("the access key is unknown", "dns_key_wrong"),
+    "SignatureDoesNotMatch": ("the secret key does not fit the access key", "dns_key_wrong"),
+    "InvalidSignatureException": ("the secret key does not fit the access key", "dns_key_wrong"),
+    "AccessDenied": ("these keys may not do this", "dns_refused"),
+    "AccessDeniedException": ("these keys may not do this", "dns_refused"),
+    "NoSuchHostedZone": ("there is no such zone in this account", "no_zone"),
+}
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what boto3 raises into what the operator can act on."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+
+    try:
+        yield
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        kind, text = str(told.get("Code", "")), str(told.get("Message", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        other = (f"{kind}: {text}".strip(":. ") or f"HTTP {status}", "dns_failed")
+        if status == 403:
+            other = ("the access key is unknown, or may not do this (HTTP 403)", "dns_key_wrong")
+        message, code = _TOLD.get(kind, other)
+        raise DnsError(
+            f"Route 53 refuses the change or reading of {name}: {message}.",
+            hint="The keys need route53:ListHostedZones, ListResourceRecordSets and "
+            "ChangeResourceRecordSets, and with failover CreateHealthCheck and the like."
+            if code in {"dns_refused", "dns_key_wrong"}
+            else "Compare dns.route53 with the zone in the AWS console.",
+            code=code,
+        ) from None
+    except (NoCredentialsError, ProfileNotFound) as error:
+        raise DnsError(
+            f"there is no login for Route 53 on this machine: {error}".rstrip(".") + ".",
+            hint="Give accesskey and secretkey in dns.route53, or log in with the AWS tools.",
+            code="dns_key_wrong",
+        ) from None
+    except BotoCoreError as error:
+        raise DnsError(
+            f"Route 53 cannot be reached: {str(error).rstrip('.')}.",
+            hint="Is the network up?",
+            code="dns_failed",
+        ) from None

@@ -1,0 +1,1 @@
+"""DNS: what the registry's name leads to, and who changes that."""

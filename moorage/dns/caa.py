@@ -1,0 +1,117 @@
+"""CAA records: which authorities may issue certificates for a name (RFC 8659)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import dns.exception
+import dns.rdatatype
+import dns.resolver
+
+from moorage.dns.lookup import DnsError, NameServer, own_resolver, parse_name, question
+from moorage.dns.records import clean_name
+
+IDENTITIES = {
+    "acme-v02.api.letsencrypt.org": "letsencrypt.org",
+    "acme-staging-v02.api.letsencrypt.org": "letsencrypt.org",
+    "acme.zerossl.com": "sectigo.com",
+    "dv.acme-v02.api.pki.goog": "pki.goog",
+    "acme.ssl.com": "ssl.com",
+    "api.buypass.com": "buypass.com",
+}
+"""What the authorities behind well-known ACME directories call themselves in CAA records."""
+_CRITICAL = 128
+
+
+@dataclass(frozen=True)
+class Permission:
+    """The CAA records that count for a name.
+
+    Attributes:
+        at: Where they stand; the name or one above it.
+        issuers: Who may issue; empty when nobody may.
+        unknown: Critical properties that no authority may ignore.
+    """
+
+    at: str
+    issuers: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+
+    def allows(self, authority: str) -> bool:
+        """Whether an authority may issue, by its name in CAA records."""
+        return authority in self.issuers and not self.unknown
+
+
+def identity_of(directory: str) -> str:
+    """Return what the authority behind an ACME directory calls itself in CAA records.
+
+    Args:
+        directory: The directory's URL.
+
+    Returns:
+        Its name, such as ``letsencrypt.org``; empty for an authority that is not known here.
+    """
+    return IDENTITIES.get(urlsplit(directory).hostname or "", "")
+
+
+def permission_for(name: str, zone: str, servers: Sequence[NameServer]) -> Permission | None:
+    """Return who may issue certificates for a name, or None when anybody may.
+
+    Args:
+        name: The name.
+        zone: The zone it is in; names above it are asked for with this machine's resolver.
+        servers: The zone's own name servers.
+    """
+    labels = clean_name(name).split(".")
+    for position in range(len(labels)):
+        here = ".".join(labels[position:])
+        in_zone = here == zone or here.endswith(f".{zone}")
+        found = _from_servers(here, servers) if in_zone else _from_resolver(here)
+        if found is None:
+            continue
+        issuers = tuple(
+            value.partition(";")[0].strip().lower() for _, tag, value in found if tag == "issue"
+        )
+        unknown = tuple(
+            tag
+            for flags, tag, _ in found
+            if flags & _CRITICAL
+            and tag not in {"issue", "issuewild", "iodef", "issuemail", "contactemail"}
+        )
+        if not issuers and not unknown:
+            return None
+        return Permission(here, tuple(each for each in issuers if each), unknown)
+    return None
+
+
+def _from_servers(name: str, servers: Sequence[NameServer]) -> list[tuple[int, str, str]] | None:
+    for server in servers:
+        try:
+            answer = question(server, name, "CAA")
+        except DnsError:
+            continue
+        for each in answer.answer:
+            if each.rdtype == dns.rdatatype.CAA:
+                return [
+                    (
+                        entry.flags,
+                        entry.tag.decode().lower(),
+                        entry.value.decode("utf-8", "replace"),
+                    )
+                    for entry in each
+                ]
+        return None
+    return None
+
+
+def _from_resolver(name: str) -> list[tuple[int, str, str]] | None:
+    try:
+        answer = own_resolver().resolve(parse_name(name), "CAA")
+    except (dns.exception.DNSException, DnsError):
+        return None
+    return [
+        (entry.flags, entry.tag.decode().lower(), entry.value.decode("utf-8", "replace"))
+        for entry in answer
+    ]

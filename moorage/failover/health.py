@@ -1,0 +1,85 @@
+"""Whether a registry answers at an address: ``/v2/`` over TLS under its name, as a client asks."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+
+_WANTED = 401
+"""A registry that works asks for a password."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What to ask for.
+
+    Attributes:
+        domain: The registry's name: in SNI, in the Host header and in the certificate.
+        port: Its port.
+        tls: Whether it speaks TLS.
+        authority: PEM of a CA to trust besides the system's, or None.
+    """
+
+    domain: str
+    port: int
+    tls: bool = True
+    authority: str | None = None
+
+
+def find_fault(registry: Registry, address: str, timeout: float) -> str:
+    """Return what is wrong with the registry at an address, or nothing.
+
+    Args:
+        registry: What to ask for.
+        address: An IP address.
+        timeout: Seconds for all of it.
+    """
+    end = time.monotonic() + timeout
+    try:
+        with socket.create_connection((address, registry.port), timeout=timeout) as plain:
+            plain.settimeout(_left(end))
+            if not registry.tls:
+                return _ask(plain, registry, end)
+            context = ssl.create_default_context()
+            if registry.authority:
+                context.load_verify_locations(cadata=registry.authority)
+            with context.wrap_socket(plain, server_hostname=registry.domain) as secured:
+                return _ask(secured, registry, end)
+    except ssl.SSLCertVerificationError as error:
+        return f"the certificate is not trusted: {error.verify_message}"
+    except TimeoutError:
+        return f"no answer within {timeout:g} s"
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return str(why).lower() or type(error).__name__
+
+
+def _ask(connection: socket.socket, registry: Registry, end: float) -> str:
+    default = 443 if registry.tls else 80
+    host = registry.domain if registry.port == default else f"{registry.domain}:{registry.port}"
+    connection.settimeout(_left(end))
+    connection.sendall(
+        f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\nUser-Agent: moorage-failover\r\n"
+        "Connection: close\r\n\r\n".encode()
+    )
+    received = b""
+    while b"\r\n" not in received and len(received) < 1024:
+        connection.settimeout(_left(end))
+        chunk = connection.recv(1024)
+        if not chunk:
+            break
+        received += chunk
+    words = received.split(b"\r\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return "the answer is no HTTP"
+    status = int(words[1])
+    return "" if status == _WANTED else f"/v2/ answers {status}, wanted {_WANTED}"
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,0 +1,72 @@
+"""From the answers to what is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from moorage.answers.model import Answers
+from moorage.answers.model_dns import Failover
+from moorage.dns import journal
+from moorage.dns.records import Provider
+from moorage.errors import MoorageError
+from moorage.failover.health import Registry
+from moorage.failover.verdict import Rules
+from moorage.failover.watch import Task, Watched
+
+
+def task_of(answers: Answers, addresses: Mapping[str, str], authority: bytes | None) -> Task:
+    """Return what is watched.
+
+    Args:
+        answers: What the operator decided; its ``dns.failover``, or what is usual.
+        addresses: Where clients reach each server, by label.
+        authority: PEM of a CA to trust besides the system's.
+
+    Raises:
+        MoorageError: There is nothing to fail over to.
+    """
+    if len(answers.servers) < 2:
+        raise MoorageError(
+            "failover needs another server to go to; the answers list one.", code="no_watch"
+        )
+    if answers.dns.record == "cname":
+        raise MoorageError(
+            "failover needs address records; a CNAME leads to one name only.",
+            hint="Say dns.record: address.",
+            code="no_watch",
+        )
+    rules = answers.dns.failover or Failover()
+    return Task(
+        answers.registry.domain,
+        tuple(Watched(label, address) for label, address in addresses.items()),
+        Registry(
+            answers.registry.domain,
+            answers.registry.port,
+            answers.ssl.mode != "none",
+            authority.decode() if authority else None,
+        ),
+        Rules(rules.interval, rules.fall, rules.rise),
+        answers.dns.ttl or 60,
+        tuple(sorted(journal.known_values(answers.registry.domain))),
+    )
+
+
+def check_provider(answers: Answers, provider: Provider) -> None:
+    """Make sure that a watch is what this provider needs.
+
+    Raises:
+        MoorageError: It checks the servers itself, or cannot change records.
+    """
+    if answers.dns.provider == "route53":
+        raise MoorageError(
+            "Route 53 checks the servers itself and leaves out those that do not answer; no watch "
+            "is needed.",
+            hint="'moorage dns apply FILE' makes the health checks when dns.failover is there.",
+            code="no_watch",
+        )
+    if not provider.can_write:
+        raise MoorageError(
+            "with dns.provider: manual nobody can change the record when a server fails.",
+            hint="Choose rfc2136, route53 or a provider of dns-lexicon in dns.provider.",
+            code="no_watch",
+        )

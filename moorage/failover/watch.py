@@ -1,0 +1,337 @@
+"""The watch: checks the servers round after round and keeps the record on those that work."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from moorage.dns.here import addresses_here
+from moorage.dns.records import (
+    Provider,
+    RecordChange,
+    RecordSet,
+    clean_name,
+    plan_changes,
+    record_sets,
+)
+from moorage.errors import MoorageError
+from moorage.failover.health import Registry, find_fault
+from moorage.failover.verdict import Rules, Verdict, after_check
+
+_READ_AGAIN = 60.0
+"""Seconds after which the record is read again, to see whether somebody else changed it."""
+_RESOLVE_WITHIN = 2.0
+
+Result = TypeVar("Result")
+
+OnNews = Callable[["News"], None]
+Remember = Callable[[Sequence[RecordChange]], None]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A server: what it is called, and the address or host name clients reach it at."""
+
+    server: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is watched, and what is done about it.
+
+    Attributes:
+        name: The registry's name.
+        servers: All its servers.
+        registry: What to ask them for.
+        rules: How often, and how much it takes.
+        ttl: Seconds for the record.
+        known: Addresses that belonged to the servers before; they may be taken out of the record.
+    """
+
+    name: str
+    servers: tuple[Watched, ...]
+    registry: Registry
+    rules: Rules
+    ttl: int
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class News:
+    """Something the watch noticed or did.
+
+    Attributes:
+        kind: begin, bad, out, in, address, record, none_left, foreign or problem.
+        text: What it is, for people.
+        at: When, seconds since 1970.
+    """
+
+    kind: str
+    text: str
+    at: float = field(default_factory=time.time)
+
+
+class Watch:
+    """Watches servers and keeps a record on those that work.
+
+    Args:
+        task: What is watched.
+        provider: Who holds the record.
+        on_news: Takes what is noticed and done.
+        remember: Keeps what was changed, so that it can be undone.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        provider: Provider,
+        on_news: OnNews = lambda news: None,
+        remember: Remember = lambda changes: None,
+    ) -> None:
+        self.task = task
+        self.provider = provider
+        self.verdicts: dict[str, Verdict] = {}
+        self.faults: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        self.record: frozenset[str] | None = None
+        self._ours: set[str] = set(task.known)
+        self._read_at = float("-inf")
+        self._told: dict[str, str] = {}
+        self._on_news = on_news
+        self._remember = remember
+
+    def round(self) -> float:
+        """Check every server once, bring the record up to date, and say when to come back.
+
+        Returns:
+            Seconds from the round's beginning to the next one's.
+        """
+        self._resolve()
+        if self.record is None:
+            self._begin()
+        self._check()
+        self._follow()
+        in_doubt = any(each.is_in and each.is_in_doubt for each in self.verdicts.values())
+        rules = self.task.rules
+        return rules.pause_in_doubt if in_doubt else rules.interval
+
+    def run(self, stop: threading.Event, after_round: Callable[[], None] = lambda: None) -> None:
+        """Make rounds until told to stop.
+
+        Args:
+            stop: Ends it.
+            after_round: Called after each round.
+        """
+        while not stop.is_set():
+            started = time.monotonic()
+            pause = self.round()
+            after_round()
+            stop.wait(max(0.0, started + pause - time.monotonic()))
+
+    def once(self, stop: threading.Event) -> bool:
+        """Make as many rounds as it takes until nothing is in doubt.
+
+        Returns:
+            Whether the record leads to the servers that work.
+        """
+        rules = self.task.rules
+        for _ in range(max(rules.fall, rules.rise)):
+            started = time.monotonic()
+            self.round()
+            if stop.is_set() or not any(each.is_in_doubt for each in self.verdicts.values()):
+                break
+            stop.wait(max(0.0, started + rules.pause_in_doubt - time.monotonic()))
+        return self.record is not None and self.record == self.wanted
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The addresses that belong in the record; what is there if no server works."""
+        return self._working() or self.record or frozenset()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All addresses that belong to the servers, or did."""
+        return tuple(sorted(self._ours))
+
+    def as_json(self) -> dict[str, object]:
+        """Return what is known, as JSON values."""
+        return {
+            "name": self.task.name,
+            "at": time.time(),
+            "record": sorted(self.record) if self.record is not None else None,
+            "is_current": self.record == self.wanted,
+            "problem": self._told.get("problem") or self._told.get("foreign") or None,
+            "servers": [
+                {
+                    "server": self.owners[address],
+                    "address": address,
+                    "is_in": verdict.is_in,
+                    "fault": self.faults.get(address, ""),
+                }
+                for address, verdict in sorted(self.verdicts.items())
+            ],
+        }
+
+    def _resolve(self) -> None:
+        """Find the servers' addresses; one whose name cannot be looked up keeps those it had."""
+        found = _all_addresses(self.task.servers)
+        for watched in self.task.servers:
+            had = {a for a, owner in self.owners.items() if owner == watched.server}
+            has = set(found.get(watched.server, ())) or had
+            if has == had:
+                continue
+            for address in has - had:
+                # A server that moved is as good as it was before: one good check takes it in.
+                needs = 1 if had else None
+                self.verdicts[address] = Verdict(False, needs=needs)
+                self.owners[address] = watched.server
+            if had:
+                self._news(
+                    "address",
+                    f"{watched.server} has moved from {_listed(had)} to {_listed(has)}",
+                )
+            for address in had - has:
+                self.verdicts.pop(address, None)
+                self.owners.pop(address, None)
+                self.faults.pop(address, None)
+            self._ours |= has
+
+    def _begin(self) -> None:
+        """Take over what the record says: who is in it is in."""
+        current = self._read()
+        if current is None:
+            return
+        there = {value for each in current for value in each.values}
+        self.record = frozenset(there)
+        for address, verdict in self.verdicts.items():
+            # With no record yet, the first good check is enough.
+            needs = verdict.needs if there & self._ours else 1
+            self.verdicts[address] = replace(verdict, is_in=address in there, needs=needs)
+        self._news("begin", f"{self.task.name} leads to {_listed(there) or 'nothing yet'}")
+
+    def _check(self) -> None:
+        rules, now = self.task.rules, time.monotonic()
+        faults = _in_parallel(
+            {
+                address: partial(find_fault, self.task.registry, address, rules.timeout)
+                for address in self.verdicts
+            },
+            rules.timeout + 0.5,
+        )
+        for address, before in list(self.verdicts.items()):
+            fault = faults.get(address, f"no answer within {rules.timeout:g} s")
+            self.faults[address] = fault
+            after = after_check(before, is_good=not fault, now=now, rules=rules)
+            self.verdicts[address] = after
+            who = f"{self.owners[address]} ({address})"
+            if fault and before.is_in and not before.is_in_doubt:
+                self._news("bad", f"{who}: {fault}")
+            if before.is_in and not after.is_in:
+                self._news("out", f"{who} counts as down")
+            elif after.is_in and not before.is_in:
+                self._news("in", f"{who} counts as up")
+
+    def _working(self) -> frozenset[str]:
+        """The addresses of the servers that count as up."""
+        working = frozenset(a for a, each in self.verdicts.items() if each.is_in)
+        if any(each.server not in self.owners.values() for each in self.task.servers):
+            # A server whose name was never found may be one of those in the record.
+            working |= (self.record or frozenset()) - self.owners.keys()
+        return working
+
+    def _follow(self) -> None:
+        """Bring the record up to date, unless no server works."""
+        working = self._working()
+        if not working:
+            self._news_once("none_left", "no server works; the record stays as it is")
+            return
+        self._told.pop("none_left", None)
+        is_old = time.monotonic() - self._read_at > _READ_AGAIN
+        if self.record == working and not is_old:
+            return
+        current = self._read()
+        if current is None:
+            return
+        name, ttl = self.task.name, self.task.ttl
+        wanted = record_sets(name, sorted(working), ttl)
+        changes = plan_changes(current, wanted, known=self._ours)
+        foreign = [each.before for each in changes if each.is_foreign and each.before]
+        if foreign:
+            lines = "; ".join(line for each in foreign for line in each.lines())
+            self._news_once("foreign", f"somebody else changed the record; it stays: {lines}")
+            self.record = frozenset(value for each in current for value in each.values)
+            return
+        self._told.pop("foreign", None)
+        if changes and not self._write(changes):
+            return
+        self.record = working
+
+    def _read(self) -> tuple[RecordSet, ...] | None:
+        try:
+            current = self.provider.read(clean_name(self.task.name))
+        except MoorageError as error:
+            self._news_once("problem", str(error))
+            return None
+        self._read_at = time.monotonic()
+        self._told.pop("problem", None)
+        return current
+
+    def _write(self, changes: Sequence[RecordChange]) -> bool:
+        try:
+            self.provider.write(changes)
+        except MoorageError as error:
+            self._news_once("problem", str(error))
+            return False
+        lines = "; ".join(line for change in changes for line in change.diff if line[0] != " ")
+        self._news("record", f"the record was changed: {lines}")
+        self._remember(changes)
+        return True
+
+    def _news(self, kind: str, text: str) -> None:
+        self._on_news(News(kind, text))
+
+    def _news_once(self, kind: str, text: str) -> None:
+        """Tell what goes on for long only when it begins or changes."""
+        if self._told.get(kind) != text:
+            self._told[kind] = text
+            self._news(kind, text)
+
+
+def _all_addresses(servers: Sequence[Watched]) -> Mapping[str, tuple[str, ...]]:
+    """Look all servers' names up, each with little time."""
+    found: dict[str, tuple[str, ...]] = {}
+    names: dict[str, Callable[[], tuple[str, ...]]] = {}
+    for watched in servers:
+        try:
+            found[watched.server] = (str(ipaddress.ip_address(watched.host)),)
+        except ValueError:
+            names[watched.server] = partial(addresses_here, watched.host)
+    return found | _in_parallel(names, _RESOLVE_WITHIN)
+
+
+def _in_parallel(jobs: Mapping[str, Callable[[], Result]], seconds: float) -> dict[str, Result]:
+    """Do several things at once and return what has ended in time; the rest is left behind."""
+    results: dict[str, Result] = {}
+    threads = []
+    for key, job in jobs.items():
+
+        def work(key: str = key, job: Callable[[], Result] = job) -> None:
+            results[key] = job()
+
+        threads.append(threading.Thread(target=work, daemon=True))
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return dict(results)
+
+
+def _listed(addresses: set[str]) -> str:
+    return ", ".join(sorted(addresses))

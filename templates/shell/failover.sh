@@ -1,0 +1,87 @@
+# Puts the failover service on a machine, takes it away, or tells how it is.
+#
+# Standard input: a line "install", "uninstall" or "status", a line with the registry's name; for
+# install then a tar with code/, task.json, secrets.json and unit.
+# Standard output: for status and install, what the service knows as JSON, or nothing.
+# shellcheck shell=sh
+set -eu
+
+IFS= read -r action
+IFS= read -r name
+account=moorage-failover
+code=/usr/local/lib/moorage-failover
+etc=/etc/moorage-failover
+unit=/etc/systemd/system/moorage-failover@.service
+service=moorage-failover@$name.service
+status=/run/moorage-failover/$name/status.json
+
+fail() {
+    printf '%s\n' "$1" >&2
+    exit "${2:-1}"
+}
+command -v systemctl >/dev/null 2>&1 || fail "it has no systemd"
+
+if [ "$action" = status ]; then
+    [ -d "$etc/$name" ] || fail "it is not installed" 3
+    systemctl is-active "$service" >&2 || true
+    [ ! -r "$status" ] || cat "$status"
+    exit 0
+fi
+
+if [ "$action" = uninstall ]; then
+    [ -d "$etc/$name" ] || fail "it is not installed" 3
+    systemctl disable --now "$service" >/dev/null 2>&1 || true
+    systemctl reset-failed "$service" >/dev/null 2>&1 || true
+    rm -rf "${etc:?}/$name" "/var/lib/moorage-failover/$name"
+    # Another registry may be watched from here, too.
+    if rmdir "$etc" 2>/dev/null; then
+        rm -rf "$unit" "$code" /var/lib/moorage-failover
+        systemctl daemon-reload
+        ! id -u "$account" >/dev/null 2>&1 || userdel "$account"
+    fi
+    exit 0
+fi
+
+staging=$(mktemp -d /tmp/moorage-failover.XXXXXX)
+trap 'rm -rf "$staging"' EXIT
+tar -xf - --no-same-owner -C "$staging"
+wanted='import sys, ssl, json, asyncio; sys.exit(sys.version_info < (3, 11))'
+if ! /usr/bin/python3 -c "$wanted" >/dev/null 2>&1; then
+    command -v apt-get >/dev/null 2>&1 || fail "it has no Python 3.11 or newer"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q -y install --no-install-recommends python3 ca-certificates >&2 ||
+        { apt-get -q update >&2 && apt-get -q -y install --no-install-recommends python3 ca-certificates >&2; } ||
+        fail "python3 cannot be installed"
+    /usr/bin/python3 -c "$wanted" >/dev/null 2>&1 || fail "its Python is older than 3.11"
+fi
+id -u "$account" >/dev/null 2>&1 ||
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$account"
+
+mkdir -p "$etc/$name" "${code%/*}"
+chmod 0755 "$etc"
+chown "root:$account" "$etc/$name"
+chmod 0750 "$etc/$name"
+install -o root -g "$account" -m 0640 "$staging/task.json" "$etc/$name/task.json"
+install -o "$account" -g "$account" -m 0400 "$staging/secrets.json" "$etc/$name/secrets.json"
+install -o root -g root -m 0644 "$staging/unit" "$unit"
+chown -R root:root "$staging/code"
+chmod -R u=rwX,go=rX "$staging/code"
+rm -rf "$code.old"
+[ ! -d "$code" ] || mv "$code" "$code.old"
+cp -R "$staging/code" "$code"
+rm -rf "$code.old"
+
+rm -f "$status"
+systemctl daemon-reload
+systemctl enable "$service" >/dev/null 2>&1
+systemctl restart "$service"
+tries=0
+while [ ! -s "$status" ]; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 150 ]; then
+        journalctl -u "$service" -n 20 --no-pager -o cat >&2 || true
+        fail "the service does not come up"
+    fi
+    sleep 0.2
+done
+cat "$status"

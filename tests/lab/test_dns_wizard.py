@@ -1,0 +1,120 @@
+"""The wizard's DNS step on a real bind9: the diff, the change, what is said when it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dns_at_work import ZONE
+from operator_at_work import DOMAIN, Operator
+from pretend import SIZES, Servers, Wizard
+
+from lab import Lab
+from lab.names import NameService, start_bind
+from screens.dns import DnsPane
+from tui.app import WizardApp
+from tui.widgets.choice import Choice, Toggle
+from tui.widgets.field import Field
+
+
+@pytest.fixture(scope="module")
+def service(lab: Lab) -> Iterator[NameService]:
+    """A bind9 for all tests of this module."""
+    service = start_bind(lab)
+    yield service
+    lab.destroy(service.server)
+
+
+def _answers(operator: Operator, service: NameService, *hosts: str) -> Path:
+    file = operator.home / "moorage.yml"
+    servers = "\n".join(f"  - {{host: {host}, user: root}}" for host in hosts)
+    file.write_text(
+        f"version: 1\nregistry: {{domain: {DOMAIN}}}\nservers:\n{servers}\n"
+        "credentials: {users: [{name: ci, password: {generate: true}}]}\n"
+        "storage: {driver: s3, s3: {bucket: images, region: eu-central-1}}\n"
+        f"dns: {{provider: manual, nameservers: [{service.address}]}}\nask: [dns]\n"
+    )
+    return file
+
+
+def _field(wizard: Wizard, place: str) -> Field:
+    fields = wizard.app.screen.query(Field).results(Field)
+    return next(each for each in fields if place in (each.path, getattr(each, "place", "")))
+
+
+async def _put(wizard: Wizard, place: str, text: str) -> None:
+    """Put text into a field as pasting does."""
+    field = _field(wizard, place)
+    field.focus()
+    field.input.value = text
+    await wizard.pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_records_are_shown_as_a_diff_and_made(
+    operator: Operator, service: NameService, size: tuple[int, int]
+) -> None:
+    operator.leaks.add(service.key.secret, ("/etc/bind/named.conf.local",), label="the TSIG key")
+    service.zones.clear()
+    service.serve(ZONE, "registry 60 A 198.51.100.7\n")
+    file = _answers(operator, service, "192.0.2.1", "192.0.2.2")
+    app = WizardApp(file, open_transport=Servers().open, large_upload=False)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        wizard = Wizard(app, pilot)
+        await wizard.press("alt+4")
+        await wizard.see("DNS  4 of 7", "Does the name lead to the servers?")
+        await wizard.see(f"- {DOMAIN} 60 A 198.51.100.7", f"+ {DOMAIN} 300 A 192.0.2.1")
+
+        app.screen.query_one("#provider", Choice).choose("rfc2136")
+        await _put(wizard, "dns.rfc2136.server", service.address)
+        await _put(wizard, "dns.rfc2136.key_name", service.key.name)
+        await _put(wizard, "dns.rfc2136.key", "AAAA" + service.key.secret[4:])
+        await wizard.press("ctrl+t")
+        await wizard.see("does not accept")
+
+        await _put(wizard, "dns.rfc2136.key", service.key.secret)
+        toggle = app.screen.query_one(Toggle)
+        toggle.focus()
+        await wizard.press("space", "ctrl+t")
+        making, make = app.screen.query_one("#making"), app.screen.query_one("#make")
+        for _ in range(100):
+            await pilot.pause(0.05)
+            if making.display:
+                break
+        await wizard.see(f"+ {DOMAIN} 60 A 192.0.2.1", "Make these records now")
+        make.focus()
+        await wizard.press("enter")
+        await wizard.see("This deployment did not make:", "Replace them")
+        await wizard.press("tab", "enter")
+        app.screen.query_one(DnsPane).scroll_home(animate=False)
+        await wizard.see("✓", "192.0.2.1, 192.0.2.2")
+        assert service.dig(DOMAIN) == ["192.0.2.1", "192.0.2.2"]
+        assert not making.display
+        assert app.session is not None
+        dns = app.session.draft.answers().dns
+        assert dns.failover is not None
+        assert dns.provider == "rfc2136"
+        operator.leaks.watch_output("the screen", wizard.text)
+        await wizard.press("ctrl+s")
+        await wizard.see("Saved in")
+    assert "prompt: true" in file.read_text()
+
+
+async def test_a_look_at_silent_name_servers_can_be_stopped(
+    operator: Operator, service: NameService
+) -> None:
+    service.zones.clear()
+    service.serve(ZONE)
+    file = _answers(operator, service, "192.0.2.1", "192.0.2.2")
+    app = WizardApp(file, open_transport=Servers().open, large_upload=False)
+    service.server.run("systemctl kill -s STOP named")
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            wizard = Wizard(app, pilot)
+            await wizard.press("alt+4")
+            await wizard.see("ctrl+t stops")
+            await wizard.press("ctrl+t")
+            await wizard.see("The check was stopped.")
+    finally:
+        service.server.run("systemctl kill -s CONT named")

@@ -1,0 +1,151 @@
+"""Somebody who keeps the registry's records with the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from operator_at_work import DOMAIN, Operator
+
+import moorage
+from lab import LabServer
+from lab.names import NameService
+
+SOURCE = str(Path(moorage.__file__).parents[1])
+ZONE = "example.test"
+
+
+@dataclass
+class Outcome:
+    """What one call did."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Stdout as one JSON value."""
+        return json.loads(self.stdout)
+
+    @property
+    def result(self) -> Any:
+        """The last line of JSON Lines."""
+        return json.loads(self.stdout.splitlines()[-1])
+
+
+@dataclass
+class NameKeeper:
+    """Calls the command line in processes of their own, without a terminal.
+
+    Attributes:
+        operator: Whose home and state it uses.
+        environment: What else is in the shell.
+    """
+
+    operator: Operator
+    environment: dict[str, str] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        """The answers file."""
+        return self.operator.home / "moorage.yml"
+
+    def write(self, dns: dict[str, Any], hosts: Sequence[str | LabServer], **parts: Any) -> None:
+        """Write answers for servers that need not be there."""
+        servers = [
+            {"host": each, "user": "root"}
+            if isinstance(each, str)
+            else {"host": each.address, "user": "root", "key": str(each.key)}
+            for each in hosts
+        ]
+        self.environment.setdefault("CI_PW", "tide-table-42-lantern")
+        self.document = {
+            "version": 1,
+            "registry": {"domain": DOMAIN},
+            "servers": servers,
+            "credentials": {"users": [{"name": "ci", "password": {"env": "CI_PW"}}]},
+            "dns": dns,
+            **parts,
+        }
+        if len(hosts) > 1:
+            self.document.setdefault("storage", NOWHERE)
+        # JSON is YAML.
+        self.file.write_text(json.dumps(self.document, indent=2))
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a call."""
+        program = "from moorage.cli.main import main; main()"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.operator.home),
+            "MOORAGE_STATE": str(self.operator.home / "state"),
+            "PYTHONPATH": SOURCE,
+            "PYTHONUNBUFFERED": "1",
+            **self.environment,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *words], cwd=self.operator.home, env=environment,
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, *words: str) -> Outcome:
+        """Call and wait."""
+        return self.finish(self.start(*words))
+
+    def finish(self, process: subprocess.Popen[str]) -> Outcome:
+        """Wait for the end of a call."""
+        stdout, stderr = process.communicate(timeout=300)
+        self.operator.leaks.watch_output("stdout", stdout)
+        self.operator.leaks.watch_output("stderr", stderr)
+        assert "Traceback" not in stdout + stderr
+        return Outcome(process.returncode, stdout, stderr)
+
+    def know(self, *servers: LabServer) -> None:
+        """Put servers' host keys into known_hosts."""
+        path = self.operator.home / ".ssh" / "known_hosts"
+        path.write_text("".join(f"{server.known_hosts_line()}\n" for server in servers))
+
+
+NOWHERE = {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}}
+"""Storage that several servers may have, where nobody looks at it."""
+
+
+def signed(service: NameService, **more: Any) -> dict[str, Any]:
+    """The answers' DNS part for a name server and its key, which $DNS_KEY holds."""
+    key = service.key
+    return {
+        "provider": "rfc2136",
+        "rfc2136": {
+            "server": service.address,
+            "key_name": key.name,
+            "key": {"env": "DNS_KEY"},
+            "algorithm": key.algorithm,
+        },
+        **more,
+    }
+
+
+def keeper(operator: Operator, service: NameService) -> NameKeeper:
+    """Return somebody who has a name server's key in their shell; the key is watched for."""
+    for key in service.keys:
+        operator.leaks.add(
+            key.secret,
+            ("/etc/bind/named.conf.local", "/etc/moorage-failover/*/secrets.json"),
+            label=f"the TSIG key {key.name}",
+        )
+    return NameKeeper(operator, {"DNS_KEY": service.key.secret})
+
+
+def fresh(service: NameService, records: str = "", **more: Any) -> Iterator[NameService]:
+    """Give a test a zone as it wants it."""
+    service.zones.clear()
+    service.serve(ZONE, records, **more)
+    yield service

@@ -1,0 +1,171 @@
+"""The watch against small HTTP servers on this machine; the zone is a variable.
+
+What a real zone and real registries do is tested in tests/lab.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from moorage.dns.records import RecordChange, RecordSet, record_sets
+from moorage.errors import MoorageError
+from moorage.failover.agent import task_as_json, task_from_json
+from moorage.failover.health import Registry, find_fault
+from moorage.failover.verdict import Rules
+from moorage.failover.watch import News, Task, Watch, Watched
+
+NAME = "registry.example.test"
+
+
+@dataclass
+class Zone:
+    """A provider that keeps records in memory."""
+
+    records: tuple[RecordSet, ...] = ()
+    writes: list[Sequence[RecordChange]] = field(default_factory=list)
+    fault: str = ""
+
+    title = "memory"
+    can_write = True
+
+    def read(self, name: str) -> tuple[RecordSet, ...]:
+        if self.fault:
+            raise MoorageError(self.fault)
+        return self.records
+
+    def write(self, changes: Sequence[RecordChange]) -> None:
+        self.writes.append(changes)
+        now = {each.kind: each for each in self.records}
+        for change in changes:
+            if change.after is not None:
+                now[change.after.kind] = change.after
+            elif change.before is not None:
+                del now[change.before.kind]
+        self.records = tuple(now.values())
+
+    @property
+    def addresses(self) -> set[str]:
+        """Where the name leads."""
+        return {value for each in self.records for value in each.values}
+
+
+class _Registry(BaseHTTPRequestHandler):
+    status = 401
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of a registry that answers on every 127.0.0.x."""
+    _Registry.status = 401
+    server = ThreadingHTTPServer(("0.0.0.0", 0), _Registry)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def _watch(zone: Zone, port: int, *hosts: str, known: tuple[str, ...] = ()) -> Watch:
+    task = Task(
+        NAME,
+        tuple(Watched(f"server{number}", host) for number, host in enumerate(hosts)),
+        Registry(NAME, port, tls=False),
+        Rules(interval=2, fall=2, rise=2),
+        ttl=60,
+        known=known,
+    )
+    watch = Watch(task, zone, _told.append)
+    _told.clear()
+    return watch
+
+
+_told: list[News] = []
+
+
+def test_a_server_whose_name_cannot_be_found_is_not_dropped(port: int) -> None:
+    zone = Zone(record_sets(NAME, ["127.0.0.1", "198.51.100.9"], 60))
+    watch = _watch(zone, port, "127.0.0.1", "nowhere.invalid", known=("198.51.100.9",))
+
+    for _ in range(4):
+        watch.round()
+
+    assert zone.writes == []
+    assert watch.wanted == {"127.0.0.1", "198.51.100.9"}
+
+
+def test_a_name_without_a_record_gets_one_after_the_first_good_check(port: int) -> None:
+    zone = Zone()
+    _watch(zone, port, "127.0.0.1", "127.0.0.2").round()
+
+    assert zone.addresses == {"127.0.0.1", "127.0.0.2"}
+    assert zone.records[0].ttl == 60
+
+
+def test_an_error_of_the_registry_counts_as_down_and_the_last_record_stays(port: int) -> None:
+    zone = Zone(record_sets(NAME, ["127.0.0.1", "127.0.0.2"], 60))
+    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
+    watch.round()
+    _Registry.status = 503
+
+    for _ in range(5):
+        watch.round()
+
+    assert zone.writes == []
+    assert zone.addresses == {"127.0.0.1", "127.0.0.2"}
+    assert [each.kind for each in _told].count("none_left") == 1
+    assert any("answers 503" in each.text for each in _told)
+
+
+def test_a_provider_that_fails_is_asked_again_and_told_once(port: int) -> None:
+    zone = Zone(record_sets(NAME, ["127.0.0.9"], 60), fault="the API is down")
+    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2", known=("127.0.0.9",))
+    for _ in range(3):
+        watch.round()
+    assert [each.text for each in _told if each.kind == "problem"] == ["the API is down"]
+
+    zone.fault = ""
+    for _ in range(3):
+        watch.round()
+    assert zone.addresses == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_somebody_elses_record_stays(port: int) -> None:
+    zone = Zone(record_sets(NAME, ["198.51.100.7"], 60))
+    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
+
+    for _ in range(3):
+        watch.round()
+
+    assert zone.writes == []
+    assert "198.51.100.7" in next(each.text for each in _told if each.kind == "foreign")
+
+
+def test_a_registry_that_does_not_speak_is_given_up_in_time() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Registry) as silent:  # accepts, never answers
+        fault = find_fault(Registry(NAME, silent.server_address[1], tls=True), "127.0.0.1", 0.3)
+
+    assert fault == "no answer within 0.3 s"
+
+
+def test_a_task_survives_being_sent() -> None:
+    task = Task(
+        NAME,
+        (Watched("a", "192.0.2.1"),),
+        Registry(NAME, 8443, authority="PEM"),
+        Rules(5, 2, 3),
+        30,
+        ("192.0.2.9",),
+    )
+
+    assert task_from_json(task_as_json(task)) == task

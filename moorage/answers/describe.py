@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import sys
 
 from pydantic import BaseModel
-
-from moorage.answers import model
 
 
 def describe(section: type[BaseModel], field: str) -> str:
@@ -18,14 +17,14 @@ def describe(section: type[BaseModel], field: str) -> str:
         section: A part of the answers, for example ``Registry``.
         field: The field's name.
     """
-    return _descriptions().get((section.__name__, field), "")
+    return _descriptions(section.__module__).get((section.__name__, field), "")
 
 
 @functools.cache
-def _descriptions() -> dict[tuple[str, str], str]:
+def _descriptions(module: str) -> dict[tuple[str, str], str]:
     """The text below each field, by the names of section and field."""
     found = {}
-    for section in ast.parse(inspect.getsource(model)).body:
+    for section in ast.parse(inspect.getsource(sys.modules[module])).body:
         if not isinstance(section, ast.ClassDef):
             continue
         for field, below in zip(section.body, section.body[1:], strict=False):

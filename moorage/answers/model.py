@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
     WHOLE,
     Domain,
@@ -31,16 +32,40 @@ from moorage.answers.fields import (
     reject,
 )
 from moorage.answers.secrets import PasswordReference, SecretReference
+from moorage.answers.ssl import (
+    Acme,
+    CertificateFiles,
+    DnsChallenge,
+    ExternalAccount,
+    PrivateCa,
+    Ssl,
+)
+
+__all__ = [  # what other modules import from here
+    "VERSION",
+    "Acme",
+    "Answers",
+    "AnswersModel",
+    "CertificateFiles",
+    "Credentials",
+    "Dns",
+    "DnsChallenge",
+    "ExternalAccount",
+    "FilesystemStorage",
+    "Hook",
+    "PrivateCa",
+    "Registry",
+    "S3Storage",
+    "Server",
+    "Ssl",
+    "Step",
+    "Storage",
+    "User",
+    "storage_not_shared",
+]  # fmt: skip
 
 VERSION = 1
 _LONGEST_RULES = 3500
-
-
-class AnswersModel(BaseModel):
-    """The base of every part of the answers: unknown keys are errors, values do not change."""
-
-    # Only the whole is validated as a rule, so its parts are not built before somebody needs them.
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)
 
 
 class Registry(AnswersModel):
@@ -244,42 +269,6 @@ class Dns(AnswersModel):
 
     provider: Literal["manual"] = "manual"
     """manual: you create them; Moorage says which and checks them."""
-
-
-class CertificateFiles(AnswersModel):
-    """A certificate you have."""
-
-    certificate: LocalPath
-    """PEM file with the certificate, followed by its chain."""
-    key: LocalPath
-    """PEM file with the private key, without a passphrase."""
-
-
-class PrivateCa(AnswersModel):
-    """A certificate authority that Moorage creates and keeps on your machine."""
-
-    name: Annotated[
-        str, matching(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "letters, digits, spaces and . _ -", 60)
-    ] = "Moorage private CA"
-    """The authority's common name."""
-
-
-class Ssl(AnswersModel):
-    """How the registry gets its certificate."""
-
-    mode: Literal["files", "private_ca", "none"] = "private_ca"
-    """files: your own; private_ca: made by Moorage; none: a load balancer in front ends TLS."""
-    files: CertificateFiles | None = None
-    """Used when the mode is files."""
-    private_ca: PrivateCa = Field(default_factory=PrivateCa)
-    """Used when the mode is private_ca."""
-
-    @model_validator(mode="after")
-    def _mode_is_described(self) -> Ssl:
-        if self.mode == "files" and self.files is None:
-            message = "the mode files needs a section files with certificate and key"
-            raise reject("incomplete", message, ("files",))
-        return self
 
 
 class Hook(AnswersModel):

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -142,7 +143,33 @@ class Deployment:
         self._learn(*gathered.generated.values())
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
+        gathered = replace(gathered, addresses=self._peers())
         return Plan(tuple(plan_server(self.answers, gathered, each) for each in facts), gathered)
+
+    def _peers(self) -> dict[str, str]:
+        """Return the address of each server that others ask for ACME's challenges, by label."""
+        from moorage.deploy.handover import look_up
+
+        acme = self.answers.ssl.acme
+        if self.answers.ssl.mode != "acme" or acme.challenge != "http-01":
+            return {}
+        transports = {each.server: each for each in (*self._transports, *self._others)}
+        if len(transports) < 2:
+            return {}
+        found = {}
+        for server in self.answers.servers:
+            name = server.address or transports[server.host].public_address
+            addresses = look_up(name)
+            if not addresses or addresses[0].startswith(("127.", "::1")):
+                why = "is this machine's own name" if addresses else "does not resolve"
+                raise MoorageError(
+                    f"{name} {why}, and the other servers have to know its address.",
+                    hint="Give the server an address in servers[].address.",
+                    server=server.host,
+                    code="no_address",
+                )
+            found[server.host] = addresses[0]
+        return found
 
     def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:
         """Return the facts of servers left out by a limit, when a new server has to share theirs.
@@ -254,15 +281,11 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
         """
-        from moorage.deploy.trust import authority_of, authority_on
         from moorage.deploy.verify import Target, verify
 
         password, user = self._known_password(plan)
         authority = plan.materials.ca_certificate if plan else None
-        authority = authority or authority_of(self.answers)
-        if authority is None and self.answers.ssl.mode == "private_ca":
-            # Another machine keeps the CA; what a server says over SSH can be trusted.
-            authority = authority_on(self.probe())
+        authority = authority or self.authority()
         targets = [
             Target(label, address, self.answers.registry.port)
             for label, address in self.addresses.items()
@@ -277,6 +300,22 @@ class Deployment:
             large_upload=large_upload,
             cancel=self.cancel,
         )
+
+    def authority(self) -> bytes | None:
+        """Return the certificate clients trust besides the public ones, in PEM, or None.
+
+        Raises:
+            ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
+        """
+        from moorage.deploy.trust import authority_of, authority_on
+
+        authority, ssl = authority_of(self.answers), self.answers.ssl
+        is_unknown = ssl.mode == "private_ca" or (ssl.mode == "acme" and not ssl.acme.is_public)
+        if authority is None and is_unknown:
+            # Another machine keeps the CA, or nobody trusts the authority by itself; what a server
+            # says over SSH can be trusted.
+            authority = authority_on(self.probe())
+        return authority
 
     def _known_password(self, plan: Plan | None) -> tuple[Secret | None, str | None]:
         """The first user with push access whose password is known without asking."""

@@ -25,6 +25,9 @@ _COMMANDS = {
     "apply": LazyCommand("moorage.cli.apply", "Bring the servers to what the answers say."),
     "status": LazyCommand("moorage.cli.status", "Show what is deployed and how it is."),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
+    "certificate": LazyCommand(
+        "moorage.cli.certificate", "Show the certificate clients see, or replace your own."
+    ),
     "schema": LazyCommand("moorage.cli.schema", "Print the JSON Schema of the answers file."),
     "wizard": LazyCommand("moorage.cli.wizard", "Open the wizard.", hidden=True),
 }

@@ -104,3 +104,20 @@ def allow_many_watches() -> None:
             limit.write_text(str(INOTIFY_INSTANCES), encoding="ascii")
     except OSError:
         say(f"{limit} cannot be raised; about ten servers fit on this machine")
+
+
+def install_program(program: str, package: str) -> None:
+    """Install a program that only some tests need, if it is not there.
+
+    Args:
+        program: Its name.
+        package: The Debian package that brings it.
+    """
+    if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+        say(f"installing {package}")
+        # A package's own service has no business on this machine.
+        quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        run_program(["apt-get", "update", "--quiet"], environment=quiet)
+        run_program(
+            ["apt-get", "install", "--yes", "--no-install-recommends", package], environment=quiet
+        )

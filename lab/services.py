@@ -72,7 +72,7 @@ def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
     """
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
         raise LabError("the S3 server needs moto: pip install 'moto[server]'")
-    host, port = lab.gateway, _free_port(lab.gateway)
+    host, port = lab.gateway, free_port(lab.gateway)
     lab.folder.services.mkdir(parents=True, exist_ok=True)
     with (lab.folder.services / "s3.log").open("ab") as log:
         process = subprocess.Popen(
@@ -82,20 +82,10 @@ def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
             stderr=log,
             start_new_session=True,
         )
-    identity = ProcessIdentity.of(process.pid)
-    own = ProcessIdentity.own()
-    if identity is not None:
-        write_json(
-            lab.folder.services / f"{process.pid}.json",
-            {
-                "process": [identity.pid, identity.started],
-                "owner": [own.pid, own.started],
-                "endpoint": f"http://{host}:{port}",
-            },
-        )
+    note_service(lab, process, f"http://{host}:{port}")
     store = ObjectStore(lab, f"http://{host}:{port}", bucket, process=process)
     try:
-        _wait_for(process, host, port)
+        wait_for_port(process, host, port, "moto's server does not start; see services/s3.log")
         store.create_bucket(bucket)
     except BaseException:
         store.stop()
@@ -103,13 +93,51 @@ def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
     return store
 
 
-def _free_port(host: str) -> int:
+def note_service(lab: Lab, process: subprocess.Popen[bytes], endpoint: str) -> None:
+    """Write down that a process belongs to this one, so that it is ended when this one is gone.
+
+    Args:
+        lab: The lab it serves.
+        process: The service's process.
+        endpoint: Where it listens, for people.
+    """
+    identity = ProcessIdentity.of(process.pid)
+    own = ProcessIdentity.own()
+    if identity is not None:
+        lab.folder.services.mkdir(parents=True, exist_ok=True)
+        write_json(
+            lab.folder.services / f"{process.pid}.json",
+            {
+                "process": [identity.pid, identity.started],
+                "owner": [own.pid, own.started],
+                "endpoint": endpoint,
+            },
+        )
+
+
+def free_port(host: str) -> int:
+    """Return a TCP port that nobody listens on.
+
+    Args:
+        host: The address it is to be free at.
+    """
     with socket.create_server((host, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-def _wait_for(process: subprocess.Popen[bytes], host: str, port: int) -> None:
+def wait_for_port(process: subprocess.Popen[bytes], host: str, port: int, complaint: str) -> None:
+    """Wait until a service takes connections.
+
+    Args:
+        process: The service.
+        host: The address it listens at.
+        port: The port.
+        complaint: What to say when it does not.
+
+    Raises:
+        LabError: It ended, or took too long.
+    """
     end = time.monotonic() + START_TIMEOUT
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -117,4 +145,4 @@ def _wait_for(process: subprocess.Popen[bytes], host: str, port: int) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise LabError("moto's server does not start; its log is services/s3.log in the lab's folder")
+    raise LabError(complaint)

@@ -173,7 +173,10 @@ class DoneScreen(Screen[None]):
         ]
 
     def _authority_file(self) -> Path:
-        own = private_ca.folder_of(self._answers.ssl.private_ca.name) / "ca.pem"
+        own = (
+            private_ca.folder_of(self._answers.ssl.private_ca.name, self._answers.registry.domain)
+            / "ca.pem"
+        )
         report = self._outcome.report
         if own.is_file() or report is None or report.ca_certificate is None:
             return own

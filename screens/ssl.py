@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from moorage.deploy import private_ca
-from moorage.desired.certificates import describe, find_faults
-from moorage.errors import MoorageError
+from moorage.answers.dns_plugins import PLUGINS
+from moorage.answers.secrets import Secret, Typed
+from moorage.errors import AnswersError
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.messages import DraftChanged
+from tui.readback import describe_acme, describe_authority, read_files
 from tui.session import Session
-from tui.widgets.choice import Choice, Option
+from tui.widgets.choice import Choice, Option, Toggle
+from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.field import Field
 from tui.widgets.pane import StepPane
 
+# The first is what the model has by itself.
 _MODES = (
     Option("private_ca", "Private CA", "made by Moorage; clients are told to trust it"),
+    Option("acme", "ACME", "Let's Encrypt and others; renews itself"),
     Option("files", "Files I have", "a certificate and its key"),
     Option("none", "None", "a load balancer in front does TLS"),
 )
+_CHALLENGES = (
+    Option("http-01", "By port 80", "the authority asks the servers"),
+    Option("dns-01", "By DNS", "certbot makes a record"),
+)
+_KEY_TYPES = (Option("ecdsa", "ECDSA key"), Option("rsa", "RSA key", "for very old clients"))
+_PROFILES = (
+    Option("intermediate", "TLS 1.2 and 1.3", "Mozilla's intermediate profile"),
+    Option("modern", "TLS 1.3 only", "Mozilla's modern profile"),
+)
+_PROVIDERS = tuple(Option(name, name) for name in PLUGINS)
+_ACME = "ssl.acme"
+_CREDENTIALS = f"{_ACME}.dns.credentials"
+_SECRETS = {
+    "passphrase": "ssl.private_ca.passphrase",
+    "hmac": f"{_ACME}.external_account.hmac",
+} | {
+    f"dns-{plugin.name}-{name}": f"{_CREDENTIALS}.{name}"
+    for plugin in PLUGINS.values()
+    for name in plugin.secrets
+}
+"""Fields whose text is a secret: their id, and where the draft has it."""
 
 
 class SslPane(StepPane):
-    """The certificate's source, and the certificate read back."""
+    """The certificate's source with only its own fields, and the certificate read back."""
 
     step = Step.SSL
     question = "How does the registry get its certificate?"
     help_text = (
         "Private CA: Moorage makes a certificate authority, keeps its key on this machine and "
         "issues the registry's certificate; every machine that uses the registry has to trust it. "
-        "Files: PEM files on this machine, the certificate followed by its chain, the key without "
-        "a passphrase. None: only behind a load balancer that ends TLS; docker login refuses "
-        "plain HTTP."
+        "ACME: certbot gets the certificate on the servers and renews it; choosing it agrees to "
+        "the authority's terms. Files: PEM files on this machine, the certificate followed by its "
+        "chain, the key without a passphrase; Ctrl+T puts changed ones on the servers. None: only "
+        "behind a load balancer that ends TLS; docker login refuses plain HTTP."
     )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "replace", "Replace on the servers")]
     DEFAULT_CSS = """
     SslPane .mode { height: auto; }
     SslPane #certificate { height: auto; margin-bottom: 1; }
@@ -52,6 +82,7 @@ class SslPane(StepPane):
 
     def body(self) -> ComposeResult:
         yield Choice(_MODES, "ssl.mode", id="mode")
+        yield Static("", id="certificate", markup=False)
         with Vertical(id="private_ca", classes="mode"):
             yield Field(
                 "Name of the CA",
@@ -59,6 +90,14 @@ class SslPane(StepPane):
                 placeholder="Moorage private CA",
                 help_text="What clients see as the issuer",
             )
+            yield Field(
+                "Passphrase",
+                id="passphrase",
+                password=True,
+                help_text="Encrypts the CA's key here; empty: the key is only yours to read",
+            )
+        with Vertical(id="acme", classes="mode"):
+            yield from _acme_fields()
         with Vertical(id="files", classes="mode"):
             yield Field(
                 "Certificate",
@@ -72,18 +111,55 @@ class SslPane(StepPane):
                 placeholder="~/privkey.pem",
                 help_text="PEM, without a passphrase",
             )
-        yield Static("", id="certificate", markup=False)
+        with Vertical(id="tls", classes="mode"):
+            yield Choice(_PROFILES, "ssl.profile")
+            yield Field(
+                "HSTS seconds",
+                "ssl.hsts",
+                placeholder="63072000",
+                help_text="How long browsers insist on HTTPS; empty: off",
+            )
+        yield Field(
+            "Load balancers",
+            id="proxies",
+            placeholder="10.0.0.0/8, 192.0.2.7",
+            help_text="Only from these do X-Forwarded-For and -Proto count; empty: from nobody",
+        )
 
     def load(self) -> None:
         """Fill the fields and show those of the mode."""
         super().load()
+        for name, path in _SECRETS.items():
+            field = self.query_one(f"#{name}", Field)
+            reference = self.draft.get(path)
+            field.value = reference.secret.reveal() if isinstance(reference, Typed) else ""
+            if isinstance(reference, dict):
+                field.input.placeholder = f"kept as it is: {reference}"
+        networks = self.draft.get("ssl.trusted_proxies") or ()
+        self.query_one("#proxies", Field).value = ", ".join(str(each) for each in networks)
         self._show_mode()
 
     def _show_mode(self) -> None:
         mode = self.query_one("#mode", Choice).value
-        for name in ("private_ca", "files"):
+        for name in ("private_ca", "acme", "files"):
             self.query_one(f"#{name}").display = mode == name
+        self.query_one("#tls").display = mode != "none"
+        self._show_challenge()
+        self.refresh_bindings()
         self._read_back()
+
+    def _show_challenge(self) -> None:
+        by_dns = self.query_one("#challenge", Choice).value == "dns-01"
+        self.query_one("#by-dns").display = by_dns
+        provider = self.query_one("#provider", Choice).value
+        for name in PLUGINS:
+            self.query_one(f"#dns-{name}").display = name == provider
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer replacing the certificate only where it is the operator's own."""
+        if action == "replace":
+            return self.is_mounted and self.query_one("#mode", Choice).value == "files"
+        return super().check_action(action, parameters)
 
     @on(Choice.Changed, "#mode")
     def _mode_chosen(self, event: Choice.Changed) -> None:
@@ -92,14 +168,48 @@ class SslPane(StepPane):
         self.show_fault("")
         self._show_mode()
 
+    @on(Choice.Changed, "#challenge")
+    @on(Choice.Changed, "#provider")
+    def _challenge_chosen(self, event: Choice.Changed) -> None:
+        provider = self.query_one("#provider", Choice).value
+        if event.choice.id == "provider" or not self.draft.text(f"{_ACME}.dns.provider"):
+            self.draft.set(f"{_ACME}.dns.provider", provider)
+        self.draft.remove(_CREDENTIALS)
+        self.show_fault("")
+        self._show_challenge()
+        self._read_back()
+
+    @on(Toggle.Changed)
+    def _staging_chosen(self, _event: Toggle.Changed) -> None:
+        self._read_back()
+
     @on(Field.Changed)
     @on(Field.Left)
     def _path_typed(self, event: Field.Said) -> None:
-        """Read the files once typing pauses, or at once when the field is left."""
+        """Keep what has no place of its own; read the files once typing pauses."""
+        name = event.field.id or ""
+        if isinstance(event, Field.Changed) and name in _SECRETS:
+            self._keep_secret(_SECRETS[name], event.value)
+        elif isinstance(event, Field.Changed) and name == "proxies":
+            networks = [each.strip() for each in event.value.split(",") if each.strip()]
+            if networks:
+                self.draft.set("ssl.trusted_proxies", networks)
+            else:
+                self.draft.remove("ssl.trusted_proxies")
+            self.post_message(DraftChanged())
+        elif name == "proxies":
+            event.field.show_error(self.draft.problem_at("ssl.trusted_proxies"))
         if self._timer is not None:
             self._timer.stop()
         is_left = isinstance(event, Field.Left)
         self._timer = self.set_timer(0.01 if is_left else 0.7, self._read_back)
+
+    def _keep_secret(self, path: str, text: str) -> None:
+        if text.strip():
+            self.draft.set(path, Typed(Secret(text.strip())))
+        elif isinstance(self.draft.get(path), Typed):
+            self.draft.remove(path)
+        self.post_message(DraftChanged())
 
     def _read_back(self) -> None:
         """Read the certificate in a thread and show what is in it."""
@@ -114,7 +224,12 @@ class SslPane(StepPane):
             )
         elif mode == "private_ca":
             name = self.draft.text("ssl.private_ca.name") or "Moorage private CA"
-            start_job(self, name_of_job, lambda: describe_authority(name))
+            start_job(self, name_of_job, lambda: describe_authority(name, domain))
+        elif mode == "acme":
+            ca_file = self.draft.text(f"{_ACME}.ca_file")
+            by_dns = self.draft.text(f"{_ACME}.challenge") == "dns-01"
+            is_staging = bool(self.draft.get(f"{_ACME}.staging"))
+            start_job(self, name_of_job, lambda: describe_acme(domain, by_dns, is_staging, ca_file))
         else:
             certificate = self.draft.text("ssl.files.certificate")
             key = self.draft.text("ssl.files.key")
@@ -123,67 +238,99 @@ class SslPane(StepPane):
             else:
                 self._show("", "")
 
+    def action_replace(self) -> None:
+        """Put the certificate on the servers, and nothing else."""
+        if not self.check():
+            return
+        try:
+            answers = self.draft.answers()
+        except AnswersError as error:
+            self.show_fault(f"The answers are not whole yet: {error.problems[0]}")
+            return
+        self._reads += 1
+        self._show("Reading what is on the servers…", "")
+        start_job(self, "replace-plan", lambda: self.session.engine.plan_replacement(answers))
+
     @on(JobEnded)
-    def _read(self, event: JobEnded) -> None:
-        if event.name != f"read-{self._reads}":
+    def _ended(self, event: JobEnded) -> None:
+        if event.name.startswith("read-") and event.name != f"read-{self._reads}":
             return  # something else was typed meanwhile
         if event.error is not None:
-            self._show(f"✗ {event.error.message}", "$text-error")
+            self._show(f"✗ {event.error}", "$text-error")
+        elif event.name == "replace-plan":
+            self._confirm(event.result)
         else:
             text, is_good = event.result
             self._show(text, "" if is_good else "$text-error")
+
+    def _confirm(self, servers: list[str]) -> None:
+        if not servers:
+            self._show("✓ All servers have this certificate already", "$text-success")
+            return
+
+        def decided(accepted: bool | None) -> None:
+            if accepted:
+                self._show("Replacing the certificate…", "")
+                start_job(self, "replace", self.session.engine.replace_certificate)
+            else:
+                self._read_back()
+
+        text = (
+            f"The certificate in {self.draft.text('ssl.files.certificate')} replaces the one on "
+            f"{', '.join(servers)}. Nothing else is changed, and no request fails."
+        )
+        self.app.push_screen(ConfirmDialog("Certificate", text, "Replace"), decided)
 
     def _show(self, text: str, colour: str) -> None:
         self.query_one("#certificate", Static).update(Content.styled(text, colour))
 
 
-def describe_authority(name: str) -> tuple[str, bool]:
-    """Return whether the private CA is there already, and how long it lasts."""
-    authority = private_ca.load(name)
-    if authority is None:
-        return "A new CA is made with the first apply and kept on this machine.", True
-    facts = describe(authority.certificate_pem)
-    folder = private_ca.folder_of(name)
-    return f"✓ This CA is in {folder}, {facts.days_left} days left.", True
+def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:
+    yield Field(
+        "Email", f"{_ACME}.email", placeholder="ops@example.com",
+        help_text="Whom the authority may write to; may be empty",
+    )  # fmt: skip
+    yield Choice(_CHALLENGES, f"{_ACME}.challenge", id="challenge")
+    yield Vertical(
+        Choice(_PROVIDERS, f"{_ACME}.dns.provider", id="provider"),
+        *(_credentials(name) for name in PLUGINS),
+        id="by-dns",
+        classes="mode",
+    )
+    yield Toggle("Staging: for trying out, trusted by nobody", f"{_ACME}.staging")
+    yield Field(
+        "Directory", f"{_ACME}.directory", placeholder="https://ca.example.com/acme/directory",
+        help_text="Another authority's; empty: Let's Encrypt",
+    )  # fmt: skip
+    yield Field(
+        "Its CA file", f"{_ACME}.ca_file", placeholder="~/company-root.pem",
+        help_text="Only when the directory's own certificate is from a private CA",
+    )  # fmt: skip
+    yield Choice(_KEY_TYPES, f"{_ACME}.key_type")
+    yield Field(
+        "Account key id", f"{_ACME}.external_account.kid",
+        help_text="Only for authorities that bind an account you have there",
+    )  # fmt: skip
+    yield Field("Account HMAC", id="hmac", password=True)
 
 
-def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
-    """Read a certificate and its key back; returns a description and whether all is well.
-
-    Args:
-        certificate: Path of the certificate with its chain.
-        key: Path of the key; empty when it was not given yet.
-        domain: The registry's name.
-
-    Raises:
-        MoorageError: A file cannot be read.
-    """
-    pem = _read(certificate)
-    try:
-        facts = describe(pem)
-    except ValueError:
-        return "✗ The file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
-    lines = [
-        f"Names   {', '.join(facts.names) or 'none'}",
-        f"Issuer  {facts.issuer}",
-        f"Until   {facts.not_after:%Y-%m-%d}, {facts.days_left} days left",
-        f"Chain   {' < '.join(facts.chain)}",
+def _credentials(provider: str) -> Vertical:
+    plugin = PLUGINS[provider]
+    fields = [
+        Field(
+            name.replace("_", " ").capitalize(),
+            f"{_CREDENTIALS}.{name}",
+            help_text="May be empty" if name in plugin.optional else "",
+        )
+        for name in plugin.plain
     ]
-    faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else b"", domain)]
-    if not key:
-        faults = [fault for fault in faults if not fault.startswith("The key")]
-    lines += [f"✗ {fault}" for fault in faults]
-    if not faults:
-        lines.append("✓ The certificate fits the name" + (" and the key" if key else ""))
-    return "\n".join(lines), not faults
-
-
-def _read(name: str) -> bytes:
-    path = Path(name).expanduser()
-    try:
-        if path.stat().st_size > 1_000_000:
-            raise MoorageError(f"{path} is too large for a PEM file.", code="cannot_read")
-        return path.read_bytes()
-    except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise MoorageError(f"{path} cannot be read: {why}.", code="cannot_read") from error
+    fields += [
+        Field(
+            name.replace("_", " ").capitalize(),
+            id=f"dns-{provider}-{name}",
+            password=True,
+            help_text="Empty: the server's own role is used" if name in plugin.optional else "",
+        )
+        for name in plugin.secrets
+    ]
+    return Vertical(*fields, id=f"dns-{provider}", classes="mode")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from moorage.answers.load import validate
 from moorage.answers.model import Answers
-from moorage.answers.resolve import dns_references
+from moorage.answers.resolve import references
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import check_registry
@@ -73,8 +73,8 @@ class Draft:
         for name in ("accesskey", "secretkey"):
             if s3 is not None and isinstance(typed := getattr(s3, name), Typed):
                 draft.set(f"storage.s3.{name}", typed)
-        for path, reference in dns_references(answers):
-            if isinstance(reference, Typed):
+        for path, reference in references(answers):
+            if path[0] in {"ssl", "dns"} and isinstance(reference, Typed):
                 draft.set(Problem(path, "").dotted, reference)
         return draft
 
@@ -198,10 +198,23 @@ class Draft:
         if isinstance(dns, dict):
             others = {"rfc2136", "route53", "lexicon"} - {dns.get("provider")}
             data["dns"] = {key: value for key, value in dns.items() if key not in others}
-        ssl = data.get("ssl")
-        if isinstance(ssl, dict) and ssl.get("mode") != "files":
-            data["ssl"] = {key: value for key, value in ssl.items() if key != "files"}
+        if isinstance(data.get("ssl"), dict):
+            data["ssl"] = _ssl_for_model(data["ssl"])
         return data
+
+
+def _ssl_for_model(ssl: Mapping[str, Value]) -> dict[str, Value]:
+    """The section without what was typed for other modes and challenges."""
+    section = dict(ssl)
+    if section.get("mode") != "files":
+        section.pop("files", None)
+    acme = section.pop("acme", None)
+    if section.get("mode") == "acme" and isinstance(acme, dict):
+        acme = {key: value for key, value in acme.items() if value != {}}
+        if acme.get("challenge") != "dns-01":
+            acme.pop("dns", None)
+        section["acme"] = acme
+    return section
 
 
 def _own_name() -> str:

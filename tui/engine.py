@@ -175,6 +175,39 @@ class WizardEngine:
             self.outcome = Outcome(report, checks)
         return self.outcome
 
+    def plan_replacement(self, answers: Answers) -> list[str]:
+        """Plan to replace a certificate of the operator's own; returns the servers it changes.
+
+        Raises:
+            MoorageError: A server cannot be reached, the certificate cannot be used, or something
+                else would change, too.
+        """
+        from moorage.deploy.certificate import check_nothing_else, with_files
+
+        plan = self.make_plan(with_files(answers, None, None))
+        check_nothing_else(plan)
+        return [server.server for server in plan.servers if server.has_changes]
+
+    def replace_certificate(self) -> tuple[str, bool]:
+        """Apply that plan; returns what the servers show then, and whether all is well."""
+        from moorage.deploy.certificate import faults_of, replace_on
+
+        deployment, plan = self._deployment, self.plan
+        assert deployment is not None
+        assert plan is not None
+        done = replace_on(deployment, plan=plan)
+        assert done is not None
+        report = done.report
+        lines = [
+            f"✗ {each.server}: {each.message or each.status}"
+            for each in (report.servers if report else ())
+            if not each.is_good
+        ]
+        lines += [f"✗ {server}: {what}" for server, what in faults_of(done.served, done.wanted)]
+        if done.is_good:
+            lines = [f"✓ {each.server} shows the new certificate" for each in done.served]
+        return "\n".join(lines), done.is_good
+
     def attach(self) -> Outcome:
         """Follow the runs that go on until they end, then check if all went well."""
         deployment = self._deployment

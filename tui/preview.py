@@ -10,6 +10,7 @@ from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK, Secret, Typed
+from moorage.answers.ssl import acme_references
 from moorage.deploy.plan import Kind
 from moorage.deploy.planning import plan_server
 from moorage.desired import layout
@@ -156,6 +157,8 @@ def _nearest_answers(draft: Draft) -> Answers | None:
                 data.set(path, _SAMPLES[name])
             elif problem.path == ("storage",):
                 data.set("storage.s3", {"bucket": "bucket", "region": "region"})
+            elif problem.path == ("ssl", "acme"):
+                data.set("ssl.acme.challenge", "http-01")
             elif problem.path == ("ssl",):
                 data.set("ssl.files", {"certificate": "fullchain.pem", "key": "key.pem"})
             else:
@@ -181,7 +184,10 @@ def _materials(answers: Answers) -> Materials:
         if not isinstance(value, (str, int, bool)) or isinstance(value, Typed):
             secrets[f"registry.environment.{name}"] = stand_in
     certificate = None
-    if answers.ssl.mode != "none":
+    if answers.ssl.mode == "acme":
+        for path in acme_references(answers.ssl.acme):
+            secrets[".".join(("ssl", "acme", *path))] = stand_in
+    if answers.ssl.mode in {"private_ca", "files"}:
         origin = {
             "private_ca": f"issued by {answers.ssl.private_ca.name} for {answers.registry.domain}",
             "files": f"from {answers.ssl.files.certificate if answers.ssl.files else ''}",

@@ -33,6 +33,38 @@ from moorage.answers.fields import (
 )
 from moorage.answers.model_dns import Dns
 from moorage.answers.secrets import PasswordReference, SecretReference
+from moorage.answers.ssl import (
+    Acme,
+    CertificateFiles,
+    DnsChallenge,
+    ExternalAccount,
+    PrivateCa,
+    Ssl,
+)
+
+__all__ = [  # what other modules import from here
+    "VERSION",
+    "Acme",
+    "Answers",
+    "AnswersModel",
+    "CertificateFiles",
+    "Credentials",
+    "Dns",
+    "DnsChallenge",
+    "ExternalAccount",
+    "FilesystemStorage",
+    "Hook",
+    "Moment",
+    "PrivateCa",
+    "Registry",
+    "S3Storage",
+    "Server",
+    "Ssl",
+    "Step",
+    "Storage",
+    "User",
+    "storage_not_shared",
+]  # fmt: skip
 
 VERSION = 1
 _LONGEST_RULES = 3500
@@ -231,42 +263,6 @@ class Storage(AnswersModel):
         if self.driver == "s3" and self.s3 is None:
             message = "the driver s3 needs a section s3 with bucket and region"
             raise reject("incomplete", message, ("s3",))
-        return self
-
-
-class CertificateFiles(AnswersModel):
-    """A certificate you have."""
-
-    certificate: LocalPath
-    """PEM file with the certificate, followed by its chain."""
-    key: LocalPath
-    """PEM file with the private key, without a passphrase."""
-
-
-class PrivateCa(AnswersModel):
-    """A certificate authority that Moorage creates and keeps on your machine."""
-
-    name: Annotated[
-        str, matching(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "letters, digits, spaces and . _ -", 60)
-    ] = "Moorage private CA"
-    """The authority's common name."""
-
-
-class Ssl(AnswersModel):
-    """How the registry gets its certificate."""
-
-    mode: Literal["files", "private_ca", "none"] = "private_ca"
-    """files: your own; private_ca: made by Moorage; none: a load balancer in front ends TLS."""
-    files: CertificateFiles | None = None
-    """Used when the mode is files."""
-    private_ca: PrivateCa = Field(default_factory=PrivateCa)
-    """Used when the mode is private_ca."""
-
-    @model_validator(mode="after")
-    def _mode_is_described(self) -> Ssl:
-        if self.mode == "files" and self.files is None:
-            message = "the mode files needs a section files with certificate and key"
-            raise reject("incomplete", message, ("files",))
         return self
 
 

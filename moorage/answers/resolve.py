@@ -27,6 +27,7 @@ from moorage.answers.secrets import (
     SecretReference,
     Typed,
 )
+from moorage.answers.ssl import acme_references
 from moorage.errors import MoorageError, Problem, SecretUnavailable
 
 COMMAND_TIMEOUT = 30.0
@@ -158,6 +159,12 @@ def references(
             reference = getattr(s3, field)
             if reference is not None:
                 yield ("storage", "s3", field), reference
+    if answers.ssl.mode == "acme":
+        for path, reference in acme_references(answers.ssl.acme).items():
+            yield ("ssl", "acme", *path), reference
+    passphrase = answers.ssl.private_ca.passphrase
+    if answers.ssl.mode == "private_ca" and passphrase is not None:
+        yield ("ssl", "private_ca", "passphrase"), passphrase
     yield from dns_references(answers)
 
 

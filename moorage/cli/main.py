@@ -29,6 +29,9 @@ _COMMANDS = {
     "failover": LazyCommand(
         "moorage.cli.failover", "Keep the name on the servers that work: here, or as a service."
     ),
+    "certificate": LazyCommand(
+        "moorage.cli.certificate", "Show the certificate clients see, or replace your own."
+    ),
     "schema": LazyCommand("moorage.cli.schema", "Print the JSON Schema of the answers file."),
     "wizard": LazyCommand("moorage.cli.wizard", "Open the wizard.", hidden=True),
 }

@@ -11,6 +11,7 @@ from moorage.cli.tables import lined_up
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 
 if TYPE_CHECKING:
+    from moorage.deploy.acme import Renewal
     from moorage.servers.facts import RunRecord
 
 
@@ -79,6 +80,8 @@ def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
             f"{names}, from {server.certificate.issuer}, until "
             f"{server.certificate.not_after:%Y-%m-%d} ({server.certificate.days_left} days left)",
         )
+    if server.renewal is not None:
+        yield "renewal", renewal_text(server.renewal)
     if server.disk is not None:
         yield (
             "disk",
@@ -87,6 +90,28 @@ def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
         )
     if server.run is not None:
         yield "last run", _run(server.run)
+
+
+def renewal_text(renewal: Renewal) -> str:
+    """Return how the last renewal went, for people."""
+    when = f"{renewal.tried_at:%Y-%m-%d %H:%M} UTC" if renewal.tried_at else "never"
+    following = (
+        f"next try {renewal.next_at:%Y-%m-%d %H:%M} UTC" if renewal.next_at else "no next try"
+    )
+    how = f" ({renewal.outcome})" if renewal.outcome else ""
+    return f"last tried {when}{how}, {following}"
+
+
+def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
+    """Return how the last renewal went, as JSON values."""
+    if renewal is None:
+        return None
+    return {
+        "tried_at": renewal.tried_at and renewal.tried_at.isoformat(),
+        "outcome": renewal.outcome or None,
+        "message": renewal.message or None,
+        "next_at": renewal.next_at and renewal.next_at.isoformat(),
+    }
 
 
 def _run(run: RunRecord) -> str:
@@ -119,6 +144,7 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
             "not_after": certificate.not_after.isoformat(),
             "days_left": certificate.days_left,
         },
+        "renewal": renewal_as_json(server.renewal),
         "disk": disk and {"mount": disk.mount, "total": disk.total, "free": disk.free},
         "run": run
         and {

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -186,7 +187,33 @@ class Deployment:
         self._learn(*gathered.generated.values())
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
+        gathered = replace(gathered, addresses=self._peers())
         return Plan(tuple(plan_server(self.answers, gathered, each) for each in facts), gathered)
+
+    def _peers(self) -> dict[str, str]:
+        """Return the address of each server that others ask for ACME's challenges, by label."""
+        from moorage.dns.here import addresses_here
+
+        acme = self.answers.ssl.acme
+        if self.answers.ssl.mode != "acme" or acme.challenge != "http-01":
+            return {}
+        transports = {each.server: each for each in (*self._transports, *self._others)}
+        if len(transports) < 2:
+            return {}
+        found = {}
+        for server in self.answers.servers:
+            name = server.address or transports[server.host].public_address
+            addresses = addresses_here(name)
+            if not addresses or addresses[0].startswith(("127.", "::1")):
+                why = "is this machine's own name" if addresses else "does not resolve"
+                raise MoorageError(
+                    f"{name} {why}, and the other servers have to know its address.",
+                    hint="Give the server an address in servers[].address.",
+                    server=server.host,
+                    code="no_address",
+                )
+            found[server.host] = addresses[0]
+        return found
 
     def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:
         """Return the facts of servers left out by a limit, when a new server has to share theirs.

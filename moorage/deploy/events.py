@@ -18,6 +18,7 @@ STEPS: dict[str, str] = {
     "image": "Getting the image",
     "version": "Checking the registry's version",
     "registry": "Starting the registry on the idle slot",
+    "certificate": "Getting the certificate",
     "nginx-files": "Placing and testing nginx's files",
     "staged": "Ready to switch",
     "switch": "Switching nginx over",

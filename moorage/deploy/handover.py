@@ -64,10 +64,11 @@ def handover(
     users = answers.credentials.users
     user = next((each for each in users if each.access == "push"), users[0])
     is_private = answers.ssl.mode == "private_ca"
-    kept = private_ca.folder_of(answers.ssl.private_ca.name) / "ca.pem" if is_private else None
     domain = answers.registry.domain
     target = answers.dns.target if answers.dns.record == "cname" else None
     leads_to = [target] if target is not None else list(dict.fromkeys(addresses.values()))
+    folder = private_ca.folder_of(answers.ssl.private_ca.name, domain) if is_private else None
+    kept = folder / "ca.pem" if folder else None
     wanted: set[str] = set()
     for address in leads_to:
         wanted |= set(addresses_here(address))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moorage.desired.state import Platform
 from moorage.servers.facts import Facts
@@ -15,13 +15,20 @@ NJS = "libnginx-mod-http-js"
 _WITHOUT_NJS = {("debian", "11"), ("ubuntu", "20.04"), ("ubuntu", "22.04")}
 
 
-def platform_of(facts: Facts) -> Platform:
-    """Return what desired state needs to know about the server."""
+def platform_of(facts: Facts, addresses: Mapping[str, str]) -> Platform:
+    """Return what desired state needs to know about the server.
+
+    Args:
+        facts: What the probe read.
+        addresses: Where the servers reach each other, by label, if they have to.
+    """
+    peers = [address for server, address in addresses.items() if server != facts.server]
     return Platform(
         facts.os.get("ID", ""),
         facts.os.get("VERSION_ID", ""),
         facts.ipv6,
         can_remember_logins(facts),
+        tuple(peers),
     )
 
 

@@ -32,6 +32,9 @@ def _keys(answers: Answers) -> Iterator[Problem]:
 
 
 def _certificate(answers: Answers) -> Iterator[Problem]:
+    acme = answers.ssl.acme
+    if answers.ssl.mode == "acme" and acme.ca_file is not None:
+        yield from _unreadable(acme.ca_file, ("ssl", "acme", "ca_file"))
     files = answers.ssl.files
     if answers.ssl.mode != "files" or files is None:
         return

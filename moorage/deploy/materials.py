@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from moorage.answers.model import Answers, User
+from moorage.answers.model import Answers, PrivateCa, User
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
+from moorage.answers.ssl import acme_references
 from moorage.deploy import private_ca
 from moorage.deploy.deployed import deployment_record
 from moorage.deploy.hooks import read_scripts
 from moorage.deploy.kind_of_server import scheme_for
 from moorage.desired import layout
-from moorage.desired.certificates import find_faults
+from moorage.desired.certificates import find_faults, read_chain
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
@@ -32,6 +34,7 @@ from moorage.users.passwords import (
 from moorage.users.roster import USER_FILES, Roster, reference, roster_of
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
+_OPENS_CA = "ssl.private_ca.passphrase"
 
 Resolve = Callable[[SecretReference, str], Secret]
 """Resolves a reference; the second argument is its path in the answers, for messages."""
@@ -57,7 +60,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
     standing = reference(rosters)
     users, generated = _users(answers, standing, resolve, scheme_for(facts))
     changes_users = standing is None or frozenset(users) != frozenset(standing.users)
-    shown = _certificate(answers, facts)
+    shown = _certificate(answers, facts, resolve)
     return Materials(
         http_secret=_http_secret(facts),
         auth_key=_auth_key(facts, users),
@@ -68,6 +71,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         certificate_key=shown.key,
         ca_certificate=shown.authority,
         keep=shown.keep,
+        acme_ca=_acme_ca(answers),
         generated=generated,
         hooks=read_scripts(answers),
         image_archive_digest=_archive_digest(answers),
@@ -83,11 +87,42 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
     for name, value in answers.registry.environment.items():
         if not isinstance(value, (str, int, bool)):
             wanted[f"registry.environment.{name}"] = value
+    if answers.ssl.mode == "acme":
+        for parts, reference in acme_references(answers.ssl.acme).items():
+            wanted[".".join(("ssl", "acme", *parts))] = reference
     resolved = {path: resolve(reference, path) for path, reference in wanted.items()}
     for path, secret in resolved.items():
         if any(ord(character) < 32 for character in secret.reveal()):
             raise AnswersError([_at(path, "the secret has a control character in it")])
+        check_for_certbot(path, secret)
     return resolved
+
+
+def check_for_certbot(path: str, secret: Secret) -> None:
+    """Raise AnswersError when certbot's files cannot hold a secret as it is."""
+    text = secret.reveal()
+    if not path.startswith("ssl.acme.") or path.endswith(".service_account"):
+        return
+    if not re.fullmatch(r"[!$&-+\--~]+", text) or any(each in text for each in "'`"):
+        message = "the secret has a character that certbot's files cannot hold: space # % , \" ' `"
+        raise AnswersError([_at(path, message)])
+    if path.endswith(".hmac") and not re.fullmatch(r"[A-Za-z0-9_-]+=*", text):
+        raise AnswersError(
+            [_at(path, "wanted: the HMAC key in base64url, as the authority shows it")]
+        )
+
+
+def _acme_ca(answers: Answers) -> bytes | None:
+    acme = answers.ssl.acme
+    if answers.ssl.mode != "acme" or acme.ca_file is None:
+        return None
+    content = _read(acme.ca_file, "ssl.acme.ca_file")
+    try:
+        read_chain(content)
+    except ValueError:
+        message = "the file holds no PEM certificate (-----BEGIN CERTIFICATE-----)"
+        raise AnswersError([_at("ssl.acme.ca_file", message)]) from None
+    return content
 
 
 def _users(
@@ -176,7 +211,7 @@ class _Certificate:
     keep: Callable[[], None] | None = None
 
 
-def _certificate(answers: Answers, facts: Sequence[Facts]) -> _Certificate:
+def _certificate(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> _Certificate:
     domain = answers.registry.domain
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         files = answers.ssl.files
@@ -189,29 +224,37 @@ def _certificate(answers: Answers, facts: Sequence[Facts]) -> _Certificate:
             raise AnswersError(faults)
         return _Certificate(certificate, Secret(key.decode()))
     if answers.ssl.mode == "private_ca":
-        return _issued(answers.ssl.private_ca.name, domain, facts)
+        return _issued(answers.ssl.private_ca, domain, facts, resolve)
     return _Certificate()
 
 
-def _issued(name: str, domain: str, facts: Sequence[Facts]) -> _Certificate:
+def _issued(
+    wanted: PrivateCa, domain: str, facts: Sequence[Facts], resolve: Resolve
+) -> _Certificate:
     """Keep what the servers have while it is good; otherwise issue a certificate."""
-    authority = private_ca.load(name)
+    authority = private_ca.load(wanted.name, domain)
+    passphrase = keep = None
+    if authority is not None and wanted.passphrase is not None and not authority.is_encrypted:
+        passphrase = resolve(wanted.passphrase, _OPENS_CA)
+        keep = partial(private_ca.keep_encrypted, wanted.name, domain, passphrase)
     for each in facts:
         certificate, key = each.files.get(layout.TLS_CERTIFICATE), each.files.get(layout.TLS_KEY)
         if certificate is None or key is None:
             continue
-        if private_ca.is_usable(certificate.content, domain, authority) and not list(
+        if private_ca.is_usable(certificate.content, domain, wanted.name, authority) and not list(
             find_faults(certificate.content, key.content, domain)
         ):
             chain = certificate.content.split(_BEGIN)
             return _Certificate(
-                certificate.content, Secret(key.content.decode()), _BEGIN + chain[-1]
+                certificate.content, Secret(key.content.decode()), _BEGIN + chain[-1], keep
             )
-    keep = None
+    # Only now is the authority's key needed, and what opens it.
+    if wanted.passphrase is not None and passphrase is None:
+        passphrase = resolve(wanted.passphrase, _OPENS_CA)
     if authority is None:
-        authority = private_ca.create(name)
-        keep = partial(private_ca.keep, name, authority)
-    issued = authority.issue(domain)
+        authority = private_ca.create(wanted.name, domain, passphrase)
+        keep = partial(private_ca.keep, wanted.name, domain, authority)
+    issued = authority.issue(domain, passphrase)
     return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep)
 
 

@@ -20,6 +20,8 @@ GATE_SECONDS = 900
 """How long a staged server waits for the others before it rolls back."""
 KEEP_SECONDS = 30
 """How long a server waits to hear whether a change of the users worked on the others, too."""
+PEER_SECONDS = 180
+"""How long a server waits until the others hand on its answers to ACME's challenges."""
 DRAIN_SECONDS = 300
 """How long transfers on the old slot may go on."""
 
@@ -103,6 +105,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
     entries = {
         "run.sh": shell_script("run.sh").encode(),
         "plan/settings": _settings(plan, timing).encode(),
+        "certificate.sh": shell_script("certificate.sh").encode(),
         "plan/packages": _lines(package.name for package in plan.packages),
         "plan/folders": _lines(
             f"{folder.mode:o}\t{folder.owner}\t{folder.group}\t{folder.path}"
@@ -162,6 +165,7 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         "load_image": said(plan.load_image),
         "mask_packaged_registry": said(masks),
         "reload_nginx": said(plan.reload_nginx),
+        **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,
         "port_blue": str(layout.PORTS["blue"]),
@@ -174,3 +178,14 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         "drain_seconds": str(DRAIN_SECONDS),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())
+
+
+def _certificate_settings(plan: ServerPlan) -> dict[str, str]:
+    order, ask = plan.desired.order, plan.ask
+    how = "-" if ask is None else "force" if ask.is_forced else "obtain"
+    return {
+        "certificate": how,
+        "challenge": order.challenge if order is not None else "-",
+        "peers": " ".join(order.peers) if order is not None else "",
+        "peer_seconds": str(PEER_SECONDS),
+    }

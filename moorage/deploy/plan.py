@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from moorage.answers.model import Hook, Moment
+from moorage.deploy.acme import Ask
 from moorage.desired.layout import Slot
 from moorage.desired.state import DesiredFile, DesiredFolder, DesiredState, Materials, Package
 from moorage.errors import MoorageError
@@ -101,6 +102,7 @@ class ServerPlan:
         slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
         reload_nginx: Whether nginx has to be reloaded or started.
         users_revision: How many changes of its users the server will have seen.
+        ask: Why certbot is asked for a certificate, or None when it is not.
     """
 
     server: str
@@ -124,6 +126,8 @@ class ServerPlan:
     def touches_registry(self) -> bool:
         """Whether the registry itself is installed, switched or started."""
         return self.switches or self.load_image or bool(self.packages)
+
+    ask: Ask | None = None
 
     @property
     def has_changes(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK, Secret
+from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import active_slot, recorded_answers, recorded_digests
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.deploy.kind_of_server import platform_of
@@ -30,6 +31,10 @@ from moorage.servers.facts import Facts
 from moorage.users.roster import USER_FILES
 
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
+_SECRET_FILES = {
+    layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.AUTH_KEY,
+    layout.CERTBOT_CONFIG, layout.DNS_CREDENTIALS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,13 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         facts: What the probe read.
     """
     answers = answers.for_server(facts.server)
-    platform = platform_of(facts)
+    platform = platform_of(facts, materials.addresses)
     slot_from = active_slot(facts)
     slot_now: Slot = slot_from or "blue"
     wanted = desired(answers, materials, platform, slot_now)
     recorded = recorded_digests(facts)
     difference = _compare(wanted, facts, recorded, is_new=slot_from is None)
+    ask = what_to_ask(wanted, facts, recorded)
     changes = list(_things_to_make(wanted, difference, facts, recorded))
 
     slot_to, slot_change = _slot(difference, facts, slot_from)
@@ -82,8 +88,10 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     if slot_to != slot_now:
         other = desired(answers, materials, platform, slot_to)
         writes = _for_other_slot(difference.files, other, slot_to)
-    nginx_change = _nginx_change(difference, writes, facts)
-    changes += [change for change in (slot_change, nginx_change) if change is not None]
+    nginx_change = _nginx_change(difference, writes, facts, ask)
+    changes += [
+        change for change in (slot_change, _certbot_change(ask), nginx_change) if change is not None
+    ]
     # Where nothing changes there is no run, and so nothing runs before or after it.
     hooks = hooks_of_apply(answers, materials.hooks) if changes else ()
     before = [change_of(each) for each in hooks if each.moment == "before_apply"]
@@ -105,12 +113,8 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         users_revision=materials.users_revision,
+        ask=ask,
     )
-
-
-_SECRET_FILES = {
-    layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.AUTH_KEY,
-}  # fmt: skip
 
 
 def plan_users(
@@ -246,14 +250,22 @@ def _slot(
     return slot_from, None
 
 
+def _certbot_change(ask: Ask | None) -> Change | None:
+    if ask is None:
+        return None
+    return Change(Kind.SERVICE, "run", "certbot: get a certificate", ask.reason)
+
+
 def _nginx_change(
-    difference: _Difference, writes: tuple[DesiredFile, ...], facts: Facts
+    difference: _Difference, writes: tuple[DesiredFile, ...], facts: Facts, ask: Ask | None
 ) -> Change | None:
     if not facts.is_active("nginx"):
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
     removes = any(path.startswith(layout.NGINX_ETC + "/") for path in difference.removals)
     if removes or any(file.effect is Effect.NGINX for file in writes):
         return Change(Kind.SERVICE, "run", "nginx: reload", "its files change")
+    if ask is not None:
+        return Change(Kind.SERVICE, "run", "nginx: reload", "the certificate changes")
     if Effect.NGINX in difference.unfinished:
         return Change(Kind.SERVICE, "run", "nginx: reload", "the last run did not finish")
     return None
@@ -326,10 +338,15 @@ def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
 
 
 def _no_longer_wanted(wanted: DesiredState, facts: Facts) -> Iterator[str]:
-    """Files in folders of ours that desired state does not have: an old certificate, a hook."""
+    """Files of ours that desired state does not have, such as an old certificate or a hook."""
     kept = {file.path for file in wanted.files}
+    if wanted.order is not None:
+        # certbot and its hook write these.
+        kept |= {layout.TLS_CERTIFICATE, layout.TLS_KEY, layout.RENEWAL}
+    singles = {layout.NGINX_HTTP, layout.CERTBOT_DROP_IN, layout.RENEWAL}
+    folders = (f"{layout.NGINX_ETC}/", f"{layout.ACME_ETC}/", f"{layout.HOOKS_ETC}/")
     for path in sorted(facts.files):
-        if path.startswith((layout.NGINX_ETC + "/", layout.HOOKS_ETC + "/")) and path not in kept:
+        if (path.startswith(folders) or path in singles) and path not in kept:
             yield path
 
 

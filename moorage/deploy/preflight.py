@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from moorage.answers.ssl import LETS_ENCRYPT
 from moorage.desired import layout
 from moorage.desired.state import DesiredState
 from moorage.errors import MoorageError
@@ -11,6 +12,9 @@ from moorage.servers.facts import Facts
 
 _SUPPORTED = {("debian", "12"), ("debian", "13")}
 _NEEDED_TOOLS = ("apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss")
+_MOST_SKEW = 3600
+_SAME_A_WEEK = 5
+"""https://letsencrypt.org/docs/rate-limits/"""
 _LEAST_FREE = 512 * 1024**2
 _ENOUGH_FREE = 5 * 1024**3
 
@@ -42,13 +46,16 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
                 facts,
                 "port_taken",
                 f"port {port} is taken by {program}{ours}.",
-                f"Stop {program}, or choose another port in "
-                + (
-                    "registry.port."
-                    if port != 80
-                    else "its configuration; registry.redirect_http: false leaves port 80 alone."
-                ),
+                _way_out(port, program, wanted),
             )
+    if wanted.order is not None and abs(facts.clock_skew) > _MOST_SKEW:
+        yield _problem(
+            facts,
+            "clock_off",
+            f"the clock is {abs(facts.clock_skew) / 60:.0f} minutes "
+            f"{'ahead' if facts.clock_skew > 0 else 'behind'}, and ACME needs the right time.",
+            "Set it, for example with: timedatectl set-ntp true.",
+        )
     for slot, port in layout.PORTS.items():
         for number in (port, layout.DEBUG_PORTS[slot]):
             listener = facts.listens(number)
@@ -87,6 +94,20 @@ def run_going_on(facts: Facts) -> Iterator[MoorageError]:
         )
 
 
+def _way_out(port: int, program: str, wanted: DesiredState) -> str:
+    if port != 80:
+        return f"Stop {program}, or choose another port in registry.port."
+    if wanted.order is not None and wanted.order.challenge == "http-01":
+        return (
+            f"Stop {program}: the authority asks there. With ssl.acme.challenge: dns-01 and "
+            "registry.redirect_http: false port 80 is left alone."
+        )
+    return (
+        f"Stop {program}, or choose another port in its configuration; "
+        "registry.redirect_http: false leaves port 80 alone."
+    )
+
+
 def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     """Yield what the operator should know before a run.
 
@@ -111,6 +132,15 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         yield (
             "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "
             "new passwords are hashed with SHA-512 crypt, because bcrypt would slow every request."
+        )
+    order = wanted.order
+    is_limited = order is not None and order.directory == LETS_ENCRYPT
+    wants_one = order is not None and layout.RENEWAL not in facts.files
+    if order is not None and wants_one and is_limited and len(order.peers) >= _SAME_A_WEEK:
+        yield (
+            f"Let's Encrypt gives {_SAME_A_WEEK} certificates a week for one name, and "
+            f"{len(order.peers) + 1} servers want one each: use --limit for {_SAME_A_WEEK} at "
+            "a time, a week apart."
         )
     if not wanted.tls:
         yield "Without TLS, docker login works only through a load balancer that adds it."

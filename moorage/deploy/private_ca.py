@@ -1,12 +1,18 @@
-"""The private certificate authority: made on first use, kept on the operator's machine."""
+"""The private certificate authority: made on first use, kept on the operator's machine.
+
+Each registry has one of its own, which can only vouch for the registry's name and names below it:
+who trusts it trusts it for nothing else.
+"""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
+import ipaddress
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -34,30 +40,70 @@ class Issued:
 
 @dataclass(frozen=True)
 class PrivateAuthority:
-    """The authority: its certificate as PEM, and its key."""
+    """The authority: its certificate and its key as PEM, the key perhaps encrypted."""
 
     certificate_pem: bytes
-    _key: ec.EllipticCurvePrivateKey = field(repr=False)
-
-    @property
-    def key_pem(self) -> bytes:
-        """The key as PEM."""
-        return _key_pem(self._key)
+    key_pem: bytes = field(repr=False)
 
     @property
     def certificate(self) -> x509.Certificate:
         """The certificate."""
         return x509.load_pem_x509_certificate(self.certificate_pem)
 
-    def issue(self, domain: str) -> Issued:
-        """Issue a server certificate for a name, valid for 397 days."""
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the key needs a passphrase."""
+        return b"ENCRYPTED" in self.key_pem
+
+    def encrypted(self, passphrase: Secret) -> PrivateAuthority:
+        """Return the same authority with its key encrypted.
+
+        Raises:
+            MoorageError: The key cannot be read.
+        """
+        return replace(self, key_pem=_key_pem(self._key(None), passphrase))
+
+    def _key(self, passphrase: Secret | None) -> ec.EllipticCurvePrivateKey:
+        if self.is_encrypted and not passphrase:
+            raise MoorageError(
+                "the private CA's key is encrypted, and a certificate has to be made.",
+                hint="Say in ssl.private_ca.passphrase where its passphrase is found.",
+                code="private_ca_passphrase",
+            )
+        secret = passphrase.reveal().encode() if self.is_encrypted and passphrase else None
+        try:
+            key = serialization.load_pem_private_key(self.key_pem, password=secret)
+        except ValueError as error:
+            if secret is None:
+                raise _unreadable("its key", error) from error
+            raise MoorageError(
+                "the passphrase does not open the private CA's key.",
+                hint="ssl.private_ca.passphrase says where the passphrase is found.",
+                code="private_ca_passphrase",
+            ) from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise MoorageError("the private CA's key is no EC key.", code="private_ca_unreadable")
+        return key
+
+    def issue(self, domain: str, passphrase: Secret | None = None) -> Issued:
+        """Issue a server certificate for a name, valid for 397 days.
+
+        Args:
+            domain: The name.
+            passphrase: Opens the authority's key, if it is encrypted.
+
+        Raises:
+            MoorageError: The passphrase is missing or wrong.
+        """
+        authority_key = self._key(passphrase)
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
         authority = self.certificate
         end = min(now + datetime.timedelta(days=LEAF_DAYS), authority.not_valid_after_utc)
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(_name(domain[:64]))
+            # Clients go by the alternative name; a common name has 64 characters at the most.
+            .subject_name(_name(domain if len(domain) <= 64 else "registry"))
             .issuer_name(authority.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
@@ -71,73 +117,94 @@ class PrivateAuthority:
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
                 critical=False,
             )
-            .sign(self._key, hashes.SHA256())
+            .sign(authority_key, hashes.SHA256())
         )
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         return Issued(pem + self.certificate_pem, Secret(_key_pem(key).decode()))
 
 
-def folder_of(name: str) -> Path:
-    """Return the folder an authority of this name is kept in (which need not exist)."""
+def folder_of(name: str, domain: str) -> Path:
+    """Return the folder a registry's authority is kept in (which need not exist).
+
+    Args:
+        name: The authority's name.
+        domain: The registry's name.
+    """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return private_folder("ca") / slug
+    short = domain if len(domain) <= 150 else hashlib.sha256(domain.encode()).hexdigest()[:32]
+    own = private_folder("ca") / f"{slug}--{short}"
+    # Before every registry had an authority of its own, one name meant one authority.
+    shared = private_folder("ca") / slug
+    return shared if shared.is_dir() and not own.is_dir() else own
 
 
-def load(name: str) -> PrivateAuthority | None:
-    """Return the authority kept on this machine, or None.
+def load(name: str, domain: str) -> PrivateAuthority | None:
+    """Return the authority kept on this machine for a registry, or None.
 
     Raises:
         MoorageError: It is there and cannot be read.
     """
-    folder = folder_of(name)
+    folder = folder_of(name, domain)
     if not folder.is_dir():
         return None
     try:
         certificate = (folder / "ca.pem").read_bytes()
-        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+        key = (folder / "ca.key").read_bytes()
         x509.load_pem_x509_certificate(certificate)
     except (OSError, ValueError, TypeError) as error:
-        raise MoorageError(
-            f"the private CA in {folder} cannot be read: {error}.",
-            hint="Restore ca.pem and ca.key from a backup, or move the folder away: then a new CA "
-            "is made, which clients have to trust.",
-            code="private_ca_unreadable",
-        ) from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise MoorageError(f"the key in {folder} is not an EC key.", code="private_ca_unreadable")
+        raise _unreadable(str(folder), error) from error
+    if b"PRIVATE KEY-----" not in key:
+        raise _unreadable(str(folder / "ca.key"), ValueError("no PEM key"))
     return PrivateAuthority(certificate, key)
 
 
-def create(name: str) -> PrivateAuthority:
-    """Return a new authority, which exists only here until it is kept."""
+def _unreadable(what: str, error: Exception) -> MoorageError:
+    return MoorageError(
+        f"the private CA cannot be read: {what}: {error}.",
+        hint="Restore ca.pem and ca.key from a backup, or move the folder away: then a new CA "
+        "is made, which clients have to trust.",
+        code="private_ca_unreadable",
+    )
+
+
+def create(name: str, domain: str, passphrase: Secret | None = None) -> PrivateAuthority:
+    """Return a new authority, which exists only here until it is kept.
+
+    Args:
+        name: Its common name.
+        domain: The name it can vouch for, with the names below it.
+        passphrase: Encrypts its key, if there is one.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(_name(name))
-        .issuer_name(_name(name))
+        .subject_name(_name(name, domain))
+        .issuer_name(_name(name, domain))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(_constraints(domain), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return PrivateAuthority(certificate.public_bytes(serialization.Encoding.PEM), key)
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    return PrivateAuthority(pem, _key_pem(key, passphrase))
 
 
-def keep(name: str, authority: PrivateAuthority) -> None:
-    """Keep an authority on this machine.
+def keep(name: str, domain: str, authority: PrivateAuthority) -> None:
+    """Keep a new authority on this machine.
 
     Raises:
         MoorageError: Another one of this name was kept meanwhile.
     """
-    folder = folder_of(name)
+    folder = folder_of(name, domain)
     # Written aside and renamed: of two processes that do it together, one has to plan again.
     aside = Path(tempfile.mkdtemp(dir=folder.parent))
     write_private(aside / "ca.pem", authority.certificate_pem)
@@ -153,28 +220,62 @@ def keep(name: str, authority: PrivateAuthority) -> None:
         ) from error
 
 
-def is_usable(issued: bytes, domain: str, authority: PrivateAuthority | None) -> bool:
-    """Return whether a certificate is for the name, lasts a while, and comes from the authority."""
+def keep_encrypted(name: str, domain: str, passphrase: Secret) -> None:
+    """Encrypt the key of an authority that is kept on this machine already.
+
+    Raises:
+        MoorageError: It cannot be read.
+    """
+    authority = load(name, domain)
+    if authority is not None and not authority.is_encrypted:
+        write_private(folder_of(name, domain) / "ca.key", authority.encrypted(passphrase).key_pem)
+
+
+def is_usable(issued: bytes, domain: str, name: str, authority: PrivateAuthority | None) -> bool:
+    """Return whether a certificate is for the name, lasts a while, and comes from the authority.
+
+    Args:
+        issued: PEM, the certificate and the authority's behind it.
+        domain: The registry's name.
+        name: The authority's name; of one that another machine keeps, that is all that is known.
+        authority: The authority, if it is kept here.
+    """
     try:
-        leaf = x509.load_pem_x509_certificates(issued)[0]
+        leaf, *above = x509.load_pem_x509_certificates(issued)
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if authority is not None:
-            leaf.verify_directly_issued_by(authority.certificate)
+        signer = authority.certificate if authority is not None else above[-1]
+        leaf.verify_directly_issued_by(signer)
+        signer.verify_directly_issued_by(signer)
+        common = signer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
     except Exception:  # whatever is wrong with it, a new one is issued
         return False
     left = leaf.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
-    return domain in names.get_values_for_type(x509.DNSName) and left.days >= RENEW_DAYS
+    is_for_it = domain in names.get_values_for_type(x509.DNSName) and common == name
+    return is_for_it and left.days >= RENEW_DAYS
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+def _constraints(domain: str) -> x509.NameConstraints:
+    """Let an authority vouch for one name and those below it, and for no address."""
+    addresses = [
+        x509.IPAddress(ipaddress.ip_network("0.0.0.0/0")),
+        x509.IPAddress(ipaddress.ip_network("::/0")),
+    ]
+    return x509.NameConstraints([x509.DNSName(domain)], addresses)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _name(common: str, organization: str = "") -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
+    if 0 < len(organization) <= 64:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(attributes)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey, passphrase: Secret | None = None) -> bytes:
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        encryption = serialization.BestAvailableEncryption(passphrase.reveal().encode())
     return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
     )
 
 

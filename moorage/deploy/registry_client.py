@@ -143,6 +143,8 @@ class RegistryClient:
         context = ssl.create_default_context()
         if self.ca_certificate is not None:
             context.load_verify_locations(cadata=self.ca_certificate.decode())
+            # It may be an intermediate: whoever named it trusts it.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
             return context.wrap_socket(plain, server_hostname=self.domain)
         except ssl.SSLCertVerificationError as error:

@@ -8,16 +8,21 @@ from dataclasses import dataclass
 
 from moorage.answers.model import Answers, Credentials, Registry, Server, User
 from moorage.answers.secrets import Generated
-from moorage.deploy.deployed import active_slot, deployment_record, drifted
+from moorage.deploy.acme import Renewal, is_late, renewal_of
+from moorage.deploy.deployed import (
+    active_slot,
+    deployment_record,
+    drifted,
+    recorded_digests,
+)
 from moorage.deploy.deployment import Deployment
+from moorage.deploy.private_ca import RENEW_DAYS
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe
 from moorage.desired.layout import Slot
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.facts import Disk, Facts, RunRecord
 
-SOON_DAYS = 14
-"""A certificate with fewer days left is something wrong."""
 LEAST_FREE = 512 * 1024**2
 """Bytes: with less free disk, pushes are about to fail."""
 
@@ -39,6 +44,7 @@ class ServerStatus:
         run: The last run, or the one that goes on; None when there was none.
         drifted: Managed files that are not as Moorage last wrote them, or gone.
         certificate: The certificate nginx has, or None without TLS.
+        renewal: How the last try to renew it by ACME went; None when that is not how it is got.
         disk: The disk images are kept on, or None when it is not known.
         faults: What is wrong, a sentence each; empty when the server is healthy.
     """
@@ -55,6 +61,7 @@ class ServerStatus:
     run: RunRecord | None = None
     drifted: tuple[str, ...] = ()
     certificate: CertificateFacts | None = None
+    renewal: Renewal | None = None
     disk: Disk | None = None
     faults: tuple[str, ...] = ()
 
@@ -93,6 +100,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         run=run,
         drifted=drifted(facts),
         certificate=certificate,
+        renewal=renewal_of(facts),
         disk=facts.disks[0] if facts.disks else None,
         faults=tuple(_faults(facts, bool(record), slot, run, certificate)),
     )
@@ -130,12 +138,40 @@ def _faults(
     for path in drifted(facts):
         state = "is gone" if path not in facts.files else "is not as Moorage last wrote it"
         yield f"{path} {state}."
-    if certificate is not None and certificate.days_left < 0:
-        yield f"The certificate expired on {certificate.not_after:%Y-%m-%d}."
-    elif certificate is not None and certificate.days_left < SOON_DAYS:
-        yield f"The certificate expires in {certificate.days_left} days."
+    yield from _certificate_faults(facts, certificate)
     if facts.disks and facts.disks[0].free < LEAST_FREE:
         yield f"Only {facts.disks[0].free // 1024**2} MiB are free on {facts.disks[0].mount}."
+
+
+def _certificate_faults(facts: Facts, certificate: CertificateFacts | None) -> Iterator[str]:
+    recorded = recorded_digests(facts)
+    renewal = renewal_of(facts)
+    if certificate is not None and certificate.days_left < 0:
+        yield f"The certificate expired on {certificate.not_after:%Y-%m-%d}."
+    elif certificate is not None and is_late(certificate):
+        yield f"The certificate expires in {certificate.days_left} days."
+    elif (
+        certificate is not None
+        and layout.TLS_CERTIFICATE in recorded
+        and is_made_here(certificate.chain, facts)
+        and certificate.days_left < RENEW_DAYS
+    ):
+        yield f"The certificate has {certificate.days_left} days left; an apply makes a new one."
+    if renewal is None or layout.CERTBOT_CONFIG not in recorded:
+        return
+    if renewal.outcome == "failed":
+        when = f", on {renewal.tried_at:%Y-%m-%d %H:%M} UTC," if renewal.tried_at else ""
+        yield f"The last renewal of the certificate{when} failed: {renewal.message}."
+    if not facts.is_active("certbot.timer"):
+        yield "certbot.timer does not run, so the certificate is not renewed."
+
+
+def is_made_here(chain: tuple[str, ...], facts: Facts) -> bool:
+    """Return whether a certificate is the private CA's, as the record on the server has it."""
+    answers = deployment_record(facts).get("answers")
+    ssl = answers.get("ssl", {}) if isinstance(answers, dict) else {}
+    mode = ssl.get("mode", "private_ca") if isinstance(ssl, dict) else ""
+    return mode == "private_ca" and len(chain) > 1
 
 
 def _certificate(facts: Facts, now: datetime.datetime | None) -> CertificateFacts | None:

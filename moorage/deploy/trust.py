@@ -32,7 +32,7 @@ def authority_of(answers: Answers) -> bytes | None:
         MoorageError: The private CA is there and cannot be read.
     """
     if answers.ssl.mode == "private_ca":
-        authority = private_ca.load(answers.ssl.private_ca.name)
+        authority = private_ca.load(answers.ssl.private_ca.name, answers.registry.domain)
         return authority.certificate_pem if authority else None
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         try:
@@ -48,6 +48,8 @@ def authority_for(
 ) -> bytes | None:
     """Return the authority of :func:`authority_of`, asking the servers when it is kept elsewhere.
 
+    They are also asked for the authority of an ACME directory that no client trusts by itself.
+
     Args:
         answers: What the operator decided.
         probe_each: Reads the servers; called only when they have to be asked.
@@ -55,8 +57,9 @@ def authority_for(
     Raises:
         ServersFailed: The private CA is not kept here, and no server can be asked for it.
     """
-    authority = authority_of(answers)
-    if authority is not None or answers.ssl.mode != "private_ca":
+    authority, ssl = authority_of(answers), answers.ssl
+    is_unknown = ssl.mode == "private_ca" or (ssl.mode == "acme" and not ssl.acme.is_public)
+    if authority is not None or not is_unknown:
         return authority
     read = probe_each()
     facts = [each for each in read if isinstance(each, Facts)]
@@ -66,20 +69,30 @@ def authority_for(
 
 
 def authority_on(facts: Sequence[Facts]) -> bytes | None:
-    """Return the authority the servers' certificate comes from, when it signed itself.
+    """Return what the servers' certificates come from: the last of each chain, when it signed.
 
-    What comes over SSH can be trusted, so this finds the private CA when another machine keeps it.
+    That is a root when it signed itself, and with ACME an intermediate.
+
+    What comes over SSH can be trusted, so this finds the private CA when another machine keeps it,
+    and the authority of an ACME directory that no client trusts by itself.
 
     Args:
         facts: What the probe read.
 
     Returns:
-        PEM of one certificate, or None.
+        PEM of the certificates, or None.
     """
+    tops: dict[bytes, None] = {}
     for each in facts:
-        if layout.TLS_CERTIFICATE in each.files:
-            return _root_of(each.files[layout.TLS_CERTIFICATE].content)
-    return None
+        if layout.TLS_CERTIFICATE not in each.files:
+            continue
+        try:
+            chain = read_chain(each.files[layout.TLS_CERTIFICATE].content)
+        except ValueError:
+            continue
+        if len(chain) > 1 or chain[0].issuer == chain[0].subject:
+            tops[chain[-1].public_bytes(Encoding.PEM)] = None
+    return b"".join(tops) or None
 
 
 def _root_of(content: bytes) -> bytes | None:

@@ -242,11 +242,11 @@ def _begin_upload(client: RegistryClient, repository: str, answers: Answers | No
     answer = _expect(client.request("POST", f"/v2/{repository}/blobs/uploads/"), 202)
     location = answer.header("Location") or ""
     if answers is not None:
-        tls = answers.ssl.mode != "none"
+        # Without TLS here it is a load balancer that ends it: clients come by HTTPS all the same.
         port = answers.registry.port
-        default = 443 if tls else 80
+        default = 443 if answers.ssl.mode != "none" else 80
         host = answers.registry.domain + ("" if port == default else f":{port}")
-        wanted = f"{'https' if tls else 'http'}://{host}/"
+        wanted = f"https://{host}/"
         if not location.startswith((wanted, "/")):
             raise _Bad(f"Location is {location.split('?')[0]}, wanted it to begin with {wanted}")
     return location

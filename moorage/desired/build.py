@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.desired import layout
+from moorage.desired.acme import (
+    acme_files,
+    acme_folders,
+    acme_packages,
+    certificate_order,
+)
 from moorage.desired.layout import Slot
 from moorage.desired.registry import config_file, environment_file
 from moorage.desired.render import render
@@ -37,7 +43,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
     """
     registry = answers.registry
     tls = answers.ssl.mode != "none"
-    ports = (registry.port, *((80,) if tls and registry.redirect_http else ()))
+    ports = (registry.port, *((80,) if _needs_port_80(answers) else ()))
     return DesiredState(
         slot=slot,
         version=registry_version(answers),
@@ -50,12 +56,20 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         folders=_folders(answers),
         files=(
             *_registry_files(answers, materials, slot),
+            *acme_files(answers, materials),
             *_nginx_files(answers, materials, platform, slot),
             *_hook_files(materials),
         ),
         image=_image(answers, materials),
         remembers_logins=platform.has_njs,
+        order=certificate_order(answers, platform),
     )
+
+
+def _needs_port_80(answers: Answers) -> bool:
+    ssl = answers.ssl
+    is_asked_there = ssl.mode == "acme" and ssl.acme.challenge == "http-01"
+    return ssl.mode != "none" and (answers.registry.redirect_http or is_asked_there)
 
 
 def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
@@ -76,7 +90,7 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
         case "podman":
             packages.append(Package("podman", reason))
             packages.append(Package("crun", reason, ("runc",)))
-    return tuple(packages)
+    return (*packages, *acme_packages(answers))
 
 
 def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
@@ -91,6 +105,7 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
         folders.append(DesiredFolder(layout.TLS_ETC, "holds the certificate", mode=0o700))
     if answers.hooks:
         folders.append(DesiredFolder(layout.HOOKS_ETC, "holds your hooks", mode=0o700))
+    folders += acme_folders(answers)
     if answers.storage.driver == "filesystem":
         folders.append(
             DesiredFolder(
@@ -194,16 +209,18 @@ def _nginx_files(
                 domain=registry.domain,
                 server_name=_server_name(registry.domain),
                 port=registry.port,
-                redirect_http=tls and registry.redirect_http,
                 tls=tls,
                 ipv6=platform.ipv6,
                 nginx_etc=layout.NGINX_ETC,
                 caches_logins=platform.has_njs,
+                **_tls_settings(answers, platform),
             ),
             Effect.NGINX,
             "registry.domain, registry.port, ssl",
         ),
     ]
+    if _needs_port_80(answers):
+        files.append(_port_80(answers, platform))
     return files
 
 
@@ -241,6 +258,45 @@ def desired_auth_key(key: Secret) -> DesiredFile:
         mode=0o600,
         secret=True,
     )
+
+
+def _tls_settings(answers: Answers, platform: Platform) -> dict[str, object]:
+    """Return what nginx/tls.conf.j2 and its neighbours refer to."""
+    # OpenSSL 3.5, which has the hybrid key exchange, comes with Debian 13.
+    knows_hybrid = platform.os_id == "debian" and platform.os_version.isdigit()
+    hybrid = "X25519MLKEM768:" if knows_hybrid and int(platform.os_version) >= 13 else ""
+    return {
+        "profile": answers.ssl.profile,
+        "curves": f"{hybrid}X25519:prime256v1:secp384r1",
+        "hsts": answers.ssl.hsts,
+        "trusted_proxies": answers.ssl.trusted_proxies,
+    }
+
+
+def _port_80(answers: Answers, platform: Platform) -> DesiredFile:
+    """Return the server on port 80, in a file of its own: ACME needs it before there is TLS."""
+    registry = answers.registry
+    order = certificate_order(answers, platform)
+    is_asked = order is not None and order.challenge == "http-01"
+    return DesiredFile(
+        layout.NGINX_HTTP,
+        render(
+            "nginx/http.conf.j2",
+            domain=registry.domain,
+            server_name=_server_name(registry.domain),
+            port=registry.port,
+            redirect_http=registry.redirect_http,
+            ipv6=platform.ipv6,
+            challenge_folder=layout.CHALLENGES if is_asked else None,
+            peers=[_in_brackets(peer) for peer in order.peers] if order and is_asked else [],
+        ),
+        Effect.NGINX,
+        "registry.redirect_http, ssl.mode",
+    )
+
+
+def _in_brackets(address: str) -> str:
+    return f"[{address}]:80" if ":" in address else f"{address}:80"
 
 
 def _server_name(domain: str) -> str:

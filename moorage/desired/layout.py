@@ -15,6 +15,7 @@ HOOKS_ETC = f"{ETC}/hooks"
 DEPLOYMENT = f"{ETC}/deployment.json"
 NGINX_ETC = "/etc/nginx/moorage"
 NGINX_SITE = "/etc/nginx/conf.d/moorage.conf"
+NGINX_HTTP = "/etc/nginx/conf.d/moorage-http.conf"
 HTPASSWD = f"{NGINX_ETC}/htpasswd"
 HTPASSWD_DISABLED = f"{NGINX_ETC}/htpasswd.disabled"
 ACCESS_MAP = f"{NGINX_ETC}/access.map"
@@ -24,12 +25,27 @@ UPSTREAM = f"{NGINX_ETC}/upstream.conf"
 TLS_ETC = f"{NGINX_ETC}/tls"
 TLS_CERTIFICATE = f"{TLS_ETC}/fullchain.pem"
 TLS_KEY = f"{TLS_ETC}/key.pem"
+ACME_ETC = f"{ETC}/acme"
+CERTBOT_CONFIG = f"{ACME_ETC}/certbot.ini"
+DNS_CREDENTIALS = f"{ACME_ETC}/dns.ini"
+ACME_CA = f"{ACME_ETC}/ca.pem"
+DEPLOY_HOOK = f"{ACME_ETC}/deploy.sh"
+CERTBOT_DROP_INS = "/etc/systemd/system/certbot.service.d"
+CERTBOT_DROP_IN = f"{CERTBOT_DROP_INS}/moorage.conf"
+LINEAGE = "moorage"
+"""What certbot calls the registry's certificate."""
+RENEWAL = f"/etc/letsencrypt/renewal/{LINEAGE}.conf"
+"""certbot's own file: how it renews the certificate."""
 UNIT = "/etc/systemd/system/moorage-registry@.service"
 STATE = "/var/lib/moorage"
+CHALLENGES = f"{STATE}/acme"
+"""What nginx answers ACME's authority with."""
 RUNS = f"{STATE}/runs"
 
-MANAGED = (ETC, NGINX_ETC, NGINX_SITE, UNIT)
-"""What the probe reads: every file and folder that is Moorage's."""
+MANAGED = (
+    ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, UNIT, CERTBOT_DROP_INS, RENEWAL, CHALLENGES,
+)  # fmt: skip
+"""What the probe reads: every file and folder that is Moorage's, and how certbot renews."""
 
 PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}
 """The loopback port each slot listens on."""

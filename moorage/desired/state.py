@@ -24,12 +24,14 @@ class Platform:
         os_version: As in os-release: 12, 13, 24.04.
         ipv6: Whether the server has IPv6.
         has_njs: Whether nginx can run scripts there, which remembering logins takes.
+        peers: The addresses of the other servers behind the name.
     """
 
     os_id: str = "debian"
     os_version: str = "12"
     ipv6: bool = True
     has_njs: bool = True
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Materials:
         ca_certificate: PEM of the private CA, if there is one.
         generated: Passwords made in this session, by user; shown once.
         hooks: The scripts of the operator's, by their hook's name.
+        acme_ca: PEM of the CA that the ACME directory's certificate comes from, if it is private.
+        addresses: Where the servers reach each other, by label; filled in when they have to.
         image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
         keep: Keeps on this machine what was made for these materials; called before a run.
     """
@@ -61,6 +65,8 @@ class Materials:
     ca_certificate: bytes | None = None
     generated: Mapping[str, Secret] = field(default_factory=dict)
     hooks: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    acme_ca: bytes | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
     image_archive_digest: str | None = None
     keep: Callable[[], None] | None = field(default=None, repr=False)
 
@@ -89,6 +95,10 @@ class Effect(StrEnum):
     """Reload nginx."""
     NOTHING = "nothing"
     """It counts as soon as it is there."""
+    CERTIFICATE = "certificate"
+    """Ask the authority for a certificate if the one that is there does not fit any more."""
+    RENEWAL = "renewal"
+    """Nothing now: it counts from the next renewal on."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,25 @@ class Image:
 
 
 @dataclass(frozen=True)
+class CertificateOrder:
+    """A certificate that certbot gets on the server.
+
+    Attributes:
+        directory: The authority's directory URL.
+        challenge: How it is proved that the name is the operator's.
+        authenticator: certbot's plugin for that.
+        key_type: ecdsa or rsa.
+        peers: The addresses of the other servers that the authority may ask.
+    """
+
+    directory: str
+    challenge: Literal["http-01", "dns-01"]
+    authenticator: str
+    key_type: Literal["ecdsa", "rsa"]
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DesiredState:
     """What the answers mean for one server, in the order it is made.
 
@@ -156,6 +185,7 @@ class DesiredState:
         ports: The public ports nginx listens on.
         files: In an order in which every file only refers to earlier ones.
         remembers_logins: Whether nginx remembers checked passwords.
+        order: The certificate certbot gets, or None when it comes from elsewhere.
     """
 
     slot: Slot
@@ -170,3 +200,4 @@ class DesiredState:
     files: tuple[DesiredFile, ...]
     image: Image | None
     remembers_logins: bool = True
+    order: CertificateOrder | None = None

@@ -98,6 +98,9 @@ class Facts:
         image: The container image's id, or None when it is not there.
         offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
             where no lists were fetched yet.
+        certbot_log: The lines of certbot's log about renewals, in their order.
+        certbot_next: When certbot's timer runs next, seconds since 1970; None when it does not.
+        zone: The server's offset from UTC as ``+0100``: the log has local times.
     """
 
     server: str
@@ -119,6 +122,9 @@ class Facts:
     folders: Mapping[str, ManagedFolder] = field(default_factory=dict)
     image: str | None = None
     offers_njs: bool | None = None
+    certbot_log: tuple[str, ...] = ()
+    certbot_next: float | None = None
+    zone: str = "+0000"
     runs: tuple[RunRecord, ...] = ()
 
     @property

@@ -140,6 +140,9 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         folders=folders,
         image=single("image") or None,
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
+        certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
+        certbot_next=float(single("certbot_next")) if single("certbot_next") else None,
+        zone=single("zone") or "+0000",
         runs=tuple(
             RunRecord(run_id, running == "yes", float(changed), step, status, message)
             for run_id, running, changed, step, status, message in rows.get("run", [])

@@ -37,7 +37,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
     # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
     dpkg-query -W -f '${Package}\t${Version}\t${db:Status-Abbrev}\n' \
         nginx libnginx-mod-http-js openssl docker-registry docker.io docker-cli docker-ce \
-        podman crun runc 2>/dev/null | facts package
+        podman crun runc certbot 'python3-certbot-dns-*' 2>/dev/null | facts package
 fi
 # Asking apt takes a while, so only where the answer counts; without package lists it knows nothing.
 if ! dpkg-query -W -f x libnginx-mod-http-js >/dev/null 2>&1 &&
@@ -50,7 +50,7 @@ fi
 if command -v systemctl >/dev/null 2>&1; then
     systemctl show --property=Id,ActiveState,UnitFileState \
         nginx.service docker.service docker-registry.service \
-        moorage-registry@blue.service moorage-registry@green.service 2>/dev/null | facts service
+        certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null | facts service
 fi
 command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | facts listener
 # The account and group files are world-readable; only our own names are asked for.
@@ -66,6 +66,15 @@ if [ "$storage" != - ] && [ -d "$storage" ]; then
 fi
 if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>&1; then
     identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "$identity"
+fi
+# How renewals of the certificate went: certbot's log, the oldest line first. It has local times.
+if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
+    fact zone "$(date +%z)"
+    cat /var/log/letsencrypt/letsencrypt.log.1 /var/log/letsencrypt/letsencrypt.log 2>/dev/null |
+        grep -a 'Processing /etc/letsencrypt/renewal/\|not yet due for renewal\|Failed to renew certificate moorage \|moorage.conf.* produced an unexpected error\|Writing new config /etc/letsencrypt/renewal/moorage.conf\|deploy-hook.*returned error\|deploy-hook.*reported error' |
+        tail -n 12 | cut -c 1-600 | tr '\t' ' ' | facts certbot_log
+    next=$(systemctl show -p NextElapseUSecRealtime --value certbot.timer 2>/dev/null)
+    [ -z "$next" ] || fact certbot_next "$(date -d "$next" +%s 2>/dev/null)"
 fi
 if [ -d /var/lib/moorage/runs ]; then
     for run in /var/lib/moorage/runs/*/; do

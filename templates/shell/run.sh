@@ -20,6 +20,9 @@ rollback_needed=no
 outcome=failed
 old_workers=
 
+# shellcheck source-path=SCRIPTDIR source=certificate.sh
+. ./certificate.sh
+
 setting() { sed -n "s/^$1$tab//p" plan/settings | head -n 1; }
 
 say() { printf '%s\n' "$*"; }
@@ -159,6 +162,7 @@ rollback() {
             cp -a -- "backup/removed.$number" "$path" || : >rollback-failed
         fi
     done <plan/removals
+    restore_certificate
     systemctl daemon-reload
     if [ "$slot_from" != - ]; then
         systemctl enable -q "moorage-registry@$slot_from"
@@ -211,6 +215,7 @@ back_up() {
         number=$((number + 1))
         cp -a -- "$path" "backup/removed.$number" || fail "$path could not be backed up"
     done <plan/removals
+    back_up_certificate
 }
 
 # run_hooks STEP MOMENT: runs the operator's scripts of a moment, in their order.
@@ -568,6 +573,10 @@ make_folders
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
 start_slot
+if [ "$(setting challenge)" != - ]; then
+    step certificate
+    get_certificate
+fi
 step nginx-files
 place_files '/etc/nginx/*'
 while IFS="$tab" read -r _ path; do rm -f -- "$path"; done <plan/removals

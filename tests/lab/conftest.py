@@ -15,6 +15,7 @@ from boot_servers import BootServers
 from operator_at_work import Operator
 
 from lab import Lab, LabServer
+from lab.acme import AcmeAuthority, start_authority
 from lab.image import build_registry_image
 from lab.keys import ADMIN_PASSWORD
 from lab.leaks import LeakWatch
@@ -137,3 +138,11 @@ def operator(leak_check: LeakWatch, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     leak_check.add(ADMIN_PASSWORD, label="the sudo password")
     leak_check.watch_path(home)
     return Operator(home, leak_check, monkeypatch)
+
+
+@pytest.fixture
+def authority(lab: Lab, tmp_path: Path) -> Iterator[AcmeAuthority]:
+    """A certificate authority that speaks ACME, and that the servers reach."""
+    running = start_authority(lab, tmp_path / "authority")
+    yield running
+    running.stop()

@@ -15,7 +15,8 @@ from certificate_maker import Authority
 from operator_at_work import Operator
 
 from lab import Lab, LabServer
-from lab.names import start_bind, start_powerdns
+from lab.acme import ACCOUNT_HMAC, ACCOUNT_KEY_ID, AcmeAuthority, start_authority
+from lab.names import NameService, TsigKey, start_bind, start_powerdns
 from lab.services import ObjectStore
 from moorage.answers.load import load
 from moorage.answers.model import Answers
@@ -28,7 +29,10 @@ LEFT_OUT_S3 = {"keyid", "storageclass", "objectacl", "encrypt", "loglevel"}
 class Replayed:
     """An example with what belongs to the reader replaced."""
 
-    def __init__(self, example: Path, operator: Operator, folder: Path) -> None:
+    def __init__(self, example: Path, operator: Operator, folder: Path, lab: Lab) -> None:
+        self.lab = lab
+        self.authority: AcmeAuthority | None = None
+        self.names: NameService | None = None
         self.answers = load(example)
         self.operator = operator
         self.folder = folder
@@ -48,6 +52,11 @@ class Replayed:
             hook["script"] = str(EXAMPLES / hook["script"])
         if self.document.get("ssl", {}).get("mode") == "files":
             self._certificate()
+        if self.document.get("ssl", {}).get("mode") == "acme":
+            self._acme(machines)
+        if "passphrase" in self.document.get("ssl", {}).get("private_ca", {}):
+            self.operator.monkeypatch.setenv("CA_PASSPHRASE", "example-passphrase")
+            self.document["ssl"]["private_ca"]["passphrase"] = {"env": "CA_PASSPHRASE"}
         return Answers.model_validate(self.document)
 
     def _servers(self, machines: list[LabServer]) -> None:
@@ -86,7 +95,7 @@ class Replayed:
             "secure": False,
         }
 
-    def zone_at(self, lab: Lab, store: ObjectStore) -> Answers:
+    def zone_at(self, store: ObjectStore) -> Answers:
         """Return the answers for a zone of the lab's; what is left out of them is manual."""
         dns = self.document.get("dns", {})
         provider = dns.get("provider")
@@ -94,7 +103,7 @@ class Replayed:
         for name in {"rfc2136", "route53", "lexicon"} - {provider}:
             dns.pop(name, None)
         if provider == "rfc2136":
-            self._bind(lab, zone, dns)
+            self._bind(zone, dns)
         elif provider == "route53":
             client = boto3.client(
                 "route53", endpoint_url=store.endpoint, region_name="us-east-1",
@@ -106,15 +115,15 @@ class Replayed:
             self.operator.monkeypatch.setenv("S3_SECRET", store.secret_key)
             dns["route53"] = {"endpoint": store.endpoint, **keys}
         elif provider == "lexicon":
-            power = start_powerdns(lab, zone)
+            power = start_powerdns(self.lab, zone)
             self.operator.monkeypatch.setenv("DNS_TOKEN", power.token)
             options = {"pdns_server": power.api, "auth_token": {"env": "DNS_TOKEN"}}
             dns["lexicon"] = {"name": "powerdns", "options": options}
             dns["nameservers"] = [power.server.address]
         return Answers.model_validate(self.document)
 
-    def _bind(self, lab: Lab, zone: str, dns: dict[str, Any]) -> None:
-        service = start_bind(lab)
+    def _bind(self, zone: str, dns: dict[str, Any]) -> None:
+        service = start_bind(self.lab)
         service.serve(zone)
         self.operator.monkeypatch.setenv("DNS_KEY", service.key.secret)
         dns["nameservers"] = [service.address]
@@ -135,6 +144,42 @@ class Replayed:
             "key": str(self.folder / "key.pem"),
         }
 
+    def _acme(self, machines: list[LabServer]) -> None:
+        """Let the lab's authority take the place of Let's Encrypt or the company's own."""
+        section = self.document["ssl"]["acme"]
+        domain = self.answers.registry.domain
+        name_server = None
+        account = "external_account" in section
+        if section.get("challenge") == "dns-01":
+            self.names = start_bind(self.lab, keys=[TsigKey.new(algorithm="hmac-sha512")])
+            self.names.serve("example.com", "")
+            self.operator.monkeypatch.setenv("TSIG_KEY", self.names.key.secret)
+            section["dns"]["credentials"] |= {
+                "server": self.names.address,
+                "name": f"{self.names.key.name}.",
+            }
+            name_server = f"{self.names.address}:53"
+        self.authority = start_authority(
+            self.lab, self.folder / "authority", name_server=name_server, wants_account=account
+        )
+        if account:
+            self.operator.monkeypatch.setenv("ACME_HMAC", ACCOUNT_HMAC)
+            section["external_account"]["kid"] = ACCOUNT_KEY_ID
+        if name_server is None:
+            self.authority.lead(domain, *(machine.address for machine in machines))
+        section |= {
+            "directory": self.authority.directory,
+            "ca_file": str(self.authority.ca_file),
+            "staging": False,
+        }
+
+    def end(self) -> None:
+        """Stop what was started for the example."""
+        if self.authority is not None:
+            self.authority.stop()
+        if self.names is not None:
+            self.lab.destroy(self.names.server)
+
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.stem)
 def test_an_example_can_be_replayed(
@@ -146,10 +191,19 @@ def test_an_example_can_be_replayed(
     lab: Lab,
     tmp_path: Path,
 ) -> None:
-    replayed = Replayed(example, operator, tmp_path)
+    replayed = Replayed(example, operator, tmp_path, lab)
+    try:
+        _replay(replayed, operator, servers, registry_image, s3)
+    finally:
+        replayed.end()
+
+
+def _replay(
+    replayed: Replayed, operator: Operator, servers: Any, registry_image: Path, s3: ObjectStore
+) -> None:
     machines = servers(len(replayed.answers.servers))
     replayed.on(machines, registry_image, s3)
-    answers = replayed.zone_at(lab, s3)
+    answers = replayed.zone_at(s3)
 
     outcome = operator.apply(answers, verify=True)
 

@@ -38,6 +38,7 @@ SECRET_FILES = (
     "/etc/nginx/moorage/htpasswd",
     "/etc/nginx/moorage/htpasswd.disabled",
 )
+ACME_FILES = ("/etc/moorage/acme/certbot.ini", "/etc/moorage/acme/dns.ini")
 
 
 @dataclass
@@ -161,7 +162,8 @@ class Operator:
             materials.auth_key.reveal(), ("/etc/nginx/moorage/auth_key.conf",), label="auth key"
         )
         for path, secret in materials.secrets.items():
-            self.leaks.add(secret.reveal(), registry_env, label=path)
+            places = ACME_FILES if path.startswith("ssl.acme.") else registry_env
+            self.leaks.add(secret.reveal(), places, label=path)
         for user in materials.users:
             self.leaks.add(user.hash, SECRET_FILES[1:], label=f"the hash of {user.name}")
         if materials.certificate_key is not None:

@@ -72,7 +72,7 @@ class StepList(Vertical):
 def summary_of(step: Step, draft: Draft) -> str:
     """Return what a step holds, in a word."""
     drivers = {"filesystem": "disk", "s3": "S3"}
-    modes = {"private_ca": "private CA", "files": "own files", "none": "none"}
+    modes = {"private_ca": "private CA", "acme": "ACME", "files": "own files", "none": "none"}
     words = {
         Step.SERVERS: str(len(draft.items("servers")) or ""),
         Step.CREDENTIALS: str(len(draft.items("credentials.users")) or ""),

@@ -28,6 +28,7 @@ from moorage.answers.secrets import (
     Generated,
     Hash,
 )
+from moorage.answers.ssl import Acme, DnsChallenge, ExternalAccount
 
 HOSTILE = (
     "no", "yes", "on", "null", "~", "1", "1e3", "0x1f", "0o14", "012", "22:22", "1.5", ".5", ".inf",
@@ -151,13 +152,57 @@ filesystems = st.builds(
     path=st.sampled_from(["/var/lib/moorage/registry", "/srv/images"]),
     maxthreads=st.integers(25, 10000),
 )
+dns_challenges = st.builds(
+    DnsChallenge,
+    provider=st.just("rfc2136"),
+    credentials=st.fixed_dictionaries(
+        {
+            "server": st.sampled_from(["203.0.113.53", "::1"]),
+            "name": st.sampled_from(["key.", "no", "1e3"]),
+            "secret": references,
+        },
+        optional={"port": st.integers(1, 65535)},
+    ),
+    propagation_seconds=maybe(st.integers(0, 3600)),
+) | st.just(DnsChallenge(provider="route53"))
+acme = st.tuples(maybe(dns_challenges), st.booleans()).flatmap(
+    lambda drawn: st.builds(
+        Acme,
+        email=st.sampled_from([None, "ops@example.com"]),
+        directory=st.sampled_from([None, "https://ca.example.com/acme"])
+        if not drawn[1]
+        else st.none(),
+        staging=st.just(drawn[1]),
+        ca_file=maybe(path),
+        key_type=st.sampled_from(["ecdsa", "rsa"]),
+        external_account=maybe(
+            st.builds(ExternalAccount, kid=st.sampled_from(["kid-1", "1e3"]), hmac=references)
+        ),
+        challenge=st.sampled_from(["http-01"] if drawn[0] is None else ["http-01", "dns-01"]),
+        dns=st.just(drawn[0]),
+    )
+)
 certificates = st.builds(CertificateFiles, certificate=path, key=path)
 ssl = st.builds(
     Ssl,
     mode=st.just("files"),
     files=certificates,
-    private_ca=st.builds(PrivateCa, name=st.sampled_from(["Moorage private CA", "1.0", "A B"])),
-) | st.builds(Ssl, mode=st.sampled_from(["private_ca", "none"]), files=maybe(certificates))
+    private_ca=st.builds(
+        PrivateCa,
+        name=st.sampled_from(["Moorage private CA", "1.0", "A B"]),
+        passphrase=maybe(references),
+    ),
+    profile=st.sampled_from(["intermediate", "modern"]),
+    hsts=maybe(st.integers(1, 63072000)),
+    trusted_proxies=st.lists(
+        st.sampled_from(["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]), max_size=2
+    ).map(tuple),
+) | st.builds(
+    Ssl,
+    mode=st.sampled_from(["private_ca", "acme", "none"]),
+    acme=acme,
+    files=maybe(certificates),
+)
 
 
 @st.composite

@@ -91,8 +91,8 @@ def test_dns_records_are_told_unless_the_name_leads_to_the_servers(
 
 def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolve(monkeypatch)
-    authority = private_ca.create("Moorage private CA")
-    private_ca.keep("Moorage private CA", authority)
+    authority = private_ca.create("Moorage private CA", "registry.example.test")
+    private_ca.keep("Moorage private CA", "registry.example.test", authority)
 
     handed = handover(_answers(), {})
 
@@ -102,8 +102,8 @@ def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatc
 
 def test_the_authority_to_trust(tmp_path: Path) -> None:
     assert authority_of(_answers()) is None
-    authority = private_ca.create("Moorage private CA")
-    private_ca.keep("Moorage private CA", authority)
+    authority = private_ca.create("Moorage private CA", "registry.example.test")
+    private_ca.keep("Moorage private CA", "registry.example.test", authority)
     assert authority_of(_answers()) == authority.certificate_pem
 
     chain = tmp_path / "fullchain.pem"

@@ -133,7 +133,7 @@ def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, 
 def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
     moorage: Moorage, answers_file: Path, home: Path
 ) -> None:
-    authority = private_ca.create("test")
+    authority = private_ca.create("test", "registry.example.test")
     (home / "cert.pem").write_bytes(authority.issue("other.example.test").certificate)
     (home / "key.pem").write_text("no key")
     answers_file.write_text(

@@ -35,7 +35,11 @@ def facts() -> Facts:
         "registry_version": "2.8.2",
         "digests": {layout.NGINX_SITE: hashlib.sha256(site).hexdigest()},
     }
-    certificate = private_ca.create("test").issue("registry.example.test").certificate
+    certificate = (
+        private_ca.create("test", "registry.example.test")
+        .issue("registry.example.test")
+        .certificate
+    )
     return Facts(
         HOST,
         files=dict(

@@ -64,7 +64,7 @@ def _bare(**more: Any) -> Facts:
 def _deployed(answers: Answers) -> Facts:
     """The facts of a server that is as the answers want it."""
     facts = _bare()
-    wanted = desired(answers, MATERIALS, platform_of(facts), "blue")
+    wanted = desired(answers, MATERIALS, platform_of(facts, {}), "blue")
     files = {
         file.path: ManagedFile(file.path, file.content, file.mode, file.owner, file.group)
         for file in wanted.files
@@ -110,7 +110,7 @@ def test_a_bare_server_gets_everything() -> None:
         "nginx: start",
     ]
     summary = Plan((plan,), MATERIALS).summary
-    assert summary == "1 server: 4 packages, 11 files new, nothing removed, 3 service actions"
+    assert summary == "1 server: 4 packages, 12 files new, nothing removed, 3 service actions"
 
 
 def test_a_deployed_server_has_nothing_to_change() -> None:
@@ -152,14 +152,14 @@ def test_secrets_are_masked_in_every_diff() -> None:
     for facts in (_bare(), _deployed(_answers())):
         changed = replace(
             MATERIALS,
-            http_secret=Secret("new-http-value"),
+            http_secret=Secret("another-value"),
             users=(RegistryUser("ci", "$2y$12$new"),),
         )
         plan = plan_server(_answers(), changed, facts)
         text = repr(plan) + "".join(change.diff for change in plan.changes)
         for secret in (
             "http-secret-value",
-            "new-http-value",
+            "another-value",
             "auth-key-value",
             "PRIVATE",
             "$2y$12$",

@@ -12,6 +12,7 @@ import pytest
 
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret
+from moorage.answers.ssl import acme_references
 from moorage.desired.build import desired
 from moorage.desired.state import DesiredState, Materials, Platform
 from moorage.desired.users import RegistryUser
@@ -25,6 +26,7 @@ SECRET = "secret-of-%s"
 def _desired(example: Path) -> DesiredState:
     answers = load(example)
     environment = answers.registry.environment
+    is_acme = answers.ssl.mode == "acme"
     materials = Materials(
         http_secret=Secret(SECRET % "http"),
         auth_key=Secret("00ff"),
@@ -34,18 +36,21 @@ def _desired(example: Path) -> DesiredState:
                 "storage.s3.accesskey",
                 "storage.s3.secretkey",
                 *(f"registry.environment.{name}" for name in environment),
+                *(".".join(("ssl", "acme", *parts)) for parts in acme_references(answers.ssl.acme)),
             )
         },
         users=tuple(
             RegistryUser(user.name, f"$2y$12${user.name}", user.access, user.repositories)
             for user in answers.credentials.users
         ),
-        certificate=b"CERTIFICATE\n",
-        certificate_key=Secret("KEY\n"),
+        certificate=None if is_acme else b"CERTIFICATE\n",
+        certificate_key=None if is_acme else Secret("KEY\n"),
+        acme_ca=b"CA\n" if is_acme and answers.ssl.acme.ca_file else None,
         hooks={hook.name: (EXAMPLES / hook.script).read_bytes() for hook in answers.hooks},
     )
     first = answers.for_server(answers.servers[0].host)
-    return desired(first, materials, Platform("debian", "12", ipv6=True), "blue")
+    peers = ("203.0.113.11", "2001:db8::12") if is_acme else ()
+    return desired(first, materials, Platform("debian", "12", ipv6=True, peers=peers), "blue")
 
 
 def _text(state: DesiredState) -> str:

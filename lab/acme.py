@@ -1,0 +1,214 @@
+"""A certificate authority that speaks ACME, for the servers: Pebble, and the DNS it asks.
+
+Pebble is Let's Encrypt's own test server. It looks names up at pebble-challtestsrv, which is told
+where they lead; the records of one name can be handed on to a real name server instead.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import ssl
+import subprocess
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+
+from lab.errors import LabError
+from lab.lab import Lab
+from lab.machine import install_program
+from lab.services import free_port, note_service, wait_for_port
+
+PEBBLE = {"pebble": "pebble", "pebble-challtestsrv": "pebble"}
+"""The programs and the Debian package that brings them."""
+ACCOUNT_KEY_ID = "lab-account"
+ACCOUNT_HMAC = "bGFiLWFjY291bnQtaG1hYy1rZXktb2YtMzItYnl0ZXMhIQ"
+"""An external account that the authority knows, where it wants one."""
+
+
+@dataclass
+class AcmeAuthority:
+    """A running ACME server."""
+
+    lab: Lab
+    folder: Path
+    directory: str
+    """Its directory URL; works from the servers and from this machine."""
+    ca_file: Path
+    """The certificate of the CA that the directory's own certificate comes from."""
+    management: str
+    dns_management: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
+
+    def lead(self, name: str, *addresses: str) -> None:
+        """Make a name lead to servers, for the authority.
+
+        Args:
+            name: The DNS name.
+            addresses: The servers' addresses; none takes the name away.
+        """
+        self._tell("clear-a", {"host": name})
+        if addresses:
+            self._tell("add-a", {"host": name, "addresses": list(addresses)})
+
+    def roots(self) -> bytes:
+        """Return the root certificates that what it issues comes from, as PEM."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        with urllib.request.urlopen(f"{self.management}/roots/0", context=context) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def stop(self) -> None:
+        """Stop it; what it has issued stays."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            (self.lab.folder.services / f"{process.pid}.json").unlink(missing_ok=True)
+        self.processes.clear()
+
+    def _tell(self, what: str, value: dict[str, object]) -> None:
+        body = json.dumps(value).encode()
+        try:
+            with urllib.request.urlopen(f"{self.dns_management}/{what}", body, timeout=10):
+                return
+        except URLError as error:
+            raise LabError(f"pebble-challtestsrv does not take {what}: {error}") from error
+
+
+def start_authority(
+    lab: Lab,
+    folder: Path,
+    *,
+    name_server: str | None = None,
+    wants_account: bool = False,
+    refused: tuple[str, ...] = (),
+    lasts_seconds: int = 90 * 86400,
+    directory_since: datetime.datetime | None = None,
+) -> AcmeAuthority:
+    """Start an ACME server at the machine's address on the bridge.
+
+    Args:
+        lab: The lab whose servers shall reach it.
+        folder: An empty folder for its files.
+        name_server: ADDRESS:PORT of the name server it asks, instead of one of its own.
+        wants_account: Whether it wants an external account, which is ACCOUNT_KEY_ID.
+        refused: Names it issues nothing for.
+        lasts_seconds: How long its certificates last.
+        directory_since: From when on the directory's own certificate is valid.
+
+    Raises:
+        LabError: It does not start.
+    """
+    for program, package in PEBBLE.items():
+        install_program(program, package)
+    folder.mkdir(parents=True, exist_ok=True)
+    host = lab.gateway
+    ports = {name: free_port(host) for name in ("acme", "management", "dns", "dns_management")}
+    make_certificate(folder, host, directory_since)
+    configuration = {
+        "listenAddress": f"{host}:{ports['acme']}",
+        "managementListenAddress": f"{host}:{ports['management']}",
+        "certificate": str(folder / "directory.pem"),
+        "privateKey": str(folder / "directory.key"),
+        "httpPort": 80,
+        "tlsPort": 443,
+        "ocspResponderURL": "",
+        "externalAccountBindingRequired": wants_account,
+        "externalAccountMACKeys": {ACCOUNT_KEY_ID: ACCOUNT_HMAC} if wants_account else {},
+        "domainBlocklist": list(refused),
+        "certificateValidityPeriod": lasts_seconds,
+    }
+    (folder / "pebble.json").write_text(json.dumps({"pebble": configuration}), encoding="utf-8")
+    authority = AcmeAuthority(
+        lab,
+        folder,
+        f"https://{host}:{ports['acme']}/dir",
+        folder / "ca.pem",
+        f"https://{host}:{ports['management']}",
+        f"http://{host}:{ports['dns_management']}",
+    )
+    dns = f"{host}:{ports['dns']}"
+    try:
+        _start(
+            authority, "dns.log",
+            ["pebble-challtestsrv", "-dns01", dns, "-http01", "", "-https01", "", "-tlsalpn01", "",
+             "-management", f"{host}:{ports['dns_management']}", "-defaultIPv4", "",
+             "-defaultIPv6", ""],
+            host, ports["dns_management"],
+        )  # fmt: skip
+        _start(
+            authority, "pebble.log",
+            ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", name_server or dns],
+            host, ports["acme"],
+        )  # fmt: skip
+    except BaseException:
+        authority.stop()
+        raise
+    return authority
+
+
+def _start(authority: AcmeAuthority, log: str, words: list[str], host: str, port: int) -> None:
+    with (authority.folder / log).open("ab") as output:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # It would otherwise wait before each check, refuse nonces and forget orders by chance.
+            env={
+                "PATH": "/usr/bin:/bin", "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0",
+                "PEBBLE_AUTHZREUSE": "0",
+            },
+        )  # fmt: skip
+    authority.processes.append(process)
+    note_service(authority.lab, process, f"{words[0]} {host}:{port}")
+    wait_for_port(process, host, port, f"{words[0]} does not start; see {authority.folder / log}")
+
+
+def make_certificate(folder: Path, address: str, since: datetime.datetime | None = None) -> None:
+    """Write ca.pem, and directory.pem and directory.key for an address of this machine.
+
+    Args:
+        folder: Where to.
+        address: The address it is for.
+        since: From when on it is valid; from yesterday when None.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    now = datetime.datetime.now(datetime.UTC)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder().issuer_name(name("Lab directory CA"))
+    ca = (
+        builder.subject_name(name("Lab directory CA"))
+        .public_key(ca_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    directory = (
+        builder.subject_name(name("Lab directory"))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(since or now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(alternative, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
+    (folder / "directory.pem").write_bytes(directory.public_bytes(pem))
+    (folder / "directory.key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )

@@ -1,0 +1,218 @@
+"""The answers about TLS: where the certificate comes from, and how connections are secured."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from moorage.answers.base import AnswersModel
+from moorage.answers.dns_plugins import PLUGINS
+from moorage.answers.fields import WHOLE, LocalPath, matching, reject
+from moorage.answers.secrets import (
+    REFERENCE_SCHEMA,
+    SecretReference,
+    dump_reference,
+    is_reference,
+    read_reference,
+)
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+TWO_YEARS = 63072000
+
+
+def _check_network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise reject(
+            "wrong_form", "wanted: an address or a network such as 10.0.0.0/8 or 2001:db8::/32"
+        ) from None
+
+
+def _check_credential(value: object) -> object:
+    if isinstance(value, bool) or value is None:
+        raise reject("wrong_type", "wanted: text, a whole number, or where a secret is found")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        if not re.fullmatch(r"[A-Za-z0-9:][A-Za-z0-9 ._:@/+=-]{0,254}", value, re.ASCII):
+            raise reject("wrong_form", "wanted: letters, digits and . _ : @ / + = -")
+        return value
+    return read_reference(value)
+
+
+Network = Annotated[str, Field(max_length=64), AfterValidator(_check_network)]
+Email = Annotated[
+    str,
+    matching(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", "an address: ops@example.com"),
+]
+DirectoryUrl = Annotated[
+    str,
+    matching(
+        r"https://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?",
+        "an https URL such as https://ca.example.com/acme/directory",
+    ),
+]
+Credential = Annotated[
+    str | int | SecretReference,
+    PlainValidator(_check_credential),
+    PlainSerializer(dump_reference),
+    WithJsonSchema({"anyOf": [{"type": ["string", "integer"]}, REFERENCE_SCHEMA]}),
+]
+
+
+class CertificateFiles(AnswersModel):
+    """A certificate you have."""
+
+    certificate: LocalPath
+    """PEM file with the certificate, followed by its chain."""
+    key: LocalPath
+    """PEM file with the private key, without a passphrase."""
+
+
+class PrivateCa(AnswersModel):
+    """A certificate authority that Moorage creates and keeps on your machine."""
+
+    name: Annotated[
+        str, matching(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "letters, digits, spaces and . _ -", 60)
+    ] = "Moorage private CA"
+    """The authority's common name."""
+    passphrase: SecretReference | None = None
+    """Encrypts the authority's key on your machine; asked for only when a certificate is made."""
+
+
+class ExternalAccount(AnswersModel):
+    """An account at the authority that exists already (external account binding)."""
+
+    kid: Annotated[str, matching(r"[A-Za-z0-9._~+/=-]+", "letters, digits and . _ ~ + / = -")]
+    """The key identifier the authority gave you."""
+    hmac: SecretReference
+    """The HMAC key the authority gave you, in base64url."""
+
+
+class DnsChallenge(AnswersModel):
+    """How certbot makes the DNS record that proves the name is yours."""
+
+    provider: Literal[
+        "rfc2136", "route53", "cloudflare", "digitalocean", "dnsimple", "gehirn", "google",
+        "linode", "ovh", "sakuracloud",
+    ]  # fmt: skip
+    """Where the zone is managed: the providers Debian has a plugin of certbot for."""
+    credentials: dict[str, Credential] = Field(default_factory=dict)
+    """What the plugin logs in with; docs/certificates.md has each one's names."""
+    propagation_seconds: Annotated[int, Field(ge=0, le=3600), WHOLE] | None = None
+    """How long to wait until the authority may look; the plugin's own time without it."""
+
+    @model_validator(mode="after")
+    def _credentials_are_the_plugins(self) -> DnsChallenge:
+        plugin = PLUGINS[self.provider]
+        known = (*plugin.plain, *plugin.secrets)
+        for name, value in self.credentials.items():
+            at = ("credentials", name)
+            if name not in known:
+                message = f"is not known to {self.provider}; known: {', '.join(known)}"
+                raise reject("unknown_key", message, at)
+            if name in plugin.secrets and not is_reference(value):
+                message = "is a secret: refer to it, for example with {env: NAME}"
+                raise reject("secret_in_clear", message, at)
+        missing = [
+            name for name in known if name not in plugin.optional and name not in self.credentials
+        ]
+        if missing:
+            message = f"{self.provider} needs {', '.join(missing)}"
+            raise reject("incomplete", message, ("credentials",))
+        if self.provider == "route53" and len(self.credentials) == 1:
+            message = "access_key_id and secret_access_key go together: give both or neither"
+            raise reject("incomplete", message, ("credentials",))
+        return self
+
+
+class Acme(AnswersModel):
+    """A certificate from an authority that speaks ACME, renewed on the servers by certbot."""
+
+    email: Email | None = None
+    """Whom the authority may write to; most no longer do."""
+    directory: DirectoryUrl | None = None
+    """The authority's directory; Let's Encrypt's when there is none here."""
+    staging: bool = False
+    """Whether Let's Encrypt's staging is used: no limits, and certificates nobody trusts."""
+    ca_file: LocalPath | None = None
+    """PEM file of the CA that the directory's own certificate comes from, if it is private."""
+    key_type: Literal["ecdsa", "rsa"] = "ecdsa"
+    """The kind of the certificate's key."""
+    external_account: ExternalAccount | None = None
+    """For authorities that want an account to exist before."""
+    challenge: Literal["http-01", "dns-01"] = "http-01"
+    """http-01: the authority asks port 80 of the servers; dns-01: it looks for a DNS record."""
+    dns: DnsChallenge | None = None
+    """Used when the challenge is dns-01."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Acme:
+        if self.challenge == "dns-01" and self.dns is None:
+            message = "the challenge dns-01 needs a section dns with provider and credentials"
+            raise reject("incomplete", message, ("dns",))
+        if self.staging and self.directory is not None:
+            message = "staging is Let's Encrypt's: leave out one of staging and directory"
+            raise reject("contradiction", message, ("staging",))
+        return self
+
+    @property
+    def url(self) -> str:
+        """The directory that is used."""
+        return self.directory or (LETS_ENCRYPT_STAGING if self.staging else LETS_ENCRYPT)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether clients trust the authority's certificates without being told to."""
+        return self.url == LETS_ENCRYPT
+
+
+class Ssl(AnswersModel):
+    """How the registry gets its certificate, and how connections to it are secured."""
+
+    mode: Literal["acme", "files", "private_ca", "none"] = "private_ca"
+    """acme: from an authority such as Let's Encrypt; files: your own; private_ca: made by Moorage;
+    none: a load balancer in front ends TLS."""
+    acme: Acme = Field(default_factory=Acme)
+    """Used when the mode is acme."""
+    files: CertificateFiles | None = None
+    """Used when the mode is files."""
+    private_ca: PrivateCa = Field(default_factory=PrivateCa)
+    """Used when the mode is private_ca."""
+    profile: Literal["intermediate", "modern"] = "intermediate"
+    """Mozilla's configuration: intermediate has TLS 1.2 and 1.3, modern has 1.3 only."""
+    hsts: Annotated[int, Field(ge=1, le=2 * TWO_YEARS), WHOLE] | None = None
+    """For how many seconds browsers insist on HTTPS (HSTS); off without it."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Load balancers in front: only from these X-Forwarded-For and X-Forwarded-Proto count."""
+
+    @model_validator(mode="after")
+    def _mode_is_described(self) -> Ssl:
+        if self.mode == "files" and self.files is None:
+            message = "the mode files needs a section files with certificate and key"
+            raise reject("incomplete", message, ("files",))
+        return self
+
+
+def acme_references(acme: Acme) -> dict[tuple[str, ...], Any]:
+    """Return every secret reference of the section, by its path below it."""
+    found: dict[tuple[str, ...], Any] = {}
+    if acme.external_account is not None:
+        found["external_account", "hmac"] = acme.external_account.hmac
+    if acme.challenge == "dns-01" and acme.dns is not None:
+        for name, value in acme.dns.credentials.items():
+            if is_reference(value):
+                found["dns", "credentials", name] = value
+    return found

@@ -1,0 +1,165 @@
+"""ACME: when a server has to ask for a certificate, and how its renewals go."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from moorage.desired import layout
+from moorage.desired.certificates import CertificateFacts, describe, find_faults
+from moorage.desired.state import CertificateOrder, DesiredState, Effect
+from moorage.servers.facts import Facts
+
+LATE_DAYS = 14
+"""A certificate with fewer days left should have been renewed long ago."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Asking the authority for a certificate.
+
+    Attributes:
+        reason: Why, for people.
+        is_forced: Whether a new one is wanted even if certbot's is good for long.
+    """
+
+    reason: str
+    is_forced: bool = False
+
+
+def what_to_ask(wanted: DesiredState, facts: Facts, recorded: Mapping[str, str]) -> Ask | None:
+    """Say whether certbot has to ask for a certificate, and why.
+
+    Args:
+        wanted: What the answers mean for the server.
+        facts: What the probe read.
+        recorded: The digests of the files as Moorage last wrote them.
+    """
+    order = wanted.order
+    if order is None:
+        return None
+    renewal = facts.files.get(layout.RENEWAL)
+    if renewal is None:
+        return Ask("ssl.mode is acme, and there is no certificate of the authority yet")
+    differs = _what_differs(order, renewal_parameters(renewal.content))
+    if differs:
+        return Ask(f"{differs} changes", is_forced=True)
+    why = _what_is_wrong(wanted, facts, recorded)
+    return Ask(why) if why else None
+
+
+def _what_is_wrong(wanted: DesiredState, facts: Facts, recorded: Mapping[str, str]) -> str:
+    """Say what is wrong with the certificate nginx has, or nothing."""
+    certificate, key = facts.files.get(layout.TLS_CERTIFICATE), facts.files.get(layout.TLS_KEY)
+    if layout.TLS_CERTIFICATE in recorded:
+        return "the certificate in use is not the authority's"
+    if certificate is None or key is None:
+        return "nginx has no certificate"
+    now = datetime.datetime.fromtimestamp(facts.clock, datetime.UTC) if facts.clock else None
+    for _code, sentence in find_faults(certificate.content, key.content, wanted.domain, now):
+        return sentence.rstrip(".")
+    if is_late(there := describe(certificate.content, now)):
+        return f"it expires in {there.days_left} days and was not renewed"
+    for file in wanted.files:
+        if file.effect is Effect.CERTIFICATE and recorded.get(file.path) != file.digest:
+            return "certbot's configuration changes"
+    return ""
+
+
+def is_late(certificate: CertificateFacts) -> bool:
+    """Return whether a certificate should have been replaced by now.
+
+    Certificates of a few days are renewed later than those of three months.
+    """
+    lifetime = (certificate.not_after - certificate.not_before).days
+    return certificate.days_left < min(LATE_DAYS, lifetime / 4)
+
+
+def renewal_parameters(content: bytes) -> dict[str, str]:
+    """Return what certbot keeps about a certificate: ``server``, ``authenticator`` and so on.
+
+    Args:
+        content: The file below /etc/letsencrypt/renewal.
+    """
+    lines = content.decode("utf-8", "replace").splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _what_differs(order: CertificateOrder, params: Mapping[str, str]) -> str:
+    if params.get("server") != order.directory:
+        return "the authority"
+    if params.get("authenticator") != order.authenticator:
+        return "the challenge"
+    if params.get("key_type", "rsa") != order.key_type:
+        return "the kind of key"
+    return ""
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """How the last try to renew a certificate went, as certbot's log has it.
+
+    Attributes:
+        tried_at: When, UTC.
+        outcome: ``renewed``, ``not due`` or ``failed``.
+        message: Why it failed; empty otherwise.
+        next_at: When the timer tries again, UTC; None when it does not run.
+    """
+
+    tried_at: datetime.datetime | None
+    outcome: str
+    message: str = ""
+    next_at: datetime.datetime | None = None
+
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_OURS = f"Processing {layout.RENEWAL}"
+
+
+def renewal_of(facts: Facts) -> Renewal | None:
+    """Return how the last try to renew the certificate went; None when certbot has none.
+
+    Args:
+        facts: What the probe read.
+    """
+    if layout.RENEWAL not in facts.files:
+        return None
+    tried_at, outcome, message, is_ours = None, "", "", False
+    for line in facts.certbot_log:
+        if "Processing /etc/letsencrypt/renewal/" in line:
+            is_ours = line.endswith(_OURS)
+            if is_ours:
+                tried_at, outcome, message = _stamp(line, facts.zone), "interrupted", ""
+        elif f"Writing new config {layout.RENEWAL}" in line:
+            tried_at, outcome, message = _stamp(line, facts.zone), "renewed", ""
+        elif "not yet due for renewal" in line:
+            if is_ours:
+                outcome, message = "not due", ""
+        elif "returned error" in line or "reported error" in line:
+            if outcome == "renewed":
+                outcome = "failed"
+                message = (
+                    "the new certificate could not be given to nginx; see journalctl -u certbot"
+                )
+        else:
+            tried_at = _stamp(line, facts.zone) or tried_at
+            outcome = "failed"
+            message = line.partition("with error: ")[2] or line.partition("unexpected error: ")[2]
+    next_at = facts.certbot_next
+    return Renewal(
+        tried_at,
+        outcome,
+        message.strip(),
+        None if next_at is None else datetime.datetime.fromtimestamp(next_at, datetime.UTC),
+    )
+
+
+def _stamp(line: str, zone: str) -> datetime.datetime | None:
+    found = _STAMP.match(line)
+    if found is None:
+        return None
+    local = datetime.datetime.strptime(f"{found[0]} {zone}", "%Y-%m-%d %H:%M:%S %z")
+    return local.astimezone(datetime.UTC)

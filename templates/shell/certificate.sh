@@ -1,0 +1,128 @@
+# The part of a run that gets the certificate by ACME; read by run.sh, whose functions it uses.
+#
+# It comes before nginx gets the TLS server, which cannot be loaded without a certificate, and before
+# the gate: nothing is switched anywhere unless every server has its certificate.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # run.sh sets these
+tls_folder=/etc/nginx/moorage/tls
+challenges=/var/lib/moorage/acme
+acme=/etc/moorage/acme
+lineage=/etc/letsencrypt/live/moorage
+
+# certbot's hook writes the certificate, so the plan does not list it among its files.
+back_up_certificate() {
+    [ "$(setting certificate)" != - ] || return 0
+    mkdir -p backup/tls
+    for name in key.pem fullchain.pem; do
+        if [ -e "$tls_folder/$name" ]; then
+            cp -a -- "$tls_folder/$name" "backup/tls/$name" || fail "$tls_folder/$name could not be backed up"
+        fi
+    done
+    : >backup/tls/complete
+}
+
+restore_certificate() {
+    [ -e backup/tls/complete ] || return 0
+    for name in key.pem fullchain.pem; do
+        if [ -e "backup/tls/$name" ]; then
+            new=$tls_folder/.moorage.$name
+            cp -a -- "backup/tls/$name" "$new" && mv -fT -- "$new" "$tls_folder/$name" || : >rollback-failed
+        else
+            rm -f -- "$tls_folder/$name"
+        fi
+    done
+}
+
+get_certificate() {
+    if [ "$(setting challenge)" = http-01 ]; then open_port_80; fi
+    systemctl enable -q --now certbot.timer || say 'the timer that renews certificates could not be started'
+    [ "$(setting certificate)" != - ] || return 0
+    if [ "$(setting challenge)" = http-01 ]; then meet_peers; fi
+    ask_authority
+}
+
+# Port 80 comes first: the authority asks there before there is a certificate, and the other
+# servers may be asked for what this one was given.
+open_port_80() {
+    site=/etc/nginx/conf.d/moorage-http.conf
+    grep -q "$tab$site\$" plan/files || return 0
+    place_files "$site"
+    test_nginx
+    reload_nginx || fail "nginx does not open port 80: $(tail -n 1 /var/log/nginx/error.log 2>/dev/null | cut -c 1-300)"
+}
+
+# fetch ADDRESS PATH: what a server answers on port 80 under the registry's name: status, then body.
+fetch() {
+    # shellcheck disable=SC2016 # bash expands these
+    timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/80" && printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$2" "$3" >&3 && cat <&3' \
+        bash "$1" "$2" "$domain" 2>/dev/null | tr -d '\r' | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p; $p'
+}
+
+# Waits until every server behind the name hands on what this one was given: they are at work on
+# their own part of this at the same time.
+meet_peers() {
+    install -d -m 755 "$challenges/.well-known" "$challenges/.well-known/acme-challenge"
+    # The run's id would not do: all servers have the same.
+    token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+    printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token"
+    chmod 644 "$challenges/.well-known/acme-challenge/$token"
+    deadline=$(($(date +%s) + $(setting peer_seconds)))
+    for peer in $(setting peers); do
+        while :; do
+            answer=$(fetch "$peer" "/.well-known/acme-challenge/$token")
+            case "$answer" in *"$token") break ;; esac
+            if [ -e abort ]; then cancel; fi
+            if [ "$(date +%s)" -ge "$deadline" ]; then
+                rm -f "$challenges/.well-known/acme-challenge/$token"
+                status=$(printf '%s' "$answer" | head -n 1)
+                fail "$peer does not hand on challenges to this server (port 80 there answers ${status:-nothing}): the servers behind the name must reach each other on port 80, and all of them must be applied"
+            fi
+            sleep 0.5
+        done
+    done
+    rm -f "$challenges/.well-known/acme-challenge/$token"
+}
+
+ask_authority() {
+    if [ -e "$acme/ca.pem" ]; then
+        cat /etc/ssl/certs/ca-certificates.crt "$acme/ca.pem" >ca-bundle.pem
+        export REQUESTS_CA_BUNDLE="$run/ca-bundle.pem"
+    fi
+    if grep -qs '^\[default\]' "$acme/dns.ini"; then export AWS_SHARED_CREDENTIALS_FILE="$acme/dns.ini"; fi
+    if [ ! -e /etc/letsencrypt/renewal/moorage.conf ]; then
+        # A certificate of an earlier time, which nothing renews or uses, would be in the way.
+        rm -rf "$lineage" /etc/letsencrypt/archive/moorage
+    fi
+    how=--keep-until-expiring
+    if [ "$(setting certificate)" = force ]; then how=--force-renewal; fi
+    MOORAGE_RUN=${run##*/} timeout 900 certbot certonly --non-interactive --config "$acme/certbot.ini" \
+        --renew-with-new-domains "$how" </dev/null >certbot.log 2>&1
+    status=$?
+    sed '/^- - -/,$d' certbot.log
+    [ "$status" = 0 ] || fail "no certificate: $(why_refused "$status")"
+    RENEWED_LINEAGE=$lineage MOORAGE_RUN=${run##*/} "$acme/deploy.sh" || fail "the certificate could not be given to nginx"
+    openssl x509 -in "$tls_folder/fullchain.pem" -noout -checkend 0 >/dev/null ||
+        fail "the authority's certificate is not valid by this server's clock ($(date -u '+%Y-%m-%d %H:%M') UTC)"
+}
+
+# why_refused STATUS: certbot's explanation in one line.
+why_refused() {
+    if [ "$1" = 124 ]; then
+        echo "certbot did not end within 15 minutes"
+        return
+    fi
+    # Of a challenge that failed, the authority says what it saw.
+    said=$(sed -n 's/^ *Detail: //p' certbot.log | sort -u | tr '\n' ' ')
+    if [ -z "$said" ]; then
+        # certbot 2.1 trips over an order that is refused; only its own log has the reason.
+        said=$(tac /var/log/letsencrypt/letsencrypt.log | sed '/certbot._internal.main:certbot version/q' |
+            grep -o '"detail": *"\([^"\]\|\\.\)*"' | head -n 1 | sed 's/^"detail": *"//; s/"$//; s/\\"/"/g')
+    fi
+    if [ -z "$said" ]; then
+        said=$(sed -n '/^An unexpected error occurred:/{n;p;}' certbot.log | head -n 1)
+    fi
+    if [ -z "$said" ]; then
+        said=$(grep -v '^Ask for help\|^See the logfile\|^Saving debug log\|^Requesting a\|^$\|^Account registered' certbot.log | tail -n 1)
+    fi
+    printf '%s' "$said" | cut -c 1-500
+}

@@ -1,0 +1,194 @@
+"""The SSL step: each mode with only its own fields, what is typed kept, certificates read back."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from opening import opened
+from pretend import SIZES, Servers, Wizard
+
+from moorage.answers.secrets import Secret, Typed
+from moorage.deploy import private_ca
+from tui.draft import Draft
+from tui.widgets.choice import Choice
+from tui.widgets.field import Field
+from tui.widgets.form import Form
+from tui.widgets.frame import WizardFrame
+
+ANSWERS = {
+    "version": 1,
+    "registry": {"domain": "registry.example.com"},
+    "servers": [{"host": "alpha"}],
+    "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+}
+
+
+def _pane(wizard: Wizard) -> Form:
+    frame = wizard.app.screen
+    assert isinstance(frame, WizardFrame)
+    return frame.pane
+
+
+def _labels(wizard: Wizard) -> list[str]:
+    pane = _pane(wizard)
+    return [
+        field.label
+        for field in pane.query(Field)
+        if all(node.display for node in field.ancestors_with_self)
+    ]
+
+
+def _draft(wizard: Wizard) -> Draft:
+    assert wizard.app.session is not None
+    return wizard.app.session.draft
+
+
+async def test_each_mode_has_only_its_own_fields(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.press("alt+5")
+        await wizard.see("Private CA")
+        assert _labels(wizard) == ["Name of the CA", "Passphrase", "HSTS seconds", "Load balancers"]
+        await wizard.press("down")
+        await wizard.see("By port 80")
+        assert _labels(wizard)[:3] == ["Email", "Directory", "Its CA file"]
+        await wizard.press("down")
+        await wizard.see("Certificate")
+        assert _labels(wizard) == ["Certificate", "Key", "HSTS seconds", "Load balancers"]
+        await wizard.press("down")
+        await wizard.see("docker login refuses plain HTTP")
+        assert _labels(wizard) == ["Load balancers"]
+
+
+async def test_acme_is_answered_with_a_choice_and_enter(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.press("alt+5", "down")
+        await wizard.press("tab")
+        await wizard.type("ops@example.com".replace("@", "A"))
+        await wizard.press("tab")
+        await wizard.see("✗ wanted: an address")
+        assert wizard.app.session is not None
+        draft = _draft(wizard)
+        draft.set("ssl.acme.email", "ops@example.com")
+        answers = draft.answers()
+        assert answers.ssl.mode == "acme"
+        assert answers.ssl.acme.challenge == "http-01"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+        await wizard.press("alt+5", "down", "tab", "tab", "down")
+        await wizard.see("By DNS")
+        assert {"Server", "Port", "Name", "Algorithm", "Secret"} <= set(_labels(wizard))
+        pane = _pane(wizard)
+        field = pane.query_one("#dns-rfc2136-secret", Field)
+        field.focus()
+        await wizard.pilot.pause()
+        await wizard.type("topsecret")
+        assert "topsecret" not in wizard.text
+        draft = _draft(wizard)
+        assert draft.get("ssl.acme.dns.credentials.secret") == Typed(Secret("topsecret"))
+        plain = draft.without_secrets()
+        assert plain["ssl"]["acme"]["dns"]["credentials"]["secret"] == {"prompt": True}
+
+        # Another provider: other fields, and nothing of the first one's left.
+        pane.query_one("#provider", Choice).choose("cloudflare")
+        await wizard.pilot.pause()
+        assert "Api token" in _labels(wizard)
+        assert "Server" not in _labels(wizard)
+        pane.query_one("#dns-cloudflare-api_token", Field).focus()
+        await wizard.type("anothersecret")
+        section = _draft(wizard).answers().ssl.acme
+        assert section.dns is not None
+        assert section.dns.provider == "cloudflare"
+        assert set(section.dns.credentials) == {"api_token"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_tab_reaches_every_field_of_acme_and_shows_it_whole(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+        await wizard.press("alt+5", "down")
+        pane = _pane(wizard)
+        seen = []
+        for _ in range(30):
+            await wizard.press("tab")
+            focused = wizard.app.focused
+            field = next((each for each in pane.query(Field) if focused is each.input), None)
+            if field is None:
+                continue
+            seen.append(field.label)
+            assert pane.region.contains_region(field.input.region), field.label
+        assert set(_labels(wizard)) <= set(seen)
+
+
+async def test_what_was_typed_for_another_mode_does_not_count(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        draft = _draft(wizard)
+        draft.set("ssl.acme", {"directory": "nonsense", "external_account": {}})
+        draft.set("ssl.mode", "private_ca")
+        assert draft.problems == ()
+        draft.set("ssl.mode", "acme")
+        assert [problem.dotted for problem in draft.problems] == ["ssl.acme.directory"]
+
+
+async def test_load_balancers_are_a_list(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.press("alt+5")
+        _pane(wizard).query_one("#proxies", Field).focus()
+        field = _pane(wizard).query_one("#proxies", Field)
+        field.input.value = "10.0.0.0/8, 192.0.2.7"
+        await wizard.pilot.pause()
+        assert _draft(wizard).answers().ssl.trusted_proxies == ("10.0.0.0/8", "192.0.2.7/32")
+        field.input.value = "somewhere"
+        await wizard.press("shift+tab")
+        await wizard.see("wanted: an address or a network")
+
+
+async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.press("alt+5")
+        await wizard.see("A new CA is made", "vouch for registry.example.com")
+        authority = private_ca.create("Moorage private CA", "registry.example.com", Secret("s3"))
+        private_ca.keep("Moorage private CA", "registry.example.com", authority)
+        await wizard.press("alt+4", "alt+5")
+        await wizard.see("This CA is in", "its key encrypted")
+
+
+async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
+         "-subj", "/CN=Company root", "-keyout", home / "k.pem", "-out", home / "c.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.press("alt+5", "down")
+        await wizard.see("The authority asks http://registry.example.com", "port 80")
+        field = next(each for each in _pane(wizard).query(Field) if each.label == "Its CA file")
+        field.input.value = str(home / "c.pem")
+        await wizard.see("CA file: Company root")
+        field.input.value = str(home / "k.pem")
+        await wizard.see("holds no PEM certificate")
+
+
+async def test_replacing_says_when_more_would_change(pretend: Servers, home: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
+         "-subj", "/CN=r", "-addext", "subjectAltName=DNS:registry.example.com",
+         "-keyout", home / "k.pem", "-out", home / "c.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    files = {"certificate": str(home / "c.pem"), "key": str(home / "k.pem")}
+    answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
+    async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
+        await wizard.press("alt+5")
+        await wizard.see("The certificate fits the name and the key", "Replace on the servers")
+        await wizard.press("ctrl+t")
+        await wizard.see("more than the certificate would change", "moorage plan FILE")
+        await wizard.press("up")
+        assert "Replace on the servers" not in wizard.text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from bench import connect, first_paint, log_view, unchanged
+from bench import connect, first_paint, log_view, logins, unchanged
+from bench import help as help_
 
 if __name__ == "__main__":
     connect.main()
     unchanged.main()
+    logins.main()
+    help_.main()
     first_paint.main()
     log_view.main()

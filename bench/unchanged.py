@@ -23,7 +23,7 @@ servers:
   - {{host: {host}, port: {port}, user: root, key: {key}}}
 credentials:
   users:
-    - {{name: ci, password: {{generate: true}}}}
+    - {{name: ci, password: {password}}}
 """
 
 
@@ -38,17 +38,22 @@ def measure(rounds: int, act: Callable[[], None]) -> float:
 
 
 class Bench:
-    """Moorage and ssh against one server; ``folder`` holds what they need."""
+    """Moorage and ssh against one server; ``folder`` holds what they need.
 
-    def __init__(self, server: LabServer, folder: Path) -> None:
+    The registry's user ``ci`` gets the password, or one that is made.
+    """
+
+    def __init__(self, server: LabServer, folder: Path, password: str = "") -> None:
         self.server = server
         self.folder = folder
+        self.password = "{env: CI_PASSWORD}" if password else "{generate: true}"
         config = folder / "ssh_config"
         config.write_text(f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n")
         self.environment = {
             **os.environ,
             "MOORAGE_STATE": str(folder / "state"),
             "MOORAGE_SSH_CONFIG": str(config),
+            "CI_PASSWORD": password,
         }
 
     def moorage(self, at: tuple[str, int], *more: str) -> None:
@@ -56,7 +61,8 @@ class Bench:
         known_hosts = self.server.known_hosts_line(*at) + "\n"
         (self.folder / "known_hosts").write_text(known_hosts)
         answers = self.folder / "moorage.yml"
-        answers.write_text(ANSWERS.format(host=at[0], port=at[1], key=self.server.key))
+        text = ANSWERS.format(host=at[0], port=at[1], key=self.server.key, password=self.password)
+        answers.write_text(text)
         command = [sys.executable, "-m", "moorage", "apply", str(answers), "--yes", *more]
         subprocess.run(command, env=self.environment, capture_output=True, check=True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -21,8 +20,6 @@ HEAVY = (
     "pydantic", "jinja2", "paramiko", "textual", "boto3", "rich", "cryptography", "yaml", "dns",
     "lexicon", "requests",
 )  # fmt: skip
-BUDGET = 0.100
-"""Seconds that ``moorage --help`` may take longer than Python itself."""
 
 
 def _environment() -> dict[str, str]:
@@ -63,22 +60,6 @@ def test_a_headless_apply_loads_neither_textual_nor_boto3_nor_lexicon(home: Path
     assert loaded.isdisjoint(
         {"textual", "boto3", "botocore", "lexicon", "requests", "tui", "screens"}
     )
-
-
-def test_help_takes_at_most_100_ms_more_than_python_itself() -> None:
-    def best(*words: str) -> float:
-        taken = []
-        for _ in range(7):
-            started = time.perf_counter()
-            subprocess.run(
-                [sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=_environment()
-            )
-            taken.append(time.perf_counter() - started)
-        return min(taken)
-
-    call = "import sys; from moorage.cli.main import main; main(['--help'])"
-
-    assert best("-c", call) - best("-c", "pass") < BUDGET
 
 
 def test_every_command_says_what_it_changes_and_shows_an_example() -> None:

@@ -1,0 +1,98 @@
+"""Requests per second that ask for a password, beside the usual recipes and no password at all.
+
+Run as root: python -m bench.logins [SECONDS]. It boots a lab server and a client of its own. All
+four ways serve `GET /v2/` of the same registry through TLS to 16 connections, one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.unchanged import Bench
+from lab import Lab, LabServer
+
+DOMAIN = "registry.bench.test"
+USER, PASSWORD = "ci", "a password that is measured"
+SITE = """\
+server {{
+    listen {port} ssl;
+    ssl_certificate /etc/nginx/moorage/tls/fullchain.pem;
+    ssl_certificate_key /etc/nginx/moorage/tls/key.pem;
+    location /v2/ {{
+        {login}
+        proxy_pass http://moorage_registry;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header Authorization "";
+    }}
+}}
+"""
+WAYS = {
+    "no password": (8441, None),
+    "apr1, checked every time": (8442, "$apr1$"),
+    "bcrypt 12, checked every time": (8443, "$2"),
+    "bcrypt 12 by Moorage": (443, None),
+}
+
+
+def prepare(server: LabServer) -> None:
+    """Put the recipes beside Moorage's site."""
+    from passlib.hash import apr_md5_crypt
+
+    from moorage.answers.secrets import Secret
+    from moorage.users.passwords import hash_password
+
+    hashes = {"$apr1$": apr_md5_crypt.hash(PASSWORD), "$2": hash_password(Secret(PASSWORD))}
+    sites = ""
+    for port, kind in WAYS.values():
+        if port == 443:
+            continue
+        login = ""
+        if kind is not None:
+            file = f"/etc/nginx/bench-{port}.htpasswd"
+            server.write_file(file, f"{USER}:{hashes[kind]}\n")
+            login = f'auth_basic "Registry"; auth_basic_user_file {file};'
+        sites += SITE.format(port=port, login=login)
+    server.write_file("/etc/nginx/conf.d/bench.conf", sites)
+    server.run("nginx -t -q && systemctl reload nginx")
+
+
+def rate(client: LabServer, server: LabServer, port: int, seconds: int) -> float:
+    """Return the requests per second that ApacheBench counts; all must have been answered 200."""
+    output = client.run(
+        ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000",
+         "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
+         f"https://{server.address}:{port}/v2/"]
+    ).stdout  # fmt: skip
+    if "Non-2xx responses" in output:
+        raise SystemExit(f"port {port}: not everything was answered 200\n{output}")
+    found = re.search(r"Requests per second:\s+([\d.]+)", output)
+    assert found is not None, output
+    return float(found[1])
+
+
+def main() -> None:
+    """Measure the four ways and print a table."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    with Lab() as lab, tempfile.TemporaryDirectory() as folder:
+        server = lab.boot("bench")
+        client = lab.boot("bench-client", variant="client")
+        bench = Bench(server, Path(folder), PASSWORD)
+        bench.moorage((server.address, 22), "--no-verify")
+        prepare(server)
+        rates = {}
+        for way, (port, _kind) in WAYS.items():
+            rate(client, server, port, 1)
+            rates[way] = rate(client, server, port, seconds)
+    none = rates["no password"]
+    print(f"{'GET /v2/ over TLS, 16 connections':<36}{'requests/s':>12}{'ratio':>8}")
+    for way, found in rates.items():
+        print(f"{way:<36}{found:>12.0f}{found / none:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,8 @@ in tests/lab.
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -39,6 +41,7 @@ class MadeUpServer:
         refuses: Whether nobody can log in.
         has_unknown_key: Whether its host key has to be accepted first.
         extra_facts: More lines of the probe's answer.
+        files: The content of managed files that are there, by path.
         log: What a run prints before its result.
         result: How a run ends.
         waits: Whether a run goes on until it is aborted or the fleet ends.
@@ -47,6 +50,7 @@ class MadeUpServer:
     refuses: bool = False
     has_unknown_key: bool = False
     extra_facts: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
     log: str = "@step\t1\tpackages\nSetting up nginx\n"
     result: str = "@result\tdone\t\n"
     waits: bool = False
@@ -71,6 +75,16 @@ class Fleet:
     def open_transport(self, server: Server, asker: Asker, resolve: Resolve) -> Any:
         """Stand in for :func:`moorage.servers.connect.open_transport`."""
         return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.uname, member.gname = len(content), "root", "root"
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue() if files else b""
 
 
 class MadeUpTransport:
@@ -116,6 +130,7 @@ class MadeUpTransport:
         if script == shell_script("probe.sh"):
             tools = "".join(f"tool\t{tool}\n" for tool in TOOLS)
             on_stdout(f"{PROBE}{tools}{self._made_up.extra_facts}\n@files\n".encode())
+            on_stdout(_archive(self._made_up.files))
             return Completed(0, b"", b"")
         self._made_up.runs += 1
         told: list[bytes] = []
@@ -131,6 +146,11 @@ class MadeUpTransport:
         if b"plan/settings" in sent and b"gate\twait" in sent:
             on_stdout(b"@staged\n")
             self._was_told.wait(30)
+        if b"keep\twait" in sent and b"abort\n" not in told:
+            on_stdout(b"@committed\n")
+            while not {b"keep\n", b"undo\n", b"abort\n"} & set(told):
+                self._was_told.clear()
+                assert self._was_told.wait(30)
         deadline = time.monotonic() + 20
         while self._made_up.waits and b"abort\n" not in told and not self._is_over.is_set():
             assert time.monotonic() < deadline, "nobody aborted the run"

@@ -25,11 +25,12 @@ def access_option(*, required: bool) -> Callable[[_Function], _Function]:
     Args:
         required: Whether it has to be given; push is meant otherwise, as in an answers file.
     """
+    more: dict[str, Any] = {"required": True}
+    if not required:
+        more = {"default": "push", "show_default": True}
     return click.option(
         "--access",
         type=click.Choice(["push", "pull"]),
-        required=required,
-        default=None if required else "push",
-        show_default=not required,
         help="push may push, pull and delete; pull may only pull.",
+        **more,
     )

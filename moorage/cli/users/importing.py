@@ -75,12 +75,13 @@ def command(context: click.Context, /, **options: Any) -> int:
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
         found = content if content is not None else _read_on_server(work, *(on_server or ("", "")))
-        merged = merge(
-            users, parse_htpasswd(found), access, rules, cast("OnExisting", options["on_existing"])
-        )
+        parsed = parse_htpasswd(found)
+        merged = merge(users, parsed, access, rules, cast("OnExisting", options["on_existing"]))
         _report(work.target.session, merged)
-        if not (merged.added or merged.replaced or merged.kept or merged.rejected):
-            raise WrongUsageError("There is nobody in the file who is not here already.")
+        if not parsed.users:
+            raise WrongUsageError(
+                "No line of the file gives a user.", hint="Wanted: NAME:HASH in each line."
+            )
         return Wanted(merged.users, details=_as_json(merged))
 
     return change(target, how, decide)

@@ -182,13 +182,13 @@ def _asked(work: UsersAtWork, name: str) -> Secret | None:
         secret = Secret(typed)
         if not typed:
             return None
-        work.engine.deployment.redactor.add(secret)
         fault = password_fault(secret)
         if fault:
             session.narrate(f"That cannot be used: {fault}.")
             continue
         session.narrate(f"Strength: {_strength(work, name, secret)}")
         if getpass.getpass("The same again: ", stream=sys.stderr) == typed:
+            work.engine.deployment.redactor.add(secret)
             return secret
         session.narrate("The two differ.")
     raise WrongUsageError(f"No password of {name} was typed that could be used.")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moorage.answers.model import Server
+from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey, Resolve
 from templates.load import shell_script
@@ -83,6 +84,8 @@ def _archive(files: dict[str, bytes]) -> bytes:
         for path, content in files.items():
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size, member.uname, member.gname = len(content), "root", "root"
+            if path == layout.HTPASSWD:
+                member.mode, member.gname = 0o640, layout.WEB_GROUP
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue() if files else b""
 
@@ -146,21 +149,23 @@ class MadeUpTransport:
         if b"plan/settings" in sent and b"gate\twait" in sent:
             on_stdout(b"@staged\n")
             self._was_told.wait(30)
-        if b"keep\twait" in sent and b"abort\n" not in told:
-            on_stdout(b"@committed\n")
-            while not {b"keep\n", b"undo\n", b"abort\n"} & set(told):
-                self._was_told.clear()
-                assert self._was_told.wait(30)
         deadline = time.monotonic() + 20
         while self._made_up.waits and b"abort\n" not in told and not self._is_over.is_set():
             assert time.monotonic() < deadline, "nobody aborted the run"
             self._was_told.wait(0.05)
             self._was_told.clear()
-        on_stdout(
-            b"@result\tfailed\tit was cancelled\n"
-            if b"abort\n" in told
-            else self._made_up.result.encode()
-        )
+        result = self._made_up.result.encode()
+        if b"abort\n" in told:
+            result = b"@result\tfailed\tit was cancelled\n"
+        elif b"keep\twait" in sent and result.startswith(b"@result\tdone"):
+            on_stdout(b"@committed\n")
+            while not {b"keep\n", b"undo\n"} & set(told):
+                assert time.monotonic() < deadline, "nobody said whether to keep the change"
+                self._was_told.wait(0.05)
+                self._was_told.clear()
+            if b"undo\n" in told:
+                result = b"@result\tundone\tit was undone\n"
+        on_stdout(result)
         return Completed(0, b"", b"")
 
     def close(self) -> None:

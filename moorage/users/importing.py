@@ -28,6 +28,20 @@ _BCRYPT_COSTS = range(4, 16)
 _MOST_ROUNDS = 1_000_000
 _ROUNDS = re.compile(r"\$[56]\$rounds=(\d+)\$")
 _DES = re.compile(r"[./0-9A-Za-z]{13}")
+_ADVICE = "give this user a new password"
+_DAMAGED = "hash is damaged or of a variant that is not known"
+# By what they begin with; the first that fits counts.
+_FAULTS = {
+    "{SHA}": "its hash is SHA-1, which is guessed by the billion a second",
+    "{SSHA}": "its hash is SHA-1, which is guessed by the billion a second",
+    "$1$": "its hash is MD5-crypt ($1$), which is guessed by the million a second",
+    "$2": f"its bcrypt {_DAMAGED}",
+    "$apr1$": f"its apr1 {_DAMAGED}",
+    "$5$": f"its SHA-256 crypt {_DAMAGED}",
+    "$6$": f"its SHA-512 crypt {_DAMAGED}",
+    "$": "its hash is of a kind other than bcrypt, apr1 and SHA-crypt",
+    "{": "its hash is of a kind other than bcrypt, apr1 and SHA-crypt",
+}
 
 
 @dataclass(frozen=True)
@@ -235,19 +249,12 @@ def _hash_fault(value: str) -> str:
 
 
 def _kind_of_fault(value: str) -> str:
-    advice = "give this user a new password"
-    if not value:
-        return f"has no hash; {advice}"
-    if value.startswith(("{SHA}", "{SSHA}")):
-        return f"its hash is SHA-1, which is guessed by the billion a second; {advice}"
-    if value.startswith("$1$"):
-        return f"its hash is MD5-crypt ($1$), which is guessed by the million a second; {advice}"
-    kinds = {"$2": "bcrypt", "$apr1$": "apr1", "$5$": "SHA-256 crypt", "$6$": "SHA-512 crypt"}
-    for prefix, kind in kinds.items():
+    """Say what is wrong with something that is no hash that can be taken."""
+    for prefix, fault in _FAULTS.items():
         if value.startswith(prefix):
-            return f"its {kind} hash is damaged or of a variant that is not known; {advice}"
-    if value.startswith(("$", "{")):
-        return f"its hash is of a kind other than bcrypt, apr1 and SHA-crypt; {advice}"
+            return f"{fault}; {_ADVICE}"
+    if not value:
+        return f"has no hash; {_ADVICE}"
     if _DES.fullmatch(value):
-        return f"its hash looks like DES crypt, which only takes 8 characters; {advice}"
-    return f"what follows the colon is no hash but, it seems, a password in clear; {advice}"
+        return f"its hash looks like DES crypt, which only takes 8 characters; {_ADVICE}"
+    return f"what follows the colon is no hash but, it seems, a password in clear; {_ADVICE}"

@@ -125,20 +125,20 @@ def change(
     """
     from moorage.cli.users.target import open_users
     from moorage.deploy.users_change import plan_change
+    from moorage.errors import ServersFailed
 
     session = target.session
     check_confirmation(session, how)
     with open_users(target) as work:
         if work.read.unreached and not how.without_unreached:
+            # Before anybody types a password.
             session.narrate(
                 "Nothing was changed, because not every server was reached. --without-unreached "
                 "goes on without those."
             )
-        else:
-            work.say_what_was_edited()
-        before = () if work.read.unreached and not how.without_unreached else work.users(how.source)
-        # Raises for servers that cannot be reached before anybody types a password.
-        plan_change(work.read, before, without_unreached=how.without_unreached)
+            raise ServersFailed(work.read.unreached)
+        work.say_what_was_edited()
+        before = work.users(how.source)
         wanted = decide(work, before)
         work.engine.deployment.redactor.add(*wanted.generated.values())
         plan = plan_change(work.read, wanted.users, without_unreached=how.without_unreached)

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -120,7 +119,7 @@ def _reference(text: str) -> SecretReference:
             case "env":
                 return FromEnvironment(value)
             case "file":
-                return FromFile(str(Path(value).absolute()) if value else value)
+                return FromFile(value)
             case "command":
                 return FromCommand(tuple(shlex.split(value)))
             case "keyring":

@@ -56,7 +56,7 @@ def target_options(*names: str) -> Callable[[_Function], _Function]:
 
     def decorate(function: _Function) -> _Function:
         metavar = " ".join(["[FILE]", *names])
-        words = click.argument("words", metavar=metavar, nargs=-1)
+        words = click.argument("words", metavar=metavar, nargs=-1, type=click.Path())
         decorated: _Function = words(one_server_options(server_options(function)))
         return decorated
 

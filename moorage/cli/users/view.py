@@ -86,11 +86,11 @@ def users_lines(read: UsersRead, users: Sequence[RegistryUser]) -> Iterator[Line
         read: The users as they were read.
         users: The users that count.
     """
-    everywhere = len(read.rosters)
+    everywhere, where = len(read.rosters), _where(read)
     head = ("user", "access", "repositories", "password", "state", "servers")
     rows: list[tuple[Cell, ...]] = [tuple((title, "bold") for title in head)]
     for user in (*users, *_only_elsewhere(read, users)):
-        on = read.present_on(user.name)
+        on = where[user.name]
         rows.append(
             (
                 user.name,
@@ -104,8 +104,9 @@ def users_lines(read: UsersRead, users: Sequence[RegistryUser]) -> Iterator[Line
     yield from lined_up(rows)
     yield ("",)
     standing: list[tuple[Cell, ...]] = []
+    standings = read.standings
     for roster in read.rosters:
-        mark, style, words = _STANDINGS[read.standings[roster.server]]
+        mark, style, words = _STANDINGS[standings[roster.server]]
         edited = ", edited by hand" if roster.has_drifted else ""
         standing.append(((mark, style), roster.server, f"{words}{edited}"))
     for error in read.unreached:
@@ -122,10 +123,11 @@ def users_as_json(read: UsersRead, users: Sequence[RegistryUser]) -> dict[str, o
         users: The users that count.
     """
     names = {user.name for user in users}
+    where, standings = _where(read), read.standings
     servers: list[dict[str, object]] = [
         {
             "server": roster.server,
-            "standing": read.standings[roster.server],
+            "standing": standings[roster.server],
             "edited_by_hand": roster.has_drifted,
             "revision": roster.revision,
         }
@@ -149,12 +151,21 @@ def users_as_json(read: UsersRead, users: Sequence[RegistryUser]) -> dict[str, o
                 "hash": hash_kind(user.hash),
                 "disabled": user.disabled,
                 "counts": user.name in names,
-                "servers": list(read.present_on(user.name)),
+                "servers": where[user.name],
             }
             for user in (*users, *_only_elsewhere(read, users))
         ],
         "servers": servers,
     }
+
+
+def _where(read: UsersRead) -> dict[str, list[str]]:
+    """Return the servers that have each user."""
+    where: dict[str, list[str]] = {}
+    for roster in read.rosters:
+        for user in roster.users:
+            where.setdefault(user.name, []).append(roster.server)
+    return where
 
 
 def _only_elsewhere(read: UsersRead, users: Sequence[RegistryUser]) -> list[RegistryUser]:

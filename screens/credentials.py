@@ -238,4 +238,4 @@ def describe_password(reference: object) -> str:
 
 def describe_strength(text: str, name: str = "") -> str:
     """Return how hard a typed password is to guess, in words."""
-    return str(estimate(text, [name])) or "At most 72 bytes"
+    return estimate(text, [name]).brief or "At most 72 bytes"

@@ -33,6 +33,12 @@ class Strength:
         """Whether it is worth a warning."""
         return self.score < WEAK
 
+    @property
+    def brief(self) -> str:
+        """The word and the first sentence of the advice, for where there is little room."""
+        first = self.advice.partition(". ")[0].removesuffix(".")
+        return f"{self.word}: {first}" if first else self.word
+
     def __str__(self) -> str:
         return f"{self.word}: {self.advice}" if self.advice else self.word
 

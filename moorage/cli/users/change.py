@@ -238,7 +238,7 @@ def _tell(work: UsersAtWork, how: HowToChange, this: _Change, report: ApplyRepor
         session.data(*line)
     for label in left_out:
         session.data(
-            ("✗ ", "red"), f"{label}  behind: it could not be reached; the next change repairs it"
+            ("✗  ", "red"), f"{label}  behind: it could not be reached; the next change repairs it"
         )
     return code
 

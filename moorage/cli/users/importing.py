@@ -25,8 +25,12 @@ _EXAMPLES = f"""\b
 Examples:
   moorage users import moorage.yml old.htpasswd --access push
   moorage users import moorage.yml --access push --from-server-file
-     (reads {_OLDER_PRODUCT} on a server, where an older one-click registry keeps its users)
-  moorage users import moorage.yml --access pull --from-server-file web1:/etc/nginx/htpasswd
+  moorage users import moorage.yml --access pull \\
+      --from-server-file web1:/etc/nginx/htpasswd
+
+\b
+An older one-click registry keeps its users in
+{_OLDER_PRODUCT}.
 """
 
 

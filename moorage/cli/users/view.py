@@ -98,7 +98,7 @@ def users_lines(read: UsersRead, users: Sequence[RegistryUser]) -> Iterator[Line
                 " ".join(user.repositories) or "all",
                 hash_kind(user.hash),
                 ("disabled", "yellow") if user.disabled else "",
-                "all" if len(on) == everywhere else ", ".join(on),
+                "all" if len(on) == everywhere and not read.unreached else ", ".join(on),
             )
         )
     yield from lined_up(rows)

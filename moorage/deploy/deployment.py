@@ -164,20 +164,6 @@ class Deployment:
             for transport, result in zip(self._transports, results, strict=True)
         }
 
-    def read_file(self, path: str, servers: Sequence[str]) -> dict[str, bytes]:
-        """Return a file's content from each server that has it, by label.
-
-        Args:
-            path: The file on the servers.
-            servers: The servers to read it on, by label.
-
-        Raises:
-            ServersFailed: Some of them cannot be reached or read.
-        """
-        chosen = [each for each in self._transports if each.server in servers]
-        read = self._on_all(chosen, lambda each: probe(each, (path,), cancel=self.cancel))
-        return {each.server: each.files[path].content for each in read if path in each.files}
-
     def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.
 

@@ -141,6 +141,10 @@ def test_without_an_answers_file(call: CommandLine, machines: Sequence[LabServer
     listed = ok(call("users", "list", *one, "--json")).json
     assert [user["name"] for user in listed["users"]] == ["ci"]
     assert [server["standing"] for server in listed["servers"]] == ["in step", "in step"]
+    assert statuses(call, machines[:1], "ci", PASSWORD) == [200]
+    seen = ok(call("users", "list", *one, "--last-seen", "--json")).json["users"][0]
+    assert seen["last_seen"].endswith("Z")
+    assert seen["last_push"] is None
 
     ok(call("users", "add", *one, "bot", "--yes", "--passwords-to", "bot"))
     password = made(call, "bot")

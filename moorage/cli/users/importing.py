@@ -122,10 +122,11 @@ def _place(context: click.Context, text: str | None) -> tuple[str, str] | None:
 def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
     """Return a file's content on a server; without a host, on whichever server has it."""
     from moorage.cli.complaints import WrongUsageError
+    from moorage.deploy.file_on_servers import read_file
     from moorage.users.importing import check_size
 
     labels = [host] if host else [roster.server for roster in work.read.rosters]
-    found = work.engine.look(lambda: work.engine.deployment.read_file(path, labels))
+    found = work.engine.look(lambda: read_file(work.engine.deployment, path, labels))
     if not found:
         raise WrongUsageError(f"There is no {path} on {', '.join(labels)}.", code="no_such_file")
     if len(set(found.values())) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from moorage.cli.complaints import as_json
@@ -12,6 +12,7 @@ from moorage.users.passwords import hash_kind
 
 if TYPE_CHECKING:
     from moorage.deploy.plan import ServerPlan
+    from moorage.deploy.seen import Seen
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.desired.users import RegistryUser
 
@@ -49,7 +50,7 @@ def change_lines(
     shown: dict[tuple[str, ...], str] = {}
     for server in plan.servers:
         yield ("",)
-        diffs = tuple(change.diff for change in server.changes if change.diff.strip())
+        diffs = tuple(change.diff or change.subject for change in server.changes)
         if not server.has_changes:
             yield ((server.server, "bold"), "  nothing to change")
         elif diffs in shown:
@@ -79,15 +80,19 @@ def changes_as_json(
     ]
 
 
-def users_lines(read: UsersRead, users: Sequence[RegistryUser]) -> Iterator[Line]:
+def users_lines(
+    read: UsersRead, users: Sequence[RegistryUser], seen: Mapping[str, Seen] | None
+) -> Iterator[Line]:
     """Yield the users as a table, and each server's standing.
 
     Args:
         read: The users as they were read.
         users: The users that count.
+        seen: When they were last here, or None to leave that out.
     """
     everywhere, where = len(read.rosters), _where(read)
-    head = ("user", "access", "repositories", "password", "state", "servers")
+    head = ["user", "access", "repositories", "password", "state", "servers"]
+    head += ["last seen", "last push"] if seen is not None else []
     rows: list[tuple[Cell, ...]] = [tuple((title, "bold") for title in head)]
     for user in (*users, *_only_elsewhere(read, users)):
         on = where[user.name]
@@ -99,6 +104,7 @@ def users_lines(read: UsersRead, users: Sequence[RegistryUser]) -> Iterator[Line
                 hash_kind(user.hash),
                 ("disabled", "yellow") if user.disabled else "",
                 "all" if len(on) == everywhere and not read.unreached else ", ".join(on),
+                *_times(seen, user.name),
             )
         )
     yield from lined_up(rows)
@@ -115,13 +121,10 @@ def users_lines(read: UsersRead, users: Sequence[RegistryUser]) -> Iterator[Line
     yield from lined_up(standing)
 
 
-def users_as_json(read: UsersRead, users: Sequence[RegistryUser]) -> dict[str, object]:
-    """Return the users and each server's standing as JSON values.
-
-    Args:
-        read: The users as they were read.
-        users: The users that count.
-    """
+def users_as_json(
+    read: UsersRead, users: Sequence[RegistryUser], seen: Mapping[str, Seen] | None
+) -> dict[str, object]:
+    """Return the users and each server's standing as JSON values; see :func:`users_lines`."""
     names = {user.name for user in users}
     where, standings = _where(read), read.standings
     servers: list[dict[str, object]] = [
@@ -152,10 +155,28 @@ def users_as_json(read: UsersRead, users: Sequence[RegistryUser]) -> dict[str, o
                 "disabled": user.disabled,
                 "counts": user.name in names,
                 "servers": where[user.name],
+                **_times_as_json(seen, user.name),
             }
             for user in (*users, *_only_elsewhere(read, users))
         ],
         "servers": servers,
+    }
+
+
+def _times(seen: Mapping[str, Seen] | None, name: str) -> tuple[str, ...]:
+    if seen is None:
+        return ()
+    times = seen.get(name)
+    return (times.last_seen or "-", times.last_push or "-") if times else ("-", "-")
+
+
+def _times_as_json(seen: Mapping[str, Seen] | None, name: str) -> dict[str, object]:
+    if seen is None:
+        return {}
+    times = seen.get(name)
+    return {
+        "last_seen": times.last_seen or None if times else None,
+        "last_push": times.last_push or None if times else None,
     }
 
 
@@ -184,6 +205,8 @@ def _server_lines(server: ServerPlan) -> Iterator[Line]:
     for change in server.changes:
         if change.drift:
             yield ((f"  {change.subject} was edited by hand", "bold yellow"),)
+        if change.script is not None:
+            yield (("> ", "cyan"), f"the hook {change.subject} runs: {change.reason}")
         if not change.diff.strip():
             continue
         lines = list(diff_lines(change.diff))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from textual import on
@@ -12,6 +11,7 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
+from moorage.users.strength import estimate
 from tui.draft import Draft
 from tui.flow import Step
 from tui.messages import DraftChanged
@@ -167,7 +167,9 @@ class UserDialog(Dialog[dict[str, Any] | None]):
 
     @on(Field.Changed, "#password")
     def _password_typed(self, event: Field.Changed) -> None:
-        strength = describe_strength(event.value)
+        strength = describe_strength(
+            event.value, str(self._scratch.get(f"{self._user}.name") or "")
+        )
         event.field.query_one(".field--help", Static).update(strength)
         event.field.show_error("")
 
@@ -234,22 +236,6 @@ def describe_password(reference: object) -> str:
     return words.get(str(kind), f"from {kind}")
 
 
-def describe_strength(text: str) -> str:
-    """Return a rough judgement of a typed password: its length against its alphabet."""
-    if not text:
-        return "At most 72 bytes"
-    alphabet = sum(
-        size
-        for size, holds in (
-            (26, any(character.islower() for character in text)),
-            (26, any(character.isupper() for character in text)),
-            (10, any(character.isdigit() for character in text)),
-            (33, any(not character.isalnum() for character in text)),
-        )
-        if holds
-    )
-    repeated = len(set(text)) / len(text)
-    bits = len(text) * math.log2(max(2, alphabet)) * min(1.0, 0.3 + repeated)
-    word = "weak" if bits < 45 else "fair" if bits < 70 else "strong"
-    advice = "; longer is better than stranger" if word != "strong" else ""
-    return f"{word}, {len(text)} characters{advice}"
+def describe_strength(text: str, name: str = "") -> str:
+    """Return how hard a typed password is to guess, in words."""
+    return estimate(text, [name]).brief or "At most 72 bytes"

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import answers_argument, limit_option, server_options, session_of
+from moorage.cli.options import (
+    answers_argument,
+    limit_option,
+    passwords_options,
+    server_options,
+    session_of,
+)
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -45,17 +51,7 @@ Examples:
 @click.option(
     "--skip-large-upload", is_flag=True, help="Leave out the check that sends over 100 MB."
 )
-@click.option(
-    "--passwords-to",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write passwords made by this apply to this new file, a line USER:PASSWORD each.",
-)
-@click.option(
-    "--show-passwords",
-    is_flag=True,
-    help="Print passwords made by this apply on stdout, even when that is no terminal.",
-)
+@passwords_options
 @click.option(
     "--replace-records",
     is_flag=True,
@@ -178,8 +174,7 @@ def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
             "Interrupted twice: the runs were told to stop and are left to themselves.",
             hint="'moorage status FILE --follow' shows them or how they ended.",
         ) from error
-    if not any(each.status in {"done", "lost", "interrupted"} for each in report.servers):
-        passwords.withdraw()
+    passwords.settle(report)
     return report
 
 

@@ -86,9 +86,12 @@ class Desk:
         """
         outcome: _Outcome[_Result] = _Outcome()
         threading.Thread(target=outcome.take, args=(work,), daemon=True).start()
-        while not outcome.is_there.is_set():
+        while True:
+            # The loop is inside: Python may raise Ctrl-C at its condition as well as in its body.
             try:
-                self._answer_one(outcome)
+                while not outcome.is_there.is_set():
+                    self._answer_one(outcome)
+                break
             except KeyboardInterrupt:
                 self._interrupt(on_interrupt)
         if outcome.error is not None:

@@ -214,11 +214,11 @@ def _watch(
 
 
 def _machine(context: click.Context, engine: Engine, on: str) -> Transport:
-    from moorage.cli.status import parse_server
+    from moorage.cli.one_server import server_named
 
     answers = engine.deployment.answers
     known = next((server for server in answers.servers if server.host == on), None)
-    return engine.deployment.connection_to(known or parse_server(context, on, None))
+    return engine.deployment.connection_to(known or server_named(context, on, None))
 
 
 def _show(session: Session, machine: str, status: ServiceStatus) -> int:

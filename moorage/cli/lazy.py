@@ -31,7 +31,7 @@ class LazyCommand:
 
 
 class LazyGroup(click.Group):
-    """Lists its commands without importing them, and takes a file in place of a command.
+    """Lists its commands without importing them; may take a file in place of a command.
 
     Attributes:
         lazy: The commands by name, in the order they are listed.
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
     """
 
     lazy: Mapping[str, LazyCommand]
-    file_command: str
+    file_command: str | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the listed commands, in order."""
@@ -67,21 +67,20 @@ class LazyGroup(click.Group):
         first = args[0]
         if first in self.lazy:
             return first, self.get_command(ctx, first), args[1:]
-        if not first.startswith("-") and _names_a_file(first):
+        if self.file_command and not first.startswith("-") and _names_a_file(first):
             return self.file_command, self.get_command(ctx, self.file_command), args
         listed = self.list_commands(ctx)
         near = difflib.get_close_matches(first, listed, n=1)
         advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(listed)}."
-        raise click.UsageError(f"{first} is neither a command nor a file. {advice}", ctx)
+        what = "neither a command nor a file" if self.file_command else "no command"
+        raise click.UsageError(f"{first} is {what}. {advice}", ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer commands, and files for the wizard."""
+        """Offer commands, and files where one is taken in place of a command."""
         from click.shell_completion import CompletionItem
 
-        return [
-            *super().shell_complete(ctx, incomplete),
-            CompletionItem(incomplete, type="file"),
-        ]
+        files = [CompletionItem(incomplete, type="file")] if self.file_command else []
+        return [*super().shell_complete(ctx, incomplete), *files]
 
 
 def _names_a_file(word: str) -> bool:

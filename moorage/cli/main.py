@@ -25,6 +25,7 @@ _COMMANDS = {
     "apply": LazyCommand("moorage.cli.apply", "Bring the servers to what the answers say."),
     "status": LazyCommand("moorage.cli.status", "Show what is deployed and how it is."),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
+    "users": LazyCommand("moorage.cli.users.group", "Manage who may log in to the registry."),
     "dns": LazyCommand("moorage.cli.dns", "Look at, make, undo and check the DNS records."),
     "failover": LazyCommand(
         "moorage.cli.failover", "Keep the name on the servers that work: here, or as a service."
@@ -44,6 +45,7 @@ Examples:
   moorage plan moorage.yml --diff          what would change, line by line
   moorage apply moorage.yml --yes          the same, done, in a script
   moorage status --server root@203.0.113.10
+  moorage users add moorage.yml ana --access pull
 
 \b
 Exit codes: 0 done, 1 failed, 2 wrong usage or answers, 3 the plan has changes

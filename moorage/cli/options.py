@@ -128,3 +128,20 @@ def server_options(function: _Function) -> _Function:
     """Add what every command that connects to servers takes."""
     decorated: _Function = accept_host_key_option(common_options(function))
     return decorated
+
+
+def passwords_options(function: _Function) -> _Function:
+    """Add where passwords that are made go: ``passwords_to`` and ``show_passwords``."""
+    to_file = click.option(
+        "--passwords-to",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write passwords that are made to this new file, a line USER:PASSWORD each.",
+    )
+    shown = click.option(
+        "--show-passwords",
+        is_flag=True,
+        help="Print passwords that are made on stdout, even when that is no terminal.",
+    )
+    decorated: _Function = to_file(shown(function))
+    return decorated

@@ -13,6 +13,7 @@ from moorage.cli.session import Session
 
 if TYPE_CHECKING:
     from moorage.answers.secrets import Secret
+    from moorage.deploy.report import ApplyReport
 
 
 @dataclass
@@ -85,8 +86,14 @@ class PasswordSink:
             self._write(self.file, generated)
         self._taken = dict(generated)
 
-    def withdraw(self) -> None:
-        """Forget the passwords, the file too: they were not set anywhere."""
+    def settle(self, report: ApplyReport) -> None:
+        """Forget the passwords, the file too, when they were certainly not set anywhere.
+
+        Args:
+            report: How the run ended.
+        """
+        if any(each.status in {"done", "lost", "interrupted"} for each in report.servers):
+            return
         if self.file is not None and self._taken:
             self.file.unlink(missing_ok=True)
         self._taken = {}

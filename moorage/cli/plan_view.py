@@ -8,7 +8,7 @@ from moorage.cli.complaints import as_json
 from moorage.cli.session import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from moorage.deploy.plan import Change, Plan, ServerPlan
 
@@ -21,6 +21,7 @@ _SIGNS = {
     "remove": ("-", "red"),
     "run": (">", "cyan"),
 }
+_MOST_NAMES = 10
 _DRIFT = "drift: not as Moorage last wrote it"
 
 
@@ -34,6 +35,8 @@ def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
     for server in plan.servers:
         yield from _server_lines(server, with_diff)
         yield ("",)
+    if plan.materials.kept_users:
+        yield (_kept(plan.materials.kept_users),)
     if plan.materials.generated:
         yield (f"A password will be made for {', '.join(plan.materials.generated)}.",)
     yield ((plan.summary, "bold"),)
@@ -50,8 +53,19 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
         "has_changes": plan.has_changes,
         "summary": plan.summary,
         "generated": list(plan.materials.generated),
+        "kept_users": list(plan.materials.kept_users),
         "servers": [_server_as_json(server, with_diff) for server in plan.servers],
     }
+
+
+def _kept(names: Sequence[str]) -> str:
+    some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    if len(names) == 1:
+        return f"The user {some} is not in the answers, and stays: 'moorage users' manages them."
+    return (
+        f"{len(names)} users are not in the answers, and stay: {some}. 'moorage users' manages "
+        "them."
+    )
 
 
 def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from moorage.cli.one_server import one_server_options, server_named
 from moorage.cli.options import limit_option, server_options, session_of
 
 if TYPE_CHECKING:
-    from moorage.answers.model import Answers, Server
+    from moorage.answers.model import Answers
     from moorage.cli.engine import Engine
     from moorage.deploy.status import Status
 
@@ -26,18 +27,7 @@ Examples:
 @click.argument(
     "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
-@click.option(
-    "--server",
-    "address",
-    metavar="USER@HOST[:PORT]",
-    help="Look at this server, without an answers file.",
-)
-@click.option(
-    "--key",
-    metavar="PATH",
-    type=click.Path(dir_okay=False),
-    help="The private key file to log in with, for --server.",
-)
+@one_server_options
 @limit_option
 @click.option("--follow", is_flag=True, help="If a run is going on, show its log until it ends.")
 @server_options
@@ -105,24 +95,4 @@ def _answers(
         if key is not None:
             raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
         return open_answers(session_of(context), file)
-    return answers_for(parse_server(context, address or "", key))
-
-
-def parse_server(context: click.Context, address: str, key: str | None) -> Server:
-    """Return the server that USER@HOST[:PORT] on the command line means.
-
-    Args:
-        context: The command's context.
-        address: What was typed.
-        key: A private key file, or None.
-
-    Raises:
-        UsageError: It is none.
-    """
-    from moorage.errors import MoorageError
-    from moorage.servers.address import server_from
-
-    try:
-        return server_from(address, key)
-    except MoorageError as error:
-        raise click.UsageError(error.message, context) from error
+    return answers_for(server_named(context, address or "", key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from moorage.answers.model import Answers
+from moorage.answers.model import Answers, Server
 from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.errors import MoorageError
@@ -66,3 +66,26 @@ def recorded_answers(facts: Facts) -> Answers:
             server=facts.server,
             code="no_record",
         ) from error
+
+
+def answers_with(server: Server, facts: Facts) -> Answers:
+    """Return the answers that were applied last, with one of the servers reached in another way.
+
+    Args:
+        server: How the server that the facts are of was reached just now.
+        facts: What the probe read on it.
+
+    Raises:
+        MoorageError: The server has no record, or one that cannot be read.
+    """
+    answers = recorded_answers(facts)
+    label = deployment_record(facts).get("server")
+    servers = []
+    for each in answers.servers:
+        if each.host == label:
+            # What it is stays as it was recorded; how to get there is known better now.
+            kept = {"address": each.address, "runtime": each.runtime}
+            servers.append(server.model_copy(update=kept))
+        else:
+            servers.append(each)
+    return answers.model_copy(update={"servers": tuple(servers)})

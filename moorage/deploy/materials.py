@@ -66,6 +66,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         auth_key=_auth_key(facts, users),
         secrets=resolved,
         users=users,
+        kept_users=tuple(user.name for user in users[len(answers.credentials.users) :]),
         users_revision=(standing.revision if standing else 0) + changes_users,
         certificate=shown.certificate,
         certificate_key=shown.key,

@@ -43,6 +43,7 @@ class Materials:
         auth_key: Keys the authentication cache, hexadecimal.
         secrets: Resolved secrets by their path in the answers.
         users: The users as they should be on every server, in order.
+        kept_users: Names of users whom only the servers know, and who stay.
         users_revision: How many changes of the users that makes.
         certificate: PEM, the certificate and its chain; None without TLS.
         certificate_key: PEM; None without TLS.
@@ -59,6 +60,7 @@ class Materials:
     auth_key: Secret
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     users: tuple[RegistryUser, ...] = ()
+    kept_users: tuple[str, ...] = ()
     users_revision: int = 1
     certificate: bytes | None = None
     certificate_key: Secret | None = None

@@ -55,8 +55,14 @@ def set_access(
 
 
 def set_disabled(users: Sequence[RegistryUser], name: str, disabled: bool) -> Users:
-    """Return the users with one of them kept out, or let in again; see :func:`find`."""
-    return _with(users, replace(find(users, name), disabled=disabled))
+    """Return the users with one of them kept out, or let in again; see :func:`find`.
+
+    Raises:
+        WrongUserError: It is the last one who may log in.
+    """
+    changed = _with(users, replace(find(users, name), disabled=disabled))
+    _check_somebody_is_left(changed, name)
+    return changed
 
 
 def remove(users: Sequence[RegistryUser], name: str) -> Users:
@@ -67,12 +73,7 @@ def remove(users: Sequence[RegistryUser], name: str) -> Users:
     """
     gone = find(users, name)
     left = tuple(user for user in users if user is not gone)
-    if not any(not user.disabled for user in left):
-        raise WrongUserError(
-            f"{name} is the last user who may log in.",
-            hint="Add another user first.",
-            code="last_user",
-        )
+    _check_somebody_is_left(left, name)
     return left
 
 
@@ -108,6 +109,15 @@ def check(user: RegistryUser) -> None:
         where = str(first["loc"][0]) if first["loc"] else "user"
         what = user.name if where == "name" else " ".join(user.repositories)
         raise WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.") from error
+
+
+def _check_somebody_is_left(users: Sequence[RegistryUser], name: str) -> None:
+    if all(user.disabled for user in users):
+        raise WrongUserError(
+            f"{name} is the last user who may log in.",
+            hint="Add another user first.",
+            code="last_user",
+        )
 
 
 def _with(users: Sequence[RegistryUser], changed: RegistryUser) -> Users:

@@ -29,6 +29,7 @@ class Roster:
         users: Who may log in there, disabled users last.
         revision: How many changes its users have seen; 0 where none was recorded.
         declared: The names that the answers listed when they were last applied.
+        missed: The servers that were left out of the last change, by label.
         is_deployed: Whether Moorage has been on the server.
         has_drifted: Whether its files are not as Moorage last wrote them.
     """
@@ -37,6 +38,7 @@ class Roster:
     users: tuple[RegistryUser, ...]
     revision: int = 0
     declared: frozenset[str] = frozenset()
+    missed: frozenset[str] = frozenset()
     is_deployed: bool = True
     has_drifted: bool = False
 
@@ -57,18 +59,23 @@ def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
     noted = noted if isinstance(noted, dict) else {}
     digests = record.get("digests")
     digests = digests if isinstance(digests, dict) else {}
-    revision, declared = noted.get("revision"), noted.get("declared")
+    revision = noted.get("revision")
     return Roster(
         server=facts.server,
         users=read_users(files),
         revision=revision if isinstance(revision, int) else 0,
-        declared=frozenset(map(str, declared)) if isinstance(declared, list) else frozenset(),
+        declared=_names(noted.get("declared")),
+        missed=_names(noted.get("missed")),
         is_deployed=bool(record),
         has_drifted=any(
             digests.get(path) != (facts.files[path].digest if path in facts.files else None)
             for path in USER_FILES
         ),
     )
+
+
+def _names(noted: object) -> frozenset[str]:
+    return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
 
 def reference(rosters: Sequence[Roster]) -> Roster | None:

@@ -2,117 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import PASSWORD, CommandLine
 from operator_at_work import DOMAIN, Operator
 
-import moorage
 from lab import LabServer
-
-PASSWORD = "tide-table-42-lantern"
-SOURCE = str(Path(moorage.__file__).parents[1])
-
-
-@dataclass
-class Outcome:
-    """What one call did."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """Stdout as one JSON value."""
-        return json.loads(self.stdout)
-
-    @property
-    def result(self) -> Any:
-        """The last line of JSON Lines."""
-        return json.loads(self.stdout.splitlines()[-1])
-
-
-@dataclass
-class CommandLine:
-    """Calls the command line in processes of their own, without a terminal."""
-
-    operator: Operator
-    going_on: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def home(self) -> Path:
-        """The operator's home, where the answers file is."""
-        return self.operator.home
-
-    def write_answers(self, server: LabServer, **parts: Any) -> None:
-        """Write moorage.yml: one user whose password is known, one whose is made."""
-        users = [
-            {"name": "ci", "access": "push", "password": {"env": "CI_PW"}},
-            {"name": "bot", "access": "pull", "password": {"generate": True}},
-        ]
-        document = {
-            "version": 1,
-            "registry": {"domain": DOMAIN},
-            "servers": [{"host": server.address, "user": "root", "key": str(server.key)}],
-            "credentials": {"users": users},
-            **parts,
-        }
-        # JSON is YAML.
-        (self.home / "moorage.yml").write_text(json.dumps(document, indent=2))
-
-    def know(self, server: LabServer) -> None:
-        """Put a server's host keys into known_hosts."""
-        path = self.home / ".ssh" / "known_hosts"
-        path.write_text(server.known_hosts_line() + "\n")
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start a call."""
-        program = "from moorage.cli.main import main; main()"
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "MOORAGE_STATE": str(self.home / "state"),
-            "PYTHONPATH": SOURCE,
-            "CI_PW": PASSWORD,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, *words], cwd=self.home, env=environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        self.going_on.append(process)
-        return process
-
-    def __call__(self, *words: str) -> Outcome:
-        """Call and wait."""
-        return self.finish(self.start(*words))
-
-    def finish(self, process: subprocess.Popen[str], so_far: str = "") -> Outcome:
-        """Wait for the end of a call."""
-        stdout, stderr = process.communicate(timeout=300)
-        stdout = so_far + stdout
-        self.operator.leaks.watch_output("stdout", stdout)
-        self.operator.leaks.watch_output("stderr", stderr)
-        assert "Traceback" not in stdout + stderr
-        return Outcome(process.returncode, stdout, stderr)
-
-    def until(self, process: subprocess.Popen[str], text: str) -> str:
-        """Read stdout up to the line that holds a text, and return what was read."""
-        assert process.stdout is not None
-        read = ""
-        for line in process.stdout:
-            read += line
-            if text in line:
-                return read
-        raise AssertionError(f"it ended before {text!r}: {read}")
 
 
 @pytest.fixture

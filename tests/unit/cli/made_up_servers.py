@@ -6,6 +6,8 @@ in tests/lab.
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moorage.answers.model import Server
+from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey, Resolve
 from templates.load import shell_script
@@ -39,6 +42,7 @@ class MadeUpServer:
         refuses: Whether nobody can log in.
         has_unknown_key: Whether its host key has to be accepted first.
         extra_facts: More lines of the probe's answer.
+        files: The content of managed files that are there, by path.
         log: What a run prints before its result.
         result: How a run ends.
         waits: Whether a run goes on until it is aborted or the fleet ends.
@@ -47,6 +51,7 @@ class MadeUpServer:
     refuses: bool = False
     has_unknown_key: bool = False
     extra_facts: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
     log: str = "@step\t1\tpackages\nSetting up nginx\n"
     result: str = "@result\tdone\t\n"
     waits: bool = False
@@ -71,6 +76,18 @@ class Fleet:
     def open_transport(self, server: Server, asker: Asker, resolve: Resolve) -> Any:
         """Stand in for :func:`moorage.servers.connect.open_transport`."""
         return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.uname, member.gname = len(content), "root", "root"
+            if path == layout.HTPASSWD:
+                member.mode, member.gname = 0o640, layout.WEB_GROUP
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue() if files else b""
 
 
 class MadeUpTransport:
@@ -116,6 +133,7 @@ class MadeUpTransport:
         if script == shell_script("probe.sh"):
             tools = "".join(f"tool\t{tool}\n" for tool in TOOLS)
             on_stdout(f"{PROBE}{tools}{self._made_up.extra_facts}\n@files\n".encode())
+            on_stdout(_archive(self._made_up.files))
             return Completed(0, b"", b"")
         self._made_up.runs += 1
         told: list[bytes] = []
@@ -136,11 +154,18 @@ class MadeUpTransport:
             assert time.monotonic() < deadline, "nobody aborted the run"
             self._was_told.wait(0.05)
             self._was_told.clear()
-        on_stdout(
-            b"@result\tfailed\tit was cancelled\n"
-            if b"abort\n" in told
-            else self._made_up.result.encode()
-        )
+        result = self._made_up.result.encode()
+        if b"abort\n" in told:
+            result = b"@result\tfailed\tit was cancelled\n"
+        elif b"keep\twait" in sent and result.startswith(b"@result\tdone"):
+            on_stdout(b"@committed\n")
+            while not {b"keep\n", b"undo\n"} & set(told):
+                assert time.monotonic() < deadline, "nobody said whether to keep the change"
+                self._was_told.wait(0.05)
+                self._was_told.clear()
+            if b"undo\n" in told:
+                result = b"@result\tundone\tit was undone\n"
+        on_stdout(result)
         return Completed(0, b"", b"")
 
     def close(self) -> None:

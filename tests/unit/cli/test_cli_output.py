@@ -38,7 +38,7 @@ def test_plan_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet) -> Non
 
     assert plain.stderr == ""
     value = plain.json
-    assert value.keys() == {"has_changes", "summary", "generated", "servers", "dns"}
+    assert value.keys() == {"has_changes", "summary", "generated", "kept_users", "servers", "dns"}
     assert value["dns"] == {"plan": None, "problem": None, "findings": []}
     assert value["has_changes"] is True
     server = value["servers"][0]

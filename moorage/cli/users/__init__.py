@@ -1,0 +1,1 @@
+"""``moorage users``: who may log in to the registry."""

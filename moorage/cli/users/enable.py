@@ -1,0 +1,31 @@
+"""``moorage users enable``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moorage.cli.users.change import Wanted, change, change_options, how_to_change
+from moorage.cli.users.target import UsersAtWork, target_from, target_options
+
+if TYPE_CHECKING:
+    from moorage.desired.users import RegistryUser
+
+
+@click.command("enable")
+@target_options("NAME")
+@change_options
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> int:
+    """Let a disabled user in again, with the password and access they had."""
+    from moorage.users import edits
+
+    target = target_from(context, options, "NAME")
+    how = how_to_change(options)
+    [name] = target.words
+
+    def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
+        return Wanted(edits.set_disabled(users, name, False))
+
+    return change(target, how, decide)

@@ -1,0 +1,201 @@
+"""Which deployment's users a command is about, and the users as its servers have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from moorage.cli.one_server import one_server_options, server_named
+from moorage.cli.options import server_options, session_of
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers, Server
+    from moorage.cli.engine import Engine
+    from moorage.cli.session import Session
+    from moorage.deploy.users_change import UsersRead
+    from moorage.desired.users import RegistryUser
+    from moorage.users.roster import Roster
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a command was told about the deployment.
+
+    Attributes:
+        file: The answers file, or None with ``--server``.
+        server: The server of ``--server``, or None with a file.
+        words: The arguments behind the file.
+        accepted_host_keys: What ``--accept-host-key`` said.
+    """
+
+    context: click.Context
+    file: Path | None
+    server: Server | None
+    words: tuple[str, ...]
+    accepted_host_keys: tuple[str, ...]
+
+    @property
+    def session(self) -> Session:
+        """The session."""
+        return session_of(self.context)
+
+
+def target_options(*names: str) -> Callable[[_Function], _Function]:
+    """Add what names the deployment, and arguments; they become ``words``, ``address``, ``key``.
+
+    Args:
+        names: What the arguments behind FILE are called.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        metavar = " ".join(["[FILE]", *names])
+        words = click.argument("words", metavar=metavar, nargs=-1, type=click.Path())
+        decorated: _Function = words(one_server_options(server_options(function)))
+        return decorated
+
+    return decorate
+
+
+def target_from(context: click.Context, options: dict[str, Any], *names: str) -> Target:
+    """Return the target that the options of :func:`target_options` name.
+
+    Args:
+        context: The command's.
+        options: The command's options; those that name the target are taken out.
+        names: What the arguments behind FILE are called.
+
+    Raises:
+        click.UsageError: They do not name one.
+    """
+    words: tuple[str, ...] = options.pop("words")
+    address, key = options.pop("address"), options.pop("key")
+    accepted = options.pop("accepted_host_keys")
+    wanted = " ".join(names)
+    if address is None:
+        if key is not None:
+            raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
+        if len(words) != len(names) + 1:
+            wanted = f"FILE {wanted}".rstrip()
+            alone = f", or --server USER@HOST[:PORT] {' '.join(names)}".rstrip()
+            raise click.UsageError(f"Wanted: {wanted}{alone}.", context)
+        return Target(context, Path(words[0]), None, words[1:], accepted)
+    if len(words) != len(names):
+        wanted = wanted or "no further argument"
+        raise click.UsageError(f"With --server, wanted: {wanted}.", context)
+    server = server_named(context, address, key)
+    return Target(context, None, server, words, accepted)
+
+
+@dataclass
+class UsersAtWork:
+    """An open deployment and its users.
+
+    Attributes:
+        target: What the command was told.
+        answers: The file's answers, or what the server says is deployed.
+        engine: The open deployment.
+        read: The users as they were read.
+    """
+
+    target: Target
+    answers: Answers
+    engine: Engine
+    read: UsersRead
+
+    def roster(self, label: str | None) -> Roster:
+        """Return the roster that counts.
+
+        Args:
+            label: The server that ``--from`` names, or None.
+
+        Raises:
+            WrongUsageError: Servers differ and none was named, or the one named was not reached.
+        """
+        from moorage.cli.complaints import WrongUsageError
+
+        rosters = self.read.rosters
+        labels = ", ".join(roster.server for roster in rosters)
+        if label is not None:
+            for roster in rosters:
+                if roster.server == label:
+                    return roster
+            raise WrongUsageError(f"--from {label} is none of the servers reached: {labels}.")
+        different = [name for name, how in self.read.standings.items() if how == "different"]
+        if different:
+            raise WrongUsageError(
+                f"The users on {', '.join(different)} differ from those on "
+                f"{self.read.counts.server}, and not because of a change that was missed: somebody "
+                "edited them.",
+                hint="Name the server that counts with --from; 'moorage users list' shows who is "
+                "where. The others get the same users.",
+                code="servers_differ",
+            )
+        return self.read.counts
+
+    def say_what_was_edited(self) -> None:
+        """Narrate where users were changed by somebody else."""
+        for roster in self.read.rosters:
+            if roster.has_drifted:
+                self.target.session.narrate(
+                    f"{roster.server}: the files of the users were edited by hand since Moorage "
+                    "wrote them."
+                )
+
+    def users(self, label: str | None = None) -> tuple[RegistryUser, ...]:
+        """Return the users that count; see :meth:`roster`."""
+        return self.roster(label).users
+
+
+@contextmanager
+def open_users(target: Target) -> Iterator[UsersAtWork]:
+    """Open a deployment and read its users from all servers.
+
+    Args:
+        target: What the command was told.
+
+    Raises:
+        MoorageError: No server can be reached, or nothing is deployed.
+    """
+    from moorage.cli.answers_file import open_answers
+    from moorage.cli.engine import open_engine
+    from moorage.deploy.users_change import read_users
+
+    session = target.session
+    if target.file is not None:
+        answers = open_answers(session, target.file)
+    else:
+        assert target.server is not None
+        answers = _recorded(target, target.server)
+    with open_engine(session, answers, accepted_host_keys=target.accepted_host_keys) as engine:
+        # Whoever changes a user is not asked for the registry's other secrets.
+        engine.asker.asks_for_logins_only = True
+        read = engine.look(lambda: read_users(engine.deployment))
+        yield UsersAtWork(target, answers, engine, read)
+
+
+def _recorded(target: Target, server: Server) -> Answers:
+    """Return the answers a server was deployed from, with the server reached as it was just now."""
+    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.engine import open_engine
+    from moorage.deploy.deployed import answers_with
+    from moorage.deploy.status import answers_for
+
+    keys = target.accepted_host_keys
+    with open_engine(target.session, answers_for(server), accepted_host_keys=keys) as engine:
+        [facts] = engine.look(engine.deployment.probe)
+    answers = answers_with(server, facts)
+    for other in answers.servers:
+        if other.connection == "local" and other != server:
+            raise WrongUsageError(
+                f"{other.host} is recorded as the machine that Moorage ran on, and this may be "
+                "another one.",
+                hint="Use the answers file.",
+            )
+    return answers

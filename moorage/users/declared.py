@@ -1,0 +1,104 @@
+"""How the users in answers follow a change of the users on the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moorage.answers.model import Answers, Credentials, User
+from moorage.answers.secrets import Generated, PasswordReference
+from moorage.desired.users import RegistryUser
+
+KEPT = Generated(generate=True)
+"""In answers: the password is on the servers; it is only made for a user they do not have."""
+
+
+@dataclass(frozen=True)
+class InLine:
+    """Answers that say what the servers have.
+
+    Attributes:
+        answers: The answers.
+        notices: What the operator should know, a sentence each.
+    """
+
+    answers: Answers
+    notices: tuple[str, ...] = ()
+
+
+def bring_in_line(
+    answers: Answers,
+    before: Sequence[RegistryUser],
+    after: Sequence[RegistryUser],
+    *,
+    listed_too: Sequence[str] = (),
+    reference: PasswordReference | None = None,
+) -> InLine:
+    """Return answers that would not undo a change of the users.
+
+    Only what the change changed is touched: answers may hold what was not applied yet.
+
+    Args:
+        answers: The answers.
+        before: The users as they were on the servers.
+        after: The users as they are now.
+        listed_too: Names of new users that the answers are to list; others stay on the servers
+            without being listed.
+        reference: Where the new password was found, if it was found through a reference.
+    """
+    was = {user.name: user for user in before}
+    now = {user.name: user for user in after}
+    notices: list[str] = []
+    users: list[User] = []
+    for user in answers.credentials.users:
+        old, new = was.get(user.name), now.get(user.name)
+        if new is not None and new != old:
+            users.append(_followed(user, old, new, reference, notices))
+        elif new is not None or old is None:
+            users.append(user)
+    listed = {user.name for user in users}
+    for name in listed_too:
+        if name not in listed:
+            users.append(_user(now[name]))
+    if not users:
+        # Answers list at least one user.
+        left = next(user for user in after if not user.disabled)
+        notices.append(f"{left.name} is listed now, because answers list at least one user.")
+        users.append(_user(left))
+    if tuple(users) == answers.credentials.users:
+        return InLine(answers)
+    credentials = Credentials(users=tuple(users))
+    return InLine(answers.model_copy(update={"credentials": credentials}), tuple(notices))
+
+
+def _followed(
+    user: User,
+    old: RegistryUser | None,
+    new: RegistryUser,
+    reference: PasswordReference | None,
+    notices: list[str],
+) -> User:
+    update: dict[str, object] = {}
+    if old is None or (old.access, old.repositories) != (new.access, new.repositories):
+        update |= {"access": new.access or "pull", "repositories": new.repositories}
+    if old is None or old.disabled != new.disabled:
+        update["disabled"] = new.disabled
+    is_found_there = reference is not None and user.password == reference
+    if (old is None or old.hash != new.hash) and not is_found_there:
+        if user.password != KEPT:
+            notices.append(
+                f"The password of {user.name} is not the one that was referred to any more: it "
+                "is {generate: true} now, which keeps what the servers have."
+            )
+        update["password"] = KEPT
+    return user.model_copy(update=update)
+
+
+def _user(user: RegistryUser) -> User:
+    return User(
+        name=user.name,
+        access=user.access or "pull",
+        repositories=user.repositories,
+        disabled=user.disabled,
+        password=KEPT,
+    )

@@ -1,0 +1,374 @@
+"""`moorage users`: exit codes, what is printed, and what happens to the answers file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calls import Moorage, write_answers
+from made_up_servers import Fleet
+
+from moorage.answers.load import load
+from moorage.answers.record import without_secrets
+from moorage.answers.secrets import Secret
+from moorage.desired import layout
+from moorage.desired.users import RegistryUser, user_files
+from moorage.users.passwords import hash_password
+
+ONE, TWO = "one.example.test", "two.example.test"
+APR1 = "$apr1$saltsalt$" + "b" * 22
+CI = RegistryUser("ci", "$2y$12$" + "a" * 53, "push")
+ANA = RegistryUser("ana", APR1, "pull", ("team-a/*",))
+
+
+def _deploy(
+    fleet: Fleet,
+    file: Path,
+    host: str,
+    users: Sequence[RegistryUser] = (CI, ANA),
+    *,
+    edited: bool = False,
+    **noted: Any,
+) -> None:
+    """Make a server one that a file was applied to."""
+    files = user_files(users)
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    if edited:
+        digests[layout.HTPASSWD] = "another"
+    record = {
+        "server": host,
+        "answers": without_secrets(load(file)),
+        "users": {"revision": 1, "declared": ["ci"], "missed": [], **noted},
+        "digests": digests,
+    }
+    fleet[host].files = {
+        **files,
+        layout.DEPLOYMENT: json.dumps(record).encode(),
+        layout.UPSTREAM: b"server 127.0.0.1:5101;\n",
+    }
+
+
+@pytest.fixture
+def two(home: Path, fleet: Fleet) -> Path:
+    """Answers for two servers that are deployed and have the users ci and ana."""
+    file = write_answers(home / "two.yml", [ONE, TWO])
+    for host in (ONE, TWO):
+        _deploy(fleet, file, host)
+    return file
+
+
+def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> None:
+    """Have somebody at a terminal who types these passwords."""
+    typed = iter(answers)
+    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    monkeypatch.setattr("getpass.getpass", lambda *_, **__: next(typed))
+    monkeypatch.setattr("sys.stdin", io.StringIO(yes))
+
+
+def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    outcome = moorage("users", "list", str(two))
+    value = moorage("users", "list", str(two), "--json").json
+
+    assert outcome.code == 0
+    rows = [line.split() for line in outcome.stdout.splitlines()]
+    assert rows[1] == ["ci", "push", "all", "bcrypt", "all"]
+    assert rows[2] == ["ana", "pull", "team-a/*", "apr1", "all"]
+    assert f"✓  {ONE}  in step" in outcome.stdout
+    assert value["users"][1] == {
+        "name": "ana", "access": "pull", "repositories": ["team-a/*"], "hash": "apr1",
+        "disabled": False, "counts": True, "servers": [ONE, TWO],
+    }  # fmt: skip
+    assert APR1 not in outcome.stdout + json.dumps(value)
+    assert fleet[ONE].runs == 0
+
+
+def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    _deploy(fleet, two, ONE, [CI], revision=2, missed=[TWO])
+    behind = moorage("users", "list", str(two))
+    fleet[TWO].refuses = True
+    unreachable = moorage("users", "list", str(two))
+    fleet[TWO].refuses = False
+    _deploy(fleet, two, ONE, [CI], edited=True)
+    different = moorage("users", "list", str(two), "--json").json
+
+    assert (behind.code, unreachable.code) == (0, 4)
+    assert f"{TWO}  behind: it missed a change" in behind.stdout
+    assert f"{TWO}  unreachable, behind: Nobody answers." in unreachable.stdout
+    assert [each["standing"] for each in different["servers"]] == ["different", "in step"]
+    assert different["servers"][0]["edited_by_hand"] is True
+
+
+def test_0_when_a_user_is_added_and_the_file_says_so(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOB_PW", "gravel-lantern-19")
+
+    outcome = moorage(
+        "users", "add", str(two), "bob", "--access", "pull", "--password", "env:BOB_PW", "--yes"
+    )
+
+    assert outcome.code == 0, outcome.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert "+ bob: pull everywhere, bcrypt" in outcome.stderr
+    assert f"{TWO}  the same as on {ONE}" in outcome.stderr
+    assert "$2y$" not in outcome.stderr
+    bob = load(two).credentials.users[-1]
+    assert (bob.name, bob.access, without_secrets(load(two))["credentials"]["users"][-1]) == (
+        "bob", "pull", {"name": "bob", "access": "pull", "password": {"generate": True}},
+    )  # fmt: skip
+
+
+def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    before = two.read_text()
+
+    outcome = moorage("users", "disable", str(two), "ci", "--yes", "--no-save")
+
+    assert outcome.code == 0
+    assert two.read_text() == before
+    assert "two.yml lists ci: applying it as it is undoes this change" in outcome.stderr
+
+
+def test_a_typed_password_is_judged_and_asked_for_twice(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _type(monkeypatch, "x" * 73, "password", "different", "tide-42-lantern", "tide-42-lantern")
+
+    outcome = moorage("users", "passwd", str(two), "ana")
+
+    assert outcome.code == 0, outcome.stderr
+    assert "73 bytes; bcrypt takes 72 at most" in outcome.stderr
+    assert "Strength: very weak: This is a top-10 common password." in outcome.stderr
+    assert "The two differ." in outcome.stderr
+    assert "lantern" not in outcome.stdout + outcome.stderr
+    assert fleet[ONE].runs == 1
+
+
+def test_a_password_that_is_made_is_shown_once(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    words = ("users", "passwd", str(two), "ci", "--yes")
+    unseen = moorage(*words)
+    shown = moorage(*words, "--generate", "--show-passwords")
+    kept = moorage(*words, "--json", "--passwords-to", "made.txt")
+
+    assert unseen.code == 2
+    assert "nobody to show it to" in unseen.stderr
+    password = next(line for line in shown.stdout.splitlines() if line.startswith("ci:"))[3:]
+    assert len(password) == 22
+    assert kept.json["generated"] == ["ci"]
+    assert (home / "made.txt").read_text()[3:].strip() not in kept.stdout + kept.stderr
+    assert fleet[ONE].runs == 2
+
+
+def test_nothing_to_do_when_the_password_is_the_same(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    ci = RegistryUser("ci", hash_password(Secret(os.environ["CI_PW"])), "push")
+    for host in (ONE, TWO):
+        _deploy(fleet, two, host, [ci])
+
+    outcome = moorage("users", "passwd", str(two), "ci", "--password", "env:CI_PW", "--yes")
+
+    assert outcome.code == 0
+    assert "ci has this password already." in outcome.stderr
+    assert fleet[ONE].runs == 0
+
+
+def test_1_when_a_server_fails_and_the_others_undo_it(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    before = two.read_text()
+    fleet[TWO].result = "@result\tfailed\tnginx refuses the configuration\n"
+
+    outcome = moorage("users", "remove", str(two), "ana", "--yes", "--json")
+
+    assert outcome.code == 1
+    first, second = (server["status"] for server in outcome.json["servers"])
+    assert first in {"undone", "failed"}  # it had changed already, or not yet
+    assert second == "failed"
+    assert two.read_text() == before
+
+
+def test_1_when_the_operator_says_no(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _type(monkeypatch, yes="n\n")
+
+    outcome = moorage("users", "remove", str(two), "ana")
+
+    assert outcome.code == 1
+    assert "Nothing was changed." in outcome.stderr
+    assert fleet[ONE].runs == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["lst", "two.yml"],
+        ["list"],
+        ["list", "two.yml", "--server", "root@one.example.test"],
+        ["list", "two.yml", "--key", "id"],
+        ["list", "two.yml", "--limit", ONE],
+        ["add", "two.yml", "--yes"],
+        ["add", "two.yml", "bob"],
+        ["add", "two.yml", "b b", "--yes"],
+        ["add", "two.yml", "bob", "--yes", "--repository", "Team/*", "--generate"],
+        ["add", "two.yml", "bob", "--yes", "--generate", "--password-stdin"],
+        ["add", "two.yml", "bob", "--yes", "--password", "hunter2-hunter2"],
+        ["add", "two.yml", "bob", "--yes", "--password", "env:NOT_SET"],
+        ["add", "two.yml", "ANA", "--yes", "--generate", "--show-passwords"],
+        ["passwd", "two.yml", "nobody", "--yes", "--show-passwords"],
+        ["access", "two.yml", "ana", "admin", "--yes"],
+        ["access", "two.yml", "ana", "pull", "--yes", "--repository", "x", "--all-repositories"],
+        ["remove", "two.yml", "ana"],
+        ["remove", "two.yml", "nobody", "--yes"],
+        ["import", "two.yml", "missing.htpasswd", "--access", "pull", "--yes"],
+        ["import", "two.yml", "two.yml", "--yes"],
+        ["import", "--from-server-file", "two.yml", "--access", "pull", "--yes"],
+        ["import", "two.yml", "--from-server-file", "--access", "pull", "--yes"],
+        ["export", "two.yml", "--to", "two.yml"],
+    ],
+)
+def test_2_when_it_is_called_wrongly(
+    moorage: Moorage, two: Path, fleet: Fleet, words: list[str]
+) -> None:
+    outcome = moorage("users", *words)
+
+    assert outcome.code == 2
+    assert outcome.stdout == ""
+    assert "Error: " in outcome.stderr
+    assert "hunter2" not in outcome.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (0, 0)
+
+
+def test_2_when_somebody_edited_a_server_until_one_is_named(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    _deploy(fleet, two, ONE, [CI], edited=True)
+    words = ("users", "disable", str(two), "ci", "--yes")
+
+    unnamed = moorage(*words)
+    wrong = moorage(*words, "--from", "three.example.test")
+    named = moorage("users", "access", str(two), "ana", "push", "--yes", "--from", TWO)
+
+    assert (unnamed.code, wrong.code, named.code) == (2, 2, 0)
+    assert f"The users on {ONE} differ from those on {TWO}" in unnamed.stderr
+    assert f"{ONE}: the files of the users were edited by hand" in unnamed.stderr
+    assert "htpasswd was edited by hand" in named.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+
+
+def test_4_when_a_server_cannot_be_reached_and_5_without_it(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    fleet[TWO].refuses = True
+    words = ("users", "disable", str(two), "ci", "--yes")
+
+    refused = moorage(*words)
+    partly = moorage(*words, "--without-unreached")
+    alone = moorage(*words, "--without-unreached", "--json")
+
+    assert (refused.code, partly.code) == (4, 5)
+    assert f"Error: {TWO}: Nobody answers." in refused.stderr
+    assert f"{TWO}  behind: it could not be reached" in partly.stdout
+    assert alone.json["left_out"] == [TWO]
+    assert load(two).credentials.users[0].disabled is True
+
+
+def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    before = two.read_text()
+    fleet[ONE].waits = fleet[TWO].waits = True
+
+    def press() -> None:
+        assert fleet[ONE].has_begun.wait(30)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    outcome = moorage("users", "disable", str(two), "ci", "--yes")
+
+    assert outcome.code == 130
+    assert "Cancelling: " in outcome.stderr
+    assert two.read_text() == before
+
+
+def test_one_server_knows_the_others(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    two.unlink()
+
+    listed = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
+    changed = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
+
+    assert [server["server"] for server in listed["servers"]] == [ONE, TWO]
+    assert changed.code == 0, changed.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert "lists ci: applying it as it is undoes this change" in changed.stderr
+
+
+def test_1_when_nothing_is_deployed(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+    assert moorage("users", "list", str(answers_file)).code == 1
+    assert moorage("users", "list", "--server", f"root@{ONE}").code == 1
+
+
+def test_import_reports_every_line_it_cannot_take(
+    moorage: Moorage, two: Path, fleet: Fleet, home: Path
+) -> None:
+    before = two.read_text()
+    other = "$apr1$saltsalt$" + "c" * 22
+    (home / "old").write_text(f"bob:{APR1}\nplain:in-the-clear\nana:{other}\nnonsense\n")
+
+    outcome = moorage("users", "import", "two.yml", "old", "--access", "pull", "--yes")
+    value = moorage(
+        "users", "import", "two.yml", "old", "--access", "pull", "--yes", "--json",
+        "--on-existing", "replace",
+    ).json  # fmt: skip
+
+    assert outcome.code == 0, outcome.stderr
+    assert "Not taken: line 2, plain: what follows the colon is no hash" in outcome.stderr
+    assert "Not taken: line 4: has no colon" in outcome.stderr
+    assert "Here already, with another password, which they keep: ana" in outcome.stderr
+    assert "1 added, 0 replaced, 1 kept, 2 lines not taken." in outcome.stderr
+    assert "in-the-clear" not in outcome.stderr
+    assert (value["added"], value["replaced"]) == (["bob"], ["ana"])
+    assert [each["line"] for each in value["rejected"]] == [2, 4]
+    assert two.read_text() == before
+
+
+def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    path = "/etc/nginx/conf.d/cloud66.htpasswd"
+    fleet[TWO].files[path] = f"old:{APR1}\n".encode()
+    words = ("users", "import", "two.yml", "--access", "pull", "--yes", "--from-server-file")
+
+    outcome = moorage(*words)
+    fleet[ONE].files[path] = f"older:{APR1}\n".encode()
+    differ = moorage(*words)
+    chosen = moorage(*words, f"{ONE}:{path}")
+
+    assert outcome.code == 0, outcome.stderr
+    assert "+ old: pull everywhere, apr1" in outcome.stderr
+    assert differ.code == 2
+    assert chosen.code == 0
+    assert "+ older: pull everywhere, apr1" in chosen.stderr
+
+
+def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:
+    out = RegistryUser("out", APR1, "pull", disabled=True)
+    for host in (ONE, TWO):
+        _deploy(fleet, two, host, [CI, ANA, out])
+
+    outcome = moorage("users", "export", str(two))
+    to_file = moorage("users", "export", str(two), "--to", "users", "--json")
+
+    assert outcome.stdout == f"ci:{CI.hash}\nana:{APR1}\n"
+    assert "Left out, because disabled: out." in outcome.stderr
+    assert (home / "users").read_text() == outcome.stdout
+    assert (home / "users").stat().st_mode & 0o777 == 0o600
+    assert to_file.json["left_out"] == ["out"]

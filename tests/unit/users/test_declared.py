@@ -1,0 +1,120 @@
+"""Answers follow what was done to the users on the servers, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moorage.answers.amend import with_users_of
+from moorage.answers.load import loads
+from moorage.answers.model import Answers
+from moorage.answers.secrets import FromEnvironment, Generated
+from moorage.desired.users import RegistryUser
+from moorage.users import edits
+from moorage.users.declared import bring_in_line
+
+TEXT = """\
+# Our registry.
+version: 1
+
+registry:   # the name people know
+  domain: registry.example.test
+credentials:
+  # the CI system
+  users:
+    - {name: ci, access: push, password: {env: CI_PW}}
+    - {name: ana, access: pull, password: {generate: true}}
+
+# Where it runs.
+servers:
+  - host: one.example.test
+    user: root  # for now
+"""
+THERE = (RegistryUser("ci", "h1", "push"), RegistryUser("ana", "h2", "pull"))
+
+
+def _users(answers: Answers) -> dict[str, dict[str, Any]]:
+    users = answers.model_dump(mode="json", exclude_defaults=True)["credentials"]["users"]
+    return {user["name"]: user for user in users}
+
+
+def test_only_what_changed_is_touched() -> None:
+    answers = loads(TEXT.replace("access: pull", "access: push"))  # not applied yet
+
+    after = edits.set_password(THERE, "ana", "h3")
+    line = bring_in_line(answers, THERE, after)
+
+    assert line.answers == answers
+    assert line.notices == ()
+
+
+def test_access_repositories_and_disabled_follow() -> None:
+    after = edits.set_access(THERE, "ana", "push", ["team-a/*"])
+    after = edits.set_disabled(after, "ana", True)
+
+    ana = _users(bring_in_line(loads(TEXT), THERE, after).answers)["ana"]
+
+    assert ana == {
+        "name": "ana", "repositories": ["team-a/*"], "disabled": True,
+        "password": {"generate": True},
+    }  # fmt: skip
+
+
+def test_another_password_is_kept_on_the_servers() -> None:
+    after = edits.set_password(THERE, "ci", "h3")
+
+    line = bring_in_line(loads(TEXT), THERE, after)
+    same = bring_in_line(loads(TEXT), THERE, after, reference=FromEnvironment("CI_PW"))
+
+    assert _users(line.answers)["ci"]["password"] == {"generate": True}
+    assert "The password of ci is not the one" in line.notices[0]
+    assert _users(same.answers)["ci"]["password"] == {"env": "CI_PW"}
+    assert same.notices == ()
+
+
+def test_a_removed_user_goes_and_one_not_applied_yet_stays() -> None:
+    only_ci = THERE[:1]
+
+    assert set(_users(bring_in_line(loads(TEXT), THERE, only_ci).answers)) == {"ci"}
+    assert set(_users(bring_in_line(loads(TEXT), only_ci, only_ci).answers)) == {"ci", "ana"}
+
+
+def test_new_users_are_listed_when_they_are_to_be() -> None:
+    after = edits.add(THERE, RegistryUser("bob", "h3", "pull", ("x/*",)))
+
+    assert bring_in_line(loads(TEXT), THERE, after).answers == loads(TEXT)
+    listed = bring_in_line(loads(TEXT), THERE, after, listed_too=["bob"]).answers
+    assert listed.credentials.users[-1].name == "bob"
+    assert listed.credentials.users[-1].password == Generated(generate=True)
+
+
+def test_answers_never_list_nobody() -> None:
+    before = (*THERE, RegistryUser("bob", "h3", "pull"))
+
+    line = bring_in_line(loads(TEXT), before, before[2:])
+
+    assert set(_users(line.answers)) == {"bob"}
+    assert "bob is listed now" in line.notices[0]
+
+
+def test_the_rest_of_the_file_stays_as_it_was_written() -> None:
+    answers = bring_in_line(loads(TEXT), THERE, THERE[:1]).answers
+
+    amended = with_users_of(TEXT, answers)
+
+    assert amended == TEXT.replace("  # the CI system\n", "").replace(
+        "    - {name: ci, access: push, password: {env: CI_PW}}\n"
+        "    - {name: ana, access: pull, password: {generate: true}}\n",
+        "    - name: ci\n      password: {env: CI_PW}\n",
+    )
+    assert loads(amended) == answers
+
+
+def test_a_file_in_json_is_written_anew() -> None:
+    answers = bring_in_line(loads(TEXT), THERE, THERE[:1]).answers
+    text = (
+        '{"registry": {"domain": "registry.example.test"}, '
+        '"servers": [{"host": "one.example.test", "user": "root"}], '
+        '"credentials": {"users": [{"name": "x", "password": {"generate": true}}]}}'
+    )
+
+    assert loads(with_users_of(text, answers)) == answers

@@ -1,0 +1,47 @@
+"""How hard typed passwords are to guess."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.users.passwords import generate_password
+from moorage.users.strength import estimate
+
+
+@pytest.mark.parametrize("text", ["password", "aaaaaaaaaaaaaaaa", "12345678", "qwertyuiop"])
+def test_what_is_guessed_at_once(text: str) -> None:
+    strength = estimate(text)
+
+    assert strength.is_weak
+    assert strength.word == "very weak"
+    assert strength.advice
+
+
+def test_a_password_made_by_moorage_is_strong() -> None:
+    strength = estimate(generate_password().reveal())
+
+    assert (strength.score, str(strength)) == (4, "strong")
+
+
+def test_words_an_attacker_knows_do_not_help() -> None:
+    words = ["anabel", "registry.example.com"]
+
+    assert (
+        estimate("registry.example.com-anabel", words).score
+        < estimate("registry.example.com-anabel").score
+    )
+
+
+def test_nothing_typed_is_no_strength() -> None:
+    assert str(estimate("")) == ""
+
+
+def test_what_bcrypt_does_not_look_at_does_not_count() -> None:
+    assert estimate("a" * 72 + "gravel-lantern-19-otter").is_weak
+
+
+@given(st.text(max_size=100))
+def test_no_text_makes_it_raise(text: str) -> None:
+    assert 0 <= estimate(text, [text[:3], ""]).score <= 4

@@ -1,0 +1,321 @@
+"""Dialogs about one user: a new one, another password, another access."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.secrets import Secret
+from moorage.deploy.visible import visible
+from moorage.desired.users import Access, RegistryUser
+from moorage.users import edits
+from moorage.users.edits import Users, WrongUserError
+from moorage.users.passwords import generate_password, password_fault
+from tui.users.staging import rights
+from tui.users.strength import describe_strength
+from tui.widgets.choice import Choice, Option
+from tui.widgets.dialog import Dialog
+from tui.widgets.field import Field
+
+Given = TypeVar("Given")
+
+_ACCESS = (
+    Option("push", "Push", "may push, pull and delete"),
+    Option("pull", "Pull", "may only pull"),
+)
+_PASSWORD = (
+    Option("made", "Made by Moorage", "128 random bits, shown once when it is in force"),
+    Option("typed", "Typed here"),
+)
+
+
+@dataclass(frozen=True)
+class Password:
+    """A new password.
+
+    Attributes:
+        secret: The password.
+        is_made: Whether Moorage made it, so that it has to be shown.
+    """
+
+    secret: Secret = field(repr=False)
+    is_made: bool
+
+
+@dataclass(frozen=True)
+class NewUser:
+    """A user to add."""
+
+    name: str
+    access: Access
+    repositories: tuple[str, ...]
+    password: Password
+
+
+@dataclass(frozen=True)
+class NewAccess:
+    """What a user may do from now on."""
+
+    access: Access
+    repositories: tuple[str, ...]
+
+
+class UserForm(Dialog[Given | None], Generic[Given]):
+    """A dialog of fields that are checked on leaving them and all together at the end.
+
+    Args:
+        title: What it is about.
+        accept: What the button that does it says.
+    """
+
+    DEFAULT_CSS = """
+    UserForm .dialog--body { height: auto; }
+    UserForm .caption { color: $foreground; }
+    UserForm .note { color: $text-muted; margin-bottom: 1; }
+    """
+
+    def __init__(self, title: str, accept: str) -> None:
+        super().__init__()
+        self._title = title
+        self._accept_label = accept
+
+    def body(self) -> ComposeResult:
+        """Yield what is asked for."""
+        raise NotImplementedError
+
+    def checks(self) -> dict[str, Callable[[str], str]]:
+        """Return what judges each field that is shown, by its id."""
+        raise NotImplementedError
+
+    def given(self) -> Given:
+        """Return what was decided, once nothing is wrong."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = Content(visible(self._title))
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield from self.body()
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button(self._accept_label, id="accept", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def text_of(self, name: str) -> str:
+        """Return what is typed in a field."""
+        return self.query_one(f"#{name}", Field).value
+
+    @on(Field.Changed)
+    def _typing(self, event: Field.Changed) -> None:
+        event.field.show_error("")
+
+    @on(Field.Left)
+    def _left(self, event: Field.Left) -> None:
+        check = self.checks().get(event.field.id or "")
+        if check is not None and event.value:
+            event.field.show_error(check(event.value))
+
+    @on(Field.Submitted)
+    def _submitted(self) -> None:
+        self._finish()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._finish()
+        else:
+            self.dismiss(None)
+
+    def _finish(self) -> None:
+        first: Field | None = None
+        for name, check in self.checks().items():
+            place = self.query_one(f"#{name}", Field)
+            fault = check(place.value)
+            place.show_error(fault)
+            if fault and first is None:
+                first = place
+        if first is not None:
+            first.focus()
+        else:
+            self.dismiss(self.given())
+
+
+def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
+    yield Static("Access", classes="caption")
+    yield Choice(_ACCESS, value=access, id="access")
+    yield Field(
+        "Repositories",
+        id="repositories",
+        value=" ".join(repositories),
+        placeholder="all",
+        help_text="team-a/app, or team-a/* for all below; a space between; empty is all",
+    )
+
+
+def _password_part() -> ComposeResult:
+    yield Static("Password", classes="caption")
+    yield Choice(_PASSWORD, id="kind")
+    yield Field("Password", id="password", password=True, help_text="At most 72 bytes")
+
+
+def split_rules(text: str) -> tuple[str, ...]:
+    """Return the repositories in what was typed, whatever is between them."""
+    return tuple(part for part in re.split(r"[\s,;]+", text) if part)
+
+
+def rules_fault(text: str) -> str:
+    """Return what is wrong with repositories as they were typed, or empty."""
+    try:
+        edits.check(RegistryUser("somebody", "", "pull", split_rules(text)))
+    except WrongUserError as error:
+        return _reason(error)
+    return ""
+
+
+def name_fault(users: Users, name: str) -> str:
+    """Return why nobody can be added under a name, or empty."""
+    if not name:
+        return "wanted: a name, such as ci"
+    try:
+        edits.add(users, RegistryUser(name, ""))
+    except WrongUserError as error:
+        return f"{error.message} {error.hint}" if error.hint else _reason(error)
+    return ""
+
+
+def _reason(error: WrongUserError) -> str:
+    return error.message.partition(": ")[2] or error.message
+
+
+class _WithPassword(UserForm[Given]):
+    """What the dialogs with a password have in common."""
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self._show_kind()
+        self.focus_first()
+
+    def focus_first(self) -> None:
+        """Move the focus where typing starts."""
+        raise NotImplementedError
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the password is typed."""
+        return self.query_one("#kind", Choice).value == "typed"
+
+    def password(self) -> Password:
+        """Return the password, made now unless it was typed."""
+        if self.is_typed:
+            return Password(Secret(self.text_of("password")), is_made=False)
+        return Password(generate_password(), is_made=True)
+
+    @on(Choice.Changed, "#kind")
+    def _show_kind(self) -> None:
+        self.query_one("#password").display = self.is_typed
+
+    @on(Field.Changed, "#password")
+    def _password_typed(self, event: Field.Changed) -> None:
+        help_line = event.field.query_one(".field--help", Static)
+        help_line.update(describe_strength(event.value))
+
+
+def _password_fault(text: str) -> str:
+    return password_fault(Secret(text))
+
+
+class NewUserDialog(_WithPassword[NewUser]):
+    """Asks for a new user.
+
+    Args:
+        users: The users as they will be, whose names are taken.
+    """
+
+    def __init__(self, users: Users) -> None:
+        super().__init__("Add a user", "Add")
+        self._users = users
+
+    def body(self) -> ComposeResult:
+        yield Field("Name", id="name", placeholder="ci", help_text="What they type at docker login")
+        yield from _rules_part("push", ())
+        yield from _password_part()
+
+    def focus_first(self) -> None:
+        self.query_one("#name", Field).focus()
+
+    def checks(self) -> dict[str, Callable[[str], str]]:
+        found: dict[str, Callable[[str], str]] = {
+            "name": lambda text: name_fault(self._users, text.strip()),
+            "repositories": rules_fault,
+        }
+        return found | ({"password": _password_fault} if self.is_typed else {})
+
+    def given(self) -> NewUser:
+        access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"
+        return NewUser(
+            self.text_of("name").strip(),
+            access,
+            split_rules(self.text_of("repositories")),
+            self.password(),
+        )
+
+
+class PasswordDialog(_WithPassword[Password]):
+    """Asks for another password of somebody.
+
+    Args:
+        user: Whose.
+    """
+
+    def __init__(self, user: RegistryUser) -> None:
+        super().__init__(f"Password of {user.name}", "Change it")
+
+    def body(self) -> ComposeResult:
+        yield Static(
+            "The old one is refused from the next request on, on every server.", classes="note"
+        )
+        yield from _password_part()
+
+    def focus_first(self) -> None:
+        self.query_one("#kind").focus()
+
+    def checks(self) -> dict[str, Callable[[str], str]]:
+        return {"password": _password_fault} if self.is_typed else {}
+
+    def given(self) -> Password:
+        return self.password()
+
+
+class AccessDialog(UserForm[NewAccess]):
+    """Asks what somebody may do.
+
+    Args:
+        user: Who.
+    """
+
+    def __init__(self, user: RegistryUser) -> None:
+        super().__init__(f"Access of {user.name}", "Change it")
+        self._user = user
+
+    def body(self) -> ComposeResult:
+        yield Static(Content(visible(f"Now: {rights(self._user)}")), classes="note")
+        yield from _rules_part(self._user.access or "pull", self._user.repositories)
+
+    def on_mount(self) -> None:
+        """Start where access is chosen."""
+        self.query_one("#access").focus()
+
+    def checks(self) -> dict[str, Callable[[str], str]]:
+        return {"repositories": rules_fault}
+
+    def given(self) -> NewAccess:
+        access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"
+        return NewAccess(access, split_rules(self.text_of("repositories")))

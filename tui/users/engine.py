@@ -1,0 +1,130 @@
+"""The users of one deployment, as the screen reads and changes them: calls that block."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from moorage.answers.model import Answers
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.events import Event
+from moorage.deploy.report import ApplyReport
+from moorage.deploy.users_change import UsersPlan, UsersRead, change_users, plan_change, read_users
+from moorage.desired.users import RegistryUser
+from moorage.errors import CannotConnect, MoorageError, ServersFailed
+from tui import incident
+from tui.asking import WizardAsker
+
+if TYPE_CHECKING:
+    from tui.engine import OpenTransport
+
+
+class UsersEngine:
+    """Reads and changes the users. Its methods block: call them in threads.
+
+    Args:
+        answers: Whose servers.
+        asker: Who is asked for host keys and secrets.
+        open_transport: Opens a connection; None goes over SSH.
+    """
+
+    def __init__(
+        self, answers: Answers, asker: WizardAsker, open_transport: OpenTransport | None = None
+    ) -> None:
+        self.servers = tuple(server.host for server in answers.servers)
+        self._answers = answers
+        self._asker = asker
+        self._open_transport = open_transport
+        self._lock = threading.Lock()
+        self._deployment: Deployment | None = None
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def events(self) -> list[Event]:
+        """Return what happened since the last call, in order."""
+        batch: list[Event] = []
+        while not self._events.empty():
+            batch.append(self._events.get())
+        return batch
+
+    def read(self) -> UsersRead:
+        """Read the users of all servers; see :func:`moorage.deploy.users_change.read_users`."""
+        deployment = self._open()
+        try:
+            read = read_users(deployment)
+        except MoorageError as error:
+            self._forget_refused(error.errors if isinstance(error, ServersFailed) else (error,))
+            raise
+        self._forget_refused(read.unreached)
+        return read
+
+    def plan(
+        self, read: UsersRead, users: Sequence[RegistryUser], *, without_unreached: bool
+    ) -> UsersPlan:
+        """Return what a change does to every server; see ``users_change.plan_change``."""
+        return plan_change(read, users, without_unreached=without_unreached)
+
+    def change(self, plan: UsersPlan) -> ApplyReport:
+        """Change the users on all servers as one act; see ``users_change.change_users``."""
+        return change_users(self._open(), plan)
+
+    def read_file(self, server: str, path: str) -> bytes:
+        """Return the content of a file on a server.
+
+        Raises:
+            MoorageError: The server cannot be reached, or has no such file.
+        """
+        with Deployment(
+            self._answers, self._asker, limit=[server], open_transport=self._open_transport
+        ) as deployment:
+            return deployment.read_file(path)
+
+    def stop_change(self) -> None:
+        """Make the change that goes on stop; every server is put back."""
+        if self._deployment is not None:
+            self._deployment.abort()
+
+    def stop(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            deployment, self._deployment = self._deployment, None
+        if deployment is None:
+            return
+        deployment.cancel.set()
+        threading.Thread(target=_close, args=(deployment,), name="close", daemon=True).start()
+        self._asker.give_up()
+
+    def _open(self) -> Deployment:
+        """Return the deployment, whose connections are kept between reading and changing."""
+        with self._lock:
+            if self._deployment is None:
+                self._deployment = Deployment(
+                    self._answers,
+                    self._asker,
+                    self._events.put,
+                    open_transport=self._open_transport,
+                )
+            return self._deployment
+
+    def _forget_refused(self, errors: Sequence[MoorageError]) -> None:
+        for each in errors:
+            if isinstance(each, CannotConnect):
+                self._asker.forget(each.server)
+
+
+def places(read: UsersRead) -> Mapping[str, tuple[str, ...]]:
+    """Return the reached servers that have each user, by name."""
+    found: dict[str, list[str]] = {}
+    for roster in read.rosters:
+        for user in roster.users:
+            found.setdefault(user.name, []).append(roster.server)
+    return {name: tuple(servers) for name, servers in found.items()}
+
+
+def _close(deployment: Deployment) -> None:
+    """Saying goodbye to a dead server takes long, and nobody waits for it."""
+    try:
+        deployment.close()
+    except Exception as error:  # nobody waits for it; the log file has it
+        incident.record(error)

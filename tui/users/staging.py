@@ -1,0 +1,224 @@
+"""Changes to the users that are decided and not applied yet. Knows nothing of Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from dataclasses import replace as replaced
+
+from moorage.answers.secrets import Secret
+from moorage.desired.users import RegistryUser
+from moorage.users.edits import Users, WrongUserError, check
+
+Edit = Callable[[Users], Users]
+"""Returns the users with a change; raises WrongUserError when it cannot be made."""
+
+
+@dataclass(frozen=True)
+class StagedChange:
+    """One decision.
+
+    Attributes:
+        words: What it does, for people.
+        edit: Does it.
+        made: The passwords that Moorage made for it, by user.
+    """
+
+    words: str
+    edit: Edit
+    made: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one user changes.
+
+    Attributes:
+        sign: ``+`` for one who comes, ``~`` for one who changes, ``-`` for one who goes.
+        name: The user.
+        words: What they may do, or what is different.
+    """
+
+    sign: str
+    name: str
+    words: str
+
+
+class Staging:
+    """The users as they are on the servers, and as they will be.
+
+    Attributes:
+        base: The users as they were read.
+        users: The users with all staged changes.
+    """
+
+    def __init__(self) -> None:
+        self.base: Users = ()
+        self.users: Users = ()
+        self._changes: list[StagedChange] = []
+
+    def begin(self, base: Sequence[RegistryUser]) -> list[str]:
+        """Take the users as they were read, and make the staged changes on them.
+
+        Returns:
+            What cannot be done any more, because somebody else was faster.
+        """
+        self.base = self.users = tuple(base)
+        lost = []
+        kept = []
+        for change in self._changes:
+            try:
+                self.users = change.edit(self.users)
+            except WrongUserError as error:
+                lost.append(f"{change.words}: {error.message}")
+            else:
+                kept.append(change)
+        self._changes = kept
+        return lost
+
+    def add(self, change: StagedChange) -> None:
+        """Stage a change.
+
+        Raises:
+            WrongUserError: It cannot be made.
+        """
+        self.users = change.edit(self.users)
+        self._changes.append(change)
+
+    def undo(self) -> str:
+        """Take the last change back and return what it was; empty when there is none."""
+        if not self._changes:
+            return ""
+        last = self._changes.pop()
+        self.begin(self.base)
+        return last.words
+
+    def clear(self) -> None:
+        """Forget the staged changes, because they were applied or are not wanted."""
+        self._changes.clear()
+        self.users = self.base
+
+    @property
+    def count(self) -> int:
+        """How many decisions are staged."""
+        return len(self._changes)
+
+    @property
+    def made(self) -> dict[str, Secret]:
+        """The passwords that Moorage made, by user; only those that will be in force."""
+        found: dict[str, Secret] = {}
+        for change in self._changes:
+            found |= change.made
+        before = {user.name: user.hash for user in self.base}
+        return {
+            user.name: found[user.name]
+            for user in self.users
+            if user.name in found and user.hash != before.get(user.name)
+        }
+
+    @property
+    def differences(self) -> list[Difference]:
+        """What all staged changes come to, by user."""
+        return differences(self.base, self.users)
+
+
+def differences(before: Sequence[RegistryUser], after: Sequence[RegistryUser]) -> list[Difference]:
+    """Return how users change, in words, in the order of their names."""
+    old = {user.name: user for user in before}
+    new = {user.name: user for user in after}
+    found = []
+    for name in sorted({*old, *new}, key=lambda each: (each.lower(), each)):
+        was, will = old.get(name), new.get(name)
+        if was == will:
+            continue
+        if was is None and will is not None:
+            disabled = ", disabled" if will.disabled else ""
+            found.append(Difference("+", name, rights(will) + disabled))
+        elif will is None:
+            found.append(Difference("-", name, "removed, with their password"))
+        elif was is not None:
+            found.append(Difference("~", name, _what_changed(was, will)))
+    return found
+
+
+def _what_changed(was: RegistryUser, will: RegistryUser) -> str:
+    parts = []
+    if was.hash != will.hash:
+        parts.append("password")
+    if rights(was) != rights(will):
+        parts.append(f"{rights(was)} → {rights(will)}")
+    if was.disabled != will.disabled:
+        parts.append("disabled" if will.disabled else "enabled again")
+    return "; ".join(parts)
+
+
+def rights(user: RegistryUser) -> str:
+    """Return what a user may do, in words."""
+    if user.access is None:
+        return "nothing"
+    return f"{user.access} {repositories(user)}"
+
+
+def repositories(user: RegistryUser) -> str:
+    """Return which repositories a user may use, in words."""
+    return " ".join(user.repositories) or "all"
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What adopting the users of a file comes to.
+
+    Attributes:
+        new: Users who are not there yet.
+        replaced: Users who are there already and get the file's password.
+        kept: Users who are there already and stay as they are.
+        refused: Why other users cannot be taken over.
+    """
+
+    new: Users
+    replaced: tuple[str, ...]
+    kept: tuple[str, ...]
+    refused: tuple[str, ...]
+    edit: Edit = field(repr=False)
+
+
+def adopt(users: Users, found: Sequence[RegistryUser], *, replaces: bool) -> Adoption:
+    """Return what taking the users of a file over comes to; checks every name.
+
+    Args:
+        users: The users who are there.
+        found: The users of the file.
+        replaces: Whether users who are there already get the file's password.
+    """
+    there = {user.name.lower(): user.name for user in users}
+    new: list[RegistryUser] = []
+    hashes: dict[str, str] = {}
+    kept: list[str] = []
+    refused: list[str] = []
+    for user in found:
+        known = there.get(user.name.lower())
+        if known == user.name:
+            if replaces:
+                hashes[user.name] = user.hash
+            else:
+                kept.append(user.name)
+            continue
+        if known is not None:
+            refused.append(f"{user.name}: too like {known}, which is there already")
+            continue
+        try:
+            check(user)
+        except WrongUserError as error:
+            refused.append(error.message)
+            continue
+        there[user.name.lower()] = user.name
+        new.append(user)
+
+    def edit(now: Users) -> Users:
+        names = {user.name.lower() for user in now}
+        changed = tuple(
+            replaced(user, hash=hashes[user.name]) if user.name in hashes else user for user in now
+        )
+        return changed + tuple(user for user in new if user.name.lower() not in names)
+
+    return Adoption(tuple(new), tuple(hashes), tuple(kept), tuple(refused), edit)

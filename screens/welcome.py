@@ -54,6 +54,7 @@ class WelcomeScreen(Screen[None]):
         Binding("n", "new", "New"),
         Binding("o", "file", "Open a file"),
         Binding("c", "connect", "Connect"),
+        Binding("u", "users", "Users"),
         Binding("d,delete", "forget", "Take off the list"),
         Binding("escape,ctrl+q", "app.leave", "Leave"),
     ]
@@ -171,14 +172,33 @@ class WelcomeScreen(Screen[None]):
 
         self.app.push_screen(ConnectDialog(), chosen)
 
-    def action_forget(self) -> None:
-        """Take the highlighted deployment off the list; its file stays."""
+    def action_users(self) -> None:
+        """Manage who may log in to the highlighted deployment."""
+        if path := self._chosen():
+            self.post_message(OpenFile(path, users=True))
+
+    @on(OptionList.OptionHighlighted)
+    def _moved(self) -> None:
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is for a deployment takes one under the cursor."""
+        if action not in {"users", "forget"} or not self.is_mounted:
+            return True
+        return bool(self._chosen())
+
+    def _chosen(self) -> str:
+        """The path of the deployment under the cursor, or empty."""
         options = self.query_one(OptionList)
         if options.highlighted is None:
-            return
+            return ""
         chosen = options.get_option_at_index(options.highlighted).id or ""
-        if chosen.startswith("recent:"):
-            keeping.forget(Path(chosen.removeprefix("recent:")))
+        return chosen.removeprefix("recent:") if chosen.startswith("recent:") else ""
+
+    def action_forget(self) -> None:
+        """Take the highlighted deployment off the list; its file stays."""
+        if path := self._chosen():
+            keeping.forget(Path(path))
             self._list()
 
 

@@ -155,9 +155,10 @@ class WizardApp(FrontApp):
     def _to_the_start(self) -> None:
         from screens.dashboard import DashboardScreen
         from screens.done import DoneScreen
+        from screens.users import UsersScreen
         from tui.widgets.frame import WizardFrame
 
-        if isinstance(self.screen, DashboardScreen):
+        if isinstance(self.screen, DashboardScreen | UsersScreen):
             self.pop_screen()
         elif isinstance(self.screen, DoneScreen):
             self.pop_screen()
@@ -214,9 +215,13 @@ class WizardApp(FrontApp):
             self._leave()
             return
         from screens.apply import ApplyScreen
+        from screens.users import UsersScreen
 
         if isinstance(self.screen, ApplyScreen):
             self.screen.action_cancel()
+            return
+        if isinstance(self.screen, UsersScreen):
+            self.screen.ask_to_leave(self._leave)
             return
         if not session.draft.has_typed_secrets:
             self._leave()

@@ -56,7 +56,8 @@ def load_the_rest() -> None:
     import screens.apply
     import screens.dashboard
     import screens.done
-    import screens.logs  # noqa: F401
+    import screens.logs
+    import screens.users  # noqa: F401
 
     panes()
 
@@ -100,10 +101,15 @@ class FrontApp(DeskApp):
 
     @on(OpenFile)
     def _open(self, event: OpenFile) -> None:
-        self.open_file(Path(event.path).expanduser())
+        self.open_file(Path(event.path).expanduser(), users=event.users)
 
-    def open_file(self, path: Path) -> None:
-        """Open an answers file, or one of the wizard's own drafts."""
+    def open_file(self, path: Path, *, users: bool = False) -> None:
+        """Open an answers file, or one of the wizard's own drafts.
+
+        Args:
+            path: The file.
+            users: Whether to begin with its users, as the servers have them.
+        """
         from tui.opening import open_path
 
         try:
@@ -114,6 +120,11 @@ class FrontApp(DeskApp):
         for notice in opened.notices:
             self.notify(notice, markup=False)
         draft, unsaved = opened.draft, opened.unsaved
+        if users:
+            # What is not saved stays where it is kept; users are those of the servers.
+            self._take(draft, opened.draft_file, opened.path, begin((), (), is_new=False))
+            self.open_users()
+            return
         if unsaved is None:
             self.open_draft(draft, opened.draft_file, opened.path)
             return
@@ -195,21 +206,31 @@ class FrontApp(DeskApp):
 
     @on(UsersWanted)
     async def _users(self) -> None:
-        """Manage who may log in: on the wizard's step for it."""
-        if self.session is None:
-            return
-        from screens.done import DoneScreen
+        """Manage who may log in: on the servers, or in the answers before the first apply."""
         from tui.widgets.frame import WizardFrame
 
-        if isinstance(self.screen, DoneScreen):
-            self.pop_screen()
-        if isinstance(self.screen, WizardFrame):
-            await self.screen.action_jump(Step.CREDENTIALS.value)
+        session = self.session
+        if session is None:
             return
-        self.session.progress = Progress(
-            Step.CREDENTIALS, frozenset(STEPS) - {Step.CREDENTIALS, Step.REVIEW}
-        )
-        self.open_frame()
+        if isinstance(self.screen, WizardFrame) and not keeping.last_applied(session.draft.domain):
+            await self.screen.action_jump(Step.CREDENTIALS.value)
+        else:
+            self.open_users()
+
+    def open_users(self) -> None:
+        """Open the users of what is open."""
+        from screens.users import UsersScreen
+        from tui.users.engine import UsersEngine
+
+        session = self.session
+        assert session is not None
+        try:
+            answers = session.draft.answers()
+        except MoorageError as error:
+            self.tell("Users", f"The answers are not finished.\n{error}")
+            return
+        engine = UsersEngine(answers, self.asker, self._open_transport)
+        self.push_screen(UsersScreen(engine, session.draft.domain))
 
     @on(LogsWanted)
     def _logs(self) -> None:

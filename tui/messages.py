@@ -102,11 +102,17 @@ class OpenNew(Message):
 
 
 class OpenFile(Message):
-    """Open an answers file, or a draft of one."""
+    """Open an answers file, or a draft of one.
 
-    def __init__(self, path: str) -> None:
+    Attributes:
+        path: The file.
+        users: Whether to begin with its users.
+    """
+
+    def __init__(self, path: str, *, users: bool = False) -> None:
         super().__init__()
         self.path = path
+        self.users = users
 
 
 class ApplyWanted(Message):

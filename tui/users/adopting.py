@@ -6,6 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from moorage.users.importing import (
+    LARGEST_FILE,
+    OLDER_PRODUCT,
+    HtpasswdFile,
+    Merged,
+    OnExisting,
+    check_size,
+    merge,
+    parse_htpasswd,
+)
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -14,14 +24,14 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.deploy.visible import visible
 from moorage.desired.users import Access
+from moorage.errors import MoorageError
+from moorage.users.edits import Users
 from tui.users.dialogs import UserForm
-from tui.users.staging import Adoption
+from tui.users.engine import UsersEngine
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 
-OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
-"""Where an older one-click product keeps its users on a server."""
 _HERE = "here"
 _MOST_LINES = 200
 
@@ -34,13 +44,62 @@ class Source:
         server: The server's label; empty for a file on this machine.
         path: The htpasswd file.
         access: What the new users may do.
-        replaces: Whether users who are there already get the file's password.
+        on_existing: What happens to the password of a user who is there already.
     """
 
     server: str
     path: str
     access: Access
-    replaces: bool
+    on_existing: OnExisting
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file's users, on their way to those who are there.
+
+    Attributes:
+        source: Where they come from.
+        file: What the file holds.
+        merged: What taking them over comes to.
+    """
+
+    source: Source
+    file: HtpasswdFile
+    merged: Merged
+
+    def edit(self, users: Users) -> Users:
+        """Return users with those of the file among them."""
+        return _merged(self.source, self.file, users).users
+
+
+def find(source: Source, users: Users, engine: UsersEngine) -> Found:
+    """Read a file. Blocks.
+
+    Args:
+        source: Where it is.
+        users: The users who are there.
+        engine: Reads from servers.
+
+    Raises:
+        MoorageError: It cannot be read, or is too large to be what it should be.
+    """
+    if source.server:
+        content = engine.read_file(source.server, source.path)
+    else:
+        try:
+            with Path(source.path).expanduser().open("rb") as file:
+                content = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise MoorageError(
+                f"{source.path} cannot be read: {error.strerror}.", code="cannot_read"
+            ) from error
+    check_size(content, source.path)
+    parsed = parse_htpasswd(content)
+    return Found(source, parsed, _merged(source, parsed, users))
+
+
+def _merged(source: Source, file: HtpasswdFile, users: Users) -> Merged:
+    return merge(users, file, source.access, (), source.on_existing)
 
 
 class ImportDialog(UserForm[Source]):
@@ -114,53 +173,49 @@ class ImportDialog(UserForm[Source]):
             "" if self._is_here else self._place,
             self.text_of("file").strip(),
             access,
-            self.query_one("#known", Choice).value == "replace",
+            "replace" if self.query_one("#known", Choice).value == "replace" else "keep",
         )
 
 
-class AdoptionDialog(Dialog[bool]):
+class FoundDialog(Dialog[bool]):
     """Shows what an import comes to before it is staged.
 
     Args:
-        source: Where the users come from.
-        adoption: What taking them over comes to.
-        problems: What is wrong in the file, by line.
+        found: What was read.
     """
 
-    def __init__(self, source: Source, adoption: Adoption, problems: Sequence[str]) -> None:
+    def __init__(self, found: Found) -> None:
         super().__init__()
-        self._source = source
-        self._adoption = adoption
-        self._problems = [*problems, *adoption.refused]
+        self._found = found
 
     def compose(self) -> ComposeResult:
-        adoption = self._adoption
-        has_some = bool(adoption.new or adoption.replaced)
+        merged = self._found.merged
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Import users"
-            with VerticalScroll(classes="dialog--body", can_focus=bool(self._problems)):
+            with VerticalScroll(classes="dialog--body", can_focus=bool(merged.rejected)):
                 yield Static(self._text(), classes="dialog--text")
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
-                if has_some:
+                if merged.added or merged.replaced:
                     yield Button("Stage them", id="accept", variant="primary", compact=True)
         yield Footer(compact=True, show_command_palette=False)
 
     def _text(self) -> Content:
-        adoption, source = self._adoption, self._source
+        source, merged = self._found.source, self._found.merged
         where = f"{source.path} on {source.server}" if source.server else source.path
         lines = [Content.styled(visible(where), "bold")]
-        lines += _group("+", "$text-success", "new", [user.name for user in adoption.new])
-        lines += _group("~", "$text-warning", "with another password", adoption.replaced)
-        lines += _group(" ", "$text-muted", "there already, not changed", adoption.kept)
-        if not (adoption.new or adoption.replaced or adoption.kept):
-            lines.append(Content("Nobody is in it who could be taken over."))
-        if self._problems:
-            lines += [Content(""), Content.styled(
-                f"✗ {len(self._problems)} left out", "bold $text-error")]  # fmt: skip
-            lines += [Content(f"  {visible(each)}") for each in self._problems[:_MOST_LINES]]
-            if len(self._problems) > _MOST_LINES:
-                lines.append(Content(f"  and {len(self._problems) - _MOST_LINES} more"))
+        lines += _group("+", "$text-success", "new", merged.added)
+        lines += _group("~", "$text-warning", "with another password", merged.replaced)
+        lines += _group(" ", "$text-muted", "there already, as they were", merged.kept)
+        if not (merged.added or merged.replaced or merged.kept):
+            lines.append(Content("Nobody is in it who is not there already."))
+        rejected = merged.rejected
+        if rejected:
+            head = f"✗ {len(rejected)} line{'s' if len(rejected) != 1 else ''} left out"
+            lines += [Content(""), Content.styled(head, "bold $text-error")]
+            lines += [Content(f"  {visible(str(each))}") for each in rejected[:_MOST_LINES]]
+            if len(rejected) > _MOST_LINES:
+                lines.append(Content(f"  and {len(rejected) - _MOST_LINES} more"))
         return Content("\n").join(lines)
 
     def on_mount(self) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from dataclasses import replace as replaced
 
 from moorage.answers.secrets import Secret
 from moorage.desired.users import RegistryUser
-from moorage.users.edits import Users, WrongUserError, check
+from moorage.users.edits import Users, WrongUserError
 
 Edit = Callable[[Users], Users]
 """Returns the users with a change; raises WrongUserError when it cannot be made."""
@@ -162,63 +161,3 @@ def rights(user: RegistryUser) -> str:
 def repositories(user: RegistryUser) -> str:
     """Return which repositories a user may use, in words."""
     return " ".join(user.repositories) or "all"
-
-
-@dataclass(frozen=True)
-class Adoption:
-    """What adopting the users of a file comes to.
-
-    Attributes:
-        new: Users who are not there yet.
-        replaced: Users who are there already and get the file's password.
-        kept: Users who are there already and stay as they are.
-        refused: Why other users cannot be taken over.
-    """
-
-    new: Users
-    replaced: tuple[str, ...]
-    kept: tuple[str, ...]
-    refused: tuple[str, ...]
-    edit: Edit = field(repr=False)
-
-
-def adopt(users: Users, found: Sequence[RegistryUser], *, replaces: bool) -> Adoption:
-    """Return what taking the users of a file over comes to; checks every name.
-
-    Args:
-        users: The users who are there.
-        found: The users of the file.
-        replaces: Whether users who are there already get the file's password.
-    """
-    there = {user.name.lower(): user.name for user in users}
-    new: list[RegistryUser] = []
-    hashes: dict[str, str] = {}
-    kept: list[str] = []
-    refused: list[str] = []
-    for user in found:
-        known = there.get(user.name.lower())
-        if known == user.name:
-            if replaces:
-                hashes[user.name] = user.hash
-            else:
-                kept.append(user.name)
-            continue
-        if known is not None:
-            refused.append(f"{user.name}: too like {known}, which is there already")
-            continue
-        try:
-            check(user)
-        except WrongUserError as error:
-            refused.append(error.message)
-            continue
-        there[user.name.lower()] = user.name
-        new.append(user)
-
-    def edit(now: Users) -> Users:
-        names = {user.name.lower() for user in now}
-        changed = tuple(
-            replaced(user, hash=hashes[user.name]) if user.name in hashes else user for user in now
-        )
-        return changed + tuple(user for user in new if user.name.lower() not in names)
-
-    return Adoption(tuple(new), tuple(hashes), tuple(kept), tuple(refused), edit)

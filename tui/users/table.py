@@ -221,7 +221,9 @@ class UserTable(ScrollView, can_focus=True):
     def _strip(
         texts: Sequence[str], columns: Sequence[tuple[Column, int]], style: Style, width: int
     ) -> Strip:
-        cells = [_fitted(visible(text), room) for text, (_, room) in zip(texts, columns, strict=True)]
+        cells = [
+            _fitted(visible(text), room) for text, (_, room) in zip(texts, columns, strict=True)
+        ]
         line = set_cell_size("  ".join(cells), width)
         return Strip([Segment(line, style)], width)
 

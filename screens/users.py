@@ -1,0 +1,328 @@
+"""Users: who may log in, on all servers; changes are staged, shown, then made as one act."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+
+from moorage.deploy.report import ApplyReport
+from moorage.deploy.users_change import UsersPlan, UsersRead
+from moorage.deploy.visible import visible
+from moorage.desired.users import RegistryUser
+from moorage.errors import MoorageError
+from moorage.users import edits
+from moorage.users.edits import WrongUserError
+from moorage.users.passwords import Scheme, hash_password
+from tui.jobs import JobEnded, start_job
+from tui.messages import GoBack
+from tui.users import adopting, changes, dialogs
+from tui.users.engine import UsersEngine
+from tui.users.staging import Edit, StagedChange
+from tui.users.view import UsersView
+from tui.widgets.dialog import ConfirmDialog, NoteDialog
+from tui.widgets.field import Field
+
+
+class UsersScreen(UsersView):
+    """What can be done with the users that were read.
+
+    Args:
+        engine: Reads and changes them.
+        domain: The registry.
+    """
+
+    help_text = (
+        "Who may log in, as the servers have it. Adding, changing and removing is staged: nothing "
+        "happens on a server until Enter shows what will change and you apply it, to all servers "
+        "at once. When one server fails, the others are put back.\n\n"
+        "Access: push may push, pull and delete; pull may only pull; both for all repositories or "
+        "for some. A disabled user keeps the password and is kept out.\n\n"
+        "A server that is behind missed a change; the next one brings it up. One that is different "
+        "was edited by hand; the next change replaces that.\n\n"
+        "/ finds by name, repository or state; Escape shows all again. s sorts by name, by when "
+        "people were last seen, or with changes first. Ctrl+R reads the servers again."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add", "Add"),
+        Binding("p", "password", "Password"),
+        Binding("e", "access", "Access"),
+        Binding("x", "disable", "Disable"),
+        Binding("d,delete", "remove", "Remove"),
+        Binding("i", "import_users", "Import"),
+        Binding("z", "undo", "Undo"),
+        Binding("slash", "find", "Find", key_display="/"),
+        Binding("s", "sort", "Sort"),
+        Binding("ctrl+r", "read", "Read again", show=False),
+        Binding("enter", "apply", "Apply"),
+        Binding("escape", "back", "Back"),
+    ]
+
+    def __init__(self, engine: UsersEngine, domain: str) -> None:
+        super().__init__(engine, domain)
+        self._hashing = 0
+
+    @on(JobEnded)
+    def _job_ended(self, event: JobEnded) -> None:
+        name = event.name.partition("-")[0]
+        if name == "hash":
+            self._hashing -= 1
+            if event.error is None:
+                self._stage(event.result)
+            else:
+                self._tell("Password", event.error)
+        elif name == "import":
+            self._was_found(event)
+        elif name == "plan":
+            self._was_planned(event)
+
+    def _tell(self, title: str, error: MoorageError) -> None:
+        self.app.push_screen(NoteDialog(title, visible(str(error))))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what there is something to do with."""
+        row = self.table.row if self.is_mounted else None
+        if action in {"password", "access", "disable", "remove"}:
+            return row is not None and row.mark != "-"
+        if action in {"add", "import_users"}:
+            return self.users_read is not None
+        if action == "undo":
+            return self.has_staged
+        if action == "apply":
+            return self.has_staged or self._needs_repair
+        return True
+
+    @property
+    def _needs_repair(self) -> bool:
+        standings = self.users_read.standings.values() if self.users_read else ()
+        return any(standing != "in step" for standing in standings)
+
+    # --- staging -------------------------------------------------------------------------
+
+    def _stage(self, change: StagedChange, name: str = "") -> None:
+        try:
+            self.staging.add(change)
+        except WrongUserError as error:
+            self._tell("Not possible", error)
+        self.show_users(name)
+
+    def _stage_password(
+        self, words: str, name: str, password: dialogs.Password, edit: Callable[[str], Edit]
+    ) -> None:
+        """Hash a password in a thread, which takes a moment, then stage a change with the hash."""
+        assert self.users_read is not None
+        scheme: Scheme = self.users_read.scheme
+        made = {name: password.secret} if password.is_made else {}
+
+        def work() -> StagedChange:
+            return StagedChange(words, edit(hash_password(password.secret, scheme)), made)
+
+        self._hashing += 1
+        start_job(self, f"hash-{name}", work)
+
+    def action_add(self) -> None:
+        """Ask for a new user."""
+
+        def given(new: dialogs.NewUser | None) -> None:
+            if new is None:
+                return
+
+            def edit(value: str) -> Edit:
+                user = RegistryUser(new.name, value, new.access, new.repositories)
+                return functools.partial(edits.add, user=user)
+
+            self._stage_password(f"add {new.name}", new.name, new.password, edit)
+
+        self.app.push_screen(dialogs.NewUserDialog(self.staging.users), given)
+
+    def action_password(self) -> None:
+        """Ask for another password."""
+        user = self._chosen()
+
+        def given(password: dialogs.Password | None) -> None:
+            if password is None:
+                return
+
+            def edit(value: str) -> Edit:
+                return functools.partial(edits.set_password, name=user.name, value=value)
+
+            self._stage_password(f"password of {user.name}", user.name, password, edit)
+
+        self.app.push_screen(dialogs.PasswordDialog(user), given)
+
+    def action_access(self) -> None:
+        """Ask what somebody may do."""
+        user = self._chosen()
+
+        def given(new: dialogs.NewAccess | None) -> None:
+            if new is not None:
+                edit = functools.partial(
+                    edits.set_access, name=user.name, access=new.access,
+                    repositories=new.repositories,
+                )  # fmt: skip
+                self._stage(StagedChange(f"access of {user.name}", edit), user.name)
+
+        self.app.push_screen(dialogs.AccessDialog(user), given)
+
+    def action_disable(self) -> None:
+        """Keep somebody out, or let them in again."""
+        user = self._chosen()
+        word = "enable" if user.disabled else "disable"
+        edit = functools.partial(edits.set_disabled, name=user.name, disabled=not user.disabled)
+        self._stage(StagedChange(f"{word} {user.name}", edit), user.name)
+
+    def action_remove(self) -> None:
+        """Remove somebody."""
+        user = self._chosen()
+        edit = functools.partial(edits.remove, name=user.name)
+        self._stage(StagedChange(f"remove {user.name}", edit), user.name)
+
+    def action_undo(self) -> None:
+        """Take the last staged change back."""
+        undone = self.staging.undo()
+        self.notify(f"Not staged any more: {undone}", markup=False)
+        self.show_users()
+
+    def _chosen(self) -> RegistryUser:
+        row = self.table.row
+        assert row is not None  # check_action offers nothing else
+        return row.user
+
+    # --- import --------------------------------------------------------------------------
+
+    def action_import_users(self) -> None:
+        """Take users over from an htpasswd file."""
+        assert self.users_read is not None
+        reached = [roster.server for roster in self.users_read.rosters]
+
+        def given(source: adopting.Source | None) -> None:
+            if source is not None:
+                users = self.staging.users
+                start_job(self, "import", lambda: adopting.find(source, users, self.engine))
+                self.notify("Reading the file…")
+
+        self.app.push_screen(adopting.ImportDialog(reached), given)
+
+    def _was_found(self, event: JobEnded) -> None:
+        if event.error is not None:
+            self._tell("Import users", event.error)
+            return
+        found: adopting.Found = event.result
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self._stage(StagedChange(f"import from {found.source.path}", found.edit))
+
+        self.app.push_screen(adopting.FoundDialog(found), answered)
+
+    # --- applying ------------------------------------------------------------------------
+
+    def action_apply(self) -> None:
+        """Show what will change, on the way to changing it."""
+        read = self.users_read
+        if read is None or self._hashing or self.is_reading:
+            self.notify("One moment: the servers are being read or a password is being hashed")
+            return
+        if not read.unreached:
+            self._plan(without_unreached=False)
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self._plan(without_unreached=True)
+
+        self.app.push_screen(_left_out(read), answered)
+
+    def _plan(self, *, without_unreached: bool) -> None:
+        read, users = self.users_read, self.staging.users
+        assert read is not None
+        start_job(
+            self,
+            "plan",
+            lambda: self.engine.plan(read, users, without_unreached=without_unreached),
+        )
+
+    def _was_planned(self, event: JobEnded) -> None:
+        if event.error is not None:
+            self._tell("Users", event.error)
+            return
+        plan: UsersPlan = event.result
+        if not plan.has_changes:
+            self.notify("The servers have it like this already")
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self.app.push_screen(changes.ProgressDialog(self.engine, plan), self._applied)
+
+        assert self.users_read is not None
+        notes = [
+            f"{server} was edited by hand; that is replaced"
+            for server, standing in self.users_read.standings.items()
+            if standing == "different"
+        ]
+        notes += [f"{server} misses this change until the next one" for server in plan.left_out]
+        self.app.push_screen(changes.ChangesDialog(self.staging.differences, plan, notes), answered)
+
+    def _applied(self, report: ApplyReport | None) -> None:
+        if report is not None and report.is_good:
+            made = self.staging.made
+            count = sum(1 for each in report.servers if each.status == "done")
+            self.staging.clear()
+            self.notify(f"Changed on {count} server{'s' if count != 1 else ''}")
+            if made:
+                self.app.push_screen(changes.MadePasswordsDialog(made, self.domain))
+        self.action_read()
+
+    # --- leaving -------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """Show all users again, or leave; asks when changes are staged."""
+        find = self.query_one("#find", Field)
+        if find.has_class("-shown"):
+            find.remove_class("-shown")
+            find.value = self._filter = ""
+            self.table.focus()
+            self.show_users()
+            return
+        self.ask_to_leave(lambda: self.post_message(GoBack()))
+
+    def ask_to_leave(self, leave: Callable[[], object]) -> None:
+        """Leave, and ask when that loses something."""
+        if not self.has_staged:
+            leave()
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                leave()
+
+        what = changes.count_words(self.staging.differences) or "changes"
+        self.app.push_screen(
+            ConfirmDialog(
+                "Not applied yet",
+                f"{what}: no server has that yet, and leaving forgets it.",
+                "Leave and forget it",
+                careful=True,
+            ),
+            answered,
+        )
+
+
+def _left_out(read: UsersRead) -> ConfirmDialog:
+    """Return the question whether to go on without the servers that cannot be reached."""
+    names = ", ".join(visible(error.server or "a server") for error in read.unreached)
+    why = "\n".join(visible(str(error)) for error in read.unreached)
+    misses = "it misses" if len(read.unreached) == 1 else "they miss"
+    are = "is" if len(read.unreached) == 1 else "are"
+    return ConfirmDialog(
+        f"{names} cannot be reached",
+        f"{why}\n\nNothing was changed. Going on without {names}: {misses} the change and {are} "
+        "repaired by the next one. Until then, what you take away from somebody still works "
+        "there.",
+        "Go on without",
+        careful=True,
+    )

@@ -1,0 +1,196 @@
+"""Reads the users of all servers and shows them: servers in lines, users in a table."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer, Static
+
+from moorage.deploy.users_change import UsersRead
+from moorage.deploy.visible import visible
+from moorage.errors import MoorageError
+from moorage.users.passwords import hash_kind
+from tui.jobs import JobEnded, start_job
+from tui.users import changes
+from tui.users.engine import UsersEngine
+from tui.users.lines import Reading, rows_of, server_lines, what_is_shown
+from tui.users.staging import Staging, rights
+from tui.users.table import UserTable
+from tui.widgets.field import Field
+from tui.widgets.header import HeaderBar
+
+
+class UsersView(Screen[None]):
+    """Reads the users when it is opened.
+
+    Attributes:
+        engine: Reads and changes them.
+        domain: The registry.
+        staging: The users as they are, and as they will be.
+        users_read: What was read last; None before.
+    """
+
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    DEFAULT_CSS = """
+    UsersView #servers { height: auto; max-height: 6; padding: 0 2; background: $surface; }
+    UsersView #server-lines { height: auto; }
+    UsersView #title { height: 1; padding: 0 2; color: $text-muted; }
+    UsersView #find { display: none; margin: 0 2; }
+    UsersView #find.-shown { display: block; }
+    UsersView #detail { height: auto; max-height: 3; padding: 0 2; background: $surface; }
+    UsersView #staged {
+        height: auto; max-height: 30%; padding: 0 2; display: none; background: $panel;
+    }
+    UsersView #staged.-shown { display: block; }
+    UsersView #staged-words { height: auto; }
+    """
+
+    def __init__(self, engine: UsersEngine, domain: str) -> None:
+        super().__init__()
+        self.engine = engine
+        self.domain = domain
+        self.staging = Staging()
+        self.users_read: UsersRead | None = None
+        self._reading = Reading(engine.servers)
+        self._attempt = 0
+        self._filter = ""
+        self._sort = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar(self.domain, "Users")
+        with VerticalScroll(id="servers", can_focus=False):
+            yield Static("", id="server-lines")
+        yield Static("", id="title")
+        yield Field("Find", id="find", placeholder="a name, a repository, disabled, changed")
+        yield UserTable()
+        with VerticalScroll(id="staged", can_focus=False):
+            yield Static("", id="staged-words")
+        yield Static("", id="detail")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.table.focus()
+        self.action_read()
+
+    def on_unmount(self) -> None:
+        """Close the connections."""
+        self.engine.stop()
+
+    @property
+    def table(self) -> UserTable:
+        return self.query_one(UserTable)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the servers are being read."""
+        return self._reading.goes_on
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether leaving would lose something."""
+        return self.staging.count > 0
+
+    # --- reading -------------------------------------------------------------------------
+
+    def action_read(self) -> None:
+        """Read the users of all servers; what is staged stays staged."""
+        self._attempt += 1
+        self._reading = Reading(self.engine.servers)
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_interval(0.2, self._tick)
+        self._show_servers()
+        start_job(self, f"read-{self._attempt}", self.engine.read)
+
+    def _tick(self) -> None:
+        for event in self.engine.events():
+            self._reading.take(event)
+        self._show_servers()
+
+    def _show_servers(self) -> None:
+        is_reading = self._reading.goes_on
+        lines = self._reading.lines() if is_reading else server_lines(self.users_read)
+        if not is_reading and self._reading.error is not None:
+            lines = self._reading.error_lines()
+        self.query_one("#server-lines", Static).update(lines)
+
+    def _was_read(self, read: UsersRead | None, error: MoorageError | None) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._reading.end(error)
+        if read is not None:
+            self.users_read = read
+            for lost in self.staging.begin(read.users):
+                self.notify(f"Not staged any more: {lost}", severity="warning", markup=False)
+        self._show_servers()
+        self.show_users()
+
+    @on(JobEnded)
+    def _read_ended(self, event: JobEnded) -> None:
+        if event.name == f"read-{self._attempt}":
+            self._was_read(event.result, event.error)
+
+    # --- showing -------------------------------------------------------------------------
+
+    def show_users(self, name: str = "") -> None:
+        staging = self.staging
+        rows = rows_of(staging, self.users_read, self._filter, self._sort)
+        self.table.show(rows, name)
+        title = what_is_shown(staging, len(rows), self._filter, self._sort)
+        self.query_one("#title", Static).update(Content(title))
+        different = staging.differences
+        place = self.query_one("#staged")
+        place.set_class(bool(different), "-shown")
+        head = Content.styled(
+            f"{changes.count_words(different)}, not applied yet: Enter shows it all", "bold"
+        )
+        self.query_one("#staged-words", Static).update(
+            head + Content("\n") + changes.describe(different, 100)
+        )
+        self.call_after_refresh(place.scroll_end, animate=False)
+        self.refresh_bindings()
+
+    @on(UserTable.Moved)
+    def _show_detail(self) -> None:
+        row = self.table.row
+        text = Content("")
+        if row is not None:
+            user = row.user
+            parts = [f"may {rights(user)}", f"{hash_kind(user.hash)} hash"]
+            parts += [f"on {row.places}"] if row.places else []
+            parts += [f"seen {row.seen}"] if row.seen else []
+            parts += [f"pushed {row.pushed}"] if row.pushed else []
+            text = Content.styled(visible(user.name), "bold") + Content.styled(
+                f"  {visible(' · '.join(parts))}", "$text-muted"
+            )
+        self.query_one("#detail", Static).update(text)
+        self.refresh_bindings()
+
+    def action_sort(self) -> None:
+        """Sort by the next thing."""
+        self._sort += 1
+        self.show_users()
+
+    def action_find(self) -> None:
+        """Show only the users that a text fits."""
+        find = self.query_one("#find", Field)
+        find.add_class("-shown")
+        find.focus()
+
+    @on(Field.Changed, "#find")
+    def _finding(self, event: Field.Changed) -> None:
+        self._filter = event.value.strip().lower()
+        self.show_users()
+
+    @on(Field.Submitted, "#find")
+    def _found(self) -> None:
+        self.table.focus()

@@ -47,18 +47,19 @@ class UsersScreen(UsersView):
         "people were last seen, or with changes first. Ctrl+R reads the servers again."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "apply", "Apply"),
+        Binding("z", "undo", "Undo"),
         Binding("a", "add", "Add"),
         Binding("p", "password", "Password"),
         Binding("e", "access", "Access"),
         Binding("x", "disable", "Disable"),
         Binding("d,delete", "remove", "Remove"),
         Binding("i", "import_users", "Import"),
-        Binding("z", "undo", "Undo"),
-        Binding("slash", "find", "Find", key_display="/"),
-        Binding("s", "sort", "Sort"),
-        Binding("ctrl+r", "read", "Read again", show=False),
-        Binding("enter", "apply", "Apply"),
         Binding("escape", "back", "Back"),
+        # The line above the table names the first two.
+        Binding("slash", "find", "Find", key_display="/", show=False),
+        Binding("s", "sort", "Sort", show=False),
+        Binding("ctrl+r", "read", "Read again", show=False),
     ]
 
     def __init__(self, engine: UsersEngine, domain: str) -> None:

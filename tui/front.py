@@ -121,9 +121,11 @@ class FrontApp(DeskApp):
             self.notify(notice, markup=False)
         draft, unsaved = opened.draft, opened.unsaved
         if users:
-            # What is not saved stays where it is kept; users are those of the servers.
-            self._take(draft, opened.draft_file, opened.path, begin((), (), is_new=False))
-            self.open_users()
+            kept = unsaved or draft  # what is not saved stays so
+            self._take(kept, opened.draft_file, opened.path, begin((), (), is_new=False))
+            if self.session is not None and opened.path is not None:
+                self.session.saved = draft.without_secrets()
+            self.open_users(draft)
             return
         if unsaved is None:
             self.open_draft(draft, opened.draft_file, opened.path)
@@ -217,15 +219,19 @@ class FrontApp(DeskApp):
         else:
             self.open_users()
 
-    def open_users(self) -> None:
-        """Open the users of what is open."""
+    def open_users(self, draft: Draft | None = None) -> None:
+        """Open the users of what is open.
+
+        Args:
+            draft: Whose servers; those of what is open when None.
+        """
         from screens.users import UsersScreen
         from tui.users.engine import UsersEngine
 
         session = self.session
         assert session is not None
         try:
-            answers = session.draft.answers()
+            answers = (draft or session.draft).answers()
         except MoorageError as error:
             self.tell("Users", f"The answers are not finished.\n{error}")
             return

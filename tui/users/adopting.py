@@ -6,16 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.users.importing import (
-    LARGEST_FILE,
-    OLDER_PRODUCT,
-    HtpasswdFile,
-    Merged,
-    OnExisting,
-    check_size,
-    merge,
-    parse_htpasswd,
-)
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -26,6 +16,16 @@ from moorage.deploy.visible import visible
 from moorage.desired.users import Access
 from moorage.errors import MoorageError
 from moorage.users.edits import Users
+from moorage.users.importing import (
+    LARGEST_FILE,
+    OLDER_PRODUCT,
+    HtpasswdFile,
+    Merged,
+    OnExisting,
+    check_size,
+    merge,
+    parse_htpasswd,
+)
 from tui.users.dialogs import UserForm
 from tui.users.engine import UsersEngine
 from tui.widgets.choice import Choice, Option
@@ -34,6 +34,8 @@ from tui.widgets.field import Field
 
 _HERE = "here"
 _MOST_LINES = 200
+_FEW = 6
+"""Lines that fit the smallest terminal with everything else."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,11 @@ class ImportDialog(UserForm[Source]):
         servers: The labels of the servers that can be reached.
     """
 
+    DEFAULT_CSS = "ImportDialog > .dialog--box { max-height: 30; }"
+
     def __init__(self, servers: Sequence[str]) -> None:
         super().__init__("Import users", "Read it")
+        self.add_class("-tall")
         self._servers = servers
 
     def body(self) -> ComposeResult:
@@ -123,7 +128,7 @@ class ImportDialog(UserForm[Source]):
             id="place",
         )
         yield Field("File", id="file", placeholder="users.htpasswd",
-                    help_text="bcrypt, apr1 and SHA-crypt hashes are kept as they are")  # fmt: skip
+                    help_text="bcrypt, apr1 and SHA-crypt stay as they are")  # fmt: skip
         yield Static("New users may", classes="caption")
         yield Choice([Option("push", "Push", "push, pull and delete"),
                       Option("pull", "Pull", "only pull")], id="access")  # fmt: skip
@@ -187,6 +192,7 @@ class FoundDialog(Dialog[bool]):
     def __init__(self, found: Found) -> None:
         super().__init__()
         self._found = found
+        self.set_class(len(found.merged.rejected) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
         merged = self._found.merged

@@ -30,6 +30,8 @@ from tui.widgets.serverrow import ServerProgress, ServerRow
 COLOURS = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
 """The colours of the signs; the signs say the same without them."""
 _MOST_LINES = 500
+_FEW = 6
+"""Lines that fit the smallest terminal with everything else."""
 
 
 def describe(differences: Sequence[Difference], most: int = _MOST_LINES) -> Content:
@@ -67,12 +69,13 @@ class ChangesDialog(Dialog[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view", "Users or files"),
+        Binding("v", "view", "Files"),
         Binding("escape", "refuse", "Back"),
     ]
     DEFAULT_CSS = """
     ChangesDialog > .dialog--box { width: 104; }
-    ChangesDialog #words { height: auto; max-height: 1fr; margin-bottom: 1; }
+    ChangesDialog #words { height: auto; margin-bottom: 1; }
+    ChangesDialog.-tall #words { height: 1fr; }
     ChangesDialog #notes { height: auto; color: $text-warning; }
     ChangesDialog DiffView { height: 1fr; min-height: 8; display: none; margin-bottom: 1; }
     ChangesDialog.-files > .dialog--box { height: 90%; }
@@ -89,6 +92,7 @@ class ChangesDialog(Dialog[bool]):
         self._notes = notes
         self._files = _files_of(plan)
         self._place = -1
+        self.set_class(len(differences) + 2 * len(notes) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
         changed = [server.server for server in self._plan.servers if server.has_changes]
@@ -148,7 +152,7 @@ def _files_of(plan: UsersPlan) -> list[Shown]:
                 key = (change.subject, change.before, change.after)
                 servers.setdefault(key, []).append(server.server)
     return [
-        Shown(path, f"on {', '.join(names)}; passwords are masked", "", path, before, after)
+        Shown(path, f"on {', '.join(names)}", "", path, before, after)
         for (path, before, after), names in servers.items()
     ]
 
@@ -304,13 +308,11 @@ class MadePasswordsDialog(Dialog[None]):
         Binding("c", "copy_all", "Copy"),
         Binding("escape", "refuse", "Close"),
     ]
-    DEFAULT_CSS = """
-    MadePasswordsDialog .dialog--body { height: auto; }
-    """
 
     def __init__(self, made: Mapping[str, Secret], domain: str) -> None:
         super().__init__()
         self._made = made
+        self.set_class(len(made) > 2, "-tall")
         self._domain = domain
 
     def compose(self) -> ComposeResult:
@@ -344,7 +346,9 @@ class MadePasswordsDialog(Dialog[None]):
         self.app.copy_to_clipboard(text)
         for block in self.query(CopyBlock):
             block.is_copied = True
-        self.query_one("#copy-all", Button).label = "Copied"
+        button = self.query_one("#copy-all", Button)
+        button.label = "Copied"
+        button.refresh(layout=True)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

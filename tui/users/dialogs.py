@@ -32,7 +32,7 @@ _ACCESS = (
     Option("pull", "Pull", "may only pull"),
 )
 _PASSWORD = (
-    Option("made", "Made by Moorage", "128 random bits, shown once when it is in force"),
+    Option("made", "Made by Moorage", "shown once, when it is in force"),
     Option("typed", "Typed here"),
 )
 
@@ -77,7 +77,6 @@ class UserForm(Dialog[Given | None], Generic[Given]):
     """
 
     DEFAULT_CSS = """
-    UserForm .dialog--body { height: auto; }
     UserForm .caption { color: $foreground; }
     UserForm .note { color: $text-muted; margin-bottom: 1; }
     """
@@ -156,7 +155,7 @@ def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
         id="repositories",
         value=" ".join(repositories),
         placeholder="all",
-        help_text="team-a/app, or team-a/* for all below; a space between; empty is all",
+        help_text="Such as team-a/app team-b/*; empty is all",
     )
 
 
@@ -239,8 +238,11 @@ class NewUserDialog(_WithPassword[NewUser]):
         users: The users as they will be, whose names are taken.
     """
 
+    DEFAULT_CSS = "NewUserDialog > .dialog--box { max-height: 26; }"
+
     def __init__(self, users: Users) -> None:
         super().__init__("Add a user", "Add")
+        self.add_class("-tall")
         self._users = users
 
     def body(self) -> ComposeResult:

@@ -150,7 +150,9 @@ def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:
     if wanted:
         parts.append(f"{shown:,} with “{wanted}”, Escape shows all")
     order = SORTS[sort % len(SORTS)]
-    parts.append(order if order == "changes first" else f"by {order}")
+    parts.append(f"s sorts, now {order if order == 'changes first' else f'by {order}'}")
+    if not wanted:
+        parts.append("/ finds")
     if staging.count:
         parts.append(f"{staging.count} staged")
     return " · ".join(parts)

@@ -155,7 +155,7 @@ def rights(user: RegistryUser) -> str:
     """Return what a user may do, in words."""
     if user.access is None:
         return "nothing"
-    return f"{user.access} {repositories(user)}"
+    return f"{user.access} {' '.join(user.repositories) or 'all repositories'}"
 
 
 def repositories(user: RegistryUser) -> str:

@@ -92,7 +92,7 @@ class UserTable(ScrollView, can_focus=True):
     }
     UserTable > .users--added { color: $text-success; }
     UserTable > .users--changed { color: $text-warning; }
-    UserTable > .users--removed { color: $text-error; text-style: strike; }
+    UserTable > .users--removed { color: $text-error; }
     UserTable > .users--disabled { color: $text-muted; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -204,7 +204,7 @@ class UserTable(ScrollView, can_focus=True):
             style = self.get_component_rich_style(name)
         if kind:
             own = self.get_component_rich_style(f"users--{kind}", partial=True)
-            style += Style(color=own.color, strike=own.strike)
+            style += Style(color=own.color)
         return style
 
     def _columns(self, width: int) -> list[tuple[Column, int]]:

@@ -71,9 +71,9 @@ class UsersView(Screen[None]):
         yield Static("", id="title")
         yield Field("Find", id="find", placeholder="a name, a repository, disabled, changed")
         yield UserTable()
+        yield Static("", id="detail")
         with VerticalScroll(id="staged", can_focus=False):
             yield Static("", id="staged-words")
-        yield Static("", id="detail")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -103,6 +103,8 @@ class UsersView(Screen[None]):
 
     def action_read(self) -> None:
         """Read the users of all servers; what is staged stays staged."""
+        if self._reading.goes_on and self._attempt:
+            self.engine.stop()  # the attempt before waits for somebody silent
         self._attempt += 1
         self._reading = Reading(self.engine.servers)
         if self._timer is not None:

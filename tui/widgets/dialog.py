@@ -29,6 +29,8 @@ class Dialog(ModalScreen[Result]):
     }
     Dialog .dialog--body { height: auto; max-height: 1fr; }
     Dialog .dialog--text { height: auto; margin-bottom: 1; }
+    Dialog.-tall > .dialog--box { height: 90%; }
+    Dialog.-tall .dialog--body { height: 1fr; max-height: 100%; }
     Dialog .dialog--buttons { height: 1; align-horizontal: right; }
     Dialog Button { margin-left: 2; }
     """

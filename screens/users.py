@@ -18,9 +18,10 @@ from moorage.users import edits
 from moorage.users.edits import WrongUserError
 from moorage.users.passwords import Scheme, hash_password
 from tui.jobs import JobEnded, start_job
-from tui.messages import GoBack
+from tui.messages import GoBack, UsersChanged
 from tui.users import adopting, changes, dialogs
 from tui.users.engine import UsersEngine
+from tui.users.inline import Changed
 from tui.users.staging import Edit, StagedChange
 from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
@@ -111,15 +112,22 @@ class UsersScreen(UsersView):
         self.show_users(name)
 
     def _stage_password(
-        self, words: str, name: str, password: dialogs.Password, edit: Callable[[str], Edit]
+        self,
+        words: str,
+        name: str,
+        password: dialogs.Password,
+        edit: Callable[[str], Edit],
+        *,
+        is_new: bool = False,
     ) -> None:
         """Hash a password in a thread, which takes a moment, then stage a change with the hash."""
         assert self.users_read is not None
         scheme: Scheme = self.users_read.scheme
         made = {name: password.secret} if password.is_made else {}
+        listed = (name,) if is_new else ()
 
         def work() -> StagedChange:
-            return StagedChange(words, edit(hash_password(password.secret, scheme)), made)
+            return StagedChange(words, edit(hash_password(password.secret, scheme)), made, listed)
 
         self._hashing += 1
         start_job(self, f"hash-{name}", work)
@@ -135,7 +143,7 @@ class UsersScreen(UsersView):
                 user = RegistryUser(new.name, value, new.access, new.repositories)
                 return functools.partial(edits.add, user=user)
 
-            self._stage_password(f"add {new.name}", new.name, new.password, edit)
+            self._stage_password(f"add {new.name}", new.name, new.password, edit, is_new=True)
 
         self.app.push_screen(dialogs.NewUserDialog(self.staging.users), given)
 
@@ -271,6 +279,9 @@ class UsersScreen(UsersView):
     def _applied(self, report: ApplyReport | None) -> None:
         if report is not None and report.is_good:
             made = self.staging.made
+            self.post_message(
+                UsersChanged(Changed(self.staging.base, self.staging.users, self.staging.listed))
+            )
             count = sum(1 for each in report.servers if each.status == "done")
             self.staging.clear()
             self.notify(f"Changed on {count} server{'s' if count != 1 else ''}")

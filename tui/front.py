@@ -23,6 +23,7 @@ from tui.messages import (
     OpenFile,
     OpenNew,
     SettingsWanted,
+    UsersChanged,
     UsersWanted,
 )
 from tui.widgets.dialog import ConfirmDialog
@@ -70,6 +71,7 @@ class FrontApp(DeskApp):
     """
 
     CONNECT_JOB: ClassVar[str] = "connect"
+    IN_LINE_JOB: ClassVar[str] = "in-line"
 
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
         super().__init__()
@@ -237,6 +239,37 @@ class FrontApp(DeskApp):
             return
         engine = UsersEngine(answers, self.asker, self._open_transport)
         self.push_screen(UsersScreen(engine, session.draft.domain))
+
+    @on(UsersChanged)
+    def _users_changed(self, event: UsersChanged) -> None:
+        """Bring what is open in line, so that the next apply does not undo the change."""
+        from tui.users.inline import bring_draft_in_line, bring_file_in_line
+
+        session, changed = self.session, event.changed
+        if session is None:
+            return
+        was_saved = session.is_saved
+        bring_draft_in_line(session.draft, changed)
+        if session.path is None:
+            self.keep_draft()
+            return
+        if was_saved:
+            session.saved = session.draft.without_secrets()
+        path = session.path
+        start_job(self, self.IN_LINE_JOB, lambda: bring_file_in_line(path, changed))
+
+    @on(JobEnded)
+    def _in_line(self, event: JobEnded) -> None:
+        if event.name != self.IN_LINE_JOB:
+            return
+        if event.error is not None:
+            self.tell(
+                "Answers",
+                "The servers have the change, but the answers file could not be brought in line, "
+                f"so applying it may undo the change.\n\n{event.error}",
+            )
+        elif event.result:
+            self.notify(" ".join(event.result), markup=False)
 
     @on(LogsWanted)
     def _logs(self) -> None:

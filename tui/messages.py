@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from moorage.deploy.events import Event
     from tui.asking import Question
     from tui.flow import Step
+    from tui.users.inline import Changed
 
 
 class GoOn(Message):
@@ -65,6 +66,14 @@ class TestTold(Message, bubble=False):
 
 class UsersWanted(Message):
     """The registry's users are to be managed."""
+
+
+class UsersChanged(Message):
+    """The users on the servers were changed; see :class:`tui.users.inline.Changed`."""
+
+    def __init__(self, changed: Changed) -> None:
+        super().__init__()
+        self.changed = changed
 
 
 class SettingsWanted(Message):

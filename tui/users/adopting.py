@@ -18,7 +18,6 @@ from moorage.errors import MoorageError
 from moorage.users.edits import Users
 from moorage.users.importing import (
     LARGEST_FILE,
-    OLDER_PRODUCT,
     HtpasswdFile,
     Merged,
     OnExisting,
@@ -32,6 +31,8 @@ from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 
+OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
+"""Where an older one-click product keeps its users on a server."""
 _HERE = "here"
 _MOST_LINES = 200
 _FEW = 6

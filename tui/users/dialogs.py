@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -199,6 +200,8 @@ class _WithPassword(UserForm[Given]):
 
     def on_mount(self) -> None:
         """Start typing at once."""
+        # Its word lists take half a second to load.
+        threading.Thread(target=estimate, args=("word",), name="strength", daemon=True).start()
         self._show_kind()
         self.focus_first()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from textual.content import Content
 
 from moorage.deploy.events import Event, StepBegan
+from moorage.deploy.seen import Seen
 from moorage.deploy.users_change import UsersRead
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
@@ -16,6 +18,8 @@ from tui.users.staging import Staging, rights
 from tui.users.table import UserRow
 
 SORTS = ("name", "last seen", "changes first")
+_PLACES = 12
+"""How wide the column of servers is."""
 _FEW = 4
 """Servers in step that get a line each; more share one."""
 _STANDINGS = {
@@ -112,12 +116,19 @@ def _unreachable(error: MoorageError, width: int) -> Content:
     )
 
 
-def rows_of(staging: Staging, read: UsersRead | None, wanted: str, sort: int) -> list[UserRow]:
+def rows_of(
+    staging: Staging,
+    read: UsersRead | None,
+    seen: Mapping[str, Seen] | None,
+    wanted: str,
+    sort: int,
+) -> list[UserRow]:
     """Return the table's rows: who will be there, and who goes.
 
     Args:
         staging: The users as they are and will be.
         read: What the servers said.
+        seen: When users were last here; None while that is being read.
         wanted: What a row must hold, in small letters; empty shows all.
         sort: An index into :data:`SORTS`, whatever its size.
     """
@@ -126,18 +137,55 @@ def rows_of(staging: Staging, read: UsersRead | None, wanted: str, sort: int) ->
     servers = len(read.rosters) if read else 0
     gone = {name for name, sign in marks.items() if sign == "-"}
     users = [*staging.users, *(user for user in staging.base if user.name in gone)]
+    now = datetime.now(UTC)
     rows = []
     for user in users:
         there = where.get(user.name, ())
-        on = "all" if there and len(there) == servers else ", ".join(there)
-        row = UserRow(user, marks.get(user.name, ""), "", "", on)
+        moments = seen.get(user.name, Seen()) if seen is not None else None
+        row = UserRow(
+            user,
+            marks.get(user.name, ""),
+            ago(moments.last_seen, now) if moments else "…",
+            ago(moments.last_push, now) if moments else "…",
+            _where(there, servers),
+        )
         text = f"{user.name} {rights(user)} {row.state}".lower()
         if wanted in text:
             rows.append(row)
     rows.sort(key=lambda row: (row.user.name.lower(), row.user.name))
-    if SORTS[sort % len(SORTS)] == "changes first":
+    if SORTS[sort % len(SORTS)] == "last seen":
+        known = seen or {}
+        rows.sort(key=lambda row: known.get(row.user.name, Seen()).last_seen)
+    elif SORTS[sort % len(SORTS)] == "changes first":
         rows.sort(key=lambda row: not row.mark)
     return rows
+
+
+def _where(there: Sequence[str], servers: int) -> str:
+    """Return which servers have a user, as short as a column is wide."""
+    if len(there) == servers and there:
+        return "all"
+    names = ", ".join(there)
+    return names if len(names) <= _PLACES else f"{len(there)} of {servers}"
+
+
+def ago(moment: str, now: datetime) -> str:
+    """Return how long ago a moment was, in words.
+
+    Args:
+        moment: ISO 8601 in UTC; empty for one that no log knows.
+        now: The time.
+    """
+    if not moment:
+        return "-"
+    then = datetime.fromisoformat(moment)
+    minutes = max(0, int((now - then).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h ago"
+    days = minutes // (24 * 60)
+    return f"{days} day{'s' if days != 1 else ''} ago" if days < 100 else f"{then:%Y-%m-%d}"
 
 
 def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:

@@ -21,11 +21,13 @@ class StagedChange:
         words: What it does, for people.
         edit: Does it.
         made: The passwords that Moorage made for it, by user.
+        listed: New users that an answers file is to list, too.
     """
 
     words: str
     edit: Edit
     made: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,12 @@ class Staging:
     def count(self) -> int:
         """How many decisions are staged."""
         return len(self._changes)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The new users that an answers file is to list, too."""
+        names = {name for change in self._changes for name in change.listed}
+        return tuple(user.name for user in self.users if user.name in names)
 
     @property
     def made(self) -> dict[str, Secret]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -10,13 +12,14 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from moorage.deploy.seen import Seen
 from moorage.deploy.users_change import UsersRead
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
 from moorage.users.passwords import hash_kind
 from tui.jobs import JobEnded, start_job
 from tui.users import changes
-from tui.users.engine import UsersEngine
+from tui.users.engine import UsersEngine, places
 from tui.users.lines import Reading, rows_of, server_lines, what_is_shown
 from tui.users.staging import Staging, rights
 from tui.users.table import UserTable
@@ -60,6 +63,8 @@ class UsersView(Screen[None]):
         self.users_read: UsersRead | None = None
         self._reading = Reading(engine.servers)
         self._attempt = 0
+        self._seen: dict[str, Seen] | None = None
+        self._places: Mapping[str, tuple[str, ...]] = {}
         self._filter = ""
         self._sort = 0
         self._timer: Timer | None = None
@@ -131,8 +136,11 @@ class UsersView(Screen[None]):
         self._reading.end(error)
         if read is not None:
             self.users_read = read
+            self._places = places(read)
             for lost in self.staging.begin(read.users):
                 self.notify(f"Not staged any more: {lost}", severity="warning", markup=False)
+            # The logs take longer than the users, and nobody has to wait for them.
+            start_job(self, f"seen-{self._attempt}", self.engine.read_seen)
         self._show_servers()
         self.show_users()
 
@@ -140,12 +148,15 @@ class UsersView(Screen[None]):
     def _read_ended(self, event: JobEnded) -> None:
         if event.name == f"read-{self._attempt}":
             self._was_read(event.result, event.error)
+        elif event.name == f"seen-{self._attempt}":
+            self._seen = event.result or {}
+            self.show_users()
 
     # --- showing -------------------------------------------------------------------------
 
     def show_users(self, name: str = "") -> None:
         staging = self.staging
-        rows = rows_of(staging, self.users_read, self._filter, self._sort)
+        rows = rows_of(staging, self.users_read, self._seen, self._filter, self._sort)
         self.table.show(rows, name)
         title = what_is_shown(staging, len(rows), self._filter, self._sort)
         self.query_one("#title", Static).update(Content(title))
@@ -168,9 +179,10 @@ class UsersView(Screen[None]):
         if row is not None:
             user = row.user
             parts = [f"may {rights(user)}", f"{hash_kind(user.hash)} hash"]
-            parts += [f"on {row.places}"] if row.places else []
-            parts += [f"seen {row.seen}"] if row.seen else []
-            parts += [f"pushed {row.pushed}"] if row.pushed else []
+            there = self._places.get(user.name, ())
+            parts += [f"on {', '.join(there)}"] if there else []
+            parts += [f"seen {row.seen}"] if row.seen[:1].isdigit() else []
+            parts += [f"pushed {row.pushed}"] if row.pushed[:1].isdigit() else []
             text = Content.styled(visible(user.name), "bold") + Content.styled(
                 f"  {visible(' · '.join(parts))}", "$text-muted"
             )

@@ -1,0 +1,67 @@
+"""Brings what is open in line with a change of the users, so that an apply does not undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.answers.amend import with_users_of
+from moorage.answers.load import load
+from moorage.answers.save import save_text
+from moorage.desired.users import RegistryUser
+from moorage.errors import AnswersError, MoorageError
+from moorage.users.declared import bring_in_line
+from tui.draft import Draft
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of the users that the servers have.
+
+    Attributes:
+        before: The users as they were.
+        after: The users as they are.
+        listed: New users that the answers are to list, too.
+    """
+
+    before: Sequence[RegistryUser]
+    after: Sequence[RegistryUser]
+    listed: tuple[str, ...] = ()
+
+
+def bring_file_in_line(path: Path, changed: Changed) -> tuple[str, ...]:
+    """Write what changed to an answers file; comments and order stay. Blocks.
+
+    Args:
+        path: The file.
+        changed: The change.
+
+    Returns:
+        What the operator should know, a sentence each; empty when the file stayed as it was.
+
+    Raises:
+        MoorageError: It cannot be read or written.
+    """
+    answers = load(path)
+    line = bring_in_line(answers, changed.before, changed.after, listed_too=changed.listed)
+    if line.answers == answers:
+        return ()
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise MoorageError(f"{path} cannot be read: {error.strerror}.") from error
+    save_text(with_users_of(text, line.answers), path)
+    return (f"{path.name} says so, too.", *line.notices)
+
+
+def bring_draft_in_line(draft: Draft, changed: Changed) -> None:
+    """Change the users of a draft likewise; one that is not finished stays as it is."""
+    try:
+        answers = draft.answers()
+    except AnswersError:
+        return
+    line = bring_in_line(answers, changed.before, changed.after, listed_too=changed.listed)
+    if line.answers != answers:
+        users = Draft.from_answers(line.answers).get("credentials.users")
+        draft.set("credentials.users", users)

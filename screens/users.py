@@ -284,6 +284,10 @@ class UsersScreen(UsersView):
             )
             count = sum(1 for each in report.servers if each.status == "done")
             self.staging.clear()
+            for each in report.servers:
+                for warning in each.warnings:
+                    text = visible(f"{each.server}: {warning}")
+                    self.notify(text, severity="warning", timeout=30, markup=False)
             self.notify(f"Changed on {count} server{'s' if count != 1 else ''}")
             if made:
                 self.app.push_screen(changes.MadePasswordsDialog(made, self.domain))

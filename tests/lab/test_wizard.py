@@ -5,56 +5,21 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from desk import Desk
 from operator_at_work import Operator, copy_back, inspect_digest, introduce, log_in, push
 from tmux import Terminal
 
-import moorage
 from lab import LabServer
 from lab.image import build_small_image
 from lab.keys import ADMIN_PASSWORD
 
 DOMAIN = "registry.example.test"
-SOURCE = str(Path(moorage.__file__).parents[1])
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-
-class Desk:
-    """Somebody's home, with terminals in it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.state = home / "state"
-        self.terminals: list[Terminal] = []
-        (home / ".ssh").mkdir(parents=True, mode=0o700)
-        (home / "ssh_config").write_text(
-            f"Host *\n  UserKnownHostsFile {home}/known_hosts\n  GlobalKnownHostsFile none\n"
-        )
-
-    def wizard(
-        self, *arguments: str, size: tuple[int, int] = (120, 40), **environment: str
-    ) -> Terminal:
-        """Open the wizard in a terminal."""
-        terminal = Terminal(
-            [sys.executable, "-m", "moorage", *arguments],
-            {
-                "HOME": str(self.home),
-                "MOORAGE_STATE": str(self.state),
-                "MOORAGE_SSH_CONFIG": str(self.home / "ssh_config"),
-                "PYTHONPATH": SOURCE,
-                "SSH_AUTH_SOCK": "",
-                **environment,
-            },
-            self.home,
-            size,
-        )
-        self.terminals.append(terminal)
-        return terminal
 
 
 @pytest.fixture

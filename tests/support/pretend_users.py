@@ -36,12 +36,14 @@ class UsersServer(PretendServer):
         refuses: What a change of its users fails with; empty when it does not.
         breaks: Whether the connection is lost in the middle of a change.
         holds: Set to let a change go on, where it is to take long.
+        seen: What its logs say of users, as ``seen.sh`` writes it.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     refuses: str = ""
     breaks: bool = False
     holds: threading.Event | None = None
+    seen: bytes = b""
     _words: list[bytes] = field(default_factory=list)
     _said: threading.Condition = field(default_factory=threading.Condition)
 
@@ -88,8 +90,11 @@ class UsersServer(PretendServer):
                 return Completed(0, answer, b"")
             on_stdout(answer)
             return Completed(0, b"", b"")
+        if script == shell_script("seen.sh"):
+            return Completed(0, self.seen, b"")
         assert on_stdout is not None
         assert on_start is not None
+        self._words.clear()
         on_start(Exchange(self._hear))
         self._change(sent, on_stdout)
         return Completed(0, b"", b"")

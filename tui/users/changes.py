@@ -70,6 +70,7 @@ class ChangesDialog(Dialog[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "view", "Files"),
+        Binding("enter", "accept", "Apply", show=False),
         Binding("escape", "refuse", "Back"),
     ]
     DEFAULT_CSS = """
@@ -137,6 +138,10 @@ class ChangesDialog(Dialog[bool]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "accept")
+
+    def action_accept(self) -> None:
+        """Enter goes on from wherever nothing else takes it."""
+        self.dismiss(True)
 
     def action_refuse(self) -> None:
         """Escape is no."""
@@ -230,9 +235,9 @@ class ProgressDialog(Dialog[ApplyReport | None]):
             case StepBegan():
                 progress.begin_step(event.step)
             case Staged():
-                progress.words = "Ready, waiting for the others"
+                progress.words = "Ready, waiting"
             case Committed():
-                progress.words = "Changed, waiting for the others"
+                progress.words = "Changed, waiting"
             case RunEnded(status="done"):
                 progress.end("done", "done")
             case RunEnded():

@@ -6,10 +6,11 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
@@ -77,6 +78,7 @@ class UserForm(Dialog[Given | None], Generic[Given]):
         accept: What the button that does it says.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "finish", "Go on", show=False)]
     DEFAULT_CSS = """
     UserForm .caption { color: $foreground; }
     UserForm .note { color: $text-muted; margin-bottom: 1; }
@@ -125,16 +127,17 @@ class UserForm(Dialog[Given | None], Generic[Given]):
 
     @on(Field.Submitted)
     def _submitted(self) -> None:
-        self._finish()
+        self.action_finish()
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
-            self._finish()
+            self.action_finish()
         else:
             self.dismiss(None)
 
-    def _finish(self) -> None:
+    def action_finish(self) -> None:
+        """Take what was given, or show what is wrong with it."""
         first: Field | None = None
         for name, check in self.checks().items():
             place = self.query_one(f"#{name}", Field)

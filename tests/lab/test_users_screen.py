@@ -1,0 +1,185 @@
+"""The users screen on three real servers, by keystrokes alone, in a real terminal."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from desk import Desk
+from operator_at_work import DOMAIN, Operator, introduce, log_in, push
+from test_several_servers import s3_storage
+from tmux import Terminal
+
+from lab import LabServer
+from lab.image import build_small_image
+from lab.services import ObjectStore
+from moorage.answers.save import save
+from tui import keeping
+from tui.draft import Draft
+
+TYPED = "gravel-lantern-19-otter"
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+@dataclass
+class Office:
+    """Three servers on one bucket, and somebody with their answers file and a terminal."""
+
+    operator: Operator
+    machines: Sequence[LabServer]
+    desk: Desk
+    file: Path
+
+    def statuses(self, user: str, password: str) -> list[int]:
+        """Return what each server answers a user."""
+        return [self.operator.status(each, user=user, password=password) for each in self.machines]
+
+    def open_users(self, size: tuple[int, int] = (120, 40)) -> Terminal:
+        """Open the users from the start."""
+        terminal = self.desk.wizard(size=size)
+        terminal.see(DOMAIN)
+        terminal.press("Down", "Down", "Down", "u")
+        terminal.see("1 user ")
+        return terminal
+
+    @property
+    def listed(self) -> list[str]:
+        """The users that the answers file lists."""
+        return [
+            user["name"] for user in yaml.safe_load(self.file.read_text())["credentials"]["users"]
+        ]
+
+    def made_password(self, terminal: Terminal, user: str) -> str:
+        """Return the password that the screen shows, and watch for it."""
+        terminal.see("New password", seconds=60)
+        shown = re.search(rf"Password of {user}.*\n\W*([A-Za-z0-9_-]{{22}})\b", terminal.screen)
+        assert shown is not None, terminal.screen
+        self.operator.leaks.add(shown[1], label=f"the password of {user}")
+        return shown[1]
+
+
+@pytest.fixture
+def office(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Office]:
+    """A deployment on three servers that the wizard knows."""
+    operator.leaks.add(TYPED, label="the typed password")
+    machines = servers(3)
+    answers = operator.answers(machines, storage=s3_storage(s3, monkeypatch))
+    operator.install(answers)
+    desk = Desk(operator.home)
+    known = "".join(machine.known_hosts_line() + "\n" for machine in machines)
+    (operator.home / "known_hosts").write_text(known)
+    file = operator.home / "moorage.yml"
+    save(answers, file)
+    draft = Draft.from_answers(answers)
+    keeping.keep_applied(draft)
+    keeping.remember(file, draft.domain, state="applied")
+    yield Office(operator, machines, desk, file)
+    for terminal in desk.terminals:
+        terminal.close()
+
+
+def apply(terminal: Terminal, servers: int) -> None:
+    """Show what is staged and apply it."""
+    terminal.press("Enter")
+    terminal.see(f"Apply to {servers} server")
+    terminal.press("Enter")
+
+
+def test_the_life_of_a_user_on_three_servers_at_once(
+    office: Office, client: LabServer, tmp_path: Path
+) -> None:
+    terminal = office.open_users()
+    terminal.press("a")
+    terminal.see("What they type at docker login")
+    terminal.type("ana")
+    terminal.press("Tab", "Tab")
+    terminal.type("team-a/*")
+    terminal.press("Enter")
+    terminal.see("1 staged")
+    assert office.statuses("ana", "anything") == [401] * 3  # nothing is on a server yet
+    apply(terminal, 3)
+    first = office.made_password(terminal, "ana")
+
+    assert office.statuses("ana", first) == [200] * 3
+    (authority,) = (office.operator.home / "state" / "ca").glob("*/ca.pem")
+    image = build_small_image(tmp_path / "small.tar", "users-screen:1")
+    for number, machine in enumerate(office.machines):
+        introduce(client, machine, authority)
+        log_in(client, "ana", first)
+        assert push(client, image, f"team-a/app:{number}")
+    assert office.listed == ["ci", "ana"]
+
+    terminal.press("c", "Escape")
+    terminal.see("seen ", "min ago", "now")  # her pushes are in the logs that were read meanwhile
+    terminal.press("/")
+    terminal.type("ana")
+    terminal.press("Enter", "p")
+    terminal.see("The old one is refused")
+    terminal.press("Down", "Tab")
+    terminal.type(TYPED)
+    terminal.see("strong")
+    terminal.press("Enter")
+    terminal.see("1 staged")
+    apply(terminal, 3)
+    terminal.see("Changed on 3 servers", seconds=60)
+    assert office.statuses("ana", first) == [401] * 3
+    assert office.statuses("ana", TYPED) == [200] * 3
+    assert TYPED not in terminal.screen
+
+    terminal.press("d")
+    terminal.see("- removed")
+    assert office.statuses("ana", TYPED) == [200] * 3  # remembered, and in force
+    apply(terminal, 3)
+    terminal.see("0 with “ana”", seconds=60)
+    assert office.statuses("ana", TYPED) == [401] * 3
+    terminal.see("moorage.yml says so")
+    assert office.listed == ["ci"]
+    assert not office.operator.plan(
+        Draft(yaml.safe_load(office.file.read_text())).answers()
+    ).has_changes
+
+
+def test_a_server_that_is_away_misses_a_change_and_is_repaired_by_the_next(
+    office: Office,
+) -> None:
+    away = office.machines[1]
+    terminal = office.open_users(size=(80, 24))
+    away.cut()
+    terminal.press("C-r")
+    terminal.see("connecting")
+    terminal.see("unreachable", seconds=90)
+    terminal.press("a")
+    terminal.see("What they type at docker login")
+    terminal.type("bob")
+    terminal.press("Enter")
+    terminal.see("1 staged")
+    terminal.press("Enter")
+    terminal.see(f"{away.address} cannot be reached")
+    terminal.press("Enter")  # the careful button: nothing happens
+    terminal.see("1 staged")
+    terminal.press("Enter")
+    terminal.see(f"{away.address} cannot be reached")
+    terminal.press("Tab", "Enter")
+    terminal.see("Apply to 2 servers")
+    terminal.press("Enter")
+    password = office.made_password(terminal, "bob")
+    terminal.press("c", "Escape")
+    away.mend()
+    assert office.statuses("bob", password) == [200, 401, 200]
+
+    terminal.press("C-r")
+    terminal.see("behind", seconds=90)
+    apply(terminal, 1)
+    terminal.see("Changed on 1 server", seconds=60)
+    assert office.statuses("bob", password) == [200] * 3
+    terminal.see(f"✓ {away.address}  ")
+    assert "behind" not in terminal.screen

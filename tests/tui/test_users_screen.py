@@ -1,0 +1,429 @@
+"""The users screen: reading, staging, showing what will change, and what happens when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from opening import opened
+from pretend import SIZES, PretendServer, Servers, Wizard
+from pretend_users import UsersServer, somebody
+
+from moorage.answers.save import save
+from moorage.answers.secrets import Secret
+from moorage.desired.users import RegistryUser
+from moorage.errors import CannotConnect
+from moorage.users.passwords import verify_password
+from screens.dashboard import DashboardScreen
+from screens.users import UsersScreen
+from screens.welcome import WelcomeScreen
+from tui import keeping
+from tui.draft import Draft
+from tui.users.table import UserTable
+
+NAMES = ("alpha", "beta")
+USERS = (somebody("ana", "pull", "team-a/*"), somebody("bob", disabled=True), somebody("ci"))
+
+
+class Fleet:
+    """Two servers with users, and an answers file that was applied to them."""
+
+    def __init__(self, home: Path, pretend: Servers, users: Sequence[RegistryUser]) -> None:
+        self.pretend = pretend
+        self.path = home / "moorage.yml"
+        self.servers = [UsersServer(name) for name in NAMES]
+        for server in self.servers:
+            server.put(users)
+            pretend[server.server] = server
+        draft = Draft(
+            {
+                "version": 1,
+                "registry": {"domain": "registry.example.com"},
+                "servers": [{"host": name} for name in NAMES],
+                "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "eu-central-1"}},
+                "ssl": {"mode": "none"},
+                "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+            }
+        )
+        save(draft.answers(), self.path)
+        keeping.keep_applied(draft)
+        keeping.remember(self.path, draft.domain, state="applied")
+
+    @property
+    def alpha(self) -> UsersServer:
+        return self.servers[0]
+
+    @property
+    def beta(self) -> UsersServer:
+        return self.servers[1]
+
+    @asynccontextmanager
+    async def open(self, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Wizard]:
+        """Open the users from the start, by keys."""
+        async with opened(self.pretend, size=size) as wizard:
+            await wizard.see("registry.example.com")
+            await wizard.press("down", "down", "down", "u")
+            yield wizard
+
+
+@pytest.fixture
+def fleet(home: Path, pretend: Servers) -> Fleet:
+    """Two servers with three users."""
+    return Fleet(home, pretend, USERS)
+
+
+async def add(wizard: Wizard, name: str) -> None:
+    """Stage a new user with a password made by Moorage."""
+    await wizard.press("a")
+    await wizard.see("Add a user")
+    await wizard.type(name)
+    await wizard.press("enter")
+    await wizard.see("+ added")
+
+
+async def apply(wizard: Wizard) -> None:
+    """Show what is staged and apply it."""
+    await wizard.press("enter")
+    await wizard.see("What will change")
+    await wizard.press("enter")
+
+
+def copied(wizard: Wizard) -> str:
+    """What was copied last."""
+    return wizard.app.clipboard
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_users_of_all_servers_are_shown(fleet: Fleet, size: tuple[int, int]) -> None:
+    fleet.beta.put(USERS[1:])
+    fleet.alpha.put(USERS, revision=2)
+    seen = (datetime.now(UTC) - timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    fleet.alpha.seen = f"ana\t{seen}\t\n".encode()
+    async with fleet.open(size) as wizard:
+        await wizard.see("✓ alpha  in step", "~ beta   behind", "3 users", "1 disabled", "3 h ago")
+        await wizard.see("ana", "pull", "team-a/*", "disabled", "bcrypt", "on alpha")
+
+
+async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("a")
+        await wizard.see("Add a user", "Add")
+        await wizard.type("dora")
+        await wizard.press("tab", "down", "tab")
+        await wizard.type("team-d/*, base/alpine")
+        await wizard.press("enter")
+        await wizard.see("1 added, not applied yet", "+ dora  pull team-d/* base/alpine")
+        assert "dora" not in fleet.alpha.users
+        await wizard.press("enter")
+        await wizard.see("What will change", "1 added", "alpha, beta", "Apply to 2 servers")
+        await wizard.press("v")
+        await wizard.see("/etc/nginx/moorage/htpasswd", "dora:********")
+        assert "$2y$" not in wizard.text
+        await wizard.press("v")
+        await wizard.see("/etc/nginx/moorage/access.map")
+        await wizard.press("enter")
+        await wizard.see("Password of dora", "shown only here")
+        await wizard.press("escape")
+        await wizard.see("Not copied yet")
+        await wizard.press("enter")  # the careful button
+        await wizard.see("Password of dora")
+        await wizard.press("c")
+        password = copied(wizard)
+        assert password in wizard.text
+        await wizard.press("escape")
+        await wizard.see("4 users")
+        assert password not in wizard.text
+    for server in fleet.servers:
+        dora = server.users["dora"]
+        assert verify_password(Secret(password), dora.hash)
+        assert dora.rules == "pull team-d/* base/alpine"
+
+
+async def test_answers_follow_a_change(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await add(wizard, "dora")
+        await apply(wizard)
+        await wizard.see("Password of dora")
+        await wizard.press("c", "escape")
+        await wizard.see("moorage.yml says so")
+        assert wizard.app.session is not None
+        assert wizard.app.session.is_saved
+    users = yaml.safe_load(fleet.path.read_text())["credentials"]["users"]
+    assert [user["name"] for user in users] == ["ci", "dora"]
+
+
+async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("p")
+        await wizard.see("Password of ana", "refused from the next request on")
+        await wizard.press("down", "tab")
+        await wizard.type("hunter2")
+        await wizard.see("weak")
+        await wizard.type("-and-a-gravel-lantern")
+        await wizard.see("strong")
+        await wizard.press("enter")
+        await wizard.see("~ ana  password")
+        await wizard.press("e")
+        await wizard.see("Now: pull team-a/*")
+        await wizard.press("up", "enter")
+        await wizard.see("password; pull team-a/* → push team-a/*")
+        await wizard.press("down", "x")
+        await wizard.see("~ bob  enabled again")
+        await wizard.press("d")
+        await wizard.see("- bob", "- removed")
+        await apply(wizard)
+        await wizard.see("Changed on 2 servers", "2 users")
+    for server in fleet.servers:
+        assert set(server.users) == {"ana", "ci"}
+        assert server.users["ana"].access == "push"
+        typed = Secret("hunter2-and-a-gravel-lantern")
+        assert verify_password(typed, server.users["ana"].hash)
+
+
+async def test_the_last_change_is_taken_back(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x", "d")
+        await wizard.see("- ana", "2 staged")
+        await wizard.press("z")
+        await wizard.see("~ ana  disabled", "1 staged")
+        await wizard.press("z")
+        await wizard.see("3 users")
+        assert "not applied yet" not in wizard.text
+
+
+async def test_the_last_user_who_may_log_in_stays(fleet: Fleet) -> None:
+    for server in fleet.servers:
+        server.put([somebody("ci")])
+    async with fleet.open() as wizard:
+        await wizard.see("1 user")
+        for key in ("d", "x"):
+            await wizard.press(key)
+            await wizard.see("ci is the last user who may log in.")
+            await wizard.press("escape")
+        assert "staged" not in wizard.text
+
+
+async def test_a_field_says_what_is_wrong(fleet: Fleet) -> None:
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("3 users")
+        await wizard.press("a", "enter")
+        await wizard.see("wanted: a name")
+        await wizard.type("ana")
+        await wizard.press("tab")
+        await wizard.see("The user ana is there already")
+        await wizard.press("shift+tab")
+        await wizard.type(":x")
+        await wizard.press("tab", "tab")
+        await wizard.type("Team-A/*")
+        await wizard.press("tab")
+        await wizard.see("small letters")
+        await wizard.press("down", "tab")
+        await wizard.type("x" * 73)
+        await wizard.press("enter")
+        await wizard.see("73 bytes; bcrypt takes 72")
+        assert "Add a user" in wizard.text
+
+
+async def test_a_failure_puts_the_others_back_and_keeps_what_is_staged(fleet: Fleet) -> None:
+    fleet.beta.refuses = "[b]nginx -t\x1b[2J failed"
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await add(wizard, "dora")
+        await apply(wizard)
+        await wizard.see("✗ beta: [b]nginx -t\\x1b[2J failed", "Put back as it was: alpha",
+                         "still staged")  # fmt: skip
+        await wizard.press("enter")
+        await wizard.see("1 staged", "+ dora")
+        assert "dora" not in fleet.alpha.users
+        fleet.beta.refuses = ""
+        await apply(wizard)
+        await wizard.see("Password of dora")
+    assert "dora" in fleet.beta.users
+
+
+async def test_a_lost_server_fails_the_change(fleet: Fleet) -> None:
+    fleet.alpha.breaks = True
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x")
+        await apply(wizard)
+        await wizard.see("✗ alpha: The connection was lost.", "Put back as it was: beta")
+
+
+async def test_a_change_is_stopped_and_put_back(fleet: Fleet) -> None:
+    fleet.beta.holds = threading.Event()
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x")
+        await apply(wizard)
+        await wizard.see("Ready, waiting", "Stop and put back")
+        await wizard.press("s")
+        fleet.beta.holds.set()
+        await wizard.see("still staged")
+    assert not fleet.alpha.users["ana"].disabled
+
+
+async def test_a_server_that_cannot_be_reached_is_left_out_only_on_purpose(fleet: Fleet) -> None:
+    fleet.beta.fault = CannotConnect("No answer on port 22.", server="beta")
+    async with fleet.open() as wizard:
+        await wizard.see("✓ alpha  in step", "✗ beta   unreachable: No answer on port 22.")
+        await wizard.press("x", "enter")
+        await wizard.see("beta cannot be reached", "it misses the change", "repaired by the next")
+        await wizard.press("enter")  # the careful button
+        await wizard.see("1 staged")
+        assert not fleet.alpha.users["ana"].disabled
+        await wizard.press("enter", "tab", "enter")
+        await wizard.see("Apply to 1 server", "beta misses this change")
+        await wizard.press("enter")
+        await wizard.see("Changed on 1 server")
+        assert fleet.alpha.users["ana"].disabled
+        fleet.beta.fault = None
+        await wizard.press("ctrl+r")
+        await wizard.see("~ beta   behind")
+        await apply(wizard)
+        await wizard.see("✓ beta   in step")
+    assert fleet.beta.users["ana"].disabled
+
+
+async def test_nobody_can_be_reached(fleet: Fleet) -> None:
+    for server in fleet.servers:
+        server.fault = CannotConnect("No answer.", server=server.server)
+    async with fleet.open() as wizard:
+        await wizard.see("✗ alpha", "✗ beta", "Ctrl+R reads again")
+        for server in fleet.servers:
+            server.fault = None
+        await wizard.press("ctrl+r")
+        await wizard.see("3 users")
+
+
+async def test_a_silent_server_freezes_nothing(fleet: Fleet) -> None:
+    fleet.beta.slow = threading.Event()
+    async with fleet.open() as wizard:
+        await wizard.see("… beta   connecting")
+        began = time.monotonic()
+        await wizard.press("escape")
+        await wizard.see("New deployment")
+        assert time.monotonic() - began < 5
+        assert isinstance(wizard.app.screen, WelcomeScreen)
+
+
+async def test_leaving_asks_when_something_is_staged(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x", "escape")
+        await wizard.see("Not applied yet", "1 changed")
+        await wizard.press("enter")
+        await wizard.see("1 staged")
+        await wizard.press("ctrl+q")
+        await wizard.see("Not applied yet")
+        await wizard.press("escape", "escape", "tab", "enter")
+        await wizard.see("New deployment")
+        assert not fleet.alpha.users["ana"].disabled
+
+
+async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Path) -> None:
+    apr1 = "$apr1$abcdefgh$" + "b" * 22
+    (home / "old.htpasswd").write_text(f"dora:{apr1}\nana:{apr1}\nbroken\neve:{{SHA}}abc\n")
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("3 users")
+        await wizard.press("i")
+        await wizard.type("nowhere.htpasswd")
+        await wizard.press("enter")
+        await wizard.see("there is no such file")
+        await wizard.press(*["backspace"] * 16)
+        await wizard.type("old.htpasswd")
+        await wizard.press("enter")
+        await wizard.see("+ 1 new: dora", "1 there already, as they were: ana",
+                         "2 lines left out", "line 3", "line 4, eve")  # fmt: skip
+        await wizard.press("enter")
+        await wizard.see("+ dora", "apr1")
+        await apply(wizard)
+        await wizard.see("Changed on 2 servers")
+    assert fleet.beta.users["dora"].hash == apr1
+
+
+async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet) -> None:
+    fleet.beta.files["/etc/nginx/conf.d/cloud66.htpasswd"] = b"dora:$apr1$abcdefgh$" + b"b" * 22
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("3 users")
+        await wizard.press("i", "shift+tab", "down")
+        await wizard.see("/etc/nginx/conf.d/cloud66.htpasswd")
+        await wizard.press("tab", "enter")
+        await wizard.see("There is no file /etc/nginx/conf.d/cloud66.htpasswd")
+        await wizard.press("enter", "i", "shift+tab", "down", "down", "tab", "enter")
+        await wizard.see("+ 1 new: dora", "cloud66.htpasswd on beta")
+
+
+async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
+    many = [somebody("ci"), *(somebody(f"user-{n:05}", "pull", "a/*") for n in range(10_000))]
+    for server in fleet.servers:
+        server.put(many)
+    async with fleet.open() as wizard:
+        await wizard.see("10,001 users", "user-00003", seconds=30)
+        began = time.monotonic()
+        await wizard.press("slash")
+        await wizard.type("09876")
+        await wizard.see("1 with “09876”", "user-09876")
+        await wizard.press("enter", "x")
+        await wizard.see("~ user-09876  disabled")
+        await wizard.press("escape", "end")
+        await wizard.see("user-09999")
+        assert time.monotonic() - began < 10
+        assert wizard.app.screen.query_one(UserTable).row_count == 10_001
+
+
+async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
+    stamp = "2026-01-01T00:00:00+00:00"
+    fleet.alpha.seen = f"ana\t{stamp}\t{stamp}\n".encode()
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("Last push", "3 users")
+        await wizard.see("ana", "ago" if datetime.now(UTC).year == 2025 else "")
+        table = wizard.app.screen.query_one(UserTable)
+        assert await wizard.pilot.click(UserTable, offset=(5, 3))
+        await wizard.pilot.pause()
+        assert table.row is not None
+        assert table.row.user.name == "ci"
+        await wizard.press("s")
+        await wizard.see("s sorts, now by last seen")
+        await asyncio.sleep(0.1)
+        order = [row.user.name for row in table._rows]
+        assert order == ["bob", "ci", "ana"]
+
+
+async def test_hostile_names_are_shown_as_they_are(fleet: Fleet) -> None:
+    for server in fleet.servers:
+        server.put(USERS)
+        server.files["/etc/nginx/moorage/htpasswd"] += b"[red]x\x1b[2J:$apr1$a$b\n"
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("[red]x\\x1b[2J", "no access")
+
+
+async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
+    async with opened(fleet.pretend, path=fleet.path) as wizard:
+        await wizard.see("Dashboard")
+        await wizard.press("u")
+        await wizard.see("3 users")
+        assert isinstance(wizard.app.screen, UsersScreen)
+        titles = {each.title for each in wizard.app.get_system_commands(wizard.app.screen)}
+        assert {"Add", "Password", "Access", "Disable", "Remove", "Import", "Find", "Sort",
+                "Read again"} <= titles  # fmt: skip
+        await wizard.press("escape")
+        await wizard.see("Dashboard")
+        assert isinstance(wizard.app.screen, DashboardScreen)
+
+
+async def test_a_server_without_a_registry_says_so(fleet: Fleet) -> None:
+    fleet.pretend["beta"] = PretendServer("beta")
+    async with fleet.open() as wizard:
+        await wizard.see("no registry of Moorage's is here")

@@ -180,7 +180,9 @@ class UsersView(Screen[None]):
             user = row.user
             parts = [f"may {rights(user)}", f"{hash_kind(user.hash)} hash"]
             there = self._places.get(user.name, ())
-            parts += [f"on {', '.join(there)}"] if there else []
+            reached = len(self.users_read.rosters) if self.users_read else 0
+            where = f"all {reached} servers" if len(there) == reached > 1 else ", ".join(there)
+            parts += [f"on {where}"] if there else []
             parts += [f"seen {row.seen}"] if row.seen[:1].isdigit() else []
             parts += [f"pushed {row.pushed}"] if row.pushed[:1].isdigit() else []
             text = Content.styled(visible(user.name), "bold") + Content.styled(

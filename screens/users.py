@@ -21,7 +21,6 @@ from tui.jobs import JobEnded, start_job
 from tui.messages import GoBack, UsersChanged
 from tui.users import adopting, changes, dialogs
 from tui.users.engine import UsersEngine
-from tui.users.inline import Changed
 from tui.users.staging import Edit, StagedChange
 from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
@@ -280,7 +279,7 @@ class UsersScreen(UsersView):
         if report is not None and report.is_good:
             made = self.staging.made
             self.post_message(
-                UsersChanged(Changed(self.staging.base, self.staging.users, self.staging.listed))
+                UsersChanged(self.staging.base, self.staging.users, self.staging.listed)
             )
             count = sum(1 for each in report.servers if each.status == "done")
             self.staging.clear()

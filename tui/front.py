@@ -243,11 +243,12 @@ class FrontApp(DeskApp):
     @on(UsersChanged)
     def _users_changed(self, event: UsersChanged) -> None:
         """Bring what is open in line, so that the next apply does not undo the change."""
-        from tui.users.inline import bring_draft_in_line, bring_file_in_line
+        from tui.users.inline import Changed, bring_draft_in_line, bring_file_in_line
 
-        session, changed = self.session, event.changed
+        session = self.session
         if session is None:
             return
+        changed = Changed(event.before, event.after, event.listed)
         was_saved = session.is_saved
         bring_draft_in_line(session.draft, changed)
         if session.path is None:

@@ -9,9 +9,9 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from moorage.deploy.events import Event
+    from moorage.desired.users import RegistryUser
     from tui.asking import Question
     from tui.flow import Step
-    from tui.users.inline import Changed
 
 
 class GoOn(Message):
@@ -69,11 +69,24 @@ class UsersWanted(Message):
 
 
 class UsersChanged(Message):
-    """The users on the servers were changed; see :class:`tui.users.inline.Changed`."""
+    """The users on the servers were changed.
 
-    def __init__(self, changed: Changed) -> None:
+    Attributes:
+        before: The users as they were.
+        after: The users as they are.
+        listed: New users that the answers are to list, too.
+    """
+
+    def __init__(
+        self,
+        before: Sequence[RegistryUser],
+        after: Sequence[RegistryUser],
+        listed: tuple[str, ...],
+    ) -> None:
         super().__init__()
-        self.changed = changed
+        self.before = before
+        self.after = after
+        self.listed = listed
 
 
 class SettingsWanted(Message):

@@ -21,8 +21,8 @@ from moorage.desired.users import Access, RegistryUser
 from moorage.users import edits
 from moorage.users.edits import Users, WrongUserError
 from moorage.users.passwords import generate_password, password_fault
+from moorage.users.strength import estimate
 from tui.users.staging import rights
-from tui.users.strength import describe_strength
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
@@ -37,6 +37,8 @@ _PASSWORD = (
     Option("made", "Made by Moorage", "shown once, when it is in force"),
     Option("typed", "Typed here"),
 )
+
+_LIMIT = "At most 72 bytes"
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
 def _password_part() -> ComposeResult:
     yield Static("Password", classes="caption")
     yield Choice(_PASSWORD, id="kind")
-    yield Field("Password", id="password", password=True, help_text="At most 72 bytes")
+    yield Field("Password", id="password", password=True, help_text=_LIMIT)
 
 
 def split_rules(text: str) -> tuple[str, ...]:
@@ -213,6 +215,11 @@ class _WithPassword(UserForm[Given]):
         raise NotImplementedError
 
     @property
+    def name_typed(self) -> str:
+        """Whose password it is."""
+        raise NotImplementedError
+
+    @property
     def is_typed(self) -> bool:
         """Whether the password is typed."""
         return self.query_one("#kind", Choice).value == "typed"
@@ -230,7 +237,7 @@ class _WithPassword(UserForm[Given]):
     @on(Field.Changed, "#password")
     def _password_typed(self, event: Field.Changed) -> None:
         help_line = event.field.query_one(".field--help", Static)
-        help_line.update(describe_strength(event.value))
+        help_line.update(Content(str(estimate(event.value, [self.name_typed])) or _LIMIT))
 
 
 def _password_fault(text: str) -> str:
@@ -259,6 +266,10 @@ class NewUserDialog(_WithPassword[NewUser]):
     def focus_first(self) -> None:
         self.query_one("#name", Field).focus()
 
+    @property
+    def name_typed(self) -> str:
+        return self.text_of("name").strip()
+
     def checks(self) -> dict[str, Callable[[str], str]]:
         found: dict[str, Callable[[str], str]] = {
             "name": lambda text: name_fault(self._users, text.strip()),
@@ -285,6 +296,7 @@ class PasswordDialog(_WithPassword[Password]):
 
     def __init__(self, user: RegistryUser) -> None:
         super().__init__(f"Password of {user.name}", "Change it")
+        self._user = user
 
     def body(self) -> ComposeResult:
         yield Static(
@@ -294,6 +306,10 @@ class PasswordDialog(_WithPassword[Password]):
 
     def focus_first(self) -> None:
         self.query_one("#kind").focus()
+
+    @property
+    def name_typed(self) -> str:
+        return self._user.name
 
     def checks(self) -> dict[str, Callable[[str], str]]:
         return {"password": _password_fault} if self.is_typed else {}

@@ -11,6 +11,7 @@ from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
 from moorage.deploy.report import ApplyReport
+from moorage.deploy.seen import Seen, merge_seen, read_seen
 from moorage.deploy.users_change import UsersPlan, UsersRead, change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import CannotConnect, MoorageError, ServersFailed
@@ -78,7 +79,14 @@ class UsersEngine:
         with Deployment(
             self._answers, self._asker, limit=[server], open_transport=self._open_transport
         ) as deployment:
-            return deployment.read_file(path)
+            found = deployment.read_file(path, [server])
+        if server not in found:
+            raise MoorageError(f"There is no file {path}.", server=server, code="no_such_file")
+        return found[server]
+
+    def read_seen(self) -> dict[str, Seen]:
+        """Return when each user was last here, on any server, as far as their logs go back."""
+        return merge_seen(read_seen(self._open()))
 
     def stop_change(self) -> None:
         """Make the change that goes on stop; every server is put back."""

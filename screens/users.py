@@ -26,6 +26,9 @@ from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
 from tui.widgets.field import Field
 
+_OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "remove", "import_users",
+                 "find", "sort"}  # fmt: skip
+
 
 class UsersScreen(UsersView):
     """What can be done with the users that were read.
@@ -47,18 +50,20 @@ class UsersScreen(UsersView):
         "people were last seen, or with changes first. Ctrl+R reads the servers again."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "apply", "Apply"),
-        Binding("z", "undo", "Undo"),
-        Binding("a", "add", "Add"),
-        Binding("p", "password", "Password"),
-        Binding("e", "access", "Access"),
-        Binding("x", "disable", "Disable"),
-        Binding("d,delete", "remove", "Remove"),
-        Binding("i", "import_users", "Import"),
+        # In front of any widget, so that what is typed ahead lands where the key before it led.
+        Binding("enter", "apply", "Apply", priority=True),
+        Binding("enter", "found", show=False, priority=True),
+        Binding("z", "undo", "Undo", priority=True),
+        Binding("a", "add", "Add", priority=True),
+        Binding("p", "password", "Password", priority=True),
+        Binding("e", "access", "Access", priority=True),
+        Binding("x", "disable", "Disable", priority=True),
+        Binding("d,delete", "remove", "Remove", priority=True),
+        Binding("i", "import_users", "Import", priority=True),
         Binding("escape", "back", "Back"),
         # The line above the table names the first two.
-        Binding("slash", "find", "Find", key_display="/", show=False),
-        Binding("s", "sort", "Sort", show=False),
+        Binding("slash", "find", "Find", key_display="/", show=False, priority=True),
+        Binding("s", "sort", "Sort", show=False, priority=True),
         Binding("ctrl+r", "read", "Read again", show=False),
     ]
 
@@ -84,7 +89,9 @@ class UsersScreen(UsersView):
         self.app.push_screen(NoteDialog(title, visible(str(error))))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what there is something to do with."""
+        """Offer what there is something to do with; a text that is typed takes every key."""
+        if self.is_finding or action == "found":
+            return action not in _OF_THE_TABLE and self.is_finding
         row = self.table.row if self.is_mounted else None
         if action in {"password", "access", "disable", "remove"}:
             return row is not None and row.mark != "-"

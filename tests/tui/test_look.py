@@ -103,7 +103,14 @@ def _is_shown(widget: object) -> bool:
 
 
 async def test_no_state_is_told_by_colour_alone() -> None:
-    signs = {"servers": "●", "review, file": "+", "apply, failed": "✗", "done, failed": "✗"}
+    signs = {
+        "servers": "●",
+        "users, staged": "+ added",
+        "change failed": "✗",
+        "review, file": "+",
+        "apply, failed": "✗",
+        "done, failed": "✗",
+    }
     seen = set()
     async for screen, wizard in every_screen((120, 40)):
         if screen in signs:

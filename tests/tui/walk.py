@@ -7,6 +7,10 @@ from collections.abc import AsyncIterator
 
 from opening import opened
 from pretend import PretendServer, Servers, Wizard
+from pretend_users import UsersServer, somebody
+
+from tui import keeping
+from tui.draft import Draft
 
 ANSWERS = {
     "version": 1,
@@ -70,3 +74,46 @@ async def every_screen(
         await wizard.press("enter")
         await wizard.see("is not as it should be")
         yield "done, failed", wizard
+    async for name, wizard in _users(size, theme):
+        yield name, wizard
+
+
+async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
+    """Yield the users screen and its dialogs."""
+    keeping.keep_applied(Draft(ANSWERS))
+    alpha = UsersServer("alpha")
+    alpha.put([somebody("ana", "pull", "team-a/*"), somebody("bob", disabled=True), somebody("ci")])
+    servers = Servers()
+    servers["alpha"] = alpha
+    async with opened(servers, size=size, prefill=ANSWERS) as wizard:
+        wizard.app.theme = theme
+        await wizard.see("Dashboard")
+        await wizard.press("u")
+        await wizard.see("3 users")
+        await wizard.press("x", "down", "d", "down", "a")
+        yield "user dialog", wizard
+        await wizard.type("dora")
+        await wizard.press("enter")
+        await wizard.see("+ added")
+        yield "users, staged", wizard
+        await wizard.press("e")
+        yield "access", wizard
+        await wizard.press("escape", "i")
+        yield "import", wizard
+        await wizard.press("escape", "enter")
+        await wizard.see("What will change")
+        yield "changes", wizard
+        await wizard.press("v")
+        yield "changed files", wizard
+        alpha.refuses = "no luck"
+        await wizard.press("enter")
+        await wizard.see("still staged")
+        yield "change failed", wizard
+        await wizard.press("enter")
+        alpha.refuses = ""
+        await wizard.see("3 staged", "in step")
+        await wizard.press("enter")
+        await wizard.see("What will change")
+        await wizard.press("enter")
+        await wizard.see("Password of dora")
+        yield "password", wizard

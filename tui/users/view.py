@@ -207,6 +207,12 @@ class UsersView(Screen[None]):
         self._filter = event.value.strip().lower()
         self.show_users()
 
-    @on(Field.Submitted, "#find")
-    def _found(self) -> None:
-        self.table.focus()
+    @property
+    def is_finding(self) -> bool:
+        """Whether a text to find is being typed."""
+        # Not has_focus, which only follows once the widget has heard of it.
+        return self.is_mounted and self.focused is self.query_one("#find", Field).input
+
+    def action_found(self) -> None:
+        """Go to what was found, at once."""
+        self.set_focus(self.table)

@@ -1,0 +1,101 @@
+"""Staged changes of the users: kept on top of what was read, taken back, told in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pretend_users import HASH, somebody
+from walk import ANSWERS
+
+from moorage.answers.load import load
+from moorage.answers.save import save
+from moorage.answers.secrets import Secret
+from moorage.users import edits
+from tui.draft import Draft
+from tui.users.inline import Changed, bring_draft_in_line, bring_file_in_line
+from tui.users.lines import ago
+from tui.users.staging import Difference, StagedChange, Staging, differences
+
+BASE = (somebody("ana", "pull", "team-a/*"), somebody("ci"))
+
+
+def removal(name: str) -> StagedChange:
+    return StagedChange(f"remove {name}", partial(edits.remove, name=name))
+
+
+def test_what_is_staged_survives_reading_again() -> None:
+    staging = Staging()
+    staging.begin(BASE)
+    staging.add(removal("ana"))
+    lost = staging.begin((*BASE, somebody("eve")))
+    assert not lost
+    assert [user.name for user in staging.users] == ["ci", "eve"]
+
+
+def test_what_somebody_else_did_already_is_not_staged_any_more() -> None:
+    staging = Staging()
+    staging.begin(BASE)
+    staging.add(removal("ana"))
+    lost = staging.begin(BASE[1:])
+    assert lost == ["remove ana: There is no user ana."]
+    assert staging.count == 0
+
+
+def test_only_passwords_that_will_be_in_force_are_shown() -> None:
+    staging = Staging()
+    staging.begin(BASE)
+    for number, value in enumerate(("x", "y")):
+        made = {"ana": Secret(f"password {number}")}
+        edit = partial(edits.set_password, name="ana", value=HASH[:-1] + value)
+        staging.add(StagedChange("password of ana", edit, made))
+    assert {name: made.reveal() for name, made in staging.made.items()} == {"ana": "password 1"}
+    staging.undo()
+    assert staging.made["ana"].reveal() == "password 0"
+    staging.add(removal("ana"))
+    assert staging.made == {}
+
+
+def test_differences_in_words() -> None:
+    after = (
+        somebody("ana", "push", disabled=True),
+        somebody("dora", "pull", "team-d/*", "base"),
+    )
+    assert differences(BASE, after) == [
+        Difference("~", "ana", "pull team-a/* → push all repositories; disabled"),
+        Difference("-", "ci", "removed, with their password"),
+        Difference("+", "dora", "pull team-d/* base"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        ("", "-"),
+        ("2026-05-10T11:59:30Z", "0 min ago"),
+        ("2026-05-10T09:00:00Z", "3 h ago"),
+        ("2026-05-09T11:00:00Z", "1 day ago"),
+        ("2025-05-09T11:00:00Z", "2025-05-09"),
+        ("2026-05-10T12:30:00Z", "0 min ago"),  # the server's clock is ahead
+    ],
+)
+def test_how_long_ago(moment: str, words: str) -> None:
+    assert ago(moment, datetime(2026, 5, 10, 12, 0, tzinfo=UTC)) == words
+
+
+def test_answers_follow_but_for_what_is_imported(tmp_path: Path) -> None:
+    draft = Draft(ANSWERS)
+    path = tmp_path / "moorage.yml"
+    save(draft.answers(), path)
+    path.write_text("# mine\n" + path.read_text())
+    after = (somebody("ci", "pull"), somebody("dora"), somebody("imported"))
+    changed = Changed((somebody("ci"),), after, ("dora",))
+    assert bring_file_in_line(path, changed)[0] == "moorage.yml says so, too."
+    assert path.read_text().startswith("# mine\n")
+    users = load(path).credentials.users
+    assert [(user.name, user.access) for user in users] == [("ci", "pull"), ("dora", "push")]
+    bring_draft_in_line(draft, changed)
+    assert [user["name"] for user in draft.items("credentials.users")] == ["ci", "dora"]
+    assert bring_file_in_line(path, changed) == ()

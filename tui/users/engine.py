@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
+from moorage.deploy.file_on_servers import read_file
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.seen import Seen, merge_seen, read_seen
 from moorage.deploy.users_change import UsersPlan, UsersRead, change_users, plan_change, read_users
@@ -79,7 +80,7 @@ class UsersEngine:
         with Deployment(
             self._answers, self._asker, limit=[server], open_transport=self._open_transport
         ) as deployment:
-            found = deployment.read_file(path, [server])
+            found = read_file(deployment, path, [server])
         if server not in found:
             raise MoorageError(f"There is no file {path}.", server=server, code="no_such_file")
         return found[server]

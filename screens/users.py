@@ -307,7 +307,7 @@ class UsersScreen(UsersView):
         if find.has_class("-shown"):
             find.remove_class("-shown")
             find.value = self._filter = ""
-            self.table.focus()
+            self.set_focus(self.table)
             self.show_users()
             return
         self.ask_to_leave(lambda: self.post_message(GoBack()))

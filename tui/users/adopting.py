@@ -227,7 +227,7 @@ class FoundDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Begin on the button that goes on."""
-        self.query("#accept, #refuse").last(Button).focus()
+        self.set_focus(self.query("#accept, #refuse").last(Button))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

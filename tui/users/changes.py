@@ -121,7 +121,7 @@ class ChangesDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Begin on the button that goes on."""
-        self.query_one("#accept").focus()
+        self.set_focus(self.query_one("#accept"))
 
     def action_view(self) -> None:
         """Show the users in words, then every file, then the users again."""
@@ -131,9 +131,9 @@ class ChangesDialog(Dialog[bool]):
         self.set_class(self._place >= 0, "-files")
         if self._place >= 0:
             self.query_one(DiffView).show(self._files[self._place])
-            self.query_one(DiffView).focus()
+            self.set_focus(self.query_one(DiffView))
         else:
-            self.query_one("#accept").focus()
+            self.set_focus(self.query_one("#accept"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -340,7 +340,7 @@ class MadePasswordsDialog(Dialog[None]):
 
     def on_mount(self) -> None:
         """Begin on the button that copies."""
-        self.query_one("#copy-all").focus()
+        self.set_focus(self.query_one("#copy-all"))
 
     def action_copy_all(self) -> None:
         """Copy the password, or all of them with their users."""

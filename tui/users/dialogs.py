@@ -305,7 +305,7 @@ class PasswordDialog(_WithPassword[Password]):
         yield from _password_part()
 
     def focus_first(self) -> None:
-        self.query_one("#kind").focus()
+        self.set_focus(self.query_one("#kind"))
 
     @property
     def name_typed(self) -> str:
@@ -335,7 +335,7 @@ class AccessDialog(UserForm[NewAccess]):
 
     def on_mount(self) -> None:
         """Start where access is chosen."""
-        self.query_one("#access").focus()
+        self.set_focus(self.query_one("#access"))
 
     def checks(self) -> dict[str, Callable[[str], str]]:
         return {"repositories": rules_fault}

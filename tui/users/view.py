@@ -83,7 +83,7 @@ class UsersView(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self.table.focus()
+        self.set_focus(self.table)
         self.action_read()
 
     def on_unmount(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from textual import on
@@ -213,6 +215,16 @@ class UsersView(Screen[None]):
         # Not has_focus, which only follows once the widget has heard of it.
         return self.is_mounted and self.focused is self.query_one("#find", Field).input
 
-    def action_found(self) -> None:
-        """Go to what was found, at once."""
+    async def action_found(self) -> None:
+        """Go to what was found, once everything that was typed before is in the field.
+
+        Else a key typed ahead would act on whoever was under the cursor before.
+        """
+        field = self.query_one("#find", Field)
+        is_typed = asyncio.Event()
+        field.input.call_later(is_typed.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(is_typed.wait(), 1)
+        self._filter = field.value.strip().lower()
+        self.show_users()
         self.set_focus(self.table)

@@ -142,7 +142,6 @@ def test_the_life_of_a_user_on_three_servers_at_once(
     terminal.type("ana")
     terminal.press("Enter", "p")
     terminal.see("The old one is refused")
-    terminal.press("Down", "Tab")
     terminal.type(TYPED)
     terminal.see("strong")
     terminal.press("Enter")

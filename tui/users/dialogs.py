@@ -33,12 +33,7 @@ _ACCESS = (
     Option("push", "Push", "may push, pull and delete"),
     Option("pull", "Pull", "may only pull"),
 )
-_PASSWORD = (
-    Option("made", "Made by Moorage", "shown once, when it is in force"),
-    Option("typed", "Typed here"),
-)
-
-_LIMIT = "At most 72 bytes"
+_MADE = "Empty: Moorage makes one and shows it once"
 
 
 @dataclass(frozen=True)
@@ -166,9 +161,9 @@ def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
 
 
 def _password_part() -> ComposeResult:
-    yield Static("Password", classes="caption")
-    yield Choice(_PASSWORD, id="kind")
-    yield Field("Password", id="password", password=True, help_text=_LIMIT)
+    yield Field(
+        "Password", id="password", password=True, placeholder="made by Moorage", help_text=_MADE
+    )
 
 
 def split_rules(text: str) -> tuple[str, ...]:
@@ -207,7 +202,6 @@ class _WithPassword(UserForm[Given]):
         """Start typing at once."""
         # Its word lists take half a second to load.
         threading.Thread(target=estimate, args=("word",), name="strength", daemon=True).start()
-        self._show_kind()
         self.focus_first()
 
     def focus_first(self) -> None:
@@ -219,29 +213,21 @@ class _WithPassword(UserForm[Given]):
         """Whose password it is."""
         raise NotImplementedError
 
-    @property
-    def is_typed(self) -> bool:
-        """Whether the password is typed."""
-        return self.query_one("#kind", Choice).value == "typed"
-
     def password(self) -> Password:
         """Return the password, made now unless it was typed."""
-        if self.is_typed:
-            return Password(Secret(self.text_of("password")), is_made=False)
+        typed = self.text_of("password")
+        if typed:
+            return Password(Secret(typed), is_made=False)
         return Password(generate_password(), is_made=True)
-
-    @on(Choice.Changed, "#kind")
-    def _show_kind(self) -> None:
-        self.query_one("#password").display = self.is_typed
 
     @on(Field.Changed, "#password")
     def _password_typed(self, event: Field.Changed) -> None:
         help_line = event.field.query_one(".field--help", Static)
-        help_line.update(Content(str(estimate(event.value, [self.name_typed])) or _LIMIT))
+        help_line.update(Content(str(estimate(event.value, [self.name_typed])) or _MADE))
 
 
 def _password_fault(text: str) -> str:
-    return password_fault(Secret(text))
+    return password_fault(Secret(text)) if text else ""
 
 
 class NewUserDialog(_WithPassword[NewUser]):
@@ -251,7 +237,7 @@ class NewUserDialog(_WithPassword[NewUser]):
         users: The users as they will be, whose names are taken.
     """
 
-    DEFAULT_CSS = "NewUserDialog > .dialog--box { max-height: 26; }"
+    DEFAULT_CSS = "NewUserDialog > .dialog--box { max-height: 24; }"
 
     def __init__(self, users: Users) -> None:
         super().__init__("Add a user", "Add")
@@ -271,11 +257,11 @@ class NewUserDialog(_WithPassword[NewUser]):
         return self.text_of("name").strip()
 
     def checks(self) -> dict[str, Callable[[str], str]]:
-        found: dict[str, Callable[[str], str]] = {
+        return {
             "name": lambda text: name_fault(self._users, text.strip()),
             "repositories": rules_fault,
+            "password": _password_fault,
         }
-        return found | ({"password": _password_fault} if self.is_typed else {})
 
     def given(self) -> NewUser:
         access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"
@@ -305,14 +291,14 @@ class PasswordDialog(_WithPassword[Password]):
         yield from _password_part()
 
     def focus_first(self) -> None:
-        self.set_focus(self.query_one("#kind"))
+        self.query_one("#password", Field).focus()
 
     @property
     def name_typed(self) -> str:
         return self._user.name
 
     def checks(self) -> dict[str, Callable[[str], str]]:
-        return {"password": _password_fault} if self.is_typed else {}
+        return {"password": _password_fault}
 
     def given(self) -> Password:
         return self.password()

@@ -20,10 +20,10 @@ demo-down: setup ## remove the demo's servers
 	@$(PYTHON) -m lab down moorage-demo moorage-demo-client
 
 test: setup ## all tests; without root, all that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-2} --dist loadfile
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile
 
 test-unit: setup ## the tests that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-2} --dist loadfile tests/unit tests/tui
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile tests/unit tests/tui
 
 check: setup ## ruff, mypy, import-linter, shellcheck
 	.venv/bin/ruff check .

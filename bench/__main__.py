@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bench import connect, first_paint, log_view, logins, unchanged
+from bench import connect, first_paint, log_view, logins, unchanged, users_change
 from bench import help as help_
 
 if __name__ == "__main__":
     connect.main()
     unchanged.main()
     logins.main()
+    users_change.main()
     help_.main()
     first_paint.main()
     log_view.main()

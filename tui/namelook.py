@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moorage.answers.model import Answers
 from moorage.answers.redact import Redactor
@@ -67,9 +67,15 @@ def about_the_name(draft: Draft) -> Answers:
         for key, value in draft.get("dns", {}).items()
         if key not in {"rfc2136", "route53", "lexicon"} - {draft.text("dns.provider")}
     }
+    ssl: dict[str, Any] = {}
+    if draft.text("ssl.mode") == "acme" and not draft.problem_at("ssl"):
+        acme = draft.get("ssl.acme", {})
+        ssl = {"mode": "acme", "acme": {key: acme[key] for key in ("directory", "staging")
+                                        if key in acme}}  # fmt: skip
     try:
         return Answers.model_validate(
             {
+                "ssl": ssl,
                 "registry": {"domain": domain, "port": draft.get("registry.port", 443)},
                 "servers": servers,
                 "credentials": {"users": [{"name": "nobody", "password": {"generate": True}}]},
@@ -137,13 +143,16 @@ def look(
     Raises:
         MoorageError: A server's name has no address, or it was cancelled.
     """
+    from moorage.dns.caa import authority_of
     from moorage.dns.findings import find
     from moorage.dns.records import plan_changes
     from moorage.dns.work import check_dns, plan_dns
 
     check = check_dns(answers, addresses)
     _go_on(cancelled)
-    findings = find(check, port=answers.registry.port, cancelled=cancelled)
+    findings = find(
+        check, port=answers.registry.port, authority=authority_of(answers), cancelled=cancelled
+    )
     _go_on(cancelled)
     plan, fault = None, ""
     if asks_provider and answers.dns.provider != "manual":

@@ -127,7 +127,8 @@ def undo_command(
     "authority",
     metavar="NAME",
     default="",
-    help="Also check that CAA records let this authority issue, such as letsencrypt.org.",
+    help="Check that CAA records let this authority issue, such as letsencrypt.org; with ssl.mode "
+    "acme the one of the answers is checked without being named.",
 )
 @common_options
 @click.pass_context
@@ -150,9 +151,11 @@ def check_command(context: click.Context, *, file: Path, wait: float, authority:
 
 
 def _check(engine: Engine, wait: float, authority: str) -> tuple[DnsCheck, tuple[Finding, ...]]:
+    from moorage.dns.caa import authority_of
     from moorage.dns.findings import find
 
     deployment = engine.deployment
+    authority = authority or authority_of(deployment.answers)
     end = time.monotonic() + wait
     check = deployment.name.check()
     while not check.is_good and time.monotonic() < end:

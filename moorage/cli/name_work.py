@@ -89,6 +89,7 @@ class NameWork:
         check = self._check.result(FOUND_WITHIN)
         if check is None or not check.said:
             return
+        from moorage.dns.caa import authority_of
         from moorage.dns.findings import find
 
         read = [address for server in plan.servers for address in server.facts.addresses6]
@@ -96,6 +97,7 @@ class NameWork:
             lambda: find(
                 check,
                 port=deployment.answers.registry.port,
+                authority=authority_of(deployment.answers),
                 addresses6=None if self._is_limited else read,
                 cancelled=lambda: deployment.cancel.is_set,
             )

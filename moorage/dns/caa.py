@@ -10,6 +10,7 @@ import dns.exception
 import dns.rdatatype
 import dns.resolver
 
+from moorage.answers.model import Answers
 from moorage.dns.lookup import DnsError, NameServer, own_resolver, parse_name, question
 from moorage.dns.records import clean_name
 
@@ -54,6 +55,14 @@ def identity_of(directory: str) -> str:
         Its name, such as ``letsencrypt.org``; empty for an authority that is not known here.
     """
     return IDENTITIES.get(urlsplit(directory).hostname or "", "")
+
+
+def authority_of(answers: Answers) -> str:
+    """Return what the authority that the answers want a certificate from calls itself.
+
+    Empty when it is none that CAA records concern, or not known here.
+    """
+    return identity_of(answers.ssl.acme.url) if answers.ssl.mode == "acme" else ""
 
 
 def permission_for(name: str, zone: str, servers: Sequence[NameServer]) -> Permission | None:

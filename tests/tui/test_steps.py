@@ -248,7 +248,7 @@ async def test_choices_take_arrows_at_once_and_leave_enter_alone(pretend: Server
         await wizard.press("enter", "alt+5")
         choice = wizard.app.screen.query_one("#mode", Choice)
         assert wizard.app.focused is choice
-        await wizard.press("down", "down")
+        await wizard.press("down", "down", "down")
         assert choice.value == "none"
         await wizard.see("load balancer")
         await wizard.press("enter")

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-
-from moorage.deploy.events import Event, OnEvent, RunEnded, Staged
-from moorage.deploy.run import ServerRun
+from moorage.deploy.conductor import Conductor
+from moorage.deploy.events import OnEvent
 
 
-class Rollout:
+class Rollout(Conductor):
     """Says go to staged servers in the order the answers want, and stops at the first failure."""
 
     def __init__(self, order: str, on_event: OnEvent) -> None:
-        self.runs: list[ServerRun] = []
+        super().__init__(on_event)
         self.aborted: dict[str, str] = {}
         self._order = order
-        self._on_event = on_event
-        self._staged: set[str] = set()
-        self._ended: dict[str, RunEnded] = {}
-        self._changed = threading.Condition()
-
-    def on_event(self, event: Event) -> None:
-        """Note what concerns the rollout, and hand the event on."""
-        with self._changed:
-            if isinstance(event, Staged):
-                self._staged.add(event.server)
-            elif isinstance(event, RunEnded):
-                self._ended[event.server] = event
-            self._changed.notify_all()
-        self._on_event(event)
 
     def conduct(self) -> None:
         """Wait until every server has staged, then switch; blocks until all was said."""
-        everyone = {run.server for run in self.runs}
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._staged >= everyone)
-            failed = next(iter(self._ended.values()), None)
+        failed = self._wait_until_staged()
         if failed is not None:
             self._abort_the_rest(f"not switched, because {failed.server} failed before the switch")
             return

@@ -2,73 +2,54 @@
 
 from __future__ import annotations
 
-import threading
-
-from moorage.deploy.events import Committed, Event, OnEvent, RunEnded, Staged
-from moorage.deploy.run import ServerRun
+from moorage.deploy.conductor import Conductor
+from moorage.deploy.events import OnEvent
 
 PATIENCE = 20.0
 """Seconds to wait for servers that were told to commit. Less than they wait for a word themselves
 (``payload.KEEP_SECONDS``), so that the others still hear that the change is undone."""
 
 
-class Together:
+class Together(Conductor):
     """Says go to all servers once all have staged, and keep or undo once all have committed.
 
     Args:
         on_event: Takes events.
         patience: Seconds to wait for servers that were told to commit.
-
-    Attributes:
-        runs: One run per server.
-        failed: The first server that failed, by label.
     """
 
     def __init__(self, on_event: OnEvent, patience: float = PATIENCE) -> None:
-        self.runs: list[ServerRun] = []
-        self.failed: str | None = None
-        self._on_event = on_event
+        super().__init__(on_event)
         self._patience = patience
-        self._staged: set[str] = set()
-        self._committed: set[str] = set()
-        self._ended: dict[str, RunEnded] = {}
-        self._changed = threading.Condition()
+        self._silent: set[str] = set()
 
-    def on_event(self, event: Event) -> None:
-        """Note what concerns the act, and hand the event on."""
-        with self._changed:
-            if isinstance(event, Staged):
-                self._staged.add(event.server)
-            elif isinstance(event, Committed):
-                self._committed.add(event.server)
-            elif isinstance(event, RunEnded):
-                self._ended[event.server] = event
-                if event.status != "done" and self.failed is None:
-                    self.failed = event.server
-            self._changed.notify_all()
-        self._on_event(event)
+    @property
+    def failed(self) -> str | None:
+        """The server for whose sake the others undo the change, by label; None when all is well.
+
+        Of those that failed by themselves the first.
+        """
+        ended = [each.server for each in self._ended.values() if each.status != "done"]
+        return min(self._silent) if self._silent else next(iter(ended), None)
 
     def conduct(self) -> None:
         """Lead all runs to the same end; blocks until all was said."""
-        everyone = {run.server for run in self.runs}
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._staged >= everyone)
-            is_staged = not self._ended
-        if is_staged:
+        if self._wait_until_staged() is None and self._is_committed_everywhere():
             for run in self.runs:
-                run.go()
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._ended or self._committed >= everyone, timeout=self._patience
-                )
-                if self._committed >= everyone and not self._ended:
-                    for run in self.runs:
-                        run.keep()
-                    return
-                silent = everyone - self._committed - set(self._ended)
-                if self.failed is None and silent:
-                    self.failed = min(silent)
+                run.keep()
+            return
         for run in self.runs:
             # Whichever of the two a run still waits for; the other is of no consequence.
             run.abort()
             run.undo()
+
+    def _is_committed_everywhere(self) -> bool:
+        for run in self.runs:
+            run.go()
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ended or self._committed >= self._everyone, timeout=self._patience
+            )
+            if not self._ended:
+                self._silent = self._everyone - self._committed
+            return not self._ended and not self._silent

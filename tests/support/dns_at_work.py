@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from operator_at_work import DOMAIN, Operator
+from outcome_of_call import Outcome
 
 import moorage
 from lab import LabServer
@@ -19,25 +20,6 @@ from lab.names import NameService
 
 SOURCE = str(Path(moorage.__file__).parents[1])
 ZONE = "example.test"
-
-
-@dataclass
-class Outcome:
-    """What one call did."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """Stdout as one JSON value."""
-        return json.loads(self.stdout)
-
-    @property
-    def result(self) -> Any:
-        """The last line of JSON Lines."""
-        return json.loads(self.stdout.splitlines()[-1])
 
 
 @dataclass

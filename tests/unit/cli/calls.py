@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from outcome_of_call import Outcome
 
 PASSWORD = "correct-horse-7"
 """The password of the user ci, in the operator's environment."""
-
-
-@dataclass
-class Outcome:
-    """What one call of the command line did."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """Stdout as one JSON value."""
-        return json.loads(self.stdout)
-
-    @property
-    def lines(self) -> list[Any]:
-        """Stdout as JSON Lines."""
-        return [json.loads(line) for line in self.stdout.splitlines()]
 
 
 Moorage = Callable[..., Outcome]

@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 SUITE ?= bookworm
 N ?= 1
 
-.PHONY: help setup demo demo-down test test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-down test test-failed test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -21,6 +21,9 @@ demo-down: setup ## remove the demo's servers
 
 test: setup ## all tests; without root, all that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile
+
+test-failed: setup ## those tests that failed the last time, one after the other
+	$(PYTHON) -m pytest --last-failed --last-failed-no-failures none
 
 test-unit: setup ## the tests that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile tests/unit tests/tui

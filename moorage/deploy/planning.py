@@ -261,7 +261,7 @@ def _nginx_change(
 ) -> Change | None:
     if not facts.is_active("nginx"):
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
-    removes = any(path.startswith(layout.NGINX_ETC + "/") for path in difference.removals)
+    removes = any(path.startswith("/etc/nginx/") for path in difference.removals)
     if removes or any(file.effect is Effect.NGINX for file in writes):
         return Change(Kind.SERVICE, "run", "nginx: reload", "its files change")
     if ask is not None:

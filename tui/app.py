@@ -28,7 +28,7 @@ from tui.messages import (
 )
 from tui.palette import commands_of_screen, theme_commands
 from tui.questions import QuestionQueue
-from tui.widgets.dialog import ConfirmDialog
+from tui.widgets.dialog import ConfirmDialog, Dialog
 from tui.widgets.helpdialog import HelpDialog
 
 if TYPE_CHECKING:
@@ -209,7 +209,10 @@ class WizardApp(FrontApp):
     # --- leaving -------------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        """Leave, and ask only when something would be lost."""
+        """Leave, and ask only when something would be lost; a dialog is left on its own first."""
+        if isinstance(self.screen, Dialog):
+            self.screen.action_refuse()
+            return
         session = self.session
         if session is None:
             self._leave()

@@ -382,11 +382,14 @@ adopt_storage() {
     esac
 }
 
-# place_files PATTERN: the files whose path matches, in the plan's order.
+# nginx reads password files at every request: they are placed when everything else is switched.
+passwords='/etc/nginx/moorage/htpasswd*'
+
+# place_files PATTERN [EXCEPT]: the files whose path matches, in the plan's order.
 place_files() {
     while IFS="$tab" read -r number mode owner group _ path; do
-        # shellcheck disable=SC2254 # a pattern is wanted
-        case "$path" in $1) ;; *) continue ;; esac
+        # shellcheck disable=SC2254 # patterns are wanted
+        case "$path" in ${2:-}) continue ;; $1) ;; *) continue ;; esac
         place "$number" "$mode" "$owner" "$group" "$path" "content/$number" ||
             fail "$path could not be written"
     done <plan/files
@@ -559,16 +562,17 @@ forget_old_runs
 run_hooks hooks-before before_apply
 step back-up
 back_up
-step packages
+# Only what there is to do is said: a change of the users installs nothing.
+if [ -s plan/packages ]; then step packages; fi
 install_packages
-step account
+id -u "$account" >/dev/null 2>&1 || step account
 make_account
-step image
+if [ "$(setting load_image)" = yes ]; then step image; fi
 load_image
-step version
+if [ "$(setting checks_version)" = yes ]; then step version; fi
 check_version
-step registry
 rollback_needed=yes
+if [ "$slot_to" != "$slot_from" ]; then step registry; fi
 make_folders
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
@@ -578,13 +582,14 @@ if [ "$(setting challenge)" != - ]; then
     get_certificate
 fi
 step nginx-files
-place_files '/etc/nginx/*'
+place_files '/etc/nginx/*' "$passwords"
 while IFS="$tab" read -r _ path; do rm -f -- "$path"; done <plan/removals
 test_nginx
 step staged
 sync
 wait_for_go
 step switch
+place_files "$passwords"
 if [ "$(setting reload_nginx)" = yes ]; then
     reload_nginx || fail "nginx did not take the new configuration: $(tail -n 1 /var/log/nginx/error.log 2>/dev/null | cut -c 1-300)"
 fi

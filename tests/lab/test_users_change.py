@@ -231,3 +231,20 @@ def test_an_apr1_and_a_sha_hash_log_in(operator: Operator, server: LabServer) ->
         assert harbour.change(lambda users, user=user: edits.add(users, user)).is_good  # type: ignore[misc]
         assert operator.status(server, user=name) == 200
     assert operator.status(server, user="user0", domain=DOMAIN, password="wrong one") == 401
+
+
+def test_a_staged_change_does_not_count_yet(operator: Operator, server: LabServer) -> None:
+    # nginx reads the password file at every request: it must not be in place before the switch.
+    answers = operator.answers([server])
+    operator.install(answers)
+    harbour = Harbour(operator, answers, [server])
+    assert harbour.change(harbour.new("ana")).is_good
+    seen: list[int] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Staged):
+            seen.append(operator.status(server, user="ana"))
+
+    assert harbour.change(lambda users: edits.remove(users, "ana"), on_event=look).is_good
+    assert seen == [200]
+    assert operator.status(server, user="ana") == 401

@@ -64,7 +64,7 @@ def prepare(server: LabServer) -> None:
 def rate(client: LabServer, server: LabServer, port: int, seconds: int) -> float:
     """Return the requests per second that ApacheBench counts; all must have been answered 200."""
     output = client.run(
-        ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000",
+        ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000", "-s", "60",
          "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
          f"https://{server.address}:{port}/v2/"]
     ).stdout  # fmt: skip

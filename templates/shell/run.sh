@@ -396,8 +396,9 @@ place_files() {
 }
 
 start_slot() {
-    systemctl daemon-reload
+    # A changed unit always takes the other slot.
     [ "$slot_to" != "$slot_from" ] || return 0
+    systemctl daemon-reload
     unit=moorage-registry@$slot_to
     systemctl reset-failed "$unit" 2>/dev/null
     systemctl enable -q "$unit" || fail "$unit could not be enabled"

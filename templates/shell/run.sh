@@ -587,7 +587,8 @@ place_files '/etc/nginx/*' "$passwords"
 while IFS="$tab" read -r _ path; do rm -f -- "$path"; done <plan/removals
 test_nginx
 step staged
-sync
+# All of it has to survive a power cut from here on; where only nginx's files changed, only they are new.
+if [ "$slot_to" = "$slot_from" ]; then sync /etc/nginx/moorage /etc/nginx/moorage/*; else sync; fi
 wait_for_go
 step switch
 place_files "$passwords"

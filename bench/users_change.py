@@ -77,7 +77,7 @@ def one_change(deployment: Deployment, times: list[float]) -> None:
     name = "coming-and-going"
     users = (
         edits.remove(read.users, name)
-        if read.present_on(name)
+        if name in read.places
         else edits.add(read.users, RegistryUser(name, HASH))
     )
     began = time.perf_counter()

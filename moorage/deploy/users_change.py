@@ -71,13 +71,14 @@ class UsersRead:
         """How new passwords are to be hashed: all servers get the same hash."""
         return scheme_for(self.facts)
 
-    def present_on(self, name: str) -> tuple[str, ...]:
-        """Return the reached servers that have a user, by label."""
-        return tuple(
-            roster.server
-            for roster in self.rosters
-            if any(user.name == name for user in roster.users)
-        )
+    @property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """The reached servers that have each user, by name, as labels in the answers' order."""
+        found: dict[str, list[str]] = {}
+        for roster in self.rosters:
+            for user in roster.users:
+                found.setdefault(user.name, []).append(roster.server)
+        return {name: tuple(servers) for name, servers in found.items()}
 
 
 @dataclass(frozen=True)

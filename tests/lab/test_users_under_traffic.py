@@ -92,7 +92,7 @@ def test_twenty_changes_fail_no_request(
             name = "coming-and-going"
             users = (
                 edits.remove(read.users, name)
-                if read.present_on(name)
+                if name in read.places
                 else edits.add(read.users, RegistryUser(name, HASH, "pull", (f"a{number}/*",)))
             )
             report = change_users(deployment, plan_change(read, users))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers
@@ -120,15 +120,6 @@ class UsersEngine:
         for each in errors:
             if isinstance(each, CannotConnect):
                 self._asker.forget(each.server)
-
-
-def places(read: UsersRead) -> Mapping[str, tuple[str, ...]]:
-    """Return the reached servers that have each user, by name."""
-    found: dict[str, list[str]] = {}
-    for roster in read.rosters:
-        for user in roster.users:
-            found.setdefault(user.name, []).append(roster.server)
-    return {name: tuple(servers) for name, servers in found.items()}
 
 
 def _close(deployment: Deployment) -> None:

@@ -13,7 +13,6 @@ from moorage.deploy.seen import Seen
 from moorage.deploy.users_change import UsersRead
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
-from tui.users.engine import places
 from tui.users.staging import Staging, rights
 from tui.users.table import UserRow
 
@@ -133,7 +132,7 @@ def rows_of(
         sort: An index into :data:`SORTS`, whatever its size.
     """
     marks = {each.name: each.sign for each in staging.differences}
-    where = places(read) if read else {}
+    where = read.places if read else {}
     servers = len(read.rosters) if read else 0
     gone = {name for name, sign in marks.items() if sign == "-"}
     users = [*staging.users, *(user for user in staging.base if user.name in gone)]

@@ -21,7 +21,7 @@ from moorage.errors import MoorageError
 from moorage.users.passwords import hash_kind
 from tui.jobs import JobEnded, start_job
 from tui.users import changes
-from tui.users.engine import UsersEngine, places
+from tui.users.engine import UsersEngine
 from tui.users.lines import Reading, rows_of, server_lines, what_is_shown
 from tui.users.staging import Staging, rights
 from tui.users.table import UserTable
@@ -138,7 +138,7 @@ class UsersView(Screen[None]):
         self._reading.end(error)
         if read is not None:
             self.users_read = read
-            self._places = places(read)
+            self._places = read.places
             for lost in self.staging.begin(read.users):
                 self.notify(f"Not staged any more: {lost}", severity="warning", markup=False)
             # The logs take longer than the users, and nobody has to wait for them.

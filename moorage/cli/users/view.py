@@ -90,7 +90,7 @@ def users_lines(
         users: The users that count.
         seen: When they were last here, or None to leave that out.
     """
-    everywhere, where = len(read.rosters), _where(read)
+    everywhere, where = len(read.rosters), read.places
     head = ["user", "access", "repositories", "password", "state", "servers"]
     head += ["last seen", "last push"] if seen is not None else []
     rows: list[tuple[Cell, ...]] = [tuple((title, "bold") for title in head)]
@@ -126,7 +126,7 @@ def users_as_json(
 ) -> dict[str, object]:
     """Return the users and each server's standing as JSON values; see :func:`users_lines`."""
     names = {user.name for user in users}
-    where, standings = _where(read), read.standings
+    where, standings = read.places, read.standings
     servers: list[dict[str, object]] = [
         {
             "server": roster.server,
@@ -178,15 +178,6 @@ def _times_as_json(seen: Mapping[str, Seen] | None, name: str) -> dict[str, obje
         "last_seen": times.last_seen or None if times else None,
         "last_push": times.last_push or None if times else None,
     }
-
-
-def _where(read: UsersRead) -> dict[str, list[str]]:
-    """Return the servers that have each user."""
-    where: dict[str, list[str]] = {}
-    for roster in read.rosters:
-        for user in roster.users:
-            where.setdefault(user.name, []).append(roster.server)
-    return where
 
 
 def _only_elsewhere(read: UsersRead, users: Sequence[RegistryUser]) -> list[RegistryUser]:

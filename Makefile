@@ -33,7 +33,7 @@ check: setup ## ruff, mypy, import-linter, shellcheck
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck templates/shell/*.sh tools/*.sh .ci/run
+	.venv/bin/shellcheck templates/shell/*.sh templates/shell/*/*.sh tools/*.sh .ci/run
 
 format: setup ## put the code into the project's format
 	.venv/bin/ruff format .

@@ -7,10 +7,13 @@ Run as root: python -m bench.users_change [ROUNDS]. It boots three lab servers a
 from __future__ import annotations
 
 import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from bench.unchanged import Bench, measure
@@ -41,13 +44,21 @@ class Trusting:
         return None
 
 
-def write_answers(bench: Bench, servers: list[LabServer], endpoint: str) -> Path:
-    """Write answers for three servers and 200 users."""
+def write_answers(
+    bench: Bench, servers: list[LabServer], places: list[tuple[str, int]], endpoint: str
+) -> Path:
+    """Write answers for servers that are reached at ``places``, and 200 users."""
+    # Two servers at one address are told apart by aliases.
+    names = [f"{host}-{port}" for host, port in places]
+    with (bench.folder / "ssh_config").open("a") as config:
+        for name, (host, port) in zip(names, places, strict=True):
+            config.write(f"Host {name}\n  HostName {host}\n  Port {port}\n")
     document = {
         "version": 1,
         "registry": {"domain": "registry.bench.test"},
         "servers": [
-            {"host": server.address, "user": "root", "key": str(server.key)} for server in servers
+            {"host": name, "user": "root", "key": str(server.key)}
+            for server, name in zip(servers, names, strict=True)
         ],
         "credentials": {
             "users": [
@@ -66,9 +77,18 @@ def write_answers(bench: Bench, servers: list[LabServer], endpoint: str) -> Path
             },
         },
     }
-    path = bench.folder / "three.yml"
+    path = bench.folder / f"{names[0]}.yml"
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
+
+
+def in_the_screen(path: Path, rounds: int) -> float:
+    """Return the median of how long a change takes on open connections, in seconds."""
+    times: list[float] = []
+    with Deployment(load(path), Trusting()) as deployment:
+        for _ in range(rounds):
+            one_change(deployment, times)
+    return statistics.median(times)
 
 
 def one_change(deployment: Deployment, times: list[float]) -> None:
@@ -94,40 +114,52 @@ def main() -> None:
         store = start_object_store(lab)
         bench = Bench(servers[0], Path(folder))
         bench.environment |= {"S3_ACCESS_KEY": store.access_key, "S3_SECRET_KEY": store.secret_key}
-        known = "".join(server.known_hosts_line() + "\n" for server in servers)
+        os.environ.update(bench.environment)
+        near = [(server.address, 22) for server in servers]
+        far = [server.far(100) for server in servers]
+        known = "".join(
+            server.known_hosts_line(*place) + "\n"
+            for server, *places in zip(servers, near, far, strict=True)
+            for place in places
+        )
         (bench.folder / "known_hosts").write_text(known)
-        path = write_answers(bench, servers, store.endpoint)
+        path = write_answers(bench, servers, near, store.endpoint)
+        far_path = write_answers(bench, servers, far, store.endpoint)
 
         def moorage(*words: str) -> None:
             command = [sys.executable, "-m", "moorage", *words]
             subprocess.run(command, env=bench.environment, capture_output=True, check=True)
 
         moorage("apply", str(path), "--yes", "--no-verify")
-        slowest = max(
-            measure(rounds, lambda server=server: _ssh(server))  # type: ignore[misc]
-            for server in servers
-        )
-        in_screen: list[float] = []
-        with Deployment(load(path), Trusting()) as deployment:
-            for _ in range(rounds):
-                one_change(deployment, in_screen)
-        add = ("users", "disable", str(path), "user7", "--yes", "--no-save")
-        undo = ("users", "enable", str(path), "user7", "--yes", "--no-save")
-        turns = iter([add, undo] * rounds)
-        whole = measure(rounds, lambda: moorage(*next(turns)))
+        print(f"{f'one change, {USERS} users, 3 servers':<40}{'seconds':>9}{'ratio':>8}")
+        for title, places, file in (
+            ("on the same bridge", near, path),
+            ("100 ms away", far, far_path),
+        ):
+            slowest = max(
+                measure(rounds, lambda server=server, at=at: _ssh(server, at))  # type: ignore[misc]
+                for server, at in zip(servers, places, strict=True)
+            )
+            screen = in_the_screen(file, rounds)
+            turns = iter(
+                [
+                    partial(moorage, "users", verb, str(file), "user7", "--yes", "--no-save")
+                    for verb in ("disable", "enable") * rounds
+                ]
+            )
+            whole = measure(rounds, lambda turns=turns: next(turns)())  # type: ignore[misc]
+            print(title)
+            for what, seconds in (
+                ("  one ssh to the slowest server", slowest),
+                ("  a change in the screen", screen),
+                ("  moorage users, the whole process", whole),
+            ):
+                print(f"{what:<40}{seconds:>9.3f}{seconds / slowest:>8.2f}")
         store.stop()
-    screen = sorted(in_screen)[len(in_screen) // 2]
-    print(f"{f'one change, {USERS} users, 3 servers':<40}{'seconds':>9}{'ratio':>8}")
-    for what, seconds in (
-        ("one ssh to the slowest server", slowest),
-        ("a change in the screen", screen),
-        ("moorage users, the whole process", whole),
-    ):
-        print(f"{what:<40}{seconds:>9.3f}{seconds / slowest:>8.2f}")
 
 
-def _ssh(server: LabServer) -> None:
-    subprocess.run([*server.ssh_command(), "true"], check=True, capture_output=True)
+def _ssh(server: LabServer, at: tuple[str, int]) -> None:
+    subprocess.run([*server.ssh_command(at=at), "true"], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class Server(AnswersModel):
     """A machine the registry runs on."""
 
     host: Host
-    """Its address, host name or alias in ~/.ssh/config."""
+    """Its address, host name or alias in ~/.ssh/config; no two servers have the same."""
     connection: Literal["ssh", "local"] = "ssh"
     """How it is reached: over SSH, or local for the machine Moorage runs on."""
     user: LoginName | None = None
@@ -313,10 +313,14 @@ class Answers(AnswersModel):
 
     @model_validator(mode="after")
     def _servers_fit_the_storage(self) -> Answers:
-        names = [(server.host, server.port) for server in self.servers]
+        names = [server.host for server in self.servers]
         for position, name in enumerate(names):
             if name in names[:position]:
-                message = f"the server {name[0]} is listed more than once"
+                # Everything that is told or recorded of a server goes by this name.
+                message = (
+                    f"the server {name} is listed more than once; for two servers behind one "
+                    "address, give each a name of its own in ~/.ssh/config"
+                )
                 raise reject("duplicate", message, ("servers", position, "host"))
         if self.storage.driver == "filesystem" and len(self.servers) > 1:
             message = storage_not_shared(len(self.servers))

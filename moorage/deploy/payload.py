@@ -14,7 +14,7 @@ from typing import Literal
 
 from moorage.deploy.plan import ServerPlan
 from moorage.desired import layout
-from templates.load import shell_script
+from templates.load import shell_scripts
 
 GATE_SECONDS = 900
 """How long a staged server waits for the others before it rolls back."""
@@ -103,9 +103,8 @@ def _tar(entries: dict[str, bytes]) -> bytes:
 
 def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> dict[str, bytes]:
     entries = {
-        "run.sh": shell_script("run.sh").encode(),
+        **{name: script.encode() for name, script in shell_scripts("run").items()},
         "plan/settings": _settings(plan, timing).encode(),
-        "certificate.sh": shell_script("certificate.sh").encode(),
         "plan/packages": _lines(package.name for package in plan.packages),
         "plan/folders": _lines(
             f"{folder.mode:o}\t{folder.owner}\t{folder.group}\t{folder.path}"

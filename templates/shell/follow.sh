@@ -16,7 +16,7 @@ pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null)
 # A unit that has ended already has the number 0, which tail would wait for without end.
 case "$pid" in
 '' | 0) cat "$run/log" ;;
-*) tail -n +1 -s 0.05 -f --pid="$pid" "$run/log" 2>/dev/null ;;
+*) tail -n +1 -s 0.01 -f --pid="$pid" "$run/log" 2>/dev/null ;;
 esac
 kill "$reader" 2>/dev/null
 if [ ! -e "$run/result" ]; then

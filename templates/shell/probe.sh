@@ -33,14 +33,16 @@ done </proc/net/if_inet6
 for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx docker podman docker-registry; do
     command -v "$tool" >/dev/null 2>&1 && fact tool "$tool"
 done
+packages=
 if command -v dpkg-query >/dev/null 2>&1; then
     # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
-    dpkg-query -W -f '${Package}\t${Version}\t${db:Status-Abbrev}\n' \
+    packages=$(dpkg-query -W -f 'package\t${Package}\t${Version}\t${db:Status-Abbrev}\n' \
         nginx libnginx-mod-http-js openssl docker-registry docker.io docker-cli docker-ce \
-        podman crun runc certbot 'python3-certbot-dns-*' 2>/dev/null | facts package
+        podman crun runc certbot 'python3-certbot-dns-*' 2>/dev/null)
+    [ -z "$packages" ] || printf '%s\n' "$packages"
 fi
 # Asking apt takes a while, so only where the answer counts; without package lists it knows nothing.
-if ! dpkg-query -W -f x libnginx-mod-http-js >/dev/null 2>&1 &&
+if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
     [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' 2>/dev/null | head -n 1)" ]; then
     case "$(apt-cache policy libnginx-mod-http-js 2>/dev/null)" in
     *'Candidate: (none)'* | '') fact njs no ;;
@@ -55,7 +57,7 @@ fi
 command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | facts listener
 # The account and group files are world-readable; only our own names are asked for.
 for account in moorage www-data; do
-    id -u "$account" >/dev/null 2>&1 && fact account "$account" "$(id -u "$account")" "$(id -g "$account")"
+    number=$(id -u "$account" 2>/dev/null) && fact account "$account" "$number" "$(id -g "$account")"
 done
 folder=/var/lib
 [ "$storage" = - ] || folder=$storage
@@ -76,17 +78,14 @@ if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
     next=$(systemctl show -p NextElapseUSecRealtime --value certbot.timer 2>/dev/null)
     [ -z "$next" ] || fact certbot_next "$(date -d "$next" +%s 2>/dev/null)"
 fi
-if [ -d /var/lib/moorage/runs ]; then
-    for run in /var/lib/moorage/runs/*/; do
-        [ -d "$run" ] || continue
-        run=${run%/}
-        running=no
-        # The run holds its lock for as long as it lives, so a free lock means that it has ended.
-        if [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
-        fact run "${run##*/}" "$running" "$(stat -c %Y "$run")" "$(cat "$run/step" 2>/dev/null)" \
-            "$(head -n 1 "$run/result" 2>/dev/null)" "$(sed -n 2p "$run/result" 2>/dev/null)"
-    done
-fi
+stat -c '%Y %n' /var/lib/moorage/runs/* 2>/dev/null | while read -r changed run; do
+    running=no step='' status='' message=''
+    { read -r step; } 2>/dev/null <"$run/step"
+    { read -r status && IFS= read -r message; } 2>/dev/null <"$run/result"
+    # The run holds its lock for as long as it lives, so a free lock means that it has ended.
+    if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
+    fact run "${run##*/}" "$running" "$changed" "$step" "$status" "$message"
+done
 
 printf '@files\n'
 set --

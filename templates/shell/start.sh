@@ -8,8 +8,8 @@ IFS= read -r id
 IFS= read -r size
 state=/var/lib/moorage
 run=$state/runs/$id
-(umask 022 && mkdir -p "$state")
-if ! mkdir -p "$state/runs" || ! mkdir "$run"; then
+[ -d "$state/runs" ] || (umask 022 && mkdir -p "$state" && umask 077 && mkdir -p "$state/runs")
+if ! mkdir "$run"; then
     printf '@result\tfailed\t%s cannot be written\n' "$state"
     exit 0
 fi

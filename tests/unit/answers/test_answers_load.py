@@ -87,6 +87,8 @@ def test_a_problem_reads_like_a_compilers() -> None:
         ("host: 203.0.113.10", "{host: a, port: 22:22}", "servers[0].port", "a whole number"),
         ("host: 203.0.113.10", "{host: a, key: ''}", "servers[0].key", "is empty"),
         ("host: 203.0.113.10", '{host: a, key: "a\\nb"}', "servers[0].key", "line breaks"),
+        ("  - host", "  - {host: 203.0.113.10, port: 2222}\n  - host", "servers[1].host",
+         "a name of its own"),
         ("version: 1\n", "", "version", "add a line 'version: 1'"),
         ("version: 1", "version:", "version", "add a line 'version: 1'"),
         ("version: 1", "version: 2", "version", "upgrade Moorage"),

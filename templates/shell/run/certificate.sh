@@ -3,7 +3,7 @@
 # It comes before nginx gets the TLS server, which cannot be loaded without a certificate, and before
 # the gate: nothing is switched anywhere unless every server has its certificate.
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # run.sh sets these
+# shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 tls_folder=/etc/nginx/moorage/tls
 challenges=/var/lib/moorage/acme
 acme=/etc/moorage/acme
@@ -11,7 +11,7 @@ lineage=/etc/letsencrypt/live/moorage
 
 # certbot's hook writes the certificate, so the plan does not list it among its files.
 back_up_certificate() {
-    [ "$(setting certificate)" != - ] || return 0
+    [ "$plan_certificate" != - ] || return 0
     mkdir -p backup/tls
     for name in key.pem fullchain.pem; do
         if [ -e "$tls_folder/$name" ]; then
@@ -34,10 +34,10 @@ restore_certificate() {
 }
 
 get_certificate() {
-    if [ "$(setting challenge)" = http-01 ]; then open_port_80; fi
+    if [ "$plan_challenge" = http-01 ]; then open_port_80; fi
     systemctl enable -q --now certbot.timer || say 'the timer that renews certificates could not be started'
-    [ "$(setting certificate)" != - ] || return 0
-    if [ "$(setting challenge)" = http-01 ]; then meet_peers; fi
+    [ "$plan_certificate" != - ] || return 0
+    if [ "$plan_challenge" = http-01 ]; then meet_peers; fi
     ask_authority
 }
 
@@ -55,7 +55,7 @@ open_port_80() {
 fetch() {
     # shellcheck disable=SC2016 # bash expands these
     timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/80" && printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$2" "$3" >&3 && cat <&3' \
-        bash "$1" "$2" "$domain" 2>/dev/null | tr -d '\r' | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p; $p'
+        bash "$1" "$2" "$plan_domain" 2>/dev/null | tr -d '\r' | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p; $p'
 }
 
 # Waits until every server behind the name hands on what this one was given: they are at work on
@@ -66,13 +66,15 @@ meet_peers() {
     token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
     printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token"
     chmod 644 "$challenges/.well-known/acme-challenge/$token"
-    deadline=$(($(date +%s) + $(setting peer_seconds)))
-    for peer in $(setting peers); do
+    tick
+    deadline=$((now + plan_peer_seconds))
+    for peer in $plan_peers; do
         while :; do
             answer=$(fetch "$peer" "/.well-known/acme-challenge/$token")
             case "$answer" in *"$token") break ;; esac
             if [ -e abort ]; then cancel; fi
-            if [ "$(date +%s)" -ge "$deadline" ]; then
+            tick
+            if [ "$now" -ge $deadline ]; then
                 rm -f "$challenges/.well-known/acme-challenge/$token"
                 status=$(printf '%s' "$answer" | head -n 1)
                 fail "$peer does not hand on challenges to this server (port 80 there answers ${status:-nothing}): the servers behind the name must reach each other on port 80, and all of them must be applied"
@@ -94,7 +96,7 @@ ask_authority() {
         rm -rf "$lineage" /etc/letsencrypt/archive/moorage
     fi
     how=--keep-until-expiring
-    if [ "$(setting certificate)" = force ]; then how=--force-renewal; fi
+    if [ "$plan_certificate" = force ]; then how=--force-renewal; fi
     MOORAGE_RUN=${run##*/} timeout 900 certbot certonly --non-interactive --config "$acme/certbot.ini" \
         --renew-with-new-domains "$how" </dev/null >certbot.log 2>&1
     status=$?

@@ -1,0 +1,112 @@
+# One run of Moorage on this server. Kept in /var/lib/moorage/runs/ID with its log and result.
+#
+# Started detached from the SSH session, as root, with the run's folder as its only argument; what to
+# do is data in that folder (plan/, content/, hooks/). Steps: recheck, back up, install, place, try
+# out; then, once the operator's side has said go, switch, check, record, drain. Whatever fails is
+# rolled back. The operator's scripts run after the recheck and after the check.
+# A change of the users is a run, too: it has nothing to install, and after the switch it waits to hear
+# whether it worked on the other servers.
+# Lines that begin with "@" are read by Moorage, the others are for people.
+# On a small server every process started costs as much as the work itself; people wait for a change
+# of the users, so on its way the shell does itself what it can.
+# shellcheck shell=sh source-path=SCRIPTDIR
+# shellcheck disable=SC2034,SC2154 # the parts use what is set here; the settings are plan_NAME
+set -u
+umask 077
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+run=$1
+cd "$run" || exit 1
+state=/var/lib/moorage
+tab=$(printf '\t')
+rollback_needed=no
+outcome=failed
+
+# shellcheck source=words.sh
+. ./words.sh
+# shellcheck source=files.sh
+. ./files.sh
+# shellcheck source=hooks.sh
+. ./hooks.sh
+# shellcheck source=packages.sh
+. ./packages.sh
+# shellcheck source=slots.sh
+. ./slots.sh
+# shellcheck source=certificate.sh
+. ./certificate.sh
+# shellcheck source=nginx.sh
+. ./nginx.sh
+# shellcheck source=rollback.sh
+. ./rollback.sh
+
+tick
+booted=$(($(date +%s) - now))
+
+exec 8>lock 9>"$state/lock"
+flock -n 8
+if ! flock -n 9; then
+    finish locked "run $(cat "$state/current" 2>/dev/null) is going on"
+fi
+printf '%s\n' "${run##*/}" >"$state/current"
+trap 'fail "it was told to stop"' TERM INT
+
+# The names are Moorage's own; the values stay data.
+while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/settings
+
+step recheck
+recheck
+forget_old_runs
+run_hooks hooks-before before_apply
+step back-up
+back_up
+# Only what there is to do is said: a change of the users installs nothing.
+if [ -s plan/packages ]; then
+    step packages
+    install_packages
+fi
+if ! id -u "$plan_account" >/dev/null 2>&1; then
+    step account
+    make_account
+fi
+if [ "$plan_load_image" = yes ]; then
+    step image
+    load_image
+fi
+if [ "$plan_checks_version" = yes ]; then
+    step version
+    check_version
+fi
+rollback_needed=yes
+if [ "$plan_slot_to" != "$plan_slot_from" ]; then step registry; fi
+make_folders
+place_files '/etc/moorage/*'
+place_files '/etc/systemd/*'
+# A changed unit always takes the other slot.
+if [ "$plan_slot_to" != "$plan_slot_from" ]; then start_slot; fi
+if [ "$plan_challenge" != - ]; then
+    step certificate
+    get_certificate
+fi
+step nginx-files
+place_files '/etc/nginx/*' "$passwords"
+remove_files
+test_nginx
+step staged
+make_durable
+wait_for_go
+step switch
+place_files "$passwords"
+if [ "$plan_reload_nginx" = yes ]; then
+    reload_nginx || fail "nginx did not take the new configuration: $(tail -n 1 /var/log/nginx/error.log 2>/dev/null | cut -c 1-300)"
+fi
+step check
+check_public
+run_hooks hooks-after after_apply
+run_hooks hooks-after after_users
+wait_for_keep
+step record
+record
+rollback_needed=no
+step drain
+drain_old
+finish "done" ''

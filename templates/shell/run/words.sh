@@ -1,0 +1,73 @@
+# What a run says, and how it ends; read by run.sh.
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
+
+say() { printf '%s\n' "$*"; }
+
+# Sets $now: seconds since the machine started. It costs no process, and nobody sets this clock.
+tick() {
+    read -r now _ </proc/uptime
+    now=${now%%.*}
+}
+
+step() {
+    printf '%s\n' "$1" >step
+    tick
+    printf '@step\t%s\t%s\n' $((booted + now)) "$1"
+    # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
+    if [ "$1" != drain ] && [ -e abort ]; then cancel; fi
+}
+
+# finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
+finish() {
+    rm -rf content hooks backup image.tar hook.out
+    message=$2
+    [ -z "$message" ] || message=$(printf '%s' "$message" | tr '\n\t' '  ')
+    printf '%s\n%s\n' "$1" "$message" >result.new && mv result.new result
+    printf '@result\t%s\t%s\n' "$1" "$message"
+    exit 0
+}
+
+fail() {
+    failed=$(cat step 2>/dev/null)
+    say "failed while doing: $failed"
+    say "$1"
+    if [ "$rollback_needed" = yes ]; then rollback; fi
+    finish "$outcome" "$1"
+}
+
+cancel() {
+    outcome=cancelled
+    fail "it was cancelled"
+}
+
+wait_for_go() {
+    [ "$plan_gate" = wait ] || return 0
+    printf '@staged\n'
+    tick
+    deadline=$((now + plan_gate_seconds))
+    while [ ! -e go ]; do
+        if [ -e abort ]; then cancel; fi
+        tick
+        if [ "$now" -ge $deadline ]; then fail "nobody said go: the connection was lost before the switch"; fi
+        sleep 0.02
+    done
+}
+
+# After the switch: waits to hear whether the other servers managed it, too. Without a word the change
+# stays, because then it is likely on them as well.
+wait_for_keep() {
+    [ "$plan_keep" = wait ] || return 0
+    printf '@committed\n'
+    tick
+    deadline=$((now + plan_keep_seconds))
+    while [ ! -e keep ]; do
+        if [ -e undo ]; then undo; fi
+        tick
+        if [ "$now" -ge $deadline ]; then
+            say 'nobody said whether to keep the change: it stays'
+            return 0
+        fi
+        sleep 0.02
+    done
+}

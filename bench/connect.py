@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import paramiko
@@ -100,7 +101,7 @@ class Bench:
         assert stdout.read() == b"0\n" + PAYLOAD
         client.close()
 
-    def report(self, name: str, act: Callable[[], None]) -> None:
+    def report(self, name: str, act: Callable[[], object]) -> None:
         """Repeat something and print how long it took."""
         times = []
         for _ in range(self.rounds):
@@ -129,7 +130,7 @@ class Bench:
         """Run more scripts over a connection that stands."""
         transport = self.transport("root", at)
         transport.connect()
-        self.report("  another script, connected", lambda: transport.run("true") and None)
+        self.report("  another script, connected", lambda: transport.run("true"))
         transport.close()
 
 
@@ -144,12 +145,12 @@ def main() -> None:
             ("100 ms per round trip away", server.far(100)),
         ):
             print(f"{title}:")
-            bench.report("  Moorage, root", lambda at=at: bench.moorage("root", at))
-            bench.report("  Moorage, admin, sudo asks", lambda at=at: bench.moorage("admin", at))
+            bench.report("  Moorage, root", partial(bench.moorage, "root", at))
+            bench.report("  Moorage, admin, sudo asks", partial(bench.moorage, "admin", at))
             bench.report("  Moorage, deploy, sudo does not ask",
-                         lambda at=at: bench.moorage("deploy", at))  # fmt: skip
-            bench.report("  ssh, root", lambda at=at: bench.openssh(at))
-            bench.report("  paramiko's client, root", lambda at=at: bench.paramiko(at))
+                         partial(bench.moorage, "deploy", at))  # fmt: skip
+            bench.report("  ssh, root", partial(bench.openssh, at))
+            bench.report("  paramiko's client, root", partial(bench.paramiko, at))
             bench.report_again(at)
         bench.report_large()
 

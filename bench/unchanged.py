@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from lab import Lab, LabServer
@@ -27,7 +28,7 @@ credentials:
 """
 
 
-def measure(rounds: int, act: Callable[[], None]) -> float:
+def measure(rounds: int, act: Callable[[], object]) -> float:
     """Return the median of how long something takes, in seconds."""
     times = []
     for _ in range(rounds):
@@ -81,8 +82,8 @@ def main() -> None:
         bench.moorage(near, "--show-passwords", "--no-verify")
         print(f"{'nothing to change, one server':<34}{'moorage':>10}{'ssh':>10}{'ratio':>8}")
         for title, at in (("on the same bridge", near), ("100 ms away", server.far(100))):
-            ours = measure(rounds, lambda at=at: bench.moorage(at, "--no-verify"))  # type: ignore[misc]
-            theirs = measure(rounds, lambda at=at: bench.ssh(at))  # type: ignore[misc]
+            ours = measure(rounds, partial(bench.moorage, at, "--no-verify"))
+            theirs = measure(rounds, partial(bench.ssh, at))
             print(f"{title:<34}{ours:>8.3f} s{theirs:>8.3f} s{ours / theirs:>8.2f}")
 
 

@@ -6,6 +6,7 @@ Run as root: python -m bench.users_change [ROUNDS]. It boots three lab servers a
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -137,17 +139,15 @@ def main() -> None:
             ("100 ms away", far, far_path),
         ):
             slowest = max(
-                measure(rounds, lambda server=server, at=at: _ssh(server, at))  # type: ignore[misc]
+                measure(rounds, partial(_ssh, server, at))
                 for server, at in zip(servers, places, strict=True)
             )
             screen = in_the_screen(file, rounds)
-            turns = iter(
-                [
-                    partial(moorage, "users", verb, str(file), "user7", "--yes", "--no-save")
-                    for verb in ("disable", "enable") * rounds
-                ]
+            options = (str(file), "user7", "--yes", "--no-save")
+            turns = itertools.cycle(
+                partial(moorage, "users", verb, *options) for verb in ("disable", "enable")
             )
-            whole = measure(rounds, lambda turns=turns: next(turns)())  # type: ignore[misc]
+            whole = measure(rounds, partial(_act_next, turns))
             print(title)
             for what, seconds in (
                 ("  one ssh to the slowest server", slowest),
@@ -156,6 +156,10 @@ def main() -> None:
             ):
                 print(f"{what:<40}{seconds:>9.3f}{seconds / slowest:>8.2f}")
         store.stop()
+
+
+def _act_next(turns: Iterator[Callable[[], None]]) -> None:
+    next(turns)()
 
 
 def _ssh(server: LabServer, at: tuple[str, int]) -> None:

@@ -35,7 +35,7 @@ def command(
 
     Each server is checked by itself at its own address, whatever DNS says: certificate, refusals,
     log-in, push, pull, delete, and an upload of over 100 MB. Pushes to the repository
-    moorage-verify/... and deletes that again; changes nothing else. Log-in and what follows needs a
+    moorage-verify and deletes that again; changes nothing else. Log-in and what follows needs a
     user whose password the answers lead to, such as {env: CI_PW}.
     """
     from moorage.cli import report_view

@@ -19,6 +19,9 @@ from moorage.servers.transport import Cancel
 
 LARGE = 105 * 1024**2
 """Bytes of the large upload: more than the 100 MB at which proxies and limits tend to cut."""
+REPOSITORY = "moorage-verify"
+"""What is pushed to. Its name stays in the catalog, because the API cannot remove one, so it is the
+same every time."""
 _CHUNK = 1024**2
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -132,7 +135,7 @@ def verify(
 
     run = f"{int(time.time()):x}{os.urandom(3).hex()}"
     for target in targets:
-        session = _Session(client(target), f"moorage-verify/{run}", password is not None)
+        session = _Session(client(target), f"check-{run}", password is not None)
         anonymous = client(target, login=False)
         for name, work in _checks(session, anonymous, answers, large_upload):
             check(target.server, name, work)
@@ -143,7 +146,7 @@ def verify(
         def across() -> str:
             if password is None:
                 raise _Skipped(_UNKNOWN_LOGIN)
-            return _upload_across(client(first), client(second), f"moorage-verify/{run}")
+            return _upload_across(client(first), client(second))
 
         check(second.server, name, across)
     return Verification(tuple(checks))
@@ -160,7 +163,7 @@ class _Session:
     """What the checks on one server share."""
 
     client: RegistryClient
-    repository: str
+    tag: str
     knows_password: bool
     layer: bytes = b""
     config: bytes = b""
@@ -223,13 +226,13 @@ def _push(session: _Session, answers: Answers) -> str:
          "rootfs": {"type": "layers", "diff_ids": [_digest(session.layer)]}}
     ).encode()  # fmt: skip
     for blob in (session.layer, session.config):
-        location = _begin_upload(session.client, session.repository, answers)
+        location = _begin_upload(session.client, answers)
         _expect(session.client.put_blob(location, blob, _digest(blob)), 201)
     session.manifest = _manifest(session.config, session.layer)
     _expect(
         session.client.request(
             "PUT",
-            f"/v2/{session.repository}/manifests/check",
+            f"/v2/{REPOSITORY}/manifests/{session.tag}",
             body=session.manifest,
             headers={"Content-Type": _MANIFEST},
         ),
@@ -238,8 +241,8 @@ def _push(session: _Session, answers: Answers) -> str:
     return f"{len(session.layer) // 1024} KiB in 2 blobs and a manifest"
 
 
-def _begin_upload(client: RegistryClient, repository: str, answers: Answers | None = None) -> str:
-    answer = _expect(client.request("POST", f"/v2/{repository}/blobs/uploads/"), 202)
+def _begin_upload(client: RegistryClient, answers: Answers | None = None) -> str:
+    answer = _expect(client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/"), 202)
     location = answer.header("Location") or ""
     if answers is not None:
         # Without TLS here it is a load balancer that ends it: clients come by HTTPS all the same.
@@ -256,10 +259,9 @@ def _pull(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
         raise _Skipped("nothing was pushed")
-    base = f"/v2/{session.repository}"
-    answer = _expect(
-        session.client.request("GET", f"{base}/manifests/check", headers={"Accept": _MANIFEST}), 200
-    )
+    base = f"/v2/{REPOSITORY}"
+    path = f"{base}/manifests/{session.tag}"
+    answer = _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 200)
     if answer.body != session.manifest:
         raise _Bad("the manifest that came back is not the one that was pushed")
     blob = _expect(
@@ -276,7 +278,7 @@ def _delete(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
         raise _Skipped("nothing was pushed")
-    base = f"/v2/{session.repository}"
+    base = f"/v2/{REPOSITORY}"
     path = f"{base}/manifests/{_digest(session.manifest)}"
     _expect(session.client.request("DELETE", path), 202)
     _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 404)
@@ -287,7 +289,7 @@ def _delete(session: _Session) -> str:
 
 def _large_upload(session: _Session) -> str:
     session.need_password()
-    location = _begin_upload(session.client, session.repository)
+    location = _begin_upload(session.client)
     chunk = os.urandom(_CHUNK)
     started = time.monotonic()
     answer = session.client.request(
@@ -303,20 +305,20 @@ def _large_upload(session: _Session) -> str:
     return f"{LARGE / 1e6:.0f} MB at {rate:.0f} MB/s"
 
 
-def _upload_across(first: RegistryClient, second: RegistryClient, repository: str) -> str:
+def _upload_across(first: RegistryClient, second: RegistryClient) -> str:
     halves = (os.urandom(32 * 1024), os.urandom(32 * 1024))
     digest = _digest(b"".join(halves))
-    location = _begin_upload(first, repository)
+    location = _begin_upload(first)
     for client, half in zip((first, second), halves, strict=True):
         answer = client.request(
             "PATCH", location, body=half, headers={"Content-Type": "application/octet-stream"}
         )
         location = _expect(answer, 202).header("Location") or location
     _expect(second.put_blob(location, b"", digest), 201)
-    blob = _expect(first.request("GET", f"/v2/{repository}/blobs/{digest}"), 200, 307)
+    blob = _expect(first.request("GET", f"/v2/{REPOSITORY}/blobs/{digest}"), 200, 307)
     if blob.status == 200 and _digest(blob.body) != digest:
         raise _Bad("the layer that came back is not the one that was pushed")
-    second.request("DELETE", f"/v2/{repository}/blobs/{digest}")
+    second.request("DELETE", f"/v2/{REPOSITORY}/blobs/{digest}")
     return "64 KiB in two halves"
 
 

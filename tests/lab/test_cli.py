@@ -60,6 +60,9 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     verified = call("verify", "moorage.yml", "--json", "--skip-large-upload")
     assert verified.code == 0, verified.stdout
     assert {check["status"] for check in verified.json["checks"]} == {"good"}
+    # However often it is verified, only one name is left in the catalog.
+    repositories = server.run("ls /var/lib/moorage/registry/docker/registry/v2/repositories")
+    assert repositories.stdout.split() == ["moorage-verify"]
 
     again = call("apply", "moorage.yml", "--yes", "--json", "--no-verify")
     assert again.code == 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -14,6 +12,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
+from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.hooks import gate_seconds
 from moorage.deploy.name import RegistryName
@@ -58,9 +57,6 @@ class Deployment:
         open_transport: Callable[..., Transport] | None = None,
     ) -> None:
         open_it = open_transport or connect.open_transport
-        self._open = open_it
-        self._asker = asker
-        self._guests: list[Transport] = []
         self.answers = answers
         self.redactor = Redactor()
         self.cancel = Cancel()
@@ -68,18 +64,11 @@ class Deployment:
         self._resolver = Resolver(asker.secret)
         self._runs: list[ServerRun] = []
         self._is_aborted = False
-        known = [server.host for server in answers.servers]
-        for label in limit:
-            if label not in known:
-                raise MoorageError(
-                    f"{label} is none of the servers in the answers: {', '.join(known)}.",
-                    code="unknown_server",
-                )
-        chosen = [server for server in answers.servers if not limit or server.host in limit]
-        others = [server for server in answers.servers if server not in chosen]
-        self._servers = chosen
-        self._transports = [open_it(each, asker, self._resolve_for(each)) for each in chosen]
-        self._others = [open_it(each, asker, self._resolve_for(each)) for each in others]
+        self._connections = Connections(
+            answers.servers,
+            limit,
+            lambda server: open_it(server, asker, self._resolve_for(server)),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -94,25 +83,17 @@ class Deployment:
 
     def close(self) -> None:
         """Close all connections; runs that go on are left to themselves."""
-        for transport in (*self._transports, *self._others, *self._guests):
-            transport.close()
+        self._connections.close()
 
     @property
     def addresses(self) -> dict[str, str]:
         """Where clients reach each server, by label."""
-        return {
-            server.host: server.address or transport.public_address
-            for server, transport in zip(self._servers, self._transports, strict=True)
-        }
+        return self._connections.addresses
 
     @property
     def all_addresses(self) -> dict[str, str]:
         """Where clients reach each server of the answers, those outside a limit too."""
-        by_label = {each.server: each for each in (*self._transports, *self._others)}
-        return {
-            server.host: server.address or by_label[server.host].public_address
-            for server in self.answers.servers
-        }
+        return self._connections.all_addresses
 
     def connection_to(self, server: Server) -> Transport:
         """Return a connection to a machine that need not be one of the servers; closed with them.
@@ -120,9 +101,7 @@ class Deployment:
         Args:
             server: A server of the answers, or another machine without secrets of its own.
         """
-        guest = self._open(server, self._asker, self._resolve_for(server))
-        self._guests.append(guest)
-        return guest
+        return self._connections.to_guest(server)
 
     @property
     def name(self) -> RegistryName:
@@ -135,7 +114,7 @@ class Deployment:
         Raises:
             ServersFailed: Some servers could not be reached or read.
         """
-        return self._on_all(self._transports, self._probe, _load_what_a_plan_needs)
+        return on_all(self._connections.chosen, self._probe, _load_what_a_plan_needs)
 
     def probe_each(self) -> tuple[Facts | MoorageError, ...]:
         """Read the facts of all servers, and return an error for each that cannot be read."""
@@ -150,19 +129,7 @@ class Deployment:
         Returns:
             What it returned, or why it failed, by server label in the answers' order.
         """
-
-        def attempt(transport: Transport) -> _Result | MoorageError:
-            try:
-                return work(transport)
-            except MoorageError as error:
-                error.server = error.server or transport.server
-                return error
-
-        results = self._on_all(self._transports, attempt)
-        return {
-            transport.server: result
-            for transport, result in zip(self._transports, results, strict=True)
-        }
+        return on_each(self._connections.chosen, work)
 
     def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.
@@ -197,22 +164,21 @@ class Deployment:
         acme = self.answers.ssl.acme
         if self.answers.ssl.mode != "acme" or acme.challenge != "http-01":
             return {}
-        transports = {each.server: each for each in (*self._transports, *self._others)}
-        if len(transports) < 2:
+        names = self.all_addresses
+        if len(names) < 2:
             return {}
         found = {}
-        for server in self.answers.servers:
-            name = server.address or transports[server.host].public_address
+        for label, name in names.items():
             addresses = addresses_here(name)
             if not addresses or addresses[0].startswith(("127.", "::1")):
                 why = "is this machine's own name" if addresses else "does not resolve"
                 raise MoorageError(
                     f"{name} {why}, and the other servers have to know its address.",
                     hint="Give the server an address in servers[].address.",
-                    server=server.host,
+                    server=label,
                     code="no_address",
                 )
-            found[server.host] = addresses[0]
+            found[label] = addresses[0]
         return found
 
     def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:
@@ -223,7 +189,7 @@ class Deployment:
         """
         if all(layout.REGISTRY_ENV in each.files for each in facts):
             return ()
-        return self._on_all(self._others, self._probe)
+        return on_all(self._connections.others, self._probe)
 
     def apply(self, plan: Plan) -> ApplyReport:
         """Apply a plan: stage everywhere, then switch one server after the other (or together).
@@ -283,8 +249,7 @@ class Deployment:
 
     def new_run(self, server: str, run_id: str, on_event: OnEvent) -> ServerRun:
         """Return a run on one of the servers, by label."""
-        [transport] = [each for each in self._transports if each.server == server]
-        return ServerRun(transport, run_id, on_event, self.redactor.redact)
+        return ServerRun(self._connections.to(server), run_id, on_event, self.redactor.redact)
 
     def watch_runs(self, runs: list[ServerRun]) -> None:
         """Let :meth:`abort` stop these runs, before they start if it was called already."""
@@ -295,7 +260,7 @@ class Deployment:
     def attach(self, facts: Sequence[Facts]) -> tuple[RunEnded, ...]:
         """Follow the runs that go on, on all servers, until they end."""
         busy = {each.server: each.active_run for each in facts if each.active_run}
-        transports = [each for each in self._transports if each.server in busy]
+        transports = [each for each in self._connections.chosen if each.server in busy]
 
         def follow(transport: Transport) -> RunEnded:
             record = busy[transport.server]
@@ -305,7 +270,7 @@ class Deployment:
             run.attach()
             return run.ended or RunEnded(transport.server, record.run_id, "lost")
 
-        return self._on_all(transports, follow)
+        return on_all(transports, follow)
 
     def abort(self) -> None:
         """Make all runs, those that are about to start too, stop before their next step.
@@ -326,9 +291,11 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
         """
+        from moorage.deploy.verifier import login_for_verify
         from moorage.deploy.verify import Target, verify
 
-        password, user = self._known_password(plan)
+        generated = plan.materials.generated if plan else {}
+        user, password = login_for_verify(self.answers, generated, self._resolve) or (None, None)
         authority = plan.materials.ca_certificate if plan else None
         authority = authority or self.authority()
         targets = [
@@ -355,22 +322,6 @@ class Deployment:
         from moorage.deploy.trust import authority_for
 
         return authority_for(self.answers, self.probe_each)
-
-    def _known_password(self, plan: Plan | None) -> tuple[Secret | None, str | None]:
-        """The first user with push access whose password is known without asking."""
-        from moorage.answers.secrets import FromPrompt, Generated, Hash
-
-        generated = plan.materials.generated if plan else {}
-        for position, user in enumerate(self.answers.credentials.users):
-            if user.access != "push":
-                continue
-            if user.name in generated:
-                return generated[user.name], user.name
-            if isinstance(user.password, (Hash, Generated, FromPrompt)):
-                continue
-            where = f"credentials.users[{position}].password"
-            return self._resolve(user.password, where), user.name
-        return None, None
 
     def _probe(self, transport: Transport) -> Facts:
         self._on_event(StepBegan(transport.server, "connect"))
@@ -409,26 +360,6 @@ class Deployment:
         for secret in secrets:
             self.redactor.add(secret)
 
-    def _on_all(
-        self,
-        transports: Sequence[Transport],
-        work: Callable[[Transport], _Result],
-        meanwhile: Callable[[], None] = lambda: None,
-    ) -> tuple[_Result, ...]:
-        errors: list[MoorageError] = []
-        results: list[_Result] = []
-        if not transports:
-            return ()
-        with ThreadPoolExecutor(max_workers=min(32, len(transports))) as pool:
-            futures = [pool.submit(work, transport) for transport in transports]
-            meanwhile()
-            for future in futures:
-                with _collecting(errors):
-                    results.append(future.result())
-        if errors:
-            raise ServersFailed(errors)
-        return tuple(results)
-
 
 def _load_what_a_plan_needs() -> None:
     """Import what is slow to import while the servers are being waited for."""
@@ -436,11 +367,3 @@ def _load_what_a_plan_needs() -> None:
     from moorage.desired.render import load_templates
 
     load_templates()
-
-
-@contextmanager
-def _collecting(errors: list[MoorageError]) -> Iterator[None]:
-    try:
-        yield
-    except MoorageError as error:
-        errors.append(error)

@@ -153,8 +153,8 @@ def verify(
 
 
 _UNKNOWN_LOGIN = (  # that is no password
-    "no password is known here: give a push user {env: NAME} or {prompt: true}, "
-    "or verify right after the apply that made it"
+    "no password of a user who may push everything is known here: refer to one by {env: NAME} or "
+    "{file: PATH}, or verify right after the apply that made it"
 )
 
 

@@ -1,0 +1,145 @@
+"""The connections to a deployment's servers: worked on in parallel, closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from moorage.answers.model import Server
+from moorage.errors import MoorageError, ServersFailed
+from moorage.servers.transport import Transport
+
+_Result = TypeVar("_Result")
+
+
+class Connections:
+    """Connections to the servers of the answers; they connect when they are first used.
+
+    Args:
+        servers: The servers of the answers.
+        limit: The servers to work on, by label; all when empty.
+        open_it: Opens a connection.
+
+    Attributes:
+        chosen: The connections to work on, in the answers' order.
+        others: Those that are outside the limit.
+
+    Raises:
+        MoorageError: The limit names a server that is not in the answers.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[Server],
+        limit: Sequence[str],
+        open_it: Callable[[Server], Transport],
+    ) -> None:
+        known = [server.host for server in servers]
+        for label in limit:
+            if label not in known:
+                raise MoorageError(
+                    f"{label} is none of the servers in the answers: {', '.join(known)}.",
+                    code="unknown_server",
+                )
+        self._open = open_it
+        self._servers = servers
+        self._guests: list[Transport] = []
+        opened = [open_it(server) for server in servers]
+        self.chosen = [each for each in opened if not limit or each.server in limit]
+        self.others = [each for each in opened if each not in self.chosen]
+
+    def to(self, label: str) -> Transport:
+        """Return the connection to a server, by label."""
+        return next(each for each in (*self.chosen, *self.others) if each.server == label)
+
+    def to_guest(self, server: Server) -> Transport:
+        """Return a connection to a machine that need not be one of the servers."""
+        guest = self._open(server)
+        self._guests.append(guest)
+        return guest
+
+    def close(self) -> None:
+        """Close all connections."""
+        for transport in (*self.chosen, *self.others, *self._guests):
+            transport.close()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where clients reach each server to work on, by label."""
+        labels = {each.server for each in self.chosen}
+        return {label: where for label, where in self.all_addresses.items() if label in labels}
+
+    @property
+    def all_addresses(self) -> dict[str, str]:
+        """Where clients reach each server of the answers, those outside a limit too."""
+        return {
+            server.host: server.address or self.to(server.host).public_address
+            for server in self._servers
+        }
+
+
+def on_all(
+    transports: Sequence[Transport],
+    work: Callable[[Transport], _Result],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[_Result, ...]:
+    """Do something on several servers in parallel.
+
+    Args:
+        transports: The connections.
+        work: What to do with each.
+        meanwhile: What to do here while the servers are at work.
+
+    Returns:
+        What it returned, in the connections' order.
+
+    Raises:
+        ServersFailed: It failed on some of them.
+    """
+    errors: list[MoorageError] = []
+    results: list[_Result] = []
+    if not transports:
+        return ()
+    with ThreadPoolExecutor(max_workers=min(32, len(transports))) as pool:
+        futures = [pool.submit(work, transport) for transport in transports]
+        meanwhile()
+        for future in futures:
+            with _collecting(errors):
+                results.append(future.result())
+    if errors:
+        raise ServersFailed(errors)
+    return tuple(results)
+
+
+def on_each(
+    transports: Sequence[Transport], work: Callable[[Transport], _Result]
+) -> dict[str, _Result | MoorageError]:
+    """Do something on several servers in parallel; one that fails keeps none of the others from it.
+
+    Args:
+        transports: The connections.
+        work: What to do with each.
+
+    Returns:
+        What it returned, or why it failed, by server label in the connections' order.
+    """
+
+    def attempt(transport: Transport) -> _Result | MoorageError:
+        try:
+            return work(transport)
+        except MoorageError as error:
+            error.server = error.server or transport.server
+            return error
+
+    results = on_all(transports, attempt)
+    return {each.server: result for each, result in zip(transports, results, strict=True)}
+
+
+@contextmanager
+def _collecting(errors: list[MoorageError]) -> Iterator[None]:
+    try:
+        yield
+    except MoorageError as error:
+        errors.append(error)

@@ -189,6 +189,26 @@ async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) ->
         assert verify_password(typed, server.users["ana"].hash)
 
 
+async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("p")
+        await wizard.type("x")
+        await wizard.press("enter")
+        await wizard.see("✗ very weak: It is guessed", "Leave it empty, and Moorage makes one",
+                         "Use it anyway")  # fmt: skip
+        await wizard.press("enter")
+        await wizard.see("Password of ana", "Use it anyway")
+        await wizard.type("y")
+        await wizard.see("Password of ana", "very weak")
+        assert "Use it anyway" not in wizard.text
+        await wizard.press("enter", "tab", "enter")
+        await wizard.see("~ ana  password")
+        await apply(wizard)
+        await wizard.see("Changed on 2 servers")
+    assert verify_password(Secret("xy"), fleet.beta.users["ana"].hash)
+
+
 async def test_the_last_change_is_taken_back(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")

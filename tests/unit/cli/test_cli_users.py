@@ -140,16 +140,52 @@ def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet
 def test_a_typed_password_is_judged_and_asked_for_twice(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _type(monkeypatch, "x" * 73, "password", "different", "tide-42-lantern", "tide-42-lantern")
+    _type(monkeypatch, "x" * 73, "tide-43-lantern", "different", "tide-42-lantern",
+          "tide-42-lantern")  # fmt: skip
 
     outcome = moorage("users", "passwd", str(two), "ana")
 
     assert outcome.code == 0, outcome.stderr
     assert "73 bytes; bcrypt takes 72 at most" in outcome.stderr
-    assert "Strength: very weak: This is a top-10 common password." in outcome.stderr
+    assert "Strength: strong" in outcome.stderr
     assert "The two differ." in outcome.stderr
     assert "lantern" not in outcome.stdout + outcome.stderr
     assert fleet[ONE].runs == 1
+
+
+def test_a_weak_password_is_explained_and_asked_for_again(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _type(monkeypatch, "password", "x", "ana")
+    refused = moorage("users", "passwd", str(two), "ana", "--yes")
+    _type(monkeypatch, "password", "tide-42-lantern", "tide-42-lantern")
+    better = moorage("users", "passwd", str(two), "ana", "--yes")
+    _type(monkeypatch, "password", "password")
+    on_purpose = moorage("users", "passwd", str(two), "ana", "--yes", "--weak-password")
+
+    assert (refused.code, better.code, on_purpose.code) == (2, 0, 0), better.stderr
+    assert "Strength: very weak: This is a top-10 common password." in refused.stderr
+    assert "Strength: very weak: It is guessed within moments." in refused.stderr
+    assert "empty has one made" in refused.stderr
+    assert "--generate" in refused.stderr
+    assert fleet[ONE].runs == 2
+
+
+@pytest.mark.parametrize("password", ["x", "password", "bob"])
+def test_2_when_a_password_is_weak_and_that_is_not_said_to_be_fine(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("BOB_PW", password)
+    words = ("users", "add", str(two), "bob", "--yes", "--password", "env:BOB_PW")
+
+    refused = moorage(*words)
+    on_purpose = moorage(*words, "--weak-password")
+
+    assert (refused.code, on_purpose.code) == (2, 0)
+    assert "The password of bob is very weak: " in refused.stderr
+    assert "--generate" in refused.stderr
+    assert "--weak-password" in refused.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
 
 
 def test_a_password_that_is_made_is_shown_once(

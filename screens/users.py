@@ -24,7 +24,6 @@ from tui.users.engine import UsersEngine
 from tui.users.staging import Edit, StagedChange
 from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
-from tui.widgets.field import Field
 
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "remove", "import_users",
                  "find", "sort"}  # fmt: skip
@@ -45,7 +44,8 @@ class UsersScreen(UsersView):
         "Access: push may push, pull and delete; pull may only pull; both for all repositories or "
         "for some. A disabled user keeps the password and is kept out.\n\n"
         "A server that is behind missed a change; the next one brings it up. One that is different "
-        "was edited by hand; the next change replaces that.\n\n"
+        "was edited by hand; the next change replaces that. While a change goes on there, nothing "
+        "else can be changed: read again when it has ended.\n\n"
         "/ finds by name, repository or state; Escape shows all again. s sorts by name, by when "
         "people were last seen, or with changes first. Ctrl+R reads the servers again."
     )
@@ -106,7 +106,7 @@ class UsersScreen(UsersView):
     @property
     def _needs_repair(self) -> bool:
         standings = self.users_read.standings.values() if self.users_read else ()
-        return any(standing != "in step" for standing in standings)
+        return any(standing in {"behind", "different"} for standing in standings)
 
     # --- staging -------------------------------------------------------------------------
 
@@ -141,7 +141,10 @@ class UsersScreen(UsersView):
     def action_add(self) -> None:
         """Ask for a new user."""
 
-        def given(new: dialogs.NewUser | None) -> None:
+        def given(new: dialogs.NewUser | RegistryUser | None) -> None:
+            if isinstance(new, RegistryUser):
+                self.show_all(new.name)
+                return
             if new is None:
                 return
 
@@ -303,12 +306,8 @@ class UsersScreen(UsersView):
 
     def action_back(self) -> None:
         """Show all users again, or leave; asks when changes are staged."""
-        find = self.query_one("#find", Field)
-        if find.has_class("-shown"):
-            find.remove_class("-shown")
-            find.value = self._filter = ""
-            self.set_focus(self.table)
-            self.show_users()
+        if self.query_one("#find").has_class("-shown"):
+            self.show_all()
             return
         self.ask_to_leave(lambda: self.post_message(GoBack()))
 

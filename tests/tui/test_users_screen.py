@@ -253,6 +253,48 @@ async def test_a_field_says_what_is_wrong(fleet: Fleet) -> None:
         assert "Add a user" in wizard.text
 
 
+async def test_who_is_there_already_is_selected(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("a")
+        await wizard.type("CI")
+        await wizard.press("enter")
+        await wizard.see("too like ci", "Select ci")
+        await wizard.press("backspace", "backspace")
+        await wizard.type("ci")
+        await wizard.press("enter")
+        await wizard.see("The user ci is there already.", "Select ci")
+        assert "capitals" not in wizard.text
+        await wizard.press("tab", "enter", "p")
+        await wizard.see("Password of ci")
+
+
+async def test_a_change_that_goes_on_is_not_an_edit_by_hand(fleet: Fleet) -> None:
+    fleet.beta.put([*USERS, somebody("dora")], revision=2)
+    fleet.beta.extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("… beta   a change is going on there, run 20261125T101112-ab12",
+                         "~ alpha  behind")  # fmt: skip
+        assert "by hand" not in wizard.text
+
+
+async def test_servers_whose_logs_cannot_be_read_are_named(fleet: Fleet) -> None:
+    fleet.beta.has_no_logs = True
+    async with fleet.open() as wizard:
+        await wizard.see("! Last seen is without beta: no logs could be read")
+
+
+async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) -> None:
+    fleet.beta.refuses = "htpasswd was changed since the plan was made; plan again"
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x")
+        await apply(wizard)
+        await wizard.see("since the users were read; try the change", "try again once")
+        assert "plan again" not in wizard.text
+        assert "apply them again" not in wizard.text
+
+
 async def test_a_failure_puts_the_others_back_and_keeps_what_is_staged(fleet: Fleet) -> None:
     fleet.beta.refuses = "[b]nginx -t\x1b[2J failed"
     async with fleet.open() as wizard:
@@ -362,13 +404,25 @@ async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Pat
         await wizard.press(*["backspace"] * 16)
         await wizard.type("old.htpasswd")
         await wizard.press("enter")
-        await wizard.see("+ 1 new: dora", "1 there already, as they were: ana",
+        await wizard.see("+ 1 new: dora", "may pull all repositories",
+                         "1 there already, as they were: ana",
                          "2 lines left out", "line 3", "line 4, eve")  # fmt: skip
+        await wizard.press("escape", "i")
+        await wizard.type("old.htpasswd")
+        await wizard.press("tab", "up", "tab")
+        await wizard.type("Team")
+        await wizard.press("enter")
+        await wizard.see("small letters")
+        await wizard.press(*["backspace"] * 4)
+        await wizard.type("team-a/*")
+        await wizard.press("enter")
+        await wizard.see("+ 1 new: dora", "may push team-a/*")
         await wizard.press("enter")
         await wizard.see("+ dora", "apr1")
         await apply(wizard)
         await wizard.see("Changed on 2 servers")
     assert fleet.beta.users["dora"].hash == apr1
+    assert fleet.beta.users["dora"].rules == "push team-a/*"
 
 
 async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet) -> None:
@@ -376,11 +430,14 @@ async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("3 users")
         await wizard.press("i", "shift+tab", "down")
-        await wizard.see("/etc/nginx/conf.d/cloud66.htpasswd")
-        await wizard.press("tab", "enter")
+        await wizard.see("/etc/nginx/conf.d/cloud66.htpasswd", "could push everywhere",
+                         "(•) Push", "( ) Pull")  # fmt: skip
+        await wizard.press("up")
+        await wizard.see("( ) Push", "(•) Pull")
+        await wizard.press("down", "tab", "enter")
         await wizard.see("There is no file /etc/nginx/conf.d/cloud66.htpasswd")
         await wizard.press("enter", "i", "shift+tab", "down", "down", "tab", "enter")
-        await wizard.see("+ 1 new: dora", "cloud66.htpasswd on beta")
+        await wizard.see("+ 1 new: dora", "may push all repositories", "cloud66.htpasswd on beta")
 
 
 async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:

@@ -162,8 +162,11 @@ class UserForm(Dialog[Given | None], Generic[Given]):
             self.dismiss(self.given())
 
 
-def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
-    yield Static("Access", classes="caption")
+def rules_part(
+    access: str, repositories: tuple[str, ...], caption: str = "Access"
+) -> ComposeResult:
+    """Yield what asks for an access and repositories."""
+    yield Static(caption, classes="caption")
     yield Choice(_ACCESS, value=access, id="access")
     yield Field(
         "Repositories",
@@ -195,8 +198,15 @@ def name_fault(users: Users, name: str) -> str:
     try:
         edits.add(users, RegistryUser(name, ""))
     except WrongUserError as error:
+        if name in {user.name for user in users}:
+            return error.message
         return f"{error.message} {error.hint}" if error.hint else _reason(error)
     return ""
+
+
+def like(users: Users, name: str) -> RegistryUser | None:
+    """Return the user who has a name, or one that differs in capitals only."""
+    return next((user for user in users if user.name.lower() == name.lower()), None)
 
 
 def _reason(error: WrongUserError) -> str:
@@ -240,8 +250,8 @@ class _WithPassword(UserForm[Given]):
         return Password(generate_password(), is_made=True)
 
 
-class NewUserDialog(_WithPassword[NewUser]):
-    """Asks for a new user.
+class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
+    """Asks for a new user; returns the one who is there when that is who was meant.
 
     Args:
         users: The users as they will be, whose names are taken.
@@ -255,8 +265,9 @@ class NewUserDialog(_WithPassword[NewUser]):
         self._users = users
 
     def body(self) -> ComposeResult:
-        yield Field("Name", id="name", placeholder="ci", help_text="What they type at docker login")
-        yield from _rules_part("push", ())
+        yield Field("Name", id="name", placeholder="ci", help_text="What they type at docker login",
+                    has_way_out=True)  # fmt: skip
+        yield from rules_part("push", ())
         yield from self.password_part()
 
     def focus_first(self) -> None:
@@ -271,6 +282,14 @@ class NewUserDialog(_WithPassword[NewUser]):
             "name": lambda text: name_fault(self._users, text.strip()),
             "repositories": rules_fault,
         }
+
+    def way_out(self, name: str, text: str) -> str:
+        there = like(self._users, text.strip()) if name == "name" else None
+        return f"Select {visible(there.name)}" if there is not None else ""
+
+    @on(Field.WayOut, "#name")
+    def _select_who_is_there(self, event: Field.WayOut) -> None:
+        self.dismiss(like(self._users, event.value.strip()))
 
     def given(self) -> NewUser:
         access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"
@@ -326,7 +345,7 @@ class AccessDialog(UserForm[NewAccess]):
 
     def body(self) -> ComposeResult:
         yield Static(Content(visible(f"Now: {rights(self._user)}")), classes="note")
-        yield from _rules_part(self._user.access or "pull", self._user.repositories)
+        yield from rules_part(self._user.access or "pull", self._user.repositories)
 
     def on_mount(self) -> None:
         """Start where access is chosen."""

@@ -21,7 +21,7 @@ from moorage.errors import MoorageError
 from moorage.users.passwords import hash_kind
 from tui.jobs import JobEnded, start_job
 from tui.users import changes
-from tui.users.engine import UsersEngine
+from tui.users.engine import SeenRead, UsersEngine
 from tui.users.lines import Reading, rows_of, server_lines, what_is_shown
 from tui.users.staging import Staging, rights
 from tui.users.table import UserTable
@@ -65,7 +65,8 @@ class UsersView(Screen[None]):
         self.users_read: UsersRead | None = None
         self._reading = Reading(engine.servers)
         self._attempt = 0
-        self._seen: dict[str, Seen] | None = None
+        self._seen: Mapping[str, Seen] | None = None
+        self._unseen: tuple[str, ...] = ()
         self._places: Mapping[str, tuple[str, ...]] = {}
         self._filter = ""
         self._sort = 0
@@ -127,7 +128,7 @@ class UsersView(Screen[None]):
 
     def _show_servers(self) -> None:
         is_reading = self._reading.goes_on
-        lines = self._reading.lines() if is_reading else server_lines(self.users_read)
+        lines = self._reading.lines() if is_reading else server_lines(self.users_read, self._unseen)
         if not is_reading and self._reading.error is not None:
             lines = self._reading.error_lines()
         self.query_one("#server-lines", Static).update(lines)
@@ -138,7 +139,7 @@ class UsersView(Screen[None]):
         self._reading.end(error)
         if read is not None:
             self.users_read = read
-            self._places = read.places
+            self._places, self._unseen = read.places, ()
             for lost in self.staging.begin(read.users):
                 self.notify(f"Not staged any more: {lost}", severity="warning", markup=False)
             # The logs take longer than the users, and nobody has to wait for them.
@@ -151,7 +152,9 @@ class UsersView(Screen[None]):
         if event.name == f"read-{self._attempt}":
             self._was_read(event.result, event.error)
         elif event.name == f"seen-{self._attempt}":
-            self._seen = event.result or {}
+            seen: SeenRead = event.result or SeenRead({}, self.engine.servers)
+            self._seen, self._unseen = seen.times, seen.left_out
+            self._show_servers()
             self.show_users()
 
     # --- showing -------------------------------------------------------------------------
@@ -173,6 +176,14 @@ class UsersView(Screen[None]):
         )
         self.call_after_refresh(place.scroll_end, animate=False)
         self.refresh_bindings()
+
+    def show_all(self, name: str = "") -> None:
+        """Show all users again, with the cursor on one of them."""
+        find = self.query_one("#find", Field)
+        find.remove_class("-shown")
+        find.value = self._filter = ""
+        self.set_focus(self.table)
+        self.show_users(name)
 
     @on(UserTable.Moved)
     def _show_detail(self) -> None:

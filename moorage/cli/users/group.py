@@ -11,9 +11,9 @@ _COMMANDS = {
     "add": LazyCommand("moorage.cli.users.add", "Add a user."),
     "passwd": LazyCommand("moorage.cli.users.passwd", "Give a user another password."),
     "access": LazyCommand("moorage.cli.users.access", "Say what a user may do, and where."),
-    "disable": LazyCommand("moorage.cli.users.disable", "Keep a user out for now."),
-    "enable": LazyCommand("moorage.cli.users.enable", "Let a disabled user in again."),
-    "remove": LazyCommand("moorage.cli.users.remove", "Remove a user."),
+    "disable": LazyCommand("moorage.cli.users.disable", "Keep users out for now."),
+    "enable": LazyCommand("moorage.cli.users.enable", "Let disabled users in again."),
+    "remove": LazyCommand("moorage.cli.users.remove", "Remove users."),
     "import": LazyCommand("moorage.cli.users.importing", "Adopt the users of an htpasswd file."),
     "export": LazyCommand("moorage.cli.users.exporting", "Write the users as an htpasswd file."),
 }

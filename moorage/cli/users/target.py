@@ -69,7 +69,8 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
     Args:
         context: The command's.
         options: The command's options; those that name the target are taken out.
-        names: What the arguments behind FILE are called.
+        names: What the arguments behind FILE are called; there may be several of a last one that
+            ends with dots.
 
     Raises:
         click.UsageError: They do not name one.
@@ -78,17 +79,22 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
     address, key = options.pop("address"), options.pop("key")
     accepted = options.pop("accepted_host_keys")
     wanted = " ".join(names)
+    count = len(words) if address is not None else len(words) - 1
+    takes_more = wanted.endswith("...")
+    is_right = count == len(names) or (takes_more and count > len(names))
+    excess = words[len(names) - count :] if count > len(names) else ()
+    too_many = f" One too many, or more: {' '.join(excess)}." if excess else ""
     if address is None:
         if key is not None:
             raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
-        if len(words) != len(names) + 1:
+        if not is_right:
             wanted = f"FILE {wanted}".rstrip()
             alone = f", or --server USER@HOST[:PORT] {' '.join(names)}".rstrip()
-            raise click.UsageError(f"Wanted: {wanted}{alone}.", context)
+            raise click.UsageError(f"Wanted: {wanted}{alone}.{too_many}", context)
         return Target(context, Path(words[0]), None, words[1:], accepted)
-    if len(words) != len(names):
+    if not is_right:
         wanted = wanted or "no further argument"
-        raise click.UsageError(f"With --server, wanted: {wanted}.", context)
+        raise click.UsageError(f"With --server, wanted: {wanted}.{too_many}", context)
     server = server_named(context, address, key)
     return Target(context, None, server, words, accepted)
 

@@ -20,6 +20,7 @@ from made_up_servers import Fleet
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
+from moorage.deploy.seen import Seen
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 from moorage.users.passwords import hash_password
@@ -105,6 +106,80 @@ def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fl
     assert f"{TWO}  unreachable, behind: Nobody answers." in unreachable.stdout
     assert [each["standing"] for each in different["servers"]] == ["different", "in step"]
     assert different["servers"][0]["edited_by_hand"] is True
+
+
+def test_list_says_that_a_change_is_going_on(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    _deploy(fleet, two, ONE, [CI], edited=True)
+    fleet[ONE].extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
+
+    outcome = moorage("users", "list", str(two))
+    first = moorage("users", "list", str(two), "--json").json["servers"][0]
+    changed = moorage("users", "disable", str(two), "ci", "--yes")
+
+    assert f"…  {ONE}  a change is going on there (run 20261125T101112-ab12)" in outcome.stdout
+    assert "edited by hand" not in outcome.stdout
+    assert (first["standing"], first["run"]) == ("changing", "20261125T101112-ab12")
+    assert first["edited_by_hand"] is False
+    assert changed.code == 1
+    assert "run 20261125T101112-ab12 is going on" in changed.stderr
+    assert "edited" not in changed.stderr
+
+
+def test_list_says_whose_logs_could_not_be_read(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "moorage.deploy.seen.read_seen", lambda _: {ONE: {"ci": Seen("2026-01-01T00:00:00Z")}}
+    )
+    outcome = moorage("users", "list", str(two), "--last-seen")
+    value = moorage("users", "list", str(two), "--last-seen", "--json").json
+
+    assert f"Last seen is without {TWO}: no logs could be read." in outcome.stderr
+    assert value["last_seen_without"] == [TWO]
+
+
+def test_several_users_are_one_change(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    bob, eve = RegistryUser("bob", APR1), RegistryUser("eve", APR1)
+    for host in (ONE, TWO):
+        _deploy(fleet, two, host, [CI, ANA, bob, eve])
+
+    disabled = moorage("users", "disable", str(two), "bob", "eve", "bob", "--yes", "--json")
+    unknown = moorage("users", "remove", str(two), "bob", "nobody", "--yes")
+    removed = moorage("users", "remove", "--server", f"root@{ONE}", "ana", "bob", "--yes", "--json")
+    enabled = moorage("users", "enable", str(two), "bob", "eve", "--yes")
+
+    assert [each["user"] for each in disabled.json["changes"]] == ["bob", "eve"]
+    assert unknown.code == 2
+    assert "There is no user nobody." in unknown.stderr
+    assert [each["user"] for each in removed.json["changes"]] == ["ana", "bob"]
+    assert enabled.code == 0
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (2, 2)
+
+
+def test_2_with_one_argument_too_many_which_is_named(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    outcome = moorage("users", "passwd", str(two), "ana", "ci", "--yes")
+
+    assert outcome.code == 2
+    assert "Wanted: FILE NAME" in outcome.stderr
+    assert "too many, or more: ci." in outcome.stderr
+
+
+def test_a_change_that_came_too_late_is_to_be_tried_again(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    why = "/etc/nginx/moorage/htpasswd was changed by somebody else since the plan was made; "
+    fleet[ONE].result = f"@result\tfailed\t{why}plan again\n"
+    late = moorage("users", "remove", str(two), "ana", "--yes")
+    fleet[ONE].result = "@result\tlocked\tanother run is going on\n"
+    locked = moorage("users", "remove", str(two), "ana", "--yes")
+
+    assert "since the users were read; try the change again" in late.stdout
+    assert "then try the change again" in locked.stdout
+    for outcome in (late, locked):
+        assert "plan again" not in outcome.stdout
+        assert "apply again" not in outcome.stdout
 
 
 def test_0_when_a_user_is_added_and_the_file_says_so(
@@ -372,6 +447,8 @@ def test_import_reports_every_line_it_cannot_take(
     assert "Not taken: line 4: has no colon" in outcome.stderr
     assert "Here already, with another password, which they keep: ana" in outcome.stderr
     assert "1 added, 0 replaced, 1 kept, 2 lines not taken." in outcome.stderr
+    assert "What is added may pull everywhere." in outcome.stderr
+    assert (value["access"], value["repositories"]) == ("pull", [])
     assert "in-the-clear" not in outcome.stderr
     assert (value["added"], value["replaced"]) == (["bob"], ["ana"])
     assert [each["line"] for each in value["rejected"]] == [2, 4]
@@ -393,6 +470,28 @@ def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Flee
     assert differ.code == 2
     assert chosen.code == 0
     assert "+ older: pull everywhere, apr1" in chosen.stderr
+
+
+def test_users_of_the_older_product_keep_what_they_could_do_and_that_is_said(
+    moorage: Moorage, two: Path, fleet: Fleet, home: Path
+) -> None:
+    path = "/etc/nginx/conf.d/cloud66.htpasswd"
+    fleet[TWO].files |= {path: f"old:{APR1}\n".encode(), "/root/htpasswd": f"o:{APR1}\n".encode()}
+    (home / "old").write_text(f"bob:{APR1}\n")
+
+    adopted = moorage("users", "import", "two.yml", "--yes", "--from-server-file")
+    other = moorage("users", "import", "two.yml", "--yes", "--from-server-file", "/root/htpasswd")
+    here = moorage("users", "import", "two.yml", "old", "--yes")
+    limited = moorage(
+        "users", "import", "two.yml", "old", "--yes", "--access", "pull", "--repository", "a/*"
+    )
+
+    assert adopted.code == 0, adopted.stderr
+    assert "Everybody in this file could push everywhere" in adopted.stderr
+    assert "+ old: push everywhere, apr1" in adopted.stderr
+    assert (other.code, here.code) == (2, 2)
+    assert "--access push or --access pull" in other.stderr
+    assert "What is added may pull a/*." in limited.stderr
 
 
 def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:

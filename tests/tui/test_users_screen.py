@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -496,6 +497,25 @@ async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
         await wizard.press("escape")
         await wizard.see("Dashboard")
         assert isinstance(wizard.app.screen, DashboardScreen)
+
+
+async def test_the_command_line_leads_here(fleet: Fleet) -> None:
+    ways: list[dict[str, Any]] = [
+        {}, {"path": fleet.path}, {"server": ("alpha", "")},
+    ]  # fmt: skip
+    for way in ways:
+        async with opened(fleet.pretend, users=True, **way) as wizard:
+            await wizard.see("3 users")
+            await wizard.press("escape")
+            await wizard.see("New deployment")
+
+
+async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
+    other = fleet.path.with_name("other.yml")
+    other.write_text(fleet.path.read_text())
+    keeping.remember(other, "other.example.com", state="applied")
+    async with opened(fleet.pretend, users=True) as wizard:
+        await wizard.see("U opens the users")
 
 
 async def test_a_server_without_a_registry_says_so(fleet: Fleet) -> None:

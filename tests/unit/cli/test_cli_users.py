@@ -75,6 +75,45 @@ def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> N
     monkeypatch.setattr("sys.stdin", io.StringIO(yes))
 
 
+@pytest.mark.parametrize(
+    ("words", "file", "server"),
+    [
+        ((), None, None),
+        (("two.yml",), Path("two.yml"), None),
+        (("--server", f"root@{ONE}"), None, (f"root@{ONE}", "")),
+        (("--server", f"root@{ONE}", "--key", "id"), None, (f"root@{ONE}", "id")),
+    ],
+)
+def test_on_a_terminal_the_screen_of_users_opens(
+    moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...],
+    file: Path | None, server: tuple[str, str] | None,
+) -> None:  # fmt: skip
+    opened: list[object] = []
+
+    def run(path: Path | None, **more: object) -> int:
+        opened.append((path, more))
+        return 0
+
+    monkeypatch.setattr("moorage.cli.wizard.has_terminal", lambda: True)
+    monkeypatch.setattr("tui.app.run_wizard", run)
+
+    assert moorage("users", *words).code == 0
+    assert opened == [(file, {"users": True, "server": server})]
+
+
+def test_without_a_terminal_no_screen_opens(moorage: Moorage, two: Path) -> None:
+    alone = moorage("users")
+    of_file = moorage("users", "two.yml")
+    of_server = moorage("users", "--server", f"root@{ONE}")
+    misplaced = moorage("users", "--server", f"root@{ONE}", "list")
+
+    assert [each.code for each in (alone, of_file, of_server, misplaced)] == [2, 2, 2, 2]
+    assert "Add a user." in alone.stderr
+    assert "needs a terminal" in of_file.stderr
+    assert "moorage users list FILE" in of_server.stderr
+    assert "stand behind list" in misplaced.stderr
+
+
 def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     outcome = moorage("users", "list", str(two))
     value = moorage("users", "list", str(two), "--json").json

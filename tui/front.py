@@ -281,7 +281,17 @@ class FrontApp(DeskApp):
                 f"so applying it may undo the change.\n\n{event.error}",
             )
         elif event.result:
-            self.notify(" ".join(event.result), markup=False)
+            self._say_in_line(" ".join(event.result))
+
+    def _say_in_line(self, text: str) -> None:
+        """Say it on the users' screen, where it belongs, or anywhere when that is closed."""
+        from screens.users import UsersScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, UsersScreen):
+                screen.say(text, more=True)
+                return
+        self.notify(text, markup=False)
 
     @on(LogsWanted)
     def _logs(self) -> None:

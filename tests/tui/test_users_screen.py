@@ -16,6 +16,7 @@ import yaml
 from opening import opened
 from pretend import SIZES, PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
+from textual import events
 
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
@@ -146,6 +147,43 @@ async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Flee
         dora = server.users["dora"]
         assert verify_password(Secret(password), dora.hash)
         assert dora.rules == "pull team-d/* base/alpine"
+
+
+async def test_what_is_typed_ahead_goes_to_the_dialog_and_never_behind_it(fleet: Fleet) -> None:
+    def type_at_once(wizard: Wizard, *keys: str) -> None:
+        for key in keys:
+            wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        type_at_once(wizard, "a", *"dora")
+        await wizard.see("Add a user", "Name            dora")
+        await wizard.press("escape")
+        type_at_once(wizard, "x", "enter", "d", "down", "x")
+        await wizard.see("What will change", "1 changed", "~ ana  disabled")
+        assert "removed" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("Changed on 2 servers")
+    assert fleet.beta.users["ana"].disabled
+
+
+async def test_results_are_said_in_a_line_and_cover_nothing(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x", "down", "d", "z")
+        await wizard.see("Not staged any more: remove bob", "~ ana  disabled")
+        await apply(wizard)
+        await wizard.see("✓ Changed on 2 servers.")
+        assert not wizard.app.screen.query("Toast")
+
+
+async def test_the_footer_shows_every_key_it_has_also_when_narrow(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x")
+        await wizard.see("1 staged", "⏎ Apply z Undo", "d Remove esc Back ^p More")
+        await wizard.press("a", "tab")
+        await wizard.see("↑↓ Choose", "esc Back")
 
 
 async def test_answers_follow_a_change(fleet: Fleet) -> None:

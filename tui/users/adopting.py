@@ -34,7 +34,7 @@ from tui.widgets.field import Field
 
 OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
 """Where an older one-click product keeps its users on a server."""
-_OLDER_RIGHTS = "Everybody in that file could push everywhere, and can go on doing so."
+_OLDER_RIGHTS = "Everybody there could push everywhere; with Push, that stays so."
 _HERE = "here"
 _MOST_LINES = 200
 _FEW = 6

@@ -210,12 +210,12 @@ def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:
     disabled = sum(1 for user in staging.users if user.disabled)
     if disabled:
         parts.append(f"{disabled} disabled")
-    if wanted:
-        parts.append(f"{shown:,} with “{wanted}”, Escape shows all")
-    order = SORTS[sort % len(SORTS)]
-    parts.append(f"s sorts, now {order if order == 'changes first' else f'by {order}'}")
-    if not wanted:
-        parts.append("/ finds")
     if staging.count:
         parts.append(f"{staging.count} staged")
+    if wanted:
+        parts.append(f"{shown:,} with “{wanted}”, Escape shows all")
+    else:
+        order = SORTS[sort % len(SORTS)]
+        parts.append(f"s sorts, now {order if order == 'changes first' else f'by {order}'}")
+        parts.append("/ finds")
     return " · ".join(parts)

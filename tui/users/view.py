@@ -49,6 +49,8 @@ class UsersView(Screen[None]):
     UsersView #title { height: 1; padding: 0 2; color: $text-muted; }
     UsersView #find { display: none; margin: 0 2; }
     UsersView #find.-shown { display: block; }
+    UsersView #said { height: auto; max-height: 4; padding: 0 2; display: none; }
+    UsersView #said.-shown { display: block; }
     UsersView #detail { height: auto; max-height: 3; padding: 0 2; background: $surface; }
     UsersView #staged {
         height: auto; max-height: 30%; padding: 0 2; display: none; background: $panel;
@@ -71,6 +73,7 @@ class UsersView(Screen[None]):
         self._filter = ""
         self._sort = 0
         self._timer: Timer | None = None
+        self._said = Content("")
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.domain, "Users")
@@ -79,6 +82,7 @@ class UsersView(Screen[None]):
         yield Static("", id="title")
         yield Field("Find", id="find", placeholder="a name, a repository, disabled, changed")
         yield UserTable()
+        yield Static("", id="said")
         yield Static("", id="detail")
         with VerticalScroll(id="staged", can_focus=False):
             yield Static("", id="staged-words")
@@ -141,7 +145,7 @@ class UsersView(Screen[None]):
             self.users_read = read
             self._places, self._unseen = read.places, ()
             for lost in self.staging.begin(read.users):
-                self.notify(f"Not staged any more: {lost}", severity="warning", markup=False)
+                self.say(f"Not staged any more: {lost}", warns=True, more=True)
             # The logs take longer than the users, and nobody has to wait for them.
             start_job(self, f"seen-{self._attempt}", self.engine.read_seen)
         self._show_servers()
@@ -158,6 +162,24 @@ class UsersView(Screen[None]):
             self.show_users()
 
     # --- showing -------------------------------------------------------------------------
+
+    def say(self, text: str, *, warns: bool = False, more: bool = False) -> None:
+        """Say what came of something, in the line below the table.
+
+        Args:
+            text: A sentence; what was said before goes when it is empty.
+            warns: Whether it is a warning.
+            more: Whether what was said before stays, too.
+        """
+        sign, colour = ("! ", "$text-warning") if warns else ("", "$text-success")
+        said = Content.styled(f"{sign}{visible(text)}", colour)
+        before = self._said if more else Content("")
+        # A warning begins a line; what else is said goes on in it.
+        between = Content("" if not before else "\n" if warns else " ")
+        self._said = before + between + said if text else before
+        line = self.query_one("#said", Static)
+        line.update(self._said)
+        line.set_class(bool(self._said), "-shown")
 
     def show_users(self, name: str = "") -> None:
         staging = self.staging

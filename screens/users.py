@@ -308,6 +308,7 @@ class UsersScreen(UsersView):
         self.app.push_screen(changes.ChangesDialog(self.staging.differences, plan, notes), answered)
 
     def _applied(self, report: ApplyReport | None) -> None:
+        self.action_read()
         if report is not None and report.is_good:
             made = self.staging.made
             self.post_message(
@@ -321,7 +322,6 @@ class UsersScreen(UsersView):
                     self.say(f"{each.server}: {warning}", warns=True, more=True)
             if made:
                 self.app.push_screen(changes.MadePasswordsDialog(made, self.domain))
-        self.action_read()
 
     # --- leaving -------------------------------------------------------------------------
 

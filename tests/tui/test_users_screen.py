@@ -323,6 +323,16 @@ async def test_servers_whose_logs_cannot_be_read_are_named(fleet: Fleet) -> None
         await wizard.see("! Last seen is without beta: no logs could be read")
 
 
+async def test_where_a_user_is_does_not_claim_servers_that_were_not_read(fleet: Fleet) -> None:
+    fleet.beta.fault = CannotConnect("No answer.", server="beta")
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("beta   unreachable", "Hash", "on alpha")
+        rows = [line for line in wizard.text.splitlines() if "bcrypt" in line and "team-a" in line]
+        assert rows
+        assert "alpha" in rows[0]
+        assert " all " not in rows[0]
+
+
 async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) -> None:
     fleet.beta.refuses = "htpasswd was changed since the plan was made; plan again"
     async with fleet.open() as wizard:

@@ -149,7 +149,7 @@ def rows_of(
     """
     marks = {each.name: each.sign for each in staging.differences}
     where = read.places if read else {}
-    servers = len(read.rosters) if read else 0
+    servers = len(read.rosters) + len(read.unreached) if read else 0
     gone = {name for name, sign in marks.items() if sign == "-"}
     users = [*staging.users, *(user for user in staging.base if user.name in gone)]
     now = datetime.now(UTC)

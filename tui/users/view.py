@@ -117,6 +117,7 @@ class UsersView(Screen[None]):
         """Read the users of all servers; what is staged stays staged."""
         if self._reading.goes_on and self._attempt:
             self.engine.stop()  # the attempt before waits for somebody silent
+        self.say("")
         self._attempt += 1
         self._reading = Reading(self.engine.servers)
         if self._timer is not None:
@@ -167,12 +168,13 @@ class UsersView(Screen[None]):
         """Say what came of something, in the line below the table.
 
         Args:
-            text: A sentence; what was said before goes when it is empty.
+            text: A sentence, with ✓ before it where something was done; what was said before goes
+                when it is empty.
             warns: Whether it is a warning.
             more: Whether what was said before stays, too.
         """
-        sign, colour = ("! ", "$text-warning") if warns else ("", "$text-success")
-        said = Content.styled(f"{sign}{visible(text)}", colour)
+        colour = "$text-warning" if warns else "$text-success" if text[:1] == "✓" else ""
+        said = Content.styled(f"{'! ' if warns else ''}{visible(text)}", colour)
         before = self._said if more else Content("")
         # A warning begins a line; what else is said goes on in it.
         between = Content("" if not before else "\n" if warns else " ")

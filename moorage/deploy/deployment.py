@@ -29,7 +29,7 @@ from moorage.registry_keys import check_registry, only_version
 from moorage.servers import connect
 from moorage.servers.facts import Facts
 from moorage.servers.probe import probe
-from moorage.servers.transport import Asker, Cancel, Transport
+from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
     from moorage.deploy.verify import Verification
@@ -96,6 +96,22 @@ class Deployment:
         """Close all connections; runs that go on are left to themselves."""
         for transport in (*self._transports, *self._others, *self._guests):
             transport.close()
+
+    def with_answers(self, answers: Answers) -> Deployment:
+        """Return a deployment of other answers, which takes over the connections to its servers.
+
+        Args:
+            answers: The answers; servers are the same when their labels are.
+        """
+        mine = {transport.server: transport for transport in self._transports}
+
+        def open_or_take(server: Server, asker: Asker, resolve: Resolve) -> Transport:
+            return mine.pop(server.host, None) or self._open(server, asker, resolve)
+
+        other = Deployment(answers, self._asker, self._on_event, open_transport=open_or_take)
+        other.redactor = self.redactor
+        self._transports = list(mine.values())
+        return other
 
     @property
     def addresses(self) -> dict[str, str]:

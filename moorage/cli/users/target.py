@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.deploy.users_change import UsersRead
     from moorage.desired.users import RegistryUser
+    from moorage.servers.facts import Facts
     from moorage.users.roster import Roster
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -171,6 +172,7 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.engine import open_engine
+    from moorage.deploy.status import answers_for
     from moorage.deploy.users_change import read_users
 
     session = target.session
@@ -178,24 +180,23 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
         answers = open_answers(session, target.file)
     else:
         assert target.server is not None
-        answers = _recorded(target, target.server)
+        answers = answers_for(target.server)
     with open_engine(session, answers, accepted_host_keys=target.accepted_host_keys) as engine:
         # Whoever changes a user is not asked for the registry's other secrets.
         engine.asker.asks_for_logins_only = True
+        if target.server is not None:
+            [facts] = engine.look(engine.deployment.probe)
+            answers = _recorded(target.server, facts)
+            engine.go_on_with(answers)
         read = engine.look(lambda: read_users(engine.deployment))
         yield UsersAtWork(target, answers, engine, read)
 
 
-def _recorded(target: Target, server: Server) -> Answers:
+def _recorded(server: Server, facts: Facts) -> Answers:
     """Return the answers a server was deployed from, with the server reached as it was just now."""
     from moorage.cli.complaints import WrongUsageError
-    from moorage.cli.engine import open_engine
     from moorage.deploy.deployed import answers_with
-    from moorage.deploy.status import answers_for
 
-    keys = target.accepted_host_keys
-    with open_engine(target.session, answers_for(server), accepted_host_keys=keys) as engine:
-        [facts] = engine.look(engine.deployment.probe)
     answers = answers_with(server, facts)
     for other in answers.servers:
         if other.connection == "local" and other != server:

@@ -455,6 +455,7 @@ def test_one_server_knows_the_others(moorage: Moorage, two: Path, fleet: Fleet) 
     two.unlink()
 
     listed = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
+    assert (fleet[ONE].connections, fleet[TWO].connections) == (1, 1)
     changed = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
 
     assert [server["server"] for server in listed["servers"]] == [ONE, TWO]

@@ -11,7 +11,6 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
-from moorage.users.strength import estimate
 from tui.draft import Draft
 from tui.flow import Step
 from tui.messages import DraftChanged
@@ -21,6 +20,7 @@ from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 from tui.widgets.form import Form
 from tui.widgets.listpane import ListPane
+from tui.widgets.passwordfield import PasswordField
 from tui.widgets.table import EditableTable
 
 _ACCESS = (
@@ -131,7 +131,12 @@ class UserDialog(Dialog[dict[str, Any] | None]):
                 yield Choice(_ACCESS, f"{self._user}.access", id="access")
                 yield Static("Password", classes="caption")
                 yield Choice(options, value=kind, id="kind")
-                yield Field("Password", id="password", password=True, help_text="At most 72 bytes")
+                yield PasswordField(
+                    lambda: str(self._scratch.get(f"{self._user}.name") or ""),
+                    "Choose Made by Moorage, or a longer one.",
+                    id="password",
+                    help_text="At most 72 bytes",
+                )
                 yield Field(
                     "Hash",
                     id="hash",
@@ -167,15 +172,13 @@ class UserDialog(Dialog[dict[str, Any] | None]):
 
     @on(Field.Changed, "#password")
     def _password_typed(self, event: Field.Changed) -> None:
-        strength = describe_strength(
-            event.value, str(self._scratch.get(f"{self._user}.name") or "")
-        )
-        event.field.query_one(".field--help", Static).update(strength)
         event.field.show_error("")
 
     @on(Field.Left, "#password")
-    def _password_left(self, event: Field.Left) -> None:
-        event.field.show_error(passwords.password_fault(Secret(event.field.value)))
+    def _password_left(self) -> None:
+        password = self.query_one(PasswordField)
+        if password.fault:
+            password.show_error(password.fault)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -194,7 +197,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
 
     def _accept(self) -> None:
         path = f"{self._user}.password"
-        password = self.query_one("#password", Field)
+        password = self.query_one(PasswordField)
         hashed = self.query_one("#hash", Field)
         match self._kind:
             case "type":
@@ -206,8 +209,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
             case _:
                 self._scratch.set(path, self._kept)
         is_good = self.query_one(Form).check()
-        if self._kind == "type" and (fault := passwords.password_fault(Secret(password.value))):
-            password.show_error(fault)
+        if self._kind == "type" and not password.check():
             if is_good:
                 password.focus()
             return
@@ -234,8 +236,3 @@ def describe_password(reference: object) -> str:
         "prompt": "asked for",
     }
     return words.get(str(kind), f"from {kind}")
-
-
-def describe_strength(text: str, name: str = "") -> str:
-    """Return how hard a typed password is to guess, in words."""
-    return estimate(text, [name]).brief or "At most 72 bytes"

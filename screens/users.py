@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan, UsersRead
@@ -24,10 +25,11 @@ from tui.users.engine import UsersEngine
 from tui.users.staging import Edit, StagedChange
 from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
-from tui.widgets.field import Field
 
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "remove", "import_users",
                  "find", "sort"}  # fmt: skip
+_ROOM_FOR_ALL_KEYS = 90
+"""Columns of the terminal from which the footer has every key, also while changes are staged."""
 
 
 class UsersScreen(UsersView):
@@ -45,9 +47,11 @@ class UsersScreen(UsersView):
         "Access: push may push, pull and delete; pull may only pull; both for all repositories or "
         "for some. A disabled user keeps the password and is kept out.\n\n"
         "A server that is behind missed a change; the next one brings it up. One that is different "
-        "was edited by hand; the next change replaces that.\n\n"
+        "was edited by hand; the next change replaces that. While a change goes on there, nothing "
+        "else can be changed: read again when it has ended.\n\n"
         "/ finds by name, repository or state; Escape shows all again. s sorts by name, by when "
-        "people were last seen, or with changes first. Ctrl+R reads the servers again."
+        "people were last seen, or with changes first. i takes over the users of an htpasswd file. "
+        "Ctrl+R reads the servers again."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         # In front of any widget, so that what is typed ahead lands where the key before it led.
@@ -70,6 +74,7 @@ class UsersScreen(UsersView):
     def __init__(self, engine: UsersEngine, domain: str) -> None:
         super().__init__(engine, domain)
         self._hashing = 0
+        self._is_planning = False
 
     @on(JobEnded)
     def _job_ended(self, event: JobEnded) -> None:
@@ -88,29 +93,41 @@ class UsersScreen(UsersView):
     def _tell(self, title: str, error: MoorageError) -> None:
         self.app.push_screen(NoteDialog(title, visible(str(error))))
 
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, with as many of them in the footer as there is room for."""
+        found = super().active_bindings
+        if "i" in found and self.has_staged and self.app.size.width < _ROOM_FOR_ALL_KEYS:
+            import_users = found["i"]
+            hidden = dataclasses.replace(import_users.binding, show=False)
+            found = found | {"i": import_users._replace(binding=hidden)}
+        return found
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what there is something to do with; a text that is typed takes every key."""
+        if self._is_planning and action in {*_OF_THE_TABLE, "back", "read"}:
+            return False  # what is about to be shown is what was staged until now
         if self.is_finding or action == "found":
             return action not in _OF_THE_TABLE and self.is_finding
         row = self.table.row if self.is_mounted else None
-        if action in {"password", "access", "disable", "remove"}:
-            return row is not None and row.mark != "-"
-        if action in {"add", "import_users"}:
-            return self.users_read is not None
-        if action == "undo":
-            return self.has_staged
-        if action == "apply":
-            return self.has_staged or self._needs_repair
-        return True
+        is_somebody_chosen = row is not None and row.mark != "-"
+        offered = {
+            **dict.fromkeys(("password", "access", "disable", "remove"), is_somebody_chosen),
+            **dict.fromkeys(("add", "import_users"), self.users_read is not None),
+            "undo": self.has_staged,
+            "apply": self.has_staged or self._needs_repair,
+        }
+        return offered.get(action, True)
 
     @property
     def _needs_repair(self) -> bool:
         standings = self.users_read.standings.values() if self.users_read else ()
-        return any(standing != "in step" for standing in standings)
+        return any(standing in {"behind", "different"} for standing in standings)
 
     # --- staging -------------------------------------------------------------------------
 
     def _stage(self, change: StagedChange, name: str = "") -> None:
+        self.say("")
         try:
             self.staging.add(change)
         except WrongUserError as error:
@@ -141,7 +158,10 @@ class UsersScreen(UsersView):
     def action_add(self) -> None:
         """Ask for a new user."""
 
-        def given(new: dialogs.NewUser | None) -> None:
+        def given(new: dialogs.NewUser | RegistryUser | None) -> None:
+            if isinstance(new, RegistryUser):
+                self.show_all(new.name)
+                return
             if new is None:
                 return
 
@@ -198,7 +218,7 @@ class UsersScreen(UsersView):
     def action_undo(self) -> None:
         """Take the last staged change back."""
         undone = self.staging.undo()
-        self.notify(f"Not staged any more: {undone}", markup=False)
+        self.say(f"Not staged any more: {undone}")
         self.show_users()
 
     def _chosen(self) -> RegistryUser:
@@ -217,11 +237,12 @@ class UsersScreen(UsersView):
             if source is not None:
                 users = self.staging.users
                 start_job(self, "import", lambda: adopting.find(source, users, self.engine))
-                self.notify("Reading the file…")
+                self.say("Reading the file…")
 
         self.app.push_screen(adopting.ImportDialog(reached), given)
 
     def _was_found(self, event: JobEnded) -> None:
+        self.say("")
         if event.error is not None:
             self._tell("Import users", event.error)
             return
@@ -239,7 +260,7 @@ class UsersScreen(UsersView):
         """Show what will change, on the way to changing it."""
         read = self.users_read
         if read is None or self._hashing or self.is_reading:
-            self.notify("One moment: the servers are being read or a password is being hashed")
+            self.say("One moment: the servers are being read or a password is being hashed")
             return
         if not read.unreached:
             self._plan(without_unreached=False)
@@ -254,6 +275,8 @@ class UsersScreen(UsersView):
     def _plan(self, *, without_unreached: bool) -> None:
         read, users = self.users_read, self.staging.users
         assert read is not None
+        self._is_planning = True
+        self.refresh_bindings()
         start_job(
             self,
             "plan",
@@ -261,12 +284,14 @@ class UsersScreen(UsersView):
         )
 
     def _was_planned(self, event: JobEnded) -> None:
+        self._is_planning = False
+        self.refresh_bindings()
         if event.error is not None:
             self._tell("Users", event.error)
             return
         plan: UsersPlan = event.result
         if not plan.has_changes:
-            self.notify("The servers have it like this already")
+            self.say("The servers have it like this already")
             return
 
         def answered(go: bool | None) -> None:
@@ -283,6 +308,7 @@ class UsersScreen(UsersView):
         self.app.push_screen(changes.ChangesDialog(self.staging.differences, plan, notes), answered)
 
     def _applied(self, report: ApplyReport | None) -> None:
+        self.action_read()
         if report is not None and report.is_good:
             made = self.staging.made
             self.post_message(
@@ -290,25 +316,19 @@ class UsersScreen(UsersView):
             )
             count = sum(1 for each in report.servers if each.status == "done")
             self.staging.clear()
+            self.say(f"✓ Changed on {count} server{'s' if count != 1 else ''}.")
             for each in report.servers:
                 for warning in each.warnings:
-                    text = visible(f"{each.server}: {warning}")
-                    self.notify(text, severity="warning", timeout=30, markup=False)
-            self.notify(f"Changed on {count} server{'s' if count != 1 else ''}")
+                    self.say(f"{each.server}: {warning}", warns=True, more=True)
             if made:
                 self.app.push_screen(changes.MadePasswordsDialog(made, self.domain))
-        self.action_read()
 
     # --- leaving -------------------------------------------------------------------------
 
     def action_back(self) -> None:
         """Show all users again, or leave; asks when changes are staged."""
-        find = self.query_one("#find", Field)
-        if find.has_class("-shown"):
-            find.remove_class("-shown")
-            find.value = self._filter = ""
-            self.set_focus(self.table)
-            self.show_users()
+        if self.query_one("#find").has_class("-shown"):
+            self.show_all()
             return
         self.ask_to_leave(lambda: self.post_message(GoBack()))
 

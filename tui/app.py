@@ -21,6 +21,7 @@ from tui.messages import (
     ApplyWanted,
     AskOperator,
     AttachWanted,
+    ConnectWanted,
     EngineEvents,
     GoBack,
     LogsWanted,
@@ -44,6 +45,8 @@ class WizardApp(FrontApp):
     Args:
         path: An answers file to open at once.
         prefill: Answers to begin with instead.
+        users: Whether to begin with the users.
+        server: The address and the key file (or empty) of a server to read instead of a file.
         open_transport: Opens a connection; replaced where no SSH is wanted.
         large_upload: Whether the checks send over 100 MB to each server.
     """
@@ -77,12 +80,16 @@ class WizardApp(FrontApp):
         path: Path | None = None,
         *,
         prefill: Answers | Mapping[str, Any] | None = None,
+        users: bool = False,
+        server: tuple[str, str] | None = None,
         open_transport: OpenTransport | None = None,
         large_upload: bool = True,
     ) -> None:
         super().__init__(open_transport)
         self._path = path
         self._prefill = prefill
+        self._begins_with_users = users
+        self._server = server
         self._large_upload = large_upload
         self.crash: MoorageError | None = None
         self._questions = QuestionQueue(self._show_question)
@@ -99,7 +106,11 @@ class WizardApp(FrontApp):
         self.set_interval(0.05, self._pump)
         self.show_welcome()
         if self._path is not None:
-            self.open_file(self._path)
+            self.open_file(self._path, users=self._begins_with_users)
+        elif self._server is not None:
+            self.post_message(ConnectWanted(*self._server, users=self._begins_with_users))
+        elif self._begins_with_users:
+            self.show_users_of_the_recent()
         elif self._prefill is not None:
             from moorage.answers.model import Answers
             from tui.draft import Draft
@@ -301,16 +312,22 @@ class WizardApp(FrontApp):
 
 
 def run_wizard(
-    path: Path | None = None, *, prefill: Answers | Mapping[str, Any] | None = None
+    path: Path | None = None,
+    *,
+    prefill: Answers | Mapping[str, Any] | None = None,
+    users: bool = False,
+    server: tuple[str, str] | None = None,
 ) -> int:
     """Open the wizard and return what to exit with.
 
     Args:
         path: An answers file to open at once.
         prefill: Answers to begin with instead, finished or not.
+        users: Whether to begin with the users.
+        server: The address and the key file (or empty) of a server to read instead of a file.
     """
     let_alt_numbers_through()
-    app = WizardApp(path, prefill=prefill)
+    app = WizardApp(path, prefill=prefill, users=users, server=server)
     result = app.run()
     if app.crash is not None:
         print(f"moorage: {app.crash}", file=sys.stderr)

@@ -71,6 +71,7 @@ class FrontApp(DeskApp):
     """
 
     CONNECT_JOB: ClassVar[str] = "connect"
+    CONNECT_FOR_USERS_JOB: ClassVar[str] = "connect-users"
     IN_LINE_JOB: ClassVar[str] = "in-line"
 
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
@@ -91,6 +92,16 @@ class FrontApp(DeskApp):
         """Show the start."""
         self.push_screen(WelcomeScreen(self._open_transport))
         self.set_timer(0.05, self._load_the_rest)
+
+    def show_users_of_the_recent(self) -> None:
+        """Open the users of the deployment that is known here, or have one of several chosen."""
+        applied = [each for each in keeping.recents() if each.state and not each.is_draft]
+        if len(applied) == 1:
+            self.open_file(Path(applied[0].path), users=True)
+        elif applied:
+            self.notify("U opens the users of the deployment that is chosen here")
+        else:
+            self.notify("No deployment is known here yet: C reads one of its servers")
 
     def _load_the_rest(self) -> None:
         threading.Thread(target=load_the_rest, name="load", daemon=True).start()
@@ -270,7 +281,17 @@ class FrontApp(DeskApp):
                 f"so applying it may undo the change.\n\n{event.error}",
             )
         elif event.result:
-            self.notify(" ".join(event.result), markup=False)
+            self._say_in_line(" ".join(event.result))
+
+    def _say_in_line(self, text: str) -> None:
+        """Say it on the users' screen, where it belongs, or anywhere when that is closed."""
+        from screens.users import UsersScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, UsersScreen):
+                screen.say(text, more=True)
+                return
+        self.notify(text, markup=False)
 
     @on(LogsWanted)
     def _logs(self) -> None:
@@ -299,11 +320,12 @@ class FrontApp(DeskApp):
             return
         self.notify(f"Reading {event.address}…", markup=False)
         asker, opener = self.asker, self._open_transport
-        start_job(self, self.CONNECT_JOB, lambda: read_server(server, asker, opener))
+        job = self.CONNECT_FOR_USERS_JOB if event.users else self.CONNECT_JOB
+        start_job(self, job, lambda: read_server(server, asker, opener))
 
     @on(JobEnded)
     def _connected(self, event: JobEnded) -> None:
-        if event.name != self.CONNECT_JOB:
+        if event.name not in {self.CONNECT_JOB, self.CONNECT_FOR_USERS_JOB}:
             return
         if event.error is not None:
             self.asker.forget(event.error.server)
@@ -314,5 +336,9 @@ class FrontApp(DeskApp):
         found: Found = event.result
         self._take(found.draft, keeping.new_draft_file(), None, begin((), (), is_new=False))
         assert self.session is not None
-        if isinstance(self.screen, WelcomeScreen):
+        if not isinstance(self.screen, WelcomeScreen):
+            return
+        if event.name == self.CONNECT_FOR_USERS_JOB:
+            self.open_users()
+        else:
             self.push_screen(DashboardScreen(self.session, self._open_transport))

@@ -111,12 +111,14 @@ class ConnectWanted(Message):
     Attributes:
         address: ``USER@HOST:PORT`` or an alias.
         key: The key file, or empty.
+        users: Whether to begin with its users.
     """
 
-    def __init__(self, address: str, key: str) -> None:
+    def __init__(self, address: str, key: str, *, users: bool = False) -> None:
         super().__init__()
         self.address = address
         self.key = key
+        self.users = users
 
 
 class OpenNew(Message):

@@ -28,6 +28,7 @@ class CommandLineAsker:
         pause: Makes room on the terminal while a question is asked.
         asks_for_logins_only: Whether secrets are asked for only if a server's login or sudo needs
             them.
+        answers: The answers, to say whose secret a place in them is.
 
     Args:
         session: The session.
@@ -47,7 +48,7 @@ class CommandLineAsker:
         self.pause: Callable[[], AbstractContextManager[None]] = nullcontext
         self._session = session
         self._desk = desk
-        self._answers = answers
+        self.answers = answers
         self._accepted = frozenset(accepted_host_keys)
         self._one_at_a_time = threading.Lock()
 
@@ -91,7 +92,7 @@ class CommandLineAsker:
     def _ask_secret(self, what: str, server: str | None) -> Secret | None:
         from moorage.answers.secrets import Secret
 
-        what = _in_words(what, self._answers)
+        what = _in_words(what, self.answers)
         place = f" on {server}" if server and server not in what else ""
         with self.pause():
             typed = getpass.getpass(f"{what}{place}: ", stream=sys.stderr)

@@ -108,6 +108,17 @@ class Engine:
             raise WasInterruptedError("Interrupted. Nothing was changed.")
         return result
 
+    def go_on_with(self, answers: Answers) -> None:
+        """Work on the servers of other answers from now on, over the connections that are open.
+
+        Args:
+            answers: What was found out about the deployment.
+        """
+        before, self.deployment = self.deployment, self.deployment.with_answers(answers)
+        before.close()
+        self.asker.answers = answers
+        self._servers = [server.host for server in answers.servers]
+
     def narrate(self, text: str) -> None:
         """Say something while progress is shown; may be called in any thread."""
         with self._progress.pause():
@@ -154,5 +165,7 @@ def open_engine(
     servers = [server.host for server in answers.servers if not limit or server.host in limit]
     engine = Engine(session, deployment, asker, desk, servers, Progress(session))
     opened.append(engine)
-    with deployment:
+    try:
         yield engine
+    finally:
+        engine.deployment.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from moorage.cli.plan_view import Line
@@ -19,13 +19,22 @@ _ADVICE = {
     "lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
     "interrupted": "Apply again: it puts right what was left half-done.",
 }
+ADVICE_OF_USERS = {
+    "locked": "Follow it with 'moorage status FILE --follow', then try the change again.",
+    "lost": "The run may go on: 'moorage users list FILE' shows what has become of it.",
+    "interrupted": "Try the change again: it puts right what was left half-done.",
+}
+"""What to do after a change of the users, by status."""
 
 
-def report_lines(report: ApplyReport) -> Iterator[Line]:
+def report_lines(
+    report: ApplyReport, advice_by_status: Mapping[str, str] = _ADVICE
+) -> Iterator[Line]:
     """Yield how an apply ended on each server.
 
     Args:
         report: The report.
+        advice_by_status: What to do next.
     """
     rows = [
         (mark(server.status), server.server, _state(server.status, server.message, server.step))
@@ -37,7 +46,7 @@ def report_lines(report: ApplyReport) -> Iterator[Line]:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
         if not server.is_good:
             where = f"/var/lib/moorage/runs/{server.run_id}/log" if server.run_id else ""
-            advice = _ADVICE.get(server.status, "")
+            advice = advice_by_status.get(server.status, "")
             details = f"Its log is {where} on the server. " if where else ""
             yield (f"{server.server}: {details}{advice}".rstrip(),)
 

@@ -21,12 +21,20 @@ def command(context: click.Context, file: Path | None) -> int:
     return open_wizard(session_of(context), file)
 
 
-def open_wizard(session: Session, file: Path | None) -> int:
+def open_wizard(
+    session: Session,
+    file: Path | None,
+    *,
+    users: bool = False,
+    server: tuple[str, str] | None = None,
+) -> int:
     """Open the wizard and return what to exit with.
 
     Args:
         session: The session.
         file: The answers file to open, or None.
+        users: Whether to begin with the users.
+        server: The address and the key file (or empty) of a server to read instead of a file.
 
     Raises:
         WrongUsageError: There is no terminal, or no such file.
@@ -37,20 +45,27 @@ def open_wizard(session: Session, file: Path | None) -> int:
         )
     if session.web is not None:
         return _serve(session.web, file)
-    is_served = os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
-    if not is_served and not (
-        sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()
-    ):
-        raise WrongUsageError(
-            "The wizard needs a terminal, and this is none.",
-            hint="Without one, use: moorage validate FILE, moorage plan FILE, "
-            "moorage apply FILE --yes, moorage status FILE, moorage verify FILE.",
+    if not has_terminal():
+        hint = (
+            "'moorage users list FILE' lists the users, and 'moorage users --help' shows what else "
+            "there is."
+            if users
+            else "Without one, use: moorage validate FILE, moorage plan FILE, "
+            "moorage apply FILE --yes, moorage status FILE, moorage verify FILE."
         )
+        raise WrongUsageError("The wizard needs a terminal, and this is none.", hint=hint)
     if session.no_color:
         os.environ["NO_COLOR"] = "1"
     from tui.app import run_wizard
 
-    return int(run_wizard(file))
+    return int(run_wizard(file, users=users, server=server))
+
+
+def has_terminal() -> bool:
+    """Return whether there is a terminal, or a browser in place of one, to open the wizard in."""
+    if os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:"):
+        return True
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def _serve(place: WebPlace, file: Path | None) -> int:

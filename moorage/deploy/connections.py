@@ -60,6 +60,13 @@ class Connections:
         self._guests.append(guest)
         return guest
 
+    def hand_over(self, label: str) -> Transport | None:
+        """Return the connection to a server, which is from now on somebody else's to close."""
+        for place, transport in enumerate(self.chosen):
+            if transport.server == label:
+                return self.chosen.pop(place)
+        return None
+
     def close(self) -> None:
         """Close all connections."""
         for transport in (*self.chosen, *self.others, *self._guests):

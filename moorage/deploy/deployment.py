@@ -28,7 +28,7 @@ from moorage.registry_keys import check_registry, only_version
 from moorage.servers import connect
 from moorage.servers.facts import Facts
 from moorage.servers.probe import probe
-from moorage.servers.transport import Asker, Cancel, Transport
+from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
     from moorage.deploy.verify import Verification
@@ -56,7 +56,8 @@ class Deployment:
         limit: Sequence[str] = (),
         open_transport: Callable[..., Transport] | None = None,
     ) -> None:
-        open_it = open_transport or connect.open_transport
+        self._open = open_transport or connect.open_transport
+        self._asker = asker
         self.answers = answers
         self.redactor = Redactor()
         self.cancel = Cancel()
@@ -67,7 +68,7 @@ class Deployment:
         self._connections = Connections(
             answers.servers,
             limit,
-            lambda server: open_it(server, asker, self._resolve_for(server)),
+            lambda server: self._open(server, asker, self._resolve_for(server)),
         )
 
     def __enter__(self) -> Self:
@@ -84,6 +85,20 @@ class Deployment:
     def close(self) -> None:
         """Close all connections; runs that go on are left to themselves."""
         self._connections.close()
+
+    def with_answers(self, answers: Answers) -> Deployment:
+        """Return a deployment of other answers, which takes over the connections to its servers.
+
+        Args:
+            answers: The answers; servers are the same when their labels are.
+        """
+
+        def open_or_take(server: Server, asker: Asker, resolve: Resolve) -> Transport:
+            return self._connections.hand_over(server.host) or self._open(server, asker, resolve)
+
+        other = Deployment(answers, self._asker, self._on_event, open_transport=open_or_take)
+        other.redactor = self.redactor
+        return other
 
     @property
     def addresses(self) -> dict[str, str]:

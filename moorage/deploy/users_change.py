@@ -25,6 +25,7 @@ from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
 from moorage.users.passwords import Scheme
 from moorage.users.roster import Roster, Standing, reference, roster_of, standings
+from moorage.users.wording import of_users
 
 GATE_SECONDS = 60
 """How long a server that has staged a change of its users waits for the others."""
@@ -201,7 +202,7 @@ def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
 def _report(server: str, ended: RunEnded | None, run_id: str, failed: str | None) -> ServerReport:
     if ended is None:
         return ServerReport(server, "unchanged")
-    message = ended.message
+    message = of_users(ended.message)
     if ended.status in {"cancelled", "undone"} and failed is not None:
         message = f"not changed, because {failed} failed"
     return ServerReport(server, ended.status, message, ended.step, run_id, ended.warnings)

@@ -189,9 +189,9 @@ def _nginx_files(
             desired_auth_key(materials.auth_key),
             DesiredFile(
                 layout.AUTH_SCRIPT,
-                render("nginx/auth.js"),
+                render("nginx/auth.js", nginx_etc=layout.NGINX_ETC),
                 Effect.NGINX,
-                "remembers checked passwords",
+                "remembers checked passwords, and hides which names there are",
             ),
         ]
     files += [

@@ -30,10 +30,15 @@ def add(users: Sequence[RegistryUser], user: RegistryUser) -> Users:
     """
     for each in users:
         if each.name.lower() == user.name.lower():
-            what = "is there already" if each.name == user.name else f"is too like {each.name}"
+            if each.name == user.name:
+                raise WrongUserError(
+                    f"The user {user.name} is there already.",
+                    hint="Change them instead: 'moorage users passwd' or 'moorage users access'.",
+                    code="user_exists",
+                )
             raise WrongUserError(
-                f"The user {user.name} {what}.",
-                hint="Names differ in more than capitals; choose another one, or change this user.",
+                f"The user {user.name} is too like {each.name}.",
+                hint="Names have to differ in more than capitals; choose another one.",
                 code="user_exists",
             )
     check(user)

@@ -13,10 +13,11 @@ from moorage.servers.facts import Facts
 USER_FILES = (layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.ACCESS_MAP)
 """The files that hold the users."""
 
-Standing = Literal["in step", "behind", "different"]
+Standing = Literal["in step", "behind", "different", "changing"]
 """How a server's users compare with those that count.
 
 behind: it missed a change and the next one brings it up. different: somebody edited its files.
+changing: a run is going on there, so what was read may be half of a change.
 """
 
 
@@ -31,7 +32,9 @@ class Roster:
         declared: The names that the answers listed when they were last applied.
         missed: The servers that were left out of the last change, by label.
         is_deployed: Whether Moorage has been on the server.
-        has_drifted: Whether its files are not as Moorage last wrote them.
+        has_drifted: Whether its files are not as Moorage last wrote them; not while a run goes on,
+            which writes them.
+        run: The run that goes on there; empty when there is none.
     """
 
     server: str
@@ -41,6 +44,7 @@ class Roster:
     missed: frozenset[str] = frozenset()
     is_deployed: bool = True
     has_drifted: bool = False
+    run: str = ""
 
     def is_same_as(self, other: Roster) -> bool:
         """Return whether both servers let the same people do the same things."""
@@ -60,6 +64,7 @@ def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
     digests = record.get("digests")
     digests = digests if isinstance(digests, dict) else {}
     revision = noted.get("revision")
+    run = facts.active_run
     return Roster(
         server=facts.server,
         users=read_users(files),
@@ -67,10 +72,12 @@ def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
         declared=_names(noted.get("declared")),
         missed=_names(noted.get("missed")),
         is_deployed=bool(record),
-        has_drifted=any(
+        has_drifted=run is None
+        and any(
             digests.get(path) != (facts.files[path].digest if path in facts.files else None)
             for path in USER_FILES
         ),
+        run=run.run_id if run is not None else "",
     )
 
 
@@ -85,7 +92,9 @@ def reference(rosters: Sequence[Roster]) -> Roster | None:
     """
     deployed = [each for each in rosters if each.is_deployed or each.users]
     return max(
-        deployed, key=lambda each: (each.is_deployed, each.revision, not each.has_drifted),
+        deployed, key=lambda each: (
+            each.is_deployed, each.revision, not (each.has_drifted or each.run)
+        ),
         default=None,
     )  # fmt: skip
 
@@ -95,7 +104,9 @@ def standings(rosters: Sequence[Roster]) -> dict[str, Standing]:
     counts = reference(rosters)
     found: dict[str, Standing] = {}
     for each in rosters:
-        if counts is None or each.is_same_as(counts):
+        if each.run:
+            found[each.server] = "changing"
+        elif counts is None or each.is_same_as(counts):
             found[each.server] = "in step"
         else:
             found[each.server] = "behind" if each.revision < counts.revision else "different"

@@ -11,7 +11,7 @@ WORDS = ("very weak", "weak", "fair", "good", "strong")
 """What each score is called."""
 
 WEAK = 2
-"""Scores below this are worth a warning."""
+"""Scores below this are only taken on purpose."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,8 @@ class Strength:
 
     @property
     def is_weak(self) -> bool:
-        """Whether it is worth a warning."""
-        return self.score < WEAK
-
-    @property
-    def brief(self) -> str:
-        """The word and the first sentence of the advice, for where there is little room."""
-        first = self.advice.partition(". ")[0].removesuffix(".")
-        return f"{self.word}: {first}" if first else self.word
+        """Whether it is only taken on purpose."""
+        return bool(self.word) and self.score < WEAK
 
     def __str__(self) -> str:
         return f"{self.word}: {self.advice}" if self.advice else self.word
@@ -59,6 +53,7 @@ def estimate(text: str, user_inputs: Sequence[str] = ()) -> Strength:
 
     found = zxcvbn(text, user_inputs=[each for each in user_inputs if each])
     feedback = found["feedback"]
-    sentences = [feedback["warning"], *feedback["suggestions"]]
     score = int(found["score"])
+    why = feedback["warning"] or ("It is guessed within moments." if score < WEAK else "")
+    sentences = [why, *feedback["suggestions"]]
     return Strength(score, WORDS[score], " ".join(each for each in sentences if each))

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 from operator_at_work import DOMAIN, Operator
 from raw_http import Reply, Wire
@@ -79,6 +80,34 @@ def test_many_people_behind_one_address_log_in_at_once(
 
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(log_in, names)) == {200}
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(
+    operator: Operator, server: LabServer
+) -> None:
+    users = [
+        {"name": "ci", "password": {"generate": True}},
+        {"name": "out", "password": {"generate": True}, "disabled": True},
+    ]
+    operator.install(operator.answers([server], credentials={"users": users}))
+    wire, password = Wire(server.address, DOMAIN), operator.passwords["ci"]
+    unknown = ("x", "c", "ci2", "dora.with-a+long_name" * 3, "out", "jürgen", "#ci")
+
+    def seconds(name: str, number: int) -> float:
+        began = time.monotonic()
+        assert wire.ask("GET", "/v2/", login=(name, f"guess {number}")).status == 401
+        return time.monotonic() - began
+
+    pairs = [(seconds("ci", number), seconds(name, number)) for number, name in enumerate(unknown)]
+    known_takes, unknown_takes = (median(times) for times in zip(*pairs, strict=True))
+    say(f"a known name takes {known_takes:.3f} s, an unknown one {unknown_takes:.3f} s")
+    assert 0.5 < unknown_takes / known_takes < 2
+
+    # The right password of somebody who is there lets nobody in under another name.
+    for name in unknown:
+        assert wire.ask("GET", "/v2/", login=(name, password)).status in {401, 429}
+    assert wire.ask("GET", "/v2/", login=("out", operator.passwords["out"])).status in {401, 429}
+    assert server.run("tail -n 50 /var/log/nginx/error.log").stdout.count("hiding") == 0
 
 
 def test_one_wrong_password_again_and_again_counts_once(

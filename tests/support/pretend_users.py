@@ -37,6 +37,7 @@ class UsersServer(PretendServer):
         breaks: Whether the connection is lost in the middle of a change.
         holds: Set to let a change go on, where it is to take long.
         seen: What its logs say of users, as ``seen.sh`` writes it.
+        has_no_logs: Whether they cannot be read.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class UsersServer(PretendServer):
     breaks: bool = False
     holds: threading.Event | None = None
     seen: bytes = b""
+    has_no_logs: bool = False
     _words: list[bytes] = field(default_factory=list)
     _said: threading.Condition = field(default_factory=threading.Condition)
 
@@ -91,6 +93,8 @@ class UsersServer(PretendServer):
             on_stdout(answer)
             return Completed(0, b"", b"")
         if script == shell_script("seen.sh"):
+            if self.has_no_logs:
+                raise CannotConnect("It says nothing.", server=self.server)
             return Completed(0, self.seen, b"")
         assert on_stdout is not None
         assert on_start is not None

@@ -19,10 +19,15 @@ async def opened(
     size: tuple[int, int] = (80, 24),
     path: Path | None = None,
     prefill: Any = None,
+    users: bool = False,
+    server: tuple[str, str] | None = None,
 ) -> AsyncIterator[Wizard]:
     """Open the wizard, in tests without its large upload."""
     transports = servers if servers is not None else Servers()
-    app = WizardApp(path, prefill=prefill, open_transport=transports.open, large_upload=False)
+    app = WizardApp(
+        path, prefill=prefill, users=users, server=server, open_transport=transports.open,
+        large_upload=False,
+    )  # fmt: skip
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
         yield Wizard(app, pilot)

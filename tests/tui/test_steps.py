@@ -176,6 +176,10 @@ async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
         await wizard.type("abc")
         await wizard.see("very weak", "•••")
         await wizard.press("enter")
+        await wizard.see("✗ very weak", "or a longer one", "Use it anyway")
+        await wizard.press("enter")
+        await wizard.see("Use it anyway")
+        await wizard.press("tab", "enter")
         await wizard.see("ci", "pull only", "typed")
         assert "abc" not in wizard.text
 

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from opening import opened
 from pretend import SIZES, PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
+from textual import events
 
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
@@ -147,6 +149,43 @@ async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Flee
         assert dora.rules == "pull team-d/* base/alpine"
 
 
+async def test_what_is_typed_ahead_goes_to_the_dialog_and_never_behind_it(fleet: Fleet) -> None:
+    def type_at_once(wizard: Wizard, *keys: str) -> None:
+        for key in keys:
+            wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        type_at_once(wizard, "a", *"dora")
+        await wizard.see("Add a user", "Name            dora")
+        await wizard.press("escape")
+        type_at_once(wizard, "x", "enter", "d", "down", "x")
+        await wizard.see("What will change", "1 changed", "~ ana  disabled")
+        assert "removed" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("Changed on 2 servers")
+    assert fleet.beta.users["ana"].disabled
+
+
+async def test_results_are_said_in_a_line_and_cover_nothing(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x", "down", "d", "z")
+        await wizard.see("Not staged any more: remove bob", "~ ana  disabled")
+        await apply(wizard)
+        await wizard.see("✓ Changed on 2 servers.")
+        assert not wizard.app.screen.query("Toast")
+
+
+async def test_the_footer_shows_every_key_it_has_also_when_narrow(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x")
+        await wizard.see("1 staged", "⏎ Apply z Undo", "d Remove esc Back ^p More")
+        await wizard.press("a", "tab")
+        await wizard.see("↑↓ Choose", "esc Back")
+
+
 async def test_answers_follow_a_change(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
@@ -187,6 +226,26 @@ async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) ->
         assert server.users["ana"].access == "push"
         typed = Secret("hunter2-and-a-gravel-lantern")
         assert verify_password(typed, server.users["ana"].hash)
+
+
+async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("p")
+        await wizard.type("x")
+        await wizard.press("enter")
+        await wizard.see("✗ very weak: It is guessed", "Leave it empty, and Moorage makes one",
+                         "Use it anyway")  # fmt: skip
+        await wizard.press("enter")
+        await wizard.see("Password of ana", "Use it anyway")
+        await wizard.type("y")
+        await wizard.see("Password of ana", "very weak")
+        assert "Use it anyway" not in wizard.text
+        await wizard.press("enter", "tab", "enter")
+        await wizard.see("~ ana  password")
+        await apply(wizard)
+        await wizard.see("Changed on 2 servers")
+    assert verify_password(Secret("xy"), fleet.beta.users["ana"].hash)
 
 
 async def test_the_last_change_is_taken_back(fleet: Fleet) -> None:
@@ -231,6 +290,58 @@ async def test_a_field_says_what_is_wrong(fleet: Fleet) -> None:
         await wizard.press("enter")
         await wizard.see("73 bytes; bcrypt takes 72")
         assert "Add a user" in wizard.text
+
+
+async def test_who_is_there_already_is_selected(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("a")
+        await wizard.type("CI")
+        await wizard.press("enter")
+        await wizard.see("too like ci", "Select ci")
+        await wizard.press("backspace", "backspace")
+        await wizard.type("ci")
+        await wizard.press("enter")
+        await wizard.see("The user ci is there already.", "Select ci")
+        assert "capitals" not in wizard.text
+        await wizard.press("tab", "enter", "p")
+        await wizard.see("Password of ci")
+
+
+async def test_a_change_that_goes_on_is_not_an_edit_by_hand(fleet: Fleet) -> None:
+    fleet.beta.put([*USERS, somebody("dora")], revision=2)
+    fleet.beta.extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("… beta   a change is going on there, run 20261125T101112-ab12",
+                         "~ alpha  behind")  # fmt: skip
+        assert "by hand" not in wizard.text
+
+
+async def test_servers_whose_logs_cannot_be_read_are_named(fleet: Fleet) -> None:
+    fleet.beta.has_no_logs = True
+    async with fleet.open() as wizard:
+        await wizard.see("! Last seen is without beta: no logs could be read")
+
+
+async def test_where_a_user_is_does_not_claim_servers_that_were_not_read(fleet: Fleet) -> None:
+    fleet.beta.fault = CannotConnect("No answer.", server="beta")
+    async with fleet.open((120, 40)) as wizard:
+        await wizard.see("beta   unreachable", "Hash", "on alpha")
+        rows = [line for line in wizard.text.splitlines() if "bcrypt" in line and "team-a" in line]
+        assert rows
+        assert "alpha" in rows[0]
+        assert " all " not in rows[0]
+
+
+async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) -> None:
+    fleet.beta.refuses = "htpasswd was changed since the plan was made; plan again"
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x")
+        await apply(wizard)
+        await wizard.see("since the users were read; try the change", "try again once")
+        assert "plan again" not in wizard.text
+        assert "apply them again" not in wizard.text
 
 
 async def test_a_failure_puts_the_others_back_and_keeps_what_is_staged(fleet: Fleet) -> None:
@@ -342,13 +453,25 @@ async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Pat
         await wizard.press(*["backspace"] * 16)
         await wizard.type("old.htpasswd")
         await wizard.press("enter")
-        await wizard.see("+ 1 new: dora", "1 there already, as they were: ana",
+        await wizard.see("+ 1 new: dora", "may pull all repositories",
+                         "1 there already, as they were: ana",
                          "2 lines left out", "line 3", "line 4, eve")  # fmt: skip
+        await wizard.press("escape", "i")
+        await wizard.type("old.htpasswd")
+        await wizard.press("tab", "up", "tab")
+        await wizard.type("Team")
+        await wizard.press("enter")
+        await wizard.see("small letters")
+        await wizard.press(*["backspace"] * 4)
+        await wizard.type("team-a/*")
+        await wizard.press("enter")
+        await wizard.see("+ 1 new: dora", "may push team-a/*")
         await wizard.press("enter")
         await wizard.see("+ dora", "apr1")
         await apply(wizard)
         await wizard.see("Changed on 2 servers")
     assert fleet.beta.users["dora"].hash == apr1
+    assert fleet.beta.users["dora"].rules == "push team-a/*"
 
 
 async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet) -> None:
@@ -356,11 +479,14 @@ async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("3 users")
         await wizard.press("i", "shift+tab", "down")
-        await wizard.see("/etc/nginx/conf.d/cloud66.htpasswd")
-        await wizard.press("tab", "enter")
+        await wizard.see("/etc/nginx/conf.d/cloud66.htpasswd", "could push everywhere",
+                         "(•) Push", "( ) Pull")  # fmt: skip
+        await wizard.press("up")
+        await wizard.see("( ) Push", "(•) Pull")
+        await wizard.press("down", "tab", "enter")
         await wizard.see("There is no file /etc/nginx/conf.d/cloud66.htpasswd")
         await wizard.press("enter", "i", "shift+tab", "down", "down", "tab", "enter")
-        await wizard.see("+ 1 new: dora", "cloud66.htpasswd on beta")
+        await wizard.see("+ 1 new: dora", "may push all repositories", "cloud66.htpasswd on beta")
 
 
 async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
@@ -419,6 +545,25 @@ async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
         await wizard.press("escape")
         await wizard.see("Dashboard")
         assert isinstance(wizard.app.screen, DashboardScreen)
+
+
+async def test_the_command_line_leads_here(fleet: Fleet) -> None:
+    ways: list[dict[str, Any]] = [
+        {}, {"path": fleet.path}, {"server": ("alpha", "")},
+    ]  # fmt: skip
+    for way in ways:
+        async with opened(fleet.pretend, users=True, **way) as wizard:
+            await wizard.see("3 users")
+            await wizard.press("escape")
+            await wizard.see("New deployment")
+
+
+async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
+    other = fleet.path.with_name("other.yml")
+    other.write_text(fleet.path.read_text())
+    keeping.remember(other, "other.example.com", state="applied")
+    async with opened(fleet.pretend, users=True) as wizard:
+        await wizard.see("U opens the users")
 
 
 async def test_a_server_without_a_registry_says_so(fleet: Fleet) -> None:

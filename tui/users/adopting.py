@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
 from moorage.deploy.visible import visible
-from moorage.desired.users import Access
+from moorage.desired.users import Access, RegistryUser
 from moorage.errors import MoorageError
 from moorage.users.edits import Users
 from moorage.users.importing import (
@@ -25,14 +25,16 @@ from moorage.users.importing import (
     merge,
     parse_htpasswd,
 )
-from tui.users.dialogs import UserForm
+from tui.users.dialogs import UserForm, rules_fault, rules_part, split_rules
 from tui.users.engine import UsersEngine
+from tui.users.staging import rights
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 
 OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
 """Where an older one-click product keeps its users on a server."""
+_OLDER_RIGHTS = "Everybody there could push everywhere; with Push, that stays so."
 _HERE = "here"
 _MOST_LINES = 200
 _FEW = 6
@@ -47,12 +49,14 @@ class Source:
         server: The server's label; empty for a file on this machine.
         path: The htpasswd file.
         access: What the new users may do.
+        repositories: Where; everywhere when empty.
         on_existing: What happens to the password of a user who is there already.
     """
 
     server: str
     path: str
     access: Access
+    repositories: tuple[str, ...]
     on_existing: OnExisting
 
 
@@ -102,7 +106,7 @@ def find(source: Source, users: Users, engine: UsersEngine) -> Found:
 
 
 def _merged(source: Source, file: HtpasswdFile, users: Users) -> Merged:
-    return merge(users, file, source.access, (), source.on_existing)
+    return merge(users, file, source.access, source.repositories, source.on_existing)
 
 
 class ImportDialog(UserForm[Source]):
@@ -112,12 +116,17 @@ class ImportDialog(UserForm[Source]):
         servers: The labels of the servers that can be reached.
     """
 
-    DEFAULT_CSS = "ImportDialog > .dialog--box { max-height: 30; }"
+    DEFAULT_CSS = """
+    ImportDialog > .dialog--box { max-height: 32; }
+    ImportDialog #older { display: none; }
+    ImportDialog.-older #older { display: block; }
+    """
 
     def __init__(self, servers: Sequence[str]) -> None:
         super().__init__("Import users", "Read it")
         self.add_class("-tall")
         self._servers = servers
+        self._access_was_chosen = False
 
     def body(self) -> ComposeResult:
         yield Static("From an htpasswd file", classes="caption")
@@ -130,9 +139,8 @@ class ImportDialog(UserForm[Source]):
         )
         yield Field("File", id="file", placeholder="users.htpasswd",
                     help_text="bcrypt, apr1 and SHA-crypt stay as they are")  # fmt: skip
-        yield Static("New users may", classes="caption")
-        yield Choice([Option("push", "Push", "push, pull and delete"),
-                      Option("pull", "Pull", "only pull")], id="access")  # fmt: skip
+        yield Static(_OLDER_RIGHTS, id="older", classes="note")
+        yield from rules_part("pull", (), "New users")
         yield Static("Users who are there already", classes="caption")
         yield Choice([Option("keep", "Stay as they are"),
                       Option("replace", "Get the file's password")], id="known")  # fmt: skip
@@ -154,13 +162,29 @@ class ImportDialog(UserForm[Source]):
         elif not self._is_here and not file.value:
             file.value = OLDER_PRODUCT
         file.show_error("")
+        self._suit_access()
+
+    @on(Field.Changed, "#file")
+    def _file_typed(self) -> None:
+        self._suit_access()
+
+    @on(Choice.Changed, "#access")
+    def _access_chosen(self) -> None:
+        self._access_was_chosen = True
+
+    def _suit_access(self) -> None:
+        """Begin with the least, and with what they had where that is known."""
+        is_older = not self._is_here and self.text_of("file").strip() == OLDER_PRODUCT
+        self.set_class(is_older, "-older")
+        if not self._access_was_chosen:
+            self.query_one("#access", Choice).value = "push" if is_older else "pull"
 
     @property
     def _is_here(self) -> bool:
         return self.query_one("#place", Choice).value == _HERE
 
     def checks(self) -> dict[str, Callable[[str], str]]:
-        return {"file": self._file_fault}
+        return {"file": self._file_fault, "repositories": rules_fault}
 
     def _file_fault(self, text: str) -> str:
         if not text.strip():
@@ -179,6 +203,7 @@ class ImportDialog(UserForm[Source]):
             "" if self._is_here else self._place,
             self.text_of("file").strip(),
             access,
+            split_rules(self.text_of("repositories")),
             "replace" if self.query_one("#known", Choice).value == "replace" else "keep",
         )
 
@@ -212,6 +237,9 @@ class FoundDialog(Dialog[bool]):
         where = f"{source.path} on {source.server}" if source.server else source.path
         lines = [Content.styled(visible(where), "bold")]
         lines += _group("+", "$text-success", "new", merged.added)
+        if merged.added:
+            may = rights(RegistryUser("", "", source.access, source.repositories))
+            lines.append(Content(f"  may {visible(may)}"))
         lines += _group("~", "$text-warning", "with another password", merged.replaced)
         lines += _group(" ", "$text-muted", "there already, as they were", merged.kept)
         if not (merged.added or merged.replaced or merged.kept):

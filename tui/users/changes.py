@@ -19,6 +19,7 @@ from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
+from moorage.users.wording import of_users
 from tui.jobs import JobEnded, start_job
 from tui.users.engine import UsersEngine
 from tui.users.staging import Difference
@@ -241,7 +242,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
             case RunEnded(status="done"):
                 progress.end("done", "done")
             case RunEnded():
-                progress.end("bad", event.message or event.status)
+                progress.end("bad", of_users(event.message) or event.status)
 
     @on(JobEnded)
     def _ended(self, event: JobEnded) -> None:
@@ -297,7 +298,7 @@ def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
     if stayed:
         names = ", ".join(visible(name) for name in stayed)
         lines.append(Content(f"Changed: {names}. The other servers are shown as behind."))
-    lines.append(Content("The changes are still staged: apply them again once that is mended."))
+    lines.append(Content("The changes are still staged: try again once that is mended."))
     return Content("\n").join(lines)
 
 

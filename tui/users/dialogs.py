@@ -20,12 +20,13 @@ from moorage.deploy.visible import visible
 from moorage.desired.users import Access, RegistryUser
 from moorage.users import edits
 from moorage.users.edits import Users, WrongUserError
-from moorage.users.passwords import generate_password, password_fault
+from moorage.users.passwords import generate_password
 from moorage.users.strength import estimate
 from tui.users.staging import rights
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
+from tui.widgets.passwordfield import PasswordField
 
 Given = TypeVar("Given")
 
@@ -34,6 +35,7 @@ _ACCESS = (
     Option("pull", "Pull", "may only pull"),
 )
 _MADE = "Empty: Moorage makes one and shows it once"
+_INSTEAD = "Leave it empty, and Moorage makes one."
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,12 @@ class UserForm(Dialog[Given | None], Generic[Given]):
         raise NotImplementedError
 
     def checks(self) -> dict[str, Callable[[str], str]]:
-        """Return what judges each field that is shown, by its id."""
+        """Return what judges each field that is shown, by its id; a password judges itself."""
         raise NotImplementedError
+
+    def way_out(self, name: str, text: str) -> str:
+        """Return what the button says that is a way out of what is wrong in a field, or empty."""
+        return ""
 
     def given(self) -> Given:
         """Return what was decided, once nothing is wrong."""
@@ -118,9 +124,13 @@ class UserForm(Dialog[Given | None], Generic[Given]):
 
     @on(Field.Left)
     def _left(self, event: Field.Left) -> None:
-        check = self.checks().get(event.field.id or "")
+        place = event.field
+        check = self.checks().get(place.id or "")
+        fault = place.fault if isinstance(place, PasswordField) else ""
         if check is not None and event.value:
-            event.field.show_error(check(event.value))
+            fault = check(event.value)
+        if fault:
+            place.show_error(fault, self.way_out(place.id or "", event.value))
 
     @on(Field.Submitted)
     def _submitted(self) -> None:
@@ -135,21 +145,28 @@ class UserForm(Dialog[Given | None], Generic[Given]):
 
     def action_finish(self) -> None:
         """Take what was given, or show what is wrong with it."""
-        first: Field | None = None
-        for name, check in self.checks().items():
-            place = self.query_one(f"#{name}", Field)
-            fault = check(place.value)
-            place.show_error(fault)
-            if fault and first is None:
-                first = place
-        if first is not None:
-            first.focus()
+        checks = self.checks()
+        wrong: list[Field] = []
+        for place in self.query(Field):
+            if isinstance(place, PasswordField):
+                if not place.check():
+                    wrong.append(place)
+            elif place.id in checks:
+                fault = checks[place.id](place.value)
+                place.show_error(fault, self.way_out(place.id, place.value) if fault else "")
+                if fault:
+                    wrong.append(place)
+        if wrong:
+            wrong[0].focus()
         else:
             self.dismiss(self.given())
 
 
-def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
-    yield Static("Access", classes="caption")
+def rules_part(
+    access: str, repositories: tuple[str, ...], caption: str = "Access"
+) -> ComposeResult:
+    """Yield what asks for an access and repositories."""
+    yield Static(caption, classes="caption")
     yield Choice(_ACCESS, value=access, id="access")
     yield Field(
         "Repositories",
@@ -157,12 +174,6 @@ def _rules_part(access: str, repositories: tuple[str, ...]) -> ComposeResult:
         value=" ".join(repositories),
         placeholder="all",
         help_text="Such as team-a/app team-b/*; empty is all",
-    )
-
-
-def _password_part() -> ComposeResult:
-    yield Field(
-        "Password", id="password", password=True, placeholder="made by Moorage", help_text=_MADE
     )
 
 
@@ -187,8 +198,15 @@ def name_fault(users: Users, name: str) -> str:
     try:
         edits.add(users, RegistryUser(name, ""))
     except WrongUserError as error:
+        if name in {user.name for user in users}:
+            return error.message
         return f"{error.message} {error.hint}" if error.hint else _reason(error)
     return ""
+
+
+def like(users: Users, name: str) -> RegistryUser | None:
+    """Return the user who has a name, or one that differs in capitals only."""
+    return next((user for user in users if user.name.lower() == name.lower()), None)
 
 
 def _reason(error: WrongUserError) -> str:
@@ -213,6 +231,17 @@ class _WithPassword(UserForm[Given]):
         """Whose password it is."""
         raise NotImplementedError
 
+    def password_part(self) -> ComposeResult:
+        """Yield the field for the password."""
+        yield PasswordField(
+            lambda: self.name_typed,
+            _INSTEAD,
+            id="password",
+            placeholder="made by Moorage",
+            help_text=_MADE,
+            may_be_empty=True,
+        )
+
     def password(self) -> Password:
         """Return the password, made now unless it was typed."""
         typed = self.text_of("password")
@@ -220,18 +249,9 @@ class _WithPassword(UserForm[Given]):
             return Password(Secret(typed), is_made=False)
         return Password(generate_password(), is_made=True)
 
-    @on(Field.Changed, "#password")
-    def _password_typed(self, event: Field.Changed) -> None:
-        help_line = event.field.query_one(".field--help", Static)
-        help_line.update(Content(str(estimate(event.value, [self.name_typed])) or _MADE))
 
-
-def _password_fault(text: str) -> str:
-    return password_fault(Secret(text)) if text else ""
-
-
-class NewUserDialog(_WithPassword[NewUser]):
-    """Asks for a new user.
+class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
+    """Asks for a new user; returns the one who is there when that is who was meant.
 
     Args:
         users: The users as they will be, whose names are taken.
@@ -245,9 +265,10 @@ class NewUserDialog(_WithPassword[NewUser]):
         self._users = users
 
     def body(self) -> ComposeResult:
-        yield Field("Name", id="name", placeholder="ci", help_text="What they type at docker login")
-        yield from _rules_part("push", ())
-        yield from _password_part()
+        yield Field("Name", id="name", placeholder="ci", help_text="What they type at docker login",
+                    has_way_out=True)  # fmt: skip
+        yield from rules_part("push", ())
+        yield from self.password_part()
 
     def focus_first(self) -> None:
         self.query_one("#name", Field).focus()
@@ -260,8 +281,15 @@ class NewUserDialog(_WithPassword[NewUser]):
         return {
             "name": lambda text: name_fault(self._users, text.strip()),
             "repositories": rules_fault,
-            "password": _password_fault,
         }
+
+    def way_out(self, name: str, text: str) -> str:
+        there = like(self._users, text.strip()) if name == "name" else None
+        return f"Select {visible(there.name)}" if there is not None else ""
+
+    @on(Field.WayOut, "#name")
+    def _select_who_is_there(self, event: Field.WayOut) -> None:
+        self.dismiss(like(self._users, event.value.strip()))
 
     def given(self) -> NewUser:
         access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"
@@ -288,7 +316,7 @@ class PasswordDialog(_WithPassword[Password]):
         yield Static(
             "The old one is refused from the next request on, on every server.", classes="note"
         )
-        yield from _password_part()
+        yield from self.password_part()
 
     def focus_first(self) -> None:
         self.query_one("#password", Field).focus()
@@ -298,7 +326,7 @@ class PasswordDialog(_WithPassword[Password]):
         return self._user.name
 
     def checks(self) -> dict[str, Callable[[str], str]]:
-        return {"password": _password_fault}
+        return {}
 
     def given(self) -> Password:
         return self.password()
@@ -317,7 +345,7 @@ class AccessDialog(UserForm[NewAccess]):
 
     def body(self) -> ComposeResult:
         yield Static(Content(visible(f"Now: {rights(self._user)}")), classes="note")
-        yield from _rules_part(self._user.access or "pull", self._user.repositories)
+        yield from rules_part(self._user.access or "pull", self._user.repositories)
 
     def on_mount(self) -> None:
         """Start where access is chosen."""

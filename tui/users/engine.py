@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers
@@ -21,6 +22,19 @@ from tui.asking import WizardAsker
 
 if TYPE_CHECKING:
     from tui.engine import OpenTransport
+
+
+@dataclass(frozen=True)
+class SeenRead:
+    """When users were last here.
+
+    Attributes:
+        times: By user.
+        left_out: The servers whose logs could not be read.
+    """
+
+    times: Mapping[str, Seen]
+    left_out: tuple[str, ...]
 
 
 class UsersEngine:
@@ -85,9 +99,11 @@ class UsersEngine:
             raise MoorageError(f"There is no file {path}.", server=server, code="no_such_file")
         return found[server]
 
-    def read_seen(self) -> dict[str, Seen]:
+    def read_seen(self) -> SeenRead:
         """Return when each user was last here, on any server, as far as their logs go back."""
-        return merge_seen(read_seen(self._open()))
+        found = read_seen(self._open())
+        left_out = tuple(server for server in self.servers if server not in found)
+        return SeenRead(merge_seen(found), left_out)
 
     def stop_change(self) -> None:
         """Make the change that goes on stop; every server is put back."""

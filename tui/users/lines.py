@@ -24,6 +24,7 @@ _FEW = 4
 _STANDINGS = {
     "in step": ("✓", "$text-success", "in step"),
     "behind": ("~", "$text-warning", "behind: it missed a change, and the next one brings it up"),
+    "changing": ("…", "$accent", "a change is going on there, run {run}; Ctrl+R reads again"),
     "different": ("!", "$text-warning", "different: edited by hand; the next change replaces that"),
 }
 
@@ -76,11 +77,17 @@ class Reading:
         return Content("\n").join([*lines, again])
 
 
-def server_lines(read: UsersRead | None) -> Content:
-    """Return how every server is; those in step share a line when there are many."""
+def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
+    """Return how every server is; those in step share a line when there are many.
+
+    Args:
+        read: What the servers said.
+        unseen: The servers whose logs could not be read.
+    """
     if read is None:
         return Content("")
     standings = read.standings
+    runs = {roster.server: visible(roster.run) for roster in read.rosters}
     good = [server for server, standing in standings.items() if standing == "in step"]
     gather = len(good) > _FEW
     names = [*([] if gather else good), *(each.server or "" for each in read.unreached)]
@@ -97,12 +104,21 @@ def server_lines(read: UsersRead | None) -> Content:
         if gather and standing == "in step":
             continue
         sign, colour, words = _STANDINGS[standing]
+        words = words.format(run=runs[server])
         lines.append(
             Content.styled(f"{sign} ", colour)
             + Content.styled(f"{visible(server):<{width}}", "bold")
             + Content.styled(f"  {words}", "$text-muted" if standing == "in step" else colour)
         )
     lines += [_unreachable(error, width) for error in read.unreached]
+    if unseen:
+        without = visible(", ".join(unseen))
+        lines.append(
+            Content.styled("! ", "$text-warning")
+            + Content.styled(
+                f"Last seen is without {without}: no logs could be read", "$text-warning"
+            )
+        )
     return Content("\n").join(lines)
 
 
@@ -133,7 +149,7 @@ def rows_of(
     """
     marks = {each.name: each.sign for each in staging.differences}
     where = read.places if read else {}
-    servers = len(read.rosters) if read else 0
+    servers = len(read.rosters) + len(read.unreached) if read else 0
     gone = {name for name, sign in marks.items() if sign == "-"}
     users = [*staging.users, *(user for user in staging.base if user.name in gone)]
     now = datetime.now(UTC)
@@ -194,12 +210,12 @@ def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:
     disabled = sum(1 for user in staging.users if user.disabled)
     if disabled:
         parts.append(f"{disabled} disabled")
-    if wanted:
-        parts.append(f"{shown:,} with “{wanted}”, Escape shows all")
-    order = SORTS[sort % len(SORTS)]
-    parts.append(f"s sorts, now {order if order == 'changes first' else f'by {order}'}")
-    if not wanted:
-        parts.append("/ finds")
     if staging.count:
         parts.append(f"{staging.count} staged")
+    if wanted:
+        parts.append(f"{shown:,} with “{wanted}”, Escape shows all")
+    else:
+        order = SORTS[sort % len(SORTS)]
+        parts.append(f"s sorts, now {order if order == 'changes first' else f'by {order}'}")
+        parts.append("/ finds")
     return " · ".join(parts)

@@ -21,7 +21,7 @@ from moorage.errors import MoorageError
 from moorage.users.passwords import hash_kind
 from tui.jobs import JobEnded, start_job
 from tui.users import changes
-from tui.users.engine import UsersEngine
+from tui.users.engine import SeenRead, UsersEngine
 from tui.users.lines import Reading, rows_of, server_lines, what_is_shown
 from tui.users.staging import Staging, rights
 from tui.users.table import UserTable
@@ -49,6 +49,8 @@ class UsersView(Screen[None]):
     UsersView #title { height: 1; padding: 0 2; color: $text-muted; }
     UsersView #find { display: none; margin: 0 2; }
     UsersView #find.-shown { display: block; }
+    UsersView #said { height: auto; max-height: 4; padding: 0 2; display: none; }
+    UsersView #said.-shown { display: block; }
     UsersView #detail { height: auto; max-height: 3; padding: 0 2; background: $surface; }
     UsersView #staged {
         height: auto; max-height: 30%; padding: 0 2; display: none; background: $panel;
@@ -65,11 +67,13 @@ class UsersView(Screen[None]):
         self.users_read: UsersRead | None = None
         self._reading = Reading(engine.servers)
         self._attempt = 0
-        self._seen: dict[str, Seen] | None = None
+        self._seen: Mapping[str, Seen] | None = None
+        self._unseen: tuple[str, ...] = ()
         self._places: Mapping[str, tuple[str, ...]] = {}
         self._filter = ""
         self._sort = 0
         self._timer: Timer | None = None
+        self._said = Content("")
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.domain, "Users")
@@ -78,6 +82,7 @@ class UsersView(Screen[None]):
         yield Static("", id="title")
         yield Field("Find", id="find", placeholder="a name, a repository, disabled, changed")
         yield UserTable()
+        yield Static("", id="said")
         yield Static("", id="detail")
         with VerticalScroll(id="staged", can_focus=False):
             yield Static("", id="staged-words")
@@ -112,6 +117,7 @@ class UsersView(Screen[None]):
         """Read the users of all servers; what is staged stays staged."""
         if self._reading.goes_on and self._attempt:
             self.engine.stop()  # the attempt before waits for somebody silent
+        self.say("")
         self._attempt += 1
         self._reading = Reading(self.engine.servers)
         if self._timer is not None:
@@ -127,7 +133,7 @@ class UsersView(Screen[None]):
 
     def _show_servers(self) -> None:
         is_reading = self._reading.goes_on
-        lines = self._reading.lines() if is_reading else server_lines(self.users_read)
+        lines = self._reading.lines() if is_reading else server_lines(self.users_read, self._unseen)
         if not is_reading and self._reading.error is not None:
             lines = self._reading.error_lines()
         self.query_one("#server-lines", Static).update(lines)
@@ -138,9 +144,9 @@ class UsersView(Screen[None]):
         self._reading.end(error)
         if read is not None:
             self.users_read = read
-            self._places = read.places
+            self._places, self._unseen = read.places, ()
             for lost in self.staging.begin(read.users):
-                self.notify(f"Not staged any more: {lost}", severity="warning", markup=False)
+                self.say(f"Not staged any more: {lost}", warns=True, more=True)
             # The logs take longer than the users, and nobody has to wait for them.
             start_job(self, f"seen-{self._attempt}", self.engine.read_seen)
         self._show_servers()
@@ -151,10 +157,31 @@ class UsersView(Screen[None]):
         if event.name == f"read-{self._attempt}":
             self._was_read(event.result, event.error)
         elif event.name == f"seen-{self._attempt}":
-            self._seen = event.result or {}
+            seen: SeenRead = event.result or SeenRead({}, self.engine.servers)
+            self._seen, self._unseen = seen.times, seen.left_out
+            self._show_servers()
             self.show_users()
 
     # --- showing -------------------------------------------------------------------------
+
+    def say(self, text: str, *, warns: bool = False, more: bool = False) -> None:
+        """Say what came of something, in the line below the table.
+
+        Args:
+            text: A sentence, with ✓ before it where something was done; what was said before goes
+                when it is empty.
+            warns: Whether it is a warning.
+            more: Whether what was said before stays, too.
+        """
+        colour = "$text-warning" if warns else "$text-success" if text[:1] == "✓" else ""
+        said = Content.styled(f"{'! ' if warns else ''}{visible(text)}", colour)
+        before = self._said if more else Content("")
+        # A warning begins a line; what else is said goes on in it.
+        between = Content("" if not before else "\n" if warns else " ")
+        self._said = before + between + said if text else before
+        line = self.query_one("#said", Static)
+        line.update(self._said)
+        line.set_class(bool(self._said), "-shown")
 
     def show_users(self, name: str = "") -> None:
         staging = self.staging
@@ -173,6 +200,14 @@ class UsersView(Screen[None]):
         )
         self.call_after_refresh(place.scroll_end, animate=False)
         self.refresh_bindings()
+
+    def show_all(self, name: str = "") -> None:
+        """Show all users again, with the cursor on one of them."""
+        find = self.query_one("#find", Field)
+        find.remove_class("-shown")
+        find.value = self._filter = ""
+        self.set_focus(self.table)
+        self.show_users(name)
 
     @on(UserTable.Moved)
     def _show_detail(self) -> None:

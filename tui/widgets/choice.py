@@ -44,7 +44,7 @@ class Choice(Widget, can_focus=True):
     Dialog Choice { border-left: outer $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,right", "move(1)", "Choose", show=False),
+        Binding("down,right", "move(1)", "Choose", key_display="↑↓"),
         Binding("up,left", "move(-1)", "Choose", show=False),
     ]
     value: reactive[str] = reactive("", layout=False)

@@ -9,9 +9,10 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.suggester import SuggestFromList
-from textual.widgets import Input, Label, Static
+from textual.widgets import Button, Input, Label, Static
 
 _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -73,6 +74,7 @@ class Field(Vertical):
         value: What it starts with.
         password: Whether what is typed is hidden.
         suggestions: Values offered while typing.
+        has_way_out: Whether what is wrong may come with a button that is a way out of it.
     """
 
     DEFAULT_CSS = """
@@ -90,7 +92,9 @@ class Field(Vertical):
         & Input > .input--suggestion { color: $text-muted; text-style: italic; }
         & .field--help { height: auto; padding-left: 17; color: $text-muted; }
         & .field--error { height: auto; padding-left: 17; color: $text-error; display: none; }
+        & .field--way-out { margin-left: 17; display: none; }
         &.-wrong .field--error { display: block; }
+        &.-way-out .field--way-out { display: block; }
         &.-wrong .field--help { display: none; }
         &.-wrong Input, &.-wrong Input:focus { border-left: outer $error; }
     }
@@ -122,6 +126,9 @@ class Field(Vertical):
     class Submitted(Said):
         """Enter was pressed in the field."""
 
+    class WayOut(Said):
+        """The way out of what is wrong was taken."""
+
     def __init__(
         self,
         label: str,
@@ -132,12 +139,14 @@ class Field(Vertical):
         value: str = "",
         password: bool = False,
         suggestions: Sequence[str] = (),
+        has_way_out: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(id=id)
         self.label = label
         self.path = path
         self._help = help_text
+        self._way_out = Button("", classes="field--way-out", compact=True) if has_way_out else None
         self._input = FieldInput(value, placeholder, suggestions, password=password)
         self._error = Static("", classes="field--error", markup=False)
 
@@ -148,6 +157,8 @@ class Field(Vertical):
         if self._help:
             yield Static(self._help, classes="field--help", markup=False)
         yield self._error
+        if self._way_out is not None:
+            yield self._way_out
 
     @property
     def value(self) -> str:
@@ -171,10 +182,24 @@ class Field(Vertical):
         """What is shown to be wrong; empty when nothing is."""
         return str(self._error.content).removeprefix("✗ ")
 
-    def show_error(self, message: str) -> None:
-        """Show what is wrong, or take that away with an empty message."""
+    def show_error(self, message: str, way_out: str = "") -> None:
+        """Show what is wrong, or take that away with an empty message.
+
+        Args:
+            message: What is wrong.
+            way_out: What the button says that is a way out of it; there is none when empty.
+        """
         self._error.update(f"✗ {message}" if message else "")
         self.set_class(bool(message), "-wrong")
+        if self._way_out is not None:
+            self._way_out.label = Content(way_out)
+            self.set_class(bool(way_out), "-way-out")
+        if message and self._input is self.screen.focused:
+            self.call_after_refresh(self.scroll_visible, animate=False)
+
+    def show_help(self, text: str) -> None:
+        """Say something else in the line of help; the usual when empty."""
+        self.query_one(".field--help", Static).update(Content(text or self._help))
 
     def focus(self, scroll_visible: bool = True) -> Field:
         """Move the focus to the input at once, so that no key typed meanwhile is lost."""
@@ -190,6 +215,11 @@ class Field(Vertical):
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.post_message(self.Submitted(self))
+
+    @on(Button.Pressed)
+    def _way_out_taken(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.post_message(self.WayOut(self))
 
     @on(Input.Blurred)
     def _blurred(self, event: Input.Blurred) -> None:

@@ -19,18 +19,17 @@ repositories_option = click.option(
 )
 
 
-def access_option(*, required: bool) -> Callable[[_Function], _Function]:
+def access_option(default: str | None, more: str = "") -> Callable[[_Function], _Function]:
     """Return the option ``--access``.
 
     Args:
-        required: Whether it has to be given; push is meant otherwise, as in an answers file.
+        default: What is meant without it, or None.
+        more: Another sentence of help.
     """
-    more: dict[str, Any] = {"required": True}
-    if not required:
-        more = {"default": "push", "show_default": True}
     return click.option(
         "--access",
         type=click.Choice(["push", "pull"]),
-        help="push may push, pull and delete; pull may only pull.",
-        **more,
+        default=default,
+        show_default=default is not None,
+        help=f"push may push, pull and delete; pull may only pull. {more}".rstrip(),
     )

@@ -24,7 +24,7 @@ Examples:
 
 @click.command("add", epilog=_EXAMPLES)
 @target_options("NAME")
-@access_option(required=False)
+@access_option("push")
 @repositories_option
 @click.option("--disabled", is_flag=True, help="Keep them out until they are enabled.")
 @password_options

@@ -161,12 +161,12 @@ def _go_on(
     from moorage.errors import ServersFailed
 
     session = work.target.session
-    if not session.as_json:
-        for line in change_lines(this.before, this.wanted.users, this.plan, this.wanted.lines):
-            session.narrate(*line)
     problems = [problem for server in this.plan.servers for problem in server.problems]
     if this.plan.has_changes and problems:
         raise ServersFailed(problems)
+    if not session.as_json:
+        for line in change_lines(this.before, this.wanted.users, this.plan, this.wanted.lines):
+            session.narrate(*line)
     if this.plan.has_changes and not how.yes:
         question = "Change the users of all servers?"
         if this.plan.left_out:
@@ -207,7 +207,7 @@ def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> Ap
 
 
 def _tell(work: UsersAtWork, how: HowToChange, this: _Change, report: ApplyReport) -> int:
-    from moorage.cli.report_view import report_as_json, report_lines
+    from moorage.cli.report_view import ADVICE_OF_USERS, report_as_json, report_lines
     from moorage.cli.users.view import changes_as_json
 
     session = work.target.session
@@ -234,7 +234,7 @@ def _tell(work: UsersAtWork, how: HowToChange, this: _Change, report: ApplyRepor
             }
         )
         return code
-    for line in report_lines(report):
+    for line in report_lines(report, ADVICE_OF_USERS):
         session.data(*line)
     for label in left_out:
         session.data(

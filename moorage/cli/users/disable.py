@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 
 
 @click.command("disable")
-@target_options("NAME")
+@target_options("NAME...")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Keep a user out for now.
+    """Keep users out for now: one, or several as one change.
 
-    They are refused from the next request on. Their password and access stay, and
+    They are refused from the next request on. Their passwords and access stay, and
     'moorage users enable' lets them in again.
     """
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME")
+    target = target_from(context, options, "NAME...")
     how = how_to_change(options)
-    [name] = target.words
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        return Wanted(edits.set_disabled(users, name, True))
+        for name in dict.fromkeys(target.words):
+            users = edits.set_disabled(users, name, True)
+        return Wanted(users)
 
     return change(target, how, decide)

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 
 @click.command("enable")
-@target_options("NAME")
+@target_options("NAME...")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Let a disabled user in again, with the password and access they had."""
+    """Let disabled users in again, with the passwords and access they had."""
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME")
+    target = target_from(context, options, "NAME...")
     how = how_to_change(options)
-    [name] = target.words
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        return Wanted(edits.set_disabled(users, name, False))
+        for name in dict.fromkeys(target.words):
+            users = edits.set_disabled(users, name, False)
+        return Wanted(users)
 
     return change(target, how, decide)

@@ -24,13 +24,14 @@ _PLACE = re.compile(r"(?:(?P<host>[^/]+):)?(?P<path>/[^\x00-\x1f]+)")
 _EXAMPLES = f"""\b
 Examples:
   moorage users import moorage.yml old.htpasswd --access push
-  moorage users import moorage.yml --access push --from-server-file
+  moorage users import moorage.yml --from-server-file
   moorage users import moorage.yml --access pull \\
       --from-server-file web1:/etc/nginx/htpasswd
 
 \b
 An older one-click registry keeps its users in
 {_OLDER_PRODUCT}.
+They all could push everywhere, and go on doing so without --access.
 """
 
 
@@ -44,7 +45,7 @@ An older one-click registry keeps its users in
     help="Read this file on a server of the deployment, by default that of an older one-click "
     "registry. HOST says on which, where several have different ones.",
 )
-@access_option(required=True)
+@access_option(None, "Needed, but for the file of an older one-click registry: push, as there.")
 @repositories_option
 @click.option(
     "--on-existing",
@@ -72,21 +73,32 @@ def command(context: click.Context, /, **options: Any) -> int:
     names = () if on_server else ("HTPASSWD_FILE",)
     target = target_from(context, options, *names)
     how = how_to_change(options)
-    access = cast("Access", options["access"])
+    if options["access"] is None and (on_server is None or on_server[1] != _OLDER_PRODUCT):
+        raise click.UsageError(
+            "What the new users may do is needed: --access push or --access pull.", context
+        )
+    access = cast("Access", options["access"] or "push")
     rules: tuple[str, ...] = tuple(options["repositories"])
-    edits.check(RegistryUser("name", "", access, rules))
+    new = RegistryUser("name", "", access, rules)
+    edits.check(new)
     content = None if on_server else _read(Path(target.words[0]))
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
+        if options["access"] is None:
+            work.target.session.narrate(
+                "Everybody in this file could push everywhere, and new users may go on doing so; "
+                "--access pull takes that away."
+            )
         found = content if content is not None else _read_on_server(work, *(on_server or ("", "")))
         parsed = parse_htpasswd(found)
         merged = merge(users, parsed, access, rules, cast("OnExisting", options["on_existing"]))
-        _report(work.target.session, merged)
+        _report(work.target.session, merged, new)
         if not parsed.users:
             raise WrongUsageError(
                 "No line of the file gives a user.", hint="Wanted: NAME:HASH in each line."
             )
-        return Wanted(merged.users, details=_as_json(merged))
+        details = {**_as_json(merged), "access": access, "repositories": list(rules)}
+        return Wanted(merged.users, details=details)
 
     return change(target, how, decide)
 
@@ -142,8 +154,10 @@ def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
     return content
 
 
-def _report(session: Session, merged: Merged) -> None:
+def _report(session: Session, merged: Merged, new: RegistryUser) -> None:
     """Narrate what happens to the lines of the file; with JSON it is in the result."""
+    from moorage.cli.users.view import may
+
     if session.as_json:
         return
     for rejected in merged.rejected:
@@ -155,6 +169,8 @@ def _report(session: Session, merged: Merged) -> None:
         f"{len(merged.added)} added, {len(merged.replaced)} replaced, {len(merged.kept)} kept, "
         f"{len(merged.rejected)} lines not taken."
     )
+    if merged.added:
+        session.narrate(f"What is added may {may(new)}.")
 
 
 def _as_json(merged: Merged) -> dict[str, object]:

@@ -42,21 +42,25 @@ def command(context: click.Context, /, *, last_seen: bool, **options: Any) -> in
     session = target.session
     with open_users(target) as work:
         read = work.read
-        seen = _last_seen(work) if last_seen else None
+        seen, unseen = _last_seen(work) if last_seen else (None, [])
     code = read.unreached[0].exit_code if read.unreached else ExitCode.DONE
     if session.as_json:
-        session.emit({"exit_code": int(code), **users_as_json(read, read.users, seen)})
+        without = {"last_seen_without": unseen} if last_seen else {}
+        session.emit({"exit_code": int(code), **users_as_json(read, read.users, seen), **without})
     else:
         for line in users_lines(read, read.users, seen):
             session.data(*line)
     return code
 
 
-def _last_seen(work: UsersAtWork) -> dict[str, Seen]:
+def _last_seen(work: UsersAtWork) -> tuple[dict[str, Seen], list[str]]:
+    """Return when users were last here, and the servers whose logs could not be read."""
     from moorage.deploy.seen import merge_seen, read_seen
 
     found = work.engine.look(lambda: read_seen(work.engine.deployment))
-    for roster in work.read.rosters:
-        if roster.server not in found:
-            work.target.session.narrate(f"{roster.server}: its logs could not be read.")
-    return merge_seen(found)
+    unseen = [server.host for server in work.answers.servers if server.host not in found]
+    if unseen and not work.target.session.as_json:
+        work.target.session.narrate(
+            f"Last seen is without {', '.join(unseen)}: no logs could be read."
+        )
+    return merge_seen(found), unseen

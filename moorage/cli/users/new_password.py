@@ -40,10 +40,15 @@ class NewPassword:
 
 @dataclass(frozen=True)
 class PasswordChoice:
-    """What the options say about a new password."""
+    """What the options say about a new password.
+
+    Attributes:
+        takes_weak: Whether it may be easy to guess.
+    """
 
     generate: bool
     from_stdin: bool
+    takes_weak: bool
     reference: SecretReference | None
 
     def get(self, work: UsersAtWork, name: str) -> NewPassword:
@@ -63,13 +68,64 @@ class PasswordChoice:
         if self.reference is not None:
             resolver = Resolver(work.engine.asker.secret, session.narrate)
             secret = resolver.resolve(self.reference, "--password")
-            return NewPassword(_checked(work, name, secret), reference=self.reference)
+            return NewPassword(self._checked(work, name, secret), reference=self.reference)
         if self.from_stdin:
-            return NewPassword(_checked(work, name, _from_stdin()))
+            return NewPassword(self._checked(work, name, _from_stdin()))
         typed = None
         if not self.generate and session.is_interactive:
-            typed = _asked(work, name)
+            typed = self._asked(work, name)
         return NewPassword(typed) if typed else _generated()
+
+    def _checked(self, work: UsersAtWork, name: str, secret: Secret) -> Secret:
+        from moorage.users.passwords import password_fault
+
+        fault = password_fault(secret)
+        if fault:
+            raise WrongUsageError(
+                f"The password of {name} cannot be used: {fault}.", code="password"
+            )
+        strength = _strength(work, name, secret)
+        if strength.is_weak and not self.takes_weak:
+            raise WrongUsageError(
+                f"The password of {name} is {strength}",
+                hint="Have one made with --generate, or add --weak-password to use it anyway.",
+                code="weak_password",
+            )
+        if strength.is_weak:
+            work.target.session.narrate(f"The password of {name} is {strength}")
+        work.engine.deployment.redactor.add(secret)
+        return secret
+
+    def _asked(self, work: UsersAtWork, name: str) -> Secret | None:
+        """Ask for a password twice; None when Moorage is to make one."""
+        from moorage.answers.secrets import Secret
+        from moorage.users.passwords import password_fault
+
+        session = work.target.session
+        for _ in range(_TRIES):
+            typed = getpass.getpass(f"Password of {name} (empty: make one): ", stream=sys.stderr)
+            secret = Secret(typed)
+            if not typed:
+                return None
+            fault = password_fault(secret)
+            if fault:
+                session.narrate(f"That cannot be used: {fault}.")
+                continue
+            strength = _strength(work, name, secret)
+            session.narrate(f"Strength: {strength}")
+            if strength.is_weak and not self.takes_weak:
+                session.narrate(
+                    "Another one is wanted; empty has one made. (--weak-password takes any.)"
+                )
+                continue
+            if getpass.getpass("The same again: ", stream=sys.stderr) == typed:
+                work.engine.deployment.redactor.add(secret)
+                return secret
+            session.narrate("The two differ.")
+        raise WrongUsageError(
+            f"No password of {name} was typed that could be used.",
+            hint="'--generate' has one made.",
+        )
 
 
 def password_options(function: _Function) -> _Function:
@@ -88,6 +144,11 @@ def password_options(function: _Function) -> _Function:
             help="Where the password is found: env:NAME, file:PATH, command:PROGRAM ARGUMENT..., "
             "or keyring:NAME. Never the password itself.",
         ),
+        click.option(
+            "--weak-password",
+            is_flag=True,
+            help="Take a password although it is easy to guess.",
+        ),
         passwords_options,
     )
     for decorator in reversed(decorators):
@@ -102,12 +163,13 @@ def password_choice(options: dict[str, Any]) -> PasswordChoice:
         WrongUsageError: More than one of them was given, or a reference is none.
     """
     generate, from_stdin = options.pop("generate"), options.pop("password_stdin")
-    text = options.pop("reference")
+    takes_weak, text = options.pop("weak_password"), options.pop("reference")
     if generate + from_stdin + (text is not None) > 1:
         raise WrongUsageError(
             "--generate, --password-stdin and --password exclude each other.",
         )
-    return PasswordChoice(generate, from_stdin, None if text is None else _reference(text))
+    reference = None if text is None else _reference(text)
+    return PasswordChoice(generate, from_stdin, takes_weak, reference)
 
 
 def _reference(text: str) -> SecretReference:
@@ -151,43 +213,7 @@ def _from_stdin() -> Secret:
         raise WrongUsageError("The password on standard input is not UTF-8.") from None
 
 
-def _checked(work: UsersAtWork, name: str, secret: Secret) -> Secret:
-    from moorage.users.passwords import password_fault
-
-    work.engine.deployment.redactor.add(secret)
-    fault = password_fault(secret)
-    if fault:
-        raise WrongUsageError(f"The password of {name} cannot be used: {fault}.", code="password")
-    strength = _strength(work, name, secret)
-    if strength.is_weak:
-        work.target.session.narrate(f"The password of {name} is {strength}")
-    return secret
-
-
 def _strength(work: UsersAtWork, name: str, secret: Secret) -> Strength:
     from moorage.users.strength import estimate
 
     return estimate(secret.reveal(), [name, work.answers.registry.domain])
-
-
-def _asked(work: UsersAtWork, name: str) -> Secret | None:
-    """Ask for a password twice; None when Moorage is to make one."""
-    from moorage.answers.secrets import Secret
-    from moorage.users.passwords import password_fault
-
-    session = work.target.session
-    for _ in range(_TRIES):
-        typed = getpass.getpass(f"Password of {name} (empty: make one): ", stream=sys.stderr)
-        secret = Secret(typed)
-        if not typed:
-            return None
-        fault = password_fault(secret)
-        if fault:
-            session.narrate(f"That cannot be used: {fault}.")
-            continue
-        session.narrate(f"Strength: {_strength(work, name, secret)}")
-        if getpass.getpass("The same again: ", stream=sys.stderr) == typed:
-            work.engine.deployment.redactor.add(secret)
-            return secret
-        session.narrate("The two differ.")
-    raise WrongUsageError(f"No password of {name} was typed that could be used.")

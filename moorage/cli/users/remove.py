@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 
 
 @click.command("remove")
-@target_options("NAME")
+@target_options("NAME...")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Remove a user.
+    """Remove users: one, or several as one change.
 
     They are refused from the next request on, and FILE lists them no more. What they pushed stays.
     """
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME")
+    target = target_from(context, options, "NAME...")
     how = how_to_change(options)
-    [name] = target.words
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        return Wanted(edits.remove(users, name))
+        for name in dict.fromkeys(target.words):
+            users = edits.remove(users, name)
+        return Wanted(users)
 
     return change(target, how, decide)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.deploy.users_change import UsersRead
     from moorage.desired.users import RegistryUser
+    from moorage.servers.facts import Facts
     from moorage.users.roster import Roster
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -69,7 +70,8 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
     Args:
         context: The command's.
         options: The command's options; those that name the target are taken out.
-        names: What the arguments behind FILE are called.
+        names: What the arguments behind FILE are called; there may be several of a last one that
+            ends with dots.
 
     Raises:
         click.UsageError: They do not name one.
@@ -78,17 +80,22 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
     address, key = options.pop("address"), options.pop("key")
     accepted = options.pop("accepted_host_keys")
     wanted = " ".join(names)
+    count = len(words) if address is not None else len(words) - 1
+    takes_more = wanted.endswith("...")
+    is_right = count == len(names) or (takes_more and count > len(names))
+    excess = words[len(names) - count :] if count > len(names) else ()
+    too_many = f" One too many, or more: {' '.join(excess)}." if excess else ""
     if address is None:
         if key is not None:
             raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
-        if len(words) != len(names) + 1:
+        if not is_right:
             wanted = f"FILE {wanted}".rstrip()
             alone = f", or --server USER@HOST[:PORT] {' '.join(names)}".rstrip()
-            raise click.UsageError(f"Wanted: {wanted}{alone}.", context)
+            raise click.UsageError(f"Wanted: {wanted}{alone}.{too_many}", context)
         return Target(context, Path(words[0]), None, words[1:], accepted)
-    if len(words) != len(names):
+    if not is_right:
         wanted = wanted or "no further argument"
-        raise click.UsageError(f"With --server, wanted: {wanted}.", context)
+        raise click.UsageError(f"With --server, wanted: {wanted}.{too_many}", context)
     server = server_named(context, address, key)
     return Target(context, None, server, words, accepted)
 
@@ -165,6 +172,7 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.engine import open_engine
+    from moorage.deploy.status import answers_for
     from moorage.deploy.users_change import read_users
 
     session = target.session
@@ -172,24 +180,23 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
         answers = open_answers(session, target.file)
     else:
         assert target.server is not None
-        answers = _recorded(target, target.server)
+        answers = answers_for(target.server)
     with open_engine(session, answers, accepted_host_keys=target.accepted_host_keys) as engine:
         # Whoever changes a user is not asked for the registry's other secrets.
         engine.asker.asks_for_logins_only = True
+        if target.server is not None:
+            [facts] = engine.look(engine.deployment.probe)
+            answers = _recorded(target.server, facts)
+            engine.go_on_with(answers)
         read = engine.look(lambda: read_users(engine.deployment))
         yield UsersAtWork(target, answers, engine, read)
 
 
-def _recorded(target: Target, server: Server) -> Answers:
+def _recorded(server: Server, facts: Facts) -> Answers:
     """Return the answers a server was deployed from, with the server reached as it was just now."""
     from moorage.cli.complaints import WrongUsageError
-    from moorage.cli.engine import open_engine
     from moorage.deploy.deployed import answers_with
-    from moorage.deploy.status import answers_for
 
-    keys = target.accepted_host_keys
-    with open_engine(target.session, answers_for(server), accepted_host_keys=keys) as engine:
-        [facts] = engine.look(engine.deployment.probe)
     answers = answers_with(server, facts)
     for other in answers.servers:
         if other.connection == "local" and other != server:

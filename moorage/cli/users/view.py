@@ -22,6 +22,7 @@ _MOST_DIFF_LINES = 60
 _STANDINGS = {
     "in step": ("✓", "green", "in step"),
     "behind": ("✗", "yellow", "behind: it missed a change, and the next one repairs it"),
+    "changing": ("…", "yellow", "a change is going on there"),
     "different": ("✗", "red", "different: somebody edited its users; --from names who counts"),
 }
 
@@ -113,8 +114,10 @@ def users_lines(
     standings = read.standings
     for roster in read.rosters:
         mark, style, words = _STANDINGS[standings[roster.server]]
-        edited = ", edited by hand" if roster.has_drifted else ""
-        standing.append(((mark, style), roster.server, f"{words}{edited}"))
+        more = ", edited by hand" if roster.has_drifted else ""
+        if roster.run:
+            more = f" (run {roster.run}): list again when it has ended"
+        standing.append(((mark, style), roster.server, f"{words}{more}"))
     for error in read.unreached:
         behind = ", behind" if error.server in read.counts.missed else ""
         standing.append((("✗", "red"), error.server or "", f"unreachable{behind}: {error.message}"))
@@ -133,6 +136,7 @@ def users_as_json(
             "standing": standings[roster.server],
             "edited_by_hand": roster.has_drifted,
             "revision": roster.revision,
+            "run": roster.run or None,
         }
         for roster in read.rosters
     ]
@@ -214,7 +218,7 @@ def _changes(
     for name in was | now:
         old, new = was.get(name), now.get(name)
         if old is None and new is not None:
-            yield "+", "green", name, f"{_may(new)}, {hash_kind(new.hash)}"
+            yield "+", "green", name, f"{may(new)}, {hash_kind(new.hash)}"
         elif new is None:
             yield "-", "red", name, "removed"
         elif old is not None and new != old:
@@ -222,15 +226,16 @@ def _changes(
 
 
 def _differences(old: RegistryUser, new: RegistryUser) -> Iterator[str]:
-    if _may(old) != _may(new):
-        yield f"{_may(new)} instead of {_may(old)}"
+    if may(old) != may(new):
+        yield f"{may(new)} instead of {may(old)}"
     if old.hash != new.hash:
         yield "another password"
     if old.disabled != new.disabled:
         yield "disabled" if new.disabled else "enabled"
 
 
-def _may(user: RegistryUser) -> str:
+def may(user: RegistryUser) -> str:
+    """Return what a user may do, in words."""
     if user.access is None:
         return "no access"
     return f"{user.access} {' '.join(user.repositories) or 'everywhere'}"

@@ -56,6 +56,7 @@ class MadeUpServer:
     result: str = "@result\tdone\t\n"
     waits: bool = False
     runs: int = 0
+    connections: int = 0
     has_begun: threading.Event = field(default_factory=threading.Event)
 
 
@@ -75,6 +76,7 @@ class Fleet:
 
     def open_transport(self, server: Server, asker: Asker, resolve: Resolve) -> Any:
         """Stand in for :func:`moorage.servers.connect.open_transport`."""
+        self[server.host].connections += 1
         return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
 
 

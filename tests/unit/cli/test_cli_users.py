@@ -20,6 +20,7 @@ from made_up_servers import Fleet
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
+from moorage.deploy.seen import Seen
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 from moorage.users.passwords import hash_password
@@ -74,6 +75,45 @@ def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> N
     monkeypatch.setattr("sys.stdin", io.StringIO(yes))
 
 
+@pytest.mark.parametrize(
+    ("words", "file", "server"),
+    [
+        ((), None, None),
+        (("two.yml",), Path("two.yml"), None),
+        (("--server", f"root@{ONE}"), None, (f"root@{ONE}", "")),
+        (("--server", f"root@{ONE}", "--key", "id"), None, (f"root@{ONE}", "id")),
+    ],
+)
+def test_on_a_terminal_the_screen_of_users_opens(
+    moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...],
+    file: Path | None, server: tuple[str, str] | None,
+) -> None:  # fmt: skip
+    opened: list[object] = []
+
+    def run(path: Path | None, **more: object) -> int:
+        opened.append((path, more))
+        return 0
+
+    monkeypatch.setattr("moorage.cli.wizard.has_terminal", lambda: True)
+    monkeypatch.setattr("tui.app.run_wizard", run)
+
+    assert moorage("users", *words).code == 0
+    assert opened == [(file, {"users": True, "server": server})]
+
+
+def test_without_a_terminal_no_screen_opens(moorage: Moorage, two: Path) -> None:
+    alone = moorage("users")
+    of_file = moorage("users", "two.yml")
+    of_server = moorage("users", "--server", f"root@{ONE}")
+    misplaced = moorage("users", "--server", f"root@{ONE}", "list")
+
+    assert [each.code for each in (alone, of_file, of_server, misplaced)] == [2, 2, 2, 2]
+    assert "Add a user." in alone.stderr
+    assert "needs a terminal" in of_file.stderr
+    assert "moorage users list FILE" in of_server.stderr
+    assert "stand behind list" in misplaced.stderr
+
+
 def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     outcome = moorage("users", "list", str(two))
     value = moorage("users", "list", str(two), "--json").json
@@ -105,6 +145,80 @@ def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fl
     assert f"{TWO}  unreachable, behind: Nobody answers." in unreachable.stdout
     assert [each["standing"] for each in different["servers"]] == ["different", "in step"]
     assert different["servers"][0]["edited_by_hand"] is True
+
+
+def test_list_says_that_a_change_is_going_on(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    _deploy(fleet, two, ONE, [CI], edited=True)
+    fleet[ONE].extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
+
+    outcome = moorage("users", "list", str(two))
+    first = moorage("users", "list", str(two), "--json").json["servers"][0]
+    changed = moorage("users", "disable", str(two), "ci", "--yes")
+
+    assert f"…  {ONE}  a change is going on there (run 20261125T101112-ab12)" in outcome.stdout
+    assert "edited by hand" not in outcome.stdout
+    assert (first["standing"], first["run"]) == ("changing", "20261125T101112-ab12")
+    assert first["edited_by_hand"] is False
+    assert changed.code == 1
+    assert "run 20261125T101112-ab12 is going on" in changed.stderr
+    assert "edited" not in changed.stderr
+
+
+def test_list_says_whose_logs_could_not_be_read(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "moorage.deploy.seen.read_seen", lambda _: {ONE: {"ci": Seen("2026-01-01T00:00:00Z")}}
+    )
+    outcome = moorage("users", "list", str(two), "--last-seen")
+    value = moorage("users", "list", str(two), "--last-seen", "--json").json
+
+    assert f"Last seen is without {TWO}: no logs could be read." in outcome.stderr
+    assert value["last_seen_without"] == [TWO]
+
+
+def test_several_users_are_one_change(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    bob, eve = RegistryUser("bob", APR1), RegistryUser("eve", APR1)
+    for host in (ONE, TWO):
+        _deploy(fleet, two, host, [CI, ANA, bob, eve])
+
+    disabled = moorage("users", "disable", str(two), "bob", "eve", "bob", "--yes", "--json")
+    unknown = moorage("users", "remove", str(two), "bob", "nobody", "--yes")
+    removed = moorage("users", "remove", "--server", f"root@{ONE}", "ana", "bob", "--yes", "--json")
+    enabled = moorage("users", "enable", str(two), "bob", "eve", "--yes")
+
+    assert [each["user"] for each in disabled.json["changes"]] == ["bob", "eve"]
+    assert unknown.code == 2
+    assert "There is no user nobody." in unknown.stderr
+    assert [each["user"] for each in removed.json["changes"]] == ["ana", "bob"]
+    assert enabled.code == 0
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (2, 2)
+
+
+def test_2_with_one_argument_too_many_which_is_named(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    outcome = moorage("users", "passwd", str(two), "ana", "ci", "--yes")
+
+    assert outcome.code == 2
+    assert "Wanted: FILE NAME" in outcome.stderr
+    assert "too many, or more: ci." in outcome.stderr
+
+
+def test_a_change_that_came_too_late_is_to_be_tried_again(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    why = "/etc/nginx/moorage/htpasswd was changed by somebody else since the plan was made; "
+    fleet[ONE].result = f"@result\tfailed\t{why}plan again\n"
+    late = moorage("users", "remove", str(two), "ana", "--yes")
+    fleet[ONE].result = "@result\tlocked\tanother run is going on\n"
+    locked = moorage("users", "remove", str(two), "ana", "--yes")
+
+    assert "since the users were read; try the change again" in late.stdout
+    assert "then try the change again" in locked.stdout
+    for outcome in (late, locked):
+        assert "plan again" not in outcome.stdout
+        assert "apply again" not in outcome.stdout
 
 
 def test_0_when_a_user_is_added_and_the_file_says_so(
@@ -140,16 +254,52 @@ def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet
 def test_a_typed_password_is_judged_and_asked_for_twice(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _type(monkeypatch, "x" * 73, "password", "different", "tide-42-lantern", "tide-42-lantern")
+    _type(monkeypatch, "x" * 73, "tide-43-lantern", "different", "tide-42-lantern",
+          "tide-42-lantern")  # fmt: skip
 
     outcome = moorage("users", "passwd", str(two), "ana")
 
     assert outcome.code == 0, outcome.stderr
     assert "73 bytes; bcrypt takes 72 at most" in outcome.stderr
-    assert "Strength: very weak: This is a top-10 common password." in outcome.stderr
+    assert "Strength: strong" in outcome.stderr
     assert "The two differ." in outcome.stderr
     assert "lantern" not in outcome.stdout + outcome.stderr
     assert fleet[ONE].runs == 1
+
+
+def test_a_weak_password_is_explained_and_asked_for_again(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _type(monkeypatch, "password", "x", "ana")
+    refused = moorage("users", "passwd", str(two), "ana", "--yes")
+    _type(monkeypatch, "password", "tide-42-lantern", "tide-42-lantern")
+    better = moorage("users", "passwd", str(two), "ana", "--yes")
+    _type(monkeypatch, "password", "password")
+    on_purpose = moorage("users", "passwd", str(two), "ana", "--yes", "--weak-password")
+
+    assert (refused.code, better.code, on_purpose.code) == (2, 0, 0), better.stderr
+    assert "Strength: very weak: This is a top-10 common password." in refused.stderr
+    assert "Strength: very weak: It is guessed within moments." in refused.stderr
+    assert "empty has one made" in refused.stderr
+    assert "--generate" in refused.stderr
+    assert fleet[ONE].runs == 2
+
+
+@pytest.mark.parametrize("password", ["x", "password", "bob"])
+def test_2_when_a_password_is_weak_and_that_is_not_said_to_be_fine(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("BOB_PW", password)
+    words = ("users", "add", str(two), "bob", "--yes", "--password", "env:BOB_PW")
+
+    refused = moorage(*words)
+    on_purpose = moorage(*words, "--weak-password")
+
+    assert (refused.code, on_purpose.code) == (2, 0)
+    assert "The password of bob is very weak: " in refused.stderr
+    assert "--generate" in refused.stderr
+    assert "--weak-password" in refused.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
 
 
 def test_a_password_that_is_made_is_shown_once(
@@ -305,6 +455,7 @@ def test_one_server_knows_the_others(moorage: Moorage, two: Path, fleet: Fleet) 
     two.unlink()
 
     listed = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
+    assert (fleet[ONE].connections, fleet[TWO].connections) == (1, 1)
     changed = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
 
     assert [server["server"] for server in listed["servers"]] == [ONE, TWO]
@@ -336,6 +487,8 @@ def test_import_reports_every_line_it_cannot_take(
     assert "Not taken: line 4: has no colon" in outcome.stderr
     assert "Here already, with another password, which they keep: ana" in outcome.stderr
     assert "1 added, 0 replaced, 1 kept, 2 lines not taken." in outcome.stderr
+    assert "What is added may pull everywhere." in outcome.stderr
+    assert (value["access"], value["repositories"]) == ("pull", [])
     assert "in-the-clear" not in outcome.stderr
     assert (value["added"], value["replaced"]) == (["bob"], ["ana"])
     assert [each["line"] for each in value["rejected"]] == [2, 4]
@@ -357,6 +510,28 @@ def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Flee
     assert differ.code == 2
     assert chosen.code == 0
     assert "+ older: pull everywhere, apr1" in chosen.stderr
+
+
+def test_users_of_the_older_product_keep_what_they_could_do_and_that_is_said(
+    moorage: Moorage, two: Path, fleet: Fleet, home: Path
+) -> None:
+    path = "/etc/nginx/conf.d/cloud66.htpasswd"
+    fleet[TWO].files |= {path: f"old:{APR1}\n".encode(), "/root/htpasswd": f"o:{APR1}\n".encode()}
+    (home / "old").write_text(f"bob:{APR1}\n")
+
+    adopted = moorage("users", "import", "two.yml", "--yes", "--from-server-file")
+    other = moorage("users", "import", "two.yml", "--yes", "--from-server-file", "/root/htpasswd")
+    here = moorage("users", "import", "two.yml", "old", "--yes")
+    limited = moorage(
+        "users", "import", "two.yml", "old", "--yes", "--access", "pull", "--repository", "a/*"
+    )
+
+    assert adopted.code == 0, adopted.stderr
+    assert "Everybody in this file could push everywhere" in adopted.stderr
+    assert "+ old: push everywhere, apr1" in adopted.stderr
+    assert (other.code, here.code) == (2, 2)
+    assert "--access push or --access pull" in other.stderr
+    assert "What is added may pull a/*." in limited.stderr
 
 
 def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:

@@ -45,3 +45,15 @@ def test_what_cannot_be_is_refused_with_a_hint(change: Callable[[], object], cod
 
     assert refused.value.code == code
     assert refused.value.exit_code == 2
+
+
+def test_a_name_that_is_there_and_one_that_is_too_like_are_told_apart() -> None:
+    with pytest.raises(edits.WrongUserError) as same:
+        edits.add(USERS, RegistryUser("ana", "h"))
+    with pytest.raises(edits.WrongUserError) as like:
+        edits.add(USERS, RegistryUser("ANA", "h"))
+
+    assert "moorage users passwd" in same.value.hint
+    assert "moorage users access" in same.value.hint
+    assert "capitals" not in same.value.hint
+    assert "capitals" in like.value.hint

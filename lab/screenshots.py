@@ -169,7 +169,9 @@ async def _afterwards(camera: Camera) -> None:
     await camera.press("l")
     await camera.see("docker-registry")
     await camera.shoot("logs")
-    await camera.press("escape", "ctrl+p")
+    await camera.press("escape")
+    await _users(camera)
+    await camera.press("ctrl+p")
     await camera.shoot("palette")
     await camera.press("escape", "s")
     await camera.see("Where should the registry run?")
@@ -185,6 +187,32 @@ async def _afterwards(camera: Camera) -> None:
             break
         await camera.press("down")
     await camera.shoot("review-change")
+
+
+async def _users(camera: Camera) -> None:
+    await camera.press("u")
+    await camera.see("1 user")
+    for name, keys in (("ana", ()), ("team-a-ci", ("tab", "tab", "down"))):
+        await camera.press("a")
+        await camera.write(name)
+        await camera.press(*keys)
+        await camera.shoot("users-add")
+        await camera.press("enter")
+        await camera.see(f"+ {name}")
+    await camera.shoot("users-staged")
+    await camera.press("enter")
+    await camera.see("What will change")
+    await camera.shoot("users-change")
+    await camera.press("enter")
+    await camera.see("Password")
+    await camera.shoot("users-passwords")
+    await camera.press("c", "escape")
+    await camera.see("Changed on")
+    await camera.shoot("users")
+    await camera.press("i")
+    await camera.shoot("users-import")
+    await camera.press("escape", "escape")
+    await camera.see("Registry  ")
 
 
 def main() -> int:

@@ -117,7 +117,7 @@ class ImportDialog(UserForm[Source]):
     """
 
     DEFAULT_CSS = """
-    ImportDialog > .dialog--box { max-height: 32; }
+    ImportDialog > .dialog--box { max-height: 27; }
     ImportDialog #older { display: none; }
     ImportDialog.-older #older { display: block; }
     """

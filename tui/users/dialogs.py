@@ -257,7 +257,7 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
         users: The users as they will be, whose names are taken.
     """
 
-    DEFAULT_CSS = "NewUserDialog > .dialog--box { max-height: 24; }"
+    DEFAULT_CSS = "NewUserDialog > .dialog--box { max-height: 21; }"
 
     def __init__(self, users: Users) -> None:
         super().__init__("Add a user", "Add")

@@ -192,12 +192,12 @@ class UsersView(Screen[None]):
         different = staging.differences
         place = self.query_one("#staged")
         place.set_class(bool(different), "-shown")
-        head = Content.styled(
-            f"{changes.count_words(different)}, not applied yet: Enter shows it all", "bold"
-        )
-        self.query_one("#staged-words", Static).update(
-            head + Content("\n") + changes.describe(different, 100)
-        )
+        # Behind a dialog it is still there when nothing is staged any more, so it is emptied as well.
+        words = Content("")
+        if different:
+            head = f"{changes.count_words(different)}, not applied yet: Enter shows it all\n"
+            words = Content.styled(head, "bold") + changes.describe(different, 100)
+        self.query_one("#staged-words", Static).update(words)
         self.call_after_refresh(place.scroll_end, animate=False)
         self.refresh_bindings()
 

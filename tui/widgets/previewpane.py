@@ -12,10 +12,6 @@ from textual.widgets import Static
 from tui.preview import Mark, PreviewFile
 from tui.syntax import highlight
 
-_LEGEND = {
-    Mark.NEW: "+ new since the last apply",
-    Mark.FRESH: "» changed on this step",
-}
 
 
 class PreviewPane(VerticalScroll):
@@ -51,10 +47,7 @@ class PreviewPane(VerticalScroll):
         if not lines:
             lines.append(Content.styled("Nothing to show yet", "$text-muted"))
         else:
-            used = {mark for file in files for mark, _ in file.lines}
-            words = [text for mark, text in _LEGEND.items() if mark in used]
-            legend = "; ".join(words) or "as it was last applied"
-            lines.insert(0, Content.styled(legend, "$text-muted"))
+            lines.insert(0, Content.styled(_legend(files), "$text-muted"))
             first_fresh = None if first_fresh is None else first_fresh + 1
         self.query_one("#preview-text", Static).update(Content("\n").join(lines))
         if first_fresh is not None:
@@ -72,3 +65,13 @@ def _with_mark(mark: Mark, line: Content) -> Content:
         return Content.styled("» ", "bold $accent") + line.stylize_before("on $diff-add-word")
     style = "$text-success" if mark is Mark.NEW else ""
     return Content.styled(f"{mark.value} ", style) + line
+
+
+def _legend(files: Sequence[PreviewFile]) -> str:
+    used = {mark for file in files for mark, _ in file.lines}
+    words = []
+    if Mark.NEW in used:
+        words.append("+ new since the last apply" if Mark.SAME in used else "+ new, all of it")
+    if Mark.FRESH in used:
+        words.append("» changed on this step")
+    return "; ".join(words) or "as it was last applied"

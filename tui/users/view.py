@@ -192,7 +192,7 @@ class UsersView(Screen[None]):
         different = staging.differences
         place = self.query_one("#staged")
         place.set_class(bool(different), "-shown")
-        # Behind a dialog it is still there when nothing is staged any more, so it is emptied as well.
+        # Behind a dialog it stays in sight when nothing is staged any more, so it is emptied, too.
         words = Content("")
         if different:
             head = f"{changes.count_words(different)}, not applied yet: Enter shows it all\n"

@@ -13,7 +13,6 @@ from tui.preview import Mark, PreviewFile
 from tui.syntax import highlight
 
 
-
 class PreviewPane(VerticalScroll):
     """Shows files; scrolls to the first line that changed on this step."""
 

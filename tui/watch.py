@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -203,6 +204,19 @@ def read_server(server: Server, asker: Asker, open_transport: OpenTransport | No
     return Found(draft, status_of(facts))
 
 
+_JOURNAL = re.compile(r"^(\d+-\d+-\d+)T([\d:]+)\S* (\S+)\[\d+\]: (time=\"[^\"]*\" )?")
+
+
+def without_repetition(line: str) -> str:
+    """Return a line of the journal with the time once, and who wrote it if not the registry."""
+    found = _JOURNAL.match(line)
+    if found is None:
+        return line
+    day, clock, program, own_time = found.groups()
+    who = "" if own_time else f"{program}: "
+    return f"{day} {clock} {who}{line[found.end() :]}"
+
+
 class LogTail:
     """The registry's journal and nginx's errors of all servers, as they come.
 
@@ -254,7 +268,8 @@ class LogTail:
         def take(data: bytes) -> None:
             nonlocal rest
             *lines, rest = (rest + data).split(b"\n")
-            self._on_lines(server.host, [line.decode("utf-8", "replace") for line in lines])
+            told = [without_repetition(line.decode("utf-8", "replace")) for line in lines]
+            self._on_lines(server.host, told)
 
         try:
             transport.connect()

@@ -2,7 +2,7 @@
 # input ends.
 # shellcheck shell=sh
 exec 3<&0
-journalctl -q -n 300 -f -o short-iso -u 'moorage-registry@*' 2>/dev/null &
+journalctl -q -n 300 -f -o short-iso --no-hostname -u 'moorage-registry@*' 2>/dev/null &
 journal=$!
 tail -q -n 100 -F /var/log/nginx/error.log 2>/dev/null &
 errors=$!

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from opening import opened
 from pretend import PretendServer, Servers
 from walk import ANSWERS
@@ -187,3 +188,19 @@ def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
     watch._keep(path, watch.Live("healthy", "", 300))
     assert watch.last_seen()[str(path)].words == "healthy, certificate 300 days"
     assert json.loads((home / "state" / "seen.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('2026-11-25T15:37:41+0000 docker-registry[601]: time="2026-11-25T15:37:41Z" level=info',
+         "2026-11-25 15:37:41 level=info"),
+        ("2026-11-25T15:37:41+0000 systemd[1]: Started it.",
+         "2026-11-25 15:37:41 systemd: Started it."),
+        ("2026/11/25 15:37:42 [error] *18 no", "2026/11/25 15:37:42 [error] *18 no"),
+    ],
+)  # fmt: skip
+def test_a_line_of_the_journal_says_nothing_twice(line: str, shown: str) -> None:
+    from tui.watch import without_repetition
+
+    assert without_repetition(line) == shown

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer, Static
 
@@ -19,7 +20,7 @@ from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form
+from tui.widgets.form import Form, QuestionForm
 from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
@@ -86,6 +87,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
         row: Which user; -1 for a new one.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", "Done")]
     DEFAULT_CSS = """
     UserDialog > .dialog--box { height: 90%; max-height: 26; }
     UserDialog Form { height: 1fr; padding: 0; }
@@ -120,7 +122,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
             options.insert(0, Option("keep", "As it is", describe_password(kept)))
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a user" if self._is_new else "Edit the user"
-            with Form(self._scratch):
+            with QuestionForm(self._scratch):
                 yield Field(
                     "Name",
                     f"{self._user}.name",
@@ -180,19 +182,20 @@ class UserDialog(Dialog[dict[str, Any] | None]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
-            self._accept()
+            self.action_accept()
         else:
             self.dismiss(None)
 
     async def on_go_on(self) -> None:
         """Enter accepts the form."""
-        self._accept()
+        self.action_accept()
 
     @on(DraftChanged)
     def _typing(self, event: DraftChanged) -> None:
         event.stop()
 
-    def _accept(self) -> None:
+    def action_accept(self) -> None:
+        """Take the user as it is typed."""
         path = f"{self._user}.password"
         password = self.query_one("#password", Field)
         hashed = self.query_one("#hash", Field)

@@ -24,7 +24,7 @@ from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form
+from tui.widgets.form import Form, QuestionForm
 from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
@@ -157,7 +157,10 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         row: Which server; -1 for a new one.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "accept", "Done"),
+        Binding("ctrl+t", "test", "Test"),
+    ]
     DEFAULT_CSS = """
     ServerDialog > .dialog--box { height: 90%; max-height: 34; }
     ServerDialog Form { height: 1fr; padding: 0; }
@@ -179,7 +182,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a server" if self._is_new else "Edit the server"
-            with Form(self._scratch):
+            with QuestionForm(self._scratch) if self._is_new else Form(self._scratch):
                 yield Field(
                     "Server",
                     f"{self._row}.host",
@@ -264,7 +267,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
-            self._accept()
+            self.action_accept()
         elif event.button.id == "test":
             self.action_test()
         else:
@@ -275,7 +278,8 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         self._session.engine.stop_tests()
         self.dismiss(None)
 
-    def _accept(self) -> None:
+    def action_accept(self) -> None:
+        """Take the server as it is typed."""
         if self.query_one(Form).check():
             self._session.engine.stop_tests()
             server = self._scratch.get(self._row)
@@ -284,8 +288,8 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
             self.dismiss(server)
 
     async def on_go_on(self) -> None:
-        """Enter accepts the form."""
-        self._accept()
+        """Enter behind the last field accepts the form."""
+        self.action_accept()
 
     @on(DraftChanged)
     def _typing(self, event: DraftChanged) -> None:

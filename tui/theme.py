@@ -176,7 +176,8 @@ Button.-primary, Button.-textual-compact.-primary {
 Button.-error, Button.-textual-compact.-error { background: $panel; color: $error; }
 Button:focus, Button.-textual-compact:focus {
     background: $accent; color: $on-accent; text-style: bold underline;
-    background-tint: transparent;
+    background-tint: transparent; padding: 0 1;
+    border-left: outer $foreground !important; border-right: outer $foreground !important;
 }
 Button:disabled { color: $text-muted; text-style: strike; opacity: 100%; text-opacity: 100%; }
 OptionList { background: $background; border: none; padding: 0; }

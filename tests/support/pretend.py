@@ -170,7 +170,7 @@ class Wizard:
         await self.press("enter")
         await self.see("Add a server", "Key file")
         await self.type(host)
-        await self.press("enter")
+        await self.press("ctrl+s")
         await self.see(host, "not tested")
 
 

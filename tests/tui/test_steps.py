@@ -13,6 +13,7 @@ from tui.widgets.field import Field
 from tui.widgets.form import Form
 from tui.widgets.frame import WizardFrame
 from tui.widgets.previewpane import PreviewPane
+from tui.widgets.table import EditableTable
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -125,10 +126,56 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
         await wizard.type("registry.example.com")
         await wizard.press("enter")
         await wizard.see("From ~/.ssh/config: alpha, beta")
-        await wizard.press("down", "down", "enter")
+        await wizard.press("down", "down", "ctrl+s")
         await wizard.see("beta", "ssh config")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]
+
+
+async def test_enter_in_the_dialog_of_a_server_asks_for_everything_before_it_adds(
+    pretend: Servers,
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Add a server")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted")
+        await wizard.type("alpha")
+        await wizard.press("enter")
+        await wizard.type("root")
+        await wizard.press("enter")
+        await wizard.type("2222")
+        await wizard.press("enter", "enter", "enter")
+        await wizard.see("Add a server", "Public address")
+        await wizard.press("enter")
+        await wizard.see("alpha", "root port 2222", "not tested")
+        assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
+
+
+async def test_what_is_typed_after_a_server_was_added_reaches_the_list(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
+        await wizard.press("a")
+        await wizard.see("Add a server")
+
+
+async def test_a_user_whose_password_is_typed_is_asked_for_it_before_it_is_added(
+    pretend: Servers,
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        await wizard.press("enter", "a")
+        dialog = wizard.app.screen
+        dialog.query_one("#kind", Choice).choose("type")
+        await wizard.type("ci")
+        await wizard.press("enter")
+        assert wizard.app.focused is dialog.query_one("#password", Field).input
+        await wizard.type("correct horse battery")
+        await wizard.press("enter")
+        await wizard.see("ci", "typed")
 
 
 async def test_the_same_server_twice_is_refused(pretend: Servers) -> None:
@@ -148,7 +195,7 @@ async def test_several_servers_on_one_disk_are_refused_at_storage(pretend: Serve
         await wizard.new_with_server("alpha")
         await wizard.press("a")
         await wizard.type("beta")
-        await wizard.press("enter", "enter", "enter")
+        await wizard.press("ctrl+s", "enter", "enter")
         await wizard.see("Storage  3 of 7")
         await wizard.press("enter")
         await wizard.see("3 of 7", "✗", "Use the driver s3")
@@ -342,7 +389,7 @@ async def test_what_was_typed_ahead_lands_where_tab_led(pretend: Servers) -> Non
         for key in ["a", "l", "p", "h", "a", "tab", "r", "o", "o", "t", "tab", "2", "2"]:
             wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await wizard.see("alpha", "root", "22")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [
             {"host": "alpha", "user": "root", "port": "22"}

@@ -261,6 +261,12 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
             self._session.tested[host] = (False, text)
             self._show(f"✗ {text}", "$text-error")
 
+    def take_key(self, server: str, key: str) -> None:
+        """Show the key file that was named while a server was tested, if it is this one."""
+        if server == self._scratch.text(f"{self._row}.host"):
+            self._scratch.set(f"{self._row}.key", key)
+            self.query_one(Form).load()
+
     def _show(self, text: str, colour: str) -> None:
         self.query_one("#result", Static).update(Content.styled(text, colour))
 

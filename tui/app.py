@@ -21,6 +21,7 @@ from tui.messages import (
     ApplyWanted,
     AskOperator,
     AttachWanted,
+    DraftChanged,
     EngineEvents,
     GoBack,
     LogsWanted,
@@ -33,9 +34,10 @@ from tui.widgets.helpdialog import HelpDialog
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from tui.asking import Question
+    from moorage.answers.secrets import Secret
+    from moorage.servers.transport import LoginWanted
+    from tui.asking import Answer, Question
     from tui.engine import OpenTransport
-    from tui.questions import Answer
 
 
 class WizardApp(FrontApp):
@@ -197,14 +199,33 @@ class WizardApp(FrontApp):
         self._questions.add(event.question)
 
     def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
-        from moorage.servers.transport import HostKey
-        from screens.ask import HostKeyDialog, SecretDialog
+        from moorage.servers.transport import HostKey, LoginWanted
+        from screens.ask import HostKeyDialog, LoginDialog, SecretDialog
 
         subject = question.subject
         if isinstance(subject, HostKey):
             self.push_screen(HostKeyDialog(subject), answered)
+        elif isinstance(subject, LoginWanted):
+            wanted = subject
+
+            def logs_in(answer: Secret | Path | None) -> None:
+                if isinstance(answer, Path) and not wanted.is_jump_host:
+                    self._keep_key(wanted, answer)
+                answered(answer)
+
+            self.push_screen(LoginDialog(wanted), logs_in)
         else:
             self.push_screen(SecretDialog(*subject), answered)
+
+    def _keep_key(self, wanted: LoginWanted, key: Path) -> None:
+        """Note a key file that was named for a server where the answers have it."""
+        from screens.servers import ServerDialog
+
+        for screen in self.screen_stack:
+            if isinstance(screen, ServerDialog):
+                screen.take_key(wanted.server, str(key))
+        if self.session is not None and self.session.draft.name_key(wanted.server, str(key)):
+            self.post_message(DraftChanged())
 
     # --- leaving -------------------------------------------------------------------------
 

@@ -1,12 +1,15 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from opening import opened
 from pretend import PretendServer, Servers, Wizard
 
+from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
+from moorage.servers.transport import LoginWanted
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
 from tui.widgets.logview import LogView
@@ -58,6 +61,74 @@ async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
         await asyncio.sleep(0.2)
         await wizard.see("1 server:")
         assert "right" not in wizard.text
+
+
+LOGIN = LoginWanted(
+    "password of root",
+    "alpha",
+    "No key is accepted for root. Tried: 2 keys of the ssh agent, ~/.ssh/id_[rsa].",
+    ("publickey", "password"),
+)
+
+
+async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("2 keys of the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted: a password or a key")
+        await wizard.type("hush")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        assert pretend["alpha"].logged_in == Secret("hush")
+
+
+async def test_a_key_named_for_a_login_is_kept_with_the_server(
+    pretend: Servers, home: Path
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    (home / "key").write_text("a key")
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("Or a key file")
+        await wizard.press("tab")
+        await wizard.type("~/no")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted: a private key file")
+        await wizard.press("ctrl+u")
+        await wizard.type("~/key")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        assert pretend["alpha"].logged_in == Path("~/key")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.text("servers[0].key") == "~/key"
+
+
+async def test_a_key_named_while_a_server_is_tested_shows_in_its_dialog(
+    pretend: Servers, home: Path
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    (home / "key").write_text("a key")
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.type("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("Or a key file")
+        await wizard.press("tab")
+        await wizard.type("~/key")
+        await wizard.press("enter")
+        await wizard.see("Add a server", "✓ Debian", "~/key")
+        await wizard.press("ctrl+s")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.text("servers[0].key") == "~/key"
+
+
+async def test_a_server_that_takes_no_keys_is_not_offered_one(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=replace(LOGIN, methods=("password",)))
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("The server takes: password.")
+        assert "key file" not in wizard.text
 
 
 async def test_questions_of_several_servers_come_one_after_the_other(pretend: Servers) -> None:

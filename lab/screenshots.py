@@ -163,7 +163,7 @@ async def _afterwards(camera: Camera) -> None:
     await camera.shoot("welcome")
     await camera.press("c")
     await camera.shoot("connect")
-    await camera.press("escape", "down", "down", "down", "enter")
+    await camera.press("escape", "enter")
     await camera.see("Registry  ")
     await camera.shoot("dashboard")
     await camera.press("l")

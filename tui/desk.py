@@ -55,7 +55,9 @@ class DeskApp(App[int]):
         if session.path is None and not (session.draft.domain or session.draft.items("servers")):
             return
         try:
-            keeping.keep_draft(session.draft_file, session.draft, of=session.path)
+            progress = session.progress
+            keeping.keep_draft(session.draft_file, session.draft, of=session.path,
+                               visited=progress.visited | {progress.current})  # fmt: skip
             if session.path is None:
                 keeping.remember(session.draft_file, session.draft.domain, is_draft=True)
         except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -130,7 +130,7 @@ class FrontApp(DeskApp):
             self.open_users(draft)
             return
         if unsaved is None:
-            self.open_draft(draft, opened.draft_file, opened.path)
+            self.open_draft(draft, opened.draft_file, opened.path, seen=opened.visited)
             return
 
         def chosen(goes_on: bool | None) -> None:
@@ -155,6 +155,7 @@ class FrontApp(DeskApp):
         *,
         saved: Draft | None = None,
         is_new: bool = False,
+        seen: Sequence[str] | None = None,
     ) -> None:
         """Open a draft: on its dashboard when it was applied before, else in the wizard.
 
@@ -164,11 +165,12 @@ class FrontApp(DeskApp):
             path: The answers file it belongs to, if there is one.
             saved: What the answers file holds, where that differs.
             is_new: Whether nothing was answered yet.
+            seen: The steps that were seen before; None where all count as seen.
         """
         from screens.dashboard import DashboardScreen
 
         asked = [str(step) for step in draft.get("ask", ())]
-        progress = begin(asked, wrong_steps(draft.problems), is_new=is_new)
+        progress = begin(asked, wrong_steps(draft.problems), is_new=is_new, seen=seen)
         self._take(draft, draft_file, path, progress)
         assert self.session is not None
         if path is not None:

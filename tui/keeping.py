@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,11 @@ class Recent:
     opened: float
     state: str = ""
     is_draft: bool = False
+
+    @property
+    def may_have_users(self) -> bool:
+        """Whether it may be on servers: what was never saved and never applied is on none."""
+        return not self.is_draft or bool(self.state)
 
     @property
     def when(self) -> str:
@@ -85,22 +91,42 @@ def draft_file_for(answers_file: Path) -> Path:
     return private_folder("drafts") / f"of-{digest}.yml"
 
 
-def keep_draft(path: Path, draft: Draft, *, of: Path | None) -> None:
+@dataclass(frozen=True)
+class KeptDraft:
+    """A draft that was kept.
+
+    Attributes:
+        draft: What was typed, without secrets.
+        of: The answers file it belongs to; None when it was never saved.
+        visited: The steps that were seen, by name.
+    """
+
+    draft: Draft
+    of: Path | None = None
+    visited: tuple[str, ...] = ()
+
+
+def keep_draft(path: Path, draft: Draft, *, of: Path | None, visited: Iterable[str] = ()) -> None:
     """Write a draft, without secrets.
 
     Args:
         path: Where.
         draft: The draft.
         of: The answers file it belongs to, if it has one.
+        visited: The steps that were seen, by name.
     """
     import yaml
 
-    body = {"of": str(of.absolute()) if of else None, "answers": draft.without_secrets()}
+    body = {
+        "of": str(of.absolute()) if of else None,
+        "visited": sorted(str(each) for each in visited),
+        "answers": draft.without_secrets(),
+    }
     write_private(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
 
 
-def read_draft(path: Path) -> tuple[Draft, Path | None]:
-    """Read a draft back, and the answers file it belongs to.
+def read_draft(path: Path) -> KeptDraft:
+    """Read a draft back.
 
     Raises:
         ValueError: It cannot be read.
@@ -115,7 +141,8 @@ def read_draft(path: Path) -> tuple[Draft, Path | None]:
         draft = Draft(answers)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no draft") from error
-    return draft, Path(body["of"]) if body.get("of") else None
+    of = Path(body["of"]) if body.get("of") else None
+    return KeptDraft(draft, of, tuple(str(each) for each in body.get("visited") or ()))
 
 
 def keep_applied(draft: Draft) -> None:

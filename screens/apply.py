@@ -33,6 +33,7 @@ from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
 from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
+from tui.namework import NAME_ROW, report_lines
 from tui.session import Session
 from tui.widgets.canceldialog import CancelDialog
 from tui.widgets.dialog import FindDialog
@@ -97,6 +98,8 @@ class ApplyScreen(Screen[None]):
         for server in servers:
             if not attaches and not server.has_changes:
                 self._servers[server.server].end("unchanged", "nothing to change")
+        if session.engine.name.has_changes and not attaches:
+            self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="once the servers are checked")
         self._selected = next(
             (name for name, each in self._servers.items() if each.state == "waiting"),
             next(iter(self._servers), ""),
@@ -169,12 +172,14 @@ class ApplyScreen(Screen[None]):
                 return LogEntry(event.server, Level.WARNING, visible(f"! {event.text}"))
             case StepBegan():
                 progress.begin_step(event.step)
+                if event.server == NAME_ROW:
+                    self._say("Leading the registry's name to the servers")
                 return LogEntry(event.server, Level.STEP, f"── {progress.words}")
             case Staged():
                 progress.words = "Ready, waiting for the others"
             case RunEnded(status="done"):
                 progress.end("done", "done")
-                if not self._attaches:
+                if not self._attaches and event.server != NAME_ROW:
                     timings.record(progress.took)
             case RunEnded():
                 text = visible(f"{event.status}: {event.message}")
@@ -321,6 +326,11 @@ class ApplyScreen(Screen[None]):
             if check.status == "bad":
                 detail = " ".join(check.detail.split())
                 lines.append(f"✗ {check.server}: {check.name}: {detail}")
+        if outcome.name is not None and not outcome.name.is_good:
+            if outcome.name.problem is not None:
+                lines.append(f"✗ The records were not changed: {outcome.name.problem}")
+            elif outcome.name.report is not None:
+                lines += report_lines(outcome.name.report)
         return lines
 
     @property
@@ -380,7 +390,11 @@ class ApplyScreen(Screen[None]):
                 self.dismiss(None)
 
         servers = list(self._servers.values())
-        self.app.push_screen(CancelDialog(servers, is_checking=self._is_checking), chosen)
+        name = self._servers.get(NAME_ROW)
+        dialog = CancelDialog(
+            servers, is_checking=self._is_checking, name_state=name.state if name else ""
+        )
+        self.app.push_screen(dialog, chosen)
 
 
 def save_log(name: str, lines: Sequence[str]) -> Path:

@@ -143,9 +143,7 @@ class LoginDialog(Dialog[Secret | Path | None]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = Content(visible(wanted.server))
             with VerticalScroll(classes="dialog--body", can_focus=False):
-                yield Static(
-                    Content(visible_text(f"{wanted.reason}{takes}")), classes="dialog--text"
-                )
+                yield Static(Content(visible(f"{wanted.reason}{takes}")), classes="dialog--text")
                 yield SecretField(
                     "Password", id="password", help_text="Kept in memory until the wizard ends"
                 )
@@ -189,8 +187,3 @@ class LoginDialog(Dialog[Secret | Path | None]):
             self._submitted()
         else:
             self.dismiss(None)
-
-
-def visible_text(text: str) -> str:
-    """Return lines with their control characters made visible."""
-    return "\n".join(visible(line) for line in text.splitlines())

@@ -280,7 +280,7 @@ class DnsPane(StepPane):
                 self._make(found)
 
         self.app.push_screen(
-            ConfirmDialog("Records", visible_lines(text), accept, careful=bool(foreign)), confirmed
+            ConfirmDialog("Records", visible(text), accept, careful=bool(foreign)), confirmed
         )
 
     def _make(self, found: NameLook) -> None:
@@ -307,7 +307,7 @@ class DnsPane(StepPane):
             return  # stopped, or something else was typed meanwhile
         self._stop = None
         if event.error is not None:
-            self._say("", Content.styled(f"✗ {visible_lines(str(event.error))}", "$text-error"))
+            self._say("", Content.styled(f"✗ {visible(str(event.error))}", "$text-error"))
         elif kind == "make":
             self._look(is_asked_for=True)
         else:
@@ -353,11 +353,6 @@ def _options(name: str) -> tuple[str, ...]:
 
 def _nobody(what: str, server: str | None) -> None:
     return None
-
-
-def visible_lines(text: str) -> str:
-    """Return text with control characters made visible, line by line."""
-    return "\n".join(visible(line) for line in text.splitlines())
 
 
 def _record_lines(found: NameLook) -> Iterator[Content]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import on
@@ -17,11 +18,14 @@ from textual.widgets import Static, Tree
 from moorage.deploy.events import STEPS, StepBegan
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
+from moorage.dns.records import RecordChange, RecordSet
+from moorage.dns.work import DnsPlan
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from tui.commands import all_commands, commands_of
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
 from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo
+from tui.namework import NamePlan
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diffview import DiffView, Shown, View
@@ -160,12 +164,13 @@ class ReviewPane(StepPane):
 
     def _show_plan(self, plan: Plan) -> None:
         tree = self.query_one(PlanTree)
-        tree.show(plan)
+        tree.show(plan, self.session.engine.name.dns)
         self.query_one("#plan").display = True
         self.take_focus(tree)
-        self.call_after_refresh(lambda: tree.move_cursor(tree.root.children[0]))
-        status = Content.styled(plan.summary, "bold")
-        for line in _notes(plan):
+        self.call_after_refresh(lambda: tree.move_cursor(tree.first_server))
+        name = self.session.engine.name
+        status = Content.styled(_summary(plan, name), "bold")
+        for line in (*_notes(plan), *_notes_of_name(name)):
             status += Content("\n") + line
         self.query_one("#status", Static).update(status)
 
@@ -177,6 +182,10 @@ class ReviewPane(StepPane):
                 view.show(_describe_server(server))
             case (server, change):
                 view.show(_describe_change(server, change))
+            case DnsPlan() as dns:
+                view.show(_describe_name(dns))
+            case RecordChange() as change:
+                view.show(_describe_records(change))
             case _:
                 view.show(None)
 
@@ -225,7 +234,8 @@ class ReviewPane(StepPane):
         if any(server.facts.active_run for server in plan.servers):
             self._tell_the_app(AttachWanted())
             return
-        if plan.problems:
+        name = self.session.engine.name
+        if plan.problems or name.problem is not None:
             self.notify("Solve what is marked ✗ first; Ctrl+R reads the servers again.",
                         severity="warning")  # fmt: skip
             return
@@ -235,8 +245,13 @@ class ReviewPane(StepPane):
                 self._tell_the_app(ApplyWanted())
 
         hosts = ", ".join(server.server for server in plan.servers)
-        if plan.has_changes:
-            dialog = ConfirmDialog("Apply", f"{plan.summary}\n\nOn {hosts}", "Apply")
+        if plan.has_changes or name.has_changes:
+            text, accept = f"{_summary(plan, name)}\n\nOn {hosts}", "Apply"
+            if name.foreign:
+                text += "\n\nDNS records that this deployment did not make are replaced:\n"
+                text += visible("\n".join(name.foreign))
+                accept = "Apply and replace them"
+            dialog = ConfirmDialog("Apply", text, accept, careful=bool(name.foreign))
         else:
             text = f"There is nothing to change on {hosts}. The registry is checked from outside."
             dialog = ConfirmDialog("Check", text, "Check")
@@ -263,6 +278,51 @@ def _notes(plan: Plan) -> list[Content]:
             for note in server.notes
         ]
     return lines
+
+
+def _summary(plan: Plan, name: NamePlan) -> str:
+    """The plan in plain words, the records included."""
+    if not name.has_changes or name.dns is None:
+        return plan.summary
+    return f"{plan.summary}\n{name.dns.summary}"
+
+
+def _notes_of_name(name: NamePlan) -> list[Content]:
+    if name.problem is not None:
+        text = f"✗ The records cannot be changed: {name.problem}"
+        return [Content.styled(visible(text), "$text-error")]
+    return [
+        Content.styled(visible(f"! this deployment did not make {line}"), "$text-warning")
+        for line in name.foreign
+    ]
+
+
+def _describe_name(dns: DnsPlan) -> Shown:
+    return Shown(
+        title=dns.name,
+        note=f"{dns.provider.title}. Changed last, once the registry was checked from outside; "
+        "'moorage dns undo FILE' takes it back.",
+        path="records" if dns.changes else "",
+        before=_records(dns.current),
+        after=_records(dns.wanted),
+    )
+
+
+def _describe_records(change: RecordChange) -> Shown:
+    either = change.after or change.before
+    return Shown(
+        title=f"{either.name} {either.kind}" if either else "",
+        note="from dns",
+        warning="This deployment did not make what goes." if change.is_foreign else "",
+        path="records",
+        before=_records([change.before] if change.before else []),
+        after=_records([change.after] if change.after else []),
+    )
+
+
+def _records(sets: Iterable[RecordSet]) -> str | None:
+    """Records as a zone file has them; None for none."""
+    return "\n".join(line for each in sets for line in each.lines()) or None
 
 
 def _describe_server(server: ServerPlan) -> Shown:

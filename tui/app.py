@@ -151,7 +151,9 @@ class WizardApp(FrontApp):
         answers = session.draft.answers()
         if outcome.is_good:
             keeping.keep_applied(session.draft)
-        self.switch_screen(DoneScreen(session, answers, outcome))
+        self.pop_screen()
+        # What Review showed has been done by now: whoever goes back there sees it anew.
+        self.push_screen(DoneScreen(session, answers, outcome), self._left_apply)
 
     @on(GoBack)
     def _to_the_start(self) -> None:

@@ -218,8 +218,9 @@ async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) 
         await wizard.see("E: [red]Unable[/] \\x1b[31mto locate")
         await wizard.press("enter")
         await wizard.see("is not as it should be", "failed at: installing packages")
+        pretend["alpha"].extra_facts = INTERRUPTED
         await wizard.press("r")
-        await wizard.see("Review  7 of 7", "1 server:")
+        await wizard.see("Review  7 of 7", "1 server:", "power lost")  # read anew
 
 
 async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) -> None:

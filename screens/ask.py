@@ -67,7 +67,7 @@ class HostKeyDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Begin on the side that does nothing."""
-        self.query_one("#refuse").focus()
+        self.set_focus(self.query_one("#refuse"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

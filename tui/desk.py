@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import App
 from textual.timer import Timer
 
 from tui import keeping
 from tui.jobs import JobEnded, start_job
 from tui.messages import AnswersSaved, DraftChanged, SaveWanted
+from tui.typeahead import OrderlyApp
 from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
 
 if TYPE_CHECKING:
     from tui.session import Session
 
 
-class DeskApp(App[int]):
+class DeskApp(OrderlyApp):
     """Keeps and saves what is open.
 
     Attributes:

@@ -31,6 +31,7 @@ from moorage.state import private_folder, write_private
 from tui import timings
 from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
 from tui.namework import NAME_ROW, report_lines
@@ -306,7 +307,7 @@ class ApplyScreen(Screen[None]):
         retry = "r tries the failed servers again, " if self._failed else ""
         lines.append(f"Enter goes on to the report, {retry}s saves the log.")
         ending = self.query_one("#ending", Static)
-        ending.update(Content(visible("\n".join(lines))))
+        ending.update(Content(visible(in_words("\n".join(lines)))))
         ending.add_class("-shown")
         self.refresh_bindings()
         self._redraw()

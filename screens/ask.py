@@ -15,6 +15,7 @@ from textual.widgets import Button, Footer, Static
 from moorage.answers.secrets import Secret
 from moorage.deploy.visible import visible
 from moorage.servers.transport import HostKey, LoginWanted
+from tui.labels import in_words
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 from tui.widgets.secretfield import SecretField
@@ -92,7 +93,7 @@ class SecretDialog(Dialog[Secret | None]):
 
     def __init__(self, what: str, server: str | None) -> None:
         super().__init__()
-        self._what = visible(what)
+        self._what = visible(in_words(what))
         self._server = visible(server or "")
 
     def compose(self) -> ComposeResult:

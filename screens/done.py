@@ -30,6 +30,7 @@ from tui.clients import (
     user_of,
 )
 from tui.engine import Outcome
+from tui.labels import in_words
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
 from tui.namework import report_lines
 from tui.session import Session
@@ -281,7 +282,7 @@ def _sign(sign: str, text: str) -> Static:
     """A line with its sign, in the sign's colour."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
     colour = colours.get(sign, "$text-muted")
-    return Static(Content.styled(visible(f"  {sign} {text}"), colour))
+    return Static(Content.styled(visible(in_words(f"  {sign} {text}")), colour))
 
 
 def _grouped(checks: Sequence[Check]) -> list[Check]:

@@ -24,6 +24,7 @@ from moorage.errors import AnswersError, MoorageError, ServersFailed
 from tui.commands import all_commands, commands_of
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words, problem_in_words
 from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo
 from tui.namework import NamePlan
 from tui.session import Session
@@ -138,7 +139,7 @@ class ReviewPane(StepPane):
     def _show_open_questions(self, error: AnswersError) -> None:
         lines = ["Some answers are missing or wrong. Enter goes to the first."]
         for problem in error.problems:
-            lines.append(f"✗ {step_of(problem).label}: {problem}")
+            lines.append(f"✗ {step_of(problem).label}: {problem_in_words(problem)}")
         self._say(visible("\n".join(lines)), "$text-error")
 
     @on(JobEnded)
@@ -156,9 +157,9 @@ class ReviewPane(StepPane):
         lines = []
         for each in errors:
             place = f"{each.server}: " if each.server else ""
-            lines.append(f"✗ {place}{each.message}")
+            lines.append(f"✗ {place}{in_words(each.message)}")
             if each.hint:
-                lines.append(f"  {each.hint}")
+                lines.append(f"  {in_words(each.hint)}")
         lines.append("Ctrl+R reads the servers again; Escape goes back.")
         self._say(visible("\n".join(lines)), "$text-error")
 
@@ -259,7 +260,10 @@ class ReviewPane(StepPane):
 
 
 def _notes(plan: Plan) -> list[Content]:
-    lines = [Content.styled(visible(f"✗ {problem}"), "$text-error") for problem in plan.problems]
+    lines = [
+        Content.styled(visible(in_words(f"✗ {problem}")), "$text-error")
+        for problem in plan.problems
+    ]
     for server in plan.servers:
         running = server.facts.active_run
         last = server.facts.runs[-1] if server.facts.runs else None
@@ -274,7 +278,7 @@ def _notes(plan: Plan) -> list[Content]:
             text = f"! {server.server}: the last run was {how} at: {step}{why}"
             lines.append(Content.styled(visible(text), "$text-warning"))
         lines += [
-            Content.styled(visible(f"! {server.server}: {note}"), "$text-warning")
+            Content.styled(visible(in_words(f"! {server.server}: {note}")), "$text-warning")
             for note in server.notes
         ]
     return lines
@@ -289,7 +293,7 @@ def _summary(plan: Plan, name: NamePlan) -> str:
 
 def _notes_of_name(name: NamePlan) -> list[Content]:
     if name.problem is not None:
-        text = f"✗ The records cannot be changed: {name.problem}"
+        text = in_words(f"✗ The records cannot be changed: {name.problem}")
         return [Content.styled(visible(text), "$text-error")]
     return [
         Content.styled(visible(f"! this deployment did not make {line}"), "$text-warning")
@@ -312,7 +316,7 @@ def _describe_records(change: RecordChange) -> Shown:
     either = change.after or change.before
     return Shown(
         title=f"{either.name} {either.kind}" if either else "",
-        note="from dns",
+        note="from DNS",
         warning="This deployment did not make what goes." if change.is_foreign else "",
         path="records",
         before=_records([change.before] if change.before else []),
@@ -334,7 +338,7 @@ def _describe_server(server: ServerPlan) -> Shown:
     return Shown(
         title=server.server,
         note=f"{facts.os_name}, {facts.architecture}{disk}, {slot}",
-        warning="\n! ".join(warnings),
+        warning=in_words("\n! ".join(warnings)),
         commands=tuple(all_commands(server)),
     )
 
@@ -342,7 +346,7 @@ def _describe_server(server: ServerPlan) -> Shown:
 def _describe_change(server: ServerPlan, change: Change) -> Shown:
     return Shown(
         title=change.subject,
-        note=f"from {change.reason}" if change.kind is Kind.FILE else change.reason,
+        note=in_words(f"from {change.reason}" if change.kind is Kind.FILE else change.reason),
         warning="It was edited on the server since Moorage wrote it; that edit is lost."
         if change.drift
         else "",

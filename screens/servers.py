@@ -19,6 +19,7 @@ from moorage.servers.sshconfig import SshConfig
 from tui.draft import Draft
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
@@ -320,7 +321,7 @@ def describe_facts(facts: Facts) -> str:
 def describe_error(error: MoorageError) -> str:
     """Return why a test failed and what to do, without the server's name."""
     errors = error.errors if isinstance(error, ServersFailed) else (error,)
-    return "\n".join(f"{each.message} {each.hint}".strip() for each in errors)
+    return in_words("\n".join(f"{each.message} {each.hint}".strip() for each in errors))
 
 
 def _aliases() -> list[str]:

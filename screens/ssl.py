@@ -18,6 +18,7 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words, problem_in_words
 from tui.messages import DraftChanged
 from tui.readback import describe_acme, describe_authority, read_files
 from tui.session import Session
@@ -245,7 +246,7 @@ class SslPane(StepPane):
         try:
             answers = self.draft.answers()
         except AnswersError as error:
-            self.show_fault(f"The answers are not whole yet: {error.problems[0]}")
+            self.show_fault(f"The answers are not whole yet: {problem_in_words(error.problems[0])}")
             return
         self._reads += 1
         self._show("Reading what is on the servers…", "")
@@ -256,7 +257,7 @@ class SslPane(StepPane):
         if event.name.startswith("read-") and event.name != f"read-{self._reads}":
             return  # something else was typed meanwhile
         if event.error is not None:
-            self._show(f"✗ {event.error}", "$text-error")
+            self._show(in_words(f"✗ {event.error}"), "$text-error")
         elif event.name == "replace-plan":
             self._confirm(event.result)
         else:

@@ -16,6 +16,7 @@ from tui import keeping
 from tui.desk import DeskApp
 from tui.flow import STEPS, Progress, Step, begin, wrong_steps
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import (
     AskOperator,
     ConnectWanted,
@@ -237,7 +238,7 @@ class FrontApp(DeskApp):
         try:
             answers = (draft or session.draft).answers()
         except MoorageError as error:
-            self.tell("Users", f"The answers are not finished.\n{error}")
+            self.tell("Users", in_words(f"The answers are not finished.\n{error}"))
             return
         engine = UsersEngine(answers, self.asker, self._open_transport)
         self.push_screen(UsersScreen(engine, session.draft.domain))
@@ -281,7 +282,7 @@ class FrontApp(DeskApp):
         try:
             answers = self.session.draft.answers()
         except MoorageError as error:
-            self.tell("Logs", str(error))
+            self.tell("Logs", in_words(str(error)))
             return
         from screens.logs import LogsScreen
 

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
 from tui.draft import Draft
+from tui.labels import in_words
 from tui.messages import DraftChanged, GoOn
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field
@@ -54,7 +55,7 @@ class Form(VerticalScroll, can_focus=False):
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field; forms add what the draft does not know."""
-        return self.draft.problem_at(field.path)
+        return in_words(self.draft.problem_at(field.path))
 
     def check(self) -> bool:
         """Show what is wrong, move the focus to the first of it, and return whether all is well."""

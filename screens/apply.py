@@ -211,9 +211,14 @@ class ApplyScreen(Screen[None]):
         self._say_what_is_shown()
 
     @on(LogView.Moved)
-    def _say_what_is_shown(self) -> None:
+    def _log_moved(self) -> None:
+        self._say_what_is_shown()
+
+    def _say_what_is_shown(self, result: str = "") -> None:
+        """Say which part of the log is shown, or what came of something done with it."""
         store = self._log.store
-        parts = [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
+        parts = [result] if result else []
+        parts += [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
         if store.level is not Level.INFO:
             parts.append(dict(LEVELS)[store.level])
         if store.text:
@@ -269,16 +274,15 @@ class ApplyScreen(Screen[None]):
         try:
             path = save_log(self._selected or "all", self._log.store.lines())
         except OSError as error:
-            self.notify(f"The log cannot be written: {error.strerror}", severity="error",
-                        markup=False)  # fmt: skip
+            self._say_what_is_shown(f"✗ The log cannot be written: {error.strerror}")
         else:
-            self.notify(f"Saved in {path}", markup=False)
+            self._say_what_is_shown(f"✓ Saved in {path}")
 
     def action_copy_log(self) -> None:
         """Copy the last lines that are shown."""
         lines = self._log.store.lines()[-1000:]
         self.app.copy_to_clipboard("\n".join(lines))
-        self.notify(f"Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
+        self._say_what_is_shown(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
 
     # --- the end -----------------------------------------------------------------------------
 

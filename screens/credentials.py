@@ -43,6 +43,11 @@ class CredentialsPane(ListPane):
         "deployment is done. A typed password is kept in memory only; an answers file gets its "
         "hash. Hashes of an existing htpasswd file (bcrypt, apr1, SHA-crypt) keep working."
     )
+    example = (
+        "ci    Push   a pipeline: pushes, pulls and deletes\n"
+        "ana   Pull   a person or a server: only pulls\n"
+        "docker login registry.example.com -u ana"
+    )
     DEFAULT_CSS = "CredentialsPane .row { height: 1; margin-bottom: 1; }"
 
     def body(self) -> ComposeResult:

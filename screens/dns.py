@@ -59,6 +59,11 @@ class DnsPane(StepPane):
         "Route 53 checks the servers itself; otherwise 'moorage failover FILE' does, and "
         "'moorage failover install FILE --on HOST' puts it on a machine as a service."
     )
+    example = (
+        "registry.example.com  300  A     203.0.113.10\n"
+        "registry.example.com  300  AAAA  2001:db8::10\n"
+        "^ the name            ^ TTL      ^ where clients reach a server"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "check_records", "Check, or stop")]
     DEFAULT_CSS = """
     DnsPane .provider, DnsPane #options { height: auto; }

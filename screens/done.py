@@ -233,8 +233,10 @@ class DoneScreen(Screen[None]):
         return f"The answers are in {path}." if path else "The answers are not saved yet: Ctrl+S."
 
     @on(AnswersSaved)
-    def _saved(self) -> None:
-        self.query_one("#kept", Static).update(Content(self._kept_note()))
+    def _saved(self, message: AnswersSaved) -> None:
+        kept = self.query_one("#kept", Static)
+        kept.update(Content(f"✓ {message.text}"))
+        kept.scroll_visible(animate=False)
 
     def action_save(self) -> None:
         """Save the answers."""

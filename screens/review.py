@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
@@ -32,6 +32,9 @@ from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diffview import DiffView, Shown, View
 from tui.widgets.pane import StepPane
 from tui.widgets.plantree import PlanTree, Subject
+
+_GOING_ON = "run_going_on"
+"""A problem that has a line of its own here: Enter follows the run."""
 
 
 class ReviewPane(StepPane):
@@ -59,7 +62,8 @@ class ReviewPane(StepPane):
     ReviewPane { padding: 0; overflow: hidden; }
     ReviewPane .question { display: none; }
     ReviewPane .explanation { display: none; }
-    ReviewPane #status { height: auto; padding: 0 2; margin: 1 0; max-height: 10; }
+    ReviewPane #told { height: auto; max-height: 10; margin: 1 0; }
+    ReviewPane #status { height: auto; padding: 0 2; }
     ReviewPane #plan { height: 1fr; layout: vertical; }
     ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
     ReviewPane #detail { height: 1fr; background: $surface; }
@@ -75,7 +79,8 @@ class ReviewPane(StepPane):
         self._attempt = 0
 
     def body(self) -> ComposeResult:
-        yield Static("", id="status", markup=False)
+        with VerticalScroll(id="told", can_focus=False):
+            yield Static("", id="status", markup=False)
         with Horizontal(id="plan"):
             yield PlanTree("servers")
             with Vertical(id="detail"):
@@ -85,8 +90,12 @@ class ReviewPane(StepPane):
     def on_mount(self) -> None:
         """Hide the tree until there is a plan."""
         self._say_view()
-        self.query_one("#plan").display = False
+        self._hide_plan()
         self.can_focus = True
+
+    def _hide_plan(self) -> None:
+        self.query_one("#plan").display = False
+        self.remove_class("-planned")
 
     def opened(self) -> None:
         """Plan at once."""
@@ -101,7 +110,7 @@ class ReviewPane(StepPane):
     def action_plan(self) -> None:
         """Read the servers and plan."""
         self._attempt += 1
-        self.query_one("#plan").display = False
+        self._hide_plan()
         self.take_focus(self)
         try:
             answers = self.draft.answers()
@@ -167,13 +176,25 @@ class ReviewPane(StepPane):
         tree = self.query_one(PlanTree)
         tree.show(plan, self.session.engine.name.dns)
         self.query_one("#plan").display = True
+        self.add_class("-planned")
         self.take_focus(tree)
-        self.call_after_refresh(lambda: tree.move_cursor(tree.first_server))
-        name = self.session.engine.name
-        status = Content.styled(_summary(plan, name), "bold")
-        for line in (*_notes(plan), *_notes_of_name(name)):
-            status += Content("\n") + line
-        self.query_one("#status", Static).update(status)
+        self.call_after_refresh(lambda: tree.move_cursor(tree.first_difference))
+        self._show_status()
+
+    def _show_status(self, refusal: str = "") -> None:
+        """Show the plan in words, with what is to be known about it.
+
+        Args:
+            refusal: Why it cannot be applied, where that was tried.
+        """
+        plan, name = self.session.engine.plan, self.session.engine.name
+        if plan is None:
+            return
+        first = Content.styled(
+            refusal or _summary(plan, name), "bold $text-error" if refusal else "bold"
+        )
+        lines = [first, *_notes_of_name(name), *_notes(plan)]
+        self.query_one("#status", Static).update(Content("\n").join(lines))
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[Subject]) -> None:
@@ -201,13 +222,14 @@ class ReviewPane(StepPane):
         view.turn_to(views[(views.index(view.view) + 1) % len(views)])
         self._say_view()
 
-    def _say_view(self) -> None:
+    def _say_view(self, result: str = "") -> None:
         now = self.query_one(DiffView).view
         tabs = [
             Content.styled(f"{'●' if view is now else '○'} {view.value.capitalize()}  ",
                            "bold $accent" if view is now else "$text-muted")
             for view in View
         ]  # fmt: skip
+        tabs.append(Content.styled(result, "$text-success"))
         self.query_one("#view", Static).update(Content("").join(tabs))
 
     def action_jump(self, step: int) -> None:
@@ -218,7 +240,7 @@ class ReviewPane(StepPane):
         """Copy what the pane shows."""
         view = self.query_one(DiffView)
         self.app.copy_to_clipboard(view.text)
-        self.notify(f"Copied: the {view.view.value}")
+        self._say_view("✓ copied")
 
     def _tell_the_app(self, message: Message) -> None:
         # Not from here upwards: a message made while the frame handles a click ends at the frame.
@@ -237,8 +259,7 @@ class ReviewPane(StepPane):
             return
         name = self.session.engine.name
         if plan.problems or name.problem is not None:
-            self.notify("Solve what is marked ✗ first; Ctrl+R reads the servers again.",
-                        severity="warning")  # fmt: skip
+            self._show_status("✗ Solve what is marked ✗ first; Ctrl+R reads the servers again.")
             return
 
         def confirmed(go: bool | None) -> None:
@@ -263,6 +284,7 @@ def _notes(plan: Plan) -> list[Content]:
     lines = [
         Content.styled(visible(in_words(f"✗ {problem}")), "$text-error")
         for problem in plan.problems
+        if problem.code != _GOING_ON
     ]
     for server in plan.servers:
         running = server.facts.active_run

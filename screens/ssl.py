@@ -29,8 +29,8 @@ from tui.widgets.pane import StepPane
 
 # The first is what the model has by itself.
 _MODES = (
-    Option("private_ca", "Private CA", "made by Moorage; clients are told to trust it"),
-    Option("acme", "ACME", "Let's Encrypt and others; renews itself"),
+    Option("private_ca", "Private CA", "by Moorage; clients have to trust it"),
+    Option("acme", "ACME", "Let's Encrypt; renews itself"),
     Option("files", "Files I have", "a certificate and its key"),
     Option("none", "None", "a load balancer in front does TLS"),
 )
@@ -69,6 +69,13 @@ class SslPane(StepPane):
         "the authority's terms. Files: PEM files on this machine, the certificate followed by its "
         "chain, the key without a passphrase; Ctrl+T puts changed ones on the servers. None: only "
         "behind a load balancer that ends TLS; docker login refuses plain HTTP."
+    )
+    example = (
+        "your own machines use it              Private CA\n"
+        "anybody may, port 80 is open          ACME, by port 80\n"
+        "anybody may, port 80 is closed        ACME, by DNS\n"
+        "your company has a CA                 Files I have\n"
+        "a load balancer in front does TLS     None"
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "replace", "Replace on the servers")]
     DEFAULT_CSS = """

@@ -61,7 +61,8 @@ class WelcomeScreen(Screen[None]):
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 110; }
     WelcomeScreen #introduction { height: auto; margin-bottom: 1; color: $text-muted; }
-    WelcomeScreen OptionList { height: auto; max-height: 100%; }
+    WelcomeScreen OptionList { height: auto; max-height: 1fr; }
+    WelcomeScreen #doing { height: auto; margin-top: 1; color: $text-muted; }
     """
 
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
@@ -76,6 +77,7 @@ class WelcomeScreen(Screen[None]):
         with Vertical(id="welcome"):
             yield Static(_INTRODUCTION, id="introduction")
             yield OptionList()
+            yield Static("", id="doing", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -103,6 +105,10 @@ class WelcomeScreen(Screen[None]):
         if isinstance(event.result, Live):
             self._seen[path] = event.result
         self._list()
+
+    def say(self, text: str) -> None:
+        """Say what is being done, below the list; nothing with an empty text."""
+        self.query_one("#doing", Static).update(Content(visible(text)))
 
     def _list(self) -> None:
         options = self.query_one(OptionList)

@@ -68,8 +68,12 @@ class WizardApp(FrontApp):
     CSS = (
         theme.STYLE
         + """
+    WizardFrame.-narrow ReviewPane.-planned #told { max-height: 5; margin-bottom: 0; }
+    WizardFrame.-narrow ReviewPane #detail { height: 75%; }
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
-    WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; max-width: 48; }
+    WizardFrame.-wide ReviewPane PlanTree {
+        width: 2fr; height: 1fr; max-width: 48;
+    }
     WizardFrame.-wide ReviewPane #detail { width: 3fr; height: 1fr; }
     """
     )

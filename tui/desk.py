@@ -134,5 +134,4 @@ class DeskApp(OrderlyApp):
         keeping.remember(path, session.draft.domain, state=state)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
-        self.notify(f"Saved in {path}{open_points}", markup=False)
-        self.screen.post_message(AnswersSaved())
+        self.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}"))

@@ -300,14 +300,20 @@ class FrontApp(DeskApp):
         except MoorageError as error:
             self.tell("Connect", error.message)
             return
-        self.notify(f"Reading {event.address}…", markup=False)
+        self._say_at_the_start(f"Reading {event.address}…")
         asker, opener = self.asker, self._open_transport
         start_job(self, self.CONNECT_JOB, lambda: read_server(server, asker, opener))
+
+    def _say_at_the_start(self, text: str) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, WelcomeScreen):
+                screen.say(text)
 
     @on(JobEnded)
     def _connected(self, event: JobEnded) -> None:
         if event.name != self.CONNECT_JOB:
             return
+        self._say_at_the_start("")
         if event.error is not None:
             self.asker.forget(event.error.server)
             self.tell("Connect", str(event.error))

@@ -161,7 +161,11 @@ FooterKey.-compact .footer-key--description {
     color: $foreground; background: $panel; padding: 0 1;
 }
 .-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
-Toast { max-width: 70; background: $panel; color: $foreground; border-left: outer $accent; }
+ToastRack { dock: top; align: right top; margin-bottom: 0; }
+Toast {
+    width: auto; max-width: 60%; margin-top: 0; padding: 0 1;
+    background: $selection; color: $foreground; border-left: outer $accent;
+}
 Toast.-warning { border-left: outer $warning; }
 Toast.-error { border-left: outer $error; }
 Button, Button.-textual-compact {

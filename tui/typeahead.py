@@ -49,6 +49,9 @@ class OrderlyApp(App[int]):
             await self._take_key()
 
     async def _take_key(self) -> None:
+        if not self.screen_stack:  # the application ends
+            self._typed_keys.clear()
+            return
         self._patience = self.set_timer(self.PATIENCE, self._next_key)
         await super().on_event(self._typed_keys[0])
         self._follow_key(2)

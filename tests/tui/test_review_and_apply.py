@@ -4,8 +4,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from opening import opened
-from pretend import PretendServer, Servers, Wizard
+from pretend import SIZES, PretendServer, Servers, Wizard
+from textual.widgets._toast import Toast
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
@@ -187,6 +189,20 @@ async def test_the_pane_shows_the_difference_of_the_file_under_the_cursor(preten
         await wizard.see("/etc/")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_difference_gets_half_of_the_room_at_least(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    facts = INTERRUPTED + "clock\t1\n"
+    pretend["alpha"] = PretendServer("alpha", extra_facts=facts)
+    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+        await wizard.see("+ REGISTRY_HTTP_SECRET", "/etc/moorage/registry/registry.env")
+        pane, detail = (wizard.app.screen.query_one(each).region for each in ("#review", "#detail"))
+        wide, high = detail.width * 2 >= pane.width, detail.height * 2 >= pane.height
+        assert wide, (pane, detail)
+        assert high, (pane, detail)
+
+
 async def test_missing_answers_are_listed_and_enter_leads_to_them(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+7")
@@ -202,7 +218,8 @@ async def test_what_keeps_a_run_from_starting_keeps_it_from_starting(pretend: Se
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("✗ alpha: port 443 is taken by [apache]")
         await wizard.press("enter")
-        await wizard.see("Solve what is marked")
+        await wizard.see("Solve what is marked", "port 443 is taken")
+        assert not wizard.app.screen.query(Toast)
         assert isinstance(wizard.app.screen.query_one("#review"), ReviewPane)
         assert not isinstance(wizard.app.screen, ApplyScreen)
 
@@ -295,6 +312,9 @@ async def test_the_log_of_a_server_is_saved(pretend: Servers, home: Path) -> Non
         await to_apply(wizard)
         await wizard.see("Not everything went well")
         await wizard.press("s")
-        await wizard.see("Saved in")
+        await wizard.see("✓ Saved in")
+        await wizard.press("y")
+        await wizard.see("✓ Copied: ")
+        assert not wizard.app.screen.query(Toast)
         (saved,) = (home / "state" / "logs").glob("*alpha.log")
         assert "something" in saved.read_text()

@@ -5,6 +5,8 @@ import pytest
 from opening import opened
 from pretend import SIZES, PretendServer, Servers
 from textual import events
+from textual.widgets import Static
+from textual.widgets._toast import Toast
 
 from moorage.errors import CannotConnect
 from tui.flow import STEPS, Step
@@ -25,7 +27,8 @@ async def test_enter_alone_leads_from_a_server_to_review(
         for step in STEPS[1:]:
             await wizard.press("enter")
             await wizard.see(f"{step.number} of 7")
-        await wizard.see("1 server:", "12 files new")
+        await wizard.see("1 server:", "12 files new", "registry.env")
+        await wizard.press("home")
         await wizard.see("Debian GNU/Linux 12")
 
 
@@ -240,6 +243,15 @@ async def test_a_hash_that_is_none_is_refused_beside_its_field(pretend: Servers)
         await wizard.see("✗", "htpasswd")
 
 
+@pytest.mark.parametrize("step", ["1", "2", "3", "4", "5", "6", "7"])
+async def test_the_help_of_every_step_has_an_example(pretend: Servers, step: str) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", f"alt+{step}", "f1")
+        example = wizard.app.screen.query_one(".help--example", Static)
+        assert str(example.content).strip()
+        assert max(map(len, str(example.content).splitlines())) <= 64
+
+
 async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+3", "down")
@@ -258,6 +270,8 @@ async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
         assert (s3["bucket"], s3["region"]) == ("images", "eu-central-1")
         assert "hush" not in repr(s3)
         assert "hush" not in wizard.text
+        await wizard.see("✓ filled in: ")
+        assert not wizard.app.screen.query(Toast)
 
 
 async def test_yaml_that_is_wrong_is_told_below_its_area(pretend: Servers) -> None:

@@ -63,10 +63,15 @@ class PlanTree(Tree[Subject]):
             self._add_server(server)
 
     @property
-    def first_server(self) -> TreeNode[Subject]:
-        """The line of the first server."""
+    def first_difference(self) -> TreeNode[Subject]:
+        """The line of the first file that changes; without one, that of the first server."""
         lines = self.root.children
-        return next((line for line in lines if isinstance(line.data, tuple)), lines[0])
+        server = next((line for line in lines if isinstance(line.data, tuple)), lines[0])
+        for line in (leaf for branch in server.children for leaf in branch.children):
+            match line.data:
+                case (_, Change(kind=Kind.FILE)):
+                    return line
+        return server
 
     def action_wizard_go_on(self) -> None:
         """Leave Enter to the form."""

@@ -106,7 +106,7 @@ async def _fill_in(camera: Camera, server: LabServer) -> None:
     await camera.press("ctrl+t")
     await camera.see("root works")
     await camera.shoot("server-dialog")
-    await camera.press("enter")
+    await camera.press("ctrl+s")
     await camera.see("Where should the registry run?")
     await camera.shoot("servers")
     for step in ("Credentials", "Storage", "DNS", "SSL", "Advanced"):
@@ -163,7 +163,7 @@ async def _afterwards(camera: Camera) -> None:
     await camera.shoot("welcome")
     await camera.press("c")
     await camera.shoot("connect")
-    await camera.press("escape", "down", "down", "down", "enter")
+    await camera.press("escape", "enter")
     await camera.see("Registry  ")
     await camera.shoot("dashboard")
     await camera.press("l")

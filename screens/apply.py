@@ -31,8 +31,10 @@ from moorage.state import private_folder, write_private
 from tui import timings
 from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
+from tui.namework import NAME_ROW, report_lines
 from tui.session import Session
 from tui.widgets.canceldialog import CancelDialog
 from tui.widgets.dialog import FindDialog
@@ -97,6 +99,8 @@ class ApplyScreen(Screen[None]):
         for server in servers:
             if not attaches and not server.has_changes:
                 self._servers[server.server].end("unchanged", "nothing to change")
+        if session.engine.name.has_changes and not attaches:
+            self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="once the servers are checked")
         self._selected = next(
             (name for name, each in self._servers.items() if each.state == "waiting"),
             next(iter(self._servers), ""),
@@ -169,12 +173,14 @@ class ApplyScreen(Screen[None]):
                 return LogEntry(event.server, Level.WARNING, visible(f"! {event.text}"))
             case StepBegan():
                 progress.begin_step(event.step)
+                if event.server == NAME_ROW:
+                    self._say("Leading the registry's name to the servers")
                 return LogEntry(event.server, Level.STEP, f"── {progress.words}")
             case Staged():
                 progress.words = "Ready, waiting for the others"
             case RunEnded(status="done"):
                 progress.end("done", "done")
-                if not self._attaches:
+                if not self._attaches and event.server != NAME_ROW:
                     timings.record(progress.took)
             case RunEnded():
                 text = visible(f"{event.status}: {event.message}")
@@ -205,9 +211,14 @@ class ApplyScreen(Screen[None]):
         self._say_what_is_shown()
 
     @on(LogView.Moved)
-    def _say_what_is_shown(self) -> None:
+    def _log_moved(self) -> None:
+        self._say_what_is_shown()
+
+    def _say_what_is_shown(self, result: str = "") -> None:
+        """Say which part of the log is shown, or what came of something done with it."""
         store = self._log.store
-        parts = [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
+        parts = [result] if result else []
+        parts += [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
         if store.level is not Level.INFO:
             parts.append(dict(LEVELS)[store.level])
         if store.text:
@@ -263,16 +274,15 @@ class ApplyScreen(Screen[None]):
         try:
             path = save_log(self._selected or "all", self._log.store.lines())
         except OSError as error:
-            self.notify(f"The log cannot be written: {error.strerror}", severity="error",
-                        markup=False)  # fmt: skip
+            self._say_what_is_shown(f"✗ The log cannot be written: {error.strerror}")
         else:
-            self.notify(f"Saved in {path}", markup=False)
+            self._say_what_is_shown(f"✓ Saved in {path}")
 
     def action_copy_log(self) -> None:
         """Copy the last lines that are shown."""
         lines = self._log.store.lines()[-1000:]
         self.app.copy_to_clipboard("\n".join(lines))
-        self.notify(f"Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
+        self._say_what_is_shown(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -301,7 +311,7 @@ class ApplyScreen(Screen[None]):
         retry = "r tries the failed servers again, " if self._failed else ""
         lines.append(f"Enter goes on to the report, {retry}s saves the log.")
         ending = self.query_one("#ending", Static)
-        ending.update(Content(visible("\n".join(lines))))
+        ending.update(Content(visible(in_words("\n".join(lines)))))
         ending.add_class("-shown")
         self.refresh_bindings()
         self._redraw()
@@ -321,6 +331,11 @@ class ApplyScreen(Screen[None]):
             if check.status == "bad":
                 detail = " ".join(check.detail.split())
                 lines.append(f"✗ {check.server}: {check.name}: {detail}")
+        if outcome.name is not None and not outcome.name.is_good:
+            if outcome.name.problem is not None:
+                lines.append(f"✗ The records were not changed: {outcome.name.problem}")
+            elif outcome.name.report is not None:
+                lines += report_lines(outcome.name.report)
         return lines
 
     @property
@@ -380,7 +395,11 @@ class ApplyScreen(Screen[None]):
                 self.dismiss(None)
 
         servers = list(self._servers.values())
-        self.app.push_screen(CancelDialog(servers, is_checking=self._is_checking), chosen)
+        name = self._servers.get(NAME_ROW)
+        dialog = CancelDialog(
+            servers, is_checking=self._is_checking, name_state=name.state if name else ""
+        )
+        self.app.push_screen(dialog, chosen)
 
 
 def save_log(name: str, lines: Sequence[str]) -> Path:

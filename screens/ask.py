@@ -1,7 +1,8 @@
-"""What the engine asks for: whether a host key is to be trusted, and secrets."""
+"""What the engine asks for: whether a host key is to be trusted, logins and secrets."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -13,7 +14,8 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.visible import visible
-from moorage.servers.transport import HostKey
+from moorage.servers.transport import HostKey, LoginWanted
+from tui.labels import in_words
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
 from tui.widgets.secretfield import SecretField
@@ -66,7 +68,7 @@ class HostKeyDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Begin on the side that does nothing."""
-        self.query_one("#refuse").focus()
+        self.set_focus(self.query_one("#refuse"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -91,7 +93,7 @@ class SecretDialog(Dialog[Secret | None]):
 
     def __init__(self, what: str, server: str | None) -> None:
         super().__init__()
-        self._what = visible(what)
+        self._what = visible(in_words(what))
         self._server = visible(server or "")
 
     def compose(self) -> ComposeResult:
@@ -116,6 +118,69 @@ class SecretDialog(Dialog[Secret | None]):
             self.dismiss(Secret(field.value))
         else:
             field.show_error("wanted: something here, or Escape to go without")
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self._submitted()
+        else:
+            self.dismiss(None)
+
+
+class LoginDialog(Dialog[Secret | Path | None]):
+    """Says why no key opened a login, and takes a password or another key.
+
+    Args:
+        wanted: The login.
+    """
+
+    def __init__(self, wanted: LoginWanted) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def compose(self) -> ComposeResult:
+        wanted = self._wanted
+        takes = f"\nThe server takes: {', '.join(wanted.methods)}." if wanted.methods else ""
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = Content(visible(wanted.server))
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(Content(visible(f"{wanted.reason}{takes}")), classes="dialog--text")
+                yield SecretField(
+                    "Password", id="password", help_text="Kept in memory until the wizard ends"
+                )
+                if wanted.takes_keys:
+                    yield Field(
+                        "Or a key file", id="key", placeholder="~/.ssh/id_ed25519",
+                        help_text="" if wanted.is_jump_host else "Kept with the server",
+                    )  # fmt: skip
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button("Log in", id="accept", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self.query_one("#password", Field).focus()
+
+    @on(Field.Changed)
+    def _typing(self, event: Field.Changed) -> None:
+        event.field.show_error("")
+
+    @on(Field.Submitted)
+    def _submitted(self) -> None:
+        password = self.query_one("#password", Field)
+        key = next(iter(self.query("#key").results(Field)), None)
+        if key is not None and key.value.strip():
+            path = Path(key.value.strip())
+            if path.expanduser().is_file():
+                self.dismiss(path)
+            else:
+                key.show_error("wanted: a private key file; there is none of this name")
+                key.focus()
+        elif password.value:
+            self.dismiss(Secret(password.value))
+        else:
+            password.show_error("wanted: a password or a key, or Escape to go without")
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

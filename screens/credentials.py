@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer, Static
 
@@ -18,7 +19,7 @@ from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form
+from tui.widgets.form import Form, QuestionForm
 from tui.widgets.listpane import ListPane
 from tui.widgets.passwordfield import PasswordField
 from tui.widgets.table import EditableTable
@@ -41,6 +42,11 @@ class CredentialsPane(ListPane):
         "Users log in with docker login. A password made by Moorage is shown once, when the "
         "deployment is done. A typed password is kept in memory only; an answers file gets its "
         "hash. Hashes of an existing htpasswd file (bcrypt, apr1, SHA-crypt) keep working."
+    )
+    example = (
+        "ci    Push   a pipeline: pushes, pulls and deletes\n"
+        "ana   Pull   a person or a server: only pulls\n"
+        "docker login registry.example.com -u ana"
     )
     DEFAULT_CSS = "CredentialsPane .row { height: 1; margin-bottom: 1; }"
 
@@ -86,6 +92,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
         row: Which user; -1 for a new one.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", "Done")]
     DEFAULT_CSS = """
     UserDialog > .dialog--box { height: 90%; max-height: 26; }
     UserDialog Form { height: 1fr; padding: 0; }
@@ -120,7 +127,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
             options.insert(0, Option("keep", "As it is", describe_password(kept)))
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a user" if self._is_new else "Edit the user"
-            with Form(self._scratch):
+            with QuestionForm(self._scratch):
                 yield Field(
                     "Name",
                     f"{self._user}.name",
@@ -183,19 +190,20 @@ class UserDialog(Dialog[dict[str, Any] | None]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
-            self._accept()
+            self.action_accept()
         else:
             self.dismiss(None)
 
     async def on_go_on(self) -> None:
         """Enter accepts the form."""
-        self._accept()
+        self.action_accept()
 
     @on(DraftChanged)
     def _typing(self, event: DraftChanged) -> None:
         event.stop()
 
-    def _accept(self) -> None:
+    def action_accept(self) -> None:
+        """Take the user as it is typed."""
         path = f"{self._user}.password"
         password = self.query_one(PasswordField)
         hashed = self.query_one("#hash", Field)

@@ -20,6 +20,7 @@ from moorage.errors import MoorageError
 from moorage.servers.transport import Cancel
 from tui.engine import OpenTransport
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
 from tui.session import Session
 from tui.watch import STATES, live_of, look
@@ -115,7 +116,7 @@ class DashboardScreen(Screen[None]):
         try:
             answers = self._session.draft.answers()
         except MoorageError as error:
-            self._say(f"✗ The answers are not finished: {error}", "$text-error")
+            self._say(in_words(f"✗ The answers are not finished: {error}"), "$text-error")
             return
         self._cancel = cancel = Cancel()
         asker, opener = self._session.engine.asker, self._open_transport
@@ -142,7 +143,7 @@ class DashboardScreen(Screen[None]):
         if self._timer is not None:
             self._timer.stop()
         if event.error is not None:
-            self._say(f"✗ {visible(str(event.error))}", "$text-error")
+            self._say(visible(in_words(f"✗ {event.error}")), "$text-error")
             return
         self._status = status = event.result
         live = live_of(status)
@@ -241,4 +242,6 @@ def describe(server: ServerStatus) -> Content:
 def _describe_error(error: MoorageError) -> Content:
     name = visible(error.server or "")
     head = Content.styled("✗ ", "$text-error") + Content.styled(name, "bold")
-    return head + Content.styled(f"\n  {visible(f'{error.message} {error.hint}')}", "$text-error")
+    return head + Content.styled(
+        f"\n  {visible(in_words(f'{error.message} {error.hint}'))}", "$text-error"
+    )

@@ -22,6 +22,7 @@ from moorage.errors import MoorageError
 from tui import namelook
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import DraftChanged
 from tui.namelook import NameLook
 from tui.session import Session
@@ -57,6 +58,11 @@ class DnsPane(StepPane):
         "somebody else's unasked; 'moorage dns undo FILE' brings back what was there. Failover: "
         "Route 53 checks the servers itself; otherwise 'moorage failover FILE' does, and "
         "'moorage failover install FILE --on HOST' puts it on a machine as a service."
+    )
+    example = (
+        "registry.example.com  300  A     203.0.113.10\n"
+        "registry.example.com  300  AAAA  2001:db8::10\n"
+        "^ the name            ^ TTL      ^ where clients reach a server"
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "check_records", "Check, or stop")]
     DEFAULT_CSS = """
@@ -125,6 +131,10 @@ class DnsPane(StepPane):
         with Vertical(id="cname", classes="provider"):
             yield Field("Leads to", "dns.target", placeholder="lb.example.net")
         yield Field("TTL", "dns.ttl", placeholder="300", help_text="Seconds they may be cached")
+        yield Field("Zone", "dns.zone", placeholder="example.com",
+                    help_text="Only where asking does not find it")  # fmt: skip
+        yield Field("Name servers", id="nameservers", placeholder="192.0.2.53",
+                    help_text="The zone's own, likewise; several with commas")  # fmt: skip
         yield Toggle("Failover: the name follows working servers")
 
     def load(self) -> None:
@@ -133,6 +143,8 @@ class DnsPane(StepPane):
         for field in self.query(_SecretField):
             field.load_from(self.draft.get(field.place))
         self.query_one(Toggle).value = self.draft.get("dns.failover") is not None
+        given = self.draft.get("dns.nameservers") or ()
+        self.query_one("#nameservers", Field).value = ", ".join(str(each) for each in given)
         self._show_fields()
 
     def opened(self) -> None:
@@ -186,9 +198,20 @@ class DnsPane(StepPane):
             elif isinstance(self.draft.get(field.place), Typed):
                 self.draft.remove(field.place)
             self.post_message(DraftChanged())
+        if field.id == "nameservers":
+            given = [each.strip() for each in event.value.split(",") if each.strip()]
+            if given:
+                self.draft.set("dns.nameservers", given)
+            else:
+                self.draft.remove("dns.nameservers")
+            self.post_message(DraftChanged())
         if field.path == "dns.lexicon.name":
             self._ask_for_options(event.value.strip())
         self._look_soon()
+
+    @on(Field.Left, "#nameservers")
+    def _name_servers_left(self, event: Field.Left) -> None:
+        event.field.show_error(in_words(self.draft.problem_at("dns.nameservers")))
 
     def _ask_for_options(self, name: str) -> None:
         if name and name != self._options_of:
@@ -244,7 +267,7 @@ class DnsPane(StepPane):
         try:
             answers = namelook.about_the_name(self.draft)
         except MoorageError as error:
-            self._say(error.message)
+            self._say(in_words(error.message))
             return
         addresses = namelook.public_addresses(self.draft)
         engine = self.session.engine
@@ -280,7 +303,7 @@ class DnsPane(StepPane):
                 self._make(found)
 
         self.app.push_screen(
-            ConfirmDialog("Records", visible_lines(text), accept, careful=bool(foreign)), confirmed
+            ConfirmDialog("Records", visible(text), accept, careful=bool(foreign)), confirmed
         )
 
     def _make(self, found: NameLook) -> None:
@@ -307,7 +330,7 @@ class DnsPane(StepPane):
             return  # stopped, or something else was typed meanwhile
         self._stop = None
         if event.error is not None:
-            self._say("", Content.styled(f"✗ {visible_lines(str(event.error))}", "$text-error"))
+            self._say("", Content.styled(visible(in_words(f"✗ {event.error}")), "$text-error"))
         elif kind == "make":
             self._look(is_asked_for=True)
         else:
@@ -355,11 +378,6 @@ def _nobody(what: str, server: str | None) -> None:
     return None
 
 
-def visible_lines(text: str) -> str:
-    """Return text with control characters made visible, line by line."""
-    return "\n".join(visible(line) for line in text.splitlines())
-
-
 def _record_lines(found: NameLook) -> Iterator[Content]:
     """The records as a diff of what is and what is wanted."""
     changed = {line[2:] for change in found.changes for line in change.diff}
@@ -376,9 +394,9 @@ def _record_lines(found: NameLook) -> Iterator[Content]:
 def _verdict_lines(found: NameLook) -> Iterator[Content]:
     check = found.check
     if found.fault:
-        yield Content.styled(f"✗ {visible(found.fault)}", "$text-error")
+        yield Content.styled(visible(in_words(f"✗ {found.fault}")), "$text-error")
     if check.fault:
-        yield Content.styled(f"○ {visible(check.fault)}", "$text-warning")
+        yield Content.styled(visible(in_words(f"○ {check.fault}")), "$text-warning")
         here = ", ".join(check.here)
         says = f"resolves to {here} on this machine" if here else "does not resolve yet"
         yield Content.styled(f"○ {check.name} {says}", "$text-warning")
@@ -388,7 +406,7 @@ def _verdict_lines(found: NameLook) -> Iterator[Content]:
         text = f"{'✓' if is_right else '✗'} {said.server} says {said.fault or values}"
         yield Content.styled(visible(text), "$text-success" if is_right else "$text-warning")
     for finding in found.findings:
-        yield Content.styled(f"! {visible(str(finding))}", "$text-warning")
+        yield Content.styled(visible(in_words(f"! {finding}")), "$text-warning")
     if found.changes and found.plan is None and not found.fault:
         is_manual = found.answers.dns.provider == "manual"
         yield Content(

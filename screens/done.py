@@ -30,7 +30,9 @@ from tui.clients import (
     user_of,
 )
 from tui.engine import Outcome
+from tui.labels import in_words
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
+from tui.namework import report_lines
 from tui.session import Session
 from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
@@ -97,6 +99,7 @@ class DoneScreen(Screen[None]):
                 )
             if is_up:
                 yield from self._clients()
+            yield from self._registry_name()
             yield from self._checks()
             if is_up:
                 yield from self._other_clients()
@@ -198,13 +201,42 @@ class DoneScreen(Screen[None]):
                 yield Static(Content.styled(f"  {visible(server)}", "$text-muted"))
             yield Static(_check_line(check, width))
 
+    def _registry_name(self) -> ComposeResult:
+        """Where the registry's name leads to, and what it needs."""
+        name = self._outcome.name
+        if name is None:
+            return
+        domain = self._answers.registry.domain
+        yield Static("The registry's name", classes="heading")
+        if name.problem is not None:
+            yield _sign("✗", f"The records were not changed: {name.problem}")
+        if name.was_left_out:
+            yield _sign("!", "The records were not made, as the checks were left out; r leads to "
+                        "another apply.")  # fmt: skip
+        if name.report is not None:
+            for change in name.report.changes:
+                yield Static(Content(visible("\n".join(f"  {line}" for line in change.diff))))
+            for line in report_lines(name.report):
+                yield _sign(line[0], line[2:])
+        if name.handed.is_resolved:
+            yield _sign("✓", f"{domain} leads to {', '.join(name.handed.resolves_to)} from here")
+            return
+        now = ", ".join(name.handed.resolves_to)
+        yield _sign("○", f"{domain} resolves to {now} from here" if now
+                    else f"{domain} does not resolve from here yet")  # fmt: skip
+        if self._answers.dns.provider == "manual":
+            records = "\n".join(str(each) for each in name.handed.records)
+            yield CopyBlock("Records to make where the domain is managed", records)
+
     def _kept_note(self) -> str:
         path = self._session.path
         return f"The answers are in {path}." if path else "The answers are not saved yet: Ctrl+S."
 
     @on(AnswersSaved)
-    def _saved(self) -> None:
-        self.query_one("#kept", Static).update(Content(self._kept_note()))
+    def _saved(self, message: AnswersSaved) -> None:
+        kept = self.query_one("#kept", Static)
+        kept.update(Content(f"✓ {message.text}"))
+        kept.scroll_visible(animate=False)
 
     def action_save(self) -> None:
         """Save the answers."""
@@ -246,6 +278,13 @@ class DoneScreen(Screen[None]):
             ),
             answered,
         )
+
+
+def _sign(sign: str, text: str) -> Static:
+    """A line with its sign, in the sign's colour."""
+    colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
+    colour = colours.get(sign, "$text-muted")
+    return Static(Content.styled(visible(in_words(f"  {sign} {text}")), colour))
 
 
 def _grouped(checks: Sequence[Check]) -> list[Check]:

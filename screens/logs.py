@@ -94,9 +94,14 @@ class LogsScreen(Screen[None]):
         self._log.add(entries)
 
     @on(LogView.Moved)
-    def _say_what_is_shown(self) -> None:
+    def _log_moved(self) -> None:
+        self._say_what_is_shown()
+
+    def _say_what_is_shown(self, result: str = "") -> None:
+        """Say which part of the logs is shown, or what came of something done with it."""
         store = self._log.store
-        parts = [f"of {visible(store.server)}" if store.server else "of all servers"]
+        parts = [result] if result else []
+        parts += [f"of {visible(store.server)}" if store.server else "of all servers"]
         parts.append(dict(LEVELS)[store.level])
         if store.text:
             parts.append(f"lines with “{store.text}”")
@@ -137,7 +142,7 @@ class LogsScreen(Screen[None]):
         """Copy the last lines that are shown."""
         lines = self._log.store.lines()[-1000:]
         self.app.copy_to_clipboard("\n".join(lines))
-        self.notify(f"Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
+        self._say_what_is_shown(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
 
     def action_back(self) -> None:
         """Go back."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
@@ -17,16 +18,23 @@ from textual.widgets import Static, Tree
 from moorage.deploy.events import STEPS, StepBegan
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
+from moorage.dns.records import RecordChange, RecordSet
+from moorage.dns.work import DnsPlan
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from tui.commands import all_commands, commands_of
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words, problem_in_words
 from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo
+from tui.namework import NamePlan
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diffview import DiffView, Shown, View
 from tui.widgets.pane import StepPane
 from tui.widgets.plantree import PlanTree, Subject
+
+_GOING_ON = "run_going_on"
+"""A problem that has a line of its own here: Enter follows the run."""
 
 
 class ReviewPane(StepPane):
@@ -54,7 +62,8 @@ class ReviewPane(StepPane):
     ReviewPane { padding: 0; overflow: hidden; }
     ReviewPane .question { display: none; }
     ReviewPane .explanation { display: none; }
-    ReviewPane #status { height: auto; padding: 0 2; margin: 1 0; max-height: 10; }
+    ReviewPane #told { height: auto; max-height: 10; margin: 1 0; }
+    ReviewPane #status { height: auto; padding: 0 2; }
     ReviewPane #plan { height: 1fr; layout: vertical; }
     ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
     ReviewPane #detail { height: 1fr; background: $surface; }
@@ -70,7 +79,8 @@ class ReviewPane(StepPane):
         self._attempt = 0
 
     def body(self) -> ComposeResult:
-        yield Static("", id="status", markup=False)
+        with VerticalScroll(id="told", can_focus=False):
+            yield Static("", id="status", markup=False)
         with Horizontal(id="plan"):
             yield PlanTree("servers")
             with Vertical(id="detail"):
@@ -80,8 +90,12 @@ class ReviewPane(StepPane):
     def on_mount(self) -> None:
         """Hide the tree until there is a plan."""
         self._say_view()
-        self.query_one("#plan").display = False
+        self._hide_plan()
         self.can_focus = True
+
+    def _hide_plan(self) -> None:
+        self.query_one("#plan").display = False
+        self.remove_class("-planned")
 
     def opened(self) -> None:
         """Plan at once."""
@@ -96,7 +110,7 @@ class ReviewPane(StepPane):
     def action_plan(self) -> None:
         """Read the servers and plan."""
         self._attempt += 1
-        self.query_one("#plan").display = False
+        self._hide_plan()
         self.take_focus(self)
         try:
             answers = self.draft.answers()
@@ -134,7 +148,7 @@ class ReviewPane(StepPane):
     def _show_open_questions(self, error: AnswersError) -> None:
         lines = ["Some answers are missing or wrong. Enter goes to the first."]
         for problem in error.problems:
-            lines.append(f"✗ {step_of(problem).label}: {problem}")
+            lines.append(f"✗ {step_of(problem).label}: {problem_in_words(problem)}")
         self._say(visible("\n".join(lines)), "$text-error")
 
     @on(JobEnded)
@@ -152,22 +166,35 @@ class ReviewPane(StepPane):
         lines = []
         for each in errors:
             place = f"{each.server}: " if each.server else ""
-            lines.append(f"✗ {place}{each.message}")
+            lines.append(f"✗ {place}{in_words(each.message)}")
             if each.hint:
-                lines.append(f"  {each.hint}")
+                lines.append(f"  {in_words(each.hint)}")
         lines.append("Ctrl+R reads the servers again; Escape goes back.")
         self._say(visible("\n".join(lines)), "$text-error")
 
     def _show_plan(self, plan: Plan) -> None:
         tree = self.query_one(PlanTree)
-        tree.show(plan)
+        tree.show(plan, self.session.engine.name.dns)
         self.query_one("#plan").display = True
+        self.add_class("-planned")
         self.take_focus(tree)
-        self.call_after_refresh(lambda: tree.move_cursor(tree.root.children[0]))
-        status = Content.styled(plan.summary, "bold")
-        for line in _notes(plan):
-            status += Content("\n") + line
-        self.query_one("#status", Static).update(status)
+        self.call_after_refresh(lambda: tree.move_cursor(tree.first_difference))
+        self._show_status()
+
+    def _show_status(self, refusal: str = "") -> None:
+        """Show the plan in words, with what is to be known about it.
+
+        Args:
+            refusal: Why it cannot be applied, where that was tried.
+        """
+        plan, name = self.session.engine.plan, self.session.engine.name
+        if plan is None:
+            return
+        first = Content.styled(
+            refusal or _summary(plan, name), "bold $text-error" if refusal else "bold"
+        )
+        lines = [first, *_notes_of_name(name), *_notes(plan)]
+        self.query_one("#status", Static).update(Content("\n").join(lines))
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[Subject]) -> None:
@@ -177,6 +204,10 @@ class ReviewPane(StepPane):
                 view.show(_describe_server(server))
             case (server, change):
                 view.show(_describe_change(server, change))
+            case DnsPlan() as dns:
+                view.show(_describe_name(dns))
+            case RecordChange() as change:
+                view.show(_describe_records(change))
             case _:
                 view.show(None)
 
@@ -191,13 +222,14 @@ class ReviewPane(StepPane):
         view.turn_to(views[(views.index(view.view) + 1) % len(views)])
         self._say_view()
 
-    def _say_view(self) -> None:
+    def _say_view(self, result: str = "") -> None:
         now = self.query_one(DiffView).view
         tabs = [
             Content.styled(f"{'●' if view is now else '○'} {view.value.capitalize()}  ",
                            "bold $accent" if view is now else "$text-muted")
             for view in View
         ]  # fmt: skip
+        tabs.append(Content.styled(result, "$text-success"))
         self.query_one("#view", Static).update(Content("").join(tabs))
 
     def action_jump(self, step: int) -> None:
@@ -208,7 +240,7 @@ class ReviewPane(StepPane):
         """Copy what the pane shows."""
         view = self.query_one(DiffView)
         self.app.copy_to_clipboard(view.text)
-        self.notify(f"Copied: the {view.view.value}")
+        self._say_view("✓ copied")
 
     def _tell_the_app(self, message: Message) -> None:
         # Not from here upwards: a message made while the frame handles a click ends at the frame.
@@ -225,9 +257,9 @@ class ReviewPane(StepPane):
         if any(server.facts.active_run for server in plan.servers):
             self._tell_the_app(AttachWanted())
             return
-        if plan.problems:
-            self.notify("Solve what is marked ✗ first; Ctrl+R reads the servers again.",
-                        severity="warning")  # fmt: skip
+        name = self.session.engine.name
+        if plan.problems or name.problem is not None:
+            self._show_status("✗ Solve what is marked ✗ first; Ctrl+R reads the servers again.")
             return
 
         def confirmed(go: bool | None) -> None:
@@ -235,8 +267,13 @@ class ReviewPane(StepPane):
                 self._tell_the_app(ApplyWanted())
 
         hosts = ", ".join(server.server for server in plan.servers)
-        if plan.has_changes:
-            dialog = ConfirmDialog("Apply", f"{plan.summary}\n\nOn {hosts}", "Apply")
+        if plan.has_changes or name.has_changes:
+            text, accept = f"{_summary(plan, name)}\n\nOn {hosts}", "Apply"
+            if name.foreign:
+                text += "\n\nDNS records that this deployment did not make are replaced:\n"
+                text += visible("\n".join(name.foreign))
+                accept = "Apply and replace them"
+            dialog = ConfirmDialog("Apply", text, accept, careful=bool(name.foreign))
         else:
             text = f"There is nothing to change on {hosts}. The registry is checked from outside."
             dialog = ConfirmDialog("Check", text, "Check")
@@ -244,7 +281,11 @@ class ReviewPane(StepPane):
 
 
 def _notes(plan: Plan) -> list[Content]:
-    lines = [Content.styled(visible(f"✗ {problem}"), "$text-error") for problem in plan.problems]
+    lines = [
+        Content.styled(visible(in_words(f"✗ {problem}")), "$text-error")
+        for problem in plan.problems
+        if problem.code != _GOING_ON
+    ]
     for server in plan.servers:
         running = server.facts.active_run
         last = server.facts.runs[-1] if server.facts.runs else None
@@ -259,10 +300,55 @@ def _notes(plan: Plan) -> list[Content]:
             text = f"! {server.server}: the last run was {how} at: {step}{why}"
             lines.append(Content.styled(visible(text), "$text-warning"))
         lines += [
-            Content.styled(visible(f"! {server.server}: {note}"), "$text-warning")
+            Content.styled(visible(in_words(f"! {server.server}: {note}")), "$text-warning")
             for note in server.notes
         ]
     return lines
+
+
+def _summary(plan: Plan, name: NamePlan) -> str:
+    """The plan in plain words, the records included."""
+    if not name.has_changes or name.dns is None:
+        return plan.summary
+    return f"{plan.summary}\n{name.dns.summary}"
+
+
+def _notes_of_name(name: NamePlan) -> list[Content]:
+    if name.problem is not None:
+        text = in_words(f"✗ The records cannot be changed: {name.problem}")
+        return [Content.styled(visible(text), "$text-error")]
+    return [
+        Content.styled(visible(f"! this deployment did not make {line}"), "$text-warning")
+        for line in name.foreign
+    ]
+
+
+def _describe_name(dns: DnsPlan) -> Shown:
+    return Shown(
+        title=dns.name,
+        note=f"{dns.provider.title}. Changed last, once the registry was checked from outside; "
+        "'moorage dns undo FILE' takes it back.",
+        path="records" if dns.changes else "",
+        before=_records(dns.current),
+        after=_records(dns.wanted),
+    )
+
+
+def _describe_records(change: RecordChange) -> Shown:
+    either = change.after or change.before
+    return Shown(
+        title=f"{either.name} {either.kind}" if either else "",
+        note="from DNS",
+        warning="This deployment did not make what goes." if change.is_foreign else "",
+        path="records",
+        before=_records([change.before] if change.before else []),
+        after=_records([change.after] if change.after else []),
+    )
+
+
+def _records(sets: Iterable[RecordSet]) -> str | None:
+    """Records as a zone file has them; None for none."""
+    return "\n".join(line for each in sets for line in each.lines()) or None
 
 
 def _describe_server(server: ServerPlan) -> Shown:
@@ -274,7 +360,7 @@ def _describe_server(server: ServerPlan) -> Shown:
     return Shown(
         title=server.server,
         note=f"{facts.os_name}, {facts.architecture}{disk}, {slot}",
-        warning="\n! ".join(warnings),
+        warning=in_words("\n! ".join(warnings)),
         commands=tuple(all_commands(server)),
     )
 
@@ -282,7 +368,7 @@ def _describe_server(server: ServerPlan) -> Shown:
 def _describe_change(server: ServerPlan, change: Change) -> Shown:
     return Shown(
         title=change.subject,
-        note=f"from {change.reason}" if change.kind is Kind.FILE else change.reason,
+        note=in_words(f"from {change.reason}" if change.kind is Kind.FILE else change.reason),
         warning="It was edited on the server since Moorage wrote it; that edit is lost."
         if change.drift
         else "",

@@ -19,12 +19,13 @@ from moorage.servers.sshconfig import SshConfig
 from tui.draft import Draft
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form
+from tui.widgets.form import Form, QuestionForm
 from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
@@ -157,7 +158,10 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         row: Which server; -1 for a new one.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "accept", "Done"),
+        Binding("ctrl+t", "test", "Test"),
+    ]
     DEFAULT_CSS = """
     ServerDialog > .dialog--box { height: 90%; max-height: 34; }
     ServerDialog Form { height: 1fr; padding: 0; }
@@ -179,7 +183,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a server" if self._is_new else "Edit the server"
-            with Form(self._scratch):
+            with QuestionForm(self._scratch) if self._is_new else Form(self._scratch):
                 yield Field(
                     "Server",
                     f"{self._row}.host",
@@ -258,13 +262,19 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
             self._session.tested[host] = (False, text)
             self._show(f"✗ {text}", "$text-error")
 
+    def take_key(self, server: str, key: str) -> None:
+        """Show the key file that was named while a server was tested, if it is this one."""
+        if server == self._scratch.text(f"{self._row}.host"):
+            self._scratch.set(f"{self._row}.key", key)
+            self.query_one(Form).load()
+
     def _show(self, text: str, colour: str) -> None:
         self.query_one("#result", Static).update(Content.styled(text, colour))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
-            self._accept()
+            self.action_accept()
         elif event.button.id == "test":
             self.action_test()
         else:
@@ -275,7 +285,8 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         self._session.engine.stop_tests()
         self.dismiss(None)
 
-    def _accept(self) -> None:
+    def action_accept(self) -> None:
+        """Take the server as it is typed."""
         if self.query_one(Form).check():
             self._session.engine.stop_tests()
             server = self._scratch.get(self._row)
@@ -284,8 +295,8 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
             self.dismiss(server)
 
     async def on_go_on(self) -> None:
-        """Enter accepts the form."""
-        self._accept()
+        """Enter behind the last field accepts the form."""
+        self.action_accept()
 
     @on(DraftChanged)
     def _typing(self, event: DraftChanged) -> None:
@@ -310,7 +321,7 @@ def describe_facts(facts: Facts) -> str:
 def describe_error(error: MoorageError) -> str:
     """Return why a test failed and what to do, without the server's name."""
     errors = error.errors if isinstance(error, ServersFailed) else (error,)
-    return "\n".join(f"{each.message} {each.hint}".strip() for each in errors)
+    return in_words("\n".join(f"{each.message} {each.hint}".strip() for each in errors))
 
 
 def _aliases() -> list[str]:

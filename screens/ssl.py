@@ -18,6 +18,7 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words, problem_in_words
 from tui.messages import DraftChanged
 from tui.readback import describe_acme, describe_authority, read_files
 from tui.session import Session
@@ -28,8 +29,8 @@ from tui.widgets.pane import StepPane
 
 # The first is what the model has by itself.
 _MODES = (
-    Option("private_ca", "Private CA", "made by Moorage; clients are told to trust it"),
-    Option("acme", "ACME", "Let's Encrypt and others; renews itself"),
+    Option("private_ca", "Private CA", "by Moorage; clients have to trust it"),
+    Option("acme", "ACME", "Let's Encrypt; renews itself"),
     Option("files", "Files I have", "a certificate and its key"),
     Option("none", "None", "a load balancer in front does TLS"),
 )
@@ -68,6 +69,13 @@ class SslPane(StepPane):
         "the authority's terms. Files: PEM files on this machine, the certificate followed by its "
         "chain, the key without a passphrase; Ctrl+T puts changed ones on the servers. None: only "
         "behind a load balancer that ends TLS; docker login refuses plain HTTP."
+    )
+    example = (
+        "your own machines use it              Private CA\n"
+        "anybody may, port 80 is open          ACME, by port 80\n"
+        "anybody may, port 80 is closed        ACME, by DNS\n"
+        "your company has a CA                 Files I have\n"
+        "a load balancer in front does TLS     None"
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "replace", "Replace on the servers")]
     DEFAULT_CSS = """
@@ -245,7 +253,7 @@ class SslPane(StepPane):
         try:
             answers = self.draft.answers()
         except AnswersError as error:
-            self.show_fault(f"The answers are not whole yet: {error.problems[0]}")
+            self.show_fault(f"The answers are not whole yet: {problem_in_words(error.problems[0])}")
             return
         self._reads += 1
         self._show("Reading what is on the servers…", "")
@@ -256,7 +264,7 @@ class SslPane(StepPane):
         if event.name.startswith("read-") and event.name != f"read-{self._reads}":
             return  # something else was typed meanwhile
         if event.error is not None:
-            self._show(f"✗ {event.error}", "$text-error")
+            self._show(in_words(f"✗ {event.error}"), "$text-error")
         elif event.name == "replace-plan":
             self._confirm(event.result)
         else:

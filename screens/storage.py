@@ -245,11 +245,11 @@ class StoragePane(StepPane):
             self.draft.set("storage.driver", "s3")
         self.load()
         self.post_message(DraftChanged())
-        message = f"Filled in: {', '.join(fields)}" if fields else "No S3 setting was found"
-        for problem in problems:
-            message += f"\nLine {problem.line}: {problem.message}"
-        is_good = fields and not problems
-        self.notify(message, markup=False, severity="information" if is_good else "warning")
+        faults = [f"Line {each.line}: {each.message}" for each in problems]
+        self.show_fault("\n".join(faults if fields else ["No S3 setting was found", *faults]))
+        if fields:
+            self._told = [f"✓ filled in: {', '.join(fields)}"]
+            self._show_test("")
 
 
 class PasteDialog(Dialog[str | None]):

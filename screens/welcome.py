@@ -22,7 +22,7 @@ from tui import keeping, watch
 from tui.jobs import JobEnded, start_job
 from tui.messages import ConnectWanted, OpenFile, OpenNew
 from tui.watch import STATES, Live
-from tui.widgets.dialog import Dialog, TextDialog
+from tui.widgets.dialog import ConfirmDialog, Dialog, TextDialog
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
 
@@ -61,7 +61,8 @@ class WelcomeScreen(Screen[None]):
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 110; }
     WelcomeScreen #introduction { height: auto; margin-bottom: 1; color: $text-muted; }
-    WelcomeScreen OptionList { height: auto; max-height: 100%; }
+    WelcomeScreen OptionList { height: auto; max-height: 1fr; }
+    WelcomeScreen #doing { height: auto; margin-top: 1; color: $text-muted; }
     """
 
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
@@ -69,12 +70,14 @@ class WelcomeScreen(Screen[None]):
         self._open_transport = open_transport
         self._looking: set[str] = set()
         self._seen: dict[str, Live] = {}
+        self._recents: list[keeping.Recent] = []
 
     def compose(self) -> ComposeResult:
         yield HeaderBar("private Docker registries, from a terminal")
         with Vertical(id="welcome"):
             yield Static(_INTRODUCTION, id="introduction")
             yield OptionList()
+            yield Static("", id="doing", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -103,11 +106,15 @@ class WelcomeScreen(Screen[None]):
             self._seen[path] = event.result
         self._list()
 
+    def say(self, text: str) -> None:
+        """Say what is being done, below the list; nothing with an empty text."""
+        self.query_one("#doing", Static).update(Content(visible(text)))
+
     def _list(self) -> None:
         options = self.query_one(OptionList)
-        place = options.highlighted or 0
+        before, chosen = self._recents[:1], self._chosen_id()
         options.clear_options()
-        recents = keeping.recents()
+        recents = self._recents = keeping.recents()
         for title, detail, name in (
             ("New deployment", "answer a few questions", "new"),
             ("Open an answers file", "a .yml saved before", "file"),
@@ -119,7 +126,11 @@ class WelcomeScreen(Screen[None]):
             options.add_option(None)
         for each in recents:
             options.add_option(Option(self._line(each), id=f"recent:{each.path}"))
-        options.highlighted = min(place, options.option_count - 1)
+        ids = [option.id for option in options.options]
+        # What somebody comes back for is mostly what they had open last.
+        first = f"recent:{recents[0].path}" if recents else "new"
+        is_another = [each.path for each in before] != [each.path for each in recents[:1]]
+        options.highlighted = ids.index(first if is_another or chosen not in ids else chosen)
 
     def _line(self, recent: keeping.Recent) -> Content:
         title = Content.styled(visible(recent.domain or "unnamed"), "bold")
@@ -182,24 +193,44 @@ class WelcomeScreen(Screen[None]):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What is for a deployment takes one under the cursor."""
+        """What is for a deployment takes one under the cursor; users, one that may have some."""
         if action not in {"users", "forget"} or not self.is_mounted:
             return True
-        return bool(self._chosen())
+        chosen = self._chosen()
+        if action == "forget" or not chosen:
+            return bool(chosen)
+        return any(each.path == chosen and each.may_have_users for each in self._recents)
 
-    def _chosen(self) -> str:
-        """The path of the deployment under the cursor, or empty."""
+    def _chosen_id(self) -> str:
+        """The id of the line under the cursor, or empty."""
         options = self.query_one(OptionList)
         if options.highlighted is None:
             return ""
-        chosen = options.get_option_at_index(options.highlighted).id or ""
+        return options.get_option_at_index(options.highlighted).id or ""
+
+    def _chosen(self) -> str:
+        """The path of the deployment under the cursor, or empty."""
+        chosen = self._chosen_id()
         return chosen.removeprefix("recent:") if chosen.startswith("recent:") else ""
 
     def action_forget(self) -> None:
-        """Take the highlighted deployment off the list; its file stays."""
-        if path := self._chosen():
-            keeping.forget(Path(path))
-            self._list()
+        """Take the highlighted deployment off the list, once that was meant; its file stays."""
+        path = self._chosen()
+        chosen = next((each for each in self._recents if each.path == path), None)
+        if chosen is None:
+            return
+
+        def confirmed(go: bool | None) -> None:
+            if go:
+                keeping.forget(Path(path))
+                if chosen.is_draft:
+                    Path(path).unlink(missing_ok=True)
+                self._list()
+
+        name = visible(chosen.domain or "unnamed")
+        stays = "What was typed is lost." if chosen.is_draft else f"Its file stays: {path}"
+        dialog = ConfirmDialog(f"Take {name} off the list", stays, "Take it off")
+        self.app.push_screen(dialog, confirmed)
 
 
 class ConnectDialog(Dialog[tuple[str, str] | None]):

@@ -22,6 +22,7 @@ from tui.messages import (
     AskOperator,
     AttachWanted,
     ConnectWanted,
+    DraftChanged,
     EngineEvents,
     GoBack,
     LogsWanted,
@@ -34,9 +35,10 @@ from tui.widgets.helpdialog import HelpDialog
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from tui.asking import Question
+    from moorage.answers.secrets import Secret
+    from moorage.servers.transport import LoginWanted
+    from tui.asking import Answer, Question
     from tui.engine import OpenTransport
-    from tui.questions import Answer
 
 
 class WizardApp(FrontApp):
@@ -69,8 +71,12 @@ class WizardApp(FrontApp):
     CSS = (
         theme.STYLE
         + """
+    WizardFrame.-narrow ReviewPane.-planned #told { max-height: 5; margin-bottom: 0; }
+    WizardFrame.-narrow ReviewPane #detail { height: 75%; }
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
-    WizardFrame.-wide ReviewPane PlanTree { width: 2fr; height: 1fr; max-width: 48; }
+    WizardFrame.-wide ReviewPane PlanTree {
+        width: 2fr; height: 1fr; max-width: 48;
+    }
     WizardFrame.-wide ReviewPane #detail { width: 3fr; height: 1fr; }
     """
     )
@@ -160,7 +166,9 @@ class WizardApp(FrontApp):
         answers = session.draft.answers()
         if outcome.is_good:
             keeping.keep_applied(session.draft)
-        self.switch_screen(DoneScreen(session, answers, outcome))
+        self.pop_screen()
+        # What Review showed has been done by now: whoever goes back there sees it anew.
+        self.push_screen(DoneScreen(session, answers, outcome), self._left_apply)
 
     @on(GoBack)
     def _to_the_start(self) -> None:
@@ -208,14 +216,33 @@ class WizardApp(FrontApp):
         self._questions.add(event.question)
 
     def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
-        from moorage.servers.transport import HostKey
-        from screens.ask import HostKeyDialog, SecretDialog
+        from moorage.servers.transport import HostKey, LoginWanted
+        from screens.ask import HostKeyDialog, LoginDialog, SecretDialog
 
         subject = question.subject
         if isinstance(subject, HostKey):
             self.push_screen(HostKeyDialog(subject), answered)
+        elif isinstance(subject, LoginWanted):
+            wanted = subject
+
+            def logs_in(answer: Secret | Path | None) -> None:
+                if isinstance(answer, Path) and not wanted.is_jump_host:
+                    self._keep_key(wanted, answer)
+                answered(answer)
+
+            self.push_screen(LoginDialog(wanted), logs_in)
         else:
             self.push_screen(SecretDialog(*subject), answered)
+
+    def _keep_key(self, wanted: LoginWanted, key: Path) -> None:
+        """Note a key file that was named for a server where the answers have it."""
+        from screens.servers import ServerDialog
+
+        for screen in self.screen_stack:
+            if isinstance(screen, ServerDialog):
+                screen.take_key(wanted.server, str(key))
+        if self.session is not None and self.session.draft.name_key(wanted.server, str(key)):
+            self.post_message(DraftChanged())
 
     # --- leaving -------------------------------------------------------------------------
 

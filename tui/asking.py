@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from moorage.answers.secrets import Secret
-from moorage.servers.transport import HostKey
+from moorage.servers.transport import HostKey, LoginWanted
 
-Subject = HostKey | tuple[str, str | None]
+Subject = HostKey | LoginWanted | tuple[str, str | None]
+Answer = bool | Secret | Path | None
+"""True or False for a host key, a secret, a key file, or None for a refusal."""
 
 
 @dataclass
@@ -17,15 +20,15 @@ class Question:
     """Something a thread waits to be told.
 
     Attributes:
-        subject: The host key to judge, or (what, server) for a secret.
-        answer: True or False for a host key, a Secret or None for a secret.
+        subject: The host key to judge, the login no key opened, or (what, server) for a secret.
+        answer: What was answered; None before.
     """
 
     subject: Subject
-    answer: bool | Secret | None = None
+    answer: Answer = None
     _answered: threading.Event = field(default_factory=threading.Event)
 
-    def settle(self, answer: bool | Secret | None) -> None:
+    def settle(self, answer: Answer) -> None:
         """Give the answer and let the thread go on."""
         self.answer = answer
         self._answered.set()
@@ -52,7 +55,7 @@ class WizardAsker:
 
     def __init__(self, ask: Callable[[Question], object]) -> None:
         self._ask = ask
-        self._known: dict[tuple[str, str | None], Secret] = {}
+        self._known: dict[tuple[str, str | None], Secret | Path] = {}
         self._lock = threading.Lock()
         self._open: list[Question] = []
         self._is_closed = False
@@ -65,13 +68,27 @@ class WizardAsker:
         """Return a secret, asked once; None when the operator refuses."""
         with self._lock:
             known = self._known.get((what, server))
-        if known is not None:
+        if isinstance(known, Secret):
             return known
         answer = self._wait_for(Question((what, server)))
         if not isinstance(answer, Secret):
             return None
         with self._lock:
             self._known[(what, server)] = answer
+        return answer
+
+    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+        """Return a password or a key file for a login no key opened; None for a refusal."""
+        place = (wanted.what, wanted.server)
+        with self._lock:
+            known = self._known.get(place)
+        if known is not None:
+            return known
+        answer = self._wait_for(Question(wanted))
+        if not isinstance(answer, Secret | Path):
+            return None
+        with self._lock:
+            self._known[place] = answer
         return answer
 
     def forget(self, server: str | None) -> None:
@@ -94,9 +111,9 @@ class WizardAsker:
     @property
     def has_secrets(self) -> bool:
         """Whether secrets were typed."""
-        return bool(self._known)
+        return any(isinstance(each, Secret) for each in self._known.values())
 
-    def _wait_for(self, question: Question) -> bool | Secret | None:
+    def _wait_for(self, question: Question) -> Answer:
         with self._lock:
             if self._is_closed:
                 return None

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import App
 from textual.timer import Timer
 
 from tui import keeping
 from tui.jobs import JobEnded, start_job
 from tui.messages import AnswersSaved, DraftChanged, SaveWanted
+from tui.typeahead import OrderlyApp
 from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
 
 if TYPE_CHECKING:
     from tui.session import Session
 
 
-class DeskApp(App[int]):
+class DeskApp(OrderlyApp):
     """Keeps and saves what is open.
 
     Attributes:
@@ -55,7 +55,9 @@ class DeskApp(App[int]):
         if session.path is None and not (session.draft.domain or session.draft.items("servers")):
             return
         try:
-            keeping.keep_draft(session.draft_file, session.draft, of=session.path)
+            progress = session.progress
+            keeping.keep_draft(session.draft_file, session.draft, of=session.path,
+                               visited=progress.visited | {progress.current})  # fmt: skip
             if session.path is None:
                 keeping.remember(session.draft_file, session.draft.domain, is_draft=True)
         except OSError as error:
@@ -132,5 +134,4 @@ class DeskApp(App[int]):
         keeping.remember(path, session.draft.domain, state=state)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
-        self.notify(f"Saved in {path}{open_points}", markup=False)
-        self.screen.post_message(AnswersSaved())
+        self.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}"))

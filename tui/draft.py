@@ -135,6 +135,19 @@ class Draft:
         """Add to the list at a path."""
         self.set(path, [*self.items(path), value])
 
+    def name_key(self, server: str, key: str) -> bool:
+        """Have a server log in with a key file; returns whether the server is in the draft.
+
+        Args:
+            server: The server's host.
+            key: The file's path.
+        """
+        rows = [each.get("host") for each in self.items("servers")]
+        if server not in rows:
+            return False
+        self.set(f"servers[{rows.index(server)}].key", key)
+        return True
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is wrong or missing, in the words of the model."""

@@ -18,6 +18,7 @@ from moorage.servers.facts import Facts
 from moorage.servers.transport import Cancel, Transport
 from tui import incident
 from tui.asking import WizardAsker
+from tui.namework import NameOutcome, NamePlan, lead_name, plan_name
 
 if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
@@ -39,11 +40,13 @@ class Outcome:
         report: How the apply ended; None when runs that went on already were followed.
         verification: The checks, or None when there was nothing to check.
         ended: How the followed runs ended.
+        name: How the registry's name is; None when it was not looked at.
     """
 
     report: ApplyReport | None = None
     verification: Verification | None = None
     ended: tuple[RunEnded, ...] = ()
+    name: NameOutcome | None = None
 
     @property
     def is_good(self) -> bool:
@@ -52,6 +55,7 @@ class Outcome:
             (self.report is None or self.report.is_good)
             and (self.verification is None or self.verification.is_good)
             and all(run.status == "done" for run in self.ended)
+            and (self.name is None or self.name.is_good)
         )
 
 
@@ -62,6 +66,7 @@ class WizardEngine:
         asker: Who is asked.
         redactor: Takes the secrets of this session out of text.
         plan: The plan that was made last, None before.
+        name: What it would do at the registry's name.
         facts: What the last probe read, by server.
         outcome: How the last apply ended.
 
@@ -74,6 +79,7 @@ class WizardEngine:
         self.asker = asker
         self.redactor = Redactor()
         self.plan: Plan | None = None
+        self.name = NamePlan()
         self.facts: dict[str, Facts] = {}
         self.outcome: Outcome | None = None
         self._open_transport = open_transport
@@ -123,25 +129,47 @@ class WizardEngine:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
             plan = deployment.plan_from(facts)
+            # Servers that are left out would be missing at the name.
+            name = NamePlan() if limit else plan_name(deployment)
         except MoorageError as error:
             self._forget_refused(error)
             raise
         with self._lock:
             if self._deployment is deployment:
-                self.plan = plan
+                self.plan, self.name = plan, name
         return plan
 
     def apply(self, *, large_upload: bool = True) -> Outcome:
-        """Apply the plan that was made, then check the registry from outside."""
+        """Apply the plan that was made, check the registry from outside, then lead its name to it.
+
+        Whoever calls this has shown the plan, records of somebody else's that go included.
+
+        Args:
+            large_upload: Whether the checks send over 100 MB to each server.
+        """
         deployment, plan = self._deployment, self.plan
         assert deployment is not None
         assert plan is not None
         report = deployment.apply(plan)
         self.outcome = Outcome(report)
         if report.is_good:
-            checks = deployment.verify(plan, large_upload=large_upload)
-            self.outcome = Outcome(report, checks)
+            self._check_and_lead(deployment, plan, report, self.name, large_upload)
         return self.outcome
+
+    def _check_and_lead(
+        self,
+        deployment: Deployment,
+        plan: Plan,
+        report: ApplyReport,
+        name: NamePlan,
+        large_upload: bool,
+    ) -> None:
+        """Verify, and make the records once all is well."""
+        checks = deployment.verify(plan, large_upload=large_upload)
+        self.outcome = Outcome(report, checks)
+        if checks.is_good:
+            led = lead_name(deployment, name, self._events.put)
+            self.outcome = replace(self.outcome, name=led)
 
     def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:
         """Plan and apply once more on the servers it failed on, then check all servers.
@@ -156,7 +184,9 @@ class WizardEngine:
         assert before is not None
         assert before.report is not None
         assert answers is not None
+        name = self.name
         plan = self.make_plan(answers, servers)
+        self.name = name
         deployment = self._deployment
         assert deployment is not None
         report = before.report.followed_by(deployment.apply(plan))
@@ -169,10 +199,8 @@ class WizardEngine:
                 self._deployment = everywhere
             deployment.close()
             materials = replace(plan.materials, generated=report.generated)
-            checks = everywhere.verify(
-                replace(plan, materials=materials), large_upload=large_upload
-            )
-            self.outcome = Outcome(report, checks)
+            plan = replace(plan, materials=materials)
+            self._check_and_lead(everywhere, plan, report, name, large_upload)
         return self.outcome
 
     def plan_replacement(self, answers: Answers) -> list[str]:
@@ -226,7 +254,8 @@ class WizardEngine:
         deployment = self._deployment
         assert deployment is not None
         before = self.outcome or Outcome()
-        self.outcome = Outcome(before.report, deployment.verify(self.plan), before.ended)
+        checks = deployment.verify(self.plan)
+        self.outcome = replace(before, verification=checks)
         return self.outcome
 
     def test_server(self, server: Server) -> Facts:

@@ -95,13 +95,20 @@ class Progress:
         return Mark.WRONG if step in set(wrong) else Mark.DONE
 
 
-def begin(asked: Sequence[str], wrong: Iterable[Step], *, is_new: bool) -> Progress:
+def begin(
+    asked: Sequence[str],
+    wrong: Iterable[Step],
+    *,
+    is_new: bool,
+    seen: Sequence[str] | None = None,
+) -> Progress:
     """Return where the wizard opens.
 
     Args:
         asked: The steps named in ``ask``.
         wrong: The steps that have problems.
         is_new: Whether nothing was answered yet.
+        seen: The steps that were seen before; None where somebody filled in all of them.
     """
     if is_new:
         return Progress()
@@ -109,7 +116,8 @@ def begin(asked: Sequence[str], wrong: Iterable[Step], *, is_new: bool) -> Progr
     steps = tuple(step for step in STEPS if step.value in asked)
     first = next((step for step in STEPS if step in steps or step in faulty), Step.REVIEW)
     # What comes filled in and is not asked for counts as seen.
-    visited = frozenset(STEPS) - {first, Step.REVIEW} - set(steps)
+    filled_in = STEPS if seen is None else [step for step in STEPS if step.value in seen]
+    visited = frozenset(filled_in) - {first, Step.REVIEW} - set(steps)
     return Progress(first, visited, tuple(step for step in STEPS if step in {*steps, *faulty}))
 
 

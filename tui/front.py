@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +16,7 @@ from tui import keeping
 from tui.desk import DeskApp
 from tui.flow import STEPS, Progress, Step, begin, wrong_steps
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import (
     AskOperator,
     ConnectWanted,
@@ -141,7 +142,7 @@ class FrontApp(DeskApp):
             self.open_users(draft)
             return
         if unsaved is None:
-            self.open_draft(draft, opened.draft_file, opened.path)
+            self.open_draft(draft, opened.draft_file, opened.path, seen=opened.visited)
             return
 
         def chosen(goes_on: bool | None) -> None:
@@ -166,6 +167,7 @@ class FrontApp(DeskApp):
         *,
         saved: Draft | None = None,
         is_new: bool = False,
+        seen: Sequence[str] | None = None,
     ) -> None:
         """Open a draft: on its dashboard when it was applied before, else in the wizard.
 
@@ -175,11 +177,12 @@ class FrontApp(DeskApp):
             path: The answers file it belongs to, if there is one.
             saved: What the answers file holds, where that differs.
             is_new: Whether nothing was answered yet.
+            seen: The steps that were seen before; None where all count as seen.
         """
         from screens.dashboard import DashboardScreen
 
         asked = [str(step) for step in draft.get("ask", ())]
-        progress = begin(asked, wrong_steps(draft.problems), is_new=is_new)
+        progress = begin(asked, wrong_steps(draft.problems), is_new=is_new, seen=seen)
         self._take(draft, draft_file, path, progress)
         assert self.session is not None
         if path is not None:
@@ -246,7 +249,7 @@ class FrontApp(DeskApp):
         try:
             answers = (draft or session.draft).answers()
         except MoorageError as error:
-            self.tell("Users", f"The answers are not finished.\n{error}")
+            self.tell("Users", in_words(f"The answers are not finished.\n{error}"))
             return
         engine = UsersEngine(answers, self.asker, self._open_transport)
         self.push_screen(UsersScreen(engine, session.draft.domain))
@@ -300,7 +303,7 @@ class FrontApp(DeskApp):
         try:
             answers = self.session.draft.answers()
         except MoorageError as error:
-            self.tell("Logs", str(error))
+            self.tell("Logs", in_words(str(error)))
             return
         from screens.logs import LogsScreen
 
@@ -318,15 +321,21 @@ class FrontApp(DeskApp):
         except MoorageError as error:
             self.tell("Connect", error.message)
             return
-        self.notify(f"Reading {event.address}…", markup=False)
+        self._say_at_the_start(f"Reading {event.address}…")
         asker, opener = self.asker, self._open_transport
         job = self.CONNECT_FOR_USERS_JOB if event.users else self.CONNECT_JOB
         start_job(self, job, lambda: read_server(server, asker, opener))
+
+    def _say_at_the_start(self, text: str) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, WelcomeScreen):
+                screen.say(text)
 
     @on(JobEnded)
     def _connected(self, event: JobEnded) -> None:
         if event.name not in {self.CONNECT_JOB, self.CONNECT_FOR_USERS_JOB}:
             return
+        self._say_at_the_start("")
         if event.error is not None:
             self.asker.forget(event.error.server)
             self.tell("Connect", str(event.error))

@@ -156,4 +156,12 @@ class SaveWanted(Message):
 
 
 class AnswersSaved(Message, bubble=False):
-    """The answers were saved."""
+    """The answers were saved.
+
+    Attributes:
+        text: Where, in a few words, and what is still missing.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

@@ -21,6 +21,7 @@ class Opened:
         path: The answers file; None for a draft that was never saved.
         unsaved: Changes that were made in the wizard and not saved, or None.
         notices: What the operator should know.
+        visited: The steps that were seen, by name; None where all count as seen.
     """
 
     draft: Draft
@@ -28,6 +29,7 @@ class Opened:
     path: Path | None = None
     unsaved: Draft | None = None
     notices: tuple[str, ...] = ()
+    visited: tuple[str, ...] | None = None
 
 
 def open_path(path: Path) -> Opened:
@@ -38,17 +40,18 @@ def open_path(path: Path) -> Opened:
     """
     if keeping.is_draft_file(path):
         try:
-            draft, of = keeping.read_draft(path)
+            kept = keeping.read_draft(path)
         except ValueError as error:
             raise MoorageError(f"{error}.", code="cannot_read") from error
-        return Opened(draft, path, of)
+        visited = kept.visited if kept.of is None else None
+        return Opened(kept.draft, path, kept.of, visited=visited)
     loaded = load_draft(path)
     if not loaded.data:
         raise AnswersError(loaded.problems)
     draft = Draft(loaded.data)
     draft_file = keeping.draft_file_for(path)
     try:
-        unsaved, _ = keeping.read_draft(draft_file)
+        unsaved = keeping.read_draft(draft_file).draft
     except ValueError:
         unsaved = None
     if unsaved is not None and unsaved.data == draft.data:

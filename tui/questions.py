@@ -7,10 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moorage.answers.secrets import Secret
-    from tui.asking import Question
+    from tui.asking import Answer, Question
 
-    Answer = bool | Secret | None
     Show = Callable[[Question, Callable[[Answer], None]], None]
 
 

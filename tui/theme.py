@@ -161,7 +161,11 @@ FooterKey.-compact .footer-key--description {
     color: $foreground; background: $panel; padding: 0 1;
 }
 .-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
-Toast { max-width: 70; background: $panel; color: $foreground; border-left: outer $accent; }
+ToastRack { dock: top; align: right top; margin-bottom: 0; }
+Toast {
+    width: auto; max-width: 60%; margin-top: 0; padding: 0 1;
+    background: $selection; color: $foreground; border-left: outer $accent;
+}
 Toast.-warning { border-left: outer $warning; }
 Toast.-error { border-left: outer $error; }
 Button, Button.-textual-compact {
@@ -176,7 +180,8 @@ Button.-primary, Button.-textual-compact.-primary {
 Button.-error, Button.-textual-compact.-error { background: $panel; color: $error; }
 Button:focus, Button.-textual-compact:focus {
     background: $accent; color: $on-accent; text-style: bold underline;
-    background-tint: transparent;
+    background-tint: transparent; padding: 0 1;
+    border-left: outer $foreground !important; border-right: outer $foreground !important;
 }
 Button:disabled { color: $text-muted; text-style: strike; opacity: 100%; text-opacity: 100%; }
 OptionList { background: $background; border: none; padding: 0; }

@@ -83,6 +83,20 @@ class _TooMuch(Exception):  # not an error of anybody's
     """The document has more values than an answers file can have."""
 
 
+class _Circle(Exception):  # likewise
+    """A value holds itself, by an alias.
+
+    Args:
+        path: Where the alias stands.
+        mark: Where the value begins.
+    """
+
+    def __init__(self, path: Path, mark: Mark) -> None:
+        super().__init__()
+        self.path = path
+        self.mark = mark
+
+
 def read(text: str, file: str | None = None) -> Document:
     """Read YAML text. Nothing is raised: what is wrong is in the document's problems.
 
@@ -120,6 +134,10 @@ def read(text: str, file: str | None = None) -> Document:
             document, None, f"has more than {_MOST_VALUES} values once its aliases are followed"
         )
         document.value = None
+    except _Circle as circle:
+        message = "an alias (*) puts this value into itself; write the value out instead"
+        document.problems.append(document._at(circle.mark, circle.path, message))
+        document.value = None
     return document
 
 
@@ -146,8 +164,17 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._seen = 0
+        self._around: list[Any] = []
 
     def value(self, node: Any, path: Path) -> Any:
+        if any(node is each for each in self._around):
+            raise _Circle(path, _mark(node))
+        self._around.append(node)
+        value = self._value(node, path)
+        self._around.pop()
+        return value
+
+    def _value(self, node: Any, path: Path) -> Any:
         self._seen += 1
         if self._seen > _MOST_VALUES:
             raise _TooMuch

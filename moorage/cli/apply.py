@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from moorage.cli.options import (
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
+    from moorage.answers.model import Answers
     from moorage.cli.engine import Engine
     from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
@@ -131,7 +133,7 @@ def command(
             if is_good and not engine.desk.is_interrupted:
                 name.make()
             resolves_to = None if name.report else looked_up.result(LOOKED_UP_WITHIN) or ()
-            return _hand_over(
+            code = _hand_over(
                 engine,
                 plan,
                 report,
@@ -140,8 +142,25 @@ def command(
                 name=name,
                 resolves_to=resolves_to,
             )
+            if code == ExitCode.DONE:
+                _remember(file, answers, is_whole=not limit)
+            return code
         finally:
             passwords.show(session)
+
+
+def _remember(file: Path, answers: Answers, *, is_whole: bool) -> None:
+    """Put the deployment on the list the wizard starts with; an apply never fails for that."""
+    from moorage.answers.save import dump
+    from moorage.recents import applied_file, remember
+    from moorage.state import write_private
+
+    domain = answers.registry.domain
+    with suppress(OSError, RuntimeError):
+        if file.is_file():
+            remember(file, domain, state="applied")
+        if is_whole:
+            write_private(applied_file(domain), dump(answers).encode())
 
 
 def _show(engine: Engine, plan: Plan, name: NameWork) -> None:

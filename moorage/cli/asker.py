@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from moorage.cli.complaints import ANOTHER_KEY
 from moorage.cli.desk import Desk
 from moorage.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
-    from moorage.servers.transport import HostKey
+    from moorage.servers.transport import HostKey, LoginWanted
 
 
 class CommandLineAsker:
@@ -72,6 +74,13 @@ class CommandLineAsker:
         with self._one_at_a_time:
             return self._desk.ask(lambda: self._ask_secret(what, server))
 
+    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+        """Return a password that was typed, once it was said why; see ``transport.LoginAsker``."""
+        if wanted.key or not self._session.is_interactive:
+            return None
+        with self._one_at_a_time:
+            return self._desk.ask(lambda: self._ask_for_login(wanted))
+
     def confirm(self, question: str) -> bool:
         """Return whether the operator says yes; main thread only."""
         with self.pause():
@@ -88,6 +97,13 @@ class CommandLineAsker:
                 "for another kind of key) prints the same if nobody is in between."
             )
             return self._yes_or_no("Trust this key from now on?")
+
+    def _ask_for_login(self, wanted: LoginWanted) -> Secret | None:
+        with self.pause():
+            self._session.narrate(f"{wanted.server}: {wanted.reason}")
+            if wanted.takes_keys:
+                self._session.narrate(ANOTHER_KEY)
+        return self._ask_secret(wanted.what, wanted.server)
 
     def _ask_secret(self, what: str, server: str | None) -> Secret | None:
         from moorage.answers.secrets import Secret

@@ -113,13 +113,13 @@ def replace(
     from moorage.deploy.certificate import keep, with_files
 
     session = session_of(context)
+    answers = open_answers(session, file)
+    replaced = with_files(answers, certificate, key)
     if not yes and not session.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
             hint="Add --yes to replace the certificate without being asked.",
         )
-    answers = open_answers(session, file)
-    replaced = with_files(answers, certificate, key)
     with open_engine(
         session, replaced, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:

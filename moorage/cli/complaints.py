@@ -14,6 +14,8 @@ from moorage.cli.session import Piece, Session
 from moorage.errors import AnswersError, ExitCode, MoorageError, ServersFailed
 
 _LOGS_KEPT = 20
+ANOTHER_KEY = "Another key is named with --key (for --server), or as servers[].key in the answers."
+"""What to do where none of the keys opens a login."""
 
 
 class WrongUsageError(MoorageError):
@@ -130,6 +132,8 @@ def _paragraphs(error: MoorageError) -> list[list[Piece]]:
         return [paragraph for each in error.errors for paragraph in _paragraphs(each)]
     if error.code == "host_key_unknown":
         return [[("Error: ", "bold red"), f"{error} Or give it to --accept-host-key."]]
+    if error.code == "login_refused":
+        return [[("Error: ", "bold red"), f"{error} {ANOTHER_KEY}"]]
     if isinstance(error, AnswersError):
         count = len(error.problems)
         title = "1 problem in the answers:" if count == 1 else f"{count} problems in the answers:"

@@ -107,9 +107,13 @@ def undo_command(
 
     Called again it takes back the change before that.
     """
+    from moorage.dns.work import check_can_undo
+
     session = session_of(context)
-    _need_someone(session, yes)
     with _open(session, file) as engine:
+        # What cannot be undone is said first, whoever could be asked.
+        check_can_undo(engine.deployment.answers)
+        _need_someone(session, yes)
         return _make(engine, engine.ask_dns(engine.deployment.name.plan_undo), yes, replace, wait)
 
 

@@ -235,6 +235,21 @@ def ensure_name(
     )
 
 
+def check_can_undo(answers: Answers) -> None:
+    """Make sure that there is a change to take back.
+
+    Raises:
+        DnsError: None was made from this machine.
+    """
+    name = answers.registry.domain
+    if not journal.entries(name):
+        raise DnsError(
+            f"no change of {name} was made from this machine, so there is none to undo.",
+            hint="Changes are kept where they were made, in Moorage's state folder.",
+            code="nothing_to_undo",
+        )
+
+
 def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) -> DnsPlan:
     """Return the plan that takes back the last change made to the name from this machine.
 
@@ -242,14 +257,9 @@ def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) 
         DnsError: There is none.
         MoorageError: The provider does not answer, refuses, or has no such zone.
     """
+    check_can_undo(answers)
     name = answers.registry.domain
     made = journal.entries(name)
-    if not made:
-        raise DnsError(
-            f"no change of {name} was made from this machine, so there is none to undo.",
-            hint="Changes are kept where they were made, in Moorage's state folder.",
-            code="nothing_to_undo",
-        )
     provider = open_provider(answers, resolve)
     if not provider.can_write:
         provider.write(())

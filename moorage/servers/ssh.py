@@ -16,7 +16,15 @@ from moorage.servers import bootstrap
 from moorage.servers.conversation import Conversation, Job, Root
 from moorage.servers.sshconfig import Hop, SshConfig
 from moorage.servers.sshlookup import Settings
-from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
+from moorage.servers.transport import (
+    Asker,
+    Cancel,
+    Completed,
+    Exchange,
+    LoginAsker,
+    LoginWanted,
+    Resolve,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from moorage.servers.sshdial import Breaker, Limits, Place
+    from moorage.servers.sshkeys import Candidate
     from moorage.servers.sshlink import Link
     from moorage.servers.sshlogin import Credentials
 
@@ -68,7 +77,7 @@ class SshTransport:
         self._link: Link | None = None
         self._breaker: Breaker | None = None
         self._sudo_password: Secret | None = None
-        self._answered: dict[str, Secret | None] = {}
+        self._answered: dict[str, Secret | Path | None] = {}
 
     @property
     def public_address(self) -> str:
@@ -248,16 +257,18 @@ class SshTransport:
                 return self._resolve(answers.passphrase, "passphrase")
             return self._asker.secret(f"passphrase of {key}", self.server)
 
-        def password() -> Secret | None:
+        def password(reason: str, methods: tuple[str, ...]) -> Secret | Candidate | None:
             what = f"password of {settings.user}" + ("" if is_target else f" on {place.name}")
             if answers.password is not None and is_target:
                 return self._resolve(answers.password, "password")
-            # A key was asked for: nobody expects to be asked for something else.
-            if given is not None:
-                return None
             if what not in self._answered:
-                self._answered[what] = self._asker.secret(what, self.server)
-            return self._answered[what]
+                key = answers.key or "" if given is not None else ""
+                wanted = LoginWanted(what, self.server, reason, methods, key, not is_target)
+                self._answered[what] = self._ask_for_login(wanted)
+            answer = self._answered[what]
+            if not isinstance(answer, Path):
+                return answer
+            return candidates(answer, (), only=True, usual=answer.parent, agent=agent)[0][0]
 
         return Credentials(
             user=settings.user,
@@ -269,6 +280,12 @@ class SshTransport:
             passphrase=passphrase,
             password=password,
         )
+
+    def _ask_for_login(self, wanted: LoginWanted) -> Secret | Path | None:
+        if isinstance(self._asker, LoginAsker):
+            return self._asker.login(wanted)
+        # A key was asked for: nobody expects to be asked for something else.
+        return None if wanted.key else self._asker.secret(wanted.what, self.server)
 
     def _known_sudo_password(self) -> Secret | None:
         if self._sudo_password is None and self._answers.sudo_password is not None:

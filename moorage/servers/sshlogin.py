@@ -14,7 +14,7 @@ from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_INFO_RESPONSE, c
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
 from moorage.servers.sshdial import HungUpError
-from moorage.servers.sshkeys import Candidate, PassphraseWrongError, PublicKey
+from moorage.servers.sshkeys import USUAL_FILES, Candidate, PassphraseWrongError, PublicKey
 
 _MOST_KEYS = 5
 """Keys offered to a server: sshd hangs up after six attempts, and one is a password's."""
@@ -34,7 +34,8 @@ class Credentials:
         notes: Keys that could not be used and why, for people.
         is_password_first: Whether the password was chosen over keys.
         passphrase: Finds the passphrase of a key, given its name.
-        password: Finds the login password; None when there is none.
+        password: Finds the login password, or a key to try instead, given why the keys were not
+            enough and which methods the server takes; None when there is neither.
     """
 
     user: str
@@ -44,7 +45,7 @@ class Credentials:
     notes: list[str]
     is_password_first: bool
     passphrase: Callable[[str], Secret | None]
-    password: Callable[[], Secret | None]
+    password: Callable[[str, tuple[str, ...]], Secret | Candidate | None]
 
 
 @dataclass
@@ -315,7 +316,11 @@ class Login:
         if method is None:
             self._tried.no_password_because = "the server takes no passwords"  # noqa: S105  # says why
             return False
-        password = self._with.password()
+        password = self._with.password(self._why_not(), tuple(self._attempts.methods))
+        if isinstance(password, Candidate):
+            self._tried.no_password_because = "that key was named instead of a password"  # noqa: S105
+            self._with.keys.append(password)
+            return self._try_key(password)
         if password is None:
             self._tried.no_password_because = "no password was given"  # noqa: S105
             return False
@@ -354,6 +359,24 @@ class Login:
 
     def _on(self) -> str:
         return "" if self._with.place == self._with.server else f" on {self._with.place}"
+
+    def _why_not(self) -> str:
+        """Why the keys were not enough, for whoever is asked for more."""
+        if self._attempts.is_partial:
+            return f"The server wants a password of {self._with.user} besides the key{self._on()}."
+        tried = self._tried.keys
+        held = sum(each.agent_key is not None for each in tried)
+        parts = [f"{held} key{'s' if held != 1 else ''} of the ssh agent"] if held else []
+        parts += [each.name for each in tried if each.agent_key is None]
+        if parts:
+            why = f"No key is accepted for {self._with.user}{self._on()}. "
+            why += f"Tried: {', '.join(parts)}."
+        else:
+            why = f"There is no key to log in with as {self._with.user}{self._on()}: the ssh agent "
+            why += f"has none, and there is none of {', '.join(USUAL_FILES)} in ~/.ssh."
+        if self._with.notes:
+            why += f" Not used: {', '.join(self._with.notes)}."
+        return why
 
     def _refused(self, *, is_dropped: bool) -> CannotConnect:
         tried = [f"the key {candidate.name}" for candidate in self._tried.keys]

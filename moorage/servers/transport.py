@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from moorage.answers.secrets import Secret, SecretReference
 
@@ -61,6 +62,40 @@ class Asker(Protocol):
             what: What is wanted, for people: ``sudo password of admin``.
             server: The server's label, if it belongs to one.
         """
+
+
+@dataclass(frozen=True)
+class LoginWanted:
+    """A login that no key opened.
+
+    Attributes:
+        what: What is wanted, for people: ``password of root``.
+        server: The server's label.
+        reason: Which keys were tried and why that was not enough.
+        methods: What the server takes, as SSH calls it.
+        key: The key the answers name, or empty.
+        is_jump_host: Whether it is the login at a machine on the way to the server.
+    """
+
+    what: str
+    server: str
+    reason: str
+    methods: tuple[str, ...]
+    key: str = ""
+    is_jump_host: bool = False
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether another key may help."""
+        return "publickey" in self.methods
+
+
+@runtime_checkable
+class LoginAsker(Protocol):
+    """An asker who tells why a password is wanted, and may name a key instead."""
+
+    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+        """Return a password or the path of a private key, or None when there is nobody to ask."""
 
 
 @dataclass

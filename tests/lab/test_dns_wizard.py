@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dns_at_work import ZONE
+from dns_at_work import ZONE, keeper, signed
 from operator_at_work import DOMAIN, Operator
 from pretend import SIZES, Servers, Wizard
 
-from lab import Lab
+from lab import Lab, LabServer
 from lab.names import NameService, start_bind
 from screens.dns import DnsPane
 from tui.app import WizardApp
@@ -118,3 +118,63 @@ async def test_a_look_at_silent_name_servers_can_be_stopped(
             await wizard.see("The check was stopped.")
     finally:
         service.server.run("systemctl kill -s CONT named")
+
+
+async def test_apply_alone_makes_the_records_and_they_can_be_undone(
+    operator: Operator,
+    service: NameService,
+    server: LabServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service.zones.clear()
+    service.serve(ZONE, "registry 60 A 198.51.100.7\n")
+    at_home = keeper(operator, service)
+    at_home.write(signed(service, nameservers=[service.address]), [server])
+    at_home.know(server)
+    for name, value in at_home.environment.items():
+        monkeypatch.setenv(name, value)
+    app = WizardApp(at_home.file, large_upload=False)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        wizard = Wizard(app, pilot)
+        await wizard.see("1 server:", "1 record set to change", "DNS  1 record set")
+        await wizard.see("! this deployment did not make", "198.51.100.7")
+        await wizard.press("home", "down")
+        await wizard.see(f"- {DOMAIN} 60 A 198.51.100.7", f"+ {DOMAIN} 300 A {server.address}")
+        await wizard.press("enter")
+        await wizard.see("DNS records that this deployment did not make are replaced")
+        await wizard.press("tab", "enter")
+        await wizard.see("DNS records", "once the servers are checked")
+        assert service.dig(DOMAIN) == ["198.51.100.7"]
+        await wizard.see(f"{DOMAIN} is up.", seconds=300)
+        app.screen.query_one("#report").scroll_end(animate=False)
+        assert service.dig(DOMAIN) == [server.address]
+        outcome = app.session.engine.outcome if app.session else None
+        assert outcome is not None
+        assert outcome.name is not None
+        assert outcome.name.is_good
+        shown = "\n".join(str(each.content) for each in app.screen.query("#report > Static"))
+        assert "The registry's name" in shown
+        assert "✓ served by its name server" in shown
+        await wizard.press("r")
+        await wizard.see("1 server: nothing to change", "DNS  nothing to change")
+
+    undone = at_home("dns", "undo", str(at_home.file), "--yes")
+    assert undone.code == 0, undone.stderr
+    assert service.dig(DOMAIN) == ["198.51.100.7"]
+
+
+async def test_a_provider_that_refuses_keeps_apply_from_starting(
+    operator: Operator, service: NameService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.zones.clear()
+    service.serve(ZONE)
+    at_home = keeper(operator, service)
+    at_home.write(signed(service), ["192.0.2.1"])
+    monkeypatch.setenv("CI_PW", "tide-table-42-lantern")
+    monkeypatch.setenv("DNS_KEY", "AAAA" + service.key.secret[4:])
+    app = WizardApp(at_home.file, open_transport=Servers().open, large_upload=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        wizard = Wizard(app, pilot)
+        await wizard.see("✗ The records cannot be changed")
+        await wizard.press("enter")
+        await wizard.see("Solve what is marked")

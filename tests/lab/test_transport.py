@@ -25,7 +25,7 @@ from moorage.errors import CannotConnect, SudoRefused
 from moorage.servers.ssh import SshTransport
 from moorage.servers.sshconfig import SshConfig
 from moorage.servers.sshdial import Limits
-from moorage.servers.transport import Cancel, HostKey
+from moorage.servers.transport import Cancel, HostKey, LoginWanted
 
 WRONG = "not-the-password-5"
 CHUNK = os.urandom(1 << 20)
@@ -187,6 +187,52 @@ def test_nobody_is_asked_for_the_passphrase_of_a_key_the_server_rejects(
         desk.transport(operator, host=trusted.address, user="root").connect()
     assert caught.value.code == "login_refused"
     assert not [what for what in operator.questions if "passphrase" in what]
+
+
+class Chooser(Operator):
+    """Is told why a login is wanted, and gives a password or a key file."""
+
+    def __init__(self, answer: Secret | Path | None) -> None:
+        super().__init__()
+        self.answer = answer
+        self.wanted: list[LoginWanted] = []
+
+    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+        self.wanted.append(wanted)
+        return self.answer
+
+
+def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
+    desk: Desk, trusted: LabServer, tmp_path: Path
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    rejected = tmp_path / ".ssh/id_ed25519"
+    run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", rejected])
+    operator = Chooser(trusted.key)
+    transport = desk.transport(operator, host=trusted.address, user="root")
+    assert transport.run("id -u").stdout == b"0\n"
+    (wanted,) = operator.wanted
+    assert wanted.what == "password of root"
+    assert wanted.reason == f"No key is accepted for root. Tried: {rejected}."
+    assert "publickey" in wanted.methods
+
+    rejected.unlink()
+    operator = Chooser(Secret(ADMIN_PASSWORD))
+    answers = {"host": trusted.address, "user": "admin", "sudo_password": typed(ADMIN_PASSWORD)}
+    assert desk.transport(operator, **answers).run("id -u").stdout == b"0\n"  # type: ignore[arg-type]
+    assert "none of id_ed25519" in operator.wanted[0].reason
+
+
+def test_a_named_key_that_is_refused_is_named_among_what_was_tried(
+    desk: Desk, trusted: LabServer, tmp_path: Path
+) -> None:
+    run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"])
+    operator = Chooser(tmp_path / "other")
+    with pytest.raises(CannotConnect) as caught:
+        desk.transport(operator, host=trusted.address, user="root").connect()
+    assert caught.value.code == "login_refused"
+    assert str(tmp_path / "other") in caught.value.message
+    assert len(operator.wanted) == 1
 
 
 def test_the_agent_signs_for_a_key_it_holds(

@@ -11,13 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, MoorageError, SudoRefused
-from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey
+from moorage.servers.transport import (
+    Asker,
+    Cancel,
+    Completed,
+    Exchange,
+    HostKey,
+    LoginAsker,
+    LoginWanted,
+)
 from templates.load import shell_script
 from tui.app import WizardApp
 
@@ -48,6 +57,8 @@ class PretendServer:
         server: Its label.
         fault: What connecting raises.
         unknown_key: Whether it asks for its host key to be trusted.
+        login: What it says to whoever has no key it knows.
+        logged_in: What it was given then.
         sudo_password: What sudo wants, if it wants something.
         slow: Set to let connecting go on, where it is to hang.
         extra_facts: More lines of the probe's answer.
@@ -59,6 +70,8 @@ class PretendServer:
     asker: Asker | None = None
     fault: MoorageError | None = None
     unknown_key: bool = False
+    login: LoginWanted | None = None
+    logged_in: Secret | Path | None = None
     sudo_password: str | None = None
     slow: threading.Event | None = None
     extra_facts: str = ""
@@ -81,6 +94,11 @@ class PretendServer:
             HostKey(self.server, self.server, "ssh-ed25519", "SHA256:abc[b]def")
         ):
             raise CannotConnect("Its host key was not accepted.", server=self.server)
+        if self.login is not None:
+            assert isinstance(self.asker, LoginAsker)
+            self.logged_in = self.asker.login(self.login)
+            if self.logged_in is None:
+                raise CannotConnect("The login of root is refused.", server=self.server)
         if self.fault is not None:
             raise self.fault
         if self.sudo_password is not None:
@@ -152,7 +170,7 @@ class Wizard:
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
-    async def see(self, *wanted: str, seconds: float = 60) -> None:
+    async def see(self, *wanted: str, seconds: float = 8) -> None:
         """Wait until all of these are on the screen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -170,7 +188,7 @@ class Wizard:
         await self.press("enter")
         await self.see("Add a server", "Key file")
         await self.type(host)
-        await self.press("enter")
+        await self.press("ctrl+s")
         await self.see(host, "not tested")
 
 

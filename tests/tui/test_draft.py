@@ -10,6 +10,7 @@ from moorage.errors import AnswersError
 from moorage.users.passwords import verify_password
 from tui import keeping
 from tui.draft import Draft, parse_path
+from tui.flow import Step
 from tui.opening import open_path
 from tui.saving import write_answers
 
@@ -83,11 +84,13 @@ def test_a_kept_draft_comes_back_without_its_secrets(tmp_path: Path) -> None:
     draft = finished()
     draft.set("credentials.users[0].password", Typed(Secret(PASSWORD)))
     path = keeping.new_draft_file()
-    keeping.keep_draft(path, draft, of=tmp_path / "moorage.yml")
+    keeping.keep_draft(path, draft, of=tmp_path / "moorage.yml", visited={Step.DNS})
     assert PASSWORD not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    back, of = keeping.read_draft(path)
-    assert of == tmp_path / "moorage.yml"
+    kept = keeping.read_draft(path)
+    back = kept.draft
+    assert kept.of == tmp_path / "moorage.yml"
+    assert kept.visited == ("dns",)
     assert back.get("credentials.users[0].password") == {"prompt": True}
     assert back.get("registry.domain") == "registry.example.com"
 

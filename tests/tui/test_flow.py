@@ -34,6 +34,12 @@ def test_finished_answers_open_on_review() -> None:
     assert progress.mark(Step.DNS, []) is Mark.DONE
 
 
+def test_only_what_was_seen_of_a_draft_is_done() -> None:
+    progress = begin([], [], is_new=False, seen=["servers"])
+    assert progress.mark(Step.SERVERS, []) is Mark.DONE
+    assert progress.mark(Step.DNS, []) is Mark.OPEN
+
+
 def test_faulty_answers_open_on_the_first_fault() -> None:
     progress = begin([], [Step.SSL], is_new=False)
     assert progress.current is Step.SSL

@@ -4,12 +4,15 @@ from pathlib import Path
 import pytest
 from opening import opened
 from pretend import PretendServer, Servers
+from textual import events
+from textual.widgets import Input
 
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret, Typed
 from tui import incident
 from tui.app import WizardApp
 from tui.theme import DARK, LIGHT
+from tui.widgets.dialog import Dialog
 
 SECRET = "hunter2hunter2"
 
@@ -40,6 +43,7 @@ async def test_answers_are_saved_and_open_again(pretend: Servers, home: Path) ->
         await wizard.see("Save the answers", "moorage.yml")
         await wizard.press("enter")
         await wizard.see("Saved in moorage.yml")
+        assert "Saved in moorage.yml" in wizard.text.splitlines()[0]  # beside nothing that matters
         await asyncio.sleep(0.6)
         assert drafts(home) == []
     assert load(home / "moorage.yml").servers[0].host == "alpha"
@@ -166,3 +170,24 @@ async def test_no_color_is_respected(pretend: Servers, monkeypatch: pytest.Monke
         }
         assert app.no_color
         assert colours
+
+
+@pytest.mark.parametrize(("opens", "step"), [("a", "1"), ("a", "2"), ("f1", "1"), ("ctrl+s", "1")])
+async def test_what_is_typed_while_a_dialog_opens_lands_in_it(
+    pretend: Servers, opens: str, step: str
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press(f"alt+{step}")
+        before = wizard.app.session.draft.without_secrets()  # type: ignore[union-attr]
+        for key in (opens, "b", "e", "d", "a"):  # as a terminal sends what was typed ahead
+            wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        typed = "beda" if opens == "a" else ""
+        for _ in range(100):
+            await wizard.pilot.pause(0.05)
+            focused = wizard.app.focused
+            if typed in getattr(focused, "value", "") and isinstance(wizard.app.screen, Dialog):
+                break
+        assert isinstance(wizard.app.screen, Dialog)
+        assert isinstance(focused, Input) or not typed
+        assert wizard.app.session.draft.without_secrets() == before  # type: ignore[union-attr]

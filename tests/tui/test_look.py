@@ -102,6 +102,21 @@ def _is_shown(widget: object) -> bool:
     return all(node.display for node in widget.ancestors_with_self)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", [each.name for each in theme.THEMES])
+async def test_the_button_with_the_focus_is_told_without_colours(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with opened() as wizard:
+        wizard.app.theme = name
+        await wizard.press("enter")
+        await wizard.press("tab")
+        await wizard.see("▌  Add a server  ▐")
+        await wizard.press("tab", "tab")
+        await wizard.see("▌  Next  ▐")
+        assert "▌  Add" not in wizard.text
+
+
 async def test_no_state_is_told_by_colour_alone() -> None:
     signs = {
         "servers": "●",

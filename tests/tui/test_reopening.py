@@ -53,6 +53,43 @@ async def test_a_server_that_asks_is_unknown_and_not_asked_about(
         assert "Sudo password" not in wizard.text
 
 
+async def test_the_start_begins_on_what_was_open_last(pretend: Servers, home: Path) -> None:
+    applied(home)
+    async with opened(pretend) as wizard:
+        await wizard.see("registry.example.com", "u Users")
+        await wizard.press("enter")
+        await wizard.see("Dashboard")
+    assert not list((home / "state" / "drafts").glob("*"))
+
+
+async def test_a_draft_that_is_deployed_nowhere_offers_no_users(
+    pretend: Servers, home: Path
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("escape")
+        await wizard.see("not saved yet", "Take off the list")
+        assert "Users" not in wizard.text
+        await wizard.press("u")
+        await wizard.see("New deployment")
+
+
+async def test_a_deployment_leaves_the_list_only_when_that_was_meant(
+    pretend: Servers, home: Path
+) -> None:
+    path = applied(home)
+    async with opened(pretend) as wizard:
+        await wizard.see("registry.example.com")
+        await wizard.press("d")
+        await wizard.see("Its file stays")
+        await wizard.press("escape")
+        await wizard.see("registry.example.com", "New deployment")
+        await wizard.press("d", "enter")
+        await wizard.pilot.pause()
+        assert "registry.example.com" not in wizard.text
+    assert path.is_file()
+
+
 async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: Path) -> None:
     path = applied(home)
     async with opened(pretend, path=path) as wizard:

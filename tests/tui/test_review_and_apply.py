@@ -1,12 +1,17 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from opening import opened
-from pretend import PretendServer, Servers, Wizard
+from pretend import SIZES, PretendServer, Servers, Wizard
+from textual.widgets._toast import Toast
 
+from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
+from moorage.servers.transport import LoginWanted
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
 from tui.widgets.logview import LogView
@@ -58,6 +63,74 @@ async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
         await asyncio.sleep(0.2)
         await wizard.see("1 server:")
         assert "right" not in wizard.text
+
+
+LOGIN = LoginWanted(
+    "password of root",
+    "alpha",
+    "No key is accepted for root. Tried: 2 keys of the ssh agent, ~/.ssh/id_[rsa].",
+    ("publickey", "password"),
+)
+
+
+async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("2 keys of the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted: a password or a key")
+        await wizard.type("hush")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        assert pretend["alpha"].logged_in == Secret("hush")
+
+
+async def test_a_key_named_for_a_login_is_kept_with_the_server(
+    pretend: Servers, home: Path
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    (home / "key").write_text("a key")
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("Or a key file")
+        await wizard.press("tab")
+        await wizard.type("~/no")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted: a private key file")
+        await wizard.press("ctrl+u")
+        await wizard.type("~/key")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        assert pretend["alpha"].logged_in == Path("~/key")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.text("servers[0].key") == "~/key"
+
+
+async def test_a_key_named_while_a_server_is_tested_shows_in_its_dialog(
+    pretend: Servers, home: Path
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    (home / "key").write_text("a key")
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.type("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("Or a key file")
+        await wizard.press("tab")
+        await wizard.type("~/key")
+        await wizard.press("enter")
+        await wizard.see("Add a server", "✓ Debian", "~/key")
+        await wizard.press("ctrl+s")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.text("servers[0].key") == "~/key"
+
+
+async def test_a_server_that_takes_no_keys_is_not_offered_one(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=replace(LOGIN, methods=("password",)))
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("The server takes: password.")
+        assert "key file" not in wizard.text
 
 
 async def test_questions_of_several_servers_come_one_after_the_other(pretend: Servers) -> None:
@@ -116,10 +189,25 @@ async def test_the_pane_shows_the_difference_of_the_file_under_the_cursor(preten
         await wizard.see("/etc/")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_difference_gets_half_of_the_room_at_least(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    facts = INTERRUPTED + "clock\t1\n"
+    pretend["alpha"] = PretendServer("alpha", extra_facts=facts)
+    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+        await wizard.see("+ REGISTRY_HTTP_SECRET", "/etc/moorage/registry/registry.env")
+        pane, detail = (wizard.app.screen.query_one(each).region for each in ("#review", "#detail"))
+        wide, high = detail.width * 2 >= pane.width, detail.height * 2 >= pane.height
+        assert wide, (pane, detail)
+        assert high, (pane, detail)
+
+
 async def test_missing_answers_are_listed_and_enter_leads_to_them(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+7")
-        await wizard.see("Some answers are missing or wrong", "registry.domain", "Servers")
+        await wizard.see("Some answers are missing or wrong", "Servers: Registry name: wanted")
+        assert "registry.domain" not in wizard.text
         await wizard.press("enter")
         await wizard.see("1 of 7")
 
@@ -130,7 +218,8 @@ async def test_what_keeps_a_run_from_starting_keeps_it_from_starting(pretend: Se
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("✗ alpha: port 443 is taken by [apache]")
         await wizard.press("enter")
-        await wizard.see("Solve what is marked")
+        await wizard.see("Solve what is marked", "port 443 is taken")
+        assert not wizard.app.screen.query(Toast)
         assert isinstance(wizard.app.screen.query_one("#review"), ReviewPane)
         assert not isinstance(wizard.app.screen, ApplyScreen)
 
@@ -147,8 +236,9 @@ async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) 
         await wizard.see("E: [red]Unable[/] \\x1b[31mto locate")
         await wizard.press("enter")
         await wizard.see("is not as it should be", "failed at: installing packages")
+        pretend["alpha"].extra_facts = INTERRUPTED
         await wizard.press("r")
-        await wizard.see("Review  7 of 7", "1 server:")
+        await wizard.see("Review  7 of 7", "1 server:", "power lost")  # read anew
 
 
 async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) -> None:
@@ -222,6 +312,9 @@ async def test_the_log_of_a_server_is_saved(pretend: Servers, home: Path) -> Non
         await to_apply(wizard)
         await wizard.see("Not everything went well")
         await wizard.press("s")
-        await wizard.see("Saved in")
+        await wizard.see("✓ Saved in")
+        await wizard.press("y")
+        await wizard.see("✓ Copied: ")
+        assert not wizard.app.screen.query(Toast)
         (saved,) = (home / "state" / "logs").glob("*alpha.log")
         assert "something" in saved.read_text()

@@ -5,6 +5,8 @@ import pytest
 from opening import opened
 from pretend import SIZES, PretendServer, Servers
 from textual import events
+from textual.widgets import Static
+from textual.widgets._toast import Toast
 
 from moorage.errors import CannotConnect
 from tui.flow import STEPS, Step
@@ -13,6 +15,7 @@ from tui.widgets.field import Field
 from tui.widgets.form import Form
 from tui.widgets.frame import WizardFrame
 from tui.widgets.previewpane import PreviewPane
+from tui.widgets.table import EditableTable
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -24,7 +27,8 @@ async def test_enter_alone_leads_from_a_server_to_review(
         for step in STEPS[1:]:
             await wizard.press("enter")
             await wizard.see(f"{step.number} of 7")
-        await wizard.see("1 server:", "12 files new")
+        await wizard.see("1 server:", "12 files new", "registry.env")
+        await wizard.press("home")
         await wizard.see("Debian GNU/Linux 12")
 
 
@@ -35,8 +39,10 @@ async def test_escape_leads_back_to_the_start_and_nothing_is_lost(pretend: Serve
         await wizard.see("Storage  3 of 7")
         await wizard.press("escape", "escape", "escape")
         await wizard.see("New deployment", "registry.example.com", "not saved yet")
-        await wizard.press("down", "down", "down", "enter")
-        await wizard.see("7 of 7", "1 server:")
+        await wizard.press("enter")
+        await wizard.see("7 of 7", "1 server:", "✓ Servers", "✓ Credentials", "○ DNS", "○ SSL")
+        await wizard.press("alt+5", "alt+7")
+        await wizard.see("7 of 7", "✓ SSL", "○ DNS")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -125,10 +131,56 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
         await wizard.type("registry.example.com")
         await wizard.press("enter")
         await wizard.see("From ~/.ssh/config: alpha, beta")
-        await wizard.press("down", "down", "enter")
+        await wizard.press("down", "down", "ctrl+s")
         await wizard.see("beta", "ssh config")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]
+
+
+async def test_enter_in_the_dialog_of_a_server_asks_for_everything_before_it_adds(
+    pretend: Servers,
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Add a server")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted")
+        await wizard.type("alpha")
+        await wizard.press("enter")
+        await wizard.type("root")
+        await wizard.press("enter")
+        await wizard.type("2222")
+        await wizard.press("enter", "enter", "enter")
+        await wizard.see("Add a server", "Public address")
+        await wizard.press("enter")
+        await wizard.see("alpha", "root port 2222", "not tested")
+        assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
+
+
+async def test_what_is_typed_after_a_server_was_added_reaches_the_list(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
+        await wizard.press("a")
+        await wizard.see("Add a server")
+
+
+async def test_a_user_whose_password_is_typed_is_asked_for_it_before_it_is_added(
+    pretend: Servers,
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server()
+        await wizard.press("enter", "a")
+        dialog = wizard.app.screen
+        dialog.query_one("#kind", Choice).choose("type")
+        await wizard.type("ci")
+        await wizard.press("enter")
+        assert wizard.app.focused is dialog.query_one("#password", Field).input
+        await wizard.type("correct horse battery")
+        await wizard.press("enter")
+        await wizard.see("ci", "typed")
 
 
 async def test_the_same_server_twice_is_refused(pretend: Servers) -> None:
@@ -148,7 +200,7 @@ async def test_several_servers_on_one_disk_are_refused_at_storage(pretend: Serve
         await wizard.new_with_server("alpha")
         await wizard.press("a")
         await wizard.type("beta")
-        await wizard.press("enter", "enter", "enter")
+        await wizard.press("ctrl+s", "enter", "enter")
         await wizard.see("Storage  3 of 7")
         await wizard.press("enter")
         await wizard.see("3 of 7", "✗", "Use the driver s3")
@@ -195,6 +247,15 @@ async def test_a_hash_that_is_none_is_refused_beside_its_field(pretend: Servers)
         await wizard.see("✗", "htpasswd")
 
 
+@pytest.mark.parametrize("step", ["1", "2", "3", "4", "5", "6", "7"])
+async def test_the_help_of_every_step_has_an_example(pretend: Servers, step: str) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter", f"alt+{step}", "f1")
+        example = wizard.app.screen.query_one(".help--example", Static)
+        assert str(example.content).strip()
+        assert max(map(len, str(example.content).splitlines())) <= 64
+
+
 async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+3", "down")
@@ -213,6 +274,8 @@ async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
         assert (s3["bucket"], s3["region"]) == ("images", "eu-central-1")
         assert "hush" not in repr(s3)
         assert "hush" not in wizard.text
+        await wizard.see("✓ filled in: ")
+        assert not wizard.app.screen.query(Toast)
 
 
 async def test_yaml_that_is_wrong_is_told_below_its_area(pretend: Servers) -> None:
@@ -346,7 +409,7 @@ async def test_what_was_typed_ahead_lands_where_tab_led(pretend: Servers) -> Non
         for key in ["a", "l", "p", "h", "a", "tab", "r", "o", "o", "t", "tab", "2", "2"]:
             wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await wizard.see("alpha", "root", "22")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.items("servers") == [
             {"host": "alpha", "user": "root", "port": "22"}

@@ -71,7 +71,7 @@ class Fleet:
         """Open the users from the start, by keys."""
         async with opened(self.pretend, size=size) as wizard:
             await wizard.see("registry.example.com")
-            await wizard.press("down", "down", "down", "u")
+            await wizard.press("u")
             yield wizard
 
 

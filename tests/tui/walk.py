@@ -42,9 +42,10 @@ async def every_screen(
     async with opened(servers, size=size, prefill=ANSWERS) as wizard:
         wizard.app.theme = theme
         await wizard.see("1 server:")
-        yield "review, server", wizard
-        await wizard.press(*["down"] * 14)
+        await wizard.see("/etc/moorage/registry/registry.env")
         yield "review, file", wizard
+        await wizard.press("home")
+        yield "review, server", wizard
         for number, step in enumerate(STEPS, start=1):
             await wizard.press(f"alt+{number}")
             await asyncio.sleep(0.3)

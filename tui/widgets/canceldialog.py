@@ -16,6 +16,11 @@ from tui.widgets.serverrow import ServerProgress
 _CHECKING = (
     "The servers are done; only the checks go on. Leaving them out changes nothing on the servers."
 )
+_NAME_WAITS = " The DNS records are not made then; another apply makes them."
+_NAMING = (
+    "The servers are done and checked; the DNS records are made, and the name servers are waited "
+    "for. Not waiting takes nothing back: 'moorage dns undo FILE' does."
+)
 _SETTLED = {"record", "drain"}
 
 
@@ -25,23 +30,33 @@ class CancelDialog(Dialog[str]):
     Args:
         servers: How far every server is.
         is_checking: Whether the runs are over and only the checks go on.
+        name_state: How far the registry's name is, as of a server; empty when it is left alone.
     """
 
-    def __init__(self, servers: Sequence[ServerProgress], *, is_checking: bool) -> None:
+    def __init__(
+        self, servers: Sequence[ServerProgress], *, is_checking: bool, name_state: str = ""
+    ) -> None:
         super().__init__()
         self._servers = servers
         self._is_checking = is_checking
+        self._name_state = name_state
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Cancel"
-            text = _CHECKING if self._is_checking else what_it_means(self._servers)
+            is_naming = self._name_state == "running"
+            text = what_it_means(self._servers)
+            if is_naming:
+                text = _NAMING
+            elif self._is_checking:
+                text = _CHECKING + (_NAME_WAITS if self._name_state == "waiting" else "")
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(text, classes="dialog--text", markup=False)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Go on", id="back", variant="primary", compact=True)
                 if self._is_checking:
-                    yield Button("Leave the checks out", id="skip", compact=True)
+                    label = "Do not wait" if is_naming else "Leave the checks out"
+                    yield Button(label, id="skip", compact=True)
                 else:
                     yield Button("Leave", id="leave", compact=True)
                     yield Button("Stop and roll back", id="stop", variant="error", compact=True)

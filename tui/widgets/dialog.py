@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -34,7 +34,26 @@ class Dialog(ModalScreen[Result]):
     Dialog .dialog--buttons { height: 1; align-horizontal: right; }
     Dialog Button { margin-left: 2; }
     """
-    title_text: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._typed_ahead: list[events.Event] = []
+        self._is_ready = False
+
+    def _forward_event(self, event: events.Event) -> None:
+        """Keep what is typed until something in here has the focus."""
+        if isinstance(event, events.Key | events.Paste) and not self._is_ready:
+            self._typed_ahead.append(event)
+        else:
+            super()._forward_event(event)
+
+    def on_mount(self) -> None:
+        """Move the focus in here, and hand on what was typed meanwhile; after subclasses' own."""
+        if self.focused is None and (chain := self.focus_chain):
+            self.set_focus(chain[0])
+        self._is_ready = True
+        for event in self._typed_ahead:
+            (self.focused or self)._forward_event(event)
 
     def action_refuse(self) -> None:
         """Go back without an answer."""
@@ -74,7 +93,7 @@ class ConfirmDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Move the focus to a button."""
-        self.query_one("#refuse" if self._careful else "#accept").focus()
+        self.set_focus(self.query_one("#refuse" if self._careful else "#accept"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
 from tui.draft import Draft
+from tui.labels import in_words
 from tui.messages import DraftChanged, GoOn
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field
@@ -54,7 +55,7 @@ class Form(VerticalScroll, can_focus=False):
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field; forms add what the draft does not know."""
-        return self.draft.problem_at(field.path)
+        return in_words(self.draft.problem_at(field.path))
 
     def check(self) -> bool:
         """Show what is wrong, move the focus to the first of it, and return whether all is well."""
@@ -92,6 +93,10 @@ class Form(VerticalScroll, can_focus=False):
     @on(Field.Submitted)
     def _submitted(self, event: Field.Submitted) -> None:
         event.stop()
+        self.entered(event.field)
+
+    def entered(self, field: Field) -> None:
+        """Enter was pressed in a field: go on."""
         self.action_go_on()
 
     @on(Choice.Changed)
@@ -105,6 +110,23 @@ class Form(VerticalScroll, can_focus=False):
         if event.toggle.path:
             self.draft.set(event.toggle.path, event.value)
             self.post_message(DraftChanged())
+
+
+class QuestionForm(Form):
+    """A form that asks one thing after the other: Enter leads to the next field that is empty."""
+
+    def entered(self, field: Field) -> None:
+        """Stay at a mistake, else move on to the next empty field; behind the last, go on."""
+        field.show_error(self.problem_of(field) if field.path else field.error)
+        if field.error:
+            return
+        shown = [each for each in self.query(Field) if _is_shown(each, self)]
+        following = shown[shown.index(field) + 1 :]
+        empty = next((each for each in following if not each.value), None)
+        if empty is not None:
+            empty.focus()
+        else:
+            self.action_go_on()
 
 
 def _is_shown(field: Field, form: Form) -> bool:

@@ -145,8 +145,9 @@ class WizardFrame(Screen[None]):
         )
 
     @on(AnswersSaved)
-    def _saved(self) -> None:
+    def _saved(self, message: AnswersSaved) -> None:
         self._update()
+        self.notify(message.text, markup=False)
 
     @on(EngineEvents)
     def _happened(self, message: EngineEvents) -> None:

@@ -65,7 +65,5 @@ class ListPane(StepPane):
         self.show_fault("")
         self.load()
         self.post_message(DraftChanged())
-        if self.draft.items(self.items):
-            self.query_one(EditableTable).focus()
-        else:
-            self.query_one("#add").focus()
+        has_any = bool(self.draft.items(self.items))
+        self.take_focus(self.query_one(EditableTable) if has_any else self.query_one("#add"))

@@ -10,6 +10,7 @@ from textual.widgets import Label, Static
 
 from moorage.errors import Problem
 from tui.flow import Step, step_of
+from tui.labels import in_words, problem_in_words
 from tui.messages import GoOn
 from tui.session import Session
 from tui.widgets.form import Form
@@ -85,7 +86,8 @@ class StepPane(Form):
         """Show what is wrong beside the fields, and below them what belongs to none."""
         fields_are_good = super().check()
         shown = {message for field in self.fields if (message := field.error)}
-        rest = [str(each) for each in self.problems() if each.message not in shown]
+        rest = [problem_in_words(each) for each in self.problems()
+                if in_words(each.message) not in shown]  # fmt: skip
         self.show_fault("\n".join(rest))
         return fields_are_good and not rest
 

@@ -9,12 +9,15 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
 
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
+from moorage.dns.records import RecordChange
+from moorage.dns.work import DnsPlan
 
-Subject = tuple[ServerPlan, Change | None] | None
-"""What a line of the tree stands for: a server, one of its changes, or neither."""
+Subject = tuple[ServerPlan, Change | None] | DnsPlan | RecordChange | None
+"""What a line stands for: a server or one of its changes, the name or one of its, or nothing."""
 
 _SIGNS = {"add": ("+", "new"), "change": ("~", "changed"), "remove": ("-", "removed"),
           "run": ("▸", "")}  # fmt: skip
@@ -46,11 +49,29 @@ class PlanTree(Tree[Subject]):
         self.show_root = False
         self.guide_depth = 2
 
-    def show(self, plan: Plan) -> None:
-        """Show a plan and nothing else."""
+    def show(self, plan: Plan, dns: DnsPlan | None = None) -> None:
+        """Show a plan and nothing else.
+
+        Args:
+            plan: What is done to the servers.
+            dns: What is done at the registry's name; None when nothing is.
+        """
         self.clear()
+        if dns is not None:
+            self._add_name(dns)
         for server in plan.servers:
             self._add_server(server)
+
+    @property
+    def first_difference(self) -> TreeNode[Subject]:
+        """The line of the first file that changes; without one, that of the first server."""
+        lines = self.root.children
+        server = next((line for line in lines if isinstance(line.data, tuple)), lines[0])
+        for line in (leaf for branch in server.children for leaf in branch.children):
+            match line.data:
+                case (_, Change(kind=Kind.FILE)):
+                    return line
+        return server
 
     def action_wizard_go_on(self) -> None:
         """Leave Enter to the form."""
@@ -68,6 +89,19 @@ class PlanTree(Tree[Subject]):
         """Open the branch under the cursor."""
         if self.cursor_node is not None:
             self.cursor_node.expand()
+
+    def _add_name(self, dns: DnsPlan) -> None:
+        count = len(dns.changes)
+        summary = f"{count} record set{'s' if count != 1 else ''}" if count else "nothing to change"
+        label = Text.assemble(("DNS", "bold"), f"  {summary}")
+        branch = self.root.add(label, data=dns, expand=True)
+        for change in dns.changes:
+            sign, word = _SIGNS[change.action]
+            either = change.after or change.before
+            values = ", ".join(either.values) if either else ""
+            foreign = "somebody else's, " if change.is_foreign else ""
+            text = f"{sign} {either.kind if either else ''}  {foreign}{word}  {values}"
+            branch.add_leaf(Text(visible(text)), data=change)
 
     def _add_server(self, server: ServerPlan) -> None:
         count = len(server.changes)

@@ -4,7 +4,8 @@
 
 install_packages() {
     if [ "$plan_mask_packaged_registry" = yes ]; then
-        systemctl mask -q docker-registry.service
+        # It says that the unit is not there yet.
+        systemctl mask -q docker-registry.service 2>mask.log || cat mask.log
     fi
     # apt reports unreachable mirrors as warnings and goes on with what it has, so its first
     # complaint is kept for the message.
@@ -21,14 +22,15 @@ install_packages() {
     fi
 }
 
-# apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log.
+# apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log. What systemd says
+# about the packaged registry's unit, which is masked on purpose, looks like errors and is none.
 apt() {
     {
         umask 022
         apt-get -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
             -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 "$@" </dev/null
         echo $? >apt.status
-    } 2>&1 | tee apt.log
+    } 2>&1 | grep --line-buffered -v 'docker-registry\.service' | tee apt.log
     [ "$(cat apt.status)" = 0 ]
 }
 

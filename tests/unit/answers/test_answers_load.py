@@ -154,7 +154,15 @@ def test_aliases_cannot_blow_a_file_up() -> None:
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:
-    assert any("inside more than" in each.message for each in problems_of("a: &a [*a]"))
+    problem = only_problem_of("a: &a [*a]")
+    assert "puts this value into itself" in problem.message
+    assert problem.dotted == "a[0]"
+    settings = GOOD.replace("registry:", "registry: &all\n  settings: *all")
+    problem = only_problem_of(settings)
+    assert (problem.dotted, problem.line) == (
+        "registry.settings",
+        settings[: settings.index("&all")].count("\n") + 1,
+    )
 
 
 def test_an_alias_and_a_merge_work() -> None:

@@ -39,7 +39,7 @@ class MadeUpServer:
     """One server.
 
     Attributes:
-        refuses: Whether nobody can log in.
+        refuses: Whether nobody can log in, or the code of the error why.
         has_unknown_key: Whether its host key has to be accepted first.
         extra_facts: More lines of the probe's answer.
         files: The content of managed files that are there, by path.
@@ -48,7 +48,7 @@ class MadeUpServer:
         waits: Whether a run goes on until it is aborted or the fleet ends.
     """
 
-    refuses: bool = False
+    refuses: bool | str = False
     has_unknown_key: bool = False
     extra_facts: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -111,7 +111,8 @@ class MadeUpTransport:
     def connect(self) -> None:
         key = HostKey(self.server, self.server, "ssh-ed25519", FINGERPRINT)
         if self._made_up.refuses:
-            raise CannotConnect("Nobody answers.", hint="Try later.", server=self.server)
+            code = self._made_up.refuses if isinstance(self._made_up.refuses, str) else None
+            raise CannotConnect("Nobody answers.", hint="Try later.", server=self.server, code=code)
         if self._made_up.has_unknown_key and not self._asker.accept_host_key(key):
             raise CannotConnect(
                 f"The host key is not known: {FINGERPRINT}.",

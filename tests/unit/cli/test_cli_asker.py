@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from moorage.answers.secrets import Secret
 from moorage.cli.asker import CommandLineAsker
 from moorage.cli.desk import Desk
 from moorage.cli.session import Session
-from moorage.servers.transport import HostKey
+from moorage.servers.transport import HostKey, LoginWanted
 
 HOST = "one.example.test"
 KEY = HostKey(HOST, HOST, "ssh-ed25519", FINGERPRINT)
@@ -138,6 +139,32 @@ def test_a_prompt_says_whose_secret_is_wanted(
         "password of the registry's user ci: ",
         "storage.s3.secretkey: ",
     ]
+
+
+def test_whoever_is_asked_for_a_login_hears_why_and_how_to_name_a_key(
+    interactive: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
+    asker = CommandLineAsker(interactive, Desk())
+    wanted = LoginWanted("password of root", HOST, "No key is accepted.", ("publickey",))
+
+    assert asker.login(wanted) == Secret("typed")
+    said = capsys.readouterr().err
+    assert "No key is accepted." in said
+    assert "--key" in said
+    assert asker.login(replace(wanted, key="~/.ssh/other")) is None
+
+
+def test_a_refused_login_says_how_to_name_a_key(
+    moorage: Moorage, answers_file: Path, fleet: Fleet
+) -> None:
+    fleet[HOST].refuses = "login_refused"
+
+    outcome = moorage("plan", str(answers_file))
+
+    assert outcome.code == 4
+    assert "--key (for --server)" in outcome.stderr
+    assert "servers[].key" in outcome.stderr
 
 
 def test_status_asks_for_logins_only(interactive: Session, monkeypatch: pytest.MonkeyPatch) -> None:

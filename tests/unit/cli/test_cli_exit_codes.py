@@ -190,3 +190,17 @@ def _press_ctrl_c(after: threading.Event) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=press, daemon=True).start()
+
+
+def test_there_is_nothing_to_undo_or_replace_with_or_without_somebody_to_ask(
+    moorage: Moorage, answers_file: Path
+) -> None:
+    undo = moorage("dns", "undo", str(answers_file))
+    assert undo.code == 1
+    assert "there is none to undo" in undo.stderr
+    assert "--yes" not in undo.stderr
+
+    replace = moorage("certificate", "replace", str(answers_file))
+    assert replace.code == 1
+    assert "ssl.mode" in replace.stderr
+    assert "--yes" not in replace.stderr

@@ -1,0 +1,76 @@
+"""Keys one after the other: what is typed after a key that opens something lands there."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import App
+from textual.message import Message
+from textual.timer import Timer
+
+
+class _Settled(Message):
+    """Follows a key the way it bubbles, and so arrives behind whatever the key set off.
+
+    Attributes:
+        rounds: How often it still has to go that way: what was set off may set off more.
+    """
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__()
+        self.rounds = rounds
+
+
+class OrderlyApp(App[int]):
+    """Takes a key when the one before it has had its effect.
+
+    Textual hands a key to the widget with the focus and looks for its binding when the key has
+    bubbled back. Keys that come faster, typed ahead or sent by a program, would all be handed to
+    the widget that had the focus before the first of them had its effect.
+    """
+
+    PATIENCE: ClassVar[float] = 0.5
+    """Seconds after which the next key is taken in any case."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._typed_keys: deque[events.Key] = deque()
+        self._patience: Timer | None = None
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep keys back while an earlier one is on its way."""
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._typed_keys.append(event)
+        if len(self._typed_keys) == 1:
+            await self._take_key()
+
+    async def _take_key(self) -> None:
+        if not self.screen_stack:  # the application ends
+            self._typed_keys.clear()
+            return
+        self._patience = self.set_timer(self.PATIENCE, self._next_key)
+        await super().on_event(self._typed_keys[0])
+        self._follow_key(2)
+
+    def _follow_key(self, rounds: int) -> None:
+        if self.screen_stack:
+            (self.focused or self.screen).post_message(_Settled(rounds))
+
+    @on(_Settled)
+    async def _arrived(self, message: _Settled) -> None:
+        if message.rounds:
+            self._follow_key(message.rounds - 1)
+        else:
+            await self._next_key()
+
+    async def _next_key(self) -> None:
+        if self._patience is not None:
+            self._patience.stop()
+        if self._typed_keys:
+            self._typed_keys.popleft()
+        if self._typed_keys:
+            await self._take_key()

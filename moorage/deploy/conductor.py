@@ -24,7 +24,13 @@ class Conductor:
         self._changed = threading.Condition()
 
     def on_event(self, event: Event) -> None:
-        """Note what concerns the runs' order, and hand the event on."""
+        """Hand an event on, then note what concerns the runs' order."""
+        try:
+            self._on_event(event)
+        finally:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
         with self._changed:
             if isinstance(event, Staged):
                 self._staged.add(event.server)
@@ -33,7 +39,6 @@ class Conductor:
             elif isinstance(event, RunEnded):
                 self._ended[event.server] = event
             self._changed.notify_all()
-        self._on_event(event)
 
     @property
     def _everyone(self) -> set[str]:

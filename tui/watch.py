@@ -207,14 +207,18 @@ def read_server(server: Server, asker: Asker, open_transport: OpenTransport | No
 _JOURNAL = re.compile(r"^(\d+-\d+-\d+)T([\d:]+)\S* (\S+)\[\d+\]: (time=\"[^\"]*\" )?")
 
 
+_ALWAYS_THE_SAME = re.compile(r" (?:go\.version|instance\.id|service|version)=\S+")
+
+
 def without_repetition(line: str) -> str:
     """Return a line of the journal with the time once, and who wrote it if not the registry."""
     found = _JOURNAL.match(line)
     if found is None:
         return line
     day, clock, program, own_time = found.groups()
-    who = "" if own_time else f"{program}: "
-    return f"{day} {clock} {who}{line[found.end() :]}"
+    words = line[found.end() :]
+    words = _ALWAYS_THE_SAME.sub("", words) if own_time else f"{program}: {words}"
+    return f"{day} {clock} {words}"
 
 
 class LogTail:

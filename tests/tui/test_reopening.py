@@ -230,7 +230,7 @@ def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ('2026-11-25T15:37:41+0000 registry[6]: time="2026-11-25T15:37:41Z" level=info go.version=1',
+        ('2026-11-25T15:37:41+0000 registry[6]: time="2026-11-25T15:37:41Z" level=info service=r',
          "2026-11-25 15:37:41 level=info"),
         ("2026-11-25T15:37:41+0000 systemd[1]: Started it.",
          "2026-11-25 15:37:41 systemd: Started it."),

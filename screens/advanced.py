@@ -17,7 +17,7 @@ from tui.widgets.field import Field
 from tui.widgets.pane import StepPane
 
 _RUNTIMES = (
-    Option("package", "The distribution's package", "docker-registry, no container engine"),
+    Option("package", "The distribution's package", "no container engine"),
     Option("docker", "Docker", "the registry's image"),
     Option("podman", "Podman", "the registry's image"),
 )

@@ -100,7 +100,7 @@ class ApplyScreen(Screen[None]):
             if not attaches and not server.has_changes:
                 self._servers[server.server].end("unchanged", "nothing to change")
         if session.engine.name.has_changes and not attaches:
-            self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="once the servers are checked")
+            self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="after the checks")
         self._selected = next(
             (name for name, each in self._servers.items() if each.state == "waiting"),
             next(iter(self._servers), ""),

@@ -344,7 +344,9 @@ class DnsPane(StepPane):
         self.query_one("#making").display = found.plan is not None and found.plan.has_changes
 
     def _say(self, records: str | Content, resolved: str | Content = "") -> None:
-        self.query_one("#records", Static).update(records)
+        shown = self.query_one("#records", Static)
+        shown.update(records)
+        shown.display = bool(str(records))
         self.query_one("#resolved", Static).update(resolved)
         if self.screen.focused in {None, self.query_one("#provider")}:
             # Nobody types further down: what was found is what they want to see.

@@ -163,9 +163,11 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         Binding("ctrl+t", "test", "Test"),
     ]
     DEFAULT_CSS = """
-    ServerDialog > .dialog--box { height: 90%; max-height: 34; }
+    ServerDialog > .dialog--box { height: 90%; max-height: 32; }
     ServerDialog Form { height: 1fr; padding: 0; }
-    ServerDialog #result { height: auto; margin-bottom: 1; }
+    ServerDialog .dialog--buttons { margin-top: 1; }
+    ServerDialog #secrets { color: $text-muted; }
+    ServerDialog #result { height: auto; margin-bottom: 1; display: none; }
     """
 
     def __init__(self, session: Session, row: int) -> None:
@@ -221,7 +223,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
                 )
                 yield Static(
                     "Passwords and passphrases are asked for when they are needed.",
-                    classes="field--help",
+                    id="secrets",
                 )
             yield Static("", id="result", markup=False)
             with Horizontal(classes="dialog--buttons"):
@@ -269,7 +271,9 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
             self.query_one(Form).load()
 
     def _show(self, text: str, colour: str) -> None:
-        self.query_one("#result", Static).update(Content.styled(text, colour))
+        result = self.query_one("#result", Static)
+        result.update(Content.styled(text, colour))
+        result.display = True
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

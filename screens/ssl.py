@@ -29,7 +29,7 @@ from tui.widgets.pane import StepPane
 
 # The first is what the model has by itself.
 _MODES = (
-    Option("private_ca", "Private CA", "by Moorage; clients have to trust it"),
+    Option("private_ca", "Private CA", "clients have to trust it"),
     Option("acme", "ACME", "Let's Encrypt; renews itself"),
     Option("files", "Files I have", "a certificate and its key"),
     Option("none", "None", "a load balancer in front does TLS"),

@@ -34,7 +34,7 @@ _DRIVERS = (
     Option("s3", "S3 or compatible", "also for several servers"),
 )
 _PATH_STYLES = (
-    Option("", "As usual", "in the path with an endpoint, else in the host name"),
+    Option("", "As usual", "depends on the endpoint"),
     Option("True", "In the path"),
     Option("False", "In the host name"),
 )
@@ -49,7 +49,7 @@ class StoragePane(StepPane):
     help_text = (
         "On the server: a folder on its disk; images are there and nowhere else. S3: a bucket "
         "that exists; needed for several servers. Without keys the server's own role is used. "
-        "Keys typed here are kept in memory only; an answers file gets {prompt: true}. "
+        "Keys typed here are kept in memory only; saved answers ask for them again. "
         "A block of REGISTRY_STORAGE_S3_* lines can be pasted with the button."
     )
     example = (

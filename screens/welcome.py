@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 _FRESH = 30
 """Seconds for which what was seen is not looked at again."""
-_INTRODUCTION = (
-    "A private Docker registry on servers you own: behind TLS, with users of its own, "
-    "reached with docker login."
-)
+_INTRODUCTION = "A private Docker registry on servers you own, behind TLS, with users of its own."
 
 
 class WelcomeScreen(Screen[None]):

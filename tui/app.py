@@ -71,7 +71,8 @@ class WizardApp(FrontApp):
     CSS = (
         theme.STYLE
         + """
-    WizardFrame.-narrow ReviewPane.-planned #told { max-height: 5; margin-bottom: 0; }
+    WizardFrame #next { width: 11; }
+    WizardFrame.-narrow ReviewPane.-planned #told { max-height: 5; margin: 1 0 0 0; }
     WizardFrame.-narrow ReviewPane #detail { height: 75%; }
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
     WizardFrame.-wide ReviewPane PlanTree {

@@ -43,7 +43,7 @@ def _theme(name: str, colours: Mapping[str, str], *, dark: bool) -> Theme:
         "input-cursor-foreground": colours["background"],
         "button-color-foreground": colours["on-accent"],
         "button-foreground": colours["foreground"],
-        "button-focus-text-style": "bold underline",
+        "button-focus-text-style": "bold",
         **{f"syntax-{part}": colours[f"syntax-{part}"] for part in _SYNTAX},
     }
     return Theme(
@@ -161,7 +161,7 @@ FooterKey.-compact .footer-key--description {
     color: $foreground; background: $panel; padding: 0 1;
 }
 .-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
-ToastRack { dock: top; align: right top; margin-bottom: 0; }
+ToastRack { dock: top; align: right top; margin-bottom: 0; overflow-y: hidden; }
 Toast {
     width: auto; max-width: 60%; margin-top: 0; padding: 0 1;
     background: $selection; color: $foreground; border-left: outer $accent;
@@ -179,7 +179,7 @@ Button.-primary, Button.-textual-compact.-primary {
 }
 Button.-error, Button.-textual-compact.-error { background: $panel; color: $error; }
 Button:focus, Button.-textual-compact:focus {
-    background: $accent; color: $on-accent; text-style: bold underline;
+    background: $accent; color: $on-accent; text-style: bold;
     background-tint: transparent; padding: 0 1;
     border-left: outer $foreground !important; border-right: outer $foreground !important;
 }

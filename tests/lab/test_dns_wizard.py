@@ -143,7 +143,7 @@ async def test_apply_alone_makes_the_records_and_they_can_be_undone(
         await wizard.press("enter")
         await wizard.see("DNS records that this deployment did not make are replaced")
         await wizard.press("tab", "enter")
-        await wizard.see("DNS records", "once the servers are checked")
+        await wizard.see("DNS records", "after the checks")
         assert service.dig(DOMAIN) == ["198.51.100.7"]
         await wizard.see(f"{DOMAIN} is up.", seconds=300)
         app.screen.query_one("#report").scroll_end(animate=False)

@@ -170,7 +170,7 @@ class Wizard:
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
-    async def see(self, *wanted: str, seconds: float = 8) -> None:
+    async def see(self, *wanted: str, seconds: float = 60) -> None:
         """Wait until all of these are on the screen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

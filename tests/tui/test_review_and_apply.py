@@ -8,10 +8,10 @@ import pytest
 from opening import opened
 from pretend import SIZES, PretendServer, Servers, Wizard
 from textual.widgets._toast import Toast
+from walk import LOGIN
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
-from moorage.servers.transport import LoginWanted
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
 from tui.widgets.logview import LogView
@@ -63,14 +63,6 @@ async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
         await asyncio.sleep(0.2)
         await wizard.see("1 server:")
         assert "right" not in wizard.text
-
-
-LOGIN = LoginWanted(
-    "password of root",
-    "alpha",
-    "No key is accepted for root. Tried: 2 keys of the ssh agent, ~/.ssh/id_[rsa].",
-    ("publickey", "password"),
-)
 
 
 async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Servers) -> None:

@@ -310,6 +310,16 @@ async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(
         await wizard.see("Where should images be kept?", "3 of 7")
 
 
+async def test_the_button_that_goes_on_shows_its_whole_name_in_every_step(
+    pretend: Servers,
+) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        for step, name in (("alt+6", "Next"), ("alt+7", "Apply"), ("alt+1", "Next")):
+            await wizard.press(step)
+            await wizard.see(f"    {name}    ")
+
+
 async def test_choices_take_arrows_at_once_and_leave_enter_alone(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+5")

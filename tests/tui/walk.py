@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 from opening import opened
 from pretend import PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
 
+from moorage.answers.save import save
+from moorage.dns.records import RecordChange, RecordSet
+from moorage.dns.work import DnsPlan
+from moorage.servers.transport import LoginWanted
+from screens.review import ReviewPane
 from tui import keeping
 from tui.draft import Draft
+from tui.namework import NamePlan
 
 ANSWERS = {
     "version": 1,
@@ -18,6 +25,12 @@ ANSWERS = {
     "servers": [{"host": "alpha"}],
     "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
 }
+LOGIN = LoginWanted(
+    "password of root",
+    "alpha",
+    "No key is accepted for root. Tried: 2 keys of the ssh agent, ~/.ssh/id_[rsa].",
+    ("publickey", "password"),
+)
 LOG = b"@step\t0\tpackages\nGet:1 something\nW: a warning\nE: an error\n"
 STEPS = ("servers", "credentials", "storage", "dns", "ssl", "advanced")
 
@@ -50,8 +63,14 @@ async def every_screen(
             await wizard.press(f"alt+{number}")
             await asyncio.sleep(0.3)
             yield step, wizard
-        await wizard.press("alt+3", "down")
+        await wizard.press("alt+2", "a")
+        yield "credentials dialog", wizard
+        await wizard.press("escape", "alt+3", "down")
         yield "storage, S3", wizard
+        wizard.app.screen.query_one("#paste").focus()
+        await wizard.press("enter")
+        yield "paste", wizard
+        await wizard.press("escape", "alt+3")
         await wizard.press("tab", "tab", "shift+tab", "f1")
         yield "help", wizard
         await wizard.press("escape", "alt+3", "up", "f3")
@@ -75,8 +94,62 @@ async def every_screen(
         await wizard.press("enter")
         await wizard.see("is not as it should be")
         yield "done, failed", wizard
+    async for name, wizard in _login(size, theme):
+        yield name, wizard
     async for name, wizard in _users(size, theme):
         yield name, wizard
+
+
+async def _login(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
+    """Yield what is asked for while servers are reached, and the records of a name."""
+    servers = Servers()
+    servers["alpha"] = PretendServer("alpha", login=LOGIN, log=LOG, waits_for_abort=True)
+    async with opened(servers, size=size, prefill=ANSWERS) as wizard:
+        wizard.app.theme = theme
+        await wizard.see("Or a key file")
+        yield "login", wizard
+        await wizard.type("hush")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        assert wizard.app.session is not None
+        wizard.app.session.engine.name = NamePlan(dns_plan())
+        pane = wizard.app.screen.query_one(ReviewPane)
+        assert wizard.app.session.engine.plan is not None
+        pane._show_plan(wizard.app.session.engine.plan)
+        await wizard.see("DNS")
+        await wizard.press("home", "down")
+        yield "review, records", wizard
+        await wizard.press("enter")
+        await wizard.see("Apply and replace them")
+        yield "confirm, records", wizard
+        await wizard.press("tab", "enter")
+        await wizard.see("Installing packages")
+        yield "apply, records", wizard
+        servers["alpha"].aborted.set()
+        await wizard.see("Not everything went well")
+
+
+def dns_plan() -> DnsPlan:
+    """Return a change of two record sets, one of them somebody else's."""
+    name = ANSWERS["registry"]["domain"]  # type: ignore[index]
+    before = RecordSet.of(name, "A", ["198.51.100.7"], 60)
+    wanted = RecordSet.of(name, "A", ["203.0.113.10"], 300)
+    wanted6 = RecordSet.of(name, "AAAA", ["2001:db8::10"], 300)
+    changes = (RecordChange(before, wanted, is_foreign=True), RecordChange(None, wanted6))
+    return DnsPlan(name, Zone(), (wanted, wanted6), (before,), changes)
+
+
+class Zone:
+    """A zone nobody changes."""
+
+    title = "rfc2136 on 192.0.2.53, zone example.com"
+    can_write = True
+
+    def read(self, name: str) -> tuple[RecordSet, ...]:
+        return ()
+
+    def write(self, changes: Sequence[RecordChange]) -> None:
+        raise NotImplementedError
 
 
 async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
@@ -118,3 +191,25 @@ async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.press("enter")
         await wizard.see("Password of dora")
         yield "password", wizard
+    async for name, wizard in _start(size, theme):
+        yield name, wizard
+
+
+async def _start(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
+    """Yield the start with something on its list."""
+    for name, state in (("one", ""), ("two", "applied")):
+        file = Path(f"{name}.yml").absolute()
+        save(Draft(ANSWERS).answers(), file)
+        keeping.remember(file, f"{name}.example.com", state=state)
+    async with opened(Servers(), size=size) as wizard:
+        wizard.app.theme = theme
+        await wizard.see("attention")
+        yield "welcome, recents", wizard
+        await wizard.press("d")
+        yield "take off the list", wizard
+        await wizard.press("escape", "enter")
+        await wizard.see("Dashboard", "Debian")
+        yield "dashboard", wizard
+        await wizard.press("l")
+        await asyncio.sleep(0.2)
+        yield "logs", wizard

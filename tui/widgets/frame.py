@@ -67,7 +67,6 @@ class WizardFrame(Screen[None]):
     WizardFrame #panes > StepPane { height: 1fr; }
     WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
     WizardFrame #navigation Button { margin-left: 2; }
-    WizardFrame #next { min-width: 11; }
     WizardFrame #save { display: none; }
     WizardFrame.-review #save { display: block; }
     WizardFrame PreviewPane { display: none; }

@@ -13,8 +13,8 @@ from textual.widgets import Button, Footer, Static
 from tui.widgets.dialog import Dialog
 
 KEYS = (
-    "Ctrl+N next step, Ctrl+B back, Alt+1 to 7 a step, Ctrl+S save, F3 the files.\n"
-    "Ctrl+P has every action, with its key."
+    "Ctrl+N next step, Ctrl+B back, Alt+1 to 7 a step, Ctrl+S save,\n"
+    "F3 the files, Ctrl+P every action with its key."
 )
 
 

@@ -61,8 +61,10 @@ class StepPane(Form):
     def opened(self) -> None:
         """The step was opened: move the focus to where typing starts."""
         self.load()
-        self.scroll_home(animate=False)
         self.focus_first()
+        # Once more when all is laid out: what has the focus is near the top in every step.
+        self.scroll_home(animate=False)
+        self.call_after_refresh(self.scroll_home, animate=False)
 
     def closed(self) -> None:
         """The step was left."""

@@ -23,6 +23,7 @@ from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.copyblock import CopyDialog
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field, FieldInput
+from tui.widgets.growingtext import GrowingText
 from tui.widgets.pane import StepPane
 from tui.widgets.secretfield import SecretField
 
@@ -102,7 +103,7 @@ class StoragePane(StepPane):
                 yield Button("Test", id="test", compact=True)
                 yield Button("Paste lines", id="paste", compact=True)
                 yield Button("Policy", id="policy", compact=True)
-            yield Static("", id="tested", markup=False)
+            yield GrowingText("", id="tested", markup=False)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -117,7 +118,7 @@ class StoragePane(StepPane):
         """Give up on a test that goes on."""
         self._test += 1
         self._told = []
-        self.query_one("#tested", Static).update("")
+        self.query_one("#tested", GrowingText).update("")
         self.session.engine.stop_tests()
 
     @on(Button.Pressed, "#test")
@@ -160,13 +161,12 @@ class StoragePane(StepPane):
             self._show_test("" if bad else "✓ the bucket can keep images")
 
     def _show_test(self, last: str) -> None:
-        tested = self.query_one("#tested", Static)
+        tested = self.query_one("#tested", GrowingText)
         lines = [visible(line) for line in (*self._told, last) if line]
         colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
         tested.update(
             Content("\n").join(Content.styled(line, colours.get(line[0], "")) for line in lines)
         )
-        self.call_after_refresh(tested.scroll_visible, animate=False)
 
     @on(Button.Pressed, "#policy")
     def _show_policy(self, event: Button.Pressed) -> None:

@@ -117,9 +117,11 @@ class QuestionForm(Form):
 
     def entered(self, field: Field) -> None:
         """Stay at a mistake, else move on to the next empty field; behind the last, go on."""
-        field.show_error(self.problem_of(field) if field.path else field.error)
-        if field.error:
-            return
+        # Those without a path judge themselves when the form is accepted.
+        if field.path:
+            field.show_error(self.problem_of(field))
+            if field.error:
+                return
         shown = [each for each in self.query(Field) if _is_shown(each, self)]
         following = shown[shown.index(field) + 1 :]
         empty = next((each for each in following if not each.value), None)

@@ -159,14 +159,15 @@ class StoragePane(StepPane):
             bad = any(tried.status == "bad" for tried in event.result)
             self._show_test("" if bad else "✓ the bucket can keep images")
 
-    def _show_test(self, last: str) -> None:
+    def _show_test(self, last: str, *, is_shown: bool = True) -> None:
         tested = self.query_one("#tested", Static)
         lines = [visible(line) for line in (*self._told, last) if line]
         colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
         tested.update(
             Content("\n").join(Content.styled(line, colours.get(line[0], "")) for line in lines)
         )
-        self.call_after_refresh(tested.scroll_visible, animate=False)
+        if is_shown:
+            self.call_after_refresh(tested.scroll_visible, animate=False)
 
     @on(Button.Pressed, "#policy")
     def _show_policy(self, event: Button.Pressed) -> None:
@@ -249,7 +250,7 @@ class StoragePane(StepPane):
         self.show_fault("\n".join(faults if fields else ["No S3 setting was found", *faults]))
         if fields:
             self._told = [f"✓ filled in: {', '.join(fields)}"]
-            self._show_test("")
+            self._show_test("", is_shown=False)  # the fields are what somebody wants to see
 
 
 class PasteDialog(Dialog[str | None]):

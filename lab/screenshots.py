@@ -124,6 +124,7 @@ async def _fill_in(camera: Camera, server: LabServer) -> None:
 async def _apply(camera: Camera) -> None:
     from textual.widgets import Tree
 
+    await camera.press("home")
     await camera.shoot("review-server")
     app = camera._app
     tree = app.screen.query_one(Tree)

@@ -82,6 +82,9 @@ class DoneScreen(Screen[None]):
         with VerticalScroll(id="report"):
             yield self._verdict()
             yield from self._servers()
+            is_led = outcome.name is None or outcome.name.is_good
+            if not is_led:
+                yield from self._registry_name()
             generated = outcome.report.generated if outcome.report else {}
             is_up = outcome.report is None or any(each.is_good for each in outcome.report.servers)
             if generated and is_up:
@@ -99,7 +102,8 @@ class DoneScreen(Screen[None]):
                 )
             if is_up:
                 yield from self._clients()
-            yield from self._registry_name()
+            if is_led:
+                yield from self._registry_name()
             yield from self._checks()
             if is_up:
                 yield from self._other_clients()

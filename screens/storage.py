@@ -118,7 +118,7 @@ class StoragePane(StepPane):
         """Give up on a test that goes on."""
         self._test += 1
         self._told = []
-        self.query_one("#tested", GrowingText).update("")
+        self.query_one("#tested", GrowingText).tell(Content(""), is_kept_in_sight=False)
         self.session.engine.stop_tests()
 
     @on(Button.Pressed, "#test")
@@ -160,13 +160,12 @@ class StoragePane(StepPane):
             bad = any(tried.status == "bad" for tried in event.result)
             self._show_test("" if bad else "✓ the bucket can keep images")
 
-    def _show_test(self, last: str) -> None:
+    def _show_test(self, last: str, *, is_shown: bool = True) -> None:
         tested = self.query_one("#tested", GrowingText)
         lines = [visible(line) for line in (*self._told, last) if line]
         colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
-        tested.update(
-            Content("\n").join(Content.styled(line, colours.get(line[0], "")) for line in lines)
-        )
+        words = [Content.styled(line, colours.get(line[0], "")) for line in lines]
+        tested.tell(Content("\n").join(words), is_kept_in_sight=is_shown)
 
     @on(Button.Pressed, "#policy")
     def _show_policy(self, event: Button.Pressed) -> None:
@@ -249,7 +248,7 @@ class StoragePane(StepPane):
         self.show_fault("\n".join(faults if fields else ["No S3 setting was found", *faults]))
         if fields:
             self._told = [f"✓ filled in: {', '.join(fields)}"]
-            self._show_test("")
+            self._show_test("", is_shown=False)  # the fields are what somebody wants to see
 
 
 class PasteDialog(Dialog[str | None]):

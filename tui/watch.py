@@ -52,9 +52,10 @@ class Live:
     @property
     def words(self) -> str:
         """The state for people."""
-        parts = [self.state if self.state != "attention" else "needs attention"]
-        if self.detail:
-            parts.append(self.detail)
+        if self.state == "attention":
+            parts = [f"needs attention: {self.detail}" if self.detail else "needs attention"]
+        else:
+            parts = [self.state, self.detail] if self.detail else [self.state]
         if self.days_left is not None:
             parts.append(f"certificate {self.days_left} days")
         return ", ".join(parts)

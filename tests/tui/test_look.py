@@ -113,7 +113,7 @@ async def test_the_button_with_the_focus_is_told_without_colours(
         await wizard.press("tab")
         await wizard.see("▌  Add a server  ▐")
         await wizard.press("tab", "tab")
-        await wizard.see("▌  Next  ▐")
+        await wizard.see("▌  Next   ▐")
         assert "▌  Add" not in wizard.text
 
 

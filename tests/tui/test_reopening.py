@@ -224,6 +224,7 @@ def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
     path = applied(home)
     watch._keep(path, watch.Live("healthy", "", 300))
     assert watch.last_seen()[str(path)].words == "healthy, certificate 300 days"
+    assert watch.Live("attention", "Nothing runs").words == "needs attention: Nothing runs"
     assert json.loads((home / "state" / "seen.json").read_text())
 
 

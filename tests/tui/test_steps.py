@@ -274,6 +274,7 @@ async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
         assert (s3["bucket"], s3["region"]) == ("images", "eu-central-1")
         assert "hush" not in repr(s3)
         assert "hush" not in wizard.text
+        wizard.app.screen.query_one("#tested").scroll_visible(animate=False)
         await wizard.see("✓ filled in: ")
         assert not wizard.app.screen.query(Toast)
 

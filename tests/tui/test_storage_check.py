@@ -123,9 +123,9 @@ async def test_a_pasted_block_fills_the_form_and_the_test_button_tries_it(
         focused = wizard.app.focused
         assert focused is not None
         focused.post_message(events.Paste(BLOCK.format(url=endpoint)))
-        await wizard.see("✓ filled in: bucket, region, regionendpoint")
-        values = {field.value for field in wizard.app.screen.query(Field)}
-        assert {"images", "us-east-1", endpoint, "a-secret-key"} <= values
+        await wizard.see("images", "us-east-1", endpoint)
+        secret = wizard.app.screen.query_one("#secretkey", Field)
+        assert secret.value == "a-secret-key"
         await wizard.press("ctrl+t")
         await wizard.see("✓ upload in parts: 5 MiB in 2 parts", "✓ the bucket can keep images")
         assert "a-secret-key" not in wizard.text

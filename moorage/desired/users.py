@@ -51,8 +51,10 @@ class RegistryUser:
 def user_files(users: Sequence[RegistryUser]) -> dict[str, bytes]:
     """Return the content of the files that hold the users, by path.
 
-    The file of disabled users is only there while somebody is disabled.
+    The file of disabled users is only there while somebody is disabled. The order is that of the
+    names, so that the same users are always the same files.
     """
+    users = sorted(users, key=lambda user: user.name)
     files = {
         layout.HTPASSWD: htpasswd(user for user in users if not user.disabled),
         layout.ACCESS_MAP: access_map(users),

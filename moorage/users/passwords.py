@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from typing import Literal
 
 from moorage.answers.secrets import Secret
@@ -58,7 +59,7 @@ def password_fault(password: Secret) -> str:
     if len(text.encode(errors="surrogatepass")) > LONGEST:
         size = len(text.encode(errors="surrogatepass"))
         return f"the password has {size} bytes; bcrypt takes {LONGEST} at most"
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if any(unicodedata.category(character) == "Cc" for character in text):
         return "the password has a control character in it"
     return ""
 

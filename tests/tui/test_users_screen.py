@@ -233,6 +233,9 @@ async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
         await wizard.see("3 users")
         await wizard.press("p")
         await wizard.type("x")
+        await wizard.see("•")
+        await wizard.press("f2")
+        await wizard.see("Password        x")
         await wizard.press("enter")
         await wizard.see("✗ very weak: It is guessed", "Leave it empty, and Moorage makes one",
                          "Use it anyway")  # fmt: skip

@@ -60,6 +60,14 @@ def count_words(differences: Sequence[Difference]) -> str:
     return ", ".join(parts)
 
 
+def _words_of_hooks(plan: UsersPlan) -> list[str]:
+    """Say which of the operator's scripts run on the servers, each once."""
+    ends = {"roll_back": "undoes the change", "go_on": "is only reported"}
+    hooks = [planned.hook for server in plan.servers for planned in server.hooks]
+    said = [f"The hook {hook.name} runs; a failure {ends[hook.on_failure]}." for hook in hooks]
+    return list(dict.fromkeys(said))
+
+
 class ChangesDialog(Dialog[bool]):
     """Shows what will change: users in words, and the files one key away.
 
@@ -91,10 +99,10 @@ class ChangesDialog(Dialog[bool]):
         super().__init__()
         self._differences = differences
         self._plan = plan
-        self._notes = notes
+        self._notes = (*notes, *_words_of_hooks(plan))
         self._files = _files_of(plan)
         self._place = -1
-        self.set_class(len(differences) + 2 * len(notes) > _FEW, "-tall")
+        self.set_class(len(differences) + 2 * len(self._notes) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
         changed = [server.server for server in self._plan.servers if server.has_changes]

@@ -11,9 +11,10 @@ from moorage.answers.secrets import Secret
 from moorage.users.passwords import password_fault
 from moorage.users.strength import estimate
 from tui.widgets.field import Field
+from tui.widgets.secretfield import SecretField
 
 
-class PasswordField(Field):
+class PasswordField(SecretField):
     """A field for a new password.
 
     What is weak is explained beside it, with a button to use it all the same; that counts for this
@@ -38,9 +39,8 @@ class PasswordField(Field):
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(
-            "Password", help_text=help_text, placeholder=placeholder, password=True,
-            has_way_out=True, id=id,
-        )  # fmt: skip
+            "Password", help_text=help_text, placeholder=placeholder, has_way_out=True, id=id
+        )
         self._whose = name
         self._instead = instead
         self._may_be_empty = may_be_empty

@@ -18,6 +18,7 @@ class SecretField(Field):
         path: Where in the draft its value is kept; empty for a field that keeps its own.
         help_text: One line on what is wanted.
         placeholder: An example.
+        has_way_out: Whether what is wrong may come with a button that is a way out of it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,11 +32,13 @@ class SecretField(Field):
         *,
         help_text: str = "",
         placeholder: str = "",
+        has_way_out: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(
-            label, path, help_text=help_text, placeholder=placeholder, password=True, id=id
-        )
+            label, path, help_text=help_text, placeholder=placeholder, password=True,
+            has_way_out=has_way_out, id=id,
+        )  # fmt: skip
 
     @property
     def secret(self) -> Secret | None:

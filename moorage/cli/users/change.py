@@ -157,7 +157,7 @@ class _Change:
 def _go_on(
     work: UsersAtWork, how: HowToChange, this: _Change, passwords: PasswordSink | None
 ) -> int:
-    from moorage.cli.users.view import change_lines
+    from moorage.cli.users.view import change_lines, change_words
     from moorage.errors import ServersFailed
 
     session = work.target.session
@@ -168,9 +168,12 @@ def _go_on(
         for line in change_lines(this.before, this.wanted.users, this.plan, this.wanted.lines):
             session.narrate(*line)
     if this.plan.has_changes and not how.yes:
-        question = "Change the users of all servers?"
+        where = "all servers"
         if this.plan.left_out:
-            question = f"Change the users of all servers but {', '.join(this.plan.left_out)}?"
+            where = f"all servers but {', '.join(this.plan.left_out)}"
+        # What was said of them first may have scrolled out of sight by now.
+        what = change_words(this.before, this.wanted.users)
+        question = f"Change the users of {where} ({what})?" if what else f"Repair {where}?"
         if not work.engine.asker.confirm(question):
             session.narrate("Nothing was changed.")
             return ExitCode.FAILED

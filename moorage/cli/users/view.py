@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from moorage.desired.users import RegistryUser
 
 _MOST_CHANGES = 20
+_MOST_NAMES = 4
 _MOST_DIFF_LINES = 60
 
 _STANDINGS = {
@@ -63,6 +64,18 @@ def change_lines(
         yield ("",)
         yield ((label, "bold"), ("  not reached: it misses this change", "yellow"))
     yield ("",)
+
+
+def change_words(before: Sequence[RegistryUser], after: Sequence[RegistryUser]) -> str:
+    """Return a change in a few words: ``+ ana, - bob``; empty when nobody changes.
+
+    Args:
+        before: The users as they are.
+        after: The users as they will be.
+    """
+    names = [f"{sign} {name}" for sign, _, name, _ in _changes(before, after)]
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES] + ([f"and {more} more"] if more > 0 else []))
 
 
 def changes_as_json(

@@ -120,10 +120,10 @@ def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
 
     assert outcome.code == 0
     rows = [line.split() for line in outcome.stdout.splitlines()]
-    assert rows[1] == ["ci", "push", "all", "bcrypt", "all"]
-    assert rows[2] == ["ana", "pull", "team-a/*", "apr1", "all"]
+    assert rows[1] == ["ana", "pull", "team-a/*", "apr1", "all"]
+    assert rows[2] == ["ci", "push", "all", "bcrypt", "all"]
     assert f"✓  {ONE}  in step" in outcome.stdout
-    assert value["users"][1] == {
+    assert value["users"][0] == {
         "name": "ana", "access": "pull", "repositories": ["team-a/*"], "hash": "apr1",
         "disabled": False, "counts": True, "servers": [ONE, TWO],
     }  # fmt: skip
@@ -542,7 +542,7 @@ def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:
     outcome = moorage("users", "export", str(two))
     to_file = moorage("users", "export", str(two), "--to", "users", "--json")
 
-    assert outcome.stdout == f"ci:{CI.hash}\nana:{APR1}\n"
+    assert outcome.stdout == f"ana:{APR1}\nci:{CI.hash}\n"
     assert "Left out, because disabled: out." in outcome.stderr
     assert (home / "users").read_text() == outcome.stdout
     assert (home / "users").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from moorage.answers.secrets import Secret
+from moorage.desired.users import RegistryUser, read_users, user_files
+from moorage.users import edits
+from moorage.users.passwords import password_fault
+
+USERS = (
+    RegistryUser("ci", "$2y$12$ci"),
+    RegistryUser("ana", "$2y$12$ana", "pull", ("team-a/*",)),
+    RegistryUser("bob", "$2y$12$bob"),
+)
+
+
+def test_who_was_disabled_and_enabled_again_leaves_no_trace() -> None:
+    before = user_files(USERS)
+
+    disabled = read_users(user_files(edits.set_disabled(USERS, "ana", True)))
+    enabled = user_files(edits.set_disabled(disabled, "ana", False))
+
+    assert enabled == before
+
+
+def test_the_order_in_which_people_came_does_not_show() -> None:
+    assert user_files(USERS) == user_files(USERS[::-1])
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\x85"])
+def test_a_password_has_no_control_characters(character: str) -> None:
+    assert "control character" in password_fault(Secret(f"a{character}b"))

@@ -46,7 +46,7 @@ class Office:
         """Open the users from the start."""
         terminal = self.desk.wizard(size=size)
         terminal.see(DOMAIN)
-        terminal.press("Down", "Down", "Down", "u")
+        terminal.press("u")
         terminal.see("1 user ")
         return terminal
 

@@ -32,6 +32,7 @@ from moorage.users.passwords import (
     verify_password,
 )
 from moorage.users.roster import USER_FILES, Roster, reference, roster_of
+from moorage.users.strength import estimate
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _OPENS_CA = "ssl.private_ca.passphrase"
@@ -58,7 +59,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
     resolved = _resolve_all(answers, resolve)
     rosters = [roster_of(each, deployment_record(each)) for each in facts]
     standing = reference(rosters)
-    users, generated = _users(answers, standing, resolve, scheme_for(facts))
+    users, generated, weak = _users(answers, standing, resolve, scheme_for(facts))
     changes_users = standing is None or frozenset(users) != frozenset(standing.users)
     shown = _certificate(answers, facts, resolve)
     return Materials(
@@ -74,6 +75,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         keep=shown.keep,
         acme_ca=_acme_ca(answers),
         generated=generated,
+        weak_passwords=weak,
         hooks=read_scripts(answers),
         image_archive_digest=_archive_digest(answers),
     )
@@ -128,14 +130,15 @@ def _acme_ca(answers: Answers) -> bytes | None:
 
 def _users(
     answers: Answers, there: Roster | None, resolve: Resolve, scheme: Scheme
-) -> tuple[tuple[RegistryUser, ...], dict[str, Secret]]:
-    """Return the users as they should be, and the passwords made just now.
+) -> tuple[tuple[RegistryUser, ...], dict[str, Secret], tuple[str, ...]]:
+    """Return the users as they should be, the passwords made just now, and whose new one is weak.
 
     Whoever was never in the answers was added on the servers and stays; whoever was in the answers
     that were applied last and is in them no more goes.
     """
     present = {user.name: user for user in there.users} if there else {}
     generated: dict[str, Secret] = {}
+    weak: list[str] = []
 
     def hash_of(numbered: tuple[int, User]) -> str:
         position, user = numbered
@@ -153,6 +156,8 @@ def _users(
         check_password(password, where)
         if current is not None and verify_password(password, current):
             return current
+        if estimate(password.reveal(), [user.name]).is_weak:
+            weak.append(user.name)
         return hash_password(password, scheme)
 
     listed = answers.credentials.users
@@ -169,7 +174,7 @@ def _users(
         for user in present.values()
         if there and user.name.lower() not in names and user.name not in there.declared
     ]
-    return tuple(users), generated
+    return tuple(users), generated, tuple(sorted(weak))
 
 
 def check_password(password: Secret, where: str) -> None:

@@ -102,7 +102,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         desired=wanted,
         changes=(*before, *changes, *after),
         problems=tuple(find_problems(wanted, facts)),
-        notes=tuple(find_notes(wanted, facts)),
+        notes=(*find_notes(wanted, facts), *_notes_on_passwords(materials)),
         writes=writes,
         removals=difference.removals,
         packages=difference.packages,
@@ -115,6 +115,14 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         users_revision=materials.users_revision,
         ask=ask,
     )
+
+
+def _notes_on_passwords(materials: Materials) -> Iterator[str]:
+    if materials.weak_passwords:
+        yield (
+            f"The password of {', '.join(materials.weak_passwords)} is easy to guess. "
+            "{generate: true} makes one that is not."
+        )
 
 
 def plan_users(

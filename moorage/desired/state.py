@@ -49,6 +49,7 @@ class Materials:
         certificate_key: PEM; None without TLS.
         ca_certificate: PEM of the private CA, if there is one.
         generated: Passwords made in this session, by user; shown once.
+        weak_passwords: The users whose new password is easy to guess.
         hooks: The scripts of the operator's, by their hook's name.
         acme_ca: PEM of the CA that the ACME directory's certificate comes from, if it is private.
         addresses: Where the servers reach each other, by label; filled in when they have to.
@@ -66,6 +67,7 @@ class Materials:
     certificate_key: Secret | None = None
     ca_certificate: bytes | None = None
     generated: Mapping[str, Secret] = field(default_factory=dict)
+    weak_passwords: tuple[str, ...] = ()
     hooks: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     acme_ca: bytes | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployed import drifted
 from moorage.deploy.kind_of_server import platform_of
+from moorage.deploy.materials import gather
 from moorage.deploy.payload import Timing, payload
 from moorage.deploy.plan import Kind, Plan, ServerPlan
 from moorage.deploy.planning import plan_server
@@ -202,3 +203,27 @@ def test_the_record_on_the_server_holds_no_secret() -> None:
         facts.files[layout.config_path("blue")].digest
     )
     assert document["answers"]["credentials"]["users"][0]["password"] == {"generate": True}
+
+
+def test_a_weak_password_is_noted_before_it_counts() -> None:
+    answers = Answers.model_validate(
+        {
+            "registry": {"domain": "registry.example.com"},
+            "servers": [{"host": "one"}],
+            "credentials": {
+                "users": [
+                    {"name": "ana", "password": {"env": "WEAK"}},
+                    {"name": "ci", "password": {"env": "STRONG"}},
+                ]
+            },
+            "ssl": {"mode": "none"},
+        }
+    )
+    passwords = {"WEAK": Secret("password"), "STRONG": Secret("gravel-lantern-okapi")}
+
+    gathered = gather(answers, [_bare()], lambda reference, _: passwords[reference.env])
+    plan = plan_server(answers, gathered, _bare())
+
+    assert [note for note in plan.notes if "easy to guess" in note] == [
+        "The password of ana is easy to guess. {generate: true} makes one that is not."
+    ]

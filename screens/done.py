@@ -89,6 +89,10 @@ class DoneScreen(Screen[None]):
             is_up = outcome.report is None or any(each.is_good for each in outcome.report.servers)
             if generated and is_up:
                 yield Static("Passwords, shown only here", classes="heading")
+                yield Static(
+                    "Copying is up to the terminal, and some refuse: see that it has arrived.",
+                    classes="note",
+                )
                 for name, secret in generated.items():
                     yield CopyBlock(f"Password of {name}", secret.reveal(), secret)
             if self._outcome.ended and (lost := self._made_unseen()):

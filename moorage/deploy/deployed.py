@@ -54,8 +54,15 @@ def recorded_answers(facts: Facts) -> Answers:
     """Return the answers that were applied last, without secrets.
 
     Raises:
-        MoorageError: The server has no record, or one that cannot be read.
+        MoorageError: Nothing is deployed there, or its record cannot be read.
     """
+    if layout.DEPLOYMENT not in facts.files:
+        raise MoorageError(
+            "nothing of Moorage's is deployed here.",
+            hint="Apply answers to this server first: moorage apply FILE.",
+            server=facts.server,
+            code="not_deployed",
+        )
     record = deployment_record(facts)
     try:
         return Answers.model_validate(record["answers"])
@@ -76,7 +83,7 @@ def answers_with(server: Server, facts: Facts) -> Answers:
         facts: What the probe read on it.
 
     Raises:
-        MoorageError: The server has no record, or one that cannot be read.
+        MoorageError: Nothing is deployed there, or its record cannot be read.
     """
     answers = recorded_answers(facts)
     label = deployment_record(facts).get("server")

@@ -111,7 +111,8 @@ def check(user: RegistryUser) -> None:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        where = str(first["loc"][0]) if first["loc"] else "user"
+        # What concerns none of the fields alone is how long all repositories are together.
+        where = str(first["loc"][0]) if first["loc"] else "repositories"
         what = user.name if where == "name" else " ".join(user.repositories)
         raise WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.") from error
 
@@ -119,7 +120,7 @@ def check(user: RegistryUser) -> None:
 def _check_somebody_is_left(users: Sequence[RegistryUser], name: str) -> None:
     if all(user.disabled for user in users):
         raise WrongUserError(
-            f"{name} is the last user who may log in.",
+            f"The user {name} is the last one who may log in.",
             hint="Add another user first.",
             code="last_user",
         )

@@ -270,7 +270,7 @@ async def test_the_last_user_who_may_log_in_stays(fleet: Fleet) -> None:
         await wizard.see("1 user")
         for key in ("d", "x"):
             await wizard.press(key)
-            await wizard.see("ci is the last user who may log in.")
+            await wizard.see("ci is the last one who may log in.")
             await wizard.press("escape")
         assert "staged" not in wizard.text
 

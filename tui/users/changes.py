@@ -335,7 +335,8 @@ class MadePasswordsDialog(Dialog[None]):
             box.border_title = "New passwords" if many else "New password"
             yield Static(
                 f"In force on {self._domain} now, and shown only here. Moorage keeps no copy: "
-                "hand it on before you close this.",
+                "hand it on before you close this. Copying is up to the terminal, and some refuse: "
+                "see that it has arrived.",
                 classes="dialog--text",
                 markup=False,
             )

@@ -96,8 +96,9 @@ class FrontApp(DeskApp):
 
     def show_users_of_the_recent(self) -> None:
         """Open the users of the deployment that is known here, or have one of several chosen."""
-        applied = [each for each in keeping.recents() if each.state and not each.is_draft]
-        if len(applied) == 1:
+        # One may be there twice: as it was applied, unsaved, and as the file it was saved in later.
+        applied = [each for each in keeping.recents() if each.state]
+        if len({each.domain for each in applied}) == 1:
             self.open_file(Path(applied[0].path), users=True)
         elif applied:
             self.notify("U opens the users of the deployment that is chosen here")

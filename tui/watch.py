@@ -74,8 +74,9 @@ def live_of(status: Status) -> Live:
     left = min(days, default=None)
     if status.unreached:
         names = ", ".join(error.server or "a server" for error in status.unreached)
-        asks = all(error.code in _WANTS_SECRET for error in status.unreached)
-        return Live("unknown" if asks else "unreachable", names, left)
+        if all(error.code in _WANTS_SECRET for error in status.unreached):
+            return Live("unknown", f"{names}: a secret is wanted", left)
+        return Live("unreachable", names, left)
     drifted = sum(len(each.drifted) for each in status.servers)
     faults = [fault for each in status.servers for fault in each.faults]
     if len(faults) > drifted:
@@ -85,7 +86,11 @@ def live_of(status: Status) -> Live:
     return Live("healthy", "", left)
 
 
-_WANTS_SECRET = {"sudo_refused", "passphrase_wanted", "host_key_unknown", "login_refused"}
+_WANTS_SECRET = {
+    "sudo_refused", "sudo_password_missing", "passphrase_wrong", "host_key_unknown",
+    "login_refused",
+}  # fmt: skip
+"""What somebody who opens the deployment is asked for."""
 
 
 class _Nobody:

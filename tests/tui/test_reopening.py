@@ -15,6 +15,7 @@ from walk import ANSWERS
 
 from moorage.answers.save import save
 from moorage.errors import CannotConnect
+from moorage.servers.sudo import password_missing
 from screens.dashboard import DashboardScreen
 from screens.logs import LogsScreen
 from tui import keeping
@@ -43,13 +44,20 @@ async def test_the_start_shows_how_deployments_are_without_asking(
         await wizard.see("✗ unreachable, alpha", "seen ")  # remembered
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        PretendServer("alpha", sudo_password="secret"),
+        PretendServer("alpha", fault=password_missing("admin", "alpha")),
+    ],
+)
 async def test_a_server_that_asks_is_unknown_and_not_asked_about(
-    pretend: Servers, home: Path
+    pretend: Servers, home: Path, server: PretendServer
 ) -> None:
     applied(home)
-    pretend["alpha"] = PretendServer("alpha", sudo_password="secret")
+    pretend["alpha"] = server
     async with opened(pretend) as wizard:
-        await wizard.see("? unknown, alpha")
+        await wizard.see("? unknown, alpha: a secret is wanted")
         assert "Sudo password" not in wizard.text
 
 

@@ -561,6 +561,15 @@ async def test_the_command_line_leads_here(fleet: Fleet) -> None:
             await wizard.see("New deployment")
 
 
+async def test_what_was_applied_and_never_saved_is_a_deployment_too(fleet: Fleet) -> None:
+    keeping.forget(fleet.path)
+    draft = fleet.path.with_name("draft.yml")
+    draft.write_text(fleet.path.read_text())
+    keeping.remember(draft, "registry.example.com", state="applied", is_draft=True)
+    async with opened(fleet.pretend, users=True) as wizard:
+        await wizard.see("3 users")
+
+
 async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
     other = fleet.path.with_name("other.yml")
     other.write_text(fleet.path.read_text())

@@ -20,7 +20,7 @@ demo-down: setup ## remove the demo's servers
 	@$(PYTHON) -m lab down moorage-demo moorage-demo-client
 
 test: setup ## all tests; without root, all that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile
 
 test-failed: setup ## those tests that failed the last time, one after the other
 	$(PYTHON) -m pytest --last-failed --last-failed-no-failures none

@@ -50,7 +50,7 @@ wait_for_go() {
         if [ -e abort ]; then cancel; fi
         tick
         if [ "$now" -ge $deadline ]; then fail "nobody said go: the connection was lost before the switch"; fi
-        sleep 0.02
+        sleep 0.01
     done
 }
 
@@ -68,6 +68,6 @@ wait_for_keep() {
             say 'nobody said whether to keep the change: it stays'
             return 0
         fi
-        sleep 0.02
+        sleep 0.01
     done
 }

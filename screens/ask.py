@@ -16,7 +16,7 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.visible import visible
 from moorage.servers.transport import HostKey, LoginWanted
 from tui.labels import in_words
-from tui.widgets.dialog import Dialog
+from tui.widgets.dialog import AskingDialog, Dialog
 from tui.widgets.field import Field
 from tui.widgets.secretfield import SecretField
 
@@ -83,7 +83,7 @@ class HostKeyDialog(Dialog[bool]):
         self.dismiss(False)
 
 
-class SecretDialog(Dialog[Secret | None]):
+class SecretDialog(AskingDialog[Secret | None]):
     """Asks for a password or passphrase; what is typed stays in memory.
 
     Args:
@@ -102,32 +102,23 @@ class SecretDialog(Dialog[Secret | None]):
             box.border_title = Content(self._server or "Moorage")
             yield Static(Content(title), classes="dialog--text")
             yield SecretField("Secret", help_text="Kept in memory until the wizard ends")
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button("OK", id="accept", variant="primary", compact=True)
+            yield from self.buttons("OK")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start typing at once."""
         self.query_one(Field).focus()
 
-    @on(Field.Submitted)
-    def _submitted(self) -> None:
+    def accept(self) -> None:
+        """End with what was typed."""
         field = self.query_one(Field)
         if field.value:
             self.dismiss(Secret(field.value))
         else:
             field.show_error("wanted: something here, or Escape to go without")
 
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self._submitted()
-        else:
-            self.dismiss(None)
 
-
-class LoginDialog(Dialog[Secret | Path | None]):
+class LoginDialog(AskingDialog[Secret | Path | None]):
     """Says why no key opened a login, and takes a password or another key.
 
     Args:
@@ -153,9 +144,7 @@ class LoginDialog(Dialog[Secret | Path | None]):
                         "Or a key file", id="key", placeholder="~/.ssh/id_ed25519",
                         help_text="" if wanted.is_jump_host else "Kept with the server",
                     )  # fmt: skip
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button("Log in", id="accept", variant="primary", compact=True)
+            yield from self.buttons("Log in")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -166,8 +155,8 @@ class LoginDialog(Dialog[Secret | Path | None]):
     def _typing(self, event: Field.Changed) -> None:
         event.field.show_error("")
 
-    @on(Field.Submitted)
-    def _submitted(self) -> None:
+    def accept(self) -> None:
+        """End with the key or the password."""
         password = self.query_one("#password", Field)
         key = next(iter(self.query("#key").results(Field)), None)
         if key is not None and key.value.strip():
@@ -181,10 +170,3 @@ class LoginDialog(Dialog[Secret | Path | None]):
             self.dismiss(Secret(password.value))
         else:
             password.show_error("wanted: a password or a key, or Escape to go without")
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self._submitted()
-        else:
-            self.dismiss(None)

@@ -17,7 +17,7 @@ from tui.flow import Step
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
-from tui.widgets.dialog import Dialog
+from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
 from tui.widgets.form import Form, QuestionForm
 from tui.widgets.listpane import ListPane
@@ -84,7 +84,7 @@ class CredentialsPane(ListPane):
         return UserDialog(self.session, row)
 
 
-class UserDialog(Dialog[dict[str, Any] | None]):
+class UserDialog(AskingDialog[dict[str, Any] | None]):
     """Adds or edits one user.
 
     Args:
@@ -151,11 +151,7 @@ class UserDialog(Dialog[dict[str, Any] | None]):
                     placeholder="$2y$12$…",
                     help_text="What stands after the colon in the htpasswd file",
                 )
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button(
-                    "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
-                )
+            yield from self.buttons("Add" if self._is_new else "OK")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -187,12 +183,9 @@ class UserDialog(Dialog[dict[str, Any] | None]):
         if password.fault:
             password.show_error(password.fault)
 
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self.action_accept()
-        else:
-            self.dismiss(None)
+    def accept(self) -> None:
+        """Accept the form."""
+        self.action_accept()
 
     async def on_go_on(self) -> None:
         """Enter accepts the form."""

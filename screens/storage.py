@@ -21,7 +21,7 @@ from tui.messages import DraftChanged, TestTold
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.copyblock import CopyDialog
-from tui.widgets.dialog import Dialog
+from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field, FieldInput
 from tui.widgets.growingtext import GrowingText
 from tui.widgets.pane import StepPane
@@ -251,7 +251,7 @@ class StoragePane(StepPane):
             self._show_test("", is_shown=False)  # the fields are what somebody wants to see
 
 
-class PasteDialog(Dialog[str | None]):
+class PasteDialog(AskingDialog[str | None]):
     """Takes a block of environment lines."""
 
     DEFAULT_CSS = "PasteDialog TextArea { height: 10; margin-bottom: 1; }"
@@ -266,12 +266,9 @@ class PasteDialog(Dialog[str | None]):
                 markup=False,
             )
             yield TextArea(compact=True)
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button("Fill in", id="accept", variant="primary", compact=True)
+            yield from self.buttons("Fill in")
         yield Footer(compact=True, show_command_palette=False)
 
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        accepted = event.button.id == "accept"
-        self.dismiss(self.query_one(TextArea).text if accepted else None)
+    def accept(self) -> None:
+        """End with the lines."""
+        self.dismiss(self.query_one(TextArea).text)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, OptionList, Static
+from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from moorage.deploy.visible import visible
@@ -22,7 +22,7 @@ from tui import keeping, watch
 from tui.jobs import JobEnded, start_job
 from tui.messages import ConnectWanted, OpenFile, OpenNew
 from tui.watch import STATES, Live
-from tui.widgets.dialog import ConfirmDialog, Dialog, TextDialog
+from tui.widgets.dialog import AskingDialog, ConfirmDialog, TextDialog
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
 
@@ -230,7 +230,7 @@ class WelcomeScreen(Screen[None]):
         self.app.push_screen(dialog, confirmed)
 
 
-class ConnectDialog(Dialog[tuple[str, str] | None]):
+class ConnectDialog(AskingDialog[tuple[str, str] | None]):
     """Asks how to reach a server; returns its address and the key file."""
 
     def compose(self) -> ComposeResult:
@@ -250,17 +250,15 @@ class ConnectDialog(Dialog[tuple[str, str] | None]):
                         suggestions=aliases)  # fmt: skip
             yield Field("Key file", id="key", placeholder="~/.ssh/id_ed25519",
                         help_text="Without one, the usual ones are tried")  # fmt: skip
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button("Connect", id="accept", variant="primary", compact=True)
+            yield from self.buttons("Connect")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start typing at once."""
         self.query_one("#address", Field).focus()
 
-    @on(Field.Submitted)
-    def _submitted(self) -> None:
+    def accept(self) -> None:
+        """End with the server, or say what is wrong with its address."""
         from moorage.servers.address import server_from
 
         address = self.query_one("#address", Field)
@@ -271,10 +269,3 @@ class ConnectDialog(Dialog[tuple[str, str] | None]):
             address.focus()
         else:
             self.dismiss((address.value.strip(), self.query_one("#key", Field).value.strip()))
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self._submitted()
-        else:
-            self.dismiss(None)

@@ -11,9 +11,9 @@ from typing import ClassVar, Generic, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Footer, Static
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.visible import visible
@@ -24,7 +24,7 @@ from moorage.users.passwords import generate_password
 from moorage.users.strength import estimate
 from tui.users.staging import rights
 from tui.widgets.choice import Choice, Option
-from tui.widgets.dialog import Dialog
+from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
 from tui.widgets.passwordfield import PasswordField
 
@@ -69,7 +69,7 @@ class NewAccess:
     repositories: tuple[str, ...]
 
 
-class UserForm(Dialog[Given | None], Generic[Given]):
+class UserForm(AskingDialog[Given | None], Generic[Given]):
     """A dialog of fields that are checked on leaving them and all together at the end.
 
     Args:
@@ -109,9 +109,7 @@ class UserForm(Dialog[Given | None], Generic[Given]):
             box.border_title = Content(visible(self._title))
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield from self.body()
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button(self._accept_label, id="accept", variant="primary", compact=True)
+            yield from self.buttons(self._accept_label)
         yield Footer(compact=True, show_command_palette=False)
 
     def text_of(self, name: str) -> str:
@@ -132,16 +130,9 @@ class UserForm(Dialog[Given | None], Generic[Given]):
         if fault:
             place.show_error(fault, self.way_out(place.id or "", event.value))
 
-    @on(Field.Submitted)
-    def _submitted(self) -> None:
+    def accept(self) -> None:
+        """Finish."""
         self.action_finish()
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self.action_finish()
-        else:
-            self.dismiss(None)
 
     def action_finish(self) -> None:
         """Take what was given, or show what is wrong with it."""

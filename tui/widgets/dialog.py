@@ -104,7 +104,36 @@ class ConfirmDialog(Dialog[bool]):
         self.dismiss(False)
 
 
-class TextDialog(Dialog[str | None]):
+class AskingDialog(Dialog[Result]):
+    """Fields, and two buttons below: one goes back, the other and Enter in a field accept."""
+
+    def buttons(self, accept: str) -> ComposeResult:
+        """Yield the buttons.
+
+        Args:
+            accept: What the one that accepts says.
+        """
+        with Horizontal(classes="dialog--buttons"):
+            yield Button("Back", id="refuse", compact=True)
+            yield Button(accept, id="accept", variant="primary", compact=True)
+
+    def accept(self) -> None:
+        """End with what was typed, or say beside a field what is wrong."""
+        raise NotImplementedError
+
+    @on(Field.Submitted)
+    def _submitted(self) -> None:
+        self.accept()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self.accept()
+        else:
+            self.dismiss(None)
+
+
+class TextDialog(AskingDialog[str | None]):
     """One line of text.
 
     Args:
@@ -140,9 +169,7 @@ class TextDialog(Dialog[str | None]):
             if self._text:
                 yield Static(self._text, classes="dialog--text", markup=False)
             yield self._field
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button(self._accept, id="accept", variant="primary", compact=True)
+            yield from self.buttons(self._accept)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -153,8 +180,8 @@ class TextDialog(Dialog[str | None]):
         """Return what is wrong with the text, or empty."""
         return "" if text else "wanted: something here"
 
-    @on(Field.Submitted)
-    def _submitted(self) -> None:
+    def accept(self) -> None:
+        """End with the text, or say what is wrong with it."""
         fault = self.fault(self._field.value)
         self._field.show_error(fault)
         if not fault:
@@ -164,13 +191,6 @@ class TextDialog(Dialog[str | None]):
     @on(Field.Left)
     def _typing(self) -> None:
         self._field.show_error("")
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self._submitted()
-        else:
-            self.dismiss(None)
 
 
 class FindDialog(TextDialog):

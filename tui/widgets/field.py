@@ -197,11 +197,6 @@ class Field(Vertical):
         if message and self._input is self.screen.focused:
             self.call_after_refresh(self.scroll_visible, animate=False)
 
-    def on_resize(self) -> None:
-        """Keep what is wrong in sight, when there are more lines of it than there was room for."""
-        if self.has_class("-wrong") and self._input is self.screen.focused:
-            self.scroll_visible(animate=False)
-
     def show_help(self, text: str) -> None:
         """Say something else in the line of help; the usual when empty."""
         self.query_one(".field--help", Static).update(Content(text or self._help))

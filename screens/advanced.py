@@ -1,20 +1,27 @@
-"""Advanced: what runs the registry, its ports and its own configuration."""
+"""Advanced: what runs the registry, its ports, its own configuration, and scripts of yours."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.widgets import Static, TextArea
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Footer, Static, TextArea
 
+from moorage.deploy.hooks import fault_of_script
+from tui.draft import Draft
 from tui.flow import Step
 from tui.messages import DraftChanged
+from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
+from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
-from tui.widgets.pane import StepPane
+from tui.widgets.form import Form, QuestionForm
+from tui.widgets.listpane import ListPane
+from tui.widgets.table import EditableTable
 
 _RUNTIMES = (
     Option("package", "The distribution's package", "no container engine"),
@@ -25,29 +32,42 @@ _ROLLOUTS = (
     Option("rolling", "One server after the other"),
     Option("all_at_once", "All servers at once"),
 )
+_MOMENTS = {
+    "before_apply": ("before", "Before an apply changes anything"),
+    "after_apply": ("after", "After an apply, when the registry answers"),
+    "after_users": ("users", "After a change of the users"),
+}
+_FAILURES = (
+    Option("roll_back", "Undoes it", "what was changed is taken back"),
+    Option("go_on", "Is only reported"),
+)
 
 
-class AdvancedPane(StepPane):
+class AdvancedPane(ListPane):
     """Everything most people leave as it is."""
 
     step = Step.ADVANCED
+    items = "hooks"
     question = "Anything special?"
     explanation = "Most people leave this as it is."
     help_text = (
         "Settings are any part of the registry's own configuration, merged over what Moorage "
         "writes; environment takes REGISTRY_* variables for the same. In the two text areas Enter "
-        "begins a new line; Ctrl+N goes on."
+        "begins a new line; Ctrl+N goes on. Hooks are scripts of yours; they run as root on every "
+        "server."
     )
     example = (
         "log: {level: info}\n"
         "storage: {delete: {enabled: true}}\n"
-        "REGISTRY_LOG_LEVEL: info      the same, as environment"
+        "REGISTRY_LOG_LEVEL: info      the same, as environment\n"
+        "hooks/tell-the-team.sh        after a change of the users"
     )
     DEFAULT_CSS = """
     AdvancedPane .caption { color: $foreground; }
     AdvancedPane TextArea { height: 6; background: $panel; }
     AdvancedPane .area-error { color: $text-error; height: auto; margin-bottom: 1; }
     AdvancedPane #image { height: auto; }
+    AdvancedPane .row { height: 1; margin-bottom: 1; }
     """
 
     def body(self) -> ComposeResult:
@@ -68,15 +88,33 @@ class AdvancedPane(StepPane):
         yield Static("Several servers are switched", classes="caption")
         yield Choice(_ROLLOUTS, "rollout")
         yield Static("Registry settings (YAML)", classes="caption")
-        yield TextArea(id="settings", compact=True, tab_behavior="focus")
+        yield TextArea(
+            id="settings",
+            compact=True,
+            tab_behavior="focus",
+            placeholder="e.g. log: {level: debug}",
+        )
         yield Static("", id="settings-error", classes="area-error", markup=False)
         yield Static("Registry environment (YAML, REGISTRY_…: value)", classes="caption")
-        yield TextArea(id="environment", compact=True, tab_behavior="focus")
+        yield TextArea(
+            id="environment",
+            compact=True,
+            tab_behavior="focus",
+            placeholder="e.g. REGISTRY_LOG_LEVEL: debug",
+        )
         yield Static("", id="environment-error", classes="area-error", markup=False)
+        yield Static("Scripts of yours on every server (hooks)", classes="caption")
+        yield EditableTable(("Hook", "Runs", "Script"))
+        with Horizontal(classes="row"):
+            yield Button("Add a hook", id="add", compact=True)
 
     def load(self) -> None:
-        """Fill the fields."""
+        """Fill the fields and the table."""
         super().load()
+        hooks = self.draft.items("hooks")
+        table = self.query_one(EditableTable)
+        table.display = bool(hooks)
+        table.show_rows([_row(hook) for hook in hooks])
         for name in ("settings", "environment"):
             area = self.query_one(f"#{name}", TextArea)
             value = self.draft.get(f"registry.{name}")
@@ -87,6 +125,10 @@ class AdvancedPane(StepPane):
                     else yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
                 )
         self._show_image()
+
+    def dialog(self, row: int) -> HookDialog:
+        """Return the dialog for a hook."""
+        return HookDialog(self.session, row)
 
     def _show_image(self) -> None:
         self.query_one("#image").display = self.query_one("#runtime", Choice).value != "package"
@@ -142,3 +184,131 @@ def read_mapping(text: str) -> tuple[dict[str, Any], str]:
     if not isinstance(value, dict):
         return {}, "wanted: keys and values, such as log: {level: info}"
     return value, ""
+
+
+class HookForm(QuestionForm):
+    """The fields of a hook; its script is looked at on this machine."""
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field, or with the file it names."""
+        fault = super().problem_of(field)
+        if fault or not field.path.endswith(".script"):
+            return fault
+        return fault_of_script(field.value.strip())
+
+
+class HookDialog(AskingDialog[dict[str, Any] | None]):
+    """Adds or edits one hook.
+
+    Args:
+        session: The deployment that is open.
+        row: Which hook; -1 for a new one.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", "Done")]
+    DEFAULT_CSS = """
+    HookDialog > .dialog--box { height: 90%; max-height: 27; }
+    HookDialog Form { height: 1fr; padding: 0; }
+    HookDialog Toggle { margin-bottom: 0; }
+    HookDialog #when-error { color: $text-error; height: auto; min-height: 1; }
+    """
+
+    def __init__(self, session: Session, row: int) -> None:
+        super().__init__()
+        self._is_new = row < 0
+        self._scratch = Draft(session.draft.data)
+        if self._is_new:
+            row = len(self._scratch.items("hooks"))
+            self._scratch.append("hooks", {"when": ["after_apply"]})
+        self._hook = f"hooks[{row}]"
+
+    def compose(self) -> ComposeResult:
+        when = self._scratch.get(f"{self._hook}.when", [])
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Add a hook" if self._is_new else "Edit the hook"
+            with HookForm(self._scratch):
+                yield Field(
+                    "Name",
+                    f"{self._hook}.name",
+                    placeholder="e.g. tell-the-team",
+                    help_text="What plans and logs call it",
+                )
+                yield Field(
+                    "Script",
+                    f"{self._hook}.script",
+                    placeholder="e.g. hooks/tell-the-team.sh",
+                    help_text="A file here; its first line says what runs it, such as #!/bin/sh",
+                )
+                yield Static("It runs")
+                for moment, (_, label) in _MOMENTS.items():
+                    yield MomentToggle(moment, label, value=moment in when)
+                yield Static("", id="when-error", markup=False)
+                yield Static("When it fails, that")
+                yield Choice(_FAILURES, f"{self._hook}.on_failure")
+                yield Field(
+                    "Time limit",
+                    f"{self._hook}.timeout",
+                    placeholder="60",
+                    help_text="Seconds; one that takes longer is ended and has failed",
+                )
+            yield from self.buttons("Add" if self._is_new else "OK")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        form = self.query_one(Form)
+        form.load()
+        form.fields[0].focus()
+
+    @on(Toggle.Changed)
+    def _moment_chosen(self) -> None:
+        chosen = [each.moment for each in self.query(MomentToggle) if each.value]
+        self._scratch.set(f"{self._hook}.when", chosen)
+        self._check_moments()
+
+    def _check_moments(self) -> bool:
+        has_any = bool(self._scratch.items(f"{self._hook}.when"))
+        fault = "" if has_any else "✗ wanted: one of them at least"
+        self.query_one("#when-error", Static).update(fault)
+        return has_any
+
+    def accept(self) -> None:
+        """Accept the form."""
+        self.action_accept()
+
+    async def on_go_on(self) -> None:
+        """Enter behind the last field accepts the form."""
+        self.action_accept()
+
+    @on(DraftChanged)
+    def _typing(self, event: DraftChanged) -> None:
+        event.stop()
+
+    def action_accept(self) -> None:
+        """Take the hook as it is typed."""
+        if not self.query_one(Form).check():
+            return
+        if self._check_moments():
+            self.dismiss(self._scratch.get(self._hook))
+        else:
+            self.query(MomentToggle).first().focus()
+
+
+class MomentToggle(Toggle):
+    """Whether a hook runs at a moment.
+
+    Args:
+        moment: The moment, as the answers name it.
+        label: The moment in words.
+        value: Whether it does at first.
+    """
+
+    def __init__(self, moment: str, label: str, *, value: bool) -> None:
+        super().__init__(label, value=value)
+        self.moment = moment
+
+
+def _row(hook: dict[str, Any]) -> tuple[str, str, str]:
+    when = hook.get("when") or ()
+    runs = [words for moment, (words, _) in _MOMENTS.items() if moment in when]
+    return str(hook.get("name", "")), ", ".join(runs), str(hook.get("script", ""))

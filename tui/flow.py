@@ -128,7 +128,7 @@ def step_of(problem: Problem) -> Step:
     if head == "registry":
         field = path[1] if len(path) > 1 else ""
         return Step.SERVERS if field in {"", "domain"} else Step.ADVANCED
-    if head == "rollout":
+    if head in {"rollout", "hooks"}:
         return Step.ADVANCED
     if isinstance(head, str) and head in {step.value for step in STEPS}:
         return Step(head)

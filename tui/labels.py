@@ -66,8 +66,14 @@ LABELS = {
     "registry.port": "Port",
     "registry.settings": "Registry settings",
     "registry.environment": "Registry environment",
+    "hooks[].name": "Name",
+    "hooks[].script": "Script",
+    "hooks[].timeout": "Time limit",
 }
 """The label of the field for each place; [] stands for any number."""
+
+_THINGS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
+"""What one of each list is called."""
 
 _SAID = {
     "ssl.acme.challenge: dns-01": "“By DNS” (SSL)",
@@ -81,7 +87,7 @@ _SAID = {
 }
 """What is no field's name alone, in words."""
 
-_SECTIONS = "registry|servers|credentials|storage|dns|ssl"
+_SECTIONS = "registry|servers|credentials|storage|dns|ssl|hooks"
 _PLACE = re.compile(
     f"(?:{'|'.join(re.escape(each) for each in sorted(_SAID, key=len, reverse=True))})"
     rf"(?![a-z0-9_]|\.[a-z])|\b(?:{_SECTIONS})(?:\[\d*\])?(?:\.[a-z0-9_]+(?:\[\d*\])?)+"
@@ -97,7 +103,11 @@ def label_of(path: tuple[str | int, ...]) -> str:
     if label is None and len(path) > 4 and path[:4] == ("ssl", "acme", "dns", "credentials"):
         label = str(path[4]).replace("_", " ").capitalize()
     number = next((part + 1 for part in path if isinstance(part, int)), 0)
-    thing = {"servers": "Server", "credentials": "User"}.get(str(path[0])) if path else None
+    thing = (
+        {"servers": "Server", "credentials": "User", "hooks": "Hook"}.get(str(path[0]))
+        if path
+        else None
+    )
     if thing and number:
         return f"{thing} {number}, {label}" if label else f"{thing} {number}"
     return label or ""

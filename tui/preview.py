@@ -28,8 +28,8 @@ _SAMPLES: dict[str, Any] = {
     "host": "server",
     "name": "user",
     "password": {"generate": True},
-    "bucket": "bucket",
-    "region": "region",
+    "bucket": "your-bucket",
+    "region": "your-region",
     "certificate": "fullchain.pem",
     "key": "key.pem",
 }
@@ -156,7 +156,7 @@ def _nearest_answers(draft: Draft) -> Answers | None:
             if name in _SAMPLES and data.get(path) != _SAMPLES[name]:
                 data.set(path, _SAMPLES[name])
             elif problem.path == ("storage",):
-                data.set("storage.s3", {"bucket": "bucket", "region": "region"})
+                data.set("storage.s3", {name: _SAMPLES[name] for name in ("bucket", "region")})
             elif problem.path == ("ssl", "acme"):
                 data.set("ssl.acme.challenge", "http-01")
             elif problem.path == ("ssl",):

@@ -55,9 +55,19 @@ def find_faulty_scripts(answers: Answers) -> Iterator[Problem]:
         answers: What the operator decided.
     """
     for position, hook in enumerate(answers.hooks):
-        fault = _fault(Path(hook.script).expanduser())
-        if fault is not None:
-            yield Problem(("hooks", position, "script"), f"the file {hook.script} {fault}")
+        fault = fault_of_script(hook.script)
+        if fault:
+            yield Problem(("hooks", position, "script"), fault)
+
+
+def fault_of_script(script: str) -> str:
+    """Return what keeps a script from being a hook, or empty.
+
+    Args:
+        script: Its file on this machine, as it stands in the answers.
+    """
+    fault = _fault(Path(script).expanduser())
+    return "" if fault is None else f"the file {script} {fault}"
 
 
 def _fault(path: Path) -> str | None:

@@ -64,8 +64,8 @@ class AdvancedPane(ListPane):
     )
     DEFAULT_CSS = """
     AdvancedPane .caption { color: $foreground; }
-    AdvancedPane TextArea { height: 6; background: $panel; }
-    AdvancedPane .area-error { color: $text-error; height: auto; margin-bottom: 1; }
+    AdvancedPane TextArea { height: 5; background: $panel; }
+    AdvancedPane .area-error { color: $text-error; height: auto; min-height: 1; }
     AdvancedPane #image { height: auto; }
     AdvancedPane .row { height: 1; margin-bottom: 1; }
     """

@@ -34,11 +34,20 @@ from tui.widgets.dialog import ConfirmDialog, Dialog
 from tui.widgets.helpdialog import HelpDialog
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
     from moorage.servers.transport import LoginWanted
     from tui.asking import Answer, Question
     from tui.engine import OpenTransport
+
+
+def _palette_commands() -> type[Provider]:
+    """What the palette offers; loaded when it opens, which the first picture need not wait for."""
+    from tui.palette_order import InOrder
+
+    return InOrder
 
 
 class WizardApp(FrontApp):
@@ -64,6 +73,7 @@ class WizardApp(FrontApp):
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
+    COMMANDS = {_palette_commands}  # noqa: RUF012 # Textual declares it so
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
         (0, "-narrow"),
         (120, "-wide"),
@@ -310,14 +320,14 @@ class WizardApp(FrontApp):
         from tui.flow import STEPS
         from tui.widgets.frame import WizardFrame
 
+        yield from commands_of_screen(self, screen)
         if isinstance(screen, WizardFrame):
             for step in STEPS:
                 yield SystemCommand(
                     f"Go to {step.label}",
-                    f"Step {step.number}, key Alt+{step.number}",
+                    f"Step {step.number}. Key Alt+{step.number}",
                     lambda step=step: screen.run_worker(screen.action_jump(step.value)),
                 )
-        yield from commands_of_screen(self, screen)
         if self.session is not None and isinstance(screen, WizardFrame | DoneScreen):
             yield SystemCommand("Users", "Who may log in",
                                 lambda: self.post_message(UsersWanted()))  # fmt: skip

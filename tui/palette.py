@@ -37,10 +37,17 @@ def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCom
         if _is_of_an_input(active.node):
             continue
         seen.add(title)
-        key = app.get_key_display(binding)
         about = f"{binding.tooltip}. " if binding.tooltip else ""
         run = partial(_run, app, binding.action, active.node)
-        yield SystemCommand(title, f"{about}Key {key}", run)
+        yield SystemCommand(title, f"{about}Key {key_in_words(app.get_key_display(binding))}", run)
+
+
+def key_in_words(shown: str) -> str:
+    """Return a key of the footer in words: ``^b`` is Ctrl+B."""
+    words = {"⏎": "Enter", "esc": "Escape", "↑↓": "up or down"}
+    if shown.startswith("^"):
+        return f"Ctrl+{shown[1:].upper()}"
+    return words.get(shown, shown.capitalize() if len(shown) > 1 else shown)
 
 
 def _is_of_an_input(node: object) -> bool:

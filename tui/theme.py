@@ -200,6 +200,7 @@ DataTable:focus > .datatable--cursor {
 DataTable > .datatable--hover { background: $panel; }
 TextArea, TextArea:focus { border: none; background: $panel; background-tint: transparent; }
 TextArea .text-area--cursor-line { background: transparent; }
+TextArea .text-area--placeholder { color: $text-muted; text-style: italic; }
 Tree { background: $background; }
 Tree:focus { background-tint: transparent; }
 Tree > .tree--guides { color: $edge; }
@@ -209,7 +210,7 @@ Tree > .tree--cursor { background: $panel; color: $foreground; text-style: none;
 Tree:focus > .tree--cursor { background: $selection; color: $foreground; text-style: bold; }
 Tree > .tree--highlight-line { background: transparent; }
 CommandPalette { background: $background 60%; }
-CommandPalette > Vertical { background: $surface; }
+CommandPalette > Vertical { background: $surface; width: 80; max-width: 100%; }
 CommandPalette #--input { border: none; background: $panel; height: 1; margin: 0; padding: 0 1; }
 CommandPalette CommandInput, CommandPalette CommandInput:focus {
     border: none; background: $panel; padding: 0;

@@ -187,6 +187,9 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         assert {"View", "Copy", "Next", "Back", "Save", "Help", "Users", "Logs",
                 "Go to Storage", "Leave Moorage"} <= titles  # fmt: skip
         await wizard.press("ctrl+p")
+        await wizard.see("Key Ctrl+N", "Key Ctrl+B")
+        # In the order of use, not of the alphabet.
+        assert wizard.text.index("Key Ctrl+N") < wizard.text.index("Key Ctrl+B")
         await wizard.type("go to sto")
         await asyncio.sleep(0.3)
         await wizard.press("enter")

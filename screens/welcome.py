@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _FRESH = 30
 """Seconds for which what was seen is not looked at again."""
+_WORDMARK = """\
+█▀▄▀█ █▀█ █▀█ █▀█ ▄▀█ █▀▀ █▀▀
+█ ▀ █ █▄█ █▄█ █▀▄ █▀█ █▄█ ██▄"""
 _INTRODUCTION = "A private Docker registry on servers you own, behind TLS, with users of its own."
 
 
@@ -57,6 +60,9 @@ class WelcomeScreen(Screen[None]):
     ]
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 110; }
+    WelcomeScreen #wordmark { height: 2; margin-bottom: 1; color: $accent; display: none; }
+    WelcomeScreen.-high #welcome { padding: 2 4; }
+    WelcomeScreen.-high #wordmark { display: block; }
     WelcomeScreen #introduction { height: auto; margin-bottom: 1; color: $text-muted; }
     WelcomeScreen OptionList { height: auto; max-height: 1fr; }
     WelcomeScreen #doing { height: auto; margin-top: 1; color: $text-muted; }
@@ -72,6 +78,7 @@ class WelcomeScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield HeaderBar("private Docker registries, from a terminal")
         with Vertical(id="welcome"):
+            yield Static(_WORDMARK, id="wordmark", markup=False)
             yield Static(_INTRODUCTION, id="introduction")
             yield OptionList()
             yield Static("", id="doing", markup=False)

@@ -78,6 +78,10 @@ class WizardApp(FrontApp):
         (0, "-narrow"),
         (120, "-wide"),
     ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
+        (0, "-low"),
+        (30, "-high"),
+    ]
     CSS = (
         theme.STYLE
         + """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -37,6 +37,7 @@ from tui.session import Session
 from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.leavedialog import LeaveDialog
 
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
@@ -66,8 +67,7 @@ class DoneScreen(Screen[None]):
     DoneScreen #report > Static { height: auto; }
     DoneScreen .heading { text-style: bold; color: $primary; margin-top: 1; }
     DoneScreen .note { color: $text-muted; margin-bottom: 1; }
-    DoneScreen #kept { margin: 1 0; }
-    DoneScreen #verdict { text-style: bold; margin-bottom: 1; }
+    DoneScreen #verdict { text-style: bold; }
     """
 
     def __init__(self, session: Session, answers: Answers, outcome: Outcome) -> None:
@@ -75,12 +75,14 @@ class DoneScreen(Screen[None]):
         self._session = session
         self._answers = answers
         self._outcome = outcome
+        self._leaves: Callable[[], object] | None = None
 
     def compose(self) -> ComposeResult:
         answers, outcome = self._answers, self._outcome
         yield HeaderBar(answers.registry.domain, "Done" if outcome.is_good else "Not done")
         with VerticalScroll(id="report"):
             yield self._verdict()
+            yield from self._still_to_do()
             yield from self._servers()
             is_led = outcome.name is None or outcome.name.is_good
             if not is_led:
@@ -117,7 +119,6 @@ class DoneScreen(Screen[None]):
                     "moorage status, in a timer, says when something is wrong",
                     markup=False,
                 )
-            yield Static(self._kept_note(), id="kept", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -131,6 +132,29 @@ class DoneScreen(Screen[None]):
         else:
             text, colour = f"✗ {domain} is not as it should be.", "$text-error"
         return Static(Content.styled(text, colour), id="verdict")
+
+    def _still_to_do(self) -> ComposeResult:
+        """What is not done by Apply, before everything that takes a screen to read."""
+        name = self._outcome.name
+        # What went wrong with the records is told at length right below.
+        if name is not None and name.is_good and not name.handed.is_resolved:
+            records = "; records below" if self._makes_records else ""
+            line = visible(f"○ {self._where_it_leads()}{records}")
+            yield Static(Content.styled(line, "$text-warning"))
+        yield Static(self._kept_note(), id="kept")
+
+    @property
+    def _makes_records(self) -> bool:
+        """Whether the records are made by the operator."""
+        return self._answers.dns.provider == "manual"
+
+    def _where_it_leads(self) -> str:
+        """Say where the name leads that does not lead to the servers."""
+        assert self._outcome.name is not None
+        domain, now = self._answers.registry.domain, self._outcome.name.handed.resolves_to
+        if now:
+            return f"{domain} resolves to {', '.join(now)} from here"
+        return f"{domain} does not resolve from here yet"
 
     def _servers(self) -> ComposeResult:
         report = self._outcome.report
@@ -229,25 +253,32 @@ class DoneScreen(Screen[None]):
         if name.handed.is_resolved:
             yield _sign("✓", f"{domain} leads to {', '.join(name.handed.resolves_to)} from here")
             return
-        now = ", ".join(name.handed.resolves_to)
-        yield _sign("○", f"{domain} resolves to {now} from here" if now
-                    else f"{domain} does not resolve from here yet")  # fmt: skip
-        if self._answers.dns.provider == "manual":
+        yield _sign("○", self._where_it_leads())
+        if self._makes_records:
             records = "\n".join(str(each) for each in name.handed.records)
             yield CopyBlock("Records to make where the domain is managed", records)
 
-    def _kept_note(self) -> str:
+    def _kept_note(self) -> Content:
         path = self._session.path
-        return f"The answers are in {path}." if path else "The answers are not saved yet: Ctrl+S."
+        if path is None:
+            return Content.styled("○ The answers are not saved to a file: Ctrl+S", "$text-warning")
+        if not self._session.is_saved:
+            text = visible(f"○ {path} does not hold all of what was applied: Ctrl+S saves it")
+            return Content.styled(text, "$text-warning")
+        return Content.styled(visible(f"The answers are in {path}"), "$text-muted")
 
     @on(AnswersSaved)
     def _saved(self, message: AnswersSaved) -> None:
         kept = self.query_one("#kept", Static)
-        kept.update(Content(f"✓ {message.text}"))
+        kept.update(Content.styled(visible(f"✓ {message.text}"), "$text-success"))
         kept.scroll_visible(animate=False)
+        leaves, self._leaves = self._leaves, None
+        if leaves is not None:
+            self.ask_to_leave(leaves)
 
     def action_save(self) -> None:
         """Save the answers."""
+        self._leaves = None
         self.post_message(SaveWanted())
 
     def action_users(self) -> None:
@@ -264,28 +295,61 @@ class DoneScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Go to the start."""
-        self._after_asking(lambda: self.post_message(GoBack()))
+        self.ask_to_leave(lambda: self.post_message(GoBack()))
 
-    def _after_asking(self, then: object) -> None:
-        assert callable(then)
-        lost = [block for block in self.query(CopyBlock) if block.holds_secret]
-        if all(block.is_copied for block in lost):
-            then()
+    def ask_to_leave(self, then: Callable[[], object], *, ends: bool = False) -> None:
+        """Leave, once it is clear what that loses.
+
+        Args:
+            then: What leaves.
+            ends: Whether the wizard ends, and with it what was typed in secret.
+        """
+        self._leaves = None
+        if self._session.path is not None:
+            if ends and self._session.draft.has_typed_secrets:
+                self._confirm(then, f"{self._uncopied} {_TYPED}".strip(), "Leave")
+            else:
+                self._after_asking(then)
             return
+        typed = _TYPED if ends and self._session.draft.has_typed_secrets else ""
 
+        def answered(answer: str | None) -> None:
+            if answer == "leave":
+                then()
+            elif answer == "save":
+                self.action_save()
+                self._leaves = then
+
+        texts = (self._uncopied, typed, _NOT_IN_A_FILE)
+        self.app.push_screen(LeaveDialog([text for text in texts if text]), answered)
+
+    @property
+    def _uncopied(self) -> str:
+        """What is lost of the passwords that are shown, in words; empty when nothing is."""
+        lost = [block for block in self.query(CopyBlock) if block.holds_secret]
+        return "" if all(block.is_copied for block in lost) else _SHOWN_ONCE
+
+    def _after_asking(self, then: Callable[[], object]) -> None:
+        if text := self._uncopied:
+            self._confirm(then, f"{text} Are they kept somewhere?", "They are kept")
+        else:
+            then()
+
+    def _confirm(self, then: Callable[[], object], text: str, accept: str) -> None:
         def answered(leave: bool | None) -> None:
             if leave:
                 then()
 
-        self.app.push_screen(
-            ConfirmDialog(
-                "Passwords",
-                "The passwords are shown only here, and not every one was copied. "
-                "Are they kept somewhere?",
-                "They are kept",
-            ),
-            answered,
-        )
+        self.app.push_screen(ConfirmDialog("Passwords", text, accept), answered)
+
+
+_SHOWN_ONCE = "The passwords are shown only here, and not every one was copied."
+_TYPED = "Typed passwords and keys are not kept: they have to be typed again."
+_NOT_IN_A_FILE = (
+    "The answers are not saved to a file. They are not lost: Moorage keeps them on this machine, "
+    "without secrets, and lists this deployment at its start. A file can be kept in version "
+    "control, and is what 'moorage apply FILE' takes."
+)
 
 
 def _sign(sign: str, text: str) -> Static:

@@ -192,6 +192,8 @@ class WizardApp(FrontApp):
         from screens.users import UsersScreen
         from tui.widgets.frame import WizardFrame
 
+        # The start lists what is kept as soon as it is back.
+        self.keep_draft()
         if isinstance(self.screen, DashboardScreen | UsersScreen):
             self.pop_screen()
         elif isinstance(self.screen, DoneScreen):
@@ -271,10 +273,14 @@ class WizardApp(FrontApp):
             self._leave()
             return
         from screens.apply import ApplyScreen
+        from screens.done import DoneScreen
         from screens.users import UsersScreen
 
         if isinstance(self.screen, ApplyScreen):
             self.screen.action_cancel()
+            return
+        if isinstance(self.screen, DoneScreen):
+            self.screen.ask_to_leave(self._leave, ends=True)
             return
         if isinstance(self.screen, UsersScreen):
             self.screen.ask_to_leave(self._leave)

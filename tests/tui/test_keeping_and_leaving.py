@@ -3,15 +3,23 @@ from pathlib import Path
 
 import pytest
 from opening import opened
-from pretend import PretendServer, Servers
+from pretend import PretendServer, Servers, Wizard
 from textual import events
-from textual.widgets import Input
+from textual.widgets import Button, Input
+from walk import ANSWERS
 
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret, Typed
+from moorage.deploy.handover import handover
+from moorage.deploy.report import ApplyReport, ServerReport
+from moorage.deploy.verify import Verification
+from screens.done import DoneScreen
 from tui import incident
 from tui.app import WizardApp
+from tui.engine import Outcome
+from tui.namework import NameOutcome
 from tui.theme import DARK, LIGHT
+from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import Dialog
 
 SECRET = "hunter2hunter2"
@@ -191,3 +199,63 @@ async def test_what_is_typed_while_a_dialog_opens_lands_in_it(
         assert isinstance(wizard.app.screen, Dialog)
         assert isinstance(focused, Input) or not typed
         assert wizard.app.session.draft.without_secrets() == before  # type: ignore[union-attr]
+
+
+def show_done(wizard: Wizard) -> None:
+    """Show how an apply ended that made a password, for a name that leads nowhere yet."""
+    session = wizard.app.session
+    assert session is not None
+    answers = session.draft.answers()
+    made = ApplyReport((ServerReport("alpha", "done"),), {"ci": Secret(SECRET)})
+    name = NameOutcome(handover(answers, {"alpha": "203.0.113.10"}, ()))
+    outcome = Outcome(made, Verification(()), name=name)
+    wizard.app.push_screen(DoneScreen(session, answers, outcome))
+
+
+async def test_done_says_first_what_is_still_to_do(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        show_done(wizard)
+        await wizard.see(
+            "is up", "does not resolve from here yet", "not saved to a file: Ctrl+S", SECRET
+        )
+        await wizard.press("ctrl+s", "enter")
+        await wizard.see("✓ Saved in moorage.yml")
+        assert "not saved to a file" not in wizard.text
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+q"])
+async def test_leaving_done_asks_whether_to_save(pretend: Servers, home: Path, key: str) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        show_done(wizard)
+        await wizard.see("is up")
+        await wizard.press(key)
+        await wizard.see("shown only here, and not every one was copied", "not saved to a file",
+                         "Stay", "Leave without saving")  # fmt: skip
+        await wizard.press("escape")
+        await wizard.see("is up")
+        wizard.app.screen.query_one(CopyBlock).query_one(Button).press()
+        await wizard.press(key)
+        await wizard.see("They are not lost")
+        assert "not every one was copied" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("Save the answers")
+        await wizard.press("escape")  # thought better of it, and saves without leaving later
+        await wizard.see("is up")
+        await wizard.press(key, "enter", "enter")
+        for _ in range(100):
+            await wizard.pilot.pause(0.02)
+            if not isinstance(wizard.app.screen, DoneScreen | Dialog) or not wizard.app.is_running:
+                break
+    assert load(home / "moorage.yml").servers[0].host == "alpha"
+    assert wizard.app.return_value == (0 if key == "ctrl+q" else None)
+
+
+async def test_what_was_not_saved_is_found_again_at_the_start(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        show_done(wizard)
+        await wizard.see("is up")
+        await wizard.press("escape", "shift+tab", "enter")
+        await wizard.see("New deployment", "registry.example.com")

@@ -1,0 +1,48 @@
+"""Asks whether to save before leaving, and says what leaving would lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Footer, Static
+
+from tui.widgets.dialog import Dialog
+
+
+class LeaveDialog(Dialog[str]):
+    """Stay, leave without saving, or save; returns ``stay``, ``leave`` or ``save``.
+
+    Args:
+        paragraphs: What is lost, and what is not.
+    """
+
+    def __init__(self, paragraphs: Sequence[str]) -> None:
+        super().__init__()
+        self._paragraphs = paragraphs
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Leave"
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                for each in self._paragraphs:
+                    yield Static(each, classes="dialog--text", markup=False)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Stay", id="stay", compact=True)
+                yield Button("Leave without saving", id="leave", compact=True)
+                yield Button("Save", id="save", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin on what loses nothing."""
+        self.set_focus(self.query_one("#save"))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id or "stay")
+
+    def action_refuse(self) -> None:
+        """Stay."""
+        self.dismiss("stay")

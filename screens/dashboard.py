@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
@@ -22,6 +22,7 @@ from tui.engine import OpenTransport
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
+from tui.pending import not_applied
 from tui.session import Session
 from tui.watch import STATES, live_of, look
 from tui.widgets.header import HeaderBar
@@ -53,7 +54,9 @@ class DashboardScreen(Screen[None]):
     ]
     DEFAULT_CSS = """
     DashboardScreen #dashboard { padding: 1 2; height: 1fr; }
-    DashboardScreen #verdict { height: auto; text-style: bold; margin-bottom: 1; }
+    DashboardScreen #verdict { height: auto; text-style: bold; }
+    DashboardScreen #pending { height: auto; color: $text-warning; display: none; }
+    DashboardScreen #servers { height: auto; margin-top: 1; }
     DashboardScreen .server {
         height: auto; background: $surface; padding: 0 1; margin-bottom: 1;
         border-left: outer $edge;
@@ -77,6 +80,8 @@ class DashboardScreen(Screen[None]):
         yield HeaderBar(self._session.draft.domain, "Dashboard")
         with VerticalScroll(id="dashboard"):
             yield Static("", id="verdict", markup=False)
+            yield Static("", id="pending", markup=False)
+            yield Vertical(id="servers")
         with Horizontal(id="ways"):
             yield Button("Settings", id="settings", variant="primary", compact=True)
             yield Button("Review", id="review", compact=True)
@@ -91,8 +96,17 @@ class DashboardScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Something may have been done since, unless it was only a dialog that closed."""
         if not self._is_covered:
+            self._show_pending()
             self.action_look()
         self._is_covered = False
+
+    def _show_pending(self) -> None:
+        """Say what was changed in the wizard and not applied since."""
+        count = len(not_applied(self._session.draft, self._session.read))
+        shown = self.query_one("#pending", Static)
+        shown.display = count > 0
+        settings = f"{count} setting{'s' if count != 1 else ''}"
+        shown.update(f"○ Changed, not applied: {settings}; v Review shows what an apply does")
 
     def on_screen_suspend(self) -> None:
         """What is read in vain is given up."""
@@ -146,16 +160,28 @@ class DashboardScreen(Screen[None]):
             self._say(visible(in_words(f"✗ {event.error}")), "$text-error")
             return
         self._status = status = event.result
+        self._note_tests(status)
         live = live_of(status)
         sign, colour = STATES[live.state]
         self._say(f"{sign} {self._session.draft.domain}: {visible(live.words)}", colour)
-        place = self.query_one("#dashboard")
-        await place.remove_children(".server")
+        place = self.query_one("#servers")
+        await place.remove_children()
         await place.mount(
             *(Static(describe(each), classes="server") for each in status.servers),
             *(Static(_describe_error(each), classes="server") for each in status.unreached),
         )
         self.refresh_bindings()
+
+    def _note_tests(self, status: Status) -> None:
+        """What was read here need not be tested again in Settings."""
+        tested = self._session.tested
+        for server in status.servers:
+            if not tested.get(server.server, (False, ""))[0]:
+                tested[server.server] = (True, f"{server.os_name}, read for the dashboard")
+        for error in status.unreached:
+            if error.server is not None:
+                words = f"{error.message} {error.hint}".strip()
+                tested[error.server] = (False, in_words(words))
 
     @property
     def _has_run(self) -> bool:

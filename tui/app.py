@@ -181,6 +181,7 @@ class WizardApp(FrontApp):
         answers = session.draft.answers()
         if outcome.is_good:
             keeping.keep_applied(session.draft)
+            session.read = None
         self.pop_screen()
         # What Review showed has been done by now: whoever goes back there sees it anew.
         self.push_screen(DoneScreen(session, answers, outcome), self._left_apply)

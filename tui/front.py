@@ -201,12 +201,17 @@ class FrontApp(DeskApp):
         engine = WizardEngine(self.asker, self._open_transport)
         self.session = Session(draft, engine, draft_file, path, progress)
 
-    def open_frame(self) -> None:
-        """Open the wizard on what is open."""
+    def open_frame(self, *, from_dashboard: bool = False) -> None:
+        """Open the wizard on what is open.
+
+        Args:
+            from_dashboard: Whether Escape leads back to the dashboard.
+        """
         from tui.widgets.frame import WizardFrame
 
         if self.session is not None:
-            self.push_screen(WizardFrame(self.session, panes()), self._frame_closed)
+            frame = WizardFrame(self.session, panes(), from_dashboard=from_dashboard)
+            self.push_screen(frame, self._frame_closed)
 
     def _frame_closed(self, _result: None) -> None:
         if self.session is not None:
@@ -221,7 +226,7 @@ class FrontApp(DeskApp):
             return
         step = Step.REVIEW if event.reviews else Step.SERVERS
         self.session.progress = Progress(step, frozenset(STEPS) - {step})
-        self.open_frame()
+        self.open_frame(from_dashboard=True)
 
     @on(UsersWanted)
     async def _users(self) -> None:
@@ -266,6 +271,11 @@ class FrontApp(DeskApp):
         changed = Changed(event.before, event.after, event.listed)
         was_saved = session.is_saved
         bring_draft_in_line(session.draft, changed)
+        if session.read is not None:
+            bring_draft_in_line(session.read, changed)
+        if (applied := keeping.last_applied(session.draft.domain)) is not None:
+            bring_draft_in_line(applied, changed)
+            keeping.keep_applied(applied)
         if session.path is None:
             self.keep_draft()
             return
@@ -342,10 +352,12 @@ class FrontApp(DeskApp):
             self.tell("Connect", str(event.error))
             return
         from screens.dashboard import DashboardScreen
+        from tui.draft import Draft
 
         found: Found = event.result
         self._take(found.draft, keeping.new_draft_file(), None, begin((), (), is_new=False))
         assert self.session is not None
+        self.session.read = Draft(found.draft.data)
         if not isinstance(self.screen, WelcomeScreen):
             return
         if event.name == self.CONNECT_FOR_USERS_JOB:

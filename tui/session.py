@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.recents import applied_file
 from tui.draft import Draft
 from tui.engine import WizardEngine
 from tui.flow import Progress
@@ -22,6 +23,7 @@ class Session:
         progress: Where the operator is.
         saved: The draft as it is in the answers file, without secrets.
         tested: What the test of a server said, by host: whether it was good, and a sentence.
+        read: What a server said is applied, where the deployment was read from one.
     """
 
     draft: Draft
@@ -31,8 +33,17 @@ class Session:
     progress: Progress = field(default_factory=Progress)
     saved: dict[str, object] | None = None
     tested: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    read: Draft | None = None
 
     @property
     def is_saved(self) -> bool:
         """Whether the answers file holds the draft."""
         return self.saved is not None and self.saved == self.draft.without_secrets()
+
+    @property
+    def kept(self) -> str:
+        """How the answers are kept, in words; empty when the answers file holds everything."""
+        if self.is_saved:
+            return ""
+        was_applied = self.read is not None or applied_file(self.draft.domain).is_file()
+        return "not saved" if was_applied else "draft"

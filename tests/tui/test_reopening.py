@@ -20,6 +20,7 @@ from screens.dashboard import DashboardScreen
 from screens.logs import LogsScreen
 from tui import keeping
 from tui.draft import Draft
+from tui.pending import not_applied
 from tui.widgets.frame import WizardFrame
 
 
@@ -104,17 +105,57 @@ async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: P
         await wizard.see("Dashboard", "! alpha", "Debian GNU/Linux 12", "Nothing is deployed here")
         assert isinstance(wizard.app.screen, DashboardScreen)
         await wizard.press("s")
-        await wizard.see("Where should the registry run?", "1 of 7")
+        await wizard.see("Where should the registry run?", "1 of 7", "✓ alpha: Debian GNU/Linux 12")
+        assert "not tested" not in wizard.text
         await wizard.press("escape")
         await wizard.see("Dashboard")
         await wizard.press("v")
-        await wizard.see("Review  7 of 7", "1 server:")
-        await wizard.press(*["escape"] * 7)
+        await wizard.see("Review  7 of 7", "1 server:", "esc Close", "^n Apply")
+        await wizard.press("ctrl+b")
+        await wizard.see("6 of 7")
+        await wizard.press("escape")
         await wizard.see("Dashboard")
         await wizard.press("u")
         await wizard.see("no registry of Moorage's is here")
         await wizard.press("escape")
         await wizard.see("Dashboard")
+
+
+async def test_the_dashboard_says_what_was_changed_and_not_applied(
+    pretend: Servers, home: Path
+) -> None:
+    path = applied(home)
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Dashboard", "Debian")
+        assert "not applied" not in wizard.text
+        await wizard.press("s", "alt+6", "tab")
+        await wizard.type("8443")
+        await wizard.see("not saved · Advanced")
+        await wizard.press("escape")
+        await wizard.see("Changed, not applied: 1 setting; v Review")
+        await wizard.press("v")
+        await wizard.see("Review  7 of 7", "1 server:")
+
+
+@pytest.mark.parametrize(
+    ("change", "places"),
+    [
+        ({}, ()),
+        ({"registry": {"domain": "registry.example.com", "port": 443}}, ()),  # the default
+        ({"servers": [{"host": "alpha", "key": "~/.ssh/id", "user": "root"}]}, ()),  # only a login
+        ({"ask": ["ssl"]}, ()),
+        ({"registry": {"domain": "registry.example.com", "port": 8443}}, ("registry.port",)),
+        ({"ssl": {"mode": "none"}, "rollout": "all_at_once"}, ("ssl", "rollout")),
+        ({"credentials": {"users": [
+            {"name": "ana", "access": "pull", "password": {"prompt": True}},
+            {"name": "ci", "password": {"generate": True}}]}}, ("credentials.users.ana",)),
+    ],
+)  # fmt: skip
+def test_only_what_an_apply_would_apply_counts_as_changed(
+    home: Path, change: dict[str, object], places: tuple[str, ...]
+) -> None:
+    keeping.keep_applied(Draft(ANSWERS))
+    assert not_applied(Draft(ANSWERS | change)) == places
 
 
 async def test_the_dashboard_stays_alive_while_a_server_is_silent(

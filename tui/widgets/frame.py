@@ -39,12 +39,17 @@ class WizardFrame(Screen[None]):
     Args:
         session: The deployment that is open.
         panes: The class of every step's form.
+        from_dashboard: Whether it was opened from the dashboard, where Escape leads back at once;
+            else it leads back step by step.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next"),
+        Binding("ctrl+n", "apply", "Apply"),
         Binding("ctrl+b", "back", "Back"),
-        Binding("escape", "back", "Back", show=False),
+        Binding("ctrl+b", "step_back", "Back", show=False),
+        Binding("escape", "close", "Close", tooltip="Back to the dashboard"),
+        Binding("escape", "step_back", "Back", show=False),
         Binding("f3", "preview", "Files"),
         Binding("ctrl+s", "save", "Save"),
         Binding("f1", "help", "Help"),
@@ -78,10 +83,17 @@ class WizardFrame(Screen[None]):
     WizardFrame.-review PreviewPane { display: none; }
     """
 
-    def __init__(self, session: Session, panes: Mapping[Step, type[StepPane]]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        panes: Mapping[Step, type[StepPane]],
+        *,
+        from_dashboard: bool = False,
+    ) -> None:
         super().__init__()
         self.session = session
         self._panes = panes
+        self._from_dashboard = from_dashboard
         self._opened: Mapping[str, str] | None = None
         self._applied: Mapping[str, str] | None = None
         self._renders = 0
@@ -136,7 +148,7 @@ class WizardFrame(Screen[None]):
         self.query_one(HeaderBar).show(
             session.draft.domain or "new deployment",
             f"{step.label}  {step.number} of {len(STEPS)}",
-            is_saved=session.is_saved,
+            session.kept,
         )
         wrong = wrong_steps(session.draft.problems)
         self.query_one(StepList).show(
@@ -222,6 +234,10 @@ class WizardFrame(Screen[None]):
         """Go on from the form that is shown."""
         self.pane.action_go_on()
 
+    def action_apply(self) -> None:
+        """Go on from Review."""
+        self.pane.action_go_on()
+
     async def action_back(self) -> None:
         """Close the preview, go back a step, or leave the wizard for the start."""
         if self.has_class("-preview"):
@@ -232,6 +248,17 @@ class WizardFrame(Screen[None]):
             self.dismiss(None)
         else:
             await self._open(previous)
+
+    async def action_step_back(self) -> None:
+        """Go back, by a key that the footer does not show."""
+        await self.action_back()
+
+    def action_close(self) -> None:
+        """Close the preview, or leave the wizard for the dashboard."""
+        if self.has_class("-preview"):
+            self.action_preview()
+        else:
+            self.dismiss(None)
 
     async def action_jump(self, step: str) -> None:
         """Open a step by its name."""
@@ -249,8 +276,16 @@ class WizardFrame(Screen[None]):
             self.pane.focus_first()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Review shows files itself: no preview there."""
-        return not (action == "preview" and self.has_class("-review"))
+        """A key is said to do what it does here."""
+        is_review = self.has_class("-review")
+        if action == "close":
+            return self._from_dashboard
+        if action == "back":
+            # The footer of a narrow terminal has no room for both ways back.
+            return not (self._from_dashboard and self.has_class("-narrow"))
+        if action in {"preview", "next"}:
+            return not is_review
+        return is_review if action == "apply" else True
 
     def action_save(self) -> None:
         """Save the answers."""

@@ -31,13 +31,13 @@ class HeaderBar(Horizontal):
         yield Static(self._title, id="header-title", markup=False)
         yield Static(self._place, id="header-place", markup=False)
 
-    def show(self, title: str, place: str, *, is_saved: bool = True) -> None:
+    def show(self, title: str, place: str, kept: str = "") -> None:
         """Show a deployment and a place.
 
         Args:
             title: The registry's name.
             place: The step.
-            is_saved: Whether the answers file holds everything.
+            kept: How the answers are kept, where not all of them are in their file.
         """
         self.query_one("#header-title", Static).update(title)
-        self.query_one("#header-place", Static).update(place if is_saved else f"draft · {place}")
+        self.query_one("#header-place", Static).update(f"{kept} · {place}" if kept else place)

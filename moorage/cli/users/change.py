@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -274,6 +275,7 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
         text = file.expanduser().read_text("utf-8-sig")
         amended = with_users_of(text, line.answers)
         save_text(amended, file)
+        _applied_in_line(answers.registry.domain, this)
     except (MoorageError, OSError) as error:
         session.narrate(
             ("Warning: ", "bold yellow"),
@@ -288,6 +290,27 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
     if lost:
         session.narrate("Comments among its users were not kept.")
     return True, False
+
+
+def _applied_in_line(domain: str, this: _Change) -> None:
+    """What the wizard compares answers with has the change, too; nothing fails for that."""
+    from moorage.answers.load import load
+    from moorage.answers.save import dump
+    from moorage.errors import MoorageError
+    from moorage.recents import applied_file
+    from moorage.state import write_private
+    from moorage.users.declared import bring_in_line
+
+    kept, wanted = applied_file(domain), this.wanted
+    with suppress(MoorageError, OSError):
+        line = bring_in_line(
+            load(kept),
+            this.before,
+            wanted.users,
+            listed_too=wanted.listed_too,
+            reference=wanted.reference,
+        )
+        write_private(kept, dump(line.answers).encode())
 
 
 def _warn_about_answers(session: Session, work: UsersAtWork, this: _Change) -> None:

@@ -24,6 +24,9 @@ from moorage.deploy.seen import Seen
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 from moorage.users.passwords import hash_password
+from tui.draft import Draft
+from tui.keeping import keep_applied
+from tui.pending import not_applied
 
 ONE, TWO = "one.example.test", "two.example.test"
 APR1 = "$apr1$saltsalt$" + "b" * 22
@@ -239,6 +242,18 @@ def test_0_when_a_user_is_added_and_the_file_says_so(
     assert (bob.name, bob.access, without_secrets(load(two))["credentials"]["users"][-1]) == (
         "bob", "pull", {"name": "bob", "access": "pull", "password": {"generate": True}},
     )  # fmt: skip
+
+
+def test_the_wizard_does_not_take_a_change_for_one_that_was_not_applied(
+    moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_applied(Draft.from_answers(load(two)))
+    monkeypatch.setenv("BOB_PW", "gravel-lantern-19")
+
+    moorage("users", "add", str(two), "bob", "--password", "env:BOB_PW", "--yes")
+
+    assert "bob" in two.read_text()
+    assert not_applied(Draft.from_answers(load(two))) == ()
 
 
 def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet) -> None:

@@ -20,6 +20,7 @@ from tui.labels import in_words
 from tui.messages import (
     AskOperator,
     ConnectWanted,
+    DraftChanged,
     LogsWanted,
     OpenFile,
     OpenNew,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tui.asking import Question, WizardAsker
     from tui.draft import Draft
     from tui.engine import OpenTransport
+    from tui.mistakes import Mistakes
     from tui.watch import Found
     from tui.widgets.pane import StepPane
 
@@ -144,11 +146,14 @@ class FrontApp(DeskApp):
             return
         if unsaved is None:
             self.open_draft(draft, opened.draft_file, opened.path, seen=opened.visited)
+            self._show_mistakes(opened.mistakes)
             return
 
         def chosen(goes_on: bool | None) -> None:
             kept = unsaved if goes_on else draft
             self.open_draft(kept, opened.draft_file, opened.path, saved=draft)
+            if not goes_on:
+                self._show_mistakes(opened.mistakes)
 
         self.push_screen(
             ConfirmDialog(
@@ -159,6 +164,26 @@ class FrontApp(DeskApp):
             ),
             chosen,
         )
+
+    def _show_mistakes(self, mistakes: Mistakes | None) -> None:
+        """List what is wrong in the file that was opened, then lead to the first of it."""
+        if mistakes is None:
+            return
+        from tui.mistakes import without
+        from tui.widgets.frame import WizardFrame
+        from tui.widgets.mistakesdialog import MistakesDialog
+
+        async def read(takes_out: bool | None) -> None:
+            session, frame = self.session, self.screen
+            if session is None or not isinstance(frame, WizardFrame):
+                return
+            if takes_out:
+                without(session.draft, mistakes.unknown)
+                frame.post_message(DraftChanged())
+            if (first := mistakes.first_in(session.draft)) is not None:
+                await frame.show_mistake(first)
+
+        self.push_screen(MistakesDialog(mistakes), read)
 
     def open_draft(
         self,

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from moorage.answers.load import load_draft
 from moorage.errors import AnswersError, MoorageError
+from moorage.registry_keys import check_registry
 from tui import keeping
 from tui.draft import Draft
+from tui.mistakes import Mistakes
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Opened:
         unsaved: Changes that were made in the wizard and not saved, or None.
         notices: What the operator should know.
         visited: The steps that were seen, by name; None where all count as seen.
+        mistakes: What is wrong in the answers file, or None.
     """
 
     draft: Draft
@@ -30,6 +33,7 @@ class Opened:
     unsaved: Draft | None = None
     notices: tuple[str, ...] = ()
     visited: tuple[str, ...] | None = None
+    mistakes: Mistakes | None = None
 
 
 def open_path(path: Path) -> Opened:
@@ -48,7 +52,7 @@ def open_path(path: Path) -> Opened:
     loaded = load_draft(path)
     if not loaded.data:
         raise AnswersError(loaded.problems)
-    draft = Draft(loaded.data)
+    draft = _with_rows(Draft(loaded.data))
     draft_file = keeping.draft_file_for(path)
     try:
         unsaved = keeping.read_draft(draft_file).draft
@@ -56,4 +60,17 @@ def open_path(path: Path) -> Opened:
         unsaved = None
     if unsaved is not None and unsaved.data == draft.data:
         unsaved = None
-    return Opened(draft, draft_file, path, unsaved, loaded.notices)
+    problems = loaded.problems
+    if loaded.answers is not None:
+        problems = tuple(loaded.located(check_registry(loaded.answers, None)))
+    mistakes = Mistakes(str(path), problems) if problems else None
+    return Opened(draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes)
+
+
+def _with_rows(draft: Draft) -> Draft:
+    """Make what stands in a list of things a thing, so that a form can show it and put it right."""
+    for items, name in (("servers", "host"), ("credentials.users", "name")):
+        for place, row in enumerate(draft.items(items)):
+            if not isinstance(row, dict):
+                draft.set(f"{items}[{place}]", {name: row} if isinstance(row, str) else {})
+    return draft

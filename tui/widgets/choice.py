@@ -13,6 +13,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from moorage.deploy.visible import visible
+
 
 @dataclass(frozen=True)
 class Option:
@@ -48,6 +50,8 @@ class Choice(Widget, can_focus=True):
         Binding("up,left", "move(-1)", "Choose", show=False),
     ]
     value: reactive[str] = reactive("", layout=False)
+    fault: reactive[str] = reactive("", layout=True)
+    """What is wrong with the value, until something is chosen."""
 
     class Changed(Message):
         """Another option was chosen."""
@@ -86,6 +90,11 @@ class Choice(Widget, can_focus=True):
             if option.detail:
                 line += Content.styled(f"  {option.detail}", "$text-muted")
             lines.append(line)
+        if self.value not in [option.value for option in self.options]:
+            # From a file: it is shown as it stands there, until something is chosen.
+            lines.append(Content.styled(f"(•) {visible(self.value)}", "bold"))
+        if self.fault:
+            lines.append(Content.styled(f"    ✗ {visible(self.fault)}", "$text-error"))
         return Content("\n").join(lines)
 
     def action_move(self, step: int) -> None:
@@ -97,7 +106,7 @@ class Choice(Widget, can_focus=True):
     def choose(self, value: str) -> None:
         """Choose an option and say so."""
         if value != self.value:
-            self.value = value
+            self.value, self.fault = value, ""
             self.post_message(self.Changed(self, value))
 
     def on_click(self, event: events.Click) -> None:
@@ -123,6 +132,8 @@ class Toggle(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "change", "Change")]
     value: reactive[bool] = reactive(False, layout=False)
+    odd: reactive[str] = reactive("", layout=True)
+    """What a file has in place of yes or no, until it is changed."""
 
     class Changed(Message):
         """It was changed."""
@@ -145,11 +156,14 @@ class Toggle(Widget, can_focus=True):
 
     def render(self) -> Content:
         """Draw the sign and the label."""
-        return Content(f"[{'x' if self.value else ' '}] {self.label}")
+        if not self.odd:
+            return Content(f"[{'x' if self.value else ' '}] {self.label}")
+        wrong = f"✗ {visible(self.odd)} is neither yes nor no; Space changes it"
+        return Content(f"[?] {self.label}\n    ") + Content.styled(wrong, "$text-error")
 
     def action_change(self) -> None:
         """Change it."""
-        self.value = not self.value
+        self.value, self.odd = not self.value, ""
         self.post_message(self.Changed(self, self.value))
 
     def on_click(self) -> None:

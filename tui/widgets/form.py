@@ -43,15 +43,26 @@ class Form(VerticalScroll, can_focus=False):
         """Fill the fields from the draft."""
         for field in self.query(Field):
             if field.path:
-                field.value = self.draft.text(field.path)
+                field.value = self.draft.text(field.path) or self._odd_text(field.path)
                 if not field.value:
                     field.show_error("")
         for choice in self.query(Choice):
             if choice.path:
                 choice.value = self.draft.text(choice.path) or choice.options[0].value
+                choice.fault = in_words(self.draft.problem_at(choice.path))
         for toggle in self.query(Toggle):
             if toggle.path and (value := self.draft.get(toggle.path)) is not None:
                 toggle.value = bool(value)
+                toggle.odd = str(value) if self.draft.problem_at(toggle.path) else ""
+
+    def _odd_text(self, path: str) -> str:
+        """Return a list or section that a file has where text is wanted, as it stands there."""
+        value = self.draft.get(path)
+        if not isinstance(value, (dict, list)) or not self.draft.problem_at(path):
+            return ""
+        import yaml
+
+        return str(yaml.safe_dump(value, default_flow_style=True, width=1000)).strip()
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field; forms add what the draft does not know."""

@@ -13,8 +13,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher, Footer
 
+from moorage.errors import Problem
 from tui import keeping, preview
-from tui.flow import STEPS, Step, wrong_steps
+from tui.flow import STEPS, Step, step_of, wrong_steps
 from tui.jobs import JobEnded, start_job
 from tui.messages import (
     AnswersSaved,
@@ -263,6 +264,11 @@ class WizardFrame(Screen[None]):
     async def action_jump(self, step: str) -> None:
         """Open a step by its name."""
         await self._open(Step(step))
+
+    async def show_mistake(self, problem: Problem) -> None:
+        """Open the step that has a mistake and lead to its field."""
+        await self._open(step_of(problem))
+        self.pane.show_mistake(problem.path)
 
     def action_preview(self) -> None:
         """Show or hide the preview."""

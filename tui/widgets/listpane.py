@@ -7,8 +7,11 @@ from typing import Any, ClassVar
 from textual import on
 from textual.widgets import Button
 
+from tui.draft import parse_path
+from tui.labels import label_of
 from tui.messages import DraftChanged
 from tui.widgets.dialog import Dialog
+from tui.widgets.form import Form
 from tui.widgets.pane import StepPane
 from tui.widgets.table import EditableTable
 
@@ -29,6 +32,16 @@ class ListPane(StepPane):
     def edited(self, thing: dict[str, Any]) -> None:
         """Take note that a thing that was there has been edited."""
 
+    def show_mistake(self, path: tuple[str | int, ...]) -> None:
+        """Open the dialog of the thing that has it, if the dialog has a field for it."""
+        super().show_mistake(path)
+        head = parse_path(self.items)
+        row = path[len(head)] if len(path) > len(head) and path[: len(head)] == head else None
+        if not isinstance(row, int) or label_of(path) == label_of(path[: len(head) + 1]):
+            return
+        dialog = self.edit(row)
+        dialog.call_after_refresh(lambda: dialog.query_one(Form).check())
+
     @on(EditableTable.Entered)
     def _entered(self) -> None:
         self.action_go_on()
@@ -46,8 +59,8 @@ class ListPane(StepPane):
         else:
             self.edit(event.row)
 
-    def edit(self, row: int) -> None:
-        """Open the dialog for a thing; -1 adds one."""
+    def edit(self, row: int) -> Dialog[dict[str, Any] | None]:
+        """Open the dialog for a thing, and return it; -1 adds one."""
 
         def closed(thing: dict[str, Any] | None) -> None:
             if thing is None:
@@ -59,7 +72,9 @@ class ListPane(StepPane):
                 self.edited(thing)
             self._changed()
 
-        self.app.push_screen(self.dialog(row), closed)
+        dialog = self.dialog(row)
+        self.app.push_screen(dialog, closed)
+        return dialog
 
     def _changed(self) -> None:
         self.show_fault("")

@@ -61,6 +61,10 @@ class StepPane(Form):
     def opened(self) -> None:
         """The step was opened: move the focus to where typing starts."""
         self.load()
+        for field in self.fields:
+            # What is there and wrong comes from a file, or was seen before.
+            if self.draft.get(field.path) is not None:
+                field.show_error(self.problem_of(field))
         self.focus_first()
         # Once more when all is laid out: what has the focus is near the top in every step.
         self.scroll_home(animate=False)
@@ -100,6 +104,14 @@ class StepPane(Form):
         fault.set_class(bool(message), "-shown")
         if message:
             fault.scroll_visible(animate=False)
+
+    def show_mistake(self, path: tuple[str | int, ...]) -> None:
+        """Show what is wrong here, and move the focus to the first field concerned.
+
+        Args:
+            path: Where the mistake is that led here.
+        """
+        self.check()
 
     def action_go_on(self) -> None:
         """Go on when nothing is wrong here."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from moorage.state import private_folder, write_private
 
+APPLIED = "applied"
+"""The state of what was applied, and that went well."""
 _MOST_RECENTS = 12
 
 
@@ -24,6 +26,7 @@ class Recent:
         opened: When, seconds since 1970.
         state: How the last apply ended, in words; empty when there was none.
         is_draft: Whether it was never saved.
+        applied: When the last apply that went well ended, seconds since 1970; 0 when not known.
     """
 
     path: str
@@ -31,6 +34,7 @@ class Recent:
     opened: float
     state: str = ""
     is_draft: bool = False
+    applied: float = 0.0
 
     @property
     def may_have_users(self) -> bool:
@@ -39,10 +43,16 @@ class Recent:
 
     @property
     def when(self) -> str:
-        """When it was opened, for people."""
-        then = datetime.datetime.fromtimestamp(self.opened).astimezone()
-        today = datetime.datetime.now().astimezone()
-        return f"today {then:%H:%M}" if then.date() == today.date() else f"{then:%Y-%m-%d}"
+        """When it was applied, or else opened, for people."""
+        if self.applied:
+            return f"applied {_for_people(self.applied)}"
+        return f"opened {_for_people(self.opened)}"
+
+
+def _for_people(seconds: float) -> str:
+    then = datetime.datetime.fromtimestamp(seconds).astimezone()
+    today = datetime.datetime.now().astimezone()
+    return f"today {then:%H:%M}" if then.date() == today.date() else f"{then:%Y-%m-%d}"
 
 
 def recents() -> list[Recent]:
@@ -55,12 +65,29 @@ def recents() -> list[Recent]:
     return [each for each in found if Path(each.path).is_file()]
 
 
-def remember(path: Path, domain: str, *, state: str = "", is_draft: bool = False) -> None:
-    """Put a deployment at the head of the recents."""
+def remember(
+    path: Path,
+    domain: str,
+    *,
+    state: str = "",
+    is_draft: bool = False,
+    like: Recent | None = None,
+) -> None:
+    """Put a deployment at the head of the recents.
+
+    Args:
+        path: Its answers file, or its draft.
+        domain: The registry's name.
+        state: How an apply has just ended, in words; empty when there was none just now.
+        is_draft: Whether it was never saved.
+        like: The same deployment by another path, whose state it takes over.
+    """
     own = str(path.absolute())
     before = recents()
-    last = next((each.state for each in before if each.path == own), "")
-    rows = [Recent(own, domain, time.time(), state or last, is_draft)]
+    last = like or next((each for each in before if each.path == own), None)
+    applied = time.time() if state == APPLIED else last.applied if last else 0.0
+    known = last.state if last else ""
+    rows = [Recent(own, domain, time.time(), state or known, is_draft, applied)]
     rows += [each for each in before if each.path != own]
     content = json.dumps([each.__dict__ for each in rows[:_MOST_RECENTS]], indent=1)
     write_private(_recents_file(), content.encode())

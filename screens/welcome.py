@@ -143,13 +143,13 @@ class WelcomeScreen(Screen[None]):
             seen = " · looking…" if recent.path in self._looking else f" · seen {live.when}"
             state = Content.styled(f"{sign} {visible(live.words)}", colour)
         else:
-            words = "not saved yet" if recent.is_draft else recent.state or "not applied yet"
+            words = recent.state or "not applied yet"
             if recent.path in self._looking:
                 words += ", looking…"
             seen = ""
             state = Content.styled(f"○ {words}", "$text-muted")
-        where = "" if recent.is_draft else f" · {recent.path}"
-        opened = Content.styled(f"\n  opened {recent.when}{seen}{visible(where)}", "$text-muted")
+        where = " · not saved to a file" if recent.is_draft else f" · {recent.path}"
+        opened = Content.styled(f"\n  {recent.when}{seen}{visible(where)}", "$text-muted")
         return title + Content("  ") + state + opened
 
     @on(OptionList.OptionSelected)

@@ -179,6 +179,7 @@ class WizardApp(FrontApp):
             keeping.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip
         answers = session.draft.answers()
+        session.is_applied = outcome.is_good
         if outcome.is_good:
             keeping.keep_applied(session.draft)
             session.read = None

@@ -39,6 +39,8 @@ class DeskApp(OrderlyApp):
 
     @on(DraftChanged)
     def _draft_changed(self) -> None:
+        if self.session is not None:
+            self.session.is_applied = False
         if self._autosave is not None:
             self._autosave.stop()
         self._autosave = self.set_timer(self.AUTOSAVE, self.keep_draft)
@@ -124,14 +126,14 @@ class DeskApp(OrderlyApp):
             self.tell("Save the answers", str(event.error))
             return
         own = str(session.draft_file.absolute())
-        state = next((each.state for each in keeping.recents() if each.path == own), "")
+        kept = next((each for each in keeping.recents() if each.path == own), None)
         session.saved = event.result
         session.path = path
         if session.is_saved:
             session.draft_file.unlink(missing_ok=True)
         keeping.forget(session.draft_file)
         session.draft_file = keeping.draft_file_for(path)
-        keeping.remember(path, session.draft.domain, state=state)
+        keeping.remember(path, session.draft.domain, like=kept)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
         self.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}"))

@@ -81,15 +81,18 @@ class Progress:
         index = STEPS.index(self.current)
         return STEPS[index - 1] if index else None
 
-    def mark(self, step: Step, wrong: Iterable[Step]) -> Mark:
+    def mark(self, step: Step, wrong: Iterable[Step], *, is_applied: bool = False) -> Mark:
         """Return how a step stands.
 
         Args:
             step: The step.
             wrong: The steps that have problems.
+            is_applied: Whether the answers are in effect: Review is done by nothing else.
         """
         if step is self.current:
             return Mark.CURRENT
+        if step is Step.REVIEW:
+            return Mark.DONE if is_applied else Mark.OPEN
         if step not in self.visited:
             return Mark.OPEN
         return Mark.WRONG if step in set(wrong) else Mark.DONE

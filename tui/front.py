@@ -247,10 +247,15 @@ class FrontApp(DeskApp):
 
     @on(SettingsWanted)
     def _settings(self, event: SettingsWanted) -> None:
-        if self.session is None:
+        session = self.session
+        if session is None:
             return
+        from tui.pending import not_applied
+
+        applied = session.read or keeping.last_applied(session.draft.domain)
+        session.is_applied = applied is not None and not not_applied(session.draft, applied)
         step = Step.REVIEW if event.reviews else Step.SERVERS
-        self.session.progress = Progress(step, frozenset(STEPS) - {step})
+        session.progress = Progress(step, frozenset(STEPS) - {step})
         self.open_frame(from_dashboard=True)
 
     @on(UsersWanted)

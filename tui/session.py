@@ -24,6 +24,7 @@ class Session:
         saved: The draft as it is in the answers file, without secrets.
         tested: What the test of a server said, by host: whether it was good, and a sentence.
         read: What a server said is applied, where the deployment was read from one.
+        is_applied: Whether the draft is as it was last applied, and that went well.
     """
 
     draft: Draft
@@ -34,6 +35,7 @@ class Session:
     saved: dict[str, object] | None = None
     tested: dict[str, tuple[bool, str]] = field(default_factory=dict)
     read: Draft | None = None
+    is_applied: bool = False
 
     @property
     def is_saved(self) -> bool:

@@ -34,6 +34,12 @@ def test_finished_answers_open_on_review() -> None:
     assert progress.mark(Step.DNS, []) is Mark.DONE
 
 
+def test_review_is_done_by_an_apply_that_went_well_and_by_nothing_else() -> None:
+    progress = Progress(Step.REVIEW).moved_to(Step.DNS)
+    assert progress.mark(Step.REVIEW, []) is Mark.OPEN
+    assert progress.mark(Step.REVIEW, [], is_applied=True) is Mark.DONE
+
+
 def test_only_what_was_seen_of_a_draft_is_done() -> None:
     progress = begin([], [], is_new=False, seen=["servers"])
     assert progress.mark(Step.SERVERS, []) is Mark.DONE

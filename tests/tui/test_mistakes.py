@@ -70,8 +70,9 @@ async def test_keys_that_no_field_has_are_taken_out_when_that_is_said(
 @pytest.mark.parametrize(
     ("section", "seen"),
     [
-        ("servers: [{host: alpha}, {host: beta, port: ssh}]\nstorage: {driver: s3, s3: {bucket: abc, "
-         "region: eu}}\n" + USERS, ("Edit the server", "beta", "ssh", "✗ wanted: a whole number")),
+        ("servers: [{host: alpha}, {host: beta, port: ssh}]\nstorage: {driver: s3, s3: "
+         "{bucket: abc, region: eu}}\n" + USERS,
+         ("Edit the server", "beta", "ssh", "✗ wanted: a whole number")),
         ("servers: [{host: alpha}]\ncredentials: {users: [{name: a na, password: {generate: true}}"
          "]}\n", ("Edit the user", "a na", "✗ ")),
         ("servers: [{host: alpha}]\nstorage: {driver: s3, s3: {bucket: [a, b], region: eu}}\n"

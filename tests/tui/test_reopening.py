@@ -71,13 +71,23 @@ async def test_the_start_begins_on_what_was_open_last(pretend: Servers, home: Pa
     assert not list((home / "state" / "drafts").glob("*"))
 
 
+async def test_deployments_of_one_name_are_told_apart(pretend: Servers, home: Path) -> None:
+    applied(home)
+    draft = keeping.new_draft_file()
+    keeping.keep_draft(draft, Draft(ANSWERS), of=None)
+    keeping.remember(draft, "registry.example.com", is_draft=True)
+    async with opened(pretend, size=(120, 40)) as wizard:
+        await wizard.see("registry.example.com  ○ not applied yet", "opened today",
+                         "· not saved to a file", "applied today", "moorage.yml")  # fmt: skip
+
+
 async def test_a_draft_that_is_deployed_nowhere_offers_no_users(
     pretend: Servers, home: Path
 ) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("escape")
-        await wizard.see("not saved yet", "Take off the list")
+        await wizard.see("not saved to a file", "Take off the list")
         assert "Users" not in wizard.text
         await wizard.press("u")
         await wizard.see("New deployment")
@@ -105,7 +115,9 @@ async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: P
         await wizard.see("Dashboard", "! alpha", "Debian GNU/Linux 12", "Nothing is deployed here")
         assert isinstance(wizard.app.screen, DashboardScreen)
         await wizard.press("s")
-        await wizard.see("Where should the registry run?", "1 of 7", "✓ alpha: Debian GNU/Linux 12")
+        await wizard.see(
+            "Where should the registry run?", "✓ alpha: Debian GNU/Linux 12", "✓ Review"
+        )
         assert "not tested" not in wizard.text
         await wizard.press("escape")
         await wizard.see("Dashboard")
@@ -133,6 +145,10 @@ async def test_the_dashboard_says_what_was_changed_and_not_applied(
         await wizard.see("not saved · Advanced")
         await wizard.press("escape")
         await wizard.see("Changed, not applied: 1 setting; v Review")
+        await wizard.press("s")
+        await wizard.see("○ Review", "Alt+1 to 7")
+        await wizard.press("escape")
+        await wizard.see("Dashboard")
         await wizard.press("v")
         await wizard.see("Review  7 of 7", "1 server:")
 
@@ -225,7 +241,7 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         screen = wizard.app.screen
         assert isinstance(screen, WizardFrame)
         titles = {command.title for command in wizard.app.get_system_commands(screen)}
-        assert {"View", "Copy", "Next", "Back", "Save", "Help", "Users", "Logs",
+        assert {"View", "Copy", "Apply", "Back", "Save", "Help", "Users", "Logs",
                 "Go to Storage", "Leave Moorage"} <= titles  # fmt: skip
         await wizard.press("ctrl+p")
         await wizard.see("Key Ctrl+N", "Key Ctrl+B")

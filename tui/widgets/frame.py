@@ -152,8 +152,9 @@ class WizardFrame(Screen[None]):
             session.kept,
         )
         wrong = wrong_steps(session.draft.problems)
+        marks = {each: progress.mark(each, wrong, is_applied=session.is_applied) for each in STEPS}
         self.query_one(StepList).show(
-            [(each, progress.mark(each, wrong), summary_of(each, session.draft)) for each in STEPS]
+            [(each, marks[each], summary_of(each, session.draft)) for each in STEPS]
         )
 
     @on(AnswersSaved)

@@ -52,14 +52,16 @@ class StepList(Vertical):
 
     DEFAULT_CSS = """
     StepList {
-        width: 22; height: 1fr; background: $surface; padding: 1 0;
+        width: 22; height: 1fr; background: $surface;
     }
+    StepList .steps--keys { color: $text-muted; padding-left: 1; height: 1; }
     StepItem { height: 1; width: 1fr; border-left: outer $surface; }
     StepItem:hover { background: $panel; }
     StepItem.-current { background: $panel; border-left: outer $accent; }
     """
 
     def compose(self) -> ComposeResult:
+        yield Static(f"Steps: Alt+1 to {len(STEPS)}", classes="steps--keys", markup=False)
         for step in STEPS:
             yield StepItem(step)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
@@ -25,6 +24,7 @@ from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
 from tui.messages import DraftChanged
 from tui.namelook import NameLook
+from tui.namewords import record_lines, verdict_lines
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
@@ -338,9 +338,10 @@ class DnsPane(StepPane):
 
     def _show(self, found: NameLook) -> None:
         self._found = found
-        self._say(
-            Content("\n").join(_record_lines(found)), Content("\n").join(_verdict_lines(found))
-        )
+        by_http = self.draft.text("ssl.acme.challenge") != "dns-01"
+        by_name = self.draft.text("ssl.mode") == "acme" and by_http
+        verdict = verdict_lines(found, is_asked_by_name=by_name)
+        self._say(Content("\n").join(record_lines(found)), Content("\n").join(verdict))
         self.query_one("#making").display = found.plan is not None and found.plan.has_changes
 
     def _say(self, records: str | Content, resolved: str | Content = "") -> None:
@@ -378,41 +379,3 @@ def _options(name: str) -> tuple[str, ...]:
 
 def _nobody(what: str, server: str | None) -> None:
     return None
-
-
-def _record_lines(found: NameLook) -> Iterator[Content]:
-    """The records as a diff of what is and what is wanted."""
-    changed = {line[2:] for change in found.changes for line in change.diff}
-    for change in found.changes:
-        for line in change.diff:
-            style = {"+": "$text-success", "-": "$text-error"}.get(line[0], "")
-            yield Content.styled(visible(line), style)
-    for wanted in found.check.wanted:
-        for line in wanted.lines():
-            if line not in changed:
-                yield Content(f"  {visible(line)}")
-
-
-def _verdict_lines(found: NameLook) -> Iterator[Content]:
-    check = found.check
-    if found.fault:
-        yield Content.styled(visible(in_words(f"✗ {found.fault}")), "$text-error")
-    if check.fault:
-        yield Content.styled(visible(in_words(f"○ {check.fault}")), "$text-warning")
-        here = ", ".join(check.here)
-        says = f"resolves to {here} on this machine" if here else "does not resolve yet"
-        yield Content.styled(f"○ {check.name} {says}", "$text-warning")
-    for said in check.said:
-        values = ", ".join(sorted(said.values)) or "nothing"
-        is_right = check.is_right(said)
-        text = f"{'✓' if is_right else '✗'} {said.server} says {said.fault or values}"
-        yield Content.styled(visible(text), "$text-success" if is_right else "$text-warning")
-    for finding in found.findings:
-        yield Content.styled(visible(in_words(f"! {finding}")), "$text-warning")
-    if found.changes and found.plan is None and not found.fault:
-        is_manual = found.answers.dns.provider == "manual"
-        yield Content(
-            "Make these records where the domain is managed; ctrl+t looks again."
-            if is_manual
-            else "ctrl+t asks the provider what it would change."
-        )

@@ -17,7 +17,8 @@ from moorage.answers.model import Answers
 from moorage.deploy.visible import visible
 from moorage.servers.transport import Asker
 from tui.engine import OpenTransport
-from tui.logstore import LEVELS, LogEntry, level_of
+from tui.logstore import LEVELS, LogEntry
+from tui.logwords import in_order
 from tui.watch import LogTail
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
@@ -42,6 +43,9 @@ class LogsScreen(Screen[None]):
         Binding("l", "level", "Level", tooltip="Show warnings only, errors only, or all"),
         Binding("a", "next_server", "Server", tooltip="One server after the other, then all"),
         Binding("f", "follow", "Follow"),
+        # Before the log takes them, a column at a time.
+        Binding("right", "sideways(20)", "Sideways", key_display="←→", priority=True),
+        Binding("left", "sideways(-20)", "Sideways", show=False, priority=True),
         Binding("y", "copy_log", "Copy"),
         Binding("escape", "back", "Back"),
     ]
@@ -88,10 +92,8 @@ class LogsScreen(Screen[None]):
 
     @on(_Lines)
     def _add(self, message: _Lines) -> None:
-        entries = [
-            LogEntry(message.server, level_of(line), visible(line)) for line in message.lines
-        ]
-        self._log.add(entries)
+        told = [in_order(line) for line in message.lines]
+        self._log.add([LogEntry(message.server, level, visible(text)) for level, text in told])
 
     @on(LogView.Moved)
     def _log_moved(self) -> None:
@@ -124,6 +126,10 @@ class LogsScreen(Screen[None]):
     def action_follow(self) -> None:
         """Keep the end in sight, or stand still."""
         self._log.action_follow()
+
+    def action_sideways(self, columns: int) -> None:
+        """Show what is further right of long lines, or left again."""
+        self._log.scroll_relative(x=columns, animate=False)
 
     def action_find(self) -> None:
         """Show only the lines that hold a text."""

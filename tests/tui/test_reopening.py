@@ -20,7 +20,10 @@ from screens.dashboard import DashboardScreen
 from screens.logs import LogsScreen
 from tui import keeping
 from tui.draft import Draft
+from tui.logstore import Level
+from tui.logwords import in_order
 from tui.pending import not_applied
+from tui.watch import without_repetition
 from tui.widgets.frame import WizardFrame
 
 
@@ -223,6 +226,55 @@ async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> N
         await wizard.see("Dashboard")
 
 
+async def test_a_request_in_the_logs_says_first_what_matters(pretend: Servers, home: Path) -> None:
+    path = applied(home)
+    pretend["alpha"] = PretendServer(
+        "alpha",
+        log=_request("error", "team/app", "unauthorized", 401) + b"\n" + _request("error") + b"\n",
+    )
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Dashboard", "alpha")
+        await wizard.press("l")
+        await wizard.see(
+            "2026-11-25 15:37:41 401 HEAD /v2/team/app/blobs/sha256:aaaaaaaaaaaa… error: ",
+            "2026-11-25 15:37:41 404 HEAD /v2/moorage-verify/blobs/sha256:aaaaaaaaaaaa…",
+            "←→ Sideways",
+        )
+        await wizard.press(*["right"] * 3)
+        await wizard.see("expected by Moorage's own check: blob unknown to registry")
+        await wizard.press(*["left"] * 3, "l", "l", "l")
+        await wizard.see("401 HEAD")
+        assert "moorage-verify" not in wizard.text
+
+
+def _request(
+    level: str, name: str = "moorage-verify", code: str = "blob unknown", status: int = 404
+) -> bytes:
+    """A line of the registry's journal about a request."""
+    return (
+        f'2026-11-25T15:37:41+0000 docker-registry[6]: time="2026-11-25T15:37:41Z" level={level} '
+        f'msg="response completed with error" err.code="{code}" '
+        f'err.message="{code} to registry" go.version=go1.19.8 http.request.host=a.example.com '
+        f'http.request.method=HEAD http.request.uri="/v2/{name}/blobs/sha256:{"a" * 64}" '
+        f"http.response.status={status} vars.name={name}"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        (_request("error"), Level.INFO),
+        (_request("error", code="unknown", status=500), Level.ERROR),
+        (_request("error", name="moorage-verify-2"), Level.ERROR),
+        (_request("error", name="team/moorage-verify"), Level.ERROR),
+        (_request("info", name="error-pages"), Level.INFO),
+        (b"2026-11-25T15:37:41+0000 systemd[1]: Failed to start it.", Level.ERROR),
+    ],
+)
+def test_only_what_is_surely_moorages_own_check_is_no_error(line: bytes, level: Level) -> None:
+    assert in_order(without_repetition(line.decode()))[0] is level
+
+
 async def test_a_crash_loses_at_most_what_is_being_typed(pretend: Servers, home: Path) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
@@ -307,6 +359,4 @@ def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_line_of_the_journal_says_nothing_twice(line: str, shown: str) -> None:
-    from tui.watch import without_repetition
-
     assert without_repetition(line) == shown

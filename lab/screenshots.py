@@ -198,7 +198,7 @@ async def _users(camera: Camera) -> None:
         await camera.write(name)
         await camera.press(*keys)
         await camera.shoot("users-add")
-        await camera.press("enter")
+        await camera.press("ctrl+s")
         await camera.see(f"+ {name}")
     await camera.shoot("users-staged")
     await camera.press("enter")

@@ -154,6 +154,11 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
     @on(Field.Changed)
     def _typing(self, event: Field.Changed) -> None:
         event.field.show_error("")
+        self.refresh_bindings()
+
+    def is_enough(self) -> bool:
+        """A password or a key is enough."""
+        return any(field.value for field in self.query(Field))
 
     def accept(self) -> None:
         """End with the key or the password."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer, Static
 
@@ -14,12 +11,11 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
 from tui.draft import Draft
 from tui.flow import Step
-from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
-from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form, QuestionForm
+from tui.widgets.form import Form
+from tui.widgets.formdialog import FormDialog
 from tui.widgets.listpane import ListPane
 from tui.widgets.passwordfield import PasswordField
 from tui.widgets.table import EditableTable
@@ -84,7 +80,7 @@ class CredentialsPane(ListPane):
         return UserDialog(self.session, row)
 
 
-class UserDialog(AskingDialog[dict[str, Any] | None]):
+class UserDialog(FormDialog):
     """Adds or edits one user.
 
     Args:
@@ -92,7 +88,6 @@ class UserDialog(AskingDialog[dict[str, Any] | None]):
         row: Which user; -1 for a new one.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", "Done")]
     DEFAULT_CSS = """
     UserDialog > .dialog--box { height: 90%; max-height: 26; }
     UserDialog Form { height: 1fr; padding: 0; }
@@ -127,7 +122,7 @@ class UserDialog(AskingDialog[dict[str, Any] | None]):
             options.insert(0, Option("keep", "As it is", describe_password(kept)))
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a user" if self._is_new else "Edit the user"
-            with QuestionForm(self._scratch):
+            with Form(self._scratch):
                 yield Field(
                     "Name",
                     f"{self._user}.name",
@@ -155,11 +150,8 @@ class UserDialog(AskingDialog[dict[str, Any] | None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Start typing at once."""
-        form = self.query_one(Form)
-        form.load()
+        """Show the fields of how the password is kept."""
         self._show_kind()
-        form.fields[0].focus()
 
     @property
     def _kind(self) -> str:
@@ -184,18 +176,6 @@ class UserDialog(AskingDialog[dict[str, Any] | None]):
             password.show_error(password.fault)
 
     def accept(self) -> None:
-        """Accept the form."""
-        self.action_accept()
-
-    async def on_go_on(self) -> None:
-        """Enter accepts the form."""
-        self.action_accept()
-
-    @on(DraftChanged)
-    def _typing(self, event: DraftChanged) -> None:
-        event.stop()
-
-    def action_accept(self) -> None:
         """Take the user as it is typed."""
         path = f"{self._user}.password"
         password = self.query_one(PasswordField)

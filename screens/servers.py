@@ -20,12 +20,11 @@ from tui.draft import Draft
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
-from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
-from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form, QuestionForm
+from tui.widgets.form import Form
+from tui.widgets.formdialog import FormDialog
 from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
@@ -150,7 +149,7 @@ class ServersPane(ListPane):
         self.session.tested = {host: known for host, known in tested.items() if known[1]}
 
 
-class ServerDialog(Dialog[dict[str, Any] | None]):
+class ServerDialog(FormDialog):
     """Adds or edits one server.
 
     Args:
@@ -159,7 +158,6 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "accept", "Done"),
         Binding("ctrl+t", "test", "Test"),
     ]
     DEFAULT_CSS = """
@@ -185,7 +183,7 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a server" if self._is_new else "Edit the server"
-            with QuestionForm(self._scratch) if self._is_new else Form(self._scratch):
+            with Form(self._scratch):
                 yield Field(
                     "Server",
                     f"{self._row}.host",
@@ -226,19 +224,9 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
                     id="secrets",
                 )
             yield Static("", id="result", markup=False)
-            with Horizontal(classes="dialog--buttons"):
-                yield Button("Back", id="refuse", compact=True)
-                yield Button("Test", id="test", compact=True)
-                yield Button(
-                    "Add" if self._is_new else "OK", id="accept", variant="primary", compact=True
-                )
+            test = Button("Test", id="test", compact=True)
+            yield from self.buttons("Add" if self._is_new else "OK", test)
         yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Start typing at once."""
-        form = self.query_one(Form)
-        form.load()
-        form.fields[0].focus()
 
     def action_test(self) -> None:
         """Connect to this server and show what is there."""
@@ -275,21 +263,16 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
         result.update(Content.styled(text, colour))
         result.display = True
 
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "accept":
-            self.action_accept()
-        elif event.button.id == "test":
-            self.action_test()
-        else:
-            self.action_refuse()
+    @on(Button.Pressed, "#test")
+    def _test_pressed(self) -> None:
+        self.action_test()
 
     def action_refuse(self) -> None:
         """Give up on a test that goes on, and go back."""
         self._session.engine.stop_tests()
         self.dismiss(None)
 
-    def action_accept(self) -> None:
+    def accept(self) -> None:
         """Take the server as it is typed."""
         if self.query_one(Form).check():
             self._session.engine.stop_tests()
@@ -297,14 +280,6 @@ class ServerDialog(Dialog[dict[str, Any] | None]):
             if server.get("connection") == "ssh":
                 del server["connection"]
             self.dismiss(server)
-
-    async def on_go_on(self) -> None:
-        """Enter behind the last field accepts the form."""
-        self.action_accept()
-
-    @on(DraftChanged)
-    def _typing(self, event: DraftChanged) -> None:
-        event.stop()
 
 
 def describe_facts(facts: Facts) -> str:

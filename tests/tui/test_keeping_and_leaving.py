@@ -36,7 +36,7 @@ async def test_the_draft_is_kept_while_typing_without_secrets(pretend: Servers, 
         wizard.app.session.draft.set("credentials.users[0].password", Typed(Secret(SECRET)))
         await wizard.press("alt+1", "tab", "e", "tab")
         await wizard.type("root")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         await asyncio.sleep(0.6)
         (draft,) = drafts(home)
         assert "registry.example.com" in draft.read_text()

@@ -204,7 +204,7 @@ async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("c")
         await wizard.type("root@alpha")
-        await wizard.press("enter")
+        await wizard.press("enter", "enter")
         await wizard.see("Moorage has deployed nothing here")
         await wizard.press("escape")
         await wizard.see("New deployment")

@@ -152,8 +152,8 @@ async def test_enter_in_the_dialog_of_a_server_asks_for_everything_before_it_add
         await wizard.type("root")
         await wizard.press("enter")
         await wizard.type("2222")
-        await wizard.press("enter", "enter", "enter")
-        await wizard.see("Add a server", "Public address")
+        await wizard.press("enter", "enter", "enter", "enter")
+        await wizard.see("Add a server", "Over SSH", "⏎ Done")
         await wizard.press("enter")
         await wizard.see("alpha", "root port 2222", "not tested")
         assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
@@ -176,7 +176,7 @@ async def test_a_user_whose_password_is_typed_is_asked_for_it_before_it_is_added
         dialog = wizard.app.screen
         dialog.query_one("#kind", Choice).choose("type")
         await wizard.type("ci")
-        await wizard.press("enter")
+        await wizard.press("enter", "enter", "enter")
         assert wizard.app.focused is dialog.query_one("#password", Field).input
         await wizard.type("correct horse battery")
         await wizard.press("enter")
@@ -209,9 +209,9 @@ async def test_several_servers_on_one_disk_are_refused_at_storage(pretend: Serve
 async def test_a_server_is_edited_and_removed_by_keys(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
-        await wizard.press("e", "tab")
+        await wizard.press("e", "enter")
         await wizard.type("root")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         await wizard.see("alpha", "root")
         await wizard.press("d")
         await wizard.see("Servers  1 of 7")

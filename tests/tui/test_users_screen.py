@@ -86,7 +86,7 @@ async def add(wizard: Wizard, name: str) -> None:
     await wizard.press("a")
     await wizard.see("Add a user")
     await wizard.type(name)
-    await wizard.press("enter")
+    await wizard.press("ctrl+s")
     await wizard.see("+ added")
 
 
@@ -117,10 +117,12 @@ async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Flee
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("a")
-        await wizard.see("Add a user", "Add")
+        await wizard.see("Add a user", "Add", "⏎ Next field", "^s Done")
         await wizard.type("dora")
-        await wizard.press("tab", "down", "tab")
+        await wizard.press("enter", "down", "enter")
         await wizard.type("team-d/*, base/alpine")
+        await wizard.press("enter")
+        await wizard.see("⏎ Done")
         await wizard.press("enter")
         await wizard.see("1 added, not applied yet", "+ dora  pull team-d/* base/alpine")
         assert "dora" not in fleet.alpha.users
@@ -213,7 +215,7 @@ async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) ->
         await wizard.see("~ ana  password")
         await wizard.press("e")
         await wizard.see("Now: pull team-a/*")
-        await wizard.press("up", "enter")
+        await wizard.press("up", "enter", "enter")
         await wizard.see("password; pull team-a/* → push team-a/*")
         await wizard.press("down", "x")
         await wizard.see("~ bob  enabled again")
@@ -455,7 +457,7 @@ async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Pat
         await wizard.see("there is no such file")
         await wizard.press(*["backspace"] * 16)
         await wizard.type("old.htpasswd")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         await wizard.see("+ 1 new: dora", "may pull all repositories",
                          "1 there already, as they were: ana",
                          "2 lines left out", "line 3", "line 4, eve")  # fmt: skip
@@ -467,7 +469,7 @@ async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Pat
         await wizard.see("small letters")
         await wizard.press(*["backspace"] * 4)
         await wizard.type("team-a/*")
-        await wizard.press("enter")
+        await wizard.press("enter", "enter")
         await wizard.see("+ 1 new: dora", "may push team-a/*")
         await wizard.press("enter")
         await wizard.see("+ dora", "apr1")
@@ -486,9 +488,9 @@ async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet
                          "(•) Push", "( ) Pull")  # fmt: skip
         await wizard.press("up")
         await wizard.see("( ) Push", "(•) Pull")
-        await wizard.press("down", "tab", "enter")
+        await wizard.press("down", "ctrl+s")
         await wizard.see("There is no file /etc/nginx/conf.d/cloud66.htpasswd")
-        await wizard.press("enter", "i", "shift+tab", "down", "down", "tab", "enter")
+        await wizard.press("enter", "i", "shift+tab", "down", "down", "ctrl+s")
         await wizard.see("+ 1 new: dora", "may push all repositories", "cloud66.htpasswd on beta")
 
 

@@ -167,7 +167,7 @@ async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.press("x", "down", "d", "down", "a")
         yield "user dialog", wizard
         await wizard.type("dora")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         await wizard.see("+ added")
         yield "users, staged", wizard
         await wizard.press("e")

@@ -6,11 +6,10 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
@@ -77,7 +76,6 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         accept: What the button that does it says.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "finish", "Go on", show=False)]
     DEFAULT_CSS = """
     UserForm .caption { color: $foreground; }
     UserForm .note { color: $text-muted; margin-bottom: 1; }
@@ -130,23 +128,18 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         if fault:
             place.show_error(fault, self.way_out(place.id or "", event.value))
 
-    def accept(self) -> None:
-        """Finish."""
-        self.action_finish()
+    def is_right(self, field: Field) -> bool:
+        """Check one field."""
+        if isinstance(field, PasswordField):
+            return field.check()
+        check = self.checks().get(field.id or "")
+        fault = check(field.value) if check is not None else ""
+        field.show_error(fault, self.way_out(field.id or "", field.value) if fault else "")
+        return not fault
 
-    def action_finish(self) -> None:
+    def accept(self) -> None:
         """Take what was given, or show what is wrong with it."""
-        checks = self.checks()
-        wrong: list[Field] = []
-        for place in self.query(Field):
-            if isinstance(place, PasswordField):
-                if not place.check():
-                    wrong.append(place)
-            elif place.id in checks:
-                fault = checks[place.id](place.value)
-                place.show_error(fault, self.way_out(place.id, place.value) if fault else "")
-                if fault:
-                    wrong.append(place)
+        wrong = [place for place in self.query(Field) if not self.is_right(place)]
         if wrong:
             wrong[0].focus()
         else:

@@ -9,9 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Footer, Static
 
-from tui.widgets.field import Field
+from tui.widgets.choice import Choice, Toggle
+from tui.widgets.field import Field, FieldInput
 
 Result = TypeVar("Result")
 
@@ -105,32 +107,84 @@ class ConfirmDialog(Dialog[bool]):
 
 
 class AskingDialog(Dialog[Result]):
-    """Fields, and two buttons below: one goes back, the other and Enter in a field accept."""
+    """Fields, and buttons below. Enter leads from field to field, and in the last one accepts."""
 
-    def buttons(self, accept: str) -> ComposeResult:
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Before a field or a form takes Enter.
+        Binding("enter", "next_field", "Next field", priority=True),
+        Binding("enter", "end", "Done", priority=True),
+        Binding("ctrl+s", "accept", "Done"),
+    ]
+
+    def buttons(self, accept: str, *others: Button) -> ComposeResult:
         """Yield the buttons.
 
         Args:
             accept: What the one that accepts says.
+            others: More of them, between the one that goes back and that one.
         """
         with Horizontal(classes="dialog--buttons"):
             yield Button("Back", id="refuse", compact=True)
+            yield from others
             yield Button(accept, id="accept", variant="primary", compact=True)
 
     def accept(self) -> None:
         """End with what was typed, or say beside a field what is wrong."""
         raise NotImplementedError
 
+    def is_right(self, field: Field) -> bool:
+        """Return whether a field may be left by Enter; says beside it why not."""
+        return True
+
+    def is_enough(self) -> bool:
+        """Return whether Enter accepts, although more fields follow."""
+        return False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter is the field's in a text of several lines, and a button's on a button."""
+        if action not in {"next_field", "end"}:
+            return True
+        if not isinstance(self.focused, FieldInput | Choice | Toggle):
+            return False
+        is_last = self._following() is None or self.is_enough()
+        return is_last if action == "end" else not is_last
+
+    def _following(self) -> Widget | None:
+        """What is to be filled in behind what has the focus."""
+        chain = self.focus_chain
+        if self.focused not in chain:
+            return None
+        for each in chain[chain.index(self.focused) + 1 :]:
+            if isinstance(each, FieldInput | Choice | Toggle):
+                return each
+        return None
+
+    def action_next_field(self) -> None:
+        """Go on to the next field, or stay at a mistake."""
+        following = self._following()
+        field = next((each for each in self.query(Field) if each.input is self.focused), None)
+        if following is not None and (field is None or self.is_right(field)):
+            self.set_focus(following)
+
+    def action_end(self) -> None:
+        """Accept, from the last field."""
+        self.accept()
+
+    def action_accept(self) -> None:
+        """Accept, from anywhere."""
+        self.accept()
+
     @on(Field.Submitted)
     def _submitted(self) -> None:
+        """A weak password is taken on purpose: that is the last word on it."""
         self.accept()
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
             self.accept()
-        else:
-            self.dismiss(None)
+        elif event.button.id == "refuse":
+            self.action_refuse()
 
 
 class TextDialog(AskingDialog[str | None]):

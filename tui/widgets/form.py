@@ -104,10 +104,6 @@ class Form(VerticalScroll, can_focus=False):
     @on(Field.Submitted)
     def _submitted(self, event: Field.Submitted) -> None:
         event.stop()
-        self.entered(event.field)
-
-    def entered(self, field: Field) -> None:
-        """Enter was pressed in a field: go on."""
         self.action_go_on()
 
     @on(Choice.Changed)
@@ -121,25 +117,6 @@ class Form(VerticalScroll, can_focus=False):
         if event.toggle.path:
             self.draft.set(event.toggle.path, event.value)
             self.post_message(DraftChanged())
-
-
-class QuestionForm(Form):
-    """A form that asks one thing after the other: Enter leads to the next field that is empty."""
-
-    def entered(self, field: Field) -> None:
-        """Stay at a mistake, else move on to the next empty field; behind the last, go on."""
-        # Those without a path judge themselves when the form is accepted.
-        if field.path:
-            field.show_error(self.problem_of(field))
-            if field.error:
-                return
-        shown = [each for each in self.query(Field) if _is_shown(each, self)]
-        following = shown[shown.index(field) + 1 :]
-        empty = next((each for each in following if not each.value), None)
-        if empty is not None:
-            empty.focus()
-        else:
-            self.action_go_on()
 
 
 def _is_shown(field: Field, form: Form) -> bool:

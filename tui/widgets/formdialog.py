@@ -1,0 +1,33 @@
+"""A dialog over one thing in the draft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import on
+
+from tui.messages import DraftChanged
+from tui.widgets.dialog import AskingDialog
+from tui.widgets.field import Field
+from tui.widgets.form import Form
+
+
+class FormDialog(AskingDialog[dict[str, Any] | None]):
+    """A form over a draft of its own; what is typed counts when it is accepted."""
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        form = self.query_one(Form)
+        form.load()
+        form.fields[0].focus()
+
+    def is_right(self, field: Field) -> bool:
+        """Those without a path judge themselves when the form is accepted."""
+        if not field.path:
+            return True
+        field.show_error(self.query_one(Form).problem_of(field))
+        return not field.error
+
+    @on(DraftChanged)
+    def _typing(self, event: DraftChanged) -> None:
+        event.stop()

@@ -74,16 +74,14 @@ class AdvancedPane(ListPane):
         yield Static("What runs the registry", classes="caption")
         yield Choice(_RUNTIMES, "registry.runtime", id="runtime")
         with Vertical(id="image"):
-            yield Field("Image", "registry.image", placeholder="docker.io/library/registry:3.1.1")
+            yield Field("Image", "registry.image", default="docker.io/library/registry:3.1.1")
             yield Field(
                 "Image archive",
                 "registry.image_archive",
-                placeholder="~/registry.tar",
+                example="~/registry.tar",
                 help_text="A docker save archive here, for servers with no way out",
             )
-        yield Field(
-            "Port", "registry.port", placeholder="443", help_text="The port nginx listens on"
-        )
+        yield Field("Port", "registry.port", default="443", help_text="The port nginx listens on")
         yield Toggle("Port 80 sends people on to HTTPS", "registry.redirect_http", value=True)
         yield Static("Several servers are switched", classes="caption")
         yield Choice(_ROLLOUTS, "rollout")

@@ -126,7 +126,7 @@ class UserDialog(FormDialog):
                 yield Field(
                     "Name",
                     f"{self._user}.name",
-                    placeholder="ci",
+                    example="ci",
                     help_text="What they type at docker login",
                 )
                 yield Static("Access", classes="caption")
@@ -143,7 +143,7 @@ class UserDialog(FormDialog):
                     "Hash",
                     id="hash",
                     value=kept["hash"] if kind == "hash" else "",
-                    placeholder="$2y$12$…",
+                    example="$2y$12$…",
                     help_text="What stands after the colon in the htpasswd file",
                 )
             yield from self.buttons("Add" if self._is_new else "OK")

@@ -90,21 +90,21 @@ class DnsPane(StepPane):
             yield Field(
                 "Name server",
                 "dns.rfc2136.server",
-                placeholder="192.0.2.53",
+                example="192.0.2.53",
                 help_text="The zone's primary one",
             )
-            yield Field("Port", "dns.rfc2136.port", placeholder="53")
+            yield Field("Port", "dns.rfc2136.port", default="53")
             yield Field(
                 "Key name",
                 "dns.rfc2136.key_name",
-                placeholder="moorage",
+                example="moorage",
                 help_text="As in the name server's configuration",
             )
             yield _SecretField("Key", "dns.rfc2136.key", help_text="The TSIG key, in base64")
             yield Field(
                 "Algorithm",
                 "dns.rfc2136.algorithm",
-                placeholder="hmac-sha256",
+                default="hmac-sha256",
                 suggestions=_ALGORITHMS,
             )
         with Vertical(id="route53", classes="provider"):
@@ -123,17 +123,18 @@ class DnsPane(StepPane):
             yield Field(
                 "Provider",
                 "dns.lexicon.name",
-                placeholder="cloudflare",
+                example="cloudflare",
                 help_text="As dns-lexicon calls it",
             )
             yield Vertical(id="options")
         yield Choice(_RECORDS, "dns.record", id="record")
         with Vertical(id="cname", classes="provider"):
-            yield Field("Leads to", "dns.target", placeholder="lb.example.net")
-        yield Field("TTL", "dns.ttl", placeholder="300", help_text="Seconds they may be cached")
-        yield Field("Zone", "dns.zone", placeholder="example.com",
+            yield Field("Leads to", "dns.target", example="lb.example.net")
+        yield Field("TTL", "dns.ttl", default="300, or 60 with failover",
+                    help_text="Seconds they may be cached")  # fmt: skip
+        yield Field("Zone", "dns.zone", example="example.com",
                     help_text="Only where asking does not find it")  # fmt: skip
-        yield Field("Name servers", id="nameservers", placeholder="192.0.2.53",
+        yield Field("Name servers", id="nameservers", example="192.0.2.53",
                     help_text="The zone's own, likewise; several with commas")  # fmt: skip
         yield Toggle("Failover: the name follows working servers")
 

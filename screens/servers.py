@@ -53,7 +53,7 @@ class ServersPane(ListPane):
         yield Field(
             "Registry name",
             "registry.domain",
-            placeholder="registry.example.com",
+            example="registry.example.com",
             help_text="What people put before their images",
         )
         yield EditableTable(("Server", "Log in", "Test"))
@@ -187,30 +187,29 @@ class ServerDialog(FormDialog):
                 yield Field(
                     "Server",
                     f"{self._row}.host",
-                    placeholder="203.0.113.10",
+                    example="203.0.113.10",
                     help_text=offered or "Its address, name or alias in ~/.ssh/config",
                     suggestions=aliases,
                 )
                 yield Field(
                     "User",
                     f"{self._row}.user",
-                    placeholder="as in ~/.ssh/config",
+                    default="as in ~/.ssh/config",
                     help_text="Who logs in: root, or a user who may use sudo",
                 )
-                yield Field("Port", f"{self._row}.port", placeholder="22")
+                yield Field("Port", f"{self._row}.port", default="as in ~/.ssh/config, or 22")
                 yield Field(
                     "Key file",
                     f"{self._row}.key",
-                    placeholder="~/.ssh/id_ed25519",
+                    example="~/.ssh/id_ed25519",
                     help_text="Without one, ~/.ssh/config, the agent and the usual files are tried",
                 )
-                yield Field(
-                    "Jump host", f"{self._row}.jump", placeholder="user@bastion.example.com"
-                )
+                yield Field("Jump host", f"{self._row}.jump", example="user@bastion.example.com")
                 yield Field(
                     "Public address",
                     f"{self._row}.address",
-                    help_text="Where clients reach it, if that is not the address above",
+                    default="the address above",
+                    help_text="Where clients reach it",
                 )
                 yield Choice(
                     (

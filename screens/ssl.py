@@ -95,7 +95,7 @@ class SslPane(StepPane):
             yield Field(
                 "Name of the CA",
                 "ssl.private_ca.name",
-                placeholder="Moorage private CA",
+                default="Moorage private CA",
                 help_text="What clients see as the issuer",
             )
             yield Field(
@@ -110,13 +110,13 @@ class SslPane(StepPane):
             yield Field(
                 "Certificate",
                 "ssl.files.certificate",
-                placeholder="~/fullchain.pem",
+                example="~/fullchain.pem",
                 help_text="PEM: the certificate, followed by its chain",
             )
             yield Field(
                 "Key",
                 "ssl.files.key",
-                placeholder="~/privkey.pem",
+                example="~/privkey.pem",
                 help_text="PEM, without a passphrase",
             )
         with Vertical(id="tls", classes="mode"):
@@ -124,13 +124,13 @@ class SslPane(StepPane):
             yield Field(
                 "HSTS seconds",
                 "ssl.hsts",
-                placeholder="63072000",
+                example="63072000",
                 help_text="How long browsers insist on HTTPS; empty: off",
             )
         yield Field(
             "Load balancers",
             id="proxies",
-            placeholder="10.0.0.0/8, 192.0.2.7",
+            example="10.0.0.0/8, 192.0.2.7",
             help_text="Only from these do X-Forwarded-For and -Proto count; empty: from nobody",
         )
 
@@ -295,7 +295,7 @@ class SslPane(StepPane):
 
 def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:
     yield Field(
-        "Email", f"{_ACME}.email", placeholder="ops@example.com",
+        "Email", f"{_ACME}.email", example="ops@example.com",
         help_text="Whom the authority may write to; may be empty",
     )  # fmt: skip
     yield Choice(_CHALLENGES, f"{_ACME}.challenge", id="challenge")
@@ -307,11 +307,11 @@ def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:
     )
     yield Toggle("Staging: for trying out, trusted by nobody", f"{_ACME}.staging")
     yield Field(
-        "Directory", f"{_ACME}.directory", placeholder="https://ca.example.com/acme/directory",
+        "Directory", f"{_ACME}.directory", example="https://ca.example.com/acme/directory",
         help_text="Another authority's; empty: Let's Encrypt",
     )  # fmt: skip
     yield Field(
-        "Its CA file", f"{_ACME}.ca_file", placeholder="~/company-root.pem",
+        "Its CA file", f"{_ACME}.ca_file", example="~/company-root.pem",
         help_text="Only when the directory's own certificate is from a private CA",
     )  # fmt: skip
     yield Choice(_KEY_TYPES, f"{_ACME}.key_type")

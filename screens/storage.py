@@ -71,21 +71,21 @@ class StoragePane(StepPane):
             yield Field(
                 "Folder",
                 "storage.filesystem.path",
-                placeholder="/var/lib/moorage/registry",
+                default="/var/lib/moorage/registry",
                 help_text="Made when it is missing; it belongs to the registry's own account",
             )
         with Vertical(id="s3", classes="driver"):
-            yield Field("Bucket", "storage.s3.bucket", placeholder="my-images")
+            yield Field("Bucket", "storage.s3.bucket", example="my-images")
             yield Field(
                 "Region",
                 "storage.s3.region",
-                placeholder="eu-central-1",
+                example="eu-central-1",
                 help_text="For compatible stores often us-east-1",
             )
             yield Field(
                 "Endpoint",
                 "storage.s3.regionendpoint",
-                placeholder="https://s3.example.com",
+                example="https://s3.example.com",
                 help_text="Only for compatible stores such as MinIO, Ceph or R2",
             )
             yield Field(

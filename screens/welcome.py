@@ -25,6 +25,7 @@ from tui.watch import STATES, Live
 from tui.widgets.dialog import AskingDialog, ConfirmDialog, TextDialog
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
+from tui.widgets.markedlist import MarkedList
 
 if TYPE_CHECKING:
     from tui.engine import OpenTransport
@@ -80,7 +81,7 @@ class WelcomeScreen(Screen[None]):
         with Vertical(id="welcome"):
             yield Static(_WORDMARK, id="wordmark", markup=False)
             yield Static(_INTRODUCTION, id="introduction")
-            yield OptionList()
+            yield MarkedList()
             yield Static("", id="doing", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
@@ -252,10 +253,10 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
             box.border_title = "Connect to a server"
             yield Static("What is deployed there is read; nothing is changed.",
                          classes="dialog--text", markup=False)  # fmt: skip
-            yield Field("Server", id="address", placeholder="root@203.0.113.10",
+            yield Field("Server", id="address", example="root@203.0.113.10",
                         help_text=offered or "USER@HOST, or an alias from ~/.ssh/config",
                         suggestions=aliases)  # fmt: skip
-            yield Field("Key file", id="key", placeholder="~/.ssh/id_ed25519",
+            yield Field("Key file", id="key", example="~/.ssh/id_ed25519",
                         help_text="Without one, the usual ones are tried")  # fmt: skip
             yield from self.buttons("Connect")
         yield Footer(compact=True, show_command_palette=False)

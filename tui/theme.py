@@ -135,7 +135,7 @@ SIXTEEN = _theme(
         "secondary": "#55ffff",
         "success": "#55ff55",
         "warning": "#ffff55",
-        "error": "#ffaaaa",
+        "error": "#ff5555",
         "selection": "#0000aa",
         "diff-add": "#000000",
         "diff-remove": "#000000",
@@ -186,11 +186,13 @@ Button:focus, Button.-textual-compact:focus {
 Button:disabled { color: $text-muted; text-style: strike; opacity: 100%; text-opacity: 100%; }
 OptionList { background: $background; border: none; padding: 0; }
 OptionList:focus { border: none; background-tint: transparent; }
+OptionList > .option-list--separator { color: $edge; }
 OptionList > .option-list--option-highlighted { color: $foreground; background: $panel; }
 OptionList:focus > .option-list--option-highlighted {
     color: $foreground; background: $selection; text-style: bold;
 }
-DataTable { background: $background; }
+DataTable { background: $background; padding-left: 1; }
+DataTable:focus { border-left: outer $accent; padding-left: 0; }
 DataTable > .datatable--header { background: $background; color: $text-muted; text-style: none; }
 DataTable > .datatable--cursor { background: $panel; color: $foreground; }
 DataTable:focus { background-tint: transparent; }
@@ -198,7 +200,12 @@ DataTable:focus > .datatable--cursor {
     color: $foreground; background: $selection; text-style: bold;
 }
 DataTable > .datatable--hover { background: $panel; }
-TextArea, TextArea:focus { border: none; background: $panel; background-tint: transparent; }
+TextArea, TextArea.-textual-compact {
+    border: none !important; background: $panel; background-tint: transparent; padding: 0 0 0 1;
+}
+TextArea:focus, TextArea.-textual-compact:focus {
+    border-left: outer $accent !important; background-tint: transparent; padding: 0;
+}
 TextArea .text-area--cursor-line { background: transparent; }
 TextArea .text-area--placeholder { color: $text-muted; text-style: italic; }
 Tree { background: $background; }

@@ -54,12 +54,27 @@ def hard_to_read(
     return found
 
 
+def unseen_lines(app: App[object], system: ColorSystem = ColorSystem.TRUECOLOR) -> list[str]:
+    """Return the lines that are drawn in the colour of their ground."""
+    return [
+        f"{text!r} is as its ground"
+        for text, style in _drawn(app)
+        if any(character in "─│╭╮╰╯━" for character in text)
+        and len(set(colours_of(style, system))) == 1
+    ]
+
+
 def _texts(app: App[object]) -> Iterator[tuple[str, Style]]:
+    for text, style in _drawn(app):
+        if any(character.isalnum() for character in text):
+            yield text, style
+
+
+def _drawn(app: App[object]) -> Iterator[tuple[str, Style]]:
     regions = _in_front(app)
     for y, strip in enumerate(app.screen._compositor.render_strips()):
         for x, segment in _placed(strip):
-            is_text = any(character.isalnum() for character in segment.text)
-            if is_text and segment.style and any(each.contains(x, y) for each in regions):
+            if segment.style and any(each.contains(x, y) for each in regions):
                 yield segment.text, segment.style
 
 

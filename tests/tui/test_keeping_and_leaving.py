@@ -80,7 +80,7 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
         await wizard.see("Saved in")
         await wizard.press("e", "tab")
         await wizard.type("deploy")
-        await wizard.press("enter")
+        await wizard.press("ctrl+s")
         await asyncio.sleep(0.6)
     async with opened(pretend, path=home / "moorage.yml") as wizard:
         await wizard.see("was changed in the wizard and not saved since")

@@ -159,7 +159,7 @@ async def test_what_is_typed_ahead_goes_to_the_dialog_and_never_behind_it(fleet:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         type_at_once(wizard, "a", *"dora")
-        await wizard.see("Add a user", "Name            dora")
+        await wizard.see("Add a user", "Name             dora")
         await wizard.press("escape")
         type_at_once(wizard, "x", "enter", "d", "down", "x")
         await wizard.see("What will change", "1 changed", "~ ana  disabled")
@@ -237,7 +237,7 @@ async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
         await wizard.type("x")
         await wizard.see("•")
         await wizard.press("f2")
-        await wizard.see("Password        x")
+        await wizard.see("Password        ▌x")
         await wizard.press("enter")
         await wizard.see("✗ very weak: It is guessed", "Leave it empty, and Moorage makes one",
                          "Use it anyway")  # fmt: skip

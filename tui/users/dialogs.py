@@ -156,8 +156,8 @@ def rules_part(
         "Repositories",
         id="repositories",
         value=" ".join(repositories),
-        placeholder="all",
-        help_text="Such as team-a/app team-b/*; empty is all",
+        default="all",
+        help_text="Such as team-a/app team-b/*",
     )
 
 
@@ -221,7 +221,7 @@ class _WithPassword(UserForm[Given]):
             lambda: self.name_typed,
             _INSTEAD,
             id="password",
-            placeholder="made by Moorage",
+            default="made by Moorage",
             help_text=_MADE,
             may_be_empty=True,
         )
@@ -249,7 +249,7 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
         self._users = users
 
     def body(self) -> ComposeResult:
-        yield Field("Name", id="name", placeholder="ci", help_text="What they type at docker login",
+        yield Field("Name", id="name", example="ci", help_text="What they type at docker login",
                     has_way_out=True)  # fmt: skip
         yield from rules_part("push", ())
         yield from self.password_part()

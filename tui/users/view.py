@@ -80,7 +80,7 @@ class UsersView(Screen[None]):
         with VerticalScroll(id="servers", can_focus=False):
             yield Static("", id="server-lines")
         yield Static("", id="title")
-        yield Field("Find", id="find", placeholder="a name, a repository, disabled, changed")
+        yield Field("Find", id="find", example="ana, team-a, disabled, changed")
         yield UserTable()
         yield Static("", id="said")
         yield Static("", id="detail")

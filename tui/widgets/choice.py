@@ -41,9 +41,8 @@ class Choice(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Choice { height: auto; margin-bottom: 1; border-left: outer $background; }
-    Choice:focus { background: $panel; border-left: outer $accent; }
-    Dialog Choice { border-left: outer $surface; }
+    Choice { height: auto; margin-bottom: 1; padding-left: 1; }
+    Choice:focus { background: $panel; border-left: outer $accent; padding-left: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,right", "move(1)", "Choose", key_display="↑↓"),
@@ -126,9 +125,8 @@ class Toggle(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Toggle { height: auto; margin-bottom: 1; border-left: outer $background; }
-    Toggle:focus { background: $panel; border-left: outer $accent; }
-    Dialog Toggle { border-left: outer $surface; }
+    Toggle { height: auto; margin-bottom: 1; padding-left: 1; }
+    Toggle:focus { background: $panel; border-left: outer $accent; padding-left: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "change", "Change")]
     value: reactive[bool] = reactive(False, layout=False)

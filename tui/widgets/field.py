@@ -70,7 +70,8 @@ class Field(Vertical):
         label: What it is.
         path: Where in the draft its value is kept; empty for a field that keeps its own.
         help_text: One line on what is wanted.
-        placeholder: An example.
+        example: Something that could be typed; shown as an example.
+        default: What empty means; shown as that.
         value: What it starts with.
         password: Whether what is typed is hidden.
         suggestions: Values offered while typing.
@@ -84,10 +85,10 @@ class Field(Vertical):
         & .field--row { height: 1; }
         & .field--label { width: 16; color: $foreground; text-overflow: ellipsis; }
         & Input, & Input:focus {
-            width: 1fr; height: 1; background: $panel; color: $foreground; padding: 0 1 0 0;
-            border: none; border-left: outer $panel; background-tint: transparent;
+            width: 1fr; height: 1; background: $panel; color: $foreground; padding: 0 1 !important;
+            background-tint: transparent;
         }
-        & Input:focus { border-left: outer $accent; }
+        & Input:focus { border-left: outer $accent !important; padding: 0 1 0 0 !important; }
         & Input > .input--placeholder { color: $text-muted; text-style: italic; }
         & Input > .input--suggestion { color: $text-muted; text-style: italic; }
         & .field--help { height: auto; padding-left: 17; color: $text-muted; }
@@ -96,7 +97,7 @@ class Field(Vertical):
         &.-wrong .field--error { display: block; }
         &.-way-out .field--way-out { display: block; }
         &.-wrong .field--help { display: none; }
-        &.-wrong Input, &.-wrong Input:focus { border-left: outer $error; }
+        &.-wrong Input:focus { border-left: outer $error !important; }
     }
     """
 
@@ -135,7 +136,8 @@ class Field(Vertical):
         path: str = "",
         *,
         help_text: str = "",
-        placeholder: str = "",
+        example: str = "",
+        default: str = "",
         value: str = "",
         password: bool = False,
         suggestions: Sequence[str] = (),
@@ -147,7 +149,8 @@ class Field(Vertical):
         self.path = path
         self._help = help_text
         self._way_out = Button("", classes="field--way-out", compact=True) if has_way_out else None
-        self._input = FieldInput(value, placeholder, suggestions, password=password)
+        hint = f"default: {default}" if default else f"e.g. {example}" if example else ""
+        self._input = FieldInput(value, hint, suggestions, password=password)
         self._error = Static("", classes="field--error", markup=False)
 
     def compose(self) -> ComposeResult:

@@ -6,7 +6,7 @@ from typing import Any
 
 from textual import on
 
-from tui.messages import DraftChanged
+from tui.messages import DraftChanged, GoOn
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
 from tui.widgets.form import Form
@@ -27,6 +27,12 @@ class FormDialog(AskingDialog[dict[str, Any] | None]):
             return True
         field.show_error(self.query_one(Form).problem_of(field))
         return not field.error
+
+    @on(GoOn)
+    def _taken_on_purpose(self, event: GoOn) -> None:
+        """The form says so when a weak password is taken."""
+        event.stop()
+        self.accept()
 
     @on(DraftChanged)
     def _typing(self, event: DraftChanged) -> None:

@@ -24,7 +24,7 @@ class PasswordField(SecretField):
         name: Returns whose password it is, which is what an attacker tries first.
         instead: What to do in place of a weak one, as a sentence.
         help_text: One line on what is wanted.
-        placeholder: An example.
+        default: What empty means.
         may_be_empty: Whether none is fine, too.
     """
 
@@ -34,13 +34,11 @@ class PasswordField(SecretField):
         instead: str,
         *,
         help_text: str,
-        placeholder: str = "",
+        default: str = "",
         may_be_empty: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
-        super().__init__(
-            "Password", help_text=help_text, placeholder=placeholder, has_way_out=True, id=id
-        )
+        super().__init__("Password", help_text=help_text, default=default, has_way_out=True, id=id)
         self._whose = name
         self._instead = instead
         self._may_be_empty = may_be_empty

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer, Static, TextArea
 
@@ -17,9 +16,9 @@ from tui.flow import Step
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
-from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
-from tui.widgets.form import Form, QuestionForm
+from tui.widgets.form import Form
+from tui.widgets.formdialog import FormDialog
 from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
 
@@ -184,7 +183,7 @@ def read_mapping(text: str) -> tuple[dict[str, Any], str]:
     return value, ""
 
 
-class HookForm(QuestionForm):
+class HookForm(Form):
     """The fields of a hook; its script is looked at on this machine."""
 
     def problem_of(self, field: Field) -> str:
@@ -195,7 +194,7 @@ class HookForm(QuestionForm):
         return fault_of_script(field.value.strip())
 
 
-class HookDialog(AskingDialog[dict[str, Any] | None]):
+class HookDialog(FormDialog):
     """Adds or edits one hook.
 
     Args:
@@ -203,7 +202,6 @@ class HookDialog(AskingDialog[dict[str, Any] | None]):
         row: Which hook; -1 for a new one.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", "Done")]
     DEFAULT_CSS = """
     HookDialog > .dialog--box { height: 90%; max-height: 27; }
     HookDialog Form { height: 1fr; padding: 0; }
@@ -228,13 +226,13 @@ class HookDialog(AskingDialog[dict[str, Any] | None]):
                 yield Field(
                     "Name",
                     f"{self._hook}.name",
-                    placeholder="e.g. tell-the-team",
+                    example="tell-the-team",
                     help_text="What plans and logs call it",
                 )
                 yield Field(
                     "Script",
                     f"{self._hook}.script",
-                    placeholder="e.g. hooks/tell-the-team.sh",
+                    example="hooks/tell-the-team.sh",
                     help_text="A file here; its first line says what runs it, such as #!/bin/sh",
                 )
                 yield Static("It runs")
@@ -246,17 +244,11 @@ class HookDialog(AskingDialog[dict[str, Any] | None]):
                 yield Field(
                     "Time limit",
                     f"{self._hook}.timeout",
-                    placeholder="60",
+                    default="60",
                     help_text="Seconds; one that takes longer is ended and has failed",
                 )
             yield from self.buttons("Add" if self._is_new else "OK")
         yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Start typing at once."""
-        form = self.query_one(Form)
-        form.load()
-        form.fields[0].focus()
 
     @on(Toggle.Changed)
     def _moment_chosen(self) -> None:
@@ -271,18 +263,6 @@ class HookDialog(AskingDialog[dict[str, Any] | None]):
         return has_any
 
     def accept(self) -> None:
-        """Accept the form."""
-        self.action_accept()
-
-    async def on_go_on(self) -> None:
-        """Enter behind the last field accepts the form."""
-        self.action_accept()
-
-    @on(DraftChanged)
-    def _typing(self, event: DraftChanged) -> None:
-        event.stop()
-
-    def action_accept(self) -> None:
         """Take the hook as it is typed."""
         if not self.query_one(Form).check():
             return

@@ -22,7 +22,7 @@ async def test_a_hook_is_added_and_edited_by_keys_alone(pretend: Servers) -> Non
         await wizard.type("tell")
         await wizard.press("enter")
         await wizard.type("tell.sh")
-        await wizard.press("enter", "enter")
+        await wizard.press("enter", "ctrl+s")
         await wizard.see("tell  after  tell.sh")
         await wizard.press("e", "tab", "tab", "space", "tab", "space", "tab", "space", "ctrl+s")
         await wizard.see("tell  before, users  tell.sh")
@@ -50,6 +50,7 @@ async def test_a_hook_that_cannot_run_is_refused_beside_its_field(pretend: Serve
         await wizard.press("enter")
         await wizard.see("letters, digits and . _ -")
         name.input.value = "tell"
+        await wizard.pilot.pause()
         await wizard.press("enter")
         for typed, said in (
             ("nowhere.sh", "cannot be read: no such file"),
@@ -57,10 +58,12 @@ async def test_a_hook_that_cannot_run_is_refused_beside_its_field(pretend: Serve
             ("plain.sh", "does not say in its first line what runs it"),
         ):
             script.input.value = typed
+            await wizard.pilot.pause()
             await wizard.press("enter")
             assert said in script.error
         Path("plain.sh").write_text("#!/bin/sh\n")
         limit.input.value = "never"
+        await wizard.pilot.pause()
         await wizard.press("ctrl+s")
         assert "whole number" in limit.error
         limit.input.value = ""

@@ -16,7 +16,6 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from moorage.deploy.events import (
-    STEPS,
     CheckEnded,
     Event,
     LogLine,
@@ -24,6 +23,7 @@ from moorage.deploy.events import (
     Staged,
     StepBegan,
     Warned,
+    ending_in_words,
 )
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
@@ -320,13 +320,12 @@ class ApplyScreen(Screen[None]):
         lines = []
         for server in outcome.report.servers if outcome.report else ():
             if not server.is_good:
-                step = STEPS.get(server.step, server.step).lower()
-                at = f" at: {step}" if step else ""
-                lines.append(f"✗ {server.server}: {server.status}{at}. {server.message}")
+                how = ending_in_words(server.status, server.step, server.message)
+                lines.append(f"✗ {server.server}: {how}")
                 self._servers[server.server].end("bad", server.status)
         for run in outcome.ended:
             if run.status != "done":
-                lines.append(f"✗ {run.server}: {run.status}. {run.message}")
+                lines.append(f"✗ {run.server}: {ending_in_words(run.status, '', run.message)}")
         for check in outcome.verification.checks if outcome.verification else ():
             if check.status == "bad":
                 detail = " ".join(check.detail.split())

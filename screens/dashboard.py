@@ -13,7 +13,7 @@ from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Static
 
-from moorage.deploy.events import STEPS
+from moorage.deploy.events import ending_in_words
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
@@ -255,8 +255,7 @@ def describe(server: ServerStatus) -> Content:
         when = server.deployed_at.replace("T", " ").removesuffix("Z")
         rows.append(("Deployed", f"{when} UTC by Moorage {server.moorage}"))
     if server.run is not None and (ended := how_it_ended(server.run)) != "done":
-        step = STEPS.get(server.run.step, server.run.step).lower()
-        rows.append(("Last run", f"{ended}: {step}" if step else ended))
+        rows.append(("Last run", ending_in_words(ended, server.run.step, "")))
     lines += [
         Content.styled(f"  {name:<13}", "$text-muted") + Content(visible(text))
         for name, text in rows

@@ -18,7 +18,7 @@ from textual.widgets import Footer, Static
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated
 from moorage.deploy import private_ca
-from moorage.deploy.events import STEPS
+from moorage.deploy.events import ending_in_words
 from moorage.deploy.verify import Check
 from moorage.deploy.visible import visible
 from moorage.state import private_folder, write_private
@@ -169,9 +169,8 @@ class DoneScreen(Screen[None]):
         yield Static("Servers", classes="heading")
         for server in report.servers:
             sign, colour = _SIGNS["good" if server.is_good else "bad"]
-            step = STEPS.get(server.step, server.step).lower()
-            at = f" at: {step}" if step and not server.is_good else ""
-            text = f"{sign} {server.server}: {server.status}{at}. {server.message}"
+            step = "" if server.is_good else server.step
+            text = f"{sign} {server.server}: {ending_in_words(server.status, step, server.message)}"
             yield Static(Content.styled(visible(text), colour))
         yield Static(
             "r goes back to Review: an apply from there works on what is not done yet.",

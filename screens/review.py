@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
-from moorage.deploy.events import STEPS, StepBegan
+from moorage.deploy.events import STEPS, StepBegan, ending_in_words
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
 from moorage.dns.records import RecordChange, RecordSet
@@ -294,10 +294,8 @@ def _notes(plan: Plan) -> list[Content]:
             text = f"● {server.server}: a run is going on ({step}); Enter follows it"
             lines.append(Content.styled(visible(text), "$text-warning"))
         elif last is not None and last.status != "done":
-            step = STEPS.get(last.step, last.step).lower()
-            how = last.status or "interrupted"
-            why = f": {last.message}" if last.message else ""
-            text = f"! {server.server}: the last run was {how} at: {step}{why}"
+            how = ending_in_words(last.status or "interrupted", last.step, last.message)
+            text = f"! {server.server}: the last run: {how}"
             lines.append(Content.styled(visible(text), "$text-warning"))
         lines += [
             Content.styled(visible(in_words(f"! {server.server}: {note}")), "$text-warning")

@@ -31,6 +31,18 @@ STEPS: dict[str, str] = {
 """A run's steps in order and what they are called for people."""
 
 
+def ending_in_words(status: str, step: str, message: str) -> str:
+    """Return how a run ended, for people: ``failed while installing packages: no space left``.
+
+    Args:
+        status: How it ended, in a word.
+        step: The step it was in, a key of :data:`STEPS`; may be empty.
+        message: Why; may be empty.
+    """
+    during = f" while {STEPS.get(step, step).lower()}" if step else ""
+    return f"{status}{during}" + (f": {message}" if message else "")
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened on a server.

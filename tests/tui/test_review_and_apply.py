@@ -227,7 +227,7 @@ async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) 
         await wizard.see("Not everything went well", "apt-get ended with 100")
         await wizard.see("E: [red]Unable[/] \\x1b[31mto locate")
         await wizard.press("enter")
-        await wizard.see("is not as it should be", "failed at: installing packages")
+        await wizard.see("is not as it should be", "failed while installing packages")
         pretend["alpha"].extra_facts = INTERRUPTED
         await wizard.press("r")
         await wizard.see("Review  7 of 7", "1 server:", "power lost")  # read anew
@@ -269,7 +269,7 @@ async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
 async def test_an_interrupted_run_is_told(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", extra_facts=INTERRUPTED)
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("the last run was interrupted at: installing", "power lost")
+        await wizard.see("the last run: interrupted while installing", "power lost")
 
 
 async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,23 @@ def open_answers(session: Session, path: Path) -> Answers:
     for notice in loaded.notices:
         session.narrate(f"{path}: {notice}")
     return answers
+
+
+def check_there(path: Path) -> None:
+    """Make sure that there is such a file, before anything else is complained about.
+
+    Raises:
+        WrongUsageError: There is none.
+    """
+    try:
+        # Not opened: what comes through a pipe is read only once.
+        is_folder = stat.S_ISDIR(path.expanduser().stat().st_mode)
+        why = "is a directory" if is_folder else ""
+    except OSError as error:
+        why = (error.strerror or "unknown").lower()
+    if why:
+        message = f"The answers file {path} cannot be read: {why}."
+        raise WrongUsageError(message, code="cannot_read")
 
 
 def check_machine(path: Path, answers: Answers) -> None:

@@ -99,13 +99,14 @@ def command(
 
     session = session_of(context)
     session.is_stream = session.as_json
+    # First of all: whoever mistyped the file's name is not helped by another option.
+    answers = open_answers(session, file)
     if not yes and not session.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
             hint="Add --yes to apply without being asked; 'moorage plan FILE' shows what it does.",
         )
     passwords = PasswordSink.choose(session, passwords_to, show_passwords)
-    answers = open_answers(session, file)
     # The name is looked up while the servers are read: name servers may take their time.
     looked_up = Background(partial(addresses_here, answers.registry.domain))
     with open_engine(

@@ -39,6 +39,12 @@ def open_wizard(
     Raises:
         WrongUsageError: There is no terminal, or no such file.
     """
+    if file is not None and file.is_dir():
+        raise WrongUsageError(
+            f"{file} is a folder, and an answers file is wanted.",
+            hint=f"Name the file in it, such as {file / 'moorage.yml'}; 'moorage' alone starts "
+            "with new answers and lists those opened before.",
+        )
     if file is not None and not file.is_file():
         raise WrongUsageError(
             f"There is no file {file}.", hint="'moorage' alone starts with new answers."

@@ -75,6 +75,7 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
 
     Raises:
         click.UsageError: They do not name one.
+        WrongUsageError: The file they name is not there.
     """
     words: tuple[str, ...] = options.pop("words")
     address, key = options.pop("address"), options.pop("key")
@@ -92,7 +93,11 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
             wanted = f"FILE {wanted}".rstrip()
             alone = f", or --server USER@HOST[:PORT] {' '.join(names)}".rstrip()
             raise click.UsageError(f"Wanted: {wanted}{alone}.{too_many}", context)
-        return Target(context, Path(words[0]), None, words[1:], accepted)
+        from moorage.cli.answers_file import check_there
+
+        file = Path(words[0])
+        check_there(file)
+        return Target(context, file, None, words[1:], accepted)
     if not is_right:
         wanted = wanted or "no further argument"
         raise click.UsageError(f"With --server, wanted: {wanted}.{too_many}", context)

@@ -25,6 +25,27 @@ def test_0_when_everything_is_done(moorage: Moorage, answers_file: Path, fleet: 
     assert "docker login registry.example.test -u ci" in outcome.stdout
 
 
+@pytest.mark.parametrize(
+    "words", [("apply", "no.yml"), ("users", "add", "no.yml", "bob"), ("users", "list", "no.yml")]
+)
+def test_2_when_the_file_is_missing_which_is_said_before_anything_else(
+    moorage: Moorage, words: tuple[str, ...]
+) -> None:
+    outcome = moorage(*words)
+
+    assert outcome.code == ExitCode.USAGE == 2
+    assert "The answers file no.yml cannot be read: no such file" in outcome.stderr
+    assert "--yes" not in outcome.stderr
+
+
+def test_2_when_a_folder_is_to_be_opened(moorage: Moorage, home: Path) -> None:
+    outcome = moorage(str(home))
+
+    assert outcome.code == ExitCode.USAGE
+    assert f"{home} is a folder" in outcome.stderr
+    assert f"such as {home}/moorage.yml" in outcome.stderr
+
+
 def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
     fleet[HOST].result = "@result\tfailed\tnginx refuses the configuration\n"
 

@@ -59,7 +59,8 @@ class DeskApp(OrderlyApp):
         try:
             progress = session.progress
             keeping.keep_draft(session.draft_file, session.draft, of=session.path,
-                               visited=progress.visited | {progress.current})  # fmt: skip
+                               visited=progress.visited | {progress.current},
+                               left_at=progress.current)  # fmt: skip
             if session.path is None:
                 keeping.remember(session.draft_file, session.draft.domain, is_draft=True)
         except OSError as error:

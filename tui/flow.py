@@ -104,6 +104,7 @@ def begin(
     *,
     is_new: bool,
     seen: Sequence[str] | None = None,
+    left_at: str = "",
 ) -> Progress:
     """Return where the wizard opens.
 
@@ -112,12 +113,14 @@ def begin(
         wrong: The steps that have problems.
         is_new: Whether nothing was answered yet.
         seen: The steps that were seen before; None where somebody filled in all of them.
+        left_at: The step a draft was left at, by name; empty where that is not known.
     """
     if is_new:
         return Progress()
     faulty = set(wrong)
     steps = tuple(step for step in STEPS if step.value in asked)
     first = next((step for step in STEPS if step in steps or step in faulty), Step.REVIEW)
+    first = next((step for step in STEPS if step.value == left_at), first)
     # What comes filled in and is not asked for counts as seen.
     filled_in = STEPS if seen is None else [step for step in STEPS if step.value in seen]
     visited = frozenset(filled_in) - {first, Step.REVIEW} - set(steps)

@@ -145,13 +145,16 @@ class FrontApp(DeskApp):
             self.open_users(draft)
             return
         if unsaved is None:
-            self.open_draft(draft, opened.draft_file, opened.path, seen=opened.visited)
+            self.open_draft(
+                draft, opened.draft_file, opened.path, seen=opened.visited, left_at=opened.left_at
+            )
             self._show_mistakes(opened.mistakes)
             return
 
         def chosen(goes_on: bool | None) -> None:
             kept = unsaved if goes_on else draft
-            self.open_draft(kept, opened.draft_file, opened.path, saved=draft)
+            left_at = opened.left_at if goes_on else ""
+            self.open_draft(kept, opened.draft_file, opened.path, saved=draft, left_at=left_at)
             if not goes_on:
                 self._show_mistakes(opened.mistakes)
 
@@ -194,6 +197,7 @@ class FrontApp(DeskApp):
         saved: Draft | None = None,
         is_new: bool = False,
         seen: Sequence[str] | None = None,
+        left_at: str = "",
     ) -> None:
         """Open a draft: on its dashboard when it was applied before, else in the wizard.
 
@@ -204,11 +208,13 @@ class FrontApp(DeskApp):
             saved: What the answers file holds, where that differs.
             is_new: Whether nothing was answered yet.
             seen: The steps that were seen before; None where all count as seen.
+            left_at: The step a draft was left at, by name; empty where that is not known.
         """
         from screens.dashboard import DashboardScreen
 
         asked = [str(step) for step in draft.get("ask", ())]
-        progress = begin(asked, wrong_steps(draft.problems), is_new=is_new, seen=seen)
+        wrong = wrong_steps(draft.problems)
+        progress = begin(asked, wrong, is_new=is_new, seen=seen, left_at=left_at)
         self._take(draft, draft_file, path, progress)
         assert self.session is not None
         if path is not None:

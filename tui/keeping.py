@@ -54,14 +54,23 @@ class KeptDraft:
         draft: What was typed, without secrets.
         of: The answers file it belongs to; None when it was never saved.
         visited: The steps that were seen, by name.
+        left_at: The step that was shown last, by name; empty where that was not noted.
     """
 
     draft: Draft
     of: Path | None = None
     visited: tuple[str, ...] = ()
+    left_at: str = ""
 
 
-def keep_draft(path: Path, draft: Draft, *, of: Path | None, visited: Iterable[str] = ()) -> None:
+def keep_draft(
+    path: Path,
+    draft: Draft,
+    *,
+    of: Path | None,
+    visited: Iterable[str] = (),
+    left_at: str = "",
+) -> None:
     """Write a draft, without secrets.
 
     Args:
@@ -69,12 +78,14 @@ def keep_draft(path: Path, draft: Draft, *, of: Path | None, visited: Iterable[s
         draft: The draft.
         of: The answers file it belongs to, if it has one.
         visited: The steps that were seen, by name.
+        left_at: The step that is shown, by name.
     """
     import yaml
 
     body = {
         "of": str(of.absolute()) if of else None,
         "visited": sorted(str(each) for each in visited),
+        "left_at": str(left_at),
         "answers": draft.without_secrets(),
     }
     write_private(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
@@ -97,7 +108,8 @@ def read_draft(path: Path) -> KeptDraft:
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no draft") from error
     of = Path(body["of"]) if body.get("of") else None
-    return KeptDraft(draft, of, tuple(str(each) for each in body.get("visited") or ()))
+    visited = tuple(str(each) for each in body.get("visited") or ())
+    return KeptDraft(draft, of, visited, str(body.get("left_at") or ""))
 
 
 def keep_applied(draft: Draft) -> None:

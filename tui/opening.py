@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Opened:
         notices: What the operator should know.
         visited: The steps that were seen, by name; None where all count as seen.
         mistakes: What is wrong in the answers file, or None.
+        left_at: The step a draft was left at, by name; empty where that is not known.
     """
 
     draft: Draft
@@ -34,6 +36,7 @@ class Opened:
     notices: tuple[str, ...] = ()
     visited: tuple[str, ...] | None = None
     mistakes: Mistakes | None = None
+    left_at: str = ""
 
 
 def open_path(path: Path) -> Opened:
@@ -48,23 +51,25 @@ def open_path(path: Path) -> Opened:
         except ValueError as error:
             raise MoorageError(f"{error}.", code="cannot_read") from error
         visited = kept.visited if kept.of is None else None
-        return Opened(kept.draft, path, kept.of, visited=visited)
+        return Opened(kept.draft, path, kept.of, visited=visited, left_at=kept.left_at)
     loaded = load_draft(path)
     if not loaded.data:
         raise AnswersError(loaded.problems)
     draft = _with_rows(Draft(loaded.data))
     draft_file = keeping.draft_file_for(path)
-    try:
-        unsaved = keeping.read_draft(draft_file).draft
-    except ValueError:
-        unsaved = None
+    unsaved, left_at = None, ""
+    with contextlib.suppress(ValueError):
+        kept = keeping.read_draft(draft_file)
+        unsaved, left_at = kept.draft, kept.left_at
     if unsaved is not None and unsaved.data == draft.data:
         unsaved = None
     problems = loaded.problems
     if loaded.answers is not None:
         problems = tuple(loaded.located(check_registry(loaded.answers, None)))
     mistakes = Mistakes(str(path), problems) if problems else None
-    return Opened(draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes)
+    return Opened(
+        draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes, left_at=left_at
+    )
 
 
 def _with_rows(draft: Draft) -> Draft:

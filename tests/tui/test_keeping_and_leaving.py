@@ -61,6 +61,19 @@ async def test_answers_are_saved_and_open_again(pretend: Servers, home: Path) ->
         await wizard.see("New deployment", "registry.example.com")
 
 
+async def test_a_draft_opens_where_it_was_left_and_connects_to_nothing(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("alt+3", "ctrl+q")
+    async with opened(pretend) as wizard:
+        await wizard.see("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Storage  3 of 7", "✓ Servers", "○ DNS")
+        assert not pretend
+        await wizard.press("alt+7")
+        await wizard.see("1 server:")
+
+
 async def test_saving_over_another_file_asks(pretend: Servers, home: Path) -> None:
     (home / "taken.yml").write_text("mine")
     async with opened(pretend) as wizard:

@@ -65,6 +65,22 @@ async def test_a_server_that_asks_is_unknown_and_not_asked_about(
         assert "Sudo password" not in wizard.text
 
 
+async def test_users_that_were_not_read_are_not_none(pretend: Servers, home: Path) -> None:
+    path = applied(home)
+    pretend["alpha"] = PretendServer("alpha", sudo_password="secret")
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Sudo password of admin")
+        await wizard.press("escape")
+        await wizard.see("sudo does not accept")
+        await wizard.press("u")
+        await wizard.see("Sudo password of admin")
+        await wizard.press("escape")
+        await wizard.see("The users were not read; Ctrl+R tries again")
+        assert "0 users" not in wizard.text
+        await wizard.press("ctrl+r")
+        await wizard.see("Sudo password of admin")
+
+
 async def test_the_start_begins_on_what_was_open_last(pretend: Servers, home: Path) -> None:
     applied(home)
     async with opened(pretend) as wizard:

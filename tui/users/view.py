@@ -188,6 +188,12 @@ class UsersView(Screen[None]):
         rows = rows_of(staging, self.users_read, self._seen, self._filter, self._sort)
         self.table.show(rows, name)
         title = what_is_shown(staging, len(rows), self._filter, self._sort)
+        if self.users_read is None:
+            title = (
+                "Reading the users"
+                if self._reading.goes_on
+                else "The users were not read; Ctrl+R tries again"
+            )
         self.query_one("#title", Static).update(Content(title))
         different = staging.differences
         place = self.query_one("#staged")

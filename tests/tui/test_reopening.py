@@ -75,7 +75,7 @@ async def test_users_that_were_not_read_are_not_none(pretend: Servers, home: Pat
         await wizard.press("u")
         await wizard.see("Sudo password of admin")
         await wizard.press("escape")
-        await wizard.see("The users were not read; Ctrl+R tries again")
+        await wizard.see("The users were not read", "Ctrl+R reads again")
         assert "0 users" not in wizard.text
         await wizard.press("ctrl+r")
         await wizard.see("Sudo password of admin")
@@ -276,14 +276,31 @@ def _request(
     ).encode()
 
 
+def _discarded(name: str) -> bytes:
+    """What the registry says when an upload is thrown away."""
+    return (
+        '2026-11-25T15:37:41+0000 docker-registry[6]: time="2026-11-25T15:37:41Z" level=error '
+        f'msg="error closing blobwriter: sync /srv/{name}/data: file already closed" '
+        f'http.request.method=DELETE http.request.uri="/v2/{name}/blobs/uploads/1?_state=abc" '
+        f"vars.name={name}"
+    ).encode()
+
+
 @pytest.mark.parametrize(
     ("line", "level"),
     [
         (_request("error"), Level.INFO),
         (_request("error", code="unknown", status=500), Level.ERROR),
         (_request("error", name="moorage-verify-2"), Level.ERROR),
+        (_request("error", name="moorage-health"), Level.ERROR),  # from elsewhere
+        (
+            _request("error", name="moorage-health") + b" http.request.remoteaddr=127.0.0.1:57944",
+            Level.INFO,
+        ),
         (_request("error", name="team/moorage-verify"), Level.ERROR),
         (_request("info", name="error-pages"), Level.INFO),
+        (_discarded("moorage-verify"), Level.INFO),
+        (_discarded("team/app"), Level.ERROR),
         (b"2026-11-25T15:37:41+0000 systemd[1]: Failed to start it.", Level.ERROR),
     ],
 )

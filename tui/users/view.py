@@ -189,11 +189,8 @@ class UsersView(Screen[None]):
         self.table.show(rows, name)
         title = what_is_shown(staging, len(rows), self._filter, self._sort)
         if self.users_read is None:
-            title = (
-                "Reading the users"
-                if self._reading.goes_on
-                else "The users were not read; Ctrl+R tries again"
-            )
+            # The lines above say why, and how to try again.
+            title = "Reading the users" if self._reading.goes_on else "The users were not read"
         self.query_one("#title", Static).update(Content(title))
         different = staging.differences
         place = self.query_one("#staged")

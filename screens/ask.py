@@ -14,11 +14,14 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.visible import visible
+from moorage.servers.sshfields import key_fault
 from moorage.servers.transport import HostKey, LoginWanted
 from tui.labels import in_words
 from tui.widgets.dialog import AskingDialog, Dialog
 from tui.widgets.field import Field
 from tui.widgets.secretfield import SecretField
+
+_KINDS = ("Passphrase", "Password", "Access key", "Secret key", "Key")
 
 
 class HostKeyDialog(Dialog[bool]):
@@ -96,12 +99,18 @@ class SecretDialog(AskingDialog[Secret | None]):
         self._what = visible(in_words(what))
         self._server = visible(server or "")
 
+    @property
+    def _label(self) -> str:
+        """What is asked for, in a word: the sudo password of admin is a password."""
+        kind = self._what.partition(" of ")[0].lower()
+        return next((each for each in _KINDS if each.lower() in kind), "Secret")
+
     def compose(self) -> ComposeResult:
         title = self._what[:1].upper() + self._what[1:]
         with Vertical(classes="dialog--box") as box:
             box.border_title = Content(self._server or "Moorage")
             yield Static(Content(title), classes="dialog--text")
-            yield SecretField("Secret", help_text="Kept in memory until the wizard ends")
+            yield SecretField(self._label, help_text="Kept in memory until the wizard ends")
             yield from self.buttons("OK")
         yield Footer(compact=True, show_command_palette=False)
 
@@ -165,13 +174,14 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
         password = self.query_one("#password", Field)
         key = next(iter(self.query("#key").results(Field)), None)
         if key is not None and key.value.strip():
-            path = Path(key.value.strip())
-            if path.expanduser().is_file():
-                self.dismiss(path)
-            else:
-                key.show_error("wanted: a private key file; there is none of this name")
+            fault = key_fault(key.value.strip(), self._wanted.server)
+            if fault:
+                key.show_error(fault)
                 key.focus()
+            else:
+                self.dismiss(Path(key.value.strip()))
         elif password.value:
             self.dismiss(Secret(password.value))
         else:
             password.show_error("wanted: a password or a key, or Escape to go without")
+            password.focus()

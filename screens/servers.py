@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,9 +14,10 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
 from moorage.deploy.visible import visible
-from moorage.errors import MoorageError, ServersFailed
+from moorage.errors import MoorageError, ServersFailed, SudoRefused
 from moorage.servers.facts import Facts
 from moorage.servers.sshconfig import SshConfig
+from moorage.servers.sshfields import jump_fault, key_fault
 from tui.draft import Draft
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
@@ -27,6 +29,10 @@ from tui.widgets.form import Form
 from tui.widgets.formdialog import FormDialog
 from tui.widgets.listpane import ListPane
 from tui.widgets.table import EditableTable
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Server
+    from tui.engine import WizardEngine
 
 _GIB = 1024**3
 
@@ -115,7 +121,7 @@ class ServersPane(ListPane):
         engine = self.session.engine
         for server in servers:
             self.session.tested[server.host] = (True, "")
-            work = partial(engine.test_server, server)
+            work = partial(try_server, engine, server)
             start_job(self, f"test:{server.host}", work, engine.redactor)
         self.load()
 
@@ -123,7 +129,7 @@ class ServersPane(ListPane):
     def _tested(self, event: JobEnded) -> None:
         host = event.name.removeprefix("test:")
         if event.error is None:
-            self.session.tested[host] = (True, describe_facts(event.result))
+            self.session.tested[host] = (True, event.result)
         else:
             self.session.tested[host] = (False, describe_error(event.error))
         self.load()
@@ -164,7 +170,7 @@ class ServerDialog(FormDialog):
     ServerDialog > .dialog--box { height: 90%; max-height: 32; }
     ServerDialog Form { height: 1fr; padding: 0; }
     ServerDialog .dialog--buttons { margin-top: 1; }
-    ServerDialog #secrets { color: $text-muted; }
+    ServerDialog > .dialog--box { border-subtitle-color: $text-muted; }
     ServerDialog #result { height: auto; margin-bottom: 1; display: none; }
     """
 
@@ -183,7 +189,8 @@ class ServerDialog(FormDialog):
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a server" if self._is_new else "Edit the server"
-            with Form(self._scratch):
+            box.border_subtitle = "Passwords and passphrases are asked for when they are needed"
+            with ServerForm(self._scratch, self._row):
                 yield Field(
                     "Server",
                     f"{self._row}.host",
@@ -218,10 +225,6 @@ class ServerDialog(FormDialog):
                     ),
                     f"{self._row}.connection",
                 )
-                yield Static(
-                    "Passwords and passphrases are asked for when they are needed.",
-                    id="secrets",
-                )
             yield Static("", id="result", markup=False)
             test = Button("Test", id="test", compact=True)
             yield from self.buttons("Add" if self._is_new else "OK", test)
@@ -237,13 +240,13 @@ class ServerDialog(FormDialog):
             return
         self._show("Connecting…", "")
         engine = self._session.engine
-        start_job(self, "test", lambda: engine.test_server(chosen[0]), engine.redactor)
+        start_job(self, "test", lambda: try_server(engine, chosen[0]), engine.redactor)
 
     @on(JobEnded)
     def _tested(self, event: JobEnded) -> None:
         host = self._scratch.text(f"{self._row}.host")
         if event.error is None:
-            text = describe_facts(event.result)
+            text = event.result
             self._session.tested[host] = (True, text)
             self._show(f"✓ {text}", "$text-success")
         else:
@@ -281,8 +284,54 @@ class ServerDialog(FormDialog):
             self.dismiss(server)
 
 
-def describe_facts(facts: Facts) -> str:
-    """Return what a test found, for people, in one line."""
+class ServerForm(Form):
+    """The fields of a server; what they name on this machine is looked at, too.
+
+    Args:
+        draft: The draft.
+        row: Where the server is in it.
+    """
+
+    def __init__(self, draft: Draft, row: str) -> None:
+        super().__init__(draft)
+        self._row = row
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field."""
+        text = field.value.strip()
+        if (problem := super().problem_of(field)) or not text:
+            return problem
+        if field.path == f"{self._row}.jump":
+            return jump_fault(text)
+        if field.path == f"{self._row}.key":
+            return key_fault(text, self.draft.text(f"{self._row}.host"))
+        return ""
+
+
+def try_server(engine: WizardEngine, server: Server) -> str:
+    """Connect to a server and return what was found there, for people. Blocks.
+
+    Raises:
+        MoorageError: It cannot be reached, or refuses.
+    """
+    facts = engine.test_server(server)
+    return describe_facts(facts, "root" if _is_root(server) else "sudo")
+
+
+def _is_root(server: Server) -> bool:
+    if server.connection == "local":
+        return os.geteuid() == 0
+    settings = SshConfig.load().lookup(server.host, user=server.user, port=server.port)
+    return settings.user == "root"
+
+
+def describe_facts(facts: Facts, way: str) -> str:
+    """Return what a test found, for people, in one line.
+
+    Args:
+        facts: What is there.
+        way: What works, root or sudo.
+    """
     engine = next((name for name in ("docker", "podman") if name in facts.tools), "no Docker")
     disk = f"{facts.disks[0].free / _GIB:.0f} GiB free" if facts.disks else "disk unknown"
     taken = [
@@ -293,13 +342,16 @@ def describe_facts(facts: Facts) -> str:
     ports = ", ".join(taken) or "ports 80 and 443 free"
     moorage = ", runs Moorage" if any("moorage" in path for path in facts.files) else ""
     going_on = ", a run is going on" if facts.active_run else ""
-    return f"{facts.os_name}, root works, {engine}, {disk}, {ports}{moorage}{going_on}"
+    return f"{facts.os_name}, {way} works, {engine}, {disk}, {ports}{moorage}{going_on}"
 
 
 def describe_error(error: MoorageError) -> str:
     """Return why a test failed and what to do, without the server's name."""
     errors = error.errors if isinstance(error, ServersFailed) else (error,)
-    return in_words("\n".join(f"{each.message} {each.hint}".strip() for each in errors))
+    told = "\n".join(f"{each.message} {each.hint}".strip() for each in errors)
+    asks_again = any(isinstance(each, SudoRefused) and "password" in each.code for each in errors)
+    again = "\nCtrl+T tests again and asks for the password again." if asks_again else ""
+    return in_words(told) + again
 
 
 def _aliases() -> list[str]:

@@ -45,6 +45,7 @@ _PROFILES = (
 )
 _PROVIDERS = tuple(Option(name, name) for name in PLUGINS)
 _ACME = "ssl.acme"
+_CA_NAME = "ssl.private_ca.name"
 _CREDENTIALS = f"{_ACME}.dns.credentials"
 _SECRETS = {
     "passphrase": "ssl.private_ca.passphrase",
@@ -94,7 +95,8 @@ class SslPane(StepPane):
         with Vertical(id="private_ca", classes="mode"):
             yield Field(
                 "Name of the CA",
-                "ssl.private_ca.name",
+                _CA_NAME,
+                id="ca-name",
                 default="Moorage private CA",
                 help_text="What clients see as the issuer",
             )
@@ -230,8 +232,12 @@ class SslPane(StepPane):
                 "docker login refuses plain HTTP: put a load balancer that ends TLS in front.",
                 "$text-warning",
             )
+        elif mode == "private_ca" and (fault := self.draft.problem_at(_CA_NAME)):
+            # No CA can have such a name: there is none to look for.
+            self._show("", "")
+            self.query_one("#ca-name", Field).show_error(in_words(fault))
         elif mode == "private_ca":
-            name = self.draft.text("ssl.private_ca.name") or "Moorage private CA"
+            name = self.draft.text(_CA_NAME) or "Moorage private CA"
             start_job(self, name_of_job, lambda: describe_authority(name, domain))
         elif mode == "acme":
             ca_file = self.draft.text(f"{_ACME}.ca_file")

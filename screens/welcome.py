@@ -268,12 +268,18 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
     def accept(self) -> None:
         """End with the server, or say what is wrong with its address."""
         from moorage.servers.address import server_from
+        from moorage.servers.sshfields import key_fault
 
         address = self.query_one("#address", Field)
         try:
-            server_from(address.value)
+            server = server_from(address.value)
         except MoorageError as error:
             address.show_error(error.message)
             address.focus()
+            return
+        key = self.query_one("#key", Field)
+        if key.value.strip() and (fault := key_fault(key.value.strip(), server.host)):
+            key.show_error(fault)
+            key.focus()
         else:
             self.dismiss((address.value.strip(), self.query_one("#key", Field).value.strip()))

@@ -87,6 +87,11 @@ _SAID = {
 }
 """What is no field's name alone, in words."""
 
+_NO_FIELDS = {
+    "Check sudo_password: sudo asks for": "Wanted:",
+    "Give sudo_password, or allow": "Type it when it is asked for, or allow",
+}
+"""Advice on what is asked for when it is needed, and is in no field."""
 _SECTIONS = "registry|servers|credentials|storage|dns|ssl|hooks"
 _PLACE = re.compile(
     f"(?:{'|'.join(re.escape(each) for each in sorted(_SAID, key=len, reverse=True))})"
@@ -115,6 +120,8 @@ def label_of(path: tuple[str | int, ...]) -> str:
 
 def in_words(text: str) -> str:
     """Return a text of the engine's with the wizard's names for places in an answers file."""
+    for said, words in _NO_FIELDS.items():
+        text = text.replace(said, words)
     return _PLACE.sub(lambda match: _SAID.get(match.group()) or _quoted(match.group()), text)
 
 

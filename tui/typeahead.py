@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import takewhile
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import App
 from textual.message import Message
 from textual.timer import Timer
+
+
+def _character(event: events.Key) -> str:
+    """What a key types, or nothing."""
+    return event.character if event.is_printable and event.character is not None else ""
 
 
 class _Settled(Message):
@@ -53,8 +59,25 @@ class OrderlyApp(App[int]):
             self._typed_keys.clear()
             return
         self._patience = self.set_timer(self.PATIENCE, self._next_key)
+        self._join_text()
         await super().on_event(self._typed_keys[0])
         self._follow_key(2)
+
+    def _join_text(self) -> None:
+        """Make one key of the characters that wait for a field.
+
+        A text that is pasted where terminals do not mark pastes comes as thousands of keys, each
+        with a picture of its own.
+        """
+        # What takes text has a cursor that blinks; importing TextArea to ask would slow the start.
+        if not hasattr(self.focused, "cursor_blink"):
+            return
+        key = self._typed_keys[0].key
+        text = "".join(_character(each) for each in takewhile(_character, self._typed_keys))
+        if len(text) > 1:
+            for _ in text:
+                self._typed_keys.popleft()
+            self._typed_keys.appendleft(events.Key(key, text))
 
     def _follow_key(self, rounds: int) -> None:
         if self.screen_stack:

@@ -185,16 +185,17 @@ class Agent(AgentSSH):
 
     Args:
         path: Its socket; None for ``$SSH_AUTH_SOCK``, ``none`` for no agent.
+        patience: Seconds to wait for it.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, patience: float = 60) -> None:
         super().__init__()
         path = path or os.environ.get("SSH_AUTH_SOCK")
         if not path or path == "none":
             return
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Long enough for somebody to confirm or to touch a token.
-        connection.settimeout(60)
+        connection.settimeout(patience)
         try:
             connection.connect(path)
             self._connect(connection)  # type: ignore[attr-defined]  # missing in the stubs
@@ -257,6 +258,19 @@ def candidates(
         taken = {offer.blob for candidate in from_agent for offer in candidate.offers}
         from_agent += [other for other in held if other.offers[0].blob not in taken]
     return from_agent + from_files, notes
+
+
+def load_key(path: Path, agent: Agent) -> Candidate:
+    """Read the key that is to be offered and no other.
+
+    Args:
+        path: Its file; a public one will do when the agent holds the private half.
+        agent: The agent.
+
+    Raises:
+        CannotConnect: It cannot be used.
+    """
+    return _given(path, agent.candidates())
 
 
 def shown(path: Path) -> str:

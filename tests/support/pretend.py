@@ -17,7 +17,8 @@ from typing import Any
 from textual.pilot import Pilot
 
 from moorage.answers.secrets import Secret
-from moorage.errors import CannotConnect, MoorageError, SudoRefused
+from moorage.errors import CannotConnect, MoorageError
+from moorage.servers.sudo import password_wrong
 from moorage.servers.transport import (
     Asker,
     Cancel,
@@ -104,7 +105,7 @@ class PretendServer:
         if self.sudo_password is not None:
             given = self.asker.secret("sudo password of admin", self.server)
             if given is None or given != Secret(self.sudo_password):
-                raise SudoRefused("sudo does not accept the password.", server=self.server)
+                raise password_wrong("admin", self.server)
 
     def run(
         self,
@@ -161,7 +162,8 @@ class Wizard:
         names = {" ": "space", ".": "full_stop", "[": "left_square_bracket",
                  "]": "right_square_bracket", "/": "slash", "-": "minus", "_": "underscore",
                  ":": "colon", "$": "dollar_sign", "{": "left_curly_bracket",
-                 "}": "right_curly_bracket", "~": "tilde"}  # fmt: skip
+                 "}": "right_curly_bracket", "~": "tilde",
+                 "@": "at", ",": "comma"}  # fmt: skip
         await self.press(*(names.get(each, each) for each in text))
 
     @property

@@ -1,4 +1,5 @@
 import asyncio
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -15,6 +16,12 @@ from moorage.errors import CannotConnect
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
 from tui.widgets.logview import LogView
+
+
+def make_key(path: Path) -> None:
+    """Make a private key file."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+
 
 ANSWERS = {
     "version": 1,
@@ -50,10 +57,10 @@ async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
 ) -> None:
     pretend["alpha"] = PretendServer("alpha", sudo_password="right")
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("Sudo password of admin", "alpha")
+        await wizard.see("Sudo password of admin", "alpha", "Password        ▌")
         await wizard.type("wrong")
         await wizard.press("enter")
-        await wizard.see("✗ alpha: sudo does not accept the password.")
+        await wizard.see("✗ alpha: sudo does not accept the password of admin.")
         await wizard.press("ctrl+r")
         await wizard.see("Sudo password of admin")
         await wizard.type("right")
@@ -69,7 +76,7 @@ async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Serve
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("2 keys of the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
-        await wizard.press("enter")
+        await wizard.press("enter", "enter")
         await wizard.see("✗ wanted: a password or a key")
         await wizard.type("hush")
         await wizard.press("enter")
@@ -81,7 +88,7 @@ async def test_a_key_named_for_a_login_is_kept_with_the_server(
     pretend: Servers, home: Path
 ) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
-    (home / "key").write_text("a key")
+    make_key(home / "key")
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("Or a key file")
         await wizard.press("tab")
@@ -101,7 +108,7 @@ async def test_a_key_named_while_a_server_is_tested_shows_in_its_dialog(
     pretend: Servers, home: Path
 ) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
-    (home / "key").write_text("a key")
+    make_key(home / "key")
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")

@@ -192,3 +192,17 @@ async def test_replacing_says_when_more_would_change(pretend: Servers, home: Pat
         await wizard.see("more than the certificate would change", "moorage plan FILE")
         await wizard.press("up")
         assert "Replace on the servers" not in wizard.text
+
+
+async def test_a_name_no_ca_can_have_is_explained_and_not_looked_for(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.press("alt+5")
+        await wizard.see("A new CA is made with the first apply")
+        await wizard.press("tab")
+        await wizard.type("ä")
+        await wizard.see("✗ wanted: letters, digits")
+        assert "CA cannot be read" not in wizard.text
+        await wizard.press("backspace")
+        await wizard.type("Yard")
+        await wizard.see("A new CA is made with the first apply")
+        assert "✗" not in wizard.text

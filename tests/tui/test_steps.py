@@ -369,6 +369,66 @@ async def test_the_test_of_a_server_shows_what_is_there(pretend: Servers) -> Non
         await wizard.see("No route to [host]. Check the address.")
 
 
+async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
+    pretend: Servers,
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", sudo_password="right")
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Passwords and passphrases are asked for when they are needed")
+        await wizard.type("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("Sudo password of admin")
+        await wizard.type("wrong")
+        await wizard.press("enter")
+        await wizard.see("Wanted: the password", "Ctrl+T tests again")
+        assert "sudo_password" not in wizard.text
+        await wizard.press("ctrl+t")
+        await wizard.see("Sudo password of admin")
+        await wizard.type("right")
+        await wizard.press("enter")
+        await wizard.see("✓ Debian GNU/Linux 12", "sudo works")
+
+
+async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
+    pretend: Servers, home: Path
+) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "id"], check=True)
+    async with opened(pretend, size=(120, 40)) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("e", "tab", "tab", "tab")
+        for text, said in (
+            ("~/none", "✗ wanted: a private key file; there is none"),
+            ("~/id.pub", "✗ The key ~/id.pub cannot be used"),
+            ("~/ssh_config", "✗ The key ~/ssh_config cannot be used"),
+            ("~/id", "Without one, ~/.ssh/config, the agent"),
+        ):
+            await wizard.press("ctrl+u")
+            await wizard.type(text)
+            await wizard.press("tab")
+            await wizard.see(said)
+            await wizard.press("shift+tab")
+        await wizard.press("tab")
+        for text, said in (
+            ("a b", "✗ wanted: USER@HOST:PORT, where user"),
+            ("bastion:99999", "✗ wanted: a port from 1 to 65535"),
+            ("one,", "with commas"),
+        ):
+            await wizard.press("ctrl+u")
+            await wizard.type(text)
+            await wizard.press("enter")
+            await wizard.see(said)
+        await wizard.press("ctrl+u")
+        await wizard.type("admin@one:22,two")
+        await wizard.press("ctrl+s")
+        await wizard.see("Where should the registry run?", "alpha")
+    assert wizard.app.session is not None
+    (server,) = wizard.app.session.draft.items("servers")
+    assert server == {"host": "alpha", "key": "~/id", "jump": "admin@one:22,two"}
+
+
 async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
     answers = {
         "version": 1,
@@ -425,3 +485,18 @@ async def test_what_was_typed_ahead_lands_where_tab_led(pretend: Servers) -> Non
         assert wizard.app.session.draft.items("servers") == [
             {"host": "alpha", "user": "root", "port": "22"}
         ]
+
+
+async def test_a_long_text_that_comes_as_keys_is_typed_like_any_other(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Key file")
+        long = "ä" * 10_240
+        for key in [*"abc", "enter", *long, "left", "x", "tab", *"22", "enter", *"~/k"]:
+            wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await wizard.see("Port             22", "▌~/k")
+        server, user, *_ = wizard.app.screen.query(Field)
+        assert server.value == "abc"
+        assert user.value == "ä" * 10_239 + "xä"

@@ -13,8 +13,9 @@ from textual.timer import Timer
 
 
 def _character(event: events.Key) -> str:
-    """What a key types, or nothing."""
-    return event.character if event.is_printable and event.character is not None else ""
+    """What a key types by itself, or nothing. Alt+2 has a character, too, and opens a step."""
+    types = event.is_printable and "+" not in event.key
+    return (event.character or "") if types else ""
 
 
 class _Settled(Message):

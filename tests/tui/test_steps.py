@@ -500,3 +500,13 @@ async def test_a_long_text_that_comes_as_keys_is_typed_like_any_other(pretend: S
         server, user, *_ = wizard.app.screen.query(Field)
         assert server.value == "abc"
         assert user.value == "ä" * 10_239 + "xä"
+
+
+async def test_alt_and_a_number_is_no_text_when_typed_ahead(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        for key, character in (*zip("abc", "abc", strict=True), ("alt+2", "2"), ("alt+3", "3")):
+            wizard.app.post_message(events.Key(key, character))  # as terminals send them
+        await wizard.see("Storage  3 of 7")
+        assert wizard.app.session is not None
+        assert wizard.app.session.draft.domain == "abc"

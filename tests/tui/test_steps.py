@@ -40,7 +40,7 @@ async def test_escape_leads_back_to_the_start_and_nothing_is_lost(pretend: Serve
         await wizard.press("escape", "escape", "escape")
         await wizard.see("New deployment", "registry.example.com", "not saved to a file")
         await wizard.press("enter")
-        await wizard.see("7 of 7", "1 server:", "✓ Servers", "✓ Credentials", "○ DNS", "○ SSL")
+        await wizard.see("1 of 7", "● Servers", "✓ Credentials", "✓ Storage", "○ DNS", "○ SSL")
         await wizard.press("alt+5", "alt+7")
         await wizard.see("7 of 7", "✓ SSL", "○ DNS")
 

@@ -159,7 +159,7 @@ async def test_what_is_typed_ahead_goes_to_the_dialog_and_never_behind_it(fleet:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         type_at_once(wizard, "a", *"dora")
-        await wizard.see("Add a user", "Name             dora")
+        await wizard.see("Add a user", "Name            ▌dora")
         await wizard.press("escape")
         type_at_once(wizard, "x", "enter", "d", "down", "x")
         await wizard.see("What will change", "1 changed", "~ ana  disabled")

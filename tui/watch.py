@@ -87,8 +87,8 @@ def live_of(status: Status) -> Live:
 
 
 _WANTS_SECRET = {
-    "sudo_refused", "sudo_password_missing", "passphrase_wrong", "host_key_unknown",
-    "login_refused",
+    "sudo_refused", "sudo_password_missing", "sudo_password_wrong", "passphrase_wrong",
+    "host_key_unknown", "login_refused",
 }  # fmt: skip
 """What somebody who opens the deployment is asked for."""
 

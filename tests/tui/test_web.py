@@ -88,7 +88,7 @@ async def test_the_wizard_is_used_in_a_real_browser(tmp_path: Path, home: Path) 
             await browser.wait_for("document.body.classList.contains('-first-byte')")
             assert "token" not in await browser.value_of("location.href")
             await asyncio.sleep(1)
-            await browser.click(90, 86)  # New deployment
+            await browser.click(90, 162)  # New deployment
             await asyncio.sleep(2)
             await browser.type("registry.example.com")
             for _ in range(100):

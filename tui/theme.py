@@ -119,8 +119,8 @@ LIGHT = _theme(
     },
     dark=False,
 )
-# Only colours such a terminal has. What differs only in its background elsewhere is told apart by
-# signs and underlines here, as everywhere.
+# Only colours such a terminal has; its red is hard to read on its blue, so errors are magenta.
+# What differs only in its background elsewhere is told apart by signs and underlines here, too.
 SIXTEEN = _theme(
     "moorage-16",
     {
@@ -135,7 +135,7 @@ SIXTEEN = _theme(
         "secondary": "#55ffff",
         "success": "#55ff55",
         "warning": "#ffff55",
-        "error": "#ff5555",
+        "error": "#ff55ff",
         "selection": "#0000aa",
         "diff-add": "#000000",
         "diff-remove": "#000000",

@@ -47,6 +47,8 @@ class UsersView(Screen[None]):
     UsersView #servers { height: auto; max-height: 6; padding: 0 2; background: $surface; }
     UsersView #server-lines { height: auto; }
     UsersView #title { height: 1; padding: 0 2; color: $text-muted; }
+    UsersView.-high #servers { margin-top: 1; background: $background; }
+    UsersView.-high #title { margin-bottom: 1; }
     UsersView #find { display: none; margin: 0 2; }
     UsersView #find.-shown { display: block; }
     UsersView #said { height: auto; max-height: 4; padding: 0 2; display: none; }

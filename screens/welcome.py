@@ -1,4 +1,7 @@
-"""The start: recent deployments and how they are, a new one, a file, a server."""
+"""The start: recent deployments and how they are, a new one, a file, a server.
+
+Its first picture waits for no more than it needs: dialogs are imported when they open.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,10 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from moorage.deploy.visible import visible
-from moorage.errors import MoorageError
 from tui import keeping, watch
 from tui.jobs import JobEnded, start_job
 from tui.messages import ConnectWanted, OpenFile, OpenNew
 from tui.watch import STATES, Live
-from tui.widgets.dialog import AskingDialog, ConfirmDialog, TextDialog
-from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
 from tui.widgets.markedlist import MarkedList
 
@@ -175,6 +175,8 @@ class WelcomeScreen(Screen[None]):
             if path:
                 self.post_message(OpenFile(path))
 
+        from tui.widgets.dialog import TextDialog
+
         self.app.push_screen(
             TextDialog("Open an answers file", "File", help_text="Its path", accept="Open"), opened
         )
@@ -185,6 +187,8 @@ class WelcomeScreen(Screen[None]):
         def chosen(server: tuple[str, str] | None) -> None:
             if server:
                 self.post_message(ConnectWanted(*server))
+
+        from tui.widgets.connectdialog import ConnectDialog
 
         self.app.push_screen(ConnectDialog(), chosen)
 
@@ -234,52 +238,7 @@ class WelcomeScreen(Screen[None]):
 
         name = visible(chosen.domain or "unnamed")
         stays = "What was typed is lost." if chosen.is_draft else f"Its file stays: {path}"
+        from tui.widgets.dialog import ConfirmDialog
+
         dialog = ConfirmDialog(f"Take {name} off the list", stays, "Take it off")
         self.app.push_screen(dialog, confirmed)
-
-
-class ConnectDialog(AskingDialog[tuple[str, str] | None]):
-    """Asks how to reach a server; returns its address and the key file."""
-
-    def compose(self) -> ComposeResult:
-        from moorage.servers.sshconfig import SshConfig
-
-        try:
-            aliases = SshConfig.load().aliases()
-        except (MoorageError, OSError):
-            aliases = []
-        offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
-        with Vertical(classes="dialog--box") as box:
-            box.border_title = "Connect to a server"
-            yield Static("What is deployed there is read; nothing is changed.",
-                         classes="dialog--text", markup=False)  # fmt: skip
-            yield Field("Server", id="address", example="root@203.0.113.10",
-                        help_text=offered or "USER@HOST, or an alias from ~/.ssh/config",
-                        suggestions=aliases)  # fmt: skip
-            yield Field("Key file", id="key", example="~/.ssh/id_ed25519",
-                        help_text="Without one, the usual ones are tried")  # fmt: skip
-            yield from self.buttons("Connect")
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Start typing at once."""
-        self.query_one("#address", Field).focus()
-
-    def accept(self) -> None:
-        """End with the server, or say what is wrong with its address."""
-        from moorage.servers.address import server_from
-        from moorage.servers.sshfields import key_fault
-
-        address = self.query_one("#address", Field)
-        try:
-            server = server_from(address.value)
-        except MoorageError as error:
-            address.show_error(error.message)
-            address.focus()
-            return
-        key = self.query_one("#key", Field)
-        if key.value.strip() and (fault := key_fault(key.value.strip(), server.host)):
-            key.show_error(fault)
-            key.focus()
-        else:
-            self.dismiss((address.value.strip(), self.query_one("#key", Field).value.strip()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -30,8 +30,6 @@ from tui.messages import (
 )
 from tui.palette import commands_of_screen, theme_commands
 from tui.questions import QuestionQueue
-from tui.widgets.dialog import ConfirmDialog, Dialog
-from tui.widgets.helpdialog import HelpDialog
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -107,6 +105,11 @@ class WizardApp(FrontApp):
         large_upload: bool = True,
     ) -> None:
         super().__init__(open_transport)
+        # Before anything is styled, so that it is styled once.
+        for each in theme.THEMES:
+            self.register_theme(each)
+        self.set_reactive(App.theme, theme.usual_theme(self.console.color_system))
+        self.stylesheet.set_variables(self.get_css_variables())
         self._path = path
         self._prefill = prefill
         self._begins_with_users = users
@@ -121,9 +124,6 @@ class WizardApp(FrontApp):
 
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""
-        for each in theme.THEMES:
-            self.register_theme(each)
-        self.theme = theme.usual_theme(self.console.color_system)
         self.set_interval(0.05, self._pump)
         self.show_welcome()
         if self._path is not None:
@@ -267,6 +267,8 @@ class WizardApp(FrontApp):
 
     def action_leave(self) -> None:
         """Leave, and ask only when something would be lost; a dialog is left on its own first."""
+        from tui.widgets.dialog import Dialog
+
         if isinstance(self.screen, Dialog):
             self.screen.action_refuse()
             return
@@ -294,6 +296,8 @@ class WizardApp(FrontApp):
         def answered(go: bool | None) -> None:
             if go:
                 self._leave()
+
+        from tui.widgets.dialog import ConfirmDialog
 
         self.push_screen(
             ConfirmDialog(
@@ -324,6 +328,8 @@ class WizardApp(FrontApp):
         text = getattr(self.screen, "help_text", "")
         if text:
             title = type(self.screen).__name__.removesuffix("Screen")
+            from tui.widgets.helpdialog import HelpDialog
+
             self.push_screen(HelpDialog(title, text, keys="Ctrl+P has every action, with its key."))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

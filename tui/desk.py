@@ -12,7 +12,6 @@ from tui import keeping
 from tui.jobs import JobEnded, start_job
 from tui.messages import AnswersSaved, DraftChanged, SaveWanted
 from tui.typeahead import OrderlyApp
-from tui.widgets.dialog import ConfirmDialog, NoteDialog, TextDialog
 
 if TYPE_CHECKING:
     from tui.session import Session
@@ -35,6 +34,8 @@ class DeskApp(OrderlyApp):
 
     def tell(self, title: str, text: str) -> None:
         """Show a text in a box."""
+        from tui.widgets.dialog import NoteDialog
+
         self.push_screen(NoteDialog(title, text))
 
     @on(DraftChanged)
@@ -85,6 +86,8 @@ class DeskApp(OrderlyApp):
             if name:
                 self._write_with_care(session, Path(name).expanduser())
 
+        from tui.widgets.dialog import TextDialog
+
         self.push_screen(
             TextDialog(
                 "Save the answers",
@@ -104,6 +107,8 @@ class DeskApp(OrderlyApp):
         def confirmed(go: bool | None) -> None:
             if go:
                 self._write(session, path)
+
+        from tui.widgets.dialog import ConfirmDialog
 
         self.push_screen(
             ConfirmDialog("Save the answers", f"{path} is there already.", "Replace it",

@@ -15,19 +15,12 @@ from moorage.answers.resolve import references
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import check_registry
+from tui.places import parse_path
 
 Value = Any
 """What a YAML file can hold, and :class:`Typed`."""
 
 Part = TypeVar("Part", bound=BaseModel)
-_PARTS = re.compile(r"[^.\[\]]+|\[\d+\]")
-
-
-def parse_path(dotted: str) -> tuple[str | int, ...]:
-    """Split ``servers[0].host`` into its keys and indexes."""
-    return tuple(
-        int(part[1:-1]) if part.startswith("[") else part for part in _PARTS.findall(dotted)
-    )
 
 
 class Draft:

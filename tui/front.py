@@ -28,7 +28,6 @@ from tui.messages import (
     UsersChanged,
     UsersWanted,
 )
-from tui.widgets.dialog import ConfirmDialog
 
 if TYPE_CHECKING:
     from tui.asking import Question, WizardAsker
@@ -94,7 +93,7 @@ class FrontApp(DeskApp):
     def show_welcome(self) -> None:
         """Show the start."""
         self.push_screen(WelcomeScreen(self._open_transport))
-        self.set_timer(0.05, self._load_the_rest)
+        self.set_timer(0.3, self._load_the_rest)
 
     def show_users_of_the_recent(self) -> None:
         """Open the users of the deployment that is known here, or have one of several chosen."""
@@ -157,6 +156,8 @@ class FrontApp(DeskApp):
             self.open_draft(kept, opened.draft_file, opened.path, saved=draft, left_at=left_at)
             if not goes_on:
                 self._show_mistakes(opened.mistakes)
+
+        from tui.widgets.dialog import ConfirmDialog
 
         self.push_screen(
             ConfirmDialog(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from moorage.errors import Problem
-from tui.draft import parse_path
 from tui.flow import step_of
+from tui.places import parse_path
 
 LABELS = {
     "registry.domain": "Registry name",

@@ -1,4 +1,4 @@
-"""The command ``moorage``."""
+"""How ``moorage`` begins and ends."""
 
 from __future__ import annotations
 
@@ -9,77 +9,9 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-import click
-
-from moorage import __version__
-from moorage.cli.lazy import LazyCommand, LazyGroup
-from moorage.cli.options import no_color_option, web_options
 from moorage.cli.session import Session
+from moorage.cli.terminal import has_terminal
 from moorage.errors import ExitCode
-
-_COMMANDS = {
-    "validate": LazyCommand(
-        "moorage.cli.validate", "Check an answers file, without touching any server."
-    ),
-    "plan": LazyCommand("moorage.cli.plan", "Show what an apply would change on each server."),
-    "apply": LazyCommand("moorage.cli.apply", "Bring the servers to what the answers say."),
-    "status": LazyCommand("moorage.cli.status", "Show what is deployed and how it is."),
-    "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
-    "users": LazyCommand("moorage.cli.users.group", "Manage who may log in to the registry."),
-    "dns": LazyCommand("moorage.cli.dns", "Look at, make, undo and check the DNS records."),
-    "failover": LazyCommand(
-        "moorage.cli.failover", "Keep the name on the servers that work: here, or as a service."
-    ),
-    "certificate": LazyCommand(
-        "moorage.cli.certificate", "Show the certificate clients see, or replace your own."
-    ),
-    "schema": LazyCommand("moorage.cli.schema", "Print the JSON Schema of the answers file."),
-    "wizard": LazyCommand("moorage.cli.wizard", "Open the wizard.", hidden=True),
-}
-
-_EPILOG = """\b
-Examples:
-  moorage                                  the wizard
-  moorage moorage.yml                      the wizard on these answers
-  moorage --web                            the wizard in a browser, on this machine only
-  moorage plan moorage.yml --diff          what would change, line by line
-  moorage apply moorage.yml --yes          the same, done, in a script
-  moorage status --server root@203.0.113.10
-  moorage users add moorage.yml ana --access pull
-
-\b
-Exit codes: 0 done, 1 failed, 2 wrong usage or answers, 3 the plan has changes
-(plan --detailed-exitcode), 4 cannot connect, 5 some servers done and some
-not, 130 interrupted. docs/command-line.md has the details.
-"""
-
-
-class _Moorage(LazyGroup):
-    lazy = _COMMANDS
-    file_command = "wizard"
-
-
-@click.group(
-    cls=_Moorage,
-    invoke_without_command=True,
-    subcommand_metavar="[FILE | COMMAND ...]",
-    epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@no_color_option
-@web_options
-@click.version_option(__version__, prog_name="moorage", message="%(prog)s %(version)s")
-@click.pass_context
-def moorage(context: click.Context) -> None:
-    """Install, secure and run a private Docker registry on your servers, over SSH.
-
-    Without a command the wizard opens. Commands that take FILE read an answers file, which the
-    wizard saves; validate, plan, status, verify and schema change nothing.
-    """
-    if context.invoked_subcommand is None:
-        from moorage.cli.wizard import open_wizard
-
-        context.exit(open_wizard(context.ensure_object(Session), None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,6 +46,13 @@ def run(arguments: Sequence[str]) -> int:
     options = words[: words.index("--")] if "--" in words else words
     session = Session(as_json="--json" in options)
     try:
+        if not words and has_terminal():
+            # The wizard does not wait for what reads commands.
+            from tui.app import run_wizard
+
+            return run_wizard()
+        from moorage.cli.commands import moorage
+
         result = moorage.main(words, prog_name="moorage", standalone_mode=False, obj=session)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.FAILED

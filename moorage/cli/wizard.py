@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from moorage.cli.complaints import WrongUsageError
 from moorage.cli.options import session_of
 from moorage.cli.session import Session, WebPlace
+from moorage.cli.terminal import has_terminal
 
 
 @click.command("wizard")
@@ -65,13 +65,6 @@ def open_wizard(
     from tui.app import run_wizard
 
     return int(run_wizard(file, users=users, server=server))
-
-
-def has_terminal() -> bool:
-    """Return whether there is a terminal, or a browser in place of one, to open the wizard in."""
-    if os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:"):
-        return True
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def _serve(place: WebPlace, file: Path | None) -> int:

@@ -9,9 +9,10 @@ from moorage.answers.secrets import Hash, Secret, Typed
 from moorage.errors import AnswersError
 from moorage.users.passwords import verify_password
 from tui import keeping
-from tui.draft import Draft, parse_path
+from tui.draft import Draft
 from tui.flow import Step
 from tui.opening import open_path
+from tui.places import parse_path
 from tui.saving import write_answers
 
 PASSWORD = "correct horse battery"

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from textual import on
 from textual.widgets import Button
 
-from tui.draft import parse_path
 from tui.labels import label_of
 from tui.messages import DraftChanged
+from tui.places import parse_path
 from tui.widgets.dialog import Dialog
 from tui.widgets.form import Form
 from tui.widgets.pane import StepPane

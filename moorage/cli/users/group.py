@@ -58,7 +58,8 @@ def command(context: click.Context, /, address: str | None, key: str | None) -> 
     A change is shown, confirmed, and made on all servers as one act: either all have it or none.
     Only nginx is reloaded; no request fails. After a change, FILE is brought in line.
     """
-    from moorage.cli.wizard import has_terminal, open_wizard
+    from moorage.cli.terminal import has_terminal
+    from moorage.cli.wizard import open_wizard
 
     name = context.invoked_subcommand
     if name is not None:

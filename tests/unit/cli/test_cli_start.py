@@ -12,8 +12,8 @@ import pytest
 from calls import Moorage, write_answers
 
 import moorage as package
-from moorage.cli.main import _COMMANDS
-from moorage.cli.main import moorage as group
+from moorage.cli.commands import _COMMANDS
+from moorage.cli.commands import moorage as group
 
 SOURCE = str(Path(package.__file__).parents[1])
 HEAVY = (

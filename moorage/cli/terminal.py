@@ -1,0 +1,13 @@
+"""Where the wizard can be shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def has_terminal() -> bool:
+    """Return whether there is a terminal, or a browser in place of one, to open the wizard in."""
+    if os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:"):
+        return True
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

@@ -280,4 +280,4 @@ def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(desk: Desk) -> None:
     terminal.see("Storage  3 of 7")
     terminal.press("M-1")
     terminal.see("Where should the registry run?")
-    assert f"Registry name   {DOMAIN}\n" in terminal.screen
+    assert f"Registry name   ▌{DOMAIN}\n" in terminal.screen

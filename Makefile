@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SUITE ?= bookworm
+LOCK_PYTHON ?= /usr/bin/python3
 N ?= 1
 
 .PHONY: help setup demo demo-down test test-failed test-unit check format lab-up lab-down bench screenshots lock
@@ -51,8 +52,11 @@ bench: setup ## measure against peers, side by side
 screenshots: setup ## pictures of every screen into docs/screenshots, from a real run
 	$(PYTHON) -m lab.screenshots
 
-lock: setup ## renew the locked versions in requirements/dev.txt
-	$(PYTHON) -m pip install --quiet pip-tools
-	.venv/bin/pip-compile --quiet --extra dev --extra keyring --extra web --generate-hashes --strip-extras \
+# By the oldest Python at hand: a newer one locks what an older one cannot install.
+lock: ## renew the locked versions in requirements/dev.txt
+	$(LOCK_PYTHON) -m venv .lock
+	.lock/bin/pip install --quiet pip-tools
+	.lock/bin/pip-compile --quiet --extra dev --extra keyring --extra web --generate-hashes --strip-extras \
 		--allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--no-annotate --upgrade --output-file requirements/dev.txt pyproject.toml
+	rm -rf .lock

@@ -30,7 +30,7 @@ wanted=$(cat requirements/dev.txt pyproject.toml tools/setup.sh | cksum)
 if [ "$(cat .venv/ready 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
-echo "setup: installing the locked packages into .venv" >&2
+echo "setup: installing the locked packages into .venv; this takes about a minute" >&2
 python3 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -273,7 +273,11 @@ class ReviewPane(StepPane):
                 text += "\n\nDNS records that this deployment did not make are replaced:\n"
                 text += visible("\n".join(name.foreign))
                 accept = "Apply and replace them"
-            dialog = ConfirmDialog("Apply", text, accept, careful=bool(name.foreign))
+            if plan.taken_over:
+                text += f"\n\nServed no more: {visible(', '.join(plan.taken_over))}"
+                accept = "Apply and take over"
+            is_careful = bool(name.foreign or plan.taken_over)
+            dialog = ConfirmDialog("Apply", text, accept, careful=is_careful)
         else:
             text = f"There is nothing to change on {hosts}. The registry is checked from outside."
             dialog = ConfirmDialog("Check", text, "Check")

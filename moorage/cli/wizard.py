@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from moorage.cli import terminal
 from moorage.cli.complaints import WrongUsageError
 from moorage.cli.options import session_of
 from moorage.cli.session import Session, WebPlace
-from moorage.cli.terminal import has_terminal
 
 
 @click.command("wizard")
@@ -51,7 +51,7 @@ def open_wizard(
         )
     if session.web is not None:
         return _serve(session.web, file)
-    if not has_terminal():
+    if not terminal.has_terminal():
         hint = (
             "'moorage users list FILE' lists the users, and 'moorage users --help' shows what else "
             "there is."

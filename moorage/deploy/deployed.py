@@ -23,6 +23,10 @@ def active_slot(facts: Facts) -> Slot | None:
     return None
 
 
+UNKNOWN_NAME = "unknown.invalid"
+"""Stands for a registry's name in answers for a server that was not read yet."""
+
+
 def deployment_record(facts: Facts) -> Mapping[str, object]:
     """Return what the last run recorded in deployment.json; empty when there is nothing usable."""
     record = facts.files.get(layout.DEPLOYMENT)
@@ -33,6 +37,18 @@ def deployment_record(facts: Facts) -> Mapping[str, object]:
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+def other_domain(facts: Facts, domain: str) -> str:
+    """Return the name a server's registry has if it is another than this one, or empty.
+
+    Args:
+        facts: What the probe read.
+        domain: The name it should have.
+    """
+    recorded = deployment_record(facts).get("domain")
+    is_other = isinstance(recorded, str) and domain not in {recorded, UNKNOWN_NAME}
+    return str(recorded) if is_other else ""
 
 
 def recorded_digests(facts: Facts) -> Mapping[str, str]:

@@ -102,6 +102,7 @@ class ServerPlan:
         slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
         reload_nginx: Whether nginx has to be reloaded or started.
         users_revision: How many changes of its users the server will have seen.
+        takes_over: The name its registry has now, if the run gives it another; else empty.
         ask: Why certbot is asked for a certificate, or None when it is not.
     """
 
@@ -121,6 +122,7 @@ class ServerPlan:
     load_image: bool = False
     reload_nginx: bool = False
     users_revision: int = 1
+    takes_over: str = ""
 
     @property
     def touches_registry(self) -> bool:
@@ -161,6 +163,11 @@ class Plan:
     def problems(self) -> tuple[MoorageError, ...]:
         """What keeps the run from starting, on all servers."""
         return tuple(problem for server in self.servers for problem in server.problems)
+
+    @property
+    def taken_over(self) -> tuple[str, ...]:
+        """The names of registries that are served no more after the run, each once."""
+        return tuple(dict.fromkeys(each.takes_over for each in self.servers if each.takes_over))
 
     @property
     def summary(self) -> str:

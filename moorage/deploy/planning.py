@@ -9,7 +9,12 @@ from typing import Literal
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK, Secret
 from moorage.deploy.acme import Ask, what_to_ask
-from moorage.deploy.deployed import active_slot, recorded_answers, recorded_digests
+from moorage.deploy.deployed import (
+    active_slot,
+    other_domain,
+    recorded_answers,
+    recorded_digests,
+)
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.plan import Change, Kind, ServerPlan
@@ -113,6 +118,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         users_revision=materials.users_revision,
+        takes_over=other_domain(facts, wanted.domain),
         ask=ask,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
+from moorage.deploy.deployed import other_domain
 from moorage.desired import layout
 from moorage.desired.state import DesiredState
 from moorage.errors import MoorageError
@@ -115,6 +116,11 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         wanted: What the answers mean for the server.
         facts: What the probe read.
     """
+    if there := other_domain(facts, wanted.domain):
+        yield (
+            f"It serves {there} now. An apply gives its registry the name {wanted.domain} instead: "
+            f"images, users and their passwords stay, and {there} is served no more."
+        )
     system = (facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""))
     if system not in _SUPPORTED:
         yield f"{facts.os_name} is untested; Debian 12 and 13 are tested."

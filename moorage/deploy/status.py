@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.answers.model import Answers, Credentials, Registry, Server, User
 from moorage.answers.secrets import Generated
 from moorage.deploy.acme import Renewal, is_late, renewal_of
 from moorage.deploy.deployed import (
+    UNKNOWN_NAME,
     active_slot,
     deployment_record,
     drifted,
@@ -224,7 +225,7 @@ def status_from(
         with_plan: Whether to compare with the answers, too.
     """
     facts = [each for each in read if isinstance(each, Facts)]
-    servers = tuple(status_of(each) for each in facts)
+    servers = tuple(_as_expected(status_of(each), deployment) for each in facts)
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     has_changes, why = None, ""
     if with_plan and all(server.is_deployed for server in servers) and facts:
@@ -246,7 +247,16 @@ def answers_for(server: Server) -> Answers:
     """
     nobody = User(name="nobody", password=Generated(generate=True))
     return Answers(
-        registry=Registry(domain="unknown.invalid"),
+        registry=Registry(domain=UNKNOWN_NAME),
         servers=(server,),
         credentials=Credentials(users=(nobody,)),
     )
+
+
+def _as_expected(server: ServerStatus, deployment: Deployment) -> ServerStatus:
+    """A server's status, with a fault when what it serves goes by another name."""
+    wanted = deployment.answers.registry.domain
+    if server.domain in {"", wanted} or wanted == UNKNOWN_NAME:
+        return server
+    fault = f"It serves {server.domain} now, not {wanted}."
+    return replace(server, faults=(fault, *server.faults))

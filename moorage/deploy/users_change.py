@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from moorage.answers.secrets import Secret
-from moorage.deploy.deployed import active_slot, deployment_record
+from moorage.deploy.deployed import active_slot, deployment_record, other_domain
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import RunEnded
 from moorage.deploy.hooks import users_hooks_seconds
@@ -112,13 +112,14 @@ def read_users(deployment: Deployment) -> UsersRead:
 
     Raises:
         ServersFailed: No server could be reached.
-        MoorageError: Nothing is deployed on any reached server.
+        MoorageError: Nothing is deployed on a reached server, or the registry of another name.
     """
     read = deployment.probe_each()
     facts = tuple(each for each in read if isinstance(each, Facts))
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     if not facts:
         raise ServersFailed(unreached)
+    domain = deployment.answers.registry.domain
     rosters = tuple(roster_of(each, deployment_record(each)) for each in facts)
     for each, roster in zip(facts, rosters, strict=True):
         if active_slot(each) is None:
@@ -127,6 +128,13 @@ def read_users(deployment: Deployment) -> UsersRead:
                 hint="Apply the answers to this server first: moorage apply FILE.",
                 server=roster.server,
                 code="not_deployed",
+            )
+        if there := other_domain(each, domain):
+            raise MoorageError(
+                f"it serves {there}, and these answers are for {domain}.",
+                hint=f"Open the answers of {there}, or apply these first, which takes it over.",
+                server=roster.server,
+                code="other_registry",
             )
     return UsersRead(rosters, unreached, facts)
 

@@ -84,6 +84,20 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     assert call("apply", "moorage.yml", "--yes", "--no-verify").code == 0
     assert call("status", "moorage.yml").code == 0
 
+    # Answers with another name, for the same server.
+    text = (call.home / "moorage.yml").read_text()
+    (call.home / "other.yml").write_text(text.replace(DOMAIN, "other.example.test"))
+    taken = call("plan", "other.yml")
+    assert f"It serves {DOMAIN} now." in taken.stdout
+    assert f"{DOMAIN} is served no more" in taken.stdout
+    misled = call("users", "list", "other.yml")
+    assert f"it serves {DOMAIN}, and these answers are for other.example.test" in misled.stderr
+    assert call("apply", "other.yml", "--yes", "--no-verify").code == 0
+    assert call("status", "other.yml").code == 0
+    lost = call("status", "moorage.yml")
+    assert lost.code == 1
+    assert f"It serves other.example.test now, not {DOMAIN}." in lost.stdout
+
 
 def test_an_unknown_server_is_trusted_by_its_fingerprint_only(
     call: CommandLine, server: LabServer

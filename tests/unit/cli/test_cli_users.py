@@ -97,8 +97,7 @@ def test_on_a_terminal_the_screen_of_users_opens(
         opened.append((path, more))
         return 0
 
-    for place in ("terminal", "wizard"):
-        monkeypatch.setattr(f"moorage.cli.{place}.has_terminal", lambda: True)
+    monkeypatch.setattr("moorage.cli.terminal.has_terminal", lambda: True)
     monkeypatch.setattr("tui.app.run_wizard", run)
 
     assert moorage("users", *words).code == 0

@@ -205,6 +205,17 @@ def test_the_record_on_the_server_holds_no_secret() -> None:
     assert document["answers"]["credentials"]["users"][0]["password"] == {"generate": True}
 
 
+def test_a_registry_of_another_name_is_not_replaced_silently() -> None:
+    there = _deployed(_answers())
+    record = json.loads(there.files[layout.DEPLOYMENT].content) | {"domain": "old.example.com"}
+    recorded = replace(there.files[layout.DEPLOYMENT], content=json.dumps(record).encode())
+    there = replace(there, files=dict(there.files) | {layout.DEPLOYMENT: recorded})
+    plan = _plan(_answers(), there)
+    assert Plan((plan,), MATERIALS).taken_over == ("old.example.com",)
+    assert any("old.example.com is served no more" in note for note in plan.notes)
+    assert Plan((_plan(_answers(), _deployed(_answers())),), MATERIALS).taken_over == ()
+
+
 def test_a_weak_password_is_noted_before_it_counts() -> None:
     answers = Answers.model_validate(
         {

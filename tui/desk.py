@@ -14,7 +14,11 @@ from tui.messages import AnswersSaved, DraftChanged, SaveWanted
 from tui.typeahead import OrderlyApp
 
 if TYPE_CHECKING:
+    from tui.saving import Saved
     from tui.session import Session
+
+_THERE = "is there already."
+_CHANGED = "was changed by somebody else since it was opened here."
 
 
 class DeskApp(OrderlyApp):
@@ -76,15 +80,17 @@ class DeskApp(OrderlyApp):
         session = self.session
         if session is None:
             return
-        if session.path is not None:
-            self._write(session, session.path)
-            return
-
         from tui.saving import default_name
+
+        if session.path is not None:
+            is_as_read = keeping.text_of(session.path) in {session.text, ""}
+            self._write_with_care(session, session.path, "" if is_as_read else _CHANGED)
+            return
 
         def named(name: str | None) -> None:
             if name:
-                self._write_with_care(session, Path(name).expanduser())
+                path = Path(name).expanduser()
+                self._write_with_care(session, path, _THERE if path.exists() else "")
 
         from tui.widgets.dialog import TextDialog
 
@@ -99,8 +105,9 @@ class DeskApp(OrderlyApp):
             named,
         )
 
-    def _write_with_care(self, session: Session, path: Path) -> None:
-        if not path.exists():
+    def _write_with_care(self, session: Session, path: Path, doubt: str) -> None:
+        """Write a file; with a doubt, only when somebody says so."""
+        if not doubt:
             self._write(session, path)
             return
 
@@ -110,10 +117,9 @@ class DeskApp(OrderlyApp):
 
         from tui.widgets.dialog import ConfirmDialog
 
-        self.push_screen(
-            ConfirmDialog("Save the answers", f"{path} is there already.", "Replace it",
-                          careful=True), confirmed
-        )  # fmt: skip
+        text = f"{path} {doubt}"
+        dialog = ConfirmDialog("Save the answers", text, "Replace it", careful=True)
+        self.push_screen(dialog, confirmed)
 
     def _write(self, session: Session, path: Path) -> None:
         from tui.draft import Draft
@@ -133,7 +139,8 @@ class DeskApp(OrderlyApp):
             return
         own = str(session.draft_file.absolute())
         kept = next((each for each in keeping.recents() if each.path == own), None)
-        session.saved = event.result
+        saved: Saved = event.result
+        session.saved, session.text = saved.data, saved.text
         session.path = path
         if session.is_saved:
             session.draft_file.unlink(missing_ok=True)
@@ -142,4 +149,5 @@ class DeskApp(OrderlyApp):
         keeping.remember(path, session.draft.domain, like=kept)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
-        self.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}"))
+        lost = "; comments in the sections that changed are gone" if saved.lost_comments else ""
+        self.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}{lost}"))

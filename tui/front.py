@@ -141,6 +141,7 @@ class FrontApp(DeskApp):
             self._take(kept, opened.draft_file, opened.path, begin((), (), is_new=False))
             if self.session is not None and opened.path is not None:
                 self.session.saved = draft.without_secrets()
+                self.session.text = keeping.text_of(opened.path)
             self.open_users(draft)
             return
         if unsaved is None:
@@ -220,6 +221,7 @@ class FrontApp(DeskApp):
         assert self.session is not None
         if path is not None:
             self.session.saved = (saved or draft).without_secrets()
+            self.session.text = keeping.text_of(path)
             keeping.remember(path, draft.domain)
         if keeping.last_applied(draft.domain) is None or asked or draft.problems:
             self.open_frame()
@@ -325,6 +327,8 @@ class FrontApp(DeskApp):
     def _in_line(self, event: JobEnded) -> None:
         if event.name != self.IN_LINE_JOB:
             return
+        if self.session is not None and self.session.path is not None:
+            self.session.text = keeping.text_of(self.session.path)
         if event.error is not None:
             self.tell(
                 "Answers",

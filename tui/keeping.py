@@ -136,3 +136,11 @@ def last_applied(domain: str) -> Draft | None:
 def is_draft_file(path: Path) -> bool:
     """Return whether a path is one of the wizard's own drafts."""
     return path.absolute().parent == private_folder("drafts").absolute()
+
+
+def text_of(path: Path) -> str:
+    """Return what is in a file; empty where there is none, or no text."""
+    try:
+        return path.expanduser().read_text("utf-8-sig")
+    except (OSError, ValueError):
+        return ""

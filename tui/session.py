@@ -22,6 +22,7 @@ class Session:
         path: The answers file, once there is one.
         progress: Where the operator is.
         saved: The draft as it is in the answers file, without secrets.
+        text: The answers file as it was read or written last.
         tested: What the test of a server said, by host: whether it was good, and a sentence.
         read: What a server said is applied, where the deployment was read from one.
         is_applied: Whether the draft is as it was last applied, and that went well.
@@ -33,6 +34,7 @@ class Session:
     path: Path | None = None
     progress: Progress = field(default_factory=Progress)
     saved: dict[str, object] | None = None
+    text: str = ""
     tested: dict[str, tuple[bool, str]] = field(default_factory=dict)
     read: Draft | None = None
     is_applied: bool = False

@@ -1,4 +1,4 @@
-"""Changes the users in an answers file, and leaves the rest of the file as somebody wrote it."""
+"""Changes an answers file, and leaves what does not change as somebody wrote it."""
 
 from __future__ import annotations
 
@@ -9,46 +9,72 @@ from moorage.answers.save import HEADER, dump
 from moorage.errors import AnswersError
 
 
-def with_users_of(text: str, answers: Answers) -> str:
-    """Return an answers file whose section ``credentials`` is that of other answers.
+def amended(text: str, answers: Answers) -> str:
+    """Return an answers file that says something else.
 
-    Comments and order stay, but for those in that section. Where that cannot be done (JSON, for
-    example), the whole file is written anew.
+    Comments and order stay, but for those in the sections that change. Where that cannot be done
+    (JSON, a file with mistakes), the whole file is written anew.
 
     Args:
         text: The file.
         answers: What the file is to say.
     """
-    amended = _amended(text, answers)
-    if amended is not None:
-        try:
-            if loads(amended) == answers:
-                return amended
-        except AnswersError:
-            pass
-    return dump(answers)
+    anew = dump(answers)
+    try:
+        candidate = _with_sections_of(text, anew)
+        # Not the answers themselves: a typed secret is a prompt in a file.
+        if loads(candidate) == loads(anew):
+            return candidate
+    except AnswersError:
+        pass
+    return anew
 
 
-def _amended(text: str, answers: Answers) -> str | None:
+def lost_comments(before: str, after: str) -> bool:
+    """Return whether lines of comment are in the one text and not in the other."""
+    return bool(_comments(before) - _comments(after) - _comments(HEADER))
+
+
+def _comments(text: str) -> set[str]:
+    return {line.strip() for line in text.splitlines() if line.strip().startswith("#")}
+
+
+def _with_sections_of(text: str, anew: str) -> str:
+    """Replace the sections that change, take out those that are gone, add new ones at the end.
+
+    Raises:
+        AnswersError: The file has mistakes.
+    """
+    were, will = _sections(dump(loads(text))), _sections(anew)
     document = yaml_document.read(text)
-    tops = sorted((mark.line, path[0]) for path, mark in document.keys.items() if len(path) == 1)
+    tops = sorted((mark.line, str(path[0])) for path, mark in document.keys.items()
+                  if len(path) == 1)  # fmt: skip
     lines = text.splitlines(keepends=True)
-    here = [line for line, key in tops if key == "credentials"]
-    if len(here) != 1:
-        return None
-    start = here[0] - 1
-    end = min((line for line, _ in tops if line > here[0]), default=len(lines) + 1) - 1
-    # Comments and empty lines right before the next section belong to that one.
-    while end > start + 1 and (not (last := lines[end - 1].strip()) or last.startswith("#")):
-        end -= 1
-    section = _section(answers)
-    return "".join([*lines[:start], section, *lines[end:]])
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    written = lines[: tops[0][0] - 1] if tops else lines
+    for (line, key), (following, _) in zip(tops, [*tops[1:], (len(lines) + 1, "")], strict=True):
+        body = lines[line - 1 : following - 1]
+        if were.get(key) == will.get(key):
+            written += body
+            continue
+        # Comments and empty lines right before the next section belong to that one.
+        length = len(body)
+        while length > 1 and (not (last := body[length - 1].strip()) or last.startswith("#")):
+            length -= 1
+        written += [will.get(key, ""), *body[length:]]
+    present = {key for _, key in tops}
+    written += [section for key, section in will.items()
+                if key not in present and section != were.get(key)]  # fmt: skip
+    return "".join(written)
 
 
-def _section(answers: Answers) -> str:
-    """Return the section ``credentials`` as :func:`moorage.answers.save.dump` writes it."""
-    lines = dump(answers).removeprefix(HEADER).splitlines(keepends=True)
-    start = lines.index("credentials:\n")
-    rest = lines[start + 1 :]
-    length = next((n for n, line in enumerate(rest) if not line.startswith(" ")), len(rest))
-    return "".join(lines[start : start + 1 + length])
+def _sections(dumped: str) -> dict[str, str]:
+    """Return the text of each section that :func:`moorage.answers.save.dump` wrote, by its key."""
+    sections: dict[str, str] = {}
+    key = ""
+    for line in dumped.removeprefix(HEADER).splitlines(keepends=True):
+        if not line.startswith((" ", "-")):
+            key = line.partition(":")[0]
+        sections[key] = sections.get(key, "") + line
+    return sections

@@ -9,6 +9,7 @@ from textual.widgets import Button, Input
 from walk import ANSWERS
 
 from moorage.answers.load import load
+from moorage.answers.save import save
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.handover import handover
 from moorage.deploy.report import ApplyReport, ServerReport
@@ -16,6 +17,7 @@ from moorage.deploy.verify import Verification
 from screens.done import DoneScreen
 from tui import incident
 from tui.app import WizardApp
+from tui.draft import Draft
 from tui.engine import Outcome
 from tui.namework import NameOutcome
 from tui.theme import DARK, LIGHT
@@ -272,3 +274,29 @@ async def test_what_was_not_saved_is_found_again_at_the_start(pretend: Servers) 
         await wizard.see("is up")
         await wizard.press("escape", "shift+tab", "enter")
         await wizard.see("New deployment", "registry.example.com")
+
+
+async def test_saving_keeps_comments_and_asks_when_somebody_else_changed_the_file(
+    pretend: Servers, home: Path
+) -> None:
+    path = home / "moorage.yml"
+    save(Draft(ANSWERS).answers(), path)
+    path.write_text("# Ask ana first.\n" + path.read_text())
+    async with opened(pretend, path=path) as wizard:
+        await wizard.press("alt+1", "shift+tab", "end")
+        await wizard.type("x")
+        await wizard.press("ctrl+s")
+        await wizard.see("Saved in")
+        assert path.read_text().startswith("# Ask ana first.\n")
+        assert load(path).registry.domain.endswith("x")
+        path.write_text(path.read_text() + "# Somebody was here.\n")
+        await wizard.type("y")
+        await wizard.press("ctrl+s")
+        await wizard.see("was changed by somebody else", "Replace it")
+        await wizard.press("escape")
+        assert "Somebody was here" in path.read_text()
+        await wizard.press("ctrl+s")
+        await wizard.see("was changed by somebody else")
+        await wizard.press("tab", "enter")
+        await wizard.see("Saved in")
+        assert load(path).registry.domain.endswith("xy")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.answers.amend import with_users_of
+from moorage.answers.amend import amended
 from moorage.answers.load import load
 from moorage.answers.save import save_text
 from moorage.desired.users import RegistryUser
@@ -51,7 +51,7 @@ def bring_file_in_line(path: Path, changed: Changed) -> tuple[str, ...]:
         text = path.read_text("utf-8-sig")
     except OSError as error:
         raise MoorageError(f"{path} cannot be read: {error.strerror}.") from error
-    save_text(with_users_of(text, line.answers), path)
+    save_text(amended(text, line.answers), path)
     return (f"{path.name} says so, too.", *line.notices)
 
 

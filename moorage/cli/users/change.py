@@ -249,7 +249,7 @@ def _tell(work: UsersAtWork, how: HowToChange, this: _Change, report: ApplyRepor
 
 def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, bool]:
     """Bring the answers file in line; return whether it was written, and whether that failed."""
-    from moorage.answers.amend import with_users_of
+    from moorage.answers.amend import amended, lost_comments
     from moorage.answers.load import load
     from moorage.answers.save import save_text
     from moorage.errors import MoorageError
@@ -273,8 +273,8 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
         if line.answers == answers:
             return False, False
         text = file.expanduser().read_text("utf-8-sig")
-        amended = with_users_of(text, line.answers)
-        save_text(amended, file)
+        written = amended(text, line.answers)
+        save_text(written, file)
         _applied_in_line(answers.registry.domain, this)
     except (MoorageError, OSError) as error:
         session.narrate(
@@ -285,9 +285,8 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
         return False, True
     for notice in line.notices:
         session.narrate(notice)
-    lost = _comments(text) - _comments(amended)
     session.narrate(f"{file} was brought in line.")
-    if lost:
+    if lost_comments(text, written):
         session.narrate("Comments among its users were not kept.")
     return True, False
 
@@ -328,7 +327,3 @@ def _warn_about_answers(session: Session, work: UsersAtWork, this: _Change) -> N
 def _changed(before: Sequence[RegistryUser], after: Sequence[RegistryUser]) -> list[str]:
     was, now = {user.name: user for user in before}, {user.name: user for user in after}
     return [name for name in was | now if was.get(name) != now.get(name)]
-
-
-def _comments(text: str) -> set[str]:
-    return {line.strip() for line in text.splitlines() if line.strip().startswith("#")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage.answers.amend import with_users_of
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.answers.secrets import FromEnvironment, Generated
@@ -94,27 +93,3 @@ def test_answers_never_list_nobody() -> None:
 
     assert set(_users(line.answers)) == {"bob"}
     assert "bob is listed now" in line.notices[0]
-
-
-def test_the_rest_of_the_file_stays_as_it_was_written() -> None:
-    answers = bring_in_line(loads(TEXT), THERE, THERE[:1]).answers
-
-    amended = with_users_of(TEXT, answers)
-
-    assert amended == TEXT.replace("  # the CI system\n", "").replace(
-        "    - {name: ci, access: push, password: {env: CI_PW}}\n"
-        "    - {name: ana, access: pull, password: {generate: true}}\n",
-        "    - name: ci\n      password: {env: CI_PW}\n",
-    )
-    assert loads(amended) == answers
-
-
-def test_a_file_in_json_is_written_anew() -> None:
-    answers = bring_in_line(loads(TEXT), THERE, THERE[:1]).answers
-    text = (
-        '{"registry": {"domain": "registry.example.test"}, '
-        '"servers": [{"host": "one.example.test", "user": "root"}], '
-        '"credentials": {"users": [{"name": "x", "password": {"generate": true}}]}}'
-    )
-
-    assert loads(with_users_of(text, answers)) == answers

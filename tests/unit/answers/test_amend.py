@@ -1,0 +1,77 @@
+"""What a person wrote into an answers file stays where nothing changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moorage.answers.amend import amended, lost_comments
+from moorage.answers.load import loads
+from moorage.answers.model import Answers
+
+TEXT = """\
+# Our registry.
+version: 1
+
+registry:   # the name people know
+  domain: registry.example.test
+credentials:
+  # the CI system
+  users:
+    - {name: ci, access: push, password: {env: CI_PW}}
+    - {name: ana, access: pull, password: {generate: true}}
+
+# Where it runs.
+servers:
+  - host: one.example.test
+    user: root  # for now
+"""
+
+
+def _with(**sections: Any) -> Answers:
+    return Answers.model_validate(loads(TEXT).model_dump(mode="python") | sections)
+
+
+def test_only_the_section_that_changes_is_written_anew() -> None:
+    answers = _with(credentials={"users": [{"name": "ci", "password": {"env": "CI_PW"}}]})
+
+    text = amended(TEXT, answers)
+
+    assert text == TEXT.replace("  # the CI system\n", "").replace(
+        "    - {name: ci, access: push, password: {env: CI_PW}}\n"
+        "    - {name: ana, access: pull, password: {generate: true}}\n",
+        "    - name: ci\n      password: {env: CI_PW}\n",
+    )
+    assert loads(text) == answers
+    assert lost_comments(TEXT, text)
+
+
+def test_a_new_section_goes_to_the_end() -> None:
+    more = _with(ssl={"mode": "none"})
+
+    text = amended(TEXT, more)
+
+    assert text.startswith(TEXT)
+    assert loads(text) == more
+    assert not lost_comments(TEXT, text)
+    assert amended(text, more) == text
+    assert loads(amended(text, loads(TEXT))) == loads(TEXT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"registry": {"domain": "registry.example.test"}, '
+        '"servers": [{"host": "one.example.test", "user": "root"}], '
+        '"credentials": {"users": [{"name": "x", "password": {"generate": true}}]}}',
+        "registry: [",
+        "",
+        TEXT.removesuffix("\n"),
+        TEXT.replace("\n", "\r\n"),
+    ],
+)
+def test_whatever_the_file_is_it_says_the_answers_afterwards(text: str) -> None:
+    answers = _with(rollout="all_at_once", ssl={"mode": "none"})
+
+    assert loads(amended(text, answers)) == answers

@@ -6,7 +6,7 @@ SUITE ?= bookworm
 LOCK_PYTHON ?= /usr/bin/python3
 N ?= 1
 
-.PHONY: help setup demo demo-down test test-failed test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-open demo-down test test-failed test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -16,6 +16,9 @@ setup: ## install what everything below needs (they all do it themselves)
 
 demo: setup ## a throw-away server with a registry on it; with a terminal, through the wizard
 	@$(PYTHON) -m lab.demo
+
+demo-open: setup ## come back to the demo's registry with the wizard
+	@$(PYTHON) -m lab.demo open
 
 demo-down: setup ## remove the demo's servers
 	@$(PYTHON) -m lab down moorage-demo moorage-demo-client

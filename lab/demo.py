@@ -1,14 +1,17 @@
 """The demo: a throw-away server, a registry on it, and a real Docker engine that logs in.
 
 With a terminal the wizard opens, filled in; without one the same answers are applied headless.
-Everything the demo writes is in `.lab/demo` of the checkout.
+Everything the demo writes is in `.lab/demo` of the checkout. ``python -m lab.demo open`` comes back
+to it.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from getpass import getpass
 from pathlib import Path
 
 from lab import Lab, LabError, LabServer
@@ -29,6 +32,8 @@ def main() -> int:
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    # What is remembered of an earlier demo is gone with its server.
+    shutil.rmtree(FOLDER / "state", ignore_errors=True)
     answers = _write_answers(server)
     passwords = FOLDER / "passwords.txt"
     passwords.unlink(missing_ok=True)
@@ -38,18 +43,33 @@ def main() -> int:
         print("demo: the registry was not installed", file=sys.stderr)
         return code or 1
     _introduce(client, server)
+    password = ""
     if passwords.exists():
         password = passwords.read_text(encoding="utf-8").strip().partition(":")[2]
-        print(_log_in(client, password))
-        print(f"\nThe registry {DOMAIN} runs on {server.address}. Log in, as {CLIENT} just did:\n")
-        print(f"  docker login {DOMAIN} -u {USER}        # the password: {password}")
+    elif with_terminal:
+        print(f"The registry runs. {CLIENT} logs in now, with the password that Done showed.")
+        password = getpass(f"Password of {USER} (Enter alone leaves that out): ")
+    known = f"        # the password: {password}" if passwords.exists() else ""
+    print(f"\nThe registry {DOMAIN} runs on {server.address}. Log in:\n")
+    print(f"  docker login {DOMAIN} -u {USER}" + known)
+    if password:
+        print(f"\n{CLIENT} did: {_log_in(client, password)}")
     print(
         f"\nA Docker engine that knows the registry:  .venv/bin/python -m lab sh {CLIENT}\n"
         f"The server itself:                         .venv/bin/python -m lab sh {SERVER}\n"
-        "Open it again with the wizard:             make demo (in a terminal)\n"
+        "Come back to it with the wizard:           make demo-open\n"
         "Remove both:                               make demo-down"
     )
     return 0
+
+
+def come_back() -> int:
+    """Open the wizard on the demo's registry, as it is."""
+    answers = FOLDER / "moorage.yml"
+    if not answers.exists():
+        print("demo: there is none yet; make demo", file=sys.stderr)
+        return 1
+    return _moorage([str(answers)])
 
 
 def _fresh(lab: Lab, name: str, variant: str) -> LabServer:
@@ -110,9 +130,10 @@ def _introduce(client: LabServer, server: LabServer) -> None:
 def _log_in(client: LabServer, password: str) -> str:
     """Log in with a real Docker engine and return what it says."""
     command = ["docker", "login", DOMAIN, "-u", USER, "--password-stdin"]
-    output = client.run(command, stdin=password).stdout
-    return next((line for line in output.splitlines() if "Succeeded" in line), output)
+    done = client.run(command, stdin=password, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    return next((line for line in lines if "Succeeded" in line), "\n".join(lines))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(come_back() if sys.argv[1:] == ["open"] else main())

@@ -104,10 +104,26 @@ class Problem:
 
 
 class CannotConnect(MoorageError):
-    """A server cannot be reached, does not prove who it is, or refuses the login."""
+    """A server cannot be reached, does not prove who it is, or refuses the login.
+
+    Attributes:
+        refused: The secret that was not taken, as it was asked for; empty when none was refused.
+    """
 
     exit_code = ExitCode.CANNOT_CONNECT
     code = "cannot_connect"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        server: str | None = None,
+        code: str | None = None,
+        refused: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, server=server, code=code)
+        self.refused = refused
 
 
 class SudoRefused(CannotConnect):

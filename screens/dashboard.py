@@ -157,9 +157,11 @@ class DashboardScreen(Screen[None]):
         if self._timer is not None:
             self._timer.stop()
         if event.error is not None:
+            self._session.engine.asker.forget_refused(event.error)
             self._say(visible(in_words(f"✗ {event.error}")), "$text-error")
             return
         self._status = status = event.result
+        self._session.engine.asker.forget_refused(*status.unreached)
         self._note_tests(status)
         live = live_of(status)
         sign, colour = STATES[live.state]

@@ -339,7 +339,7 @@ class DoneScreen(Screen[None]):
             if leave:
                 then()
 
-        self.app.push_screen(ConfirmDialog("Passwords", text, accept), answered)
+        self.app.push_screen(ConfirmDialog("Passwords", text, accept, careful=True), answered)
 
 
 _SHOWN_ONCE = "The passwords are shown only here, and not every one was copied."

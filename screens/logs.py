@@ -15,7 +15,7 @@ from textual.widgets import Footer, Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.visible import visible
-from moorage.servers.transport import Asker
+from tui.asking import WizardAsker
 from tui.engine import OpenTransport
 from tui.logstore import LEVELS, LogEntry
 from tui.logwords import in_order
@@ -61,7 +61,7 @@ class LogsScreen(Screen[None]):
             self.lines = lines
 
     def __init__(
-        self, answers: Answers, asker: Asker, open_transport: OpenTransport | None = None
+        self, answers: Answers, asker: WizardAsker, open_transport: OpenTransport | None = None
     ) -> None:
         super().__init__()
         self._domain = answers.registry.domain

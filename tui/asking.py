@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, MoorageError, ServersFailed
 from moorage.servers.transport import HostKey, LoginWanted
 
 Subject = HostKey | LoginWanted | tuple[str, str | None]
@@ -47,7 +48,7 @@ class WizardAsker:
     """The engine's asker: hands questions to the interface and waits.
 
     Secrets that were typed are remembered until the wizard ends, so that nobody types them twice;
-    :meth:`forget` drops those of a server that refused them.
+    :meth:`forget_refused` drops what a server did not take.
 
     Args:
         ask: Shows a question; called in the asking thread and returns at once.
@@ -91,10 +92,18 @@ class WizardAsker:
             self._known[place] = answer
         return answer
 
-    def forget(self, server: str | None) -> None:
-        """Forget the secrets of a server, because it refused one of them."""
-        with self._lock:
-            self._known = {key: value for key, value in self._known.items() if key[1] != server}
+    def forget_refused(self, *errors: MoorageError) -> None:
+        """Forget the secrets that servers did not take, and no others."""
+        for error in errors:
+            if isinstance(error, ServersFailed):
+                self.forget_refused(*error.errors)
+            elif isinstance(error, CannotConnect) and error.refused:
+                with self._lock:
+                    self._known = {
+                        (what, server): value
+                        for (what, server), value in self._known.items()
+                        if server != error.server or not _is_called(what, error.refused)
+                    }
 
     def give_up(self) -> None:
         """Settle every open question with a refusal; the threads that wait go on."""
@@ -125,3 +134,12 @@ class WizardAsker:
             if question in self._open:
                 self._open.remove(question)
         return question.answer
+
+
+def _is_called(what: str, refused: str) -> bool:
+    """Whether a secret that was asked for is the refused one.
+
+    One that the answers say to ask for has its place in them for a name: servers[0].sudo_password.
+    """
+    kind = refused.partition(" of ")[0].replace(" ", "_")
+    return what == refused or what.endswith(f".{kind}")

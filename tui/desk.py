@@ -9,9 +9,9 @@ from textual import on
 from textual.timer import Timer
 
 from tui import keeping
+from tui.buttons import ButtonRowsApp
 from tui.jobs import JobEnded, start_job
 from tui.messages import AnswersSaved, DraftChanged, SaveWanted
-from tui.typeahead import OrderlyApp
 
 if TYPE_CHECKING:
     from tui.saving import Saved
@@ -21,7 +21,7 @@ _THERE = "is there already."
 _CHANGED = "was changed by somebody else since it was opened here."
 
 
-class DeskApp(OrderlyApp):
+class DeskApp(ButtonRowsApp):
     """Keeps and saves what is open.
 
     Attributes:

@@ -13,7 +13,7 @@ from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.events import Event
-from moorage.errors import CannotConnect, MoorageError, ServersFailed
+from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Cancel, Transport
 from tui import incident
@@ -132,7 +132,7 @@ class WizardEngine:
             # Servers that are left out would be missing at the name.
             name = NamePlan() if limit else plan_name(deployment)
         except MoorageError as error:
-            self._forget_refused(error)
+            self.asker.forget_refused(error)
             raise
         with self._lock:
             if self._deployment is deployment:
@@ -286,7 +286,7 @@ class WizardEngine:
             transport.connect()
             facts = probe(transport, layout.MANAGED, cancel=cancel)
         except MoorageError as error:
-            self._forget_refused(error)
+            self.asker.forget_refused(error)
             raise
         finally:
             transport.close()
@@ -345,12 +345,6 @@ class WizardEngine:
             deployment.cancel.set()
             _close(deployment.close)
         self.asker.give_up()
-
-    def _forget_refused(self, error: MoorageError) -> None:
-        errors = error.errors if isinstance(error, ServersFailed) else (error,)
-        for each in errors:
-            if isinstance(each, CannotConnect):
-                self.asker.forget(each.server)
 
 
 def _close(close: Callable[[], None]) -> None:

@@ -152,6 +152,8 @@ class FrontApp(DeskApp):
             return
 
         def chosen(goes_on: bool | None) -> None:
+            if goes_on is None:
+                return
             kept = unsaved if goes_on else draft
             left_at = opened.left_at if goes_on else ""
             self.open_draft(kept, opened.draft_file, opened.path, saved=draft, left_at=left_at)
@@ -163,7 +165,8 @@ class FrontApp(DeskApp):
         self.push_screen(
             ConfirmDialog(
                 "Unsaved changes",
-                f"{path} was changed in the wizard and not saved since.",
+                f"{path} was changed in the wizard and not saved since. "
+                "Opening the file as it is drops the changes.",
                 "Go on with the changes",
                 "Open the file as it is",
             ),
@@ -389,7 +392,7 @@ class FrontApp(DeskApp):
             return
         self._say_at_the_start("")
         if event.error is not None:
-            self.asker.forget(event.error.server)
+            self.asker.forget_refused(event.error)
             self.tell("Connect", str(event.error))
             return
         from screens.dashboard import DashboardScreen

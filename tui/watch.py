@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moorage.errors import CannotConnect, MoorageError
+from moorage.errors import MoorageError
 from moorage.state import private_folder, write_private
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from moorage.answers.secrets import Secret
     from moorage.deploy.status import ServerStatus, Status
     from moorage.servers.transport import Asker, Cancel, HostKey
+    from tui.asking import WizardAsker
     from tui.draft import Draft
     from tui.engine import OpenTransport
 
@@ -240,7 +241,7 @@ class LogTail:
     def __init__(
         self,
         answers: Answers,
-        asker: Asker,
+        asker: WizardAsker,
         on_lines: Callable[[str, Sequence[str]], object],
         open_transport: OpenTransport | None = None,
     ) -> None:
@@ -286,7 +287,8 @@ class LogTail:
             # Its standard input stays open, and ends with the connection.
             transport.run(shell_script("logs.sh"), on_stdout=take,
                           on_start=lambda exchange: None, cancel=self._cancel)  # fmt: skip
-        except (CannotConnect, MoorageError) as error:
+        except MoorageError as error:
+            self._asker.forget_refused(error)
             if not self._cancel.is_set:
                 self._on_lines(server.host, [f"✗ {error.message} {error.hint}".strip()])
         finally:

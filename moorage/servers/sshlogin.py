@@ -255,6 +255,7 @@ class Login:
                 hint=f"Try it with 'ssh-keygen -y -f {candidate.file.path}'.",
                 server=self._with.server,
                 code="passphrase_wrong",
+                refused=f"passphrase of {candidate.name}",
             ) from error
         self._with.notes.append(f"{candidate.name} (needs a passphrase, and none was given)")
         return False
@@ -332,6 +333,7 @@ class Login:
                 hint=f"Log in with 'ssh {self._with.user}@{self._with.place}' once to change it.",
                 server=self._with.server,
                 code="login_refused",
+                refused=self._password_name(),
             )
         return done
 
@@ -398,4 +400,14 @@ class Login:
             hint = f"{left} more keys were not tried: name the right one as the server's key."
         elif self._tried.has_password:
             hint = "Check the user's name and the password."
-        return kind(message, hint=hint, server=self._with.server, code="login_refused")
+        return kind(
+            message,
+            hint=hint,
+            server=self._with.server,
+            code="login_refused",
+            refused=self._password_name(),
+        )
+
+    def _password_name(self) -> str:
+        """What the password is called where it is asked for."""
+        return f"password of {self._with.user}{self._on()}"

@@ -24,6 +24,7 @@ class _Reason:
             hint=self.hint.format(user=user),
             server=server,
             code=self.code,
+            refused=f"sudo password of {user}",
         )
 
 
@@ -100,4 +101,5 @@ def refusal(text: str, status: int, user: str, server: str) -> SudoRefused:
         f"{user} cannot become root with sudo" + (f": {said}" if said else "."),
         hint=f"Log in with 'ssh {user}@{server}' and try 'sudo id'.",
         server=server,
+        refused=f"sudo password of {user}",
     )

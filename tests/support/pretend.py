@@ -59,6 +59,7 @@ class PretendServer:
         fault: What connecting raises.
         unknown_key: Whether it asks for its host key to be trusted.
         login: What it says to whoever has no key it knows.
+        password: What it takes as the login's password; None for anything.
         logged_in: What it was given then.
         sudo_password: What sudo wants, if it wants something.
         slow: Set to let connecting go on, where it is to hang.
@@ -72,6 +73,7 @@ class PretendServer:
     fault: MoorageError | None = None
     unknown_key: bool = False
     login: LoginWanted | None = None
+    password: str | None = None
     logged_in: Secret | Path | None = None
     sudo_password: str | None = None
     slow: threading.Event | None = None
@@ -100,6 +102,13 @@ class PretendServer:
             self.logged_in = self.asker.login(self.login)
             if self.logged_in is None:
                 raise CannotConnect("The login of root is refused.", server=self.server)
+            if self.password is not None and self.logged_in != Secret(self.password):
+                raise CannotConnect(
+                    "The login of root is refused; tried: a password.",
+                    server=self.server,
+                    code="login_refused",
+                    refused=self.login.what,
+                )
         if self.fault is not None:
             raise self.fault
         if self.sudo_password is not None:

@@ -99,6 +99,11 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
         await asyncio.sleep(0.6)
     async with opened(pretend, path=home / "moorage.yml") as wizard:
         await wizard.see("was changed in the wizard and not saved since")
+        await wizard.press("escape")  # opens nothing, and loses nothing
+        await wizard.see("New deployment", "registry.example.com  ○")
+        assert wizard.app.session is None
+        await wizard.press("enter")
+        await wizard.see("was changed in the wizard and not saved since")
         await wizard.press("enter")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.get("servers[0].user") == "deploy"
@@ -237,6 +242,22 @@ async def test_done_says_first_what_is_still_to_do(pretend: Servers) -> None:
         await wizard.press("ctrl+s", "enter")
         await wizard.see("✓ Saved in moorage.yml")
         assert "not saved to a file" not in wizard.text
+
+
+async def test_the_arrows_lead_along_a_row_of_buttons(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        show_done(wizard)
+        await wizard.see("is up")
+        for keys, button in (((), "refuse"), (("right",), "accept"), (("right", "left"), "refuse"),
+                             (("left",), "refuse")):  # fmt: skip
+            await wizard.press("r")
+            await wizard.see("Are they kept somewhere?")
+            await wizard.press(*keys)
+            assert wizard.app.focused is wizard.app.screen.query_one(f"#{button}")
+            await wizard.press("escape")
+        await wizard.press("r", "enter")  # begins on what loses nothing
+        await wizard.see("is up", SECRET)
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+q"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from opening import opened
 from pretend import PretendServer, Servers
-from walk import ANSWERS
+from walk import ANSWERS, LOGIN
 
 from moorage.answers.save import save
 from moorage.errors import CannotConnect
@@ -224,6 +224,26 @@ async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
         await wizard.see("Moorage has deployed nothing here")
         await wizard.press("escape")
         await wizard.see("New deployment")
+
+
+async def test_only_the_secret_that_a_server_refused_is_asked_for_again(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", login=LOGIN, password="in", sudo_password="up")
+    async with opened(pretend) as wizard:
+        for login, sudo in (("no", ""), ("in", "no"), ("", "up")):
+            await wizard.press("c", "ctrl+u")
+            await wizard.type("admin@alpha")
+            await wizard.press("enter", "enter")
+            if login:
+                await wizard.see("Or a key file")
+                await wizard.type(login)
+                await wizard.press("enter")
+            if sudo:
+                await wizard.see("Sudo password of admin")
+                await wizard.type(sudo)
+                await wizard.press("enter")
+            says = "Moorage has deployed nothing" if sudo == "up" else "is refused"
+            await wizard.see("sudo does not accept" if sudo == "no" else says)
+            await wizard.press("escape")
 
 
 async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> None:

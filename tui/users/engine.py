@@ -16,7 +16,7 @@ from moorage.deploy.report import ApplyReport
 from moorage.deploy.seen import Seen, merge_seen, read_seen
 from moorage.deploy.users_change import UsersPlan, UsersRead, change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
-from moorage.errors import CannotConnect, MoorageError, ServersFailed
+from moorage.errors import MoorageError
 from tui import incident
 from tui.asking import WizardAsker
 
@@ -70,9 +70,9 @@ class UsersEngine:
         try:
             read = read_users(deployment)
         except MoorageError as error:
-            self._forget_refused(error.errors if isinstance(error, ServersFailed) else (error,))
+            self._asker.forget_refused(error)
             raise
-        self._forget_refused(read.unreached)
+        self._asker.forget_refused(*read.unreached)
         return read
 
     def plan(
@@ -131,11 +131,6 @@ class UsersEngine:
                     open_transport=self._open_transport,
                 )
             return self._deployment
-
-    def _forget_refused(self, errors: Sequence[MoorageError]) -> None:
-        for each in errors:
-            if isinstance(each, CannotConnect):
-                self._asker.forget(each.server)
 
 
 def _close(deployment: Deployment) -> None:

@@ -63,7 +63,7 @@ class Dialog(ModalScreen[Result]):
 
 
 class ConfirmDialog(Dialog[bool]):
-    """Yes or no.
+    """Yes, no, or None for Escape.
 
     Args:
         title: What it is about.
@@ -100,10 +100,6 @@ class ConfirmDialog(Dialog[bool]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "accept")
-
-    def action_refuse(self) -> None:
-        """Escape is no."""
-        self.dismiss(False)
 
 
 class AskingDialog(Dialog[Result]):

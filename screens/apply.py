@@ -23,20 +23,20 @@ from moorage.deploy.events import (
     Staged,
     StepBegan,
     Warned,
-    ending_in_words,
 )
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.state import private_folder, write_private
 from tui import timings
+from tui.endings import faults_of, server_ending
 from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
 from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
-from tui.namework import NAME_ROW, report_lines
+from tui.namework import NAME_ROW
 from tui.session import Session
-from tui.widgets.canceldialog import CancelDialog
+from tui.widgets.canceldialog import CancelDialog, HowFar
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.logview import LogView
@@ -67,7 +67,7 @@ class ApplyScreen(Screen[None]):
         Binding("s", "save_log", "Save"),
         Binding("y", "copy_log", "Copy"),
         Binding("r", "retry", "Retry", tooltip="Apply again on the servers that failed"),
-        Binding("enter", "go_on", "Report"),
+        Binding("enter,escape", "go_on", "Report"),
         Binding("escape", "cancel", "Cancel"),
     ]
     DEFAULT_CSS = """
@@ -108,6 +108,7 @@ class ApplyScreen(Screen[None]):
         self._is_over = False
         self._is_checking = False
         self._was_stopped = False
+        self._goes_on = False
 
     def compose(self) -> ComposeResult:
         width = min(30, max((len(name) for name in self._servers), default=0))
@@ -289,12 +290,24 @@ class ApplyScreen(Screen[None]):
     @on(JobEnded)
     def _ended(self, event: JobEnded) -> None:
         self._is_over = True
+        if isinstance(self.app.screen, CancelDialog):  # there is nothing left to cancel
+            self.app.screen.action_refuse()
         # The last events may still be on their way.
         self.set_timer(0.12, lambda: self._show_ending(event.result, event.error))
 
+    def _go_on_by_itself(self) -> None:
+        """Go on to Done, unless a dialog is open: then when it closes."""
+        if self._goes_on and self.app.screen is self:
+            self.post_message(ApplyOver())
+
+    def on_screen_resume(self) -> None:
+        """A dialog was closed, and all may be done meanwhile."""
+        self._go_on_by_itself()
+
     def _show_ending(self, outcome: Outcome | None, error: MoorageError | None) -> None:
         if error is None and outcome is not None and outcome.is_good:
-            self.post_message(ApplyOver())
+            self._goes_on = True
+            self._go_on_by_itself()
             return
         lines: list[str] = []
         if error is not None:
@@ -303,7 +316,11 @@ class ApplyScreen(Screen[None]):
             )
             lines += [f"✗ {each}" for each in errors]
         elif outcome is not None:
-            lines = self._faults_of(outcome)
+            lines = faults_of(outcome)
+            for server in outcome.report.servers if outcome.report else ():
+                if not server.is_good:
+                    how = server_ending(server, was_stopped=outcome.was_stopped)
+                    self._servers[server.server].end("bad", visible(how))
         for progress in self._servers.values():
             if progress.state in {"waiting", "running"}:
                 progress.end("bad", "not done")
@@ -316,27 +333,6 @@ class ApplyScreen(Screen[None]):
         self.refresh_bindings()
         self._redraw()
 
-    def _faults_of(self, outcome: Outcome) -> list[str]:
-        lines = []
-        for server in outcome.report.servers if outcome.report else ():
-            if not server.is_good:
-                how = ending_in_words(server.status, server.step, server.message)
-                lines.append(f"✗ {server.server}: {how}")
-                self._servers[server.server].end("bad", server.status)
-        for run in outcome.ended:
-            if run.status != "done":
-                lines.append(f"✗ {run.server}: {ending_in_words(run.status, '', run.message)}")
-        for check in outcome.verification.checks if outcome.verification else ():
-            if check.status == "bad":
-                detail = " ".join(check.detail.split())
-                lines.append(f"✗ {check.server}: {check.name}: {detail}")
-        if outcome.name is not None and not outcome.name.is_good:
-            if outcome.name.problem is not None:
-                lines.append(f"✗ The records were not changed: {outcome.name.problem}")
-            elif outcome.name.report is not None:
-                lines += report_lines(outcome.name.report)
-        return lines
-
     @property
     def _failed(self) -> list[str]:
         """The servers an apply failed on, and that may be tried again."""
@@ -348,7 +344,9 @@ class ApplyScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What goes when: going on and trying again at the end, all servers with several."""
         if action == "go_on":
-            return self._is_over
+            return self._is_over and not self._log.store.text
+        if action == "cancel":
+            return not self._is_over or bool(self._log.store.text)
         if action == "retry":
             return bool(self._failed)
         if action == "all_servers":
@@ -372,13 +370,10 @@ class ApplyScreen(Screen[None]):
             self.post_message(ApplyOver())
 
     def action_cancel(self) -> None:
-        """Show all of a filtered log again, ask what cancelling is to mean, or go on at the end."""
+        """Show all of a filtered log again, or ask what cancelling is to mean."""
         if self._log.store.text:
             self._log.show(text="")
             self._say_what_is_shown()
-            return
-        if self._is_over:
-            self.action_go_on()
             return
 
         def chosen(what: str | None) -> None:
@@ -393,12 +388,14 @@ class ApplyScreen(Screen[None]):
                 engine.stop()
                 self.dismiss(None)
 
-        servers = list(self._servers.values())
-        name = self._servers.get(NAME_ROW)
-        dialog = CancelDialog(
-            servers, is_checking=self._is_checking, name_state=name.state if name else ""
+        self.app.push_screen(CancelDialog(self._how_far), chosen)
+
+    def _how_far(self) -> HowFar:
+        name, plan = self._servers.get(NAME_ROW), self._session.engine.plan
+        made = plan.materials.generated if plan is not None and not self._attaches else {}
+        return HowFar(
+            tuple(self._servers.values()), self._is_checking, name.state if name else "", (*made,)
         )
-        self.app.push_screen(dialog, chosen)
 
 
 def save_log(name: str, lines: Sequence[str]) -> Path:

@@ -18,7 +18,6 @@ from textual.widgets import Footer, Static
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated
 from moorage.deploy import private_ca
-from moorage.deploy.events import ending_in_words
 from moorage.deploy.verify import Check
 from moorage.deploy.visible import visible
 from moorage.state import private_folder, write_private
@@ -29,6 +28,7 @@ from tui.clients import (
     trust_for_system,
     user_of,
 )
+from tui.endings import server_ending, what_stays
 from tui.engine import Outcome
 from tui.labels import in_words
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
@@ -129,6 +129,9 @@ class DoneScreen(Screen[None]):
         domain = self._answers.registry.domain
         if self._outcome.is_good:
             text, colour = f"✓ {domain} is up.", "$text-success"
+        elif self._outcome.is_rolled_back:
+            words = f"○ The apply to {domain} was stopped and rolled back."
+            text, colour = f"{words}\n{what_stays(self._outcome)}", "$text-warning"
         else:
             text, colour = f"✗ {domain} is not as it should be.", "$text-error"
         return Static(Content.styled(text, colour), id="verdict")
@@ -169,8 +172,10 @@ class DoneScreen(Screen[None]):
         yield Static("Servers", classes="heading")
         for server in report.servers:
             sign, colour = _SIGNS["good" if server.is_good else "bad"]
-            step = "" if server.is_good else server.step
-            text = f"{sign} {server.server}: {ending_in_words(server.status, step, server.message)}"
+            if self._outcome.is_rolled_back and not server.is_good:
+                sign, colour = "○", "$text-warning"
+            how = server_ending(server, was_stopped=self._outcome.was_stopped)
+            text = f"{sign} {server.server}: {how}"
             yield Static(Content.styled(visible(text), colour))
         yield Static(
             "r goes back to Review: an apply from there works on what is not done yet.",
@@ -262,7 +267,8 @@ class DoneScreen(Screen[None]):
         if path is None:
             return Content.styled("○ The answers are not saved to a file: Ctrl+S", "$text-warning")
         if not self._session.is_saved:
-            text = visible(f"○ {path} does not hold all of what was applied: Ctrl+S saves it")
+            what = "what was applied" if self._outcome.is_good else "what was typed"
+            text = visible(f"○ {path} does not hold all of {what}: Ctrl+S saves it")
             return Content.styled(text, "$text-warning")
         return Content.styled(visible(f"The answers are in {path}"), "$text-muted")
 

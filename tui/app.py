@@ -174,7 +174,8 @@ class WizardApp(FrontApp):
             self.screen.dismiss(None)
             return
         kept = session.path or session.draft_file
-        state = "applied" if outcome.is_good else "last apply failed"
+        failed = "last apply stopped" if outcome.is_rolled_back else "last apply failed"
+        state = "applied" if outcome.is_good else failed
         if kept.is_file():
             keeping.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip

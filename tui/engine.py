@@ -41,12 +41,23 @@ class Outcome:
         verification: The checks, or None when there was nothing to check.
         ended: How the followed runs ended.
         name: How the registry's name is; None when it was not looked at.
+        was_stopped: Whether the operator stopped it.
+        ran_before: Whether something was deployed before.
     """
 
     report: ApplyReport | None = None
     verification: Verification | None = None
     ended: tuple[RunEnded, ...] = ()
     name: NameOutcome | None = None
+    was_stopped: bool = False
+    ran_before: bool = False
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Whether it was stopped, and nothing else kept it from being done."""
+        servers = self.report.servers if self.report else ()
+        left = [each for each in servers if not each.is_good]
+        return self.was_stopped and bool(left) and all(each.status == "cancelled" for each in left)
 
     @property
     def is_good(self) -> bool:
@@ -87,6 +98,7 @@ class WizardEngine:
         self._answers: Answers | None = None
         self._tests: list[tuple[Cancel, Transport]] = []
         self._storage_test = Cancel()
+        self._was_stopped = False
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
 
@@ -150,11 +162,18 @@ class WizardEngine:
         deployment, plan = self._deployment, self.plan
         assert deployment is not None
         assert plan is not None
+        self._was_stopped = False
         report = deployment.apply(plan)
-        self.outcome = Outcome(report)
+        self.outcome = self._ended(report, plan)
         if report.is_good:
             self._check_and_lead(deployment, plan, report, self.name, large_upload)
         return self.outcome
+
+    def _ended(self, report: ApplyReport, plan: Plan) -> Outcome:
+        from moorage.deploy.deployed import deployment_record
+
+        ran_before = any(deployment_record(each.facts) for each in plan.servers)
+        return Outcome(report, was_stopped=self._was_stopped, ran_before=ran_before)
 
     def _check_and_lead(
         self,
@@ -189,8 +208,9 @@ class WizardEngine:
         self.name = name
         deployment = self._deployment
         assert deployment is not None
+        self._was_stopped = False
         report = before.report.followed_by(deployment.apply(plan))
-        self.outcome = Outcome(report)
+        self.outcome = self._ended(report, plan)
         if report.is_good:
             everywhere = Deployment(
                 answers, self.asker, self._events.put, open_transport=self._open_transport
@@ -329,6 +349,7 @@ class WizardEngine:
     def abort(self) -> None:
         """Make the runs that go on stop before their next step and roll back."""
         if self._deployment is not None:
+            self._was_stopped = True
             self._deployment.abort()
 
     def skip_checks(self) -> None:

@@ -66,6 +66,7 @@ class PretendServer:
         extra_facts: More lines of the probe's answer.
         log: What a run says.
         aborted: Whether a run was told to stop.
+        waits_for_abort: Whether a run goes on until then.
     """
 
     server: str
@@ -141,7 +142,7 @@ class PretendServer:
         on_stdout(self.log)
         if self.waits_for_abort:
             assert self.aborted.wait(30)
-            on_stdout(b"@step\t0\trollback\n@result\tfailed\tstopped by the operator\n")
+            on_stdout(b"@step\t0\trollback\n@result\tcancelled\tit was cancelled\n")
         return Completed(0, b"", b"")
 
     def _hear(self, word: bytes) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from opening import opened
 from pretend import SIZES, PretendServer, Servers, Wizard
+from textual.widgets import Static
 from textual.widgets._toast import Toast
 from walk import LOGIN
 
@@ -15,6 +16,7 @@ from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
+from tui.engine import Outcome
 from tui.widgets.logview import LogView
 
 
@@ -248,8 +250,58 @@ async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) ->
         await wizard.press("escape")
         await wizard.see("rolls back", "Stop and roll back", "Go on")
         await wizard.press("tab", "tab", "enter")
-        await wizard.see("Stopped", "stopped by the operator")
+        await wizard.see("Stopped", "and rolled back", "Nothing is deployed.")
         assert pretend["alpha"].aborted.is_set()
+        await wizard.press("escape")
+        await wizard.see("The apply to registry.example.com was stopped and rolled back.",
+                         "Packages that were installed already stay.")  # fmt: skip
+        assert "as it should be" not in wizard.text
+        assert "cancelled" not in wizard.text
+
+
+async def test_the_question_what_to_cancel_goes_when_the_run_is_over(pretend: Servers) -> None:
+    alpha = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
+    pretend["alpha"] = alpha
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await to_apply(wizard)
+        await wizard.see("Installing packages")
+        await wizard.press("escape")
+        await wizard.see("rolls back (installing packages)")
+        words = " ".join(wizard.app.screen.query_one(".dialog--text", Static).content.split())
+        assert "password of ci is then shown nowhere; Users gives a new one." in words
+        screen = next(each for each in wizard.app.screen_stack if isinstance(each, ApplyScreen))
+        screen._servers["alpha"].begin_step("record")
+        await wizard.see("has switched and recorded it")  # it follows the run
+        alpha.aborted.set()
+        await wizard.see("Not everything went well", "Report")
+        assert "rolls back" not in wizard.text
+        assert "Cancel" not in wizard.text
+
+
+async def test_done_comes_by_itself_once_a_dialog_is_closed(
+    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        assert wizard.app.session is not None
+        engine = wizard.app.session.engine
+        over = threading.Event()
+
+        def applied(**_: bool) -> Outcome:
+            over.wait(30)
+            engine.outcome = Outcome()
+            return engine.outcome
+
+        monkeypatch.setattr(engine, "apply", applied)
+        await to_apply(wizard)
+        await wizard.see("Applying the plan")
+        await wizard.press("slash")
+        await wizard.see("Find in the log")
+        over.set()
+        await asyncio.sleep(0.4)
+        await wizard.see("Find in the log")  # is not torn away
+        await wizard.press("escape")
+        await wizard.see("registry.example.com is up.")
 
 
 async def test_bad_checks_after_a_good_run_are_told(pretend: Servers) -> None:

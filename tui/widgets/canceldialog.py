@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,43 +25,67 @@ _NAMING = (
 _SETTLED = {"record", "drain"}
 
 
-class CancelDialog(Dialog[str]):
-    """Go on, leave, or stop.
+@dataclass(frozen=True)
+class HowFar:
+    """How far an apply is.
 
-    Args:
+    Attributes:
         servers: How far every server is.
         is_checking: Whether the runs are over and only the checks go on.
         name_state: How far the registry's name is, as of a server; empty when it is left alone.
+        made_for: The users whose passwords it makes.
     """
 
-    def __init__(
-        self, servers: Sequence[ServerProgress], *, is_checking: bool, name_state: str = ""
-    ) -> None:
+    servers: Sequence[ServerProgress]
+    is_checking: bool = False
+    name_state: str = ""
+    made_for: Sequence[str] = ()
+
+
+class CancelDialog(Dialog[str]):
+    """Go on, leave, or stop; what that means follows the run.
+
+    Args:
+        how_far: Says how far the apply is.
+    """
+
+    def __init__(self, how_far: Callable[[], HowFar]) -> None:
         super().__init__()
-        self._servers = servers
-        self._is_checking = is_checking
-        self._name_state = name_state
+        self._how_far = how_far
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Cancel"
-            is_naming = self._name_state == "running"
-            text = what_it_means(self._servers)
-            if is_naming:
-                text = _NAMING
-            elif self._is_checking:
-                text = _CHECKING + (_NAME_WAITS if self._name_state == "waiting" else "")
             with VerticalScroll(classes="dialog--body", can_focus=False):
-                yield Static(text, classes="dialog--text", markup=False)
+                yield Static(classes="dialog--text", markup=False)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Go on", id="back", variant="primary", compact=True)
-                if self._is_checking:
-                    label = "Do not wait" if is_naming else "Leave the checks out"
-                    yield Button(label, id="skip", compact=True)
-                else:
-                    yield Button("Leave", id="leave", compact=True)
-                    yield Button("Stop and roll back", id="stop", variant="error", compact=True)
+                yield Button("Leave the checks out", id="skip", compact=True)
+                yield Button("Leave", id="leave", compact=True)
+                yield Button("Stop and roll back", id="stop", variant="error", compact=True)
         yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Keep up with the run."""
+        self._show()
+        self.set_interval(0.5, self._show)
+
+    def _show(self) -> None:
+        now = self._how_far()
+        is_naming = now.name_state == "running"
+        text = what_it_means(now)
+        if is_naming:
+            text = _NAMING
+        elif now.is_checking:
+            text = _CHECKING + (_NAME_WAITS if now.name_state == "waiting" else "")
+        self.query_one(".dialog--text", Static).update(text)
+        self.query_one("#skip", Button).label = (
+            "Do not wait" if is_naming else "Leave the checks out"
+        )
+        for button in self.query(Button):
+            button.display = button.id == "back" or (button.id == "skip") == now.is_checking
+        if self.focused is not None and not self.focused.display:
+            self.set_focus(self.query_one("#back"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -71,19 +96,27 @@ class CancelDialog(Dialog[str]):
         self.dismiss("back")
 
 
-def what_it_means(servers: Sequence[ServerProgress]) -> str:
-    """Return what stopping and what leaving would do to every server as it is now."""
+def what_it_means(now: HowFar) -> str:
+    """Return what stopping and what leaving would do as things are now."""
     lines = [
         "Stop: every run stops before its next step and rolls back; servers that are done stay "
         "done. Now that means:"
     ]
-    for server in servers:
+    for server in now.servers:
         lines.append(f"  {visible(server.name)}: {_fate(server)}")
     lines.append("")
-    lines.append(
+    leave = (
         "Leave: the runs go on by themselves on the servers. Opening these answers again shows "
         "them."
     )
+    if now.made_for:
+        plural = "s" if len(now.made_for) > 1 else ""
+        leave += (
+            f" The password{plural} of {visible(', '.join(now.made_for))} "
+            f"{'are' if plural else 'is'} then shown nowhere; Users gives "
+            f"{'new ones' if plural else 'a new one'}."
+        )
+    lines.append(leave)
     return "\n".join(lines)
 
 
@@ -94,6 +127,8 @@ def _fate(server: ServerProgress) -> str:
         return "is done, and stays so"
     if server.state == "bad":
         return "has ended already"
+    if server.step == "rollback":
+        return "is rolling back"
     if server.step in _SETTLED:
         return "has switched and recorded it; it stays done"
     return f"rolls back ({server.words.lower()})"

@@ -1,0 +1,53 @@
+"""How an apply ended, in words. No Textual in here."""
+
+from __future__ import annotations
+
+from moorage.deploy.events import ending_in_words
+from moorage.deploy.report import ServerReport
+from tui.engine import Outcome
+from tui.namework import report_lines
+
+
+def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
+    """Return how it ended on a server.
+
+    Args:
+        server: How it ended there.
+        was_stopped: Whether the operator stopped it.
+    """
+    if server.is_good:
+        return ending_in_words(server.status, "", server.message)
+    if was_stopped and server.status == "cancelled":
+        during = ending_in_words("stopped", "" if server.step == "rollback" else server.step, "")
+        return f"{during}, and rolled back"
+    return ending_in_words(server.status, server.step, server.message)
+
+
+def what_stays(outcome: Outcome) -> str:
+    """Return what is on the servers after an apply was stopped and rolled back."""
+    ran = "What ran before still runs." if outcome.ran_before else "Nothing is deployed."
+    return f"{ran} Packages that were installed already stay."
+
+
+def faults_of(outcome: Outcome) -> list[str]:
+    """Return what went wrong, a line each."""
+    lines = []
+    for server in outcome.report.servers if outcome.report else ():
+        if not server.is_good:
+            how = server_ending(server, was_stopped=outcome.was_stopped)
+            lines.append(f"{'○' if outcome.is_rolled_back else '✗'} {server.server}: {how}")
+    for run in outcome.ended:
+        if run.status != "done":
+            lines.append(f"✗ {run.server}: {ending_in_words(run.status, '', run.message)}")
+    for check in outcome.verification.checks if outcome.verification else ():
+        if check.status == "bad":
+            detail = " ".join(check.detail.split())
+            lines.append(f"✗ {check.server}: {check.name}: {detail}")
+    if outcome.name is not None and not outcome.name.is_good:
+        if outcome.name.problem is not None:
+            lines.append(f"✗ The records were not changed: {outcome.name.problem}")
+        elif outcome.name.report is not None:
+            lines += report_lines(outcome.name.report)
+    if outcome.is_rolled_back:
+        lines.append(what_stays(outcome))
+    return lines

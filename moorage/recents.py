@@ -72,6 +72,7 @@ def remember(
     state: str = "",
     is_draft: bool = False,
     like: Recent | None = None,
+    applied: float | None = None,
 ) -> None:
     """Put a deployment at the head of the recents.
 
@@ -81,11 +82,13 @@ def remember(
         state: How an apply has just ended, in words; empty when there was none just now.
         is_draft: Whether it was never saved.
         like: The same deployment by another path, whose state it takes over.
+        applied: When it was applied, where that was not just now; seconds since 1970.
     """
     own = str(path.absolute())
     before = recents()
     last = like or next((each for each in before if each.path == own), None)
-    applied = time.time() if state == APPLIED else last.applied if last else 0.0
+    if applied is None:
+        applied = time.time() if state == APPLIED else last.applied if last else 0.0
     known = last.state if last else ""
     rows = [Recent(own, domain, time.time(), state or known, is_draft, applied)]
     rows += [each for each in before if each.path != own]

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
+from moorage.deploy.deployed import deployed_at
 from moorage.deploy.events import STEPS, StepBegan, ending_in_words
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
@@ -25,7 +26,7 @@ from tui.commands import all_commands, commands_of
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words, problem_in_words
-from tui.messages import ApplyWanted, AttachWanted, EngineEvents, JumpTo
+from tui.messages import AppliedFound, ApplyWanted, AttachWanted, EngineEvents, JumpTo
 from tui.namework import NamePlan
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
@@ -158,8 +159,11 @@ class ReviewPane(StepPane):
         self._stop_clock()
         if event.error is not None:
             self._show_failure(event.error)
-        else:
-            self._show_plan(event.result)
+            return
+        plan: Plan = event.result
+        self._show_plan(plan)
+        if not (plan.has_changes or plan.problems or self.session.is_applied):
+            self._tell_the_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
 
     def _show_failure(self, error: MoorageError) -> None:
         errors = error.errors if isinstance(error, ServersFailed) else (error,)

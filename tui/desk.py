@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.timer import Timer
 
+from moorage.recents import APPLIED
 from tui import keeping
 from tui.buttons import ButtonRowsApp
 from tui.jobs import JobEnded, start_job
-from tui.messages import AnswersSaved, DraftChanged, SaveWanted
+from tui.messages import AnswersSaved, AppliedFound, DraftChanged, SaveWanted
 
 if TYPE_CHECKING:
     from tui.saving import Saved
@@ -74,6 +75,20 @@ class DeskApp(ButtonRowsApp):
                 severity="warning",
                 markup=False,
             )
+
+    @on(AppliedFound)
+    def _applied_found(self, event: AppliedFound) -> None:
+        """Keep what is open as applied, although no apply from here was watched to its end."""
+        session = self.session
+        if session is None:
+            return
+        keeping.keep_applied(session.draft)
+        session.is_applied = True
+        self.keep_draft()
+        kept = session.path or session.draft_file
+        if kept.is_file():
+            keeping.remember(kept, session.draft.domain, state=APPLIED,
+                             is_draft=session.path is None, applied=event.at)  # fmt: skip
 
     @on(SaveWanted)
     def _save(self) -> None:

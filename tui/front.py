@@ -18,6 +18,7 @@ from tui.flow import STEPS, Progress, Step, begin, wrong_steps
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
 from tui.messages import (
+    AppliedFound,
     AskOperator,
     ConnectWanted,
     DraftChanged,
@@ -402,6 +403,7 @@ class FrontApp(DeskApp):
         self._take(found.draft, keeping.new_draft_file(), None, begin((), (), is_new=False))
         assert self.session is not None
         self.session.read = Draft(found.draft.data)
+        self.post_message(AppliedFound(found.at))
         if not isinstance(self.screen, WelcomeScreen):
             return
         if event.name == self.CONNECT_FOR_USERS_JOB:

@@ -151,6 +151,18 @@ class ApplyOver(Message):
     """Applying and verifying are over; show how it ended."""
 
 
+class AppliedFound(Message):
+    """What the servers say shows that what is open is applied.
+
+    Attributes:
+        at: When it was, seconds since 1970; None where that is not known.
+    """
+
+    def __init__(self, at: float | None = None) -> None:
+        super().__init__()
+        self.at = at
+
+
 class SaveWanted(Message):
     """The answers are to be saved."""
 

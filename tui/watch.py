@@ -171,10 +171,12 @@ class Found:
     Attributes:
         draft: Its answers, without secrets.
         status: How that server is.
+        at: When it was applied, seconds since 1970; None where the server does not say.
     """
 
     draft: Draft
     status: ServerStatus
+    at: float | None = None
 
 
 def read_server(server: Server, asker: Asker, open_transport: OpenTransport | None = None) -> Found:
@@ -188,7 +190,7 @@ def read_server(server: Server, asker: Asker, open_transport: OpenTransport | No
     Raises:
         MoorageError: It cannot be reached, or Moorage was never on it.
     """
-    from moorage.deploy.deployed import deployment_record
+    from moorage.deploy.deployed import deployed_at, deployment_record
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.status import answers_for, status_of
     from tui.draft import Draft
@@ -208,7 +210,7 @@ def read_server(server: Server, asker: Asker, open_transport: OpenTransport | No
     rows = draft.items("servers")
     place = next((i for i, row in enumerate(rows) if row.get("host") == server.host), 0)
     draft.set(f"servers[{place}]", {**(rows[place] if rows else {}), **own})
-    return Found(draft, status_of(facts))
+    return Found(draft, status_of(facts), deployed_at([facts]))
 
 
 _JOURNAL = re.compile(r"^(\d+-\d+-\d+)T([\d:]+)\S* (\S+)\[\d+\]: (time=\"[^\"]*\" )?")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from moorage.answers.model import Answers, Server
 from moorage.desired import layout
@@ -49,6 +51,16 @@ def other_domain(facts: Facts, domain: str) -> str:
     recorded = deployment_record(facts).get("domain")
     is_other = isinstance(recorded, str) and domain not in {recorded, UNKNOWN_NAME}
     return str(recorded) if is_other else ""
+
+
+def deployed_at(every: Iterable[Facts]) -> float | None:
+    """Return when servers were last deployed to, seconds since 1970; None where none says so."""
+    found = []
+    for facts in every:
+        with contextlib.suppress(KeyError, ValueError):
+            then = datetime.datetime.fromisoformat(str(deployment_record(facts)["deployed_at"]))
+            found.append(then.timestamp())
+    return max(found, default=None)
 
 
 def recorded_digests(facts: Facts) -> Mapping[str, str]:

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from opening import opened
 from pretend import PretendServer, Servers
+from pretend_users import UsersServer, somebody
 from walk import ANSWERS, LOGIN
 
 from moorage.answers.save import save
+from moorage.deploy.plan import Plan
+from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.sudo import password_missing
 from screens.dashboard import DashboardScreen
@@ -224,6 +227,39 @@ async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
         await wizard.see("Moorage has deployed nothing here")
         await wizard.press("escape")
         await wizard.see("New deployment")
+
+
+async def test_what_a_server_says_is_deployed_is_applied_at_the_start(
+    pretend: Servers, home: Path
+) -> None:
+    alpha = UsersServer("alpha")
+    alpha.put([somebody("ci")])
+    record = json.loads(alpha.files[layout.DEPLOYMENT]) | {"deployed_at": "2026-01-02T03:04:05Z"}
+    alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
+    pretend["alpha"] = alpha
+    async with opened(pretend) as wizard:
+        await wizard.press("c")
+        await wizard.type("alpha")
+        await wizard.press("enter", "enter")
+        await wizard.see("Dashboard", "Debian")
+        await wizard.press("escape")
+        await wizard.see("New deployment", "applied 2026-01-02", "registry.example.com")
+        assert "not applied yet" not in wizard.text
+
+
+async def test_a_plan_without_changes_shows_that_a_draft_is_applied(
+    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        assert keeping.last_applied("registry.example.com") is None
+        monkeypatch.setattr(Plan, "has_changes", False)  # a run that was left has made them
+        await wizard.press("ctrl+r")
+        await wizard.see("registry.example.com", "1 server:")
+        await wizard.press(*["escape"] * 7)
+        await wizard.see("New deployment", "applied today")
+        await wizard.press("enter")
+        await wizard.see("Dashboard")
 
 
 async def test_only_the_secret_that_a_server_refused_is_asked_for_again(pretend: Servers) -> None:

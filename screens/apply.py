@@ -28,7 +28,7 @@ from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.state import private_folder, write_private
 from tui import timings
-from tui.endings import faults_of, server_ending
+from tui.endings import faults_of
 from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
@@ -319,8 +319,8 @@ class ApplyScreen(Screen[None]):
             lines = faults_of(outcome)
             for server in outcome.report.servers if outcome.report else ():
                 if not server.is_good:
-                    how = server_ending(server, was_stopped=outcome.was_stopped)
-                    self._servers[server.server].end("bad", visible(how))
+                    how = "stopped" if outcome.is_rolled_back else server.status
+                    self._servers[server.server].end("bad", how)
         for progress in self._servers.values():
             if progress.state in {"waiting", "running"}:
                 progress.end("bad", "not done")

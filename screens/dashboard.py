@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -50,6 +51,10 @@ class DashboardScreen(Screen[None]):
         Binding("l", "logs", "Logs"),
         Binding("f", "follow", "Follow the run"),
         Binding("ctrl+r", "look", "Read again"),
+        Binding("pagedown", "scroll('page_down')", "Scroll", key_display="pgdn"),
+        Binding("pageup", "scroll('page_up')", show=False),
+        Binding("down", "scroll('down')", show=False),
+        Binding("up", "scroll('up')", show=False),
         Binding("escape", "back", "Back"),
     ]
     DEFAULT_CSS = """
@@ -164,6 +169,8 @@ class DashboardScreen(Screen[None]):
         self._session.engine.asker.forget_refused(*status.unreached)
         self._note_tests(status)
         live = live_of(status)
+        if live.state == "attention":  # what for stands below, with its server
+            live = replace(live, detail="")
         sign, colour = STATES[live.state]
         self._say(f"{sign} {self._session.draft.domain}: {visible(live.words)}", colour)
         place = self.query_one("#servers")
@@ -172,7 +179,21 @@ class DashboardScreen(Screen[None]):
             *(Static(describe(each), classes="server") for each in status.servers),
             *(Static(_describe_error(each), classes="server") for each in status.unreached),
         )
-        self.refresh_bindings()
+        self.call_after_refresh(self.refresh_bindings)
+
+    def on_resize(self) -> None:
+        """All of it may be in sight now, or no more."""
+        self.call_after_refresh(self.refresh_bindings)
+
+    def action_scroll(self, where: str) -> None:
+        """Show what is above or below."""
+        report = self.query_one("#dashboard")
+        {
+            "page_down": report.scroll_page_down,
+            "page_up": report.scroll_page_up,
+            "down": report.scroll_down,
+            "up": report.scroll_up,
+        }[where](animate=False)
 
     def _note_tests(self, status: Status) -> None:
         """What was read here need not be tested again in Settings."""
@@ -192,7 +213,9 @@ class DashboardScreen(Screen[None]):
         return any(each.run is not None and each.run.running for each in servers)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A run is followed while there is one."""
+        """A run is followed while there is one; what is all in sight is not scrolled."""
+        if action == "scroll":
+            return self.is_mounted and self.query_one("#dashboard").max_scroll_y > 0
         return self._has_run if action == "follow" else True
 
     @on(Button.Pressed)

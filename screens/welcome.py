@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _FRESH = 30
 """Seconds for which what was seen is not looked at again."""
+_BESIDE = 3
+"""Columns of a line that are beside its text."""
 _WORDMARK = """\
 █▀▄▀█ █▀█ █▀█ █▀█ ▄▀█ █▀▀ █▀▀
 █ ▀ █ █▄█ █▄█ █▀▄ █▀█ █▄█ ██▄"""
@@ -103,6 +105,16 @@ class WelcomeScreen(Screen[None]):
                 start_job(self, f"look:{each.path}", work)
         self._list()
 
+    def on_resize(self) -> None:
+        """There may be more room for each."""
+        self._list()
+
+    @property
+    def _room(self) -> int:
+        """How wide a line of the list may be."""
+        laid_out = self.query_one(OptionList).scrollable_content_region.width
+        return max(20, (laid_out or min(self.app.size.width, 110) - 8) - _BESIDE)
+
     @on(JobEnded)
     def _looked(self, event: JobEnded) -> None:
         path = event.name.removeprefix("look:")
@@ -142,16 +154,18 @@ class WelcomeScreen(Screen[None]):
         if recent.state and (live := self._seen.get(recent.path)) is not None:
             sign, colour = STATES[live.state]
             seen = " · looking…" if recent.path in self._looking else f" · seen {live.when}"
-            state = Content.styled(f"{sign} {visible(live.words)}", colour)
+            state = Content.styled(f"{sign} {visible(' '.join(live.words.split()))}", colour)
         else:
             words = recent.state or "not applied yet"
             if recent.path in self._looking:
                 words += ", looking…"
             seen = ""
             state = Content.styled(f"○ {words}", "$text-muted")
+        # One line, however much a server has to say; the dashboard has all of it.
+        first = (title + Content("  ") + state).truncate(self._room, ellipsis=True)
         where = " · not saved to a file" if recent.is_draft else f" · {recent.path}"
         opened = Content.styled(f"\n  {recent.when}{seen}{visible(where)}", "$text-muted")
-        return title + Content("  ") + state + opened
+        return first + opened
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

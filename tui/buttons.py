@@ -35,4 +35,5 @@ class ButtonRowsApp(OrderlyApp):
         if not isinstance(focused, Button) or focused.parent is None:
             return []
         beside = focused.parent.children
-        return [each for each in beside if isinstance(each, Button) and each.focusable]
+        buttons = [each for each in beside if isinstance(each, Button)]
+        return [each for each in buttons if each.display and each.focusable]

@@ -262,6 +262,31 @@ async def test_a_plan_without_changes_shows_that_a_draft_is_applied(
         await wizard.see("Dashboard")
 
 
+async def test_a_long_error_is_one_line_at_the_start_and_once_on_the_dashboard(
+    pretend: Servers, home: Path
+) -> None:
+    path = applied(home)
+    why = "the mirror does not answer " * 60 + "finally"
+    failed = f"run\t20260101-000000-abc\tno\t1767225600\tpackages\tfailed\t{why}\n"
+    pretend["alpha"] = PretendServer("alpha", extra_facts=failed)
+    async with opened(pretend) as wizard:
+        await wizard.see("! needs attention", "…")
+        lines = [line for line in wizard.text.splitlines() if "registry.example" in line]
+        assert len(lines) == 1
+        below = wizard.text.splitlines()[wizard.text.splitlines().index(lines[0]) + 1]
+        assert "applied today" in below
+    async with opened(pretend, path=path) as wizard:
+        await wizard.see("Dashboard", "needs attention", "Scroll")
+        assert "finally" not in wizard.text
+        for _ in range(12):
+            await wizard.press("down")
+        await wizard.press("pagedown")
+        await wizard.see("finally")
+        assert "! registry.example.com: needs attention\n" not in wizard.text  # scrolled away
+        await wizard.press("pageup", "pageup")
+        await wizard.see("! registry.example.com: needs attention ")
+
+
 async def test_only_the_secret_that_a_server_refused_is_asked_for_again(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN, password="in", sudo_password="up")
     async with opened(pretend) as wizard:

@@ -249,7 +249,7 @@ async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) ->
         await wizard.see("Installing packages")
         await wizard.press("escape")
         await wizard.see("rolls back", "Stop and roll back", "Go on")
-        await wizard.press("tab", "tab", "enter")
+        await wizard.press("right", "right", "enter")
         await wizard.see("Stopped", "and rolled back", "Nothing is deployed.")
         assert pretend["alpha"].aborted.is_set()
         await wizard.press("escape")

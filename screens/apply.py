@@ -185,6 +185,8 @@ class ApplyScreen(Screen[None]):
                     timings.record(progress.took)
             case RunEnded():
                 text = visible(f"{event.status}: {event.message}")
+                if self._was_stopped and event.status == "cancelled":
+                    text = "stopped, and rolled back"
                 progress.end("bad", text)
                 return LogEntry(event.server, Level.ERROR, f"── {text}")
             case CheckEnded():

@@ -250,7 +250,8 @@ async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) ->
         await wizard.press("escape")
         await wizard.see("rolls back", "Stop and roll back", "Go on")
         await wizard.press("right", "right", "enter")
-        await wizard.see("Stopped", "and rolled back", "Nothing is deployed.")
+        await wizard.see("Stopped", "── stopped, and rolled back", "Nothing is deployed.")
+        assert "cancelled" not in wizard.text
         assert pretend["alpha"].aborted.is_set()
         await wizard.press("escape")
         await wizard.see("The apply to registry.example.com was stopped and rolled back.",

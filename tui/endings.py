@@ -25,7 +25,10 @@ def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
 
 def what_stays(outcome: Outcome) -> str:
     """Return what is on the servers after an apply was stopped and rolled back."""
+    servers = outcome.report.servers if outcome.report else ()
     ran = "What ran before still runs." if outcome.ran_before else "Nothing is deployed."
+    if any(each.status == "done" for each in servers):
+        ran = "Servers that were done stay done."
     return f"{ran} Packages that were installed already stay."
 
 

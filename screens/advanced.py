@@ -211,9 +211,9 @@ class HookDialog(FormDialog):
 
     def __init__(self, session: Session, row: int) -> None:
         super().__init__()
-        self._is_new = row < 0
+        self.is_new = row < 0
         self._scratch = Draft(session.draft.data)
-        if self._is_new:
+        if self.is_new:
             row = len(self._scratch.items("hooks"))
             self._scratch.append("hooks", {"when": ["after_apply"]})
         self._hook = f"hooks[{row}]"
@@ -221,7 +221,7 @@ class HookDialog(FormDialog):
     def compose(self) -> ComposeResult:
         when = self._scratch.get(f"{self._hook}.when", [])
         with Vertical(classes="dialog--box") as box:
-            box.border_title = "Add a hook" if self._is_new else "Edit the hook"
+            box.border_title = "Add a hook" if self.is_new else "Edit the hook"
             with HookForm(self._scratch):
                 yield Field(
                     "Name",
@@ -247,7 +247,7 @@ class HookDialog(FormDialog):
                     default="60",
                     help_text="Seconds; one that takes longer is ended and has failed",
                 )
-            yield from self.buttons("Add" if self._is_new else "OK")
+            yield from self.buttons("Add" if self.is_new else "OK")
         yield Footer(compact=True, show_command_palette=False)
 
     @on(Toggle.Changed)
@@ -262,14 +262,17 @@ class HookDialog(FormDialog):
         self.query_one("#when-error", Static).update(fault)
         return has_any
 
+    def show_problems(self) -> bool:
+        """Show what is wrong, also with the moments, which have no field."""
+        fields_are_good, has_moments = super().show_problems(), self._check_moments()
+        if fields_are_good and not has_moments:
+            self.query(MomentToggle).first().focus()
+        return fields_are_good and has_moments
+
     def accept(self) -> None:
         """Take the hook as it is typed."""
-        if not self.query_one(Form).check():
-            return
-        if self._check_moments():
+        if self.show_problems():
             self.dismiss(self._scratch.get(self._hook))
-        else:
-            self.query(MomentToggle).first().focus()
 
 
 class MomentToggle(Toggle):

@@ -96,9 +96,9 @@ class UserDialog(FormDialog):
 
     def __init__(self, session: Session, row: int) -> None:
         super().__init__()
-        self._is_new = row < 0
+        self.is_new = row < 0
         self._scratch = Draft(session.draft.data)
-        if self._is_new:
+        if self.is_new:
             row = len(self._scratch.items("credentials.users"))
             self._scratch.append(
                 "credentials.users",
@@ -121,7 +121,7 @@ class UserDialog(FormDialog):
             kind = "keep"
             options.insert(0, Option("keep", "As it is", describe_password(kept)))
         with Vertical(classes="dialog--box") as box:
-            box.border_title = "Add a user" if self._is_new else "Edit the user"
+            box.border_title = "Add a user" if self.is_new else "Edit the user"
             with Form(self._scratch):
                 yield Field(
                     "Name",
@@ -146,7 +146,7 @@ class UserDialog(FormDialog):
                     example="$2y$12$…",
                     help_text="What stands after the colon in the htpasswd file",
                 )
-            yield from self.buttons("Add" if self._is_new else "OK")
+            yield from self.buttons("Add" if self.is_new else "OK")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -175,6 +175,18 @@ class UserDialog(FormDialog):
         if password.fault:
             password.show_error(password.fault)
 
+    def show_problems(self) -> bool:
+        """Show what is wrong, also with a hash, which has a field without a path."""
+        fields_are_good, hash_is_good = super().show_problems(), self._check_hash()
+        if fields_are_good and not hash_is_good:
+            self.query_one("#hash", Field).focus()
+        return fields_are_good and hash_is_good
+
+    def _check_hash(self) -> bool:
+        fault = self._scratch.problem_at(f"{self._user}.password") if self._kind == "hash" else ""
+        self.query_one("#hash", Field).show_error(fault.removeprefix("hash: "))
+        return not fault
+
     def accept(self) -> None:
         """Take the user as it is typed."""
         path = f"{self._user}.password"
@@ -189,15 +201,10 @@ class UserDialog(FormDialog):
                 self._scratch.set(path, {"generate": True})
             case _:
                 self._scratch.set(path, self._kept)
-        is_good = self.query_one(Form).check()
+        is_good = self.show_problems()
         if self._kind == "type" and not password.check():
             if is_good:
                 password.focus()
-            return
-        if self._kind == "hash" and (fault := self._scratch.problem_at(path)):
-            hashed.show_error(fault.removeprefix("hash: "))
-            if is_good:
-                hashed.focus()
             return
         if is_good:
             self.dismiss(self._scratch.get(self._user))

@@ -177,9 +177,9 @@ class ServerDialog(FormDialog):
     def __init__(self, session: Session, row: int) -> None:
         super().__init__()
         self._session = session
-        self._is_new = row < 0
+        self.is_new = row < 0
         self._scratch = Draft(session.draft.data)
-        if self._is_new:
+        if self.is_new:
             row = len(self._scratch.items("servers"))
             self._scratch.append("servers", {})
         self._row = f"servers[{row}]"
@@ -188,7 +188,7 @@ class ServerDialog(FormDialog):
         aliases = _aliases()
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
-            box.border_title = "Add a server" if self._is_new else "Edit the server"
+            box.border_title = "Add a server" if self.is_new else "Edit the server"
             box.border_subtitle = "Passwords and passphrases are asked for when they are needed"
             with ServerForm(self._scratch, self._row):
                 yield Field(
@@ -227,7 +227,7 @@ class ServerDialog(FormDialog):
                 )
             yield Static("", id="result", markup=False)
             test = Button("Test", id="test", compact=True)
-            yield from self.buttons("Add" if self._is_new else "OK", test)
+            yield from self.buttons("Add" if self.is_new else "OK", test)
         yield Footer(compact=True, show_command_palette=False)
 
     def action_test(self) -> None:

@@ -24,6 +24,7 @@ LABELS = {
     "servers[].passphrase": "passphrase",
     "servers[].sudo_password": "sudo password",
     "credentials.users[].name": "Name",
+    "credentials.users[].access": "Access",
     "credentials.users[].password": "Password",
     "storage.filesystem.path": "Folder",
     "storage.s3.bucket": "Bucket",
@@ -68,6 +69,8 @@ LABELS = {
     "registry.environment": "Registry environment",
     "hooks[].name": "Name",
     "hooks[].script": "Script",
+    "hooks[].when": "It runs",
+    "hooks[].on_failure": "When it fails",
     "hooks[].timeout": "Time limit",
 }
 """The label of the field for each place; [] stands for any number."""
@@ -108,11 +111,7 @@ def label_of(path: tuple[str | int, ...]) -> str:
     if label is None and len(path) > 4 and path[:4] == ("ssl", "acme", "dns", "credentials"):
         label = str(path[4]).replace("_", " ").capitalize()
     number = next((part + 1 for part in path if isinstance(part, int)), 0)
-    thing = (
-        {"servers": "Server", "credentials": "User", "hooks": "Hook"}.get(str(path[0]))
-        if path
-        else None
-    )
+    thing = _THINGS.get(str(path[0])) if path else None
     if thing and number:
         return f"{thing} {number}, {label}" if label else f"{thing} {number}"
     return label or ""

@@ -8,6 +8,9 @@ import pytest
 from opening import opened
 from pretend import Servers
 from textual.widgets import Input
+from walk import ANSWERS
+
+from tui.widgets.choice import Choice
 
 USERS = "credentials: {users: [{name: ci, password: {generate: true}}]}\n"
 MANY = f"""\
@@ -87,3 +90,85 @@ async def test_a_wrong_value_shows_as_it_is_in_its_field(
         await wizard.see("1 mistake in the answers")
         await wizard.press("enter")
         await wizard.see(*seen, seconds=20)
+
+
+async def test_a_step_that_is_wrong_says_why_when_it_is_opened_again(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry_example")
+        await wizard.press("alt+3", "down", "alt+2")
+        assert "✗ wanted" not in wizard.text
+        await wizard.press("alt+1")
+        await wizard.see("✗ wanted: a DNS name", "✗ servers: wanted: one server at least")
+        assert isinstance(wizard.app.focused, Input)
+        assert wizard.app.focused.value == "registry_example"
+        await wizard.press("alt+3")
+        await wizard.see("Bucket", "✗ wanted: the name of the bucket")
+        assert isinstance(wizard.app.focused, Choice)
+        await wizard.press("up", "alt+2", "alt+3", "down")
+        assert "✗ wanted" not in wizard.text
+
+
+@pytest.mark.parametrize(
+    ("section", "step", "seen"),
+    [
+        ("servers: [{host: alpha, port: ssh}]\n" + USERS, "alt+1",
+         ("Edit the server", "✗ wanted: a whole number")),
+        ("servers: [{host: alpha}]\ncredentials: {users: [{name: a, access: all, password: "
+         "{hash: none}}]}\n", "alt+2",
+         ("Edit the user", "✗ wanted: push or pull", "none", "✗ wanted: a bcrypt")),
+        (f"servers: [{{host: alpha}}]\nhooks: [{{name: a b, script: /x, when: []}}]\n{USERS}",
+         "alt+6", ("Edit the hook", "a b", "✗ wanted: one of them")),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_a_thing_is_said_in_its_dialog(
+    pretend: Servers, home: Path, section: str, step: str, seen: tuple[str, ...]
+) -> None:
+    text = f"version: 1\nregistry: {{domain: registry.example.com}}\n{section}"
+    async with opened(pretend, path=wrote(home, text), size=(120, 50)) as wizard:
+        await wizard.see("in the answers")
+        await wizard.press("escape")
+        await wizard.see(*seen, seconds=5)
+        await wizard.press("escape", "alt+7", step)
+        wizard.app.screen.query("EditableTable").last().focus()
+        await wizard.press("e")
+        await wizard.see(*seen, seconds=5)
+
+
+EIGHT = f"""\
+version: 1
+registry: {{domain: registry.example.com, prot: 1, imgae: 2, hots: 3, aeiou: 4, redirect: 5}}
+servers: [{{host: alpha}}]
+storage: {{driver: s3, s3: {{bucket: [a], region: [b], rootdirectory: [c]}}}}
+{USERS}"""
+
+
+async def test_more_mistakes_than_fit_scroll_by_keys(pretend: Servers, home: Path) -> None:
+    async with opened(pretend, path=wrote(home, EIGHT)) as wizard:
+        await wizard.see("8 mistakes in the answers", "↑↓ Scroll")
+        assert "storage.s3.rootdirectory" not in wizard.text
+        for key, back in (("end", "home"), ("pagedown", "pageup")):
+            await wizard.press(key)
+            await wizard.see("storage.s3.rootdirectory", "No field has", seconds=5)
+            await wizard.press(back)
+            await wizard.see("mine.yml:2: registry.prot", seconds=5)
+        await wizard.press("down", "down")
+        await wizard.see("storage.s3.bucket", seconds=5)
+        assert "The file stays" not in wizard.text
+
+
+async def test_the_first_mistake_is_in_sight_when_the_list_is_closed(
+    pretend: Servers, home: Path
+) -> None:
+    storage = "storage: {driver: s3, s3: {bucket: abc, region: eu, rootdirectory: [c]}}\n"
+    text = f"version: 1\nregistry: {{domain: a.example.com}}\nservers: [{{host: a}}]\n{storage}"
+    async with opened(pretend, path=wrote(home, text + USERS)) as wizard:
+        await wizard.see("1 mistake in the answers")
+        await wizard.press("enter")
+        await wizard.see("Folder in it", "[c]", "✗ wanted: text, not a list", seconds=5)
+
+
+async def test_what_an_empty_field_means_is_cut_at_the_edge_only(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.press("alt+6", "down")
+        await wizard.see("default: docker.io/library/registr…", seconds=5)

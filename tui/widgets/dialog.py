@@ -19,9 +19,18 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A box in the middle; Escape goes back."""
+    """A box in the middle; Escape goes back. A text longer than the box scrolls by keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "refuse", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "refuse", "Back"),
+        # From a button as well: it is where the focus is.
+        Binding("down", "scroll_body('scroll_down')", "Scroll", key_display="↑↓"),
+        Binding("up", "scroll_body('scroll_up')", show=False),
+        Binding("pagedown", "scroll_body('scroll_page_down')", show=False),
+        Binding("pageup", "scroll_body('scroll_page_up')", show=False),
+        Binding("end", "scroll_body('scroll_end')", show=False),
+        Binding("home", "scroll_body('scroll_home')", show=False),
+    ]
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background 60%; }
     Dialog > .dialog--box {
@@ -56,6 +65,21 @@ class Dialog(ModalScreen[Result]):
         self._is_ready = True
         for event in self._typed_ahead:
             (self.focused or self)._forward_event(event)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """What scrolls is known once all is laid out."""
+        self.call_after_refresh(self.refresh_bindings)
+
+    def action_scroll_body(self, way: str) -> None:
+        """Scroll what does not fit."""
+        for body in self.query(".dialog--body"):
+            getattr(body, way)(animate=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to scroll what does not fit."""
+        if action != "scroll_body":
+            return True
+        return any(body.max_scroll_y > 0 for body in self.query(".dialog--body"))
 
     def action_refuse(self) -> None:
         """Go back without an answer."""
@@ -139,7 +163,7 @@ class AskingDialog(Dialog[Result]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Enter is the field's in a text of several lines, and a button's on a button."""
         if action not in {"next_field", "end"}:
-            return True
+            return super().check_action(action, parameters)
         if not isinstance(self.focused, FieldInput | Choice | Toggle):
             return False
         is_last = self._following() is None or self.is_enough()
@@ -269,7 +293,7 @@ class NoteDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:
             box.border_title = self._title
-            with VerticalScroll(classes="dialog--body"):
+            with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(self._text, classes="dialog--text", markup=False)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Close", id="refuse", variant="primary", compact=True)

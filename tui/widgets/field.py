@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.strip import Strip
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
@@ -44,6 +46,19 @@ class FieldInput(Input):
             suggester=SuggestFromList(suggestions, case_sensitive=False) if suggestions else None,
         )
         self._suggestions = list(suggestions)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line; a placeholder that is too long ends at the edge, not at a space in it."""
+        room = self.scrollable_content_region.width
+        if self.value or y or len(self.placeholder) <= room:
+            return super().render_line(y)
+        text = Text(self.placeholder, no_wrap=True, overflow="ellipsis", end="")
+        text.stylize(self.get_component_rich_style("input--placeholder"))
+        if self.has_focus and self._cursor_visible:
+            text.stylize(self.get_component_rich_style("input--cursor"), 0, 1)
+        options = self.app.console_options.update_width(room)
+        strip = Strip(self.app.console.render(text, options))
+        return strip.extend_cell_length(room + 1).apply_style(self.rich_style)
 
     def _on_paste(self, event: events.Paste) -> None:
         if any(mark in event.text for mark in _BLOCKS):

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.widget import Widget
 
 from tui.draft import Draft
 from tui.labels import in_words
@@ -37,7 +38,7 @@ class Form(VerticalScroll, can_focus=False):
     @property
     def fields(self) -> list[Field]:
         """The fields that are shown and kept in the draft, in reading order."""
-        return [field for field in self.query(Field) if field.path and _is_shown(field, self)]
+        return [field for field in self.query(Field) if field.path and is_shown(field, self)]
 
     def load(self) -> None:
         """Fill the fields from the draft."""
@@ -68,17 +69,19 @@ class Form(VerticalScroll, can_focus=False):
         """Return what is wrong with a field; forms add what the draft does not know."""
         return in_words(self.draft.problem_at(field.path))
 
+    def show_problems(self) -> bool:
+        """Show what is wrong, leave the focus where it is, and return whether all is well."""
+        for field in self.fields:
+            field.show_error(self.problem_of(field))
+        return not any(field.error for field in self.fields)
+
     def check(self) -> bool:
         """Show what is wrong, move the focus to the first of it, and return whether all is well."""
-        first: Field | None = None
-        for field in self.fields:
-            message = self.problem_of(field)
-            field.show_error(message)
-            if message and first is None:
-                first = field
+        is_good = self.show_problems()
+        first = next((field for field in self.fields if field.error), None)
         if first is not None:
             first.focus()
-        return first is None
+        return is_good
 
     def action_go_on(self) -> None:
         """Go on, or show what keeps from it."""
@@ -119,8 +122,9 @@ class Form(VerticalScroll, can_focus=False):
             self.post_message(DraftChanged())
 
 
-def _is_shown(field: Field, form: Form) -> bool:
-    for node in field.ancestors_with_self:
+def is_shown(widget: Widget, form: Form) -> bool:
+    """Return whether nothing between a widget and its form is hidden."""
+    for node in widget.ancestors_with_self:
         if node is form:
             return True
         if not node.display:

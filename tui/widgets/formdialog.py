@@ -13,13 +13,25 @@ from tui.widgets.form import Form
 
 
 class FormDialog(AskingDialog[dict[str, Any] | None]):
-    """A form over a draft of its own; what is typed counts when it is accepted."""
+    """A form over a draft of its own; what is typed counts when it is accepted.
+
+    Attributes:
+        is_new: Whether it is about a thing that was not there before.
+    """
+
+    is_new = True
 
     def on_mount(self) -> None:
-        """Start typing at once."""
+        """Start typing at once; what is wrong with a thing that was there is said beside it."""
         form = self.query_one(Form)
         form.load()
         form.fields[0].focus()
+        if not self.is_new:
+            self.call_after_refresh(self.show_problems)
+
+    def show_problems(self) -> bool:
+        """Show what is wrong, move the focus to the first of it, and return whether all is well."""
+        return self.query_one(Form).check()
 
     def is_right(self, field: Field) -> bool:
         """Those without a path judge themselves when the form is accepted."""

@@ -48,7 +48,7 @@ class HelpDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:
             box.border_title = self._title
-            with VerticalScroll(classes="dialog--body"):
+            with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(self._text, classes="dialog--text", markup=False)
                 if self._example:
                     yield Static(self._example, classes="help--example", markup=False)

@@ -11,7 +11,6 @@ from tui.labels import label_of
 from tui.messages import DraftChanged
 from tui.places import parse_path
 from tui.widgets.dialog import Dialog
-from tui.widgets.form import Form
 from tui.widgets.pane import StepPane
 from tui.widgets.table import EditableTable
 
@@ -39,8 +38,7 @@ class ListPane(StepPane):
         row = path[len(head)] if len(path) > len(head) and path[: len(head)] == head else None
         if not isinstance(row, int) or label_of(path) == label_of(path[: len(head) + 1]):
             return
-        dialog = self.edit(row)
-        dialog.call_after_refresh(lambda: dialog.query_one(Form).check())
+        self.edit(row)
 
     @on(EditableTable.Entered)
     def _entered(self) -> None:
@@ -59,8 +57,8 @@ class ListPane(StepPane):
         else:
             self.edit(event.row)
 
-    def edit(self, row: int) -> Dialog[dict[str, Any] | None]:
-        """Open the dialog for a thing, and return it; -1 adds one."""
+    def edit(self, row: int) -> None:
+        """Open the dialog for a thing; -1 adds one."""
 
         def closed(thing: dict[str, Any] | None) -> None:
             if thing is None:
@@ -72,9 +70,7 @@ class ListPane(StepPane):
                 self.edited(thing)
             self._changed()
 
-        dialog = self.dialog(row)
-        self.app.push_screen(dialog, closed)
-        return dialog
+        self.app.push_screen(self.dialog(row), closed)
 
     def _changed(self) -> None:
         self.show_fault("")

@@ -44,7 +44,7 @@ class MistakesDialog(Dialog[bool]):
         with Vertical(classes="dialog--box") as box:
             count = len(lines)
             box.border_title = f"{count} mistake{'s' if count != 1 else ''} in the answers"
-            with VerticalScroll(classes="dialog--body"):
+            with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(
                     "The file stays as it is until you save. Close leads to the first of these.",
                     classes="dialog--text",

@@ -13,7 +13,8 @@ from tui.flow import Step, step_of
 from tui.labels import in_words, problem_in_words
 from tui.messages import GoOn
 from tui.session import Session
-from tui.widgets.form import Form
+from tui.widgets.choice import Choice, Toggle
+from tui.widgets.form import Form, is_shown
 
 
 class StepPane(Form):
@@ -65,6 +66,10 @@ class StepPane(Form):
             # What is there and wrong comes from a file, or was seen before.
             if self.draft.get(field.path) is not None:
                 field.show_error(self.problem_of(field))
+        if self.step in self.session.progress.visited and self.problems():
+            self.show_problems()
+        else:
+            self.show_fault("")
         self.focus_first()
         # Once more when all is laid out: what has the focus is near the top in every step.
         self.scroll_home(animate=False)
@@ -88,14 +93,17 @@ class StepPane(Form):
         """What is wrong with this step."""
         return [problem for problem in self.draft.problems if step_of(problem) is self.step]
 
-    def check(self) -> bool:
+    def show_problems(self) -> bool:
         """Show what is wrong beside the fields, and below them what belongs to none."""
-        fields_are_good = super().check()
-        shown = {message for field in self.fields if (message := field.error)}
-        rest = [problem_in_words(each) for each in self.problems()
-                if in_words(each.message) not in shown]  # fmt: skip
+        fields_are_good = super().show_problems()
+        shown = {field.error for field in self.fields}
+        shown |= {choice.fault for choice in self.query(Choice) if is_shown(choice, self)}
+        odd = {toggle.path for toggle in self.query(Toggle) if toggle.odd}
+        problems = self.problems()
+        rest = [problem_in_words(each) for each in problems
+                if in_words(each.message) not in shown and each.dotted not in odd]  # fmt: skip
         self.show_fault("\n".join(rest))
-        return fields_are_good and not rest
+        return fields_are_good and not problems
 
     def show_fault(self, message: str) -> None:
         """Show what is wrong with the step as a whole, or nothing."""
@@ -112,6 +120,13 @@ class StepPane(Form):
             path: Where the mistake is that led here.
         """
         self.check()
+        # After the step's own start at the top.
+        self.call_after_refresh(self._show_focused)
+
+    def _show_focused(self) -> None:
+        for field in self.fields:
+            if field.input is self.screen.focused:
+                field.scroll_visible(animate=False)
 
     def action_go_on(self) -> None:
         """Go on when nothing is wrong here."""

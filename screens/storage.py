@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -17,6 +18,7 @@ from moorage.deploy.visible import visible
 from moorage.registry_keys import paste_s3_environment
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
+from tui.labels import label_of
 from tui.messages import DraftChanged, TestTold
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
@@ -63,10 +65,12 @@ class StoragePane(StepPane):
     StoragePane .row { height: 1; margin-bottom: 1; }
     StoragePane .row Button { margin-right: 2; }
     StoragePane #tested { height: auto; margin-bottom: 1; }
+    StoragePane #filled { height: auto; margin-bottom: 1; display: none; }
     """
 
     def body(self) -> ComposeResult:
         yield Choice(_DRIVERS, "storage.driver", id="driver")
+        yield Static("", id="filled", markup=False)
         with Vertical(id="filesystem", classes="driver"):
             yield Field(
                 "Folder",
@@ -119,6 +123,7 @@ class StoragePane(StepPane):
         self._test += 1
         self._told = []
         self.query_one("#tested", GrowingText).tell(Content(""), is_kept_in_sight=False)
+        self._show_filled([])
         self.session.engine.stop_tests()
 
     @on(Button.Pressed, "#test")
@@ -160,12 +165,14 @@ class StoragePane(StepPane):
             bad = any(tried.status == "bad" for tried in event.result)
             self._show_test("" if bad else "✓ the bucket can keep images")
 
-    def _show_test(self, last: str, *, is_shown: bool = True) -> None:
-        tested = self.query_one("#tested", GrowingText)
-        lines = [visible(line) for line in (*self._told, last) if line]
-        colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
-        words = [Content.styled(line, colours.get(line[0], "")) for line in lines]
-        tested.tell(Content("\n").join(words), is_kept_in_sight=is_shown)
+    def _show_test(self, last: str) -> None:
+        self.query_one("#tested", GrowingText).tell(_in_colours([*self._told, last]))
+
+    def _show_filled(self, lines: Sequence[str]) -> None:
+        """Say above the fields what came of a pasted block."""
+        filled = self.query_one("#filled", Static)
+        filled.update(_in_colours(lines))
+        filled.display = bool(lines)
 
     @on(Button.Pressed, "#policy")
     def _show_policy(self, event: Button.Pressed) -> None:
@@ -222,7 +229,7 @@ class StoragePane(StepPane):
 
     @on(FieldInput.PastedBlock)
     def _pasted_block(self, event: FieldInput.PastedBlock) -> None:
-        """A block of settings pasted into any field fills the form."""
+        """A block of settings pasted into any field, of other steps as well, fills the form."""
         event.stop()
         self._take(event.text)
 
@@ -243,12 +250,23 @@ class StoragePane(StepPane):
         if fields:
             self.draft.set("storage.driver", "s3")
         self.load()
+        for field in self.fields:
+            if field.error:
+                field.show_error(self.problem_of(field))
         self.post_message(DraftChanged())
-        faults = [f"Line {each.line}: {each.message}" for each in problems]
-        self.show_fault("\n".join(faults if fields else ["No S3 setting was found", *faults]))
+        names = ", ".join(label_of(("storage", "s3", name)) or name for name in fields)
+        said = f"✓ filled in: {names}" if fields else "✗ No S3 setting was found"
+        self._show_filled([said, *(f"✗ Line {each.line}: {each.message}" for each in problems)])
         if fields:
-            self._told = [f"✓ filled in: {', '.join(fields)}"]
-            self._show_test("", is_shown=False)  # the fields are what somebody wants to see
+            self.query("#s3 Field").first(Field).focus()
+        self.call_after_refresh(self.scroll_home, animate=False)
+
+
+def _in_colours(lines: Sequence[str]) -> Content:
+    """Lines in the colours of the signs they begin with."""
+    colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
+    words = [Content.styled(visible(line), colours.get(line[0], "")) for line in lines if line]
+    return Content("\n").join(words)
 
 
 class PasteDialog(AskingDialog[str | None]):

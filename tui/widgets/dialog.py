@@ -70,6 +70,12 @@ class Dialog(ModalScreen[Result]):
         """What scrolls is known once all is laid out."""
         self.call_after_refresh(self.refresh_bindings)
 
+    @on(FieldInput.PastedBlock)
+    def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
+        """No dialog has a field for such lines."""
+        event.stop()
+        self.notify("These lines fill the form of Storage (Alt+3): paste them there", markup=False)
+
     def action_scroll_body(self, way: str) -> None:
         """Scroll what does not fit."""
         for body in self.query(".dialog--body"):

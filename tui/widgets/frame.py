@@ -27,6 +27,7 @@ from tui.messages import (
     SaveWanted,
 )
 from tui.session import Session
+from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
 from tui.widgets.helpdialog import KEYS, HelpDialog
 from tui.widgets.pane import StepPane
@@ -216,6 +217,13 @@ class WizardFrame(Screen[None]):
     @on(JumpTo)
     async def _jump(self, event: JumpTo) -> None:
         await self._open(event.step)
+
+    @on(FieldInput.PastedBlock)
+    async def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
+        """Lines about storage that were pasted into another step's field fill Storage."""
+        event.stop()
+        await self._open(Step.STORAGE)
+        self.pane.post_message(FieldInput.PastedBlock(event.text))
 
     @on(Button.Pressed, "#next")
     def _next_pressed(self, event: Button.Pressed) -> None:

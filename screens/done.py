@@ -37,6 +37,7 @@ from tui.session import Session
 from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.indented import Indented
 from tui.widgets.leavedialog import LeaveDialog
 
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
@@ -49,6 +50,7 @@ class DoneScreen(Screen[None]):
         session: The deployment that is open.
         answers: The answers that were applied.
         outcome: How it ended.
+        from_dashboard: Whether leaving leads to the dashboard; else it leads to the start.
     """
 
     help_text = (
@@ -61,6 +63,7 @@ class DoneScreen(Screen[None]):
         Binding("u", "users", "Users"),
         Binding("l", "logs", "Logs"),
         Binding("escape,enter", "leave", "To the start"),
+        Binding("escape,enter", "leave_for_dashboard", "To the dashboard"),
     ]
     DEFAULT_CSS = """
     DoneScreen #report { padding: 1 2; height: 1fr; }
@@ -70,8 +73,11 @@ class DoneScreen(Screen[None]):
     DoneScreen #verdict { text-style: bold; }
     """
 
-    def __init__(self, session: Session, answers: Answers, outcome: Outcome) -> None:
+    def __init__(
+        self, session: Session, answers: Answers, outcome: Outcome, *, from_dashboard: bool = False
+    ) -> None:
         super().__init__()
+        self._from_dashboard = from_dashboard
         self._session = session
         self._answers = answers
         self._outcome = outcome
@@ -79,7 +85,7 @@ class DoneScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         answers, outcome = self._answers, self._outcome
-        yield HeaderBar(answers.registry.domain, "Done" if outcome.is_good else "Not done")
+        yield HeaderBar(registry_address(answers), "Done" if outcome.is_good else "Not done")
         with VerticalScroll(id="report"):
             yield self._verdict()
             yield from self._still_to_do()
@@ -126,14 +132,14 @@ class DoneScreen(Screen[None]):
         self.query_one("#report").focus()
 
     def _verdict(self) -> Static:
-        domain = self._answers.registry.domain
+        address = registry_address(self._answers)
         if self._outcome.is_good:
-            text, colour = f"✓ {domain} is up.", "$text-success"
+            text, colour = f"✓ {address} is up.", "$text-success"
         elif self._outcome.is_rolled_back:
-            words = f"○ The apply to {domain} was stopped and rolled back."
+            words = f"○ The apply to {address} was stopped and rolled back."
             text, colour = f"{words}\n{what_stays(self._outcome)}", "$text-warning"
         else:
-            text, colour = f"✗ {domain} is not as it should be.", "$text-error"
+            text, colour = f"✗ {address} is not as it should be.", "$text-error"
         return Static(Content.styled(text, colour), id="verdict")
 
     def _still_to_do(self) -> ComposeResult:
@@ -187,7 +193,10 @@ class DoneScreen(Screen[None]):
         address, user = registry_address(answers), user_of(answers)
         if answers.ssl.mode == "private_ca":
             yield Static("First, on every machine that uses the registry", classes="heading")
-            yield Static(Content(f"Copy {self._authority_file()} there as ca.pem."), classes="note")
+            yield Static(
+                Content(f"Bring this file there as ca.pem:\n{self._authority_file()}"),
+                classes="note",
+            )
             yield CopyBlock("Then, for Docker", trust_for_docker(address))
             yield CopyBlock(
                 "Or for everything on a Debian or Ubuntu machine",
@@ -235,7 +244,7 @@ class DoneScreen(Screen[None]):
             if check.server != server:
                 server = check.server
                 yield Static(Content.styled(f"  {visible(server)}", "$text-muted"))
-            yield Static(_check_line(check, width))
+            yield _check_line(check, width)
 
     def _registry_name(self) -> ComposeResult:
         """Where the registry's name leads to, and what it needs."""
@@ -298,9 +307,21 @@ class DoneScreen(Screen[None]):
         """Go back to Review."""
         self._after_asking(lambda: self.dismiss(None))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key is said to lead where it leads."""
+        leads_there = {
+            "leave": not self._from_dashboard,
+            "leave_for_dashboard": self._from_dashboard,
+        }
+        return leads_there.get(action, True)
+
     def action_leave(self) -> None:
         """Go to the start."""
         self.ask_to_leave(lambda: self.post_message(GoBack()))
+
+    def action_leave_for_dashboard(self) -> None:
+        """Go back to the dashboard."""
+        self.action_leave()
 
     def ask_to_leave(self, then: Callable[[], object], *, ends: bool = False) -> None:
         """Leave, once it is clear what that loses.
@@ -357,11 +378,12 @@ _NOT_IN_A_FILE = (
 )
 
 
-def _sign(sign: str, text: str) -> Static:
+def _sign(sign: str, text: str) -> Indented:
     """A line with its sign, in the sign's colour."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
     colour = colours.get(sign, "$text-muted")
-    return Static(Content.styled(visible(in_words(f"  {sign} {text}")), colour))
+    words = Content.styled(visible(in_words(text)), colour)
+    return Indented(Content.styled(f"  {sign} ", colour), words)
 
 
 def _grouped(checks: Sequence[Check]) -> list[Check]:
@@ -380,14 +402,14 @@ def _grouped(checks: Sequence[Check]) -> list[Check]:
     return grouped
 
 
-def _check_line(check: Check, width: int) -> Content:
+def _check_line(check: Check, width: int) -> Indented:
     sign, colour = _SIGNS.get(check.status, ("-", "$text-muted"))
+    head = Content.styled(f"  {sign} ", colour)
     if check.status == "skipped":
-        text = f"  {sign} not checked: {check.name}\n    {check.detail}"
-        return Content.styled(visible(text), colour)
-    detail = " ".join(check.detail.split())
-    return (
-        Content.styled(f"  {sign} ", colour)
-        + Content(f"{check.name:<{width}}  ")
-        + Content.styled(visible(detail), "" if check.status == "good" else colour)
+        text = visible(f"not checked: {check.name}\n{check.detail}")
+        return Indented(head, Content.styled(text, colour))
+    detail = visible(" ".join(check.detail.split()))
+    return Indented(
+        head + Content(f"{check.name:<{width}}  "),
+        Content.styled(detail, "" if check.status == "good" else colour),
     )

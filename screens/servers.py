@@ -15,6 +15,7 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed, SudoRefused
+from moorage.servers.address import server_from
 from moorage.servers.facts import Facts
 from moorage.servers.sshconfig import SshConfig
 from moorage.servers.sshfields import jump_fault, key_fault
@@ -22,6 +23,7 @@ from tui.draft import Draft
 from tui.flow import Step
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
+from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
@@ -230,6 +232,11 @@ class ServerDialog(FormDialog):
             yield from self.buttons("Add" if self.is_new else "OK", test)
         yield Footer(compact=True, show_command_palette=False)
 
+    def is_right(self, field: Field) -> bool:
+        """What was typed as USER@HOST is right once it is in its fields."""
+        self.query_one(ServerForm).split_address()
+        return super().is_right(field)
+
     def action_test(self) -> None:
         """Connect to this server and show what is there."""
         if not self.query_one(Form).check():
@@ -295,6 +302,34 @@ class ServerForm(Form):
     def __init__(self, draft: Draft, row: str) -> None:
         super().__init__(draft)
         self._row = row
+
+    def check(self) -> bool:
+        """Show what is wrong, once everything is in its own field."""
+        self.split_address()
+        return super().check()
+
+    @on(Field.Left)
+    def split_address(self) -> None:
+        """Put what was typed as USER@HOST:PORT into its fields and say so, if they are empty."""
+        typed = self.draft.text(f"{self._row}.host")
+        try:
+            server = server_from(typed) if "@" in typed else None
+        except MoorageError:
+            return
+        if server is None:
+            return
+        parts = {"user": server.user, "port": server.port}
+        new = {name: str(value) for name, value in parts.items() if value is not None}
+        if any(self.draft.text(f"{self._row}.{name}") not in {"", new[name]} for name in new):
+            return
+        for name, value in {"host": server.host, **new}.items():
+            self.draft.put_text(f"{self._row}.{name}", value)
+        self.load()
+        host = next(field for field in self.fields if field.path == f"{self._row}.host")
+        host.show_error("")
+        host.show_help(f"{' and '.join(new).capitalize()} went to the field"
+                       f"{'s' if len(new) > 1 else ''} below")  # fmt: skip
+        self.post_message(DraftChanged())
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field."""

@@ -19,6 +19,7 @@ from moorage.users import edits
 from moorage.users.edits import WrongUserError
 from moorage.users.passwords import Scheme, hash_password
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.messages import GoBack, UsersChanged
 from tui.users import adopting, changes, dialogs
 from tui.users.engine import UsersEngine
@@ -26,7 +27,7 @@ from tui.users.staging import Edit, StagedChange
 from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
 
-_OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "remove", "import_users",
+_OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove", "import_users",
                  "find", "sort"}  # fmt: skip
 _ROOM_FOR_ALL_KEYS = 90
 """Columns of the terminal from which the footer has every key, also while changes are staged."""
@@ -62,6 +63,7 @@ class UsersScreen(UsersView):
         Binding("p", "password", "Password", priority=True),
         Binding("e", "access", "Access", priority=True),
         Binding("x", "disable", "Disable", priority=True),
+        Binding("x", "enable", "Enable", priority=True),
         Binding("d,delete", "remove", "Remove", priority=True),
         Binding("i", "import_users", "Import", priority=True),
         Binding("escape", "back", "Back"),
@@ -82,7 +84,8 @@ class UsersScreen(UsersView):
         if name == "hash":
             self._hashing -= 1
             if event.error is None:
-                self._stage(event.result)
+                added = event.result.listed
+                self._stage(event.result, added[0] if added else "")
             else:
                 self._tell("Password", event.error)
         elif name == "import":
@@ -91,7 +94,7 @@ class UsersScreen(UsersView):
             self._was_planned(event)
 
     def _tell(self, title: str, error: MoorageError) -> None:
-        self.app.push_screen(NoteDialog(title, visible(str(error))))
+        self.app.push_screen(NoteDialog(title, visible(in_words(str(error)))))
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -111,8 +114,11 @@ class UsersScreen(UsersView):
             return action not in _OF_THE_TABLE and self.is_finding
         row = self.table.row if self.is_mounted else None
         is_somebody_chosen = row is not None and row.mark != "-"
+        is_kept_out = row is not None and row.user.disabled
         offered = {
-            **dict.fromkeys(("password", "access", "disable", "remove"), is_somebody_chosen),
+            **dict.fromkeys(("password", "access", "remove"), is_somebody_chosen),
+            "disable": is_somebody_chosen and not is_kept_out,
+            "enable": is_somebody_chosen and is_kept_out,
             **dict.fromkeys(("add", "import_users"), self.users_read is not None),
             "undo": self.has_staged,
             "apply": self.has_staged or self._needs_repair,
@@ -203,10 +209,16 @@ class UsersScreen(UsersView):
         self.app.push_screen(dialogs.AccessDialog(user), given)
 
     def action_disable(self) -> None:
-        """Keep somebody out, or let them in again."""
+        """Keep somebody out."""
+        self._stage_disabled("disable", disabled=True)
+
+    def action_enable(self) -> None:
+        """Let somebody in again."""
+        self._stage_disabled("enable", disabled=False)
+
+    def _stage_disabled(self, word: str, *, disabled: bool) -> None:
         user = self._chosen()
-        word = "enable" if user.disabled else "disable"
-        edit = functools.partial(edits.set_disabled, name=user.name, disabled=not user.disabled)
+        edit = functools.partial(edits.set_disabled, name=user.name, disabled=disabled)
         self._stage(StagedChange(f"{word} {user.name}", edit), user.name)
 
     def action_remove(self) -> None:
@@ -357,7 +369,7 @@ class UsersScreen(UsersView):
 def _left_out(read: UsersRead) -> ConfirmDialog:
     """Return the question whether to go on without the servers that cannot be reached."""
     names = ", ".join(visible(error.server or "a server") for error in read.unreached)
-    why = "\n".join(visible(str(error)) for error in read.unreached)
+    why = "\n".join(visible(in_words(str(error))) for error in read.unreached)
     misses = "it misses" if len(read.unreached) == 1 else "they miss"
     are = "is" if len(read.unreached) == 1 else "are"
     return ConfirmDialog(

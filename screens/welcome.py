@@ -34,6 +34,7 @@ _FRESH = 30
 """Seconds for which what was seen is not looked at again."""
 _BESIDE = 3
 """Columns of a line that are beside its text."""
+_ONCE_MORE = "Escape once more leaves; Ctrl+Q leaves at once"
 _WORDMARK = """\
 █▀▄▀█ █▀█ █▀█ █▀█ ▄▀█ █▀▀ █▀▀
 █ ▀ █ █▄█ █▄█ █▀▄ █▀█ █▄█ ██▄"""
@@ -59,7 +60,7 @@ class WelcomeScreen(Screen[None]):
         Binding("c", "connect", "Connect"),
         Binding("u", "users", "Users"),
         Binding("d,delete", "forget", "Take off the list"),
-        Binding("escape,ctrl+q", "app.leave", "Leave"),
+        Binding("escape", "leave", "Leave"),
     ]
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 110; }
@@ -77,6 +78,7 @@ class WelcomeScreen(Screen[None]):
         self._looking: set[str] = set()
         self._seen: dict[str, Live] = {}
         self._recents: list[keeping.Recent] = []
+        self._leaves_next = False
 
     def compose(self) -> ComposeResult:
         yield HeaderBar("private Docker registries, from a terminal")
@@ -95,6 +97,7 @@ class WelcomeScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Something may have been opened since; look at everything once more."""
+        self._stay()
         for each in keeping.recents():
             seen = self._seen.get(each.path)
             is_fresh = seen is not None and time.time() - seen.at < _FRESH
@@ -189,11 +192,9 @@ class WelcomeScreen(Screen[None]):
             if path:
                 self.post_message(OpenFile(path))
 
-        from tui.widgets.dialog import TextDialog
+        from tui.widgets.openfiledialog import OpenFileDialog
 
-        self.app.push_screen(
-            TextDialog("Open an answers file", "File", help_text="Its path", accept="Open"), opened
-        )
+        self.app.push_screen(OpenFileDialog(), opened)
 
     def action_connect(self) -> None:
         """Ask for a server and read what is deployed there."""
@@ -211,8 +212,23 @@ class WelcomeScreen(Screen[None]):
         if path := self._chosen():
             self.post_message(OpenFile(path, users=True))
 
+    async def action_leave(self) -> None:
+        """Leave, but not by one Escape too many on the way back here."""
+        if self._leaves_next:
+            await self.run_action("app.leave")
+        else:
+            self._leaves_next = True
+            self.say(_ONCE_MORE)
+
+    def _stay(self) -> None:
+        """Something else was done: leaving begins anew."""
+        if self._leaves_next:
+            self._leaves_next = False
+            self.say("")
+
     @on(OptionList.OptionHighlighted)
     def _moved(self) -> None:
+        self._stay()
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

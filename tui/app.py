@@ -164,6 +164,7 @@ class WizardApp(FrontApp):
     @on(ApplyOver)
     def _apply_over(self) -> None:
         from screens.apply import ApplyScreen
+        from screens.dashboard import DashboardScreen
         from screens.done import DoneScreen
 
         session = self.session
@@ -186,7 +187,9 @@ class WizardApp(FrontApp):
             session.read = None
         self.pop_screen()
         # What Review showed has been done by now: whoever goes back there sees it anew.
-        self.push_screen(DoneScreen(session, answers, outcome), self._left_apply)
+        from_dashboard = any(isinstance(each, DashboardScreen) for each in self.screen_stack)
+        done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
+        self.push_screen(done, self._left_apply)
 
     @on(GoBack)
     def _to_the_start(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moorage.answers.model import Answers
+from moorage.errors import AnswersError
+from tui.draft import Draft
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,14 @@ def registry_address(answers: Answers) -> str:
     registry = answers.registry
     usual = 80 if answers.ssl.mode == "none" else 443
     return registry.domain if registry.port == usual else f"{registry.domain}:{registry.port}"
+
+
+def address_of(draft: Draft) -> str:
+    """Return the same of answers that may not be finished."""
+    try:
+        return registry_address(draft.answers())
+    except AnswersError:
+        return draft.domain
 
 
 def user_of(answers: Answers) -> str:

@@ -394,7 +394,7 @@ class FrontApp(DeskApp):
         self._say_at_the_start("")
         if event.error is not None:
             self.asker.forget_refused(event.error)
-            self.tell("Connect", str(event.error))
+            self.tell("Connect", in_words(str(event.error)))
             return
         from screens.dashboard import DashboardScreen
         from tui.draft import Draft

@@ -78,6 +78,9 @@ LABELS = {
 _THINGS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
 """What one of each list is called."""
 
+_LISTS = {"servers": "Servers", "credentials.users": "Users", "hooks": "Hooks"}
+"""What all of them together are called."""
+
 _SAID = {
     "ssl.acme.challenge: dns-01": "“By DNS” (SSL)",
     "registry.redirect_http: false": "“Port 80 sends people on to HTTPS” off (Advanced)",
@@ -114,7 +117,7 @@ def label_of(path: tuple[str | int, ...]) -> str:
     thing = _THINGS.get(str(path[0])) if path else None
     if thing and number:
         return f"{thing} {number}, {label}" if label else f"{thing} {number}"
-    return label or ""
+    return label or _LISTS.get(plain, "")
 
 
 def in_words(text: str) -> str:

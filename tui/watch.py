@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from moorage.errors import MoorageError
 from moorage.state import private_folder, write_private
+from tui.labels import in_words
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers, Server
@@ -292,6 +293,6 @@ class LogTail:
         except MoorageError as error:
             self._asker.forget_refused(error)
             if not self._cancel.is_set:
-                self._on_lines(server.host, [f"✗ {error.message} {error.hint}".strip()])
+                self._on_lines(server.host, [in_words(f"✗ {error.message} {error.hint}".strip())])
         finally:
             transport.close()

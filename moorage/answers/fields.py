@@ -85,7 +85,19 @@ def _check_host(value: str) -> str:
         return address
     if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
         return value
+    if "@" in value:
+        raise reject("wrong_form", "wanted: the host alone; who logs in goes in servers[].user")
     raise reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
+
+
+def _check_ascii_name(value: str) -> str:
+    try:
+        plain = value.encode("idna").decode()
+    except UnicodeError:  # no name at all, which is said by what comes next
+        return value
+    if value.isascii() or not re.fullmatch(r"[A-Za-z0-9.-]+", plain):
+        return value
+    raise reject("wrong_form", f"wanted: {plain}, as other letters than a to z are written")
 
 
 def _check_name_server(value: str) -> str:
@@ -178,6 +190,7 @@ def _check_variable(value: object) -> object:
 
 Domain = Annotated[
     str,
+    AfterValidator(_check_ascii_name),
     matching(
         # An address is no name: its last part has digits only.
         rf"({_LABEL}\.)+(?!\d+$){_LABEL}",

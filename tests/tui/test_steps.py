@@ -183,6 +183,36 @@ async def test_a_user_whose_password_is_typed_is_asked_for_it_before_it_is_added
         await wizard.see("ci", "typed")
 
 
+async def test_a_user_typed_before_the_host_goes_to_its_field(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("Add a server", "Key file")
+        await wizard.type("root@10.77.0.30")
+        await wizard.press("ctrl+s")
+        await wizard.see("10.77.0.30  root ")
+        await wizard.press("a")
+        await wizard.type("admin@10.77.0.31:2222")
+        await wizard.press("enter")
+        await wizard.see("User and port went to the fields below")
+        assert [each.value for each in wizard.app.screen.query(Field)][:3] == [
+            "10.77.0.31", "admin", "2222",
+        ]  # fmt: skip
+        await wizard.press("shift+tab")
+        await wizard.type("x@")
+        await wizard.press("enter")
+        await wizard.see("✗ wanted: the host alone; who logs in goes in", "“User”")
+
+
+async def test_a_name_with_other_letters_is_given_as_it_is_written(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("enter")
+        await wizard.type("büro.example.com")
+        await wizard.press("tab")
+        await wizard.see("✗ wanted: xn--bro-hoa.example.com")
+
+
 async def test_the_same_server_twice_is_refused(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")

@@ -21,6 +21,7 @@ from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
 from moorage.users.wording import of_users
 from tui.jobs import JobEnded, start_job
+from tui.labels import in_words
 from tui.users.engine import UsersEngine
 from tui.users.staging import Difference
 from tui.widgets.copyblock import CopyBlock
@@ -289,7 +290,7 @@ def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
     """Return what happened, and what is so now."""
     if report is None:
         return Content.styled("✗ Nothing was changed. ", "bold $text-error") + Content(
-            visible(str(error))
+            visible(in_words(str(error)))
         )
     failed = [each for each in report.servers if not each.is_good]
     put_back = [each.server for each in failed if each.status in {"cancelled", "undone"}]

@@ -13,6 +13,7 @@ from moorage.deploy.seen import Seen
 from moorage.deploy.users_change import UsersRead
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
+from tui.labels import in_words
 from tui.users.staging import Staging, rights
 from tui.users.table import UserRow
 
@@ -123,7 +124,7 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
 
 
 def _unreachable(error: MoorageError, width: int) -> Content:
-    why = f"{error.message} {error.hint}".strip()
+    why = in_words(f"{error.message} {error.hint}".strip())
     return (
         Content.styled("✗ ", "$text-error")
         + Content.styled(f"{visible(error.server or ''):<{width}}", "bold")

@@ -220,7 +220,8 @@ class UsersView(Screen[None]):
         text = Content("")
         if row is not None:
             user = row.user
-            parts = [f"may {rights(user)}", f"{hash_kind(user.hash)} hash"]
+            may = "disabled" if user.disabled else f"may {rights(user)}"
+            parts = [may, f"{hash_kind(user.hash)} hash"]
             there = self._places.get(user.name, ())
             reached = len(self.users_read.rosters) if self.users_read else 0
             where = f"all {reached} servers" if len(there) == reached > 1 else ", ".join(there)

@@ -28,7 +28,7 @@ class CopyBlock(Vertical):
     CopyBlock .copy--title { height: 1; }
     CopyBlock .copy--title Static { width: 1fr; height: 1; }
     CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
-    CopyBlock Button { width: 10; min-width: 10; }
+    CopyBlock Button { width: 12; min-width: 12; }
     """
 
     def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:

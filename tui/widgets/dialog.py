@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
 from textual import events, on
@@ -224,6 +225,7 @@ class TextDialog(AskingDialog[str | None]):
         help_text: The field's help.
         accept: What the button says.
         password: Whether what is typed is hidden.
+        suggestions: Values offered while typing.
     """
 
     def __init__(
@@ -236,12 +238,15 @@ class TextDialog(AskingDialog[str | None]):
         help_text: str = "",
         accept: str = "OK",
         password: bool = False,
+        suggestions: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._title = title
         self._text = text
         self._accept = accept
-        self._field = Field(label, help_text=help_text, value=value, password=password)
+        self._field = Field(
+            label, help_text=help_text, value=value, password=password, suggestions=suggestions
+        )
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

@@ -115,6 +115,9 @@ class LogView(ScrollView, can_focus=True):
         base = self.rich_style
         width = self.scrollable_content_region.width
         place = top + y
+        if place == 0 and not len(self.store) and (self.store.text or self.store.level):
+            words = self.get_component_rich_style("log--server")
+            return Strip([Segment("No line here matches", words)]).crop_extend(0, width, base)
         if place >= len(self.store):
             return Strip.blank(width, base)
         entry = self.store[place]

@@ -75,11 +75,12 @@ def summary_of(step: Step, draft: Draft) -> str:
     """Return what a step holds, in a word."""
     drivers = {"filesystem": "disk", "s3": "S3"}
     modes = {"private_ca": "private CA", "acme": "ACME", "files": "own files", "none": "none"}
+    providers, dns = {"lexicon": "provider"}, draft.text("dns.provider")
     words = {
         Step.SERVERS: str(len(draft.items("servers")) or ""),
         Step.CREDENTIALS: str(len(draft.items("credentials.users")) or ""),
         Step.STORAGE: drivers.get(draft.text("storage.driver"), "disk"),
-        Step.DNS: draft.text("dns.provider") or "manual",
+        Step.DNS: providers.get(dns, dns) or "manual",
         Step.SSL: modes.get(draft.text("ssl.mode"), "private CA"),
         Step.ADVANCED: draft.text("registry.runtime") or "package",
     }

@@ -27,8 +27,8 @@ from tui.users.staging import Edit, StagedChange
 from tui.users.view import UsersView
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
 
-_OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove", "import_users",
-                 "find", "sort"}  # fmt: skip
+_OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
+                 "import_users", "find", "sort"}  # fmt: skip
 _ROOM_FOR_ALL_KEYS = 90
 """Columns of the terminal from which the footer has every key, also while changes are staged."""
 

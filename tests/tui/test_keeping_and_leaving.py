@@ -5,7 +5,7 @@ import pytest
 from opening import opened
 from pretend import PretendServer, Servers, Wizard
 from textual import events
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 from walk import ANSWERS
 
 from moorage.answers.load import load
@@ -13,7 +13,7 @@ from moorage.answers.save import save
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.handover import handover
 from moorage.deploy.report import ApplyReport, ServerReport
-from moorage.deploy.verify import Verification
+from moorage.deploy.verify import Check, Verification
 from screens.done import DoneScreen
 from tui import incident
 from tui.app import WizardApp
@@ -221,15 +221,62 @@ async def test_what_is_typed_while_a_dialog_opens_lands_in_it(
         assert wizard.app.session.draft.without_secrets() == before  # type: ignore[union-attr]
 
 
-def show_done(wizard: Wizard) -> None:
+def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> None:
     """Show how an apply ended that made a password, for a name that leads nowhere yet."""
     session = wizard.app.session
     assert session is not None
     answers = session.draft.answers()
     made = ApplyReport((ServerReport("alpha", "done"),), {"ci": Secret(SECRET)})
     name = NameOutcome(handover(answers, {"alpha": "203.0.113.10"}, ()))
-    outcome = Outcome(made, Verification(()), name=name)
-    wizard.app.push_screen(DoneScreen(session, answers, outcome))
+    outcome = Outcome(made, Verification(checks), name=name)
+    done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
+    wizard.app.push_screen(done)
+
+
+async def test_done_keeps_its_lines_in_order_and_says_where_it_leads(pretend: Servers) -> None:
+    answers = {**ANSWERS, "registry": {"domain": "registry.example.com", "port": 5443}}
+    async with opened(pretend, prefill=answers) as wizard:
+        await wizard.see("1 server:")
+        check = Check("alpha", "a login", "good", "of somebody " + "and somebody " * 6)
+        show_done(wizard, check, from_dashboard=True)
+        await wizard.see("registry.example.com:5443 is up", "esc To the dashboard")
+        wizard.app.screen.query_one(CopyBlock).query_one(Button).press()
+        await wizard.see("  Copied  ")
+        wizard.app.screen.query("Indented").last().scroll_visible(animate=False)
+        await wizard.see("    ✓ a login  of somebody", f"\n{'':15}somebody")
+        notes = [str(each.content) for each in wizard.app.screen.query(".note").results(Static)]
+        file = next(each for each in notes if "ca.pem" in each)
+        assert file.startswith("Bring this file there as ca.pem:\n/")
+
+
+async def test_one_escape_too_many_does_not_leave(pretend: Servers) -> None:
+    async with opened(pretend) as wizard:
+        await wizard.press("escape")
+        await wizard.see("Escape once more leaves")
+        await wizard.press("down")
+        assert "Escape once more" not in wizard.text
+        await wizard.press("escape")
+        assert wizard.app.is_running
+        await wizard.press("escape")
+    assert wizard.app.return_value == 0
+
+
+async def test_a_file_that_is_not_there_is_refused_beside_its_field(
+    pretend: Servers, home: Path
+) -> None:
+    (home / "mine.yml").write_text("version: 1\nregistry: {domain: mine.example.com}\n")
+    async with opened(pretend) as wizard:
+        await wizard.press("o")
+        await wizard.see("Open an answers file", "mine.yml")
+        await wizard.type("mine.yaml")
+        await wizard.press("enter")
+        await wizard.see("✗ no such file:", "mine.yaml")
+        await wizard.press("ctrl+u")
+        await wizard.type("./")
+        await wizard.press("enter")
+        await wizard.see("is a folder; wanted:")
+        await wizard.press("ctrl+u", "down", "enter")
+        await wizard.see("in the answers", "mine.yml:")
 
 
 async def test_done_says_first_what_is_still_to_do(pretend: Servers) -> None:

@@ -319,6 +319,10 @@ async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> N
         await wizard.press("l", "l")
         await wizard.see("warnings and errors", "upstream")
         assert "GET /v2/ 200" not in wizard.text
+        await wizard.press("slash")
+        await wizard.type("elsewhere")
+        await wizard.press("enter")
+        await wizard.see("No line here matches")
         await wizard.press("escape")
         await wizard.see("Dashboard")
 

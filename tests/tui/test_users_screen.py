@@ -230,6 +230,16 @@ async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) ->
         assert verify_password(typed, server.users["ana"].hash)
 
 
+async def test_somebody_disabled_may_nothing_and_is_enabled(fleet: Fleet) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users", "x Disable", "may pull")
+        await wizard.press("down")
+        await wizard.see("bob  disabled", "x Enable")
+        assert "x Disable" not in wizard.text
+        await add(wizard, "dora")
+        await wizard.see("dora  may push", "x Disable")
+
+
 async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")

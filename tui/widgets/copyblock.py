@@ -28,7 +28,6 @@ class CopyBlock(Vertical):
     CopyBlock .copy--title { height: 1; }
     CopyBlock .copy--title Static { width: 1fr; height: 1; }
     CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
-    CopyBlock Button { width: 12; min-width: 12; }
     """
 
     def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:
@@ -55,6 +54,7 @@ class CopyBlock(Vertical):
         self.app.copy_to_clipboard(self._secret.reveal() if self._secret else self.text)
         self.is_copied = True
         event.button.label = "Copied"
+        event.button.refresh(layout=True)
 
 
 class CopyDialog(Dialog[None]):

@@ -6,14 +6,17 @@ import re
 
 import pytest
 from opening import opened
-from pretend import Servers
+from pretend import PretendServer, Servers
 from test_every_field import DRAFT
 
 from moorage.errors import Problem
-from tui.flow import STEPS
+from moorage.servers.sudo import password_wrong
+from tui.draft import Draft
+from tui.flow import STEPS, Step
 from tui.labels import LABELS, in_words, label_of, problem_in_words
 from tui.widgets.field import Field
 from tui.widgets.frame import WizardFrame
+from tui.widgets.steplist import summary_of
 
 
 def _plain(path: str) -> str:
@@ -66,3 +69,17 @@ def test_a_problem_is_said_with_the_label_of_its_field() -> None:
     assert label_of(("servers", 1, "key")) == "Server 2, Key file"
     problem = Problem(("dns", "nameservers", 0), "wanted: an address")
     assert problem_in_words(problem) == "Name servers: wanted: an address"
+    access = Problem(("credentials", "users", 0, "access"), "wanted: push or pull")
+    assert problem_in_words(access) == "User 1, Access: wanted: push or pull"
+    assert problem_in_words(Problem(("servers",), "wanted: one")) == "Servers: wanted: one"
+
+
+def test_the_list_of_steps_names_no_library() -> None:
+    assert summary_of(Step.DNS, Draft({"dns": {"provider": "lexicon"}})) == "provider"
+
+
+async def test_connecting_names_no_key_of_a_file(pretend: Servers) -> None:
+    pretend["alpha"] = PretendServer("alpha", fault=password_wrong("admin", "alpha"))
+    async with opened(pretend, server=("alpha", "")) as wizard:
+        await wizard.see("sudo does not accept", "Wanted: the", "password admin has on")
+        assert "sudo_password" not in wizard.text

@@ -158,7 +158,7 @@ async def _afterwards(camera: Camera) -> None:
     await camera.press("escape")
     await camera.see("shown only here")
     await camera.shoot("done-leave")
-    await camera.press("enter")
+    await camera.press("right", "enter")
     await camera.see("New deployment")
     await camera.see("healthy")
     await camera.shoot("welcome")

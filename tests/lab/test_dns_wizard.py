@@ -162,9 +162,9 @@ async def test_apply_alone_makes_the_records_and_they_can_be_undone(
         assert outcome is not None
         assert outcome.name is not None
         assert outcome.name.is_good
-        shown = "\n".join(str(each.content) for each in app.screen.query("#report > Static"))
+        shown = [str(each.content) for each in app.screen.query("#report Static")]
         assert "The registry's name" in shown
-        assert "✓ served by its name server" in shown
+        assert any(each.startswith("served by its name server") for each in shown)
         await wizard.press("r")
         await wizard.see("1 server: nothing to change", "DNS  nothing to change")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -55,8 +56,9 @@ def panes() -> Mapping[Step, type[StepPane]]:
     return {pane.step: pane for pane in every}
 
 
+@cache
 def load_the_rest() -> None:
-    """Import what the start does not need, while it is being read."""
+    """Import what the start does not need, while it is being read; once in a process."""
     import screens.apply
     import screens.dashboard
     import screens.done
@@ -64,6 +66,9 @@ def load_the_rest() -> None:
     import screens.users  # noqa: F401
 
     panes()
+    # What is loaded stays. Looking through it for garbage again and again takes a tenth of a second
+    # each time, in which no key is answered.
+    gc.freeze()
 
 
 class FrontApp(DeskApp):

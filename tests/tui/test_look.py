@@ -82,7 +82,6 @@ async def _resize(wizard: Wizard, screen: str) -> None:
     size = tuple(wizard.app.size)
     for each in ((40, 10), (200, 50), size):
         await wizard.pilot.resize_terminal(*each)
-        await wizard.pilot.pause()
         assert wizard.text.strip(), screen
         assert wizard.app.size == each
     assert before.splitlines()[0] == wizard.text.splitlines()[0], screen

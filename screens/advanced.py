@@ -11,7 +11,6 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer, Static, TextArea
 
 from moorage.deploy.hooks import fault_of_script
-from tui.draft import Draft
 from tui.flow import Step
 from tui.messages import DraftChanged
 from tui.session import Session
@@ -204,34 +203,27 @@ class HookDialog(FormDialog):
 
     DEFAULT_CSS = """
     HookDialog > .dialog--box { height: 90%; max-height: 27; }
-    HookDialog Form { height: 1fr; padding: 0; }
     HookDialog Toggle { margin-bottom: 0; }
     HookDialog #when-error { color: $text-error; height: auto; min-height: 1; }
     """
 
     def __init__(self, session: Session, row: int) -> None:
-        super().__init__()
-        self.is_new = row < 0
-        self._scratch = Draft(session.draft.data)
-        if self.is_new:
-            row = len(self._scratch.items("hooks"))
-            self._scratch.append("hooks", {"when": ["after_apply"]})
-        self._hook = f"hooks[{row}]"
+        super().__init__(session.draft, "hooks", row, {"when": ["after_apply"]})
 
     def compose(self) -> ComposeResult:
-        when = self._scratch.get(f"{self._hook}.when", [])
+        when = self.scratch.get(f"{self.place}.when", [])
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a hook" if self.is_new else "Edit the hook"
-            with HookForm(self._scratch):
+            with HookForm(self.scratch):
                 yield Field(
                     "Name",
-                    f"{self._hook}.name",
+                    f"{self.place}.name",
                     example="tell-the-team",
                     help_text="What plans and logs call it",
                 )
                 yield Field(
                     "Script",
-                    f"{self._hook}.script",
+                    f"{self.place}.script",
                     example="hooks/tell-the-team.sh",
                     help_text="A file here; its first line says what runs it, such as #!/bin/sh",
                 )
@@ -240,10 +232,10 @@ class HookDialog(FormDialog):
                     yield MomentToggle(moment, label, value=moment in when)
                 yield Static("", id="when-error", markup=False)
                 yield Static("When it fails, that")
-                yield Choice(_FAILURES, f"{self._hook}.on_failure")
+                yield Choice(_FAILURES, f"{self.place}.on_failure")
                 yield Field(
                     "Time limit",
-                    f"{self._hook}.timeout",
+                    f"{self.place}.timeout",
                     default="60",
                     help_text="Seconds; one that takes longer is ended and has failed",
                 )
@@ -253,11 +245,11 @@ class HookDialog(FormDialog):
     @on(Toggle.Changed)
     def _moment_chosen(self) -> None:
         chosen = [each.moment for each in self.query(MomentToggle) if each.value]
-        self._scratch.set(f"{self._hook}.when", chosen)
+        self.scratch.set(f"{self.place}.when", chosen)
         self._check_moments()
 
     def _check_moments(self) -> bool:
-        has_any = bool(self._scratch.items(f"{self._hook}.when"))
+        has_any = bool(self.scratch.items(f"{self.place}.when"))
         fault = "" if has_any else "✗ wanted: one of them at least"
         self.query_one("#when-error", Static).update(fault)
         return has_any
@@ -272,7 +264,7 @@ class HookDialog(FormDialog):
     def accept(self) -> None:
         """Take the hook as it is typed."""
         if self.show_problems():
-            self.dismiss(self._scratch.get(self._hook))
+            self.dismiss(self.scratch.get(self.place))
 
 
 class MomentToggle(Toggle):

@@ -9,7 +9,6 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
-from tui.draft import Draft
 from tui.flow import Step
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
@@ -90,22 +89,13 @@ class UserDialog(FormDialog):
 
     DEFAULT_CSS = """
     UserDialog > .dialog--box { height: 90%; max-height: 26; }
-    UserDialog Form { height: 1fr; padding: 0; }
     UserDialog .caption { color: $foreground; }
     """
 
     def __init__(self, session: Session, row: int) -> None:
-        super().__init__()
-        self.is_new = row < 0
-        self._scratch = Draft(session.draft.data)
-        if self.is_new:
-            row = len(self._scratch.items("credentials.users"))
-            self._scratch.append(
-                "credentials.users",
-                {"name": "", "access": "push", "password": {"generate": True}},
-            )
-        self._user = f"credentials.users[{row}]"
-        self._kept = self._scratch.get(f"{self._user}.password")
+        fresh = {"name": "", "access": "push", "password": {"generate": True}}
+        super().__init__(session.draft, "credentials.users", row, fresh)
+        self._kept = self.scratch.get(f"{self.place}.password")
 
     def compose(self) -> ComposeResult:
         kept = self._kept
@@ -122,19 +112,19 @@ class UserDialog(FormDialog):
             options.insert(0, Option("keep", "As it is", describe_password(kept)))
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a user" if self.is_new else "Edit the user"
-            with Form(self._scratch):
+            with Form(self.scratch):
                 yield Field(
                     "Name",
-                    f"{self._user}.name",
+                    f"{self.place}.name",
                     example="ci",
                     help_text="What they type at docker login",
                 )
                 yield Static("Access", classes="caption")
-                yield Choice(_ACCESS, f"{self._user}.access", id="access")
+                yield Choice(_ACCESS, f"{self.place}.access", id="access")
                 yield Static("Password", classes="caption")
                 yield Choice(options, value=kind, id="kind")
                 yield PasswordField(
-                    lambda: str(self._scratch.get(f"{self._user}.name") or ""),
+                    lambda: str(self.scratch.get(f"{self.place}.name") or ""),
                     "Choose Made by Moorage, or a longer one.",
                     id="password",
                     help_text="At most 72 bytes",
@@ -183,31 +173,31 @@ class UserDialog(FormDialog):
         return fields_are_good and hash_is_good
 
     def _check_hash(self) -> bool:
-        fault = self._scratch.problem_at(f"{self._user}.password") if self._kind == "hash" else ""
+        fault = self.scratch.problem_at(f"{self.place}.password") if self._kind == "hash" else ""
         self.query_one("#hash", Field).show_error(fault.removeprefix("hash: "))
         return not fault
 
     def accept(self) -> None:
         """Take the user as it is typed."""
-        path = f"{self._user}.password"
+        path = f"{self.place}.password"
         password = self.query_one(PasswordField)
         hashed = self.query_one("#hash", Field)
         match self._kind:
             case "type":
-                self._scratch.set(path, Typed(Secret(password.value)))
+                self.scratch.set(path, Typed(Secret(password.value)))
             case "hash":
-                self._scratch.set(path, {"hash": hashed.value.strip()})
+                self.scratch.set(path, {"hash": hashed.value.strip()})
             case "generate":
-                self._scratch.set(path, {"generate": True})
+                self.scratch.set(path, {"generate": True})
             case _:
-                self._scratch.set(path, self._kept)
+                self.scratch.set(path, self._kept)
         is_good = self.show_problems()
         if self._kind == "type" and not password.check():
             if is_good:
                 password.focus()
             return
         if is_good:
-            self.dismiss(self._scratch.get(self._user))
+            self.dismiss(self.scratch.get(self.place))
 
 
 def describe_password(reference: object) -> str:

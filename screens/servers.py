@@ -170,21 +170,14 @@ class ServerDialog(FormDialog):
     ]
     DEFAULT_CSS = """
     ServerDialog > .dialog--box { height: 90%; max-height: 32; }
-    ServerDialog Form { height: 1fr; padding: 0; }
     ServerDialog .dialog--buttons { margin-top: 1; }
     ServerDialog > .dialog--box { border-subtitle-color: $text-muted; }
     ServerDialog #result { height: auto; margin-bottom: 1; display: none; }
     """
 
     def __init__(self, session: Session, row: int) -> None:
-        super().__init__()
+        super().__init__(session.draft, "servers", row, {})
         self._session = session
-        self.is_new = row < 0
-        self._scratch = Draft(session.draft.data)
-        if self.is_new:
-            row = len(self._scratch.items("servers"))
-            self._scratch.append("servers", {})
-        self._row = f"servers[{row}]"
 
     def compose(self) -> ComposeResult:
         aliases = _aliases()
@@ -192,31 +185,31 @@ class ServerDialog(FormDialog):
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a server" if self.is_new else "Edit the server"
             box.border_subtitle = "Passwords and passphrases are asked for when they are needed"
-            with ServerForm(self._scratch, self._row):
+            with ServerForm(self.scratch, self.place):
                 yield Field(
                     "Server",
-                    f"{self._row}.host",
+                    f"{self.place}.host",
                     example="203.0.113.10",
                     help_text=offered or "Its address, name or alias in ~/.ssh/config",
                     suggestions=aliases,
                 )
                 yield Field(
                     "User",
-                    f"{self._row}.user",
+                    f"{self.place}.user",
                     default="as in ~/.ssh/config",
                     help_text="Who logs in: root, or a user who may use sudo",
                 )
-                yield Field("Port", f"{self._row}.port", default="as in ~/.ssh/config, or 22")
+                yield Field("Port", f"{self.place}.port", default="as in ~/.ssh/config, or 22")
                 yield Field(
                     "Key file",
-                    f"{self._row}.key",
+                    f"{self.place}.key",
                     example="~/.ssh/id_ed25519",
                     help_text="Without one, ~/.ssh/config, the agent and the usual files are tried",
                 )
-                yield Field("Jump host", f"{self._row}.jump", example="user@bastion.example.com")
+                yield Field("Jump host", f"{self.place}.jump", example="user@bastion.example.com")
                 yield Field(
                     "Public address",
-                    f"{self._row}.address",
+                    f"{self.place}.address",
                     default="the address above",
                     help_text="Where clients reach it",
                 )
@@ -225,7 +218,7 @@ class ServerDialog(FormDialog):
                         Option("ssh", "Over SSH"),
                         Option("local", "This machine", "the one Moorage runs on"),
                     ),
-                    f"{self._row}.connection",
+                    f"{self.place}.connection",
                 )
             yield Static("", id="result", markup=False)
             test = Button("Test", id="test", compact=True)
@@ -241,8 +234,8 @@ class ServerDialog(FormDialog):
         """Connect to this server and show what is there."""
         if not self.query_one(Form).check():
             return
-        position = int(self._row.removeprefix("servers[").removesuffix("]"))
-        chosen = _servers_of(self._scratch, position)
+        position = int(self.place.removeprefix("servers[").removesuffix("]"))
+        chosen = _servers_of(self.scratch, position)
         if not chosen:
             return
         self._show("Connecting…", "")
@@ -251,7 +244,7 @@ class ServerDialog(FormDialog):
 
     @on(JobEnded)
     def _tested(self, event: JobEnded) -> None:
-        host = self._scratch.text(f"{self._row}.host")
+        host = self.scratch.text(f"{self.place}.host")
         if event.error is None:
             text = event.result
             self._session.tested[host] = (True, text)
@@ -263,8 +256,8 @@ class ServerDialog(FormDialog):
 
     def take_key(self, server: str, key: str) -> None:
         """Show the key file that was named while a server was tested, if it is this one."""
-        if server == self._scratch.text(f"{self._row}.host"):
-            self._scratch.set(f"{self._row}.key", key)
+        if server == self.scratch.text(f"{self.place}.host"):
+            self.scratch.set(f"{self.place}.key", key)
             self.query_one(Form).load()
 
     def _show(self, text: str, colour: str) -> None:
@@ -285,7 +278,7 @@ class ServerDialog(FormDialog):
         """Take the server as it is typed."""
         if self.query_one(Form).check():
             self._session.engine.stop_tests()
-            server = self._scratch.get(self._row)
+            server = self.scratch.get(self.place)
             if server.get("connection") == "ssh":
                 del server["connection"]
             self.dismiss(server)

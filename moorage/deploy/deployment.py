@@ -12,6 +12,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
+from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.hooks import gate_seconds
@@ -146,16 +147,19 @@ class Deployment:
         """
         return on_each(self._connections.chosen, work)
 
-    def plan(self) -> Plan:
+    def plan(self, accepted: Accepted = NOTHING) -> Plan:
         """Probe all servers and return what an apply would do.
+
+        Args:
+            accepted: What the operator has accepted of what an apply means.
 
         Raises:
             ServersFailed: Some servers could not be reached or read.
             AnswersError: A secret, certificate or image archive cannot be used.
         """
-        return self.plan_from(self.probe())
+        return self.plan_from(self.probe(), accepted)
 
-    def plan_from(self, facts: Sequence[Facts]) -> Plan:
+    def plan_from(self, facts: Sequence[Facts], accepted: Accepted = NOTHING) -> Plan:
         """Return what an apply would do, from facts that are there already."""
         wrong = check_registry(self.answers, only_version(self.answers))
         if wrong:
@@ -170,7 +174,8 @@ class Deployment:
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
         gathered = replace(gathered, addresses=self._peers())
-        return Plan(tuple(plan_server(self.answers, gathered, each) for each in facts), gathered)
+        servers = tuple(plan_server(self.answers, gathered, each, accepted) for each in facts)
+        return Plan(servers, gathered)
 
     def _peers(self) -> dict[str, str]:
         """Return the address of each server that others ask for ACME's challenges, by label."""

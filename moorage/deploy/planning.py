@@ -8,6 +8,7 @@ from typing import Literal
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK, Secret
+from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
     active_slot,
@@ -70,13 +71,16 @@ class _Difference:
         return self.load_image or any(package.name in _RUNTIMES for package in self.packages)
 
 
-def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerPlan:
+def plan_server(
+    answers: Answers, materials: Materials, facts: Facts, accepted: Accepted = NOTHING
+) -> ServerPlan:
     """Compare one server with what the answers mean for it.
 
     Args:
         answers: What the operator decided.
         materials: Secrets, hashes and certificates.
         facts: What the probe read.
+        accepted: What the operator has accepted of what an apply means.
     """
     answers = answers.for_server(facts.server)
     platform = platform_of(facts, materials.addresses)
@@ -106,7 +110,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         facts=facts,
         desired=wanted,
         changes=(*before, *changes, *after),
-        problems=tuple(find_problems(wanted, facts)),
+        problems=tuple(find_problems(wanted, facts, accepted)),
         notes=(*find_notes(wanted, facts), *_notes_on_passwords(materials)),
         writes=writes,
         removals=difference.removals,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
+from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.deployed import other_domain
 from moorage.desired import layout
 from moorage.desired.state import DesiredState
@@ -20,12 +21,15 @@ _LEAST_FREE = 512 * 1024**2
 _ENOUGH_FREE = 5 * 1024**3
 
 
-def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
+def find_problems(
+    wanted: DesiredState, facts: Facts, accepted: Accepted = NOTHING
+) -> Iterator[MoorageError]:
     """Yield what keeps a run from starting on a server.
 
     Args:
         wanted: What the answers mean for the server.
         facts: What the probe read.
+        accepted: What the operator has accepted of what an apply means.
     """
     missing = [tool for tool in _NEEDED_TOOLS if tool not in facts.tools]
     if missing or not facts.systemd:

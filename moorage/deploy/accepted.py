@@ -1,0 +1,21 @@
+"""What the operator has accepted of a plan's consequences; nothing of it happens unaccepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What may happen because somebody was shown it and said yes.
+
+    Attributes:
+        removals: The users who may be removed, by name.
+        begin_empty: Whether the registry may begin with an empty store.
+    """
+
+    removals: frozenset[str] = frozenset()
+    begin_empty: bool = False
+
+
+NOTHING = Accepted()

@@ -64,8 +64,11 @@ def _service(plan: ServerPlan, subject: str) -> list[str]:
         new, old = layout.unit_name(plan.slot_to), layout.unit_name(layout.other(plan.slot_to))
         if action.startswith("stop"):
             return [f"systemctl disable --now {old}"]
-        start = ["systemctl daemon-reload", f"systemctl enable --now {new}",
-                 f"curl -fsS http://127.0.0.1:{layout.PORTS[plan.slot_to]}/v2/"]  # fmt: skip
+        start = [
+            "systemctl daemon-reload",
+            f"systemctl enable --now {new}",
+            f"curl -fsS --unix-socket {layout.socket_path(plan.slot_to)} http://registry/v2/",
+        ]
         drain = [f"systemctl disable --now {old}    # once its transfers have ended"]
         return start + (drain if plan.slot_from is not None else [])
     if name == "nginx":

@@ -19,8 +19,9 @@ def active_slot(facts: Facts) -> Slot | None:
     upstream = facts.files.get(layout.UPSTREAM)
     if upstream is None:
         return None
-    for slot, port in layout.PORTS.items():
-        if f"127.0.0.1:{port};" in upstream.content.decode("utf-8", "replace"):
+    text = upstream.content.decode("utf-8", "replace")
+    for slot, port in layout.OLD_PORTS.items():
+        if f"unix:{layout.socket_path(slot)};" in text or f"127.0.0.1:{port};" in text:
             return slot
     return None
 

@@ -77,6 +77,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         generated=generated,
         weak_passwords=weak,
         hooks=read_scripts(answers),
+        new_store_id=secrets.token_hex(8),
         image_archive_digest=_archive_digest(answers),
     )
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from moorage.deploy.plan import ServerPlan
-from moorage.desired import layout
 from templates.load import shell_scripts
 
 GATE_SECONDS = 900
@@ -158,6 +157,8 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         "tls": said(wanted.tls),
         "account": wanted.account,
         "storage_folder": wanted.storage_folder or "-",
+        "store": wanted.store_id or "-",
+        "store_now": (plan.facts.store.marker if plan.facts.store else "") or "-",
         "version": wanted.version,
         "engine": wanted.image.engine if wanted.image else "-",
         "image": wanted.image.name if wanted.image else "-",
@@ -167,8 +168,6 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,
-        "port_blue": str(layout.PORTS["blue"]),
-        "port_green": str(layout.PORTS["green"]),
         "checks_version": said(plan.touches_registry),
         "gate": timing.gate,
         "gate_seconds": str(timing.gate_seconds),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from moorage.answers.model import Answers
@@ -20,6 +20,7 @@ from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hoo
 from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, run_going_on
+from moorage.deploy.store import store_id
 from moorage.desired import layout
 from moorage.desired.build import desired, desired_auth_key, desired_user_files
 from moorage.desired.layout import Slot
@@ -83,7 +84,10 @@ def plan_server(
         accepted: What the operator has accepted of what an apply means.
     """
     answers = answers.for_server(facts.server)
-    platform = platform_of(facts, materials.addresses)
+    platform = replace(
+        platform_of(facts, materials.addresses),
+        store_id=store_id(answers, facts, materials.new_store_id),
+    )
     slot_from = active_slot(facts)
     slot_now: Slot = slot_from or "blue"
     wanted = desired(answers, materials, platform, slot_now)
@@ -190,6 +194,7 @@ def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
         tls=answers.ssl.mode != "none",
         account=layout.ACCOUNT,
         storage_folder=None,
+        store_id="",
         packages=(),
         folders=(),
         files=(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from moorage.answers.ssl import LETS_ENCRYPT
 from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.deployed import other_domain
+from moorage.deploy.store import store_problem
 from moorage.desired import layout
 from moorage.desired.state import DesiredState
 from moorage.errors import MoorageError
@@ -61,18 +62,18 @@ def find_problems(
             f"{'ahead' if facts.clock_skew > 0 else 'behind'}, and ACME needs the right time.",
             "Set it, for example with: timedatectl set-ntp true.",
         )
-    for slot, port in layout.PORTS.items():
-        for number in (port, layout.DEBUG_PORTS[slot]):
-            listener = facts.listens(number)
-            is_ours = facts.is_active(layout.unit_name(slot))
-            if listener is not None and not is_ours:
-                program = listener.program or "another program"
-                yield _problem(
-                    facts,
-                    "port_taken",
-                    f"port {number} is taken by {program}; the registry's slot {slot} needs it.",
-                    f"Stop {program} or move it to another port.",
-                )
+    if (problem := store_problem(facts)) is not None:
+        yield problem
+    for slot, port in layout.DEBUG_PORTS.items() if wanted.has_debug_listener else ():
+        listener = facts.listens(port)
+        if listener is not None and not facts.is_active(layout.unit_name(slot)):
+            program = listener.program or "another program"
+            yield _problem(
+                facts,
+                "port_taken",
+                f"port {port} is taken by {program}; the debug server of slot {slot} needs it.",
+                f"Stop {program}, move it to another port, or drop registry.settings.http.debug.",
+            )
     for disk in facts.disks:
         if disk.free < _LEAST_FREE:
             yield _problem(
@@ -151,6 +152,11 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
             f"Let's Encrypt gives {_SAME_A_WEEK} certificates a week for one name, and "
             f"{len(order.peers) + 1} servers want one each: use --limit for {_SAME_A_WEEK} at "
             "a time, a week apart."
+        )
+    if wanted.has_debug_listener:
+        yield (
+            "registry.settings.http.debug opens the registry's metrics and profiles to every "
+            "account on the server, without a password."
         )
     if not wanted.tls:
         yield "Without TLS, docker login works only through a load balancer that adds it."

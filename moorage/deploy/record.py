@@ -10,6 +10,7 @@ from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.deploy.deployed import deployment_record, recorded_digests
 from moorage.deploy.plan import ServerPlan
+from moorage.deploy.store import store_record
 from moorage.desired import layout
 
 
@@ -42,6 +43,7 @@ def record_of_apply(answers: Answers, plan: ServerPlan, run_id: str) -> dict[str
         "domain": plan.desired.domain,
         "slot": plan.slot_to,
         "registry_version": "@REGISTRY_VERSION@" if plan.touches_registry else known,
+        "store": store_record(plan.facts, plan.desired.store_id),
         "answers": without_secrets(answers),
         "users": {
             "revision": plan.users_revision,

@@ -19,6 +19,7 @@ from moorage.deploy.deployed import (
 )
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.private_ca import RENEW_DAYS
+from moorage.deploy.store import missing_store
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe
 from moorage.desired.layout import Slot
@@ -131,6 +132,8 @@ def _faults(
         if run is None or not run.running:
             yield "Nothing is deployed here."
         return
+    if why := missing_store(facts):
+        yield f"{why[0].upper()}{why[1:]}"
     if slot is None:
         yield f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
     elif not facts.is_active(layout.unit_name(slot)):

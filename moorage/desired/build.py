@@ -14,7 +14,13 @@ from moorage.desired.acme import (
     certificate_order,
 )
 from moorage.desired.layout import Slot
-from moorage.desired.registry import config_file, environment_file
+from moorage.desired.registry import (
+    config,
+    config_file,
+    environment_file,
+    has_debug_listener,
+    slot_file,
+)
 from moorage.desired.render import render
 from moorage.desired.state import (
     DesiredFile,
@@ -28,6 +34,7 @@ from moorage.desired.state import (
 )
 from moorage.desired.users import RegistryUser, user_files
 from moorage.registry_keys import registry_version
+from templates.load import shell_script
 
 _LONGEST_HASHED = 40
 
@@ -52,10 +59,12 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         tls=tls,
         account=layout.ACCOUNT,
         storage_folder=_storage_folder(answers),
+        store_id=platform.store_id if answers.storage.driver == "filesystem" else "",
+        has_debug_listener=has_debug_listener(config(answers, slot)),
         packages=_packages(answers, platform),
         folders=_folders(answers),
         files=(
-            *_registry_files(answers, materials, slot),
+            *_registry_files(answers, materials, platform, slot),
             *acme_files(answers, materials),
             *_nginx_files(answers, materials, platform, slot),
             *_hook_files(materials),
@@ -119,7 +128,9 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
     return tuple(folders)
 
 
-def _registry_files(answers: Answers, materials: Materials, slot: Slot) -> list[DesiredFile]:
+def _registry_files(
+    answers: Answers, materials: Materials, platform: Platform, slot: Slot
+) -> list[DesiredFile]:
     return [
         DesiredFile(
             layout.REGISTRY_ENV,
@@ -134,6 +145,19 @@ def _registry_files(answers: Answers, materials: Materials, slot: Slot) -> list[
             config_file(answers, slot),
             Effect.REGISTRY,
             "registry.settings, registry.environment, storage",
+        ),
+        DesiredFile(
+            layout.slot_env_path(slot),
+            slot_file(answers, materials, platform, slot),
+            Effect.REGISTRY,
+            "how the slot is run",
+        ),
+        DesiredFile(
+            layout.SLOT_SCRIPT,
+            shell_script("slot.sh").encode(),
+            Effect.REGISTRY,
+            "lets nginx reach the registry, and nobody else",
+            mode=0o755,
         ),
         DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, "registry.runtime"),
     ]
@@ -155,6 +179,8 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
         environment_file=layout.REGISTRY_ENV,
         environment_names=names,
         registry_etc=layout.REGISTRY_ETC,
+        slot_script=layout.SLOT_SCRIPT,
+        sockets=layout.SOCKETS,
         storage_folder=_storage_folder(answers),
         account=layout.ACCOUNT,
         image=registry.image,
@@ -198,7 +224,7 @@ def _nginx_files(
         *desired_user_files(materials.users),
         DesiredFile(
             layout.UPSTREAM,
-            render("nginx/upstream.conf.j2", slot=slot, port=layout.PORTS[slot]),
+            render("nginx/upstream.conf.j2", slot=slot, socket=layout.socket_path(slot)),
             Effect.NGINX,
             "the slot that gets the traffic",
         ),

@@ -11,6 +11,8 @@ WEB_GROUP = "www-data"
 ETC = "/etc/moorage"
 REGISTRY_ETC = f"{ETC}/registry"
 REGISTRY_ENV = f"{REGISTRY_ETC}/registry.env"
+SLOT_SCRIPT = f"{REGISTRY_ETC}/slot.sh"
+"""What systemd runs before and after a slot starts."""
 HOOKS_ETC = f"{ETC}/hooks"
 DEPLOYMENT = f"{ETC}/deployment.json"
 NGINX_ETC = "/etc/nginx/moorage"
@@ -47,10 +49,14 @@ MANAGED = (
 )  # fmt: skip
 """What the probe reads: every file and folder that is Moorage's, and how certbot renews."""
 
-PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}
-"""The loopback port each slot listens on."""
+SOCKETS = "/run/moorage-registry"
+"""Holds a folder for each slot, which only the registry's account and nginx can enter."""
+OLD_PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}
+"""The loopback port each slot listened on before it had a socket."""
 DEBUG_PORTS: dict[Slot, int] = {"blue": 5111, "green": 5112}
-"""The loopback port each slot answers health checks and metrics on."""
+"""The loopback port each slot's debug server listens on, if the settings ask for one."""
+STORE_MARKER = ".moorage-store"
+"""The file in the images' folder that tells it from an empty mount point."""
 
 
 def other(slot: Slot) -> Slot:
@@ -61,6 +67,16 @@ def other(slot: Slot) -> Slot:
 def config_path(slot: Slot) -> str:
     """Return the path of a slot's config.yml."""
     return f"{REGISTRY_ETC}/{slot}/config.yml"
+
+
+def slot_env_path(slot: Slot) -> str:
+    """Return the path of the file that says how a slot is run."""
+    return f"{REGISTRY_ETC}/{slot}/slot.env"
+
+
+def socket_path(slot: Slot) -> str:
+    """Return the path of the unix socket a slot listens on."""
+    return f"{SOCKETS}/{slot}/registry.sock"
 
 
 def hook_path(name: str) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from moorage.answers.model import Answers, S3Storage
 from moorage.answers.secrets import Secret
-from moorage.desired.layout import DEBUG_PORTS, PORTS, Slot
-from moorage.desired.state import Materials, RegistryVersion
+from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, WEB_GROUP, Slot, socket_path
+from moorage.desired.state import Materials, Platform, RegistryVersion
 from moorage.registry_keys import environment_to_settings, registry_version
 
 _SINCE_3 = ("forcepathstyle", "usedualstack", "accelerate", "usefipsendpoint", "loglevel")
+_STAYS_HERE = {
+    "version", "log", "storage", "http", "health", "catalog", "validation", "policy", "tags",
+}  # fmt: skip
 _NOT_IN_CONFIG = {"accesskey", "secretkey", "redirect"}
 
 HEADER = """\
@@ -33,18 +36,44 @@ def config(answers: Answers, slot: Slot) -> dict[str, Any]:
         "log": {"level": "info", "accesslog": {"disabled": True}},
         "storage": storage,
         "http": {
-            "addr": f"127.0.0.1:{PORTS[slot]}",
+            "net": "unix",
+            "addr": socket_path(slot),
             "draintimeout": "60s",
             "headers": {"X-Content-Type-Options": ["nosniff"]},
-            "debug": {
-                "addr": f"127.0.0.1:{DEBUG_PORTS[slot]}",
-                "prometheus": {"enabled": True, "path": "/metrics"},
-            },
         },
         "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
     }
     from_environment = environment_to_settings(_plain(answers)).settings
-    return _merged(_merged(base, from_environment), answers.registry.settings)
+    merged = _merged(_merged(base, from_environment), answers.registry.settings)
+    if has_debug_listener(merged):
+        debug = {"addr": f"127.0.0.1:{DEBUG_PORTS[slot]}"}
+        merged["http"] = _merged(merged["http"], {"debug": debug})
+    return merged
+
+
+def has_debug_listener(config: Mapping[str, Any]) -> bool:
+    """Return whether a configuration asks for the debug server, which asks for no password."""
+    return "debug" in config["http"]
+
+
+def reaches_out(config: Mapping[str, Any], secret_names: Iterable[str]) -> bool:
+    """Return whether the registry uses the network besides its socket.
+
+    What is not known to stay on the server counts as reaching out.
+
+    Args:
+        config: The complete configuration.
+        secret_names: The environment variables whose values are not in it.
+    """
+    log, health = config["log"] or {}, config["health"] or {}
+    return not (
+        set(config) <= _STAYS_HERE
+        and "filesystem" in config["storage"]
+        and not has_debug_listener(config)
+        and not log.get("hooks")
+        and set(health) <= {"storagedriver", "file"}
+        and set(secret_names) <= {"REGISTRY_HTTP_SECRET"}
+    )
 
 
 def config_file(answers: Answers, slot: Slot) -> bytes:
@@ -55,8 +84,41 @@ def config_file(answers: Answers, slot: Slot) -> bytes:
     return (HEADER + text).encode()
 
 
+def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: Slot) -> bytes:
+    """Return slot.env: how a slot is run, as systemd reads it (its EnvironmentFile).
+
+    A slot that was set up before there was such a file listens on TCP and needs nothing of it.
+
+    Args:
+        answers: What the operator decided.
+        materials: Secrets, hashes and certificates.
+        platform: What kind of server it is.
+        slot: The slot.
+    """
+    secret_names = _secret_values(answers, materials)
+    network = "host" if reaches_out(config(answers, slot), secret_names) else "none"
+    values = {
+        "MOORAGE_SOCKET": socket_path(slot),
+        "MOORAGE_WEB_GROUP": WEB_GROUP,
+        "MOORAGE_NETWORK": network,
+    }
+    if answers.storage.driver == "filesystem" and platform.store_id:
+        values["MOORAGE_STORE"] = platform.store_id
+        values["MOORAGE_STORE_FOLDER"] = answers.storage.filesystem.path
+    header = f"# Written by Moorage. How the slot {slot} is run; see {SLOT_SCRIPT}.\n"
+    return (header + _lines(values)).encode()
+
+
 def environment_file(answers: Answers, materials: Materials) -> bytes:
     """Return registry.env: the secrets, as systemd reads them (its EnvironmentFile)."""
+    values = _secret_values(answers, materials)
+    revealed = {name: value.reveal() for name, value in sorted(values.items())}
+    header = "# Written by Moorage. The registry's secrets, for both slots.\n"
+    return (header + _lines(revealed)).encode()
+
+
+def _secret_values(answers: Answers, materials: Materials) -> dict[str, Secret]:
+    """Return the environment variables that hold secrets."""
     values = {"REGISTRY_HTTP_SECRET": materials.http_secret}
     s3 = answers.storage.s3
     if answers.storage.driver == "s3" and s3 is not None and s3.accesskey is not None:
@@ -65,9 +127,7 @@ def environment_file(answers: Answers, materials: Materials) -> bytes:
     for name, value in answers.registry.environment.items():
         if not isinstance(value, (str, int, bool)):
             values[name] = materials.secrets[f"registry.environment.{name}"]
-    lines = [f"{name}={_quoted(value)}" for name, value in sorted(values.items())]
-    header = "# Written by Moorage. The registry's secrets, for both slots.\n"
-    return (header + "\n".join(lines) + "\n").encode()
+    return values
 
 
 def _plain(answers: Answers) -> Mapping[str, str]:
@@ -79,10 +139,10 @@ def _plain(answers: Answers) -> Mapping[str, str]:
     return plain
 
 
-def _quoted(secret: Secret) -> str:
-    """Quote a value the way systemd unquotes it; it has no line breaks (checked on resolving)."""
-    text = re.sub(r'(["\\`$])', r"\\\1", secret.reveal())
-    return f'"{text}"'
+def _lines(values: Mapping[str, str]) -> str:
+    """Write variables the way systemd reads them; no value has line breaks (checked before)."""
+    escaped = {name: re.sub(r'(["\\`$])', r"\\\1", value) for name, value in values.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
 
 
 def _storage(answers: Answers, version: RegistryVersion) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Platform:
         ipv6: Whether the server has IPv6.
         has_njs: Whether nginx can run scripts there, which remembering logins takes.
         peers: The addresses of the other servers behind the name.
+        store_id: What the marker in the images' folder says, or is to say.
     """
 
     os_id: str = "debian"
@@ -32,6 +33,7 @@ class Platform:
     ipv6: bool = True
     has_njs: bool = True
     peers: tuple[str, ...] = ()
+    store_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Materials:
         hooks: The scripts of the operator's, by their hook's name.
         acme_ca: PEM of the CA that the ACME directory's certificate comes from, if it is private.
         addresses: Where the servers reach each other, by label; filled in when they have to.
+        new_store_id: For the marker of a folder of images that has none yet.
         image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
         keep: Keeps on this machine what was made for these materials; called before a run.
     """
@@ -71,6 +74,7 @@ class Materials:
     hooks: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     acme_ca: bytes | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
+    new_store_id: str = ""
     image_archive_digest: str | None = None
     keep: Callable[[], None] | None = field(default=None, repr=False)
 
@@ -187,6 +191,9 @@ class DesiredState:
         slot: The registry slot the files were rendered for.
         version: The registry's version the configuration is written for.
         ports: The public ports nginx listens on.
+        storage_folder: The folder images are kept in; None when they are kept elsewhere.
+        store_id: What the marker in that folder says, or is to say; empty without a folder.
+        has_debug_listener: Whether the registry has a debug server, on a loopback port.
         files: In an order in which every file only refers to earlier ones.
         remembers_logins: Whether nginx remembers checked passwords.
         order: The certificate certbot gets, or None when it comes from elsewhere.
@@ -199,9 +206,11 @@ class DesiredState:
     tls: bool
     account: str
     storage_folder: str | None
+    store_id: str
     packages: tuple[Package, ...]
     folders: tuple[DesiredFolder, ...]
     files: tuple[DesiredFile, ...]
     image: Image | None
+    has_debug_listener: bool = False
     remembers_logins: bool = True
     order: CertificateOrder | None = None

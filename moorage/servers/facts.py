@@ -61,6 +61,25 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Store:
+    """The folder images are kept in.
+
+    Attributes:
+        folder: The folder.
+        marker: What the marker in it says; empty without one.
+        mount: Where the file system it is on, or would be made on, is mounted.
+        source: What is mounted there, such as a device.
+        has_images: Whether there are repositories in it.
+    """
+
+    folder: str
+    marker: str
+    mount: str
+    source: str
+    has_images: bool
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """A run that happened, or is happening, on a server.
 
@@ -95,6 +114,7 @@ class Facts:
         tools: Which of the programs Moorage uses are there.
         accounts: System accounts and their numeric user and group ids.
         files: Managed files by path; ``folders`` likewise.
+        store: The folder images are kept in; None when they are kept elsewhere.
         image: The container image's id, or None when it is not there.
         offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
             where no lists were fetched yet.
@@ -120,6 +140,7 @@ class Facts:
     disks: tuple[Disk, ...] = ()
     files: Mapping[str, ManagedFile] = field(default_factory=dict)
     folders: Mapping[str, ManagedFolder] = field(default_factory=dict)
+    store: Store | None = None
     image: str | None = None
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()

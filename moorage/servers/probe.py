@@ -18,6 +18,7 @@ from moorage.servers.facts import (
     ManagedFolder,
     RunRecord,
     Service,
+    Store,
 )
 from moorage.servers.transport import Cancel, Transport
 from templates.load import shell_script
@@ -138,6 +139,7 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         disks=tuple(dict.fromkeys(filter(None, (_disk(row[0]) for row in rows.get("disk", []))))),
         files=files,
         folders=folders,
+        store=_store(rows.get("store", [])),
         image=single("image") or None,
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
         certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
@@ -186,6 +188,13 @@ def _listener(line: str) -> Listener | None:
     address, _, port = columns[3].rpartition(":")
     program = re.search(r'\(\("([^"]+)"', line)
     return Listener(address.strip("[]"), int(port), program.group(1) if program else "")
+
+
+def _store(rows: Sequence[list[str]]) -> Store | None:
+    for folder, marker, mount, source, has_images in rows:
+        is_marker = re.fullmatch(r"[0-9a-f]{16}", marker)
+        return Store(folder, marker if is_marker else "", mount, source, has_images == "yes")
+    return None
 
 
 def _disk(line: str) -> Disk | None:

@@ -63,6 +63,16 @@ folder=/var/lib
 [ "$storage" = - ] || folder=$storage
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 df -Pk "$folder" /var/lib / 2>/dev/null | tail -n +2 | facts disk
+if [ "$storage" != - ]; then
+    marker='' has_images=no
+    { read -r marker; } 2>/dev/null <"$storage/.moorage-store"
+    for repository in "$storage"/docker/registry/v2/repositories/*; do
+        # What verifying leaves behind is nobody's image.
+        case "$repository" in */\* | */moorage-verify) ;; *) has_images=yes && break ;; esac
+    done
+    fact store "$storage" "$marker" "$(df -P "$folder" 2>/dev/null | sed -n '2s/.*% //p')" \
+        "$(df -P "$folder" 2>/dev/null | sed -n '2s/ .*//p')" "$has_images"
+fi
 if [ "$storage" != - ] && [ -d "$storage" ]; then
     fact folder "$(stat -c '%a' "$storage")" "$(stat -c '%U' "$storage")" "$(stat -c '%G' "$storage")" "$storage"
 fi

@@ -79,8 +79,8 @@ make_folders() {
 adopt_storage() {
     [ ! -L "$2" ] || fail "$2 is a link; storage.filesystem.path needs a folder"
     if [ ! -d "$2" ] || [ "$(stat -c %U "$2")" = "$1" ]; then return 0; fi
-    # shellcheck disable=SC2012 # only whether there is anything but the registry's own folder
-    case "$(ls -A "$2" | head -n 2)" in
+    # shellcheck disable=SC2010 # only whether there is anything but what is the registry's
+    case "$(ls -A "$2" | grep -vx 'lost+found\|\.moorage-store' | head -n 2)" in
     '') ;;
     docker) chown -hR "$1:$1" -- "$2/docker" || fail "$2 could not be given to $1" ;;
     *) fail "$2 holds other files; storage.filesystem.path needs a folder of its own" ;;

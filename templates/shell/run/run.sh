@@ -18,6 +18,7 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/l
 run=$1
 cd "$run" || exit 1
 state=/var/lib/moorage
+sockets=/run/moorage-registry
 tab=$(printf '\t')
 rollback_needed=no
 outcome=failed
@@ -30,6 +31,8 @@ outcome=failed
 . ./hooks.sh
 # shellcheck source=packages.sh
 . ./packages.sh
+# shellcheck source=store.sh
+. ./store.sh
 # shellcheck source=slots.sh
 . ./slots.sh
 # shellcheck source=certificate.sh
@@ -55,6 +58,7 @@ while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/se
 
 step recheck
 recheck
+recheck_store
 forget_old_runs
 run_hooks hooks-before before_apply
 step back-up
@@ -79,6 +83,7 @@ fi
 rollback_needed=yes
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then step registry; fi
 make_folders
+mark_store
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
 # A changed unit always takes the other slot.

@@ -2,21 +2,56 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# http_status PORT PATH: the status that something on this machine answers with, or nothing.
-http_status() {
-    # shellcheck disable=SC2016 # bash expands these
-    timeout 20 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" "$2" >&3 && IFS=" " read -r _ status _ <&3 && printf "%s" "$status"' \
-        bash "$1" "$2" 2>/dev/null
+# ask_socket SOCKET PATH: sets $listener to the process that listens on a unix socket, and $status to
+# what it answers with; to nothing what cannot be known. perl is on every Debian; curl is not.
+ask_socket() {
+    listener='' status=''
+    # shellcheck disable=SC2016 # perl expands these
+    answer=$(timeout 20 perl -MSocket -MIO::Socket::UNIX -e '
+        my $socket = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1;
+        my ($pid) = unpack "l", getsockopt($socket, SOL_SOCKET, SO_PEERCRED);
+        print "$pid ";
+        if (length $ARGV[1]) {
+            print $socket "GET $ARGV[1] HTTP/1.0\r\nHost: localhost\r\n\r\n";
+            $socket->flush;
+            print $1 if (<$socket> // "") =~ m{^HTTP/1\.[01] (\d{3}) };
+        }
+    ' "$1" "$2" 2>/dev/null)
+    read -r listener status <<END
+$answer
+END
+}
+
+# is_part_of SLOT PROCESS: whether a process is the registry that runs in a slot's unit.
+is_part_of() {
+    if [ "$plan_engine" = - ]; then
+        main=$(systemctl show -p MainPID --value "moorage-registry@$1")
+    else
+        main=$("$plan_engine" inspect --format '{{.State.Pid}}' "moorage-registry-$1" 2>/dev/null)
+    fi
+    ancestor=$2
+    while [ "${ancestor:-0}" -gt 1 ] && [ "${main:-0}" -gt 1 ]; do
+        [ "$ancestor" != "$main" ] || return 0
+        ancestor=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$ancestor/status" 2>/dev/null)
+    done
+    return 1
 }
 
 last_lines() { journalctl -u "$1" -n 15 --no-pager -o cat 2>/dev/null; }
 
-# find_slot_port SLOT: sets $slot_port.
-find_slot_port() {
+# is_connected SLOT LISTENER: whether nginx has connections to a slot, whose process is LISTENER. A
+# slot that was started before slots had sockets listens on a port.
+is_connected() {
+    # Sockets are listed by network, and a container can have one of its own. Those that were accepted
+    # have no flags.
+    if grep -q " 00000000 0001 03 [0-9 ]*$sockets/$1/registry.sock\$" "/proc/${2:-none}/net/unix" 2>/dev/null; then
+        return 0
+    fi
     case "$1" in
-    blue) slot_port=$plan_port_blue ;;
-    green) slot_port=$plan_port_green ;;
+    blue) port=5101 ;;
+    green) port=5102 ;;
     esac
+    [ -n "$(ss -Htn state established "( sport = :$port )" 2>/dev/null)" ]
 }
 
 start_slot() {
@@ -24,18 +59,19 @@ start_slot() {
     unit=moorage-registry@$plan_slot_to
     systemctl reset-failed "$unit" 2>/dev/null
     systemctl enable -q "$unit" || fail "$unit could not be enabled"
-    systemctl restart "$unit" || {
-        last_lines "$unit"
-        fail "$unit did not start: $(last_lines "$unit" | tail -n 1 | cut -c 1-300)"
-    }
-    find_slot_port "$plan_slot_to"
+    # What it was connected to may still be there.
+    rm -f "$sockets/$plan_slot_to/registry.sock"
+    systemctl restart --no-block "$unit" || fail "$unit could not be started"
     tries=0
     status=
     while [ $tries -lt 120 ]; do
         if [ -e abort ]; then cancel; fi
         # An unknown repository: 404 says that the registry could look it up in its storage.
-        status=$(http_status "$slot_port" /v2/moorage-health/tags/list)
-        case "$status" in 200 | 404) return 0 ;; esac
+        ask_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
+        case "$status" in
+        # nginx can connect only once the unit's last command has opened the socket to it.
+        200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then return 0; fi ;;
+        esac
         [ "$(systemctl show -p NRestarts --value "$unit")" -lt 3 ] || break
         [ "$status" = "" ] || [ $tries -lt 12 ] || break
         sleep 0.25
@@ -43,6 +79,7 @@ start_slot() {
     done
     last_lines "$unit"
     case "$status" in
+    200 | 404) fail "what answers in slot $plan_slot_to is process ${listener:-unknown}, which $unit did not start" ;;
     '') fail "the registry does not start: $(last_lines "$unit" | grep -v '^Started\|^Stopped\|Scheduled restart\|Main process\|Failed with result' | tail -n 1 | cut -c 1-300)" ;;
     *) fail "the registry starts but cannot use its storage (status $status): $(last_lines "$unit" | grep -i 'error\|denied' | tail -n 1 | cut -c 1-300)" ;;
     esac
@@ -53,11 +90,10 @@ drain() {
     tick
     patience=$((now + 30))
     deadline=$((now + $2))
-    find_slot_port "$1"
+    ask_socket "$sockets/$1/registry.sock" ''
     while :; do
-        connected=$(ss -Htn state established "( sport = :$slot_port )" 2>/dev/null)
         tick
-        if [ -z "$connected" ]; then
+        if ! is_connected "$1" "$listener"; then
             are_old_workers_left || return 0
             # They stay for the long connections of other sites, too.
             [ "$now" -lt $patience ] || return 0

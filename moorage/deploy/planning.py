@@ -377,7 +377,6 @@ def _for_other_slot(
     files: tuple[DesiredFile, ...], other: DesiredState, slot: Slot
 ) -> tuple[DesiredFile, ...]:
     """The same files for the other slot, and what moves the traffic there."""
-    paths = {file.path for file in files if not file.path.startswith(layout.REGISTRY_ETC + "/")}
-    paths |= {layout.REGISTRY_ENV} & {file.path for file in files}
-    paths |= {layout.config_path(slot), layout.UPSTREAM}
+    paths = {file.path for file in files} - {*layout.slot_files(layout.other(slot))}
+    paths |= {*layout.slot_files(slot), layout.UPSTREAM}
     return tuple(file for file in other.files if file.path in paths)

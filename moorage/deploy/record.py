@@ -23,7 +23,7 @@ def record_of_apply(answers: Answers, plan: ServerPlan, run_id: str) -> dict[str
         run_id: The run's id.
     """
     # A switch leaves the files of the slot it came from as they are.
-    left = {layout.config_path(plan.slot_from)} if plan.slot_from and plan.switches else set()
+    left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
     digests = {
         path: digest
         for path, digest in recorded_digests(plan.facts).items()

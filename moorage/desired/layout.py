@@ -74,6 +74,11 @@ def slot_env_path(slot: Slot) -> str:
     return f"{REGISTRY_ETC}/{slot}/slot.env"
 
 
+def slot_files(slot: Slot) -> tuple[str, str]:
+    """Return the paths of the files that are a slot's own."""
+    return config_path(slot), slot_env_path(slot)
+
+
 def socket_path(slot: Slot) -> str:
     """Return the path of the unix socket a slot listens on."""
     return f"{SOCKETS}/{slot}/registry.sock"

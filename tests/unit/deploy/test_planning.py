@@ -17,6 +17,7 @@ from moorage.deploy.payload import Timing, payload
 from moorage.deploy.plan import Kind, Plan, ServerPlan
 from moorage.deploy.planning import plan_server
 from moorage.deploy.record import record_of_apply
+from moorage.deploy.status import status_of
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import Materials
@@ -29,6 +30,7 @@ from moorage.servers.facts import (
     ManagedFolder,
     RunRecord,
     Service,
+    Store,
 )
 
 TOOLS = frozenset({"apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss"})
@@ -111,7 +113,7 @@ def test_a_bare_server_gets_everything() -> None:
         "nginx: start",
     ]
     summary = Plan((plan,), MATERIALS).summary
-    assert summary == "1 server: 4 packages, 12 files new, nothing removed, 3 service actions"
+    assert summary == "1 server: 4 packages, 14 files new, nothing removed, 3 service actions"
 
 
 def test_a_deployed_server_has_nothing_to_change() -> None:
@@ -126,8 +128,22 @@ def test_a_changed_setting_is_written_for_the_other_slot() -> None:
     assert _subjects(plan, Kind.FILE) == [layout.config_path("blue")]
     assert (plan.slot_from, plan.slot_to) == ("blue", "green")
     written = {file.path for file in plan.writes}
-    assert written == {layout.config_path("green"), layout.UPSTREAM}
-    assert b"127.0.0.1:5102" in next(f for f in plan.writes if "green" in f.path).content
+    assert written == {*layout.slot_files("green"), layout.UPSTREAM}
+    assert all(b"/run/moorage-registry/green/" in file.content for file in plan.writes)
+
+
+def test_a_server_that_listens_on_ports_is_converted_by_a_switch() -> None:
+    facts = _deployed(_answers())
+    files = dict(facts.files)
+    del files[layout.slot_env_path("blue")], files[layout.SLOT_SCRIPT]
+    for path in (layout.UPSTREAM, layout.config_path("blue"), layout.UNIT):
+        content = b"server 127.0.0.1:5101;\n"
+        files[path] = ManagedFile(path, content, 0o644, "root", "root")
+    plan = _plan(_answers(), replace(facts, files=files))
+    assert (plan.slot_from, plan.slot_to) == ("blue", "green")
+    written = {file.path for file in plan.writes}
+    assert written >= {*layout.slot_files("green"), layout.SLOT_SCRIPT, layout.UNIT}
+    assert not written & {*layout.slot_files("blue")}
 
 
 def test_files_without_a_record_count_as_not_in_effect() -> None:
@@ -177,10 +193,44 @@ def test_a_run_that_goes_on_keeps_the_next_one_from_starting() -> None:
 
 
 def test_ports_of_others_are_problems() -> None:
-    listeners = (Listener("0.0.0.0", 443, "apache2"), Listener("127.0.0.1", 5101, "python3"))
-    problems = _plan(_answers(), _bare(listeners=listeners)).problems
+    listeners = (Listener("0.0.0.0", 443, "apache2"), Listener("127.0.0.1", 5111, "python3"))
+    [problem] = _plan(_answers(), _bare(listeners=listeners)).problems
+    assert problem.code == "port_taken"
+    debug = _answers(settings={"http": {"debug": {"prometheus": {"enabled": True}}}})
+    problems = _plan(debug, _bare(listeners=listeners)).problems
     assert [problem.code for problem in problems] == ["port_taken", "port_taken"]
     assert "apache2" in problems[0].message
+
+
+def test_the_debug_server_is_off_unless_it_is_asked_for() -> None:
+    [config] = [file for file in _plan(_answers(), _bare()).writes if "config.yml" in file.path]
+    assert b"debug" not in config.content
+    plan = _plan(_answers(settings={"http": {"debug": {"prometheus": {"enabled": True}}}}), _bare())
+    [config] = [file for file in plan.writes if "config.yml" in file.path]
+    assert b"127.0.0.1:5111" in config.content
+    assert any("every account on the server" in note for note in plan.notes)
+
+
+def test_images_that_are_not_where_they_were_are_a_problem() -> None:
+    facts = _deployed(_answers())
+    folder, was = "/var/lib/moorage/registry", "0123456789abcdef"
+    noted = {"folder": folder, "marker": was, "mount": "/var/lib/moorage", "source": "/dev/vdb"}
+    record = json.loads(facts.files[layout.DEPLOYMENT].content) | {"store": noted}
+    content = json.dumps(record).encode()
+    files = dict(facts.files)
+    files[layout.DEPLOYMENT] = ManagedFile(layout.DEPLOYMENT, content, 0o600, "root", "root")
+    there = Store(folder, was, "/var/lib/moorage", "/dev/vdb", has_images=True)
+    facts = replace(facts, files=files)
+    assert not _plan(_answers(), replace(facts, store=there)).problems
+    for now, word in (
+        (replace(there, marker="", mount="/", source="/dev/vda"), "disk of the images is missing"),
+        (replace(there, marker="fedcba9876543210", source="/dev/vdc"), "holds other images"),
+        (replace(there, marker=""), "has lost its images"),
+    ):
+        [problem] = _plan(_answers(), replace(facts, store=now)).problems
+        assert problem.code == "store_missing"
+        assert word in problem.message
+        assert any(word in fault for fault in status_of(replace(facts, store=now)).faults)
 
 
 def test_a_system_without_apt_or_systemd_is_refused() -> None:

@@ -6,7 +6,10 @@ import base64
 import http.client
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +18,14 @@ from moorage.answers.secrets import Secret
 from moorage.errors import MoorageError
 
 _TIMEOUT = 30
+"""Seconds in which nothing arrives."""
+_REACH = 10
+"""Seconds in which a connection has to open: time for three lost packets."""
+_DEADLINE = 60
+"""Seconds until an answer begins, however many bytes come before; and until its body is there."""
+_SLOWEST = 20_000
+"""Bytes a second: a body that comes more slowly than this on the whole is given up on."""
+_LARGEST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -98,13 +109,18 @@ class RegistryClient:
         connection.sock = self._connect()
         try:
             connection.request(method, path, body=body, headers=sent)
-            response = connection.getresponse()
+            with _ended_after(_DEADLINE, connection.sock):
+                response = connection.getresponse()
             return Answer(
                 f"{method} {parts.path}",
                 response.status,
                 {name.lower(): value for name, value in response.getheaders()},
-                response.read(),
+                b"".join(_body(response)),
             )
+        except TimeoutError as error:
+            raise MoorageError(
+                f"{method} {parts.path}: the server answers too slowly ({error}).", code="too_slow"
+            ) from error
         except http.client.HTTPException as error:
             raise MoorageError(
                 f"{method} {parts.path}: the server's answer is no HTTP ({type(error).__name__}).",
@@ -128,16 +144,45 @@ class RegistryClient:
         default = 443 if self.tls else 80
         return self.domain if self.port == default else f"{self.domain}:{self.port}"
 
-    def _connect(self) -> socket.socket:
+    def reach(self) -> None:
+        """Make sure that something listens.
+
+        Raises:
+            MoorageError: Nothing does, or a firewall is in between; the message says which.
+        """
+        self._open().close()
+
+    def _open(self) -> socket.socket:
         try:
-            plain = socket.create_connection((self.address, self.port), timeout=_TIMEOUT)
+            plain = socket.create_connection((self.address, self.port), timeout=_REACH)
         except OSError as error:
-            raise MoorageError(
-                f"{self.address}:{self.port} cannot be reached from this machine: "
-                f"{error.strerror or error}.",
-                hint="Look at firewalls between here and the server.",
+            raise self._unreachable(error) from error
+        plain.settimeout(_TIMEOUT)
+        return plain
+
+    def _unreachable(self, error: OSError) -> MoorageError:
+        where = f"port {self.port} of {self.address}"
+        if isinstance(error, TimeoutError):
+            return MoorageError(
+                f"{where} does not answer from here within {_REACH} s: a firewall drops it.",
+                hint=f"Let TCP port {self.port} through: in ufw or nftables on the server, and in "
+                "the provider's firewall or security group.",
                 code="registry_unreachable",
-            ) from error
+            )
+        if isinstance(error, ConnectionRefusedError):
+            return MoorageError(
+                f"{where} refuses connections from here.",
+                hint="Either nginx does not listen there, or a firewall rejects the connection.",
+                code="registry_unreachable",
+            )
+        return MoorageError(
+            f"{where} cannot be reached from this machine: {error.strerror or error}.",
+            hint="Look at firewalls and routes between here and the server.",
+            code="registry_unreachable",
+        )
+
+    def _connect(self) -> socket.socket:
+        plain = self._open()
         if not self.tls:
             return plain
         context = ssl.create_default_context()
@@ -158,3 +203,43 @@ class RegistryClient:
             raise MoorageError(
                 f"no TLS on {self.address}:{self.port}: {error}.", code="no_tls"
             ) from error
+
+
+def _body(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield an answer's body; one that drips, or does not end, is given up on."""
+    began, size = time.monotonic(), 0
+    while chunk := response.read1(1 << 20):
+        size += len(chunk)
+        took = time.monotonic() - began
+        if took > _DEADLINE + size / _SLOWEST:
+            raise TimeoutError(f"{size} bytes in {took:.0f} s")
+        if size > _LARGEST:
+            raise http.client.HTTPException("it does not end")
+        yield chunk
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+
+
+@contextmanager
+def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
+    """End a connection when the block takes longer: a timeout alone starts anew with every byte."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        # Not SSLSocket's own, which another thread must not call.
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError(f"no answer within {seconds:g} s")

@@ -21,6 +21,7 @@ from moorage.errors import CannotConnect, MoorageError
 from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 
+_LONGEST_LINE = 1 << 16
 _ATTACH = 'IFS= read -r id\nrun=/var/lib/moorage/runs/$id\n[ -d "$run" ] || exit 3\n'
 
 
@@ -138,6 +139,10 @@ class ServerRun:
 
     def _feed(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > _LONGEST_LINE:
+            # Something that prints no line ends does not fill this machine's memory.
+            lines.append(self._partial)
+            self._partial = b""
         for line in lines:
             self._take(line.decode("utf-8", "replace"))
 

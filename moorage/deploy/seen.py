@@ -14,6 +14,8 @@ from templates.load import shell_script
 
 TIMEOUT = 60.0
 """Seconds in which a server says nothing, after which it is left out."""
+DEADLINE = 600.0
+"""Seconds in which a server has to have read its logs."""
 
 _ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
@@ -52,7 +54,10 @@ def read_seen(deployment: Deployment, timeout: float = TIMEOUT) -> dict[str, dic
 
     def read(transport: Transport) -> dict[str, Seen]:
         completed = transport.run(
-            shell_script("seen.sh"), timeout=timeout, cancel=deployment.cancel
+            shell_script("seen.sh"),
+            timeout=timeout,
+            deadline=DEADLINE,
+            cancel=deployment.cancel,
         )
         return parse(completed.stdout)
 

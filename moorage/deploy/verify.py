@@ -134,10 +134,18 @@ def verify(
         )
 
     run = f"{int(time.time()):x}{os.urandom(3).hex()}"
+    unreached: set[Target] = set()
     for target in targets:
         session = _Session(client(target), f"check-{run}", password is not None)
         anonymous = client(target, login=False)
-        for name, work in _checks(session, anonymous, answers, large_upload):
+        planned = list(_checks(session, anonymous, answers, large_upload))
+        closed = _closed(anonymous)
+        if closed is not None:
+            # Each check would only wait for the same thing again.
+            unreached.add(target)
+            check(target.server, f"reach port {target.port}", _raising(_Bad(closed)))
+            planned = [(name, _raising(_Skipped(_UNREACHED))) for name, _ in planned]
+        for name, work in planned:
             check(target.server, name, work)
     if len(targets) > 1:
         first, second = targets[0], targets[1]
@@ -146,6 +154,8 @@ def verify(
         def across() -> str:
             if password is None:
                 raise _Skipped(_UNKNOWN_LOGIN)
+            if unreached & {first, second}:
+                raise _Skipped(_UNREACHED)
             return _upload_across(client(first), client(second))
 
         check(second.server, name, across)
@@ -156,6 +166,24 @@ _UNKNOWN_LOGIN = (  # that is no password
     "no password of a user who may push everything is known here: refer to one by {env: NAME} or "
     "{file: PATH}, or verify right after the apply that made it"
 )
+
+_UNREACHED = "the server's port cannot be reached from here"
+
+
+def _closed(client: RegistryClient) -> str | None:
+    """Return why a server's port cannot be reached, or None when it can."""
+    try:
+        client.reach()
+    except MoorageError as error:
+        return f"{error.message} {error.hint}".strip()
+    return None
+
+
+def _raising(error: Exception) -> Callable[[], str]:
+    def work() -> str:
+        raise error
+
+    return work
 
 
 @dataclass

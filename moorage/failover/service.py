@@ -88,7 +88,11 @@ def status(transport: Transport, name: str, cancel: Cancel | None = None) -> Ser
 def _run(transport: Transport, payload: bytes, cancel: Cancel | None) -> Completed:
     transport.connect()
     completed = transport.run(
-        shell_script("failover.sh"), payload=payload, timeout=_TIMEOUT, cancel=cancel
+        shell_script("failover.sh"),
+        payload=payload,
+        timeout=_TIMEOUT,
+        deadline=2 * _TIMEOUT,
+        cancel=cancel,
     )
     if completed.exit_status == 0:
         return completed

@@ -21,8 +21,12 @@ from moorage.servers.transport import Cancel, Completed, Exchange
 
 _TICK = 0.1
 """Seconds between two looks at whether waiting was cancelled or a time is up."""
+_START_SILENCE = 60.0
+"""Seconds in which a login says nothing before the script starts."""
 _MOST_NOISE = 1 << 20
 """Bytes a login shell may print before the script starts."""
+_MOST_OUTPUT = 1 << 26
+"""Bytes a script may print that nobody takes as they arrive."""
 _CHUNK = 1 << 18
 
 
@@ -77,6 +81,7 @@ class Job:
     on_stdout: Callable[[bytes], None] | None = None
     on_start: Callable[[Exchange], None] | None = None
     timeout: float | None = None
+    deadline: float | None = None
     cancel: Cancel | None = None
 
 
@@ -98,20 +103,22 @@ class Root:
 
 
 class Conversation:
-    """One script being run.
+    """One script being run; ``start`` are the seconds in which the login has to get to it.
 
     Attributes:
         password: The password sudo took, if it wanted one.
     """
 
     def __init__(
-        self, pipes: Pipes, job: Job, root: Root, server: str, start_timeout: float = 60.0
+        self, pipes: Pipes, job: Job, root: Root, server: str, start: float = 120.0
     ) -> None:
         self._pipes = pipes
         self._job = job
         self._root = root
         self._server = server
-        self._start_timeout = start_timeout
+        self._start = start
+        self._asking = 0.0
+        self._kept = 0
         self.password: Secret | None = None
         self._ready = threading.Event()
         self._over = threading.Event()
@@ -206,10 +213,11 @@ class Conversation:
     # -- the receiving side, in the thread that called run ---------------------------------------
 
     def _receive_all(self) -> int:
-        heard = time.monotonic()
+        began = heard = time.monotonic()
         taken = self._pipes.taken
         while True:
             self._pipes.wait(_TICK)
+            self._check_cancelled()
             stdout, stderr = self._pipes.read()
             if stderr:
                 self._take_stderr(stderr)
@@ -221,6 +229,7 @@ class Conversation:
                 taken = self._pipes.taken
             if self._sender_failure is not None:
                 raise self._sender_failure
+            self._check_deadline(time.monotonic() - began - self._asking)
             if stdout or stderr:
                 continue
             status = self._pipes.exit_status()
@@ -228,16 +237,31 @@ class Conversation:
                 return status
             self._check_patience(time.monotonic() - heard)
 
-    def _check_patience(self, silence: float) -> None:
+    def _check_cancelled(self) -> None:
         if self._job.cancel is not None and self._job.cancel.is_set:
             raise CannotConnect(
                 "Cancelled while a script was running on the server.",
                 server=self._server,
                 code="cancelled",
             )
+
+    def _check_deadline(self, took: float) -> None:
+        deadline = self._job.deadline
+        if not self._stdout_started:
+            deadline = min(deadline or self._start, self._start)
+        if deadline is not None and took > deadline:
+            late = "is not done" if self._stdout_started else "runs no command"
+            raise CannotConnect(
+                f"The server keeps sending, but {late} after {deadline:.0f} seconds.",
+                hint="It may be overloaded, or its login shell prints something again and again.",
+                server=self._server,
+                code="too_slow",
+            )
+
+    def _check_patience(self, silence: float) -> None:
         patience = self._job.timeout
         if not self._stdout_started:
-            patience = min(patience or self._start_timeout, self._start_timeout)
+            patience = min(patience or _START_SILENCE, _START_SILENCE)
         if patience is not None and silence > patience:
             doing = "while a script was running" if self._stdout_started else "to the first command"
             said = "" if self._stdout_started else " ".join(self._sudo_text().split())
@@ -264,7 +288,7 @@ class Conversation:
         if self._job.on_stdout is not None:
             self._job.on_stdout(data)
         else:
-            self._stdout.append(data)
+            self._keep(self._stdout, data)
 
     def _take_stderr(self, data: bytes) -> None:
         if not self._stderr_started:
@@ -277,7 +301,17 @@ class Conversation:
                 return
             self._stderr_started = True
         if data:
-            self._stderr.append(data)
+            self._keep(self._stderr, data)
+
+    def _keep(self, kept: list[bytes], data: bytes) -> None:
+        self._kept += len(data)
+        if self._kept > _MOST_OUTPUT:
+            raise CannotConnect(
+                f"A script on the server printed more than {_MOST_OUTPUT // 1024**2} MiB.",
+                server=self._server,
+                code="too_much",
+            )
+        kept.append(data)
 
     def _check_noise(self, noise: bytes) -> None:
         if len(noise) > _MOST_NOISE:
@@ -298,7 +332,9 @@ class Conversation:
         self._prompts_answered = prompts
         if self.password is not None:
             return
+        asked = time.monotonic()
         password = self._root.ask()
+        self._asking += time.monotonic() - asked
         if password is None:
             raise sudo.password_missing(self._root.user, self._server)
         self._send_password(password)

@@ -53,6 +53,7 @@ class LocalTransport:
         on_stdout: Callable[[bytes], None] | None = None,
         on_start: Callable[[Exchange], None] | None = None,
         timeout: float | None = None,
+        deadline: float | None = None,
         cancel: Cancel | None = None,
     ) -> Completed:
         """Run a POSIX shell script as root; see :meth:`.transport.Transport.run`."""
@@ -74,7 +75,7 @@ class LocalTransport:
         try:
             conversation = Conversation(
                 pipes,
-                Job(script, payload, on_stdout, on_start, timeout, cancel),
+                Job(script, payload, on_stdout, on_start, timeout, deadline, cancel),
                 Root(
                     user=user,
                     needs_sudo=not is_root,

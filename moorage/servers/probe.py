@@ -25,6 +25,8 @@ from templates.load import shell_script
 
 _FILES_FOLLOW = b"\n@files\n"
 _LARGEST_ANSWER = 64 * 1024**2
+_SILENCE, _DEADLINE = 60.0, 180.0
+"""Seconds in which a server says nothing, and in which it has to have said all."""
 
 
 def probe(
@@ -69,7 +71,12 @@ def probe(
             )
 
     completed = transport.run(
-        shell_script("probe.sh"), payload=payload, on_stdout=take, timeout=60, cancel=cancel
+        shell_script("probe.sh"),
+        payload=payload,
+        on_stdout=take,
+        timeout=_SILENCE,
+        deadline=_DEADLINE,
+        cancel=cancel,
     )
     half_way = (started + time.time()) / 2
     if completed.exit_status != 0 or _FILES_FOLLOW not in answer:

@@ -98,6 +98,7 @@ class SshTransport:
         on_stdout: Callable[[bytes], None] | None = None,
         on_start: Callable[[Exchange], None] | None = None,
         timeout: float | None = None,
+        deadline: float | None = None,
         cancel: Cancel | None = None,
     ) -> Completed:
         """Run a POSIX shell script as root; see :meth:`.transport.Transport.run`."""
@@ -113,10 +114,11 @@ class SshTransport:
         user = link.place.settings.user
         is_root = user == "root"
         arguments = bootstrap.AS_ROOT if is_root else bootstrap.WITH_SUDO
-        pipes = ChannelPipes(link, bootstrap.command_line(arguments), self._limits or Limits())
+        limits = self._limits or Limits()
+        pipes = ChannelPipes(link, bootstrap.command_line(arguments), limits)
         conversation = Conversation(
             pipes,
-            Job(script, payload, on_stdout, on_start, timeout, cancel),
+            Job(script, payload, on_stdout, on_start, timeout, deadline, cancel),
             Root(
                 user=user,
                 needs_sudo=not is_root,
@@ -124,6 +126,7 @@ class SshTransport:
                 ask=lambda: self._asker.secret(f"sudo password of {user}", self.server),
             ),
             self.server,
+            limits.start,
         )
         completed = conversation.hold()
         self._sudo_password = conversation.password

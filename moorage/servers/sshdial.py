@@ -34,6 +34,7 @@ class Limits:
         channel: Until a channel is open.
         keepalive: Between two signs of life that are asked for when nothing else is sent.
         dead: Without any sign of life, after which a connection counts as lost.
+        start: Until a login shell runs its first command.
     """
 
     connect: float = 15.0
@@ -41,6 +42,7 @@ class Limits:
     channel: float = 20.0
     keepalive: float = 10.0
     dead: float = 30.0
+    start: float = 120.0
 
 
 class Breaker:

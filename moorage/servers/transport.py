@@ -152,6 +152,7 @@ class Transport(Protocol):
         on_stdout: Callable[[bytes], None] | None = None,
         on_start: Callable[[Exchange], None] | None = None,
         timeout: float | None = None,
+        deadline: float | None = None,
         cancel: Cancel | None = None,
     ) -> Completed:
         """Run a POSIX shell script as root, in one channel.
@@ -170,12 +171,15 @@ class Transport(Protocol):
                 way to send more. It should return soon.
             timeout: Seconds in which nothing arrives and nothing is taken, after which the server
                 counts as silent; None waits.
+            deadline: Seconds in which the script must end, however much the server sends; time that
+                people take to answer a question does not count. None for a script that goes on for
+                as long as it has to.
             cancel: Stops waiting when set: the channel is closed. The script's standard input ends;
                 nothing else stops it on the server.
 
         Raises:
-            CannotConnect: The connection was lost, the server was silent for too long, or it was
-                cancelled.
+            CannotConnect: The connection was lost, the server was silent or took too long, it sent
+                without end, or it was cancelled.
             SudoRefused: Becoming root needs a password that is missing or wrong.
         """
 

@@ -22,6 +22,7 @@ from lab.process import run_program
 from moorage.answers.model import Server
 from moorage.answers.secrets import Secret, SecretReference, Typed
 from moorage.errors import CannotConnect, SudoRefused
+from moorage.servers import probe
 from moorage.servers.ssh import SshTransport
 from moorage.servers.sshconfig import SshConfig
 from moorage.servers.sshdial import Limits
@@ -586,6 +587,36 @@ def test_a_chatty_login_shell_is_not_mistaken_for_the_script(desk: Desk, server:
         server.run(["sh", "-c", f"printf 'echo Welcome\\necho Oops >&2\\n' > ~deploy/{name}"])
     completed = connect(desk, server, "deploy").run("echo out; echo err >&2")
     assert (completed.stdout, completed.stderr) == (b"out\n", b"err\n")
+
+
+def test_a_login_shell_that_drips_does_not_keep_anybody(desk: Desk, trusted: LabServer) -> None:
+    trusted.run(["useradd", "-m", "-s", "/bin/bash", "drip"])
+    trusted.run(
+        "mkdir ~drip/.ssh; cp ~deploy/.ssh/authorized_keys ~drip/.ssh; chown -R drip ~drip; "
+        "echo 'while :; do echo .; sleep 0.2; done' > ~drip/.bashrc"
+    )
+    transport = desk.transport(
+        limits=Limits(start=3), host=trusted.address, user="drip", key=str(trusted.key)
+    )
+    error, seconds = failing(lambda: transport.run("id"))
+    assert error.code == "too_slow"
+    assert "runs no command after 3 seconds" in error.message
+    assert seconds < 20
+
+
+def test_a_probe_that_drips_is_given_up_on(
+    desk: Desk, trusted: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More than a pipe's buffer at a time, so that it arrives as it is printed.
+    drips = "#!/bin/sh\nwhile :; do head -c 9000 /dev/zero | tr '\\0' x; echo; sleep 0.2; done\n"
+    trusted.write_file("/usr/local/sbin/ss", drips, mode=0o755)
+    monkeypatch.setattr(probe, "_DEADLINE", 4)
+    try:
+        error, seconds = failing(lambda: probe.probe(connect(desk, trusted), []))
+    finally:
+        trusted.run("rm /usr/local/sbin/ss")
+    assert error.code == "too_slow"
+    assert seconds < 20
 
 
 # -- much and slow --------------------------------------------------------------------------------

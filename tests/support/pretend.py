@@ -125,6 +125,7 @@ class PretendServer:
         on_stdout: Callable[[bytes], None] | None = None,
         on_start: Callable[[Exchange], None] | None = None,
         timeout: float | None = None,
+        deadline: float | None = None,
         cancel: Cancel | None = None,
     ) -> Completed:
         if script == shell_script("probe.sh"):

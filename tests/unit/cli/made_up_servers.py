@@ -128,6 +128,7 @@ class MadeUpTransport:
         on_stdout: Callable[[bytes], None] | None = None,
         on_start: Callable[[Exchange], None] | None = None,
         timeout: float | None = None,
+        deadline: float | None = None,
         cancel: Cancel | None = None,
     ) -> Completed:
         sent = payload if isinstance(payload, bytes) else b"".join(payload)

@@ -118,3 +118,26 @@ def test_waiting_ends_when_it_should(local: LocalTransport, how: str) -> None:
 
 def test_the_address_is_this_machine(local: LocalTransport) -> None:
     assert local.public_address == "127.0.0.1"
+
+
+def test_a_script_that_drips_ends_at_its_deadline(local: LocalTransport) -> None:
+    started = time.monotonic()
+    with pytest.raises(CannotConnect, match="keeps sending, but is not done after 1 s") as caught:
+        local.run("while :; do echo x; sleep 0.1; done", timeout=60, deadline=1)
+    assert caught.value.code == "too_slow"
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("where", ["", " >&2"])
+def test_output_without_end_is_not_kept(local: LocalTransport, where: str) -> None:
+    with pytest.raises(CannotConnect) as caught:
+        local.run(f"yes{where}")
+    assert caught.value.code == "too_much"
+
+
+def test_output_without_end_can_be_cancelled(local: LocalTransport) -> None:
+    cancel = Cancel()
+    threading.Timer(0.3, cancel.set).start()
+    with pytest.raises(CannotConnect) as caught:
+        local.run("yes", on_stdout=lambda data: None, cancel=cancel)
+    assert caught.value.code == "cancelled"

@@ -62,7 +62,7 @@ def find_problems(
             f"{'ahead' if facts.clock_skew > 0 else 'behind'}, and ACME needs the right time.",
             "Set it, for example with: timedatectl set-ntp true.",
         )
-    if (problem := store_problem(facts)) is not None:
+    if not accepted.begin_empty and (problem := store_problem(facts)) is not None:
         yield problem
     for slot, port in layout.DEBUG_PORTS.items() if wanted.has_debug_listener else ():
         listener = facts.listens(port)

@@ -263,7 +263,7 @@ def desired_user_files(users: Sequence[RegistryUser]) -> list[DesiredFile]:
     described = {
         layout.HTPASSWD: (who, 0o640, layout.WEB_GROUP, True),
         layout.HTPASSWD_DISABLED: ("credentials.users[].disabled", 0o600, "root", True),
-        layout.ACCESS_MAP: (may, 0o644, "root", False),
+        layout.ACCESS_MAP: (may, 0o600, "root", False),
     }
     files = []
     for path, content in user_files(users).items():

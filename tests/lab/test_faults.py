@@ -11,6 +11,7 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
+from moorage.deploy.accepted import Accepted
 from moorage.errors import CannotConnect, ExitCode, MoorageError, ServersFailed, SudoRefused
 
 
@@ -181,11 +182,15 @@ def test_a_folder_with_other_files_is_left_alone(operator: Operator, server: Lab
     assert server.run("stat -c %U /srv/app /srv/app/mine").stdout.split() == ["deploy", "deploy"]
 
 
-def test_a_lost_folder_of_images_is_made_anew(operator: Operator, server: LabServer) -> None:
+def test_a_lost_folder_of_images_is_made_anew_when_that_is_accepted(
+    operator: Operator, server: LabServer
+) -> None:
     domain = "services.internal.eu-central-1.example-corporation.test"
     answers = operator.answers([server], registry={"domain": domain})
     operator.install(answers)
     server.run("rm -rf /var/lib/moorage/registry")
-    operator.install(answers)
+    [problem] = operator.plan(answers).problems
+    assert problem.code == "store_missing"
+    operator.install(answers, accepted=Accepted(begin_empty=True))
     upload = "/v2/team/app/blobs/uploads/"
     assert operator.status(server, upload, method="POST", domain=domain) == 202

@@ -15,6 +15,7 @@ from lab import LabServer
 from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
+from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
 from moorage.deploy.plan import Plan
@@ -120,6 +121,7 @@ class Operator:
         *,
         verify: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
+        accepted: Accepted = NOTHING,
     ) -> Outcome:
         """Plan, apply and, when asked, verify."""
         events: list[Event] = []
@@ -129,7 +131,7 @@ class Operator:
             on_event(event)
 
         with self.open(answers, take) as deployment:
-            plan = deployment.plan()
+            plan = deployment.plan(accepted)
             report = deployment.apply(plan)
             self.learn(plan, report)
             verification = deployment.verify(plan) if verify and report.is_good else None
@@ -140,9 +142,11 @@ class Operator:
         ))  # fmt: skip
         return outcome
 
-    def install(self, answers: Answers, *, verify: bool = False) -> Outcome:
+    def install(
+        self, answers: Answers, *, verify: bool = False, accepted: Accepted = NOTHING
+    ) -> Outcome:
         """Apply and insist that it works."""
-        outcome = self.apply(answers, verify=verify)
+        outcome = self.apply(answers, verify=verify, accepted=accepted)
         assert outcome.report.is_good, (outcome.report, outcome.log)
         if verify:
             assert outcome.verification is not None

@@ -1,0 +1,220 @@
+"""The registry's slots listen on sockets that nobody but nginx reaches; older servers get there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_at_work import DOMAIN, Operator
+from tcp_slots import listen_on_ports
+from traffic import Traffic, push_blob
+
+from lab import LabServer
+from lab.machine import say
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
+from moorage.deploy.events import Event, StepBegan
+from moorage.deploy.registry_client import RegistryClient
+
+ON_PORTS = "ss -Hltn '( sport = :5101 or sport = :5102 )'"
+
+# Tries everything an account without rights can: every port, every socket, every file.
+LOOK_AROUND = r"""
+import glob, os, socket, stat, subprocess, sys
+found = []
+def ask(connection, where):
+    for path in ("/v2/_catalog", "/metrics", "/debug/pprof/", "/debug/vars", "/debug/health"):
+        try:
+            with connection() as open_socket:
+                open_socket.settimeout(2)
+                open_socket.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+                answer = open_socket.makefile("rb").read(4096)
+        except OSError:
+            return
+        if answer.split(b" ")[1:2] == [b"200"]:
+            found.append(f"{where} answers {path}")
+def tcp(port):
+    return socket.create_connection(("127.0.0.1", port), 1)
+def unix(path):
+    opened = socket.socket(socket.AF_UNIX)
+    opened.settimeout(2)
+    opened.connect(path)
+    return opened
+for line in subprocess.run(["ss", "-Hltn"], capture_output=True, text=True).stdout.splitlines():
+    port = int(line.split()[3].rpartition(":")[2])
+    ask(lambda: tcp(port), f"port {port}")
+sockets = {line.split()[-1] for line in open("/proc/net/unix") if "/" in line}
+for path in sorted(sockets | {"/run/moorage-registry/blue/registry.sock",
+                              "/run/moorage-registry/green/registry.sock"}):
+    ask(lambda: unix(path), path)
+secrets = [word.encode() for word in sys.argv[1:]]
+for top in ("/etc", "/run", "/var", "/tmp", "/srv", "/opt"):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    content = open(path, "rb").read(1 << 22)
+                    found += [f"{path} has {word!r}" for word in secrets if word in content]
+            except OSError:
+                pass
+print("\n".join(found))
+"""
+
+# Listens on everything it can for as long as it lives, and notes who comes.
+GRAB = r"""
+import os, selectors, socket, sys, time
+selector = selectors.DefaultSelector()
+held = set()
+def hold(key, family, address):
+    if key in held:
+        return
+    try:
+        grabbed = socket.socket(family)
+        grabbed.bind(address)
+        grabbed.listen(16)
+    except OSError:
+        return
+    held.add(key)
+    selector.register(grabbed, selectors.EVENT_READ)
+end = time.monotonic() + 600
+while time.monotonic() < end:
+    for port in (5101, 5102, 5111, 5112):
+        hold(port, socket.AF_INET, ("127.0.0.1", port))
+    for slot in ("blue", "green"):
+        for path in (f"/run/moorage-registry/{slot}/registry.sock", f"/run/moorage/{slot}.sock",
+                     f"/tmp/{slot}.sock"):
+            hold(path, socket.AF_UNIX, path)
+    open("/tmp/grabbing", "w").close()
+    for key, _ in selector.select(0.01):
+        connection, _ = key.fileobj.accept()
+        connection.settimeout(5)
+        data = connection.recv(4096)
+        if data:
+            open("/tmp/received", "ab").write(data)
+        connection.close()
+"""
+
+
+def _as_nobody(code: str, *words: str) -> list[str]:
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+            "python3", "-c", code, *words]  # fmt: skip
+
+
+def _client(operator: Operator, server: LabServer) -> RegistryClient:
+    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
+    password = Secret(operator.passwords["ci"])
+    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+
+
+def _answers(operator: Operator, server: LabServer, **registry: Any) -> Answers:
+    users = [{"name": "vera.quist", "access": "pull", "password": {"generate": True}},
+             {"name": "ci", "password": {"generate": True}}]  # fmt: skip
+    registry = {"domain": DOMAIN, **registry}
+    return operator.answers([server], registry=registry, credentials={"users": users})
+
+
+def test_an_account_without_rights_learns_nothing_and_gets_no_request(
+    operator: Operator, server: LabServer
+) -> None:
+    server.run(["systemd-run", "--quiet", "--unit=grab", "--uid=65534", "--gid=65534",
+                "python3", "-c", GRAB])  # fmt: skip
+    server.run("until [ -e /tmp/grabbing ]; do sleep 0.1; done")
+    operator.install(_answers(operator, server))
+    client = _client(operator, server)
+    blob = b"harbour-bell-0815 " * 100
+    digest = push_blob(client, "private/app", blob)
+    operator.install(_answers(operator, server, settings={"log": {"level": "debug"}}))
+
+    found = server.run(
+        _as_nobody(LOOK_AROUND, "vera.quist", "harbour-bell-0815", digest[7:])
+    ).stdout
+
+    assert found.strip() == ""
+    assert not (server.root / "tmp/received").exists()
+    assert server.run("cat /tmp/received 2>/dev/null; true").stdout == ""
+
+
+def _registry(runtime: str, image: Path) -> dict[str, Any]:
+    if runtime == "package":
+        return {}
+    return {
+        "runtime": runtime,
+        "image": "docker.io/library/registry:2.8",
+        "image_archive": str(image),
+    }
+
+
+@pytest.mark.parametrize("runtime", ["package", "docker", "podman"])
+def test_a_server_on_ports_is_converted_under_load(
+    runtime: str, operator: Operator, server: LabServer, registry_image: Path
+) -> None:
+    answers = _answers(operator, server, **_registry(runtime, registry_image))
+    operator.install(answers)
+    listen_on_ports(server)
+    assert server.run(ON_PORTS).stdout
+    client = _client(operator, server)
+    digest = push_blob(client, "team/kept", b"kept" * 1000)
+
+    with Traffic([client] * 4) as traffic:
+        outcome = operator.install(answers)
+
+    say(f"{runtime}: {traffic.count} pushes and pulls while converting")
+    assert traffic.count > 4
+    assert traffic.failures == []
+    [plan] = outcome.plan.servers
+    assert (plan.slot_from, plan.slot_to) == ("blue", "green")
+    assert server.run(ON_PORTS).stdout == ""
+    assert client.request("GET", f"/v2/team/kept/blobs/{digest}").status == 200
+    assert not operator.plan(answers).has_changes
+
+
+def _at_step(step: str, act: Callable[[], Any]) -> Callable[[Event], None]:
+    def take(event: Event) -> None:
+        if isinstance(event, StepBegan) and event.step == step:
+            act()
+
+    return take
+
+
+def test_a_conversion_that_fails_or_is_cut_off_leaves_a_registry_that_serves(
+    operator: Operator, server: LabServer
+) -> None:
+    answers = _answers(operator, server)
+    operator.install(answers)
+    listen_on_ports(server)
+    client = _client(operator, server)
+    digest = push_blob(client, "team/kept", b"kept" * 1000)
+
+    def serves() -> bool:
+        return client.request("GET", f"/v2/team/kept/blobs/{digest}").status == 200
+
+    # It fails: back to the ports.
+    server.write_file("/usr/local/sbin/openssl", "#!/bin/sh\nexit 1\n", mode=0o755)
+    assert operator.apply(answers).report.servers[0].status == "failed"
+    server.run("rm /usr/local/sbin/openssl")
+    assert serves()
+    assert server.run(ON_PORTS).stdout
+    assert "127.0.0.1:5101" in server.read_file("/etc/nginx/moorage/upstream.conf")
+
+    # The plug is pulled: with the shared unit already in place, and after the switch.
+    for step, program in (("nginx-files", "nginx"), ("check", "openssl")):
+        real = server.run(["sh", "-c", f"command -v {program}"]).stdout.strip()
+        shim = f'#!/bin/sh\nsync\nsleep 20\nexec {real} "$@"\n'
+        server.write_file(f"/usr/local/sbin/{program}", shim, mode=0o755)
+        operator.apply(answers, on_event=_at_step(step, server.crash))
+        server.start()
+        server.wait_until_up()
+        server.run(f"rm /usr/local/sbin/{program}")
+        server.run("until systemctl is-active -q nginx; do sleep 0.2; done")
+        server.run(
+            "until ss -Hltn '( sport = :5101 )' | grep -q . || "
+            "[ -S /run/moorage-registry/green/registry.sock ]; do sleep 0.2; done"
+        )
+        assert serves()
+    operator.install(answers)
+    assert serves()
+    assert server.run(ON_PORTS).stdout == ""
+    assert not operator.plan(answers).has_changes

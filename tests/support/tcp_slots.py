@@ -1,0 +1,40 @@
+"""Servers as they were deployed before slots had sockets: the registry listens on loopback ports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from lab import LabServer
+
+CONFIG = "/etc/moorage/registry/blue/config.yml"
+UNIT = "/etc/systemd/system/moorage-registry@.service"
+UPSTREAM = "/etc/nginx/moorage/upstream.conf"
+RECORD = "/etc/moorage/deployment.json"
+NEW = ("/etc/moorage/registry/blue/slot.env", "/etc/moorage/registry/slot.sh")
+
+
+def listen_on_ports(server: LabServer) -> None:
+    """Turn a server that was just deployed, its slot blue, into one of the time before sockets."""
+    config = server.read_file(CONFIG)
+    config = re.sub(r"  net: unix\n  addr: .*\n", "  addr: 127.0.0.1:5101\n", config)
+    unit = server.read_file(UNIT)
+    for line in ("EnvironmentFile=-", "ExecStartPre=+", "ExecStartPost=+", "ReadWritePaths=-",
+                 "WorkingDirectory=", "    --userns host", "    --volume /run/moorage-registry"):  # fmt: skip
+        unit = re.sub(rf"^{re.escape(line)}.*\n", "", unit, flags=re.M)
+    unit = re.sub(r'--network "[^"]*"', "--network host", unit)
+    upstream = re.sub(r"server unix:[^;]*", "server 127.0.0.1:5101", server.read_file(UPSTREAM))
+    record = json.loads(server.read_file(RECORD))
+    for path, text in ((CONFIG, config), (UNIT, unit), (UPSTREAM, upstream)):
+        server.write_file(path, text)
+        record["digests"][path] = hashlib.sha256(text.encode()).hexdigest()
+    for path in NEW:
+        del record["digests"][path]
+    del record["store"]
+    server.write_file(RECORD, json.dumps(record), mode=0o600)
+    server.run(["rm", *NEW, "/var/lib/moorage/registry/.moorage-store"])
+    server.run(
+        "systemctl daemon-reload && systemctl restart moorage-registry@blue && nginx -s reload"
+    )
+    server.run("until ss -Hltn 'sport = :5101' | grep -q .; do sleep 0.1; done")

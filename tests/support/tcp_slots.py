@@ -1,4 +1,4 @@
-"""Servers as they were deployed before slots had sockets: the registry listens on loopback ports."""
+"""Servers as they were before slots had sockets: the registry listens on loopback ports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ UPSTREAM = "/etc/nginx/moorage/upstream.conf"
 RECORD = "/etc/moorage/deployment.json"
 NEW = ("/etc/moorage/registry/blue/slot.env", "/etc/moorage/registry/slot.sh")
 
+SINCE_SOCKETS = (
+    "EnvironmentFile=-", "ExecStartPre=+", "ExecStartPost=+", "ReadWritePaths=-",
+    "WorkingDirectory=", "    --userns host", "    --volume /run/moorage-registry",
+)  # fmt: skip
+
 
 def listen_on_ports(server: LabServer) -> None:
     """Turn a server that was just deployed, its slot blue, into one of the time before sockets."""
     config = server.read_file(CONFIG)
     config = re.sub(r"  net: unix\n  addr: .*\n", "  addr: 127.0.0.1:5101\n", config)
     unit = server.read_file(UNIT)
-    for line in ("EnvironmentFile=-", "ExecStartPre=+", "ExecStartPost=+", "ReadWritePaths=-",
-                 "WorkingDirectory=", "    --userns host", "    --volume /run/moorage-registry"):  # fmt: skip
+    for line in SINCE_SOCKETS:
         unit = re.sub(rf"^{re.escape(line)}.*\n", "", unit, flags=re.M)
     unit = re.sub(r'--network "[^"]*"', "--network host", unit)
     upstream = re.sub(r"server unix:[^;]*", "server 127.0.0.1:5101", server.read_file(UPSTREAM))

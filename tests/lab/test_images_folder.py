@@ -1,0 +1,80 @@
+"""The disk of the images is missing after a reboot: nothing is pushed to the disk beneath it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from operator_at_work import DOMAIN, Operator
+from traffic import push_blob
+
+from lab import LabServer
+from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
+from moorage.deploy.accepted import Accepted
+from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.status import status_of
+
+# Where the disk is mounted, and the images' folder: it is the mount, lies below it, or Moorage's
+# whole state is on the disk.
+LAYOUTS = (
+    ("/srv/images", "/srv/images"),
+    ("/srv/disk", "/srv/disk/images"),
+    ("/var/lib/moorage", "/var/lib/moorage/registry"),
+)
+
+
+def _client(operator: Operator, server: LabServer) -> RegistryClient:
+    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
+    password = Secret(operator.passwords["ci"])
+    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+
+
+def _until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.5)
+
+
+def _keep_in(operator: Operator, server: LabServer, folder: str) -> Answers:
+    storage = {"driver": "filesystem", "filesystem": {"path": folder}}
+    return operator.answers([server], storage=storage)
+
+
+def test_images_are_never_kept_on_the_disk_beneath_their_own(
+    operator: Operator, server: LabServer
+) -> None:
+    for number, (mount, folder) in enumerate(LAYOUTS):
+        # A bind mount is gone after a reboot as a disk is that did not come up.
+        attach = f"mount --bind /disk{number} {mount}"
+        server.run(f"mkdir -p /disk{number} {mount} && {attach}")
+        answers = _keep_in(operator, server, folder)
+        operator.install(answers, accepted=Accepted(begin_empty=True))
+        client = _client(operator, server)
+        digest = push_blob(client, "team/kept", b"kept" * 1000)
+
+        server.crash()
+        server.start()
+        server.wait_until_up()
+
+        _until(lambda client=client: client.request("GET", "/v2/").status == 503)  # type: ignore[misc]
+        assert client.request("POST", "/v2/team/new/blobs/uploads/").status == 503
+        assert server.run(["sh", "-c", f'find "{folder}" -type f 2>/dev/null; true']).stdout == ""
+        with operator.open(answers) as deployment:
+            [facts] = deployment.probe()
+            [problem] = deployment.plan_from([facts]).problems
+        assert problem.code == "store_missing"
+        assert f"nothing is mounted on {mount} now" in problem.message
+        assert problem.message.split(":")[0] in " ".join(status_of(facts).faults).lower()
+
+        server.run(attach)
+        path = f"/v2/team/kept/blobs/{digest}"
+        _until(lambda client=client, path=path: client.request("GET", path).status == 200)  # type: ignore[misc]
+        assert not operator.plan(answers).has_changes
+
+
+def test_a_disk_with_images_in_use_is_not_unmounted(operator: Operator, server: LabServer) -> None:
+    server.run("mkdir -p /disk /srv/images && mount --bind /disk /srv/images")
+    operator.install(_keep_in(operator, server, "/srv/images"))
+    assert server.run("umount /srv/images", check=False).returncode != 0

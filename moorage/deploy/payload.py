@@ -164,6 +164,7 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         "image": wanted.image.name if wanted.image else "-",
         "load_image": said(plan.load_image),
         "mask_packaged_registry": said(masks),
+        "stops_packaged_registry": said(plan.stops_packaged_registry),
         "reload_nginx": said(plan.reload_nginx),
         **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",

@@ -102,6 +102,8 @@ class ServerPlan:
         slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
         reload_nginx: Whether nginx has to be reloaded or started.
         users_revision: How many changes of its users the server will have seen.
+        stops_packaged_registry: Whether the distribution's own registry is stopped, because its
+            images are served from now on.
         takes_over: The name its registry has now, if the run gives it another; else empty.
         ask: Why certbot is asked for a certificate, or None when it is not.
     """
@@ -122,6 +124,7 @@ class ServerPlan:
     load_image: bool = False
     reload_nginx: bool = False
     users_revision: int = 1
+    stops_packaged_registry: bool = False
     takes_over: str = ""
 
     @property

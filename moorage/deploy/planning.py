@@ -37,6 +37,8 @@ from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
 from moorage.users.roster import USER_FILES
 
+_PACKAGED_REGISTRY = "docker-registry"
+"""Its package, its service and its account."""
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
 _SECRET_FILES = {
     layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.AUTH_KEY,
@@ -126,6 +128,7 @@ def plan_server(
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         users_revision=materials.users_revision,
+        stops_packaged_registry=_stops_packaged_registry(wanted, facts),
         takes_over=other_domain(facts, wanted.domain),
         ask=ask,
     )
@@ -233,6 +236,9 @@ def _things_to_make(
         if package.name == "docker-registry":
             why = "the package's own instance would listen on every address, without a password"
             yield Change(Kind.SERVICE, "run", "docker-registry: mask", why)
+    if _stops_packaged_registry(wanted, facts):
+        why = f"its images in {wanted.storage_folder} are served by this registry from now on"
+        yield Change(Kind.SERVICE, "run", "docker-registry: disable --now", why)
     if wanted.account not in facts.accounts:
         yield Change(Kind.ACCOUNT, "add", wanted.account, "runs the registry")
     if difference.load_image and wanted.image is not None:
@@ -245,6 +251,13 @@ def _things_to_make(
         yield _file_change(file, facts, recorded)
     for path in difference.removals:
         yield _removal(path, facts, recorded)
+
+
+def _stops_packaged_registry(wanted: DesiredState, facts: Facts) -> bool:
+    """Whether the distribution's own registry runs on the folder of images that is taken over."""
+    there = facts.folders.get(wanted.storage_folder or "")
+    is_its_own = there is not None and there.owner == _PACKAGED_REGISTRY
+    return is_its_own and facts.is_active(_PACKAGED_REGISTRY)
 
 
 def _slot(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from operator_at_work import Operator
+from traffic import push_blob
 
 from lab import LabServer
+from moorage.answers.secrets import Secret
+from moorage.deploy.registry_client import RegistryClient
 
 SITE = """
 server {
@@ -15,6 +18,12 @@ server {
     ssl_certificate_key /etc/ssl/neighbour.key;
     location / { default_type text/plain; return 200 "neighbour\\n"; }
 }
+"""
+
+OLD_CONFIG = """
+version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
+http: {addr: ":5000", relativeurls: true}
 """
 
 
@@ -62,3 +71,35 @@ def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: La
 
     server.run("rm /etc/nginx/conf.d/broken.conf")
     assert operator.apply(answers).report.is_good
+
+
+def test_images_of_the_packaged_registry_are_taken_over_with_it(
+    operator: Operator, server: LabServer
+) -> None:
+    server.run(
+        "apt-get -q -y install --no-install-recommends docker-registry >/dev/null 2>&1", timeout=120
+    )
+    folder = "/var/lib/docker-registry"
+    server.write_file("/etc/docker/registry/config.yml", OLD_CONFIG)
+    server.run("systemctl restart docker-registry")
+    server.run("until ss -Hltn 'sport = :5000' | grep -q .; do sleep 0.2; done")
+    old = RegistryClient(server.address, 5000, server.address, False, None, "", Secret(""))
+    digest = push_blob(old, "team/kept", b"kept" * 1000)
+    storage = {"driver": "filesystem", "filesystem": {"path": folder}}
+    answers = operator.answers([server], storage=storage)
+
+    # It fails after the folder was taken over: everything is given back.
+    server.write_file("/usr/local/sbin/openssl", "#!/bin/sh\nexit 1\n", mode=0o755)
+    assert operator.apply(answers).report.servers[0].status == "failed"
+    server.run("rm /usr/local/sbin/openssl")
+    assert old.request("GET", f"/v2/team/kept/blobs/{digest}").status == 200
+    assert push_blob(old, "team/kept", b"more" * 1000)
+    assert server.run(["stat", "-c", "%U", folder]).stdout == "docker-registry\n"
+
+    outcome = operator.install(answers)
+
+    subjects = [change.subject for change in outcome.plan.servers[0].changes]
+    assert "docker-registry: disable --now" in subjects
+    assert operator.status(server, f"/v2/team/kept/blobs/{digest}") == 200
+    states = "systemctl is-active docker-registry; systemctl is-enabled docker-registry"
+    assert server.run(states, check=False).stdout.split() == ["inactive", "disabled"]

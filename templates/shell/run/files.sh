@@ -74,19 +74,6 @@ make_folders() {
     done <plan/folders
 }
 
-# adopt_storage OWNER PATH: images that are there already may belong to whoever ran the registry
-# before; a folder that holds anything else is left alone.
-adopt_storage() {
-    [ ! -L "$2" ] || fail "$2 is a link; storage.filesystem.path needs a folder"
-    if [ ! -d "$2" ] || [ "$(stat -c %U "$2")" = "$1" ]; then return 0; fi
-    # shellcheck disable=SC2010 # only whether there is anything but what is the registry's
-    case "$(ls -A "$2" | grep -vx 'lost+found\|\.moorage-store' | head -n 2)" in
-    '') ;;
-    docker) chown -hR "$1:$1" -- "$2/docker" || fail "$2 could not be given to $1" ;;
-    *) fail "$2 holds other files; storage.filesystem.path needs a folder of its own" ;;
-    esac
-}
-
 # place NUMBER MODE OWNER GROUP PATH FROM: puts a file in its place in one step.
 place() {
     for stale in "${5%/*}"/.moorage.*; do

@@ -26,6 +26,7 @@ rollback() {
         systemctl disable -q --now "moorage-registry@$plan_slot_to" 2>/dev/null
         systemctl reset-failed "moorage-registry@$plan_slot_to" 2>/dev/null
     fi
+    restore_storage
     if [ -e rollback-failed ]; then
         say 'the rollback is incomplete; the next apply puts it right'
     else

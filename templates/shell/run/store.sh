@@ -22,3 +22,38 @@ mark_store() {
     place store 644 root root "$plan_storage_folder/.moorage-store" marker ||
         fail "$plan_storage_folder/.moorage-store could not be written"
 }
+
+# adopt_storage OWNER PATH: images that are there already may belong to whoever ran the registry
+# before; a folder that holds anything else is left alone.
+adopt_storage() {
+    [ ! -L "$2" ] || fail "$2 is a link; storage.filesystem.path needs a folder"
+    if [ ! -d "$2" ] || [ "$(stat -c %U "$2")" = "$1" ]; then return 0; fi
+    # shellcheck disable=SC2010 # only whether there is anything but what is the registry's
+    case "$(ls -A "$2" | grep -vx 'lost+found\|\.moorage-store' | head -n 2)" in
+    '') ;;
+    docker)
+        stat -c %u:%g "$2" >backup/storage-owner || fail "the owner of $2 could not be noted"
+        stop_former_registry
+        chown -hR "$1:$1" -- "$2" || fail "$2 could not be given to $1"
+        ;;
+    *) fail "$2 holds other files; storage.filesystem.path needs a folder of its own" ;;
+    esac
+}
+
+# The distribution's own registry could not read its images any more, and would answer 500.
+stop_former_registry() {
+    [ "$plan_stops_packaged_registry" = yes ] || return 0
+    systemctl is-enabled -q docker-registry.service 2>/dev/null && : >backup/registry-was-enabled
+    : >backup/registry-was-active
+    systemctl disable -q --now docker-registry.service || fail "docker-registry.service could not be stopped"
+    say 'docker-registry.service is stopped: its images are served by this registry now'
+}
+
+# Gives the images and their registry back to whoever had them.
+restore_storage() {
+    [ -s backup/storage-owner ] || return 0
+    chown -hR "$(cat backup/storage-owner)" -- "$plan_storage_folder" || : >rollback-failed
+    [ "$plan_store_now" != - ] || rm -f -- "$plan_storage_folder/.moorage-store"
+    if [ -e backup/registry-was-enabled ]; then systemctl enable -q docker-registry.service || : >rollback-failed; fi
+    if [ -e backup/registry-was-active ]; then systemctl start docker-registry.service || : >rollback-failed; fi
+}

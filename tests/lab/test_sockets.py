@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tcp_slots import listen_on_ports
 from traffic import Traffic, push_blob
 
 from lab import LabServer
+from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
@@ -137,21 +137,31 @@ def test_an_account_without_rights_learns_nothing_and_gets_no_request(
     assert found.strip() == ""
 
 
-def _registry(runtime: str, image: Path) -> dict[str, Any]:
+def _registry(runtime: str, image: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     if runtime == "package":
         return {}
-    return {
-        "runtime": runtime,
-        "image": "docker.io/library/registry:2.8",
-        "image_archive": str(image),
-    }
+    fixture = {REGISTRY_TAG: "registry_image", REGISTRY_3_TAG: "registry_3_image"}[image]
+    archive = request.getfixturevalue(fixture)
+    return {"runtime": runtime, "image": image, "image_archive": str(archive)}
 
 
-@pytest.mark.parametrize("runtime", ["package", "docker", "podman"])
+@pytest.mark.parametrize(
+    ("runtime", "image"),
+    [
+        ("package", ""),
+        ("docker", REGISTRY_TAG),
+        ("docker", REGISTRY_3_TAG),
+        ("podman", REGISTRY_TAG),
+    ],
+)
 def test_a_server_on_ports_is_converted_under_load(
-    runtime: str, operator: Operator, server: LabServer, registry_image: Path
+    runtime: str,
+    image: str,
+    operator: Operator,
+    server: LabServer,
+    request: pytest.FixtureRequest,
 ) -> None:
-    answers = _answers(operator, server, **_registry(runtime, registry_image))
+    answers = _answers(operator, server, **_registry(runtime, image, request))
     operator.install(answers)
     listen_on_ports(server)
     assert server.run(ON_PORTS).stdout

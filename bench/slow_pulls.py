@@ -41,6 +41,7 @@ class SlowPulls:
     Attributes:
         received: Bytes of the blob that each of them has so far.
         statuses: What each of them was answered; 0 before the answer.
+        digests: The SHA-256 of the blobs that were pulled to their end.
         failures: What went wrong, a line each.
 
     Args:
@@ -53,6 +54,7 @@ class SlowPulls:
     def __init__(self, client: RegistryClient, path: str, count: int, rate: int) -> None:
         self.received = [0] * count
         self.statuses = [0] * count
+        self.digests: list[str] = []
         self.failures: list[str] = []
         self._client = client
         self._path = path
@@ -65,7 +67,9 @@ class SlowPulls:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop)
+        # Closed already when every pull came to its end.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop)
         self._thread.join()
 
     def _work(self) -> None:
@@ -91,11 +95,13 @@ class SlowPulls:
             writer.write(_request(self._client, self._path))
             head = await reader.readuntil(b"\r\n\r\n")
             self.statuses[number] = int(head.split(b" ", 2)[1])
-            began = time.monotonic()
+            began, digest = time.monotonic(), hashlib.sha256()
             while data := await reader.read(1 << 14):
+                digest.update(data)
                 self.received[number] += len(data)
                 ahead = self.received[number] / self._rate - (time.monotonic() - began)
                 await asyncio.sleep(max(ahead, 0))
+            self.digests.append(digest.hexdigest())
         except (OSError, EOFError) as error:
             self.failures.append(repr(error))
         finally:
@@ -113,7 +119,8 @@ def _request(client: RegistryClient, path: str) -> bytes:
     assert client.password is not None
     login = base64.b64encode(f"{client.user}:{client.password.reveal()}".encode()).decode()
     return (
-        f"GET {path} HTTP/1.1\r\nHost: {client.domain}\r\nAuthorization: Basic {login}\r\n\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {client.domain}\r\nAuthorization: Basic {login}\r\n"
+        "Connection: close\r\n\r\n"
     ).encode()
 
 

@@ -29,6 +29,7 @@ def platform_of(facts: Facts, addresses: Mapping[str, str]) -> Platform:
         facts.ipv6,
         can_remember_logins(facts),
         tuple(peers),
+        memory=facts.memory or Platform.memory,
     )
 
 

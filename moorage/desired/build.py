@@ -14,6 +14,7 @@ from moorage.desired.acme import (
     certificate_order,
 )
 from moorage.desired.layout import Slot
+from moorage.desired.pulls import most_pulls
 from moorage.desired.registry import (
     config,
     config_file,
@@ -168,6 +169,7 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
     engine = None if registry.runtime == "package" else registry.runtime
     environment = environment_file(answers, materials).decode()
     names = [line.partition("=")[0] for line in environment.splitlines() if line[:1] != "#"]
+    names.append("GOMEMLIMIT")
     version = registry_version(answers)
     if version == "3":
         names.append("OTEL_TRACES_EXPORTER")
@@ -239,6 +241,7 @@ def _nginx_files(
                 ipv6=platform.ipv6,
                 nginx_etc=layout.NGINX_ETC,
                 caches_logins=platform.has_njs,
+                most_pulls=most_pulls(platform.memory),
                 **_tls_settings(answers, platform),
             ),
             Effect.NGINX,

@@ -11,6 +11,7 @@ import yaml
 from moorage.answers.model import Answers, S3Storage
 from moorage.answers.secrets import Secret
 from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, WEB_GROUP, Slot, socket_path
+from moorage.desired.pulls import memory_limit
 from moorage.desired.state import Materials, Platform, RegistryVersion
 from moorage.registry_keys import environment_to_settings, registry_version
 
@@ -101,6 +102,8 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
         "MOORAGE_SOCKET": socket_path(slot),
         "MOORAGE_WEB_GROUP": WEB_GROUP,
         "MOORAGE_NETWORK": network,
+        # Read by the Go runtime.
+        "GOMEMLIMIT": f"{memory_limit(platform.memory)}B",
     }
     if answers.storage.driver == "filesystem" and platform.store_id:
         values["MOORAGE_STORE"] = platform.store_id

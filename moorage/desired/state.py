@@ -26,6 +26,7 @@ class Platform:
         has_njs: Whether nginx can run scripts there, which remembering logins takes.
         peers: The addresses of the other servers behind the name.
         store_id: What the marker in the images' folder says, or is to say.
+        memory: Bytes of memory, as the kernel counts them.
     """
 
     os_id: str = "debian"
@@ -34,6 +35,7 @@ class Platform:
     has_njs: bool = True
     peers: tuple[str, ...] = ()
     store_id: str = ""
+    memory: int = 2 * 1024**3
 
 
 @dataclass(frozen=True)

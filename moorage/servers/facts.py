@@ -115,6 +115,7 @@ class Facts:
         accounts: System accounts and their numeric user and group ids.
         files: Managed files by path; ``folders`` likewise.
         store: The folder images are kept in; None when they are kept elsewhere.
+        memory: Bytes of memory, as the kernel counts them; 0 when that is not known.
         image: The container image's id, or None when it is not there.
         offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
             where no lists were fetched yet.
@@ -141,6 +142,7 @@ class Facts:
     files: Mapping[str, ManagedFile] = field(default_factory=dict)
     folders: Mapping[str, ManagedFolder] = field(default_factory=dict)
     store: Store | None = None
+    memory: int = 0
     image: str | None = None
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()

@@ -132,6 +132,7 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         hostname=single("hostname"),
         systemd="systemd" in rows,
         ipv6="ipv6" in rows,
+        memory=int(single("memory") or 0) * 1024,
         addresses6=tuple(_address6(row[0]) for row in rows.get("address6", [])),
         packages={
             row[0]: row[1]

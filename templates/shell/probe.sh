@@ -30,6 +30,9 @@ fact hostname "$(hostname 2>/dev/null || cat /etc/hostname)"
 [ -r /proc/net/if_inet6 ] && while read -r address _ _ scope _; do
     [ "$scope" = 00 ] && fact address6 "$address"
 done </proc/net/if_inet6
+while read -r name kilobytes _; do
+    if [ "$name" = MemTotal: ]; then fact memory "$kilobytes" && break; fi
+done </proc/meminfo
 for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx docker podman docker-registry; do
     command -v "$tool" >/dev/null 2>&1 && fact tool "$tool"
 done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 
 from operator_at_work import DOMAIN, Operator
@@ -12,6 +13,7 @@ from lab import LabServer
 from lab.machine import say
 from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
+from moorage.desired.pulls import memory_limit
 
 PULLS = 20
 MiB = 1024**2
@@ -54,6 +56,10 @@ def test_slow_pulls_cost_no_disk_and_stay_within_bounds(
     # A pull takes 4 MiB, and the garbage collector lets the whole grow to twice that.
     assert cost.registry < (40 + PULLS * 10) * MiB
     assert cost.nginx < 250 * MiB
+
+    environment = server.run("cat /proc/$(pidof -s docker-registry)/environ").stdout
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert f"GOMEMLIMIT={memory_limit(memory)}B" in environment.split("\0")
 
     # As on a server with less memory.
     server.run(

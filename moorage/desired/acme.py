@@ -98,7 +98,12 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
     files += [
         DesiredFile(
             layout.DEPLOY_HOOK,
-            render("shell/deploy.sh.j2", tls_etc=layout.TLS_ETC, state=layout.STATE),
+            render(
+                "shell/deploy.sh.j2",
+                tls_etc=layout.TLS_ETC,
+                state=layout.STATE,
+                clear_sockets=layout.CLEAR_SOCKETS,
+            ),
             Effect.RENEWAL,
             "serves a renewed certificate",
             mode=0o755,

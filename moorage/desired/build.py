@@ -66,6 +66,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         folders=_folders(answers),
         files=(
             *_registry_files(answers, materials, platform, slot),
+            *_files_of_nginx_unit(),
             *acme_files(answers, materials),
             *_nginx_files(answers, materials, platform, slot),
             *_hook_files(materials),
@@ -110,6 +111,7 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
         DesiredFolder(f"{layout.REGISTRY_ETC}/blue", "the registry's configuration, slot blue"),
         DesiredFolder(f"{layout.REGISTRY_ETC}/green", "the registry's configuration, slot green"),
         DesiredFolder(layout.NGINX_ETC, "holds what nginx needs"),
+        DesiredFolder(layout.NGINX_DROP_INS, "holds what keeps nginx able to start"),
     ]
     if answers.ssl.mode != "none":
         folders.append(DesiredFolder(layout.TLS_ETC, "holds the certificate", mode=0o700))
@@ -192,6 +194,24 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
 
 def _storage_folder(answers: Answers) -> str | None:
     return answers.storage.filesystem.path if answers.storage.driver == "filesystem" else None
+
+
+def _files_of_nginx_unit() -> list[DesiredFile]:
+    return [
+        DesiredFile(
+            layout.CLEAR_SOCKETS,
+            shell_script("run/clear-sockets.sh").encode(),
+            Effect.NOTHING,
+            "lets nginx start after it was killed",
+            mode=0o755,
+        ),
+        DesiredFile(
+            layout.NGINX_DROP_IN,
+            render("systemd/nginx.conf.j2", clear_sockets=layout.CLEAR_SOCKETS),
+            Effect.NGINX,
+            "restarts nginx when it was killed",
+        ),
+    ]
 
 
 def _nginx_files(

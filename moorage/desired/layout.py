@@ -32,6 +32,9 @@ CERTBOT_CONFIG = f"{ACME_ETC}/certbot.ini"
 DNS_CREDENTIALS = f"{ACME_ETC}/dns.ini"
 ACME_CA = f"{ACME_ETC}/ca.pem"
 DEPLOY_HOOK = f"{ACME_ETC}/deploy.sh"
+CLEAR_SOCKETS = f"{ETC}/clear-sockets.sh"
+NGINX_DROP_INS = "/etc/systemd/system/nginx.service.d"
+NGINX_DROP_IN = f"{NGINX_DROP_INS}/moorage.conf"
 CERTBOT_DROP_INS = "/etc/systemd/system/certbot.service.d"
 CERTBOT_DROP_IN = f"{CERTBOT_DROP_INS}/moorage.conf"
 LINEAGE = "moorage"
@@ -45,7 +48,8 @@ CHALLENGES = f"{STATE}/acme"
 RUNS = f"{STATE}/runs"
 
 MANAGED = (
-    ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, UNIT, CERTBOT_DROP_INS, RENEWAL, CHALLENGES,
+    ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
+    CHALLENGES,
 )  # fmt: skip
 """What the probe reads: every file and folder that is Moorage's, and how certbot renews."""
 

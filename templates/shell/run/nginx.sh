@@ -34,7 +34,18 @@ settle_nginx() {
 # Reloads nginx and waits until it has really taken the new files: a worker that was not there before.
 # The signal is what nginx's own way of reloading comes to, once the configuration has been tested.
 reload_nginx() {
-    master=$(systemctl show -p MainPID --value nginx)
+    sh clear-sockets.sh
+    signal_nginx && return 0
+    # What nginx opened on the way to a failure would be in the way of the next start.
+    sh clear-sockets.sh
+    return 1
+}
+
+signal_nginx() {
+    known=$(systemctl show -p MainPID -p NeedDaemonReload nginx)
+    case "$known" in *NeedDaemonReload=yes*) systemctl daemon-reload || return 1 ;; esac
+    master=${known#*MainPID=}
+    master=${master%%[!0-9]*}
     if [ "${master:-0}" = 0 ]; then
         systemctl enable -q nginx 2>/dev/null
         systemctl start nginx && return 0

@@ -20,6 +20,7 @@ rollback() {
             say 'nginx goes on with the configuration it has in memory: its files are broken elsewhere'
         fi
     fi
+    sh clear-sockets.sh
     # Only now is nobody sent to the new slot any more.
     if [ "$plan_slot_to" != "$plan_slot_from" ]; then
         drain "$plan_slot_to" 10

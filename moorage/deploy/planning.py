@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from moorage.answers.model import Answers
-from moorage.answers.secrets import MASK, Secret
+from moorage.answers.secrets import Secret
 from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
@@ -24,6 +24,7 @@ from moorage.deploy.store import store_id
 from moorage.desired import layout
 from moorage.desired.build import desired, desired_auth_key, desired_user_files
 from moorage.desired.layout import Slot
+from moorage.desired.secrecy import SecretKind, kind_of_secret, masked, without_private_keys
 from moorage.desired.state import (
     DesiredFile,
     DesiredFolder,
@@ -40,10 +41,6 @@ from moorage.users.roster import USER_FILES
 _PACKAGED_REGISTRY = "docker-registry"
 """Its package, its service and its account."""
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
-_SECRET_FILES = {
-    layout.TLS_KEY, layout.REGISTRY_ENV, layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.AUTH_KEY,
-    layout.CERTBOT_CONFIG, layout.DNS_CREDENTIALS,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -334,41 +331,35 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
     there = facts.files.get(file.path)
     before = None if there is None else there.content.decode("utf-8", "replace")
     after = file.content.decode("utf-8", "replace")
-    if file.secret:
-        now = frozenset(before.splitlines() if before else ())
-        new = frozenset(after.splitlines())
-        before, after = _masked(before, "now", new), _masked(after, "new", now) or ""
-    elif there is not None and there.content == file.content:
+    if there is not None and there.content == file.content:
         # Only the owner or the mode differ; the diff shows those.
         before = f"{there.owner}:{there.group} {there.mode:04o}\n"
         after = f"{file.owner}:{file.group} {file.mode:04o}\n"
+    else:
+        before, after = _shown(file.secret, before, after)
     was = recorded.get(file.path)
     drift = was is not None and (there is None or there.digest != was)
     action: Literal["add", "change"] = "add" if there is None else "change"
     return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
 
 
-def _masked(text: str | None, label: str, others: frozenset[str] = frozenset()) -> str | None:
-    """Show the shape of a secret file: its comments, names, and which lines stay as they are."""
-    if text is None:
-        return None
-    lines = []
-    for line in text.splitlines():
-        if line.startswith("#") or not line.strip():
-            lines.append(line)
-            continue
-        word = "unchanged" if line in others else label
-        name, separator, _ = line.partition("=" if "=" in line.partition(":")[0] else ":")
-        is_named = separator and name.replace("_", "").replace("-", "").isalnum()
-        lines.append(f"{name}{separator}{MASK} ({word})" if is_named else f"{MASK} ({word})")
-    return "\n".join(lines) + "\n"
+def _shown(kind: SecretKind | None, before: str | None, after: str) -> tuple[str | None, str]:
+    """Return what people see of a file as it is and as it will be."""
+    if kind is None:
+        now = None if before is None else without_private_keys(before)
+        return now, without_private_keys(after)
+    now = None if before is None else masked(kind, before, "now", after, ours=after)
+    return now, masked(kind, after, "new", before or "", ours=after)
 
 
 def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
     there = facts.files[path]
-    secret = path in _SECRET_FILES
+    kind = kind_of_secret(path)
+    if kind is None and path not in recorded:
+        # Somebody else wrote it, and what it holds is anybody's guess.
+        kind = SecretKind.OPAQUE
     text = there.content.decode("utf-8", "replace")
-    before = _masked(text, "now") if secret else text
+    before = without_private_keys(text) if kind is None else masked(kind, text, "now")
     drift = path in recorded and recorded[path] != there.digest
     return Change(Kind.FILE, "remove", path, "no longer wanted", before, None, drift)
 

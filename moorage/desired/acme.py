@@ -84,7 +84,6 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
                 Effect.RENEWAL,
                 "ssl.acme.dns.credentials",
                 mode=0o600,
-                secret=True,
             )
         )
     hmac = materials.secrets.get("ssl.acme.external_account.hmac")
@@ -130,7 +129,6 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
             Effect.CERTIFICATE,
             "ssl.acme",
             mode=0o600,
-            secret=True,
         ),
     ]
     return files

@@ -141,7 +141,6 @@ def _registry_files(
             Effect.REGISTRY,
             "the registry's secrets",
             mode=0o600,
-            secret=True,
         ),
         DesiredFile(
             layout.config_path(slot),
@@ -228,7 +227,6 @@ def _nginx_files(
                 Effect.NGINX,
                 "ssl",
                 mode=0o600,
-                secret=True,
             ),
             DesiredFile(layout.TLS_CERTIFICATE, materials.certificate, Effect.NGINX, "ssl"),
         ]
@@ -284,16 +282,14 @@ def desired_user_files(users: Sequence[RegistryUser]) -> list[DesiredFile]:
     """Return the files that hold the users."""
     who, may = "credentials.users", "credentials.users[].access and repositories"
     described = {
-        layout.HTPASSWD: (who, 0o640, layout.WEB_GROUP, True),
-        layout.HTPASSWD_DISABLED: ("credentials.users[].disabled", 0o600, "root", True),
-        layout.ACCESS_MAP: (may, 0o600, "root", False),
+        layout.HTPASSWD: (who, 0o640, layout.WEB_GROUP),
+        layout.HTPASSWD_DISABLED: ("credentials.users[].disabled", 0o600, "root"),
+        layout.ACCESS_MAP: (may, 0o600, "root"),
     }
     files = []
     for path, content in user_files(users).items():
-        reason, mode, group, secret = described[path]
-        files.append(
-            DesiredFile(path, content, Effect.NGINX, reason, mode, group=group, secret=secret)
-        )
+        reason, mode, group = described[path]
+        files.append(DesiredFile(path, content, Effect.NGINX, reason, mode, group=group))
     return files
 
 
@@ -305,7 +301,6 @@ def desired_auth_key(key: Secret) -> DesiredFile:
         Effect.NGINX,
         "keys the cache of logins",
         mode=0o600,
-        secret=True,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from moorage.answers.secrets import Secret
 from moorage.desired.layout import Slot
+from moorage.desired.secrecy import SecretKind, kind_of_secret
 from moorage.desired.users import RegistryUser
 
 RegistryVersion = Literal["2.8", "3"]
@@ -120,7 +121,6 @@ class DesiredFile:
         content: All of it.
         effect: What has to happen for a change to count.
         reason: Which part of the answers it comes from.
-        secret: Whether people only see that it changed.
     """
 
     path: str
@@ -130,12 +130,16 @@ class DesiredFile:
     mode: int = 0o644
     owner: str = "root"
     group: str = "root"
-    secret: bool = False
 
     @property
     def digest(self) -> str:
         """The content's SHA-256, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def secret(self) -> SecretKind | None:
+        """How it is written if it holds secrets, which decides what people see of it."""
+        return kind_of_secret(self.path)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ ANSWERS = Answers.model_validate(
         },
     }
 )
+ENDPOINTS = "REGISTRY_NOTIFICATIONS_ENDPOINTS"
 NAMES = ("ana@example.com", "ci.bot+1", "robot_2", "j")
 # Capitals and digits alone are not in here: they could spell the names that a diff shows.
 LETTERS = string.ascii_letters + string.digits + "+/"
@@ -61,9 +62,7 @@ def materials(secret: str, key: bytes, hashes: list[str]) -> Materials:
             "ssl.acme.dns.credentials.api_token": Secret(secret[5:25]),
             "ssl.acme.external_account.hmac": Secret(secret[25:45]),
         },
-        users=tuple(
-            RegistryUser(name, value) for name, value in zip(NAMES, hashes, strict=False)
-        ),
+        users=tuple(RegistryUser(name, value) for name, value in zip(NAMES, hashes, strict=False)),
         certificate=b"CERTIFICATE\n",
         certificate_key=Secret(pem(base64.b64encode(key).decode())),
     )
@@ -77,11 +76,11 @@ def hostile(body: str, name: str) -> Iterator[str]:
     yield f"REGISTRY_HTTP_SECRET={body}\\\n{body}=\n  {body}==\n{body}"
     yield f"export PASSWORD='{body}\n{body}'\r\n{body}: {body}\n{body} = {body}\n"
     yield f"{name}:{body}\n{body}:{name}\n{name}:$apr1${body}\n{name}:{{PLAIN}}{body}\n:{body}\n"
-    yield f"REGISTRY_NOTIFICATIONS_ENDPOINTS='\n{pem(body)}'\nREGISTRY_HTTP_SECRET=\x00{body}\x1b[0m"
+    yield f"{ENDPOINTS}='\n{pem(body)}'\nREGISTRY_HTTP_SECRET=\x00{body}\x1b[0m"
     yield f"REGISTRY_REDIS_PASSWORD={body * 400}\n{body * 400}"
     yield f"\x0b{body}\x1c{body}\x85{body}\u2028{body}\x0c{body}"
     yield f"-----BEGIN {body}-----\n{body}\n-----END {body}-----\n"
-    yield f"default {body};\nservice_account = {{\n  \"private_key\": \"{body}\"\n}}\n"
+    yield f'default {body};\nservice_account = {{\n  "private_key": "{body}"\n}}\n'
 
 
 def facts_with(content: str, digest_of: str = "") -> Facts:
@@ -105,7 +104,10 @@ def facts_with(content: str, digest_of: str = "") -> Facts:
 
 def shown(changes: tuple[Change, ...]) -> str:
     return "\n".join(
-        text for each in changes if each.kind is Kind.FILE for text in (each.diff, each.before or "")
+        text
+        for each in changes
+        if each.kind is Kind.FILE
+        for text in (each.diff, each.before or "")
     )
 
 
@@ -134,7 +136,7 @@ def test_no_piece_of_a_secret_is_shown(
     # What a plan of other secrets shows as well is no part of these.
     nothing = plan_server(ANSWERS, materials("~" * 60, b"", []), facts_with("~"))
     files = [change for change in nothing.changes if change.kind is Kind.FILE]
-    words = shown(tuple(files)) + " ".join(NAMES) + "PRIVATE KEY EC REGISTRY_NOTIFICATIONS_ENDPOINTS"
+    words = shown(tuple(files)) + " ".join(NAMES) + f"PRIVATE KEY EC {ENDPOINTS}"
     for content in hostile(there + "=" * padding, "ana@example.com"):
         plan = plan_server(ANSWERS, ours, facts_with(content))
         text = shown(plan.changes)
@@ -149,7 +151,9 @@ def test_the_end_of_a_private_key_is_masked() -> None:
     made = replace(materials("x" * 60, b"", []), certificate_key=Secret(pem(body)))
     plan = plan_server(answers, made, Facts("one"))
     [change] = [each for each in plan.changes if each.subject == layout.TLS_KEY]
-    assert change.after == "-----BEGIN PRIVATE KEY-----\n******** (new)\n-----END PRIVATE KEY-----\n"
+    assert (
+        change.after == "-----BEGIN PRIVATE KEY-----\n******** (new)\n-----END PRIVATE KEY-----\n"
+    )
 
 
 def test_names_are_shown_and_what_stays_is_marked() -> None:

@@ -92,7 +92,9 @@ class Resolver:
         if not ours:
             return _same_error(future, where)
         try:
-            future.set_result(self._find(reference, where, server))
+            secret = self._find(reference, where, server)
+            _check_is_text(secret, where)
+            future.set_result(secret)
         except BaseException as error:
             # Whoever waits gets the error; whoever comes later tries again.
             with self._lock:
@@ -247,6 +249,12 @@ def _same_error(future: Future[Secret], where: str) -> Secret:
         raise SecretUnavailable(
             f"{where}: {rest}" if rest else error.message, hint=error.hint
         ) from None
+
+
+def _check_is_text(secret: Secret, where: str) -> None:
+    """Raise SecretUnavailable for bytes that no encoding made text of."""
+    if any("\ud800" <= character <= "\udfff" for character in secret.reveal()):
+        raise SecretUnavailable(f"{where}: the secret is not UTF-8.")
 
 
 def _from_environment(reference: FromEnvironment, where: str) -> Secret:

@@ -20,9 +20,11 @@ from moorage.deploy.hooks import read_scripts
 from moorage.deploy.kind_of_server import scheme_for
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults, read_chain
+from moorage.desired.registry import read_http_secret
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
+from moorage.registry_keys import value_for_registry
 from moorage.servers.facts import Facts
 from moorage.users.passwords import (
     Scheme,
@@ -35,6 +37,7 @@ from moorage.users.roster import USER_FILES, Roster, reference, roster_of
 from moorage.users.strength import estimate
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
+_ENVIRONMENT = "registry.environment."
 _OPENS_CA = "ssl.private_ca.passphrase"
 
 Resolve = Callable[[SecretReference, str], Secret]
@@ -90,16 +93,27 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
         wanted["storage.s3.secretkey"] = s3.secretkey
     for name, value in answers.registry.environment.items():
         if not isinstance(value, (str, int, bool)):
-            wanted[f"registry.environment.{name}"] = value
+            wanted[f"{_ENVIRONMENT}{name}"] = value
     if answers.ssl.mode == "acme":
         for parts, reference in acme_references(answers.ssl.acme).items():
             wanted[".".join(("ssl", "acme", *parts))] = reference
     resolved = {path: resolve(reference, path) for path, reference in wanted.items()}
+    faults = [_at(path, fault) for path, each in resolved.items() if (fault := _fault(path, each))]
+    if faults:
+        raise AnswersError(faults)
     for path, secret in resolved.items():
-        if any(ord(character) < 32 for character in secret.reveal()):
-            raise AnswersError([_at(path, "the secret has a control character in it")])
         check_for_certbot(path, secret)
     return resolved
+
+
+def _fault(path: str, secret: Secret) -> str:
+    """Return why a secret cannot be used where it is needed, without a word of it; else empty."""
+    text = secret.reveal()
+    if path.startswith(_ENVIRONMENT):
+        return value_for_registry(path.removeprefix(_ENVIRONMENT), text)[1]
+    if any(ord(character) < 32 for character in text):
+        return "the secret has a control character in it"
+    return ""
 
 
 def check_for_certbot(path: str, secret: Secret) -> None:
@@ -187,10 +201,9 @@ def check_password(password: Secret, where: str) -> None:
 def _http_secret(facts: Sequence[Facts]) -> Secret:
     for each in facts:
         file = each.files.get(layout.REGISTRY_ENV)
-        for line in file.content.decode("utf-8", "replace").splitlines() if file else ():
-            name, _, value = line.partition("=")
-            if name == "REGISTRY_HTTP_SECRET" and value.strip('"'):
-                return Secret(value.strip('"'))
+        there = read_http_secret(file.content) if file else None
+        if there is not None:
+            return there
     return Secret(secrets.token_hex(32))
 
 

@@ -13,7 +13,11 @@ from moorage.answers.secrets import Secret
 from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, WEB_GROUP, Slot, socket_path
 from moorage.desired.pulls import memory_limit
 from moorage.desired.state import Materials, Platform, RegistryVersion
-from moorage.registry_keys import environment_to_settings, registry_version
+from moorage.registry_keys import (
+    environment_to_settings,
+    registry_version,
+    value_for_registry,
+)
 
 _SINCE_3 = ("forcepathstyle", "usedualstack", "accelerate", "usefipsendpoint", "loglevel")
 _STAYS_HERE = {
@@ -26,6 +30,19 @@ HEADER = """\
 # Secrets are not in here: they are in /etc/moorage/registry/registry.env.
 # Settings come from the answers: registry.settings, registry.environment and storage.
 """
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the registry's YAML reader takes for something else than text, too."""
+
+
+# https://github.com/go-yaml/yaml/blob/v2.4.0/resolve.go: 08 and 1e3 are numbers there, y is true.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?0o[0-7_]+$"),
+    list("-+.0123456789"),
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
 
 
 def config(answers: Answers, slot: Slot) -> dict[str, Any]:
@@ -79,8 +96,12 @@ def reaches_out(config: Mapping[str, Any], secret_names: Iterable[str]) -> bool:
 
 def config_file(answers: Answers, slot: Slot) -> bytes:
     """Return config.yml for a slot."""
-    text: str = yaml.safe_dump(
-        config(answers, slot), sort_keys=False, default_flow_style=False, allow_unicode=True
+    text: str = yaml.dump(
+        config(answers, slot),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        allow_unicode=True,
     )
     return (HEADER + text).encode()
 
@@ -115,9 +136,11 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
 def environment_file(answers: Answers, materials: Materials) -> bytes:
     """Return registry.env: the secrets, as systemd reads them (its EnvironmentFile)."""
     values = _secret_values(answers, materials)
-    revealed = {name: value.reveal() for name, value in sorted(values.items())}
+    written = {
+        name: value_for_registry(name, value.reveal())[0] for name, value in sorted(values.items())
+    }
     header = "# Written by Moorage. The registry's secrets, for both slots.\n"
-    return (header + _lines(revealed)).encode()
+    return (header + _lines(written)).encode()
 
 
 def _secret_values(answers: Answers, materials: Materials) -> dict[str, Secret]:
@@ -133,6 +156,18 @@ def _secret_values(answers: Answers, materials: Materials) -> dict[str, Secret]:
     return values
 
 
+def read_http_secret(content: bytes) -> Secret | None:
+    """Return the HTTP secret that registry.env holds, if it is one that Moorage has written.
+
+    Args:
+        content: The file as it is on a server.
+    """
+    # Without the inner quotes as long as the last apply was by a version that did not write them.
+    line = rb'^REGISTRY_HTTP_SECRET="(?:\\")?([!#-\[\]-~]+)(?:\\")?"$'
+    found = re.search(line, content, re.MULTILINE)
+    return Secret(found[1].decode()) if found else None
+
+
 def _plain(answers: Answers) -> Mapping[str, str]:
     """The environment variables whose values are not secrets, as YAML text."""
     plain = {}
@@ -143,7 +178,7 @@ def _plain(answers: Answers) -> Mapping[str, str]:
 
 
 def _lines(values: Mapping[str, str]) -> str:
-    """Write variables the way systemd reads them; no value has line breaks (checked before)."""
+    """Write variables the way systemd reads them; no value has line breaks."""
     escaped = {name: re.sub(r'(["\\`$])', r"\\\1", value) for name, value in values.items()}
     return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
 

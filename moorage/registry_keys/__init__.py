@@ -7,6 +7,7 @@ https://distribution.github.io/distribution/about/configuration/.
 from moorage.registry_keys.check import check_environment, check_registry, check_settings
 from moorage.registry_keys.environment import Translated, environment_to_settings
 from moorage.registry_keys.paste import paste_s3_environment
+from moorage.registry_keys.secret_values import value_for_registry
 from moorage.registry_keys.tree import Version
 from moorage.registry_keys.version import only_version, registry_version
 
@@ -20,4 +21,5 @@ __all__ = [
     "only_version",
     "paste_s3_environment",
     "registry_version",
+    "value_for_registry",
 ]

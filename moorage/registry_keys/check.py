@@ -87,6 +87,19 @@ def check_environment(
     return problems
 
 
+def shape_fault(value: Any, node: Node, path: Path) -> str:
+    """Return why a value is not what a setting takes, without a word of the value; else empty.
+
+    Args:
+        value: The value; it may hold secrets.
+        node: What it is for.
+        path: Where it goes.
+    """
+    checker = _Checker(None, (), may_hold_secrets=True)
+    checker.check(value, node, path)
+    return checker.problems[0].message if checker.problems else ""
+
+
 def _check_plain(
     value: str | int | bool, path: Path, node: Node, version: Version | None, where: Path
 ) -> list[Problem]:
@@ -145,11 +158,19 @@ def _nearest_key(key: str, known: Iterable[str]) -> str:
 class _Checker:
     """Compares values with the tree and collects what is wrong."""
 
-    def __init__(self, version: Version | None, above: Path, hint: str = "") -> None:
+    def __init__(
+        self,
+        version: Version | None,
+        above: Path,
+        hint: str = "",
+        *,
+        may_hold_secrets: bool = False,
+    ) -> None:
         self.problems: list[Problem] = []
         self._version = version
         self._above = above
         self._hint = hint
+        self._may_hold_secrets = may_hold_secrets
 
     def section(self, value: Any, section: Section, path: Path) -> None:
         if value is None:
@@ -185,7 +206,7 @@ class _Checker:
             self.section(value, node, path)
         elif value is None:
             return
-        elif node.is_secret:
+        elif node.is_secret and not self._may_hold_secrets:
             self._secret(path)
         else:
             self._value(value, node, path)
@@ -213,7 +234,7 @@ class _Checker:
         message = kinds[node.kind](value, node, path) if node.kind in kinds else ""
         if message:
             self._report(path, message)
-        else:
+        elif not self._may_hold_secrets:
             self._secrets_in(value, path)
 
     def _secrets_in(self, value: Any, path: Path) -> None:

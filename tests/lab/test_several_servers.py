@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from operator_at_work import DOMAIN, Operator, copy_back, push
+from strict_s3 import strict_s3
 
-from lab import LabServer
+from lab import Lab, LabServer
 from lab.image import build_small_image
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
@@ -44,6 +46,7 @@ def _three(
 
 
 def test_docker_and_package_servers_share_a_bucket(
+    lab: Lab,
     operator: Operator,
     servers: Any,
     client: LabServer,
@@ -53,32 +56,43 @@ def test_docker_and_package_servers_share_a_bucket(
     tmp_path: Path,
 ) -> None:
     machines = servers(3)
-    answers = _three(
-        operator,
-        machines,
-        s3,
-        monkeypatch,
-        registry={
-            "image": "docker.io/library/registry:2.8",
-            "image_archive": str(registry_image),
-        },
-        servers=[
-            {"host": machine.address, "user": "root", "key": str(machine.key), "runtime": runtime}
-            for machine, runtime in zip(machines, ("package", "docker", "package"), strict=True)
-        ],
-    )
+    # Read as YAML the one key is a number, and the other one no YAML at all.
+    access, secret = "12345e78", "@harbour-bell 77 #'x\"\\$y"
+    with strict_s3(lab.gateway, {access: secret}, s3.endpoint) as strict:
+        store = replace(s3, endpoint=strict.endpoint, access_key=access, secret_key=secret)
+        answers = _three(
+            operator,
+            machines,
+            store,
+            monkeypatch,
+            registry={
+                "image": "docker.io/library/registry:2.8",
+                "image_archive": str(registry_image),
+            },
+            servers=[
+                {
+                    "host": machine.address,
+                    "user": "root",
+                    "key": str(machine.key),
+                    "runtime": runtime,
+                }
+                for machine, runtime in zip(machines, ("package", "docker", "package"), strict=True)
+            ],
+        )
 
-    outcome = operator.install(answers, verify=True)
+        outcome = operator.install(answers, verify=True)
 
-    assert outcome.verification is not None
-    assert any(check.name.startswith("upload begun") for check in outcome.verification.checks)
-    operator.trust(client, machines[0])
-    operator.log_in(client)
-    digest = push(client, build_small_image(tmp_path / "shared.tar", "shared:1"), "team/shared:1")
-    for machine in machines[1:]:
-        operator.trust(client, machine)
-        copy_back(client, f"{DOMAIN}/team/shared@{digest}")
-    assert not operator.plan(answers).has_changes
+        assert outcome.verification is not None
+        assert any(check.name.startswith("upload begun") for check in outcome.verification.checks)
+        operator.trust(client, machines[0])
+        operator.log_in(client)
+        image = build_small_image(tmp_path / "shared.tar", "shared:1")
+        digest = push(client, image, "team/shared:1")
+        for machine in machines[1:]:
+            operator.trust(client, machine)
+            copy_back(client, f"{DOMAIN}/team/shared@{digest}")
+        assert not operator.plan(answers).has_changes
+        assert strict.refused == []
 
 
 def test_nothing_is_switched_when_one_server_cannot_stage(

@@ -263,3 +263,10 @@ def test_every_reference_that_leads_nowhere_is_listed_at_once(tmp_path: Path) ->
 def test_references_of_a_driver_that_is_not_used_are_not_followed(tmp_path: Path) -> None:
     paths = [Problem(path, "").dotted for path, _ in references(loads(FILE.format(folder="/x")))]
     assert not any(path.startswith("storage") for path in paths)
+
+
+def test_bytes_that_are_not_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOORAGE_BYTES", "hunter2\udcff")
+    with pytest.raises(SecretUnavailable) as caught:
+        Resolver(lambda what, server: None).resolve(FromEnvironment("MOORAGE_BYTES"), "a.b")
+    assert caught.value.message == "a.b: the secret is not UTF-8."

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from moorage.registry_keys import (
     check_settings,
     environment_to_settings,
     paste_s3_environment,
+    value_for_registry,
 )
 from moorage.registry_keys.environment import find, variable
 from moorage.registry_keys.tree import TREE, names
@@ -348,3 +350,57 @@ REGISTRY_STORAGE_S3_BUCKET="""
 @given(st.text(max_size=60))
 def test_no_paste_crashes(text: str) -> None:
     paste_s3_environment(text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_secret_text_is_one_line_of_ascii_that_yaml_reads_as_it_is(secret: str) -> None:
+    for name in (
+        "REGISTRY_REDIS_PASSWORD",
+        "REGISTRY_LOG_FIELDS_A",
+        "REGISTRY_STORAGE_S3_SECRETKEY",
+    ):
+        value, fault = value_for_registry(name, secret)
+        assert not fault
+        assert re.fullmatch("[ -~]+", value)
+        assert yaml.safe_load(value) == secret
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "value"),
+    [
+        ("REGISTRY_REDIS_DB", "7", "7"),
+        ("REGISTRY_HTTP_RELATIVEURLS", "yes", "true"),
+        ("REGISTRY_REDIS_DIALTIMEOUT", "10s", '"10s"'),
+        ("REGISTRY_LOG_LEVEL", "debug", '"debug"'),
+        ("REGISTRY_HTTP_HEADERS_X-Token", "['a #b', 08]", '["a #b", "08"]'),
+        (
+            "REGISTRY_NOTIFICATIONS_ENDPOINTS",
+            '[{name: a, url: "https://u:pw@h/", headers: {Authorization: ["Bearer ä"]}}]',
+            '[{"name": "a", "url": "https://u:pw@h/", '
+            '"headers": {"Authorization": ["Bearer \\xE4"]}}]',
+        ),
+    ],
+)
+def test_a_secret_of_another_kind_keeps_its_meaning(name: str, secret: str, value: str) -> None:
+    assert value_for_registry(name, secret) == (value, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "fault"),
+    [
+        ("REGISTRY_REDIS_DB", "hunter2-hunter2", "a whole number"),
+        ("REGISTRY_REDIS_DIALTIMEOUT", "hunter2-hunter2", "a duration"),
+        ("REGISTRY_LOG_LEVEL", "hunter2-hunter2", "wanted: error"),
+        ("REGISTRY_HTTP_HEADERS_X-Token", "hunter2-hunter2", "a list"),
+        ("REGISTRY_NOTIFICATIONS_ENDPOINTS", "@hunter2-hunter2", "is not YAML"),
+        ("REGISTRY_NOTIFICATIONS_ENDPOINTS", "[{hunter2-hunter2: 1}]", "is no key"),
+        ("REGISTRY_REDIS", "hunter2-hunter2: 1", "is no key"),
+        ("REGISTRY_REDIS", "a\0b", "is not YAML"),
+    ],
+)
+def test_a_secret_that_a_setting_does_not_take_is_refused_without_a_word_of_it(
+    name: str, secret: str, fault: str
+) -> None:
+    _, message = value_for_registry(name, secret)
+    assert fault in message
+    assert "hunter2" not in message

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from moorage.answers.secrets import FromEnvironment, Secret, Typed
@@ -252,6 +253,7 @@ def test_a_secret_by_reference_is_right() -> None:
                               "REGISTRY_VALIDATION_DISABLED": True}, "3") == []  # fmt: skip
 
 
+@run_with(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([*names(), "REGISTRY_LOG_HOOKS_0", "REGISTRY_HTTP_HEADERS_X", "REGISTRY_"])
@@ -265,6 +267,7 @@ def test_no_variable_crashes_the_translation(environment: dict[str, str]) -> Non
     check_environment(environment, "2.8")
 
 
+@run_with(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -347,11 +350,13 @@ REGISTRY_STORAGE_S3_BUCKET="""
     assert not any(SECRET in str(problem) for problem in problems)
 
 
+@run_with(deadline=None)
 @given(st.text(max_size=60))
 def test_no_paste_crashes(text: str) -> None:
     paste_s3_environment(text)
 
 
+@run_with(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_secret_text_is_one_line_of_ascii_that_yaml_reads_as_it_is(secret: str) -> None:
     for name in (

@@ -100,7 +100,8 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
                 packages.append(Package("docker-cli", reason, ("docker-ce-cli", "moby-cli")))
         case "podman":
             packages.append(Package("podman", reason))
-            packages.append(Package("crun", reason, ("runc",)))
+            # Debian's podman looks for crun even where runc is installed.
+            packages.append(Package("crun", reason))
     return (*packages, *acme_packages(answers))
 
 

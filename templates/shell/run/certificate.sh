@@ -48,7 +48,7 @@ open_port_80() {
     grep -q "$tab$site\$" plan/files || return 0
     place_files "$site"
     test_nginx
-    reload_nginx || fail "nginx does not open port 80: $(tail -n 1 /var/log/nginx/error.log 2>/dev/null | cut -c 1-300)"
+    reload_nginx || fail "nginx does not open port 80: $(why_reload)"
 }
 
 # fetch ADDRESS PATH: what a server answers on port 80 under the registry's name: status, then body.

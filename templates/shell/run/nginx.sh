@@ -8,7 +8,7 @@ old_workers=
 test_nginx() {
     nginx -t >nginx.log 2>&1 && return 0
     cat nginx.log
-    fail "nginx refuses the configuration: $(grep -m 1 'emerg' nginx.log | sed 's/^.*\[emerg\] [0-9#: ]*//' | cut -c 1-300)"
+    fail "nginx refuses the configuration: $(why_nginx nginx.log)"
 }
 
 # Sets $workers to the numbers of nginx's children. (The kernel's own lists of children may lack some.)
@@ -46,10 +46,12 @@ signal_nginx() {
     case "$known" in *NeedDaemonReload=yes*) systemctl daemon-reload || return 1 ;; esac
     master=${known#*MainPID=}
     master=${master%%[!0-9]*}
+    mark_errors
     if [ "${master:-0}" = 0 ]; then
         systemctl enable -q nginx 2>/dev/null
-        systemctl start nginx && return 0
-        last_lines nginx
+        mark_journal
+        systemctl start nginx 2>systemctl.log && return 0
+        journal nginx
         return 1
     fi
     find_workers
@@ -64,7 +66,7 @@ signal_nginx() {
         done
         tries=$((tries + 1))
     done
-    tail -n 5 /var/log/nginx/error.log 2>/dev/null
+    nginx_errors
     return 1
 }
 
@@ -119,6 +121,8 @@ check_public() {
         sleep 0.25
         tries=$((tries + 1))
     done
-    tail -n 5 /var/log/nginx/error.log 2>/dev/null
-    fail "nginx answers ${status:-nothing} on port $plan_port where 401 (log in first) is expected"
+    nginx_errors >said.log
+    cat said.log
+    reason=$(why_nginx said.log)
+    fail "nginx answers ${status:-nothing} on port $plan_port where 401 (log in first) is expected${reason:+: $reason}"
 }

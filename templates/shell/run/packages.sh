@@ -2,23 +2,27 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
+# The id of the image that the name means before a run loads another one.
+image_before=
+
 install_packages() {
     if [ "$plan_mask_packaged_registry" = yes ]; then
         # It says that the unit is not there yet.
         systemctl mask -q docker-registry.service 2>mask.log || cat mask.log
     fi
-    # apt reports unreachable mirrors as warnings and goes on with what it has, so its first
-    # complaint is kept for the message.
-    if ! apt update; then fail "the package lists could not be fetched: $(complaint)"; fi
-    problem=$(complaint)
+    # A mirror that cannot be reached keeps nobody from installing what another one has; only when
+    # that fails it is part of the reason.
+    apt update
+    unfetched=$(grep '^[EW]: ' apt.log | cause)
     # shellcheck disable=SC2046 # one word a package
     if ! apt -y --no-install-recommends install $(cat plan/packages); then
-        fail "the packages could not be installed: ${problem:-$(complaint)}"
+        fail "the packages could not be installed: $(why_apt "$unfetched")"
     fi
     settle_nginx
     if grep -qx nginx plan/packages; then
         # Nobody uses it yet, and a start from scratch leaves no half-done replacement behind.
-        systemctl restart nginx || last_lines nginx
+        mark_journal
+        systemctl restart nginx || journal nginx
     fi
 }
 
@@ -34,38 +38,67 @@ apt() {
     [ "$(cat apt.status)" = 0 ]
 }
 
-complaint() {
-    grep -m 1 '^E:\|^W:.*\(Failed to fetch\|Could not\|Temporary failure\|Unable\)' apt.log | cut -c 1-300
-}
-
 make_account() {
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$plan_account" ||
         fail "the account $plan_account could not be made"
 }
 
 load_image() {
-    systemctl is-active -q "$plan_engine" 2>/dev/null || systemctl start "$plan_engine" 2>/dev/null
+    if [ "$plan_engine" = docker ]; then start_docker; fi
+    image_before=$(image_id "$plan_image")
     if [ -e image.tar ]; then
-        "$plan_engine" load -q -i image.tar || fail "the image archive could not be loaded"
-        "$plan_engine" image inspect "$plan_image" >/dev/null 2>&1 ||
-            fail "the image archive does not hold $plan_image; registry.image must name what is in it"
+        if ! "$plan_engine" load -q -i image.tar >load.log 2>&1; then
+            cat load.log
+            fail "the image archive could not be loaded: $(cause <load.log)"
+        fi
+        cat load.log
+        check_loaded
+    elif ! "$plan_engine" pull -q "$plan_image" >load.log 2>&1; then
+        cat load.log
+        fail "the image $plan_image could not be pulled: $(cause <load.log); registry.image_archive takes one along to servers without internet access"
+    fi
+}
+
+start_docker() {
+    if systemctl is-active -q docker; then return 0; fi
+    mark_journal
+    systemctl start docker 2>systemctl.log || fail "docker does not start: $({ journal docker; cat systemctl.log; } | cause)"
+}
+
+image_id() { "$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+
+# An image of that name may have been there before, so what counts is what the archive brought.
+check_loaded() {
+    wanted=$(image_id "$plan_image")
+    brought=
+    for name in $(sed -n 's/^Loaded image\((s)\)\{0,1\}\( ID\)\{0,1\}: //p' load.log | tr ',' ' '); do
+        if [ "$(image_id "$name")" = "$wanted" ]; then return 0; fi
+        brought="$brought${brought:+, }$name"
+    done
+    fail "the image archive holds ${brought:-no image}, not $plan_image; registry.image must name what is in it"
+}
+
+# After a failure the name means again what it meant: a slot that starts anew starts from it.
+restore_image() {
+    if [ "$plan_load_image" != yes ]; then return 0; fi
+    if [ -n "$image_before" ]; then
+        "$plan_engine" tag "$image_before" "$plan_image" || : >rollback-failed
     else
-        answer=$("$plan_engine" pull -q "$plan_image" 2>&1) ||
-            fail "the image $plan_image could not be pulled ($(printf '%s' "$answer" | tail -n 1 | cut -c 1-200)); a server with no way out takes registry.image_archive"
+        "$plan_engine" rmi "$plan_image" >/dev/null 2>&1
     fi
 }
 
 check_version() {
     if [ "$plan_engine" = - ]; then
-        answer=$(docker-registry --version 2>&1)
+        docker-registry --version >version.log 2>&1
     else
-        answer=$("$plan_engine" run --rm --network none --cap-drop ALL "$plan_image" --version 2>&1)
+        "$plan_engine" run --rm --network none --cap-drop ALL "$plan_image" --version >version.log 2>&1
     fi
-    found=$(printf '%s\n' "$answer" | sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1)
+    found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)
     say "the registry is version ${found:-unknown}, its configuration is written for $plan_version"
     case "$found" in
     "$plan_version" | "$plan_version".*) printf '%s\n' "$found" >registry-version ;;
-    '') fail "the registry did not tell its version: $(printf '%s' "$answer" | tail -n 1 | cut -c 1-200)" ;;
+    '') fail "the registry does not tell its version: $(why_program version.log)" ;;
     *) fail "the registry is version $found, but its configuration is written for $plan_version; set registry.version" ;;
     esac
 }

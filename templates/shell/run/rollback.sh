@@ -8,6 +8,7 @@ rollback() {
     say 'rolling back'
     rm -rf rollback-failed
     restore_files
+    restore_image
     systemctl daemon-reload
     if [ "$plan_slot_from" != - ]; then
         systemctl enable -q "moorage-registry@$plan_slot_from"

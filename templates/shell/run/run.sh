@@ -25,6 +25,8 @@ outcome=failed
 
 # shellcheck source=words.sh
 . ./words.sh
+# shellcheck source=why.sh
+. ./why.sh
 # shellcheck source=files.sh
 . ./files.sh
 # shellcheck source=hooks.sh
@@ -73,6 +75,7 @@ if ! id -u "$plan_account" >/dev/null 2>&1; then
     make_account
 fi
 if [ "$plan_load_image" = yes ]; then
+    rollback_needed=yes
     step image
     load_image
 fi
@@ -102,7 +105,7 @@ wait_for_go
 step switch
 place_files "$passwords"
 if [ "$plan_reload_nginx" = yes ]; then
-    reload_nginx || fail "nginx did not take the new configuration: $(tail -n 1 /var/log/nginx/error.log 2>/dev/null | cut -c 1-300)"
+    reload_nginx || fail "nginx did not take the new configuration: $(why_reload)"
 fi
 step check
 check_public

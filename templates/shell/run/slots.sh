@@ -37,8 +37,6 @@ is_part_of() {
     return 1
 }
 
-last_lines() { journalctl -u "$1" -n 15 --no-pager -o cat 2>/dev/null; }
-
 # is_connected SLOT LISTENER: whether nginx has connections to a slot, whose process is LISTENER. A
 # slot that was started before slots had sockets listens on a port.
 is_connected() {
@@ -54,6 +52,16 @@ is_connected() {
     [ -n "$(ss -Htn state established "( sport = :$port )" 2>/dev/null)" ]
 }
 
+# has_given_up UNIT: whether it was started three times in vain, or cannot be started at all, for
+# example because something it depends on does not start.
+has_given_up() {
+    case "$(systemctl show -p NRestarts -p ActiveState -p Job "$1" | tr '\n' ' ')" in
+    *NRestarts=[012]' '*ActiveState=[if]*Job=[0-9]*) return 1 ;;
+    *NRestarts=[012]' '*ActiveState=[if]*) return 0 ;;
+    *NRestarts=[012]' '*) return 1 ;;
+    esac
+}
+
 start_slot() {
     systemctl daemon-reload
     unit=moorage-registry@$plan_slot_to
@@ -61,7 +69,9 @@ start_slot() {
     systemctl enable -q "$unit" || fail "$unit could not be enabled"
     # What it was connected to may still be there.
     rm -f "$sockets/$plan_slot_to/registry.sock"
-    systemctl restart --no-block "$unit" || fail "$unit could not be started"
+    mark_journal
+    systemctl restart --no-block "$unit" 2>systemctl.log ||
+        fail "$unit could not be started: $(cause <systemctl.log)"
     tries=0
     status=
     while [ $tries -lt 120 ]; do
@@ -72,16 +82,16 @@ start_slot() {
         # nginx can connect only once the unit's last command has opened the socket to it.
         200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then return 0; fi ;;
         esac
-        [ "$(systemctl show -p NRestarts --value "$unit")" -lt 3 ] || break
+        if has_given_up "$unit"; then break; fi
         [ "$status" = "" ] || [ $tries -lt 12 ] || break
         sleep 0.25
         tries=$((tries + 1))
     done
-    last_lines "$unit"
+    show_journal "$unit"
     case "$status" in
     200 | 404) fail "what answers in slot $plan_slot_to is process ${listener:-unknown}, which $unit did not start" ;;
-    '') fail "the registry does not start: $(last_lines "$unit" | grep -v '^Started\|^Stopped\|Scheduled restart\|Main process\|Failed with result' | tail -n 1 | cut -c 1-300)" ;;
-    *) fail "the registry starts but cannot use its storage (status $status): $(last_lines "$unit" | grep -i 'error\|denied' | tail -n 1 | cut -c 1-300)" ;;
+    '') fail "the registry does not start: $(why_registry "$unit")" ;;
+    *) fail "the registry starts but cannot use its storage (status $status): $(why_registry "$unit")" ;;
     esac
 }
 

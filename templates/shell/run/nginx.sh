@@ -65,10 +65,14 @@ signal_nginx() {
             case "$old_workers" in *" $worker "*) ;; *) are_old_workers_leaving && return 0 ;; esac
         done
         tries=$((tries + 1))
+        if [ $((tries % 50)) = 0 ] && has_refused; then break; fi
     done
     nginx_errors
     return 1
 }
+
+# Whether nginx has said that it does not take the new files. An address in use it tries a few times.
+has_refused() { nginx_errors | grep '\[emerg\]' | grep -qv ' bind() to '; }
 
 # Sets $title to what a process calls itself; to nothing when it has ended.
 read_title() {

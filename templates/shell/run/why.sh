@@ -75,13 +75,19 @@ why_apt() {
     printf '%s' "$reason"
 }
 
-# why_program FILE: why a program does not start, by what was said instead.
+# why_program FILE: why the registry does not tell its version, by what was said instead.
 why_program() {
     reason=$(cause <"$1")
-    case "$reason" in
-    *'xec format error') reason="$reason: it is made for another architecture than this server's, $(uname -m)" ;;
-    esac
-    printf '%s' "$reason"
+    if [ "$plan_engine" != - ]; then
+        built_for=$("$plan_engine" image inspect --format '{{.Architecture}}' "$plan_image" 2>/dev/null)
+        here=$(dpkg --print-architecture | sed 's/armhf/arm/; s/i386/386/; s/ppc64el/ppc64le/')
+        case "$built_for" in
+        "$here" | '') ;;
+        # An engine can lose the last words of a program that ends at once.
+        *) reason="${reason:+$reason; }the image is for $built_for, and this server is $here" ;;
+        esac
+    fi
+    printf '%s' "${reason:-it says nothing}"
 }
 
 # Why nginx did not reload, or did not start.
@@ -162,7 +168,7 @@ cause() {
     line ~ /killed by the OOM killer|Failed with result .oom-kill|^fatal error: runtime: (cannot allocate|out of memory)/ {
         take(100, "it ran out of memory and was killed"); next
     }
-    line ~ /^panic: |^fatal error: / { sub(/^panic: /, "", line); sub(/ \[recovered\]$/, "", line); take(90, line); next }
+    line ~ /^panic: |^fatal error: / { sub(/^(panic|fatal error): /, "", line); sub(/ \[recovered\]$/, "", line); take(90, line); next }
     line ~ /^goroutine [0-9]+ / { stack = 1 }
     line ~ /^time=|^\{|\.service|^Start|^Stop/ { stack = 0 }
     stack { next }

@@ -1,6 +1,9 @@
-"""What all tests share: what the end of a run says of those that were skipped."""
+"""What all tests share: signals, garbage, and what the end of a run says of skipped ones."""
 
 from __future__ import annotations
+
+import gc
+import signal
 
 import pytest
 
@@ -9,6 +12,28 @@ NOT_TESTED = {
     "no registry 3: ": "NOT TESTED WITH REGISTRY 3",
 }
 """How the reasons of tests begin that were skipped for want of something, and what that means."""
+
+
+def pytest_configure() -> None:
+    """Let tests press Ctrl-C.
+
+    A shell that puts a job into the background has it ignore the signal, and so do the programs
+    that tests start.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector everything that stays until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as fast as bcrypt can, but on servers, where the time it takes matters."""
+    if request.node.get_closest_marker("lab") is None:
+        monkeypatch.setattr("moorage.users.passwords.BCRYPT_COST", 4)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -69,7 +69,7 @@ class Terminal:
         """What is on the screen, with its colours as escape sequences."""
         return self._tmux("capture-pane", "-p", "-e", "-t", "main")
 
-    def see(self, *wanted: str, seconds: float = 15) -> str:
+    def see(self, *wanted: str, seconds: float = 60) -> str:
         """Wait until one of these is on the screen, and return the one that is."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

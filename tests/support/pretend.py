@@ -194,6 +194,13 @@ class Wizard:
         missing = [each for each in wanted if each not in self.text]
         raise AssertionError(f"{missing} is not on the screen:\n{self.text}")
 
+    async def until(self, holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        """Wait until something holds that no text on the screen tells."""
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, f"waited in vain until {what}:\n{self.text}"
+            await self.pilot.pause(0.02)
+
     async def new_with_server(self, host: str = "server1.example.com") -> None:
         """Go from the start to Servers with a name and a server."""
         await self.press("enter")

@@ -82,9 +82,13 @@ async def _resize(wizard: Wizard, screen: str) -> None:
     size = tuple(wizard.app.size)
     for each in ((40, 10), (200, 50), size):
         await wizard.pilot.resize_terminal(*each)
+        await wizard.until(lambda: _is_drawn_at(wizard, each), f"{screen} is drawn at {each}")  # noqa: B023
         assert wizard.text.strip(), screen
-        assert wizard.app.size == each
-    assert before.splitlines()[0] == wizard.text.splitlines()[0], screen
+    await wizard.see(before.splitlines()[0])
+
+
+def _is_drawn_at(wizard: Wizard, size: tuple[int, int]) -> bool:
+    return wizard.app.size == wizard.app.screen.size == size and bool(wizard.text.strip())
 
 
 def test_a_terminal_with_16_colours_gets_the_theme_for_it() -> None:

@@ -284,7 +284,7 @@ _sections = st.dictionaries(_keys, _yaml, max_size=8).map(
 )
 
 
-@run_with(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@run_with(suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(
         _sections, _yaml, st.text(max_size=80), st.text("{}[]:-,&*!|>'\"%@ \n\ta", max_size=40)

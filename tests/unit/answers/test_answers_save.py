@@ -28,13 +28,13 @@ def small(**changes: Any) -> Answers:
     return Answers.model_validate({**SMALL, **changes})
 
 
-@run_with(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@run_with(suppress_health_check=list(HealthCheck))
 @given(answers())
 def test_what_is_dumped_is_loaded_again(original: Answers) -> None:
     assert loads(dump(original)) == original
 
 
-@run_with(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@run_with(suppress_health_check=list(HealthCheck))
 @given(answers())
 def test_what_is_dumped_is_the_same_to_the_pure_python_parser(original: Answers) -> None:
     text = dump(original)

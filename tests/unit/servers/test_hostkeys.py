@@ -32,9 +32,7 @@ patterns = st.sampled_from(["web", "WEB", "*.example.com", "!web", "10.0.0.*", "
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen to ask")
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(st.lists(patterns, min_size=1, max_size=3), max_size=5),
     hashed=st.booleans(),

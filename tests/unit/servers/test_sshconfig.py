@@ -68,9 +68,7 @@ block_lines = st.one_of(
 
 
 @needs_ssh
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(st.one_of(option_lines, block_lines), max_size=14),
     included=st.lists(st.one_of(option_lines, block_lines), max_size=6),

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
+from moorage.deploy.consequences import Code, accepting
 from moorage.deploy.deployed import deployed_at
 from moorage.deploy.events import STEPS, StepBegan, ending_in_words
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
@@ -197,7 +198,9 @@ class ReviewPane(StepPane):
         first = Content.styled(
             refusal or _summary(plan, name), "bold $text-error" if refusal else "bold"
         )
-        lines = [first, *_notes_of_name(name), *_notes(plan)]
+        meaning = _consequences(plan)
+        lines = [*meaning, first] if not refusal else [first, *meaning]
+        lines += [*_notes_of_name(name), *_notes(plan)]
         self.query_one("#status", Static).update(Content("\n").join(lines))
 
     @on(Tree.NodeHighlighted)
@@ -268,24 +271,45 @@ class ReviewPane(StepPane):
 
         def confirmed(go: bool | None) -> None:
             if go:
+                self.session.engine.accepted = accepting(plan.consequences)
                 self._tell_the_app(ApplyWanted())
 
-        hosts = ", ".join(server.server for server in plan.servers)
         if plan.has_changes or name.has_changes:
-            text, accept = f"{_summary(plan, name)}\n\nOn {hosts}", "Apply"
-            if name.foreign:
-                text += "\n\nDNS records that this deployment did not make are replaced:\n"
-                text += visible("\n".join(name.foreign))
-                accept = "Apply and replace them"
-            if plan.taken_over:
-                text += f"\n\nServed no more: {visible(', '.join(plan.taken_over))}"
-                accept = "Apply and take over"
-            is_careful = bool(name.foreign or plan.taken_over)
-            dialog = ConfirmDialog("Apply", text, accept, careful=is_careful)
+            dialog = _question(plan, name)
         else:
+            hosts = ", ".join(server.server for server in plan.servers)
             text = f"There is nothing to change on {hosts}. The registry is checked from outside."
             dialog = ConfirmDialog("Check", text, "Check")
         self.app.push_screen(dialog, confirmed)
+
+
+def _question(plan: Plan, name: NamePlan) -> ConfirmDialog:
+    """Ask whether to apply: first what changes for people, then where and how much."""
+    hosts = visible(", ".join(server.server for server in plan.servers))
+    lines, accept = _consequences(plan), "Apply"
+    lines += [Content("")] if lines else []
+    lines += [Content(_summary(plan, name)), Content(""), Content(f"On {hosts}")]
+    if name.foreign:
+        lines.append(Content("\nDNS records that this deployment did not make are replaced:"))
+        lines.append(Content(visible("\n".join(name.foreign))))
+        accept = "Apply and replace them"
+    codes = {each.code for each in plan.consequences}
+    if Code.NAME_NOT_SERVED in codes:
+        accept = "Apply and take over"
+    if Code.IMAGES_LEFT_BEHIND in codes:
+        accept = "Apply and begin empty"
+    is_careful = bool(name.foreign or plan.destructive)
+    return ConfirmDialog("Apply", Content("\n").join(lines), accept, careful=is_careful)
+
+
+def _consequences(plan: Plan) -> list[Content]:
+    """What an apply means for people, what is destructive first."""
+    lines = []
+    for each in plan.consequences:
+        sign, colour = ("!", "$text-error") if each.is_destructive else ("·", "")
+        text = visible(f"{sign} {each.sentence(len(plan.servers))}")
+        lines.append(Content.styled(text, colour))
+    return lines
 
 
 def _notes(plan: Plan) -> list[Content]:

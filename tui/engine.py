@@ -12,6 +12,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
+from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.events import Event
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
@@ -80,6 +81,7 @@ class WizardEngine:
         name: What it would do at the registry's name.
         facts: What the last probe read, by server.
         outcome: How the last apply ended.
+        accepted: What the operator has accepted of the plan.
 
     Args:
         asker: Who is asked for host keys and secrets.
@@ -93,6 +95,7 @@ class WizardEngine:
         self.name = NamePlan()
         self.facts: dict[str, Facts] = {}
         self.outcome: Outcome | None = None
+        self.accepted = NOTHING
         self._open_transport = open_transport
         self._deployment: Deployment | None = None
         self._answers: Answers | None = None
@@ -112,12 +115,15 @@ class WizardEngine:
                 break
         return batch
 
-    def make_plan(self, answers: Answers, limit: Sequence[str] = ()) -> Plan:
+    def make_plan(
+        self, answers: Answers, limit: Sequence[str] = (), accepted: Accepted = NOTHING
+    ) -> Plan:
         """Connect to all servers, read them and plan.
 
         Args:
             answers: What the operator decided.
             limit: The servers to work on; all when empty.
+            accepted: What the operator has accepted already.
 
         Raises:
             MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
@@ -137,10 +143,11 @@ class WizardEngine:
             self._answers = answers
             self.redactor = deployment.redactor
             self.plan = None
+            self.accepted = accepted
         try:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
-            plan = deployment.plan_from(facts)
+            plan = deployment.plan_from(facts, accepted)
             # Servers that are left out would be missing at the name.
             name = NamePlan() if limit else plan_name(deployment)
         except MoorageError as error:
@@ -163,7 +170,7 @@ class WizardEngine:
         assert deployment is not None
         assert plan is not None
         self._was_stopped = False
-        report = deployment.apply(plan)
+        report = deployment.apply(plan, self.accepted)
         self.outcome = self._ended(report, plan)
         if report.is_good:
             self._check_and_lead(deployment, plan, report, self.name, large_upload)
@@ -204,12 +211,12 @@ class WizardEngine:
         assert before.report is not None
         assert answers is not None
         name = self.name
-        plan = self.make_plan(answers, servers)
+        plan = self.make_plan(answers, servers, self.accepted)
         self.name = name
         deployment = self._deployment
         assert deployment is not None
         self._was_stopped = False
-        report = before.report.followed_by(deployment.apply(plan))
+        report = before.report.followed_by(deployment.apply(plan, self.accepted))
         self.outcome = self._ended(report, plan)
         if report.is_good:
             everywhere = Deployment(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
+
 from moorage.answers import document as yaml_document
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.answers.save import HEADER, dump
-from moorage.errors import AnswersError
+from moorage.errors import AnswersError, MoorageError
 
 
 def amended(text: str, answers: Answers) -> str:
@@ -20,6 +24,9 @@ def amended(text: str, answers: Answers) -> str:
         answers: What the file is to say.
     """
     anew = dump(answers)
+    same = with_base(text, answers.based_on) if answers.based_on is not None else None
+    if same is not None and loads(same) == loads(anew):
+        return same
     try:
         candidate = _with_sections_of(text, anew)
         # Not the answers themselves: a typed secret is a prompt in a file.
@@ -28,6 +35,31 @@ def amended(text: str, answers: Answers) -> str:
     except AnswersError:
         pass
     return anew
+
+
+def with_base(text: str, revision: int) -> str | None:
+    """Return an answers file with another ``based_on`` and nothing else changed.
+
+    Args:
+        text: The file, as YAML or JSON.
+        revision: What it is based on.
+
+    Returns:
+        The file; None where that cannot be written without touching the rest.
+    """
+    line = f"based_on: {revision}"
+    candidate, found = re.subn(r"(?m)^based_on:[^\n#]*?([ \t]*(?:#.*)?)$", rf"{line}\1", text)
+    if not found:
+        candidate = (text if text.endswith("\n") else f"{text}\n") + f"{line}\n"
+    candidates = [candidate]
+    with contextlib.suppress(ValueError):
+        parsed = {**json.loads(text), "based_on": revision}
+        candidates = [json.dumps(parsed, indent=2, ensure_ascii=False) + "\n"]
+    for each in candidates:
+        with contextlib.suppress(MoorageError):
+            if loads(each) == loads(text).model_copy(update={"based_on": revision}):
+                return each
+    return None
 
 
 def lost_comments(before: str, after: str) -> bool:

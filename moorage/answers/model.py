@@ -310,6 +310,8 @@ class Answers(AnswersModel):
     """Scripts of yours that run on every server, in this order."""
     ask: tuple[Step, ...] = ()
     """Steps the wizard opens on although everything is filled in."""
+    based_on: Annotated[int, Field(ge=0, le=2**53), WHOLE] | None = None
+    """The deployment's revision these answers know; written by Moorage when it applies or saves."""
 
     @model_validator(mode="after")
     def _servers_fit_the_storage(self) -> Answers:

@@ -15,6 +15,8 @@ def without_secrets(answers: Answers) -> dict[str, Any]:
     """
     dumped: dict[str, Any] = answers.model_dump(mode="json", exclude_defaults=True)
     dumped["version"] = answers.version
+    # What they were based on is the file's; the record has a revision of its own.
+    dumped.pop("based_on", None)
     for user in dumped.get("credentials", {}).get("users", []):
         if "hash" in user["password"]:
             user["password"] = {"generate": True}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from moorage.cli.engine import Engine
     from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
+    from moorage.deploy.accepted import Accepted
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
@@ -59,6 +60,17 @@ Examples:
     is_flag=True,
     help="Replace DNS records of the registry's name that this deployment did not make.",
 )
+@click.option(
+    "--accept-removals",
+    is_flag=True,
+    help="Remove users although FILE is older than they are.",
+)
+@click.option(
+    "--begin-empty",
+    is_flag=True,
+    help="Begin with an empty store where the images are in another one.",
+)
+@click.option("--no-save", is_flag=True, help="Leave FILE as it is.")
 @server_options
 @click.pass_context
 def command(
@@ -72,6 +84,9 @@ def command(
     passwords_to: Path | None,
     show_passwords: bool,
     replace_records: bool,
+    accept_removals: bool,
+    begin_empty: bool,
+    no_save: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
     """Bring the servers to what the answers say.
@@ -82,6 +97,10 @@ def command(
     unless --limit leaves servers out. A failure on a server rolls that server back. Applying the
     same answers again changes nothing.
 
+    FILE gets a line based_on: the revision of the deployment that it knows. What others changed
+    since is told, and without a terminal users who came later are removed only with
+    --accept-removals.
+
     Ctrl-C cancels: servers that have not been switched go back to how they were. A second one does
     not wait for that, and 'moorage status FILE --follow' finds the runs again.
 
@@ -89,12 +108,14 @@ def command(
     names them, and passwords that are made need --passwords-to or --show-passwords. With --json,
     stdout has one event a line, and the last line is the result.
     """
+    from moorage.cli.acceptance import accept, note_base, plan_with_others
     from moorage.cli.answers_file import open_answers
     from moorage.cli.background import Background
     from moorage.cli.complaints import WrongUsageError
     from moorage.cli.engine import open_engine
     from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
+    from moorage.deploy.accepted import Accepted
     from moorage.dns.here import addresses_here
 
     session = session_of(context)
@@ -113,23 +134,26 @@ def command(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
         name = NameWork.begin(engine, is_limited=bool(limit))
-        plan = engine.look(engine.deployment.plan)
+        accepted = Accepted(begin_empty=begin_empty)
+        asks = session.is_interactive and not yes
+        saves = not no_save and file.is_file()
+        answers, plan = plan_with_others(engine, file, answers, accepted, asks=asks and saves)
         name.plan(plan)
         _show(engine, plan, name)
         passwords.check(plan.materials.generated)
         name.may_begin(yes=yes, replace=replace_records)
-        has_changes = plan.has_changes or name.has_changes
-        if has_changes and not yes and not engine.asker.confirm("Apply this plan?"):
-            session.narrate("Nothing was changed.")
-            return ExitCode.FAILED
+        if plan.has_changes or name.has_changes:
+            said = accept(engine, plan, accepted, asks=asks, all_removals=accept_removals)
+            if said is None:
+                session.narrate("Nothing was changed.")
+                return ExitCode.FAILED
+            accepted = said
         try:
-            report = _run(engine, plan, passwords)
-            verification = None
-            if report.is_good and not no_verify and not engine.desk.is_interrupted:
-                verification = engine.do(
-                    lambda: engine.deployment.verify(plan, large_upload=not skip_large_upload),
-                    engine.deployment.cancel.set,
-                )
+            report = _run(engine, plan, accepted, passwords)
+            if saves and report.revision:
+                answers = note_base(session, file, answers, report.revision)
+            verifies = report.is_good and not no_verify
+            verification = _verify(engine, plan, not skip_large_upload) if verifies else None
             is_good = report.is_good and (verification is None or verification.is_good)
             if is_good and not engine.desk.is_interrupted:
                 name.make()
@@ -178,7 +202,7 @@ def _show(engine: Engine, plan: Plan, name: NameWork) -> None:
         raise ServersFailed(plan.problems)
 
 
-def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
+def _run(engine: Engine, plan: Plan, accepted: Accepted, passwords: PasswordSink) -> ApplyReport:
     from moorage.cli.complaints import WasInterruptedError
 
     passwords.take(plan.materials.generated)
@@ -188,7 +212,7 @@ def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
         engine.deployment.abort()
 
     try:
-        report = engine.do(lambda: engine.deployment.apply(plan), cancel)
+        report = engine.do(lambda: engine.deployment.apply(plan, accepted), cancel)
     except WasInterruptedError as error:
         raise WasInterruptedError(
             "Interrupted twice: the runs were told to stop and are left to themselves.",
@@ -196,6 +220,15 @@ def _run(engine: Engine, plan: Plan, passwords: PasswordSink) -> ApplyReport:
         ) from error
     passwords.settle(report)
     return report
+
+
+def _verify(engine: Engine, plan: Plan, large_upload: bool) -> Verification | None:
+    if engine.desk.is_interrupted:
+        return None
+    return engine.do(
+        lambda: engine.deployment.verify(plan, large_upload=large_upload),
+        engine.deployment.cancel.set,
+    )
 
 
 def _hand_over(

@@ -10,7 +10,9 @@ from moorage.cli.session import Piece
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from moorage.deploy.consequences import Consequence
     from moorage.deploy.plan import Change, Plan, ServerPlan
+    from moorage.deploy.revisions import Change as Revised
 
 Line = tuple[Piece, ...]
 """A line to print, as pieces of text with and without a style."""
@@ -21,6 +23,8 @@ _SIGNS = {
     "remove": ("-", "red"),
     "run": (">", "cyan"),
 }
+FLAGS = {"removals": "--accept-removals", "begin_empty": "--begin-empty"}
+"""The options that accept what a plan needs to have accepted."""
 _MOST_NAMES = 10
 _DRIFT = "drift: not as Moorage last wrote it"
 
@@ -32,14 +36,38 @@ def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
         plan: The plan.
         with_diff: Whether the files' diffs and the hooks' scripts follow.
     """
+    yield from missed_lines(plan)
+    yield from consequence_lines(plan, plan.consequences)
+    if plan.consequences or plan.missed:
+        yield ("",)
     for server in plan.servers:
         yield from _server_lines(server, with_diff)
         yield ("",)
     if plan.materials.kept_users:
         yield (_kept(plan.materials.kept_users),)
-    if plan.materials.generated:
-        yield (f"A password will be made for {', '.join(plan.materials.generated)}.",)
     yield ((plan.summary, "bold"),)
+
+
+def consequence_lines(plan: Plan, some: Sequence[Consequence]) -> Iterator[Line]:
+    """Yield what an apply means for people, a line each.
+
+    Args:
+        plan: The plan.
+        some: The consequences to tell, in their order.
+    """
+    for each in some:
+        sign, style = ("! ", "bold red") if each.is_destructive else ("  ", "")
+        yield ((sign, style), (each.sentence(len(plan.servers)), style))
+
+
+def missed_lines(plan: Plan) -> Iterator[Line]:
+    """Yield what was changed since the revision that the answers are based on."""
+    if plan.missed:
+        head = f"Changed since revision {plan.based_on}, which the answers are based on:"
+        yield ((head, "bold"),)
+        for change in plan.missed:
+            yield (f"  {change}",)
+        yield ("",)
 
 
 def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
@@ -52,9 +80,43 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
     return {
         "has_changes": plan.has_changes,
         "summary": plan.summary,
+        "consequences": [_consequence_as_json(each) for each in plan.consequences],
+        "revision": {
+            "number": plan.revision.number,
+            "by": plan.revision.by,
+            "at": plan.revision.at,
+        },
+        "based_on": plan.based_on,
+        "missed": [_change_as_json(each) for each in plan.missed],
         "generated": list(plan.materials.generated),
         "kept_users": list(plan.materials.kept_users),
         "servers": [_server_as_json(server, with_diff) for server in plan.servers],
+    }
+
+
+def _consequence_as_json(each: Consequence) -> dict[str, object]:
+    return {
+        "code": each.code.value,
+        "severity": "destructive" if each.is_destructive else "notice",
+        "text": each.text,
+        "users": list(each.users),
+        "servers": list(each.servers),
+        "before": each.before,
+        "after": each.after,
+        "needs": FLAGS[each.needs] if each.needs else None,
+        "unknown": list(each.unknown),
+    }
+
+
+def _change_as_json(each: Revised) -> dict[str, object]:
+    return {
+        "revision": each.revision,
+        "by": each.by,
+        "at": each.at,
+        "added": list(each.added),
+        "removed": list(each.removed),
+        "changed": list(each.changed),
+        "answers": list(each.answers),
     }
 
 

@@ -59,6 +59,7 @@ class Deployment:
     ) -> None:
         self._open = open_transport or connect.open_transport
         self._asker = asker
+        self._limit = tuple(limit)
         self.answers = answers
         self.redactor = Redactor()
         self.cancel = Cancel()
@@ -97,7 +98,9 @@ class Deployment:
         def open_or_take(server: Server, asker: Asker, resolve: Resolve) -> Transport:
             return self._connections.hand_over(server.host) or self._open(server, asker, resolve)
 
-        other = Deployment(answers, self._asker, self._on_event, open_transport=open_or_take)
+        other = Deployment(
+            answers, self._asker, self._on_event, limit=self._limit, open_transport=open_or_take
+        )
         other.redactor = self.redactor
         return other
 
@@ -165,7 +168,9 @@ class Deployment:
         if wrong:
             raise AnswersError(wrong)
         from moorage.deploy import materials
+        from moorage.deploy.consequences import change_of_apply, find_consequences
         from moorage.deploy.planning import plan_server
+        from moorage.deploy.revisions import latest
 
         shared = [*facts, *self._facts_of_others(facts)]
         gathered = materials.gather(self.answers, shared, self._resolve)
@@ -175,7 +180,16 @@ class Deployment:
             self._learn(gathered.certificate_key)
         gathered = replace(gathered, addresses=self._peers())
         servers = tuple(plan_server(self.answers, gathered, each, accepted) for each in facts)
-        return Plan(servers, gathered)
+        revision = latest(shared)
+        change = change_of_apply(self.answers, gathered, shared)
+        return Plan(
+            servers,
+            gathered,
+            find_consequences(self.answers, gathered, facts),
+            revision,
+            self.answers.based_on,
+            revision.following(self.answers.based_on, change),
+        )
 
     def _peers(self) -> dict[str, str]:
         """Return the address of each server that others ask for ACME's challenges, by label."""
@@ -211,17 +225,24 @@ class Deployment:
             return ()
         return on_all(self._connections.others, self._probe)
 
-    def apply(self, plan: Plan) -> ApplyReport:
+    def apply(self, plan: Plan, accepted: Accepted = NOTHING) -> ApplyReport:
         """Apply a plan: stage everywhere, then switch one server after the other (or together).
 
         A run goes on by itself when the connection is lost. A failure before the switch rolls back
         on every server; a failure later stops the rollout.
 
+        Args:
+            plan: The plan; its consequences were shown.
+            accepted: What the operator has accepted of them.
+
         Raises:
-            ServersFailed: Something in the plan keeps it from starting; nothing was done.
+            ServersFailed: Something in the plan keeps it from starting, or was not accepted;
+                nothing was done.
         """
-        if plan.problems:
-            raise ServersFailed(plan.problems)
+        from moorage.deploy.consequences import refusals
+
+        if against := (*plan.problems, *refusals(plan.consequences, accepted)):
+            raise ServersFailed(against)
         if plan.materials.keep is not None:
             plan.materials.keep()
         changed = [server for server in plan.servers if server.has_changes]
@@ -235,7 +256,7 @@ class Deployment:
         for server in changed:
             run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
-            record = record_of_apply(self.answers, server, run_id)
+            record = record_of_apply(self.answers, server, run_id, plan.revision, plan.revised)
             stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)))
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self.watch_runs(rollout.runs)
@@ -256,11 +277,14 @@ class Deployment:
                 run_id,
                 ended.warnings,
             )
-        return ApplyReport(
+        report = ApplyReport(
             tuple(reports[server.server] for server in plan.servers),
             dict(plan.materials.generated),
             plan.materials.ca_certificate,
         )
+        if any(each.status == "done" for each in report.servers):
+            return replace(report, revision=plan.revised.revision)
+        return replace(report, revision=plan.revision.number) if report.is_good else report
 
     @property
     def on_event(self) -> OnEvent:

@@ -75,6 +75,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         certificate=shown.certificate,
         certificate_key=shown.key,
         ca_certificate=shown.authority,
+        creates_ca=shown.creates_authority,
         keep=shown.keep,
         acme_ca=_acme_ca(answers),
         generated=generated,
@@ -229,6 +230,7 @@ class _Certificate:
     key: Secret | None = None
     authority: bytes | None = None
     keep: Callable[[], None] | None = None
+    creates_authority: bool = False
 
 
 def _certificate(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> _Certificate:
@@ -271,11 +273,12 @@ def _issued(
     # Only now is the authority's key needed, and what opens it.
     if wanted.passphrase is not None and passphrase is None:
         passphrase = resolve(wanted.passphrase, _OPENS_CA)
+    creates = authority is None
     if authority is None:
         authority = private_ca.create(wanted.name, domain, passphrase)
         keep = partial(private_ca.keep, wanted.name, domain, authority)
     issued = authority.issue(domain, passphrase)
-    return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep)
+    return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep, creates)
 
 
 def _archive_digest(answers: Answers) -> str | None:

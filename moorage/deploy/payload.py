@@ -170,6 +170,7 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,
         "checks_version": said(plan.touches_registry),
+        "recorded": _digest_now(plan, layout.DEPLOYMENT),
         "gate": timing.gate,
         "gate_seconds": str(timing.gate_seconds),
         "keep": "wait" if timing.undone is not None else "keep",

@@ -9,6 +9,9 @@ from typing import Literal
 
 from moorage.answers.model import Hook, Moment
 from moorage.deploy.acme import Ask
+from moorage.deploy.consequences import Consequence
+from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, Revision
+from moorage.deploy.revisions import Change as Revised
 from moorage.desired.layout import Slot
 from moorage.desired.state import DesiredFile, DesiredFolder, DesiredState, Materials, Package
 from moorage.errors import MoorageError
@@ -104,7 +107,6 @@ class ServerPlan:
         users_revision: How many changes of its users the server will have seen.
         stops_packaged_registry: Whether the distribution's own registry is stopped, because its
             images are served from now on.
-        takes_over: The name its registry has now, if the run gives it another; else empty.
         ask: Why certbot is asked for a certificate, or None when it is not.
     """
 
@@ -125,7 +127,6 @@ class ServerPlan:
     reload_nginx: bool = False
     users_revision: int = 1
     stops_packaged_registry: bool = False
-    takes_over: str = ""
 
     @property
     def touches_registry(self) -> bool:
@@ -152,10 +153,22 @@ class ServerPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do to every server."""
+    """What a run will do to every server.
+
+    Attributes:
+        servers: What happens on each.
+        consequences: What that means for people, what is destructive first.
+        revision: The deployment's, as its servers recorded it.
+        based_on: The revision that the answers say they know; None when they say none.
+        revised: What the apply changes, with the number it gives the deployment.
+    """
 
     servers: tuple[ServerPlan, ...]
     materials: Materials = field(repr=False)
+    consequences: tuple[Consequence, ...] = ()
+    revision: Revision = UNRECORDED
+    based_on: int | None = None
+    revised: Revised = NO_CHANGE
 
     @property
     def has_changes(self) -> bool:
@@ -168,9 +181,14 @@ class Plan:
         return tuple(problem for server in self.servers for problem in server.problems)
 
     @property
-    def taken_over(self) -> tuple[str, ...]:
-        """The names of registries that are served no more after the run, each once."""
-        return tuple(dict.fromkeys(each.takes_over for each in self.servers if each.takes_over))
+    def destructive(self) -> tuple[Consequence, ...]:
+        """What stops working for somebody, or cannot be taken back."""
+        return tuple(each for each in self.consequences if each.is_destructive)
+
+    @property
+    def missed(self) -> tuple[Revised, ...]:
+        """What was changed since the revision the answers know, as far as it is recorded."""
+        return self.revision.since(self.based_on) if self.based_on is not None else ()
 
     @property
     def summary(self) -> str:

@@ -12,7 +12,6 @@ from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
     active_slot,
-    other_domain,
     recorded_answers,
     recorded_digests,
 )
@@ -126,7 +125,6 @@ def plan_server(
         reload_nginx=nginx_change is not None,
         users_revision=materials.users_revision,
         stops_packaged_registry=_stops_packaged_registry(wanted, facts),
-        takes_over=other_domain(facts, wanted.domain),
         ask=ask,
     )
 

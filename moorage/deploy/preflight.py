@@ -123,8 +123,8 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     """
     if there := other_domain(facts, wanted.domain):
         yield (
-            f"It serves {there} now. An apply gives its registry the name {wanted.domain} instead: "
-            f"images, users and their passwords stay, and {there} is served no more."
+            f"It serves {there} now. An apply gives its registry the name {wanted.domain} instead, "
+            f"and {there} is no longer served."
         )
     system = (facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""))
     if system not in _SUPPORTED:

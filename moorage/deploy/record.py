@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from moorage import __version__
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.deploy.deployed import deployment_record, recorded_digests
 from moorage.deploy.plan import ServerPlan
+from moorage.deploy.revisions import Change, Revision, as_record
 from moorage.deploy.store import store_record
 from moorage.desired import layout
 
 
-def record_of_apply(answers: Answers, plan: ServerPlan, run_id: str) -> dict[str, object]:
+def record_of_apply(
+    answers: Answers, plan: ServerPlan, run_id: str, revision: Revision, change: Change
+) -> dict[str, object]:
     """Return the record of a server that answers were applied to.
 
     Args:
         answers: What the operator decided.
         plan: What the run does.
         run_id: The run's id.
+        revision: The deployment's before.
+        change: What the apply changes.
     """
     # A switch leaves the files of the slot it came from as they are.
     left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
@@ -39,6 +44,7 @@ def record_of_apply(answers: Answers, plan: ServerPlan, run_id: str) -> dict[str
         "moorage": __version__,
         "run": run_id,
         "deployed_at": _now(),
+        **as_record(revision, change),
         "server": plan.server,
         "domain": plan.desired.domain,
         "slot": plan.slot_to,
@@ -54,7 +60,11 @@ def record_of_apply(answers: Answers, plan: ServerPlan, run_id: str) -> dict[str
 
 
 def record_of_users(
-    plan: ServerPlan, run_id: str, revision: int, missed: Iterable[str]
+    plan: ServerPlan,
+    run_id: str,
+    revision: int,
+    missed: Iterable[str],
+    deployment: Mapping[str, object],
 ) -> dict[str, object]:
     """Return the record of a server whose users were changed.
 
@@ -63,12 +73,13 @@ def record_of_users(
         run_id: The run's id.
         revision: How many changes the users have seen with this one.
         missed: The servers that were left out of it, by label.
+        deployment: What it says of the deployment's revision, as ``revisions.as_record`` has it.
     """
     digests = dict(recorded_digests(plan.facts))
     digests |= {file.path: file.digest for file in plan.writes}
     for path in plan.removals:
         digests.pop(path, None)
-    return _with_users(plan, run_id, revision, digests, missed)
+    return {**_with_users(plan, run_id, revision, digests, missed), **deployment}
 
 
 def record_of_undone_users(

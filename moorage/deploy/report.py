@@ -42,11 +42,13 @@ class ApplyReport:
         servers: One report per server, in the answers' order.
         generated: The passwords that were made, by user; to be shown once.
         ca_certificate: PEM of the private CA, if there is one.
+        revision: The deployment's revision now; 0 where it is not known.
     """
 
     servers: tuple[ServerReport, ...]
     generated: dict[str, Secret]
     ca_certificate: bytes | None = None
+    revision: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -65,6 +67,7 @@ class ApplyReport:
             tuple(again.get(server.server, server) for server in self.servers),
             {**kept, **later.generated},
             later.ca_certificate or self.ca_certificate,
+            max(self.revision, later.revision),
         )
 
     @property

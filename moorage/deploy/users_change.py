@@ -19,6 +19,15 @@ from moorage.deploy.plan import ServerPlan
 from moorage.deploy.planning import plan_users
 from moorage.deploy.record import record_of_undone_users, record_of_users
 from moorage.deploy.report import ApplyReport, ServerReport
+from moorage.deploy.revisions import (
+    NO_CHANGE,
+    UNRECORDED,
+    Change,
+    Revision,
+    as_record,
+    latest,
+    users_changed,
+)
 from moorage.deploy.together import PATIENCE, Together
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
@@ -91,12 +100,16 @@ class UsersPlan:
         servers: What happens on each server that is reached; those without changes included.
         left_out: The servers that miss the change, by label.
         revision: How many changes the users will have seen.
+        before: The deployment's revision.
+        revised: What changes, with the number it gives the deployment.
     """
 
     users: tuple[RegistryUser, ...]
     servers: tuple[ServerPlan, ...]
     left_out: tuple[str, ...]
     revision: int
+    before: Revision = UNRECORDED
+    revised: Change = NO_CHANGE
 
     @property
     def has_changes(self) -> bool:
@@ -158,7 +171,9 @@ def plan_change(
     revision = read.revision + 1
     servers = tuple(plan_users(each, users, key, revision) for each in read.facts)
     left_out = tuple(error.server or "" for error in read.unreached)
-    return UsersPlan(tuple(users), servers, left_out, revision)
+    before = latest(read.facts)
+    revised = before.following(None, users_changed(read.users, users))
+    return UsersPlan(tuple(users), servers, left_out, revision, before, revised)
 
 
 def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
@@ -185,7 +200,8 @@ def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
     together = Together(deployment.on_event, PATIENCE + hooks)
     threads = []
     for server in changed:
-        record = record_of_users(server, run_id, plan.revision, plan.left_out)
+        deployment_revision = as_record(plan.before, plan.revised)
+        record = record_of_users(server, run_id, plan.revision, plan.left_out, deployment_revision)
         undone = record_of_undone_users(server, run_id, plan.revision, plan.left_out)
         stream = payload(server, run_id, record, timing(undone))
         run = deployment.new_run(server.server, run_id, together.on_event)

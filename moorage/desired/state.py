@@ -53,6 +53,7 @@ class Materials:
         certificate: PEM, the certificate and its chain; None without TLS.
         certificate_key: PEM; None without TLS.
         ca_certificate: PEM of the private CA, if there is one.
+        creates_ca: Whether the private CA was created for these materials.
         generated: Passwords made in this session, by user; shown once.
         weak_passwords: The users whose new password is easy to guess.
         hooks: The scripts of the operator's, by their hook's name.
@@ -72,6 +73,7 @@ class Materials:
     certificate: bytes | None = None
     certificate_key: Secret | None = None
     ca_certificate: bytes | None = None
+    creates_ca: bool = False
     generated: Mapping[str, Secret] = field(default_factory=dict)
     weak_passwords: tuple[str, ...] = ()
     hooks: Mapping[str, bytes] = field(default_factory=dict, repr=False)

@@ -117,6 +117,8 @@ class Facts:
         store: The folder images are kept in; None when they are kept elsewhere.
         memory: Bytes of memory, as the kernel counts them; 0 when that is not known.
         image: The container image's id, or None when it is not there.
+        images: Whether there are images in the folders that the registry's slots store them in,
+            by path.
         offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
             where no lists were fetched yet.
         certbot_log: The lines of certbot's log about renewals, in their order.
@@ -144,6 +146,7 @@ class Facts:
     store: Store | None = None
     memory: int = 0
     image: str | None = None
+    images: Mapping[str, bool] = field(default_factory=dict)
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()
     certbot_next: float | None = None

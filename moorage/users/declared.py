@@ -33,6 +33,7 @@ def bring_in_line(
     *,
     listed_too: Sequence[str] = (),
     reference: PasswordReference | None = None,
+    revisions: tuple[int, int] | None = None,
 ) -> InLine:
     """Return answers that would not undo a change of the users.
 
@@ -45,7 +46,10 @@ def bring_in_line(
         listed_too: Names of new users that the answers are to list; others stay on the servers
             without being listed.
         reference: Where the new password was found, if it was found through a reference.
+        revisions: The deployment's before and after: answers that knew the one know the other.
     """
+    if revisions is not None and answers.based_on == revisions[0]:
+        answers = answers.model_copy(update={"based_on": revisions[1]})
     was = {user.name: user for user in before}
     now = {user.name: user for user in after}
     notices: list[str] = []

@@ -79,6 +79,14 @@ fi
 if [ "$storage" != - ] && [ -d "$storage" ]; then
     fact folder "$(stat -c '%a' "$storage")" "$(stat -c '%U' "$storage")" "$(stat -c '%G' "$storage")" "$storage"
 fi
+# The folders the slots store images in, and whether one is in there: a manifest that is linked. Names of
+# repositories stay when everything in them is deleted.
+sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 2>/dev/null | sort -u |
+    while IFS= read -r root; do
+        found=$(find "$root/docker/registry/v2/repositories" \( -name _layers -o -name _uploads \) -prune -o \
+            -path '*/_manifests/revisions/*' -name link -print -quit 2>/dev/null)
+        fact images "$root" "$([ -z "$found" ] && echo no || echo yes)"
+    done
 if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>&1; then
     identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "$identity"
 fi

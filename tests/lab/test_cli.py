@@ -89,7 +89,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     (call.home / "other.yml").write_text(text.replace(DOMAIN, "other.example.test"))
     taken = call("plan", "other.yml")
     assert f"It serves {DOMAIN} now." in taken.stdout
-    assert f"{DOMAIN} is served no more" in taken.stdout
+    assert f"{DOMAIN} is no longer served" in taken.stdout
     misled = call("users", "list", "other.yml")
     assert f"it serves {DOMAIN}, and these answers are for other.example.test" in misled.stderr
     assert call("apply", "other.yml", "--yes", "--no-verify").code == 0

@@ -16,6 +16,7 @@ from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.accepted import NOTHING, Accepted
+from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
 from moorage.deploy.plan import Plan
@@ -123,7 +124,7 @@ class Operator:
         on_event: Callable[[Event], None] = lambda event: None,
         accepted: Accepted = NOTHING,
     ) -> Outcome:
-        """Plan, apply and, when asked, verify."""
+        """Plan, accept what it means, apply and, when asked, verify."""
         events: list[Event] = []
 
         def take(event: Event) -> None:
@@ -132,7 +133,7 @@ class Operator:
 
         with self.open(answers, take) as deployment:
             plan = deployment.plan(accepted)
-            report = deployment.apply(plan)
+            report = deployment.apply(plan, accepting(plan.consequences))
             self.learn(plan, report)
             verification = deployment.verify(plan) if verify and report.is_good else None
         outcome = Outcome(plan, report, events, verification)

@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Footer, Static
@@ -98,14 +99,20 @@ class ConfirmDialog(Dialog[bool]):
 
     Args:
         title: What it is about.
-        text: What happens.
+        text: What happens; text alone is shown as it is.
         accept: What the button that does it says.
         refuse: What the other one says.
         careful: Whether the focus starts on the button that does nothing.
     """
 
     def __init__(
-        self, title: str, text: str, accept: str, refuse: str = "Back", *, careful: bool = False
+        self,
+        title: str,
+        text: str | Content,
+        accept: str,
+        refuse: str = "Back",
+        *,
+        careful: bool = False,
     ) -> None:
         super().__init__()
         self._title = title

@@ -154,6 +154,12 @@ class _Change:
     wanted: Wanted
     plan: UsersPlan
 
+    @property
+    def revisions(self) -> tuple[int, int] | None:
+        """The deployment's revision before and after; None where no server changes."""
+        plan = self.plan
+        return (plan.before.number, plan.revised.revision) if plan.has_changes else None
+
 
 def _go_on(
     work: UsersAtWork, how: HowToChange, this: _Change, passwords: PasswordSink | None
@@ -269,6 +275,7 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
             wanted.users,
             listed_too=wanted.listed_too,
             reference=wanted.reference,
+            revisions=this.revisions,
         )
         if line.answers == answers:
             return False, False
@@ -308,6 +315,7 @@ def _applied_in_line(domain: str, this: _Change) -> None:
             wanted.users,
             listed_too=wanted.listed_too,
             reference=wanted.reference,
+            revisions=this.revisions,
         )
         write_private(kept, dump(line.answers).encode())
 

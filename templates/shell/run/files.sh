@@ -18,6 +18,8 @@ take_digest() {
 }
 
 recheck() {
+    # Whatever else was done here meanwhile has recorded it.
+    must_be "$plan_recorded" /etc/moorage/deployment.json
     while IFS="$tab" read -r _ _ _ _ old path; do must_be "$old" "$path"; done <plan/files
     while IFS="$tab" read -r old path; do must_be "$old" "$path"; done <plan/removals
 }

@@ -24,7 +24,8 @@ def test_plan_prints_the_plan_on_stdout_and_progress_on_stderr(
 ) -> None:
     outcome = moorage("plan", str(answers_file), "--diff")
 
-    assert outcome.stdout.startswith(f"{HOST}  Debian GNU/Linux 12 (bookworm), new\n")
+    people = "  1 user is added: ci.\n\n"
+    assert outcome.stdout.startswith(f"{people}{HOST}  Debian GNU/Linux 12 (bookworm), new\n")
     assert "+ package  nginx" in outcome.stdout
     assert "\n+++ b/etc/nginx/conf.d/moorage.conf\n" in outcome.stdout
     assert outcome.stdout.splitlines()[-1].startswith("1 server: ")
@@ -38,7 +39,16 @@ def test_plan_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet) -> Non
 
     assert plain.stderr == ""
     value = plain.json
-    assert value.keys() == {"has_changes", "summary", "generated", "kept_users", "servers", "dns"}
+    assert value.keys() == {
+        "has_changes", "summary", "generated", "kept_users", "servers", "dns",
+        "consequences", "revision", "based_on", "missed",
+    }  # fmt: skip
+    assert value["consequences"] == [
+        {
+            "code": "users_added", "severity": "notice", "text": "1 user is added: ci.",
+            "users": ["ci"], "servers": [], "before": "", "after": "", "needs": None, "unknown": [],
+        }
+    ]  # fmt: skip
     assert value["dns"] == {"plan": None, "problem": None, "findings": []}
     assert value["has_changes"] is True
     server = value["servers"][0]

@@ -111,5 +111,5 @@ def test_json_on_stdout_and_printed_passwords_exclude_each_other(
 def test_a_plan_tells_for_whom_and_makes_none_public(
     moorage: Moorage, file: str, fleet: Fleet
 ) -> None:
-    assert "A password will be made for ci." in moorage("plan", file).stdout
+    assert "A password is generated for ci." in moorage("plan", file).stdout
     assert moorage("plan", file, "--json").json["generated"] == ["ci"]

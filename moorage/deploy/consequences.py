@@ -1,0 +1,633 @@
+"""What an apply means for people: who can no longer log in, which images are no longer served.
+
+Pure functions from what the servers recorded and have, and what the answers want. Everything that
+asks for a yes shows these first; see docs/command-line.md for the codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from moorage.answers.model import Answers, Storage
+from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
+from moorage.deploy.accepted import Accepted
+from moorage.deploy.deployed import deployment_record, other_domain, recorded_answers
+from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
+from moorage.desired import layout
+from moorage.desired.certificates import read_chain
+from moorage.desired.registry import config
+from moorage.desired.state import Materials
+from moorage.desired.users import RegistryUser
+from moorage.errors import MoorageError
+from moorage.registry_keys import registry_version
+from moorage.servers.facts import Facts
+from moorage.users.roster import Roster, reference, roster_of
+
+Need = Literal["removals", "begin_empty"]
+"""What has to be accepted in so many words: a field of :class:`Accepted`."""
+
+
+class Code(StrEnum):
+    """What kind of consequence it is; stable, and in the order they are told."""
+
+    NAME_NOT_SERVED = "name_not_served"
+    IMAGES_LEFT_BEHIND = "images_left_behind"
+    USERS_REMOVED = "users_removed"
+    USERS_DISABLED = "users_disabled"
+    ACCESS_REDUCED = "access_reduced"
+    PASSWORDS_REPLACED = "passwords_replaced"
+    NEW_PRIVATE_CA = "new_private_ca"
+    CERTIFICATE_AUTHORITY = "certificate_authority"
+    TLS_OFF = "tls_off"
+    TLS_ON = "tls_on"
+    PORT_CHANGED = "port_changed"
+    SERVER_LEFT_OUT = "server_left_out"
+    READ_ONLY = "read_only"
+    PULL_THROUGH = "pull_through"
+    SERVER_RENAMED = "server_renamed"
+    STORAGE_CHANGED = "storage_changed"
+    REGISTRY_VERSION = "registry_version"
+    RUNTIME_CHANGED = "runtime_changed"
+    DEBUG_LISTENER = "debug_listener"
+    USERS_ADDED = "users_added"
+    PASSWORDS_GENERATED = "passwords_generated"
+
+
+_ORDER = list(Code)
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """Something that an apply changes for people.
+
+    Attributes:
+        code: What kind it is.
+        text: A sentence.
+        is_destructive: Whether something stops working for somebody, or cannot be taken back.
+        users: The users it is about, by name.
+        servers: The servers it is about, by label; empty for the whole deployment.
+        needs: What has to be accepted in so many words before an apply; None for nothing.
+        unknown: Of users who are removed, those the answers' base did not know.
+        before: What is there now, where one thing takes another's place.
+        after: What will be there.
+    """
+
+    code: Code
+    text: str
+    is_destructive: bool = False
+    users: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    needs: Need | None = None
+    unknown: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+
+    def sentence(self, servers: int) -> str:
+        """Return it for people, with its servers where it is not about all of them.
+
+        Args:
+            servers: How many servers there are.
+        """
+        names_them = self.code in {Code.SERVER_LEFT_OUT, Code.SERVER_RENAMED}
+        if names_them or not 0 < len(self.servers) < servers:
+            return self.text
+        return f"{self.text} ({', '.join(self.servers)})"
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server with what it recorded: the answers that were applied last, or None."""
+
+    facts: Facts
+    recorded: Answers | None
+    wanted: Answers
+    materials: Materials = field(repr=False)
+
+
+def find_consequences(
+    answers: Answers, materials: Materials, every: Sequence[Facts]
+) -> tuple[Consequence, ...]:
+    """Return what an apply changes for people, what is destructive first.
+
+    Args:
+        answers: What the operator decided.
+        materials: Secrets, hashes and certificates; the users as they should be.
+        every: What the probe read on each server.
+    """
+    found: list[Consequence] = []
+    for facts in every:
+        server = _Server(facts, _recorded(facts), answers.for_server(facts.server), materials)
+        for look in (_name, _port, _storage, _certificate, _modes, _version, _renamed):
+            found += look(server)
+    found += _users(answers, materials, every)
+    found += _left_out(answers, every)
+    return _in_order(_joined(found))
+
+
+def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[MoorageError, ...]:
+    """Return why a plan cannot be applied yet: what has to be accepted and was not.
+
+    Args:
+        consequences: What it means for people.
+        accepted: What the operator has accepted.
+    """
+    found = []
+    for each in consequences:
+        if each.needs == "begin_empty" and not accepted.begin_empty:
+            found.append(
+                MoorageError(
+                    each.text,
+                    hint="Put the old storage back in the answers, or accept it with "
+                    "--begin-empty; the old images stay where they are.",
+                    code="storage_has_images",
+                )
+            )
+        missing = [name for name in each.unknown if name not in accepted.removals]
+        if each.needs == "removals" and missing:
+            found.append(
+                MoorageError(
+                    f"{_count(len(missing), 'user')} would be removed that the answers did not "
+                    f"know: {', '.join(missing)}.",
+                    hint="Add them to the answers, or accept it with --accept-removals.",
+                    code="removals_not_accepted",
+                )
+            )
+    return tuple(found)
+
+
+def accepting(consequences: Sequence[Consequence]) -> Accepted:
+    """Return what somebody accepts who was shown all of this and said yes."""
+    begins = any(each.needs == "begin_empty" for each in consequences)
+    return Accepted(removed_users(consequences), begins)
+
+
+def removed_users(consequences: Iterable[Consequence]) -> frozenset[str]:
+    """Return the users who are removed, by name."""
+    return frozenset(
+        name for each in consequences if each.code is Code.USERS_REMOVED for name in each.users
+    )
+
+
+def base_of(answers: Answers, every: Sequence[Facts], revision: Revision) -> int | None:
+    """Return the revision that answers are based on, or None when that cannot be relied on.
+
+    It cannot where the file has none, where it has seen more than the servers (they were restored,
+    or it belongs to another deployment), where the registry has another name, and where more was
+    changed since than the servers remember.
+
+    Args:
+        answers: What the operator decided.
+        every: What the probe read on each server.
+        revision: The deployment's.
+    """
+    is_taken_over = any(other_domain(facts, answers.registry.domain) for facts in every)
+    is_known = not is_taken_over and revision.knows(answers.based_on)
+    return answers.based_on if is_known else None
+
+
+def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Change:
+    """Return what an apply changes, for the record, without a number.
+
+    Args:
+        answers: What the operator decided.
+        materials: The users as they should be.
+        every: What the probe read on each server.
+    """
+    counts = reference([roster_of(facts, deployment_record(facts)) for facts in every])
+    places = {
+        place
+        for recorded in map(_as_applied, every)
+        if recorded is not None
+        for place in places_that_differ(recorded, answers)
+    }
+    users = users_changed(counts.users if counts else (), materials.users)
+    return replace(users, answers=tuple(sorted(places)))
+
+
+def _as_applied(facts: Facts) -> Answers | None:
+    try:
+        return recorded_answers(facts)
+    except MoorageError:
+        return None
+
+
+def _recorded(facts: Facts) -> Answers | None:
+    """Return the answers that were applied to a server last, with its own runtime."""
+    answers = _as_applied(facts)
+    label = deployment_record(facts).get("server", facts.server)
+    return answers.for_server(str(label)) if answers is not None else None
+
+
+# --- users -----------------------------------------------------------------------------------
+
+
+def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Iterator[Consequence]:
+    rosters = [roster_of(facts, deployment_record(facts)) for facts in every]
+    counts = reference(rosters)
+    wanted = {user.name: user for user in materials.users}
+    there = {user.name: user for user in counts.users} if counts else {}
+    yield from _removed(answers, rosters, every, wanted)
+    added = [name for name in wanted if name not in there]
+    pairs = [(there[name], user) for name, user in wanted.items() if name in there]
+    disabled = [now.name for was, now in pairs if now.disabled and not was.disabled]
+    if disabled:
+        text = f"{_count(len(disabled), 'user')} can no longer log in (disabled): "
+        yield _of_users(Code.USERS_DISABLED, text, disabled, destructive=True)
+    reduced = [now.name for was, now in pairs if not now.disabled and _shrinks(was, now)]
+    if reduced:
+        text = f"{_count(len(reduced), 'user')} {_get(reduced)} less access: "
+        yield _of_users(Code.ACCESS_REDUCED, text, reduced, destructive=True)
+    replaced = [now.name for was, now in pairs if was.hash != now.hash]
+    if replaced:
+        text = f"{_count(len(replaced), 'user')} {_get(replaced)} another password: "
+        yield _of_users(Code.PASSWORDS_REPLACED, text, replaced, destructive=True)
+    if added:
+        text = f"{_count(len(added), 'user')} {_is(added)} added: "
+        yield _of_users(Code.USERS_ADDED, text, added)
+    if generated := list(materials.generated):
+        head = "A password is" if len(generated) == 1 else "Passwords are"
+        yield _of_users(Code.PASSWORDS_GENERATED, f"{head} generated for ", generated)
+
+
+def _of_users(
+    code: Code, text: str, names: Sequence[str], *, destructive: bool = False
+) -> Consequence:
+    return Consequence(code, f"{text}{', '.join(names)}.", destructive, tuple(names))
+
+
+def _removed(
+    answers: Answers,
+    rosters: Sequence[Roster],
+    every: Sequence[Facts],
+    wanted: Mapping[str, RegistryUser],
+) -> Iterator[Consequence]:
+    """Yield the users who go, on any server: one that was edited by hand may have its own."""
+    places: dict[str, list[str]] = {}
+    for roster in rosters:
+        for user in roster.users:
+            if user.name not in wanted:
+                places.setdefault(user.name, []).append(roster.server)
+    if not places:
+        return
+    revision = latest(every)
+    base = base_of(answers, every, revision)
+    known: set[str] = set()
+    if base is not None:
+        known = {name for roster in rosters for name in roster.declared}
+        known |= {name for change in revision.history for name in change.removed}
+        known -= {name for change in revision.since(base) for name in change.added}
+    names = sorted(places)
+    unknown = tuple(name for name in names if name not in known)
+    everywhere = all(len(servers) == len(rosters) for servers in places.values())
+    text = f"{_count(len(names), 'user')} {_is(names)} removed: {', '.join(names)}."
+    yield Consequence(
+        Code.USERS_REMOVED,
+        text,
+        is_destructive=True,
+        users=tuple(names),
+        servers=() if everywhere else tuple(dict.fromkeys(
+            server for servers in places.values() for server in servers
+        )),
+        needs="removals" if unknown else None,
+        unknown=unknown,
+    )  # fmt: skip
+
+
+def _shrinks(was: RegistryUser, now: RegistryUser) -> bool:
+    """Whether a user may do less than before, anywhere."""
+    if was.access is None:
+        return False
+    if was.access == "push" and now.access != "push":
+        return True
+    return not all(_covers(now.repositories, rule) for rule in was.repositories or ("*",))
+
+
+def _covers(rules: Sequence[str], rule: str) -> bool:
+    """Whether rules allow all that one rule allows."""
+    if not rules:
+        return True
+    return any(
+        rule == each or (each.endswith("/*") and rule.startswith(each[:-1])) for each in rules
+    )
+
+
+# --- one server -----------------------------------------------------------------------------
+
+
+def _name(server: _Server) -> Iterator[Consequence]:
+    if there := other_domain(server.facts, server.wanted.registry.domain):
+        now = server.wanted.registry.domain
+        yield _replaced(
+            server, Code.NAME_NOT_SERVED,
+            f"{there} is no longer served: the registry's name becomes {now}.",
+            there, now, destructive=True,
+        )  # fmt: skip
+
+
+def _port(server: _Server) -> Iterator[Consequence]:
+    was, now = server.recorded, server.wanted
+    if was is not None and was.registry.port != now.registry.port:
+        before, after = str(was.registry.port), str(now.registry.port)
+        yield _replaced(
+            server, Code.PORT_CHANGED,
+            f"The port changes from {before} to {after}: clients have to use the new one.",
+            before, after, destructive=True,
+        )  # fmt: skip
+
+
+def _storage(server: _Server) -> Iterator[Consequence]:
+    was, now = server.recorded, server.wanted
+    if was is None or _place(was.storage) == _place(now.storage):
+        return
+    before, after = store_in_words(was.storage), store_in_words(now.storage)
+    if not _has_images(was.storage, server.facts):
+        yield _replaced(
+            server, Code.STORAGE_CHANGED,
+            f"Images will be stored in {after} instead of {before}, which has none.",
+            before, after,
+        )  # fmt: skip
+        return
+    left = _replaced(
+        server, Code.IMAGES_LEFT_BEHIND,
+        f"The images in {before} will no longer be served: the registry begins with {after}.",
+        before, after, destructive=True,
+    )  # fmt: skip
+    yield replace(left, needs="begin_empty")
+
+
+def _place(storage: Storage) -> tuple[str, ...]:
+    """What tells one store from another."""
+    s3 = storage.s3
+    if storage.driver != "s3" or s3 is None:
+        return ("filesystem", storage.filesystem.path.rstrip("/"))
+    endpoint = (s3.regionendpoint or "").partition("://")[2].strip("/").lower()
+    if endpoint.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        endpoint = ""
+    return ("s3", endpoint, s3.bucket, (s3.rootdirectory or "").strip("/"))
+
+
+def store_in_words(storage: Storage) -> str:
+    """Return where images are kept, for people: a folder, or a bucket with its endpoint."""
+    s3 = storage.s3
+    if storage.driver != "s3" or s3 is None:
+        return storage.filesystem.path
+    prefix = (s3.rootdirectory or "").strip("/")
+    place = f"s3://{s3.bucket}" + (f"/{prefix}" if prefix else "")
+    return f"{place} at {s3.regionendpoint}" if s3.regionendpoint else place
+
+
+def _has_images(storage: Storage, facts: Facts) -> bool:
+    """Whether a store has images, as far as the server says; what is not known counts as yes."""
+    if storage.driver != "filesystem":
+        return True
+    return facts.images.get(storage.filesystem.path.rstrip("/"), True)
+
+
+def _certificate(server: _Server) -> Iterator[Consequence]:
+    was, now = server.recorded, server.wanted
+    if was is None:
+        return
+    if now.ssl.mode == "none" or was.ssl.mode == "none":
+        if was.ssl.mode != now.ssl.mode:
+            yield _tls(server, on=was.ssl.mode == "none")
+        return
+    before, after = _shown_by(server), _to_show(server)
+    if before is None or after is None or before == after:
+        return
+    if now.ssl.mode == "private_ca":
+        why = ""
+        if was.ssl.mode == "private_ca" and server.materials.creates_ca:
+            why = ", because this machine does not have the key of the old one"
+        new = "a new private CA" if server.materials.creates_ca else after.name
+        yield _replaced(
+            server, Code.NEW_PRIVATE_CA,
+            f"The certificate will be issued by {new} instead of {before.name}{why}: every client "
+            "has to trust it.",
+            before.name, after.name, destructive=True,
+        )  # fmt: skip
+        return
+    is_public = now.ssl.mode == "acme" and now.ssl.acme.url == LETS_ENCRYPT
+    sentence = f"The certificate will be issued by {after.name} instead of {before.name}"
+    yield _replaced(
+        server, Code.CERTIFICATE_AUTHORITY,
+        f"{sentence}." if is_public else f"{sentence}: clients have to trust it.",
+        before.name, after.name, destructive=not is_public,
+    )  # fmt: skip
+
+
+def _tls(server: _Server, *, on: bool) -> Consequence:
+    if on:
+        text = "TLS is turned on: clients have to connect with https."
+        return _replaced(
+            server, Code.TLS_ON, text, "none", server.wanted.ssl.mode, destructive=True
+        )
+    was = server.recorded.ssl.mode if server.recorded is not None else ""
+    text = "TLS is turned off: passwords travel unencrypted, and clients that expect https fail."
+    return _replaced(server, Code.TLS_OFF, text, was, "none", destructive=True)
+
+
+@dataclass(frozen=True)
+class _Authority:
+    """Who issues a certificate; two with the same key are the same to clients."""
+
+    key: str
+    name: str = field(compare=False)
+
+
+def _shown_by(server: _Server) -> _Authority | None:
+    """Return who issued the certificate that a server has."""
+    was = server.recorded
+    if was is not None and was.ssl.mode == "acme":
+        return _of_directory(was.ssl.acme.url)
+    file = server.facts.files.get(layout.TLS_CERTIFICATE)
+    is_private = was is not None and was.ssl.mode == "private_ca"
+    return _issuer(file.content, is_private=is_private) if file else None
+
+
+def _to_show(server: _Server) -> _Authority | None:
+    """Return who issues the certificate that a server gets."""
+    materials, now = server.materials, server.wanted
+    if now.ssl.mode == "acme":
+        return _of_directory(now.ssl.acme.url)
+    is_private = now.ssl.mode == "private_ca"
+    pem = materials.ca_certificate if is_private else materials.certificate
+    return _issuer(pem, is_private=is_private) if pem else None
+
+
+def _of_directory(directory: str) -> _Authority:
+    names = {LETS_ENCRYPT: "Let's Encrypt", LETS_ENCRYPT_STAGING: "Let's Encrypt's staging"}
+    return _Authority(f"acme {directory}", names.get(directory, directory))
+
+
+def _issuer(pem: bytes, *, is_private: bool) -> _Authority | None:
+    """Return who issued the first certificate of a PEM file.
+
+    A public authority signs with another intermediate from one renewal to the next, so its
+    organization tells it; a private one is its own certificate, the last of the file.
+    """
+    try:
+        chain = read_chain(pem)
+    except ValueError:
+        return None
+    if is_private:
+        authority = chain[-1]
+        return _Authority(authority.fingerprint(hashes.SHA256()).hex(), _common(authority.subject))
+    issuer = chain[0].issuer
+    organization = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    name = str(organization[0].value) if organization else _common(issuer)
+    if "let's encrypt" in name.lower():
+        return _of_directory(LETS_ENCRYPT)
+    return _Authority(f"issuer {name}", name)
+
+
+def _common(name: x509.Name) -> str:
+    common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common[0].value) if common else name.rfc4514_string()
+
+
+def _modes(server: _Server) -> Iterator[Consequence]:
+    """Yield what settings turn the registry into, where it was not that already."""
+    now, was = _mode(server.wanted), _mode(server.recorded)
+    if now.upstream and now.upstream != was.upstream:
+        yield _replaced(
+            server, Code.PULL_THROUGH,
+            f"The registry becomes a pull-through cache of {now.upstream}: pushes are refused.",
+            was.upstream, now.upstream, destructive=True,
+        )  # fmt: skip
+    if now.is_read_only and not was.is_read_only:
+        text = "The registry becomes read-only: pushes and deletions are refused."
+        yield _replaced(server, Code.READ_ONLY, text, "", "", destructive=True)
+    if now.debugs and not was.debugs:
+        text = "The registry's debug listener is open to every local account of the server."
+        yield _replaced(server, Code.DEBUG_LISTENER, text, "", "")
+
+
+@dataclass(frozen=True)
+class _Mode:
+    upstream: str = ""
+    is_read_only: bool = False
+    debugs: bool = False
+
+
+def _mode(answers: Answers | None) -> _Mode:
+    if answers is None:
+        return _Mode()
+    settings = config(answers, "blue")
+    read_only = _at(settings, "storage", "maintenance", "readonly")
+    if isinstance(read_only, Mapping):
+        read_only = read_only.get("enabled")
+    registry = answers.registry
+    return _Mode(
+        upstream=str(_at(settings, "proxy", "remoteurl") or ""),
+        is_read_only=bool(read_only),
+        debugs=bool(_at(registry.settings, "http", "debug"))
+        or any(name.startswith("REGISTRY_HTTP_DEBUG") for name in registry.environment),
+    )
+
+
+def _at(value: object, *path: str) -> object:
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _version(server: _Server) -> Iterator[Consequence]:
+    was, now = server.recorded, server.wanted
+    if was is None:
+        return
+    before, after = _runs(was), _runs(now)
+    if was.registry.runtime != now.registry.runtime:
+        yield _replaced(
+            server, Code.RUNTIME_CHANGED,
+            f"The registry will run as {after} instead of {before}.", before, after,
+        )  # fmt: skip
+    versions = registry_version(was), registry_version(now)
+    is_other_image = was.registry.runtime == now.registry.runtime and before != after
+    if versions[0] != versions[1] or is_other_image:
+        told = versions if versions[0] != versions[1] else (before, after)
+        yield _replaced(
+            server, Code.REGISTRY_VERSION,
+            f"The registry changes from {_version_in_words(told[0])} to "
+            f"{_version_in_words(told[1])}.",
+            *told,
+        )  # fmt: skip
+
+
+def _runs(answers: Answers) -> str:
+    registry = answers.registry
+    if registry.runtime == "package":
+        return "the package docker-registry"
+    return f"{registry.image} in {registry.runtime.capitalize()}"
+
+
+def _version_in_words(version: str) -> str:
+    return f"version {version}" if version[:1].isdigit() else version
+
+
+def _renamed(server: _Server) -> Iterator[Consequence]:
+    label = str(deployment_record(server.facts).get("server") or server.facts.server)
+    if label != server.facts.server:
+        text = f"{label} is called {server.facts.server} from now on."
+        yield _replaced(server, Code.SERVER_RENAMED, text, label, server.facts.server)
+
+
+def _replaced(
+    server: _Server, code: Code, text: str, before: str, after: str, *, destructive: bool = False
+) -> Consequence:
+    return Consequence(
+        code, text, destructive, servers=(server.facts.server,), before=before, after=after
+    )
+
+
+# --- all servers ----------------------------------------------------------------------------
+
+
+def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
+    """Yield the recorded servers that the answers do not have, those renamed aside."""
+    listed = {server.host for server in answers.servers}
+    renamed = {str(deployment_record(facts).get("server", "")) for facts in every}
+    recorded = [each for each in map(_recorded, every) if each is not None]
+    for label in dict.fromkeys(server.host for each in recorded for server in each.servers):
+        if label not in listed and label not in renamed:
+            yield Consequence(
+                Code.SERVER_LEFT_OUT,
+                f"{label} is no longer part of the deployment: what runs there keeps running, and "
+                "no longer gets changes.",
+                is_destructive=True,
+                servers=(label,),
+            )
+
+
+def _joined(found: Iterable[Consequence]) -> list[Consequence]:
+    """Put the same on several servers into one."""
+    joined: dict[tuple[Code, str], Consequence] = {}
+    for each in found:
+        same = joined.get((each.code, each.text))
+        if same is not None:
+            servers = tuple(dict.fromkeys((*same.servers, *each.servers)))
+            each = replace(each, servers=servers)  # noqa: PLW2901
+        joined[each.code, each.text] = each
+    return list(joined.values())
+
+
+def _in_order(found: Iterable[Consequence]) -> tuple[Consequence, ...]:
+    return tuple(sorted(found, key=lambda each: (not each.is_destructive, _ORDER.index(each.code))))
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number} {one}" + ("" if number == 1 else "s")
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _get(names: Sequence[str]) -> str:
+    return "gets" if len(names) == 1 else "get"

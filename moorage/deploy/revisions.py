@@ -1,0 +1,258 @@
+"""Revisions of a deployment: who changed it last, when, and what changed since an earlier one.
+
+Every apply and every change of the users counts as one revision. What each of them changed is kept
+in deployment.json on the servers, the latest ones only. Nothing read from there is more than text.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moorage.answers.model import Answers
+from moorage.answers.record import without_secrets
+from moorage.deploy.deployed import deployment_record
+from moorage.desired.users import RegistryUser
+from moorage.servers.facts import Facts
+
+OPERATOR = "MOORAGE_BY"
+"""The environment variable that says who the operator is, for example in a CI job."""
+MOST_KEPT = 20
+"""How many changes a record holds."""
+_MOST_NAMES = 500
+_LONGEST = 200
+_ASIDE = {"version", "ask", "based_on", "credentials"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """An apply, or a change of the users.
+
+    Attributes:
+        revision: The deployment's revision with it.
+        by: The operator, USER@MACHINE or what MOORAGE_BY said.
+        at: When, ISO 8601 in UTC.
+        added: The users it added, by name.
+        removed: The users it removed, by name.
+        changed: The users whose password, access or state it changed, by name.
+        answers: The other answers that it changed, as dotted places.
+        has_more: Whether there were too many names to keep them all.
+    """
+
+    revision: int = 0
+    by: str = ""
+    at: str = ""
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    has_more: bool = False
+
+    @property
+    def what(self) -> str:
+        """What it changed, in words; empty where nothing of that is known."""
+        parts = [
+            f"{what} {', '.join(names)}"
+            for what, names in (
+                ("added", self.added),
+                ("removed", self.removed),
+                ("changed", self.changed),
+                ("set", self.answers),
+            )
+            if names
+        ]
+        return "; ".join(parts) + (" and more" if self.has_more else "")
+
+    def __str__(self) -> str:
+        when = self.at.replace("T", " ").removesuffix("Z")
+        head = f"revision {self.revision}, by {self.by or 'unknown'}, {when} UTC"
+        return f"{head}: {self.what}" if self.what else head
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The state of a deployment, as its servers recorded it.
+
+    Attributes:
+        number: How many applies and changes of the users it has seen; 0 where none was recorded.
+        by: Who made the last one.
+        at: When, ISO 8601 in UTC.
+        history: The latest changes, the oldest first.
+    """
+
+    number: int = 0
+    by: str = ""
+    at: str = ""
+    history: tuple[Change, ...] = ()
+
+    def knows(self, base: int | None) -> bool:
+        """Return whether all that was changed since an earlier revision is known.
+
+        Args:
+            base: The earlier revision; None when it was not recorded.
+        """
+        if base is None or base > self.number:
+            return False
+        after = self.since(base)
+        return len(after) == self.number - base and not any(each.has_more for each in after)
+
+    def since(self, base: int | None) -> tuple[Change, ...]:
+        """Return the changes after an earlier revision, as far as they are known."""
+        return tuple(each for each in self.history if each.revision > (base or 0))
+
+    def following(self, base: int | None, change: Change) -> Change:
+        """Return a change with its number, made by this operator now.
+
+        A file from before the servers were installed anew has seen higher numbers: none comes
+        twice.
+
+        Args:
+            base: The revision the answers are based on.
+            change: What changes.
+        """
+        return replace(change, revision=max(self.number, base or 0) + 1, by=operator(), at=_now())
+
+
+NO_CHANGE = Change()
+UNRECORDED = Revision()
+
+
+def operator() -> str:
+    """Return who works here: what ``MOORAGE_BY`` says, else USER@MACHINE."""
+    said = os.environ.get(OPERATOR, "").strip()
+    if not said:
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            user = str(os.getuid())
+        said = f"{user}@{socket.gethostname()}"
+    return "".join(each for each in said if each.isprintable())[:_LONGEST]
+
+
+def revision_of(facts: Facts) -> Revision:
+    """Return what a server recorded about its revision."""
+    record = deployment_record(facts)
+    return Revision(
+        _number(record.get("revision")) or 0,
+        _text(record.get("by")),
+        _text(record.get("at")),
+        tuple(_history(record.get("history"))),
+    )
+
+
+def latest(every: Iterable[Facts]) -> Revision:
+    """Return the deployment's revision: the latest that any of its servers has seen."""
+    found = [revision_of(facts) for facts in every]
+    return max(found, key=lambda each: each.number, default=UNRECORDED)
+
+
+def as_record(revision: Revision, change: Change) -> dict[str, object]:
+    """Return what deployment.json says of a deployment's revision after one more change.
+
+    Args:
+        revision: The revision before.
+        change: The change, with its number.
+    """
+    kept = [*revision.history, change][-MOST_KEPT:]
+    return {
+        "revision": change.revision,
+        "by": change.by,
+        "at": change.at,
+        "history": [_entry(each) for each in kept],
+    }
+
+
+def users_changed(before: Iterable[RegistryUser], after: Iterable[RegistryUser]) -> Change:
+    """Return what changes about the users, without a number.
+
+    Args:
+        before: The users as they were.
+        after: The users as they will be.
+    """
+    was, now = {user.name: user for user in before}, {user.name: user for user in after}
+    lists = (
+        [name for name in now if name not in was],
+        [name for name in was if name not in now],
+        [name for name in now if name in was and was[name] != now[name]],
+    )
+    added, removed, changed = (tuple(sorted(each)[:_MOST_NAMES]) for each in lists)
+    has_more = any(len(each) > _MOST_NAMES for each in lists)
+    return Change(added=added, removed=removed, changed=changed, has_more=has_more)
+
+
+def places_that_differ(before: Answers | None, after: Answers) -> tuple[str, ...]:
+    """Return the answers that differ, users aside, as dotted places of two parts at the most.
+
+    Args:
+        before: The answers before; None for none.
+        after: The answers after.
+    """
+    if before is None:
+        return ()
+    was, now = _places(before), _places(after)
+    return tuple(sorted(place for place in was | now if was.get(place) != now.get(place)))
+
+
+def _places(answers: Answers) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for section, value in without_secrets(answers).items():
+        if section in _ASIDE:
+            continue
+        if isinstance(value, dict):
+            found |= {f"{section}.{name}": each for name, each in value.items()}
+        else:
+            found[section] = value
+    return found
+
+
+def _entry(change: Change) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "revision": change.revision, "by": change.by, "at": change.at
+    }  # fmt: skip
+    for name in ("added", "removed", "changed", "answers"):
+        if names := getattr(change, name):
+            entry[name] = list(names)
+    if change.has_more:
+        entry["more"] = True
+    return entry
+
+
+def _history(noted: object) -> Sequence[Change]:
+    found = {}
+    for entry in noted[-MOST_KEPT:] if isinstance(noted, list) else ():
+        if isinstance(entry, Mapping) and (number := _number(entry.get("revision"))) is not None:
+            lists = {name: _names(entry.get(name))
+                     for name in ("added", "removed", "changed", "answers")}  # fmt: skip
+            found[number] = Change(
+                number,
+                _text(entry.get("by")),
+                _text(entry.get("at")),
+                **lists,
+                has_more=bool(entry.get("more")),
+            )
+    return [found[number] for number in sorted(found)]
+
+
+def _names(noted: object) -> tuple[str, ...]:
+    if not isinstance(noted, list):
+        return ()
+    return tuple(_text(each) for each in noted[:_MOST_NAMES] if isinstance(each, str))
+
+
+def _number(noted: object) -> int | None:
+    is_one = isinstance(noted, int) and not isinstance(noted, bool) and 0 <= noted < 2**53
+    return noted if is_one and isinstance(noted, int) else None
+
+
+def _text(noted: object) -> str:
+    text = noted if isinstance(noted, str) else ""
+    return "".join(each for each in text if each.isprintable())[:_LONGEST]
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,407 @@
+"""What an apply means for people, decided on made-up facts: each kind, and its limits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.answers.model import Answers
+from moorage.answers.record import without_secrets
+from moorage.answers.secrets import Secret
+from moorage.deploy import private_ca
+from moorage.deploy.accepted import Accepted
+from moorage.deploy.consequences import (
+    Code,
+    Consequence,
+    find_consequences,
+    refusals,
+    removed_users,
+)
+from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, as_record, latest
+from moorage.desired import layout
+from moorage.desired.state import Materials
+from moorage.desired.users import RegistryUser, user_files
+from moorage.servers.facts import Facts, ManagedFile
+
+DOMAIN = "registry.example.com"
+ANA, BOB, CI = (RegistryUser(name, f"hash of {name}") for name in ("ana", "bob", "ci"))
+S3 = {"driver": "s3", "s3": {"bucket": "images", "region": "eu-central-1"}}
+
+
+def answers(**parts: Any) -> Answers:
+    document: dict[str, Any] = {
+        "registry": {"domain": DOMAIN},
+        "servers": [{"host": "one"}],
+        "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+        "ssl": {"mode": "none"},
+    }
+    for name, part in parts.items():
+        both = isinstance(part, dict) and isinstance(document.get(name), dict)
+        document[name] = {**document[name], **part} if both else part
+    return Answers.model_validate(document)
+
+
+def deployed(
+    recorded: Answers,
+    people: tuple[RegistryUser, ...] = (CI,),
+    *,
+    server: str = "one",
+    certificate: bytes | None = None,
+    images: dict[str, bool] | None = None,
+    **record: Any,
+) -> Facts:
+    """The facts of a server that answers were applied to."""
+    contents = user_files(people)
+    if certificate is not None:
+        contents[layout.TLS_CERTIFICATE] = certificate
+    noted = {
+        "domain": recorded.registry.domain,
+        "server": server,
+        "answers": without_secrets(recorded),
+        "users": {"revision": 1, "declared": [user.name for user in people]},
+        **record,
+    }
+    contents[layout.DEPLOYMENT] = json.dumps(noted).encode()
+    return Facts(
+        server,
+        files={
+            path: ManagedFile(path, content, 0o640, "root", "root")
+            for path, content in contents.items()
+        },
+        images=images or {},
+    )
+
+
+def materials(users: tuple[RegistryUser, ...] = (CI,), **more: Any) -> Materials:
+    return Materials(Secret("http"), Secret("auth"), users=users, **more)
+
+
+def found(
+    wanted: Answers,
+    facts: Facts | tuple[Facts, ...],
+    gathered: Materials | None = None,
+) -> dict[Code, Consequence]:
+    every = facts if isinstance(facts, tuple) else (facts,)
+    return {each.code: each for each in find_consequences(wanted, gathered or materials(), every)}
+
+
+def test_nothing_changes_for_anybody_when_the_same_is_applied_again() -> None:
+    assert found(answers(), deployed(answers())) == {}
+
+
+def test_a_first_apply_adds_users_and_destroys_nothing() -> None:
+    gathered = materials((ANA, CI), generated={"ci": Secret("x")})
+    result = found(answers(), Facts("one"), gathered)
+    assert set(result) == {Code.USERS_ADDED, Code.PASSWORDS_GENERATED}
+    assert result[Code.USERS_ADDED].text == "2 users are added: ana, ci."
+    assert result[Code.PASSWORDS_GENERATED].text == "A password is generated for ci."
+    assert not any(each.is_destructive for each in result.values())
+
+
+# --- users ------------------------------------------------------------------------------------
+
+
+def history(*changes: dict[str, Any]) -> dict[str, Any]:
+    revision = UNRECORDED
+    record: dict[str, Any] = {}
+    for change in changes:
+        made = revision.following(None, replace(NO_CHANGE, **change))
+        record = as_record(revision, made)
+        facts = Facts(
+            "one",
+            files={
+                layout.DEPLOYMENT: ManagedFile(
+                    layout.DEPLOYMENT, json.dumps(record).encode(), 0o600, "root", "root"
+                )
+            },
+        )
+        revision = latest([facts])
+    return record
+
+
+def test_users_who_go_are_named_and_the_base_decides_whether_that_needs_a_yes() -> None:
+    record = history({"added": ("ci", "bob")}, {"added": ("ana",)})
+    there = deployed(answers(), (ANA, BOB, CI), **record)
+    for based_on, unknown in ((2, ()), (1, ("ana",)), (None, ("ana", "bob")), (3, ("ana", "bob"))):
+        removed = found(answers(based_on=based_on), there)[Code.USERS_REMOVED]
+        assert removed.text == "2 users are removed: ana, bob."
+        assert removed.is_destructive
+        assert removed.users == ("ana", "bob")
+        assert removed.unknown == unknown
+        assert removed.needs == ("removals" if unknown else None)
+
+
+def test_a_base_older_than_what_the_servers_remember_knows_nobody() -> None:
+    record = history({"added": ("ana",)}, *[{"changed": ("ci",)}] * 25)
+    there = deployed(answers(), (ANA, CI), **record)
+    assert found(answers(based_on=3), there)[Code.USERS_REMOVED].unknown == ("ana",)
+    assert found(answers(based_on=20), there)[Code.USERS_REMOVED].unknown == ()
+
+
+def test_a_server_edited_by_hand_does_not_lose_its_user_silently() -> None:
+    two = answers(servers=[{"host": "one"}, {"host": "two"}], storage=S3, based_on=0)
+    every = (
+        deployed(two, (CI,)),
+        deployed(two, (CI, BOB), server="two", users={"revision": 0, "declared": ["ci"]}),
+    )
+    removed = found(two, every)[Code.USERS_REMOVED]
+    assert (removed.users, removed.servers, removed.unknown) == (("bob",), ("two",), ("bob",))
+    assert removed.sentence(2) == "1 user is removed: bob. (two)"
+
+
+def test_another_name_knows_none_of_the_users_there() -> None:
+    there = deployed(answers(), (ANA, CI), **history({"added": ("ana",)}))
+    wanted = answers(registry={"domain": "other.example.com"}, based_on=1)
+    result = found(wanted, there)
+    assert result[Code.USERS_REMOVED].needs == "removals"
+    assert result[Code.NAME_NOT_SERVED].text == (
+        f"{DOMAIN} is no longer served: the registry's name becomes other.example.com."
+    )
+    assert list(result)[:2] == [Code.NAME_NOT_SERVED, Code.USERS_REMOVED]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "shrinks"),
+    [
+        (("push", ()), ("pull", ()), True),
+        (("pull", ()), ("push", ()), False),
+        (("push", ()), ("push", ("team/*",)), True),
+        (("push", ("team/*",)), ("push", ()), False),
+        (("push", ("team/app",)), ("push", ("team/*",)), False),
+        (("push", ("team/*",)), ("push", ("team/app",)), True),
+        (("push", ("a/x", "b/*")), ("push", ("b/*",)), True),
+        (("push", ("team/*",)), ("push", ("teams/*",)), True),
+    ],
+)
+def test_less_access_is_told(was: Any, now: Any, shrinks: bool) -> None:
+    before, after = (replace(CI, access=each[0], repositories=each[1]) for each in (was, now))
+    result = found(answers(), deployed(answers(), (before,)), materials((after,)))
+    assert (Code.ACCESS_REDUCED in result) is shrinks
+
+
+def test_disabled_users_and_other_passwords_are_told() -> None:
+    now = (replace(ANA, disabled=True), replace(CI, hash="another"))
+    result = found(answers(), deployed(answers(), (ANA, CI)), materials(now))
+    assert result[Code.USERS_DISABLED].users == ("ana",)
+    assert result[Code.PASSWORDS_REPLACED].users == ("ci",)
+    assert all(each.is_destructive for each in result.values())
+
+
+# --- the store --------------------------------------------------------------------------------
+
+
+def stored(**section: Any) -> Answers:
+    return answers(storage={"driver": "s3", "s3": {**S3["s3"], **section}})  # type: ignore[dict-item]
+
+
+FOLDER = answers(storage={"driver": "filesystem", "filesystem": {"path": "/srv/images"}})
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (answers(), FOLDER),
+        (FOLDER, answers(storage=S3)),
+        (answers(storage=S3), FOLDER),
+        (stored(), stored(bucket="other")),
+        (stored(), stored(rootdirectory="/registry")),
+        (stored(), stored(regionendpoint="https://minio.example.com:9000")),
+    ],
+)
+def test_another_store_leaves_the_images_behind_and_needs_a_yes(was: Answers, now: Answers) -> None:
+    left = found(now, deployed(was))[Code.IMAGES_LEFT_BEHIND]
+    assert left.is_destructive
+    assert left.needs == "begin_empty"
+    [refused] = refusals([left], Accepted())
+    assert refused.code == "storage_has_images"
+    assert "--begin-empty" in refused.hint
+    assert refusals([left], Accepted(begin_empty=True)) == ()
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (stored(), stored(region="us-east-1", chunksize=20 * 1024**2)),
+        (stored(), stored(regionendpoint="https://s3.eu-central-1.amazonaws.com")),
+        (stored(rootdirectory="/registry/"), stored(rootdirectory="registry")),
+        (
+            stored(regionendpoint="http://minio.example.com:9000"),
+            stored(regionendpoint="https://minio.example.com:9000/"),
+        ),
+        (FOLDER, answers(storage={"filesystem": {"path": "/srv/./images", "maxthreads": 200}})),
+    ],
+)
+def test_the_same_store_said_in_another_way_is_the_same(was: Answers, now: Answers) -> None:
+    assert found(now, deployed(was)) == {}
+
+
+def test_a_folder_without_images_is_left_without_a_question() -> None:
+    empty = deployed(FOLDER, images={"/srv/images": False})
+    changed = found(answers(), empty)[Code.STORAGE_CHANGED]
+    assert not changed.is_destructive
+    assert changed.needs is None
+    full = deployed(FOLDER, images={"/srv/images": True})
+    assert Code.IMAGES_LEFT_BEHIND in found(answers(), full)
+
+
+# --- certificates -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authorities(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
+    return private_ca.create("One", DOMAIN), private_ca.create("Two", DOMAIN)
+
+
+def test_a_ca_that_this_machine_does_not_keep_is_told(authorities: tuple[Any, Any]) -> None:
+    one, two = authorities
+    private = answers(ssl={"mode": "private_ca"})
+    there = deployed(private, certificate=one.issue(DOMAIN).certificate)
+    same = materials(ca_certificate=one.certificate_pem)
+    assert found(private, there, same) == {}
+    other = materials(ca_certificate=two.certificate_pem, creates_ca=True)
+    told = found(private, there, other)[Code.NEW_PRIVATE_CA]
+    assert told.text == (
+        "The certificate will be issued by a new private CA instead of One, because this machine "
+        "does not have the key of the old one: every client has to trust it."
+    )
+    assert told.is_destructive
+
+
+def test_a_certificate_from_another_authority_is_told(authorities: tuple[Any, Any]) -> None:
+    one, two = authorities
+    private = answers(ssl={"mode": "private_ca"})
+    own = answers(ssl={"mode": "files", "files": {"certificate": "/c", "key": "/k"}})
+    acme = answers(ssl={"mode": "acme"})
+    staging = answers(ssl={"mode": "acme", "acme": {"staging": True}})
+    there = deployed(own, certificate=one.issue(DOMAIN).certificate)
+    private_materials = materials(ca_certificate=two.certificate_pem)
+    assert found(private, there, private_materials)[Code.NEW_PRIVATE_CA].is_destructive
+    assert not found(acme, there)[Code.CERTIFICATE_AUTHORITY].is_destructive
+    to_staging = found(staging, deployed(acme))[Code.CERTIFICATE_AUTHORITY]
+    assert to_staging.is_destructive
+    assert to_staging.before == "Let's Encrypt"
+    again = materials(certificate=one.issue(DOMAIN).certificate)
+    assert found(own, there, again) == {}
+    assert found(acme, deployed(acme)) == {}
+
+
+def test_tls_off_and_on_are_told() -> None:
+    private = answers(ssl={"mode": "private_ca"})
+    assert found(answers(), deployed(private))[Code.TLS_OFF].is_destructive
+    assert found(private, deployed(answers()))[Code.TLS_ON].is_destructive
+
+
+# --- the rest ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("registry", "code", "destructive"),
+    [
+        ({"port": 8443}, Code.PORT_CHANGED, True),
+        ({"runtime": "docker"}, Code.RUNTIME_CHANGED, False),
+        ({"version": "3"}, Code.REGISTRY_VERSION, False),
+        ({"settings": {"proxy": {"remoteurl": "https://hub.example.com"}}},
+         Code.PULL_THROUGH, True),
+        ({"environment": {"REGISTRY_PROXY_REMOTEURL": "https://hub.example.com"}},
+         Code.PULL_THROUGH, True),
+        ({"settings": {"storage": {"maintenance": {"readonly": {"enabled": True}}}}},
+         Code.READ_ONLY, True),
+        ({"settings": {"http": {"debug": {"prometheus": {"enabled": True}}}}},
+         Code.DEBUG_LISTENER, False),
+    ],
+)  # fmt: skip
+def test_other_changes_are_told_once(
+    registry: dict[str, Any], code: Code, destructive: bool
+) -> None:
+    wanted = answers(registry={"domain": DOMAIN, **registry})
+    result = found(wanted, deployed(answers()))
+    assert result[code].is_destructive is destructive
+    assert found(wanted, deployed(wanted)) == {}
+
+
+def test_another_image_of_the_same_version_is_told() -> None:
+    was, now = (
+        answers(registry={"domain": DOMAIN, "runtime": "docker", "image": f"registry:{tag}"})
+        for tag in ("3.0.0", "3.1.1")
+    )
+    assert found(now, deployed(was))[Code.REGISTRY_VERSION].text == (
+        "The registry changes from registry:3.0.0 in Docker to registry:3.1.1 in Docker."
+    )
+
+
+def test_a_server_that_is_left_out_or_renamed_is_told() -> None:
+    two = answers(servers=[{"host": "one"}, {"host": "two"}], storage=S3)
+    alone = answers(storage=S3)
+    left = found(alone, deployed(two))[Code.SERVER_LEFT_OUT]
+    assert left.servers == ("two",)
+    assert left.is_destructive
+    renamed = answers(servers=[{"host": "uno"}])
+    facts = replace(deployed(answers()), server="uno")
+    result = found(renamed, facts)
+    assert result[Code.SERVER_RENAMED].text == "one is called uno from now on."
+    assert Code.SERVER_LEFT_OUT not in result
+
+
+def test_what_is_the_same_on_several_servers_is_told_once() -> None:
+    servers = [{"host": "one"}, {"host": "two"}]
+    was = answers(servers=servers, storage=S3)
+    now = answers(servers=servers, storage=S3, registry={"domain": DOMAIN, "port": 8443})
+    every = (deployed(was), deployed(was, server="two"))
+    [told] = find_consequences(now, materials(), every)
+    assert told.servers == ("one", "two")
+    assert told.sentence(2) == told.text
+    assert told.sentence(3).endswith("(one, two)")
+
+
+def test_what_is_destructive_stands_first() -> None:
+    there = deployed(answers(), (BOB,), images={})
+    wanted = answers(registry={"domain": DOMAIN, "port": 8443, "version": "3"})
+    flags = [each.is_destructive for each in find_consequences(wanted, materials(), (there,))]
+    assert flags == sorted(flags, reverse=True)
+    assert len(flags) >= 4
+
+
+def test_a_record_that_makes_no_sense_says_nothing() -> None:
+    for record in ({"answers": 1}, {"revision": "x", "history": [1, {"revision": -1}], "by": 3}):
+        there = deployed(answers(), **record)
+        assert latest([there]) == UNRECORDED
+        found(answers(), there)
+
+
+NAMES = st.sampled_from(["ana", "bob", "ci", "dora"])
+
+
+@given(
+    there=st.frozensets(NAMES), wanted=st.frozensets(NAMES, min_size=1),
+    declared=st.frozensets(NAMES), added=st.frozensets(NAMES),
+    base=st.one_of(st.none(), st.integers(0, 4)), accepted=st.frozensets(NAMES),
+)  # fmt: skip
+def test_nobody_disappears_unnamed_or_unaccepted(
+    there: frozenset[str],
+    wanted: frozenset[str],
+    declared: frozenset[str],
+    added: frozenset[str],
+    base: int | None,
+    accepted: frozenset[str],
+) -> None:
+    def users(names: frozenset[str]) -> tuple[RegistryUser, ...]:
+        return tuple(RegistryUser(name, name) for name in sorted(names))
+
+    record = history({"added": tuple(sorted(there))}, {"added": tuple(sorted(added))})
+    facts = deployed(
+        answers(), users(there), users={"revision": 1, "declared": sorted(declared)}, **record
+    )
+    told = find_consequences(answers(based_on=base), materials(users(wanted)), (facts,))
+    gone = there - wanted
+    assert removed_users(told) == gone
+    unknown = gone if base not in {0, 1, 2} else gone - (declared - (added if base == 1 else set()))
+    if base == 0:
+        unknown = gone
+    refused = refusals(told, Accepted(removals=accepted))
+    assert bool(refused) == bool(unknown - accepted)

@@ -303,13 +303,12 @@ def _question(plan: Plan, name: NamePlan) -> ConfirmDialog:
 
 
 def _consequences(plan: Plan) -> list[Content]:
-    """What an apply means for people, what is destructive first."""
-    lines = []
-    for each in plan.consequences:
-        sign, colour = ("!", "$text-error") if each.is_destructive else ("·", "")
-        text = visible(f"{sign} {each.sentence(len(plan.servers))}")
-        lines.append(Content.styled(text, colour))
-    return lines
+    """What an apply means for people: a line each for what is destructive, then the rest in one."""
+    count = len(plan.servers)
+    lines = [Content.styled(visible(f"! {each.sentence(count)}"), "$text-error")
+             for each in plan.destructive]  # fmt: skip
+    rest = [each.sentence(count) for each in plan.consequences if not each.is_destructive]
+    return [*lines, Content(visible(" ".join(rest)))] if rest else lines
 
 
 def _notes(plan: Plan) -> list[Content]:

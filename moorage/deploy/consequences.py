@@ -20,9 +20,10 @@ from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.accepted import Accepted
 from moorage.deploy.deployed import deployment_record, other_domain, recorded_answers
 from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
+from moorage.deploy.store import recorded_store
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
-from moorage.desired.registry import config
+from moorage.desired.registry import config, has_debug_listener
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
@@ -385,9 +386,15 @@ def store_in_words(storage: Storage) -> str:
 
 def _has_images(storage: Storage, facts: Facts) -> bool:
     """Whether a store has images, as far as the server says; what is not known counts as yes."""
-    if storage.driver != "filesystem":
+    folder = storage.filesystem.path
+    there, recorded = facts.images.get(folder), recorded_store(facts)
+    if storage.driver != "filesystem" or there is None:
         return True
-    return facts.images.get(storage.filesystem.path.rstrip("/"), True)
+    # Without the marker that was left in it, its disk is missing.
+    is_missing = (
+        recorded is not None and recorded.folder == folder and (recorded.marker != there.marker)
+    )
+    return there.has_images or is_missing
 
 
 def _certificate(server: _Server) -> Iterator[Consequence]:
@@ -523,12 +530,10 @@ def _mode(answers: Answers | None) -> _Mode:
     read_only = _at(settings, "storage", "maintenance", "readonly")
     if isinstance(read_only, Mapping):
         read_only = read_only.get("enabled")
-    registry = answers.registry
     return _Mode(
         upstream=str(_at(settings, "proxy", "remoteurl") or ""),
         is_read_only=bool(read_only),
-        debugs=bool(_at(registry.settings, "http", "debug"))
-        or any(name.startswith("REGISTRY_HTTP_DEBUG") for name in registry.environment),
+        debugs=has_debug_listener(settings),
     )
 
 

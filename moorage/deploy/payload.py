@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from moorage.deploy.plan import ServerPlan
+from moorage.desired import layout
 from templates.load import shell_scripts
 
 GATE_SECONDS = 900

@@ -61,6 +61,19 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class ImagesFolder:
+    """A folder that a slot of the registry stores images in.
+
+    Attributes:
+        has_images: Whether an image is in it, not only names of repositories.
+        marker: What the marker in it says; empty without one.
+    """
+
+    has_images: bool
+    marker: str = ""
+
+
+@dataclass(frozen=True)
 class Store:
     """The folder images are kept in.
 
@@ -117,8 +130,7 @@ class Facts:
         store: The folder images are kept in; None when they are kept elsewhere.
         memory: Bytes of memory, as the kernel counts them; 0 when that is not known.
         image: The container image's id, or None when it is not there.
-        images: Whether there are images in the folders that the registry's slots store them in,
-            by path.
+        images: The folders that the registry's slots store images in, by path.
         offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
             where no lists were fetched yet.
         certbot_log: The lines of certbot's log about renewals, in their order.
@@ -146,7 +158,7 @@ class Facts:
     store: Store | None = None
     memory: int = 0
     image: str | None = None
-    images: Mapping[str, bool] = field(default_factory=dict)
+    images: Mapping[str, ImagesFolder] = field(default_factory=dict)
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()
     certbot_next: float | None = None

@@ -13,6 +13,7 @@ from moorage.errors import MoorageError
 from moorage.servers.facts import (
     Disk,
     Facts,
+    ImagesFolder,
     Listener,
     ManagedFile,
     ManagedFolder,
@@ -149,7 +150,9 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         folders=folders,
         store=_store(rows.get("store", [])),
         image=single("image") or None,
-        images={path: has == "yes" for path, has in rows.get("images", [])},
+        images={
+            path: ImagesFolder(has == "yes", marker) for path, has, marker in rows.get("images", [])
+        },
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
         certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
         certbot_next=float(single("certbot_next")) if single("certbot_next") else None,

@@ -85,7 +85,10 @@ sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 
     while IFS= read -r root; do
         found=$(find "$root/docker/registry/v2/repositories" \( -name _layers -o -name _uploads \) -prune -o \
             -path '*/_manifests/revisions/*' -name link -print -quit 2>/dev/null)
-        fact images "$root" "$([ -z "$found" ] && echo no || echo yes)"
+        has_images=yes marker=''
+        [ -n "$found" ] || has_images=no
+        { read -r marker; } 2>/dev/null <"$root/.moorage-store"
+        fact images "$root" "$has_images" "$marker"
     done
 if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>&1; then
     identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "$identity"

@@ -26,7 +26,7 @@ from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, as_record, latest
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
-from moorage.servers.facts import Facts, ManagedFile
+from moorage.servers.facts import Facts, ImagesFolder, ManagedFile
 
 DOMAIN = "registry.example.com"
 ANA, BOB, CI = (RegistryUser(name, f"hash of {name}") for name in ("ana", "bob", "ci"))
@@ -52,7 +52,7 @@ def deployed(
     *,
     server: str = "one",
     certificate: bytes | None = None,
-    images: dict[str, bool] | None = None,
+    images: dict[str, ImagesFolder] | None = None,
     **record: Any,
 ) -> Facts:
     """The facts of a server that answers were applied to."""
@@ -241,12 +241,15 @@ def test_the_same_store_said_in_another_way_is_the_same(was: Answers, now: Answe
 
 
 def test_a_folder_without_images_is_left_without_a_question() -> None:
-    empty = deployed(FOLDER, images={"/srv/images": False})
+    empty = deployed(FOLDER, images={"/srv/images": ImagesFolder(has_images=False)})
     changed = found(answers(), empty)[Code.STORAGE_CHANGED]
     assert not changed.is_destructive
     assert changed.needs is None
-    full = deployed(FOLDER, images={"/srv/images": True})
+    full = deployed(FOLDER, images={"/srv/images": ImagesFolder(has_images=True)})
     assert Code.IMAGES_LEFT_BEHIND in found(answers(), full)
+    store = {"folder": "/srv/images", "marker": "m", "mount": "/srv", "source": "/dev/sdb"}
+    unmounted = replace(empty, files=deployed(FOLDER, store=store).files)
+    assert Code.IMAGES_LEFT_BEHIND in found(answers(), unmounted)
 
 
 # --- certificates -----------------------------------------------------------------------------

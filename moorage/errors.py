@@ -139,6 +139,21 @@ class SecretUnavailable(MoorageError):
     code = "secret_unavailable"
 
 
+class ServersNotNamed(MoorageError):
+    """Servers are recorded that the operator did not name, and nobody can be asked.
+
+    Attributes:
+        servers: Those servers, as ``--server`` takes them.
+    """
+
+    exit_code = ExitCode.USAGE
+    code = "servers_not_named"
+
+    def __init__(self, message: str, *, hint: str, servers: Sequence[str]) -> None:
+        super().__init__(message, hint=hint)
+        self.servers = tuple(servers)
+
+
 class ServersFailed(MoorageError):
     """Several servers failed, each with an error of its own.
 

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Static
 
+from moorage.answers.recorded import RecordedServer
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.visible import visible
@@ -134,7 +135,7 @@ class DashboardScreen(Screen[None]):
         """Read the servers."""
         self._give_up()
         try:
-            answers = self._session.draft.answers()
+            answers = self._session.draft.answers_to_look()
         except MoorageError as error:
             self._say(in_words(f"✗ The answers are not finished: {error}"), "$text-error")
             return
@@ -179,6 +180,7 @@ class DashboardScreen(Screen[None]):
         await place.mount(
             *(Static(describe(each), classes="server") for each in status.servers),
             *(Static(_describe_error(each), classes="server") for each in status.unreached),
+            *(Static(_describe_other(each), classes="server") for each in status.others),
         )
         self.call_after_refresh(self.refresh_bindings)
 
@@ -288,6 +290,14 @@ def describe(server: ServerStatus) -> Content:
     ]
     lines += [Content.styled(f"  ✗ {visible(fault)}", "$text-warning") for fault in server.faults]
     return Content("\n").join(lines)
+
+
+def _describe_other(other: RecordedServer) -> Content:
+    return (
+        Content.styled("○ ", "$text-muted")
+        + Content.styled(visible(other.named), "bold")
+        + Content.styled("\n  recorded as another server; not connected to", "$text-muted")
+    )
 
 
 def _describe_error(error: MoorageError) -> Content:

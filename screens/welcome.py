@@ -201,7 +201,8 @@ class WelcomeScreen(Screen[None]):
 
         def chosen(server: tuple[str, str] | None) -> None:
             if server:
-                self.post_message(ConnectWanted(*server))
+                address, key = server
+                self.post_message(ConnectWanted((address,), key))
 
         from tui.widgets.connectdialog import ConnectDialog
 

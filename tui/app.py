@@ -55,7 +55,7 @@ class WizardApp(FrontApp):
         path: An answers file to open at once.
         prefill: Answers to begin with instead.
         users: Whether to begin with the users.
-        server: The address and the key file (or empty) of a server to read instead of a file.
+        servers: The addresses and the key file (or empty) of servers to read instead of a file.
         open_transport: Opens a connection; replaced where no SSH is wanted.
         large_upload: Whether the checks send over 100 MB to each server.
     """
@@ -100,7 +100,7 @@ class WizardApp(FrontApp):
         *,
         prefill: Answers | Mapping[str, Any] | None = None,
         users: bool = False,
-        server: tuple[str, str] | None = None,
+        servers: tuple[tuple[str, ...], str] | None = None,
         open_transport: OpenTransport | None = None,
         large_upload: bool = True,
     ) -> None:
@@ -113,7 +113,7 @@ class WizardApp(FrontApp):
         self._path = path
         self._prefill = prefill
         self._begins_with_users = users
-        self._server = server
+        self._servers = servers
         self._large_upload = large_upload
         self.crash: MoorageError | None = None
         self._questions = QuestionQueue(self._show_question)
@@ -128,8 +128,8 @@ class WizardApp(FrontApp):
         self.show_welcome()
         if self._path is not None:
             self.open_file(self._path, users=self._begins_with_users)
-        elif self._server is not None:
-            self.post_message(ConnectWanted(*self._server, users=self._begins_with_users))
+        elif self._servers is not None:
+            self.post_message(ConnectWanted(*self._servers, users=self._begins_with_users))
         elif self._begins_with_users:
             self.show_users_of_the_recent()
         elif self._prefill is not None:
@@ -376,7 +376,7 @@ def run_wizard(
     *,
     prefill: Answers | Mapping[str, Any] | None = None,
     users: bool = False,
-    server: tuple[str, str] | None = None,
+    servers: tuple[tuple[str, ...], str] | None = None,
 ) -> int:
     """Open the wizard and return what to exit with.
 
@@ -384,10 +384,10 @@ def run_wizard(
         path: An answers file to open at once.
         prefill: Answers to begin with instead, finished or not.
         users: Whether to begin with the users.
-        server: The address and the key file (or empty) of a server to read instead of a file.
+        servers: The addresses and the key file (or empty) of servers to read instead of a file.
     """
     let_alt_numbers_through()
-    app = WizardApp(path, prefill=prefill, users=users, server=server)
+    app = WizardApp(path, prefill=prefill, users=users, servers=servers)
     result = app.run()
     if app.crash is not None:
         print(f"moorage: {app.crash}", file=sys.stderr)

@@ -82,7 +82,8 @@ class DeskApp(ButtonRowsApp):
         session = self.session
         if session is None:
             return
-        keeping.keep_applied(session.draft)
+        if not event.is_hearsay or keeping.last_applied(session.draft.domain) is None:
+            keeping.keep_applied(session.draft)
         session.is_applied = True
         self.keep_draft()
         kept = session.path or session.draft_file

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from moorage.answers.load import validate
-from moorage.answers.model import Answers
+from moorage.answers.model import Answers, Registry, Server
 from moorage.answers.resolve import references
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError, Problem
@@ -169,6 +169,25 @@ class Draft:
         if answers is None:
             raise AnswersError(problems)
         return answers
+
+    def answers_to_look(self) -> Answers:
+        """Return answers that are enough to look at the servers; others may be missing.
+
+        Raises:
+            AnswersError: The name or a server is wrong or missing.
+        """
+        answers, problems = _validate(self._for_model())
+        if answers is not None:
+            return answers
+        from moorage.deploy.found import answers_for
+
+        places = range(len(self.items("servers")))
+        servers = [self.answers_of(Server, f"servers[{place}]") for place in places]
+        named = {each.host: each for each in servers if each is not None}
+        registry = self.answers_of(Registry, "registry")
+        if registry is None or not named or len(named) < len(servers):
+            raise AnswersError(problems)
+        return answers_for(tuple(named.values()), registry.domain)
 
     def answers_of(self, model: type[Part], path: str) -> Part | None:
         """Return a part of the answers that is finished while others are not, or None."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, Problem
 from screens.welcome import WelcomeScreen
 from tui import keeping
 from tui.desk import DeskApp
@@ -32,6 +32,7 @@ from tui.messages import (
 )
 
 if TYPE_CHECKING:
+    from moorage.answers.recorded import RecordedServer
     from tui.asking import Question, WizardAsker
     from tui.draft import Draft
     from tui.engine import OpenTransport
@@ -268,6 +269,9 @@ class FrontApp(DeskApp):
         session = self.session
         if session is None:
             return
+        if session.withheld:
+            self._confirm_withheld(lambda: self._settings(event))
+            return
         from tui.pending import not_applied
 
         applied = session.read or keeping.last_applied(session.draft.domain)
@@ -301,11 +305,11 @@ class FrontApp(DeskApp):
         session = self.session
         assert session is not None
         try:
-            answers = (draft or session.draft).answers()
+            answers = (draft or session.draft).answers_to_look()
         except MoorageError as error:
             self.tell("Users", in_words(f"The answers are not finished.\n{error}"))
             return
-        engine = UsersEngine(answers, self.asker, self._open_transport)
+        engine = UsersEngine(answers, self.asker, self._open_transport, session.left_out)
         self.push_screen(UsersScreen(engine, session.draft.domain))
 
     @on(UsersChanged)
@@ -362,7 +366,7 @@ class FrontApp(DeskApp):
         if self.session is None:
             return
         try:
-            answers = self.session.draft.answers()
+            answers = self.session.draft.answers_to_look()
         except MoorageError as error:
             self.tell("Logs", in_words(str(error)))
             return
@@ -375,17 +379,17 @@ class FrontApp(DeskApp):
     @on(ConnectWanted)
     def _connect(self, event: ConnectWanted) -> None:
         from moorage.servers.address import server_from
-        from tui.watch import read_server
+        from tui.watch import read_servers
 
         try:
-            server = server_from(event.address, event.key or None)
+            servers = [server_from(address, event.key or None) for address in event.addresses]
         except MoorageError as error:
             self.tell("Connect", error.message)
             return
-        self._say_at_the_start(f"Reading {event.address}…")
+        self._say_at_the_start(f"Reading {', '.join(event.addresses)}…")
         asker, opener = self.asker, self._open_transport
         job = self.CONNECT_FOR_USERS_JOB if event.users else self.CONNECT_JOB
-        start_job(self, job, lambda: read_server(server, asker, opener))
+        start_job(self, job, lambda: read_servers(servers, asker, opener))
 
     def _say_at_the_start(self, text: str) -> None:
         for screen in self.screen_stack:
@@ -401,17 +405,99 @@ class FrontApp(DeskApp):
             self.asker.forget_refused(event.error)
             self.tell("Connect", in_words(str(event.error)))
             return
+        found: Found = event.result
+        opens_users = event.name == self.CONNECT_FOR_USERS_JOB
+        if not found.deployment.others:
+            self._open_found(found, (), users=opens_users)
+            return
+
+        def answered(go: bool | None) -> None:
+            if go is not None:
+                agreed = found.deployment.others if go else ()
+                self._open_found(found, agreed, users=opens_users)
+
+        from tui.widgets.dialog import ConfirmDialog
+
+        only = ", ".join(each.host for each in found.deployment.named)
+        them = "it" if len(found.deployment.others) == 1 else "them"
+        self.push_screen(
+            ConfirmDialog(
+                "Other servers",
+                f"{found.deployment.others_in_words}\n\nMoorage has not connected to {them}.",
+                f"Connect to {them}, too",
+                f"Only {only}",
+                careful=True,
+            ),
+            answered,
+        )
+
+    def _open_found(self, found: Found, agreed: tuple[RecordedServer, ...], *, users: bool) -> None:
+        """Open a deployment that was read from servers.
+
+        Args:
+            found: What they said.
+            agreed: The other servers that the operator agreed to connect to.
+            users: Whether to begin with its users.
+        """
         from screens.dashboard import DashboardScreen
         from tui.draft import Draft
 
-        found: Found = event.result
-        self._take(found.draft, keeping.new_draft_file(), None, begin((), (), is_new=False))
+        adopted = found.deployment.adopted(agreed)
+        self._take(
+            Draft(adopted.values), keeping.new_draft_file(), None, begin((), (), is_new=False)
+        )
         assert self.session is not None
-        self.session.read = Draft(found.draft.data)
-        self.post_message(AppliedFound(found.at))
+        self.session.read = Draft(adopted.values)
+        self.session.left_out = found.deployment.left_out(agreed)
+        self.session.withheld = adopted.withheld
+        self.post_message(AppliedFound(found.at, is_hearsay=True))
         if not isinstance(self.screen, WelcomeScreen):
             return
-        if event.name == self.CONNECT_FOR_USERS_JOB:
+        if users:
             self.open_users()
         else:
             self.push_screen(DashboardScreen(self.session, self._open_transport))
+
+    def _confirm_withheld(self, then: Callable[[], object]) -> None:
+        """Show what a record names on the operator's side; it is used only when that is right."""
+        from moorage.deploy.visible import visible
+        from tui.labels import label_of
+        from tui.widgets.dialog import ConfirmDialog
+
+        session = self.session
+        assert session is not None
+
+        def answered(go: bool | None) -> None:
+            if go is None:
+                return
+            for path, value in session.withheld.items() if go else ():
+                for draft in filter(None, (session.draft, session.read)):
+                    draft.set(Problem(path, "").dotted, value)
+            session.withheld = {}
+            then()
+
+        lines = [
+            visible(f"{label_of(path) or Problem(path, '').dotted}: {_shown(value)}")
+            for path, value in session.withheld.items()
+        ]
+        self.push_screen(
+            ConfirmDialog(
+                "To be confirmed",
+                "The record on the server also has these: files of the machine Moorage ran on, and "
+                "other systems it talked to. Nothing was opened. Are they right for this "
+                "machine?\n\n" + "\n".join(lines),
+                "Use them",
+                "Leave them out",
+                careful=True,
+            ),
+            answered,
+        )
+
+
+def _shown(value: object) -> str:
+    """Return a recorded value for people; its secrets are prompts by now."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

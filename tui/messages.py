@@ -106,17 +106,17 @@ class LogsWanted(Message):
 
 
 class ConnectWanted(Message):
-    """A server is to be read that runs Moorage already.
+    """Servers are to be read that run Moorage already.
 
     Attributes:
-        address: ``USER@HOST:PORT`` or an alias.
+        addresses: ``USER@HOST:PORT`` or an alias, each.
         key: The key file, or empty.
         users: Whether to begin with its users.
     """
 
-    def __init__(self, address: str, key: str, *, users: bool = False) -> None:
+    def __init__(self, addresses: tuple[str, ...], key: str, *, users: bool = False) -> None:
         super().__init__()
-        self.address = address
+        self.addresses = addresses
         self.key = key
         self.users = users
 
@@ -156,11 +156,13 @@ class AppliedFound(Message):
 
     Attributes:
         at: When it was, seconds since 1970; None where that is not known.
+        is_hearsay: Whether a record alone says so: that does not replace what is known here.
     """
 
-    def __init__(self, at: float | None = None) -> None:
+    def __init__(self, at: float | None = None, *, is_hearsay: bool = False) -> None:
         super().__init__()
         self.at = at
+        self.is_hearsay = is_hearsay
 
 
 class SaveWanted(Message):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.answers.recorded import Path as RecordedPath
+from moorage.errors import MoorageError
 from moorage.recents import applied_file
 from tui.draft import Draft
 from tui.engine import WizardEngine
@@ -25,6 +28,8 @@ class Session:
         text: The answers file as it was read or written last.
         tested: What the test of a server said, by host: whether it was good, and a sentence.
         read: What a server said is applied, where the deployment was read from one.
+        left_out: Why other servers of the deployment that was read are not connected to.
+        withheld: What the record has that was read and only the operator may say, by its path.
         is_applied: Whether the draft is as it was last applied, and that went well.
     """
 
@@ -37,6 +42,8 @@ class Session:
     text: str = ""
     tested: dict[str, tuple[bool, str]] = field(default_factory=dict)
     read: Draft | None = None
+    left_out: tuple[MoorageError, ...] = ()
+    withheld: Mapping[RecordedPath, object] = field(default_factory=dict)
     is_applied: bool = False
 
     @property

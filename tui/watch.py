@@ -19,10 +19,10 @@ from tui.labels import in_words
 if TYPE_CHECKING:
     from moorage.answers.model import Answers, Server
     from moorage.answers.secrets import Secret
-    from moorage.deploy.status import ServerStatus, Status
+    from moorage.deploy.found import FoundDeployment
+    from moorage.deploy.status import Status
     from moorage.servers.transport import Asker, Cancel, HostKey
     from tui.asking import WizardAsker
-    from tui.draft import Draft
     from tui.engine import OpenTransport
 
 STATES = {
@@ -135,7 +135,7 @@ def look_at_file(path: Path, open_transport: OpenTransport | None = None) -> Liv
     from tui.opening import open_path
 
     try:
-        live = live_of(look(open_path(path).draft.answers(), None, open_transport))
+        live = live_of(look(open_path(path).draft.answers_to_look(), None, open_transport))
     except MoorageError as error:
         live = Live("unknown", "the answers are not finished" if error.exit_code == 2 else "")
     _keep(path, live)
@@ -167,51 +167,39 @@ def _file() -> Path:
 
 @dataclass(frozen=True)
 class Found:
-    """A deployment that was read from a server.
+    """A deployment that was read from servers.
 
     Attributes:
-        draft: Its answers, without secrets.
-        status: How that server is.
-        at: When it was applied, seconds since 1970; None where the server does not say.
+        deployment: What they say of it.
+        at: When it was applied, seconds since 1970; None where they do not say.
     """
 
-    draft: Draft
-    status: ServerStatus
+    deployment: FoundDeployment
     at: float | None = None
 
 
-def read_server(server: Server, asker: Asker, open_transport: OpenTransport | None = None) -> Found:
-    """Read what is deployed from a server alone. Blocks.
+def read_servers(
+    servers: Sequence[Server], asker: Asker, open_transport: OpenTransport | None = None
+) -> Found:
+    """Read what is deployed from servers alone. Blocks.
 
     Args:
-        server: How to reach it.
+        servers: The servers that the operator named; no other is connected to.
         asker: Who is asked for host keys and secrets.
         open_transport: Opens a connection; None goes over SSH.
 
     Raises:
-        MoorageError: It cannot be reached, or Moorage was never on it.
+        MoorageError: None can be reached, or Moorage was never on one of them.
     """
-    from moorage.deploy.deployed import deployed_at, deployment_record
+    from moorage.deploy.deployed import deployed_at
     from moorage.deploy.deployment import Deployment
-    from moorage.deploy.status import answers_for, status_of
-    from tui.draft import Draft
+    from moorage.deploy.found import answers_for, find_deployment
+    from moorage.servers.facts import Facts
 
-    with Deployment(answers_for(server), asker, open_transport=open_transport) as deployment:
-        (facts,) = deployment.probe()
-    recorded = deployment_record(facts).get("answers")
-    if not isinstance(recorded, dict):
-        raise MoorageError(
-            "Moorage has deployed nothing here.",
-            hint="A new deployment can use this server.",
-            server=server.host,
-            code="nothing_deployed",
-        )
-    draft = Draft(recorded)
-    own = server.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
-    rows = draft.items("servers")
-    place = next((i for i, row in enumerate(rows) if row.get("host") == server.host), 0)
-    draft.set(f"servers[{place}]", {**(rows[place] if rows else {}), **own})
-    return Found(draft, status_of(facts), deployed_at([facts]))
+    with Deployment(answers_for(servers), asker, open_transport=open_transport) as deployment:
+        read = deployment.probe_each()
+    found = find_deployment(servers, read)
+    return Found(found, deployed_at(each for each in read if isinstance(each, Facts)))
 
 
 _JOURNAL = re.compile(r"^(\d+-\d+-\d+)T([\d:]+)\S* (\S+)\[\d+\]: (time=\"[^\"]*\" )?")

@@ -68,6 +68,17 @@ class matching:  # noqa: N801  # reads as a word in the annotations below
         return described | {"pattern": f"^(?:{self.pattern})$", "maxLength": self.longest}
 
 
+@dataclass(frozen=True)
+class _OperatorsOwn:
+    """Marks what only the operator may say: see :data:`OPERATORS_OWN`."""
+
+
+OPERATORS_OWN = _OperatorsOwn()
+"""Marks a field that names something of the operator's machine, or makes that machine connect.
+
+Such a value is never taken from a server; see :mod:`moorage.answers.recorded`.
+"""
+
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _PATH_WANTED = "an absolute path of letters, digits and . _ - /, without '..'"
@@ -215,7 +226,9 @@ OptionName = Annotated[
     str, matching(r"[a-z][a-z0-9_-]*", "an option of the provider, such as auth_token", 64)
 ]
 ServerPath = Annotated[str, AfterValidator(_check_server_path)]
-LocalPath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control)]
+LocalPath = Annotated[
+    str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control), OPERATORS_OWN
+]
 Text = Annotated[str, Field(max_length=1024), AfterValidator(_check_no_control)]
 LoginName = Annotated[
     str, matching(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", "a login name such as root or deploy", 64)

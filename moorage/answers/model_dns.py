@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
+    OPERATORS_OWN,
     WHOLE,
     DnsName,
     Host,
@@ -26,7 +27,7 @@ from moorage.answers.secrets import SecretReference
 class Rfc2136(AnswersModel):
     """A name server that takes changes by RFC 2136 (bind, Knot, PowerDNS and others)."""
 
-    server: Host
+    server: Annotated[Host, OPERATORS_OWN]
     """The primary name server of the zone."""
     port: Port = 53
     """Its port."""
@@ -59,10 +60,12 @@ class Route53(AnswersModel):
     """The access key id. Without keys, what the AWS tools of this machine use."""
     secretkey: SecretReference | None = None
     """The secret access key."""
-    profile: Text | None = None
+    profile: Annotated[Text, OPERATORS_OWN] | None = None
     """A profile of ~/.aws/config, instead of keys."""
     endpoint: Annotated[
-        str, matching(r"https?://[A-Za-z0-9.\[\]:_-]+/?", "an http(s) URL without a path")
+        str,
+        matching(r"https?://[A-Za-z0-9.\[\]:_-]+/?", "an http(s) URL without a path"),
+        OPERATORS_OWN,
     ] | None = None  # fmt: skip
     """Another endpoint than Amazon's."""
 
@@ -80,7 +83,7 @@ class Lexicon(AnswersModel):
 
     name: Annotated[str, matching(r"[a-z0-9]+", "a provider of dns-lexicon, such as cloudflare")]
     """The provider, as dns-lexicon calls it."""
-    options: dict[OptionName, Variable] = Field(default_factory=dict)
+    options: Annotated[dict[OptionName, Variable], OPERATORS_OWN] = Field(default_factory=dict)
     """Its options, such as auth_token; logins, tokens and keys as references to secrets."""
 
     @model_validator(mode="after")
@@ -106,7 +109,9 @@ class Failover(AnswersModel):
 class Dns(AnswersModel):
     """Who creates the registry's DNS records, and what they are."""
 
-    provider: Literal["manual", "rfc2136", "route53", "lexicon"] = "manual"
+    provider: Annotated[
+        Literal["manual", "rfc2136", "route53", "lexicon"], OPERATORS_OWN
+    ] = "manual"  # fmt: skip
     """manual: you create them, Moorage says which and checks them; otherwise Moorage does."""
     record: Literal["address", "cname"] = "address"
     """address: A and AAAA records of the servers; cname: a CNAME to another name."""
@@ -116,7 +121,7 @@ class Dns(AnswersModel):
     """Seconds for which the records may be cached. Without it, 300; with failover 60."""
     zone: DnsName | None = None
     """The zone the records are in, where it cannot be found by asking."""
-    nameservers: tuple[NameServer, ...] = ()
+    nameservers: Annotated[tuple[NameServer, ...], OPERATORS_OWN] = ()
     """The zone's own name servers, ADDRESS or ADDRESS:PORT, where asking does not find them."""
     failover: Failover | None = None
     """Several servers: the name follows those that work."""

@@ -11,7 +11,13 @@ import click
 
 from moorage import __version__
 from moorage.cli.session import Piece, Session
-from moorage.errors import AnswersError, ExitCode, MoorageError, ServersFailed
+from moorage.errors import (
+    AnswersError,
+    ExitCode,
+    MoorageError,
+    ServersFailed,
+    ServersNotNamed,
+)
 
 _LOGS_KEPT = 20
 ANOTHER_KEY = "Another key is named with --key (for --server), or as servers[].key in the answers."
@@ -74,6 +80,8 @@ def as_json(error: MoorageError) -> dict[str, object]:
             }
             for problem in error.problems
         ]
+    if isinstance(error, ServersNotNamed):
+        value["servers"] = list(error.servers)
     if isinstance(error, ServersFailed):
         value["errors"] = [as_json(each) for each in error.errors]
     return value

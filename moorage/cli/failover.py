@@ -214,7 +214,7 @@ def _watch(
 
 
 def _machine(context: click.Context, engine: Engine, on: str) -> Transport:
-    from moorage.cli.one_server import server_named
+    from moorage.cli.server_option import server_named
 
     answers = engine.deployment.answers
     known = next((server for server in answers.servers if server.host == on), None)

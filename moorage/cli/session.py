@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from moorage.deploy.visible import visible
+from moorage.deploy.visible import inert_json, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ class Session:
 
     def emit(self, value: object) -> None:
         """Print one JSON value as a line on stdout; may be called in any thread."""
-        line = json.dumps(self._clean(value), ensure_ascii=False)
+        line = inert_json(json.dumps(self._clean(value), ensure_ascii=False))
         with self._lock:
             print(line, file=sys.stdout, flush=True)
 

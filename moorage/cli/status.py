@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.one_server import one_server_options, server_named
 from moorage.cli.options import limit_option, server_options, session_of
+from moorage.cli.server_option import named_server_options, servers_named
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
@@ -27,7 +27,7 @@ Examples:
 @click.argument(
     "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
-@one_server_options
+@named_server_options
 @limit_option
 @click.option("--follow", is_flag=True, help="If a run is going on, show its log until it ends.")
 @server_options
@@ -36,7 +36,7 @@ def command(
     context: click.Context,
     *,
     file: Path | None,
-    address: str | None,
+    addresses: tuple[str, ...],
     key: str | None,
     limit: tuple[str, ...],
     follow: bool,
@@ -46,7 +46,8 @@ def command(
 
     Says whether the registry runs and on which slot, which files somebody changed, how long the
     certificate lasts, how much disk is free, and how the last run ended. With FILE also whether the
-    answers differ from what is deployed. Changes nothing.
+    answers differ from what is deployed. With --server, other servers that the deployment is
+    recorded to have are listed and not connected to. Changes nothing.
 
     Exits with 0 when all servers are healthy, 1 when something is wrong, and 4 when a server cannot
     be reached.
@@ -55,7 +56,7 @@ def command(
     from moorage.cli.status_view import status_as_json, status_lines
 
     session = session_of(context)
-    answers = _answers(context, file, address, key)
+    answers = _answers(context, file, addresses, key)
     with open_engine(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
@@ -84,15 +85,15 @@ def _look(engine: Engine, *, with_plan: bool, follow: bool) -> Status:
 
 
 def _answers(
-    context: click.Context, file: Path | None, address: str | None, key: str | None
+    context: click.Context, file: Path | None, addresses: tuple[str, ...], key: str | None
 ) -> Answers:
     from moorage.cli.answers_file import open_answers
-    from moorage.deploy.status import answers_for
+    from moorage.deploy.found import answers_for
 
-    if (file is None) == (address is None):
+    if (file is None) != bool(addresses):
         raise click.UsageError("Wanted: either FILE or --server USER@HOST[:PORT].", context)
     if file is not None:
         if key is not None:
             raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
         return open_answers(session_of(context), file)
-    return answers_for(server_named(context, address or "", key))
+    return answers_for(servers_named(context, addresses, key))

@@ -26,7 +26,7 @@ def open_wizard(
     file: Path | None,
     *,
     users: bool = False,
-    server: tuple[str, str] | None = None,
+    servers: tuple[tuple[str, ...], str] | None = None,
 ) -> int:
     """Open the wizard and return what to exit with.
 
@@ -34,7 +34,7 @@ def open_wizard(
         session: The session.
         file: The answers file to open, or None.
         users: Whether to begin with the users.
-        server: The address and the key file (or empty) of a server to read instead of a file.
+        servers: The addresses and the key file (or empty) of servers to read instead of a file.
 
     Raises:
         WrongUsageError: There is no terminal, or no such file.
@@ -64,7 +64,7 @@ def open_wizard(
         os.environ["NO_COLOR"] = "1"
     from tui.app import run_wizard
 
-    return int(run_wizard(file, users=users, server=server))
+    return int(run_wizard(file, users=users, servers=servers))
 
 
 def _serve(place: WebPlace, file: Path | None) -> int:

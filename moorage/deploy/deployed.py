@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from moorage.answers.model import Answers, Server
+from moorage.answers.model import Answers
+from moorage.answers.recorded import RecordedAnswers, RecordedServer, read_recorded
 from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.errors import MoorageError
@@ -31,15 +34,46 @@ UNKNOWN_NAME = "unknown.invalid"
 
 
 def deployment_record(facts: Facts) -> Mapping[str, object]:
-    """Return what the last run recorded in deployment.json; empty when there is nothing usable."""
+    """Return what the last run recorded in deployment.json; empty when there is nothing usable.
+
+    Whoever has root on the server may have written it: it is data, and never more than some
+    megabytes, levels and digits of it.
+    """
     record = facts.files.get(layout.DEPLOYMENT)
-    if record is None:
+    if record is None or len(record.content) > _LARGEST_RECORD:
         return {}
     try:
-        parsed = json.loads(record.content)
-    except ValueError:
+        parsed = json.loads(record.content, parse_int=_number, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return {}
-    return parsed if isinstance(parsed, dict) else {}
+    return parsed if isinstance(parsed, dict) and not _is_deep(parsed) else {}
+
+
+_LARGEST_RECORD = 8 * 1024**2
+_DEEPEST_RECORD = 64
+
+
+def _number(digits: str) -> int:
+    if len(digits) > 18:
+        raise ValueError("the number has too many digits")
+    return int(digits)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST_RECORD):
+        inside: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inside += each.values()
+            elif isinstance(each, list):
+                inside += each
+        level = inside
+    return bool(level)
 
 
 def other_domain(facts: Facts, domain: str) -> str:
@@ -58,10 +92,14 @@ def deployed_at(every: Iterable[Facts]) -> float | None:
     """Return when servers were last deployed to, seconds since 1970; None where none says so."""
     found = []
     for facts in every:
-        with contextlib.suppress(KeyError, ValueError):
+        with contextlib.suppress(KeyError, ValueError, OverflowError, OSError):
             then = datetime.datetime.fromisoformat(str(deployment_record(facts)["deployed_at"]))
             found.append(then.timestamp())
-    return max(found, default=None)
+    # A clock may be wrong, and a record may say anything.
+    return max((each for each in found if 0 < each < time.time() + _DAY), default=None)
+
+
+_DAY = 86400.0
 
 
 def recorded_digests(facts: Facts) -> Mapping[str, str]:
@@ -79,8 +117,44 @@ def drifted(facts: Facts) -> tuple[str, ...]:
     )
 
 
-def recorded_answers(facts: Facts) -> Answers:
-    """Return the answers that were applied last, without secrets.
+@dataclass(frozen=True)
+class Recorded:
+    """What a server says of the deployment it belongs to: words of a stranger.
+
+    This is no :class:`Answers`, so no deployment can be opened with it.
+
+    Attributes:
+        server: The label it was reached by.
+        label: The label it was deployed under.
+        said: What was applied last.
+    """
+
+    server: str
+    label: str
+    said: RecordedAnswers
+
+    @property
+    def answers(self) -> Answers:
+        """The answers that were applied last; see :class:`RecordedAnswers`."""
+        return self.said.answers
+
+    @property
+    def servers(self) -> tuple[RecordedServer, ...]:
+        """The servers of the deployment, as it names them."""
+        return self.said.servers
+
+    @property
+    def answers_here(self) -> Answers:
+        """The answers as they apply to this server: with its own runtime."""
+        runtime = next((each.runtime for each in self.servers if each.host == self.label), None)
+        if runtime is None:
+            return self.answers
+        registry = self.answers.registry.model_copy(update={"runtime": runtime})
+        return self.answers.model_copy(update={"registry": registry})
+
+
+def recorded_on(facts: Facts) -> Recorded:
+    """Return what was applied last to a server, as its record says.
 
     Raises:
         MoorageError: Nothing is deployed there, or its record cannot be read.
@@ -94,7 +168,7 @@ def recorded_answers(facts: Facts) -> Answers:
         )
     record = deployment_record(facts)
     try:
-        return Answers.model_validate(record["answers"])
+        read = read_recorded(record["answers"])
     except (KeyError, ValueError) as error:
         raise MoorageError(
             f"{layout.DEPLOYMENT} does not say what is deployed here.",
@@ -102,26 +176,5 @@ def recorded_answers(facts: Facts) -> Answers:
             server=facts.server,
             code="no_record",
         ) from error
-
-
-def answers_with(server: Server, facts: Facts) -> Answers:
-    """Return the answers that were applied last, with one of the servers reached in another way.
-
-    Args:
-        server: How the server that the facts are of was reached just now.
-        facts: What the probe read on it.
-
-    Raises:
-        MoorageError: Nothing is deployed there, or its record cannot be read.
-    """
-    answers = recorded_answers(facts)
-    label = deployment_record(facts).get("server")
-    servers = []
-    for each in answers.servers:
-        if each.host == label:
-            # What it is stays as it was recorded; how to get there is known better now.
-            kept = {"address": each.address, "runtime": each.runtime}
-            servers.append(server.model_copy(update=kept))
-        else:
-            servers.append(each)
-    return answers.model_copy(update={"servers": tuple(servers)})
+    label = str(record.get("server", facts.server))
+    return Recorded(facts.server, label, read)

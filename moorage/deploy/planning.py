@@ -12,8 +12,8 @@ from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
     active_slot,
-    recorded_answers,
     recorded_digests,
+    recorded_on,
 )
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.deploy.kind_of_server import platform_of
@@ -161,7 +161,7 @@ def plan_users(
             files.append(desired_auth_key(auth_key))
             changes.append(_file_change(files[-1], facts, recorded))
         changes.append(Change(Kind.SERVICE, "run", "nginx: reload", why))
-    answers = recorded_answers(facts)
+    answers = recorded_on(facts).answers
     hooks = hooks_of_users(answers, facts) if changes else ()
     lost = find_lost_hooks(answers, facts) if changes else ()
     slot = active_slot(facts) or "blue"
@@ -183,7 +183,7 @@ def plan_users(
 
 def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
     """Return what a run has to know about a registry that stays as it is."""
-    answers = recorded_answers(facts).for_server(facts.server)
+    answers = recorded_on(facts).answers_here
     return DesiredState(
         slot=slot,
         version=registry_version(answers),

@@ -6,11 +6,9 @@ import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from moorage.answers.model import Answers, Credentials, Registry, Server, User
-from moorage.answers.secrets import Generated
+from moorage.answers.recorded import RecordedServer
 from moorage.deploy.acme import Renewal, is_late, renewal_of
 from moorage.deploy.deployed import (
-    UNKNOWN_NAME,
     active_slot,
     deployment_record,
     drifted,
@@ -18,6 +16,7 @@ from moorage.deploy.deployed import (
     recorded_digests,
 )
 from moorage.deploy.deployment import Deployment
+from moorage.deploy.found import other_servers
 from moorage.deploy.private_ca import RENEW_DAYS
 from moorage.deploy.store import missing_store
 from moorage.desired import layout
@@ -202,12 +201,14 @@ class Status:
         unreached: Why the others could not.
         has_changes: Whether the answers differ from what is there; None when that is not known.
         unknown_because: Why it is not known; empty otherwise.
+        others: Servers that the deployment is recorded to have besides; they were not connected to.
     """
 
     servers: tuple[ServerStatus, ...]
     unreached: tuple[MoorageError, ...] = ()
     has_changes: bool | None = None
     unknown_because: str = ""
+    others: tuple[RecordedServer, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -240,21 +241,8 @@ def status_from(
     elif with_plan and facts:
         # Planning would make a private CA and passwords for nothing.
         has_changes = True
-    return Status(servers, unreached, has_changes, why)
-
-
-def answers_for(server: Server) -> Answers:
-    """Return answers that name one server and decide nothing, to look at it with.
-
-    Args:
-        server: The server.
-    """
-    nobody = User(name="nobody", password=Generated(generate=True))
-    return Answers(
-        registry=Registry(domain=UNKNOWN_NAME),
-        servers=(server,),
-        credentials=Credentials(users=(nobody,)),
-    )
+    others = other_servers(deployment.answers.servers, facts)
+    return Status(servers, unreached, has_changes, why, others)
 
 
 def _status_as(facts: Facts, domain: str) -> ServerStatus:

@@ -117,11 +117,12 @@ class UsersPlan:
         return any(server.has_changes for server in self.servers)
 
 
-def read_users(deployment: Deployment) -> UsersRead:
+def read_users(deployment: Deployment, left_out: Sequence[MoorageError] = ()) -> UsersRead:
     """Read the users of all servers in parallel.
 
     Args:
         deployment: The deployment.
+        left_out: Why other servers of it are not connected to; they count as not reached.
 
     Raises:
         ServersFailed: No server could be reached.
@@ -149,7 +150,7 @@ def read_users(deployment: Deployment) -> UsersRead:
                 server=roster.server,
                 code="other_registry",
             )
-    return UsersRead(rosters, unreached, facts)
+    return UsersRead(rosters, (*unreached, *left_out), facts)
 
 
 def plan_change(

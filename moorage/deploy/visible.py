@@ -10,3 +10,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 def visible(text: str) -> str:
     r"""Return text with control characters and direction overrides written as ``\\x1b``."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def inert_json(text: str) -> str:
+    r"""Return JSON text that says the same without these characters, written as ``\\u001b``."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

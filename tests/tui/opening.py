@@ -20,12 +20,12 @@ async def opened(
     path: Path | None = None,
     prefill: Any = None,
     users: bool = False,
-    server: tuple[str, str] | None = None,
+    servers_read: tuple[tuple[str, ...], str] | None = None,
 ) -> AsyncIterator[Wizard]:
     """Open the wizard, in tests without its large upload."""
     transports = servers if servers is not None else Servers()
     app = WizardApp(
-        path, prefill=prefill, users=users, server=server, open_transport=transports.open,
+        path, prefill=prefill, users=users, servers=servers_read, open_transport=transports.open,
         large_upload=False,
     )  # fmt: skip
     async with app.run_test(size=size, notifications=True) as pilot:

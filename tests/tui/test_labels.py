@@ -80,6 +80,6 @@ def test_the_list_of_steps_names_no_library() -> None:
 
 async def test_connecting_names_no_key_of_a_file(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", fault=password_wrong("admin", "alpha"))
-    async with opened(pretend, server=("alpha", "")) as wizard:
+    async with opened(pretend, servers_read=(("alpha",), "")) as wizard:
         await wizard.see("sudo does not accept", "Wanted: the", "password admin has on")
         assert "sudo_password" not in wizard.text

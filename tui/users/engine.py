@@ -44,15 +44,21 @@ class UsersEngine:
         answers: Whose servers.
         asker: Who is asked for host keys and secrets.
         open_transport: Opens a connection; None goes over SSH.
+        left_out: Why other servers of the deployment are not connected to.
     """
 
     def __init__(
-        self, answers: Answers, asker: WizardAsker, open_transport: OpenTransport | None = None
+        self,
+        answers: Answers,
+        asker: WizardAsker,
+        open_transport: OpenTransport | None = None,
+        left_out: Sequence[MoorageError] = (),
     ) -> None:
         self.servers = tuple(server.host for server in answers.servers)
         self._answers = answers
         self._asker = asker
         self._open_transport = open_transport
+        self._left_out = left_out
         self._lock = threading.Lock()
         self._deployment: Deployment | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -68,7 +74,7 @@ class UsersEngine:
         """Read the users of all servers; see :func:`moorage.deploy.users_change.read_users`."""
         deployment = self._open()
         try:
-            read = read_users(deployment)
+            read = read_users(deployment, self._left_out)
         except MoorageError as error:
             self._asker.forget_refused(error)
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moorage.answers.amend import amended
 from moorage.answers.load import load
+from moorage.answers.model import Credentials
 from moorage.answers.save import save_text
 from moorage.desired.users import RegistryUser
 from moorage.errors import AnswersError, MoorageError
@@ -56,11 +57,15 @@ def bring_file_in_line(path: Path, changed: Changed) -> tuple[str, ...]:
 
 
 def bring_draft_in_line(draft: Draft, changed: Changed) -> None:
-    """Change the users of a draft likewise; one that is not finished stays as it is."""
+    """Change the users of a draft likewise; one whose users are not finished stays as it is."""
+    credentials = draft.answers_of(Credentials, "credentials")
     try:
-        answers = draft.answers()
+        answers = draft.answers_to_look()
     except AnswersError:
         return
+    if credentials is None:
+        return
+    answers = answers.model_copy(update={"credentials": credentials})
     line = bring_in_line(answers, changed.before, changed.after, listed_too=changed.listed)
     if line.answers != answers:
         users = Draft.from_answers(line.answers).get("credentials.users")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from moorage.cli.lazy import LazyCommand, LazyGroup
-from moorage.cli.one_server import one_server_options, server_named
 from moorage.cli.options import session_of
+from moorage.cli.server_option import named_server_options, servers_named
 from moorage.errors import ExitCode
 
 _COMMANDS = {
@@ -44,16 +44,17 @@ class _Users(LazyGroup):
     subcommand_metavar="[FILE | COMMAND ...]",
     epilog=_EPILOG,
 )
-@one_server_options
+@named_server_options
 @click.pass_context
-def command(context: click.Context, /, address: str | None, key: str | None) -> int | None:
+def command(context: click.Context, /, addresses: tuple[str, ...], key: str | None) -> int | None:
     """Manage who may log in to the registry, on all servers at once.
 
     On a terminal, FILE or --server USER@HOST without a command, or neither, opens the screen of
     users, which does all of this, too.
 
-    The deployment is named by FILE, an answers file, or by --server USER@HOST alone: what is
-    deployed, and on which servers, is read from that server.
+    The deployment is named by FILE, an answers file, or by its servers: --server USER@HOST for
+    each. A server that is only recorded as one of them is connected to once you agree to it;
+    without a terminal, the command stops and says which --server to add.
 
     A change is shown, confirmed, and made on all servers as one act: either all have it or none.
     Only nginx is reloaded; no request fails. After a change, FILE is brought in line.
@@ -63,15 +64,15 @@ def command(context: click.Context, /, address: str | None, key: str | None) -> 
 
     name = context.invoked_subcommand
     if name is not None:
-        if address is not None or key is not None:
+        if addresses or key is not None:
             raise click.UsageError(f"--server and --key stand behind {name}.", context)
         return None
-    if address is None:
+    if not addresses:
         if key is not None:
             raise click.UsageError("--key goes with --server.", context)
         if not has_terminal():
             click.echo(context.get_help(), err=True)
             return ExitCode.USAGE
         return open_wizard(session_of(context), None, users=True)
-    server_named(context, address, key)
-    return open_wizard(session_of(context), None, users=True, server=(address, key or ""))
+    servers_named(context, addresses, key)
+    return open_wizard(session_of(context), None, users=True, servers=(addresses, key or ""))

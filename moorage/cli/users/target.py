@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from moorage.cli.one_server import one_server_options, server_named
 from moorage.cli.options import server_options, session_of
+from moorage.cli.server_option import named_server_options, servers_named
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers, Server
+    from moorage.answers.recorded import RecordedServer
     from moorage.cli.engine import Engine
     from moorage.cli.session import Session
+    from moorage.deploy.found import FoundDeployment
     from moorage.deploy.users_change import UsersRead
     from moorage.desired.users import RegistryUser
-    from moorage.servers.facts import Facts
+    from moorage.errors import MoorageError
     from moorage.users.roster import Roster
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -31,14 +33,14 @@ class Target:
 
     Attributes:
         file: The answers file, or None with ``--server``.
-        server: The server of ``--server``, or None with a file.
+        servers: The servers of ``--server``; none with a file.
         words: The arguments behind the file.
         accepted_host_keys: What ``--accept-host-key`` said.
     """
 
     context: click.Context
     file: Path | None
-    server: Server | None
+    servers: tuple[Server, ...]
     words: tuple[str, ...]
     accepted_host_keys: tuple[str, ...]
 
@@ -49,7 +51,7 @@ class Target:
 
 
 def target_options(*names: str) -> Callable[[_Function], _Function]:
-    """Add what names the deployment, and arguments; they become ``words``, ``address``, ``key``.
+    """Add what names the deployment, and arguments; they become ``words``, ``addresses``, ``key``.
 
     Args:
         names: What the arguments behind FILE are called.
@@ -58,7 +60,7 @@ def target_options(*names: str) -> Callable[[_Function], _Function]:
     def decorate(function: _Function) -> _Function:
         metavar = " ".join(["[FILE]", *names])
         words = click.argument("words", metavar=metavar, nargs=-1, type=click.Path())
-        decorated: _Function = words(one_server_options(server_options(function)))
+        decorated: _Function = words(named_server_options(server_options(function)))
         return decorated
 
     return decorate
@@ -78,15 +80,15 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
         WrongUsageError: The file they name is not there.
     """
     words: tuple[str, ...] = options.pop("words")
-    address, key = options.pop("address"), options.pop("key")
+    addresses, key = options.pop("addresses"), options.pop("key")
     accepted = options.pop("accepted_host_keys")
     wanted = " ".join(names)
-    count = len(words) if address is not None else len(words) - 1
+    count = len(words) if addresses else len(words) - 1
     takes_more = wanted.endswith("...")
     is_right = count == len(names) or (takes_more and count > len(names))
     excess = words[len(names) - count :] if count > len(names) else ()
     too_many = f" One too many, or more: {' '.join(excess)}." if excess else ""
-    if address is None:
+    if not addresses:
         if key is not None:
             raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
         if not is_right:
@@ -97,12 +99,12 @@ def target_from(context: click.Context, options: dict[str, Any], *names: str) ->
 
         file = Path(words[0])
         check_there(file)
-        return Target(context, file, None, words[1:], accepted)
+        return Target(context, file, (), words[1:], accepted)
     if not is_right:
         wanted = wanted or "no further argument"
         raise click.UsageError(f"With --server, wanted: {wanted}.{too_many}", context)
-    server = server_named(context, address, key)
-    return Target(context, None, server, words, accepted)
+    servers = servers_named(context, addresses, key)
+    return Target(context, None, servers, words, accepted)
 
 
 @dataclass
@@ -111,7 +113,7 @@ class UsersAtWork:
 
     Attributes:
         target: What the command was told.
-        answers: The file's answers, or what the server says is deployed.
+        answers: The file's answers, or with ``--server`` as much of them as users need.
         engine: The open deployment.
         read: The users as they were read.
     """
@@ -173,41 +175,39 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
         target: What the command was told.
 
     Raises:
+        ServersNotNamed: Other servers are recorded than ``--server`` named, and nobody can be
+            asked about them.
         MoorageError: No server can be reached, or nothing is deployed.
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.engine import open_engine
-    from moorage.deploy.status import answers_for
+    from moorage.deploy.found import answers_for, find_deployment
     from moorage.deploy.users_change import read_users
 
     session = target.session
     if target.file is not None:
         answers = open_answers(session, target.file)
     else:
-        assert target.server is not None
-        answers = answers_for(target.server)
+        answers = answers_for(target.servers)
     with open_engine(session, answers, accepted_host_keys=target.accepted_host_keys) as engine:
         # Whoever changes a user is not asked for the registry's other secrets.
         engine.asker.asks_for_logins_only = True
-        if target.server is not None:
-            [facts] = engine.look(engine.deployment.probe)
-            answers = _recorded(target.server, facts)
+        left_out: tuple[MoorageError, ...] = ()
+        if target.servers:
+            found = find_deployment(target.servers, engine.look(engine.deployment.probe_each))
+            agreed = _agreed(engine, found)
+            answers, left_out = found.answers(agreed), found.left_out(agreed)
             engine.go_on_with(answers)
-        read = engine.look(lambda: read_users(engine.deployment))
+        read = engine.look(lambda: read_users(engine.deployment, left_out))
         yield UsersAtWork(target, answers, engine, read)
 
 
-def _recorded(server: Server, facts: Facts) -> Answers:
-    """Return the answers a server was deployed from, with the server reached as it was just now."""
-    from moorage.cli.complaints import WrongUsageError
-    from moorage.deploy.deployed import answers_with
-
-    answers = answers_with(server, facts)
-    for other in answers.servers:
-        if other.connection == "local" and other != server:
-            raise WrongUsageError(
-                f"{other.host} is recorded as the machine that Moorage ran on, and this may be "
-                "another one.",
-                hint="Use the answers file.",
-            )
-    return answers
+def _agreed(engine: Engine, found: FoundDeployment) -> tuple[RecordedServer, ...]:
+    """Return the servers that nobody named and the operator agrees to connect to."""
+    if not found.others:
+        return ()
+    if not engine.session.is_interactive:
+        raise found.not_named()
+    engine.session.narrate(found.others_in_words)
+    them = "it" if len(found.others) == 1 else "them"
+    return found.others if engine.asker.confirm(f"Connect to {them}, too?") else ()

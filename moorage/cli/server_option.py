@@ -1,4 +1,4 @@
-"""A server that is named on the command line, in place of an answers file."""
+"""Servers that are named on the command line, in place of an answers file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _server_option = click.option(
     "--server",
-    "address",
+    "addresses",
     metavar="USER@HOST[:PORT]",
-    help="Work without an answers file: what is deployed is read from this server.",
+    multiple=True,
+    help="Work without an answers file: what is deployed is read from this server. Can be given "
+    "several times.",
 )
 _key_option = click.option(
     "--key",
@@ -26,8 +28,8 @@ _key_option = click.option(
 )
 
 
-def one_server_options(function: _Function) -> _Function:
-    """Add --server and --key; they become ``address`` and ``key``."""
+def named_server_options(function: _Function) -> _Function:
+    """Add --server and --key; they become ``addresses`` and ``key``."""
     decorated: _Function = _server_option(_key_option(function))
     return decorated
 
@@ -50,3 +52,14 @@ def server_named(context: click.Context, address: str, key: str | None) -> Serve
         return server_from(address, key)
     except MoorageError as error:
         raise click.UsageError(error.message, context) from error
+
+
+def servers_named(
+    context: click.Context, addresses: tuple[str, ...], key: str | None
+) -> tuple[Server, ...]:
+    """Return the servers that several ``--server`` name; see :func:`server_named`."""
+    servers = tuple(server_named(context, address, key) for address in addresses)
+    hosts = [server.host for server in servers]
+    if twice := next((host for host in hosts if hosts.count(host) > 1), None):
+        raise click.UsageError(f"--server names {twice} more than once.", context)
+    return servers

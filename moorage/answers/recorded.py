@@ -1,0 +1,172 @@
+"""Answers that a server sent: what in them only the operator may say is taken out.
+
+Whoever has root on a server writes its deployment.json. Nothing in it may start a program, open a
+file or reach another machine on the operator's side, so a recorded :class:`Answers` exists only
+without its servers, without references to secrets and without the fields that are marked with
+:data:`moorage.answers.fields.OPERATORS_OWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from moorage.answers.fields import OPERATORS_OWN
+from moorage.answers.model import Answers, Server
+from moorage.answers.secrets import FromPrompt, Generated, dump_reference, is_reference
+
+Path = tuple[str | int, ...]
+"""A place in the answers, as keys and indexes."""
+
+_PROMPT = FromPrompt(prompt=True)
+_KEPT = Generated(generate=True)
+
+
+@dataclass(frozen=True)
+class RecordedServer:
+    """A server that a record names: where it is, and nothing that helps to log in there.
+
+    Attributes:
+        host: Its label.
+        user: Who logged in; None where ~/.ssh/config said so.
+        port: The SSH port; None likewise.
+        runtime: What runs the registry there, where that differs from the others.
+        address: Where clients reach it, where that is not the host.
+        is_local: Whether it is the machine that Moorage ran on.
+    """
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+    runtime: str | None = None
+    address: str | None = None
+    is_local: bool = False
+
+    @property
+    def named(self) -> str:
+        """The server as ``--server`` takes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        who = f"{self.user}@" if self.user else ""
+        return f"{who}{host}" + (f":{self.port}" if self.port else "")
+
+    def reached(self, key: str | None = None) -> Server:
+        """Return the server to connect to, once the operator has agreed to that.
+
+        Args:
+            key: The private key file the operator named.
+        """
+        return Server(host=self.host, user=self.user, port=self.port, key=key)
+
+
+@dataclass(frozen=True)
+class RecordedAnswers:
+    """What a record says was applied.
+
+    Attributes:
+        answers: The answers, harmless: without servers, with ``{prompt: true}`` in place of
+            references (``{generate: true}`` for users, which keeps their passwords), and empty
+            where a value is withheld.
+        servers: The servers it names.
+        withheld: What only the operator may say, as it was recorded, by its path in the answers:
+            to be shown and confirmed.
+    """
+
+    answers: Answers
+    servers: tuple[RecordedServer, ...]
+    withheld: Mapping[Path, Any]
+
+
+def read_recorded(value: object) -> RecordedAnswers:
+    """Return what a record holds under ``answers``.
+
+    Args:
+        value: JSON values.
+
+    Raises:
+        ValueError: They are no answers.
+    """
+    try:
+        answers = Answers.model_validate(value)
+        withheld: dict[Path, Any] = {}
+        harmless = _without_own(answers, ("servers", "ask"), (), withheld)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    servers = tuple(_recorded(server) for server in answers.servers)
+    emptied = harmless.model_copy(update={"servers": (), "ask": ()})
+    return RecordedAnswers(cast(Answers, emptied), servers, withheld)
+
+
+def _recorded(server: Server) -> RecordedServer:
+    return RecordedServer(
+        server.host, server.user, server.port, server.runtime, server.address,
+        server.connection == "local",
+    )  # fmt: skip
+
+
+def _without_own(
+    model: BaseModel, aside: tuple[str, ...], above: Path, withheld: dict[Path, Any]
+) -> BaseModel:
+    """Return a section without what is the operator's own; that goes to ``withheld``."""
+    kept = {}
+    for name, field in type(model).model_fields.items():
+        if name in aside:
+            continue
+        path = (*above, name)
+        value = _without_references(getattr(model, name), path, withheld)
+        default = field.get_default(call_default_factory=True)
+        if is_operators_own(field) and value != default:
+            withheld[path] = _plain(value)
+            value = "" if default is PydanticUndefined else default
+        kept[name] = value
+    return model.model_copy(update=kept)
+
+
+def _without_references(value: Any, path: Path, withheld: dict[Path, Any]) -> Any:
+    if is_reference(value):
+        is_user = path[:2] == ("credentials", "users")
+        return _KEPT if is_user else _PROMPT
+    if isinstance(value, BaseModel):
+        return _without_own(value, (), path, withheld)
+    if isinstance(value, tuple):
+        return tuple(
+            _without_references(each, (*path, place), withheld) for place, each in enumerate(value)
+        )
+    if isinstance(value, dict):
+        return {
+            key: _without_references(each, (*path, key), withheld) for key, each in value.items()
+        }
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return dump_reference(value)
+
+
+def as_values(recorded: RecordedAnswers) -> dict[str, Any]:
+    """Return recorded answers as an answers file has them; what is withheld is missing."""
+    values: dict[str, Any] = recorded.answers.model_dump(mode="json", exclude_defaults=True)
+    values["version"] = recorded.answers.version
+    for *way, last in recorded.withheld:
+        here: Any = values
+        for part in way:
+            here = here[part] if isinstance(part, int) else here.get(part, {})
+        here.pop(last, None)
+    return values
+
+
+def is_operators_own(field: FieldInfo) -> bool:
+    """Return whether a field's value is never taken from a server."""
+    return OPERATORS_OWN in field.metadata or _is_marked(field.annotation)
+
+
+def _is_marked(annotation: Any) -> bool:
+    return any(each is OPERATORS_OWN or _is_marked(each) for each in get_args(annotation))

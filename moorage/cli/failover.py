@@ -242,9 +242,11 @@ def _server_lines(known: dict[str, object]) -> list[str]:
     listed = ", ".join(map(str, record)) if isinstance(record, list) else ""
     lines = [f"  {known.get('name')} leads to {listed or 'nothing that is known'}"]
     for each in servers if isinstance(servers, list) else ():
-        state = "in " if each["is_in"] else "out"
-        fault = f"  {each['fault']}" if each["fault"] else ""
-        lines.append(f"  {state} {each['server']} {each['address']}{fault}")
+        if not isinstance(each, dict):
+            continue
+        state = "in " if each.get("is_in") else "out"
+        fault = f"  {each['fault']}" if each.get("fault") else ""
+        lines.append(f"  {state} {each.get('server')} {each.get('address')}{fault}")
     if known.get("problem"):
         lines.append(f"  problem: {known['problem']}")
     return lines

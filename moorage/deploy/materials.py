@@ -38,6 +38,7 @@ from moorage.users.strength import estimate
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _ENVIRONMENT = "registry.environment."
+_KEY = re.compile(r"[0-9a-f]{64}")
 _OPENS_CA = "ssl.private_ca.passphrase"
 
 Resolve = Callable[[SecretReference, str], Secret]
@@ -219,7 +220,7 @@ def _auth_key(facts: Sequence[Facts], users: Sequence[RegistryUser]) -> Secret:
         file = each.files.get(layout.AUTH_KEY)
         text = file.content.decode("utf-8", "replace") if file else ""
         keys.append(text.partition('default "')[2].partition('"')[0])
-    return Secret(next(filter(None, keys), "") or secrets.token_hex(32))
+    return Secret(next(filter(_KEY.fullmatch, keys), "") or secrets.token_hex(32))
 
 
 @dataclass(frozen=True)

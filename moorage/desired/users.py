@@ -20,7 +20,9 @@ _ENCODING = ("utf-8", "surrogateescape")
 _LONGEST_KEY = 46
 # Words that mean something else at the beginning of a line of an nginx map.
 _MAP_WORDS = {"default", "hostnames", "include", "volatile"}
-_LINE = re.compile(r'"(?:\\|~\^)?([^"]+?)\$?" "(push|pull) ([^"]+)";')
+# A server's map becomes other servers' map, so only what Moorage writes is understood: quotes,
+# dollars and backslashes would mean something to nginx.
+_LINE = re.compile(r'"(?:\\|~\^)?([\w.@+\\-]+?)\$?" "(push|pull) ([a-z0-9._/* -]+)";', re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,6 @@ def _run(transport: Transport, payload: bytes, cancel: Cancel | None) -> Complet
 def _known(completed: Completed) -> dict[str, Any] | None:
     try:
         content = json.loads(completed.stdout)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import tarfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from moorage.errors import MoorageError
 from moorage.servers.facts import (
@@ -28,6 +28,8 @@ _FILES_FOLLOW = b"\n@files\n"
 _LARGEST_ANSWER = 64 * 1024**2
 _SILENCE, _DEADLINE = 60.0, 180.0
 """Seconds in which a server says nothing, and in which it has to have said all."""
+_LAST_SECOND = 253_402_300_799.0
+"""The end of the year 9999, which is as far as dates go."""
 
 
 def probe(
@@ -90,7 +92,7 @@ def probe(
         )
     text, _, archive = bytes(answer).partition(_FILES_FOLLOW)
     try:
-        return parse(transport.server, text.decode("utf-8", "replace"), archive, half_way)
+        return parse(transport.server, text.decode("utf-8", "replace"), archive, half_way, managed)
     except (ValueError, IndexError, OverflowError) as error:
         raise MoorageError(
             f"the probe's answer makes no sense: {error}.",
@@ -99,7 +101,9 @@ def probe(
         ) from error
 
 
-def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
+def parse(
+    server: str, text: str, archive: bytes, now: float, managed: Sequence[str] = ("/",)
+) -> Facts:
     """Turn the probe's answer into facts.
 
     Args:
@@ -107,6 +111,7 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         text: The lines before the tar.
         archive: The tar; may be empty.
         now: The operator's clock when the probe ran, seconds since 1970.
+        managed: The paths that were asked for; whatever else the tar holds is left out.
 
     Raises:
         ValueError: A line is not of the form the probe writes; IndexError likewise.
@@ -120,10 +125,10 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
     def single(name: str) -> str:
         return rows[name][0][0] if name in rows else ""
 
-    files, folders = _read_archive(server, archive)
+    files, folders = _read_archive(server, archive, managed)
     for mode, owner, group, path in rows.get("folder", []):
         folders[path] = ManagedFolder(path, int(mode, 8), owner, group)
-    clock = float(single("clock") or now)
+    clock = _seconds(single("clock") or str(now))
     return Facts(
         server=server,
         clock=clock,
@@ -155,13 +160,25 @@ def parse(server: str, text: str, archive: bytes, now: float) -> Facts:
         },
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
         certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
-        certbot_next=float(single("certbot_next")) if single("certbot_next") else None,
+        certbot_next=_seconds(single("certbot_next")) if single("certbot_next") else None,
         zone=single("zone") or "+0000",
         runs=tuple(
-            RunRecord(run_id, running == "yes", float(changed), step, status, message)
+            RunRecord(run_id, running == "yes", _seconds(changed), step, status, message)
             for run_id, running, changed, step, status, message in rows.get("run", [])
         ),
     )
+
+
+def _seconds(text: str) -> float:
+    """Read a time, in seconds since 1970.
+
+    Raises:
+        ValueError: It is none that a date could have.
+    """
+    seconds = float(text)
+    if not 0 <= seconds <= _LAST_SECOND:
+        raise ValueError(f"{text[:40]} is not a time")
+    return seconds
 
 
 def _address6(digits: str) -> str:
@@ -217,7 +234,7 @@ def _disk(line: str) -> Disk | None:
 
 
 def _read_archive(
-    server: str, archive: bytes
+    server: str, archive: bytes, managed: Sequence[str]
 ) -> tuple[dict[str, ManagedFile], dict[str, ManagedFolder]]:
     files: dict[str, ManagedFile] = {}
     folders: dict[str, ManagedFolder] = {}
@@ -225,8 +242,10 @@ def _read_archive(
         return files, folders
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-            for member in tar:
+            for member in _members(tar, len(archive)):
                 path = "/" + member.name.strip("/")
+                if not _is_managed(path, managed):
+                    continue
                 mode = member.mode & 0o7777
                 if member.isdir():
                     folders[path] = ManagedFolder(path, mode, member.uname, member.gname)
@@ -237,8 +256,29 @@ def _read_archive(
                     reader = tar.extractfile(member)
                     content = reader.read() if reader else b""
                 files[path] = ManagedFile(path, content, mode, member.uname, member.gname)
-    except tarfile.TarError as error:
+    # Python's reader follows the chain of a tar's headers by recursion.
+    except (tarfile.TarError, RecursionError, EOFError) as error:
         raise MoorageError(
             f"the probe's file list is damaged: {error}", server=server, code="probe_failed"
         ) from error
     return files, folders
+
+
+def _members(tar: tarfile.TarFile, size: int) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of a tar, none of which is larger than the tar or before the last one.
+
+    Raises:
+        tarfile.TarError: There is one that is.
+    """
+    end = 0
+    while (member := tar.next()) is not None:
+        if member.offset < end or not 0 <= member.size <= size or member.issparse():
+            raise tarfile.ReadError("a member is of an impossible size")
+        end = member.offset + tarfile.BLOCKSIZE
+        yield member
+
+
+def _is_managed(path: str, managed: Sequence[str]) -> bool:
+    if ".." in path.split("/"):
+        return False
+    return any(path == each or path.startswith(f"{each.rstrip('/')}/") for each in managed)

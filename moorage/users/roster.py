@@ -68,7 +68,7 @@ def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
     return Roster(
         server=facts.server,
         users=read_users(files),
-        revision=revision if isinstance(revision, int) else 0,
+        revision=max(0, revision) if type(revision) is int else 0,
         declared=_names(noted.get("declared")),
         missed=_names(noted.get("missed")),
         is_deployed=bool(record),

@@ -65,6 +65,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.servers: dict[str, MadeUpServer] = {}
+        self.opened: list[Server] = []
         self.is_over = threading.Event()
 
     def __getitem__(self, host: str) -> MadeUpServer:
@@ -77,6 +78,7 @@ class Fleet:
     def open_transport(self, server: Server, asker: Asker, resolve: Resolve) -> Any:
         """Stand in for :func:`moorage.servers.connect.open_transport`."""
         self[server.host].connections += 1
+        self.opened.append(server)
         return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
 
 

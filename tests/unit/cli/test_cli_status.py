@@ -163,6 +163,29 @@ def test_a_server_that_cannot_be_reached_hides_none_of_the_others(
     assert value["has_changes"] is True
 
 
+def test_other_servers_that_are_recorded_are_listed_and_left_alone(
+    moorage: Moorage, fleet: Fleet
+) -> None:
+    servers = [{"host": HOST, "user": "root"}, {"host": "2001:db8::7", "port": 2222}]
+    record = {
+        "server": HOST, "domain": "registry.example.test",
+        "answers": {
+            "registry": {"domain": "registry.example.test"}, "servers": servers,
+            "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "eu"}},
+            "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+        },
+    }  # fmt: skip
+    fleet[HOST].files = {layout.DEPLOYMENT: json.dumps(record).encode()}
+
+    told = moorage("status", "--server", f"root@{HOST}")
+    both = moorage("status", "--server", HOST, "--server", "[2001:db8::7]", "--json")
+
+    assert "○ [2001:db8::7]:2222  recorded as another server; not connected to" in told.stdout
+    assert [each["server"] for each in both.json["servers"]] == [HOST, "2001:db8::7"]
+    assert both.json["others"] == []
+    assert fleet["2001:db8::7"].connections == 1
+
+
 def test_a_server_without_an_answers_file(moorage: Moorage, fleet: Fleet) -> None:
     outcome = moorage("status", "--server", "root@[2001:db8::7]:2222", "--json")
 

@@ -79,17 +79,21 @@ def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "file", "server"),
+    ("words", "file", "servers"),
     [
         ((), None, None),
         (("two.yml",), Path("two.yml"), None),
-        (("--server", f"root@{ONE}"), None, (f"root@{ONE}", "")),
-        (("--server", f"root@{ONE}", "--key", "id"), None, (f"root@{ONE}", "id")),
+        (("--server", f"root@{ONE}"), None, ((f"root@{ONE}",), "")),
+        (
+            ("--server", f"root@{ONE}", "--server", TWO, "--key", "id"),
+            None,
+            ((f"root@{ONE}", TWO), "id"),
+        ),
     ],
 )
 def test_on_a_terminal_the_screen_of_users_opens(
     moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...],
-    file: Path | None, server: tuple[str, str] | None,
+    file: Path | None, servers: tuple[tuple[str, ...], str] | None,
 ) -> None:  # fmt: skip
     opened: list[object] = []
 
@@ -101,7 +105,7 @@ def test_on_a_terminal_the_screen_of_users_opens(
     monkeypatch.setattr("tui.app.run_wizard", run)
 
     assert moorage("users", *words).code == 0
-    assert opened == [(file, {"users": True, "server": server})]
+    assert opened == [(file, {"users": True, "servers": servers})]
 
 
 def test_without_a_terminal_no_screen_opens(moorage: Moorage, two: Path) -> None:
@@ -187,7 +191,8 @@ def test_several_users_are_one_change(moorage: Moorage, two: Path, fleet: Fleet)
 
     disabled = moorage("users", "disable", str(two), "bob", "eve", "bob", "--yes", "--json")
     unknown = moorage("users", "remove", str(two), "bob", "nobody", "--yes")
-    removed = moorage("users", "remove", "--server", f"root@{ONE}", "ana", "bob", "--yes", "--json")
+    both = ("--server", f"root@{ONE}", "--server", f"root@{TWO}")
+    removed = moorage("users", "remove", *both, "ana", "bob", "--yes", "--json")
     enabled = moorage("users", "enable", str(two), "bob", "eve", "--yes")
 
     assert [each["user"] for each in disabled.json["changes"]] == ["bob", "eve"]
@@ -466,17 +471,68 @@ def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, fleet: Flee
     assert two.read_text() == before
 
 
-def test_one_server_knows_the_others(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_servers_are_enough_when_all_are_named(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     two.unlink()
+    both = ("--server", f"admin@{TWO}", "--server", f"admin@{ONE}")
 
-    listed = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
+    listed = moorage("users", "list", *both, "--json").json
     assert (fleet[ONE].connections, fleet[TWO].connections) == (1, 1)
-    changed = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
+    changed = moorage("users", "disable", *both, "ci", "--yes")
 
     assert [server["server"] for server in listed["servers"]] == [ONE, TWO]
     assert changed.code == 0, changed.stderr
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
     assert "lists ci: applying it as it is undoes this change" in changed.stderr
+
+
+def test_2_when_a_recorded_server_was_not_named_and_nobody_can_be_asked(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    outcome = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
+    value = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
+
+    assert outcome.code == 2
+    assert f"{TWO} names another server of registry.example.test: root@{ONE}." in outcome.stderr
+    assert f"Add --server root@{ONE}, or use the answers file." in outcome.stderr
+    assert value["error"]["code"] == "servers_not_named"
+    assert value["error"]["servers"] == [f"root@{ONE}"]
+    assert (fleet[ONE].connections, fleet[TWO].runs) == (0, 0)
+
+
+def test_a_recorded_server_is_connected_to_once_the_operator_says_so(
+    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _type(monkeypatch, yes="n\n")
+    alone = moorage("users", "list", "--server", f"admin@{TWO}")
+    assert alone.code == 1
+    assert f"root@{ONE}" in alone.stderr
+    assert f"{ONE}  unreachable" in alone.stdout
+    assert fleet[ONE].connections == 0
+
+    _type(monkeypatch, yes="n\n")
+    refused = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
+    assert refused.code == 1
+    assert f"--server root@{ONE}" in refused.stderr
+    assert (fleet[ONE].connections, fleet[TWO].runs) == (0, 0)
+
+    _type(monkeypatch, yes="y\n")
+    changed = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
+    assert changed.code == 0, changed.stderr
+    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+
+
+def test_a_record_of_the_machine_moorage_ran_on_leads_nowhere(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
+    record = json.loads(fleet[TWO].files[layout.DEPLOYMENT])
+    record["answers"]["servers"][0] |= {"host": "laptop", "connection": "local"}
+    fleet[TWO].files[layout.DEPLOYMENT] = json.dumps(record).encode()
+
+    outcome = moorage("users", "list", "--server", f"admin@{TWO}")
+
+    assert outcome.code == 1
+    assert "laptop is recorded as the machine that Moorage ran on" in outcome.stderr
+    assert set(fleet.servers) == {ONE, TWO}
 
 
 def test_1_when_nothing_is_deployed(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:

@@ -483,9 +483,9 @@ class FrontApp(DeskApp):
         self.push_screen(
             ConfirmDialog(
                 "To be confirmed",
-                "The record on the server also has these: files of the machine Moorage ran on, and "
-                "other systems it talked to. Nothing was opened. Are they right for this "
-                "machine?\n\n" + "\n".join(lines),
+                "The server's record also names these files and systems, as they were on the "
+                "machine that applied it. Nothing was opened or contacted. Are they right for "
+                "this machine?\n\n" + "\n".join(lines),
                 "Use them",
                 "Leave them out",
                 careful=True,

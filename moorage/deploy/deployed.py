@@ -161,8 +161,8 @@ def recorded_on(facts: Facts) -> Recorded:
     """
     if layout.DEPLOYMENT not in facts.files:
         raise MoorageError(
-            "nothing of Moorage's is deployed here.",
-            hint="Apply answers to this server first: moorage apply FILE.",
+            "Moorage has not deployed a registry here.",
+            hint="Apply answers to this server first.",
             server=facts.server,
             code="not_deployed",
         )

@@ -136,8 +136,13 @@ def test_the_life_of_a_user(call: CommandLine, machines: Sequence[LabServer]) ->
 
 
 def test_without_an_answers_file(call: CommandLine, machines: Sequence[LabServer]) -> None:
-    one = ("--server", f"root@{machines[1].address}", "--key", str(machines[1].key))
+    here, there = (("--server", f"root@{machine.address}") for machine in machines)
+    one = (*there, "--key", str(machines[1].key))
+    unasked = call("users", "list", *one, "--json")
+    assert unasked.code == 2
+    assert unasked.json["error"]["servers"] == [f"root@{machines[0].address}"]
 
+    one = (*one, *here)
     listed = ok(call("users", "list", *one, "--json")).json
     assert [user["name"] for user in listed["users"]] == ["ci"]
     assert [server["standing"] for server in listed["servers"]] == ["in step", "in step"]

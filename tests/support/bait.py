@@ -30,7 +30,8 @@ def _hook(event, arguments):
         what = repr(arguments)
     elif event in ("open", "socket.connect", "socket.getaddrinfo", "os.listdir"):
         what = repr(arguments)
-        if "{WORD}" not in what and os.environ["BAIT_PORT"] not in what:
+        to_port = event != "open" and os.environ["BAIT_PORT"] in what
+        if "{WORD}" not in what and not to_port:
             return
     else:
         return

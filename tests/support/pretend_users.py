@@ -93,6 +93,8 @@ class UsersServer(PretendServer):
                 return Completed(0, answer, b"")
             on_stdout(answer)
             return Completed(0, b"", b"")
+        if script == shell_script("logs.sh"):
+            return Completed(0, b"", b"")
         if script == shell_script("seen.sh"):
             if self.has_no_logs:
                 raise CannotConnect("It says nothing.", server=self.server)

@@ -224,7 +224,7 @@ async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
         await wizard.press("c")
         await wizard.type("root@alpha")
         await wizard.press("enter", "enter")
-        await wizard.see("Moorage has deployed nothing here")
+        await wizard.see("Moorage has not deployed a registry here")
         await wizard.press("escape")
         await wizard.see("New deployment")
 

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from moorage.answers.fields import OPERATORS_OWN
 from moorage.answers.model import Answers, Server
+from moorage.answers.record import without_secrets
 from moorage.answers.secrets import FromPrompt, Generated, dump_reference, is_reference
 
 Path = tuple[str | int, ...]
@@ -74,11 +75,13 @@ class RecordedAnswers:
         servers: The servers it names.
         withheld: What only the operator may say, as it was recorded, by its path in the answers:
             to be shown and confirmed.
+        values: All of it as plain values, to compare answers with and for nothing else.
     """
 
     answers: Answers
     servers: tuple[RecordedServer, ...]
     withheld: Mapping[Path, Any]
+    values: Mapping[str, Any]
 
 
 def read_recorded(value: object) -> RecordedAnswers:
@@ -98,7 +101,8 @@ def read_recorded(value: object) -> RecordedAnswers:
         raise ValueError("it is nested too deeply") from error
     servers = tuple(_recorded(server) for server in answers.servers)
     emptied = harmless.model_copy(update={"servers": (), "ask": ()})
-    return RecordedAnswers(cast(Answers, emptied), servers, withheld)
+    values = without_secrets(answers)
+    return RecordedAnswers(cast(Answers, emptied), servers, withheld, values)
 
 
 def _recorded(server: Server) -> RecordedServer:

@@ -13,7 +13,7 @@ from typing import Any
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Hash
-from moorage.deploy.deployed import deployment_record, recorded_answers
+from moorage.deploy.deployed import deployment_record, recorded_on
 from moorage.deploy.plan import Plan
 from moorage.deploy.revisions import revision_of
 from moorage.desired.users import RegistryUser
@@ -69,19 +69,20 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
         update={"credentials": Credentials(users=listed), "based_on": plan.revision.number}
     )
     try:
-        recorded = recorded_answers(max(every, key=lambda each: revision_of(each).number))
+        recorded = recorded_on(max(every, key=lambda each: revision_of(each).number))
     except MoorageError:
         return CaughtUp(caught, names)
     taken, left = [], []
     for place in dict.fromkeys(place for each in plan.missed for place in each.answers):
-        mine, theirs = _value(answers, place), _value(recorded, place)
+        mine = _value(without_secrets(answers), place)
+        theirs = _value(recorded.said.values, place)
         if mine == theirs:
             continue
         section, _, name = place.partition(".")
         if _is_operators(place) or not name or _refers(theirs):
             left.append(place)
             continue
-        value = getattr(getattr(recorded, section), name)
+        value = getattr(getattr(recorded.answers, section), name)
         changed = getattr(caught, section).model_copy(update={name: value})
         caught = caught.model_copy(update={section: changed})
         taken.append(place)
@@ -129,8 +130,8 @@ def _followed(user: User, now: RegistryUser) -> User:
     return user.model_copy(update=update)
 
 
-def _value(answers: Answers, place: str) -> Any:
-    value: Any = without_secrets(answers)
+def _value(answers: Mapping[str, Any], place: str) -> Any:
+    value: Any = answers
     for part in place.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from moorage.answers.model import Answers, Storage
 from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.accepted import Accepted
-from moorage.deploy.deployed import deployment_record, other_domain, recorded_answers
+from moorage.deploy.deployed import Recorded, deployment_record, other_domain, recorded_on
 from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
 from moorage.deploy.store import recorded_store
 from moorage.desired import layout
@@ -206,24 +206,23 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
         place
         for recorded in map(_as_applied, every)
         if recorded is not None
-        for place in places_that_differ(recorded, answers)
+        for place in places_that_differ(recorded.said.values, answers)
     }
     users = users_changed(counts.users if counts else (), materials.users)
     return replace(users, answers=tuple(sorted(places)))
 
 
-def _as_applied(facts: Facts) -> Answers | None:
+def _as_applied(facts: Facts) -> Recorded | None:
     try:
-        return recorded_answers(facts)
+        return recorded_on(facts)
     except MoorageError:
         return None
 
 
 def _recorded(facts: Facts) -> Answers | None:
     """Return the answers that were applied to a server last, with its own runtime."""
-    answers = _as_applied(facts)
-    label = deployment_record(facts).get("server", facts.server)
-    return answers.for_server(str(label)) if answers is not None else None
+    recorded = _as_applied(facts)
+    return recorded.answers_here if recorded is not None else None
 
 
 # --- users -----------------------------------------------------------------------------------
@@ -598,7 +597,7 @@ def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]
     """Yield the recorded servers that the answers do not have, those renamed aside."""
     listed = {server.host for server in answers.servers}
     renamed = {str(deployment_record(facts).get("server", "")) for facts in every}
-    recorded = [each for each in map(_recorded, every) if each is not None]
+    recorded = [each for each in map(_as_applied, every) if each is not None]
     for label in dict.fromkeys(server.host for each in recorded for server in each.servers):
         if label not in listed and label not in renamed:
             yield Consequence(

@@ -14,6 +14,7 @@ from moorage.answers.model import Answers, Credentials, Registry, Server, User
 from moorage.answers.recorded import Path, RecordedServer, as_values
 from moorage.answers.secrets import Generated
 from moorage.deploy.deployed import UNKNOWN_NAME, Recorded, recorded_on
+from moorage.deploy.revisions import latest
 from moorage.errors import MoorageError, ServersFailed, ServersNotNamed
 from moorage.servers.facts import Facts
 
@@ -56,11 +57,13 @@ class FoundDeployment:
         named: The servers that the operator named.
         records: What those say that were reached.
         others: The servers that the records name besides.
+        revision: What the deployment has seen, which adopted answers are based on.
     """
 
     named: tuple[Server, ...]
     records: tuple[Recorded, ...]
     others: tuple[RecordedServer, ...]
+    revision: int
 
     @property
     def domain(self) -> str:
@@ -129,6 +132,7 @@ class FoundDeployment:
         said = self.records[0].said
         values, withheld = as_values(said), dict(said.withheld)
         servers = self.servers(agreed)
+        values["based_on"] = self.revision
         values["servers"] = [
             each.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
             for each in servers
@@ -171,7 +175,7 @@ def find_deployment(
                 hint="Name it as it is reached from here, or use the answers file.",
                 code="recorded_as_local",
             )
-    return FoundDeployment(tuple(named), records, others)
+    return FoundDeployment(tuple(named), records, others, latest(facts).number)
 
 
 def other_servers(named: Sequence[Server], facts: Sequence[Facts]) -> tuple[RecordedServer, ...]:

@@ -185,22 +185,22 @@ def users_changed(before: Iterable[RegistryUser], after: Iterable[RegistryUser])
     return Change(added=added, removed=removed, changed=changed, has_more=has_more)
 
 
-def places_that_differ(before: Answers | None, after: Answers) -> tuple[str, ...]:
+def places_that_differ(before: Mapping[str, Any] | None, after: Answers) -> tuple[str, ...]:
     """Return the answers that differ, users aside, as dotted places of two parts at the most.
 
     Args:
-        before: The answers before; None for none.
+        before: The answers before, as they were recorded; None for none.
         after: The answers after.
     """
     if before is None:
         return ()
-    was, now = _places(before), _places(after)
+    was, now = _places(before), _places(without_secrets(after))
     return tuple(sorted(place for place in was | now if was.get(place) != now.get(place)))
 
 
-def _places(answers: Answers) -> dict[str, Any]:
+def _places(answers: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for section, value in without_secrets(answers).items():
+    for section, value in answers.items():
         if section in _ASIDE:
             continue
         if isinstance(value, dict):

@@ -90,6 +90,8 @@ def _archive(files: dict[str, bytes]) -> bytes:
             member.size, member.uname, member.gname = len(content), "root", "root"
             if path == layout.HTPASSWD:
                 member.mode, member.gname = 0o640, layout.WEB_GROUP
+            elif path == layout.ACCESS_MAP:
+                member.mode = 0o600
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue() if files else b""
 

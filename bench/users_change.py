@@ -98,7 +98,7 @@ def one_change(deployment: Deployment, times: list[float]) -> None:
     read = read_users(deployment)
     name = "coming-and-going"
     users = (
-        edits.remove(read.users, name)
+        edits.remove(read.users, [name])
         if name in read.places
         else edits.add(read.users, RegistryUser(name, HASH))
     )

@@ -218,13 +218,13 @@ class UsersScreen(UsersView):
 
     def _stage_disabled(self, word: str, *, disabled: bool) -> None:
         user = self._chosen()
-        edit = functools.partial(edits.set_disabled, name=user.name, disabled=disabled)
+        edit = functools.partial(edits.set_disabled, names=(user.name,), disabled=disabled)
         self._stage(StagedChange(f"{word} {user.name}", edit), user.name)
 
     def action_remove(self) -> None:
         """Remove somebody."""
         user = self._chosen()
-        edit = functools.partial(edits.remove, name=user.name)
+        edit = functools.partial(edits.remove, names=(user.name,))
         self._stage(StagedChange(f"remove {user.name}", edit), user.name)
 
     def action_undo(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -59,27 +59,36 @@ def set_access(
     return _with(users, changed)
 
 
-def set_disabled(users: Sequence[RegistryUser], name: str, disabled: bool) -> Users:
-    """Return the users with one of them kept out, or let in again; see :func:`find`.
+def set_disabled(users: Sequence[RegistryUser], names: Iterable[str], disabled: bool) -> Users:
+    """Return the users with some of them kept out, or let in again; see :func:`find`.
 
     Raises:
-        WrongUserError: It is the last one who may log in.
+        WrongUserError: Nobody could log in any more.
     """
-    changed = _with(users, replace(find(users, name), disabled=disabled))
-    _check_somebody_is_left(changed, name)
+    chosen = _find_all(users, names)
+    changed = tuple(
+        replace(user, disabled=disabled) if user.name in chosen else user for user in users
+    )
+    _check_somebody_is_left(changed, chosen)
     return changed
 
 
-def remove(users: Sequence[RegistryUser], name: str) -> Users:
-    """Return the users without one of them; see :func:`find`.
+def remove(users: Sequence[RegistryUser], names: Iterable[str]) -> Users:
+    """Return the users without some of them; see :func:`find`.
 
     Raises:
-        WrongUserError: It is the last one: nobody could log in any more.
+        WrongUserError: Nobody could log in any more.
     """
-    gone = find(users, name)
-    left = tuple(user for user in users if user is not gone)
-    _check_somebody_is_left(left, name)
+    chosen = _find_all(users, names)
+    left = tuple(user for user in users if user.name not in chosen)
+    _check_somebody_is_left(left, chosen)
     return left
+
+
+def _find_all(users: Sequence[RegistryUser], names: Iterable[str]) -> dict[str, RegistryUser]:
+    """Return users by name, in the order of the names; see :func:`find`."""
+    there = {user.name: user for user in users}
+    return {name: there[name] if name in there else find(users, name) for name in names}
 
 
 def find(users: Sequence[RegistryUser], name: str) -> RegistryUser:
@@ -117,13 +126,14 @@ def check(user: RegistryUser) -> None:
         raise WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.") from error
 
 
-def _check_somebody_is_left(users: Sequence[RegistryUser], name: str) -> None:
-    if all(user.disabled for user in users):
-        raise WrongUserError(
-            f"The user {name} is the last one who may log in.",
-            hint="Add another user first.",
-            code="last_user",
-        )
+def _check_somebody_is_left(
+    users: Sequence[RegistryUser], changed: Mapping[str, RegistryUser]
+) -> None:
+    if not all(user.disabled for user in users):
+        return
+    last = [user.name for user in changed.values() if not user.disabled] or list(changed)
+    who = f"The user {last[-1]} is the last one who may log in."
+    raise WrongUserError(who, hint="Add another user first.", code="last_user")
 
 
 def _with(users: Sequence[RegistryUser], changed: RegistryUser) -> Users:

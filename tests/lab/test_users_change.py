@@ -101,15 +101,15 @@ def test_users_come_and_go_on_all_servers_at_once(harbour: Harbour) -> None:
     assert harbour.statuses("ana", old) == [401, 401, 401]
     assert harbour.statuses("ana") == [200, 200, 200]
 
-    assert harbour.change(lambda users: edits.set_disabled(users, "ana", True)).is_good
+    assert harbour.change(lambda users: edits.set_disabled(users, ["ana"], True)).is_good
     assert harbour.statuses("ana") == [401, 401, 401]
-    assert harbour.change(lambda users: edits.set_disabled(users, "ana", False)).is_good
+    assert harbour.change(lambda users: edits.set_disabled(users, ["ana"], False)).is_good
     assert harbour.statuses("ana") == [200, 200, 200]
 
     assert harbour.change(lambda users: edits.set_access(users, "ana", "pull", ("a/*",))).is_good
     assert harbour.operator.status(harbour.machines[0], "/v2/b/c/tags/list", user="ana") == 403
 
-    assert harbour.change(lambda users: edits.remove(users, "ana")).is_good
+    assert harbour.change(lambda users: edits.remove(users, ["ana"])).is_good
     assert harbour.statuses("ana") == [401, 401, 401]
     assert [machine.run(nginx).stdout for machine in harbour.machines] == before
     assert harbour.operator.apply(harbour.answers).plan.summary == "3 servers: nothing to change"
@@ -245,6 +245,6 @@ def test_a_staged_change_does_not_count_yet(operator: Operator, server: LabServe
         if isinstance(event, Staged):
             seen.append(operator.status(server, user="ana"))
 
-    assert harbour.change(lambda users: edits.remove(users, "ana"), on_event=look).is_good
+    assert harbour.change(lambda users: edits.remove(users, ["ana"]), on_event=look).is_good
     assert seen == [200]
     assert operator.status(server, user="ana") == 401

@@ -91,7 +91,7 @@ def test_twenty_changes_fail_no_request(
             read = read_users(deployment)
             name = "coming-and-going"
             users = (
-                edits.remove(read.users, name)
+                edits.remove(read.users, [name])
                 if name in read.places
                 else edits.add(read.users, RegistryUser(name, HASH, "pull", (f"a{number}/*",)))
             )

@@ -23,7 +23,7 @@ BASE = (somebody("ana", "pull", "team-a/*"), somebody("ci"))
 
 
 def removal(name: str) -> StagedChange:
-    return StagedChange(f"remove {name}", partial(edits.remove, name=name))
+    return StagedChange(f"remove {name}", partial(edits.remove, names=(name,)))
 
 
 def test_what_is_staged_survives_reading_again() -> None:

@@ -29,8 +29,6 @@ def command(context: click.Context, /, **options: Any) -> int:
     how = how_to_change(options)
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        for name in dict.fromkeys(target.words):
-            users = edits.set_disabled(users, name, True)
-        return Wanted(users)
+        return Wanted(edits.set_disabled(users, target.words, True))
 
     return change(target, how, decide)

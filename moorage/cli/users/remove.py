@@ -28,8 +28,6 @@ def command(context: click.Context, /, **options: Any) -> int:
     how = how_to_change(options)
 
     def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        for name in dict.fromkeys(target.words):
-            users = edits.remove(users, name)
-        return Wanted(users)
+        return Wanted(edits.remove(users, target.words))
 
     return change(target, how, decide)

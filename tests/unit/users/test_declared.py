@@ -48,7 +48,7 @@ def test_only_what_changed_is_touched() -> None:
 
 def test_access_repositories_and_disabled_follow() -> None:
     after = edits.set_access(THERE, "ana", "push", ["team-a/*"])
-    after = edits.set_disabled(after, "ana", True)
+    after = edits.set_disabled(after, ["ana"], True)
 
     ana = _users(bring_in_line(loads(TEXT), THERE, after).answers)["ana"]
 

@@ -22,8 +22,8 @@ def test_each_change_touches_one_user_and_one_thing() -> None:
     assert edits.set_access(USERS, "ci", "pull", ["x/*"])[0] == RegistryUser(
         "ci", "h1", "pull", ("x/*",)
     )
-    assert edits.set_disabled(USERS, "out", False)[2] == RegistryUser("out", "h3", "pull")
-    assert edits.remove(USERS, "ana") == (CI, OUT)
+    assert edits.set_disabled(USERS, ["out"], False)[2] == RegistryUser("out", "h3", "pull")
+    assert edits.remove(USERS, ["ana"]) == (CI, OUT)
     assert edits.add(USERS, RegistryUser("bob", "h4"))[3].name == "bob"
 
 
@@ -35,8 +35,8 @@ def test_each_change_touches_one_user_and_one_thing() -> None:
         (lambda: edits.add(USERS, RegistryUser("a:b", "h")), "wrong_user"),
         (lambda: edits.set_access(USERS, "ana", "pull", ["Team"]), "wrong_user"),
         (lambda: edits.set_password(USERS, "Ana", "h"), "unknown_user"),
-        (lambda: edits.remove((CI, OUT), "ci"), "last_user"),
-        (lambda: edits.set_disabled((CI, OUT), "ci", True), "last_user"),
+        (lambda: edits.remove((CI, OUT), ["ci"]), "last_user"),
+        (lambda: edits.set_disabled((CI, OUT), ["ci"], True), "last_user"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_hint(change: Callable[[], object], code: str) -> None:

@@ -17,8 +17,8 @@ USERS = (
 def test_who_was_disabled_and_enabled_again_leaves_no_trace() -> None:
     before = user_files(USERS)
 
-    disabled = read_users(user_files(edits.set_disabled(USERS, "ana", True)))
-    enabled = user_files(edits.set_disabled(disabled, "ana", False))
+    disabled = read_users(user_files(edits.set_disabled(USERS, ["ana"], True)))
+    enabled = user_files(edits.set_disabled(disabled, ["ana"], False))
 
     assert enabled == before
 

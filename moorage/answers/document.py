@@ -14,8 +14,13 @@ from moorage.errors import Problem
 
 Path = tuple[str | int, ...]
 
-LARGEST_FILE = 1024 * 1024
-_MOST_VALUES = 20_000
+LARGEST_FILE = 8 * 1024 * 1024
+"""Bytes: room for tens of thousands of users."""
+_MOST_REPEATED = 20_000
+TOO_LARGE = (
+    "is larger than 8 MB. Thousands of users need not be listed here: 'moorage users import' takes "
+    "them to the servers, which keep them"
+)
 _DEEPEST = 40
 _LONGEST_NUMBER = 100
 
@@ -80,7 +85,7 @@ class Document:
 
 
 class _TooMuch(Exception):  # not an error of anybody's
-    """The document has more values than an answers file can have."""
+    """The document's aliases repeat more values than anybody needs to."""
 
 
 class _Circle(Exception):  # likewise
@@ -106,7 +111,7 @@ def read(text: str, file: str | None = None) -> Document:
     """
     document = Document(file=file)
     if len(text) > LARGEST_FILE:
-        _refuse(document, None, "is larger than 1 MB; an answers file has a few kB")
+        _refuse(document, None, TOO_LARGE)
         return document
     mark, message = _unreadable_character(text)
     if message:
@@ -130,9 +135,7 @@ def read(text: str, file: str | None = None) -> Document:
     try:
         document.value = reader.value(node, ())
     except _TooMuch:
-        _refuse(
-            document, None, f"has more than {_MOST_VALUES} values once its aliases are followed"
-        )
+        _refuse(document, None, f"repeats more than {_MOST_REPEATED} values by aliases (*)")
         document.value = None
     except _Circle as circle:
         message = "an alias (*) puts this value into itself; write the value out instead"
@@ -163,7 +166,9 @@ class _Reader:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._seen = 0
+        # What is written down is bounded by the file's size; what aliases make of it is not.
+        self._seen: set[int] = set()
+        self._repeated = 0
         self._around: list[Any] = []
 
     def value(self, node: Any, path: Path) -> Any:
@@ -175,8 +180,9 @@ class _Reader:
         return value
 
     def _value(self, node: Any, path: Path) -> Any:
-        self._seen += 1
-        if self._seen > _MOST_VALUES:
+        self._repeated += id(node) in self._seen
+        self._seen.add(id(node))
+        if self._repeated > _MOST_REPEATED:
             raise _TooMuch
         mark = _mark(node)
         self._document.values[path] = mark

@@ -93,8 +93,8 @@ def load_draft(path: str | Path) -> Loaded:
         message = f"The answers file {file} cannot be read: {why}."
         raise MoorageError(message, code="cannot_read") from error
     if len(content) > yaml_document.LARGEST_FILE:
-        message = "is larger than 1 MB; an answers file has a few kB"
-        return Loaded(problems=(Problem((), message, file=file, line=1, column=1),))
+        problem = Problem((), yaml_document.TOO_LARGE, file=file, line=1, column=1)
+        return Loaded(problems=(problem,))
     text, problems = yaml_document.decode(content, file)
     if problems:
         return Loaded(problems=tuple(problems))

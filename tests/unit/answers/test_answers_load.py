@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused_without_reading_it_all(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_bytes(b"a: " + b"b" * 10_000_000)
-    assert "larger than 1 MB" in load_draft(path).problems[0].message
+    assert "larger than 8 MB. Thousands of users" in load_draft(path).problems[0].message
 
 
 def test_a_missing_file_is_a_plain_error(tmp_path: Path) -> None:
@@ -305,3 +306,14 @@ _sections = st.dictionaries(_keys, _yaml, max_size=8).map(
 def test_no_text_makes_anything_but_an_answers_error(text: str) -> None:
     with contextlib.suppress(AnswersError):
         loads(text)
+
+
+def test_thousands_of_users_are_no_bomb() -> None:
+    users = [{"name": f"user{number}", "password": {"generate": True}} for number in range(10_000)]
+    document = {
+        "version": 1,
+        "registry": {"domain": "registry.example.com"},
+        "servers": [{"host": "one"}],
+        "credentials": {"users": users},
+    }
+    assert len(loads(json.dumps(document)).credentials.users) == 10_000

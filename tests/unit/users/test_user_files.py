@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from moorage.answers.secrets import Secret
-from moorage.desired.users import RegistryUser, read_users, user_files
+from moorage.desired import layout
+from moorage.desired.users import RegistryUser, access_map, read_users, user_files
 from moorage.users import edits
 from moorage.users.passwords import password_fault
 
@@ -30,3 +31,23 @@ def test_the_order_in_which_people_came_does_not_show() -> None:
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\x85"])
 def test_a_password_has_no_control_characters(character: str) -> None:
     assert "control character" in password_fault(Secret(f"a{character}b"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"ana" "push team-a\\";',  # would quote what follows
+        '"ana" "push $request_body";',
+        '";} server { access_log /etc/cron.d/x; } map $a $b {" "push *";',
+        '"~^(a+)+$" "push *";',
+        '"ana" "push *"; include /etc/passwd;',
+    ],
+)
+def test_a_map_that_would_mean_more_to_nginx_reaches_no_other_server(line: str) -> None:
+    files = {layout.HTPASSWD: b"ana:$2y$12$x\n", layout.ACCESS_MAP: f"{line}\n".encode()}
+
+    users = read_users(files)
+
+    assert [(user.name, user.access) for user in users] == [("ana", None)]
+    assert b";}" not in access_map(users)
+    assert b"$" not in access_map(users)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import connect, first_paint, log_view, logins, unchanged, users_change
+from bench import connect, first_paint, growth, log_view, logins, unchanged, users_change
 from bench import help as help_
 
 if __name__ == "__main__":
@@ -13,3 +13,4 @@ if __name__ == "__main__":
     help_.main()
     first_paint.main()
     log_view.main()
+    growth.main()

@@ -83,6 +83,23 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     assert pushed_by <= found[ANA].last_seen <= _now()
     assert found[ANA].last_push == ""
 
+    # What was read is kept, for root alone, and only what is new is read on top of it.
+    kept = server.run("cd /var/lib/moorage/seen && stat -c %a . * && tail -n +1 *").stdout
+    assert kept.startswith("700\n600\n")
+    size = server.run("stat -c %s /var/log/nginx/moorage.log").stdout.strip()
+    assert f"\t{size}\n" in kept
+    server.run("sed -i 's/^ci\t.*/ci\t2031-01-01T00:00:00+09:00\t/' /var/lib/moorage/seen/*")
+    assert operator.status(server, user=ANA) == 200
+    partly = _seen(operator, answers, server)
+    assert partly["ci"] == Seen("2030-12-31T15:00:00Z", "")
+    assert partly[ANA].last_seen >= found[ANA].last_seen
+    # A log that begins anew, and one that nothing can be kept of.
+    server.run("cd /var/log/nginx && sed -n '2,$p' moorage.log >x && cat x >moorage.log; rm x")
+    assert _seen(operator, answers, server)["ci"] == found["ci"]
+    server.run("rm -r /var/lib/moorage/seen && echo >/var/lib/moorage/seen")
+    assert _seen(operator, answers, server)["ci"] == found["ci"]
+    server.run("rm /var/lib/moorage/seen")
+
     # Rotated twice: the log with the push is packed.
     server.run("apt-get -q -y install logrotate")
     for _ in range(2):

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
+from moorage.deploy.catching_up import CaughtUp, catch_up
 from moorage.deploy.consequences import Code, accepting
 from moorage.deploy.deployed import deployed_at
 from moorage.deploy.events import STEPS, StepBegan, ending_in_words
@@ -24,14 +25,23 @@ from moorage.dns.records import RecordChange, RecordSet
 from moorage.dns.work import DnsPlan
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from tui.commands import all_commands, commands_of
+from tui.draft import Draft
 from tui.flow import Step, step_of
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words, problem_in_words
-from tui.messages import AppliedFound, ApplyWanted, AttachWanted, EngineEvents, JumpTo
+from tui.messages import (
+    AppliedFound,
+    ApplyWanted,
+    AttachWanted,
+    DraftChanged,
+    EngineEvents,
+    JumpTo,
+)
 from tui.namework import NamePlan
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diffview import DiffView, Shown, View
+from tui.widgets.misseddialog import Choice, MissedDialog
 from tui.widgets.pane import StepPane
 from tui.widgets.plantree import PlanTree, Subject
 
@@ -115,7 +125,7 @@ class ReviewPane(StepPane):
         self._hide_plan()
         self.take_focus(self)
         try:
-            answers = self.draft.answers()
+            answers = self.session.answers()
         except AnswersError as error:
             self._show_open_questions(error)
             return
@@ -162,9 +172,34 @@ class ReviewPane(StepPane):
             self._show_failure(event.error)
             return
         plan: Plan = event.result
+        if self.session.seen is None:
+            self.session.seen = plan.revision.number
         self._show_plan(plan)
+        self._tell_what_was_missed(plan)
         if not (plan.has_changes or plan.problems or self.session.is_applied):
             self._tell_the_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
+
+    def _tell_what_was_missed(self, plan: Plan) -> bool:
+        """Offer to take over what others changed; return whether somebody has to decide."""
+        base = self.session.answers().based_on
+        if not plan.missed or base == plan.revision.number:
+            return False
+        caught = catch_up(self.session.answers(), plan)
+        if not caught.has_changes:
+            return False
+
+        def decided(choice: Choice | None) -> None:
+            if choice is None:
+                return
+            self.session.know(plan.revision.number)
+            if choice == "take":
+                _take_over(self.draft, caught)
+            self.post_message(DraftChanged())
+            if choice == "take":
+                self.action_plan()
+
+        self.app.push_screen(MissedDialog(plan, caught), decided)
+        return True
 
     def _show_failure(self, error: MoorageError) -> None:
         errors = error.errors if isinstance(error, ServersFailed) else (error,)
@@ -264,6 +299,8 @@ class ReviewPane(StepPane):
         if any(server.facts.active_run for server in plan.servers):
             self._tell_the_app(AttachWanted())
             return
+        if self._tell_what_was_missed(plan):
+            return
         name = self.session.engine.name
         if plan.problems or name.problem is not None:
             self._show_status("✗ Solve what is marked ✗ first; Ctrl+R reads the servers again.")
@@ -281,6 +318,17 @@ class ReviewPane(StepPane):
             text = f"There is nothing to change on {hosts}. The registry is checked from outside."
             dialog = ConfirmDialog("Check", text, "Check")
         self.app.push_screen(dialog, confirmed)
+
+
+def _take_over(draft: Draft, caught: CaughtUp) -> None:
+    """Put into a draft what was taken over into its answers; the rest stays as it was typed."""
+    followed = Draft.from_answers(caught.answers)
+    for place in ("credentials.users", *caught.places):
+        value = followed.get(place)
+        if value is None:
+            draft.remove(place)
+        else:
+            draft.set(place, value)
 
 
 def _question(plan: Plan, name: NamePlan) -> ConfirmDialog:

@@ -77,6 +77,7 @@ class UsersScreen(UsersView):
         super().__init__(engine, domain)
         self._hashing = 0
         self._is_planning = False
+        self._revisions: tuple[int, int] | None = None
 
     @on(JobEnded)
     def _job_ended(self, event: JobEnded) -> None:
@@ -308,6 +309,7 @@ class UsersScreen(UsersView):
 
         def answered(go: bool | None) -> None:
             if go:
+                self._revisions = plan.revisions
                 self.app.push_screen(changes.ProgressDialog(self.engine, plan), self._applied)
 
         assert self.users_read is not None
@@ -323,8 +325,9 @@ class UsersScreen(UsersView):
         self.action_read()
         if report is not None and report.is_good:
             made = self.staging.made
+            staging = self.staging
             self.post_message(
-                UsersChanged(self.staging.base, self.staging.users, self.staging.listed)
+                UsersChanged(staging.base, staging.users, staging.listed, self._revisions)
             )
             count = sum(1 for each in report.servers if each.status == "done")
             self.staging.clear()

@@ -180,6 +180,10 @@ class WizardApp(FrontApp):
         if kept.is_file():
             keeping.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip
+        if outcome.report is not None:
+            self.know_revision(outcome.report.revision)
+        elif outcome.is_good and session.engine.plan is not None:
+            self.know_revision(session.engine.plan.revision.number)
         answers = session.draft.answers()
         session.is_applied = outcome.is_good
         if outcome.is_good:

@@ -76,12 +76,41 @@ class DeskApp(ButtonRowsApp):
                 markup=False,
             )
 
+    def know_revision(self, revision: int) -> None:
+        """Base what is open on the revision it was applied as, its file too if it says the same.
+
+        Args:
+            revision: The deployment's; 0 where it is not known.
+        """
+        session = self.session
+        if session is None or not revision or session.draft.get("based_on") == revision:
+            return
+        path, was_saved = session.path, session.is_saved
+        session.draft.set("based_on", revision)
+        if path is None or not was_saved or keeping.text_of(path) != session.text:
+            return
+        from moorage.answers.amend import with_base
+        from moorage.answers.save import save_text
+        from moorage.errors import MoorageError
+
+        try:
+            written = with_base(session.text, revision)
+            if written is None:
+                return
+            save_text(written, path)
+        except MoorageError as error:
+            self.notify(str(error), severity="warning", markup=False)
+            return
+        session.text, session.saved = written, session.draft.without_secrets()
+
     @on(AppliedFound)
     def _applied_found(self, event: AppliedFound) -> None:
         """Keep what is open as applied, although no apply from here was watched to its end."""
         session = self.session
         if session is None:
             return
+        if (plan := session.engine.plan) is not None:
+            self.know_revision(plan.revision.number)
         if not event.is_hearsay or keeping.last_applied(session.draft.domain) is None:
             keeping.keep_applied(session.draft)
         session.is_applied = True

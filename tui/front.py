@@ -320,7 +320,7 @@ class FrontApp(DeskApp):
         session = self.session
         if session is None:
             return
-        changed = Changed(event.before, event.after, event.listed)
+        changed = Changed(event.before, event.after, event.listed, event.revisions)
         was_saved = session.is_saved
         bring_draft_in_line(session.draft, changed)
         if session.read is not None:

@@ -75,6 +75,7 @@ class UsersChanged(Message):
         before: The users as they were.
         after: The users as they are.
         listed: New users that the answers are to list, too.
+        revisions: The deployment's revision before and after; None where it did not change.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class UsersChanged(Message):
         before: Sequence[RegistryUser],
         after: Sequence[RegistryUser],
         listed: tuple[str, ...],
+        revisions: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.before = before
         self.after = after
         self.listed = listed
+        self.revisions = revisions
 
 
 class SettingsWanted(Message):

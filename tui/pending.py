@@ -11,7 +11,7 @@ from tui.draft import Draft
 
 _NAMES = ("host", "name")
 """What tells the things of a list apart."""
-_ASIDE = {"version", "ask"}
+_ASIDE = {"version", "ask", "based_on"}
 _LOGIN = {"connection", "user", "port", "key", "passphrase", "password", "sudo_password", "jump"}
 """How a server is reached: nothing of it is applied to one."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.answers.model import Answers
 from moorage.answers.recorded import Path as RecordedPath
 from moorage.errors import MoorageError
 from moorage.recents import applied_file
@@ -31,6 +32,8 @@ class Session:
         left_out: Why other servers of the deployment that was read are not connected to.
         withheld: What the record has that was read and only the operator may say, by its path.
         is_applied: Whether the draft is as it was last applied, and that went well.
+        seen: The deployment's revision when the servers were first read, for answers that do not
+            say which one they know.
     """
 
     draft: Draft
@@ -45,6 +48,25 @@ class Session:
     left_out: tuple[MoorageError, ...] = ()
     withheld: Mapping[RecordedPath, object] = field(default_factory=dict)
     is_applied: bool = False
+    seen: int | None = None
+
+    def answers(self) -> Answers:
+        """Return the finished answers, which know a revision as soon as the servers were read.
+
+        Raises:
+            AnswersError: Something is wrong or missing.
+        """
+        answers = self.draft.answers()
+        if answers.based_on is not None:
+            return answers
+        return answers.model_copy(update={"based_on": self.seen})
+
+    def know(self, revision: int) -> None:
+        """Base the answers on another revision of the deployment."""
+        if self.draft.get("based_on") is None:
+            self.seen = revision
+        else:
+            self.draft.set("based_on", revision)
 
     @property
     def is_saved(self) -> bool:

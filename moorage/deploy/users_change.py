@@ -116,6 +116,11 @@ class UsersPlan:
         """Whether there is anything to do anywhere."""
         return any(server.has_changes for server in self.servers)
 
+    @property
+    def revisions(self) -> tuple[int, int] | None:
+        """The deployment's revision before and after; None where no server changes."""
+        return (self.before.number, self.revised.revision) if self.has_changes else None
+
 
 def read_users(deployment: Deployment, left_out: Sequence[MoorageError] = ()) -> UsersRead:
     """Read the users of all servers in parallel.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from moorage.answers.amend import amended
 from moorage.answers.load import load
-from moorage.answers.model import Credentials
+from moorage.answers.model import Answers, Credentials
 from moorage.answers.save import save_text
 from moorage.desired.users import RegistryUser
 from moorage.errors import AnswersError, MoorageError
-from moorage.users.declared import bring_in_line
+from moorage.users.declared import InLine, bring_in_line
 from tui.draft import Draft
 
 
@@ -24,11 +24,23 @@ class Changed:
         before: The users as they were.
         after: The users as they are.
         listed: New users that the answers are to list, too.
+        revisions: The deployment's revision before and after.
     """
 
     before: Sequence[RegistryUser]
     after: Sequence[RegistryUser]
     listed: tuple[str, ...] = ()
+    revisions: tuple[int, int] | None = None
+
+    def brought_in_line(self, answers: Answers) -> InLine:
+        """Return answers that would not undo the change."""
+        return bring_in_line(
+            answers,
+            self.before,
+            self.after,
+            listed_too=self.listed,
+            revisions=self.revisions,
+        )
 
 
 def bring_file_in_line(path: Path, changed: Changed) -> tuple[str, ...]:
@@ -45,7 +57,7 @@ def bring_file_in_line(path: Path, changed: Changed) -> tuple[str, ...]:
         MoorageError: It cannot be read or written.
     """
     answers = load(path)
-    line = bring_in_line(answers, changed.before, changed.after, listed_too=changed.listed)
+    line = changed.brought_in_line(answers)
     if line.answers == answers:
         return ()
     try:
@@ -53,6 +65,8 @@ def bring_file_in_line(path: Path, changed: Changed) -> tuple[str, ...]:
     except OSError as error:
         raise MoorageError(f"{path} cannot be read: {error.strerror}.") from error
     save_text(amended(text, line.answers), path)
+    if line.answers.credentials == answers.credentials:
+        return line.notices
     return (f"{path.name} says so, too.", *line.notices)
 
 
@@ -66,7 +80,9 @@ def bring_draft_in_line(draft: Draft, changed: Changed) -> None:
     if credentials is None:
         return
     answers = answers.model_copy(update={"credentials": credentials})
-    line = bring_in_line(answers, changed.before, changed.after, listed_too=changed.listed)
+    line = changed.brought_in_line(answers)
     if line.answers != answers:
         users = Draft.from_answers(line.answers).get("credentials.users")
         draft.set("credentials.users", users)
+        if line.answers.based_on is not None:
+            draft.set("based_on", line.answers.based_on)

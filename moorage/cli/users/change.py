@@ -154,12 +154,6 @@ class _Change:
     wanted: Wanted
     plan: UsersPlan
 
-    @property
-    def revisions(self) -> tuple[int, int] | None:
-        """The deployment's revision before and after; None where no server changes."""
-        plan = self.plan
-        return (plan.before.number, plan.revised.revision) if plan.has_changes else None
-
 
 def _go_on(
     work: UsersAtWork, how: HowToChange, this: _Change, passwords: PasswordSink | None
@@ -275,7 +269,7 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
             wanted.users,
             listed_too=wanted.listed_too,
             reference=wanted.reference,
-            revisions=this.revisions,
+            revisions=this.plan.revisions,
         )
         if line.answers == answers:
             return False, False
@@ -292,6 +286,8 @@ def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, boo
         return False, True
     for notice in line.notices:
         session.narrate(notice)
+    if line.answers.credentials == answers.credentials:
+        return True, False
     session.narrate(f"{file} was brought in line.")
     if lost_comments(text, written):
         session.narrate("Comments among its users were not kept.")
@@ -315,7 +311,7 @@ def _applied_in_line(domain: str, this: _Change) -> None:
             wanted.users,
             listed_too=wanted.listed_too,
             reference=wanted.reference,
-            revisions=this.revisions,
+            revisions=this.plan.revisions,
         )
         write_private(kept, dump(line.answers).encode())
 

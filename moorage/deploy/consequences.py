@@ -356,7 +356,7 @@ def _storage(server: _Server) -> Iterator[Consequence]:
         return
     left = _replaced(
         server, Code.IMAGES_LEFT_BEHIND,
-        f"The images in {before} will no longer be served: the registry begins with {after}.",
+        f"The images in {before} are no longer served: the registry begins empty in {after}.",
         before, after, destructive=True,
     )  # fmt: skip
     yield replace(left, needs="begin_empty")

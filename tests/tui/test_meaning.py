@@ -1,0 +1,144 @@
+"""What an apply means for people, in the wizard: said first, and never accepted by Enter alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opening import opened
+from pretend import SIZES, Servers, Wizard
+from pretend_users import UsersServer, somebody
+from textual.widgets import Button
+
+from moorage.desired import layout
+from screens.apply import ApplyScreen
+from screens.review import ReviewPane
+
+ANSWERS: dict[str, Any] = {
+    "version": 1,
+    "registry": {"domain": "registry.example.com"},
+    "servers": [{"host": "alpha"}],
+    "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+    "ssl": {"mode": "none"},
+    "based_on": 3,
+}
+HISTORY = [
+    {"revision": 3, "by": "ana@laptop", "at": "2026-03-01T10:00:00Z", "added": ["ci"]},
+    {"revision": 4, "by": "bob@desk", "at": "2026-03-02T09:12:40Z", "added": ["dora", "eve"],
+     "answers": ["registry.redirect_http", "servers"]},
+]  # fmt: skip
+
+
+def changed_by_bob(pretend: Servers) -> UsersServer:
+    """A server on which Bob added two users and turned a setting since revision 3."""
+    alpha = UsersServer("alpha")
+    alpha.put([somebody("ci"), somebody("dora", "pull"), somebody("eve")])
+    record = json.loads(alpha.files[layout.DEPLOYMENT])
+    record |= {"revision": 4, "by": "bob@desk", "at": "2026-03-02T09:12:40Z", "history": HISTORY}
+    record["users"]["declared"] = ["ci", "dora", "eve"]
+    record["answers"]["registry"]["redirect_http"] = False
+    record["answers"]["servers"] = [{"host": "alpha", "password": {"command": ["reboot"]}}]
+    alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
+    pretend["alpha"] = alpha
+    return alpha
+
+
+def focused(wizard: Wizard) -> str:
+    button = wizard.app.focused
+    return str(button.label) if isinstance(button, Button) else ""
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_others_did_is_told_and_kept_out_only_on_purpose(
+    pretend: Servers, size: tuple[int, int]
+) -> None:
+    changed_by_bob(pretend)
+    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+        await wizard.see("Changed meanwhile", "bob@desk", "added dora, eve", "Take over")
+        assert focused(wizard) == "Take over"
+        await wizard.press("escape")  # decides nothing
+        await wizard.see("! 2 users are removed: dora, eve.")
+        await wizard.press("enter")
+        await wizard.see("Changed meanwhile")
+        await wizard.press("left", "enter")
+        await wizard.press("enter")
+        await wizard.see("! 2 users are removed: dora, eve.", "On alpha")
+        assert focused(wizard) == "Back"
+        await wizard.press("enter")
+        assert isinstance(wizard.app.screen.query_one("#review"), ReviewPane)
+        assert not isinstance(wizard.app.screen, ApplyScreen)
+
+
+async def test_what_others_did_is_taken_over(pretend: Servers) -> None:
+    changed_by_bob(pretend)
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("Changed meanwhile", "registry.redirect_http", "Yours to change: servers")
+        await wizard.press("enter")
+        await wizard.see("1 server:")
+        assert "removed: dora" not in wizard.text
+        assert wizard.app.session is not None
+        taken = wizard.app.session.draft.answers()
+        assert [user.name for user in taken.credentials.users] == ["ci", "dora", "eve"]
+        assert taken.credentials.users[1].access == "pull"
+        assert taken.registry.redirect_http is False
+        assert taken.servers[0].password is None
+        assert taken.based_on == 4
+
+
+async def test_a_wizard_that_was_open_meanwhile_hears_of_it_too(pretend: Servers) -> None:
+    alpha = UsersServer("alpha")
+    alpha.put([somebody("ci")])
+    pretend["alpha"] = alpha
+    unsaved = {name: part for name, part in ANSWERS.items() if name != "based_on"}
+    async with opened(pretend, prefill=unsaved) as wizard:
+        await wizard.see("1 server:")
+        changed_by_bob(pretend)
+        await wizard.press("ctrl+r")
+        await wizard.see("Changed meanwhile", "added dora, eve")
+
+
+async def test_images_are_left_behind_only_on_purpose(pretend: Servers) -> None:
+    alpha = UsersServer("alpha")
+    alpha.put([somebody("ci")])
+    alpha.extra_facts = "images\t/var/lib/moorage/registry\tyes\t\n"
+    pretend["alpha"] = alpha
+    elsewhere = ANSWERS | {"storage": {"filesystem": {"path": "/srv/elsewhere"}}}
+    async with opened(pretend, prefill=elsewhere) as wizard:
+        await wizard.see("! The images in /var/lib/moorage/registry are no")
+        await wizard.press("enter")
+        await wizard.see("Apply and begin empty")
+        assert focused(wizard) == "Back"
+
+
+class AppliedServer(UsersServer):
+    """One that takes a whole apply."""
+
+    def _change(self, sent: bytes, say: Callable[[bytes], None]) -> None:
+        self._unpack(sent)
+        say(b"@step\t0\trecord\n@result\tdone\tok\n")
+
+
+async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home: Path) -> None:
+    alpha = AppliedServer("alpha")
+    alpha.put([somebody("ci")])
+    pretend["alpha"] = alpha
+    file = home / "moorage.yml"
+    text = (
+        "# ours\nversion: 1\nregistry: {domain: registry.example.com}\nservers: [{host: alpha}]\n"
+        "credentials: {users: [{name: ci, password: {generate: true}}]}\nssl: {mode: none}\n"
+    )
+    file.write_text(text)
+    async with opened(pretend, path=file) as wizard:
+        await wizard.press("alt+7")
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        await wizard.press("enter")
+        await wizard.see("Not everything went well")  # nobody answers the checks
+        await wizard.press("enter")
+        await wizard.see("is not as it should be")
+    assert file.read_text() == f"{text}based_on: 1\n"
+    assert json.loads(alpha.files[layout.DEPLOYMENT])["revision"] == 1

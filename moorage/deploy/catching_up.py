@@ -112,11 +112,19 @@ def _users(
             names.append(user.name)
     listed = {user.name.lower() for user in answers.credentials.users}
     for name in sorted(touched & there.keys()):
-        if name.lower() not in listed:
-            users.append(_followed(User(name=name, password=KEPT), there[name]))
+        if name.lower() not in listed and (new := _listed(there[name])) is not None:
+            users.append(new)
             names.append(name)
     # Answers list at least one user.
     return (tuple(users), tuple(names)) if users else (answers.credentials.users, ())
+
+
+def _listed(user: RegistryUser) -> User | None:
+    """Return a user for the answers; None where nginx knows a name that those do not take."""
+    try:
+        return _followed(User(name=user.name, password=KEPT), user)
+    except ValueError:
+        return None
 
 
 def _followed(user: User, now: RegistryUser) -> User:

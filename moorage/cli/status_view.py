@@ -148,7 +148,14 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
             "days_left": certificate.days_left,
         },
         "renewal": renewal_as_json(server.renewal),
-        "disk": disk and {"mount": disk.mount, "total": disk.total, "free": disk.free},
+        "disk": disk
+        and {
+            "mount": disk.mount,
+            "total": disk.total,
+            "free": disk.free,
+            "inodes": disk.inodes,
+            "free_inodes": disk.free_inodes,
+        },
         "run": run
         and {
             "run": run.run_id,

@@ -20,6 +20,7 @@ _SAME_A_WEEK = 5
 """https://letsencrypt.org/docs/rate-limits/"""
 _LEAST_FREE = 512 * 1024**2
 _ENOUGH_FREE = 5 * 1024**3
+_LEAST_INODES = 5000
 
 
 def find_problems(
@@ -82,6 +83,15 @@ def find_problems(
                 f"only {disk.free // 1024**2} MiB are free on {disk.mount}; "
                 f"{_LEAST_FREE // 1024**2} MiB are needed.",
                 "Free some space or choose another folder in storage.filesystem.path.",
+            )
+        if disk.free_inodes is not None and disk.free_inodes < _LEAST_INODES:
+            yield _problem(
+                facts,
+                "inodes_full",
+                f"{disk.mount} has room for only {disk.free_inodes} of {disk.inodes} files "
+                f"(inodes); {_LEAST_INODES} are needed.",
+                f"Remove files there; this lists where most are: du --inodes -x {disk.mount} | "
+                "sort -n | tail",
             )
 
 

@@ -27,6 +27,8 @@ from moorage.servers.facts import Disk, Facts, RunRecord
 
 LEAST_FREE = 512 * 1024**2
 """Bytes: with less free disk, pushes are about to fail."""
+LEAST_INODES = 5000
+"""With room for fewer files, likewise: a push makes about ten for each layer."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,25 @@ def _faults(
         state = "is gone" if path not in facts.files else "is not as Moorage last wrote it"
         yield f"{path} {state}."
     yield from _certificate_faults(facts, certificate)
-    if facts.disks and facts.disks[0].free < LEAST_FREE:
-        yield f"Only {facts.disks[0].free // 1024**2} MiB are free on {facts.disks[0].mount}."
+    for disk in facts.disks:
+        yield from _disk_faults(disk, facts.unfinished_uploads if disk is facts.disks[0] else 0)
+
+
+def _disk_faults(disk: Disk, unfinished_uploads: int) -> Iterator[str]:
+    if disk.free < LEAST_FREE:
+        of = f"{disk.total / 1024**3:.1f} GiB"
+        said = f"Only {disk.free // 1024**2} MiB of {of} are free on {disk.mount}."
+        if unfinished_uploads >= 1024**2:
+            said += (
+                f" Unfinished uploads take {unfinished_uploads / 1024**2:.0f} MiB; those that "
+                "nobody continues are removed within 20 minutes."
+            )
+        yield said
+    if disk.free_inodes is not None and disk.free_inodes < LEAST_INODES:
+        yield (
+            f"{disk.mount} has room for only {disk.free_inodes} of {disk.inodes} files (inodes), "
+            "whatever its free space."
+        )
 
 
 def _certificate_faults(facts: Facts, certificate: CertificateFacts | None) -> Iterator[str]:

@@ -163,6 +163,38 @@ def _registry_files(
             mode=0o755,
         ),
         DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, "registry.runtime"),
+        *_upload_files(answers),
+    ]
+
+
+def _upload_files(answers: Answers) -> list[DesiredFile]:
+    """Return what removes abandoned uploads from the server's disk."""
+    folder = _storage_folder(answers)
+    if folder is None:
+        return []
+    service = render(
+        "systemd/moorage-uploads.service.j2",
+        storage_folder=folder,
+        store_marker=layout.STORE_MARKER,
+        uploads_script=layout.UPLOADS_SCRIPT,
+        account=layout.ACCOUNT,
+    )
+    why = "removes uploads that nobody continues"
+    return [
+        DesiredFile(
+            layout.UPLOADS_SCRIPT,
+            shell_script("uploads.sh").encode(),
+            Effect.REGISTRY,
+            why,
+            mode=0o755,
+        ),
+        DesiredFile(layout.UPLOADS_SERVICE, service, Effect.REGISTRY, why),
+        DesiredFile(
+            layout.UPLOADS_TIMER,
+            render("systemd/moorage-uploads.timer"),
+            Effect.REGISTRY,
+            why,
+        ),
     ]
 
 

@@ -42,6 +42,9 @@ LINEAGE = "moorage"
 RENEWAL = f"/etc/letsencrypt/renewal/{LINEAGE}.conf"
 """certbot's own file: how it renews the certificate."""
 UNIT = "/etc/systemd/system/moorage-registry@.service"
+UPLOADS_SCRIPT = f"{REGISTRY_ETC}/uploads.sh"
+UPLOADS_SERVICE = "/etc/systemd/system/moorage-uploads.service"
+UPLOADS_TIMER = "/etc/systemd/system/moorage-uploads.timer"
 STATE = "/var/lib/moorage"
 CHALLENGES = f"{STATE}/acme"
 """What nginx answers ACME's authority with."""
@@ -49,7 +52,7 @@ RUNS = f"{STATE}/runs"
 
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
-    CHALLENGES,
+    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER,
 )  # fmt: skip
 """What the probe reads: every file and folder that is Moorage's, and how certbot renews."""
 

@@ -53,11 +53,18 @@ class Listener:
 
 @dataclass(frozen=True)
 class Disk:
-    """A mounted file system: sizes in bytes."""
+    """A mounted file system: sizes in bytes.
+
+    Attributes:
+        inodes: How many files it has room for; None where nothing but its size limits that.
+        free_inodes: How many more it has room for, likewise.
+    """
 
     mount: str
     total: int
     free: int
+    inodes: int | None = None
+    free_inodes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,8 @@ class Facts:
         accounts: System accounts and their numeric user and group ids.
         files: Managed files by path; ``folders`` likewise.
         store: The folder images are kept in; None when they are kept elsewhere.
+        unfinished_uploads: The bytes of uploads that have not ended, on the disk of the images; 0
+            unless that is nearly full.
         memory: Bytes of memory, as the kernel counts them; 0 when that is not known.
         image: The container image's id, or None when it is not there.
         images: The folders that the registry's slots store images in, by path.
@@ -153,6 +162,7 @@ class Facts:
     listeners: tuple[Listener, ...] = ()
     accounts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     disks: tuple[Disk, ...] = ()
+    unfinished_uploads: int = 0
     files: Mapping[str, ManagedFile] = field(default_factory=dict)
     folders: Mapping[str, ManagedFolder] = field(default_factory=dict)
     store: Store | None = None

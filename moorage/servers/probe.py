@@ -8,6 +8,7 @@ import re
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from moorage.errors import MoorageError
 from moorage.servers.facts import (
@@ -150,7 +151,8 @@ def parse(
         listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),
         accounts={row[0]: (int(row[1]), int(row[2])) for row in rows.get("account", [])},
         # Two folders may be on the same disk.
-        disks=tuple(dict.fromkeys(filter(None, (_disk(row[0]) for row in rows.get("disk", []))))),
+        disks=tuple(dict.fromkeys(_disks(rows.get("disk", []), rows.get("inodes", [])))),
+        unfinished_uploads=int(single("uploads") or 0) * 1024,
         files=files,
         folders=folders,
         store=_store(rows.get("store", [])),
@@ -226,11 +228,18 @@ def _store(rows: Sequence[list[str]]) -> Store | None:
     return None
 
 
-def _disk(line: str) -> Disk | None:
-    columns = line.split(None, 5)
-    if len(columns) < 6:
-        return None
-    return Disk(columns[5], int(columns[1]) * 1024, int(columns[3]) * 1024)
+def _disks(sizes: Sequence[list[str]], inodes: Sequence[list[str]]) -> Iterator[Disk]:
+    """Yield the file systems that ``df -Pk`` lists, and ``df -Pi`` in the same order."""
+    for size, count in zip_longest(sizes, inodes):
+        columns = size[0].split(None, 5) if size else []
+        numbers = count[0].split(None, 5) if count else []
+        if len(columns) < 6:
+            continue
+        total, free = int(columns[1]) * 1024, int(columns[3]) * 1024
+        if len(numbers) < 6 or not numbers[1].isdigit() or numbers[1] == "0":
+            yield Disk(columns[5], total, free)
+        else:
+            yield Disk(columns[5], total, free, int(numbers[1]), int(numbers[3]))
 
 
 def _read_archive(

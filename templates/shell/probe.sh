@@ -65,7 +65,18 @@ done
 folder=/var/lib
 [ "$storage" = - ] || folder=$storage
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-df -Pk "$folder" /var/lib / 2>/dev/null | tail -n +2 | facts disk
+disks=$(df -Pk "$folder" /var/lib / 2>/dev/null)
+printf '%s\n' "$disks" | tail -n +2 | facts disk
+df -Pi "$folder" /var/lib / 2>/dev/null | tail -n +2 | facts inodes
+{ IFS= read -r _ && read -r _ _ _ available _; } <<END
+$disks
+END
+# What fills the disk may be pushes that were broken off. Looking for them takes a while.
+if [ "$storage" != - ] && [ "${available:-0}" -lt 1048576 ]; then
+    fact uploads "$(timeout 10 find "$storage/docker/registry/v2/repositories" \
+        \( -name _layers -o -name _manifests \) -prune -o -path '*/_uploads/*' -type f -printf '%k\n' 2>/dev/null |
+        awk '{ sum += $1 } END { print sum + 0 }')"
+fi
 if [ "$storage" != - ]; then
     marker='' has_images=no
     { read -r marker; } 2>/dev/null <"$storage/.moorage-store"

@@ -119,7 +119,17 @@ def test_a_certificate_that_ends(facts: Facts, days: int, fault: str | None) -> 
 def test_a_disk_that_is_full(facts: Facts) -> None:
     full = replace(facts, disks=(Disk("/srv", 10 * 1024**3, 100 * 1024**2),))
 
-    assert status_of(full).faults == ("Only 100 MiB are free on /srv.",)
+    assert status_of(full).faults == ("Only 100 MiB of 10.0 GiB are free on /srv.",)
+
+    [fault] = status_of(replace(full, unfinished_uploads=9 * 1024**3)).faults
+    assert "Unfinished uploads take 9216 MiB" in fault
+
+
+def test_a_disk_without_inodes(facts: Facts) -> None:
+    full = replace(facts, disks=(Disk("/srv", 10 * 1024**3, 9 * 1024**3, 65536, 12),))
+
+    [fault] = status_of(full).faults
+    assert fault.startswith("/srv has room for only 12 of 65536 files")
 
 
 def test_a_run_that_failed_stays_wrong_until_one_is_done(facts: Facts) -> None:

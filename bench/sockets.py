@@ -1,0 +1,140 @@
+"""Push, pull and requests per second: nginx to the registry over a unix socket beside TCP.
+
+Run as root: python -m bench.sockets [ROUNDS] [SECONDS]. It boots a lab server and a client of its
+own, and runs a second registry on the server that listens on a loopback port, with the same images.
+The two take turns.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.unchanged import Bench
+from lab import Lab, LabServer
+
+DOMAIN = "registry.bench.test"
+USER, PASSWORD = "ci", "a password that is measured"
+SIZE = 256 * 1024**2
+PORTS = {"unix socket": 443, "TCP": 8443}
+_SECOND = """\
+[Service]
+User=moorage
+ExecStart=/usr/bin/docker-registry serve /etc/bench-registry.yml
+EnvironmentFile=/etc/moorage/registry/registry.env
+EnvironmentFile=-/etc/moorage/registry/blue/slot.env
+"""
+
+
+def add_tcp(server: LabServer) -> None:
+    """Run a second registry on a loopback port, and a site like Moorage's in front of it."""
+    config = server.read_file("/etc/moorage/registry/blue/config.yml")
+    config, changes = re.subn(r"(?m)^  net: unix\n", "", config)
+    config, more = re.subn(r"(?m)^  addr: /run/.*$", "  addr: 127.0.0.1:5999", config)
+    assert (changes, more) == (1, 1), config
+    server.write_file("/etc/bench-registry.yml", config)
+    server.write_file("/etc/systemd/system/bench-registry.service", _SECOND)
+    site = server.read_file("/etc/nginx/conf.d/moorage.conf")
+    # The same location, its own port and upstream; what is defined once stays where it is.
+    location = re.search(r"(?ms)^    location /v2/ \{$.*?^    \}$", site)
+    check = re.search(r"(?ms)^    location = /_moorage_auth \{$.*?^    \}$", site)
+    assert location is not None, site
+    assert check is not None, site
+    passed = re.sub(r"error_page [^;]*;|limit_conn[^;]*;", "", location[0])
+    passed = passed.replace("http://$moorage_target", "http://bench_tcp")
+    server.write_file(
+        "/etc/nginx/conf.d/zz-bench.conf",
+        "upstream bench_tcp { server 127.0.0.1:5999; keepalive 64; }\n"
+        "server {\n"
+        f"    listen {PORTS['TCP']} ssl;\n"
+        "    ssl_certificate /etc/nginx/moorage/tls/fullchain.pem;\n"
+        "    ssl_certificate_key /etc/nginx/moorage/tls/key.pem;\n"
+        "    access_log /var/log/nginx/bench.log moorage;\n"
+        "    client_max_body_size 0;\n"
+        f"{passed}\n{check[0]}\n"
+        "}\n",
+    )
+    server.run("systemctl daemon-reload && systemctl start bench-registry && sleep 1")
+    server.run("nginx -t -q && systemctl reload nginx && sleep 1")
+
+
+class Client:
+    """curl and ApacheBench on a machine of their own."""
+
+    def __init__(self, machine: LabServer, server: LabServer, authority: bytes) -> None:
+        self._machine = machine
+        self._server = server
+        machine.write_file("/root/ca.pem", authority.decode())
+        machine.write_file("/root/login", f'user = "{USER}:{PASSWORD}"\n', mode=0o600)
+        machine.run(f"head -c {SIZE} /dev/urandom > /root/blob")
+        digest = machine.run("sha256sum /root/blob").stdout.split()[0]
+        self._digest = f"sha256:{digest}"
+
+    def _curl(self, port: int, *words: str) -> str:
+        return self._machine.run(
+            ["curl", "-s", "-f", "--cacert", "/root/ca.pem", "--config", "/root/login",
+             "--resolve", f"{DOMAIN}:{port}:{self._server.address}", *words]
+        ).stdout  # fmt: skip
+
+    def push(self, port: int) -> float:
+        """Push a blob; return MB/s."""
+        at = f"https://{DOMAIN}:{port}"
+        headers = self._curl(port, "-D", "-", "-o", "/dev/null", "-X", "POST",
+                             f"{at}/v2/b/blobs/uploads/")  # fmt: skip
+        found = re.search(r"(?im)^location: (?:https?://[^/]*)?(\S+)", headers)
+        assert found is not None, headers
+        took = self._curl(
+            port, "-o", "/dev/null", "-w", "%{time_total}", "-T", "/root/blob",
+            "-H", "Content-Type: application/octet-stream",
+            f"{at}{found[1]}&digest={self._digest}",
+        )  # fmt: skip
+        return SIZE / float(took) / 1e6
+
+    def pull(self, port: int) -> float:
+        """Pull the blob; return MB/s."""
+        at = f"https://{DOMAIN}:{port}/v2/b/blobs/{self._digest}"
+        took = self._curl(port, "-o", "/dev/null", "-w", "%{time_total}", at)
+        return SIZE / float(took) / 1e6
+
+    def requests(self, port: int, seconds: int) -> float:
+        """Return the answers to ``GET /v2/`` per second, 16 at a time."""
+        output = self._machine.run(
+            ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000", "-s", "60",
+             "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
+             f"https://{self._server.address}:{port}/v2/"]
+        ).stdout  # fmt: skip
+        found = re.search(r"Requests per second:\s+([\d.]+)", output)
+        assert found is not None, output
+        assert "Non-2xx responses" not in output, output
+        return float(found[1])
+
+
+def main() -> None:
+    """Measure in turns and print the medians."""
+    rounds, seconds = (int(word) for word in (*sys.argv[1:], *("5", "5")[len(sys.argv) - 1 :]))
+    with Lab() as lab, tempfile.TemporaryDirectory() as folder:
+        server = lab.boot("bench")
+        machine = lab.boot("bench-client", variant="client")
+        bench = Bench(server, Path(folder), PASSWORD)
+        bench.moorage((server.address, 22), "--no-verify")
+        authority = next(Path(folder).glob("state/ca/*/ca.pem")).read_bytes()
+        add_tcp(server)
+        client = Client(machine, server, authority)
+        found: dict[str, dict[str, list[float]]] = {}
+        for _ in range(rounds):
+            for way, port in PORTS.items():
+                into = found.setdefault(way, {"push": [], "pull": [], "requests": []})
+                into["push"].append(client.push(port))
+                into["pull"].append(client.pull(port))
+                into["requests"].append(client.requests(port, seconds))
+    print(f"{'median of ' + str(rounds) + ' turns':<24}{'push':>12}{'pull':>12}{'GET /v2/':>12}")
+    for way, figures in found.items():
+        push, pull, requests = (statistics.median(each) for each in figures.values())
+        print(f"{way:<24}{push:>7.0f} MB/s{pull:>7.0f} MB/s{requests:>10.0f}/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -67,6 +67,8 @@ def _server_lines(server: ServerStatus) -> Iterator[Line]:
 def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
     if server.is_deployed:
         yield "deployed", f"{server.deployed_at} by Moorage {server.moorage}"
+        if server.revision:
+            yield "revision", f"{server.revision}, by {server.by}"
         state = "running" if server.is_serving else "not running"
         yield (
             "registry",
@@ -134,6 +136,8 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
         "deployed": server.is_deployed,
         "domain": server.domain or None,
         "deployed_at": server.deployed_at or None,
+        "revision": server.revision or None,
+        "by": server.by or None,
         "moorage": server.moorage or None,
         "registry_version": server.registry_version or None,
         "slot": server.slot,

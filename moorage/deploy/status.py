@@ -18,6 +18,7 @@ from moorage.deploy.deployed import (
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.found import other_servers
 from moorage.deploy.private_ca import RENEW_DAYS
+from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe
@@ -40,6 +41,8 @@ class ServerStatus:
         os_name: Its operating system.
         domain: The registry's name as recorded; empty when nothing is deployed.
         deployed_at: When the last run that was done recorded it, as ISO 8601 in UTC.
+        revision: How many applies and changes of its users it has seen; 0 where none was recorded.
+        by: Who made the last of them.
         moorage: The version of Moorage that did it.
         registry_version: The registry's version.
         slot: The slot that gets the traffic, or None.
@@ -57,6 +60,8 @@ class ServerStatus:
     os_name: str = ""
     domain: str = ""
     deployed_at: str = ""
+    revision: int = 0
+    by: str = ""
     moorage: str = ""
     registry_version: str = ""
     slot: Slot | None = None
@@ -96,6 +101,8 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         os_name=facts.os_name,
         domain=_text(record.get("domain")),
         deployed_at=_text(record.get("deployed_at")),
+        revision=revision_of(facts).number,
+        by=revision_of(facts).by,
         moorage=_text(record.get("moorage")),
         registry_version=_text(record.get("registry_version")),
         slot=slot,

@@ -1,0 +1,96 @@
+"""What an apply means for people, on the command line: said first, and never accepted by Enter."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from calls import Moorage
+from made_up_servers import Fleet
+
+from moorage.answers.load import load
+from moorage.answers.record import without_secrets
+from moorage.cli.session import Session
+from moorage.desired import layout
+from moorage.desired.users import RegistryUser, user_files
+
+HOST = "one.example.test"
+
+
+@pytest.fixture
+def stale(answers_file: Path, fleet: Fleet) -> Path:
+    """Answers of revision 1, for a server to which Bob has added dora since."""
+    answers = load(answers_file)
+    answers_file.write_text(answers_file.read_text() + "based_on: 1  # ours\n")
+    added = {"revision": 2, "by": "bob@desk", "at": "2026-03-02T09:12:40Z", "added": ["dora"]}
+    record = {
+        "domain": answers.registry.domain,
+        "server": HOST,
+        "answers": without_secrets(answers),
+        "users": {"revision": 2, "declared": ["ci", "dora"]},
+        "revision": 2,
+        "history": [added],
+    }
+    users = [RegistryUser("ci", "x"), RegistryUser("dora", "y")]
+    fleet[HOST].files = {**user_files(users), layout.DEPLOYMENT: json.dumps(record).encode()}
+    return answers_file
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Have somebody answer the questions with these lines."""
+    monkeypatch.setattr(Session, "is_interactive", True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_enter_accepts_nothing_destructive(
+    moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = stale.read_text()
+    at_a_terminal(monkeypatch, "", "")
+    outcome = moorage("apply", str(stale), "--no-verify")
+    assert outcome.code == 1
+    assert "revision 2, by bob@desk, 2026-03-02 09:12:40 UTC: added dora" in outcome.stderr
+    assert outcome.stderr.rstrip().endswith("Nothing was changed.")
+    question = outcome.stderr.index("Apply this plan? [y/N]")
+    assert "! 1 user is removed: dora." in outcome.stderr[:question].splitlines()[-3:]
+    assert fleet[HOST].runs == 0
+    assert stale.read_text() == text
+
+
+def test_what_was_shown_and_accepted_is_done(
+    moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_terminal(monkeypatch, "n", "y")
+    outcome = moorage("apply", str(stale), "--no-verify")
+    assert outcome.code == 0, outcome.stderr
+    assert fleet[HOST].runs == 1
+    assert stale.read_text().endswith("\nbased_on: 3  # ours\n")
+
+
+def test_what_others_changed_is_taken_over_into_the_file(
+    moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_terminal(monkeypatch, "y", "y")
+    outcome = moorage("apply", str(stale), "--no-verify")
+    assert outcome.code == 0, outcome.stderr
+    assert "removed: dora" not in outcome.stderr
+    after = load(stale)
+    assert [user.name for user in after.credentials.users] == ["ci", "dora"]
+    assert after.based_on == 3
+
+
+def test_without_a_terminal_the_flag_is_named(moorage: Moorage, stale: Path, fleet: Fleet) -> None:
+    refused = moorage("apply", str(stale), "--yes", "--no-verify", "--json")
+    assert refused.code == 1
+    error = refused.result["error"]
+    assert error["code"] == "removals_not_accepted"
+    assert "dora" in error["message"]
+    assert "--accept-removals" in error["hint"]
+    assert fleet[HOST].runs == 0
+    accepted = moorage("apply", str(stale), "--yes", "--no-verify", "--accept-removals")
+    assert accepted.code == 0, accepted.stderr
+    kept = moorage("apply", str(stale), "--yes", "--no-verify", "--accept-removals", "--no-save")
+    assert kept.code == 0
+    assert load(stale).based_on == 3

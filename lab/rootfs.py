@@ -39,6 +39,7 @@ BARE_PACKAGES = (
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "bare": (),
+    "ready": ("nginx", "libnginx-mod-http-js", "docker-registry", "openssl"),
     "client": (
         "docker.io",
         "skopeo",
@@ -52,6 +53,12 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Image variants and the packages they add to a bare server."""
+
+VARIANT_MASKED_UNITS: dict[str, tuple[str, ...]] = {
+    # As Moorage leaves it where it installs the package.
+    "ready": ("docker-registry.service",),
+}
+"""Units that a variant's packages bring and that do not start."""
 
 SUITE_PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "trixie": {"docker.io": ("docker-cli",), "podman": ("nftables",)},
@@ -173,7 +180,7 @@ def ensure_image(
     with folder.lock(f"image-{home.name}"):
         if not (home / "image.json").exists():
             say(f"building the {suite} image with {' '.join(packages)} (once)")
-            _build_layer(folder, home, bare, suite, packages)
+            _build_layer(folder, home, bare, suite, packages, VARIANT_MASKED_UNITS.get(variant, ()))
     return RootImage(suite, variant, (home / "layer", bare))
 
 
@@ -234,7 +241,12 @@ def _build_bare(folder: LabFolder, home: Path, suite: str) -> None:
 
 
 def _build_layer(
-    folder: LabFolder, home: Path, bare: Path, suite: str, packages: Sequence[str]
+    folder: LabFolder,
+    home: Path,
+    bare: Path,
+    suite: str,
+    packages: Sequence[str],
+    masked: Sequence[str],
 ) -> None:
     with _draft(home) as draft:
         layer, work, root = draft / "layer", draft / "work", draft / "root"
@@ -242,6 +254,8 @@ def _build_layer(
             path.mkdir()
         mount_overlay(root, upper=layer, work=work, lower=(bare,))
         try:
+            for unit in masked:
+                (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
             run_in_root(folder, root, suite, ["sh", "-c", INSTALL_SCRIPT, "sh", *packages])
         finally:
             unmount(root)

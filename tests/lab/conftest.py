@@ -1,6 +1,6 @@
 """Fixtures that give tests real servers.
 
-`server` is a fresh bare one, `servers` makes several, `shared_server` is one for all tests of a
+`server` is a fresh bare one (with the mark `ready`, one that has the packages already), `servers` makes several, `shared_server` is one for all tests of a
 module, `client` has Docker and Podman and lives for the whole session. Where no server can run,
 these tests are skipped, and the end of the run says so. Likewise those with `registry_3_image`.
 """
@@ -49,16 +49,25 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
+def _usual_variant(request: pytest.FixtureRequest) -> str:
+    """What servers are: bare, or with the mark `ready` of a test or module with the packages.
+
+    Installing them is half of the work of a first apply, which only some tests are about.
+    """
+    return "ready" if request.node.get_closest_marker("ready") else "bare"
+
+
 @pytest.fixture
-def servers(lab: Lab) -> Iterator[BootServers]:
+def servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[BootServers]:
     """Boot as many fresh servers as a test wants."""
+    usual = _usual_variant(request)
     booted: list[LabServer] = []
 
     def boot(
         count: int = 1,
         *,
         suite: str = "bookworm",
-        variant: str = "bare",
+        variant: str = usual,
         extra: Sequence[str] = (),
         names: Sequence[str] = (),
     ) -> list[LabServer]:
@@ -79,9 +88,9 @@ def server(servers: BootServers) -> LabServer:
 
 
 @pytest.fixture(scope="module")
-def shared_server(lab: Lab) -> Iterator[LabServer]:
+def shared_server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[LabServer]:
     """One bare Debian 12 server for all tests of a module, which leave it as they found it."""
-    server = lab.boot("shared")
+    server = lab.boot("shared", variant=_usual_variant(request))
     yield server
     lab.destroy(server)
 

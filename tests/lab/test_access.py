@@ -17,6 +17,8 @@ from raw_http import Reply, Wire, basic
 from lab import LabError, LabServer
 from lab.machine import say
 
+pytestmark = pytest.mark.ready
+
 USERS = [
     {"name": "admin", "access": "push"},
     {"name": "reader", "access": "pull"},

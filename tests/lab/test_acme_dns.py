@@ -14,6 +14,8 @@ from lab import Lab, LabServer
 from lab.acme import start_authority
 from lab.names import TsigKey, start_bind
 
+pytestmark = pytest.mark.ready
+
 ZONE = "example.test"
 
 

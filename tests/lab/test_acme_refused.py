@@ -18,6 +18,8 @@ from lab.acme import AcmeAuthority, start_authority
 from lab.services import ObjectStore
 from moorage.errors import ServersFailed
 
+pytestmark = pytest.mark.ready
+
 
 def _refused(operator: Operator, server: LabServer, authority: object, **acme: object) -> str:
     """Apply, insist that it fails and leaves nothing, and return the message."""

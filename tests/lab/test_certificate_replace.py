@@ -23,6 +23,8 @@ from moorage.cli.main import main
 from moorage.deploy.registry_client import RegistryClient
 from tui.app import WizardApp
 
+pytestmark = pytest.mark.ready
+
 ROUNDS = 10
 CLIENTS = 8
 

@@ -12,6 +12,8 @@ from operator_at_work import DOMAIN, Operator
 from lab import LabServer
 from moorage.errors import AnswersError
 
+pytestmark = pytest.mark.ready
+
 
 def _handshake(server: LabServer, authority: Path) -> str:
     """What openssl says when it connects and trusts one authority only."""

@@ -12,6 +12,8 @@ from operator_at_work import DOMAIN, Operator
 from lab import Lab
 from lab.names import PowerDns, start_powerdns
 
+pytestmark = pytest.mark.ready
+
 
 @pytest.fixture(scope="module")
 def power(lab: Lab) -> Iterator[PowerDns]:

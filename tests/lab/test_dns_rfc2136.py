@@ -18,6 +18,8 @@ from moorage.dns.records import plan_changes, record_sets
 from moorage.dns.rfc2136 import Key, Rfc2136Provider
 from moorage.errors import MoorageError
 
+pytestmark = pytest.mark.ready
+
 ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha224", "hmac-sha1", "hmac-md5")
 
 

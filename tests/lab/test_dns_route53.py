@@ -14,6 +14,8 @@ from operator_at_work import DOMAIN, Operator
 from lab import Lab
 from lab.services import ObjectStore, start_object_store
 
+pytestmark = pytest.mark.ready
+
 
 @pytest.fixture(scope="module")
 def cloud(lab: Lab) -> Iterator[ObjectStore]:

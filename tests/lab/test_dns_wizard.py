@@ -17,6 +17,8 @@ from tui.app import WizardApp
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field
 
+pytestmark = pytest.mark.ready
+
 
 @pytest.fixture(scope="module")
 def service(lab: Lab) -> Iterator[NameService]:

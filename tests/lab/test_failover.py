@@ -21,6 +21,8 @@ from lab.image import build_small_image
 from lab.names import NameService, start_bind
 from lab.services import ObjectStore
 
+pytestmark = pytest.mark.ready
+
 # Long enough for a machine that is slower than usual to look at all servers in time.
 INTERVAL, FALL, RISE, TTL = min(10, round(2 * slowness())), 2, 2, 2
 WITHIN = 2 * INTERVAL + TTL

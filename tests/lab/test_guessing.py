@@ -8,11 +8,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 from raw_http import Reply, Wire
 
 from lab import LabServer
 from lab.machine import say
+
+pytestmark = pytest.mark.ready
 
 TOLERATED = 20
 """Wrong passwords from one address before it is turned away; 30 more a minute."""

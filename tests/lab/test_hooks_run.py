@@ -20,6 +20,8 @@ from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import ServersFailed
 
+pytestmark = pytest.mark.ready
+
 HOST_LOG = "/root/hooks.log"
 NOTE = f"""#!/bin/sh
 {{

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 from traffic import push_blob
 
@@ -14,6 +15,8 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.accepted import Accepted
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
+
+pytestmark = pytest.mark.ready
 
 # Where the disk is mounted, and the images' folder: it is the mount, lies below it, or Moorage's
 # whole state is on the disk.

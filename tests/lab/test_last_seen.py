@@ -6,12 +6,15 @@ import subprocess
 import time
 from dataclasses import replace
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.deploy.seen import Seen, merge_seen, read_seen
 from moorage.deploy.users_change import change_users, plan_change, read_users
+
+pytestmark = pytest.mark.ready
 
 ANA = "ana+x@example.com"
 EMPTY_LIST = (

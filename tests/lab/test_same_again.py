@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.deploy.deployed import drifted
 from moorage.deploy.plan import Kind
+
+pytestmark = pytest.mark.ready
 
 SNAPSHOT = (
     "find /etc/moorage /etc/nginx /etc/systemd/system /var/lib/moorage/registry "

@@ -26,6 +26,8 @@ from moorage.answers.secrets import Secret
 from moorage.desired.registry import environment_file
 from moorage.desired.state import Materials
 
+pytestmark = pytest.mark.ready
+
 FIELDS = [f"REGISTRY_LOG_FIELDS_F{''.join(each)}" for each in itertools.product("ABCDE", repeat=4)]
 IN_MEMORY = {"inmemory": {}}
 

@@ -16,6 +16,8 @@ from lab.services import ObjectStore
 from moorage.answers.model import Answers
 from moorage.errors import ExitCode
 
+pytestmark = pytest.mark.ready
+
 
 def s3_storage(store: ObjectStore, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
     """The answers' storage part for the lab's S3 server."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 
 from bench.slow_pulls import Cost, SlowPulls, push_blob
@@ -14,6 +15,8 @@ from lab.machine import say
 from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 from moorage.desired.pulls import memory_limit
+
+pytestmark = pytest.mark.ready
 
 PULLS = 20
 MiB = 1024**2

@@ -18,6 +18,8 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.registry_client import RegistryClient
 
+pytestmark = pytest.mark.ready
+
 ON_PORTS = "ss -Hltn '( sport = :5101 or sport = :5102 )'"
 
 # Tries everything an account without rights can: every port, every socket, every file.

@@ -11,6 +11,8 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 
+pytestmark = pytest.mark.ready
+
 # What is tried: everything this machine's OpenSSL can be made to offer, weak ones included.
 VERSIONS = {"TLSv1": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
 TLS13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 from traffic import Traffic
 
@@ -15,6 +16,8 @@ from lab import LabServer
 from lab.machine import say
 from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
+
+pytestmark = pytest.mark.ready
 
 
 def _client(operator: Operator, server: LabServer) -> RegistryClient:

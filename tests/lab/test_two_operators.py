@@ -18,6 +18,8 @@ from operator_at_work import Operator
 
 from lab import LabServer
 
+pytestmark = pytest.mark.ready
+
 APPLY = ("apply", "--yes", "--json", "--no-verify")
 
 

@@ -26,7 +26,10 @@ from tui.draft import Draft
 
 TYPED = "gravel-lantern-19-otter"
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = [
+    pytest.mark.ready,
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
+]
 
 
 @dataclass

@@ -22,6 +22,8 @@ from moorage.errors import ExitCode, ServersFailed
 from moorage.users import edits
 from moorage.users.passwords import generate_password, hash_password
 
+pytestmark = pytest.mark.ready
+
 Edit = Callable[[tuple[RegistryUser, ...]], tuple[RegistryUser, ...]]
 
 

@@ -14,6 +14,8 @@ from passlib.hash import apr_md5_crypt
 from lab import LabServer
 from lab.services import ObjectStore
 
+pytestmark = pytest.mark.ready
+
 HASHES_MAY_BE = SECRET_FILES[1:]
 ANAS_PASSWORD = "gravel-lantern-19-otter"
 ANAS_NEXT_PASSWORD = "meadow-circuit-83-plum"

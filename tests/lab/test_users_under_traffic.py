@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from operator_at_work import DOMAIN, Operator, log_in, push
 
 from lab import LabServer
@@ -19,6 +20,8 @@ from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.users import edits
+
+pytestmark = pytest.mark.ready
 
 CHANGES = 20
 # Nobody knows this hash's password.

@@ -160,6 +160,12 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
             "inodes": disk.inodes,
             "free_inodes": disk.free_inodes,
         },
+        # found is null where the first run did not record it.
+        "additions": server.additions
+        and {
+            "found": server.additions.found and dict(server.additions.found),
+            "added": dict(server.additions.added),
+        },
         "run": run
         and {
             "run": run.run_id,

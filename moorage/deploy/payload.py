@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from moorage.deploy.additions import ADDED_BY_RUNS, lines_of_additions
 from moorage.deploy.plan import ServerPlan
 from moorage.desired import layout
 from templates.load import shell_scripts
@@ -104,7 +105,7 @@ def _tar(entries: dict[str, bytes]) -> bytes:
 def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> dict[str, bytes]:
     entries = {
         **{name: script.encode() for name, script in shell_scripts("run").items()},
-        "plan/settings": _settings(plan, timing).encode(),
+        "plan/settings": _settings(plan, record, timing).encode(),
         "plan/packages": _lines(package.name for package in plan.packages),
         "plan/folders": _lines(
             f"{folder.mode:o}\t{folder.owner}\t{folder.group}\t{folder.path}"
@@ -120,6 +121,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
             f"{number}\t{each.moment}\t{each.hook.timeout}\t{each.hook.on_failure}\t{each.hook.name}"
             for number, each in enumerate(plan.hooks)
         ),
+        "plan/added": _lines(lines_of_additions(plan.facts)),
         "plan/deployment.json": _json(record),
     }
     if timing.undone is not None:
@@ -144,7 +146,7 @@ def _json(record: Mapping[str, object]) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _settings(plan: ServerPlan, timing: Timing) -> str:
+def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> str:
     wanted = plan.desired
 
     def said(value: bool) -> str:
@@ -170,6 +172,7 @@ def _settings(plan: ServerPlan, timing: Timing) -> str:
         **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,
+        "records_additions": said(record.get("added") == ADDED_BY_RUNS),
         "checks_version": said(plan.touches_registry),
         "recorded": _digest_now(plan, layout.DEPLOYMENT),
         "gate": timing.gate,

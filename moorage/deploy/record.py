@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from moorage import __version__
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
+from moorage.deploy.additions import ADDED_BY_RUNS, found_record
 from moorage.deploy.deployed import deployment_record, recorded_digests
 from moorage.deploy.plan import ServerPlan
 from moorage.deploy.revisions import Change, Revision, as_record
@@ -50,6 +51,8 @@ def record_of_apply(
         "slot": plan.slot_to,
         "registry_version": "@REGISTRY_VERSION@" if plan.touches_registry else known,
         "store": store_record(plan.facts, plan.desired.store_id),
+        "found": found_record(plan),
+        "added": ADDED_BY_RUNS,
         "answers": without_secrets(answers),
         "users": {
             "revision": plan.users_revision,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.acme import Renewal, is_late, renewal_of
+from moorage.deploy.additions import Additions, recorded_additions
 from moorage.deploy.deployed import (
     active_slot,
     deployment_record,
@@ -53,6 +54,7 @@ class ServerStatus:
         certificate: The certificate nginx has, or None without TLS.
         renewal: How the last try to renew it by ACME went; None when that is not how it is got.
         disk: The disk images are kept on, or None when it is not known.
+        additions: What the first run found and what runs added; None when nothing is deployed.
         faults: What is wrong, a sentence each; empty when the server is healthy.
     """
 
@@ -72,6 +74,7 @@ class ServerStatus:
     certificate: CertificateFacts | None = None
     renewal: Renewal | None = None
     disk: Disk | None = None
+    additions: Additions | None = None
     faults: tuple[str, ...] = ()
 
     @property
@@ -113,6 +116,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         certificate=certificate,
         renewal=renewal_of(facts),
         disk=facts.disks[0] if facts.disks else None,
+        additions=recorded_additions(facts),
         faults=tuple(_faults(facts, bool(record), slot, run, certificate)),
     )
 

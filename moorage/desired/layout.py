@@ -49,10 +49,12 @@ STATE = "/var/lib/moorage"
 CHALLENGES = f"{STATE}/acme"
 """What nginx answers ACME's authority with."""
 RUNS = f"{STATE}/runs"
+ADDITIONS = f"{STATE}/additions"
+"""What runs added to the server, and how its services were before; the run script writes it."""
 
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
-    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER,
+    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ADDITIONS,
 )  # fmt: skip
 """What the probe reads: every file and folder that is Moorage's, and how certbot renews."""
 

@@ -61,19 +61,25 @@ mkdir -p "$etc/$name" "${code%/*}"
 chmod 0755 "$etc"
 chown "root:$account" "$etc/$name"
 chmod 0750 "$etc/$name"
-install -o root -g "$account" -m 0640 "$staging/task.json" "$etc/$name/task.json"
-install -o "$account" -g "$account" -m 0400 "$staging/secrets.json" "$etc/$name/secrets.json"
-install -o root -g root -m 0644 "$staging/unit" "$unit"
+# Everything is written before anything takes its place: a full disk leaves what was there.
+install -o root -g "$account" -m 0640 "$staging/task.json" "$etc/$name/task.json.new"
+install -o "$account" -g "$account" -m 0400 "$staging/secrets.json" "$etc/$name/secrets.json.new"
+install -o root -g root -m 0644 "$staging/unit" "$unit.new"
 chown -R root:root "$staging/code"
 chmod -R u=rwX,go=rX "$staging/code"
-rm -rf "$code.old"
+rm -rf "$code.new" "$code.old"
+cp -R "$staging/code" "$code.new"
+sync
 [ ! -d "$code" ] || mv "$code" "$code.old"
-cp -R "$staging/code" "$code"
+mv -T "$code.new" "$code"
+mv -f "$etc/$name/task.json.new" "$etc/$name/task.json"
+mv -f "$etc/$name/secrets.json.new" "$etc/$name/secrets.json"
+mv -f "$unit.new" "$unit"
 rm -rf "$code.old"
 
 rm -f "$status"
 systemctl daemon-reload
-systemctl enable "$service" >/dev/null 2>&1
+systemctl enable -q "$service" || fail "the service cannot be enabled"
 systemctl restart "$service"
 tries=0
 while [ ! -s "$status" ]; do

@@ -115,7 +115,8 @@ if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
 fi
 stat -c '%Y %n' /var/lib/moorage/runs/* 2>/dev/null | while read -r changed run; do
     running=no step='' status='' message=''
-    { read -r step; } 2>/dev/null <"$run/step"
+    # The last of its lines counts.
+    while read -r begun; do step=$begun; done 2>/dev/null <"$run/step"
     { read -r status && IFS= read -r message; } 2>/dev/null <"$run/result"
     # The run holds its lock for as long as it lives, so a free lock means that it has ended.
     if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi

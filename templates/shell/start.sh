@@ -18,7 +18,11 @@ if ! head -c "$size" | tar -C "$run" -xf - 2>"$run/unpack.log"; then
     rm -rf "$run"
     exit 0
 fi
-: >"$run/log"
+if ! { : >"$run/log" && : >"$run/lock" && : >>"$state/lock"; }; then
+    printf '@result\tfailed\t%s cannot be written\n' "$run"
+    rm -rf "$run"
+    exit 0
+fi
 # The unit outlives this session; it is collected when the run has ended, whichever way.
 if ! systemd-run --quiet --collect --unit="moorage-run-$id" --property=KillMode=mixed \
     --property="StandardOutput=append:$run/log" --property="StandardError=append:$run/log" \

@@ -12,30 +12,30 @@ lineage=/etc/letsencrypt/live/moorage
 # certbot's hook writes the certificate, so the plan does not list it among its files.
 back_up_certificate() {
     [ "$plan_certificate" != - ] || return 0
-    mkdir -p backup/tls
     for name in key.pem fullchain.pem; do
         if [ -e "$tls_folder/$name" ]; then
-            cp -a -- "$tls_folder/$name" "backup/tls/$name" || fail "$tls_folder/$name could not be backed up"
+            ln -PT -- "$tls_folder/$name" "$tls_folder/.moorage.old.$name" || cannot_write "$tls_folder/$name"
         fi
     done
-    : >backup/tls/complete
+    certificate_is_kept=yes
 }
 
 restore_certificate() {
-    [ -e backup/tls/complete ] || return 0
+    [ "${certificate_is_kept:-no}" = yes ] || return 0
     for name in key.pem fullchain.pem; do
-        if [ -e "backup/tls/$name" ]; then
-            new=$tls_folder/.moorage.$name
-            cp -a -- "backup/tls/$name" "$new" && mv -fT -- "$new" "$tls_folder/$name" || : >rollback-failed
-        else
+        old=$tls_folder/.moorage.old.$name
+        if [ ! -e "$old" ]; then
             rm -f -- "$tls_folder/$name"
+        # It may be the same file still, which no rename replaces.
+        elif [ "$(stat -c %i "$old")" != "$(stat -c %i "$tls_folder/$name" 2>/dev/null)" ]; then
+            mv -fT -- "$old" "$tls_folder/$name" || is_rolled_back=no
         fi
     done
 }
 
 get_certificate() {
     if [ "$plan_challenge" = http-01 ]; then open_port_80; fi
-    systemctl enable -q --now certbot.timer || say 'the timer that renews certificates could not be started'
+    systemctl enable -q --now certbot.timer || printf '@warning\tcertbot.timer, which renews the certificate, could not be started\n'
     [ "$plan_certificate" != - ] || return 0
     if [ "$plan_challenge" = http-01 ]; then meet_peers; fi
     ask_authority
@@ -61,11 +61,12 @@ fetch() {
 # Waits until every server behind the name hands on what this one was given: they are at work on
 # their own part of this at the same time.
 meet_peers() {
-    install -d -m 755 "$challenges/.well-known" "$challenges/.well-known/acme-challenge"
+    install -d -m 755 "$challenges/.well-known" "$challenges/.well-known/acme-challenge" ||
+        cannot_write "$challenges/.well-known"
     # The run's id would not do: all servers have the same.
     token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
-    printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token"
-    chmod 644 "$challenges/.well-known/acme-challenge/$token"
+    (umask 022 && printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token") ||
+        cannot_write "$challenges/.well-known/acme-challenge/$token"
     tick
     deadline=$((now + plan_peer_seconds))
     for peer in $plan_peers; do
@@ -87,7 +88,7 @@ meet_peers() {
 
 ask_authority() {
     if [ -e "$acme/ca.pem" ]; then
-        cat /etc/ssl/certs/ca-certificates.crt "$acme/ca.pem" >ca-bundle.pem
+        cat /etc/ssl/certs/ca-certificates.crt "$acme/ca.pem" >ca-bundle.pem || cannot_write "$run/ca-bundle.pem"
         export REQUESTS_CA_BUNDLE="$run/ca-bundle.pem"
     fi
     if grep -qs '^\[default\]' "$acme/dns.ini"; then export AWS_SHARED_CREDENTIALS_FILE="$acme/dns.ini"; fi

@@ -31,86 +31,150 @@ must_be() {
 }
 
 back_up() {
-    mkdir -p backup
-    while IFS="$tab" read -r number _ _ _ _ path; do
-        if [ -e "$path" ] || [ -L "$path" ]; then
-            cp -a -- "$path" "backup/$number" || fail "$path could not be backed up"
-        else
-            : >"backup/$number.absent" || fail "the backup could not be written"
-        fi
-    done <plan/files
-    number=0
-    while IFS="$tab" read -r _ path; do
-        number=$((number + 1))
-        cp -a -- "$path" "backup/removed.$number" || fail "$path could not be backed up"
-    done <plan/removals
+    mkdir -p backup || cannot_write "$run/backup"
+    clear_beside
+    note_units
     back_up_certificate
 }
 
-# Puts back what back_up kept. What cannot be put back leaves the file rollback-failed.
-restore_files() {
-    while IFS="$tab" read -r number mode owner group _ path; do
-        if [ -e "backup/$number" ] || [ -L "backup/$number" ]; then
-            new=${path%/*}/.moorage.$number
-            cp -a -- "backup/$number" "$new" && mv -fT -- "$new" "$path" || : >rollback-failed
-        elif [ -e "backup/$number.absent" ]; then
-            rm -f -- "$path"
-        fi
-    done <plan/files
-    number=0
-    while IFS="$tab" read -r _ path; do
-        number=$((number + 1))
-        if [ -e "backup/removed.$number" ]; then
-            cp -a -- "backup/removed.$number" "$path" || : >rollback-failed
-        fi
-    done <plan/removals
-    restore_certificate
+# Removes what runs left beside the places of this run's files.
+clear_beside() {
+    while IFS="$tab" read -r _ _ _ _ _ path; do clear_folder "${path%/*}"; done <plan/files
+    while IFS="$tab" read -r _ path; do clear_folder "${path%/*}"; done <plan/removals
+    clear_folder /etc/moorage
+    clear_folder "$tls_folder"
+    [ "$plan_storage_folder" = - ] || clear_folder "$plan_storage_folder"
+}
+
+clear_folder() {
+    set -- "$1"/.moorage.*
+    if [ -e "$1" ] || [ -L "$1" ]; then rm -f -- "$@"; fi
 }
 
 make_folders() {
     while IFS="$tab" read -r mode owner group path; do
         if [ "$path" = "$plan_storage_folder" ]; then adopt_storage "$owner" "$path"; fi
+        note_folder "$path"
         # The run's umask is strict; folders on the way to this one are for everybody.
         (umask 022 && mkdir -p -- "$(dirname "$path")") || fail "the folder above $path could not be made"
         install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail "the folder $path could not be made"
     done <plan/folders
 }
 
-# place NUMBER MODE OWNER GROUP PATH FROM: puts a file in its place in one step.
-place() {
-    for stale in "${5%/*}"/.moorage.*; do
-        if [ -e "$stale" ] || [ -L "$stale" ]; then rm -f -- "$stale"; fi
-    done
-    new=${5%/*}/.moorage.$1
-    install -T -m "$2" -o "$3" -g "$4" -- "$6" "$new" && mv -fT -- "$new" "$5"
+# Files are written beside their places, all of them before the first takes its place, and take it by a
+# rename. So a disk that fills up is noticed while there is nothing to undo, and a machine that stops
+# leaves each file whole. What is replaced stays beside its place until the run is over: putting it
+# back takes no room on the disk.
+
+# stage NUMBER MODE OWNER GROUP PATH FROM: writes a file beside its place; sets $new to where.
+stage() {
+    new=${5%/*}/.moorage.new.$1
+    install -T -m "$2" -o "$3" -g "$4" -- "$6" "$new" || cannot_write "$5"
 }
+
+stage_files() {
+    stage_record
+    set -- "$new"
+    while IFS="$tab" read -r number mode owner group _ path; do
+        stage "$number" "$mode" "$owner" "$group" "$path" "content/$number"
+        set -- "$@" "$new"
+    done <plan/files
+    # A run that could not say that it is done would count as interrupted.
+    printf 'done\n\n' >result.new || cannot_write "$run/result"
+    sync -- "$@" result.new || fail "the new files could not be written to the disk"
+}
+
+# put_in_place NUMBER PATH: a staged file takes its place; the file it replaces stays beside it.
+put_in_place() {
+    new=${2%/*}/.moorage.new.$1
+    [ -e "$new" ] || return 0
+    placed="$placed$1 "
+    if [ -e "$2" ] || [ -L "$2" ]; then
+        ln -PT -- "$2" "${2%/*}/.moorage.old.$1" || cannot_write "$2"
+    fi
+    mv -fT -- "$new" "$2" || cannot_write "$2"
+}
+placed=' '
 
 # place_files PATTERN [EXCEPT]: the files whose path matches, in the plan's order.
 place_files() {
-    while IFS="$tab" read -r number mode owner group _ path; do
+    while IFS="$tab" read -r number _ _ _ _ path; do
         # shellcheck disable=SC2254 # patterns are wanted
-        case "$path" in ${2:-}) continue ;; $1) ;; *) continue ;; esac
-        place "$number" "$mode" "$owner" "$group" "$path" "content/$number" ||
-            fail "$path could not be written"
+        case "$path" in ${2:-}) continue ;; $1) put_in_place "$number" "$path" ;; esac
     done <plan/files
 }
 
 remove_files() {
-    while IFS="$tab" read -r _ path; do rm -f -- "$path"; done <plan/removals
+    number=0
+    while IFS="$tab" read -r _ path; do
+        number=$((number + 1))
+        [ -e "$path" ] || [ -L "$path" ] || continue
+        mv -fT -- "$path" "${path%/*}/.moorage.old.removed.$number" || cannot_write "$path"
+    done <plan/removals
 }
 
-# All that was placed has to survive a power cut. Where only nginx's files changed, only they are new.
+# put_back NUMBER PATH: undoes what stage and put_in_place did.
+put_back() {
+    new=${2%/*}/.moorage.new.$1
+    old=${2%/*}/.moorage.old.$1
+    if [ -e "$new" ]; then
+        rm -f -- "$new" "$old"
+        return
+    fi
+    case "$placed" in *" $1 "*) ;; *) return 0 ;; esac
+    if [ -e "$old" ] || [ -L "$old" ]; then
+        mv -fT -- "$old" "$2" || is_rolled_back=no
+    else
+        rm -f -- "$2" || is_rolled_back=no
+    fi
+}
+
+restore_files() {
+    while IFS="$tab" read -r number _ _ _ _ path; do put_back "$number" "$path"; done <plan/files
+    number=0
+    while IFS="$tab" read -r _ path; do
+        number=$((number + 1))
+        old=${path%/*}/.moorage.old.removed.$number
+        if [ -e "$old" ] || [ -L "$old" ]; then mv -fT -- "$old" "$path" || is_rolled_back=no; fi
+    done <plan/removals
+    put_back record /etc/moorage/deployment.json
+    placed=' '
+    restore_certificate
+}
+
+# place NUMBER MODE OWNER GROUP PATH FROM: puts a single file in its place.
+place() {
+    stage "$@"
+    { sync -- "$new" && mv -fT -- "$new" "$5"; } || cannot_write "$5"
+}
+
+# What packages and images wrote has to survive a power cut, too, before the old slot is left.
 make_durable() {
-    if [ "$plan_slot_to" = "$plan_slot_from" ]; then sync /etc/nginx/moorage /etc/nginx/moorage/*; else sync; fi
+    if [ "$plan_slot_to" != "$plan_slot_from" ]; then sync || fail "the disks could not be synchronized"; fi
+}
+
+# stage_record: deployment.json is written before the switch, like all files.
+stage_record() {
+    if [ -e plan/undone.json ]; then
+        stage undone 600 root root /etc/moorage/deployment.json plan/undone.json
+    fi
+    registry_version=
+    { read -r registry_version; } 2>/dev/null <registry-version
+    if [ "$plan_records_additions" = yes ]; then
+        additions_as_json >added.json || cannot_write "$run/added.json"
+    elif [ "$plan_checks_version" != yes ]; then
+        stage record 600 root root /etc/moorage/deployment.json plan/deployment.json
+        return 0
+    fi
+    sed -e "s/@REGISTRY_VERSION@/$registry_version/" \
+        -e '/^  "added": "@ADDED@"/{' -e 'r added.json' -e 'd' -e '}' \
+        plan/deployment.json >deployment.json || cannot_write "$run/deployment.json"
+    stage record 600 root root /etc/moorage/deployment.json deployment.json
 }
 
 record() {
-    cp plan/deployment.json deployment.json
-    if [ "$plan_checks_version" = yes ]; then
-        sed -i "s/@REGISTRY_VERSION@/$(cat registry-version 2>/dev/null)/" deployment.json
-    fi
-    place record 600 root root /etc/moorage/deployment.json deployment.json ||
-        fail "/etc/moorage/deployment.json could not be written"
+    put_in_place "${1:-record}" /etc/moorage/deployment.json
+    sync -- /etc/moorage /etc/nginx/moorage || fail "what was changed could not be written to the disk"
 }
 
 # Ten runs are kept, but of those that died nothing secret. They are told from running ones by their
@@ -126,7 +190,10 @@ forget_old_runs() {
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
         flock -n "$old/lock" true || continue
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out"
-        printf 'interrupted\nit ended without a result while doing: %s\n' \
-            "$(cat "$old/step" 2>/dev/null)" >"$old/result"
+        note_packages_since "$old/packages.before"
+        {
+            printf 'interrupted\nit ended without a result while doing: %s\n' \
+                "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/result.new" && mv "$old/result.new" "$old/result"
+        } || cannot_write "$old/result"
     done
 }

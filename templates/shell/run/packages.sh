@@ -8,14 +8,19 @@ image_before=
 install_packages() {
     if [ "$plan_mask_packaged_registry" = yes ]; then
         # It says that the unit is not there yet.
-        systemctl mask -q docker-registry.service 2>mask.log || cat mask.log
+        answer=$(systemctl mask -q docker-registry.service 2>&1) ||
+            fail "docker-registry.service could not be masked: $answer"
     fi
+    list_packages >packages.before || cannot_write "$run/packages.before"
     # A mirror that cannot be reached keeps nobody from installing what another one has; only when
     # that fails it is part of the reason.
     apt update
     unfetched=$(grep '^[EW]: ' apt.log | cause)
     # shellcheck disable=SC2046 # one word a package
-    if ! apt -y --no-install-recommends install $(cat plan/packages); then
+    apt -y --no-install-recommends install $(cat plan/packages)
+    installed=$?
+    note_packages_since packages.before
+    if [ $installed != 0 ]; then
         fail "the packages could not be installed: $(why_apt "$unfetched")"
     fi
     settle_nginx
@@ -39,6 +44,8 @@ apt() {
 }
 
 make_account() {
+    note account "$plan_account"
+    added_account=yes
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$plan_account" ||
         fail "the account $plan_account could not be made"
 }
@@ -46,6 +53,7 @@ make_account() {
 load_image() {
     if [ "$plan_engine" = docker ]; then start_docker; fi
     image_before=$(image_id "$plan_image")
+    changes_image=yes
     if [ -e image.tar ]; then
         if ! "$plan_engine" load -q -i image.tar >load.log 2>&1; then
             cat load.log
@@ -80,15 +88,17 @@ check_loaded() {
 
 # After a failure the name means again what it meant: a slot that starts anew starts from it.
 restore_image() {
-    if [ "$plan_load_image" != yes ]; then return 0; fi
+    # A run that failed before it came to the image knows nothing of it.
+    if [ "${changes_image:-no}" = no ]; then return 0; fi
     if [ -n "$image_before" ]; then
-        "$plan_engine" tag "$image_before" "$plan_image" || : >rollback-failed
+        "$plan_engine" tag "$image_before" "$plan_image" || is_rolled_back=no
     else
         "$plan_engine" rmi "$plan_image" >/dev/null 2>&1
     fi
 }
 
 check_version() {
+    : >version.log || cannot_write "$run/version.log"
     if [ "$plan_engine" = - ]; then
         docker-registry --version >version.log 2>&1
     else
@@ -97,7 +107,7 @@ check_version() {
     found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)
     say "the registry is version ${found:-unknown}, its configuration is written for $plan_version"
     case "$found" in
-    "$plan_version" | "$plan_version".*) printf '%s\n' "$found" >registry-version ;;
+    "$plan_version" | "$plan_version".*) printf '%s\n' "$found" >registry-version || cannot_write "$run/registry-version" ;;
     '') fail "the registry does not tell its version: $(why_program version.log)" ;;
     *) fail "the registry is version $found, but its configuration is written for $plan_version; set registry.version" ;;
     esac

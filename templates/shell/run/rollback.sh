@@ -6,17 +6,18 @@ rollback() {
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) rollback
     say 'rolling back'
-    rm -rf rollback-failed
+    is_rolled_back=yes stays=
     restore_files
     restore_image
-    systemctl daemon-reload
+    systemctl daemon-reload || is_rolled_back=no
     if [ "$plan_slot_from" != - ]; then
-        systemctl enable -q "moorage-registry@$plan_slot_from"
-        systemctl is-active -q "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from"
+        systemctl enable -q "moorage-registry@$plan_slot_from" || is_rolled_back=no
+        systemctl is-active -q "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||
+            is_rolled_back=no
     fi
     if systemctl is-active -q nginx; then
         if nginx -t -q 2>/dev/null; then
-            reload_nginx || : >rollback-failed
+            reload_nginx || is_rolled_back=no
         else
             say 'nginx goes on with the configuration it has in memory: its files are broken elsewhere'
         fi
@@ -29,17 +30,21 @@ rollback() {
         systemctl reset-failed "moorage-registry@$plan_slot_to" 2>/dev/null
     fi
     restore_storage
-    if [ -e rollback-failed ]; then
+    remove_additions
+    if [ "$is_rolled_back" = no ]; then
         say 'the rollback is incomplete; the next apply puts it right'
+    elif [ -n "$stays" ]; then
+        say "rolled back: everything is as it was before, except that these stay: $stays"
     else
         say 'rolled back: everything is as it was before'
     fi
+    [ -z "$stays" ] || printf '@warning\tthe run added these and they stay: %s\n' "$stays"
 }
 
 undo() {
     say 'another server did not manage it: undoing the change'
     rollback
-    mv plan/undone.json plan/deployment.json
-    record
+    record undone
+    clear_beside
     finish undone 'another server did not manage it'
 }

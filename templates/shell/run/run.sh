@@ -29,6 +29,8 @@ outcome=failed
 . ./why.sh
 # shellcheck source=files.sh
 . ./files.sh
+# shellcheck source=additions.sh
+. ./additions.sh
 # shellcheck source=hooks.sh
 . ./hooks.sh
 # shellcheck source=packages.sh
@@ -52,7 +54,8 @@ flock -n 8
 if ! flock -n 9; then
     finish locked "run $(cat "$state/current" 2>/dev/null) is going on"
 fi
-printf '%s\n' "${run##*/}" >"$state/current"
+{ printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
+    finish failed "$state/current could not be written"
 trap 'fail "it was told to stop"' TERM INT
 
 # The names are Moorage's own; the values stay data.
@@ -65,6 +68,7 @@ forget_old_runs
 run_hooks hooks-before before_apply
 step back-up
 back_up
+rollback_needed=yes
 # Only what there is to do is said: a change of the users installs nothing.
 if [ -s plan/packages ]; then
     step packages
@@ -83,10 +87,10 @@ if [ "$plan_checks_version" = yes ]; then
     step version
     check_version
 fi
-rollback_needed=yes
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then step registry; fi
 make_folders
 mark_store
+stage_files
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
 # A changed unit always takes the other slot.
@@ -115,6 +119,7 @@ wait_for_keep
 step record
 record
 rollback_needed=no
+clear_beside
 step drain
 drain_old
 finish "done" ''

@@ -19,8 +19,8 @@ recheck_store() {
 mark_store() {
     if [ "$plan_storage_folder" = - ] || [ "$plan_store_now" != - ]; then return 0; fi
     printf '%s\n' "$plan_store" >marker || fail "the marker of $plan_storage_folder could not be written"
-    place store 644 root root "$plan_storage_folder/.moorage-store" marker ||
-        fail "$plan_storage_folder/.moorage-store could not be written"
+    store_is_marked=yes
+    place store 644 root root "$plan_storage_folder/.moorage-store" marker
 }
 
 # adopt_storage OWNER PATH: images that are there already may belong to whoever ran the registry
@@ -51,9 +51,9 @@ stop_former_registry() {
 
 # Gives the images and their registry back to whoever had them.
 restore_storage() {
+    [ "${store_is_marked:-no}" = no ] || rm -f -- "$plan_storage_folder/.moorage-store"
     [ -s backup/storage-owner ] || return 0
-    chown -hR "$(cat backup/storage-owner)" -- "$plan_storage_folder" || : >rollback-failed
-    [ "$plan_store_now" != - ] || rm -f -- "$plan_storage_folder/.moorage-store"
-    if [ -e backup/registry-was-enabled ]; then systemctl enable -q docker-registry.service || : >rollback-failed; fi
-    if [ -e backup/registry-was-active ]; then systemctl start docker-registry.service || : >rollback-failed; fi
+    chown -hR "$(cat backup/storage-owner)" -- "$plan_storage_folder" || is_rolled_back=no
+    if [ -e backup/registry-was-enabled ]; then systemctl enable -q docker-registry.service || is_rolled_back=no; fi
+    if [ -e backup/registry-was-active ]; then systemctl start docker-registry.service || is_rolled_back=no; fi
 }

@@ -4,6 +4,17 @@
 
 say() { printf '%s\n' "$*"; }
 
+# cannot_write PATH: fails, and says so when the disk is full.
+cannot_write() {
+    read -r room inodes mount <<END
+$(df -k --output=avail,iavail,target -- "${1%/*}" 2>/dev/null | tail -n 1)
+END
+    why=
+    if [ "${room:-64}" -lt 64 ]; then why=": no space is left on $mount"; fi
+    if [ "${inodes:-1}" = 0 ]; then why=": no inodes are left on $mount"; fi
+    fail "$1 could not be written$why"
+}
+
 # Sets $now: seconds since the machine started. It costs no process, and nobody sets this clock.
 tick() {
     read -r now _ </proc/uptime
@@ -11,7 +22,9 @@ tick() {
 }
 
 step() {
-    printf '%s\n' "$1" >step
+    # All steps are kept, and the last one counts: nothing is lost when the disk is full.
+    printf '%s\n' "$1" >>step || [ "$1" = drain ] || cannot_write "$run/step"
+    current_step=$1
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) "$1"
     # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
@@ -23,16 +36,25 @@ finish() {
     rm -rf content hooks backup image.tar hook.out
     message=$2
     [ -z "$message" ] || message=$(printf '%s' "$message" | tr '\n\t' '  ')
-    printf '%s\n%s\n' "$1" "$message" >result.new && mv result.new result
-    printf '@result\t%s\t%s\n' "$1" "$message"
+    # That a run is done was written down before the switch (stage_files).
+    if { [ "$1" = "done" ] || { printf '%s\n%s\n' "$1" "$message" >result.new && sync result.new; }; } &&
+        mv result.new result; then
+        printf '@result\t%s\t%s\n' "$1" "$message"
+    else
+        printf '@result\tfailed\t%s/result could not be written; %s\n' "$run" "${message:-the run was $1}"
+    fi
     exit 0
 }
 
 fail() {
-    failed=$(cat step 2>/dev/null)
-    say "failed while doing: $failed"
+    say "failed while doing: ${current_step:-nothing}"
     say "$1"
-    if [ "$rollback_needed" = yes ]; then rollback; fi
+    if [ "$rollback_needed" = yes ]; then
+        # A failure in there does not begin another one.
+        rollback_needed=no
+        rollback
+        clear_beside
+    fi
     finish "$outcome" "$1"
 }
 
@@ -43,7 +65,7 @@ cancel() {
 
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0
-    printf '@staged\n'
+    printf '@staged\n' || cannot_write "$run/log"
     tick
     deadline=$((now + plan_gate_seconds))
     while [ ! -e go ]; do
@@ -58,7 +80,7 @@ wait_for_go() {
 # stays, because then it is likely on them as well.
 wait_for_keep() {
     [ "$plan_keep" = wait ] || return 0
-    printf '@committed\n'
+    printf '@committed\n' || cannot_write "$run/log"
     tick
     deadline=$((now + plan_keep_seconds))
     while [ ! -e keep ]; do

@@ -1,0 +1,206 @@
+# What runs add to this server, and how its services were before; read by run.sh.
+#
+# It is kept in /var/lib/moorage/additions until the registry is uninstalled, so that runs that fail or
+# die are not taken for what was here before: lines "package NAME VERSION", "account NAME", "folder PATH"
+# and, of a service that Moorage starts, stops or masks, "unit NAME ENABLED ACTIVE" as it was before.
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
+additions=$state/additions
+noted_folders=
+
+# note WORD...: keeps a line, once.
+note() {
+    line=$1
+    shift
+    for word; do line=$line$tab$word; done
+    if grep -qsxF -- "$line" "$additions"; then return 0; fi
+    { printf '%s\n' "$line" >>"$additions" && sync -- "$additions"; } || cannot_write "$additions"
+}
+
+# Sets $enabled and $active to how a service is; "-" is a service that is not there.
+read_unit() {
+    enabled=- active=inactive
+    while IFS='=' read -r name value; do
+        case "$name" in
+        UnitFileState) enabled=${value:--} ;;
+        ActiveState) active=$value ;;
+        esac
+    done <<END
+$(systemctl show -p UnitFileState -p ActiveState "$1" 2>/dev/null)
+END
+}
+
+# note_unit NAME: keeps how a service was before this run, and before Moorage's first.
+note_unit() {
+    read_unit "$1"
+    printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
+    grep -qs "^unit$tab$1$tab" "$additions" || note unit "$1" "$enabled" "$active"
+}
+
+# The services that a run may start, stop or mask. A change of the users does nothing of that.
+note_units() {
+    [ "$plan_records_additions" = yes ] || return 0
+    # What deployment.json says counts where the file is lost.
+    [ -e "$additions" ] || cat plan/added >"$additions" || cannot_write "$additions"
+    note_unit nginx.service
+    note_unit docker-registry.service
+    if [ "$plan_engine" != - ]; then note_unit "$plan_engine.service"; fi
+    if [ "$plan_challenge" != - ]; then note_unit certbot.timer; fi
+}
+
+list_packages() {
+    # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
+    dpkg-query -W -f '${db:Status-Status}\t${Package}\t${Version}\n' |
+        sed -n "/^not-installed$tab\|^config-files$tab/!s/^[^$tab]*$tab//p"
+}
+
+# note_packages_since FILE: keeps the packages that are installed now and were not when list_packages
+# wrote FILE; their names are added to packages.new.
+note_packages_since() {
+    [ -s "$1" ] || return 0
+    list_packages | awk -F "$tab" 'NR == FNR { had[$1]; next } !($1 in had)' "$1" - >packages.found ||
+        cannot_write "$run/packages.found"
+    while IFS="$tab" read -r name version; do
+        grep -qs "^package$tab$name$tab" "$additions" || note package "$name" "$version"
+    done <packages.found
+    cut -f 1 packages.found >>packages.new || cannot_write "$run/packages.new"
+}
+
+# note_folder PATH: keeps that this run is about to make a folder, and those above it.
+note_folder() {
+    if [ -z "$1" ] || [ -d "$1" ]; then return 0; fi
+    note_folder "${1%/*}"
+    note folder "$1"
+    # The innermost comes first.
+    noted_folders="$1
+$noted_folders"
+}
+
+# Takes back what this run added, except for packages; those stay, but none of their services.
+remove_additions() {
+    remove_image
+    if [ -s packages.new ]; then
+        # shellcheck disable=SC2046 # one word a package
+        dpkg -L $(cat packages.new) 2>/dev/null |
+            sed -n 's#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\|path\)\)$#\2#p' |
+            sort -u >units.new
+        # A masked service cannot be disabled, and would be enabled again once it is not masked.
+        while read -r unit; do
+            restore_mask "$unit"
+            systemctl disable -q --now "$unit" 2>/dev/null
+            systemctl reset-failed "$unit" 2>/dev/null
+        done <units.new
+    fi
+    if [ -s units ]; then restore_units; fi
+    remove_account
+    remove_folders
+    keep_what_stays
+}
+
+# Where its container was still running, the image could not be removed before.
+remove_image() {
+    if [ "${changes_image:-no}" = no ] || [ -n "$image_before" ] || [ -z "$(image_id "$plan_image")" ]; then return 0; fi
+    "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 || say_that_stays "the image $plan_image"
+}
+
+# Sets $was_enabled and $was_active to how a service was before the run; to nothing if nobody noted it.
+find_unit() {
+    was_enabled='' was_active=''
+    [ -s units ] || return 0
+    while IFS="$tab" read -r name enabled active; do
+        if [ "$name" = "$1" ]; then was_enabled=$enabled was_active=$active; fi
+    done <units
+}
+
+restore_mask() {
+    find_unit "$1"
+    case "$was_enabled" in '' | masked*) return 0 ;; esac
+    read_unit "$1"
+    case "$enabled" in masked*) systemctl unmask -q "$1" || is_rolled_back=no ;; esac
+}
+
+restore_units() {
+    while IFS="$tab" read -r unit was_enabled was_active; do
+        restore_mask "$unit"
+        find_unit "$unit"
+        read_unit "$unit"
+        case "$was_enabled:$enabled" in
+        enabled:disabled) systemctl enable -q "$unit" || is_rolled_back=no ;;
+        disabled:enabled | -:enabled) systemctl disable -q "$unit" || is_rolled_back=no ;;
+        esac
+        case "$was_active:$active" in
+        active:active) ;;
+        active:*) systemctl start "$unit" || is_rolled_back=no ;;
+        *:active) systemctl stop "$unit" || is_rolled_back=no ;;
+        esac
+    done <units
+}
+
+remove_account() {
+    [ "${added_account:-no}" = yes ] || return 0
+    # Images that were pushed meanwhile belong to it.
+    if [ -d "$plan_storage_folder/docker" ]; then return 0; fi
+    userdel "$plan_account" || is_rolled_back=no
+}
+
+remove_folders() {
+    if [ "$plan_slot_from" = - ]; then
+        # What nginx made for the site, and is empty or of no use to anybody.
+        rm -rf "${sockets:?}" /run/moorage /run/moorage-cache /run/moorage-guessers
+        [ -s /var/log/nginx/moorage.log ] || rm -f /var/log/nginx/moorage.log
+    fi
+    while read -r folder; do
+        [ -z "$folder" ] || rmdir -- "$folder" 2>/dev/null
+    done <<END
+$noted_folders
+END
+}
+
+# Forgets the lines of what was taken back, and tells what was not.
+keep_what_stays() {
+    if [ ! -e "$additions" ]; then return 0; fi
+    packages=
+    while IFS="$tab" read -r kind name rest; do
+        case "$kind" in
+        package) ;;
+        account) id -u "$name" >/dev/null 2>&1 || continue ;;
+        folder) [ -d "$name" ] || continue ;;
+        # The next first run looks at the services again, but for those that came with packages.
+        unit) [ "$plan_slot_from" != - ] || [ "${rest%%"$tab"*}" = - ] || continue ;;
+        esac
+        printf '%s\t%s%s\n' "$kind" "$name" "${rest:+$tab$rest}"
+    done <"$additions" >additions.new
+    { sync additions.new && mv -f additions.new "$additions"; } || is_rolled_back=no
+    if [ -s packages.new ]; then
+        say_that_stays "the packages $(sort -u packages.new | tr '\n' ' ' | sed 's/ $//')"
+    fi
+    while read -r folder; do
+        if [ -n "$folder" ] && [ -d "$folder" ]; then say_that_stays "the folder $folder"; fi
+    done <<END
+$noted_folders
+END
+    if [ "${added_account:-no}" = yes ] && id -u "$plan_account" >/dev/null 2>&1; then
+        say_that_stays "the account $plan_account"
+    fi
+}
+
+say_that_stays() { stays="${stays:+$stays, }$1"; }
+
+# The line of deployment.json that tells what was added.
+additions_as_json() {
+    awk -F "$tab" '
+        function text(value) {
+            gsub(/\\/, "\\\\", value)
+            gsub(/"/, "\\\"", value)
+            return "\"" value "\""
+        }
+        function more(list, item) { return list (list == "" ? "" : ", ") item }
+        $1 == "package" { packages = more(packages, text($2) ": " text($3)) }
+        $1 == "account" { accounts = more(accounts, text($2)) }
+        $1 == "folder" { folders = more(folders, text($2)) }
+        END {
+            printf "  \"added\": {\"packages\": {%s}, \"accounts\": [%s], \"folders\": [%s]},\n",
+                packages, accounts, folders
+        }
+    ' "$additions"
+}

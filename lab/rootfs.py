@@ -180,7 +180,8 @@ def ensure_image(
     with folder.lock(f"image-{home.name}"):
         if not (home / "image.json").exists():
             say(f"building the {suite} image with {' '.join(packages)} (once)")
-            _build_layer(folder, home, bare, suite, packages, VARIANT_MASKED_UNITS.get(variant, ()))
+            masked = VARIANT_MASKED_UNITS.get(variant, ())
+            _build_layer(folder, home, bare, suite, packages=packages, masked=masked)
     return RootImage(suite, variant, (home / "layer", bare))
 
 
@@ -245,6 +246,7 @@ def _build_layer(
     home: Path,
     bare: Path,
     suite: str,
+    *,
     packages: Sequence[str],
     masked: Sequence[str],
 ) -> None:

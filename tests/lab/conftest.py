@@ -2,8 +2,8 @@
 
 `server` is a fresh bare one (with the mark `ready`, one that has the packages already), `servers`
 makes several, `shared_server` is one for all tests of a module, `client` has Docker and Podman and
-lives for the whole session. Where no server can run, these tests are skipped, and the end of the run
-says so. Likewise those with `registry_3_image`.
+lives for the whole session. Where no server can run, these tests are skipped, and the end of the
+run says so. Likewise those with `registry_3_image`.
 """
 
 from __future__ import annotations

@@ -141,7 +141,9 @@ def _faults(
         why = f": {run.message}" if run.message else "."
         yield f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
     if not is_deployed:
-        if run is None or not run.running:
+        if layout.DEPLOYMENT in facts.files:
+            yield f"{layout.DEPLOYMENT} cannot be read, so what is deployed here is not known."
+        elif run is None or not run.running:
             yield "Nothing is deployed here."
         return
     if why := missing_store(facts):

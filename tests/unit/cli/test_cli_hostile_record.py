@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from bait import DEPLOYED, Bait, watched
-from calls import Moorage
+from calls import Moorage, write_answers
 from made_up_servers import Fleet
 
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
+from moorage.failover.service import ServiceStatus
 
 HOST, OTHER = "one.example.test", "baited.example.test"
 CI = RegistryUser("ci", "$2y$12$" + "a" * 53, "push")
@@ -90,3 +91,28 @@ def test_a_record_that_is_none_is_told_in_a_sentence(
     assert "does not say what is deployed here" in users.stderr
     assert status.code == 1
     assert "unexpected" not in status.stdout
+    if not record.startswith(b'{"'):
+        assert "deployment.json cannot be read" in status.stdout
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"servers": [1, {}, {"is_in": [], "server": "\x1b[2J"}], "record": [{}], "name": 7},
+        {"servers": "x", "record": 1, "problem": {"a": "\x9b"}},
+    ],
+)
+def test_what_a_failover_machine_says_is_shown_whatever_it_is(
+    moorage: Moorage, fleet: Fleet, home: Path, monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, object],
+) -> None:  # fmt: skip
+    file = write_answers(home / "two.yml", [HOST, "two.example.test"])
+    told = ServiceStatus("active", known)
+    monkeypatch.setattr("moorage.failover.service.status", lambda *_: told)
+
+    shown = moorage("failover", "status", str(file), "--on", "root@watcher.example.test")
+    value = moorage("failover", "status", str(file), "--on", "root@watcher.example.test", "--json")
+
+    assert (shown.code, value.code) == (1, 1)
+    assert "unexpected" not in value.stdout
+    assert not {"\x1b", "\x9b"} & set(shown.stdout + shown.stderr + value.stdout)

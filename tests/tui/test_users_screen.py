@@ -564,7 +564,7 @@ async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
 
 async def test_the_command_line_leads_here(fleet: Fleet) -> None:
     ways: list[dict[str, Any]] = [
-        {}, {"path": fleet.path}, {"server": ("alpha", "")},
+        {}, {"path": fleet.path}, {"servers_read": (("alpha",), "")},
     ]  # fmt: skip
     for way in ways:
         async with opened(fleet.pretend, users=True, **way) as wizard:

@@ -117,6 +117,25 @@ def drifted(facts: Facts) -> tuple[str, ...]:
     )
 
 
+def program_update(facts: Facts) -> str:
+    """Return how the program that was deployed was replaced since; empty when it was not.
+
+    An update of the package or of the image's tag changes what the next start runs, and leaves what
+    runs now as it is.
+    """
+    recorded = deployment_record(facts).get("registry_program")
+    recorded = recorded if isinstance(recorded, dict) else {}
+    slot = active_slot(facts)
+    installed = facts.packages.get("docker-registry")
+    if installed is not None and recorded.get("package") not in (None, "", installed):
+        return f"docker-registry was updated to {installed}"
+    if slot is not None and layout.unit_name(slot) in facts.outdated:
+        return "docker-registry was installed anew"
+    if facts.image is not None and recorded.get("image") not in (None, "", facts.image):
+        return "another image has its image's name"
+    return ""
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What a server says of the deployment it belongs to: words of a stranger.

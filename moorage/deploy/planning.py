@@ -12,13 +12,14 @@ from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
     active_slot,
+    program_update,
     recorded_digests,
     recorded_on,
 )
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.plan import Change, Kind, ServerPlan
-from moorage.deploy.preflight import find_notes, find_problems, run_going_on
+from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
 from moorage.desired import layout
 from moorage.desired.build import desired, desired_auth_key, desired_user_files
@@ -50,6 +51,7 @@ class _Difference:
         files: Files that are not there or not as they should be.
         unfinished: Effects of files that stand but were never recorded: the run that placed them
             did not finish, so what runs may still be what was there before.
+        update: How the registry's program was replaced since it was deployed.
     """
 
     packages: tuple[Package, ...]
@@ -59,6 +61,7 @@ class _Difference:
     load_image: bool
     unfinished: frozenset[Effect]
     remakes_storage: bool
+    update: str
 
     def affects(self, effect: Effect) -> bool:
         """Whether something has to happen for the files to count."""
@@ -205,15 +208,22 @@ def _compare(
 ) -> _Difference:
     files = tuple(file for file in wanted.files if not _file_stands(file, facts))
     image = wanted.image
+    update = program_update(facts)
     return _Difference(
-        packages=tuple(each for each in wanted.packages if not _is_installed(each, facts)),
+        packages=tuple(each for each in wanted.packages if not is_installed(each, facts)),
         folders=tuple(each for each in wanted.folders if not _folder_stands(each, facts)),
         files=files,
         removals=tuple(_no_longer_wanted(wanted, facts)),
         remakes_storage=wanted.storage_folder is not None
         and wanted.storage_folder not in facts.folders,
         load_image=image is not None
-        and (facts.image is None or image.archive_digest != recorded.get("image_archive")),
+        and (
+            facts.image is None
+            or image.archive_digest != recorded.get("image_archive")
+            # What the archive brought has lost its name to something else.
+            or (image.archive is not None and bool(update))
+        ),
+        update=update,
         unfinished=frozenset(
             file.effect
             for file in wanted.files
@@ -271,6 +281,8 @@ def _slot(
         why = "the last run did not finish"
     elif difference.remakes_storage:
         why = "its folder of images is gone"
+    elif difference.update:
+        why = difference.update
     elif difference.changes_runtime:
         why = "the runtime changes"
     if why is not None:
@@ -300,10 +312,6 @@ def _nginx_change(
     if Effect.NGINX in difference.unfinished:
         return Change(Kind.SERVICE, "run", "nginx: reload", "the last run did not finish")
     return None
-
-
-def _is_installed(package: Package, facts: Facts) -> bool:
-    return any(name in facts.packages for name in (package.name, *package.satisfied_by))
 
 
 def _folder_stands(folder: DesiredFolder, facts: Facts) -> bool:

@@ -9,7 +9,7 @@ from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.deployed import other_domain
 from moorage.deploy.store import store_problem
 from moorage.desired import layout
-from moorage.desired.state import DesiredState
+from moorage.desired.state import DesiredState, Package
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 
@@ -44,6 +44,7 @@ def find_problems(
         )
         return
     yield from run_going_on(facts)
+    yield from _package_problems(wanted, facts)
     for port in wanted.ports:
         listener = facts.listens(port)
         if listener is not None and listener.program != "nginx":
@@ -93,6 +94,36 @@ def find_problems(
                 f"Remove files there; this lists where most are: du --inodes -x {disk.mount} | "
                 "sort -n | tail",
             )
+
+
+def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
+    """Yield what keeps apt from installing what is missing."""
+    missing = [package.name for package in wanted.packages if not is_installed(package, facts)]
+    if not missing:
+        return
+    for name, state in facts.half_installed.items():
+        repair = "dpkg --configure -a"
+        if "H" in state or "R" in state:
+            repair = f"apt-get install --reinstall {name}"
+        yield _problem(
+            facts,
+            "half_installed",
+            f"{name} is only half installed, and apt installs nothing else until it is repaired.",
+            f"Repair it on the server: {repair}",
+        )
+    for name in missing:
+        if name in facts.held:
+            yield _problem(
+                facts,
+                "on_hold",
+                f"{name} is on hold, and it has to be installed.",
+                f"Release it on the server: apt-mark unhold {name}",
+            )
+
+
+def is_installed(package: Package, facts: Facts) -> bool:
+    """Return whether a package, or one that does its work, is installed."""
+    return any(name in facts.packages for name in (package.name, *package.satisfied_by))
 
 
 def run_going_on(facts: Facts) -> Iterator[MoorageError]:
@@ -149,6 +180,14 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         free = max((disk.free for disk in facts.disks[:1]), default=0)
         if _LEAST_FREE <= free < _ENOUGH_FREE:
             yield f"Only {free / 1024**3:.1f} GiB are free for images in {wanted.storage_folder}."
+    missing = [package.name for package in wanted.packages if not is_installed(package, facts)]
+    if missing and facts.apt_runs:
+        yield "apt is running on the server; the installation waits for it, 3 minutes at most."
+    if missing and (held := [name for name in facts.held if name not in missing]):
+        yield (
+            f"On hold: {', '.join(held)}. If {', '.join(missing)} needs another version, the "
+            "installation fails; apt-mark unhold releases a package."
+        )
     if not wanted.remembers_logins:
         yield (
             "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "

@@ -40,6 +40,9 @@ def record_of_apply(
     if plan.desired.image and plan.desired.image.archive_digest:
         digests["image_archive"] = plan.desired.image.archive_digest
     known = str(deployment_record(plan.facts).get("registry_version", ""))
+    program = deployment_record(plan.facts).get("registry_program")
+    if plan.touches_registry:
+        program = {"image" if plan.desired.image else "package": "@REGISTRY_PROGRAM@"}
     return {
         "version": 1,
         "moorage": __version__,
@@ -50,6 +53,7 @@ def record_of_apply(
         "domain": plan.desired.domain,
         "slot": plan.slot_to,
         "registry_version": "@REGISTRY_VERSION@" if plan.touches_registry else known,
+        "registry_program": program,
         "store": store_record(plan.facts, plan.desired.store_id),
         "found": found_record(plan),
         "added": ADDED_BY_RUNS,

@@ -14,6 +14,7 @@ from moorage.deploy.deployed import (
     deployment_record,
     drifted,
     other_domain,
+    program_update,
     recorded_digests,
 )
 from moorage.deploy.deployment import Deployment
@@ -152,6 +153,8 @@ def _faults(
         yield f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
     elif not facts.is_active(layout.unit_name(slot)):
         yield f"The registry is not running: {layout.unit_name(slot)} is not active."
+    elif layout.unit_name(slot) in facts.outdated:
+        yield f"The registry still runs its old program: {program_update(facts)}. Apply again."
     if not facts.is_active("nginx"):
         yield "nginx is not running."
     for path in drifted(facts):

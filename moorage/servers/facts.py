@@ -131,6 +131,11 @@ class Facts:
         os: The fields of os-release.
         ipv6: Whether the kernel has IPv6; ``addresses6`` are the global addresses.
         packages: Installed packages and their versions.
+        held: Packages on hold.
+        half_installed: Packages that an installation has left half done, with dpkg's abbreviation
+            of their state; none while apt runs.
+        apt_runs: Whether apt or dpkg is at work.
+        outdated: Slots' services whose program was replaced while they run.
         tools: Which of the programs Moorage uses are there.
         accounts: System accounts and their numeric user and group ids.
         files: Managed files by path; ``folders`` likewise.
@@ -157,6 +162,10 @@ class Facts:
     ipv6: bool = False
     addresses6: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    half_installed: Mapping[str, str] = field(default_factory=dict)
+    apt_runs: bool = False
+    outdated: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
     services: Mapping[str, Service] = field(default_factory=dict)
     listeners: tuple[Listener, ...] = ()

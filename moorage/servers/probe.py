@@ -129,6 +129,7 @@ def parse(
     files, folders = _read_archive(server, archive, managed)
     for mode, owner, group, path in rows.get("folder", []):
         folders[path] = ManagedFolder(path, int(mode, 8), owner, group)
+    unsettled = rows.get("unsettled", [])
     clock = _seconds(single("clock") or str(now))
     return Facts(
         server=server,
@@ -144,8 +145,14 @@ def parse(
         packages={
             row[0]: row[1]
             for row in rows.get("package", [])
-            if len(row) == 3 and row[2].startswith("ii")
+            if len(row) == 3 and row[2][1:] == "i "
         },
+        held=tuple(row[0] for row in unsettled if row[1].startswith("h")),
+        half_installed={
+            row[0]: row[1] for row in unsettled if row[1][1:] != "i " and "apt_runs" not in rows
+        },
+        apt_runs="apt_runs" in rows,
+        outdated=frozenset(row[0] for row in rows.get("outdated", [])),
         tools=frozenset(row[0] for row in rows.get("tool", [])),
         services=_services([row[0] for row in rows.get("service", [])]),
         listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),

@@ -43,6 +43,11 @@ if command -v dpkg-query >/dev/null 2>&1; then
         nginx libnginx-mod-http-js openssl docker-registry docker.io docker-cli docker-ce \
         podman crun runc certbot 'python3-certbot-dns-*' 2>/dev/null)
     [ -z "$packages" ] || printf '%s\n' "$packages"
+    # Packages on hold, and those that an installation has left half done, whichever they are.
+    # shellcheck disable=SC2016
+    dpkg-query -W -f 'unsettled\t${Package}\t${db:Status-Abbrev}\n' 2>/dev/null |
+        grep "${tab}h..\$\|${tab}.[HUF].\$\|${tab}..R\$"
+    if grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) " /proc/locks; then fact apt_runs yes; fi
 fi
 # Asking apt takes a while, so only where the answer counts; without package lists it knows nothing.
 if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
@@ -57,6 +62,13 @@ if command -v systemctl >/dev/null 2>&1; then
         nginx.service docker.service docker-registry.service \
         certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null | facts service
 fi
+# An update of the package replaces the program, not the process.
+[ -e /usr/bin/docker-registry ] && for slot in blue green; do
+    process=$(systemctl show -p MainPID --value "moorage-registry@$slot" 2>/dev/null)
+    case "$(readlink "/proc/${process:-0}/exe" 2>/dev/null)" in
+    */docker-registry' (deleted)') fact outdated "moorage-registry@$slot" ;;
+    esac
+done
 command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | facts listener
 # The account and group files are world-readable; only our own names are asked for.
 for account in moorage www-data; do

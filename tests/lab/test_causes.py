@@ -5,6 +5,7 @@ One server a runtime gets one failing apply after the other; each is rolled back
 
 from __future__ import annotations
 
+import json
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from operator_at_work import DOMAIN, Operator
 from lab import LabServer
 from lab.image import Entry, build_small_image, write_archive
 from moorage.answers.model import Answers
+from moorage.deploy.plan import Plan
+from moorage.deploy.status import status_of
 
 IMAGE = "docker.io/library/registry:2.8"
 SQUATTER = "import socket, time\ns = socket.create_server(('', 9090))\ntime.sleep(600)\n"
@@ -179,6 +182,50 @@ def test_a_registry_from_the_package_nginx_and_apt_say_why(
 
     wrong = _complaints(operator, server, OF_THE_REGISTRY | OF_NGINX_AND_APT, answers)
     assert not wrong, "\n".join(wrong)
+
+
+def test_an_update_by_apt_is_noticed_and_put_to_use(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    operator.install(answers)
+    server.run("apt-get -q -y install --reinstall docker-registry >/dev/null 2>&1", timeout=120)
+
+    with operator.open(answers) as deployment:
+        [facts] = deployment.probe()
+    assert any("old program" in fault for fault in status_of(facts).faults)
+    outcome = operator.install(answers)
+    assert "docker-registry was installed anew" in _reasons(outcome.plan)
+    program = server.run("readlink /proc/$(pidof docker-registry)/exe").stdout.strip()
+    assert program == "/usr/bin/docker-registry"
+    assert not operator.plan(answers).has_changes
+
+    # As after a reboot: the new version runs, and the record knows the old one.
+    record = "/etc/moorage/deployment.json"
+    installed = json.loads(server.read_file(record))["registry_program"]["package"]
+    assert installed == server.run("dpkg-query -W -f '${Version}' docker-registry").stdout
+    server.run(f"sed -i 's/{installed}/2.8.0-1/' {record}")
+    outcome = operator.install(answers)
+    assert f"docker-registry was updated to {installed}" in _reasons(outcome.plan)
+    assert json.loads(server.read_file(record))["registry_program"]["package"] == installed
+
+    # What apt will not install is known before it is asked.
+    server.run(
+        "apt-get -q -y purge libnginx-mod-http-js >/dev/null 2>&1; "
+        "apt-mark hold docker-registry libnginx-mod-http-js >/dev/null; "
+        "sed -i '/^Package: openssl$/,/^$/s/^Status: .*/Status: install ok half-configured/' "
+        "/var/lib/dpkg/status"
+    )
+    [plan] = operator.plan(answers).servers
+    problems = {problem.code: problem for problem in plan.problems}
+    assert problems["on_hold"].hint.endswith("apt-mark unhold libnginx-mod-http-js")
+    assert problems["half_installed"].message.startswith("openssl is only half installed")
+    assert problems["half_installed"].hint.endswith("dpkg --configure -a")
+    assert "docker-registry" not in [package.name for package in plan.packages]
+    server.run("dpkg --configure -a && apt-mark unhold docker-registry libnginx-mod-http-js")
+    operator.install(answers)
+
+
+def _reasons(plan: Plan) -> list[str]:
+    return [change.reason for server in plan.servers for change in server.changes]
 
 
 def _images(folder: Path, registry_image: Path) -> dict[str, Path]:

@@ -166,7 +166,7 @@ stage_record() {
         stage record 600 root root /etc/moorage/deployment.json plan/deployment.json
         return 0
     fi
-    sed -e "s/@REGISTRY_VERSION@/$registry_version/" \
+    sed -e "s/@REGISTRY_VERSION@/$registry_version/" -e "s/@REGISTRY_PROGRAM@/$registry_program/" \
         -e '/^  "added": "@ADDED@"/{' -e 'r added.json' -e 'd' -e '}' \
         plan/deployment.json >deployment.json || cannot_write "$run/deployment.json"
     stage record 600 root root /etc/moorage/deployment.json deployment.json

@@ -4,6 +4,8 @@
 
 # The id of the image that the name means before a run loads another one.
 image_before=
+# What the registry is run from: the package's version or the image's id.
+registry_program=
 
 install_packages() {
     if [ "$plan_mask_packaged_registry" = yes ]; then
@@ -97,11 +99,15 @@ restore_image() {
     fi
 }
 
+# It also notes what the registry is run from, by which a later update of it is noticed.
 check_version() {
     : >version.log || cannot_write "$run/version.log"
     if [ "$plan_engine" = - ]; then
         docker-registry --version >version.log 2>&1
+        # shellcheck disable=SC2016 # dpkg-query fills this in
+        registry_program=$(dpkg-query -W -f '${Version}' docker-registry 2>/dev/null)
     else
+        registry_program=$(image_id "$plan_image")
         "$plan_engine" run --rm --network none --cap-drop ALL "$plan_image" --version >version.log 2>&1
     fi
     found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)

@@ -45,7 +45,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
     [ -z "$packages" ] || printf '%s\n' "$packages"
     # Packages on hold, and those that an installation has left half done, whichever they are.
     # shellcheck disable=SC2016
-    dpkg-query -W -f 'unsettled\t${Package}\t${db:Status-Abbrev}\n' 2>/dev/null |
+    dpkg-query -W -f 'unsettled\t${Package}\t${db:Status-Abbrev}\n' '*' 2>/dev/null |
         grep "${tab}h..\$\|${tab}.[HUF].\$\|${tab}..R\$"
     if grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) " /proc/locks; then fact apt_runs yes; fi
 fi

@@ -1,11 +1,13 @@
-# Prints the registry's journal and nginx's errors: the last lines, then what comes, until standard
-# input ends.
+# Prints the registry's journal, nginx's errors, and the requests with their users and addresses: the
+# last lines, then what comes, until standard input ends. Of requests that went well, the registry's
+# own line has nothing that nginx's has not.
 # shellcheck shell=sh
 exec 3<&0
-journalctl -q -n 300 -f -o short-iso --no-hostname -u 'moorage-registry@*' 2>/dev/null &
+journalctl -q -n 300 -f -o short-iso --no-hostname -u 'moorage-registry@*' \
+    -g '^(?!.*level=info msg="response completed")' --case-sensitive 2>/dev/null &
 journal=$!
-tail -q -n 100 -F /var/log/nginx/error.log 2>/dev/null &
-errors=$!
-trap 'kill "$journal" "$errors" 2>/dev/null' EXIT
+tail -q -n 100 -F /var/log/nginx/error.log /var/log/nginx/moorage.log 2>/dev/null &
+nginx=$!
+trap 'kill "$journal" "$nginx" 2>/dev/null' EXIT
 while IFS= read -r _ <&3; do :; done
 exit 0

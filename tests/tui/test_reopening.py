@@ -331,31 +331,50 @@ async def test_a_request_in_the_logs_says_first_what_matters(pretend: Servers, h
     path = applied(home)
     pretend["alpha"] = PretendServer(
         "alpha",
-        log=_request("error", "team/app", "unauthorized", 401) + b"\n" + _request("error") + b"\n",
+        log=_request("error", "team/app", "unknown", 500, STORE_IS_DOWN)
+        + b"\n"
+        + _request("error", "team/app")
+        + b"\n"
+        + REQUEST.encode()
+        + b"\n",
     )
     async with opened(pretend, path=path) as wizard:
         await wizard.see("Dashboard", "alpha")
         await wizard.press("l")
         await wizard.see(
-            "2026-11-25 15:37:41 401 HEAD /v2/team/app/blobs/sha256:aaaaaaaaaaaa… error: ",
-            "2026-11-25 15:37:41 404 HEAD /v2/moorage-verify/blobs/sha256:aaaaaaaaaaaa…",
+            "2026-11-25 15:37:41 500 error: connection refused: HEAD /v2/team/app/blobs/",
+            "2026-11-25 15:37:41 404 HEAD /v2/team/app/blobs/sha256:aaaaaaaaaaaa… 192",
+            "2026-11-25 15:37:41 201 PUT /v2/team/app/manifests/1 ana 192.0.2.7",
             "←→ Sideways",
         )
-        await wizard.press(*["right"] * 3)
-        await wizard.see("expected by Moorage's own check: blob unknown to registry")
-        await wizard.press(*["left"] * 3, "l", "l", "l")
-        await wizard.see("401 HEAD")
-        assert "moorage-verify" not in wizard.text
+        await wizard.press("l", "l", "l")
+        await wizard.see("500 error: connection refused")
+        assert "404" not in wizard.text
+
+
+STORE_IS_DOWN = (
+    "s3aws: RequestError: send request failed\\ncaused by: Get "
+    '\\"http://192.0.2.9:9/images\\": dial tcp 192.0.2.9:9: connect: connection refused'
+)
+REQUEST = (
+    "2026-11-25T15:37:41+00:00\tana\t201\tPUT\t/v2/team/app/manifests/1\t192.0.2.7\t250\t0.3\t"
+    "docker/27\tunix:/run/moorage-registry/blue/registry.sock"
+)
 
 
 def _request(
-    level: str, name: str = "moorage-verify", code: str = "blob unknown", status: int = 404
+    level: str,
+    name: str = "moorage-verify",
+    code: str = "blob unknown",
+    status: int = 404,
+    detail: str = "map[]",
 ) -> bytes:
     """A line of the registry's journal about a request."""
     return (
         f'2026-11-25T15:37:41+0000 docker-registry[6]: time="2026-11-25T15:37:41Z" level={level} '
         f'msg="response completed with error" err.code="{code}" '
-        f'err.message="{code} to registry" go.version=go1.19.8 http.request.host=a.example.com '
+        f'err.detail="{detail}" err.message="{code} to registry" go.version=go1.19.8 '
+        "http.request.host=a.example.com http.request.remoteaddr=192.0.2.7 "
         f'http.request.method=HEAD http.request.uri="/v2/{name}/blobs/sha256:{"a" * 64}" '
         f"http.response.status={status} vars.name={name}"
     ).encode()
@@ -374,22 +393,20 @@ def _discarded(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("line", "level"),
     [
-        (_request("error"), Level.INFO),
+        (_request("error", name="team/app"), Level.INFO),  # how every push begins
+        (_request("error", code="manifest unknown"), Level.INFO),
+        (_request("error", code="manifest invalid", status=400), Level.WARNING),
         (_request("error", code="unknown", status=500), Level.ERROR),
-        (_request("error", name="moorage-verify-2"), Level.ERROR),
-        (_request("error", name="moorage-health"), Level.ERROR),  # from elsewhere
-        (
-            _request("error", name="moorage-health") + b" http.request.remoteaddr=127.0.0.1:57944",
-            Level.INFO,
-        ),
-        (_request("error", name="team/moorage-verify"), Level.ERROR),
+        (REQUEST.encode(), Level.INFO),
+        (REQUEST.replace("\t201\t", "\t403\t").encode(), Level.WARNING),
+        (REQUEST.replace("\t201\t", "\t502\t").encode(), Level.ERROR),
         (_request("info", name="error-pages"), Level.INFO),
         (_discarded("moorage-verify"), Level.INFO),
         (_discarded("team/app"), Level.ERROR),
         (b"2026-11-25T15:37:41+0000 systemd[1]: Failed to start it.", Level.ERROR),
     ],
 )
-def test_only_what_is_surely_moorages_own_check_is_no_error(line: bytes, level: Level) -> None:
+def test_only_what_keeps_somebody_from_something_is_an_error(line: bytes, level: Level) -> None:
     assert in_order(without_repetition(line.decode()))[0] is level
 
 

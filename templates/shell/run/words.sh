@@ -6,13 +6,18 @@ say() { printf '%s\n' "$*"; }
 
 # cannot_write PATH: fails, and says so when the disk is full.
 cannot_write() {
+    find_full_disk "${1%/*}"
+    fail "$1 could not be written${full_disk:+: $full_disk}"
+}
+
+# find_full_disk FOLDER: sets $full_disk to what its disk lacks, or to nothing.
+find_full_disk() {
     read -r room inodes mount <<END
-$(df -k --output=avail,iavail,target -- "${1%/*}" 2>/dev/null | tail -n 1)
+$(df -k --output=avail,iavail,target -- "$1" 2>/dev/null | tail -n 1)
 END
-    why=
-    if [ "${room:-64}" -lt 64 ]; then why=": no space is left on $mount"; fi
-    if [ "${inodes:-1}" = 0 ]; then why=": no inodes are left on $mount"; fi
-    fail "$1 could not be written$why"
+    full_disk=
+    if [ "${room:-64}" -lt 64 ]; then full_disk="no space is left on $mount"; fi
+    if [ "${inodes:-1}" = 0 ]; then full_disk="no inodes are left on $mount"; fi
 }
 
 # Sets $now: seconds since the machine started. It costs no process, and nobody sets this clock.
@@ -47,11 +52,15 @@ finish() {
 }
 
 fail() {
+    # Where what a program says cannot be kept, that it failed is all that is known of it.
+    find_full_disk "$run"
+    case "$1" in *"$full_disk"*) ;; *) set -- "$1; $full_disk" ;; esac
     say "failed while doing: ${current_step:-nothing}"
     say "$1"
     if [ "$rollback_needed" = yes ]; then
-        # A failure in there does not begin another one.
+        # Neither a failure in there nor a word to stop begins another one.
         rollback_needed=no
+        trap '' TERM INT
         rollback
         clear_beside
     fi

@@ -42,6 +42,20 @@ class Network:
         """The subnet's prefix length in bits."""
         return ipaddress.ip_network(self.subnet).prefixlen
 
+    @property
+    def subnet6(self) -> str:
+        """The IPv6 subnet, from the range of private ones (RFC 4193); only the bridge knows it."""
+        tag = self.bridge.removeprefix("moor")
+        return f"fd4c:{tag[:4]}:{tag[4:]}::/64"
+
+    def address6(self, address: str) -> str:
+        """Return the IPv6 address that goes with an IPv4 address.
+
+        Args:
+            address: An address of the subnet.
+        """
+        return str(ipaddress.IPv6Network(self.subnet6)[int(ipaddress.IPv4Address(address))])
+
     def next_address(self, taken: Iterable[str], last: str | None) -> str:
         """Choose an address, preferring one that nobody had lately.
 
@@ -218,6 +232,23 @@ class Cable:
         run_program([*inside, "address", "add", host, "dev", "eth0"])
         run_program([*inside, "link", "set", "eth0", "up"])
         run_program([*inside, "route", "add", "default", "via", network.gateway])
+
+    def add_ipv6(self, network: Network, address: str, *, alone: bool) -> None:
+        """Give a server that is on an IPv6 address; neither is routed beyond the bridge.
+
+        Args:
+            network: The network it is connected with.
+            address: The server's IPv4 address.
+            alone: Take the IPv4 address away.
+        """
+        # Without the search for duplicates an address counts at once.
+        host = f"{network.address6(address)}/64"
+        machine = f"{network.address6(network.gateway)}/64"
+        inside = ["ip", "-netns", self.namespace]
+        run_program(["ip", "address", "replace", machine, "dev", network.bridge, "nodad"])
+        run_program([*inside, "address", "replace", host, "dev", "eth0", "nodad"])
+        if alone:
+            run_program([*inside, "-4", "address", "flush", "dev", "eth0"])
 
     def cut(self) -> None:
         """Let packets go nowhere; both ends still believe in the link."""

@@ -53,6 +53,11 @@ class LabServer:
         return self.record.address
 
     @property
+    def address6(self) -> str:
+        """The IPv6 address on the lab's bridge, once it has one."""
+        return self._network().address6(self.address)
+
+    @property
     def hostname(self) -> str:
         """What the server calls itself."""
         return self.record.hostname
@@ -175,6 +180,18 @@ class LabServer:
             return False
 
     # --- network -------------------------------------------------------------------------
+
+    def add_ipv6(self, *, alone: bool = False) -> str:
+        """Give the server an IPv6 address, until it is started again.
+
+        Args:
+            alone: Take the IPv4 address away. Packages cannot be fetched then.
+
+        Returns:
+            The IPv6 address.
+        """
+        self._cable.add_ipv6(self._network(), self.address, alone=alone)
+        return self.address6
 
     def cut(self) -> None:
         """Cut the network cable: connections hang, as they do in real life."""

@@ -15,7 +15,7 @@ from tui.flow import Step
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
-from tui.widgets.field import Field
+from tui.widgets.field import Field, ListField
 from tui.widgets.form import Form
 from tui.widgets.formdialog import FormDialog
 from tui.widgets.listpane import ListPane
@@ -80,6 +80,13 @@ class AdvancedPane(ListPane):
                 help_text="A docker save archive here, for servers with no way out",
             )
         yield Field("Port", "registry.port", default="443", help_text="The port nginx listens on")
+        yield ListField(
+            "Listen on",
+            "registry.listen",
+            example="127.0.0.1",
+            help_text="Addresses of the server. Empty: all of them",
+        )
+        yield Toggle("A load balancer sends the PROXY protocol", "registry.proxy_protocol")
         yield Toggle("Port 80 sends people on to HTTPS", "registry.redirect_http", value=True)
         yield Static("Several servers are switched", classes="caption")
         yield Choice(_ROLLOUTS, "rollout")

@@ -24,7 +24,7 @@ from tui.readback import describe_acme, describe_authority, read_files
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
-from tui.widgets.field import Field
+from tui.widgets.field import Field, ListField
 from tui.widgets.pane import StepPane
 
 # The first is what the model has by itself.
@@ -129,9 +129,9 @@ class SslPane(StepPane):
                 example="63072000",
                 help_text="How long browsers insist on HTTPS; empty: off",
             )
-        yield Field(
+        yield ListField(
             "Load balancers",
-            id="proxies",
+            "ssl.trusted_proxies",
             example="10.0.0.0/8, 192.0.2.7",
             help_text="Only from these do X-Forwarded-For and -Proto count; empty: from nobody",
         )
@@ -145,8 +145,6 @@ class SslPane(StepPane):
             field.value = reference.secret.reveal() if isinstance(reference, Typed) else ""
             if isinstance(reference, dict):
                 field.input.placeholder = f"kept as it is: {reference}"
-        networks = self.draft.get("ssl.trusted_proxies") or ()
-        self.query_one("#proxies", Field).value = ", ".join(str(each) for each in networks)
         self._show_mode()
 
     def _show_mode(self) -> None:
@@ -200,15 +198,6 @@ class SslPane(StepPane):
         name = event.field.id or ""
         if isinstance(event, Field.Changed) and name in _SECRETS:
             self._keep_secret(_SECRETS[name], event.value)
-        elif isinstance(event, Field.Changed) and name == "proxies":
-            networks = [each.strip() for each in event.value.split(",") if each.strip()]
-            if networks:
-                self.draft.set("ssl.trusted_proxies", networks)
-            else:
-                self.draft.remove("ssl.trusted_proxies")
-            self.post_message(DraftChanged())
-        elif name == "proxies":
-            event.field.show_error(self.draft.problem_at("ssl.trusted_proxies"))
         if self._timer is not None:
             self._timer.stop()
         is_left = isinstance(event, Field.Left)

@@ -65,6 +65,7 @@ LABELS = {
     "registry.image_archive": "Image archive",
     "registry.image": "Image",
     "registry.port": "Port",
+    "registry.listen": "Listen on",
     "registry.settings": "Registry settings",
     "registry.environment": "Registry environment",
     "hooks[].name": "Name",
@@ -84,6 +85,7 @@ _LISTS = {"servers": "Servers", "credentials.users": "Users", "hooks": "Hooks"}
 _SAID = {
     "ssl.acme.challenge: dns-01": "“By DNS” (SSL)",
     "registry.redirect_http: false": "“Port 80 sends people on to HTTPS” off (Advanced)",
+    "registry.proxy_protocol": "“A load balancer sends the PROXY protocol” (Advanced)",
     "dns.record: address": "“A and AAAA records” (DNS)",
     "ssl.mode: files": "“Files I have” (SSL)",
     "ssl.mode is acme": "“ACME” (SSL)",

@@ -101,6 +101,18 @@ def _check_host(value: str) -> str:
     raise reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
 
 
+def _check_address(value: str) -> str:
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(value.strip().removeprefix("[").removesuffix("]"))
+    except ValueError:
+        address = None
+    if address is None or getattr(address, "scope_id", None):
+        raise reject("wrong_form", "must be an IP address such as 192.0.2.10 or 2001:db8::1")
+    return str(address)
+
+
 def _check_ascii_name(value: str) -> str:
     try:
         plain = value.encode("idna").decode()
@@ -211,6 +223,7 @@ Domain = Annotated[
     AfterValidator(str.lower),
 ]
 Host = Annotated[str, AfterValidator(_check_host)]
+Address = Annotated[str, Field(max_length=64), AfterValidator(_check_address)]
 DnsName = Annotated[
     str,
     matching(

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
     WHOLE,
+    Address,
     Domain,
     EnvironmentName,
     Host,
@@ -77,6 +78,10 @@ class Registry(AnswersModel):
     """The DNS name people put before their images, for example registry.example.com."""
     port: Port = 443
     """The HTTPS port nginx listens on (the HTTP port when ssl.mode is none)."""
+    listen: tuple[Address, ...] = ()
+    """The addresses nginx listens on, for example 127.0.0.1; all of them when empty."""
+    proxy_protocol: bool = False
+    """Whether a load balancer in front sends the PROXY protocol."""
     redirect_http: bool = True
     """Whether port 80 sends people on to HTTPS."""
     runtime: Runtime = "package"

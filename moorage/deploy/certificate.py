@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from moorage.answers.model import Answers
 from moorage.answers.ssl import CertificateFiles
 from moorage.deploy.plan import Kind, Plan
+from moorage.deploy.registry_client import PROXY_LINE
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe, find_faults, read_chain
 from moorage.errors import AnswersError, MoorageError, Problem
@@ -49,7 +50,7 @@ class Served:
     fault: str = ""
 
 
-def look(server: str, address: str, port: int, domain: str) -> Served:
+def look(server: str, address: str, port: int, domain: str, *, is_proxied: bool = False) -> Served:
     """Connect to a server and say which certificate it shows, trusted or not. Blocks.
 
     Args:
@@ -57,17 +58,18 @@ def look(server: str, address: str, port: int, domain: str) -> Served:
         address: Where it is reached.
         port: The HTTPS port.
         domain: The name that is asked for.
+        is_proxied: Whether the server wants the PROXY protocol.
     """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with (
-            socket.create_connection((address, port), timeout=_TIMEOUT) as plain,
-            context.wrap_socket(plain, server_hostname=domain) as secured,
-        ):
-            der = secured.getpeercert(binary_form=True) or b""
-            version = secured.version() or ""
+        with socket.create_connection((address, port), timeout=_TIMEOUT) as plain:
+            if is_proxied:
+                plain.sendall(PROXY_LINE)
+            with context.wrap_socket(plain, server_hostname=domain) as secured:
+                der = secured.getpeercert(binary_form=True) or b""
+                version = secured.version() or ""
     except OSError as error:
         return Served(server, fault=f"{address}:{port}: {error.strerror or error}")
     pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
@@ -83,7 +85,13 @@ def look_at_all(deployment: Deployment) -> tuple[Served, ...]:
     with ThreadPoolExecutor(max_workers=min(32, len(addresses))) as pool:
         return tuple(
             pool.map(
-                lambda item: look(item[0], item[1], registry.port, registry.domain),
+                lambda item: look(
+                    item[0],
+                    item[1],
+                    registry.port,
+                    registry.domain,
+                    is_proxied=registry.proxy_protocol,
+                ),
                 addresses.items(),
             )
         )

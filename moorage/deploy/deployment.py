@@ -17,7 +17,7 @@ from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.hooks import gate_seconds
 from moorage.deploy.name import RegistryName
-from moorage.deploy.payload import Gate, Timing, new_run_id, payload
+from moorage.deploy.payload import Gate, Login, Timing, new_run_id, payload
 from moorage.deploy.plan import Plan
 from moorage.deploy.record import record_of_apply
 from moorage.deploy.report import ApplyReport, ServerReport
@@ -252,12 +252,13 @@ class Deployment:
         rollout = Rollout(self.answers.rollout, self._on_event)
         gate: Gate = "wait" if len(changed) > 1 else "go"
         run_id = new_run_id()
+        login = self._known_login(plan)
         threads = []
         for server in changed:
             run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
             record = record_of_apply(self.answers, server, run_id, plan.revision, plan.revised)
-            stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)))
+            stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)), login)
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self.watch_runs(rollout.runs)
         for thread in threads:
@@ -285,6 +286,15 @@ class Deployment:
         if any(each.status == "done" for each in report.servers):
             return replace(report, revision=plan.revised.revision)
         return replace(report, revision=plan.revision.number) if report.is_good else report
+
+    def _known_login(self, plan: Plan) -> Login | None:
+        """Return a login that a run can try after its switch, if one is known."""
+        from moorage.deploy.verifier import login_for_verify
+
+        try:
+            return login_for_verify(self.answers, plan.materials.generated, self._resolve)
+        except MoorageError:  # the check from outside says what about it is wrong
+            return None
 
     @property
     def on_event(self) -> OnEvent:
@@ -335,17 +345,15 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
         """
+        from moorage.deploy.targets import targets_of
         from moorage.deploy.verifier import login_for_verify
-        from moorage.deploy.verify import Target, verify
+        from moorage.deploy.verify import verify
 
         generated = plan.materials.generated if plan else {}
         user, password = login_for_verify(self.answers, generated, self._resolve) or (None, None)
         authority = plan.materials.ca_certificate if plan else None
         authority = authority or self.authority()
-        targets = [
-            Target(label, address, self.answers.registry.port)
-            for label, address in self.addresses.items()
-        ]
+        targets = targets_of(self.answers, self.addresses)
         return verify(
             self.answers,
             targets,
@@ -379,6 +387,7 @@ class Deployment:
             engine=None if registry.runtime == "package" else registry.runtime,
             image=None if registry.runtime == "package" else registry.image,
             storage=storage.filesystem.path if storage.driver == "filesystem" else None,
+            nginx=True,
             cancel=self.cancel,
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from moorage.deploy.listening import addresses_on
+from moorage.desired import layout
 from moorage.desired.state import Platform
 from moorage.servers.facts import Facts
 from moorage.users.passwords import Scheme
@@ -15,12 +18,13 @@ NJS = "libnginx-mod-http-js"
 _WITHOUT_NJS = {("debian", "11"), ("ubuntu", "20.04"), ("ubuntu", "22.04")}
 
 
-def platform_of(facts: Facts, addresses: Mapping[str, str]) -> Platform:
+def platform_of(facts: Facts, addresses: Mapping[str, str], ports: Sequence[int] = ()) -> Platform:
     """Return what desired state needs to know about the server.
 
     Args:
         facts: What the probe read.
         addresses: Where the servers reach each other, by label, if they have to.
+        ports: The public ports nginx is to listen on.
     """
     peers = [address for server, address in addresses.items() if server != facts.server]
     return Platform(
@@ -30,13 +34,33 @@ def platform_of(facts: Facts, addresses: Mapping[str, str]) -> Platform:
         can_remember_logins(facts),
         tuple(peers),
         memory=facts.memory or Platform.memory,
+        addresses={port: addresses_on(facts, port) for port in ports},
+        web_group=web_group_of(facts),
+        http_directives=frozenset(facts.nginx.http) if facts.nginx is not None else frozenset(),
     )
+
+
+def web_group_of(facts: Facts) -> str:
+    """Return the group of nginx's workers, who read the password hashes."""
+    group = facts.nginx.group if facts.nginx is not None else ""
+    if re.fullmatch(r"[a-z_][a-z0-9_-]*", group):
+        return group
+    there = facts.files.get(layout.HTPASSWD)
+    is_known = there is not None and there.group not in {"", "root"}
+    return there.group if there is not None and is_known else layout.WEB_GROUP
 
 
 def can_remember_logins(facts: Facts) -> bool:
     """Return whether nginx has, or can get, the njs that remembering checked passwords takes."""
-    if NJS in facts.packages:
+    nginx = facts.nginx
+    if nginx is not None and nginx.loads_njs:
         return True
+    if nginx is not None and nginx.maintainer and not nginx.is_from_distribution:
+        # The distribution's modules fit the distribution's nginx only.
+        return False
+    if NJS in facts.packages:
+        # Where nginx's files can be read, they would load it, unless somebody took that out.
+        return nginx is None or bool(nginx.fault)
     if facts.offers_njs is not None:
         return facts.offers_njs
     return (facts.os.get("ID", ""), facts.os.get("VERSION_ID", "")) not in _WITHOUT_NJS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import secrets
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from moorage.answers.secrets import Secret
 from moorage.deploy.additions import ADDED_BY_RUNS, lines_of_additions
 from moorage.deploy.plan import ServerPlan
 from moorage.desired import layout
+from moorage.desired.state import Listen
 from templates.load import shell_scripts
 
 GATE_SECONDS = 900
@@ -27,6 +30,8 @@ DRAIN_SECONDS = 300
 """How long transfers on the old slot may go on."""
 
 Gate = Literal["go", "wait"]
+Login = tuple[str, Secret]
+"""A user and their password."""
 _CHUNK = 256 * 1024
 
 
@@ -49,7 +54,11 @@ class Timing:
 
 
 def payload(
-    plan: ServerPlan, run_id: str, record: Mapping[str, object], timing: Timing
+    plan: ServerPlan,
+    run_id: str,
+    record: Mapping[str, object],
+    timing: Timing,
+    login: Login | None = None,
 ) -> Iterator[bytes]:
     """Yield what ``start.sh`` reads: the run's id, the tar's size, the tar.
 
@@ -58,11 +67,12 @@ def payload(
         run_id: The run's id; sorts by time.
         record: What deployment.json will say.
         timing: When the run goes on by itself and when it waits for a word.
+        login: A user and password to try after the switch, if one is known.
     """
     image = plan.desired.image if plan.load_image else None
     archive = Path(image.archive).expanduser() if image and image.archive else None
     # The blocks that end a tar come last, so that a large image can follow the small files.
-    small = _tar(_entries(plan, record, timing))
+    small = _tar(_entries(plan, record, timing) | _login(login))
     end = b"\0" * 1024
     if archive is None:
         yield f"{run_id}\n{len(small) + len(end)}\n".encode() + small + end
@@ -116,6 +126,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
             f"\t{_digest_now(plan, file.path)}\t{file.path}"
             for number, file in enumerate(plan.writes)
         ),
+        "plan/listens": _lines(map(_where_to_ask, plan.desired.listens)),
         "plan/removals": _lines(f"{_digest_now(plan, path)}\t{path}" for path in plan.removals),
         "plan/hooks": _lines(
             f"{number}\t{each.moment}\t{each.hook.timeout}\t{each.hook.on_failure}\t{each.hook.name}"
@@ -133,8 +144,24 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
     return entries
 
 
+def _login(login: Login | None) -> dict[str, bytes]:
+    """Return the files a run logs in with; it removes them when it ends."""
+    if login is None:
+        return {}
+    user, password = login
+    encoded = base64.b64encode(f"{user}:{password.reveal()}".encode())
+    return {"login": encoded, "login-name": user.encode()}
+
+
 def _lines(lines: Iterator[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _where_to_ask(listen: Listen) -> str:
+    """Write where a run asks nginx: the server's own address stands for all of them."""
+    address = {"*": "127.0.0.1", "[::]": "::1"}.get(listen.address, listen.address.strip("[]"))
+    marks = ("yes" if mark else "no" for mark in (listen.tls, listen.has_proxy_protocol))
+    return "\t".join((address, str(listen.port), *marks))
 
 
 def _digest_now(plan: ServerPlan, path: str) -> str:
@@ -156,8 +183,7 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
     settings = {
         "server": plan.server,
         "domain": wanted.domain,
-        "port": str(wanted.ports[0]),
-        "tls": said(wanted.tls),
+        "has_check": said(wanted.has_check),
         "account": wanted.account,
         "storage_folder": wanted.storage_folder or "-",
         "store": wanted.store_id or "-",
@@ -169,6 +195,8 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "mask_packaged_registry": said(masks),
         "stops_packaged_registry": said(plan.stops_packaged_registry),
         "reload_nginx": said(plan.reload_nginx),
+        "drop_default_site": said(plan.drops_default_site),
+        "restart_nginx": said(plan.restart_nginx),
         **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,

@@ -104,6 +104,8 @@ class ServerPlan:
         slot_from: The slot that gets the traffic now, None before the first run.
         slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
         reload_nginx: Whether nginx has to be reloaded or started.
+        restart_nginx: Whether a reload is not enough.
+        drops_default_site: Whether the page of nginx's package, which it installs, goes again.
         users_revision: How many changes of its users the server will have seen.
         stops_packaged_registry: Whether the distribution's own registry is stopped, because its
             images are served from now on.
@@ -125,6 +127,8 @@ class ServerPlan:
     slot_to: Slot = "blue"
     load_image: bool = False
     reload_nginx: bool = False
+    restart_nginx: bool = False
+    drops_default_site: bool = False
     users_revision: int = 1
     stops_packaged_registry: bool = False
 

@@ -17,12 +17,19 @@ from moorage.deploy.deployed import (
     recorded_on,
 )
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
-from moorage.deploy.kind_of_server import platform_of
+from moorage.deploy.kind_of_server import platform_of, web_group_of
+from moorage.deploy.listening import listens_as_deployed, needs_restart
+from moorage.deploy.neighbours import DEFAULT_SITE, drops_default_site
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
 from moorage.desired import layout
-from moorage.desired.build import desired, desired_auth_key, desired_user_files
+from moorage.desired.build import (
+    desired,
+    desired_auth_key,
+    desired_user_files,
+    listening_ports,
+)
 from moorage.desired.layout import Slot
 from moorage.desired.secrecy import SecretKind, kind_of_secret, masked, without_private_keys
 from moorage.desired.state import (
@@ -86,7 +93,7 @@ def plan_server(
     """
     answers = answers.for_server(facts.server)
     platform = replace(
-        platform_of(facts, materials.addresses),
+        platform_of(facts, materials.addresses, listening_ports(answers)),
         store_id=store_id(answers, facts, materials.new_store_id),
     )
     slot_from = active_slot(facts)
@@ -102,7 +109,8 @@ def plan_server(
     if slot_to != slot_now:
         other = desired(answers, materials, platform, slot_to)
         writes = _for_other_slot(difference.files, other, slot_to)
-    nginx_change = _nginx_change(difference, writes, facts, ask)
+    restarts = needs_restart(facts, wanted.listens)
+    nginx_change = _nginx_change(difference, writes, facts, ask, restarts=restarts)
     changes += [
         change for change in (slot_change, _certbot_change(ask), nginx_change) if change is not None
     ]
@@ -126,6 +134,8 @@ def plan_server(
         slot_to=slot_to,
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
+        restart_nginx=restarts,
+        drops_default_site=drops_default_site(wanted, facts),
         users_revision=materials.users_revision,
         stops_packaged_registry=_stops_packaged_registry(wanted, facts),
         ask=ask,
@@ -151,7 +161,7 @@ def plan_users(
         auth_key: A new key for nginx's cache of logins, so that nobody is remembered.
         revision: How many changes the users will have seen.
     """
-    wanted = desired_user_files(users)
+    wanted = desired_user_files(users, web_group_of(facts))
     recorded = recorded_digests(facts)
     files = [file for file in wanted if not _file_stands(file, facts)]
     kept = {file.path for file in wanted}
@@ -187,11 +197,13 @@ def plan_users(
 def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
     """Return what a run has to know about a registry that stays as it is."""
     answers = recorded_on(facts).answers_here
+    site = facts.files.get(layout.NGINX_SITE)
     return DesiredState(
         slot=slot,
         version=registry_version(answers),
         domain=answers.registry.domain,
-        ports=(answers.registry.port,),
+        # Its users change, not where it listens: one address tells enough.
+        listens=listens_as_deployed(facts)[:1],
         tls=answers.ssl.mode != "none",
         account=layout.ACCOUNT,
         storage_folder=None,
@@ -200,6 +212,7 @@ def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
         folders=(),
         files=(),
         image=None,
+        has_check=layout.CHECK_URL.encode() in (site.content if site is not None else b""),
     )
 
 
@@ -238,6 +251,9 @@ def _things_to_make(
     """Yield everything but the services, in the order it is made."""
     for package in difference.packages:
         yield Change(Kind.PACKAGE, "add", package.name, package.reason)
+        if package.name == "nginx" and drops_default_site(wanted, facts):
+            why = "its own page would be on port 80, which another program has"
+            yield Change(Kind.FILE, "remove", DEFAULT_SITE, why)
         if package.name == "docker-registry":
             why = "the package's own instance would listen on every address, without a password"
             yield Change(Kind.SERVICE, "run", "docker-registry: mask", why)
@@ -300,10 +316,18 @@ def _certbot_change(ask: Ask | None) -> Change | None:
 
 
 def _nginx_change(
-    difference: _Difference, writes: tuple[DesiredFile, ...], facts: Facts, ask: Ask | None
+    difference: _Difference,
+    writes: tuple[DesiredFile, ...],
+    facts: Facts,
+    ask: Ask | None,
+    *,
+    restarts: bool,
 ) -> Change | None:
     if not facts.is_active("nginx"):
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
+    if restarts:
+        why = "a reload cannot change where it listens; open connections are cut"
+        return Change(Kind.SERVICE, "run", "nginx: restart", why)
     removes = any(path.startswith("/etc/nginx/") for path in difference.removals)
     if removes or any(file.effect is Effect.NGINX for file in writes):
         return Change(Kind.SERVICE, "run", "nginx: reload", "its files change")

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from moorage.answers.ssl import LETS_ENCRYPT
 from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.deployed import other_domain
+from moorage.deploy.neighbours import (
+    find_neighbour_notes,
+    find_neighbour_problems,
+    overlap,
+)
 from moorage.deploy.store import store_problem
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
@@ -45,17 +50,23 @@ def find_problems(
         return
     yield from run_going_on(facts)
     yield from _package_problems(wanted, facts)
-    for port in wanted.ports:
-        listener = facts.listens(port)
-        if listener is not None and listener.program != "nginx":
-            program = listener.program or "another program"
-            ours = " (nginx is not running)" if "nginx" in facts.packages else ""
-            yield _problem(
-                facts,
-                "port_taken",
-                f"port {port} is taken by {program}{ours}.",
-                _way_out(port, program, wanted),
-            )
+    taken = {
+        (listener.port, listener.program or "another program"): None
+        for ours in wanted.listens
+        for listener in facts.listeners
+        if listener.port == ours.port
+        and listener.program != "nginx"
+        and overlap(ours.address, listener)
+    }
+    for port, program in taken:
+        state = " (nginx is not running)" if "nginx" in facts.packages else ""
+        yield _problem(
+            facts,
+            "port_taken",
+            f"port {port} is taken by {program}{state}.",
+            _way_out(port, program, wanted),
+        )
+    yield from find_neighbour_problems(wanted, facts)
     if wanted.order is not None and abs(facts.clock_skew) > _MOST_SKEW:
         yield _problem(
             facts,
@@ -188,6 +199,7 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
             f"On hold: {', '.join(held)}. If {', '.join(missing)} needs another version, the "
             "installation fails; apt-mark unhold releases a package."
         )
+    yield from find_neighbour_notes(wanted, facts)
     if not wanted.remembers_logins:
         yield (
             "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "

@@ -26,6 +26,8 @@ _DEADLINE = 60
 _SLOWEST = 20_000
 """Bytes a second: a body that comes more slowly than this on the whole is given up on."""
 _LARGEST = 1 << 30
+PROXY_LINE = b"PROXY UNKNOWN\r\n"
+"""What the PROXY protocol begins with when nothing is said about the client (version 1)."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class RegistryClient:
         address: An IP address or host name.
         domain: The registry's name: in the Host header, and what the certificate must carry.
         ca_certificate: PEM of a CA to trust besides the system's.
+        is_proxied: Whether the server wants the PROXY protocol, as from a load balancer.
     """
 
     address: str
@@ -64,6 +67,7 @@ class RegistryClient:
     ca_certificate: bytes | None = None
     user: str | None = None
     password: Secret | None = None
+    is_proxied: bool = False
 
     def with_password(self, user: str, password: str) -> RegistryClient:
         """Return the same client with another login."""
@@ -101,7 +105,7 @@ class RegistryClient:
         """
         parts = urlsplit(target)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        sent = {"Host": self._host, "Accept-Encoding": "identity", **(headers or {})}
+        sent = {"Host": self.host, "Accept-Encoding": "identity", **(headers or {})}
         if self.user is not None and self.password is not None:
             login = f"{self.user}:{self.password.reveal()}".encode()
             sent["Authorization"] = "Basic " + base64.b64encode(login).decode()
@@ -140,7 +144,7 @@ class RegistryClient:
         )
 
     @property
-    def _host(self) -> str:
+    def host(self) -> str:
         default = 443 if self.tls else 80
         return self.domain if self.port == default else f"{self.domain}:{self.port}"
 
@@ -158,6 +162,8 @@ class RegistryClient:
         except OSError as error:
             raise self._unreachable(error) from error
         plain.settimeout(_TIMEOUT)
+        if self.is_proxied:
+            plain.sendall(PROXY_LINE)
         return plain
 
     def _unreachable(self, error: OSError) -> MoorageError:

@@ -14,6 +14,7 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import CheckEnded, OnEvent
 from moorage.deploy.registry_client import Answer, RegistryClient
+from moorage.deploy.targets import Target
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.transport import Cancel
 
@@ -24,15 +25,6 @@ REPOSITORY = "moorage-verify"
 same every time."""
 _CHUNK = 1024**2
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A server as clients see it."""
-
-    server: str
-    address: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,8 @@ def verify(
             address=target.address,
             port=target.port,
             domain=answers.registry.domain,
-            tls=answers.ssl.mode != "none",
+            tls=target.is_balanced or answers.ssl.mode != "none",
+            is_proxied=answers.registry.proxy_protocol and not target.is_balanced,
             ca_certificate=ca_certificate,
             user=user if login else None,
             password=password if login else None,
@@ -143,12 +136,15 @@ def verify(
         if closed is not None:
             # Each check would only wait for the same thing again.
             unreached.add(target)
-            check(target.server, f"reach port {target.port}", _raising(_Bad(closed)))
+            reach = f"reach port {target.port}{_over(target)}"
+            check(target.server, reach, _raising(_Bad(closed)))
             planned = [(name, _raising(_Skipped(_UNREACHED))) for name, _ in planned]
         for name, work in planned:
-            check(target.server, name, work)
-    if len(targets) > 1:
-        first, second = targets[0], targets[1]
+            check(target.server, name + _over(target), work)
+    # One target of each server.
+    apart = tuple({target.server: target for target in reversed(targets)}.values())[::-1]
+    if len(apart) > 1:
+        first, second = apart[:2]
         name = f"upload begun on {first.server}, finished here"
 
         def across() -> str:
@@ -160,6 +156,10 @@ def verify(
 
         check(second.server, name, across)
     return Verification(tuple(checks))
+
+
+def _over(target: Target) -> str:
+    return f" over {target.way}" if target.way else ""
 
 
 _UNKNOWN_LOGIN = (  # that is no password
@@ -274,10 +274,7 @@ def _begin_upload(client: RegistryClient, answers: Answers | None = None) -> str
     location = answer.header("Location") or ""
     if answers is not None:
         # Without TLS here it is a load balancer that ends it: clients come by HTTPS all the same.
-        port = answers.registry.port
-        default = 443 if answers.ssl.mode != "none" else 80
-        host = answers.registry.domain + ("" if port == default else f":{port}")
-        wanted = f"https://{host}/"
+        wanted = f"https://{client.host}/"
         if not location.startswith((wanted, "/")):
             raise _Bad(f"Location is {location.split('?')[0]}, wanted it to begin with {wanted}")
     return location

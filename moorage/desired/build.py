@@ -13,6 +13,7 @@ from moorage.desired.acme import (
     acme_packages,
     certificate_order,
 )
+from moorage.desired.inherited import undo
 from moorage.desired.layout import Slot
 from moorage.desired.pulls import most_pulls
 from moorage.desired.registry import (
@@ -29,6 +30,7 @@ from moorage.desired.state import (
     DesiredState,
     Effect,
     Image,
+    Listen,
     Materials,
     Package,
     Platform,
@@ -38,6 +40,8 @@ from moorage.registry_keys import registry_version
 from templates.load import shell_script
 
 _LONGEST_HASHED = 40
+_NJS = Package("libnginx-mod-http-js", "remembers checked passwords", ("nginx-module-njs",))
+_ALL_OF_IPV4 = "0.0.0.0"  # noqa: S104 # somebody wrote it
 
 
 def desired(answers: Answers, materials: Materials, platform: Platform, slot: Slot) -> DesiredState:
@@ -51,12 +55,11 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
     """
     registry = answers.registry
     tls = answers.ssl.mode != "none"
-    ports = (registry.port, *((80,) if _needs_port_80(answers) else ()))
     return DesiredState(
         slot=slot,
         version=registry_version(answers),
         domain=registry.domain,
-        ports=ports,
+        listens=(*_listens(answers, platform), *_listens_on_80(answers, platform)),
         tls=tls,
         account=layout.ACCOUNT,
         storage_folder=_storage_folder(answers),
@@ -77,6 +80,34 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
     )
 
 
+def listening_ports(answers: Answers) -> tuple[int, ...]:
+    """Return the public ports nginx is to listen on."""
+    return (answers.registry.port, *((80,) if _needs_port_80(answers) else ()))
+
+
+def _listens(answers: Answers, platform: Platform) -> tuple[Listen, ...]:
+    registry = answers.registry
+    tls = answers.ssl.mode != "none"
+    return tuple(
+        Listen(address, registry.port, tls, registry.proxy_protocol)
+        for address in _addresses(answers, platform, registry.port)
+    )
+
+
+def _listens_on_80(answers: Answers, platform: Platform) -> tuple[Listen, ...]:
+    if not _needs_port_80(answers):
+        return ()
+    return tuple(Listen(address, 80) for address in _addresses(answers, platform, 80))
+
+
+def _addresses(answers: Answers, platform: Platform, port: int) -> tuple[str, ...]:
+    if answers.registry.listen:
+        chosen = (f"[{each}]" if ":" in each else each for each in answers.registry.listen)
+        return tuple("*" if each == _ALL_OF_IPV4 else each for each in chosen)
+    everywhere = ("*", "[::]") if platform.ipv6 else ("*",)
+    return platform.addresses.get(port, everywhere)
+
+
 def _needs_port_80(answers: Answers) -> bool:
     ssl = answers.ssl
     is_asked_there = ssl.mode == "acme" and ssl.acme.challenge == "http-01"
@@ -89,7 +120,7 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
         Package("openssl", "checks the certificate after the switch"),
     ]
     if platform.has_njs:
-        packages.insert(1, Package("libnginx-mod-http-js", "remembers checked passwords"))
+        packages.insert(1, _NJS)
     reason = f"registry.runtime is {answers.registry.runtime}"
     match answers.registry.runtime:
         case "package":
@@ -274,7 +305,7 @@ def _nginx_files(
             ),
         ]
     files += [
-        *desired_user_files(materials.users),
+        *desired_user_files(materials.users, platform.web_group),
         DesiredFile(
             layout.UPSTREAM,
             render("nginx/upstream.conf.j2", slot=slot, socket=layout.socket_path(slot)),
@@ -282,14 +313,20 @@ def _nginx_files(
             "the slot that gets the traffic",
         ),
         DesiredFile(
+            layout.INHERITED,
+            render("nginx/inherited.conf.j2", inherited=undo(platform.http_directives)),
+            Effect.NGINX,
+            "what nginx.conf sets for all sites",
+        ),
+        DesiredFile(
             layout.NGINX_SITE,
             render(
                 "nginx/site.conf.j2",
                 domain=registry.domain,
                 server_name=_server_name(registry.domain),
-                port=registry.port,
+                listens=_listens(answers, platform),
                 tls=tls,
-                ipv6=platform.ipv6,
+                checks=layout.CHECKS,
                 nginx_etc=layout.NGINX_ETC,
                 caches_logins=platform.has_njs,
                 most_pulls=most_pulls(platform.memory),
@@ -311,11 +348,16 @@ def _hook_files(materials: Materials) -> list[DesiredFile]:
     ]
 
 
-def desired_user_files(users: Sequence[RegistryUser]) -> list[DesiredFile]:
-    """Return the files that hold the users."""
+def desired_user_files(users: Sequence[RegistryUser], web_group: str) -> list[DesiredFile]:
+    """Return the files that hold the users.
+
+    Args:
+        users: The users.
+        web_group: The group of nginx's workers, who read the password hashes.
+    """
     who, may = "credentials.users", "credentials.users[].access and repositories"
     described = {
-        layout.HTPASSWD: (who, 0o640, layout.WEB_GROUP),
+        layout.HTPASSWD: (who, 0o640, web_group),
         layout.HTPASSWD_DISABLED: ("credentials.users[].disabled", 0o600, "root"),
         layout.ACCESS_MAP: (may, 0o600, "root"),
     }
@@ -347,6 +389,9 @@ def _tls_settings(answers: Answers, platform: Platform) -> dict[str, object]:
         "curves": f"{hybrid}X25519:prime256v1:secp384r1",
         "hsts": answers.ssl.hsts,
         "trusted_proxies": answers.ssl.trusted_proxies,
+        "real_ip_header": "proxy_protocol"
+        if answers.registry.proxy_protocol
+        else "X-Forwarded-For",
     }
 
 
@@ -363,7 +408,9 @@ def _port_80(answers: Answers, platform: Platform) -> DesiredFile:
             server_name=_server_name(registry.domain),
             port=registry.port,
             redirect_http=registry.redirect_http,
-            ipv6=platform.ipv6,
+            listens=_listens_on_80(answers, platform),
+            inherited=undo(platform.http_directives),
+            checks=layout.CHECKS,
             challenge_folder=layout.CHALLENGES if is_asked else None,
             peers=[_in_brackets(peer) for peer in order.peers] if order and is_asked else [],
         ),
@@ -376,9 +423,14 @@ def _in_brackets(address: str) -> str:
     return f"[{address}]:80" if ":" in address else f"{address}:80"
 
 
+def is_hashed_name(domain: str) -> bool:
+    """Return whether nginx finds a name in its hash, not by a pattern."""
+    return len(domain) <= _LONGEST_HASHED
+
+
 def _server_name(domain: str) -> str:
     """Return nginx's server_name: long names do not fit its usual hash, a pattern always does."""
-    if len(domain) <= _LONGEST_HASHED:
+    if is_hashed_name(domain):
         return domain
     return '"~^' + domain.replace(".", r"\.") + '$"'
 

@@ -24,6 +24,7 @@ ACCESS_MAP = f"{NGINX_ETC}/access.map"
 AUTH_KEY = f"{NGINX_ETC}/auth_key.conf"
 AUTH_SCRIPT = f"{NGINX_ETC}/auth.js"
 UPSTREAM = f"{NGINX_ETC}/upstream.conf"
+INHERITED = f"{NGINX_ETC}/inherited.conf"
 TLS_ETC = f"{NGINX_ETC}/tls"
 TLS_CERTIFICATE = f"{TLS_ETC}/fullchain.pem"
 TLS_KEY = f"{TLS_ETC}/key.pem"
@@ -51,6 +52,9 @@ CHALLENGES = f"{STATE}/acme"
 RUNS = f"{STATE}/runs"
 ADDITIONS = f"{STATE}/additions"
 """What runs added to the server, and how its services were before; the run script writes it."""
+CHECK_URL = "/_moorage_check/"
+CHECKS = f"{STATE}/check"
+"""Where a run puts what it then asks nginx for."""
 
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,

@@ -10,7 +10,7 @@ import yaml
 
 from moorage.answers.model import Answers, S3Storage
 from moorage.answers.secrets import Secret
-from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, WEB_GROUP, Slot, socket_path
+from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, Slot, socket_path
 from moorage.desired.pulls import memory_limit
 from moorage.desired.state import Materials, Platform, RegistryVersion
 from moorage.registry_keys import (
@@ -121,7 +121,7 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
     network = "host" if reaches_out(config(answers, slot), secret_names) else "none"
     values = {
         "MOORAGE_SOCKET": socket_path(slot),
-        "MOORAGE_WEB_GROUP": WEB_GROUP,
+        "MOORAGE_WEB_GROUP": platform.web_group,
         "MOORAGE_NETWORK": network,
         # Read by the Go runtime.
         "GOMEMLIMIT": f"{memory_limit(platform.memory)}B",

@@ -9,11 +9,33 @@ from enum import StrEnum
 from typing import Literal
 
 from moorage.answers.secrets import Secret
+from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.desired.secrecy import SecretKind, kind_of_secret
 from moorage.desired.users import RegistryUser
 
 RegistryVersion = Literal["2.8", "3"]
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where nginx listens for clients.
+
+    Attributes:
+        address: ``*`` or ``[::]`` for every address of a family, else one of them.
+        has_proxy_protocol: Whether a load balancer says there who the client is.
+    """
+
+    address: str
+    port: int
+    tls: bool = False
+    has_proxy_protocol: bool = False
+
+    def __str__(self) -> str:
+        """Write what nginx's ``listen`` takes."""
+        where = str(self.port) if self.address == "*" else f"{self.address}:{self.port}"
+        words = (where, "ssl" * self.tls, "proxy_protocol" * self.has_proxy_protocol)
+        return " ".join(word for word in words if word)
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,9 @@ class Platform:
         peers: The addresses of the other servers behind the name.
         store_id: What the marker in the images' folder says, or is to say.
         memory: Bytes of memory, as the kernel counts them.
+        addresses: Where to listen, by port, where other sites of the same nginx have a say in it.
+        web_group: The group of nginx's workers.
+        http_directives: What nginx.conf sets for all sites.
     """
 
     os_id: str = "debian"
@@ -37,6 +62,9 @@ class Platform:
     peers: tuple[str, ...] = ()
     store_id: str = ""
     memory: int = 2 * 1024**3
+    addresses: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    web_group: str = layout.WEB_GROUP
+    http_directives: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -198,19 +226,20 @@ class DesiredState:
     Attributes:
         slot: The registry slot the files were rendered for.
         version: The registry's version the configuration is written for.
-        ports: The public ports nginx listens on.
         storage_folder: The folder images are kept in; None when they are kept elsewhere.
         store_id: What the marker in that folder says, or is to say; empty without a folder.
         has_debug_listener: Whether the registry has a debug server, on a loopback port.
+        listens: Where nginx listens for clients; the registry's own port comes first.
         files: In an order in which every file only refers to earlier ones.
         remembers_logins: Whether nginx remembers checked passwords.
         order: The certificate certbot gets, or None when it comes from elsewhere.
+        has_check: Whether the site has what a run asks for to know it; those of before have not.
     """
 
     slot: Slot
     version: RegistryVersion
     domain: str
-    ports: tuple[int, ...]
+    listens: tuple[Listen, ...]
     tls: bool
     account: str
     storage_folder: str | None
@@ -222,3 +251,9 @@ class DesiredState:
     has_debug_listener: bool = False
     remembers_logins: bool = True
     order: CertificateOrder | None = None
+    has_check: bool = True
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The public ports nginx listens on."""
+        return tuple(dict.fromkeys(each.port for each in self.listens))

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from moorage.servers.nginxfacts import NginxFacts
+
 
 @dataclass(frozen=True)
 class ManagedFile:
@@ -149,6 +151,7 @@ class Facts:
             where no lists were fetched yet.
         certbot_log: The lines of certbot's log about renewals, in their order.
         certbot_next: When certbot's timer runs next, seconds since 1970; None when it does not.
+        nginx: What its nginx says; None where there is none, or where it was not read.
         zone: The server's offset from UTC as ``+0100``: the log has local times.
     """
 
@@ -181,6 +184,7 @@ class Facts:
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()
     certbot_next: float | None = None
+    nginx: NginxFacts | None = None
     zone: str = "+0000"
     runs: tuple[RunRecord, ...] = ()
 

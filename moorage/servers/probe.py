@@ -7,7 +7,7 @@ import ipaddress
 import re
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from moorage.errors import MoorageError
@@ -22,6 +22,8 @@ from moorage.servers.facts import (
     Service,
     Store,
 )
+from moorage.servers.nginxconf import read_nginx
+from moorage.servers.nginxfacts import NginxFacts
 from moorage.servers.transport import Cancel, Transport
 from templates.load import shell_script
 
@@ -40,6 +42,7 @@ def probe(
     engine: str | None = None,
     image: str | None = None,
     storage: str | None = None,
+    nginx: bool = False,
     cancel: Cancel | None = None,
 ) -> Facts:
     """Read a server's facts, managed files' contents included.
@@ -50,6 +53,7 @@ def probe(
         engine: The container engine to ask for the image.
         image: The container image to look for.
         storage: The folder images are kept in.
+        nginx: Whether to read nginx's configuration, other sites included.
         cancel: Stops waiting when set.
 
     Returns:
@@ -59,7 +63,7 @@ def probe(
         CannotConnect: The server cannot be reached or logged in to.
         MoorageError: What it answered makes no sense.
     """
-    head = [engine or "-", image or "-", storage or "-"]
+    head = [engine or "-", image or "-", storage or "-", "yes" if nginx else "-"]
     payload = "".join(f"{line}\n" for line in [*head, *managed]).encode()
     started = time.time()
     answer = bytearray()
@@ -119,7 +123,7 @@ def parse(
         MoorageError: The tar is damaged.
     """
     rows: dict[str, list[list[str]]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, _, rest = line.partition("\t")
         rows.setdefault(name, []).append(rest.split("\t"))
 
@@ -145,7 +149,8 @@ def parse(
         packages={
             row[0]: row[1]
             for row in rows.get("package", [])
-            if len(row) == 3 and row[2][1:] == "i "
+            # The first letter is what is wanted (h: on hold), the second what is there.
+            if len(row) in {3, 4} and row[2][1:] == "i "
         },
         held=tuple(row[0] for row in unsettled if row[1].startswith("h")),
         half_installed={
@@ -170,6 +175,7 @@ def parse(
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
         certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
         certbot_next=_seconds(single("certbot_next")) if single("certbot_next") else None,
+        nginx=_nginx(rows, managed),
         zone=single("zone") or "+0000",
         runs=tuple(
             RunRecord(run_id, running == "yes", _seconds(changed), step, status, message)
@@ -192,6 +198,18 @@ def _seconds(text: str) -> float:
 
 def _address6(digits: str) -> str:
     return str(ipaddress.IPv6Address(bytes.fromhex(digits)))
+
+
+def _nginx(rows: Mapping[str, list[list[str]]], managed: Sequence[str]) -> NginxFacts | None:
+    if "nginx_build" not in rows:
+        return None
+
+    def text(name: str) -> str:
+        return "\n".join("\t".join(row) for row in rows.get(name, []))
+
+    packages = rows.get("package", [])
+    maintainer = next((row[3] for row in packages if row[0] == "nginx" and len(row) == 4), "")
+    return read_nginx(text("nginx_dump"), text("nginx_build"), maintainer, managed)
 
 
 def _os_release(lines: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 # Reads everything Moorage wants to know about a server, in one go, and changes nothing.
 #
 # Standard input: one line each: the container engine or "-", the image's name or "-",
-# the folder that images are kept in or "-"; then one path of a managed file or folder a line.
+# the folder that images are kept in or "-", whether to read nginx's configuration (yes or "-");
+# then one path of a managed file or folder a line.
 # Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
 # shellcheck shell=sh
 set -u
@@ -9,6 +10,7 @@ set -u
 IFS= read -r engine
 IFS= read -r image
 IFS= read -r storage
+IFS= read -r reads_nginx
 
 tab=$(printf '\t')
 fact() {
@@ -25,7 +27,8 @@ fact clock "$(date +%s.%N)"
 fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"
 fact hostname "$(hostname 2>/dev/null || cat /etc/hostname)"
 [ -d /run/systemd/system ] && fact systemd yes
-[ -s /proc/net/if_inet6 ] && fact ipv6 yes
+# Files in /proc have no size, so whether this one holds anything is known by reading it.
+{ read -r _ </proc/net/if_inet6; } 2>/dev/null && fact ipv6 yes
 # Scope 00 is global: what others can reach this server at.
 [ -r /proc/net/if_inet6 ] && while read -r address _ _ scope _; do
     [ "$scope" = 00 ] && fact address6 "$address"
@@ -39,8 +42,8 @@ done
 packages=
 if command -v dpkg-query >/dev/null 2>&1; then
     # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
-    packages=$(dpkg-query -W -f 'package\t${Package}\t${Version}\t${db:Status-Abbrev}\n' \
-        nginx libnginx-mod-http-js openssl docker-registry docker.io docker-cli docker-ce \
+    packages=$(dpkg-query -W -f 'package\t${Package}\t${Version}\t${db:Status-Abbrev}\t${Maintainer}\n' \
+        nginx nginx-full nginx-light nginx-extras libnginx-mod-http-js nginx-module-njs openssl docker-registry docker.io docker-cli docker-ce \
         podman crun runc certbot 'python3-certbot-dns-*' 2>/dev/null)
     [ -z "$packages" ] || printf '%s\n' "$packages"
     # Packages on hold, and those that an installation has left half done, whichever they are.
@@ -69,6 +72,12 @@ fi
     */docker-registry' (deleted)') fact outdated "moorage-registry@$slot" ;;
     esac
 done
+# Other sites' files are read for where they listen and what they are called; 4 MiB are plenty.
+if [ "$reads_nginx" = yes ] && command -v nginx >/dev/null 2>&1; then
+    nginx -V 2>&1 | facts nginx_build
+    nginx -T 2>&1 | head -c 4194304 | facts nginx_dump
+    printf '\n'
+fi
 command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | facts listener
 # The account and group files are world-readable; only our own names are asked for.
 for account in moorage www-data; do

@@ -7,7 +7,8 @@ import time
 from lab import LabServer
 from lab.process import run_program
 from moorage.answers.model import Answers
-from moorage.deploy.verify import Target, verify
+from moorage.deploy.targets import Target
+from moorage.deploy.verify import verify
 
 
 def test_a_firewall_that_drops_the_port_fails_one_check(shared_server: LabServer) -> None:

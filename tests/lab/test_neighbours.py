@@ -7,6 +7,7 @@ from traffic import push_blob
 
 from lab import LabServer
 from moorage.answers.secrets import Secret
+from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.registry_client import RegistryClient
 
 SITE = """
@@ -47,7 +48,7 @@ def test_a_neighbouring_site_goes_on_being_served(operator: Operator, server: La
 
 def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
-    server.write_file("/etc/nginx/conf.d/broken.conf", "server { listen 81; nonsense on; }\n")
+    broken = ("/etc/nginx/conf.d/broken.conf", "server { listen 81; nonsense on; }\n")
     before = server.run("find /etc/moorage /etc/nginx -type f | sort | xargs sha256sum").stdout
     answers = operator.answers(
         [server],
@@ -55,11 +56,19 @@ def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: La
         credentials={"users": [{"name": "ana", "password": {"generate": True}}]},
     )
 
-    outcome = operator.apply(answers)
+    def break_it(event: Event) -> None:
+        if isinstance(event, StepBegan) and event.step == "registry":
+            server.write_file(*broken)
+
+    outcome = operator.apply(answers, on_event=break_it)
 
     [report] = outcome.report.servers
     assert report.status == "failed"
     assert "/etc/nginx/conf.d/broken.conf:1" in report.message
+    # What was broken before a run is known to the plan.
+    [problem] = operator.plan(answers).problems
+    assert "/etc/nginx/conf.d/broken.conf:1" in problem.message
+    server.run("mv /etc/nginx/conf.d/broken.conf /tmp")
     assert "rolled back" in outcome.log
     assert operator.status(server) == 200
     after = server.run("find /etc/moorage /etc/nginx -type f | sort | xargs sha256sum").stdout
@@ -69,7 +78,6 @@ def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: La
     ).stdout.split()
     assert states == ["active", "inactive"]
 
-    server.run("rm /etc/nginx/conf.d/broken.conf")
     assert operator.apply(answers).report.is_good
 
 

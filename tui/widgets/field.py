@@ -247,3 +247,7 @@ class Field(Vertical):
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """Bring help and error into view with the input."""
         self.call_after_refresh(self.scroll_visible, animate=False)
+
+
+class ListField(Field):
+    """A field for several values, with commas between them."""

@@ -13,7 +13,7 @@ from tui.draft import Draft
 from tui.labels import in_words
 from tui.messages import DraftChanged, GoOn
 from tui.widgets.choice import Choice, Toggle
-from tui.widgets.field import Field
+from tui.widgets.field import Field, ListField
 
 
 class Form(VerticalScroll, can_focus=False):
@@ -44,7 +44,7 @@ class Form(VerticalScroll, can_focus=False):
         """Fill the fields from the draft."""
         for field in self.query(Field):
             if field.path:
-                field.value = self.draft.text(field.path) or self._odd_text(field.path)
+                field.value = self._text_of(field)
                 if not field.value:
                     field.show_error("")
         for choice in self.query(Choice):
@@ -55,6 +55,12 @@ class Form(VerticalScroll, can_focus=False):
             if toggle.path and (value := self.draft.get(toggle.path)) is not None:
                 toggle.value = bool(value)
                 toggle.odd = str(value) if self.draft.problem_at(toggle.path) else ""
+
+    def _text_of(self, field: Field) -> str:
+        value = self.draft.get(field.path)
+        if isinstance(field, ListField) and isinstance(value, (list, tuple)):
+            return ", ".join(str(each) for each in value)
+        return self.draft.text(field.path) or self._odd_text(field.path)
 
     def _odd_text(self, path: str) -> str:
         """Return a list or section that a file has where text is wanted, as it stands there."""
@@ -93,7 +99,11 @@ class Form(VerticalScroll, can_focus=False):
         if not event.field.path:
             return
         event.stop()
-        self.draft.put_text(event.field.path, event.value)
+        parts = [part.strip() for part in event.value.split(",") if part.strip()]
+        if isinstance(event.field, ListField) and parts:
+            self.draft.set(event.field.path, parts)
+        else:
+            self.draft.put_text(event.field.path, event.value)
         if event.field.error:
             event.field.show_error(self.problem_of(event.field))
         self.post_message(DraftChanged())

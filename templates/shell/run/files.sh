@@ -189,7 +189,7 @@ forget_old_runs() {
     for old; do
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
         flock -n "$old/lock" true || continue
-        rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out"
+        rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out" "$old/login" "$old/request"
         note_packages_since "$old/packages.before"
         {
             printf 'interrupted\nit ended without a result while doing: %s\n' \

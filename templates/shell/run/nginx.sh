@@ -56,6 +56,12 @@ signal_nginx() {
     fi
     find_workers
     old_workers=" $workers"
+    if [ "$plan_restart_nginx" = yes ]; then
+        mark_journal
+        systemctl restart nginx 2>systemctl.log && return 0
+        journal nginx
+        return 1
+    fi
     kill -HUP "$master" || return 1
     tries=0
     while [ $tries -lt 1000 ]; do
@@ -100,33 +106,112 @@ are_old_workers_left() {
     return 1
 }
 
-# Sets $status to what nginx answers an anonymous request with, over TLS where there is TLS.
-ask_public() {
-    printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$plan_domain" >request
-    : >answer
-    if [ "$plan_tls" = yes ]; then
-        # Whether the certificate is to be trusted is not the question here.
-        timeout 10 openssl s_client -quiet -no-CAfile -no-CApath -connect "127.0.0.1:$plan_port" \
-            -servername "$plan_domain" <request 2>/dev/null >answer
-    else
-        # shellcheck disable=SC2016 # bash expands these
-        timeout 10 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && cat request >&3 && cat <&3 >answer' \
-            bash "$plan_port" 2>/dev/null
+# Prints what nginx is asked at one address, in one go: for the file that only this run has put there,
+# for the registry behind it, as a user where one is known, and as nobody.
+write_request() {
+    if [ "$plan_has_check" = yes ]; then
+        printf 'GET /_moorage_check/%s HTTP/1.1\r\nHost: %s\r\n' "$token" "$plan_domain"
+        if [ "$port" != "$first_port" ]; then
+            printf 'Connection: close\r\n\r\n'
+            return
+        fi
+        printf '\r\n'
+        printf 'GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n' "$plan_domain"
     fi
-    status=
-    read -r _ status _ <answer
+    if [ -e login ]; then
+        printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic ' "$plan_domain"
+        cat login
+        printf '\r\n\r\n'
+    fi
+    printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$plan_domain"
 }
 
+# Hands bytes on between openssl and nginx, behind the line that a load balancer begins with.
+# shellcheck disable=SC2016 # perl's own
+relay='use IO::Socket::UNIX; use IO::Socket::IP; use IO::Select; my ($path, $address, $port) = @ARGV;
+alarm 20; my $here = IO::Socket::UNIX->new(Local => $path, Listen => 1) or exit 1;
+my $client = $here->accept or exit 1;
+my $server = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port) or exit 1;
+syswrite $server, "PROXY UNKNOWN\r\n"; my $both = IO::Select->new($client, $server);
+while (my @ready = $both->can_read) { for my $from (@ready) {
+sysread($from, my $data, 16384) or exit 0; syswrite $from == $client ? $server : $client, $data; } }'
+
+# Sends the request in the file of that name to $address and $port; its answers land in answer.
+send_request() {
+    case "$address" in *:*) place_to_ask="[$address]:$port" ;; *) place_to_ask=$address:$port ;; esac
+    if [ "$tls" = yes ]; then
+        set -- -connect "$place_to_ask"
+        if [ "$proxied" = yes ]; then
+            rm -f relay.sock
+            timeout 20 perl -e "$relay" relay.sock "$address" "$port" &
+            tries_left=50
+            while [ ! -S relay.sock ] && [ $tries_left -gt 0 ]; do
+                sleep 0.02
+                tries_left=$((tries_left - 1))
+            done
+            set -- -unix relay.sock
+        fi
+        # Whether the certificate is to be trusted is not the question here.
+        timeout 10 openssl s_client -quiet -no-CAfile -no-CApath "$@" -servername "$plan_domain" \
+            <request 2>/dev/null >answer
+    else
+        # shellcheck disable=SC2016 # bash expands these
+        timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2" && { [ "$3" = no ] || printf "PROXY UNKNOWN\r\n" >&3; } && cat request >&3 && cat <&3 >answer' \
+            bash "$address" "$port" "$proxied" 2>/dev/null
+    fi
+}
+
+# ask_address: asks nginx at one address; returns 1 and sets $fault when it is not as it should be.
+ask_address() {
+    : >answer
+    write_request >request
+    send_request
+    fault=
+    # shellcheck disable=SC2046 # one word a status
+    set -- $(grep -ao 'HTTP/1\.1 [0-9][0-9][0-9]' answer | cut -d ' ' -f 2) - - - -
+    if [ "$plan_has_check" = yes ]; then
+        case "$1" in
+        200) grep -qa "$token" answer || fault="is another site's" ;;
+        -) fault="does not answer" ;;
+        *) fault="is another site's (status $1)" ;;
+        esac
+        shift
+        if [ -n "$fault" ]; then return 1; fi
+        [ "$port" = "$first_port" ] || return 0
+        if [ "$1" != 200 ]; then fault="cannot reach the registry (status $1)"; fi
+        shift
+    fi
+    if [ -e login ]; then
+        if [ -z "$fault" ] && [ "$1" != 200 ]; then fault="does not let $(cat login-name) in (status $1)"; fi
+        shift
+    fi
+    if [ -z "$fault" ] && [ "$1" != 401 ]; then fault="answers $1 where 401 (log in first) is expected"; fi
+    [ -z "$fault" ]
+}
+
+# Asks nginx at every address that it listens on for the registry.
 check_public() {
-    tries=0
-    while [ $tries -lt 40 ]; do
-        ask_public
-        [ "$status" = 401 ] && return 0
-        sleep 0.25
-        tries=$((tries + 1))
-    done
+    token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+    checks=$state/check
+    mkdir -p "$checks"
+    chmod 711 "$checks"
+    printf '%s\n' "$token" >"$checks/$token"
+    chmod 644 "$checks/$token"
+    first_port=
+    fault=
+    while IFS="$tab" read -r address port tls proxied; do
+        [ -n "$first_port" ] || first_port=$port
+        tries=0
+        while ! ask_address </dev/null && [ $tries -lt 40 ]; do
+            sleep 0.25
+            tries=$((tries + 1))
+        done
+        [ -z "$fault" ] || break
+    done <plan/listens
+    rm -rf "$checks" request answer
+    [ -z "$fault" ] && return 0
     nginx_errors >said.log
     cat said.log
     reason=$(why_nginx said.log)
-    fail "nginx answers ${status:-nothing} on port $plan_port where 401 (log in first) is expected${reason:+: $reason}"
+    fail "what serves $plan_domain on $address, port $port, $fault${reason:+: $reason}"
 }

@@ -26,6 +26,9 @@ install_packages() {
         fail "the packages could not be installed: $(why_apt "$unfetched")"
     fi
     settle_nginx
+    if [ "$plan_drop_default_site" = yes ] && [ -L /etc/nginx/sites-enabled/default ]; then
+        rm -f /etc/nginx/sites-enabled/default
+    fi
     if grep -qx nginx plan/packages; then
         # Nobody uses it yet, and a start from scratch leaves no half-done replacement behind.
         mark_journal

@@ -38,7 +38,7 @@ step() {
 
 # finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
 finish() {
-    rm -rf content hooks backup image.tar hook.out
+    rm -rf content hooks backup image.tar hook.out login request answer
     message=$2
     [ -z "$message" ] || message=$(printf '%s' "$message" | tr '\n\t' '  ')
     # That a run is done was written down before the switch (stage_files).

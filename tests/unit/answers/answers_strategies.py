@@ -87,6 +87,8 @@ registries = st.builds(
     Registry,
     domain=domains,
     port=st.integers(1, 65535),
+    listen=st.lists(st.ip_addresses().map(str), max_size=2).map(tuple),
+    proxy_protocol=st.booleans(),
     redirect_http=st.booleans(),
     runtime=st.sampled_from(["docker", "podman", "package"]),
     image=st.sampled_from(["docker.io/library/registry:3.1.1", "registry", "a.example:5000/b/c:2"]),

@@ -13,7 +13,8 @@ import pytest
 from moorage.answers.model import Answers
 from moorage.deploy import registry_client
 from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.verify import Target, verify
+from moorage.deploy.targets import Target
+from moorage.deploy.verify import verify
 from moorage.errors import MoorageError
 
 

@@ -24,6 +24,7 @@ systemd\tyes
 tool\tsystemctl
 package\tnginx\t1.22.1-9\tii\x20
 package\tpodman\t\tun\x20
+package\tcrun\t1.8\thi\x20	Maintainer <m@example.com>
 service\tId=nginx.service
 service\tActiveState=active
 service\tUnitFileState=enabled
@@ -74,7 +75,7 @@ def test_an_answer_becomes_facts() -> None:
     facts = parse("one", ANSWER, _tar(deployed=b"yes"), now=1700000000.0)
     assert facts.clock_skew == 100.5
     assert facts.os == {"ID": "debian", "VERSION_ID": "12"}
-    assert facts.packages == {"nginx": "1.22.1-9"}
+    assert facts.packages == {"nginx": "1.22.1-9", "crun": "1.8"}
     assert facts.is_active("nginx")
     assert not facts.is_active("moorage-registry@blue")
     assert [(each.address, each.port, each.program) for each in facts.listeners] == [

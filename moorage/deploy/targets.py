@@ -1,0 +1,64 @@
+"""The places at which a registry is checked from outside."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from moorage.answers.model import Answers
+from moorage.dns.here import addresses_here, has_ipv6
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server as clients see it.
+
+    Attributes:
+        server: The server's label.
+        address: An IP address or host name.
+        way: How it is reached, where there are several ways; else empty.
+        is_balanced: Whether a load balancer, or a proxy on the server, is what answers there.
+    """
+
+    server: str
+    address: str
+    port: int
+    way: str = ""
+    is_balanced: bool = False
+
+
+def targets_of(answers: Answers, addresses: Mapping[str, str]) -> tuple[Target, ...]:
+    """Return where each server is checked: over IPv4 and IPv6, as far as its name has them.
+
+    Names are looked up on this machine; what servers say of themselves does not count.
+
+    Args:
+        answers: What the operator decided.
+        addresses: Where clients reach each server, by label.
+    """
+    registry = answers.registry
+    if registry.listen and all(ipaddress.ip_address(each).is_loopback for each in registry.listen):
+        # Only what is in front of it, on the same server, reaches it.
+        return tuple(Target(label, registry.domain, 443, is_balanced=True) for label in addresses)
+    found: list[Target] = []
+    for label, address in addresses.items():
+        ways = dict(_ways(address))
+        if len(answers.servers) == 1:
+            ways = {**dict(_ways(registry.domain)), **ways}
+        if len(ways) > 1 and not has_ipv6():
+            ways.pop("IPv6")
+        # What cannot be looked up is tried as it is: the check says what is wrong.
+        for way, where in sorted(ways.items()) or [("", address)]:
+            found.append(Target(label, where, registry.port, way if len(ways) > 1 else ""))
+    return tuple(found)
+
+
+def _ways(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the first address of each family that a name has."""
+    seen: set[str] = set()
+    for address in addresses_here(name):
+        way = "IPv6" if ":" in address else "IPv4"
+        if way not in seen:
+            seen.add(way)
+            yield way, address

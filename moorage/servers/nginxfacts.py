@@ -1,0 +1,87 @@
+"""Facts about the nginx of a server, which other sites may use as well.
+
+Of other sites' configuration nothing is kept but where they listen, their names and their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class NginxListen:
+    """One ``listen`` directive.
+
+    Attributes:
+        address: ``*``, ``[::]``, ``192.0.2.1`` or ``[2001:db8::1]``.
+        first: The first port; almost always the only one.
+        last: The last port.
+        options: The words behind the address, such as ``ssl`` and ``default_server``.
+    """
+
+    address: str
+    first: int
+    last: int
+    options: frozenset[str] = frozenset()
+
+    def covers(self, port: int) -> bool:
+        """Whether it is about a port."""
+        return self.first <= port <= self.last
+
+
+@dataclass(frozen=True)
+class NginxServer:
+    """One ``server`` block that is not Moorage's.
+
+    Attributes:
+        file: The file that it begins in.
+        kind: The block around it; stream and mail share the ports with http.
+        listens: Where it listens.
+        names: Its server_names.
+        comes_first: Whether nginx reads it before Moorage's own site.
+    """
+
+    file: str
+    kind: Literal["http", "stream", "mail"] = "http"
+    listens: tuple[NginxListen, ...] = ()
+    names: tuple[str, ...] = ()
+    comes_first: bool = False
+
+
+@dataclass(frozen=True)
+class NginxFacts:
+    """What ``nginx -T`` and ``nginx -V`` say.
+
+    Attributes:
+        version: Such as 1.22.1.
+        user: Whom its workers run as.
+        group: Their group.
+        maintainer: Who packaged it; empty when it is not from a package.
+        servers: Every server that is not Moorage's, in the order nginx reads them.
+        http: The names of the directives at http level, and the file that each is in.
+        loads_njs: Whether nginx.conf loads the njs module.
+        includes_site: Whether it reads the file that Moorage's site is in.
+        fault: Why nginx refuses its configuration; empty when it does not.
+    """
+
+    version: str = ""
+    user: str = ""
+    group: str = ""
+    maintainer: str = ""
+    servers: tuple[NginxServer, ...] = ()
+    http: Mapping[str, str] = field(default_factory=dict)
+    loads_njs: bool = False
+    includes_site: bool = True
+    fault: str = ""
+
+    @property
+    def is_from_distribution(self) -> bool:
+        """Whether the distribution's packages of modules fit it."""
+        return any(name in self.maintainer for name in ("Debian", "Ubuntu", "Raspbian"))
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The version as numbers, to compare."""
+        return tuple(int(part) for part in self.version.split(".") if part.isdigit())

@@ -93,6 +93,7 @@ def test_each_refusal_has_its_words_and_is_rolled_back(
 def test_a_taken_port_80_is_found_before_anything_is_done(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
+    server.run("systemctl disable -q --now nginx")
     server.run(
         "systemd-run --unit=taker python3 -c 'import socket, time; s = socket.create_server"
         '(("0.0.0.0", 80)); time.sleep(600)\''

@@ -135,6 +135,7 @@ def test_a_server_that_cannot_be_read_does_not_keep_the_others_from_it(
     assert merge_seen(found)["ci"].last_seen
 
     # One that does not come to an end is left out as well.
+    assert operator.status(server) == 200
     server.write_file("/usr/local/bin/awk", "#!/bin/sh\nexec sleep 60\n", mode=0o755)
     began = time.monotonic()
     with operator.open(operator.answers([server])) as deployment:

@@ -6,6 +6,7 @@ import pytest
 from operator_at_work import Operator
 
 from lab import LabServer
+from moorage.deploy.consequences import accepting
 from moorage.deploy.deployed import drifted
 from moorage.deploy.plan import Kind
 
@@ -90,7 +91,7 @@ def test_a_file_edited_after_the_plan_stops_the_run(operator: Operator, server: 
     with operator.open(answers) as deployment:
         plan = deployment.plan()
         server.run("echo '# mine' >> /etc/nginx/moorage/access.map")
-        report = deployment.apply(plan)
+        report = deployment.apply(plan, accepting(plan.consequences))
     assert report.servers[0].status == "failed"
     assert "/etc/nginx/moorage/access.map was changed" in report.servers[0].message
     assert operator.status(server) == 200

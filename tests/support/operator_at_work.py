@@ -28,6 +28,7 @@ DOMAIN = "registry.example.test"
 # A container engine keeps the environment of a running container; only root reads these.
 ENGINE_STATE = (
     "/var/lib/docker/containers/*",
+    "/var/lib/docker/*/containers/*",
     "/var/lib/containerd/*",
     "/run/containerd/*",
     "/run/docker/*",

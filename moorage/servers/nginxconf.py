@@ -52,7 +52,7 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
         what: found[1] if (found := re.search(rf"--{what}=(\S+)", build)) else ""
         for what in ("user", "group")
     }
-    user = compiled["user"] or "nobody"
+    user = compiled["user"] or "nobody"  # what nginx takes on Debian when nothing else is said
     reader = _Reader(_split(dump), managed)
     reader.read_all()
     words = reader.user
@@ -61,7 +61,10 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
     if words:
         user, group = words[0], words[1] if len(words) > 1 else words[0]
     else:
-        group = compiled["group"] or user
+        group = compiled["group"] or compiled["user"] or "nogroup"
+    if not reader.files:
+        # Refused, so that nothing was printed: whom its workers run as is not known.
+        user = group = ""
     return NginxFacts(
         version=version[1] if version else "",
         user=user,

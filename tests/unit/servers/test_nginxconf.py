@@ -81,7 +81,15 @@ def test_a_configuration_that_nginx_refuses() -> None:
     )
     facts = read_nginx(dump, BUILD, "", MANAGED)
     assert facts.fault == 'unknown directive "x" in /etc/nginx/conf.d/a.conf:3'
-    assert (facts.user, facts.group, facts.includes_site) == ("www", "www", True)
+    assert (facts.user, facts.group, facts.includes_site) == ("", "", True)
+
+
+def test_an_nginx_whose_files_name_no_user() -> None:
+    dump = "# configuration file /etc/nginx/nginx.conf:\nhttp { include conf.d/*.conf; }\n"
+    facts = read_nginx(dump, BUILD, "", MANAGED)
+    assert (facts.user, facts.group) == ("www", "www")
+    facts = read_nginx(dump, "nginx version: nginx/1.22.1\n", "", MANAGED)
+    assert (facts.user, facts.group) == ("nobody", "nogroup")
 
 
 def test_a_main_file_that_does_not_read_conf_d() -> None:

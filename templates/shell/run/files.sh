@@ -37,8 +37,11 @@ back_up() {
     back_up_certificate
 }
 
-# Removes what runs left beside the places of this run's files.
+# Removes what runs left beside the places of files, also of those that this run does not change.
 clear_beside() {
+    for folder in /etc/moorage/registry/blue /etc/moorage/registry/green /etc/nginx/moorage /etc/nginx/conf.d; do
+        clear_folder "$folder"
+    done
     while IFS="$tab" read -r _ _ _ _ _ path; do clear_folder "${path%/*}"; done <plan/files
     while IFS="$tab" read -r _ path; do clear_folder "${path%/*}"; done <plan/removals
     clear_folder /etc/moorage

@@ -42,7 +42,8 @@ reload_nginx() {
 }
 
 signal_nginx() {
-    known=$(systemctl show -p MainPID -p NeedDaemonReload nginx)
+    # An nginx that systemd does not speak of may run all the same.
+    known=$(systemctl show -p MainPID -p NeedDaemonReload nginx) || return 1
     case "$known" in *NeedDaemonReload=yes*) systemctl daemon-reload || return 1 ;; esac
     master=${known#*MainPID=}
     master=${master%%[!0-9]*}

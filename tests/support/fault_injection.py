@@ -1,0 +1,173 @@
+"""Faults that meet a run exactly when it has begun a step, with nothing of it in the product.
+
+A step is met by watching the file that says which one a run is at: the run's control group is
+frozen then, from outside the server. Commands that fail or take long are programs in
+/usr/local/sbin, which stands first in a run's PATH: they do what the real ones do until a file says
+otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from lab import LabServer
+from templates.load import shell_script
+
+PROGRAMS = (
+    "apt-get", "cp", "docker-registry", "flock", "install", "mkdir", "mv", "nginx", "openssl", "rm",
+    "sync", "systemctl", "timeout", "useradd",
+)  # fmt: skip
+"""What runs call; one of them is the first that a step needs."""
+SHIM = """\
+#!/bin/sh
+# Fails or hangs once when /run/fault says so and a run calls it.
+me=${{0##*/}}
+if /usr/bin/mv /run/fault /run/fault.$$ 2>/dev/null; then
+    read -r what </run/fault.$$
+    printf '%s %s\\n' "$me" "$*" >/run/fault.hit
+    case "$what" in
+    fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
+    hang) sleep 6 ;;
+    esac
+fi
+exec {real} "$@"
+"""
+SMALL = "/srv/small"
+FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage")
+
+
+def steps() -> tuple[str, ...]:
+    """List the steps of a run, in order, as run.sh has them."""
+    return tuple(dict.fromkeys(re.findall(r"\bstep ([a-z-]+)", shell_script("run/run.sh"))))
+
+
+def put_shims(server: LabServer) -> None:
+    """Put programs in front of the real ones."""
+    for program in PROGRAMS:
+        # Some come with the packages that a first run installs.
+        real = f"$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v {program} || echo /usr/bin/false)"
+        server.write_file(f"/usr/local/sbin/{program}", SHIM.format(real=real), mode=0o755)
+
+
+def put_on_small_disk(server: LabServer) -> None:
+    """Let all folders that a run writes to be on one file system, which can be filled."""
+    server.run(
+        f"mkdir -p {SMALL} && mount -t tmpfs -o size=1200m,nr_inodes=20000,mode=0755 tmpfs {SMALL}"
+    )
+    for number, folder in enumerate(FOLDERS):
+        server.run(
+            f"mkdir -p {folder} {SMALL}/{number} && cp -a {folder}/. {SMALL}/{number}/ && "
+            f"mount --bind {SMALL}/{number} {folder}"
+        )
+
+
+def fill_disk(server: LabServer) -> None:
+    """Leave no byte."""
+    server.run(f"cat /dev/zero >{SMALL}/full 2>/dev/null || true")
+
+
+def fill_inodes(server: LabServer) -> None:
+    """Leave no inode."""
+    server.run(
+        f'mkdir -p {SMALL}/many && python3 -c "import itertools\n'
+        f"for n in itertools.count(): open('{SMALL}/many/%d' % n, 'w')\" 2>/dev/null || true"
+    )
+
+
+def make_room(server: LabServer) -> None:
+    """Take away what fills the disk."""
+    server.run(f"rm -rf {SMALL}/full {SMALL}/many")
+
+
+def next_command(server: LabServer, what: str) -> None:
+    """Have the next program that the run calls fail, or hang."""
+    server.inside("/run/fault").write_text(f"{what}\n")
+
+
+class Meeting:
+    """Waits for a run on a server to begin a step, and acts while everything of it stands still.
+
+    Args:
+        server: Where the run is going to be.
+        step: The step.
+        act: What is done then.
+        thaws: Whether the run goes on afterwards.
+    """
+
+    def __init__(
+        self, server: LabServer, step: str, act: Callable[[], None], *, thaws: bool = True
+    ) -> None:
+        self._server, self._step, self._act, self._thaws = server, step, act, thaws
+        self._runs = server.inside("/var/lib/moorage/runs")
+        self._known = set(self._names())
+        self._ended = threading.Event()
+        self.met = False
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _names(self) -> list[str]:
+        with suppress(OSError):
+            return [path.name for path in self._runs.iterdir()]
+        return []
+
+    def _watch(self) -> None:
+        while not self._ended.is_set():
+            for name in set(self._names()) - self._known:
+                if self._step in self._steps_of(name):
+                    self._meet(name)
+                    return
+            time.sleep(0.001)
+
+    def _steps_of(self, name: str) -> list[str]:
+        with suppress(OSError):
+            return (self._runs / name / "step").read_text().split()
+        return []
+
+    def _meet(self, name: str) -> None:
+        group = next(self._server.control_group.rglob(f"moorage-run-{name}.service"), None)
+        if group is None:
+            return  # It has ended already.
+        (group / "cgroup.freeze").write_text("1")
+        self.met = True
+        self._act()
+        if self._thaws:
+            (group / "cgroup.freeze").write_text("0")
+
+    def kill_run(self) -> None:
+        """Kill every process of runs at once, as the kernel does."""
+        for group in self._server.control_group.rglob("moorage-run-*.service"):
+            (group / "cgroup.kill").write_text("1")
+
+
+@contextmanager
+def meeting(
+    server: LabServer, step: str, act: Callable[[Meeting], None], *, thaws: bool = True
+) -> Iterator[Meeting]:
+    """Meet a run at a step while something else applies."""
+    there: list[Meeting] = []
+    met = Meeting(server, step, lambda: act(there[0]), thaws=thaws)
+    there.append(met)
+    met._thread.start()
+    try:
+        yield met
+    finally:
+        met._ended.set()
+        met._thread.join(60)
+
+
+def leftovers(server: LabServer) -> list[str]:
+    """List what a run must not leave: drafts of files, secrets, a second slot, itself."""
+    found = server.run(
+        "find /etc/moorage /etc/nginx /etc/systemd/system -name '.moorage.*' 2>/dev/null; "
+        "find /var/lib/moorage/runs -mindepth 2 -maxdepth 2 "
+        r"\( -name content -o -name backup -o -name hooks -o -name image.tar \) 2>/dev/null; "
+        "systemctl list-units --no-legend --plain 'moorage-run-*' | cut -d' ' -f1",
+    ).stdout.split()
+    slots = server.run(
+        "systemctl list-units --no-legend --plain --state=active 'moorage-registry@*.service'"
+    ).stdout.split("\n")
+    active = [line.split()[0] for line in slots if line]
+    return [*found, *(active if len(active) > 1 else ())]

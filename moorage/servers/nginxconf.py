@@ -58,7 +58,10 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
     words = reader.user
     messages = _FILE.split(dump, maxsplit=1)[0]
     fault = re.search(r"\[emerg\] (?:\d+#\d+: )?(.*)", messages)
-    if words:
+    if not reader.files:
+        # It prints nothing of a configuration that it refuses, so the compiled default says nothing.
+        user, group = "", ""
+    elif words:
         user, group = words[0], words[1] if len(words) > 1 else words[0]
     else:
         group = compiled["group"] or compiled["user"] or "nogroup"

@@ -14,6 +14,7 @@ from lab import Lab, LabServer
 from lab.image import build_small_image
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
+from moorage.deploy.events import Event, StepBegan
 from moorage.errors import ExitCode
 
 pytestmark = pytest.mark.ready
@@ -102,7 +103,6 @@ def test_nothing_is_switched_when_one_server_cannot_stage(
 ) -> None:
     machines = servers(3)
     operator.install(_three(operator, machines, s3, monkeypatch))
-    machines[1].write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
     changed = _three(
         operator,
         machines,
@@ -111,7 +111,11 @@ def test_nothing_is_switched_when_one_server_cannot_stage(
         registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}},
     )
 
-    outcome = operator.apply(changed)
+    def break_nginx(event: Event) -> None:
+        if isinstance(event, StepBegan) and event.step == "recheck":
+            machines[1].write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
+
+    outcome = operator.apply(changed, on_event=break_nginx)
 
     statuses = {report.server: report.status for report in outcome.report.servers}
     assert statuses == {

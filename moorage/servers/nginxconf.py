@@ -59,7 +59,7 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
     messages = _FILE.split(dump, maxsplit=1)[0]
     fault = re.search(r"\[emerg\] (?:\d+#\d+: )?(.*)", messages)
     if not reader.files:
-        # It prints nothing of a configuration that it refuses, so the compiled default says nothing.
+        # Of a configuration that it refuses it prints nothing, and it may name another account.
         user, group = "", ""
     elif words:
         user, group = words[0], words[1] if len(words) > 1 else words[0]

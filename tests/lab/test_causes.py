@@ -23,6 +23,7 @@ from lab.image import Entry, build_small_image, write_archive
 from moorage.answers.model import Answers
 from moorage.deploy.plan import Plan
 from moorage.deploy.status import status_of
+from moorage.errors import ServersFailed
 
 IMAGE = "docker.io/library/registry:2.8"
 SQUATTER = "import socket, time\ns = socket.create_server(('', 9090))\ntime.sleep(600)\n"
@@ -148,13 +149,21 @@ def _complaints(
     wrong = []
     for what, cause in causes.items():
         with _prepared(server, cause):
-            outcome = operator.apply(answers(cause))
-        [report] = outcome.report.servers
-        if report.status != "failed" or cause.says not in report.message.partition("\n")[0]:
-            wrong.append(f"{what}: {report.status}: {report.message}")
+            said = _refusal(operator, answers(cause))
+        if cause.says not in said.partition("\n")[0]:
+            wrong.append(f"{what}: {said}")
         if not _serves(operator, server):
             wrong.append(f"{what}: the registry is not as it was")
     return wrong
+
+
+def _refusal(operator: Operator, answers: Answers) -> str:
+    """Say why an apply fails: before the run, when the plan knows, or in it."""
+    try:
+        [report] = operator.apply(answers).report.servers
+    except ServersFailed as refused:
+        return refused.errors[0].message
+    return report.message if report.status == "failed" else f"{report.status}: {report.message}"
 
 
 def _serves(operator: Operator, server: LabServer) -> bool:

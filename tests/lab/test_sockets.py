@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -143,6 +144,8 @@ def _registry(runtime: str, image: str, request: pytest.FixtureRequest) -> dict[
     if runtime == "package":
         return {}
     fixture = {REGISTRY_TAG: "registry_image", REGISTRY_3_TAG: "registry_3_image"}[image]
+    if fixture == "registry_3_image" and "MOORAGE_TEST_REGISTRY_3" not in os.environ:
+        pytest.skip("MOORAGE_TEST_REGISTRY_3 names no registry")
     archive = request.getfixturevalue(fixture)
     return {"runtime": runtime, "image": image, "image_archive": str(archive)}
 

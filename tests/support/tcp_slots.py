@@ -38,7 +38,5 @@ def listen_on_ports(server: LabServer) -> None:
     del record["store"]
     server.write_file(RECORD, json.dumps(record), mode=0o600)
     server.run(["rm", *NEW, "/var/lib/moorage/registry/.moorage-store"])
-    server.run(
-        "systemctl daemon-reload && systemctl restart moorage-registry@blue && nginx -s reload"
-    )
+    server.run("systemctl daemon-reload && systemctl restart moorage-registry@blue nginx")
     server.run("until ss -Hltn 'sport = :5101' | grep -q .; do sleep 0.1; done")

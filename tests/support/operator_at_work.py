@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,7 +227,12 @@ def introduce(client: LabServer, server: LabServer, authority: Path, domain: str
 def log_in(client: LabServer, user: str, password: str, domain: str = DOMAIN) -> None:
     """Log in with a real Docker engine, which skopeo then uses the file of."""
     command = ["docker", "login", "-u", user, "--password-stdin", domain]
-    client.run(command, stdin=password)
+    for _ in range(4):
+        said = client.run(command, stdin=password, check=False)
+        if "no such host" not in said.stderr:
+            break
+        time.sleep(2)  # the engine looks at /etc/hosts every five seconds
+    assert said.returncode == 0, said.stderr
 
 
 def push(client: LabServer, archive: Path, name: str, domain: str = DOMAIN) -> str:

@@ -152,7 +152,7 @@ async def test_the_field_with_the_focus_is_told_without_colours(
         await wizard.see("▌(•) The distribution's package")
         await wizard.press("tab")
         await wizard.see("Port            ▌default: 443", " (•) The distribution's package")
-        await wizard.press("tab", "tab")
+        await wizard.press("tab", "tab", "tab")
         await wizard.see("▌[x] Port 80", "Port             default: 443")
         await wizard.press("tab", "tab")
         area = wizard.app.focused

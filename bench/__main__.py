@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from bench import connect, first_paint, growth, log_view, logins, unchanged, users_change
+from bench import (
+    connect,
+    first_paint,
+    growth,
+    log_view,
+    logins,
+    slow_pulls,
+    sockets,
+    unchanged,
+    users_change,
+)
 from bench import help as help_
 
 if __name__ == "__main__":
@@ -14,3 +24,5 @@ if __name__ == "__main__":
     first_paint.main()
     log_view.main()
     growth.main()
+    sockets.main()
+    slow_pulls.main()

@@ -196,7 +196,7 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        """The plan in plain words: ``2 servers: 9 files new, 2 packages, nothing removed``."""
+        """The plan in plain words: ``2 servers: 9 files new, 2 packages, no files removed``."""
         return summarize(self)
 
 
@@ -221,7 +221,7 @@ def summarize(plan: Plan) -> str:
         number(Kind.IMAGE, "add", "image", "images"),
         number(Kind.FILE, "add", "file new", "files new"),
         number(Kind.FILE, "change", "file changed", "files changed"),
-        number(Kind.FILE, "remove", "file removed", "files removed") or "nothing removed",
+        number(Kind.FILE, "remove", "file removed", "files removed") or "no files removed",
         number(Kind.SERVICE, "run", "service action", "service actions"),
         number(Kind.HOOK, "run", "hook run", "hooks run"),
     ]

@@ -58,10 +58,7 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
     words = reader.user
     messages = _FILE.split(dump, maxsplit=1)[0]
     fault = re.search(r"\[emerg\] (?:\d+#\d+: )?(.*)", messages)
-    if not reader.files:
-        # Of a configuration that it refuses it prints nothing, and it may name another account.
-        user, group = "", ""
-    elif words:
+    if words:
         user, group = words[0], words[1] if len(words) > 1 else words[0]
     else:
         group = compiled["group"] or compiled["user"] or "nogroup"

@@ -10,6 +10,7 @@ rollback() {
     restore_files
     restore_image
     systemctl daemon-reload || is_rolled_back=no
+    systemctl reset-failed 'moorage-uploads.*' 2>/dev/null
     if [ "$plan_slot_from" != - ]; then
         systemctl enable -q "moorage-registry@$plan_slot_from" || is_rolled_back=no
         systemctl is-active -q "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||

@@ -114,7 +114,7 @@ def test_a_bare_server_gets_everything() -> None:
         "nginx: start",
     ]
     summary = Plan((plan,), MATERIALS).summary
-    assert summary == "1 server: 4 packages, 20 files new, nothing removed, 3 service actions"
+    assert summary == "1 server: 4 packages, 20 files new, no files removed, 3 service actions"
 
 
 def test_a_deployed_server_has_nothing_to_change() -> None:

@@ -41,7 +41,8 @@ OTHER_DEPLOYMENTS = ("image", "certificate")
 FAULTS = ("kill -9", "crash", "cable cut", "disk full", "inodes full", "fails", "hangs")
 FEW = {("nginx-files", "kill -9"), ("record", "disk full"), ("record", "kill -9"),
        ("switch", "fails"), ("registry", "inodes full"), ("check", "hangs"),
-       ("switch", "crash"), ("record", "crash")}  # fmt: skip
+       ("switch", "crash"), ("record", "crash"),
+       ("check", "disk full")}  # fmt: skip
 
 
 @dataclass

@@ -165,7 +165,8 @@ send_request() {
 # ask_address: asks nginx at one address; returns 1 and sets $fault when it is not as it should be.
 ask_address() {
     : >answer
-    write_request >request
+    # An empty request is never answered: each try would take its whole time.
+    write_request >request || cannot_write "$run/request"
     send_request
     fault=
     # shellcheck disable=SC2046 # one word a status
@@ -196,7 +197,7 @@ check_public() {
     checks=$state/check
     mkdir -p "$checks"
     chmod 711 "$checks"
-    printf '%s\n' "$token" >"$checks/$token"
+    printf '%s\n' "$token" >"$checks/$token" || cannot_write "$checks/$token"
     chmod 644 "$checks/$token"
     first_port=
     fault=

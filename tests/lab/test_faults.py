@@ -155,12 +155,19 @@ def test_a_store_that_refuses_the_keys_rolls_back(
     assert operator.status(server) == 0
 
 
-def test_a_run_that_ended_badly_shows_in_the_facts(operator: Operator, server: LabServer) -> None:
+def test_a_run_that_ended_badly_shows_in_the_facts(
+    operator: Operator, server: LabServer, tmp_path: Any
+) -> None:
     answers = operator.answers([server])
     operator.install(answers)
-    server.write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
+    # Somebody breaks nginx's configuration once the plan was made.
+    script = tmp_path / "break.sh"
+    script.write_text("#!/bin/sh\necho 'nonsense;' >/etc/nginx/conf.d/broken.conf\n")
+    hook = {"name": "break", "script": str(script), "when": ["before_apply"]}
     changed = operator.answers(
-        [server], registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+        [server],
+        registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}},
+        hooks=[hook],
     )
     outcome = operator.apply(changed)
     with operator.open(answers) as deployment:

@@ -65,10 +65,9 @@ class Replayed:
                 server.pop(name, None)
             server |= {"host": machine.address, "user": "admin", "key": str(machine.key)}
             server["sudo_password"] = {"env": "SUDO_PASSWORD"}
-        # An address of the example's, and a load balancer that speaks first.
-        if self.document["registry"].pop("listen", None):
-            self.document["registry"]["listen"] = [machines[0].address]
-        self.document["registry"].pop("proxy_protocol", None)
+        # Addresses that no server here has, and a load balancer that speaks first.
+        for name in ("listen", "proxy_protocol"):
+            self.document["registry"].pop(name, None)
 
     def _passwords(self) -> None:
         """Give every reference to a user's password something to lead to."""

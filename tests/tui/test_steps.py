@@ -27,7 +27,7 @@ async def test_enter_alone_leads_from_a_server_to_review(
         for step in STEPS[1:]:
             await wizard.press("enter")
             await wizard.see(f"{step.number} of 7")
-        await wizard.see("1 server:", "19 files new", "registry.env")
+        await wizard.see("1 server:", "20 files new", "registry.env")
         await wizard.press("home")
         await wizard.see("Debian GNU/Linux 12")
 

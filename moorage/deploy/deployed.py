@@ -117,14 +117,27 @@ def drifted(facts: Facts) -> tuple[str, ...]:
     )
 
 
+def _registry_program(facts: Facts) -> Mapping[str, object]:
+    recorded = deployment_record(facts).get("registry_program")
+    return recorded if isinstance(recorded, dict) else {}
+
+
+def runs_package(facts: Facts) -> bool:
+    """Return whether what is deployed is the distribution's package, and no image.
+
+    Args:
+        facts: What the probe read.
+    """
+    return "package" in _registry_program(facts)
+
+
 def program_update(facts: Facts) -> str:
     """Return how the program that was deployed was replaced since; empty when it was not.
 
     An update of the package or of the image's tag changes what the next start runs, and leaves what
     runs now as it is.
     """
-    recorded = deployment_record(facts).get("registry_program")
-    recorded = recorded if isinstance(recorded, dict) else {}
+    recorded = _registry_program(facts)
     slot = active_slot(facts)
     installed = facts.packages.get("docker-registry")
     if installed is not None and recorded.get("package") not in (None, "", installed):

@@ -179,7 +179,6 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
     def said(value: bool) -> str:
         return "yes" if value else "no"
 
-    masks = any(package.name == "docker-registry" for package in plan.packages)
     settings = {
         "server": plan.server,
         "domain": wanted.domain,
@@ -192,8 +191,8 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "engine": wanted.image.engine if wanted.image else "-",
         "image": wanted.image.name if wanted.image else "-",
         "load_image": said(plan.load_image),
-        "mask_packaged_registry": said(masks),
-        "stops_packaged_registry": said(plan.stops_packaged_registry),
+        "mask_packaged_registry": said(plan.masks_packaged_registry),
+        "takes_over_packaged_registry": said(plan.takes_over_packaged_registry),
         "reload_nginx": said(plan.reload_nginx),
         "drop_default_site": said(plan.drops_default_site),
         "restart_nginx": said(plan.restart_nginx),

@@ -107,8 +107,8 @@ class ServerPlan:
         restart_nginx: Whether a reload is not enough.
         drops_default_site: Whether the page of nginx's package, which it installs, goes again.
         users_revision: How many changes of its users the server will have seen.
-        stops_packaged_registry: Whether the distribution's own registry is stopped, because its
-            images are served from now on.
+        masks_packaged_registry: Whether the service of the registry's package is stopped for good.
+        takes_over_packaged_registry: Whether that is because its images are served from now on.
         ask: Why certbot is asked for a certificate, or None when it is not.
     """
 
@@ -130,7 +130,8 @@ class ServerPlan:
     restart_nginx: bool = False
     drops_default_site: bool = False
     users_revision: int = 1
-    stops_packaged_registry: bool = False
+    masks_packaged_registry: bool = False
+    takes_over_packaged_registry: bool = False
 
     @property
     def touches_registry(self) -> bool:

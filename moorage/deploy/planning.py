@@ -20,6 +20,7 @@ from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hoo
 from moorage.deploy.kind_of_server import platform_of, web_group_of
 from moorage.deploy.listening import listens_as_deployed, needs_restart
 from moorage.deploy.neighbours import DEFAULT_SITE, drops_default_site
+from moorage.deploy.packaged import takes_over, why_mask
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
@@ -45,7 +46,6 @@ from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
 from moorage.users.roster import USER_FILES
 
-_PACKAGED_REGISTRY = "docker-registry"
 """Its package, its service and its account."""
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
 
@@ -137,7 +137,8 @@ def plan_server(
         restart_nginx=restarts,
         drops_default_site=drops_default_site(wanted, facts),
         users_revision=materials.users_revision,
-        stops_packaged_registry=_stops_packaged_registry(wanted, facts),
+        masks_packaged_registry=bool(why_mask(wanted, facts)),
+        takes_over_packaged_registry=takes_over(wanted, facts),
         ask=ask,
     )
 
@@ -254,12 +255,8 @@ def _things_to_make(
         if package.name == "nginx" and drops_default_site(wanted, facts):
             why = "its own page would be on port 80, which another program has"
             yield Change(Kind.FILE, "remove", DEFAULT_SITE, why)
-        if package.name == "docker-registry":
-            why = "the package's own instance would listen on every address, without a password"
-            yield Change(Kind.SERVICE, "run", "docker-registry: mask", why)
-    if _stops_packaged_registry(wanted, facts):
-        why = f"its images in {wanted.storage_folder} are served by this registry from now on"
-        yield Change(Kind.SERVICE, "run", "docker-registry: disable --now", why)
+    if why := why_mask(wanted, facts):
+        yield Change(Kind.SERVICE, "run", "docker-registry: mask --now", why)
     if wanted.account not in facts.accounts:
         yield Change(Kind.ACCOUNT, "add", wanted.account, "runs the registry")
     if difference.load_image and wanted.image is not None:
@@ -272,13 +269,6 @@ def _things_to_make(
         yield _file_change(file, facts, recorded)
     for path in difference.removals:
         yield _removal(path, facts, recorded)
-
-
-def _stops_packaged_registry(wanted: DesiredState, facts: Facts) -> bool:
-    """Whether the distribution's own registry runs on the folder of images that is taken over."""
-    there = facts.folders.get(wanted.storage_folder or "")
-    is_its_own = there is not None and there.owner == _PACKAGED_REGISTRY
-    return is_its_own and facts.is_active(_PACKAGED_REGISTRY)
 
 
 def _slot(

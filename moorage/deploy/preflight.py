@@ -113,8 +113,11 @@ def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageErr
     if not missing:
         return
     for name, state in facts.half_installed.items():
+        is_broken = "H" in state or "R" in state
+        if name in missing and not is_broken:
+            continue  # apt goes on with those that it is asked for
         repair = "dpkg --configure -a"
-        if "H" in state or "R" in state:
+        if is_broken:
             repair = f"apt-get install --reinstall {name}"
         yield _problem(
             facts,

@@ -16,9 +16,11 @@ from moorage.deploy.deployed import (
     other_domain,
     program_update,
     recorded_digests,
+    runs_package,
 )
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.found import other_servers
+from moorage.deploy.packaged import is_held_back
 from moorage.deploy.private_ca import RENEW_DAYS
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
@@ -155,6 +157,11 @@ def _faults(
         yield f"The registry is not running: {layout.unit_name(slot)} is not active."
     elif layout.unit_name(slot) in facts.outdated:
         yield f"The registry still runs its old program: {program_update(facts)}. Apply again."
+    if runs_package(facts) and not is_held_back(facts):
+        yield (
+            "docker-registry.service, which comes with the package, is not masked: it can start "
+            "beside the registry and listen on every address. Apply again."
+        )
     if not facts.is_active("nginx"):
         yield "nginx is not running."
     for path in drifted(facts):

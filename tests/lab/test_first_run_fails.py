@@ -61,7 +61,13 @@ def test_it_leaves_nothing_but_packages(
     outcome = operator.apply(_answers(operator, server, script))
     [report] = outcome.report.servers
     assert report.status == "failed"
-    assert _look(server) == before
+    left = _look(server)
+    if not has_nginx:
+        # The package stays, and an update of it must not start what it brings.
+        left["enabled"].remove("docker-registry.service masked")
+        server.run("apt-get -qy install --reinstall docker-registry >/dev/null 2>&1", timeout=120)
+        assert _look(server)["ports"] == before["ports"]
+    assert left == before
     if not has_nginx:
         assert (
             "everything is as it was before, except that these stay: the packages " in outcome.log
@@ -96,6 +102,32 @@ def test_it_leaves_nothing_but_packages(
     assert (record["found"], record["added"]) == (found, added)
     with operator.open(changed) as deployment:
         [facts] = deployment.probe()
-    additions = status_of(facts).additions
+    status = status_of(facts)
+    assert not status.faults
+    additions = status.additions
     assert additions is not None
     assert (additions.found, additions.added) == (found, added)
+
+    if has_nginx:
+        return
+    # Whatever unmasked it, the package's own service does not stay beside the registry.
+    server.run("systemctl unmask docker-registry; systemctl enable --now -q docker-registry")
+    with operator.open(changed) as deployment:
+        [facts] = deployment.probe()
+    [fault] = status_of(facts).faults
+    assert fault.startswith("docker-registry.service")
+    operator.install(changed)
+    assert "5000" not in server.run("ss -Hltn").stdout
+    assert not operator.plan(changed).has_changes
+
+
+def test_a_package_whose_service_does_not_start_is_finished_by_the_next_apply(
+    operator: Operator, server: LabServer
+) -> None:
+    server.write_file("/etc/nginx/conf.d/other.conf", "no such thing\n")
+    answers = operator.answers([server])
+    [report] = operator.apply(answers).report.servers
+    assert "nginx is unpacked, and its service does not start" in report.message
+    assert "/etc/nginx/conf.d/other.conf:1" in report.message
+    server.run("rm /etc/nginx/conf.d/other.conf")
+    operator.install(answers)

@@ -107,7 +107,7 @@ def test_images_of_the_packaged_registry_are_taken_over_with_it(
     outcome = operator.install(answers)
 
     subjects = [change.subject for change in outcome.plan.servers[0].changes]
-    assert "docker-registry: disable --now" in subjects
+    assert "docker-registry: mask --now" in subjects
     assert operator.status(server, f"/v2/team/kept/blobs/{digest}") == 200
     states = "systemctl is-active docker-registry; systemctl is-enabled docker-registry"
-    assert server.run(states, check=False).stdout.split() == ["inactive", "disabled"]
+    assert server.run(states, check=False).stdout.split() == ["inactive", "masked"]

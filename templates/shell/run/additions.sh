@@ -112,9 +112,10 @@ find_unit() {
     done <units
 }
 
+# A mask over a service that came with this run's packages stays with them.
 restore_mask() {
     find_unit "$1"
-    case "$was_enabled" in '' | masked*) return 0 ;; esac
+    case "$was_enabled" in '' | - | masked*) return 0 ;; esac
     read_unit "$1"
     case "$enabled" in masked*) systemctl unmask -q "$1" || is_rolled_back=no ;; esac
 }
@@ -173,6 +174,7 @@ keep_what_stays() {
     { sync additions.new && mv -f additions.new "$additions"; } || is_rolled_back=no
     if [ -s packages.new ]; then
         say_that_stays "the packages $(sort -u packages.new | tr '\n' ' ' | sed 's/ $//')"
+        if grep -qx docker-registry packages.new; then say_that_stays "the mask of docker-registry.service"; fi
     fi
     while read -r folder; do
         if [ -n "$folder" ] && [ -d "$folder" ]; then say_that_stays "the folder $folder"; fi

@@ -8,16 +8,12 @@ image_before=
 registry_program=
 
 install_packages() {
-    if [ "$plan_mask_packaged_registry" = yes ]; then
-        # It says that the unit is not there yet.
-        answer=$(systemctl mask -q docker-registry.service 2>&1) ||
-            fail "docker-registry.service could not be masked: $answer"
-    fi
     list_packages >packages.before || cannot_write "$run/packages.before"
     # A mirror that cannot be reached keeps nobody from installing what another one has; only when
     # that fails it is part of the reason.
     apt update
     unfetched=$(grep '^[EW]: ' apt.log | cause)
+    mark_journal
     # shellcheck disable=SC2046 # one word a package
     apt -y --no-install-recommends install $(cat plan/packages)
     installed=$?
@@ -34,6 +30,14 @@ install_packages() {
         mark_journal
         systemctl restart nginx || journal nginx
     fi
+}
+
+# The registry that the package starts listens on every address, and after an update once more.
+mask_packaged_registry() {
+    if [ "$plan_mask_packaged_registry" = no ]; then return 0; fi
+    # Where the package is not there yet, it says so.
+    answer=$(systemctl mask -q --now docker-registry.service 2>&1) ||
+        fail "docker-registry.service could not be masked: $answer"
 }
 
 # apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log. What systemd says

@@ -70,6 +70,7 @@ step back-up
 back_up
 rollback_needed=yes
 # Only what there is to do is said: a change of the users installs nothing.
+if [ "$plan_takes_over_packaged_registry" = no ]; then mask_packaged_registry; fi
 if [ -s plan/packages ]; then
     step packages
     install_packages

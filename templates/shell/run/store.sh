@@ -33,7 +33,7 @@ adopt_storage() {
     '') ;;
     docker)
         stat -c %u:%g "$2" >backup/storage-owner || fail "the owner of $2 could not be noted"
-        stop_former_registry
+        take_over_packaged_registry
         chown -hR "$1:$1" -- "$2" || fail "$2 could not be given to $1"
         ;;
     *) fail "$2 holds other files; storage.filesystem.path needs a folder of its own" ;;
@@ -41,11 +41,10 @@ adopt_storage() {
 }
 
 # The distribution's own registry could not read its images any more, and would answer 500.
-stop_former_registry() {
-    [ "$plan_stops_packaged_registry" = yes ] || return 0
-    systemctl is-enabled -q docker-registry.service 2>/dev/null && : >backup/registry-was-enabled
+take_over_packaged_registry() {
+    [ "$plan_takes_over_packaged_registry" = yes ] || return 0
     : >backup/registry-was-active
-    systemctl disable -q --now docker-registry.service || fail "docker-registry.service could not be stopped"
+    mask_packaged_registry
     say 'docker-registry.service is stopped: its images are served by this registry now'
 }
 
@@ -54,6 +53,7 @@ restore_storage() {
     [ "${store_is_marked:-no}" = no ] || rm -f -- "$plan_storage_folder/.moorage-store"
     [ -s backup/storage-owner ] || return 0
     chown -hR "$(cat backup/storage-owner)" -- "$plan_storage_folder" || is_rolled_back=no
-    if [ -e backup/registry-was-enabled ]; then systemctl enable -q docker-registry.service || is_rolled_back=no; fi
-    if [ -e backup/registry-was-active ]; then systemctl start docker-registry.service || is_rolled_back=no; fi
+    if [ -e backup/registry-was-active ]; then
+        { systemctl unmask -q docker-registry.service && systemctl start docker-registry.service; } || is_rolled_back=no
+    fi
 }

@@ -71,6 +71,12 @@ why_apt() {
     'Unable to locate package'* | *'no installation candidate'* | 'Failed to fetch'* | 'Unable to fetch'* | *'not going to be installed'* | *'not installable'*)
         reason="$reason${1:+; the package lists are incomplete: $1}"
         ;;
+    # Most often it is the service, which the package starts at once.
+    *': installed '*' package post-installation script '*)
+        package=${reason%%: *}
+        said=$(journal "$package" | cause)
+        [ -z "$said" ] || reason="$package is unpacked, and its service does not start: $said"
+        ;;
     esac
     printf '%s' "$reason"
 }

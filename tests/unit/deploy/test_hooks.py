@@ -74,7 +74,9 @@ def _facts(answers: Answers, plan: ServerPlan, **files: bytes) -> Facts:
             for each in plan.folders
         },
         services={
-            name: Service(name, "active", "enabled") for name in ("nginx", "moorage-registry@blue")
+            "nginx": Service("nginx", "active", "enabled"),
+            "moorage-registry@blue": Service("moorage-registry@blue", "active", "enabled"),
+            "docker-registry": Service("docker-registry", "inactive", "masked"),
         },
     )
 

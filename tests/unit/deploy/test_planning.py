@@ -84,7 +84,9 @@ def _deployed(answers: Answers) -> Facts:
         },
         files=files,
         services={
-            name: Service(name, "active", "enabled") for name in ("nginx", "moorage-registry@blue")
+            "nginx": Service("nginx", "active", "enabled"),
+            "moorage-registry@blue": Service("moorage-registry@blue", "active", "enabled"),
+            "docker-registry": Service("docker-registry", "inactive", "masked"),
         },
         listeners=(Listener("0.0.0.0", 443, "nginx"), Listener("127.0.0.1", 5101, "registry")),
     )
@@ -109,7 +111,7 @@ def test_a_bare_server_gets_everything() -> None:
         "docker-registry",
     ]
     assert _subjects(plan, Kind.SERVICE) == [
-        "docker-registry: mask",
+        "docker-registry: mask --now",
         "registry: start blue",
         "nginx: start",
     ]
@@ -157,7 +159,10 @@ def test_files_without_a_record_count_as_not_in_effect() -> None:
 
 def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
     facts = _deployed(_answers())
-    plan = _plan(_answers(), replace(facts, services={"nginx": facts.services["nginx"]}))
+    stopped = Service("moorage-registry@blue", "inactive", "enabled")
+    plan = _plan(
+        _answers(), replace(facts, services={**facts.services, "moorage-registry@blue": stopped})
+    )
     assert "registry: switch blue to green" in _subjects(plan, Kind.SERVICE)
 
     left_over = Service("moorage-registry@green", "active", "enabled")

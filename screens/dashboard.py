@@ -20,7 +20,6 @@ from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
 from moorage.servers.transport import Cancel
-from tui.clients import address_of
 from tui.engine import OpenTransport
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
@@ -84,7 +83,7 @@ class DashboardScreen(Screen[None]):
         self._is_covered = False
 
     def compose(self) -> ComposeResult:
-        yield HeaderBar(address_of(self._session.draft), "Dashboard")
+        yield HeaderBar(self._session.draft.registry_name, "Dashboard")
         with VerticalScroll(id="dashboard"):
             yield Static("", id="verdict", markup=False)
             yield Static("", id="pending", markup=False)
@@ -174,7 +173,7 @@ class DashboardScreen(Screen[None]):
         if live.state == "attention":  # what for stands below, with its server
             live = replace(live, detail="")
         sign, colour = STATES[live.state]
-        self._say(f"{sign} {address_of(self._session.draft)}: {visible(live.words)}", colour)
+        self._say(f"{sign} {self._session.draft.registry_name}: {visible(live.words)}", colour)
         place = self.query_one("#servers")
         await place.remove_children()
         await place.mount(

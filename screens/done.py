@@ -18,16 +18,16 @@ from textual.widgets import Footer, Static
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated
 from moorage.deploy import private_ca
-from moorage.deploy.verify import Check
-from moorage.deploy.visible import visible
-from moorage.state import private_folder, write_private
-from tui.clients import (
-    registry_address,
+from moorage.deploy.clients import (
+    first_user,
+    registry_name,
     snippets,
     trust_for_docker,
     trust_for_system,
-    user_of,
 )
+from moorage.deploy.verify import Check
+from moorage.deploy.visible import visible
+from moorage.state import private_folder, write_private
 from tui.endings import server_ending, what_stays
 from tui.engine import Outcome
 from tui.labels import in_words
@@ -85,7 +85,7 @@ class DoneScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         answers, outcome = self._answers, self._outcome
-        yield HeaderBar(registry_address(answers), "Done" if outcome.is_good else "Not done")
+        yield HeaderBar(registry_name(answers), "Done" if outcome.is_good else "Not done")
         with VerticalScroll(id="report"):
             yield self._verdict()
             yield from self._still_to_do()
@@ -132,7 +132,7 @@ class DoneScreen(Screen[None]):
         self.query_one("#report").focus()
 
     def _verdict(self) -> Static:
-        address = registry_address(self._answers)
+        address = registry_name(self._answers)
         if self._outcome.is_good:
             text, colour = f"✓ {address} is up.", "$text-success"
         elif self._outcome.is_rolled_back:
@@ -190,7 +190,7 @@ class DoneScreen(Screen[None]):
 
     def _clients(self) -> ComposeResult:
         answers = self._answers
-        address, user = registry_address(answers), user_of(answers)
+        address, user = registry_name(answers), first_user(answers)
         if answers.ssl.mode == "private_ca":
             yield Static("First, on every machine that uses the registry", classes="heading")
             yield Static(
@@ -267,8 +267,10 @@ class DoneScreen(Screen[None]):
             yield _sign("✓", f"{domain} leads to {', '.join(name.handed.resolves_to)} from here")
             return
         yield _sign("○", self._where_it_leads())
-        if self._makes_records:
-            records = "\n".join(str(each) for each in name.handed.records)
+        if name.handed.no_records is not None:
+            yield _sign("!", str(name.handed.no_records))
+        elif self._makes_records:
+            records = "\n".join(line for each in name.handed.records for line in each.lines())
             yield CopyBlock("Records to make where the domain is managed", records)
 
     def _kept_note(self) -> Content:

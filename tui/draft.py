@@ -13,6 +13,7 @@ from moorage.answers.load import validate
 from moorage.answers.model import Answers, Registry, Server
 from moorage.answers.resolve import references
 from moorage.answers.secrets import Secret, Typed
+from moorage.deploy.clients import registry_name
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import check_registry
 from tui.places import parse_path
@@ -211,6 +212,14 @@ class Draft:
     def domain(self) -> str:
         """The registry's name as typed so far."""
         return self.text("registry.domain")
+
+    @property
+    def registry_name(self) -> str:
+        """What people put before their images, as far as that was typed."""
+        try:
+            return registry_name(self.answers())
+        except AnswersError:
+            return self.domain
 
     def _for_model(self) -> dict[str, Value]:
         """The data without sections that hold nothing of their own."""

@@ -117,9 +117,12 @@ def handover_lines(handed: Handover) -> Iterator[Line]:
     if not handed.is_resolved:
         now = ", ".join(handed.resolves_to)
         state = f"resolves to {now} now" if now else "does not resolve now"
-        yield (f"DNS: the name {state}. These records are needed:",)
-        for record in handed.records:
-            yield (f"  {record}",)
+        if handed.no_records is not None:
+            yield (f"DNS: the name {state}. {handed.no_records}",)
+        else:
+            yield (f"DNS: the name {state}. These records are needed:",)
+        for line in (line for each in handed.records for line in each.lines()):
+            yield (f"  {line}",)
     if handed.docker_ca_file:
         place = str(handed.ca_file) if handed.ca_file else handed.ca_place
         yield (f"The private CA's certificate is {place}.",)
@@ -146,8 +149,9 @@ def handover_as_json(handed: Handover) -> dict[str, object]:
             "is_resolved": handed.is_resolved,
             "resolves_to": list(handed.resolves_to),
             "records": [
-                {"name": record.name, "type": record.kind, "value": record.value}
-                for record in handed.records
+                {"name": each.name, "type": each.kind, "value": value}
+                for each in handed.records
+                for value in each.values
             ],
         },
     }

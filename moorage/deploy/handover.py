@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.answers.model import Answers
 from moorage.deploy import private_ca
+from moorage.deploy.clients import first_user, registry_name
 from moorage.desired import layout
 from moorage.dns.here import addresses_here
-
-
-@dataclass(frozen=True)
-class DnsRecord:
-    """A record that has to exist: ``A`` or ``AAAA`` with an address, or ``CNAME`` with a name."""
-
-    name: str
-    kind: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.kind} {self.value}"
+from moorage.dns.lookup import DnsError
+from moorage.dns.records import RecordSet
+from moorage.dns.wanted import wanted_records
 
 
 @dataclass(frozen=True)
@@ -36,6 +27,7 @@ class Handover:
         ca_place: Where else it is, for people; empty when there is no private CA.
         docker_ca_file: Where Docker looks for it; empty when there is no private CA.
         records: The DNS records the registry needs.
+        no_records: Why there are none, as when a server's name has no address; else None.
         resolves_to: The addresses its name has now, on this machine.
         is_resolved: Whether all of these are servers of this deployment, and there is one.
     """
@@ -45,7 +37,8 @@ class Handover:
     ca_file: Path | None
     ca_place: str
     docker_ca_file: str
-    records: tuple[DnsRecord, ...]
+    records: tuple[RecordSet, ...]
+    no_records: DnsError | None
     resolves_to: tuple[str, ...]
     is_resolved: bool
 
@@ -61,8 +54,6 @@ def handover(
         found: What the registry's name resolves to, if that was looked up already.
     """
     registry = registry_name(answers)
-    users = answers.credentials.users
-    user = next((each for each in users if each.access == "push"), users[0])
     is_private = answers.ssl.mode == "private_ca"
     domain = answers.registry.domain
     target = answers.dns.target if answers.dns.record == "cname" else None
@@ -74,32 +65,22 @@ def handover(
         wanted |= set(addresses_here(address))
     if found is None:
         found = addresses_here(domain)
+    records: tuple[RecordSet, ...] = ()
+    no_records = None
+    try:
+        records = wanted_records(answers, addresses)
+    except DnsError as error:
+        no_records = error
     return Handover(
         registry=registry,
-        login=f"docker login {registry} -u {user.name}",
+        login=f"docker login {registry} -u {first_user(answers)}",
         ca_file=kept if kept is not None and kept.is_file() else None,
         ca_place=f"the last certificate in {layout.TLS_CERTIFICATE} on the server"
         if is_private
         else "",
         docker_ca_file=f"/etc/docker/certs.d/{registry}/ca.crt" if is_private else "",
-        records=tuple(_record(domain, address) for address in leads_to),
+        records=records,
+        no_records=no_records,
         resolves_to=found,
         is_resolved=bool(found) and set(found) <= wanted,
     )
-
-
-def registry_name(answers: Answers) -> str:
-    """Return what stands before an image's name: the domain, and the port if it is needed."""
-    registry = answers.registry
-    # Without TLS a load balancer stands in front, and its port is not known; 443 is the rule.
-    if answers.ssl.mode == "none" or registry.port == 443:
-        return registry.domain
-    return f"{registry.domain}:{registry.port}"
-
-
-def _record(domain: str, address: str) -> DnsRecord:
-    try:
-        version = ipaddress.ip_address(address).version
-    except ValueError:
-        return DnsRecord(domain, "CNAME", address)
-    return DnsRecord(domain, "A" if version == 4 else "AAAA", address)

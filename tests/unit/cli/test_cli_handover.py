@@ -85,8 +85,49 @@ def test_dns_records_are_told_unless_the_name_leads_to_the_servers(
     text = "\n".join("".join(str(piece) for piece in line) for line in handover_lines(handed))
 
     assert handed.is_resolved is is_resolved
-    assert ("registry.example.test A 192.0.2.7" in text) is not is_resolved
-    assert ("registry.example.test AAAA 2001:db8::7" in text) is not is_resolved
+    assert ("registry.example.test 300 A 192.0.2.7" in text) is not is_resolved
+    assert ("registry.example.test 300 AAAA 2001:db8::7" in text) is not is_resolved
+
+
+def test_servers_given_by_name_need_their_addresses_at_the_registrys_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "moorage.dns.wanted.addresses_here",
+        {"one.example.test": ("192.0.2.7",), "two.example.test": ("192.0.2.8",)}.__getitem__,
+    )
+    _resolve(monkeypatch)
+
+    handed = handover(_answers(), {"one": "one.example.test", "two": "two.example.test"})
+
+    assert [(each.kind, each.values) for each in handed.records] == [
+        ("A", ("192.0.2.7", "192.0.2.8"))
+    ]
+
+
+def test_a_server_without_an_address_is_told_instead_of_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _resolve(monkeypatch)
+
+    handed = handover(_answers(), {"one": "one.example.test"})
+    text = "\n".join("".join(str(piece) for piece in line) for line in handover_lines(handed))
+
+    assert "one.example.test has no address" in text
+    assert "These records are needed" not in text
+
+
+def test_nobody_who_may_not_log_in_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve(monkeypatch)
+    users = [
+        {"name": "gone", "password": {"generate": True}, "disabled": True},
+        {"name": "team", "password": {"generate": True}, "repositories": ["team/*"]},
+        {"name": "ci", "password": {"generate": True}},
+    ]
+
+    handed = handover(_answers(credentials={"users": users}), {})
+
+    assert handed.login.endswith(" -u ci")
 
 
 def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:

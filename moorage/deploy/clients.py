@@ -1,12 +1,13 @@
-"""The lines that clients of the registry need, ready to copy. None holds a secret."""
+"""What clients of the registry are told: its name, who logs in, and lines that are ready to copy.
+
+None of them holds a secret.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moorage.answers.model import Answers
-from moorage.errors import AnswersError
-from tui.draft import Draft
+from moorage.answers.model import Answers, User
 
 
 @dataclass(frozen=True)
@@ -22,25 +23,23 @@ class Snippet:
     text: str
 
 
-def registry_address(answers: Answers) -> str:
-    """Return what people put before their images: the name, with the port when it is not 443."""
+def registry_name(answers: Answers) -> str:
+    """Return what people put before their images: the domain, and the port if it is needed."""
     registry = answers.registry
-    usual = 80 if answers.ssl.mode == "none" else 443
-    return registry.domain if registry.port == usual else f"{registry.domain}:{registry.port}"
+    # Without TLS a load balancer stands in front, and its port is not known; 443 is the rule.
+    if answers.ssl.mode == "none" or registry.port == 443:
+        return registry.domain
+    return f"{registry.domain}:{registry.port}"
 
 
-def address_of(draft: Draft) -> str:
-    """Return the same of answers that may not be finished."""
-    try:
-        return registry_address(draft.answers())
-    except AnswersError:
-        return draft.domain
-
-
-def user_of(answers: Answers) -> str:
-    """Return who the lines log in as: the first who may push, else the first."""
+def first_user(answers: Answers) -> str:
+    """Return who is told to log in: the first who may push everywhere, else push, else log in."""
     users = answers.credentials.users
-    return next((each.name for each in users if each.access == "push"), users[0].name)
+
+    def rank(user: User) -> tuple[bool, bool, bool]:
+        return user.disabled, user.access != "push", bool(user.repositories)
+
+    return min(users, key=rank).name
 
 
 def trust_for_docker(address: str) -> str:
@@ -57,12 +56,12 @@ def trust_for_system(domain: str) -> str:
 
 
 def snippets(answers: Answers) -> list[Snippet]:
-    """Return the lines for every kind of client but Docker, whose lines come first on the screen.
+    """Return the lines for every kind of client but Docker, which everybody sees first.
 
     Args:
         answers: What was deployed.
     """
-    address, user = registry_address(answers), user_of(answers)
+    address, user = registry_name(answers), first_user(answers)
     has_own_ca = answers.ssl.mode == "private_ca"
     return [
         Snippet("Podman, Buildah, skopeo", _podman(address, user, has_own_ca=has_own_ca)),

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from moorage.answers.model import Answers, Storage
 from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.accepted import Accepted
-from moorage.deploy.deployed import Recorded, deployment_record, other_domain, recorded_on
+from moorage.deploy.deployed import as_applied, deployment_record, other_domain
 from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
 from moorage.deploy.store import recorded_store
 from moorage.desired import layout
@@ -204,7 +204,7 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
     counts = reference([roster_of(facts, deployment_record(facts)) for facts in every])
     places = {
         place
-        for recorded in map(_as_applied, every)
+        for recorded in map(as_applied, every)
         if recorded is not None
         for place in places_that_differ(recorded.said.values, answers)
     }
@@ -212,16 +212,9 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
     return replace(users, answers=tuple(sorted(places)))
 
 
-def _as_applied(facts: Facts) -> Recorded | None:
-    try:
-        return recorded_on(facts)
-    except MoorageError:
-        return None
-
-
 def _recorded(facts: Facts) -> Answers | None:
     """Return the answers that were applied to a server last, with its own runtime."""
-    recorded = _as_applied(facts)
+    recorded = as_applied(facts)
     return recorded.answers_here if recorded is not None else None
 
 
@@ -597,7 +590,7 @@ def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]
     """Yield the recorded servers that the answers do not have, those renamed aside."""
     listed = {server.host for server in answers.servers}
     renamed = {str(deployment_record(facts).get("server", "")) for facts in every}
-    recorded = [each for each in map(_as_applied, every) if each is not None]
+    recorded = [each for each in map(as_applied, every) if each is not None]
     for label in dict.fromkeys(server.host for each in recorded for server in each.servers):
         if label not in listed and label not in renamed:
             yield Consequence(

@@ -210,3 +210,11 @@ def recorded_on(facts: Facts) -> Recorded:
         ) from error
     label = str(record.get("server", facts.server))
     return Recorded(facts.server, label, read)
+
+
+def as_applied(facts: Facts) -> Recorded | None:
+    """Return what was applied last to a server; None where its record does not say."""
+    try:
+        return recorded_on(facts)
+    except MoorageError:
+        return None

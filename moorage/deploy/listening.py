@@ -12,6 +12,7 @@ from moorage.servers.nginxconf import listens_in
 from moorage.servers.nginxfacts import NginxListen, NginxServer
 
 _SAFE = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-f:.]+\]")
+_SITES = (layout.NGINX_SITE, layout.NGINX_HTTP)
 EVERYWHERE = ("*", "[::]")
 
 
@@ -59,16 +60,15 @@ def addresses_on(facts: Facts, port: int) -> tuple[str, ...]:
 
 
 def listens_as_deployed(facts: Facts) -> tuple[Listen, ...]:
-    """Return where the registry's own site makes nginx listen.
+    """Return where the registry's own sites make nginx listen, the one for clients first.
 
     Args:
         facts: What the probe read.
     """
-    site = facts.files.get(layout.NGINX_SITE)
-    if site is None:
-        return ()
+    sites = [facts.files[path] for path in _SITES if path in facts.files]
     return tuple(
         Listen(each.address, each.first, "ssl" in each.options, "proxy_protocol" in each.options)
+        for site in sites
         for each in listens_in(site.content.decode("utf-8", "replace"))
         if _SAFE.fullmatch(each.address) or each.address == "*"
     )

@@ -11,10 +11,9 @@ from moorage.desired.build import is_hashed_name
 from moorage.desired.inherited import HEEDED
 from moorage.desired.state import DesiredState, Listen
 from moorage.errors import MoorageError
-from moorage.servers.facts import Facts, Listener
+from moorage.servers.facts import Facts
 from moorage.servers.nginxfacts import NginxListen, NginxServer
 
-_OURS = (f"{layout.NGINX_ETC}/", layout.NGINX_SITE, layout.NGINX_HTTP)
 DEFAULT_SITE = "/etc/nginx/sites-enabled/default"
 """The page that Debian's package brings along, on port 80."""
 
@@ -26,17 +25,8 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
         wanted: What the answers mean for the server.
         facts: What the probe read.
     """
-    yield from _masked(wanted, facts)
     nginx = facts.nginx
-    if nginx is None:
-        return
-    if nginx.fault and not any(path in nginx.fault for path in _OURS):
-        yield _problem(
-            facts,
-            "nginx_broken",
-            f"nginx refuses its configuration as it is: {nginx.fault}.",
-            "Fix that first; nginx -t on the server shows whether it is.",
-        )
+    if nginx is None or nginx.fault:
         return
     if not nginx.includes_site:
         yield _problem(
@@ -45,8 +35,6 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
             f"nginx.conf does not include {layout.NGINX_SITE}.",
             "Add to its http block: include /etc/nginx/conf.d/*.conf;",
         )
-    if not facts.is_active("nginx"):
-        yield from _cannot_start(facts)
     for ours in wanted.listens:
         for server, theirs in others_on(facts, ours.port):
             yield from _clash(ours, server, theirs, facts)
@@ -72,63 +60,6 @@ def drops_default_site(wanted: DesiredState, facts: Facts) -> bool:
     is_new = not any(name == "nginx" or name.startswith("nginx-") for name in facts.packages)
     is_taken = any(each.port == 80 and each.program != "nginx" for each in facts.listeners)
     return is_new and is_taken and 80 not in wanted.ports
-
-
-def _masked(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
-    units = {"nginx": "nginx.service"}
-    if wanted.image is not None and wanted.image.engine == "docker":
-        units["docker"] = "docker.service"
-    if wanted.order is not None:
-        units["certbot.timer"] = "certbot.timer"
-    for name, unit in units.items():
-        service = facts.services.get(name)
-        if service is not None and service.enabled.startswith("masked"):
-            yield _problem(
-                facts,
-                "unit_masked",
-                f"{unit} is masked, so it cannot be started.",
-                f"If that is not on purpose: systemctl unmask {unit}.",
-            )
-
-
-def _cannot_start(facts: Facts) -> Iterator[MoorageError]:
-    """Yield the ports that other sites want and other programs have; nginx needs all or none."""
-    seen: set[tuple[str, int]] = set()
-    for server in facts.nginx.servers if facts.nginx is not None else ():
-        for listen in server.listens:
-            for listener in facts.listeners:
-                is_taken = listen.covers(listener.port) and listener.program != "nginx"
-                if not is_taken or not overlap(listen.address, listener):
-                    continue
-                if (server.file, listener.port) in seen:
-                    continue
-                seen.add((server.file, listener.port))
-                yield _problem(
-                    facts,
-                    "nginx_cannot_start",
-                    f"nginx is not running and cannot start: {server.file} listens on port "
-                    f"{listener.port}, which {listener.program or 'another program'} has.",
-                    f"Remove {server.file} if nobody needs it, or change its port.",
-                )
-
-
-def overlap(address: str, listener: Listener) -> bool:
-    """Whether nginx cannot listen at an address while a program listens somewhere.
-
-    Args:
-        address: As nginx writes it.
-        listener: Where the program listens, on the same port.
-    """
-    if listener.address == "*":
-        return True
-    if (":" in address) != (":" in listener.address):
-        return False
-    everywhere = {"0.0.0.0", "::", "*", "[::]"}  # noqa: S104 # they are compared
-    return (
-        address in everywhere
-        or listener.address in everywhere
-        or address.strip("[]") == listener.address
-    )
 
 
 def _clash(

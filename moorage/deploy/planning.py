@@ -24,11 +24,13 @@ from moorage.deploy.packaged import takes_over, why_mask
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
+from moorage.deploy.web_server import nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import (
     desired,
     desired_auth_key,
     desired_user_files,
+    is_asked_on_80,
     listening_ports,
 )
 from moorage.desired.layout import Slot
@@ -178,13 +180,19 @@ def plan_users(
     answers = recorded_on(facts).answers
     hooks = hooks_of_users(answers, facts) if changes else ()
     lost = find_lost_hooks(answers, facts) if changes else ()
+    broken = nginx_problems(
+        facts,
+        listens_as_deployed(facts),
+        [file.path for file in files],
+        is_asked_on_80=is_asked_on_80(answers),
+    )
     slot = active_slot(facts) or "blue"
     return ServerPlan(
         server=facts.server,
         facts=facts,
         desired=_as_deployed(facts, slot),
         changes=(*changes, *map(change_of, hooks)),
-        problems=(*run_going_on(facts), *lost),
+        problems=(*run_going_on(facts), *lost, *broken),
         writes=tuple(files),
         removals=removals,
         hooks=hooks,

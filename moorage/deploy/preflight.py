@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from moorage.answers.ssl import LETS_ENCRYPT
 from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.deployed import other_domain
-from moorage.deploy.neighbours import (
-    find_neighbour_notes,
-    find_neighbour_problems,
-    overlap,
-)
+from moorage.deploy.neighbours import find_neighbour_notes, find_neighbour_problems
 from moorage.deploy.store import store_problem
+from moorage.deploy.web_server import NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
 from moorage.errors import MoorageError
@@ -50,22 +47,9 @@ def find_problems(
         return
     yield from run_going_on(facts)
     yield from _package_problems(wanted, facts)
-    taken = {
-        (listener.port, listener.program or "another program"): None
-        for ours in wanted.listens
-        for listener in facts.listeners
-        if listener.port == ours.port
-        and listener.program != "nginx"
-        and overlap(ours.address, listener)
-    }
-    for port, program in taken:
-        state = " (nginx is not running)" if "nginx" in facts.packages else ""
-        yield _problem(
-            facts,
-            "port_taken",
-            f"port {port} is taken by {program}{state}.",
-            _way_out(port, program, wanted),
-        )
+    asks = wanted.order is not None and wanted.order.challenge == "http-01"
+    yield from nginx_problems(facts, wanted.listens, NGINX_FILES, is_asked_on_80=asks)
+    yield from masked_units(facts, _units_besides_nginx(wanted))
     yield from find_neighbour_problems(wanted, facts)
     if wanted.order is not None and abs(facts.clock_skew) > _MOST_SKEW:
         yield _problem(
@@ -155,18 +139,13 @@ def run_going_on(facts: Facts) -> Iterator[MoorageError]:
         )
 
 
-def _way_out(port: int, program: str, wanted: DesiredState) -> str:
-    if port != 80:
-        return f"Stop {program}, or choose another port in registry.port."
-    if wanted.order is not None and wanted.order.challenge == "http-01":
-        return (
-            f"Stop {program}: the authority asks there. With ssl.acme.challenge: dns-01 and "
-            "registry.redirect_http: false port 80 is left alone."
-        )
-    return (
-        f"Stop {program}, or choose another port in its configuration; "
-        "registry.redirect_http: false leaves port 80 alone."
-    )
+def _units_besides_nginx(wanted: DesiredState) -> dict[str, str]:
+    units = {}
+    if wanted.image is not None and wanted.image.engine == "docker":
+        units["docker"] = "docker.service"
+    if wanted.order is not None:
+        units["certbot.timer"] = "certbot.timer"
+    return units
 
 
 def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:

@@ -11,6 +11,7 @@ from moorage.deploy.acme import Renewal, is_late, renewal_of
 from moorage.deploy.additions import Additions, recorded_additions
 from moorage.deploy.deployed import (
     active_slot,
+    as_applied,
     deployment_record,
     drifted,
     other_domain,
@@ -20,11 +21,14 @@ from moorage.deploy.deployed import (
 )
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.found import other_servers
+from moorage.deploy.listening import listens_as_deployed
 from moorage.deploy.packaged import is_held_back
 from moorage.deploy.private_ca import RENEW_DAYS
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
+from moorage.deploy.web_server import nginx_problems
 from moorage.desired import layout
+from moorage.desired.build import is_asked_on_80
 from moorage.desired.certificates import CertificateFacts, describe
 from moorage.desired.layout import Slot
 from moorage.errors import ExitCode, MoorageError
@@ -154,7 +158,8 @@ def _faults(
     if slot is None:
         yield f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
     elif not facts.is_active(layout.unit_name(slot)):
-        yield f"The registry is not running: {layout.unit_name(slot)} is not active."
+        unit = layout.unit_name(slot)
+        yield f"The registry is not running: {facts.failures.get(unit) or f'{unit} is not active'}."
     elif layout.unit_name(slot) in facts.outdated:
         yield f"The registry still runs its old program: {program_update(facts)}. Apply again."
     if runs_package(facts) and not is_held_back(facts):
@@ -162,14 +167,30 @@ def _faults(
             "docker-registry.service, which comes with the package, is not masked: it can start "
             "beside the registry and listen on every address. Apply again."
         )
-    if not facts.is_active("nginx"):
-        yield "nginx is not running."
+    yield from _nginx_faults(facts)
     for path in drifted(facts):
         state = "is gone" if path not in facts.files else "is not as Moorage last wrote it"
         yield f"{path} {state}."
     yield from _certificate_faults(facts, certificate)
     for disk in facts.disks:
         yield from _disk_faults(disk, facts.unfinished_uploads if disk is facts.disks[0] else 0)
+
+
+def _nginx_faults(facts: Facts) -> Iterator[str]:
+    """Yield why nginx does not run, or would not start again."""
+    applied = as_applied(facts)
+    asks = applied is not None and is_asked_on_80(applied.answers)
+    problems = list(nginx_problems(facts, listens_as_deployed(facts), is_asked_on_80=asks))
+    if facts.is_active("nginx"):
+        for problem in problems:
+            yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.hint}"
+    elif problems:
+        for problem in problems:
+            yield f"nginx is not running: {problem.message} {problem.hint}"
+    elif why := facts.failures.get("nginx"):
+        yield f"nginx is not running: {why}. Fix that, then start it: systemctl start nginx."
+    else:
+        yield "nginx is not running. Start it: systemctl start nginx."
 
 
 def _disk_faults(disk: Disk, unfinished_uploads: int) -> Iterator[str]:

@@ -169,13 +169,17 @@ def plan_change(
         without_unreached: Whether servers that cannot be reached may miss the change.
 
     Raises:
-        ServersFailed: Some servers cannot be reached, and the change was not to go on without them.
+        ServersFailed: Some servers cannot be reached, and the change was not to go on without them;
+            or something keeps a server from taking it.
     """
     if read.unreached and not without_unreached:
         raise ServersFailed(read.unreached)
     key = Secret(secrets.token_hex(32))
     revision = read.revision + 1
     servers = tuple(plan_users(each, users, key, revision) for each in read.facts)
+    problems = [problem for server in servers for problem in server.problems]
+    if problems and any(server.has_changes for server in servers):
+        raise ServersFailed(problems)
     left_out = tuple(error.server or "" for error in read.unreached)
     before = latest(read.facts)
     revised = before.following(None, users_changed(read.users, users))
@@ -191,13 +195,7 @@ def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
     Args:
         deployment: The deployment.
         plan: What :func:`plan_change` returned.
-
-    Raises:
-        ServersFailed: Something in the plan keeps it from starting; nothing was done.
     """
-    problems = [problem for server in plan.servers for problem in server.problems]
-    if problems:
-        raise ServersFailed(problems)
     changed = [server for server in plan.servers if server.has_changes]
     run_id = new_run_id()
     # The servers' hooks run side by side; those that are done first wait for the others.

@@ -108,10 +108,14 @@ def _addresses(answers: Answers, platform: Platform, port: int) -> tuple[str, ..
     return platform.addresses.get(port, everywhere)
 
 
+def is_asked_on_80(answers: Answers) -> bool:
+    """Return whether ACME's authority asks on port 80."""
+    return answers.ssl.mode == "acme" and answers.ssl.acme.challenge == "http-01"
+
+
 def _needs_port_80(answers: Answers) -> bool:
-    ssl = answers.ssl
-    is_asked_there = ssl.mode == "acme" and ssl.acme.challenge == "http-01"
-    return ssl.mode != "none" and (answers.registry.redirect_http or is_asked_there)
+    redirects = answers.ssl.mode != "none" and answers.registry.redirect_http
+    return redirects or is_asked_on_80(answers)
 
 
 def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:

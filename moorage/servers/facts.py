@@ -139,6 +139,8 @@ class Facts:
         apt_runs: Whether apt or dpkg is at work.
         outdated: Slots' services whose program was replaced while they run.
         tools: Which of the programs Moorage uses are there.
+        failures: Why nginx or a slot's service does not start, by service, where it has been tried;
+            empty where it did not say.
         accounts: System accounts and their numeric user and group ids.
         files: Managed files by path; ``folders`` likewise.
         store: The folder images are kept in; None when they are kept elsewhere.
@@ -171,6 +173,7 @@ class Facts:
     outdated: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
     services: Mapping[str, Service] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
     listeners: tuple[Listener, ...] = ()
     accounts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     disks: tuple[Disk, ...] = ()

@@ -31,6 +31,7 @@ _FILES_FOLLOW = b"\n@files\n"
 _LARGEST_ANSWER = 64 * 1024**2
 _SILENCE, _DEADLINE = 60.0, 180.0
 """Seconds in which a server says nothing, and in which it has to have said all."""
+_LONGEST_CAUSE = 400
 _LAST_SECOND = 253_402_300_799.0
 """The end of the year 9999, which is as far as dates go."""
 
@@ -79,7 +80,7 @@ def probe(
             )
 
     completed = transport.run(
-        shell_script("probe.sh"),
+        shell_script("run/why.sh") + shell_script("probe.sh"),
         payload=payload,
         on_stdout=take,
         timeout=_SILENCE,
@@ -160,6 +161,7 @@ def parse(
         outdated=frozenset(row[0] for row in rows.get("outdated", [])),
         tools=frozenset(row[0] for row in rows.get("tool", [])),
         services=_services([row[0] for row in rows.get("service", [])]),
+        failures={row[0]: row[1].strip(" .")[:_LONGEST_CAUSE] for row in rows.get("failure", [])},
         listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),
         accounts={row[0]: (int(row[1]), int(row[2])) for row in rows.get("account", [])},
         # Two folders may be on the same disk.

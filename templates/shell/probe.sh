@@ -2,7 +2,7 @@
 #
 # Standard input: one line each: the container engine or "-", the image's name or "-",
 # the folder that images are kept in or "-", whether to read nginx's configuration (yes or "-");
-# then one path of a managed file or folder a line.
+# then one path of a managed file or folder a line. run/why.sh is in front of this.
 # Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
 # shellcheck shell=sh
 set -u
@@ -61,9 +61,29 @@ if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
     esac
 fi
 if command -v systemctl >/dev/null 2>&1; then
-    systemctl show --property=Id,ActiveState,UnitFileState \
+    # What a unit said in its last attempt, where a run has what it said since a mark.
+    journal() {
+        attempt=$(systemctl show -p InvocationID --value "$1" 2>/dev/null)
+        [ -z "$attempt" ] || journalctl -q -n 200 --no-pager -o cat \
+            "_SYSTEMD_INVOCATION_ID=$attempt" + "INVOCATION_ID=$attempt" 2>/dev/null
+    }
+    # shellcheck disable=SC2034 # why_registry reads it
+    plan_engine=$engine
+    states=$(systemctl show --property=Id,ActiveState,UnitFileState \
         nginx.service docker.service docker-registry.service \
-        certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null | facts service
+        certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null)
+    printf '%s\n' "$states" | facts service
+    printf '%s\n' "$states" | while IFS='=' read -r name value; do
+        case "$name=$value" in
+        Id=*) unit=${value%.service} ;;
+        ActiveState=failed | ActiveState=activating)
+            case "$unit" in
+            nginx) fact failure "$unit" "$(journal nginx | why_nginx)" ;;
+            moorage-registry@*) fact failure "$unit" "$(why_registry "$unit")" ;;
+            esac
+            ;;
+        esac
+    done
 fi
 # An update of the package replaces the program, not the process.
 [ -e /usr/bin/docker-registry ] && for slot in blue green; do

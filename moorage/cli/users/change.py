@@ -159,12 +159,8 @@ def _go_on(
     work: UsersAtWork, how: HowToChange, this: _Change, passwords: PasswordSink | None
 ) -> int:
     from moorage.cli.users.view import change_lines, change_words
-    from moorage.errors import ServersFailed
 
     session = work.target.session
-    problems = [problem for server in this.plan.servers for problem in server.problems]
-    if this.plan.has_changes and problems:
-        raise ServersFailed(problems)
     if not session.as_json:
         for line in change_lines(this.before, this.wanted.users, this.plan, this.wanted.lines):
             session.narrate(*line)

@@ -1,4 +1,5 @@
-# Names the cause: picks the one telling line out of what a program said; read by run.sh.
+# Names the cause: picks the one telling line out of what a program said; read by run.sh, and in front
+# of probe.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
@@ -40,7 +41,7 @@ show_journal() {
 
 # why_registry UNIT: why a slot does not start. Its container engine may be the reason.
 why_registry() {
-    reason=$({ journal "$1"; cat systemctl.log; } | cause)
+    reason=$({ journal "$1"; cat systemctl.log 2>/dev/null; } | cause)
     case "$reason" in
     'Dependency failed'* | 'A dependency job'* | 'Cannot connect to the Docker daemon'*)
         engine_reason=$(journal "$plan_engine" | cause)
@@ -50,9 +51,9 @@ why_registry() {
     printf '%s' "$reason"
 }
 
-# why_nginx FILE: why nginx refuses something, by what it said, and who is in its way.
+# why_nginx: why nginx refuses something, by what it said, and who is in its way.
 why_nginx() {
-    reason=$(cause <"$1")
+    reason=$(cause)
     case "$reason" in
     'bind() to '*'Address already in use'*)
         port=${reason#bind() to }
@@ -102,8 +103,7 @@ why_reload() {
         nginx_errors
         [ ! -e systemctl.log ] || cat systemctl.log
         [ "${master:-0}" != 0 ] || journal nginx
-    } >said.log
-    why_nginx said.log
+    } | why_nginx
 }
 
 # cause: reads what programs said and prints the line that names the cause, unwrapped and shortened
@@ -216,7 +216,7 @@ cause() {
     line ~ /Main process exited, code=exited, status=137/ { take(30, "its container was killed, as happens when memory runs out"); next }
     line ~ /Main process exited, code=exited/ { sub(/.*status=/, "", line); sub(/\/.*/, "", line); take(25, "it ended with status " line); next }
     line ~ /^Dependency failed for |Job for .* failed/ { take(22, line); next }
-    line ~ /\.service: |^(Started|Starting|Stopped|Stopping|Usage:|Flags:|  -h) *|^[0-9-]+ [0-9:.]+ \+0000 UTC m=/ { next }
+    line ~ /\.service: |^(Started|Starting|Failed to start|Stopped|Stopping|Usage:|Flags:|  -h) *|^[0-9-]+ [0-9:.]+ \+0000 UTC m=/ { next }
     line ~ /[^ \t]/ { take(1, line) }
     END { if (best) printf "%s", shorten(unwrap(found)) }'
 }

@@ -92,7 +92,9 @@ def test_a_slot_that_is_down(facts: Facts) -> None:
 def test_nginx_that_is_down(facts: Facts) -> None:
     services = {name: each for name, each in facts.services.items() if name != "nginx"}
 
-    assert status_of(replace(facts, services=services)).faults == ("nginx is not running.",)
+    assert status_of(replace(facts, services=services)).faults == (
+        "nginx is not running. Start it: systemctl start nginx.",
+    )
 
 
 def test_drift(facts: Facts) -> None:

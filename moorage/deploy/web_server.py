@@ -1,0 +1,146 @@
+"""What keeps a server's nginx from starting, or from taking new files.
+
+A plan, a change of the users and status ask the same and say it in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from moorage.desired import layout
+from moorage.desired.state import Listen
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts, Listener
+
+NGINX_FILES = (f"{layout.NGINX_ETC}/", layout.NGINX_SITE, layout.NGINX_HTTP)
+"""What an apply writes of nginx's files; a folder ends with a slash."""
+
+
+def nginx_problems(
+    facts: Facts,
+    listens: Sequence[Listen],
+    writes: Collection[str] = (),
+    *,
+    is_asked_on_80: bool = False,
+) -> Iterator[MoorageError]:
+    """Yield what keeps nginx from starting, or from taking new files.
+
+    Args:
+        facts: What the probe read.
+        listens: Where the registry listens.
+        writes: The files that are written anyway, or their folders: what is wrong in them counts
+            for nothing.
+        is_asked_on_80: Whether ACME's authority asks on port 80.
+    """
+    yield from masked_units(facts, {"nginx": "nginx.service"})
+    yield from _taken_ports(facts, listens, is_asked_on_80)
+    fault = facts.nginx.fault if facts.nginx is not None else ""
+    if fault and not any(path in fault for path in writes):
+        is_ours = any(path in fault for path in NGINX_FILES)
+        yield _problem(
+            facts,
+            "nginx_broken",
+            f"nginx refuses its configuration as it is: {fault}.",
+            "Apply the answers, which writes that file anew: moorage apply FILE."
+            if is_ours
+            else "Fix that first; nginx -t on the server shows whether it is.",
+        )
+    elif not fault and not facts.is_active("nginx"):
+        yield from _taken_from_others(facts)
+
+
+def masked_units(facts: Facts, units: Mapping[str, str]) -> Iterator[MoorageError]:
+    """Yield the units that somebody has masked.
+
+    Args:
+        facts: What the probe read.
+        units: The units that are needed, by the name that facts have for them.
+    """
+    for name, unit in units.items():
+        service = facts.services.get(name)
+        if service is not None and service.enabled.startswith("masked"):
+            yield _problem(
+                facts,
+                "unit_masked",
+                f"{unit} is masked, so it cannot be started.",
+                f"If that is not on purpose: systemctl unmask {unit}.",
+            )
+
+
+def _taken_ports(
+    facts: Facts, listens: Sequence[Listen], is_asked_on_80: bool
+) -> Iterator[MoorageError]:
+    taken = {
+        (listener.port, listener.program or "another program"): None
+        for ours in listens
+        for listener in facts.listeners
+        if listener.port == ours.port
+        and listener.program != "nginx"
+        and overlap(ours.address, listener)
+    }
+    is_down = "nginx" in facts.packages and not facts.is_active("nginx")
+    for port, program in taken:
+        yield _problem(
+            facts,
+            "port_taken",
+            f"port {port} is taken by {program}{', so nginx cannot start' if is_down else ''}.",
+            _way_out(port, program, is_asked_on_80),
+        )
+
+
+def _way_out(port: int, program: str, is_asked_on_80: bool) -> str:
+    if port != 80:
+        return f"Stop {program}, or choose another port in registry.port."
+    if is_asked_on_80:
+        return (
+            f"Stop {program}: the authority asks there. With ssl.acme.challenge: dns-01 and "
+            "registry.redirect_http: false port 80 is left alone."
+        )
+    return (
+        f"Stop {program}, or choose another port in its configuration; "
+        "registry.redirect_http: false leaves port 80 alone."
+    )
+
+
+def _taken_from_others(facts: Facts) -> Iterator[MoorageError]:
+    """Yield the ports that other sites want and other programs have; nginx needs all or none."""
+    seen: set[tuple[str, int]] = set()
+    for server in facts.nginx.servers if facts.nginx is not None else ():
+        for listen in server.listens:
+            for listener in facts.listeners:
+                is_taken = listen.covers(listener.port) and listener.program != "nginx"
+                if not is_taken or not overlap(listen.address, listener):
+                    continue
+                if (server.file, listener.port) in seen:
+                    continue
+                seen.add((server.file, listener.port))
+                yield _problem(
+                    facts,
+                    "nginx_cannot_start",
+                    f"nginx cannot start: {server.file} listens on port {listener.port}, which "
+                    f"{listener.program or 'another program'} has.",
+                    f"Remove {server.file} if nobody needs it, or change its port.",
+                )
+
+
+def overlap(address: str, listener: Listener) -> bool:
+    """Whether nginx cannot listen at an address while a program listens somewhere.
+
+    Args:
+        address: As nginx writes it.
+        listener: Where the program listens, on the same port.
+    """
+    if listener.address == "*":
+        return True
+    if (":" in address) != (":" in listener.address):
+        return False
+    everywhere = {"0.0.0.0", "::", "*", "[::]"}  # noqa: S104 # they are compared
+    return (
+        address in everywhere
+        or listener.address in everywhere
+        or address.strip("[]") == listener.address
+    )
+
+
+def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
+    return MoorageError(message, hint=hint, server=facts.server, code=code)

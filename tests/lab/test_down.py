@@ -1,0 +1,158 @@
+"""What does not run, or would not start again: status, plans and users changes name the cause."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from operator_at_work import Operator
+
+from lab import LabServer
+from moorage.answers.model import Answers
+from moorage.deploy.status import ServerStatus, status_of
+from moorage.deploy.users_change import plan_change, read_users
+from moorage.errors import ServersFailed
+from moorage.users import edits
+
+pytestmark = pytest.mark.ready
+
+DROP_IN = "/etc/systemd/system/nginx.service.d/zz-theirs.conf"
+NEIGHBOUR = "/etc/nginx/conf.d/neighbour.conf"
+SQUATTER = "import socket, time; s = socket.create_server(('', 443)); time.sleep(600)"
+REFUSED = "nginx refuses its configuration as it is: "
+
+
+class Harbour:
+    """A registry, and what is said of it."""
+
+    def __init__(self, operator: Operator, server: LabServer) -> None:
+        self.operator = operator
+        self.server = server
+        self.answers: Answers = operator.answers([server])
+
+    def status(self) -> ServerStatus:
+        """Return how the server is."""
+        with self.operator.open(self.answers) as deployment:
+            return status_of(deployment.probe()[0])
+
+    def fault(self) -> str:
+        """Return the one thing that is wrong."""
+        [fault] = self.status().faults
+        return fault
+
+    def refusals(self) -> tuple[list[str], list[str]]:
+        """Return why an apply would be refused, and why a change of the users would."""
+        with self.operator.open(self.answers) as deployment:
+            applies = [str(each) for each in deployment.plan().problems]
+            read = read_users(deployment)
+            with pytest.raises(ServersFailed) as refused:
+                plan_change(read, edits.add(read.users, replace(read.users[0], name="ana")))
+            return applies, [str(each) for each in refused.value.errors]
+
+    def agreed_refusal(self) -> str:
+        """Return why both would be refused, in the same words."""
+        applies, changes = self.refusals()
+        assert applies == changes
+        [said] = applies
+        return said.partition(": ")[2]
+
+
+@pytest.fixture(scope="module")
+def _deployed(shared_server: LabServer) -> list[str]:
+    return []
+
+
+@pytest.fixture
+def harbour(
+    operator: Operator, shared_server: LabServer, _deployed: list[str]
+) -> Iterator[Harbour]:
+    """A registry that works."""
+    harbour = Harbour(operator, shared_server)
+    if not _deployed:
+        operator.install(harbour.answers)
+        _deployed.append("it is")
+    assert harbour.status().is_healthy
+    yield harbour
+    shared_server.run(
+        f"rm -f {NEIGHBOUR} {DROP_IN}; systemctl daemon-reload;"
+        " systemctl stop squatter 2>/dev/null; systemctl unmask -q nginx;"
+        " systemctl reset-failed nginx; systemctl start nginx"
+    )
+
+
+def test_a_neighbours_broken_file(harbour: Harbour) -> None:
+    harbour.server.write_file(NEIGHBOUR, "server { nonsense; }\n")
+    told = f'{REFUSED}unknown directive "nonsense" in {NEIGHBOUR}:1.'
+    what_to_do = "Fix that first; nginx -t on the server shows whether it is."
+
+    assert harbour.fault() == f"N{told[1:]} {what_to_do}"
+    assert harbour.agreed_refusal() == f"{told} {what_to_do}"
+
+    harbour.server.run("systemctl stop nginx")
+    assert harbour.fault() == f"nginx is not running: {told} {what_to_do}"
+
+
+def test_a_broken_file_of_ours_is_repaired_by_an_apply_alone(harbour: Harbour) -> None:
+    harbour.server.run("echo nonsense >>/etc/nginx/conf.d/moorage.conf")
+    assert "moorage apply FILE" in " ".join(harbour.status().faults)
+    applies, changes = harbour.refusals()
+    assert applies == []
+    assert REFUSED in changes[0]
+    harbour.operator.install(harbour.answers)
+    assert harbour.status().is_healthy
+
+
+def test_a_port_that_another_program_has(harbour: Harbour) -> None:
+    harbour.server.run("systemctl stop nginx")
+    assert harbour.fault() == "nginx is not running. Start it: systemctl start nginx."
+    harbour.server.run(["systemd-run", "--unit=squatter", "python3", "-c", SQUATTER])
+    harbour.server.run("until ss -Hltn | grep -q :443; do sleep 0.1; done")
+    told = (
+        "port 443 is taken by python3, so nginx cannot start. "
+        "Stop python3, or choose another port in registry.port."
+    )
+
+    assert harbour.fault() == f"nginx is not running: {told}"
+    assert harbour.agreed_refusal() == told
+
+
+def test_a_masked_unit(harbour: Harbour) -> None:
+    harbour.server.run("systemctl mask --now -q nginx")
+    told = (
+        "nginx.service is masked, so it cannot be started. "
+        "If that is not on purpose: systemctl unmask nginx.service."
+    )
+
+    assert harbour.fault() == f"nginx is not running: {told}"
+    assert harbour.agreed_refusal() == told
+
+
+def test_what_is_found_out_by_starting_it(harbour: Harbour) -> None:
+    first = "[Service]\nExecStartPre=/bin/sh -c 'echo no licence for this host >&2; exit 1'\n"
+    harbour.server.write_file(DROP_IN, first)
+    harbour.server.run("systemctl daemon-reload; systemctl restart nginx", check=False)
+
+    assert harbour.fault() == (
+        "nginx is not running: no licence for this host. "
+        "Fix that, then start it: systemctl start nginx."
+    )
+
+
+def test_a_registry_that_does_not_start(harbour: Harbour) -> None:
+    slot = harbour.status().slot
+    config = f"/etc/moorage/registry/{slot}/config.yml"
+    harbour.server.run(
+        f"cp -p {config} /root/config.yml && echo 'version: 0.1' >{config}"
+        f" && systemctl restart moorage-registry@{slot}",
+        check=False,
+    )
+    deadline = time.monotonic() + 30
+    while not any("The registry is not running" in each for each in harbour.status().faults):
+        assert time.monotonic() < deadline, harbour.status().faults
+    said = next(each for each in harbour.status().faults if "not running" in each)
+    harbour.server.run(
+        f"cp -p /root/config.yml {config} && systemctl restart moorage-registry@{slot}"
+    )
+    assert "no storage configuration" in said, said

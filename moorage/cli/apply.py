@@ -262,9 +262,9 @@ def _hand_over(
                 "summary": plan.summary,
                 "servers": report_view.report_as_json(report),
                 "checks": report_view.verification_as_json(verification) if verification else None,
-                "generated": sorted(report.generated),
-                "passwords_file": str(passwords.file) if passwords.file else None,
-                **report_view.handover_as_json(handed),
+                "generated": passwords.users,
+                "passwords_file": str(passwords.written_to) if passwords.written_to else None,
+                **report_view.handover_as_json(handed, serves=report.serves),
                 **name.report_as_json(),
             }
         )

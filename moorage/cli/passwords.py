@@ -98,6 +98,16 @@ class PasswordSink:
             self.file.unlink(missing_ok=True)
         self._taken = {}
 
+    @property
+    def users(self) -> list[str]:
+        """The users whose new passwords count, sorted."""
+        return sorted(self._taken)
+
+    @property
+    def written_to(self) -> Path | None:
+        """The file that has the new passwords; None when there is none."""
+        return self.file if self._taken else None
+
     def show(self, session: Session) -> None:
         """Show the passwords, or say which file has them.
 

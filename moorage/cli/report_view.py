@@ -8,33 +8,21 @@ from typing import TYPE_CHECKING
 from moorage.cli.plan_view import Line
 from moorage.cli.progress import mark
 from moorage.cli.tables import lined_up
+from moorage.deploy.report import ADVICE
 
 if TYPE_CHECKING:
     from moorage.deploy.handover import Handover
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
-
-_ADVICE = {
-    "locked": "Follow it with 'moorage status FILE --follow', then apply again.",
-    "lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
-    "interrupted": "Apply again: it puts right what was left half-done.",
-}
-ADVICE_OF_USERS = {
-    "locked": "Follow it with 'moorage status FILE --follow', then try the change again.",
-    "lost": "The run may go on: 'moorage users list FILE' shows what has become of it.",
-    "interrupted": "Try the change again: it puts right what was left half-done.",
-}
-"""What to do after a change of the users, by status."""
+    from moorage.errors import MoorageError
 
 
-def report_lines(
-    report: ApplyReport, advice_by_status: Mapping[str, str] = _ADVICE
-) -> Iterator[Line]:
+def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Iterator[Line]:
     """Yield how an apply ended on each server.
 
     Args:
         report: The report.
-        advice_by_status: What to do next.
+        advice: What to do next, by status.
     """
     rows = [
         (mark(server.status), server.server, _state(server.status, server.message, server.step))
@@ -44,24 +32,24 @@ def report_lines(
     for server in report.servers:
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
-        if not server.is_good:
-            where = f"/var/lib/moorage/runs/{server.run_id}/log" if server.run_id else ""
-            advice = advice_by_status.get(server.status, "")
-            details = f"Its log is {where} on the server. " if where else ""
-            yield (f"{server.server}: {details}{advice}".rstrip(),)
+        if problem := server.problem(advice):
+            yield (f"{server.server}: {problem.hint}".rstrip(),)
 
 
-def report_as_json(report: ApplyReport) -> list[dict[str, object]]:
+def report_as_json(
+    report: ApplyReport, advice: Mapping[str, str] = ADVICE
+) -> list[dict[str, object]]:
     """Return how an apply ended on each server, as JSON values.
 
     Args:
         report: The report.
+        advice: What to do next, by status.
     """
     return [
         {
             "server": server.server,
             "status": server.status,
-            "message": server.message,
+            **_failure(server.problem(advice), server.message),
             "step": server.step,
             "run": server.run_id,
             "warnings": list(server.warnings),
@@ -102,6 +90,7 @@ def verification_as_json(verification: Verification) -> list[dict[str, object]]:
             "name": check.name,
             "status": check.status,
             "detail": check.detail,
+            **_failure(check.problem),
             "seconds": round(check.seconds, 3),
         }
         for check in verification.checks
@@ -134,17 +123,25 @@ def handover_lines(handed: Handover) -> Iterator[Line]:
     yield ((f"  {handed.login}", "bold"),)
 
 
-def handover_as_json(handed: Handover) -> dict[str, object]:
+def _failure(problem: MoorageError | None, message: str = "") -> dict[str, object]:
+    """Return what went wrong, as every failure in JSON has it; no code where nothing did."""
+    if problem is None:
+        return {"code": None, "message": message, "hint": None}
+    return {"code": problem.code, "message": problem.message, "hint": problem.hint or None}
+
+
+def handover_as_json(handed: Handover, *, serves: bool) -> dict[str, object]:
     """Return what people need to know now, as JSON values.
 
     Args:
         handed: What they need to know.
+        serves: Whether there is a registry to log in to.
     """
     return {
         "registry": handed.registry,
-        "login": handed.login,
-        "ca_file": str(handed.ca_file) if handed.ca_file else None,
-        "docker_ca_file": handed.docker_ca_file or None,
+        "login": handed.login if serves else None,
+        "ca_file": str(handed.ca_file) if serves and handed.ca_file else None,
+        "docker_ca_file": (serves and handed.docker_ca_file) or None,
         "dns": {
             "is_resolved": handed.is_resolved,
             "resolves_to": list(handed.resolves_to),

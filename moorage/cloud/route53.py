@@ -6,14 +6,16 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from moorage.dns.lookup import DnsError
+from moorage.dns.lookup import DnsError, answered_within
 from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 
 _CONNECT_TIMEOUT = 5
 _READ_TIMEOUT = 20
+TIMEOUT = 60.0
+"""Seconds for one reading or writing, which is several requests."""
 _MARK = "moorage"
 _ROUTED = (
     "AliasTarget", "Weight", "Region", "GeoLocation", "Failover", "CidrRoutingConfig",
@@ -77,9 +79,13 @@ class Route53Provider:
 
     def read(self, name: str) -> tuple[RecordSet, ...]:
         """Return the records of a name; see :class:`moorage.dns.records.Provider`."""
-        with _explained(name):
-            zone = self._zone(name)
-            return _understood(name, self._raw(zone, name))
+
+        def work() -> tuple[RecordSet, ...]:
+            with _explained(name):
+                zone = self._zone(name)
+                return _understood(name, self._raw(zone, name))
+
+        return answered_within(TIMEOUT, "Route 53", work)
 
     def write(self, changes: Sequence[RecordChange]) -> None:
         """Make changes, all or none; see :class:`moorage.dns.records.Provider`."""
@@ -88,6 +94,9 @@ class Route53Provider:
         first = changes[0].after or changes[0].before
         assert first is not None
         name = first.name
+        answered_within(TIMEOUT, "Route 53", partial(self._write, name, changes))
+
+    def _write(self, name: str, changes: Sequence[RecordChange]) -> None:
         with _explained(name):
             zone = self._zone(name)
             raw = self._raw(zone, name)
@@ -95,7 +104,7 @@ class Route53Provider:
             batch: list[dict[str, Any]] = []
             checks_gone: set[str] = set()
             for change in changes:
-                kind = (change.after or change.before or first).kind
+                kind = (change.after or change.before or RecordSet(name, "A", ())).kind
                 there = now.get(kind)
                 if not (there.says(change.before) if there else change.before is None):
                     raise DnsError(

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from moorage.answers.secrets import Secret
 from moorage.errors import MoorageError
+from moorage.network import within
 
 if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 20
 """Seconds a store may take to answer before it counts as silent."""
+DEADLINE = 180.0
+"""Seconds for each thing that is tried: time for 5 MiB over a slow line."""
 _PART = 5 * 1024**2
 """The least size of a part of an upload, in bytes; all but the last have at least this."""
 
@@ -76,7 +80,7 @@ def try_bucket(
             raise MoorageError("The test was stopped.", code="cancelled")
         try:
             with _in_words(storage):
-                tried = attempt(name)
+                tried = within(DEADLINE, partial(attempt, name))
         except MoorageError as error:
             tried = Tried(name, "bad", str(error))
         results.append(tried)
@@ -211,11 +215,15 @@ class _Bucket:
 
         if self._made is None:
             return
-        try:
+
+        def work() -> None:
             if self._upload is not None:
                 self._client.abort_multipart_upload(**self._place, UploadId=self._upload)
             self._client.delete_object(**self._place)
-        except (BotoCoreError, ClientError):
+
+        try:
+            within(READ_TIMEOUT, work)
+        except (BotoCoreError, ClientError, TimeoutError):
             return  # what keeps the test from working keeps this from working
 
 
@@ -257,6 +265,12 @@ def _in_words(storage: S3Storage) -> Iterator[None]:
     except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError) as error:
         raise MoorageError(
             f"{where} does not answer.", hint="Check the endpoint.", code="storage_silent"
+        ) from error
+    except TimeoutError as error:
+        raise MoorageError(
+            f"{where} answers too slowly: not within {DEADLINE:g} s.",
+            hint="Check the endpoint, and this machine's line.",
+            code="storage_slow",
         ) from error
     except exceptions.SSLError as error:
         raise MoorageError(

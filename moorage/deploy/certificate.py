@@ -21,6 +21,7 @@ from moorage.deploy.registry_client import PROXY_LINE
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe, find_faults, read_chain
 from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.network import in_words
 from moorage.state import write_private
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def look(server: str, address: str, port: int, domain: str, *, is_proxied: bool 
                 der = secured.getpeercert(binary_form=True) or b""
                 version = secured.version() or ""
     except OSError as error:
-        return Served(server, fault=f"{address}:{port}: {error.strerror or error}")
+        return Served(server, fault=f"{address}:{port}: {in_words(error)}")
     pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
     return Served(server, describe(pem), hashlib.sha256(der).hexdigest(), version)
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from moorage.answers.secrets import Secret
 from moorage.errors import MoorageError
+from moorage.network import in_words, is_closed, is_not_tls
 
 _TIMEOUT = 30
 """Seconds in which nothing arrives."""
@@ -100,8 +101,8 @@ class RegistryClient:
             headers: More headers.
 
         Raises:
-            MoorageError: The server cannot be reached or its certificate is not trusted.
-            OSError: The connection broke.
+            MoorageError: The server cannot be reached, its certificate is not trusted, or it does
+                not answer, or not as a web server does.
         """
         parts = urlsplit(target)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -121,15 +122,8 @@ class RegistryClient:
                 {name.lower(): value for name, value in response.getheaders()},
                 b"".join(_body(response)),
             )
-        except TimeoutError as error:
-            raise MoorageError(
-                f"{method} {parts.path}: the server answers too slowly ({error}).", code="too_slow"
-            ) from error
-        except http.client.HTTPException as error:
-            raise MoorageError(
-                f"{method} {parts.path}: the server's answer is no HTTP ({type(error).__name__}).",
-                code="no_http",
-            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise _broken(f"{method} {parts.path}", error) from error
         finally:
             connection.close()
 
@@ -147,14 +141,6 @@ class RegistryClient:
     def host(self) -> str:
         default = 443 if self.tls else 80
         return self.domain if self.port == default else f"{self.domain}:{self.port}"
-
-    def reach(self) -> None:
-        """Make sure that something listens.
-
-        Raises:
-            MoorageError: Nothing does, or a firewall is in between; the message says which.
-        """
-        self._open().close()
 
     def _open(self) -> socket.socket:
         try:
@@ -182,7 +168,7 @@ class RegistryClient:
                 code="registry_unreachable",
             )
         return MoorageError(
-            f"{where} cannot be reached from this machine: {error.strerror or error}.",
+            f"{where} cannot be reached from this machine: {in_words(error)}.",
             hint="Look at firewalls and routes between here and the server.",
             code="registry_unreachable",
         )
@@ -196,19 +182,69 @@ class RegistryClient:
             context.load_verify_locations(cadata=self.ca_certificate.decode())
             # It may be an intermediate: whoever named it trusts it.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        secured = context.wrap_socket(
+            plain, server_hostname=self.domain, do_handshake_on_connect=False
+        )
         try:
-            return context.wrap_socket(plain, server_hostname=self.domain)
-        except ssl.SSLCertVerificationError as error:
-            plain.close()
-            raise MoorageError(
-                f"the certificate is not trusted: {error.verify_message}.",
-                code="certificate_untrusted",
-            ) from error
+            with _ended_after(_REACH, secured):
+                secured.do_handshake()
         except OSError as error:
-            plain.close()
-            raise MoorageError(
-                f"no TLS on {self.address}:{self.port}: {error}.", code="no_tls"
-            ) from error
+            secured.close()
+            raise self._no_handshake(error) from error
+        return secured
+
+    def _no_handshake(self, error: OSError) -> MoorageError:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return MoorageError(
+                f"{in_words(error)}.",
+                hint=_CERTIFICATE_HINT.format(port=self.port),
+                code="certificate_untrusted",
+            )
+        where = f"port {self.port} of {self.address}"
+        if isinstance(error, TimeoutError):
+            what = f"{where} accepts connections, and then says nothing for {_REACH} s."
+        elif is_not_tls(error):
+            what = f"{where} does not speak TLS."
+        elif is_closed(error):
+            what = f"{where} accepts connections, and closes them instead of beginning TLS."
+        else:
+            what = f"{where}: {in_words(error)}."
+        return MoorageError(
+            what,
+            hint="Another program or another site has that port, or something between here and "
+            f"the server has it; on the server: ss -ltnp 'sport = :{self.port}'.",
+            code="no_tls",
+        )
+
+
+_CERTIFICATE_HINT = (
+    "If another site's is shown, it has the address or the name; "
+    "'moorage certificate show FILE' shows which certificate each server has on port {port}."
+)
+
+
+def _broken(request: str, error: OSError | http.client.HTTPException) -> MoorageError:
+    """Return why a request has no answer."""
+    code, hint = "connection_lost", _LOG_HINT
+    if isinstance(error, _TooSlow):
+        code, what = "too_slow", f"the server answers too slowly ({error})"
+    elif isinstance(error, TimeoutError):
+        code, what = "too_slow", f"no answer for {_TIMEOUT} s"
+    elif isinstance(error, OSError):
+        what = in_words(error)
+    elif isinstance(error, http.client.IncompleteRead):
+        what = "the answer ends in its middle"
+    else:
+        code, what = "no_http", "what answers is not a web server"
+        hint = "Another program has that port; 'ss -ltnp' on the server shows which."
+    return MoorageError(f"{request}: {what}.", hint=hint, code=code)
+
+
+_LOG_HINT = "nginx's log on the server may say more: /var/log/nginx/error.log."
+
+
+class _TooSlow(TimeoutError):
+    """The answer as a whole takes too long."""
 
 
 def _body(response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -218,7 +254,7 @@ def _body(response: http.client.HTTPResponse) -> Iterator[bytes]:
         size += len(chunk)
         took = time.monotonic() - began
         if took > _DEADLINE + size / _SLOWEST:
-            raise TimeoutError(f"{size} bytes in {took:.0f} s")
+            raise _TooSlow(f"{size} bytes in {took:.0f} s")
         if size > _LARGEST:
             raise http.client.HTTPException("it does not end")
         yield chunk
@@ -248,4 +284,4 @@ def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
     finally:
         timer.cancel()
     if late.is_set():
-        raise TimeoutError(f"no answer within {seconds:g} s")
+        raise _TooSlow(f"no answer within {seconds:g} s")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moorage.answers.secrets import Secret
-from moorage.errors import ExitCode
+from moorage.errors import ExitCode, MoorageError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,37 @@ class ServerReport:
     def is_good(self) -> bool:
         """Whether the server is at the desired state."""
         return self.status in {"done", "unchanged"}
+
+    def problem(self, advice: Mapping[str, str]) -> MoorageError | None:
+        """Return why the server is not at the desired state, with what to do; None when it is.
+
+        Args:
+            advice: What to do, by status: :data:`ADVICE` or :data:`ADVICE_OF_USERS`.
+        """
+        if self.is_good:
+            return None
+        log = f"/var/lib/moorage/runs/{self.run_id}/log" if self.run_id else ""
+        hints = (f"Its log is {log} on the server." if log else "", advice.get(self.status, ""))
+        return MoorageError(
+            self.message or f"the run {self.status}",
+            hint=" ".join(filter(None, hints)),
+            server=self.server,
+            code=f"run_{self.status}",
+        )
+
+
+ADVICE = {
+    "locked": "Follow it with 'moorage status FILE --follow', then apply again.",
+    "lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
+    "interrupted": "Apply again: it puts right what was left half-done.",
+}
+"""What to do after an apply, by status."""
+ADVICE_OF_USERS = {
+    "locked": "Follow it with 'moorage status FILE --follow', then try the change again.",
+    "lost": "The run may go on: 'moorage users list FILE' shows what has become of it.",
+    "interrupted": "Try the change again: it puts right what was left half-done.",
+}
+"""What to do after a change of the users, by status."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +103,13 @@ class ApplyReport:
         )
 
     @property
+    def serves(self) -> bool:
+        """Whether some server has a registry that is as the answers say."""
+        return any(server.is_good for server in self.servers)
+
+    @property
     def exit_code(self) -> ExitCode:
         """What a command ends with."""
         if self.is_good:
             return ExitCode.DONE
-        some = any(server.is_good for server in self.servers)
-        return ExitCode.PARTLY_DONE if some else ExitCode.FAILED
+        return ExitCode.PARTLY_DONE if self.serves else ExitCode.FAILED

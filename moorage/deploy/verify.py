@@ -37,6 +37,7 @@ class Check:
         status: good, bad or skipped.
         detail: The figure, or what was wrong, or why it was skipped.
         seconds: How long it took.
+        problem: What was wrong, with what to do; None unless it is bad.
     """
 
     server: str
@@ -44,6 +45,7 @@ class Check:
     status: str
     detail: str
     seconds: float = 0.0
+    problem: MoorageError | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,13 @@ class Verification:
         return ExitCode.DONE if self.is_good else ExitCode.FAILED
 
 
-class _Bad(Exception):  # not an error of the program
+class _Bad(MoorageError):
     """A check found something wrong; the text says what."""
 
+    code = "check_failed"
 
-class _Skipped(Exception):  # nor is this
+
+class _Skipped(Exception):  # not an error of the program
     """A check could not be made; the text says why."""
 
 
@@ -100,17 +104,15 @@ def verify(
         if cancel is not None and cancel.is_set:
             return
         started = time.monotonic()
+        problem = None
         try:
             status, detail = "good", work()
-        except _Bad as error:
-            status, detail = "bad", str(error)
         except _Skipped as error:
             status, detail = "skipped", str(error)
         except MoorageError as error:
-            status, detail = "bad", error.message
-        except OSError as error:
-            status, detail = "bad", f"{type(error).__name__}: {error}"
-        made = Check(server, name, status, detail, time.monotonic() - started)
+            problem = error
+            status, detail = "bad", f"{error.message} {error.hint}".rstrip()
+        made = Check(server, name, status, detail, time.monotonic() - started, problem)
         checks.append(made)
         on_event(CheckEnded(server, name, status, detail))
 
@@ -132,13 +134,15 @@ def verify(
         session = _Session(client(target), f"check-{run}", password is not None)
         anonymous = client(target, login=False)
         planned = list(_checks(session, anonymous, answers, large_upload))
-        closed = _closed(anonymous)
-        if closed is not None:
+        problem = _fault_of_all(anonymous)
+        if problem is not None:
             # Each check would only wait for the same thing again.
             unreached.add(target)
-            reach = f"reach port {target.port}{_over(target)}"
-            check(target.server, reach, _raising(_Bad(closed)))
-            planned = [(name, _raising(_Skipped(_UNREACHED))) for name, _ in planned]
+            is_certificate = problem.code == "certificate_untrusted"
+            failed = "certificate" if is_certificate else f"reach port {target.port}"
+            check(target.server, failed + _over(target), _raising(problem))
+            why = _Skipped(_UNTRUSTED if is_certificate else _UNREACHED)
+            planned = [(name, _raising(why)) for name, _ in planned if name != failed]
         for name, work in planned:
             check(target.server, name + _over(target), work)
     # One target of each server.
@@ -168,14 +172,15 @@ _UNKNOWN_LOGIN = (  # that is no password
 )
 
 _UNREACHED = "the server's port cannot be reached from here"
+_UNTRUSTED = "the server's certificate is not trusted"
 
 
-def _closed(client: RegistryClient) -> str | None:
-    """Return why a server's port cannot be reached, or None when it can."""
+def _fault_of_all(client: RegistryClient) -> MoorageError | None:
+    """Return why no request to a server can be answered, or None when one is."""
     try:
-        client.reach()
+        client.request("GET", "/v2/")
     except MoorageError as error:
-        return f"{error.message} {error.hint}".strip()
+        return error
     return None
 
 

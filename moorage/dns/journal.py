@@ -45,8 +45,7 @@ def entries(name: str) -> tuple[Entry, ...]:
         return ()
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise MoorageError(
-            f"what was kept of earlier DNS changes in {path} cannot be read "
-            f"({type(error).__name__}).",
+            f"what was kept of earlier DNS changes in {path} cannot be read.",
             hint="Move it away to go on without it; then those changes cannot be undone.",
             code="journal_unreadable",
         ) from error

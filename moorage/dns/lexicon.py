@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import threading
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from moorage.dns.lookup import DnsError, find_servers
+from moorage.dns.lookup import DnsError, answered_within, find_servers
 from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 
 TIMEOUT = 60.0
@@ -56,7 +55,7 @@ class LexiconProvider:
             with self._open(name, self.ttl) as api:
                 return _read(api, name)
 
-        return _within(TIMEOUT, self.title, work)
+        return answered_within(TIMEOUT, self.title, work)
 
     def write(self, changes: Sequence[RecordChange]) -> None:
         """Make changes, new values before old ones go; see ``moorage.dns.records.Provider``.
@@ -78,7 +77,7 @@ class LexiconProvider:
         either = change.after or change.before
         assert either is not None
         ttl = (change.after.ttl if change.after else None) or self.ttl
-        _within(TIMEOUT, self.title, partial(self._make, change, either.name, ttl))
+        answered_within(TIMEOUT, self.title, partial(self._make, change, either.name, ttl))
 
     def _make(self, change: RecordChange, name: str, ttl: int) -> None:
         with self._open(name, ttl) as api:
@@ -168,7 +167,7 @@ class LexiconProvider:
                 hint="Is dns.zone right?",
                 code="no_zone",
             )
-        what = f"answers HTTP {status}" if status else f"cannot be reached ({type(error).__name__})"
+        what = f"answers HTTP {status}" if status else "cannot be reached"
         return DnsError(f"{self.name} {what}.", hint="Try again later.", code="dns_failed")
 
     def _told(self, error: Exception) -> str:
@@ -237,28 +236,3 @@ def _delete(api: Any, kind: str, name: str, values: Sequence[str]) -> None:
 def _insist(done: object, what: str) -> None:
     if done is False:
         raise DnsError(f"the provider does not take the change of {what}.", code="dns_failed")
-
-
-def _within(seconds: float, title: str, work: Callable[[], _Result]) -> _Result:
-    """Do something that may never end in a thread that is left behind after a while."""
-    results: list[_Result] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # raised again where it is waited for
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="lexicon", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise DnsError(
-            f"{title} does not answer within {seconds:g} s.",
-            hint="Try again later.",
-            code="dns_failed",
-        )
-    if errors:
-        raise errors[0]
-    return results[0]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import dns.exception
 import dns.flags
@@ -21,6 +22,9 @@ import dns.resolver
 from moorage.dns.here import addresses_here, has_ipv6
 from moorage.dns.records import KINDS, RecordSet, clean_name
 from moorage.errors import MoorageError
+from moorage.network import in_words, within
+
+_Result = TypeVar("_Result")
 
 TIMEOUT = 2.0
 """Seconds a name server has for one answer."""
@@ -349,5 +353,27 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def _why(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).rstrip(".").lower() if isinstance(error, OSError) else str(text).rstrip(".")
+    if isinstance(error, OSError):
+        return in_words(error)
+    return (str(error) or "its answer makes no sense").rstrip(".")
+
+
+def answered_within(seconds: float, title: str, work: Callable[[], _Result]) -> _Result:
+    """Do something that asks a provider, and give up on an answer that takes too long.
+
+    Args:
+        seconds: How long all of it may take.
+        title: Who is asked, for people.
+        work: What to do.
+
+    Raises:
+        DnsError: It took longer.
+    """
+    try:
+        return within(seconds, work)
+    except TimeoutError as error:
+        raise DnsError(
+            f"{title} does not answer within {seconds:g} s.",
+            hint="'moorage dns plan FILE' shows what the records are now. Try again later.",
+            code="dns_failed",
+        ) from error

@@ -28,6 +28,7 @@ from moorage.dns.lookup import (
     zone_at,
 )
 from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
+from moorage.network import in_words
 
 TIMEOUT = 5.0
 """Seconds the name server has for a change."""
@@ -193,9 +194,9 @@ class Rfc2136Provider:
                 code="dns_clock",
             ) from error
         except (dns.exception.DNSException, OSError, ValueError, EOFError) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            why = in_words(error) if isinstance(error, OSError) else "its answer makes no sense"
             raise DnsError(
-                f"the name server {server} cannot be asked: {str(why).rstrip('.').lower()}.",
+                f"the name server {server} cannot be asked: {why}.",
                 hint="Is it the primary one of the zone, and the port right?",
                 code="name_server_failed",
             ) from error

@@ -124,7 +124,8 @@ def main(folder: str) -> int:
         task = task_from_json(_read(folder, "task.json"))
         provider = provider_from_json(_read(folder, "secrets.json"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"{folder} cannot be read: {type(error).__name__}", file=sys.stderr)
+        why = error.strerror if isinstance(error, OSError) else "what is in it makes no sense"
+        print(f"{folder} cannot be read: {why}", file=sys.stderr)
         return 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

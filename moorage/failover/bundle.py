@@ -23,6 +23,7 @@ from moorage.failover.watch import Task
 _PARTS = (
     "__init__.py",
     "errors.py",
+    "network.py",
     "dns/__init__.py",
     "dns/here.py",
     "dns/lookup.py",

@@ -7,6 +7,8 @@ import ssl
 import time
 from dataclasses import dataclass
 
+from moorage.network import in_words
+
 _WANTED = 401
 """A registry that works asks for a password."""
 
@@ -47,13 +49,12 @@ def find_fault(registry: Registry, address: str, timeout: float) -> str:
                 context.load_verify_locations(cadata=registry.authority)
             with context.wrap_socket(plain, server_hostname=registry.domain) as secured:
                 return _ask(secured, registry, end)
-    except ssl.SSLCertVerificationError as error:
-        return f"the certificate is not trusted: {error.verify_message}"
     except TimeoutError:
         return f"no answer within {timeout:g} s"
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        return str(why).lower() or type(error).__name__
+    except OSError as error:
+        return in_words(error)
+    except ValueError as error:
+        return str(error) or "the registry's name or address is not valid"
 
 
 def _ask(connection: socket.socket, registry: Registry, end: float) -> str:

@@ -176,7 +176,7 @@ def _go_on(
             return ExitCode.FAILED
     try:
         report = _run(work, this, passwords)
-        return _tell(work, how, this, report)
+        return _tell(work, how, this, report, passwords)
     finally:
         if passwords is not None:
             passwords.show(session)
@@ -206,9 +206,16 @@ def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> Ap
     return report
 
 
-def _tell(work: UsersAtWork, how: HowToChange, this: _Change, report: ApplyReport) -> int:
-    from moorage.cli.report_view import ADVICE_OF_USERS, report_as_json, report_lines
+def _tell(
+    work: UsersAtWork,
+    how: HowToChange,
+    this: _Change,
+    report: ApplyReport,
+    passwords: PasswordSink | None,
+) -> int:
+    from moorage.cli.report_view import report_as_json, report_lines
     from moorage.cli.users.view import changes_as_json
+    from moorage.deploy.report import ADVICE_OF_USERS
 
     session = work.target.session
     left_out = this.plan.left_out
@@ -226,9 +233,9 @@ def _tell(work: UsersAtWork, how: HowToChange, this: _Change, report: ApplyRepor
             {
                 "exit_code": int(code),
                 "changes": changes_as_json(this.before, this.wanted.users),
-                "servers": report_as_json(report),
+                "servers": report_as_json(report, ADVICE_OF_USERS),
                 "left_out": list(left_out),
-                "generated": sorted(this.wanted.generated),
+                "generated": passwords.users if passwords else [],
                 "saved": str(work.target.file) if saved else None,
                 **this.wanted.details,
             }

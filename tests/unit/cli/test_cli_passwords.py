@@ -113,3 +113,36 @@ def test_a_plan_tells_for_whom_and_makes_none_public(
 ) -> None:
     assert "A password is generated for ci." in moorage("plan", file).stdout
     assert moorage("plan", file, "--json").json["generated"] == ["ci"]
+
+
+def test_a_failed_apply_names_nothing_that_does_not_exist(
+    moorage: Moorage, file: str, fleet: Fleet, home: Path
+) -> None:
+    fleet[HOST].result = "@result\tfailed\tapt says no\n"
+
+    outcome = moorage("apply", file, "--yes", "--json", "--passwords-to", str(home / "passwords"))
+
+    result = outcome.lines[-1]
+    assert result["exit_code"] == 1
+    assert not (home / "passwords").exists()
+    assert (result["passwords_file"], result["generated"]) == (None, [])
+    assert (result["login"], result["ca_file"], result["docker_ca_file"]) == (None, None, None)
+    [server] = result["servers"]
+    assert (server["code"], server["message"]) == ("run_failed", "apt says no")
+    assert f"/var/lib/moorage/runs/{server['run']}/log" in server["hint"]
+
+
+def test_what_a_run_that_is_lost_may_have_set_is_named(
+    moorage: Moorage, file: str, fleet: Fleet, home: Path
+) -> None:
+    fleet[HOST].result = ""
+
+    outcome = moorage("apply", file, "--yes", "--json", "--passwords-to", str(home / "passwords"))
+
+    result = outcome.lines[-1]
+    assert result["passwords_file"] == str(home / "passwords")
+    assert (home / "passwords").exists()
+    assert result["generated"] == ["ci"]
+    [server] = result["servers"]
+    assert server["code"] == "run_lost"
+    assert "moorage status FILE --follow" in server["hint"]

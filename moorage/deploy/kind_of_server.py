@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from moorage.deploy.listening import addresses_on
+from moorage.deploy.listening import addresses_on, listens_as_deployed
 from moorage.desired import layout
+from moorage.desired.inherited import undone_in
 from moorage.desired.state import Platform
 from moorage.servers.facts import Facts
 from moorage.users.passwords import Scheme
@@ -34,10 +35,28 @@ def platform_of(facts: Facts, addresses: Mapping[str, str], ports: Sequence[int]
         can_remember_logins(facts),
         tuple(peers),
         memory=facts.memory or Platform.memory,
-        addresses={port: addresses_on(facts, port) for port in ports},
+        addresses=_addresses(facts, ports),
         web_group=web_group_of(facts),
-        http_directives=frozenset(facts.nginx.http) if facts.nginx is not None else frozenset(),
+        http_directives=_http_directives(facts),
     )
+
+
+def _addresses(facts: Facts, ports: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return where to listen on each port: where the registry does until that is known again."""
+    found = {port: addresses_on(facts, port) for port in ports}
+    if facts.nginx is None or facts.nginx.fault:
+        now = listens_as_deployed(facts)
+        kept = {port: tuple(each.address for each in now if each.port == port) for port in ports}
+        found |= {port: addresses for port, addresses in kept.items() if addresses}
+    return found
+
+
+def _http_directives(facts: Facts) -> frozenset[str]:
+    """Return what is set for all sites: what the last apply saw until that is known again."""
+    if facts.nginx is not None and not facts.nginx.fault:
+        return frozenset(facts.nginx.http)
+    there = facts.files.get(layout.INHERITED)
+    return undone_in(there.content.decode("utf-8", "replace")) if there else frozenset()
 
 
 def web_group_of(facts: Facts) -> str:

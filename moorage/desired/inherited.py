@@ -39,3 +39,13 @@ def undo(directives: Iterable[str]) -> tuple[str, ...]:
         directives: The names of the directives at http level.
     """
     return tuple(line for name, line in _UNDONE.items() if name in set(directives))
+
+
+def undone_in(text: str) -> frozenset[str]:
+    """Return the names of the directives that an inherited.conf undoes; see :func:`undo`.
+
+    Args:
+        text: The file's content.
+    """
+    lines = {line.strip() for line in text.splitlines()}
+    return frozenset(name for name, line in _UNDONE.items() if line in lines)

@@ -16,7 +16,7 @@ from moorage.deploy.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired, listening_ports
 from moorage.desired.state import DesiredState, Materials
-from moorage.servers.facts import Facts, Listener, Service
+from moorage.servers.facts import Facts, Listener, ManagedFile, Service
 from moorage.servers.nginxconf import read_nginx
 
 DOMAIN = "registry.example.com"
@@ -216,3 +216,21 @@ def test_files_belong_to_the_group_of_nginxs_workers() -> None:
         there = replace(facts, nginx=replace(facts.nginx, group=group))
         htpasswd = next(each for each in _wanted(there).files if each.path == layout.HTPASSWD)
         assert htpasswd.group == expected
+
+
+@pytest.mark.parametrize("site", ["server { listen 192.0.2.1:443 ssl; }", ""])
+def test_what_nginx_does_not_tell_for_a_while_stays_as_it_was(site: str) -> None:
+    facts = _facts(site, http="brotli on; error_page 404 /x; mirror /y;")
+    wanted = _wanted(facts)
+    files = {
+        file.path: ManagedFile(file.path, file.content, 0o644, "root", "root")
+        for file in wanted.files
+    }
+    dump = 'nginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/moorage.conf:1\n'
+
+    refused = read_nginx(dump, "nginx version: nginx/1.22.1", "Debian", layout.MANAGED)
+    for nginx in (refused, None):
+        then = _wanted(replace(facts, nginx=nginx, files=files))
+        assert [(file.path, file.content) for file in then.files] == [
+            (file.path, file.content) for file in wanted.files
+        ]

@@ -344,7 +344,7 @@ def _question(plan: Plan, name: NamePlan) -> ConfirmDialog:
     codes = {each.code for each in plan.consequences}
     if Code.NAME_NOT_SERVED in codes:
         accept = "Apply and take over"
-    if Code.IMAGES_LEFT_BEHIND in codes:
+    if any(each.needs == "begin_empty" for each in plan.consequences):
         accept = "Apply and begin empty"
     is_careful = bool(name.foreign or plan.destructive)
     return ConfirmDialog("Apply", Content("\n").join(lines), accept, careful=is_careful)

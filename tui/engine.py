@@ -12,7 +12,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.accepted import NOTHING, Accepted
+from moorage.deploy.accepted import NOTHING
 from moorage.deploy.events import Event
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
@@ -115,15 +115,12 @@ class WizardEngine:
                 break
         return batch
 
-    def make_plan(
-        self, answers: Answers, limit: Sequence[str] = (), accepted: Accepted = NOTHING
-    ) -> Plan:
+    def make_plan(self, answers: Answers, limit: Sequence[str] = ()) -> Plan:
         """Connect to all servers, read them and plan.
 
         Args:
             answers: What the operator decided.
             limit: The servers to work on; all when empty.
-            accepted: What the operator has accepted already.
 
         Raises:
             MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
@@ -143,11 +140,11 @@ class WizardEngine:
             self._answers = answers
             self.redactor = deployment.redactor
             self.plan = None
-            self.accepted = accepted
+            self.accepted = NOTHING
         try:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
-            plan = deployment.plan_from(facts, accepted)
+            plan = deployment.plan_from(facts)
             # Servers that are left out would be missing at the name.
             name = NamePlan() if limit else plan_name(deployment)
         except MoorageError as error:
@@ -210,9 +207,9 @@ class WizardEngine:
         assert before is not None
         assert before.report is not None
         assert answers is not None
-        name = self.name
-        plan = self.make_plan(answers, servers, self.accepted)
-        self.name = name
+        name, accepted = self.name, self.accepted
+        plan = self.make_plan(answers, servers)
+        self.name, self.accepted = name, accepted
         deployment = self._deployment
         assert deployment is not None
         self._was_stopped = False

@@ -146,9 +146,25 @@ def _check_server_path(value: str) -> str:
     cleaned = "/" + "/".join(part for part in parts if part not in {"", "."})
     if cleaned in _SYSTEM_FOLDERS or len(cleaned.split("/")) < 3:
         raise reject("system_folder", f"{cleaned} belongs to the system; wanted: a folder below it")
+    for folder, why in _NO_PLACE_FOR_IMAGES.items():
+        if cleaned.startswith(f"{folder}/"):
+            raise reject(
+                "system_folder",
+                f"{cleaned} cannot keep images: {folder} {why}. Use a folder on a disk, such as "
+                "/srv/registry",
+            )
     return cleaned
 
 
+_NO_PLACE_FOR_IMAGES = {
+    "/proc": "is the kernel's",
+    "/sys": "is the kernel's",
+    "/dev": "holds devices",
+    "/run": "is in memory and emptied when the server starts",
+    "/var/run": "is in memory and emptied when the server starts",
+    "/tmp": "is emptied when the server starts",  # noqa: S108 # nothing is written there
+    "/var/tmp": "is cleaned of old files",  # noqa: S108 # likewise
+}
 _SYSTEM_FOLDERS = {f"/var/{name}" for name in ("lib", "log", "cache", "spool", "tmp", "run")} | {
     "/usr/lib", "/usr/bin", "/usr/local", "/usr/share", "/etc/nginx", "/etc/moorage",
     "/var/lib/moorage", "/var/lib/docker", "/var/lib/containers",

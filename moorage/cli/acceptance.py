@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan_with_others(
-    engine: Engine, file: Path, answers: Answers, accepted: Accepted, *, asks: bool
+    engine: Engine, file: Path, answers: Answers, *, asks: bool
 ) -> tuple[Answers, Plan]:
     """Plan; offer to take over what was changed since the revision that the answers know.
 
@@ -23,16 +23,15 @@ def plan_with_others(
         engine: The open deployment.
         file: The answers file.
         answers: Its answers.
-        accepted: What was accepted beforehand.
         asks: Whether there is somebody to ask, and the file may be written.
 
     Returns:
         The answers, which the file has by then, and the plan.
     """
-    plan = engine.look(lambda: engine.deployment.plan(accepted))
+    plan = engine.look(engine.deployment.plan)
     if asks and (caught_up := _offer_to_catch_up(engine, file, answers, plan)) is not None:
         engine.go_on_with(caught_up)
-        return caught_up, engine.look(lambda: engine.deployment.plan(accepted))
+        return caught_up, engine.look(engine.deployment.plan)
     return answers, plan
 
 

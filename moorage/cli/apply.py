@@ -137,7 +137,7 @@ def command(
         accepted = Accepted(begin_empty=begin_empty)
         asks = session.is_interactive and not yes
         saves = not no_save and file.is_file()
-        answers, plan = plan_with_others(engine, file, answers, accepted, asks=asks and saves)
+        answers, plan = plan_with_others(engine, file, answers, asks=asks and saves)
         name.plan(plan)
         _show(engine, plan, name)
         passwords.check(plan.materials.generated)

@@ -20,7 +20,7 @@ from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.accepted import Accepted
 from moorage.deploy.deployed import as_applied, deployment_record, other_domain
 from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
-from moorage.deploy.store import recorded_store
+from moorage.deploy.store import missing_store, recorded_store
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
 from moorage.desired.registry import config, has_debug_listener
@@ -39,6 +39,7 @@ class Code(StrEnum):
     """What kind of consequence it is; stable, and in the order they are told."""
 
     NAME_NOT_SERVED = "name_not_served"
+    STORE_MISSING = "store_missing"
     IMAGES_LEFT_BEHIND = "images_left_behind"
     USERS_REMOVED = "users_removed"
     USERS_DISABLED = "users_disabled"
@@ -52,6 +53,7 @@ class Code(StrEnum):
     SERVER_LEFT_OUT = "server_left_out"
     READ_ONLY = "read_only"
     PULL_THROUGH = "pull_through"
+    NEW_SERVER = "new_server"
     SERVER_RENAMED = "server_renamed"
     STORAGE_CHANGED = "storage_changed"
     REGISTRY_VERSION = "registry_version"
@@ -96,7 +98,7 @@ class Consequence:
         Args:
             servers: How many servers there are.
         """
-        names_them = self.code in {Code.SERVER_LEFT_OUT, Code.SERVER_RENAMED}
+        names_them = self.code in {Code.SERVER_LEFT_OUT, Code.SERVER_RENAMED, Code.NEW_SERVER}
         if names_them or not 0 < len(self.servers) < servers:
             return self.text
         return f"{self.text} ({', '.join(self.servers)})"
@@ -129,6 +131,7 @@ def find_consequences(
             found += look(server)
     found += _users(answers, materials, every)
     found += _left_out(answers, every)
+    found += _new_servers(answers, every)
     return _in_order(_joined(found))
 
 
@@ -142,14 +145,8 @@ def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[M
     found = []
     for each in consequences:
         if each.needs == "begin_empty" and not accepted.begin_empty:
-            found.append(
-                MoorageError(
-                    each.text,
-                    hint="Put the old storage back in the answers, or accept it with "
-                    "--begin-empty; the old images stay where they are.",
-                    code="storage_has_images",
-                )
-            )
+            hint, code = _BEGINS_EMPTY[each.code]
+            found.append(MoorageError(each.text, hint=hint, server=_only(each.servers), code=code))
         missing = [name for name in each.unknown if name not in accepted.removals]
         if each.needs == "removals" and missing:
             found.append(
@@ -161,6 +158,25 @@ def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[M
                 )
             )
     return tuple(found)
+
+
+_BEGINS_EMPTY = {
+    Code.IMAGES_LEFT_BEHIND: (
+        "Put the old storage back in the answers, or accept it with --begin-empty; the old images "
+        "stay where they are.",
+        "storage_has_images",
+    ),
+    Code.STORE_MISSING: (
+        "Mount the disk, or bring the folder back, and apply again; or accept it with "
+        "--begin-empty.",
+        "store_missing",
+    ),
+}
+"""What to do instead of beginning empty, and the error's code."""
+
+
+def _only(servers: Sequence[str]) -> str | None:
+    return servers[0] if len(servers) == 1 else None
 
 
 def accepting(consequences: Sequence[Consequence]) -> Accepted:
@@ -336,20 +352,28 @@ def _port(server: _Server) -> Iterator[Consequence]:
 
 
 def _storage(server: _Server) -> Iterator[Consequence]:
+    if why := missing_store(server.facts):
+        text = f"{why[0].upper()}{why[1:]} The registry begins empty there."
+        gone = _replaced(server, Code.STORE_MISSING, text, "", "", destructive=True)
+        yield replace(gone, needs="begin_empty")
     was, now = server.recorded, server.wanted
     if was is None or _place(was.storage) == _place(now.storage):
         return
     before, after = store_in_words(was.storage), store_in_words(now.storage)
+    folder = server.facts.store if now.storage.driver == "filesystem" else None
+    has_images = folder is not None and folder.has_images
     if not _has_images(was.storage, server.facts):
-        yield _replaced(
-            server, Code.STORAGE_CHANGED,
-            f"Images will be stored in {after} instead of {before}, which has none.",
-            before, after,
-        )  # fmt: skip
+        text = f"Images will be stored in {after} instead of {before}, where there are none."
+        if has_images:
+            text = f"The images in {after} will be served; there are none in {before}."
+        yield _replaced(server, Code.STORAGE_CHANGED, text, before, after)
         return
+    then = f"begins empty in {after}"
+    if has_images or now.storage.driver == "s3":
+        then = f"serves {'the images' if has_images else 'what is'} in {after}"
     left = _replaced(
         server, Code.IMAGES_LEFT_BEHIND,
-        f"The images in {before} are no longer served: the registry begins empty in {after}.",
+        f"The images in {before} are no longer served: the registry {then}.",
         before, after, destructive=True,
     )  # fmt: skip
     yield replace(left, needs="begin_empty")
@@ -504,7 +528,10 @@ def _modes(server: _Server) -> Iterator[Consequence]:
         text = "The registry becomes read-only: pushes and deletions are refused."
         yield _replaced(server, Code.READ_ONLY, text, "", "", destructive=True)
     if now.debugs and not was.debugs:
-        text = "The registry's debug listener is open to every local account of the server."
+        text = (
+            "The registry's debug listener opens its metrics and profiles to every account on the "
+            "server, without a password (registry.settings.http.debug)."
+        )
         yield _replaced(server, Code.DEBUG_LISTENER, text, "", "")
 
 
@@ -600,6 +627,24 @@ def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]
                 is_destructive=True,
                 servers=(label,),
             )
+
+
+def _new_servers(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
+    """Yield the servers that know nothing of a deployment that the answers belong to."""
+    if answers.based_on is None or any(layout.DEPLOYMENT in facts.files for facts in every):
+        return  # Where others know it, a server was added.
+    for facts in every:
+        there = facts.store
+        images = ""
+        if there is not None:
+            kept = "are served" if there.has_images else "are not here, so it begins empty"
+            images = f" Its images {kept} ({there.folder})."
+        yield Consequence(
+            Code.NEW_SERVER,
+            f"Nothing is deployed on {facts.server}, although these answers were applied before "
+            f"(revision {answers.based_on}): it is another machine, or was installed anew.{images}",
+            servers=(facts.server,),
+        )
 
 
 def _joined(found: Iterable[Consequence]) -> list[Consequence]:

@@ -150,19 +150,16 @@ class Deployment:
         """
         return on_each(self._connections.chosen, work)
 
-    def plan(self, accepted: Accepted = NOTHING) -> Plan:
+    def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.
-
-        Args:
-            accepted: What the operator has accepted of what an apply means.
 
         Raises:
             ServersFailed: Some servers could not be reached or read.
             AnswersError: A secret, certificate or image archive cannot be used.
         """
-        return self.plan_from(self.probe(), accepted)
+        return self.plan_from(self.probe())
 
-    def plan_from(self, facts: Sequence[Facts], accepted: Accepted = NOTHING) -> Plan:
+    def plan_from(self, facts: Sequence[Facts]) -> Plan:
         """Return what an apply would do, from facts that are there already."""
         wrong = check_registry(self.answers, only_version(self.answers))
         if wrong:
@@ -179,7 +176,7 @@ class Deployment:
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
         gathered = replace(gathered, addresses=self._peers())
-        servers = tuple(plan_server(self.answers, gathered, each, accepted) for each in facts)
+        servers = tuple(plan_server(self.answers, gathered, each) for each in facts)
         revision = latest(shared)
         change = change_of_apply(self.answers, gathered, shared)
         return Plan(

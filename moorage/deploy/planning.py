@@ -8,7 +8,6 @@ from typing import Literal
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
     active_slot,
@@ -82,16 +81,13 @@ class _Difference:
         return self.load_image or any(package.name in _RUNTIMES for package in self.packages)
 
 
-def plan_server(
-    answers: Answers, materials: Materials, facts: Facts, accepted: Accepted = NOTHING
-) -> ServerPlan:
+def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerPlan:
     """Compare one server with what the answers mean for it.
 
     Args:
         answers: What the operator decided.
         materials: Secrets, hashes and certificates.
         facts: What the probe read.
-        accepted: What the operator has accepted of what an apply means.
     """
     answers = answers.for_server(facts.server)
     platform = replace(
@@ -125,7 +121,7 @@ def plan_server(
         facts=facts,
         desired=wanted,
         changes=(*before, *changes, *after),
-        problems=tuple(find_problems(wanted, facts, accepted)),
+        problems=tuple(find_problems(wanted, facts)),
         notes=(*find_notes(wanted, facts), *_notes_on_passwords(materials)),
         writes=writes,
         removals=difference.removals,

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
-from moorage.deploy.accepted import NOTHING, Accepted
-from moorage.deploy.deployed import other_domain
 from moorage.deploy.neighbours import find_neighbour_notes, find_neighbour_problems
-from moorage.deploy.store import store_problem
 from moorage.deploy.web_server import NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
@@ -25,15 +22,12 @@ _ENOUGH_FREE = 5 * 1024**3
 _LEAST_INODES = 5000
 
 
-def find_problems(
-    wanted: DesiredState, facts: Facts, accepted: Accepted = NOTHING
-) -> Iterator[MoorageError]:
+def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
     """Yield what keeps a run from starting on a server.
 
     Args:
         wanted: What the answers mean for the server.
         facts: What the probe read.
-        accepted: What the operator has accepted of what an apply means.
     """
     missing = [tool for tool in _NEEDED_TOOLS if tool not in facts.tools]
     if missing or not facts.systemd:
@@ -59,8 +53,6 @@ def find_problems(
             f"{'ahead' if facts.clock_skew > 0 else 'behind'}, and ACME needs the right time.",
             "Set it, for example with: timedatectl set-ntp true.",
         )
-    if not accepted.begin_empty and (problem := store_problem(facts)) is not None:
-        yield problem
     for slot, port in layout.DEBUG_PORTS.items() if wanted.has_debug_listener else ():
         listener = facts.listens(port)
         if listener is not None and not facts.is_active(layout.unit_name(slot)):
@@ -155,11 +147,6 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         wanted: What the answers mean for the server.
         facts: What the probe read.
     """
-    if there := other_domain(facts, wanted.domain):
-        yield (
-            f"It serves {there} now. An apply gives its registry the name {wanted.domain} instead, "
-            f"and {there} is no longer served."
-        )
     system = (facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""))
     if system not in _SUPPORTED:
         yield f"{facts.os_name} is untested; Debian 12 and 13 are tested."
@@ -195,11 +182,6 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
             f"Let's Encrypt gives {_SAME_A_WEEK} certificates a week for one name, and "
             f"{len(order.peers) + 1} servers want one each: use --limit for {_SAME_A_WEEK} at "
             "a time, a week apart."
-        )
-    if wanted.has_debug_listener:
-        yield (
-            "registry.settings.http.debug opens the registry's metrics and profiles to every "
-            "account on the server, without a password."
         )
     if not wanted.tls:
         yield "Without TLS, docker login works only through a load balancer that adds it."

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 
 from moorage.answers.model import Answers
 from moorage.deploy.deployed import deployment_record
-from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 
 
@@ -90,18 +89,4 @@ def missing_store(facts: Facts) -> str:
     return (
         f"{there.folder} has lost its images: the marker "
         f"{PurePosixPath(there.folder) / '.moorage-store'} is gone."
-    )
-
-
-def store_problem(facts: Facts) -> MoorageError | None:
-    """Return what keeps an apply from starting on a folder that lost its images, or None."""
-    why = missing_store(facts)
-    if not why:
-        return None
-    return MoorageError(
-        why,
-        hint="Mount the disk, or bring the folder back, and apply again. --begin-empty starts "
-        "with no images.",
-        server=facts.server,
-        code="store_missing",
     )

@@ -11,7 +11,6 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.accepted import Accepted
 from moorage.errors import CannotConnect, ExitCode, MoorageError, ServersFailed, SudoRefused
 
 
@@ -196,8 +195,9 @@ def test_a_lost_folder_of_images_is_made_anew_when_that_is_accepted(
     answers = operator.answers([server], registry={"domain": domain})
     operator.install(answers)
     server.run("rm -rf /var/lib/moorage/registry")
-    [problem] = operator.plan(answers).problems
-    assert problem.code == "store_missing"
-    operator.install(answers, accepted=Accepted(begin_empty=True))
+    with operator.open(answers) as deployment, pytest.raises(ServersFailed) as refused:
+        deployment.apply(deployment.plan())
+    assert refused.value.errors[0].code == "store_missing"
+    operator.install(answers)
     upload = "/v2/team/app/blobs/uploads/"
     assert operator.status(server, upload, method="POST", domain=domain) == 202

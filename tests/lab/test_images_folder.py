@@ -12,7 +12,6 @@ from traffic import push_blob
 from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.accepted import Accepted
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
@@ -53,7 +52,7 @@ def test_images_are_never_kept_on_the_disk_beneath_their_own(
         attach = f"mount --bind /disk{number} {mount}"
         server.run(f"mkdir -p /disk{number} {mount} && {attach}")
         answers = _keep_in(operator, server, folder)
-        operator.install(answers, accepted=Accepted(begin_empty=True))
+        operator.install(answers)
         client = _client(operator, server)
         digest = push_blob(client, "team/kept", b"kept" * 1000)
 
@@ -66,10 +65,10 @@ def test_images_are_never_kept_on_the_disk_beneath_their_own(
         assert server.run(["sh", "-c", f'find "{folder}" -type f 2>/dev/null; true']).stdout == ""
         with operator.open(answers) as deployment:
             [facts] = deployment.probe()
-            [problem] = deployment.plan_from([facts]).problems
-        assert problem.code == "store_missing"
-        assert f"nothing is mounted on {mount} now" in problem.message
-        assert problem.message.split(":")[0] in " ".join(status_of(facts).faults).lower()
+            [missing] = deployment.plan_from([facts]).consequences
+        assert (missing.code, missing.needs) == ("store_missing", "begin_empty")
+        assert f"nothing is mounted on {mount} now" in missing.text
+        assert missing.text.split(":")[0] in " ".join(status_of(facts).faults)
 
         server.run(attach)
         path = f"/v2/team/kept/blobs/{digest}"

@@ -16,7 +16,6 @@ from lab import LabServer
 from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.accepted import NOTHING, Accepted
 from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
@@ -124,7 +123,6 @@ class Operator:
         *,
         verify: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
-        accepted: Accepted = NOTHING,
     ) -> Outcome:
         """Plan, accept what it means, apply and, when asked, verify."""
         events: list[Event] = []
@@ -134,7 +132,7 @@ class Operator:
             on_event(event)
 
         with self.open(answers, take) as deployment:
-            plan = deployment.plan(accepted)
+            plan = deployment.plan()
             report = deployment.apply(plan, accepting(plan.consequences))
             self.learn(plan, report)
             verification = deployment.verify(plan) if verify and report.is_good else None
@@ -145,11 +143,9 @@ class Operator:
         ))  # fmt: skip
         return outcome
 
-    def install(
-        self, answers: Answers, *, verify: bool = False, accepted: Accepted = NOTHING
-    ) -> Outcome:
+    def install(self, answers: Answers, *, verify: bool = False) -> Outcome:
         """Apply and insist that it works."""
-        outcome = self.apply(answers, verify=verify, accepted=accepted)
+        outcome = self.apply(answers, verify=verify)
         assert outcome.report.is_good, (outcome.report, outcome.log)
         if verify:
             assert outcome.verification is not None

@@ -106,6 +106,13 @@ def test_a_problem_reads_like_a_compilers() -> None:
         ("servers:", "ssl: {mode: files}\nservers:", "ssl.files", "needs a section files"),
         ("servers:", "ask: [strage]\nservers:", "ask[0]", "wanted: servers, credentials"),
         ("  - host", "  - host: b\n  - host", "storage.driver", "Use the driver s3"),
+        *(
+            ("servers:", f"storage: {{filesystem: {{path: {folder}/x}}}}\nservers:",
+             "storage.filesystem.path", f"{folder}/x cannot keep images: {folder} is")
+            for folder in ("/proc", "/sys", "/run", "/var/run", "/tmp", "/var/tmp")
+        ),
+        ("servers:", "storage: {filesystem: {path: /dev/shm/x}}\nservers:",
+         "storage.filesystem.path", "/dev holds devices"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_plain_words(old: str, new: str, path: str, words: str) -> None:

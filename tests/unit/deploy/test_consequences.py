@@ -26,7 +26,7 @@ from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, as_record, latest
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
-from moorage.servers.facts import Facts, ImagesFolder, ManagedFile
+from moorage.servers.facts import Facts, ImagesFolder, ManagedFile, Store
 
 DOMAIN = "registry.example.com"
 ANA, BOB, CI = (RegistryUser(name, f"hash of {name}") for name in ("ana", "bob", "ci"))
@@ -250,6 +250,36 @@ def test_a_folder_without_images_is_left_without_a_question() -> None:
     store = {"folder": "/srv/images", "marker": "m", "mount": "/srv", "source": "/dev/sdb"}
     unmounted = replace(empty, files=deployed(FOLDER, store=store).files)
     assert Code.IMAGES_LEFT_BEHIND in found(answers(), unmounted)
+
+
+def test_a_store_that_has_images_is_not_called_empty() -> None:
+    images = {"/srv/images": ImagesFolder(has_images=False)}
+    store = Store("/var/lib/moorage/registry", "m" * 16, "/", "/dev/sda", has_images=True)
+    back = replace(deployed(FOLDER, images=images), store=store)
+    changed = found(answers(), back)[Code.STORAGE_CHANGED]
+    assert changed.text == (
+        "The images in /var/lib/moorage/registry will be served; there are none in /srv/images."
+    )
+    both = replace(back, images={"/srv/images": ImagesFolder(has_images=True)})
+    left = found(answers(), both)[Code.IMAGES_LEFT_BEHIND]
+    assert left.text.endswith("the registry serves the images in /var/lib/moorage/registry.")
+    unknown = found(answers(storage=S3), both)[Code.IMAGES_LEFT_BEHIND]
+    assert "begins empty" not in unknown.text
+
+
+def test_another_machine_than_the_one_that_was_deployed_is_told() -> None:
+    store = Store("/var/lib/moorage/registry", "", "/", "/dev/sda", has_images=False)
+    bare = Facts("one", store=store)
+    [told] = [
+        each for each in found(answers(based_on=3), bare).values() if each.code == "new_server"
+    ]
+    assert "(revision 3)" in told.text
+    assert "it begins empty (/var/lib/moorage/registry)" in told.text
+    moved = replace(bare, store=replace(store, has_images=True))
+    assert "Its images are served" in found(answers(based_on=3), moved)[Code.NEW_SERVER].text
+    assert Code.NEW_SERVER not in found(answers(), bare)
+    added = (deployed(answers(), server="one"), replace(bare, server="two"))
+    assert Code.NEW_SERVER not in found(answers(based_on=3), added)
 
 
 # --- certificates -----------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
+from moorage.deploy.accepted import NOTHING
+from moorage.deploy.consequences import accepting, find_consequences, refusals
 from moorage.deploy.deployed import drifted
 from moorage.deploy.kind_of_server import platform_of
 from moorage.deploy.materials import gather
@@ -214,10 +216,9 @@ def test_the_debug_server_is_off_unless_it_is_asked_for() -> None:
     plan = _plan(_answers(settings={"http": {"debug": {"prometheus": {"enabled": True}}}}), _bare())
     [config] = [file for file in plan.writes if "config.yml" in file.path]
     assert b"127.0.0.1:5111" in config.content
-    assert any("every account on the server" in note for note in plan.notes)
 
 
-def test_images_that_are_not_where_they_were_are_a_problem() -> None:
+def test_images_that_are_not_where_they_were_need_a_yes() -> None:
     facts = _deployed(_answers())
     folder, was = "/var/lib/moorage/registry", "0123456789abcdef"
     noted = {"folder": folder, "marker": was, "mount": "/var/lib/moorage", "source": "/dev/vdb"}
@@ -227,15 +228,18 @@ def test_images_that_are_not_where_they_were_are_a_problem() -> None:
     files[layout.DEPLOYMENT] = ManagedFile(layout.DEPLOYMENT, content, 0o600, "root", "root")
     there = Store(folder, was, "/var/lib/moorage", "/dev/vdb", has_images=True)
     facts = replace(facts, files=files)
-    assert not _plan(_answers(), replace(facts, store=there)).problems
+    assert not find_consequences(_answers(), MATERIALS, [replace(facts, store=there)])
     for now, word in (
         (replace(there, marker="", mount="/", source="/dev/vda"), "disk of the images is missing"),
         (replace(there, marker="fedcba9876543210", source="/dev/vdc"), "holds other images"),
         (replace(there, marker=""), "has lost its images"),
     ):
-        [problem] = _plan(_answers(), replace(facts, store=now)).problems
-        assert problem.code == "store_missing"
+        found = find_consequences(_answers(), MATERIALS, [replace(facts, store=now)])
+        [problem] = refusals(found, NOTHING)
+        assert (problem.code, problem.server) == ("store_missing", facts.server)
         assert word in problem.message
+        assert "--begin-empty" in problem.hint
+        assert refusals(found, accepting(found)) == ()
         assert any(word in fault for fault in status_of(replace(facts, store=now)).faults)
 
 
@@ -267,8 +271,8 @@ def test_a_registry_of_another_name_is_not_replaced_silently() -> None:
     record = json.loads(there.files[layout.DEPLOYMENT].content) | {"domain": "old.example.com"}
     recorded = replace(there.files[layout.DEPLOYMENT], content=json.dumps(record).encode())
     there = replace(there, files=dict(there.files) | {layout.DEPLOYMENT: recorded})
-    plan = _plan(_answers(), there)
-    assert any("old.example.com is no longer served" in note for note in plan.notes)
+    [told] = find_consequences(_answers(), MATERIALS, [there])
+    assert "old.example.com is no longer served" in told.text
 
 
 def test_a_weak_password_is_noted_before_it_counts() -> None:

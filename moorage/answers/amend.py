@@ -17,7 +17,7 @@ def amended(text: str, answers: Answers) -> str:
     """Return an answers file that says something else.
 
     Comments and order stay, but for those in the sections that change. Where that cannot be done
-    (JSON, a file with mistakes), the whole file is written anew.
+    (a file with mistakes), the whole file is written anew. JSON stays JSON.
 
     Args:
         text: The file.
@@ -27,6 +27,8 @@ def amended(text: str, answers: Answers) -> str:
     same = with_base(text, answers.based_on) if answers.based_on is not None else None
     if same is not None and loads(same) == loads(anew):
         return same
+    if _is_json(text):
+        return json.dumps(yaml_document.read(anew).value, indent=2, ensure_ascii=False) + "\n"
     try:
         candidate = _with_sections_of(text, anew)
         # Not the answers themselves: a typed secret is a prompt in a file.
@@ -60,6 +62,13 @@ def with_base(text: str, revision: int) -> str | None:
             if loads(each) == loads(text).model_copy(update={"based_on": revision}):
                 return each
     return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def lost_comments(before: str, after: str) -> bool:

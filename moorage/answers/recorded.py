@@ -8,7 +8,7 @@ without its servers, without references to secrets and without the fields that a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -170,6 +170,21 @@ def as_values(recorded: RecordedAnswers) -> dict[str, Any]:
 def is_operators_own(field: FieldInfo) -> bool:
     """Return whether a field's value is never taken from a server."""
     return OPERATORS_OWN in field.metadata or _is_marked(field.annotation)
+
+
+def holds_operators_own(field: FieldInfo) -> bool:
+    """Return whether a field's value, or a part of it, is never taken from a server."""
+    models = (each for each in _types_in(field.annotation) if issubclass(each, BaseModel))
+    return is_operators_own(field) or any(
+        holds_operators_own(inner) for model in models for inner in model.model_fields.values()
+    )
+
+
+def _types_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+    for each in get_args(annotation):
+        yield from _types_in(each)
 
 
 def _is_marked(annotation: Any) -> bool:

@@ -27,6 +27,7 @@ class PasswordSink:
 
     file: Path | None
     on_stdout: bool
+    _is_json: bool = False
     _taken: dict[str, Secret] = field(default_factory=dict)
 
     @classmethod
@@ -39,7 +40,8 @@ class PasswordSink:
             show: What ``--show-passwords`` said.
 
         Raises:
-            WrongUsageError: The file exists, or stdout was to hold JSON and passwords both.
+            WrongUsageError: The file exists or cannot be made, or stdout was to hold JSON and
+                passwords both.
         """
         if show and session.as_json:
             raise WrongUsageError(
@@ -51,8 +53,13 @@ class PasswordSink:
                 f"{file} is there already, and passwords are written to a new file only.",
                 hint="Move it away or name another one.",
             )
+        if file is not None:
+            # That it can be made is known by making it.
+            os.close(_make(file))
+            file.unlink()
         at_terminal = session.is_interactive and session.stdout.is_terminal
-        return cls(file, show or (at_terminal and file is None and not session.as_json))
+        shows = show or (at_terminal and file is None and not session.as_json)
+        return cls(file, shows, session.as_json)
 
     def check(self, generated: Mapping[str, Secret]) -> None:
         """Make sure that passwords can be handed over before anything is done.
@@ -67,7 +74,9 @@ class PasswordSink:
             raise WrongUsageError(
                 f"A password would be made for {', '.join(generated)}, and there is nobody to show "
                 "it to. Nothing was done.",
-                hint="Add --passwords-to FILE or --show-passwords.",
+                hint="Add --passwords-to FILE."
+                if self._is_json
+                else "Add --passwords-to FILE or --show-passwords.",
                 code="passwords_unseen",
             )
 
@@ -124,15 +133,19 @@ class PasswordSink:
                 session.reveal(f"{user}:{password.reveal()}")
 
     def _write(self, path: Path, generated: Mapping[str, Secret]) -> None:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise WrongUsageError(
-                f"{path} cannot be made: {error.strerror}. Nothing was done.",
-                hint="Name another file with --passwords-to.",
-            ) from error
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(_make(path), "w", encoding="utf-8") as file:
             for user, password in generated.items():
                 file.write(f"{user}:{password.reveal()}\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _make(path: Path) -> int:
+    """Make a file that was not there, and return its descriptor."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise WrongUsageError(
+            f"{path} cannot be made: {error.strerror}. Nothing was done.",
+            hint="Name another file with --passwords-to.",
+        ) from error

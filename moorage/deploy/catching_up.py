@@ -12,6 +12,7 @@ from typing import Any
 
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.record import without_secrets
+from moorage.answers.recorded import holds_operators_own
 from moorage.answers.secrets import Hash
 from moorage.deploy.deployed import deployment_record, recorded_on
 from moorage.deploy.plan import Plan
@@ -21,11 +22,8 @@ from moorage.errors import MoorageError
 from moorage.users.declared import KEPT
 from moorage.users.roster import reference, roster_of
 
-_OPERATORS_OWN = {
-    "servers", "hooks", "rollout", "registry.image_archive", "ssl.files", "ssl.acme",
-    "ssl.private_ca",
-}  # fmt: skip
-_OPERATORS_SECTIONS = {"dns"}
+_LEFT = {"dns", "ssl.private_ca"}
+"""A section and an answer that go with what this machine has, besides what is marked."""
 _REFERENCES = {"env", "file", "command", "keyring", "prompt"}
 
 
@@ -79,7 +77,7 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
         if mine == theirs:
             continue
         section, _, name = place.partition(".")
-        if _is_operators(place) or not name or _refers(theirs):
+        if _is_operators(place) or _refers(theirs):
             left.append(place)
             continue
         value = getattr(getattr(recorded.answers, section), name)
@@ -90,7 +88,10 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
 
 
 def _is_operators(place: str) -> bool:
-    return place in _OPERATORS_OWN or place.partition(".")[0] in _OPERATORS_SECTIONS
+    section, _, name = place.partition(".")
+    model = Answers.model_fields[section].annotation
+    field = getattr(model, "model_fields", {}).get(name)
+    return bool({section, place} & _LEFT) or field is None or holds_operators_own(field)
 
 
 def _users(

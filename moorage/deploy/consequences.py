@@ -631,7 +631,7 @@ def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]
 
 def _new_servers(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
     """Yield the servers that know nothing of a deployment that the answers belong to."""
-    if answers.based_on is None or any(layout.DEPLOYMENT in facts.files for facts in every):
+    if not answers.based_on or any(layout.DEPLOYMENT in facts.files for facts in every):
         return  # Where others know it, a server was added.
     for facts in every:
         there = facts.store

@@ -135,9 +135,20 @@ class Deployment:
         """
         return on_all(self._connections.chosen, self._probe, _load_what_a_plan_needs)
 
-    def probe_each(self) -> tuple[Facts | MoorageError, ...]:
-        """Read the facts of all servers, and return an error for each that cannot be read."""
-        return tuple(self.on_each(self._probe).values())
+    def probe_each(
+        self, known: Sequence[Facts | MoorageError] = ()
+    ) -> tuple[Facts | MoorageError, ...]:
+        """Read the facts of all servers, and return an error for each that cannot be read.
+
+        Args:
+            known: What was just read of some of them.
+        """
+        there = {each.server: each for each in known}
+
+        def read(transport: Transport) -> Facts | MoorageError:
+            return there.get(transport.server) or self._probe(transport)
+
+        return tuple(self.on_each(read).values())
 
     def on_each(self, work: Callable[[Transport], _Result]) -> dict[str, _Result | MoorageError]:
         """Do something on all servers in parallel; one that fails does not keep the others from it.

@@ -25,7 +25,7 @@ STEPS: dict[str, str] = {
     "check": "Asking the registry through nginx",
     "hooks-after": "Running your hooks",
     "record": "Recording what is deployed",
-    "drain": "Letting transfers on the old slot end",
+    "drain": "Letting open transfers end",
     "rollback": "Rolling back",
 }
 """A run's steps in order and what they are called for people."""

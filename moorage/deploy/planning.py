@@ -48,6 +48,8 @@ from moorage.servers.facts import Facts
 from moorage.users.roster import USER_FILES
 
 """Its package, its service and its account."""
+_THERE, _AFTER = "on the server", "after apply"
+"""Stand behind masked lines that only one of two versions has."""
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
 
 
@@ -372,8 +374,8 @@ def _shown(kind: SecretKind | None, before: str | None, after: str) -> tuple[str
     if kind is None:
         now = None if before is None else without_private_keys(before)
         return now, without_private_keys(after)
-    now = None if before is None else masked(kind, before, "now", after, ours=after)
-    return now, masked(kind, after, "new", before or "", ours=after)
+    now = None if before is None else masked(kind, before, _THERE, after, ours=after)
+    return now, masked(kind, after, _AFTER, before or "", ours=after)
 
 
 def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
@@ -383,7 +385,7 @@ def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
         # Somebody else wrote it, and what it holds is anybody's guess.
         kind = SecretKind.OPAQUE
     text = there.content.decode("utf-8", "replace")
-    before = without_private_keys(text) if kind is None else masked(kind, text, "now")
+    before = without_private_keys(text) if kind is None else masked(kind, text, _THERE)
     drift = path in recorded and recorded[path] != there.digest
     return Change(Kind.FILE, "remove", path, "no longer wanted", before, None, drift)
 

@@ -122,18 +122,23 @@ class UsersPlan:
         return (self.before.number, self.revised.revision) if self.has_changes else None
 
 
-def read_users(deployment: Deployment, left_out: Sequence[MoorageError] = ()) -> UsersRead:
+def read_users(
+    deployment: Deployment,
+    left_out: Sequence[MoorageError] = (),
+    known: Sequence[Facts | MoorageError] = (),
+) -> UsersRead:
     """Read the users of all servers in parallel.
 
     Args:
         deployment: The deployment.
         left_out: Why other servers of it are not connected to; they count as not reached.
+        known: What was just read of some of the servers.
 
     Raises:
         ServersFailed: No server could be reached.
         MoorageError: Nothing is deployed on a reached server, or the registry of another name.
     """
-    read = deployment.probe_each()
+    read = deployment.probe_each(known)
     facts = tuple(each for each in read if isinstance(each, Facts))
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     if not facts:

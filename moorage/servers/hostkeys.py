@@ -32,6 +32,7 @@ class KnownKey:
         marker: Empty, ``@revoked`` or ``@cert-authority``.
         kind: The key's type, for example ``ssh-ed25519``.
         blob: The key itself, in the SSH wire format.
+        pattern: The names it is for, as they are written there, when that is a pattern.
     """
 
     file: Path
@@ -39,6 +40,18 @@ class KnownKey:
     marker: str
     kind: str
     blob: bytes
+    pattern: str = ""
+
+    def how_to_forget(self, written: str) -> str:
+        """Return how to take the key away.
+
+        Args:
+            written: The host, as known_hosts has it.
+        """
+        if self.pattern:
+            # ssh-keygen -R would take the line away for the other hosts, too.
+            return f"edit line {self.line} of {self.file}, which is for all of {self.pattern}."
+        return f"ssh-keygen -R '{written}' -f '{self.file}'"
 
 
 class Standing(Enum):
@@ -224,7 +237,8 @@ def _parse(line: str, wanted: str, file: Path, number: int) -> KnownKey | None:
         blob = base64.b64decode(fields[2], validate=True)
     except (binascii.Error, ValueError):
         return None
-    return KnownKey(file, number, marker, fields[1], blob)
+    is_pattern = not fields[0].startswith("|") and bool(set("*?") & set(fields[0]))
+    return KnownKey(file, number, marker, fields[1], blob, fields[0] if is_pattern else "")
 
 
 def _names(pattern: str, wanted: str) -> bool:

@@ -250,7 +250,7 @@ class Link:
             f"{self.place.subject} shows another host key than before: {shown} ({kind}); "
             f"{known.file}:{known.line} holds {hostkeys.fingerprint(known.blob)} ({known.kind}). "
             "Somebody may be listening in, or the server was installed anew.",
-            f"If the change was expected: ssh-keygen -R '{written}' -f '{known.file}'",
+            f"If the change was expected: {known.how_to_forget(written)}",
         )
 
     def _decide(self, name: str, port: int, kind: str, blob: bytes, asker: Asker) -> None:

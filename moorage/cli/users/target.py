@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from moorage.deploy.users_change import UsersRead
     from moorage.desired.users import RegistryUser
     from moorage.errors import MoorageError
+    from moorage.servers.facts import Facts
     from moorage.users.roster import Roster
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -193,12 +194,14 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
         # Whoever changes a user is not asked for the registry's other secrets.
         engine.asker.asks_for_logins_only = True
         left_out: tuple[MoorageError, ...] = ()
+        known: tuple[Facts | MoorageError, ...] = ()
         if target.servers:
-            found = find_deployment(target.servers, engine.look(engine.deployment.probe_each))
+            known = engine.look(engine.deployment.probe_each)
+            found = find_deployment(target.servers, known)
             agreed = _agreed(engine, found)
             answers, left_out = found.answers(agreed), found.left_out(agreed)
             engine.go_on_with(answers)
-        read = engine.look(lambda: read_users(engine.deployment, left_out))
+        read = engine.look(lambda: read_users(engine.deployment, left_out, known))
         yield UsersAtWork(target, answers, engine, read)
 
 

@@ -148,7 +148,7 @@ def users_as_json(
             "server": roster.server,
             "standing": standings[roster.server],
             "edited_by_hand": roster.has_drifted,
-            "revision": roster.revision,
+            "users_revision": roster.revision,
             "run": roster.run or None,
         }
         for roster in read.rosters

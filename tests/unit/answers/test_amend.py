@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from moorage.answers.amend import amended, lost_comments
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
+from moorage.answers.save import dump
 
 TEXT = """\
 # Our registry.
@@ -75,3 +77,23 @@ def test_whatever_the_file_is_it_says_the_answers_afterwards(text: str) -> None:
     answers = _with(rollout="all_at_once", ssl={"mode": "none"})
 
     assert loads(amended(text, answers)) == answers
+
+
+def test_json_stays_json() -> None:
+    users = [{"name": "ci", "password": {"env": "CI_PW"}}]
+    text = json.dumps(
+        {
+            "version": 1,
+            "registry": {"domain": "registry.example.com"},
+            "servers": [{"host": "203.0.113.10"}],
+            "credentials": {"users": users},
+        }
+    )
+    answers = loads(text)
+    more = [*users, {"name": "ana", "password": {"generate": True}}]
+    wanted = Answers.model_validate(
+        {**answers.model_dump(mode="json"), "credentials": {"users": more}, "based_on": 3}
+    )
+    written = amended(text, wanted)
+    assert [user["name"] for user in json.loads(written)["credentials"]["users"]] == ["ci", "ana"]
+    assert loads(written) == loads(dump(wanted))

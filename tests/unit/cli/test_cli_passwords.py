@@ -64,6 +64,7 @@ def test_a_file_that_cannot_be_made_is_told_before_anything_is_done(
 
     assert outcome.code == 2
     assert "Nothing was done." in outcome.stderr
+    assert "Connecting" not in outcome.stderr
     assert fleet[HOST].runs == 0
 
 

@@ -203,6 +203,16 @@ def test_several_users_are_one_change(moorage: Moorage, two: Path, fleet: Fleet)
     assert (fleet[ONE].runs, fleet[TWO].runs) == (2, 2)
 
 
+def test_servers_that_are_named_are_read_once(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+    for host in (ONE, TWO):
+        _deploy(fleet, two, host, [CI, ANA])
+
+    outcome = moorage("users", "list", "--server", f"root@{ONE}", "--server", f"root@{TWO}")
+
+    for host in (ONE, TWO):
+        assert outcome.stderr.count(f"{host}: Connecting") == 1
+
+
 def test_2_with_one_argument_too_many_which_is_named(
     moorage: Moorage, two: Path, fleet: Fleet
 ) -> None:

@@ -152,7 +152,8 @@ def test_the_end_of_a_private_key_is_masked() -> None:
     plan = plan_server(answers, made, Facts("one"))
     [change] = [each for each in plan.changes if each.subject == layout.TLS_KEY]
     assert (
-        change.after == "-----BEGIN PRIVATE KEY-----\n******** (new)\n-----END PRIVATE KEY-----\n"
+        change.after
+        == "-----BEGIN PRIVATE KEY-----\n******** (after apply)\n-----END PRIVATE KEY-----\n"
     )
 
 
@@ -162,16 +163,20 @@ def test_names_are_shown_and_what_stays_is_marked() -> None:
     plan = plan_server(ANSWERS, ours, facts_with(before))
     [change] = [each for each in plan.changes if each.subject == layout.HTPASSWD]
     assert change.before == (
-        "ana@example.com:******** (unchanged)\nDOMAIN\\bob:******** (now)\n_ci:******** (now)\n"
+        "ana@example.com:******** (unchanged)\nDOMAIN\\bob:******** (on the server)\n"
+        "_ci:******** (on the server)\n"
     )
     assert change.after == (
-        "ana@example.com:******** (unchanged)\nci.bot+1:******** (new)\nj:******** (new)\n"
-        "robot_2:******** (new)\n"
+        "ana@example.com:******** (unchanged)\nci.bot+1:******** (after apply)\n"
+        "j:******** (after apply)\n"
+        "robot_2:******** (after apply)\n"
     )
     by_path = {each.subject: each.after or "" for each in plan.changes}
-    assert by_path[layout.DNS_CREDENTIALS].endswith("dns_cloudflare_api_token = ******** (new)\n")
-    assert "REGISTRY_REDIS_PASSWORD=******** (new)\n" in by_path[layout.REGISTRY_ENV]
-    assert "eab-hmac-key = ******** (new)\n" in by_path[layout.CERTBOT_CONFIG]
+    assert by_path[layout.DNS_CREDENTIALS].endswith(
+        "dns_cloudflare_api_token = ******** (after apply)\n"
+    )
+    assert "REGISTRY_REDIS_PASSWORD=******** (after apply)\n" in by_path[layout.REGISTRY_ENV]
+    assert "eab-hmac-key = ******** (after apply)\n" in by_path[layout.CERTBOT_CONFIG]
     assert by_path[layout.REGISTRY_ENV].startswith("# Written by Moorage. The registry's secrets")
 
 

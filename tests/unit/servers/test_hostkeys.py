@@ -79,6 +79,22 @@ def test_a_remembered_key_is_known_and_another_has_changed(file: Path) -> None:
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        ("web,10.0.0.1", "ssh-keygen -R 'web' -f '{file}'"),
+        ("w*,!www", "edit line 1 of {file}, which is for all of w*,!www."),
+    ],
+)
+def test_a_line_for_many_hosts_is_not_taken_away(file: Path, names: str, hint: str) -> None:
+    file.parent.mkdir()
+    file.write_text(f"{names} {KIND} {encoded(1)}\n")
+    verdict, known = standing([file], "web", 22, KIND, blob(2))
+    assert verdict is Standing.CHANGED
+    assert known is not None
+    assert known.how_to_forget("web") == hint.format(file=file)
+
+
 def test_a_key_of_another_type_is_not_a_new_acquaintance(file: Path) -> None:
     remember(file, "web", 22, "ecdsa-sha2-nistp256", blob(1), hashed=False)
     assert verdict(file, 2) is Standing.CHANGED

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.recorded import RecordedAnswers, RecordedServer, read_recorded
@@ -47,6 +48,17 @@ def deployment_record(facts: Facts) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) and not _is_deep(parsed) else {}
+
+
+def recorded_part(facts: Facts, name: str) -> Mapping[str, Any]:
+    """Return one section of the record; empty when there is none.
+
+    Args:
+        facts: What the probe read.
+        name: The section's name.
+    """
+    part = deployment_record(facts).get(name)
+    return part if isinstance(part, dict) else {}
 
 
 _LARGEST_RECORD = 8 * 1024**2
@@ -104,8 +116,7 @@ _DAY = 86400.0
 
 def recorded_digests(facts: Facts) -> Mapping[str, str]:
     """Return the SHA-256 of every file as Moorage last wrote it, by path."""
-    digests = deployment_record(facts).get("digests")
-    return digests if isinstance(digests, dict) else {}
+    return recorded_part(facts, "digests")
 
 
 def drifted(facts: Facts) -> tuple[str, ...]:
@@ -117,18 +128,13 @@ def drifted(facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _registry_program(facts: Facts) -> Mapping[str, object]:
-    recorded = deployment_record(facts).get("registry_program")
-    return recorded if isinstance(recorded, dict) else {}
-
-
 def runs_package(facts: Facts) -> bool:
     """Return whether what is deployed is the distribution's package, and no image.
 
     Args:
         facts: What the probe read.
     """
-    return "package" in _registry_program(facts)
+    return "package" in recorded_part(facts, "registry_program")
 
 
 def program_update(facts: Facts) -> str:
@@ -137,7 +143,7 @@ def program_update(facts: Facts) -> str:
     An update of the package or of the image's tag changes what the next start runs, and leaves what
     runs now as it is.
     """
-    recorded = _registry_program(facts)
+    recorded = recorded_part(facts, "registry_program")
     slot = active_slot(facts)
     installed = facts.packages.get("docker-registry")
     if installed is not None and recorded.get("package") not in (None, "", installed):

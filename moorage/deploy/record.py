@@ -9,7 +9,7 @@ from moorage import __version__
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.deploy.additions import ADDED_BY_RUNS, found_record
-from moorage.deploy.deployed import deployment_record, recorded_digests
+from moorage.deploy.deployed import deployment_record, recorded_digests, recorded_part
 from moorage.deploy.plan import ServerPlan
 from moorage.deploy.revisions import Change, Revision, as_record
 from moorage.deploy.store import store_record
@@ -108,8 +108,7 @@ def _with_users(
     missed: Iterable[str],
 ) -> dict[str, object]:
     before = dict(deployment_record(plan.facts))
-    noted = before.get("users")
-    users = dict(noted) if isinstance(noted, dict) else {"declared": []}
+    users = dict(recorded_part(plan.facts, "users")) or {"declared": []}
     users |= {"revision": revision, "run": run_id, "changed_at": _now(), "missed": sorted(missed)}
     return {**before, "users": users, "digests": digests}
 

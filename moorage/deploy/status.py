@@ -17,6 +17,7 @@ from moorage.deploy.deployed import (
     other_domain,
     program_update,
     recorded_digests,
+    recorded_part,
     runs_package,
 )
 from moorage.deploy.deployment import Deployment
@@ -235,8 +236,7 @@ def _certificate_faults(facts: Facts, certificate: CertificateFacts | None) -> I
 
 def is_made_here(chain: tuple[str, ...], facts: Facts) -> bool:
     """Return whether a certificate is the private CA's, as the record on the server has it."""
-    answers = deployment_record(facts).get("answers")
-    ssl = answers.get("ssl", {}) if isinstance(answers, dict) else {}
+    ssl = recorded_part(facts, "answers").get("ssl", {})
     mode = ssl.get("mode", "private_ca") if isinstance(ssl, dict) else ""
     return mode == "private_ca" and len(chain) > 1
 

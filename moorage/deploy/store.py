@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from moorage.answers.model import Answers
-from moorage.deploy.deployed import deployment_record
+from moorage.deploy.deployed import recorded_part
 from moorage.servers.facts import Facts
 
 
@@ -29,8 +29,8 @@ class RecordedStore:
 
 def recorded_store(facts: Facts) -> RecordedStore | None:
     """Return the folder of images that was recorded; None where none was."""
-    noted = deployment_record(facts).get("store")
-    if not isinstance(noted, dict):
+    noted = recorded_part(facts, "store")
+    if not noted:
         return None
     folder, marker, mount, source = (
         str(noted.get(name, "")) for name in ("folder", "marker", "mount", "source")

@@ -190,12 +190,11 @@ def _registry_files(
             Effect.REGISTRY,
             "how the slot is run",
         ),
-        DesiredFile(
+        _script(
             layout.SLOT_SCRIPT,
-            shell_script("slot.sh").encode(),
+            "slot.sh",
             Effect.REGISTRY,
             "lets nginx reach the registry, and nobody else",
-            mode=0o755,
         ),
         DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, "registry.runtime"),
         *_upload_files(answers),
@@ -216,13 +215,7 @@ def _upload_files(answers: Answers) -> list[DesiredFile]:
     )
     why = "removes uploads that nobody continues"
     return [
-        DesiredFile(
-            layout.UPLOADS_SCRIPT,
-            shell_script("uploads.sh").encode(),
-            Effect.REGISTRY,
-            why,
-            mode=0o755,
-        ),
+        _script(layout.UPLOADS_SCRIPT, "uploads.sh", Effect.REGISTRY, why),
         DesiredFile(layout.UPLOADS_SERVICE, service, Effect.REGISTRY, why),
         DesiredFile(
             layout.UPLOADS_TIMER,
@@ -259,18 +252,21 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
     )
 
 
+def _script(path: str, name: str, effect: Effect, reason: str) -> DesiredFile:
+    return DesiredFile(path, shell_script(name).encode(), effect, reason, mode=0o755)
+
+
 def _storage_folder(answers: Answers) -> str | None:
     return answers.storage.filesystem.path if answers.storage.driver == "filesystem" else None
 
 
 def _files_of_nginx_unit() -> list[DesiredFile]:
     return [
-        DesiredFile(
+        _script(
             layout.CLEAR_SOCKETS,
-            shell_script("run/clear-sockets.sh").encode(),
+            "run/clear-sockets.sh",
             Effect.NOTHING,
             "lets nginx start after it was killed",
-            mode=0o755,
         ),
         DesiredFile(
             layout.NGINX_DROP_IN,

@@ -113,6 +113,21 @@ async def test_images_are_left_behind_only_on_purpose(pretend: Servers) -> None:
         assert focused(wizard) == "Back"
 
 
+async def test_a_missing_disk_of_images_can_be_accepted(pretend: Servers) -> None:
+    alpha, folder = UsersServer("alpha"), "/var/lib/moorage/registry"
+    alpha.put([somebody("ci")])
+    record = json.loads(alpha.files[layout.DEPLOYMENT])
+    record["store"] = {"folder": folder, "marker": "0" * 16, "mount": "/srv", "source": "/dev/sdb"}
+    alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
+    alpha.extra_facts = f"store\t{folder}\t\t/\t/dev/sda\tno\n"
+    pretend["alpha"] = alpha
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        await wizard.see("! The disk of the images is missing")
+        await wizard.press("enter")
+        await wizard.see("Apply and begin empty")
+        assert focused(wizard) == "Back"
+
+
 class AppliedServer(UsersServer):
     """One that takes a whole apply."""
 

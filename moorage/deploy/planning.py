@@ -23,7 +23,7 @@ from moorage.deploy.packaged import takes_over, why_mask
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
-from moorage.deploy.web_server import nginx_problems
+from moorage.deploy.web_server import missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import (
     desired,
@@ -190,7 +190,7 @@ def plan_users(
         facts=facts,
         desired=_as_deployed(facts, slot),
         changes=(*changes, *map(change_of, hooks)),
-        problems=(*run_going_on(facts), *lost, *broken),
+        problems=(*run_going_on(facts), *lost, *missing_nginx(facts), *broken),
         writes=tuple(files),
         removals=removals,
         hooks=hooks,

@@ -27,7 +27,7 @@ from moorage.deploy.packaged import is_held_back
 from moorage.deploy.private_ca import RENEW_DAYS
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
-from moorage.deploy.web_server import nginx_problems
+from moorage.deploy.web_server import missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import is_asked_on_80
 from moorage.desired.certificates import CertificateFacts, describe
@@ -181,7 +181,11 @@ def _nginx_faults(facts: Facts) -> Iterator[str]:
     """Yield why nginx does not run, or would not start again."""
     applied = as_applied(facts)
     asks = applied is not None and is_asked_on_80(applied.answers)
-    problems = list(nginx_problems(facts, listens_as_deployed(facts), is_asked_on_80=asks))
+    listens = listens_as_deployed(facts)
+    problems = [
+        *missing_nginx(facts),
+        *nginx_problems(facts, listens, is_asked_on_80=asks),
+    ]
     if facts.is_active("nginx"):
         for problem in problems:
             yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.hint}"

@@ -49,6 +49,21 @@ def nginx_problems(
         yield from _taken_from_others(facts)
 
 
+def missing_nginx(facts: Facts) -> Iterator[MoorageError]:
+    """Yield that nginx was removed from a server that has a registry; an apply installs it.
+
+    Args:
+        facts: What the probe read.
+    """
+    if facts.tools and "nginx" not in facts.tools:
+        yield _problem(
+            facts,
+            "nginx_missing",
+            "nginx is not installed any more.",
+            "Apply the answers, which installs it: moorage apply FILE.",
+        )
+
+
 def masked_units(facts: Facts, units: Mapping[str, str]) -> Iterator[MoorageError]:
     """Yield the units that somebody has masked.
 

@@ -45,6 +45,7 @@ tool\tsystemctl
 tool\tsystemd-run
 tool\tflock
 tool\tss
+tool\tnginx
 disk\t/dev/sda1 80000000 1000000 79000000 2% /
 """
 SIZES = [(80, 24), (120, 40)]

@@ -30,7 +30,7 @@ hostname\tserver
 systemd\tyes
 disk\t/dev/sda1 100000000 1 90000000 1% /
 """
-TOOLS = ("apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss")
+TOOLS = ("apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss", "nginx")
 FINGERPRINT = "SHA256:" + "A" * 43
 
 

@@ -97,6 +97,12 @@ def test_nginx_that_is_down(facts: Facts) -> None:
     )
 
 
+def test_nginx_that_was_removed(facts: Facts) -> None:
+    services = {name: each for name, each in facts.services.items() if name != "nginx"}
+    [fault] = status_of(replace(facts, services=services, tools=frozenset({"ss"}))).faults
+    assert fault.startswith("nginx is not running: nginx is not installed any more. Apply")
+
+
 def test_drift(facts: Facts) -> None:
     changed = {**facts.files, **dict([_file(layout.NGINX_SITE, b"mine")])}
     gone = {path: file for path, file in facts.files.items() if path != layout.NGINX_SITE}

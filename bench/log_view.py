@@ -52,20 +52,22 @@ def _memory() -> float:
 async def measure(rounds: int = ROUNDS) -> Measured:
     """Run the apply screen with servers that talk a lot, and press keys meanwhile."""
     from moorage.deploy.events import LogLine, StepBegan
+    from moorage.deploy.operations import Operations
     from screens.apply import ApplyScreen
     from tui.app import WizardApp
     from tui.draft import Draft
-    from tui.engine import WizardEngine
+    from tui.events import EventQueue
     from tui.session import Session
     from tui.widgets.logview import LogView
     from tui.widgets.serverrow import ServerProgress
 
     app = WizardApp()
     async with app.run_test(size=(120, 40)) as pilot:
-        engine = WizardEngine(app.asker)
+        events = EventQueue()
+        engine = Operations(app.asker, events.put)
         over = threading.Event()
         engine.apply = lambda **_: over.wait()  # type: ignore[method-assign,assignment]
-        session = Session(Draft.new(), engine, app_file())
+        session = Session(Draft.new(), engine, events, app_file())
         app.session = session
         screen = ApplyScreen(session)
         screen._servers = {name: ServerProgress(name) for name in SERVERS}
@@ -76,11 +78,11 @@ async def measure(rounds: int = ROUNDS) -> Measured:
         sent = [0]
 
         def talk(name: str, count: int) -> None:
-            engine._events.put(StepBegan(name, "packages"))
+            events.put(StepBegan(name, "packages"))
             began, pace = time.monotonic(), LINES_A_SECOND / len(SERVERS)
             for number in range(count):
                 text = f"Get:{number} http://deb.debian.org/debian bookworm/main amd64 lib{number}"
-                engine._events.put(LogLine(name, text))
+                events.put(LogLine(name, text))
                 sent[0] += 1
                 ahead = number / pace - (time.monotonic() - began)
                 if ahead > 0.01:

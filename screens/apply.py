@@ -24,17 +24,17 @@ from moorage.deploy.events import (
     StepBegan,
     Warned,
 )
+from moorage.deploy.name import NAME_ROW
+from moorage.deploy.operations import Outcome
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError, ServersFailed
 from moorage.state import private_folder, write_private
 from tui import timings
 from tui.endings import faults_of
-from tui.engine import Outcome
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
 from tui.logstore import LEVELS, Level, LogEntry, level_of
 from tui.messages import ApplyOver, EngineEvents
-from tui.namework import NAME_ROW
 from tui.session import Session
 from tui.widgets.canceldialog import CancelDialog, HowFar
 from tui.widgets.dialog import FindDialog
@@ -87,7 +87,7 @@ class ApplyScreen(Screen[None]):
         self._attaches = attaches
         self._large_upload = large_upload
         known = timings.recorded()
-        plan = session.engine.plan
+        plan = session.operations.plan
         servers = plan.servers if plan else ()
         self._servers = {
             each.server: ServerProgress(
@@ -99,7 +99,7 @@ class ApplyScreen(Screen[None]):
         for server in servers:
             if not attaches and not server.has_changes:
                 self._servers[server.server].end("unchanged", "nothing to change")
-        if session.engine.name.has_changes and not attaches:
+        if session.operations.name.has_changes and not attaches:
             self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="after the checks")
         self._selected = next(
             (name for name, each in self._servers.items() if each.state == "waiting"),
@@ -124,13 +124,13 @@ class ApplyScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin."""
-        engine = self._session.engine
+        operations = self._session.operations
         self._log = self.query_one(LogView)
         large = self._large_upload
         if self._attaches:
-            self._work("Following the runs", engine.attach)
+            self._work("Following the runs", operations.attach)
         else:
-            self._work("Applying the plan", lambda: engine.apply(large_upload=large))
+            self._work("Applying the plan", lambda: operations.apply(large_upload=large))
         self.set_interval(0.5, self._redraw)
         self._select(self._selected)
         self._log.focus()
@@ -139,7 +139,7 @@ class ApplyScreen(Screen[None]):
         self._is_over = self._is_checking = self._was_stopped = False
         self.query_one("#ending").remove_class("-shown")
         self._say(headline)
-        start_job(self, "apply", work, self._session.engine.redactor)
+        start_job(self, "apply", work, self._session.operations.redactor)
         self.refresh_bindings()
 
     def _say(self, text: str) -> None:
@@ -338,7 +338,7 @@ class ApplyScreen(Screen[None]):
     @property
     def _failed(self) -> list[str]:
         """The servers an apply failed on, and that may be tried again."""
-        outcome = self._session.engine.outcome
+        outcome = self._session.operations.outcome
         if not self._is_over or outcome is None or outcome.report is None:
             return []
         return [each.server for each in outcome.report.servers if not each.is_good]
@@ -357,14 +357,14 @@ class ApplyScreen(Screen[None]):
 
     def action_retry(self) -> None:
         """Apply once more on the servers it failed on, and only there."""
-        failed, engine, large = self._failed, self._session.engine, self._large_upload
+        failed, operations, large = self._failed, self._session.operations, self._large_upload
         if not failed:
             return
         for name in failed:
             self._servers[name].start_again()
         self._select(failed[0])
         names = ", ".join(visible(name) for name in failed)
-        self._work(f"Trying again: {names}", lambda: engine.retry(failed, large_upload=large))
+        self._work(f"Trying again: {names}", lambda: operations.retry(failed, large_upload=large))
 
     def action_go_on(self) -> None:
         """Go on to the report once all is over."""
@@ -379,21 +379,21 @@ class ApplyScreen(Screen[None]):
             return
 
         def chosen(what: str | None) -> None:
-            engine = self._session.engine
+            operations = self._session.operations
             if what == "stop":
                 self._was_stopped = True
                 self._say("Stopping before the next step, and rolling back")
-                engine.abort()
+                operations.abort()
             elif what == "skip":
-                engine.skip_checks()
+                operations.skip_checks()
             elif what == "leave":
-                engine.stop()
+                operations.stop()
                 self.dismiss(None)
 
         self.app.push_screen(CancelDialog(self._how_far), chosen)
 
     def _how_far(self) -> HowFar:
-        name, plan = self._servers.get(NAME_ROW), self._session.engine.plan
+        name, plan = self._servers.get(NAME_ROW), self._session.operations.plan
         made = plan.materials.generated if plan is not None and not self._attaches else {}
         return HowFar(
             tuple(self._servers.values()), self._is_checking, name.state if name else "", (*made,)

@@ -16,11 +16,11 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.events import ending_in_words
+from moorage.deploy.operations import OpenTransport
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.visible import visible
 from moorage.errors import MoorageError
 from moorage.servers.transport import Cancel
-from tui.engine import OpenTransport
 from tui.jobs import JobEnded, start_job
 from tui.labels import in_words
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
@@ -139,7 +139,7 @@ class DashboardScreen(Screen[None]):
             self._say(in_words(f"✗ The answers are not finished: {error}"), "$text-error")
             return
         self._cancel = cancel = Cancel()
-        asker, opener = self._session.engine.asker, self._open_transport
+        asker, opener = self._session.operations.asker, self._open_transport
         self._seconds = 0
         self._timer = self.set_interval(1, self._tick)
         self._say(f"Reading {self._names()}", "")
@@ -163,11 +163,11 @@ class DashboardScreen(Screen[None]):
         if self._timer is not None:
             self._timer.stop()
         if event.error is not None:
-            self._session.engine.asker.forget_refused(event.error)
+            self._session.operations.asker.forget_refused(event.error)
             self._say(visible(in_words(f"✗ {event.error}")), "$text-error")
             return
         self._status = status = event.result
-        self._session.engine.asker.forget_refused(*status.unreached)
+        self._session.operations.asker.forget_refused(*status.unreached)
         self._note_tests(status)
         live = live_of(status)
         if live.state == "attention":  # what for stands below, with its server

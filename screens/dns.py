@@ -271,10 +271,10 @@ class DnsPane(StepPane):
             self._say(in_words(error.message))
             return
         addresses = namelook.public_addresses(self.draft)
-        engine = self.session.engine
+        operations = self.session.operations
         # Nobody who only looks at a step wants to be asked for a password.
-        ask = engine.asker.secret if is_asked_for else _nobody
-        resolve = namelook.resolver(ask, engine.redactor)
+        ask = operations.asker.secret if is_asked_for else _nobody
+        resolve = namelook.resolver(ask, operations.redactor)
         stop = self._stop = threading.Event()
         self._say(f"Looking up {answers.registry.domain}…  ctrl+t stops")
         start_job(
@@ -283,7 +283,7 @@ class DnsPane(StepPane):
             lambda: namelook.look(
                 answers, addresses, resolve, stop.is_set, asks_provider=asks_provider
             ),
-            engine.redactor,
+            operations.redactor,
         )
 
     @on(Button.Pressed, "#make")
@@ -317,7 +317,7 @@ class DnsPane(StepPane):
             self,
             f"make:{self._looks}",
             lambda: namelook.make(found, stop.is_set),
-            self.session.engine.redactor,
+            self.session.operations.redactor,
         )
 
     async def on_job_ended(self, event: JobEnded) -> None:

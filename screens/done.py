@@ -25,14 +25,14 @@ from moorage.deploy.clients import (
     trust_for_docker,
     trust_for_system,
 )
+from moorage.deploy.name import report_lines
+from moorage.deploy.operations import Outcome
 from moorage.deploy.verify import Check
 from moorage.deploy.visible import visible
 from moorage.state import private_folder, write_private
 from tui.endings import server_ending, what_stays
-from tui.engine import Outcome
 from tui.labels import in_words
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
-from tui.namework import report_lines
 from tui.session import Session
 from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import ConfirmDialog

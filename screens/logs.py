@@ -14,9 +14,9 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from moorage.answers.model import Answers
+from moorage.deploy.operations import OpenTransport
 from moorage.deploy.visible import visible
 from tui.asking import WizardAsker
-from tui.engine import OpenTransport
 from tui.logstore import LEVELS, LogEntry
 from tui.logwords import in_order
 from tui.watch import LogTail

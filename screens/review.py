@@ -18,7 +18,8 @@ from textual.widgets import Static, Tree
 from moorage.deploy.catching_up import CaughtUp, catch_up
 from moorage.deploy.consequences import Code, accepting
 from moorage.deploy.deployed import deployed_at
-from moorage.deploy.events import STEPS, StepBegan, ending_in_words
+from moorage.deploy.events import StepBegan, ending_in_words, step_title
+from moorage.deploy.name import NamePlan
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.visible import visible
 from moorage.dns.records import RecordChange, RecordSet
@@ -37,7 +38,6 @@ from tui.messages import (
     EngineEvents,
     JumpTo,
 )
-from tui.namework import NamePlan
 from tui.session import Session
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diffview import DiffView, Shown, View
@@ -117,7 +117,7 @@ class ReviewPane(StepPane):
         """Give up on a plan that is being made."""
         self._attempt += 1
         self._stop_clock()
-        self.session.engine.stop()
+        self.session.operations.stop()
 
     def action_plan(self) -> None:
         """Read the servers and plan."""
@@ -134,8 +134,13 @@ class ReviewPane(StepPane):
         self._stop_clock()
         self._timer = self.set_interval(0.25, self._tick)
         self._tick()
-        engine = self.session.engine
-        start_job(self, f"plan-{self._attempt}", lambda: engine.make_plan(answers), engine.redactor)
+        operations = self.session.operations
+
+        def plan() -> Plan:
+            operations.open(answers)
+            return operations.make_plan()
+
+        start_job(self, f"plan-{self._attempt}", plan, operations.redactor)
 
     def _tick(self) -> None:
         elapsed = int(time.monotonic() - self._began)
@@ -155,7 +160,7 @@ class ReviewPane(StepPane):
     def _happened(self, message: EngineEvents) -> None:
         for event in message.events:
             if isinstance(event, StepBegan) and event.server in self._doing:
-                self._doing[event.server] = STEPS.get(event.step, event.step)
+                self._doing[event.server] = step_title(event.step)
 
     def _show_open_questions(self, error: AnswersError) -> None:
         lines = ["Some answers are missing or wrong. Enter goes to the first."]
@@ -214,7 +219,7 @@ class ReviewPane(StepPane):
 
     def _show_plan(self, plan: Plan) -> None:
         tree = self.query_one(PlanTree)
-        tree.show(plan, self.session.engine.name.dns)
+        tree.show(plan, self.session.operations.name.dns)
         self.query_one("#plan").display = True
         self.add_class("-planned")
         self.take_focus(tree)
@@ -227,7 +232,7 @@ class ReviewPane(StepPane):
         Args:
             refusal: Why it cannot be applied, where that was tried.
         """
-        plan, name = self.session.engine.plan, self.session.engine.name
+        plan, name = self.session.operations.plan, self.session.operations.name
         if plan is None:
             return
         first = Content.styled(
@@ -293,7 +298,7 @@ class ReviewPane(StepPane):
         if self.draft.problems:
             self.post_message(JumpTo(step_of(self.draft.problems[0])))
             return
-        plan = self.session.engine.plan
+        plan = self.session.operations.plan
         if plan is None:
             return
         if any(server.facts.active_run for server in plan.servers):
@@ -301,14 +306,14 @@ class ReviewPane(StepPane):
             return
         if self._tell_what_was_missed(plan):
             return
-        name = self.session.engine.name
+        name = self.session.operations.name
         if plan.problems or name.problem is not None:
             self._show_status("✗ Solve what is marked ✗ first; Ctrl+R reads the servers again.")
             return
 
         def confirmed(go: bool | None) -> None:
             if go:
-                self.session.engine.accepted = accepting(plan.consequences)
+                self.session.operations.accepted = accepting(plan.consequences)
                 self._tell_the_app(ApplyWanted())
 
         if plan.has_changes or name.has_changes:
@@ -369,7 +374,7 @@ def _notes(plan: Plan) -> list[Content]:
         running = server.facts.active_run
         last = server.facts.runs[-1] if server.facts.runs else None
         if running is not None:
-            step = STEPS.get(running.step, running.step).lower()
+            step = step_title(running.step).lower()
             text = f"● {server.server}: a run is going on ({step}); Enter follows it"
             lines.append(Content.styled(visible(text), "$text-warning"))
         elif last is not None and last.status != "done":

@@ -34,7 +34,7 @@ from tui.widgets.table import EditableTable
 
 if TYPE_CHECKING:
     from moorage.answers.model import Server
-    from tui.engine import WizardEngine
+    from moorage.deploy.operations import Operations
 
 _GIB = 1024**3
 
@@ -120,11 +120,11 @@ class ServersPane(ListPane):
     def action_test(self) -> None:
         """Connect to every server and show what is there."""
         servers = _servers_of(self.draft)
-        engine = self.session.engine
+        operations = self.session.operations
         for server in servers:
             self.session.tested[server.host] = (True, "")
-            work = partial(try_server, engine, server)
-            start_job(self, f"test:{server.host}", work, engine.redactor)
+            work = partial(try_server, operations, server)
+            start_job(self, f"test:{server.host}", work, operations.redactor)
         self.load()
 
     @on(JobEnded)
@@ -152,7 +152,7 @@ class ServersPane(ListPane):
 
     def closed(self) -> None:
         """Give up on tests that go on."""
-        self.session.engine.stop_tests()
+        self.session.operations.stop_tests()
         tested = self.session.tested
         self.session.tested = {host: known for host, known in tested.items() if known[1]}
 
@@ -239,8 +239,8 @@ class ServerDialog(FormDialog):
         if not chosen:
             return
         self._show("Connecting…", "")
-        engine = self._session.engine
-        start_job(self, "test", lambda: try_server(engine, chosen[0]), engine.redactor)
+        operations = self._session.operations
+        start_job(self, "test", lambda: try_server(operations, chosen[0]), operations.redactor)
 
     @on(JobEnded)
     def _tested(self, event: JobEnded) -> None:
@@ -271,13 +271,13 @@ class ServerDialog(FormDialog):
 
     def action_refuse(self) -> None:
         """Give up on a test that goes on, and go back."""
-        self._session.engine.stop_tests()
+        self._session.operations.stop_tests()
         self.dismiss(None)
 
     def accept(self) -> None:
         """Take the server as it is typed."""
         if self.query_one(Form).check():
-            self._session.engine.stop_tests()
+            self._session.operations.stop_tests()
             server = self.scratch.get(self.place)
             if server.get("connection") == "ssh":
                 del server["connection"]
@@ -336,13 +336,13 @@ class ServerForm(Form):
         return ""
 
 
-def try_server(engine: WizardEngine, server: Server) -> str:
+def try_server(operations: Operations, server: Server) -> str:
     """Connect to a server and return what was found there, for people. Blocks.
 
     Raises:
         MoorageError: It cannot be reached, or refuses.
     """
-    facts = engine.test_server(server)
+    facts = operations.test_server(server)
     return describe_facts(facts, "root" if _is_root(server) else "sudo")
 
 

@@ -252,7 +252,7 @@ class SslPane(StepPane):
             return
         self._reads += 1
         self._show("Reading what is on the servers…", "")
-        start_job(self, "replace-plan", lambda: self.session.engine.plan_replacement(answers))
+        start_job(self, "replace-plan", lambda: self.session.operations.plan_replacement(answers))
 
     @on(JobEnded)
     def _ended(self, event: JobEnded) -> None:
@@ -274,7 +274,7 @@ class SslPane(StepPane):
         def decided(accepted: bool | None) -> None:
             if accepted:
                 self._show("Replacing the certificate…", "")
-                start_job(self, "replace", self.session.engine.replace_certificate)
+                start_job(self, "replace", self.session.operations.replace_certificate)
             else:
                 self._read_back()
 

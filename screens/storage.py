@@ -124,7 +124,7 @@ class StoragePane(StepPane):
         self._told = []
         self.query_one("#tested", GrowingText).tell(Content(""), is_kept_in_sight=False)
         self._show_filled([])
-        self.session.engine.stop_tests()
+        self.session.operations.stop_tests()
 
     @on(Button.Pressed, "#test")
     def _test_pressed(self, event: Button.Pressed) -> None:
@@ -137,7 +137,7 @@ class StoragePane(StepPane):
             return
         self._test += 1
         self._told = []
-        test, engine = self._test, self.session.engine
+        test, operations = self._test, self.session.operations
         storage = self.draft.answers_of(S3Storage, "storage.s3")
         if storage is None:
             return
@@ -146,7 +146,12 @@ class StoragePane(StepPane):
             sign = {"good": "✓", "bad": "✗", "note": "!"}[tried.status]
             self.post_message(TestTold(test, f"{sign} {tried.name}: {tried.detail}"))
 
-        start_job(self, f"test-{test}", lambda: engine.test_storage(storage, tell), engine.redactor)
+        start_job(
+            self,
+            f"test-{test}",
+            lambda: operations.test_storage(storage, tell),
+            operations.redactor,
+        )
         self._show_test("Trying the bucket… leaving the step stops it")
 
     @on(TestTold)

@@ -28,7 +28,7 @@ from tui.widgets.header import HeaderBar
 from tui.widgets.markedlist import MarkedList
 
 if TYPE_CHECKING:
-    from tui.engine import OpenTransport
+    from moorage.deploy.operations import OpenTransport
 
 _FRESH = 30
 """Seconds for which what was seen is not looked at again."""

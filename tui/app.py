@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
+    from moorage.deploy.operations import OpenTransport
     from moorage.servers.transport import LoginWanted
     from tui.asking import Answer, Question
-    from tui.engine import OpenTransport
 
 
 def _palette_commands() -> type[Provider]:
@@ -170,7 +170,7 @@ class WizardApp(FrontApp):
         session = self.session
         if session is None or not isinstance(self.screen, ApplyScreen):
             return
-        outcome = session.engine.outcome
+        outcome = session.operations.outcome
         if outcome is None:
             self.screen.dismiss(None)
             return
@@ -182,8 +182,8 @@ class WizardApp(FrontApp):
                              is_draft=session.path is None)  # fmt: skip
         if outcome.report is not None:
             self.know_revision(outcome.report.revision)
-        elif outcome.is_good and session.engine.plan is not None:
-            self.know_revision(session.engine.plan.revision.number)
+        elif outcome.is_good and session.operations.plan is not None:
+            self.know_revision(session.operations.plan.revision.number)
         answers = session.draft.answers()
         session.is_applied = outcome.is_good
         if outcome.is_good:
@@ -227,7 +227,7 @@ class WizardApp(FrontApp):
         session = self.session
         if session is None:
             return
-        happened = session.engine.events()
+        happened = session.events.take()
         if not happened:
             return
         from screens.apply import ApplyScreen
@@ -319,17 +319,16 @@ class WizardApp(FrontApp):
 
     def _leave(self) -> None:
         self.keep_draft()
-        outcome = self.session.engine.outcome if self.session else None
-        good = outcome is None or outcome.is_good
-        self.exit(int(ExitCode.DONE if good else ExitCode.FAILED))
+        outcome = self.session.operations.outcome if self.session else None
+        self.exit(int(ExitCode.DONE if outcome is None else outcome.exit_code))
 
     def on_unmount(self) -> None:
         """Let the engine's threads go."""
         if "asker" in self.__dict__:  # nobody was asked anything otherwise
             self.asker.close()
         if self.session is not None:
-            self.session.engine.stop_tests()
-            self.session.engine.stop()
+            self.session.operations.stop_tests()
+            self.session.operations.stop()
 
     def action_help(self) -> None:
         """Say what the screen is about."""
@@ -367,11 +366,11 @@ class WizardApp(FrontApp):
         if self.is_headless:
             super()._handle_exception(error)
             return
-        from tui import incident
+        from moorage import crash_log
 
         if self.crash is None:
-            redactor = self.session.engine.redactor if self.session else None
-            self.crash = incident.record(error, redactor)
+            redactor = self.session.operations.redactor if self.session else None
+            self.crash = crash_log.record(error, redactor)
         self.exit(int(ExitCode.FAILED))
 
 

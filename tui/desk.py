@@ -109,7 +109,7 @@ class DeskApp(ButtonRowsApp):
         session = self.session
         if session is None:
             return
-        if (plan := session.engine.plan) is not None:
+        if (plan := session.operations.plan) is not None:
             self.know_revision(plan.revision.number)
         if not event.is_hearsay or keeping.last_applied(session.draft.domain) is None:
             keeping.keep_applied(session.draft)

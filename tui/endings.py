@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from moorage.deploy.events import ending_in_words
+from moorage.deploy.name import report_lines
+from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ServerReport
-from tui.engine import Outcome
-from tui.namework import report_lines
 
 
 def server_ending(server: ServerReport, *, was_stopped: bool) -> str:

@@ -33,9 +33,9 @@ from tui.messages import (
 
 if TYPE_CHECKING:
     from moorage.answers.recorded import RecordedServer
+    from moorage.deploy.operations import OpenTransport
     from tui.asking import Question, WizardAsker
     from tui.draft import Draft
-    from tui.engine import OpenTransport
     from tui.mistakes import Mistakes
     from tui.watch import Found
     from tui.widgets.pane import StepPane
@@ -239,11 +239,13 @@ class FrontApp(DeskApp):
             self.push_screen(DashboardScreen(self.session, self._open_transport))
 
     def _take(self, draft: Draft, draft_file: Path, path: Path | None, progress: Progress) -> None:
-        from tui.engine import WizardEngine
+        from moorage.deploy.operations import Operations
+        from tui.events import EventQueue
         from tui.session import Session
 
-        engine = WizardEngine(self.asker, self._open_transport)
-        self.session = Session(draft, engine, draft_file, path, progress)
+        events = EventQueue()
+        operations = Operations(self.asker, events.put, self._open_transport)
+        self.session = Session(draft, operations, events, draft_file, path, progress)
 
     def open_frame(self, *, from_dashboard: bool = False) -> None:
         """Open the wizard on what is open.
@@ -260,7 +262,7 @@ class FrontApp(DeskApp):
     def _frame_closed(self, _result: None) -> None:
         if self.session is not None:
             self.keep_draft()
-            self.session.engine.stop()
+            self.session.operations.stop()
 
     # --- from the dashboard ----------------------------------------------------------------
 

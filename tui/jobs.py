@@ -54,9 +54,9 @@ def start_job(
         except MoorageError as error:
             failure = error
         except Exception as error:  # the last stop before the interface
-            from tui import incident
+            from moorage import crash_log
 
-            failure = incident.record(error, redactor)
+            failure = crash_log.record(error, redactor)
         receiver.post_message(JobEnded(name, result, failure))
 
     threading.Thread(target=run, name=f"job-{name}", daemon=True).start()

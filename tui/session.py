@@ -1,4 +1,4 @@
-"""What one session of the wizard is about: the draft, its file, and the engine."""
+"""What one session of the wizard is about: the draft, its file, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from moorage.answers.model import Answers
 from moorage.answers.recorded import Path as RecordedPath
+from moorage.deploy.operations import Operations
 from moorage.errors import MoorageError
 from moorage.recents import applied_file
 from tui.draft import Draft
-from tui.engine import WizardEngine
+from tui.events import EventQueue
 from tui.flow import Progress
 
 
@@ -21,7 +22,8 @@ class Session:
 
     Attributes:
         draft: What was typed so far.
-        engine: Plans, applies and verifies.
+        operations: What can be done with the deployment.
+        events: What happened on its servers.
         draft_file: Where the draft is kept.
         path: The answers file, once there is one.
         progress: Where the operator is.
@@ -37,7 +39,8 @@ class Session:
     """
 
     draft: Draft
-    engine: WizardEngine
+    operations: Operations
+    events: EventQueue
     draft_file: Path
     path: Path | None = None
     progress: Progress = field(default_factory=Progress)

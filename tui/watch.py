@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from moorage.answers.model import Answers, Server
     from moorage.answers.secrets import Secret
     from moorage.deploy.found import FoundDeployment
+    from moorage.deploy.operations import OpenTransport
     from moorage.deploy.status import Status
     from moorage.servers.transport import Asker, Cancel, HostKey
     from tui.asking import WizardAsker
-    from tui.engine import OpenTransport
 
 STATES = {
     "healthy": ("✓", "$text-success"),

@@ -28,10 +28,10 @@ def plan_with_others(
     Returns:
         The answers, which the file has by then, and the plan.
     """
-    plan = engine.look(engine.deployment.plan)
+    plan = engine.look(engine.operations.make_plan)
     if asks and (caught_up := _offer_to_catch_up(engine, file, answers, plan)) is not None:
         engine.go_on_with(caught_up)
-        return caught_up, engine.look(engine.deployment.plan)
+        return caught_up, engine.look(engine.operations.make_plan)
     return answers, plan
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,18 +23,15 @@ if TYPE_CHECKING:
     from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
     from moorage.deploy.accepted import Accepted
+    from moorage.deploy.operations import Outcome
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
-    from moorage.deploy.verify import Verification
 
 _CANCELLING = (
     "Cancelling: each server stops before its next step, and its files and services go back to how "
     "they were; installed packages stay. Servers that have been switched already stay switched. "
     "Ctrl-C again ends Moorage without waiting for them."
 )
-
-LOOKED_UP_WITHIN = 5.0
-"""Seconds this machine has, after everything else is done, to find the registry's name."""
 
 _EXAMPLES = """\b
 Examples:
@@ -110,13 +106,11 @@ def command(
     """
     from moorage.cli.acceptance import accept, note_base, plan_with_others
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.background import Background
     from moorage.cli.complaints import WrongUsageError
     from moorage.cli.engine import open_engine
     from moorage.cli.name_work import NameWork
     from moorage.cli.passwords import PasswordSink
     from moorage.deploy.accepted import Accepted
-    from moorage.dns.here import addresses_here
 
     session = session_of(context)
     session.is_stream = session.as_json
@@ -128,17 +122,16 @@ def command(
             hint="Add --yes to apply without being asked; 'moorage plan FILE' shows what it does.",
         )
     passwords = PasswordSink.choose(session, passwords_to, show_passwords)
-    # The name is looked up while the servers are read: name servers may take their time.
-    looked_up = Background(partial(addresses_here, answers.registry.domain))
     with open_engine(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
+        engine.operations.look_up_name()
         name = NameWork.begin(engine, is_limited=bool(limit))
         accepted = Accepted(begin_empty=begin_empty)
         asks = session.is_interactive and not yes
         saves = not no_save and file.is_file()
         answers, plan = plan_with_others(engine, file, answers, asks=asks and saves)
-        name.plan(plan)
+        name.find(plan)
         _show(engine, plan, name)
         passwords.check(plan.materials.generated)
         name.may_begin(yes=yes, replace=replace_records)
@@ -152,21 +145,8 @@ def command(
             report = _run(engine, plan, accepted, passwords)
             if saves and report.revision:
                 answers = note_base(session, file, answers, report.revision)
-            verifies = report.is_good and not no_verify
-            verification = _verify(engine, plan, not skip_large_upload) if verifies else None
-            is_good = report.is_good and (verification is None or verification.is_good)
-            if is_good and not engine.desk.is_interrupted:
-                name.make()
-            resolves_to = None if name.report else looked_up.result(LOOKED_UP_WITHIN) or ()
-            code = _hand_over(
-                engine,
-                plan,
-                report,
-                verification,
-                passwords,
-                name=name,
-                resolves_to=resolves_to,
-            )
+            outcome = _finish(engine, verifies=not no_verify, large_upload=not skip_large_upload)
+            code = _hand_over(engine, plan, outcome, passwords)
             if code == ExitCode.DONE:
                 _remember(file, answers, is_whole=not limit)
             return code
@@ -206,53 +186,44 @@ def _run(engine: Engine, plan: Plan, accepted: Accepted, passwords: PasswordSink
     from moorage.cli.complaints import WasInterruptedError
 
     passwords.take(plan.materials.generated)
+    engine.operations.accepted = accepted
 
     def cancel() -> None:
         engine.narrate(_CANCELLING)
-        engine.deployment.abort()
+        engine.operations.abort()
 
     try:
-        report = engine.do(lambda: engine.deployment.apply(plan, accepted), cancel)
+        outcome = engine.do(engine.operations.run, cancel)
     except WasInterruptedError as error:
         raise WasInterruptedError(
             "Interrupted twice: the runs were told to stop and are left to themselves.",
             hint="'moorage status FILE --follow' shows them or how they ended.",
         ) from error
-    passwords.settle(report)
-    return report
+    assert outcome.report is not None
+    passwords.settle(outcome.report)
+    return outcome.report
 
 
-def _verify(engine: Engine, plan: Plan, large_upload: bool) -> Verification | None:
+def _finish(engine: Engine, *, verifies: bool, large_upload: bool) -> Outcome:
+    operations = engine.operations
     if engine.desk.is_interrupted:
-        return None
+        assert operations.outcome is not None
+        return operations.outcome
     return engine.do(
-        lambda: engine.deployment.verify(plan, large_upload=large_upload),
-        engine.deployment.cancel.set,
+        lambda: operations.finish(verifies=verifies, large_upload=large_upload),
+        operations.skip_checks,
     )
 
 
-def _hand_over(
-    engine: Engine,
-    plan: Plan,
-    report: ApplyReport,
-    verification: Verification | None,
-    passwords: PasswordSink,
-    *,
-    name: NameWork,
-    resolves_to: tuple[str, ...] | None,
-) -> int:
+def _hand_over(engine: Engine, plan: Plan, outcome: Outcome, passwords: PasswordSink) -> int:
     from moorage.cli import report_view
-    from moorage.deploy.handover import handover
+    from moorage.cli.name_work import change_as_json, change_lines
+    from moorage.deploy.name import handover_of
 
-    code = report.exit_code
-    if verification is not None and code == ExitCode.DONE:
-        code = verification.exit_code
-    if code == ExitCode.DONE and name.is_unfinished:
-        code = ExitCode.FAILED
-    if engine.desk.is_interrupted:
-        code = ExitCode.INTERRUPTED
-    deployment = engine.deployment
-    handed = handover(deployment.answers, deployment.all_addresses, resolves_to)
+    report, checks, name = outcome.report, outcome.verification, outcome.name
+    assert report is not None
+    handed = name.handed if name is not None else handover_of(engine.deployment)
+    code = ExitCode.INTERRUPTED if engine.desk.is_interrupted else outcome.exit_code
     session = engine.session
     if session.as_json:
         session.emit(
@@ -261,18 +232,18 @@ def _hand_over(
                 "exit_code": int(code),
                 "summary": plan.summary,
                 "servers": report_view.report_as_json(report),
-                "checks": report_view.verification_as_json(verification) if verification else None,
+                "checks": report_view.verification_as_json(checks) if checks else None,
                 "generated": passwords.users,
                 "passwords_file": str(passwords.written_to) if passwords.written_to else None,
                 **report_view.handover_as_json(handed, serves=report.serves),
-                **name.report_as_json(),
+                **change_as_json(name),
             }
         )
         return code
     lines = [*report_view.report_lines(report)]
-    if verification is not None:
-        lines += [("",), *report_view.verification_lines(verification)]
-    lines += name.report_lines()
+    if checks is not None:
+        lines += [("",), *report_view.verification_lines(checks)]
+    lines += change_lines(name)
     if code == ExitCode.DONE:
         lines += [("",), *report_view.handover_lines(handed)]
     for line in lines:

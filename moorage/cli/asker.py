@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
+    from moorage.errors import MoorageError
     from moorage.servers.transport import HostKey, LoginWanted
 
 
@@ -80,6 +81,12 @@ class CommandLineAsker:
             return None
         with self._one_at_a_time:
             return self._desk.ask(lambda: self._ask_for_login(wanted))
+
+    def forget_refused(self, *errors: MoorageError) -> None:
+        """Nothing that was typed is remembered."""
+
+    def give_up(self) -> None:
+        """Nobody waits for an answer but the main thread, which Ctrl-C reaches."""
 
     def confirm(self, question: str) -> bool:
         """Return whether the operator says yes; main thread only."""

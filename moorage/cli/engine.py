@@ -14,6 +14,7 @@ from moorage.cli.progress import Progress, show_progress
 from moorage.cli.session import Session
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
+from moorage.deploy.operations import Operations
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
@@ -27,17 +28,22 @@ class Engine:
     """An open deployment and what belongs to it on the command line.
 
     Attributes:
-        deployment: The deployment.
+        operations: What can be done with the deployment.
         asker: Who is asked.
         desk: Waits for the deployment, and knows about Ctrl-C.
     """
 
     session: Session
-    deployment: Deployment
+    operations: Operations
     asker: CommandLineAsker
     desk: Desk
     _servers: Sequence[str]
     _progress: Progress
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment."""
+        return self.operations.deployment
 
     def do(
         self,
@@ -114,8 +120,7 @@ class Engine:
         Args:
             answers: What was found out about the deployment.
         """
-        before, self.deployment = self.deployment, self.deployment.with_answers(answers)
-        before.close()
+        self.operations.go_on_with(answers)
         self.asker.answers = answers
         self._servers = [server.host for server in answers.servers]
 
@@ -155,15 +160,16 @@ def open_engine(
     def show(event: Event) -> None:
         opened[0].show(event)
 
+    operations = Operations(asker, show)
     try:
-        deployment = Deployment(answers, asker, show, limit=limit)
+        operations.open(answers, limit)
     except MoorageError as error:
         if error.code == "unknown_server":
             raise WrongUsageError(error.message, code=error.code) from error
         raise
-    session.redact = deployment.redactor.redact
+    session.redact = operations.redactor.redact
     servers = [server.host for server in answers.servers if not limit or server.host in limit]
-    engine = Engine(session, deployment, asker, desk, servers, Progress(session))
+    engine = Engine(session, operations, asker, desk, servers, Progress(session))
     opened.append(engine)
     try:
         yield engine

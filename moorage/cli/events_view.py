@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from moorage.deploy.events import (
-    STEPS,
     CheckEnded,
     Event,
     LogLine,
@@ -11,6 +10,7 @@ from moorage.deploy.events import (
     Staged,
     StepBegan,
     Warned,
+    step_title,
 )
 
 
@@ -23,7 +23,7 @@ def event_as_json(event: Event) -> dict[str, object]:
     line: dict[str, object] = {"server": event.server, "at": round(event.at, 3)}
     match event:
         case StepBegan():
-            title = STEPS.get(event.step, event.step)
+            title = step_title(event.step)
             return {"event": "step", **line, "step": event.step, "title": title}
         case LogLine() | Warned():
             kind = "log" if isinstance(event, LogLine) else "warning"

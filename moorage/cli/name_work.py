@@ -1,8 +1,4 @@
-"""The registry's name within ``plan`` and ``apply``: looked at beside the servers, made at the end.
-
-Name servers are asked in the background while the servers are read. The records are made once the
-registry serves and was verified, so that nobody is led to a server that does not work.
-"""
+"""The registry's name within ``plan`` and ``apply``, which is looked at while servers are read."""
 
 from __future__ import annotations
 
@@ -10,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.cli.background import Background
+from moorage.background import Background
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
     from moorage.cli.engine import Engine
     from moorage.cli.plan_view import Line
+    from moorage.deploy.name import NameOutcome, NamePlan
     from moorage.deploy.plan import Plan
     from moorage.dns.findings import Finding
-    from moorage.dns.work import DnsCheck, DnsPlan, DnsReport
+    from moorage.dns.work import DnsCheck, DnsPlan
 
 FOUND_WITHIN = 5.0
 """Seconds name servers have after the servers were read; findings are not worth waiting longer."""
@@ -26,24 +23,17 @@ FOUND_WITHIN = 5.0
 
 @dataclass
 class NameWork:
-    """What is to be done about the registry's name, and how that went.
+    """What is to be done about the registry's name, and what is to be known about it.
 
     Attributes:
         engine: The open deployment.
-        dns: What would change at the name; None without a provider that can write.
         findings: What about the name will surprise somebody.
-        problem: Why the provider could not be asked, or could not do it.
-        report: How the change ended, once it was made.
     """
 
     engine: Engine
     _check: Background[DnsCheck]
     _is_limited: bool = False
-    dns: DnsPlan | None = None
     findings: tuple[Finding, ...] = ()
-    problem: MoorageError | None = None
-    report: DnsReport | None = None
-    _may_replace: bool = False
 
     @classmethod
     def begin(cls, engine: Engine, *, is_limited: bool) -> NameWork:
@@ -58,34 +48,34 @@ class NameWork:
     @property
     def has_changes(self) -> bool:
         """Whether an apply would change records."""
-        return self.dns is not None and self.dns.has_changes
+        return self._planned.has_changes
 
     @property
-    def is_unfinished(self) -> bool:
-        """Whether records that were to be made are not served."""
-        if self.problem is not None:
-            return True
-        return self.report is not None and bool(self.report.missing)
+    def _planned(self) -> NamePlan:
+        return self.engine.operations.name
+
+    @property
+    def problem(self) -> MoorageError | None:
+        """Why the provider could not be asked."""
+        return self._planned.problem
+
+    @property
+    def dns(self) -> DnsPlan | None:
+        """What would change at the name; None without a provider that can write."""
+        return self._planned.dns
 
     @property
     def _is_left_alone(self) -> bool:
         provider = self.engine.deployment.answers.dns.provider
         return self._is_limited and provider != "manual"
 
-    def plan(self, plan: Plan) -> None:
-        """Find out what has to change, after the servers were read.
+    def find(self, plan: Plan) -> None:
+        """Find out what about the name will surprise somebody, after the servers were read.
 
         Args:
             plan: What was read.
         """
         deployment = self.engine.deployment
-        if deployment.answers.dns.provider != "manual" and not self._is_limited:
-            try:
-                self.dns = self.engine.ask_dns(deployment.name.plan)
-            except MoorageError as error:
-                if self.engine.desk.is_interrupted:
-                    raise
-                self.problem = error
         check = self._check.result(FOUND_WITHIN)
         if check is None or not check.said:
             return
@@ -124,21 +114,6 @@ class NameWork:
             from moorage.dns.work import in_the_way
 
             raise in_the_way(self.dns)
-        self._may_replace = bool(self.dns.foreign)
-
-    def make(self) -> None:
-        """Make the records and wait until they are served."""
-        plan = self.dns
-        if plan is None or not plan.has_changes:
-            return
-        deployment = self.engine.deployment
-        self.engine.session.narrate(f"Changing the records of {plan.name}")
-        try:
-            self.report = self.engine.ask_dns(
-                lambda: deployment.name.apply(plan, replace=self._may_replace), changes=True
-            )
-        except MoorageError as error:
-            self.problem = error
 
     def lines(self) -> Iterator[Line]:
         """Yield what would change, and what is to be known."""
@@ -169,25 +144,35 @@ class NameWork:
             }
         }
 
-    def report_lines(self) -> list[Line]:
-        """Return how the change ended; nothing when there was none."""
-        from moorage.cli.dns_view import dns_report_lines
 
-        lines: list[Line] = []
-        if self.report is not None:
-            lines = [("",), *dns_report_lines(self.report)]
-        if self.problem is not None:
-            lines += [("",), (("The records were not changed: ", "bold red"), str(self.problem))]
-        return lines
+def change_lines(outcome: NameOutcome | None) -> list[Line]:
+    """Return how a change of the records ended; nothing when there was none.
 
-    def report_as_json(self) -> dict[str, object]:
-        """Return how the change ended, as JSON values; nothing when there was none."""
-        from moorage.cli.complaints import as_json
-        from moorage.cli.dns_view import dns_report_as_json
+    Args:
+        outcome: How the name is in the end; None when it was not looked at.
+    """
+    from moorage.cli.dns_view import dns_report_lines
 
-        if self.report is None and self.problem is None:
-            return {}
-        return {
-            "dns_change": dns_report_as_json(self.report) if self.report else None,
-            "dns_problem": as_json(self.problem) if self.problem else None,
-        }
+    lines: list[Line] = []
+    if outcome is not None and outcome.report is not None:
+        lines = [("",), *dns_report_lines(outcome.report)]
+    if outcome is not None and outcome.problem is not None:
+        lines += [("",), (("The records were not changed: ", "bold red"), str(outcome.problem))]
+    return lines
+
+
+def change_as_json(outcome: NameOutcome | None) -> dict[str, object]:
+    """Return the same as JSON values.
+
+    Args:
+        outcome: How the name is in the end; None when it was not looked at.
+    """
+    from moorage.cli.complaints import as_json
+    from moorage.cli.dns_view import dns_report_as_json
+
+    if outcome is None or (outcome.report is None and outcome.problem is None):
+        return {}
+    return {
+        "dns_change": dns_report_as_json(outcome.report) if outcome.report else None,
+        "dns_problem": as_json(outcome.problem) if outcome.problem else None,
+    }

@@ -55,8 +55,8 @@ def command(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
         name = NameWork.begin(engine, is_limited=bool(limit))
-        plan = engine.look(engine.deployment.plan)
-        name.plan(plan)
+        plan = engine.look(engine.operations.make_plan)
+        name.find(plan)
         if session.as_json:
             session.emit(plan_as_json(plan, with_diff=with_diff) | name.as_json())
         else:

@@ -18,6 +18,7 @@ from moorage.deploy.events import (
     RunEnded,
     StepBegan,
     Warned,
+    step_title,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class _Row:
                 self._began, self._status, self._ended = time.monotonic(), "", None
             if event.step in STEPS:
                 self._number = f"{steps.index(event.step) + 1}/{len(steps) - 1}"
-            self._title = STEPS.get(event.step, event.step)
+            self._title = step_title(event.step)
 
     def line(self, session: Session, width: int) -> Text:
         seconds = int((self._ended or time.monotonic()) - self._began)
@@ -196,7 +197,7 @@ def show_progress(session: Session, servers: Sequence[str], *, with_log: bool = 
 def _sentence(event: Event) -> str:
     match event:
         case StepBegan():
-            return STEPS.get(event.step, event.step)
+            return step_title(event.step)
         case LogLine():
             return f"| {event.text}"
         case Warned():

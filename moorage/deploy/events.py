@@ -29,6 +29,19 @@ STEPS: dict[str, str] = {
     "rollback": "Rolling back",
 }
 """A run's steps in order and what they are called for people."""
+CHANGE_RECORDS = "records"
+"""The step that follows when all servers are done: the DNS records of the registry's name."""
+
+
+def step_title(step: str) -> str:
+    """Return what a step is called for people.
+
+    Args:
+        step: Its name; an unknown one stays as it is.
+    """
+    if step == CHANGE_RECORDS:
+        return "Changing the records, and waiting for the name servers"
+    return STEPS.get(step, step)
 
 
 def ending_in_words(status: str, step: str, message: str) -> str:
@@ -39,7 +52,7 @@ def ending_in_words(status: str, step: str, message: str) -> str:
         step: The step it was in, a key of :data:`STEPS`; may be empty.
         message: Why; may be empty.
     """
-    during = f" while {STEPS.get(step, step).lower()}" if step else ""
+    during = f" while {step_title(step).lower()}" if step else ""
     return f"{status}{during}" + (f": {message}" if message else "")
 
 
@@ -58,7 +71,7 @@ class Event:
 
 @dataclass(frozen=True)
 class StepBegan(Event):
-    """A step began; ``step`` is a key of :data:`STEPS`."""
+    """A step began; ``step`` is a key of :data:`STEPS`, or :data:`CHANGE_RECORDS`."""
 
     step: str
 

@@ -1,18 +1,35 @@
-"""The registry's name, as a part of a deployment."""
+"""The registry's name, as a part of a deployment: planned with the servers, changed after them.
+
+Records are made once the registry serves and was verified, so that nobody is led to a server that
+does not work.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers
+from moorage.background import Background
+from moorage.deploy.events import CHANGE_RECORDS, LogLine, RunEnded, StepBegan
+from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.handover import Handover
+    from moorage.dns.lookup import Said
     from moorage.dns.opening import Resolve
     from moorage.dns.records import Provider
     from moorage.dns.work import DnsCheck, DnsPlan, DnsReport
     from moorage.servers.transport import Cancel
+
+
+_LOOKED_UP_WITHIN = 5.0
+"""Seconds this machine has, after everything else is done, to find the registry's name."""
+NAME_ROW = "DNS records"
+"""What stands for the name beside the servers; no server is called so."""
 
 
 @dataclass(frozen=True)
@@ -93,3 +110,142 @@ class RegistryName:
         from moorage.dns.work import check_dns
 
         return check_dns(self.answers, self.addresses)
+
+
+@dataclass(frozen=True)
+class NamePlan:
+    """What an apply would do at the registry's name.
+
+    Attributes:
+        dns: What would change; None without a provider that can write.
+        problem: Why the provider could not be asked.
+    """
+
+    dns: DnsPlan | None = None
+    problem: MoorageError | None = None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether an apply would change records."""
+        return self.dns is not None and self.dns.has_changes
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The records that somebody else made and an apply would replace, one a line."""
+        foreign = self.dns.foreign if self.dns is not None else ()
+        return tuple(line for each in foreign for line in each.lines())
+
+
+@dataclass(frozen=True)
+class NameOutcome:
+    """How the registry's name is in the end.
+
+    Attributes:
+        handed: Where it leads to on this machine, and what it needs.
+        report: How a change of its records ended; None when there was none.
+        problem: Why they were not changed.
+        was_left_out: Whether they were not changed because nobody waited for the checks.
+    """
+
+    handed: Handover
+    report: DnsReport | None = None
+    problem: MoorageError | None = None
+    was_left_out: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the records that were to be made are served."""
+        return self.problem is None and (self.report is None or not self.report.missing)
+
+
+def plan_name(deployment: Deployment) -> NamePlan:
+    """Return what has to change at the registry's name; nothing where the operator does it.
+
+    Args:
+        deployment: The deployment; its servers were read.
+    """
+    if deployment.answers.dns.provider == "manual":
+        return NamePlan()
+    try:
+        return NamePlan(deployment.name.plan())
+    except MoorageError as error:
+        return NamePlan(problem=error)
+
+
+def lead_name(
+    deployment: Deployment,
+    plan: NamePlan,
+    looked_up: Background[tuple[str, ...]] | None = None,
+) -> NameOutcome:
+    """Make the records of a plan and wait until they are served; blocks.
+
+    Records of somebody else's are replaced: whoever applies has seen them and said so.
+
+    Args:
+        deployment: The deployment; its servers serve, and were verified.
+        plan: What was planned; without changes the name is only looked at.
+        looked_up: What :func:`look_up` began before, to wait less where nothing changes.
+    """
+    if not plan.has_changes:
+        return NameOutcome(handover_of(deployment, looked_up))
+    if deployment.cancel.is_set:
+        return NameOutcome(handover_of(deployment, looked_up), was_left_out=True)
+    assert plan.dns is not None
+    tell = deployment.on_event
+    tell(StepBegan(NAME_ROW, CHANGE_RECORDS))
+    for change in plan.dns.changes:
+        for line in change.diff:
+            tell(LogLine(NAME_ROW, line))
+    try:
+        report = deployment.name.apply(plan.dns, replace=bool(plan.foreign))
+    except MoorageError as error:
+        tell(RunEnded(NAME_ROW, "", "failed", str(error)))
+        return NameOutcome(handover_of(deployment), problem=error)
+    for line in report_lines(report):
+        tell(LogLine(NAME_ROW, line))
+    served = not report.missing
+    message = "" if served else "not on all name servers yet"
+    tell(RunEnded(NAME_ROW, "", "done" if served else "not served", message))
+    return NameOutcome(handover_of(deployment), report)
+
+
+def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
+    """Begin to look the registry's name up on this machine.
+
+    Args:
+        deployment: The deployment.
+    """
+    from moorage.dns.here import addresses_here
+
+    return Background(partial(addresses_here, deployment.answers.registry.domain))
+
+
+def handover_of(
+    deployment: Deployment, looked_up: Background[tuple[str, ...]] | None = None
+) -> Handover:
+    """Return what people need to know; a resolver that is silent is not waited for.
+
+    Args:
+        deployment: The deployment.
+        looked_up: What :func:`look_up` began before.
+    """
+    from moorage.deploy.handover import handover
+
+    found = (looked_up or look_up(deployment)).result(_LOOKED_UP_WITHIN) or ()
+    return handover(deployment.answers, deployment.all_addresses, found)
+
+
+def report_lines(report: DnsReport) -> list[str]:
+    """Return what the zone's name servers say after a change, each line with its sign."""
+    lines = [f"! {report.note}"] if report.note else []
+    if report.is_served:
+        count = len(report.said)
+        lines.append(
+            f"✓ served by {'its name server' if count == 1 else f'all {count} name servers'}"
+        )
+    return lines + [f"✗ not yet: {_told(each)}" for each in report.missing]
+
+
+def _told(said: Said) -> str:
+    values = ", ".join(sorted(said.values)) or "nothing"
+    return said.fault or f"{said.server} says {values}"

@@ -156,7 +156,7 @@ async def test_apply_alone_makes_the_records_and_they_can_be_undone(
         await wizard.see(f"{DOMAIN} is up.", seconds=300)
         app.screen.query_one("#report").scroll_end(animate=False)
         assert service.dig(DOMAIN) == [server.address]
-        outcome = app.session.engine.outcome if app.session else None
+        outcome = app.session.operations.outcome if app.session else None
         assert outcome is not None
         assert outcome.name is not None
         assert outcome.name.is_good

@@ -8,18 +8,18 @@ from textual import events
 from textual.widgets import Button, Input, Static
 from walk import ANSWERS
 
+from moorage import crash_log
 from moorage.answers.load import load
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.handover import handover
+from moorage.deploy.name import NameOutcome
+from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.verify import Check, Verification
 from screens.done import DoneScreen
-from tui import incident
 from tui.app import WizardApp
 from tui.draft import Draft
-from tui.engine import Outcome
-from tui.namework import NameOutcome
 from tui.theme import DARK, LIGHT
 from tui.widgets.copyblock import CopyBlock
 from tui.widgets.dialog import Dialog
@@ -152,7 +152,7 @@ def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:
     try:
         raise RuntimeError("boom")
     except RuntimeError as error:
-        told = incident.record(error)
+        told = crash_log.record(error)
     (log,) = (home / "state" / "logs").iterdir()
     assert str(log) in str(told)
     assert "boom" not in str(told)

@@ -13,10 +13,10 @@ from textual.widgets._toast import Toast
 from walk import LOGIN
 
 from moorage.answers.secrets import Secret
+from moorage.deploy.operations import Outcome
 from moorage.errors import CannotConnect
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
-from tui.engine import Outcome
 from tui.widgets.logview import LogView
 
 
@@ -285,7 +285,7 @@ async def test_done_comes_by_itself_once_a_dialog_is_closed(
     pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         assert wizard.app.session is not None
-        engine = wizard.app.session.engine
+        engine = wizard.app.session.operations
         over = threading.Event()
 
         def applied(**_: bool) -> Outcome:

@@ -11,13 +11,13 @@ from pretend import PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
 
 from moorage.answers.save import save
+from moorage.deploy.name import NamePlan
 from moorage.dns.records import RecordChange, RecordSet
 from moorage.dns.work import DnsPlan
 from moorage.servers.transport import LoginWanted
 from screens.review import ReviewPane
 from tui import keeping
 from tui.draft import Draft
-from tui.namework import NamePlan
 
 ANSWERS = {
     "version": 1,
@@ -112,10 +112,10 @@ async def _login(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.press("enter")
         await wizard.see("1 server:")
         assert wizard.app.session is not None
-        wizard.app.session.engine.name = NamePlan(dns_plan())
+        wizard.app.session.operations.name = NamePlan(dns_plan())
         pane = wizard.app.screen.query_one(ReviewPane)
-        assert wizard.app.session.engine.plan is not None
-        pane._show_plan(wizard.app.session.engine.plan)
+        assert wizard.app.session.operations.plan is not None
+        pane._show_plan(wizard.app.session.operations.plan)
         await wizard.see("DNS")
         await wizard.press("home", "down")
         yield "review, records", wizard

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moorage import crash_log
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
@@ -17,11 +17,11 @@ from moorage.deploy.seen import Seen, merge_seen, read_seen
 from moorage.deploy.users_change import UsersPlan, UsersRead, change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
-from tui import incident
 from tui.asking import WizardAsker
+from tui.events import EventQueue
 
 if TYPE_CHECKING:
-    from tui.engine import OpenTransport
+    from moorage.deploy.operations import OpenTransport
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,11 @@ class UsersEngine:
         self._left_out = left_out
         self._lock = threading.Lock()
         self._deployment: Deployment | None = None
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events = EventQueue()
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order."""
-        batch: list[Event] = []
-        while not self._events.empty():
-            batch.append(self._events.get())
-        return batch
+        return self._events.take()
 
     def read(self) -> UsersRead:
         """Read the users of all servers; see :func:`moorage.deploy.users_change.read_users`."""
@@ -144,4 +141,4 @@ def _close(deployment: Deployment) -> None:
     try:
         deployment.close()
     except Exception as error:  # nobody waits for it; the log file has it
-        incident.record(error)
+        crash_log.record(error)

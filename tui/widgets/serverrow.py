@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from moorage.deploy.events import STEPS
+from moorage.deploy.events import STEPS, step_title
 from moorage.deploy.visible import visible
 
 _BAR = 16
@@ -86,7 +86,7 @@ class ServerProgress:
             self.took[self.step] = now - self._step_began
         self.step, self._step_began = step, now
         self.state = "running"
-        self.words = STEPS.get(step, step)
+        self.words = step_title(step)
         if step in _RUN_STEPS:
             self.share = max(self.share, (_RUN_STEPS.index(step) + 0.5) / len(_RUN_STEPS))
 

@@ -1,36 +1,48 @@
-"""The engine as the wizard uses it: one deployment at a time, its calls made in threads."""
+"""What can be done with a deployment, each thing once: what the command line and the wizard call.
+
+They present what comes of it, ask, and show progress; order, conditions and endings are in here.
+"""
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from moorage import crash_log
 from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.accepted import NOTHING
-from moorage.deploy.events import Event
-from moorage.errors import MoorageError
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.events import OnEvent
+from moorage.deploy.name import NameOutcome, NamePlan, lead_name, look_up, plan_name
+from moorage.errors import ExitCode, MoorageError
 from moorage.servers.facts import Facts
-from moorage.servers.transport import Cancel, Transport
-from tui import incident
-from tui.asking import WizardAsker
-from tui.namework import NameOutcome, NamePlan, lead_name, plan_name
+from moorage.servers.transport import Asker, Cancel, Transport
 
 if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
+    from moorage.background import Background
     from moorage.cloud.s3 import Tried
-    from moorage.deploy.deployment import Deployment
     from moorage.deploy.events import RunEnded
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
 
 OpenTransport = Callable[..., Transport]
+
+
+class OperatorAsker(Asker, Protocol):
+    """Who is asked for host keys and secrets, and may remember what was typed."""
+
+    def forget_refused(self, *errors: MoorageError) -> None:
+        """Forget the secrets that servers did not take, and no others."""
+
+    def give_up(self) -> None:
+        """Settle every open question with a refusal."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,14 @@ class Outcome:
         return self.was_stopped and bool(left) and all(each.status == "cancelled" for each in left)
 
     @property
+    def exit_code(self) -> ExitCode:
+        """What a process ends with that did this and nothing else."""
+        code = self.report.exit_code if self.report is not None else ExitCode.DONE
+        if code != ExitCode.DONE or self.is_good:
+            return code
+        return ExitCode.FAILED
+
+    @property
     def is_good(self) -> bool:
         """Whether everything is as it should be."""
         return (
@@ -71,12 +91,12 @@ class Outcome:
         )
 
 
-class WizardEngine:
-    """Plans, applies and verifies the draft's answers. Its methods block: call them in threads.
+class Operations:
+    """What can be done with one deployment at a time. The methods block, in whatever thread.
 
     Attributes:
         asker: Who is asked.
-        redactor: Takes the secrets of this session out of text.
+        redactor: Takes the secrets of this deployment out of text.
         plan: The plan that was made last, None before.
         name: What it would do at the registry's name.
         facts: What the last probe read, by server.
@@ -85,10 +105,16 @@ class WizardEngine:
 
     Args:
         asker: Who is asked for host keys and secrets.
+        on_event: Takes events, from several threads.
         open_transport: Opens a connection; replaced where no SSH is wanted.
     """
 
-    def __init__(self, asker: WizardAsker, open_transport: OpenTransport | None = None) -> None:
+    def __init__(
+        self,
+        asker: OperatorAsker,
+        on_event: OnEvent,
+        open_transport: OpenTransport | None = None,
+    ) -> None:
         self.asker = asker
         self.redactor = Redactor()
         self.plan: Plan | None = None
@@ -96,57 +122,73 @@ class WizardEngine:
         self.facts: dict[str, Facts] = {}
         self.outcome: Outcome | None = None
         self.accepted = NOTHING
+        self._on_event = on_event
         self._open_transport = open_transport
         self._deployment: Deployment | None = None
-        self._answers: Answers | None = None
+        self._limit: tuple[str, ...] = ()
+        self._looked_up: Background[tuple[str, ...]] | None = None
         self._tests: list[tuple[Cancel, Transport]] = []
         self._storage_test = Cancel()
         self._was_stopped = False
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
 
-    def events(self, most: int = 2000) -> list[Event]:
-        """Return what happened since the last call, in order, ``most`` events at a time."""
-        batch: list[Event] = []
-        while len(batch) < most:
-            try:
-                batch.append(self._events.get_nowait())
-            except queue.Empty:
-                break
-        return batch
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment that is open.
 
-    def make_plan(self, answers: Answers, limit: Sequence[str] = ()) -> Plan:
-        """Connect to all servers, read them and plan.
+        Raises:
+            AssertionError: None is.
+        """
+        assert self._deployment is not None
+        return self._deployment
+
+    def open(self, answers: Answers, limit: Sequence[str] = ()) -> Deployment:
+        """Take up a deployment; its servers are connected to when they are needed.
 
         Args:
             answers: What the operator decided.
             limit: The servers to work on; all when empty.
 
         Raises:
-            MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
+            MoorageError: The limit names a server that is not in the answers.
         """
-        from moorage.deploy.deployment import Deployment
-
         self.stop()
-        deployment = Deployment(
-            answers,
-            self.asker,
-            self._events.put,
-            limit=limit,
-            open_transport=self._open_transport,
-        )
+        deployment = self._new(answers, limit)
         with self._lock:
             self._deployment = deployment
-            self._answers = answers
+            self._limit = tuple(limit)
             self.redactor = deployment.redactor
-            self.plan = None
-            self.accepted = NOTHING
+            self.plan, self.name, self._looked_up = None, NamePlan(), None
+        return deployment
+
+    def go_on_with(self, answers: Answers) -> None:
+        """Work on other answers from now on, over the connections that are open.
+
+        Args:
+            answers: What was found out about the deployment.
+        """
+        with self._lock:
+            before, self._deployment = self.deployment, self.deployment.with_answers(answers)
+        before.close()
+
+    def look_up_name(self) -> None:
+        """Begin to look the registry's name up: name servers may take their time."""
+        self._looked_up = look_up(self.deployment)
+
+    def make_plan(self) -> Plan:
+        """Read the servers of the open deployment and plan, their name included.
+
+        Raises:
+            MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
+        """
+        deployment = self.deployment
+        self.accepted = NOTHING
         try:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
             plan = deployment.plan_from(facts)
             # Servers that are left out would be missing at the name.
-            name = NamePlan() if limit else plan_name(deployment)
+            name = NamePlan() if self._limit else plan_name(deployment)
         except MoorageError as error:
             self.asker.forget_refused(error)
             raise
@@ -155,44 +197,62 @@ class WizardEngine:
                 self.plan, self.name = plan, name
         return plan
 
-    def apply(self, *, large_upload: bool = True) -> Outcome:
-        """Apply the plan that was made, check the registry from outside, then lead its name to it.
+    def run(self) -> Outcome:
+        """Apply the plan that was made; whoever calls this has shown it.
 
-        Whoever calls this has shown the plan, records of somebody else's that go included.
+        Raises:
+            ServersFailed: Something in the plan keeps it from starting, or was not accepted;
+                nothing was done.
+        """
+        assert self.plan is not None
+        deployment, plan = self.deployment, self.plan
+        self._was_stopped = False
+        if self._looked_up is None:
+            self.look_up_name()
+        self.outcome = self._ended(deployment.apply(plan, self.accepted), plan)
+        return self.outcome
+
+    def finish(self, *, verifies: bool = True, large_upload: bool = True) -> Outcome:
+        """Check the registry from outside after a run that went well, then lead its name to it.
+
+        Records of somebody else's are replaced: they are a part of the plan that was shown.
+
+        Args:
+            verifies: Whether it is checked.
+            large_upload: Whether the checks send over 100 MB to each server.
+
+        Returns:
+            How all of it ended; nothing more is done after a run that did not go well.
+        """
+        outcome = self.outcome
+        assert outcome is not None
+        if not outcome.is_good:
+            return outcome
+        deployment = self.deployment
+        if verifies:
+            checks = deployment.verify(self.plan, large_upload=large_upload)
+            self.outcome = outcome = replace(outcome, verification=checks)
+        if outcome.is_good:
+            looked_up, self._looked_up = self._looked_up, None
+            self.outcome = outcome = replace(
+                outcome, name=lead_name(deployment, self.name, looked_up)
+            )
+        return outcome
+
+    def apply(self, *, large_upload: bool = True) -> Outcome:
+        """Apply the plan that was made, check the registry and lead its name to it.
 
         Args:
             large_upload: Whether the checks send over 100 MB to each server.
         """
-        deployment, plan = self._deployment, self.plan
-        assert deployment is not None
-        assert plan is not None
-        self._was_stopped = False
-        report = deployment.apply(plan, self.accepted)
-        self.outcome = self._ended(report, plan)
-        if report.is_good:
-            self._check_and_lead(deployment, plan, report, self.name, large_upload)
-        return self.outcome
+        self.run()
+        return self.finish(large_upload=large_upload)
 
     def _ended(self, report: ApplyReport, plan: Plan) -> Outcome:
         from moorage.deploy.deployed import deployment_record
 
         ran_before = any(deployment_record(each.facts) for each in plan.servers)
         return Outcome(report, was_stopped=self._was_stopped, ran_before=ran_before)
-
-    def _check_and_lead(
-        self,
-        deployment: Deployment,
-        plan: Plan,
-        report: ApplyReport,
-        name: NamePlan,
-        large_upload: bool,
-    ) -> None:
-        """Verify, and make the records once all is well."""
-        checks = deployment.verify(plan, large_upload=large_upload)
-        self.outcome = Outcome(report, checks)
-        if checks.is_good:
-            led = lead_name(deployment, name, self._events.put)
-            self.outcome = replace(self.outcome, name=led)
 
     def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:
         """Plan and apply once more on the servers it failed on, then check all servers.
@@ -201,31 +261,29 @@ class WizardEngine:
             servers: Their labels.
             large_upload: Whether the checks send over 100 MB to each server.
         """
-        from moorage.deploy.deployment import Deployment
-
-        before, answers = self.outcome, self._answers
+        before, name, answers = self.outcome, self.name, self.deployment.answers
         assert before is not None
         assert before.report is not None
-        assert answers is not None
-        name, accepted = self.name, self.accepted
-        plan = self.make_plan(answers, servers)
-        self.name, self.accepted = name, accepted
-        deployment = self._deployment
-        assert deployment is not None
-        self._was_stopped = False
-        report = before.report.followed_by(deployment.apply(plan, self.accepted))
-        self.outcome = self._ended(report, plan)
+        accepted = self.accepted
+        self.open(answers, servers)
+        try:
+            self.make_plan()
+        finally:
+            self.name, self.accepted = name, accepted
+        self.run()
+        assert self.plan is not None
+        assert self.outcome is not None
+        assert self.outcome.report is not None
+        report = before.report.followed_by(self.outcome.report)
+        outcome = replace(self.outcome, report=report)
+        materials = replace(self.plan.materials, generated=report.generated)
+        plan = replace(self.plan, materials=materials)
         if report.is_good:
-            everywhere = Deployment(
-                answers, self.asker, self._events.put, open_transport=self._open_transport
-            )
-            with self._lock:
-                self._deployment = everywhere
-            deployment.close()
-            materials = replace(plan.materials, generated=report.generated)
-            plan = replace(plan, materials=materials)
-            self._check_and_lead(everywhere, plan, report, name, large_upload)
-        return self.outcome
+            self.open(answers)
+            self.name = name
+        with self._lock:
+            self.plan, self.outcome = plan, outcome
+        return self.finish(large_upload=large_upload)
 
     def plan_replacement(self, answers: Answers) -> list[str]:
         """Plan to replace a certificate of the operator's own; returns the servers it changes.
@@ -236,7 +294,8 @@ class WizardEngine:
         """
         from moorage.deploy.certificate import check_nothing_else, with_files
 
-        plan = self.make_plan(with_files(answers, None, None))
+        self.open(with_files(answers, None, None))
+        plan = self.make_plan()
         check_nothing_else(plan)
         return [server.server for server in plan.servers if server.has_changes]
 
@@ -244,10 +303,7 @@ class WizardEngine:
         """Apply that plan; returns what the servers show then, and whether all is well."""
         from moorage.deploy.certificate import faults_of, replace_on
 
-        deployment, plan = self._deployment, self.plan
-        assert deployment is not None
-        assert plan is not None
-        done = replace_on(deployment, plan=plan)
+        done = replace_on(self.deployment, plan=self.plan)
         assert done is not None
         report = done.report
         lines = [
@@ -262,8 +318,7 @@ class WizardEngine:
 
     def attach(self) -> Outcome:
         """Follow the runs that go on until they end, then check if all went well."""
-        deployment = self._deployment
-        assert deployment is not None
+        deployment = self.deployment
         ended = deployment.attach(tuple(self.facts.values()))
         self.outcome = Outcome(ended=ended)
         if ended and all(run.status == "done" for run in ended):
@@ -275,8 +330,7 @@ class WizardEngine:
 
     def verify_again(self) -> Outcome:
         """Make the checks once more."""
-        deployment = self._deployment
-        assert deployment is not None
+        deployment = self.deployment
         before = self.outcome or Outcome()
         checks = deployment.verify(self.plan)
         self.outcome = replace(before, verification=checks)
@@ -361,6 +415,11 @@ class WizardEngine:
         if self._deployment is not None:
             self._deployment.cancel.set()
 
+    def _new(self, answers: Answers, limit: Sequence[str]) -> Deployment:
+        return Deployment(
+            answers, self.asker, self._on_event, limit=limit, open_transport=self._open_transport
+        )
+
     def stop(self) -> None:
         """Close all connections. Runs that go on are left to themselves on their servers."""
         with self._lock:
@@ -379,6 +438,6 @@ def _close(close: Callable[[], None]) -> None:
         try:
             close()
         except Exception as error:  # nobody waits for it; the log file has it
-            incident.record(error)
+            crash_log.record(error)
 
     threading.Thread(target=run, name="close", daemon=True).start()

@@ -44,14 +44,14 @@ def expected(steps: Iterable[str], known: Mapping[str, list[float]]) -> dict[str
     return {step: statistics.median(known[step]) for step in wanted if known.get(step)}
 
 
-_AT_TIMES = {"packages", "account", "image", "version", "staged", "drain", "back-up"}
+_AT_TIMES = {"wait", "packages", "account", "image", "version", "staged", "drain", "back-up"}
 """Steps that not every run has."""
 
 
 def steps_of(plan: ServerPlan) -> list[str]:
     """Return the steps a run on a server will have, in order."""
     kinds = {change.kind for change in plan.changes}
-    left_out = {"connect", "probe", "rollback", "staged"}
+    left_out = {"connect", "probe", "wait", "rollback", "staged"}
     left_out |= set() if Kind.PACKAGE in kinds else {"packages"}
     left_out |= set() if Kind.IMAGE in kinds else {"image"}
     left_out |= set() if plan.switches else {"registry"}

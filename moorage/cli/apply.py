@@ -66,6 +66,11 @@ Examples:
     is_flag=True,
     help="Begin with an empty store where the images are in another one.",
 )
+@click.option(
+    "--end-transfers",
+    is_flag=True,
+    help="Cut off transfers on the slot that is needed instead of waiting for them.",
+)
 @click.option("--no-save", is_flag=True, help="Leave FILE as it is.")
 @server_options
 @click.pass_context
@@ -82,6 +87,7 @@ def command(
     replace_records: bool,
     accept_removals: bool,
     begin_empty: bool,
+    end_transfers: bool,
     no_save: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
@@ -127,7 +133,7 @@ def command(
     ) as engine:
         engine.operations.look_up_name()
         name = NameWork.begin(engine, is_limited=bool(limit))
-        accepted = Accepted(begin_empty=begin_empty)
+        accepted = Accepted(begin_empty=begin_empty, end_transfers=end_transfers)
         asks = session.is_interactive and not yes
         saves = not no_save and file.is_file()
         answers, plan = plan_with_others(engine, file, answers, asks=asks and saves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from moorage.deploy.status import ServerStatus, Status, how_it_ended
 
 if TYPE_CHECKING:
     from moorage.deploy.acme import Renewal
-    from moorage.servers.facts import RunRecord
+    from moorage.servers.facts import Draining, RunRecord
 
 
 def status_lines(status: Status) -> Iterator[Line]:
@@ -75,6 +76,8 @@ def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
             f"{server.registry_version or 'unknown version'}, {state}"
             + (f" on slot {server.slot}" if server.slot else ""),
         )
+        if server.draining is not None:
+            yield "draining", _draining(server.draining)
         yield "nginx", "running" if server.has_nginx else "not running"
         count = len(server.drifted)
         yield "drift", "none" if not count else "1 file" if count == 1 else f"{count} files"
@@ -119,6 +122,15 @@ def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
     }
 
 
+def _draining(there: Draining) -> str:
+    count = "1 transfer" if there.transfers == 1 else f"{there.transfers} transfers"
+    return f"slot {there.slot}, {count} since {_in_utc(there)}; it stops when they have ended"
+
+
+def _in_utc(there: Draining) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(there.since))
+
+
 def _run(run: RunRecord) -> str:
     ended = how_it_ended(run)
     if ended == "running":
@@ -142,6 +154,12 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
         "registry_version": server.registry_version or None,
         "slot": server.slot,
         "registry_running": server.is_serving,
+        "draining": server.draining
+        and {
+            "slot": server.draining.slot,
+            "transfers": server.draining.transfers,
+            "since": _in_utc(server.draining),
+        },
         "nginx_running": server.has_nginx,
         "drifted": list(server.drifted),
         "certificate": certificate

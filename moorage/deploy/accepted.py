@@ -12,10 +12,12 @@ class Accepted:
     Attributes:
         removals: The users who may be removed, by name.
         begin_empty: Whether the registry may begin with an empty store.
+        end_transfers: Whether transfers may be cut off that are in the way.
     """
 
     removals: frozenset[str] = frozenset()
     begin_empty: bool = False
+    end_transfers: bool = False
 
 
 NOTHING = Accepted()

@@ -15,7 +15,7 @@ from moorage.answers.recorded import RecordedAnswers, RecordedServer, read_recor
 from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.errors import MoorageError
-from moorage.servers.facts import Facts
+from moorage.servers.facts import Draining, Facts
 
 
 def active_slot(facts: Facts) -> Slot | None:
@@ -28,6 +28,11 @@ def active_slot(facts: Facts) -> Slot | None:
         if f"unix:{layout.socket_path(slot)};" in text or f"127.0.0.1:{port};" in text:
             return slot
     return None
+
+
+def draining(facts: Facts, slot: Slot) -> Draining | None:
+    """Return what a slot still sends that stops by itself when that has ended, or None."""
+    return next((each for each in facts.draining if each.slot == slot), None)
 
 
 UNKNOWN_NAME = "unknown.invalid"

@@ -10,6 +10,7 @@ STEPS: dict[str, str] = {
     "connect": "Connecting",
     "probe": "Reading what is there",
     "upload": "Sending the files",
+    "wait": "Waiting for transfers on the idle slot to end",
     "recheck": "Checking that nothing has changed since",
     "back-up": "Backing up what will change",
     "hooks-before": "Running your hooks",

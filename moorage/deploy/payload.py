@@ -15,7 +15,7 @@ from typing import Literal
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.additions import ADDED_BY_RUNS, lines_of_additions
-from moorage.deploy.plan import ServerPlan
+from moorage.deploy.plan import WAIT_SECONDS, ServerPlan
 from moorage.desired import layout
 from moorage.desired.state import Listen
 from templates.load import shell_scripts
@@ -26,8 +26,8 @@ KEEP_SECONDS = 30
 """How long a server waits to hear whether a change of the users worked on the others, too."""
 PEER_SECONDS = 180
 """How long a server waits until the others hand on its answers to ACME's challenges."""
-DRAIN_SECONDS = 300
-"""How long transfers on the old slot may go on."""
+DRAIN_SECONDS = 24 * 3600
+"""How long transfers on the old slot may go on after a run, before they are cut off."""
 
 Gate = Literal["go", "wait"]
 Login = tuple[str, Secret]
@@ -207,6 +207,8 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "keep": "wait" if timing.undone is not None else "keep",
         "keep_seconds": str(timing.keep_seconds),
         "drain_seconds": str(DRAIN_SECONDS),
+        "wait_seconds": str(WAIT_SECONDS),
+        "ends_transfers": said(plan.ends_transfers),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())
 

@@ -17,6 +17,9 @@ from moorage.desired.state import DesiredFile, DesiredFolder, DesiredState, Mate
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 
+WAIT_SECONDS = 300
+"""How long a run waits for transfers on the slot that it is to start, before it fails."""
+
 
 class Kind(StrEnum):
     """What a change is about."""
@@ -109,6 +112,7 @@ class ServerPlan:
         users_revision: How many changes of its users the server will have seen.
         masks_packaged_registry: Whether the service of the registry's package is stopped for good.
         takes_over_packaged_registry: Whether that is because its images are served from now on.
+        ends_transfers: Whether transfers are cut off on the slot that is to be started.
         ask: Why certbot is asked for a certificate, or None when it is not.
     """
 
@@ -132,6 +136,7 @@ class ServerPlan:
     users_revision: int = 1
     masks_packaged_registry: bool = False
     takes_over_packaged_registry: bool = False
+    ends_transfers: bool = False
 
     @property
     def touches_registry(self) -> bool:

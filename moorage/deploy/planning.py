@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,6 +12,7 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployed import (
     active_slot,
+    draining,
     program_update,
     recorded_digests,
     recorded_on,
@@ -20,7 +22,7 @@ from moorage.deploy.kind_of_server import platform_of, web_group_of
 from moorage.deploy.listening import listens_as_deployed, needs_restart
 from moorage.deploy.neighbours import DEFAULT_SITE, drops_default_site
 from moorage.deploy.packaged import takes_over, why_mask
-from moorage.deploy.plan import Change, Kind, ServerPlan
+from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, ServerPlan
 from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
 from moorage.deploy.web_server import missing_nginx, nginx_problems
@@ -124,7 +126,11 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         desired=wanted,
         changes=(*before, *changes, *after),
         problems=tuple(find_problems(wanted, facts)),
-        notes=(*find_notes(wanted, facts), *_notes_on_passwords(materials)),
+        notes=(
+            *find_notes(wanted, facts),
+            *_notes_on_passwords(materials),
+            *_notes_on_transfers(facts, slot_from, slot_to),
+        ),
         writes=writes,
         removals=difference.removals,
         packages=difference.packages,
@@ -149,6 +155,26 @@ def _notes_on_passwords(materials: Materials) -> Iterator[str]:
             f"The password of {', '.join(materials.weak_passwords)} is easy to guess. "
             "{generate: true} makes one that is not."
         )
+
+
+def _notes_on_transfers(
+    facts: Facts, slot_from: Slot | None, slot_to: Slot, *, ends: bool
+) -> Iterator[str]:
+    """Yield what happens to what the slot still sends that a run starts."""
+    there = draining(facts, slot_to)
+    if slot_to == slot_from or there is None or not there.transfers:
+        return
+    count = "1 transfer" if there.transfers == 1 else f"{there.transfers} transfers"
+    what = (
+        "They are cut off (--end-transfers)."
+        if ends
+        else f"The apply waits for them, {WAIT_SECONDS // 60} minutes at most, and then fails with "
+        "nothing changed; --end-transfers cuts them off."
+    )
+    yield (
+        f"Slot {slot_to}, which is to be started, still sends {count} from before the switch at "
+        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(there.since))} UTC. {what}"
+    )
 
 
 def plan_users(
@@ -299,8 +325,9 @@ def _slot(
         why = "the runtime changes"
     if why is not None:
         return other, Change(Kind.SERVICE, "run", f"registry: switch {slot_from} to {other}", why)
-    if facts.is_active(layout.unit_name(other)):
-        why = "it gets no traffic"
+    # One that is draining stops by itself.
+    if facts.is_active(layout.unit_name(other)) and draining(facts, other) is None:
+        why = "it gets no new requests; transfers that are under way may end"
         return slot_from, Change(Kind.SERVICE, "run", f"registry: stop {other}", why)
     return slot_from, None
 

@@ -13,6 +13,7 @@ from moorage.deploy.deployed import (
     active_slot,
     as_applied,
     deployment_record,
+    draining,
     drifted,
     other_domain,
     program_update,
@@ -33,7 +34,7 @@ from moorage.desired.build import is_asked_on_80
 from moorage.desired.certificates import CertificateFacts, describe
 from moorage.desired.layout import Slot
 from moorage.errors import ExitCode, MoorageError
-from moorage.servers.facts import Disk, Facts, RunRecord
+from moorage.servers.facts import Disk, Draining, Facts, RunRecord
 
 LEAST_FREE = 512 * 1024**2
 """Bytes: with less free disk, pushes are about to fail."""
@@ -56,6 +57,7 @@ class ServerStatus:
         registry_version: The registry's version.
         slot: The slot that gets the traffic, or None.
         is_serving: Whether that slot's service runs.
+        draining: What the other slot still sends from before it was left; None when it is stopped.
         has_nginx: Whether nginx runs.
         run: The last run, or the one that goes on; None when there was none.
         drifted: Managed files that are not as Moorage last wrote them, or gone.
@@ -76,6 +78,7 @@ class ServerStatus:
     registry_version: str = ""
     slot: Slot | None = None
     is_serving: bool = False
+    draining: Draining | None = None
     has_nginx: bool = False
     run: RunRecord | None = None
     drifted: tuple[str, ...] = ()
@@ -118,6 +121,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         registry_version=_text(record.get("registry_version")),
         slot=slot,
         is_serving=slot is not None and facts.is_active(layout.unit_name(slot)),
+        draining=draining(facts, layout.other(slot)) if slot is not None else None,
         has_nginx=facts.is_active("nginx"),
         run=run,
         drifted=drifted(facts),

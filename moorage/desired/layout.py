@@ -105,3 +105,8 @@ def hook_path(name: str) -> str:
 def unit_name(slot: Slot) -> str:
     """Return the systemd service of a slot."""
     return f"moorage-registry@{slot}"
+
+
+def drain_unit_name(slot: Slot) -> str:
+    """Return the systemd service that stops a slot when its last transfer has ended."""
+    return f"moorage-drain-{slot}"

@@ -102,6 +102,21 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Draining:
+    """What a slot that gets no new requests still has to send.
+
+    Attributes:
+        slot: The slot.
+        since: Since when it gets none, seconds since 1970.
+        transfers: How many transfers are left.
+    """
+
+    slot: str
+    since: float
+    transfers: int
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """A run that happened, or is happening, on a server.
 
@@ -155,6 +170,7 @@ class Facts:
         certbot_next: When certbot's timer runs next, seconds since 1970; None when it does not.
         nginx: What its nginx says; None where there is none, or where it was not read.
         zone: The server's offset from UTC as ``+0100``: the log has local times.
+        draining: The slots that stop by themselves when their transfers have ended.
     """
 
     server: str
@@ -190,6 +206,7 @@ class Facts:
     nginx: NginxFacts | None = None
     zone: str = "+0000"
     runs: tuple[RunRecord, ...] = ()
+    draining: tuple[Draining, ...] = ()
 
     @property
     def os_name(self) -> str:

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from moorage.errors import MoorageError
 from moorage.servers.facts import (
     Disk,
+    Draining,
     Facts,
     ImagesFolder,
     Listener,
@@ -182,6 +183,11 @@ def parse(
         runs=tuple(
             RunRecord(run_id, running == "yes", _seconds(changed), step, status, message)
             for run_id, running, changed, step, status, message in rows.get("run", [])
+        ),
+        draining=tuple(
+            Draining(slot, _seconds(str(max(clock - int(age), 0))), int(transfers))
+            for slot, age, transfers in rows.get("draining", [])
+            if slot in {"blue", "green"}
         ),
     )
 

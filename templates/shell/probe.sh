@@ -92,6 +92,14 @@ fi
     */docker-registry' (deleted)') fact outdated "moorage-registry@$slot" ;;
     esac
 done
+# What a slot still sends that was left for the other one; the file outlives whoever writes it.
+for slot in blue green; do
+    { read -r since transfers; } 2>/dev/null </run/moorage-registry/$slot.draining || continue
+    systemctl is-active -q "moorage-registry@$slot" || continue
+    case "$(systemctl show -p ActiveState --value "moorage-drain-$slot")" in
+    act*) read -r uptime _ </proc/uptime && fact draining "$slot" $((${uptime%%.*} - since)) "$transfers" ;;
+    esac
+done
 # Other sites' files are read for where they listen and what they are called; 4 MiB are plenty.
 if [ "$reads_nginx" = yes ] && command -v nginx >/dev/null 2>&1; then
     nginx -V 2>&1 | facts nginx_build

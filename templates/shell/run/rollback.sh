@@ -26,8 +26,11 @@ rollback() {
     sh clear-sockets.sh
     # Only now is nobody sent to the new slot any more.
     if [ "$plan_slot_to" != "$plan_slot_from" ]; then
-        drain "$plan_slot_to" 10
-        systemctl disable -q --now "moorage-registry@$plan_slot_to" 2>/dev/null
+        if [ "$plan_slot_from" = - ]; then
+            systemctl disable -q --now "moorage-registry@$plan_slot_to" 2>/dev/null
+        else
+            leave "$plan_slot_to" 2>/dev/null
+        fi
         systemctl reset-failed "moorage-registry@$plan_slot_to" 2>/dev/null
     fi
     restore_storage

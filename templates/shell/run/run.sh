@@ -61,6 +61,7 @@ trap 'fail "it was told to stop"' TERM INT
 # The names are Moorage's own; the values stay data.
 while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/settings
 
+free_slot
 step recheck
 recheck
 recheck_store

@@ -37,19 +37,20 @@ is_part_of() {
     return 1
 }
 
-# is_connected SLOT LISTENER: whether nginx has connections to a slot, whose process is LISTENER. A
-# slot that was started before slots had sockets listens on a port.
-is_connected() {
+# count_transfers SLOT: sets $transfers to how many connections nginx has to a slot. One that was started
+# before slots had sockets listens on a port.
+count_transfers() {
     # Sockets are listed by network, and a container can have one of its own. Those that were accepted
-    # have no flags.
-    if grep -q " 00000000 0001 03 [0-9 ]*$sockets/$1/registry.sock\$" "/proc/${2:-none}/net/unix" 2>/dev/null; then
-        return 0
-    fi
+    # have no flags; the same list read twice has the same lines.
+    # shellcheck disable=SC2046 # one word a file
+    transfers=$(grep -hs " 00000000 0001 03 [0-9 ]*$sockets/$1/registry.sock\$" /proc/net/unix \
+        $(find /proc -maxdepth 1 -name '[1-9]*' -user moorage -printf '%p/net/unix ' 2>/dev/null) | sort -u | grep -c .)
     case "$1" in
     blue) port=5101 ;;
     green) port=5102 ;;
     esac
-    [ -n "$(ss -Htn state established "( sport = :$port )" 2>/dev/null)" ]
+    set -- "$(ss -Htn state established "( sport = :$port )" 2>/dev/null | grep -c .)"
+    transfers=$((transfers + $1))
 }
 
 # has_given_up UNIT: whether it was started three times in vain, or cannot be started at all, for
@@ -95,34 +96,86 @@ start_slot() {
     esac
 }
 
-# drain SLOT SECONDS: waits until nobody uses a slot any more, so long at the most.
-drain() {
+# leave SLOT: stops a slot that gets no new requests. When its last transfer does not end soon, that is
+# left to a unit of its own, so that the run can end.
+leave() {
     tick
-    patience=$((now + 30))
-    deadline=$((now + $2))
-    ask_socket "$sockets/$1/registry.sock" ''
-    while :; do
+    deadline=$((now + 5))
+    while
+        count_transfers "$1"
+        [ "$transfers" != 0 ] || are_old_workers_left
+    do
         tick
-        if ! is_connected "$1" "$listener"; then
-            are_old_workers_left || return 0
-            # They stay for the long connections of other sites, too.
-            [ "$now" -lt $patience ] || return 0
-        fi
         if [ "$now" -ge $deadline ]; then
-            say "some transfers on slot $1 have not ended; they are cut off and clients try again"
-            return 0
+            hand_over "$1"
+            return
         fi
         sleep 0.2
     done
+    systemctl disable -q --now "moorage-registry@$1"
+}
+
+# hand_over SLOT: what is read of it is /run/moorage-registry/SLOT.draining (see drain.sh).
+hand_over() {
+    stop_draining "$1"
+    install -d -m 0755 "$sockets"
+    if ! { cat words.sh slots.sh drain.sh >"$sockets/$1.drain.sh" &&
+        systemd-run --quiet --collect --unit="moorage-drain-$1" --property=Restart=on-failure --property=RestartSec=1 \
+            --description="Moorage: stop slot $1 when its transfers have ended" \
+            /bin/sh "$sockets/$1.drain.sh" "$1" "$plan_drain_seconds" >drain.log 2>&1; }; then
+        printf '@warning\tslot %s goes on running: what stops it could not be started: %s\n' "$1" "$(tail -n 1 drain.log)"
+        return
+    fi
+    say "slot $1 still sends $transfers transfers; it stops by itself when they have ended, in $((plan_drain_seconds / 3600)) hours at the latest"
+}
+
+# stop_draining SLOT: nobody stops the slot any more.
+stop_draining() {
+    systemctl stop "moorage-drain-$1" 2>/dev/null
+    rm -f "$sockets/$1.draining" "$sockets/$1.drain.sh"
 }
 
 drain_old() {
     for old in blue green; do
         [ "$old" != "$plan_slot_to" ] || continue
-        unit=moorage-registry@$old
-        # A slot is enabled before it is started, and both end together.
-        [ -L "/etc/systemd/system/multi-user.target.wants/$unit.service" ] || continue
-        drain "$old" "$plan_drain_seconds"
-        systemctl disable -q --now "$unit"
+        # A slot is enabled before it is started, and until it is left.
+        [ -L "/etc/systemd/system/multi-user.target.wants/moorage-registry@$old.service" ] || continue
+        leave "$old"
+    done
+}
+
+# What was asked of the slot that is to be started, before an earlier switch, is sent to its end.
+free_slot() {
+    [ "$plan_slot_to" != "$plan_slot_from" ] || return 0
+    count_transfers "$plan_slot_to"
+    if [ "$transfers" != 0 ]; then
+        step wait
+        wait_for_transfers
+    fi
+    stop_draining "$plan_slot_to"
+}
+
+wait_for_transfers() {
+    if ! systemctl is-active -q "moorage-drain-$plan_slot_to"; then
+        # A run that died may have left nginx sending to this slot, and its files to the other.
+        systemctl is-active -q "moorage-registry@$plan_slot_from" || return 0
+        if nginx -t -q 2>/dev/null; then reload_nginx; fi
+    fi
+    if [ "$plan_ends_transfers" = yes ]; then
+        say "ending $transfers transfers on slot $plan_slot_to"
+        # The registry gives them another minute.
+        systemctl stop "moorage-drain-$plan_slot_to" "moorage-registry@$plan_slot_to" 2>/dev/null
+        return 0
+    fi
+    tick
+    deadline=$((now + plan_wait_seconds))
+    while
+        count_transfers "$plan_slot_to"
+        [ "$transfers" != 0 ]
+    do
+        if [ -e abort ]; then cancel; fi
+        tick
+        [ "$now" -lt $deadline ] || fail "slot $plan_slot_to still sends $transfers transfers from before the last switch: apply again when they have ended, or end them with --end-transfers"
+        sleep 0.5
     done
 }

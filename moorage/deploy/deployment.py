@@ -253,7 +253,11 @@ class Deployment:
             raise ServersFailed(against)
         if plan.materials.keep is not None:
             plan.materials.keep()
-        changed = [server for server in plan.servers if server.has_changes]
+        changed = [
+            replace(server, ends_transfers=accepted.end_transfers)
+            for server in plan.servers
+            if server.has_changes
+        ]
         reports = {
             server.server: ServerReport(server.server, "unchanged") for server in plan.servers
         }

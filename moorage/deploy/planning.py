@@ -157,23 +157,17 @@ def _notes_on_passwords(materials: Materials) -> Iterator[str]:
         )
 
 
-def _notes_on_transfers(
-    facts: Facts, slot_from: Slot | None, slot_to: Slot, *, ends: bool
-) -> Iterator[str]:
+def _notes_on_transfers(facts: Facts, slot_from: Slot | None, slot_to: Slot) -> Iterator[str]:
     """Yield what happens to what the slot still sends that a run starts."""
     there = draining(facts, slot_to)
     if slot_to == slot_from or there is None or not there.transfers:
         return
     count = "1 transfer" if there.transfers == 1 else f"{there.transfers} transfers"
-    what = (
-        "They are cut off (--end-transfers)."
-        if ends
-        else f"The apply waits for them, {WAIT_SECONDS // 60} minutes at most, and then fails with "
-        "nothing changed; --end-transfers cuts them off."
-    )
     yield (
         f"Slot {slot_to}, which is to be started, still sends {count} from before the switch at "
-        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(there.since))} UTC. {what}"
+        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(there.since))} UTC. The apply waits "
+        f"{WAIT_SECONDS // 60} minutes at most and then fails with nothing changed; with "
+        "--end-transfers it cuts them off."
     )
 
 

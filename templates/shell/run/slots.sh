@@ -155,6 +155,18 @@ free_slot() {
     stop_draining "$plan_slot_to"
 }
 
+# end_slot SLOT: stops it with its transfers, to which the registry would otherwise give another minute.
+end_slot() {
+    systemctl stop "moorage-drain-$1" 2>/dev/null
+    systemctl stop --no-block "moorage-registry@$1"
+    if [ "$plan_engine" = - ]; then
+        systemctl kill --signal=KILL "moorage-registry@$1"
+    else
+        "$plan_engine" kill "moorage-registry-$1"
+    fi >/dev/null 2>&1
+    systemctl stop "moorage-registry@$1"
+}
+
 wait_for_transfers() {
     if ! systemctl is-active -q "moorage-drain-$plan_slot_to"; then
         # A run that died may have left nginx sending to this slot, and its files to the other.
@@ -163,8 +175,7 @@ wait_for_transfers() {
     fi
     if [ "$plan_ends_transfers" = yes ]; then
         say "ending $transfers transfers on slot $plan_slot_to"
-        # The registry gives them another minute.
-        systemctl stop "moorage-drain-$plan_slot_to" "moorage-registry@$plan_slot_to" 2>/dev/null
+        end_slot "$plan_slot_to"
         return 0
     fi
     tick

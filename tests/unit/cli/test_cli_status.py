@@ -12,10 +12,11 @@ import pytest
 from calls import Moorage, write_answers
 from made_up_servers import Fleet
 
+from moorage.cli.status_view import status_as_json, status_lines
 from moorage.deploy import private_ca
-from moorage.deploy.status import how_it_ended, status_of
+from moorage.deploy.status import Status, how_it_ended, status_of
 from moorage.desired import layout
-from moorage.servers.facts import Disk, Facts, ManagedFile, RunRecord, Service
+from moorage.servers.facts import Disk, Draining, Facts, ManagedFile, RunRecord, Service
 
 HOST = "one.example.test"
 
@@ -72,6 +73,21 @@ def test_a_healthy_server(facts: Facts) -> None:
     assert status.certificate.days_left in {396, 397}
     assert status.run is not None
     assert status.run.run_id == "20260102"
+
+
+def test_a_slot_that_drains_is_told(facts: Facts) -> None:
+    status = status_of(replace(facts, draining=(Draining("blue", 1.8e9, 1),)))
+
+    assert status.is_healthy
+    text = "\n".join(
+        "".join(piece if isinstance(piece, str) else piece[0] for piece in line)
+        for line in status_lines(Status((status,)))
+    )
+    assert "slot blue, 1 transfer since 2027-01-15T08:00:00Z; it stops when" in text
+    [server] = status_as_json(Status((status,)))["servers"]  # type: ignore[misc]
+    assert server["draining"] == {
+        "slot": "blue", "transfers": 1, "since": "2027-01-15T08:00:00Z"
+    }  # fmt: skip
 
 
 def test_a_server_that_has_never_been_deployed() -> None:

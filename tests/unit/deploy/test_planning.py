@@ -27,6 +27,7 @@ from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
 from moorage.servers.facts import (
     Disk,
+    Draining,
     Facts,
     Listener,
     ManagedFile,
@@ -171,6 +172,20 @@ def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
     services = {**facts.services, left_over.name: left_over}
     plan = _plan(_answers(), replace(facts, services=services))
     assert _subjects(plan, Kind.SERVICE) == ["registry: stop green"]
+
+
+def test_a_slot_that_drains_is_left_alone_and_waited_for_when_it_is_needed() -> None:
+    facts = _deployed(_answers())
+    left = Service("moorage-registry@green", "active", "disabled")
+    services = {**facts.services, left.name: left}
+    facts = replace(facts, services=services, draining=(Draining("green", 1.8e9, 2),))
+    assert not _plan(_answers(), facts).has_changes
+
+    changed = _answers(settings={"log": {"level": "debug"}})
+    plan = _plan(changed, facts)
+    assert plan.slot_to == "green"
+    assert "2 transfers from before the switch at 2027-01-15 08:00 UTC" in plan.notes[-1]
+    assert "waits 5 minutes at most" in plan.notes[-1]
 
 
 def test_secrets_are_masked_in_every_diff() -> None:

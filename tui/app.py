@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 
 from moorage.errors import ExitCode, MoorageError
@@ -30,6 +31,7 @@ from tui.messages import (
 )
 from tui.palette import commands_of_screen, theme_commands
 from tui.questions import QuestionQueue
+from tui.toasts import BriefNotice
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -121,6 +123,19 @@ class WizardApp(FrontApp):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The variables of our own, known before a theme of ours is used."""
         return dict(theme.DARK.variables)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a toast; one that goes in any case."""
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.post_message(Notify(BriefNotice(message, title, severity, seconds, markup=markup)))
 
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""

@@ -161,9 +161,10 @@ FooterKey.-compact .footer-key--description {
     color: $foreground; background: $panel; padding: 0 1;
 }
 .-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
-ToastRack { dock: top; align: right top; margin-bottom: 0; overflow-y: hidden; }
+ToastRack { align: left bottom; margin-bottom: 2; overflow-y: hidden; }
+ToastHolder { align-horizontal: left; }
 Toast {
-    width: auto; max-width: 60%; margin-top: 0; padding: 0 1;
+    width: auto; max-width: 45%; margin-top: 0; padding: 0 1;
     background: $selection; color: $foreground; border-left: outer $accent;
 }
 Toast.-warning { border-left: outer $warning; }

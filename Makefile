@@ -8,7 +8,7 @@ N ?= 1
 # With compiled modules kept, each test process starts several seconds earlier.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-open demo-down test test-failed list-failed faults test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-open demo-down test faults test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -26,19 +26,13 @@ demo-down: setup ## remove the demo's servers
 	@$(PYTHON) -m lab down moorage-demo moorage-demo-client
 
 test: setup ## all tests; without root, all that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist worksteal
-
-test-failed: setup ## those tests that failed the last time, one after the other
-	$(PYTHON) -m pytest --last-failed --last-failed-no-failures none
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist worksteal
 
 faults: setup ## every fault at every step of a run, on a real server, as a table
 	MOORAGE_ALL_FAULTS=1 $(PYTHON) -m pytest -s -q tests/lab/test_every_fault.py
 
-list-failed:
-	@$(PYTHON) -c 'import json; print(*json.load(open(".pytest_cache/v/cache/lastfailed")), sep="\n")'
-
 test-unit: setup ## the tests that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-3} --dist worksteal tests/unit tests/tui
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist worksteal tests/unit tests/tui
 
 check: setup ## ruff, mypy, import-linter, shellcheck
 	.venv/bin/ruff check .

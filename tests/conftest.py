@@ -31,8 +31,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords as fast as bcrypt can, but on servers, where the time it takes matters."""
-    if request.node.get_closest_marker("lab") is None:
+    """Hash passwords as fast as bcrypt can, but where the time it takes matters."""
+    if request.node.get_closest_marker("slow_hashes") is None:
         monkeypatch.setattr("moorage.users.passwords.BCRYPT_COST", 4)
 
 

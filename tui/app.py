@@ -137,6 +137,15 @@ class WizardApp(FrontApp):
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self.post_message(Notify(BriefNotice(message, title, severity, seconds, markup=markup)))
 
+    @on(Notify)
+    def _repaint_when_it_is_gone(self, event: Notify) -> None:
+        # On a busy machine Textual at times forgets to paint what was below a toast that went.
+        self.set_timer(event.notification.time_left + 0.5, self._repaint)
+
+    def _repaint(self) -> None:
+        if self.screen_stack:
+            self.screen.refresh()
+
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""
         self.set_interval(0.05, self._pump)

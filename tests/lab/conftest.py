@@ -50,18 +50,22 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
-def _usual_variant(request: pytest.FixtureRequest) -> str:
+def _usual_image(request: pytest.FixtureRequest) -> tuple[str, tuple[str, ...]]:
     """What servers are: bare, or with the mark `ready` of a test or module with the packages.
 
     Installing them is half of the work of a first apply, which only some tests are about.
+
+    Returns:
+        The variant, and what it has besides.
     """
-    return "ready" if request.node.get_closest_marker("ready") else "bare"
+    ready = request.node.get_closest_marker("ready")
+    return ("bare", ()) if ready is None else ("ready", ready.args)
 
 
 @pytest.fixture
 def servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[BootServers]:
     """Boot as many fresh servers as a test wants."""
-    usual = _usual_variant(request)
+    usual, usual_extra = _usual_image(request)
     booted: list[LabServer] = []
 
     def boot(
@@ -69,9 +73,11 @@ def servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[BootServers]:
         *,
         suite: str = "bookworm",
         variant: str = usual,
-        extra: Sequence[str] = (),
+        extra: Sequence[str] | None = None,
         names: Sequence[str] = (),
     ) -> list[LabServer]:
+        if extra is None:
+            extra = usual_extra if variant == usual and suite == "bookworm" else ()
         names = names or [f"server{number}" for number in range(1, count + 1)]
         fresh = lab.boot_many(names, suite=suite, variant=variant, extra=extra)
         booted.extend(fresh)
@@ -91,7 +97,8 @@ def server(servers: BootServers) -> LabServer:
 @pytest.fixture(scope="module")
 def shared_server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[LabServer]:
     """One bare Debian 12 server for all tests of a module, which leave it as they found it."""
-    server = lab.boot("shared", variant=_usual_variant(request))
+    variant, extra = _usual_image(request)
+    server = lab.boot("shared", variant=variant, extra=extra)
     yield server
     lab.destroy(server)
 

@@ -14,7 +14,7 @@ from lab import Lab, LabServer
 from lab.acme import start_authority
 from lab.names import TsigKey, start_bind
 
-pytestmark = pytest.mark.ready
+pytestmark = pytest.mark.ready("certbot", "python3-certbot-dns-rfc2136")
 
 ZONE = "example.test"
 

@@ -21,6 +21,10 @@ from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
 
+READY = pytest.mark.ready("certbot")
+"""For those that are not about the installation, which takes a quarter of a minute."""
+
+
 def _roots(authority: AcmeAuthority, folder: Path) -> Path:
     file = folder / "roots.pem"
     file.write_bytes(authority.roots())
@@ -62,6 +66,7 @@ def test_one_server_gets_its_certificate(
     assert "Verify return code: 0 (ok)" in handshake(server, _roots(authority, tmp_path))
 
 
+@READY
 def test_an_account_that_exists_already_is_used(
     operator: Operator, server: LabServer, lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +86,7 @@ def test_an_account_that_exists_already_is_used(
         authority.stop()
 
 
+@READY
 def test_three_servers_behind_one_name(
     operator: Operator,
     servers: Any,
@@ -116,6 +122,7 @@ def test_three_servers_behind_one_name(
     assert "404" in missing
 
 
+@READY
 def test_a_renewal_under_load_fails_no_request(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
@@ -134,6 +141,7 @@ def test_a_renewal_under_load_fails_no_request(
     assert traffic.count > 10
 
 
+@READY
 def test_status_shows_how_renewals_go(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
@@ -167,6 +175,7 @@ def test_status_shows_how_renewals_go(
     assert any("certbot.timer does not run" in fault for fault in status().faults)
 
 
+@READY
 def test_a_certificate_that_nginx_refuses_is_not_served(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:

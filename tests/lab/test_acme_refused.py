@@ -18,7 +18,7 @@ from lab.acme import AcmeAuthority, start_authority
 from lab.services import ObjectStore
 from moorage.errors import ServersFailed
 
-pytestmark = pytest.mark.ready
+pytestmark = pytest.mark.ready("certbot")
 
 
 def _refused(operator: Operator, server: LabServer, authority: object, **acme: object) -> str:

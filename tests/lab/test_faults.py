@@ -131,6 +131,7 @@ def test_a_disk_that_fills_up_during_the_run_rolls_back(
     assert operator.status(server) == 200
 
 
+@pytest.mark.ready
 def test_a_store_that_refuses_the_keys_rolls_back(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_store_that_refuses_the_keys_rolls_back(
     assert operator.status(server) == 0
 
 
+@pytest.mark.ready
 def test_a_run_that_ended_badly_shows_in_the_facts(
     operator: Operator, server: LabServer, tmp_path: Any
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_run_that_ended_badly_shows_in_the_facts(
     assert "broken.conf" in last.message
 
 
+@pytest.mark.ready
 def test_a_folder_with_other_files_is_left_alone(operator: Operator, server: LabServer) -> None:
     server.run(
         "install -d -o deploy -g deploy /srv/app && install -o deploy /dev/null /srv/app/mine"
@@ -188,6 +191,7 @@ def test_a_folder_with_other_files_is_left_alone(operator: Operator, server: Lab
     assert server.run("stat -c %U /srv/app /srv/app/mine").stdout.split() == ["deploy", "deploy"]
 
 
+@pytest.mark.ready
 def test_a_lost_folder_of_images_is_made_anew_when_that_is_accepted(
     operator: Operator, server: LabServer
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
@@ -47,6 +48,7 @@ def _upload(client: RegistryClient, repository: str, size: int) -> int:
         return 0  # nginx may hang up before it has read everything
 
 
+@pytest.mark.ready
 def test_a_push_that_filled_the_disk_does_not_stop_the_others(
     operator: Operator, server: LabServer
 ) -> None:

@@ -15,7 +15,7 @@ from raw_http import Reply, Wire
 from lab import LabServer
 from lab.machine import say
 
-pytestmark = pytest.mark.ready
+pytestmark = [pytest.mark.ready, pytest.mark.slow_hashes]
 
 TOLERATED = 20
 """Wrong passwords from one address before it is turned away; 30 more a minute."""

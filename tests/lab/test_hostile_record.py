@@ -80,6 +80,7 @@ def lure(operator: Operator, server: LabServer) -> Iterator[Lure]:
     bait.close()
 
 
+@pytest.mark.ready
 async def test_a_record_starts_opens_and_reaches_nothing_here(lure: Lure) -> None:
     server, call, bait = lure.server, lure.call, lure.bait
 

@@ -21,6 +21,7 @@ def users_of(server: LabServer) -> set[str]:
     return set(server.run("cut -d: -f1 /etc/nginx/moorage/htpasswd").stdout.split())
 
 
+@pytest.mark.ready
 async def test_the_later_wizard_is_told_and_undoes_nothing_unseen(
     operator: Operator, server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,8 @@ class BootServers(Protocol):
         count: int = 1,
         *,
         suite: str = "bookworm",
-        variant: str = "bare",
-        extra: Sequence[str] = (),
+        variant: str = ...,
+        extra: Sequence[str] | None = None,
         names: Sequence[str] = (),
     ) -> list[LabServer]:
         """Boot servers side by side.
@@ -25,7 +25,7 @@ class BootServers(Protocol):
         Args:
             count: How many, named server1, server2, ...
             suite: bookworm or trixie.
-            variant: bare or client.
-            extra: More packages in the image.
+            variant: bare, ready or client; bare unless the test is marked otherwise.
+            extra: More packages in the image; those that the mark names when None.
             names: Their hostnames, instead of a count.
         """

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from moorage.answers.secrets import Secret
@@ -170,13 +172,13 @@ class Wizard:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        """Type text."""
-        names = {" ": "space", ".": "full_stop", "[": "left_square_bracket",
-                 "]": "right_square_bracket", "/": "slash", "-": "minus", "_": "underscore",
-                 ":": "colon", "$": "dollar_sign", "{": "left_curly_bracket",
-                 "}": "right_curly_bracket", "~": "tilde",
-                 "@": "at", ",": "comma"}  # fmt: skip
-        await self.press(*(names.get(each, each) for each in text))
+        """Type text, as fast as terminals send it."""
+        for character in text:
+            key = character if character.isalnum() else _character_to_key(character)
+            self.app.post_message(Key(key, character))
+        await self.pilot.pause()
+        await self.until(lambda: not self.app._typed_keys, f"{text} is typed")
+        await self.pilot.pause()
 
     @property
     def text(self) -> str:

@@ -31,7 +31,7 @@ from tui.messages import (
 )
 from tui.palette import commands_of_screen, theme_commands
 from tui.questions import QuestionQueue
-from tui.toasts import BriefNotice
+from tui.toasts import LOOK, BriefNotice
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -138,13 +138,17 @@ class WizardApp(FrontApp):
         self.post_message(Notify(BriefNotice(message, title, severity, seconds, markup=markup)))
 
     @on(Notify)
-    def _repaint_when_it_is_gone(self, event: Notify) -> None:
-        # On a busy machine Textual at times forgets to paint what was below a toast that went.
-        self.set_timer(event.notification.time_left + 0.5, self._repaint)
+    def _look_after_toasts(self) -> None:
+        """Paint the screen anew when toasts are gone.
 
-    def _repaint(self) -> None:
-        if self.screen_stack:
-            self.screen.refresh()
+        On a busy machine Textual at times does not paint what was below one.
+        """
+        if not self.screen_stack:  # the application ends
+            return
+        if self._notifications or self.screen.query("Toast"):
+            self.set_timer(LOOK, self._look_after_toasts)
+        else:
+            self.set_timer(LOOK, self.refresh)
 
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""

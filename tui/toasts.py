@@ -8,6 +8,8 @@ from textual.notifications import Notification
 
 LEAST = 0.5
 """Seconds a toast stays that is put on a new screen when its time is nearly over."""
+LOOK = 0.5
+"""Seconds between two looks at whether toasts are gone."""
 
 
 class BriefNotice(Notification):

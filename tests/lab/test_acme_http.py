@@ -20,7 +20,6 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
-
 READY = pytest.mark.ready("certbot")
 """For those that are not about the installation, which takes a quarter of a minute."""
 

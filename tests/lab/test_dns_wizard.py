@@ -12,6 +12,7 @@ from pretend import SIZES, Servers, Wizard
 
 from lab import Lab, LabServer
 from lab.names import NameService, start_bind
+from moorage.dns import lookup
 from screens.dns import DnsPane
 from tui.app import WizardApp
 from tui.widgets.choice import Choice, Toggle
@@ -110,8 +111,11 @@ async def test_records_are_shown_as_a_diff_and_made(
 
 
 async def test_a_look_at_silent_name_servers_can_be_stopped(
-    operator: Operator, service: NameService
+    operator: Operator, service: NameService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # On a slow machine the usual patience is over before anybody could press a key.
+    for ask in (lookup.question, lookup.exchange):
+        monkeypatch.setattr(ask, "__defaults__", (120.0,))
     service.zones.clear()
     service.serve(ZONE)
     file = _answers(operator, service, "192.0.2.1", "192.0.2.2")

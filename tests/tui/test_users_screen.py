@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from opening import opened
+from patience import slowness
 from pretend import SIZES, PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
 from textual import events
@@ -518,7 +519,7 @@ async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
         await wizard.see("~ user-09876  disabled")
         await wizard.press("escape", "end")
         await wizard.see("user-09999")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10 * slowness()
         assert wizard.app.screen.query_one(UserTable).row_count == 10_001
 
 

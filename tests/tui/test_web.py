@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser
+from patience import slowness
 
 import moorage
 
@@ -87,11 +88,11 @@ async def test_the_wizard_is_used_in_a_real_browser(tmp_path: Path, home: Path) 
             await browser.open(address)
             await browser.wait_for("document.body.classList.contains('-first-byte')")
             assert "token" not in await browser.value_of("location.href")
-            await asyncio.sleep(1)
+            await asyncio.sleep(1 * slowness())
             await browser.click(90, 162)  # New deployment
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 * slowness())
             await browser.type("registry.example.com")
-            for _ in range(100):
+            for _ in range(600):
                 if any("registry.example.com" in kept.read_text() for kept in drafts.glob("*.yml")):
                     break
                 await asyncio.sleep(0.1)

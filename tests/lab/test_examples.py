@@ -184,6 +184,7 @@ class Replayed:
             self.lab.destroy(self.names.server)
 
 
+@pytest.mark.ready("certbot")
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.stem)
 def test_an_example_can_be_replayed(
     example: Path,

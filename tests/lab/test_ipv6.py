@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
 
-PACKAGES = ("nginx", "libnginx-mod-http-js", "docker-registry", "openssl")
+pytestmark = pytest.mark.ready
 
 
 def _status(address: str, path: str, *words: str, scheme: str = "https") -> int:
@@ -44,8 +45,7 @@ def test_a_server_with_both_serves_both(operator: Operator, server: LabServer) -
 
 
 def test_a_server_with_ipv6_alone(operator: Operator, servers: Any) -> None:
-    [server] = servers(names=["server"], extra=PACKAGES)
-    server.run("systemctl disable -q --now docker-registry")
+    [server] = servers(names=["server"])
     address = server.add_ipv6(alone=True)
     login = {"host": address, "user": "root", "key": str(server.key)}
     answers = operator.answers([server], servers=[login])

@@ -164,7 +164,7 @@ FooterKey.-compact .footer-key--description {
 ToastRack { align: left bottom; margin-bottom: 2; overflow-y: hidden; }
 ToastHolder { align-horizontal: left; }
 Toast {
-    width: auto; max-width: 45%; margin-top: 0; padding: 0 1;
+    width: auto; max-width: 60%; margin-top: 0; padding: 0 1;
     background: $selection; color: $foreground; border-left: outer $accent;
 }
 Toast.-warning { border-left: outer $warning; }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from opening import opened
+from patience import slowness
 from pretend import SIZES, PretendServer, Servers, Wizard
 from textual.widgets import Static
 from textual.widgets._toast import Toast
@@ -340,7 +341,7 @@ async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
         slowest = 0.0
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while wizard.app.screen.query_one(LogView).line_count < 100_000 and time.monotonic() < end:
             started = time.monotonic()
             await asyncio.sleep(0)
@@ -348,7 +349,7 @@ async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -
             await asyncio.sleep(0.01)
         assert wizard.app.screen.query_one(LogView).line_count >= 100_000
         # Far more than it takes, far less than a log that is drawn line by line.
-        assert slowest < 5
+        assert slowest < 5 * slowness()
         await wizard.press("slash")
         await wizard.type("line 4242 ")
         await wizard.press("enter")

@@ -193,14 +193,23 @@ def test_a_server_unplugged_after_committing_is_marked_as_behind(harbour: Harbou
 
 def test_a_change_that_one_nginx_refuses_changes_nobody(harbour: Harbour) -> None:
     broken = harbour.machines[1]
-    broken.write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
-    report = harbour.change(harbour.new("ana"))
+    add_ana = harbour.new("ana")
+
+    def broken_meanwhile(users: tuple[RegistryUser, ...]) -> tuple[RegistryUser, ...]:
+        broken.write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
+        return add_ana(users)
+
+    report = harbour.change(broken_meanwhile)
     by_server = {each.server: each for each in report.servers}
     assert by_server[broken.address].status == "failed"
     assert "nonsense" in by_server[broken.address].message
     assert f"because {broken.address} failed" in by_server[harbour.machines[0].address].message
     assert harbour.statuses("ana") == [401, 401, 401]
     assert set(harbour.read().standings.values()) == {"in step"}
+
+    # One that does so from the beginning is told before anything is done.
+    with pytest.raises(ServersFailed, match="nonsense"):
+        harbour.change(add_ana)
 
 
 def test_users_added_on_servers_outlive_an_apply_and_listed_ones_do_not(

@@ -19,7 +19,7 @@ from urllib.error import URLError
 from lab.errors import LabError
 from lab.lab import Lab
 from lab.machine import install_program
-from lab.services import free_port, note_service, wait_for_port
+from lab.services import free_ports, note_service, wait_for_port
 
 PEBBLE = {"pebble": "pebble", "pebble-challtestsrv": "pebble"}
 """The programs and the Debian package that brings them."""
@@ -105,7 +105,8 @@ def start_authority(
         install_program(program, package)
     folder.mkdir(parents=True, exist_ok=True)
     host = lab.gateway
-    ports = {name: free_port(host) for name in ("acme", "management", "dns", "dns_management")}
+    names = ("acme", "management", "dns", "dns_management")
+    ports = dict(zip(names, free_ports(host, len(names)), strict=True))
     make_certificate(folder, host, directory_since)
     configuration = {
         "listenAddress": f"{host}:{ports['acme']}",

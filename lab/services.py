@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from urllib.error import URLError
 
@@ -121,9 +122,19 @@ def free_port(host: str) -> int:
     Args:
         host: The address it is to be free at.
     """
-    with socket.create_server((host, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(host, 1)[0]
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Return several TCP ports that nobody listens on, each another.
+
+    Args:
+        host: The address they are to be free at.
+        count: How many.
+    """
+    with ExitStack() as held:
+        listeners = [held.enter_context(socket.create_server((host, 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 def wait_for_port(process: subprocess.Popen[bytes], host: str, port: int, complaint: str) -> None:

@@ -19,7 +19,7 @@ from urllib.error import URLError
 from lab.errors import LabError
 from lab.lab import Lab
 from lab.machine import install_program
-from lab.services import free_ports, note_service, wait_for_port
+from lab.services import free_ports, in_brackets, note_service, wait_for_port
 
 PEBBLE = {"pebble": "pebble", "pebble-challtestsrv": "pebble"}
 """The programs and the Debian package that brings them."""
@@ -47,11 +47,12 @@ class AcmeAuthority:
 
         Args:
             name: The DNS name.
-            addresses: The servers' addresses; none takes the name away.
+            addresses: The servers' addresses, of either family; none takes the name away.
         """
-        self._tell("clear-a", {"host": name})
-        if addresses:
-            self._tell("add-a", {"host": name, "addresses": list(addresses)})
+        for kind, is_six in (("a", False), ("aaaa", True)):
+            self._tell(f"clear-{kind}", {"host": name})
+            if these := [each for each in addresses if (":" in each) is is_six]:
+                self._tell(f"add-{kind}", {"host": name, "addresses": these})
 
     def roots(self) -> bytes:
         """Return the root certificates that what it issues comes from, as PEM."""
@@ -81,17 +82,19 @@ def start_authority(
     lab: Lab,
     folder: Path,
     *,
+    host: str | None = None,
     name_server: str | None = None,
     wants_account: bool = False,
     refused: tuple[str, ...] = (),
     lasts_seconds: int = 90 * 86400,
     directory_since: datetime.datetime | None = None,
 ) -> AcmeAuthority:
-    """Start an ACME server at the machine's address on the bridge.
+    """Start an ACME server at an address of the machine's on the bridge.
 
     Args:
         lab: The lab whose servers shall reach it.
         folder: An empty folder for its files.
+        host: Its address, `lab.gateway6` for servers with IPv6 alone; `lab.gateway` when None.
         name_server: ADDRESS:PORT of the name server it asks, instead of one of its own.
         wants_account: Whether it wants an external account, which is ACCOUNT_KEY_ID.
         refused: Names it issues nothing for.
@@ -104,13 +107,14 @@ def start_authority(
     for program, package in PEBBLE.items():
         install_program(program, package)
     folder.mkdir(parents=True, exist_ok=True)
-    host = lab.gateway
+    host = host or lab.gateway
     names = ("acme", "management", "dns", "dns_management")
     ports = dict(zip(names, free_ports(host, len(names)), strict=True))
     make_certificate(folder, host, directory_since)
+    at = {name: f"{in_brackets(host)}:{port}" for name, port in ports.items()}
     configuration = {
-        "listenAddress": f"{host}:{ports['acme']}",
-        "managementListenAddress": f"{host}:{ports['management']}",
+        "listenAddress": at["acme"],
+        "managementListenAddress": at["management"],
         "certificate": str(folder / "directory.pem"),
         "privateKey": str(folder / "directory.key"),
         "httpPort": 80,
@@ -125,23 +129,23 @@ def start_authority(
     authority = AcmeAuthority(
         lab,
         folder,
-        f"https://{host}:{ports['acme']}/dir",
+        f"https://{at['acme']}/dir",
         folder / "ca.pem",
-        f"https://{host}:{ports['management']}",
-        f"http://{host}:{ports['dns_management']}",
+        f"https://{at['management']}",
+        f"http://{at['dns_management']}",
     )
-    dns = f"{host}:{ports['dns']}"
     try:
         _start(
             authority, "dns.log",
-            ["pebble-challtestsrv", "-dns01", dns, "-http01", "", "-https01", "", "-tlsalpn01", "",
-             "-management", f"{host}:{ports['dns_management']}", "-defaultIPv4", "",
+            ["pebble-challtestsrv", "-dns01", at["dns"], "-http01", "", "-https01", "",
+             "-tlsalpn01", "", "-management", at["dns_management"], "-defaultIPv4", "",
              "-defaultIPv6", ""],
             host, ports["dns_management"],
         )  # fmt: skip
         _start(
             authority, "pebble.log",
-            ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", name_server or dns],
+            ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver",
+             name_server or at["dns"]],
             host, ports["acme"],
         )  # fmt: skip
     except BaseException:

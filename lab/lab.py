@@ -70,6 +70,13 @@ class Lab:
         """This machine's address as the servers see it."""
         return self.network.gateway
 
+    @property
+    def gateway6(self) -> str:
+        """This machine's address as servers see it that were given IPv6."""
+        network = self.network
+        network.add_ipv6()
+        return network.gateway6
+
     def boot(
         self,
         name: str = "server",

@@ -56,6 +56,17 @@ class Network:
         """
         return str(ipaddress.IPv6Network(self.subnet6)[int(ipaddress.IPv4Address(address))])
 
+    @property
+    def gateway6(self) -> str:
+        """The machine's IPv6 address on the bridge, once :meth:`add_ipv6` was called."""
+        return self.address6(self.gateway)
+
+    def add_ipv6(self) -> None:
+        """Give the machine its IPv6 address on the bridge."""
+        # Without the search for duplicates an address counts at once.
+        machine = f"{self.gateway6}/64"
+        run_program(["ip", "address", "replace", machine, "dev", self.bridge, "nodad"])
+
     def next_address(self, taken: Iterable[str], last: str | None) -> str:
         """Choose an address, preferring one that nobody had lately.
 
@@ -241,11 +252,9 @@ class Cable:
             address: The server's IPv4 address.
             alone: Take the IPv4 address away.
         """
-        # Without the search for duplicates an address counts at once.
+        network.add_ipv6()
         host = f"{network.address6(address)}/64"
-        machine = f"{network.address6(network.gateway)}/64"
         inside = ["ip", "-netns", self.namespace]
-        run_program(["ip", "address", "replace", machine, "dev", network.bridge, "nodad"])
         run_program([*inside, "address", "replace", host, "dev", "eth0", "nodad"])
         if alone:
             run_program([*inside, "-4", "address", "flush", "dev", "eth0"])

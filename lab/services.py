@@ -58,12 +58,15 @@ class ObjectStore:
             (self.lab.folder.services / f"{self.process.pid}.json").unlink(missing_ok=True)
 
 
-def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
-    """Start moto's S3 server at the machine's address on the bridge.
+def start_object_store(
+    lab: Lab, bucket: str = "registry", *, host: str | None = None
+) -> ObjectStore:
+    """Start moto's S3 server at an address of the machine's on the bridge.
 
     Args:
         lab: The lab whose servers shall reach it.
         bucket: A bucket to create.
+        host: Its address, `lab.gateway6` for servers with IPv6 alone; `lab.gateway` when None.
 
     Returns:
         The running server.
@@ -73,7 +76,9 @@ def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
     """
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
         raise LabError("the S3 server needs moto: pip install 'moto[server]'")
-    host, port = lab.gateway, free_port(lab.gateway)
+    host = host or lab.gateway
+    port = free_port(host)
+    endpoint = f"http://{in_brackets(host)}:{port}"
     lab.folder.services.mkdir(parents=True, exist_ok=True)
     with (lab.folder.services / "s3.log").open("ab") as log:
         process = subprocess.Popen(
@@ -83,8 +88,8 @@ def start_object_store(lab: Lab, bucket: str = "registry") -> ObjectStore:
             stderr=log,
             start_new_session=True,
         )
-    note_service(lab, process, f"http://{host}:{port}")
-    store = ObjectStore(lab, f"http://{host}:{port}", bucket, process=process)
+    note_service(lab, process, endpoint)
+    store = ObjectStore(lab, endpoint, bucket, process=process)
     try:
         wait_for_port(process, host, port, "moto's server does not start; see services/s3.log")
         store.create_bucket(bucket)
@@ -116,6 +121,15 @@ def note_service(lab: Lab, process: subprocess.Popen[bytes], endpoint: str) -> N
         )
 
 
+def in_brackets(host: str) -> str:
+    """Return an address as URLs have it.
+
+    Args:
+        host: An IP address of either family.
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 def free_port(host: str) -> int:
     """Return a TCP port that nobody listens on.
 
@@ -132,8 +146,12 @@ def free_ports(host: str, count: int) -> list[int]:
         host: The address they are to be free at.
         count: How many.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with ExitStack() as held:
-        listeners = [held.enter_context(socket.create_server((host, 0))) for _ in range(count)]
+        listeners = [
+            held.enter_context(socket.create_server((host, 0), family=family))
+            for _ in range(count)
+        ]
         return [listener.getsockname()[1] for listener in listeners]
 
 

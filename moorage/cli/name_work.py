@@ -79,16 +79,23 @@ class NameWork:
         check = self._check.result(FOUND_WITHIN)
         if check is None or not check.said:
             return
+        from moorage.deploy.listening import serves_on
         from moorage.dns.caa import authority_of
         from moorage.dns.findings import find
 
-        read = [address for server in plan.servers for address in server.facts.addresses6]
+        port = deployment.answers.registry.port
+        every = [server.facts for server in plan.servers]
+        read = [address for facts in every for address in facts.addresses6]
+        serving = [
+            address for facts in every if serves_on(facts, port) for address in facts.addresses6
+        ]
         search = Background(
             lambda: find(
                 check,
-                port=deployment.answers.registry.port,
+                port=port,
                 authority=authority_of(deployment.answers),
                 addresses6=None if self._is_limited else read,
+                serving6=serving,
                 cancelled=lambda: deployment.cancel.is_set,
             )
         )

@@ -199,9 +199,9 @@ class Deployment:
             revision.following(self.answers.based_on, change),
         )
 
-    def _peers(self) -> dict[str, str]:
-        """Return the address of each server that others ask for ACME's challenges, by label."""
-        from moorage.dns.here import addresses_here
+    def _peers(self) -> dict[str, tuple[str, ...]]:
+        """Return the addresses where servers ask each other for ACME's challenges, by label."""
+        from moorage.dns.here import addresses_here, is_reached_from_elsewhere
 
         acme = self.answers.ssl.acme
         if self.answers.ssl.mode != "acme" or acme.challenge != "http-01":
@@ -212,7 +212,8 @@ class Deployment:
         found = {}
         for label, name in names.items():
             addresses = addresses_here(name)
-            if not addresses or addresses[0].startswith(("127.", "::1")):
+            found[label] = tuple(filter(is_reached_from_elsewhere, addresses))
+            if not found[label]:
                 why = "is this machine's own name" if addresses else "does not resolve"
                 raise MoorageError(
                     f"{name} {why}, and the other servers have to know its address.",
@@ -220,7 +221,6 @@ class Deployment:
                     server=label,
                     code="no_address",
                 )
-            found[label] = addresses[0]
         return found
 
     def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:

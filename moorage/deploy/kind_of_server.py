@@ -19,7 +19,9 @@ NJS = "libnginx-mod-http-js"
 _WITHOUT_NJS = {("debian", "11"), ("ubuntu", "20.04"), ("ubuntu", "22.04")}
 
 
-def platform_of(facts: Facts, addresses: Mapping[str, str], ports: Sequence[int] = ()) -> Platform:
+def platform_of(
+    facts: Facts, addresses: Mapping[str, tuple[str, ...]], ports: Sequence[int] = ()
+) -> Platform:
     """Return what desired state needs to know about the server.
 
     Args:
@@ -27,7 +29,7 @@ def platform_of(facts: Facts, addresses: Mapping[str, str], ports: Sequence[int]
         addresses: Where the servers reach each other, by label, if they have to.
         ports: The public ports nginx is to listen on.
     """
-    peers = [address for server, address in addresses.items() if server != facts.server]
+    peers = [found for server, found in addresses.items() if server != facts.server]
     return Platform(
         facts.os.get("ID", ""),
         facts.os.get("VERSION_ID", ""),

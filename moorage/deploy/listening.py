@@ -59,6 +59,18 @@ def addresses_on(facts: Facts, port: int) -> tuple[str, ...]:
     return (*everywhere, *sorted(named))
 
 
+def serves_on(facts: Facts, port: int) -> bool:
+    """Whether the registry's own site is deployed on a port, and nginx listens there.
+
+    Args:
+        facts: What the probe read.
+        port: The port.
+    """
+    listener = facts.listens(port)
+    is_deployed = any(each.port == port for each in listens_as_deployed(facts))
+    return is_deployed and listener is not None and listener.program == "nginx"
+
+
 def listens_as_deployed(facts: Facts) -> tuple[Listen, ...]:
     """Return where the registry's own sites make nginx listen, the one for clients first.
 

@@ -144,6 +144,12 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
             f"{', '.join(sorted(files))} turns HTTP/2 on for the port, and so for the registry: "
             "pushes from far away are slower than over HTTP/1.1."
         )
+    if nginx.cuts_transfers:
+        yield (
+            f"{nginx.cuts_transfers} sets worker_shutdown_timeout: when nginx is reloaded, pulls "
+            "and pushes that take longer than that are cut off. Remove the line, or raise its time "
+            "to that of the slowest transfer."
+        )
     for name in sorted(HEEDED & set(nginx.http)):
         yield f"{nginx.http[name]} sets {name} for all sites; it applies to the registry as well."
     for port in wanted.ports:

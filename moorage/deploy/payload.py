@@ -219,6 +219,6 @@ def _certificate_settings(plan: ServerPlan) -> dict[str, str]:
     return {
         "certificate": how,
         "challenge": order.challenge if order is not None else "-",
-        "peers": " ".join(order.peers) if order is not None else "",
+        "peers": " ".join(map(",".join, order.peers)) if order is not None else "",
         "peer_seconds": str(PEER_SECONDS),
     }

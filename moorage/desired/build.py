@@ -25,6 +25,7 @@ from moorage.desired.registry import (
 )
 from moorage.desired.render import render
 from moorage.desired.state import (
+    CertificateOrder,
     DesiredFile,
     DesiredFolder,
     DesiredState,
@@ -412,11 +413,20 @@ def _port_80(answers: Answers, platform: Platform) -> DesiredFile:
             inherited=undo(platform.http_directives),
             checks=layout.CHECKS,
             challenge_folder=layout.CHALLENGES if is_asked else None,
-            peers=[_in_brackets(peer) for peer in order.peers] if order and is_asked else [],
+            peers=_peers(order, platform) if order and is_asked else [],
         ),
         Effect.NGINX,
         "registry.redirect_http, ssl.mode",
     )
+
+
+def _peers(order: CertificateOrder, platform: Platform) -> list[tuple[str, ...]]:
+    """Return where nginx asks each peer, which comes to 500 with an address of no family it has."""
+    usable = (
+        tuple(address for address in peer if platform.ipv6 or ":" not in address)
+        for peer in order.peers
+    )
+    return [tuple(map(_in_brackets, peer)) for peer in usable if peer]
 
 
 def _in_brackets(address: str) -> str:

@@ -47,7 +47,7 @@ class Platform:
         os_version: As in os-release: 12, 13, 24.04.
         ipv6: Whether the server has IPv6.
         has_njs: Whether nginx can run scripts there, which remembering logins takes.
-        peers: The addresses of the other servers behind the name.
+        peers: The other servers behind the name, each with all its addresses.
         store_id: What the marker in the images' folder says, or is to say.
         memory: Bytes of memory, as the kernel counts them.
         addresses: Where to listen, by port, where other sites of the same nginx have a say in it.
@@ -59,7 +59,7 @@ class Platform:
     os_version: str = "12"
     ipv6: bool = True
     has_njs: bool = True
-    peers: tuple[str, ...] = ()
+    peers: tuple[tuple[str, ...], ...] = ()
     store_id: str = ""
     memory: int = 2 * 1024**3
     addresses: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Materials:
     weak_passwords: tuple[str, ...] = ()
     hooks: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     acme_ca: bytes | None = None
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     new_store_id: str = ""
     image_archive_digest: str | None = None
     keep: Callable[[], None] | None = field(default=None, repr=False)
@@ -209,14 +209,14 @@ class CertificateOrder:
         challenge: How it is proved that the name is the operator's.
         authenticator: certbot's plugin for that.
         key_type: ecdsa or rsa.
-        peers: The addresses of the other servers that the authority may ask.
+        peers: The other servers that the authority may ask, each with all its addresses.
     """
 
     directory: str
     challenge: Literal["http-01", "dns-01"]
     authenticator: str
     key_type: Literal["ecdsa", "rsa"]
-    peers: tuple[str, ...] = ()
+    peers: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

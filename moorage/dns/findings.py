@@ -44,6 +44,7 @@ def find(
     *,
     port: int = 443,
     addresses6: Sequence[str] | None = None,
+    serving6: Sequence[str] = (),
     authority: str = "",
     cancelled: Cancelled = lambda: False,
 ) -> tuple[Finding, ...]:
@@ -53,6 +54,7 @@ def find(
         check: What the name servers and this machine say.
         port: The registry's port.
         addresses6: The global IPv6 addresses of all servers, where they were read; None otherwise.
+        serving6: Those of them whose registry listens on the port already, which is tried.
         authority: Who will issue the certificate, as CAA records call it; empty when nobody asks.
         cancelled: Ends the search.
     """
@@ -62,7 +64,7 @@ def find(
         _disagreement(check),
         _proxy(check),
         _caa(check, authority),
-        _ipv6(check, port, addresses6),
+        _ipv6(check, port, addresses6, serving6),
         _split_horizon(check),
         _wildcard(check),
     ):
@@ -132,7 +134,9 @@ def _caa(check: DnsCheck, authority: str) -> Iterator[Finding]:
     )
 
 
-def _ipv6(check: DnsCheck, port: int, addresses6: Sequence[str] | None) -> Iterator[Finding]:
+def _ipv6(
+    check: DnsCheck, port: int, addresses6: Sequence[str] | None, serving6: Sequence[str]
+) -> Iterator[Finding]:
     leads_to = {
         value
         for each in (*(r for s in check.said for r in s.records), *check.wanted)
@@ -140,20 +144,21 @@ def _ipv6(check: DnsCheck, port: int, addresses6: Sequence[str] | None) -> Itera
         for value in each.values
     }
     for value in sorted(leads_to):
-        if addresses6 is not None:
-            if value in addresses6:
-                continue
+        if addresses6 is not None and value not in addresses6:
             has = ", ".join(addresses6) or "none"
             why = f"is no address of any server (their global IPv6 addresses: {has})"
-        elif not has_ipv6() or _answers(value, port):
-            continue
+            otherwise = "give the server that address"
         else:
+            is_tried = addresses6 is None or value in serving6
+            if not is_tried or not has_ipv6() or _answers(value, port):
+                continue
             why = f"does not answer on port {port}"
+            otherwise = f"open port {port} for IPv6 in the firewalls of the server and its provider"
         yield Finding(
             "ipv6_unreachable",
             f"{check.name} has an AAAA record to {value}, and that {why}. Clients with IPv6 try it "
             "first and wait, or fail.",
-            "Remove the AAAA record, or give the server that address.",
+            f"Remove the AAAA record, or {otherwise}.",
         )
 
 

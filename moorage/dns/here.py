@@ -23,6 +23,16 @@ def addresses_here(name: str) -> tuple[str, ...]:
     return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
 
 
+def is_reached_from_elsewhere(address: str) -> bool:
+    """Whether an address means the same machine to others: not their own, and not one link's.
+
+    Args:
+        address: An IP address.
+    """
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
+
+
 def has_ipv6() -> bool:
     """Whether this machine has a way out over IPv6."""
     try:

@@ -72,6 +72,7 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
         maintainer=maintainer,
         servers=tuple(each.made() for each in reader.servers),
         http=reader.http,
+        cuts_transfers=reader.cuts_transfers,
         loads_njs=reader.loads_njs,
         includes_site=reader.reached_own or not reader.files,
         fault=fault[1][:_LONGEST_FAULT] if fault else "",
@@ -118,6 +119,7 @@ class _Reader:
         self.servers: list[_Server] = []
         self.http: dict[str, str] = {}
         self.user: list[str] = []
+        self.cuts_transfers = ""
         self.loads_njs = False
         self.reached_own = False
         self._managed = managed
@@ -170,6 +172,9 @@ class _Reader:
         if not blocks:
             if name == "user":
                 self.user = words
+            # Of 0 nginx makes no limit.
+            if name == "worker_shutdown_timeout" and words and words[0].strip("0mshdwMy"):
+                self.cuts_transfers = path
             if name == "load_module" and words:
                 self.loads_njs = self.loads_njs or "ngx_http_js_module" in words[0]
         elif len(blocks) == 1 and name == "server" and blocks[0] in _KINDS:

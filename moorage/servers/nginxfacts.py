@@ -61,6 +61,7 @@ class NginxFacts:
         maintainer: Who packaged it; empty when it is not from a package.
         servers: Every server that is not Moorage's, in the order nginx reads them.
         http: The names of the directives at http level, and the file that each is in.
+        cuts_transfers: The file whose worker_shutdown_timeout ends transfers after a reload.
         loads_njs: Whether nginx.conf loads the njs module.
         includes_site: Whether it reads the file that Moorage's site is in.
         fault: Why nginx refuses its configuration; empty when it does not.
@@ -72,6 +73,7 @@ class NginxFacts:
     maintainer: str = ""
     servers: tuple[NginxServer, ...] = ()
     http: Mapping[str, str] = field(default_factory=dict)
+    cuts_transfers: str = ""
     loads_njs: bool = False
     includes_site: bool = True
     fault: str = ""

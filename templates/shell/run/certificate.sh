@@ -58,6 +58,17 @@ fetch() {
         bash "$1" "$2" "$plan_domain" 2>/dev/null | tr -d '\r' | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p; $p'
 }
 
+# hands_on PEER TOKEN: whether a peer hands on what this server was given, at any of its addresses,
+# which are separated by commas. Sets $status to what the last that answered said.
+hands_on() {
+    for address in $(printf '%s' "$1" | tr , ' '); do
+        answer=$(fetch "$address" "/.well-known/acme-challenge/$2")
+        case "$answer" in *"$2") return 0 ;; esac
+        status=$(printf '%s' "${answer:-$status}" | head -n 1)
+    done
+    return 1
+}
+
 # Waits until every server behind the name hands on what this one was given: they are at work on
 # their own part of this at the same time.
 meet_peers() {
@@ -70,15 +81,13 @@ meet_peers() {
     tick
     deadline=$((now + plan_peer_seconds))
     for peer in $plan_peers; do
-        while :; do
-            answer=$(fetch "$peer" "/.well-known/acme-challenge/$token")
-            case "$answer" in *"$token") break ;; esac
+        status=
+        until hands_on "$peer" "$token"; do
             if [ -e abort ]; then cancel; fi
             tick
             if [ "$now" -ge $deadline ]; then
                 rm -f "$challenges/.well-known/acme-challenge/$token"
-                status=$(printf '%s' "$answer" | head -n 1)
-                fail "$peer does not hand on challenges to this server (port 80 there answers ${status:-nothing}): the servers behind the name must reach each other on port 80, and all of them must be applied"
+                fail "$(printf '%s' "$peer" | sed 's/,/ or /g') does not hand on challenges to this server (port 80 there answers ${status:-nothing}): the servers behind the name must reach each other on port 80, and all of them must be applied"
             fi
             sleep 0.5
         done

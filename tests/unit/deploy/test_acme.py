@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from moorage.deploy.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import DesiredState, Materials, Platform
+from moorage.dns.here import is_reached_from_elsewhere
 from moorage.errors import AnswersError
 from moorage.servers.facts import Facts, ManagedFile
 
@@ -34,7 +36,9 @@ authenticator = webroot
 """
 
 
-def _wanted(peers: tuple[str, ...] = (), **acme: Any) -> DesiredState:
+def _wanted(
+    peers: tuple[tuple[str, ...], ...] = (), *, ipv6: bool = True, **acme: Any
+) -> DesiredState:
     answers = Answers.model_validate(
         {
             "registry": {"domain": NAME},
@@ -44,7 +48,7 @@ def _wanted(peers: tuple[str, ...] = (), **acme: Any) -> DesiredState:
         }
     )
     materials = Materials(Secret("http"), Secret("auth"))
-    return desired(answers, materials, Platform(peers=peers), "blue")
+    return desired(answers, materials, Platform(ipv6=ipv6, peers=peers), "blue")
 
 
 def _facts(days: float = 60, names: tuple[str, ...] = (NAME,), renewal: str = RENEWAL) -> Facts:
@@ -181,13 +185,35 @@ def test_a_clock_that_is_far_off_keeps_a_run_from_starting() -> None:
 
 
 def test_more_servers_than_lets_encrypt_serves_a_week_are_told() -> None:
-    peers = tuple(f"203.0.113.{number}" for number in range(1, 6))
+    peers = tuple((f"203.0.113.{number}", f"2001:db8::{number}") for number in range(1, 6))
     bare = replace(_facts(), files={})
     notes = list(find_notes(_wanted(peers), bare))
     assert any("5 certificates a week" in note and "6 servers" in note for note in notes)
     own = _wanted(peers, directory="https://ca.example.com/d")
     assert not any("certificates a week" in note for note in find_notes(own, bare))
     assert not any("certificates a week" in note for note in find_notes(_wanted(peers), _facts()))
+
+
+def test_peers_are_asked_at_all_addresses_that_the_server_has_a_family_for() -> None:
+    def asked(*, ipv6: bool) -> list[str]:
+        peers = (("203.0.113.1", "2001:db8::1"), ("2001:db8::2",))
+        wanted = _wanted(peers, ipv6=ipv6)
+        [file] = [each for each in wanted.files if each.path == layout.NGINX_HTTP]
+        return re.findall(r"^    server (\S+) max_fails", file.content.decode(), re.MULTILINE)
+
+    assert asked(ipv6=True) == ["203.0.113.1:80", "[2001:db8::1]:80", "[2001:db8::2]:80"]
+    assert asked(ipv6=False) == ["203.0.113.1:80"]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_theirs_too"),
+    [("192.0.2.1", True), ("10.0.0.1", True), ("2001:db8::1", True), ("fd00::1", True),
+     ("127.0.1.1", False), ("::1", False), ("fe80::1", False), ("169.254.1.1", False)],
+)  # fmt: skip
+def test_addresses_that_mean_another_machine_to_peers_are_left_out(
+    address: str, is_theirs_too: bool
+) -> None:
+    assert is_reached_from_elsewhere(address) is is_theirs_too
 
 
 @pytest.mark.parametrize("secret", ["a b", "a#b", 'a"b', "a'b", "a%b", "a,b"])

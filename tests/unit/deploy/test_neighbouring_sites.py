@@ -68,6 +68,16 @@ def _notes(facts: Facts, **more: Any) -> str:
     return "\n".join(find_notes(_wanted(facts, **more), facts))
 
 
+def test_a_reload_that_cuts_transfers_is_told_with_the_file() -> None:
+    facts = _facts("")
+    assert "worker_shutdown_timeout" not in _notes(facts)
+    assert facts.nginx is not None
+    nginx = replace(facts.nginx, cuts_transfers="/etc/nginx/nginx.conf")
+    notes = _notes(replace(facts, nginx=nginx))
+    assert "/etc/nginx/nginx.conf sets worker_shutdown_timeout" in notes
+    assert "Remove the line" in notes
+
+
 def test_the_site_listens_where_others_name_addresses() -> None:
     facts = _facts("server { listen 192.0.2.1:443 ssl; listen [2001:db8::1]:443 ssl; }")
     assert addresses_on(facts, 443) == ("*", "[::]", "192.0.2.1", "[2001:db8::1]")

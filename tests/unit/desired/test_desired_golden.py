@@ -49,7 +49,7 @@ def _desired(example: Path) -> DesiredState:
         hooks={hook.name: (EXAMPLES / hook.script).read_bytes() for hook in answers.hooks},
     )
     first = answers.for_server(answers.servers[0].host)
-    peers = ("203.0.113.11", "2001:db8::12") if is_acme else ()
+    peers = (("203.0.113.11", "2001:db8::11"), ("2001:db8::12",)) if is_acme else ()
     return desired(first, materials, Platform("debian", "12", ipv6=True, peers=peers), "blue")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,20 @@ def test_listens_names_and_files_are_read_as_nginx_reads_them() -> None:
     assert (stream.kind, stream.listens[0].first) == ("stream", 8443)
     assert facts.http["gzip_types"] == "/etc/nginx/nginx.conf"
     assert "listen" not in facts.http
+
+
+@pytest.mark.parametrize(
+    ("line", "cuts"),
+    [("worker_shutdown_timeout 10s;", True), ("worker_shutdown_timeout 0;", False),
+     ("worker_shutdown_timeout 0s;", False), ("worker_processes 4;", False)],
+)  # fmt: skip
+def test_a_limit_to_transfers_after_a_reload_is_found(line: str, cuts: bool) -> None:
+    dump = (
+        "# configuration file /etc/nginx/nginx.conf:\ninclude modules-enabled/*.conf;\n"
+        f"http {{}}\n# configuration file /etc/nginx/modules-enabled/time.conf:\n{line}\n"
+    )
+    facts = read_nginx(dump, BUILD, "", MANAGED)
+    assert facts.cuts_transfers == ("/etc/nginx/modules-enabled/time.conf" if cuts else "")
 
 
 def test_a_configuration_that_nginx_refuses() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -69,6 +70,12 @@ class ReviewPane(StepPane):
         Binding("n", "jump(1)", "Change", tooltip="Go to the next change"),
         Binding("N,p", "jump(-1)", "Before", show=False),
         Binding("y", "copy", "Copy"),
+        Binding(
+            "e",
+            "end_transfers",
+            "End transfers",
+            tooltip="Apply, and cut off the transfers on the slot that is needed",
+        ),
     ]
     DEFAULT_CSS = """
     ReviewPane { padding: 0; overflow: hidden; }
@@ -108,6 +115,7 @@ class ReviewPane(StepPane):
     def _hide_plan(self) -> None:
         self.query_one("#plan").display = False
         self.remove_class("-planned")
+        self.refresh_bindings()
 
     def opened(self) -> None:
         """Plan at once."""
@@ -222,6 +230,7 @@ class ReviewPane(StepPane):
         tree.show(plan, self.session.operations.name.dns)
         self.query_one("#plan").display = True
         self.add_class("-planned")
+        self.refresh_bindings()
         self.take_focus(tree)
         self.call_after_refresh(lambda: tree.move_cursor(tree.first_difference))
         self._show_status()
@@ -293,8 +302,22 @@ class ReviewPane(StepPane):
         # Not from here upwards: a message made while the frame handles a click ends at the frame.
         self.app.post_message(message)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to end transfers where some are in the way of the plan that is shown."""
+        if action != "end_transfers":
+            return super().check_action(action, parameters)
+        plan = self.session.operations.plan if self.has_class("-planned") else None
+        return plan is not None and bool(_in_the_way(plan))
+
+    def action_end_transfers(self) -> None:
+        """Go on to an Apply that ends the transfers in its way instead of waiting for them."""
+        self._go_on(ends_transfers=True)
+
     def action_go_on(self) -> None:
         """Go on to Apply, to a run that goes on already, or to what is missing."""
+        self._go_on(ends_transfers=False)
+
+    def _go_on(self, *, ends_transfers: bool) -> None:
         if self.draft.problems:
             self.post_message(JumpTo(step_of(self.draft.problems[0])))
             return
@@ -313,11 +336,12 @@ class ReviewPane(StepPane):
 
         def confirmed(go: bool | None) -> None:
             if go:
-                self.session.operations.accepted = accepting(plan.consequences)
+                accepted = replace(accepting(plan.consequences), end_transfers=ends_transfers)
+                self.session.operations.accepted = accepted
                 self._tell_the_app(ApplyWanted())
 
         if plan.has_changes or name.has_changes:
-            dialog = _question(plan, name)
+            dialog = _question(plan, name, ends_transfers=ends_transfers)
         else:
             hosts = ", ".join(server.server for server in plan.servers)
             text = f"There is nothing to change on {hosts}. The registry is checked from outside."
@@ -336,10 +360,21 @@ def _take_over(draft: Draft, caught: CaughtUp) -> None:
             draft.set(place, value)
 
 
-def _question(plan: Plan, name: NamePlan) -> ConfirmDialog:
+def _in_the_way(plan: Plan) -> list[ServerPlan]:
+    """Return the servers with transfers on the slot that is needed, which an apply waits for."""
+    return [server for server in plan.servers if server.transfers_in_the_way]
+
+
+def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDialog:
     """Ask whether to apply: first what changes for people, then where and how much."""
     hosts = visible(", ".join(server.server for server in plan.servers))
     lines, accept = _consequences(plan), "Apply"
+    for server in _in_the_way(plan) if ends_transfers else ():
+        count = server.transfers_in_the_way
+        what = "1 transfer is" if count == 1 else f"{count} transfers are"
+        text = f"! {server.server}: {what} cut off; the client has to try again."
+        lines.append(Content.styled(visible(text), "$text-error"))
+        accept = "Apply and end transfers"
     lines += [Content("")] if lines else []
     lines += [Content(_summary(plan, name)), Content(""), Content(f"On {hosts}")]
     if name.foreign:
@@ -351,7 +386,7 @@ def _question(plan: Plan, name: NamePlan) -> ConfirmDialog:
         accept = "Apply and take over"
     if any(each.needs == "begin_empty" for each in plan.consequences):
         accept = "Apply and begin empty"
-    is_careful = bool(name.foreign or plan.destructive)
+    is_careful = bool(name.foreign or plan.destructive or ends_transfers)
     return ConfirmDialog("Apply", Content("\n").join(lines), accept, careful=is_careful)
 
 

@@ -98,8 +98,10 @@ _SAID = {
 _NO_FIELDS = {
     "Check sudo_password: sudo asks for": "Wanted:",
     "Give sudo_password, or allow": "Type it when it is asked for, or allow",
+    "with --end-transfers it cuts them off": "E here cuts them off instead",
+    "or end them with --end-transfers": "or end them with E in Review",
 }
-"""Advice on what is asked for when it is needed, and is in no field."""
+"""Advice on what is done by a key, or asked for when it is needed, and is in no field."""
 _SECTIONS = "registry|servers|credentials|storage|dns|ssl|hooks"
 _PLACE = re.compile(
     f"(?:{'|'.join(re.escape(each) for each in sorted(_SAID, key=len, reverse=True))})"

@@ -13,9 +13,10 @@ from tui import theme
 
 _QUIET = {"command_palette", "app.focus_next", "app.focus_previous", "move(1)", "move(-1)",
           "suggest(1)", "suggest(-1)", "open", "cursor_up", "cursor_down", "help_quit", "press",
-          "leave", "app.leave", "copy_text", "screen.copy_text", "select", "enter"}  # fmt: skip
+          "leave", "app.leave", "copy_text", "screen.copy_text", "select", "enter",
+          "home", "end"}  # fmt: skip
 
-_MOVES = ("cursor_", "delete_", "select_", "scroll_", "page_", "toggle_node", "home", "end")
+_MOVES = ("cursor_", "delete_", "select_", "scroll_", "page_", "toggle_node")
 
 
 def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:

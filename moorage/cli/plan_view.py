@@ -204,4 +204,5 @@ def _server_as_json(server: ServerPlan, with_diff: bool) -> dict[str, object]:
         ],
         "problems": [as_json(problem) for problem in server.problems],
         "notes": list(server.notes),
+        "transfers_in_the_way": server.transfers_in_the_way,
     }

@@ -112,7 +112,8 @@ class ServerPlan:
         users_revision: How many changes of its users the server will have seen.
         masks_packaged_registry: Whether the service of the registry's package is stopped for good.
         takes_over_packaged_registry: Whether that is because its images are served from now on.
-        ends_transfers: Whether transfers are cut off on the slot that is to be started.
+        transfers_in_the_way: How many transfers the slot still sends that is to be started.
+        ends_transfers: Whether they are cut off.
         ask: Why certbot is asked for a certificate, or None when it is not.
     """
 
@@ -136,6 +137,7 @@ class ServerPlan:
     users_revision: int = 1
     masks_packaged_registry: bool = False
     takes_over_packaged_registry: bool = False
+    transfers_in_the_way: int = 0
     ends_transfers: bool = False
 
     @property

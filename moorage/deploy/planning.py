@@ -46,7 +46,7 @@ from moorage.desired.state import (
 )
 from moorage.desired.users import RegistryUser
 from moorage.registry_keys import registry_version
-from moorage.servers.facts import Facts
+from moorage.servers.facts import Draining, Facts
 from moorage.users.roster import USER_FILES
 
 """Its package, its service and its account."""
@@ -120,6 +120,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     hooks = hooks_of_apply(answers, materials.hooks) if changes else ()
     before = [change_of(each) for each in hooks if each.moment == "before_apply"]
     after = [change_of(each) for each in hooks if each.moment == "after_apply"]
+    in_the_way = draining(facts, slot_to) if slot_to != slot_from else None
     return ServerPlan(
         server=facts.server,
         facts=facts,
@@ -129,7 +130,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         notes=(
             *find_notes(wanted, facts),
             *_notes_on_passwords(materials),
-            *_notes_on_transfers(facts, slot_from, slot_to),
+            *_notes_on_transfers(in_the_way),
         ),
         writes=writes,
         removals=difference.removals,
@@ -138,6 +139,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         hooks=hooks,
         slot_from=slot_from,
         slot_to=slot_to,
+        transfers_in_the_way=in_the_way.transfers if in_the_way else 0,
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         restart_nginx=restarts,
@@ -157,14 +159,13 @@ def _notes_on_passwords(materials: Materials) -> Iterator[str]:
         )
 
 
-def _notes_on_transfers(facts: Facts, slot_from: Slot | None, slot_to: Slot) -> Iterator[str]:
+def _notes_on_transfers(there: Draining | None) -> Iterator[str]:
     """Yield what happens to what the slot still sends that a run starts."""
-    there = draining(facts, slot_to)
-    if slot_to == slot_from or there is None or not there.transfers:
+    if there is None or not there.transfers:
         return
     count = "1 transfer" if there.transfers == 1 else f"{there.transfers} transfers"
     yield (
-        f"Slot {slot_to}, which is to be started, still sends {count} from before the switch at "
+        f"Slot {there.slot}, which is to be started, still sends {count} from before the switch at "
         f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(there.since))} UTC. The apply waits "
         f"{WAIT_SECONDS // 60} minutes at most and then fails with nothing changed; with "
         "--end-transfers it cuts them off."

@@ -46,7 +46,15 @@ def _state(server: LabServer, unit: str) -> str:
     return server.run(["systemctl", "is-active", unit], check=False).stdout.strip()
 
 
-def test_a_slow_pull_outlasts_applies(operator: Operator, server: LabServer) -> None:
+def _files(server: LabServer) -> str:
+    return server.run(
+        "find /etc/moorage /etc/nginx /etc/systemd/system -type f -exec sha256sum {} + | sort"
+    ).stdout
+
+
+def test_a_slow_pull_outlasts_applies(
+    operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operator.install(operator.answers([server]))
     client = _client(operator, server)
     blob = push_blob(client, SIZE)
@@ -105,6 +113,24 @@ def test_a_slow_pull_outlasts_applies(operator: Operator, server: LabServer) -> 
         _wait(lambda: slow.received[0] > 0)
         operator.install(_logging(operator, server, "warn"))
         assert _state(server, "moorage-drain-green") == "active"
+
+        # An apply that waits in vain changes nothing, and says what can be done.
+        before = _files(server)
+        with monkeypatch.context() as shorter:
+            shorter.setattr("moorage.deploy.payload.WAIT_SECONDS", 2)
+            failed = operator.apply(answers).report.servers[0]
+        assert (failed.status, failed.step) == ("failed", "wait")
+        assert (
+            "slot green is still in use (transfers from before the last switch: 1)"
+            in failed.message
+        )
+        assert "apply again" in failed.message
+        assert "--end-transfers" in failed.message
+        assert _files(server) == before
+        assert slow.failures == []
+        assert _state(server, "moorage-drain-green") == "active"
+        assert _state(server, "moorage-registry@blue") == "active"
+
         with operator.open(answers) as deployment:
             report = deployment.apply(deployment.plan(), Accepted(end_transfers=True))
         assert report.is_good, report

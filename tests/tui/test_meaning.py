@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,11 +131,71 @@ async def test_a_missing_disk_of_images_can_be_accepted(pretend: Servers) -> Non
 
 
 class AppliedServer(UsersServer):
-    """One that takes a whole apply."""
+    """One that takes a whole apply.
+
+    Attributes:
+        settings: What the run was told.
+    """
+
+    settings: str = ""
 
     def _change(self, sent: bytes, say: Callable[[bytes], None]) -> None:
+        _, _, archive = sent.split(b"\n", 2)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            settings = tar.extractfile("plan/settings")
+            assert settings is not None
+            self.settings = settings.read().decode()
         self._unpack(sent)
         say(b"@step\t0\trecord\n@result\tdone\tok\n")
+
+
+@pytest.mark.parametrize("by_palette", [False, True])
+async def test_transfers_in_the_way_are_ended_only_on_purpose(
+    pretend: Servers, *, by_palette: bool
+) -> None:
+    alpha = AppliedServer("alpha")
+    alpha.put([somebody("ci")])
+    alpha.extra_facts = "draining\tgreen\t60\t2\n"
+    pretend["alpha"] = alpha
+    answers = ANSWERS | {"based_on": None}
+    async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
+        await wizard.see("Slot green", "2 transfers", "cuts them off instead")
+        assert "--end-transfers" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        assert "cut off;" not in wizard.text
+        await wizard.press("escape")
+        if by_palette:
+            await wizard.press("ctrl+p")
+            await wizard.see("Key Ctrl+R")
+            await wizard.type("End transfers")
+            await wizard.until(lambda: "Key Ctrl+R" not in wizard.text, "the palette searches")
+            await wizard.see("cut off the transfers on the slot")
+            await wizard.press("enter")
+        else:
+            await wizard.press("e")
+        await wizard.see("! alpha: 2 transfers are cut off", "Apply and end transfers")
+        assert focused(wizard) == "Back"
+        await wizard.press("right", "enter")
+        await wizard.see("Not everything went well")  # nobody answers the checks
+    assert "ends_transfers\tyes" in alpha.settings
+
+
+async def test_nothing_is_offered_to_be_ended_where_nothing_is_in_the_way(
+    pretend: Servers,
+) -> None:
+    alpha = AppliedServer("alpha")
+    alpha.put([somebody("ci")])
+    pretend["alpha"] = alpha
+    async with opened(pretend, prefill=ANSWERS | {"based_on": None}) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("e")
+        assert "End transfers" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        await wizard.press("enter")
+        await wizard.see("Not everything went well")
+    assert "ends_transfers\tno" in alpha.settings
 
 
 async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home: Path) -> None:

@@ -186,7 +186,7 @@ wait_for_transfers() {
     do
         if [ -e abort ]; then cancel; fi
         tick
-        [ "$now" -lt $deadline ] || fail "slot $plan_slot_to still sends $transfers transfers from before the last switch: apply again when they have ended, or end them with --end-transfers"
+        [ "$now" -lt $deadline ] || fail "slot $plan_slot_to is still in use (transfers from before the last switch: $transfers): apply again when they have ended, or end them with --end-transfers"
         sleep 0.5
     done
 }

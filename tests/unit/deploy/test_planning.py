@@ -179,11 +179,12 @@ def test_a_slot_that_drains_is_left_alone_and_waited_for_when_it_is_needed() -> 
     left = Service("moorage-registry@green", "active", "disabled")
     services = {**facts.services, left.name: left}
     facts = replace(facts, services=services, draining=(Draining("green", 1.8e9, 2),))
-    assert not _plan(_answers(), facts).has_changes
+    unchanged = _plan(_answers(), facts)
+    assert (unchanged.has_changes, unchanged.transfers_in_the_way) == (False, 0)
 
     changed = _answers(settings={"log": {"level": "debug"}})
     plan = _plan(changed, facts)
-    assert plan.slot_to == "green"
+    assert (plan.slot_to, plan.transfers_in_the_way) == ("green", 2)
     assert "2 transfers from before the switch at 2027-01-15 08:00 UTC" in plan.notes[-1]
     assert "waits 5 minutes at most" in plan.notes[-1]
 

@@ -149,8 +149,7 @@ def free_ports(host: str, count: int) -> list[int]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with ExitStack() as held:
         listeners = [
-            held.enter_context(socket.create_server((host, 0), family=family))
-            for _ in range(count)
+            held.enter_context(socket.create_server((host, 0), family=family)) for _ in range(count)
         ]
         return [listener.getsockname()[1] for listener in listeners]
 

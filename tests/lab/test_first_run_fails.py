@@ -124,7 +124,7 @@ def test_it_leaves_nothing_but_packages(
 def test_a_package_whose_service_does_not_start_is_finished_by_the_next_apply(
     operator: Operator, server: LabServer
 ) -> None:
-    server.write_file("/etc/nginx/conf.d/other.conf", "no such thing\n")
+    server.write_file("/etc/nginx/conf.d/other.conf", "no_such_thing on;\n")
     answers = operator.answers([server])
     [report] = operator.apply(answers).report.servers
     assert "nginx is unpacked, and its service does not start" in report.message

@@ -73,8 +73,9 @@ why_apt() {
         reason="$reason${1:+; the package lists are incomplete: $1}"
         ;;
     # Most often it is the service, which the package starts at once.
-    *': installed '*' package post-installation script '*)
-        package=${reason%%: *}
+    *'installed '*' package post-installation script '*)
+        package=${reason#*installed }
+        package=${package%% package post-installation*}
         said=$(journal "$package" | cause)
         [ -z "$said" ] || reason="$package is unpacked, and its service does not start: $said"
         ;;

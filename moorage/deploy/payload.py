@@ -28,6 +28,12 @@ PEER_SECONDS = 180
 """How long a server waits until the others hand on its answers to ACME's challenges."""
 DRAIN_SECONDS = 24 * 3600
 """How long transfers on the old slot may go on after a run, before they are cut off."""
+STEP_SECONDS = 180
+"""How long a program of a step may take before it is ended, and the run rolled back."""
+LONG_STEP_SECONDS = 1800
+"""The same where packages are installed, or an image or a certificate is fetched."""
+STOP_SECONDS = 10
+"""How long a program may still take when the run is to stop."""
 
 Gate = Literal["go", "wait"]
 Login = tuple[str, Secret]
@@ -207,6 +213,9 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "keep": "wait" if timing.undone is not None else "keep",
         "keep_seconds": str(timing.keep_seconds),
         "drain_seconds": str(DRAIN_SECONDS),
+        "step_seconds": str(STEP_SECONDS),
+        "long_step_seconds": str(LONG_STEP_SECONDS),
+        "stop_seconds": str(STOP_SECONDS),
         "wait_seconds": str(WAIT_SECONDS),
         "ends_transfers": said(plan.ends_transfers),
     }

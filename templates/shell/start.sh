@@ -25,6 +25,7 @@ if ! { : >"$run/log" && : >"$run/lock" && : >>"$state/lock"; }; then
 fi
 # The unit outlives this session; it is collected when the run has ended, whichever way.
 if ! systemd-run --quiet --collect --unit="moorage-run-$id" --property=KillMode=mixed \
+    --property="ExecStop=/bin/sh -c '[ -e $run/result ] || : >$run/abort'" \
     --property="StandardOutput=append:$run/log" --property="StandardError=append:$run/log" \
     --description="Moorage run $id" /bin/sh "$run/run.sh" "$run" >"$run/start.log" 2>&1; then
     printf '@result\tfailed\tthe run could not be started: %s\n' "$(tail -n 1 "$run/start.log")"

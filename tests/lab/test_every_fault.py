@@ -150,6 +150,8 @@ def test_every_fault_at_every_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("moorage.servers.ssh.KEEPALIVE_SECONDS", 1, raising=False)
+    for limit in ("STEP_SECONDS", "LONG_STEP_SECONDS"):
+        monkeypatch.setattr(f"moorage.deploy.payload.{limit}", 20)
     stage = Stage(operator, server, is_small="disk full" in faults)
     table: dict[tuple[str, str], str] = {}
     todo = [(s, f) for s in steps() for f in faults if s not in OTHER_DEPLOYMENTS]

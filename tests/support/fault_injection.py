@@ -31,7 +31,7 @@ if /usr/bin/mv /run/fault /run/fault.$$ 2>/dev/null; then
     printf '%s %s\\n' "$me" "$*" >/run/fault.hit
     case "$what" in
     fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
-    hang) sleep 6 ;;
+    hang) exec sleep infinity ;;
     esac
 fi
 exec {real} "$@"

@@ -27,6 +27,8 @@ outcome=failed
 . ./words.sh
 # shellcheck source=why.sh
 . ./why.sh
+# shellcheck source=watch.sh
+. ./watch.sh
 # shellcheck source=files.sh
 . ./files.sh
 # shellcheck source=additions.sh
@@ -60,6 +62,7 @@ trap 'fail "it was told to stop"' TERM INT
 
 # The names are Moorage's own; the values stay data.
 while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/settings
+watch_steps 8>&- 9>&- </dev/null &
 
 free_slot
 step recheck

@@ -33,7 +33,9 @@ step() {
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) "$1"
     # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
-    if [ "$1" != drain ] && [ -e abort ]; then cancel; fi
+    if [ "$1" = drain ]; then return 0; fi
+    if [ -e abort ]; then cancel; fi
+    if [ -e overdue ]; then fail "$(cat overdue)"; fi
 }
 
 # finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
@@ -55,12 +57,18 @@ fail() {
     # Where what a program says cannot be kept, that it failed is all that is known of it.
     find_full_disk "$run"
     case "$1" in *"$full_disk"*) ;; *) set -- "$1; $full_disk" ;; esac
+    if [ -s overdue ]; then
+        overdue=$(cat overdue)
+        case "$1" in *"$overdue"*) ;; *) set -- "$1: $overdue" ;; esac
+        if [ -e abort ]; then outcome=cancelled; fi
+    fi
     say "failed while doing: ${current_step:-nothing}"
     say "$1"
     if [ "$rollback_needed" = yes ]; then
         # Neither a failure in there nor a word to stop begins another one.
         rollback_needed=no
         trap '' TERM INT
+        : >rolling-back
         rollback
         clear_beside
     fi

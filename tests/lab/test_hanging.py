@@ -1,0 +1,57 @@
+"""A program that never ends: it is ended, the run rolls back, and the registry serves on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from operator_at_work import DOMAIN, Operator
+
+from lab import LabServer
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.events import Event, StepBegan
+from moorage.deploy.report import ServerReport
+
+NGINX = "/usr/local/sbin/nginx"
+HANGS = "#!/bin/sh\nexec sleep infinity\n"
+
+
+def test_a_program_that_hangs_is_ended_whoever_stops_it(
+    operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.install(operator.answers([server]))
+    registry = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+    answers = operator.answers([server], registry=registry)
+
+    def apply(stop: Callable[[Deployment], object]) -> ServerReport:
+        """Apply while nginx hangs, and do something about it."""
+
+        def take(event: Event) -> None:
+            if not isinstance(event, StepBegan):
+                return
+            if event.step == "registry":
+                server.write_file(NGINX, HANGS, mode=0o755)
+            elif event.step == "nginx-files":
+                threading.Thread(target=stop, args=(deployment,)).start()
+            elif event.step == "rollback":
+                server.run(["rm", "-f", NGINX])
+
+        with operator.open(answers, take) as deployment:
+            [report] = deployment.apply(deployment.plan()).servers
+        assert operator.status(server) == 200
+        return report
+
+    with monkeypatch.context() as limits:
+        limits.setattr("moorage.deploy.payload.STEP_SECONDS", 5)
+        ended = apply(lambda deployment: None)
+    assert (ended.status, ended.step) == ("failed", "nginx-files")
+    assert "sleep did not end within" in ended.message
+
+    # Long before the limit.
+    assert apply(lambda deployment: deployment.abort()).status == "cancelled"
+    stopped = apply(lambda deployment: server.run("systemctl stop 'moorage-run-*'", timeout=60))
+    assert stopped.status == "cancelled"
+
+    operator.install(answers)
+    assert not operator.plan(answers).has_changes

@@ -31,7 +31,7 @@ DRAIN_SECONDS = 24 * 3600
 STEP_SECONDS = 180
 """How long a program of a step may take before it is ended, and the run rolled back."""
 LONG_STEP_SECONDS = 1800
-"""The same where packages are installed, or an image or a certificate is fetched."""
+"""The same where packages, an image or a certificate are fetched, or a store changes its owner."""
 STOP_SECONDS = 10
 """How long a program may still take when the run is to stop."""
 

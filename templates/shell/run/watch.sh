@@ -47,6 +47,8 @@ limit_step() {
     rollback) limit=$plan_step_seconds ;;
     *) limit=$plan_step_seconds can_stop=yes ;;
     esac
+    # A large folder of images that is taken over, or given back, changes its owner.
+    if [ "$limit" != 0 ] && [ -s backup/storage-owner ]; then limit=$plan_long_step_seconds; fi
 }
 
 # end_programs SECONDS: ends everything the shell has started but this watch, and notes what it was

@@ -317,26 +317,25 @@ class FrontApp(DeskApp):
     @on(UsersChanged)
     def _users_changed(self, event: UsersChanged) -> None:
         """Bring what is open in line, so that the next apply does not undo the change."""
-        from tui.users.inline import Changed, bring_draft_in_line, bring_file_in_line
+        from moorage.users.answers_sync import UsersChange, sync_applied, sync_file
+        from tui.users.draft_sync import sync_draft
 
         session = self.session
         if session is None:
             return
-        changed = Changed(event.before, event.after, event.listed, event.revisions)
+        change = UsersChange(event.before, event.after, event.listed, revisions=event.revisions)
         was_saved = session.is_saved
-        bring_draft_in_line(session.draft, changed)
+        sync_draft(session.draft, change)
         if session.read is not None:
-            bring_draft_in_line(session.read, changed)
-        if (applied := keeping.last_applied(session.draft.domain)) is not None:
-            bring_draft_in_line(applied, changed)
-            keeping.keep_applied(applied)
+            sync_draft(session.read, change)
+        sync_applied(session.draft.domain, change)
         if session.path is None:
             self.keep_draft()
             return
         if was_saved:
             session.saved = session.draft.without_secrets()
         path = session.path
-        start_job(self, self.IN_LINE_JOB, lambda: bring_file_in_line(path, changed))
+        start_job(self, self.IN_LINE_JOB, lambda: sync_file(path, change))
 
     @on(JobEnded)
     def _in_line(self, event: JobEnded) -> None:
@@ -347,7 +346,7 @@ class FrontApp(DeskApp):
         if event.error is not None:
             self.tell(
                 "Answers",
-                "The servers have the change, but the answers file could not be brought in line, "
+                "The servers have the change, but the answers file could not be updated, "
                 f"so applying it may undo the change.\n\n{event.error}",
             )
         elif event.result:

@@ -19,7 +19,7 @@ from moorage.deploy.plan import Plan
 from moorage.deploy.revisions import revision_of
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
-from moorage.users.declared import KEPT
+from moorage.users.answers_sync import KEPT
 from moorage.users.roster import reference, roster_of
 
 _LEFT = {"dns", "ssl.private_ca"}

@@ -14,8 +14,9 @@ from moorage.answers.load import load
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
 from moorage.users import edits
+from moorage.users.answers_sync import UsersChange, sync_file
 from tui.draft import Draft
-from tui.users.inline import Changed, bring_draft_in_line, bring_file_in_line
+from tui.users.draft_sync import sync_draft
 from tui.users.lines import ago
 from tui.users.staging import Difference, StagedChange, Staging, differences
 
@@ -91,11 +92,11 @@ def test_answers_follow_but_for_what_is_imported(tmp_path: Path) -> None:
     save(draft.answers(), path)
     path.write_text("# mine\n" + path.read_text())
     after = (somebody("ci", "pull"), somebody("dora"), somebody("imported"))
-    changed = Changed((somebody("ci"),), after, ("dora",))
-    assert bring_file_in_line(path, changed)[0] == "moorage.yml says so, too."
+    change = UsersChange((somebody("ci"),), after, ("dora",))
+    assert sync_file(path, change) == (f"{path.name} has the change, too.",)
     assert path.read_text().startswith("# mine\n")
     users = load(path).credentials.users
     assert [(user.name, user.access) for user in users] == [("ci", "pull"), ("dora", "push")]
-    bring_draft_in_line(draft, changed)
+    sync_draft(draft, change)
     assert [user["name"] for user in draft.items("credentials.users")] == ["ci", "dora"]
-    assert bring_file_in_line(path, changed) == ()
+    assert sync_file(path, change) is None

@@ -196,7 +196,7 @@ async def test_answers_follow_a_change(fleet: Fleet) -> None:
         await apply(wizard)
         await wizard.see("Password of dora")
         await wizard.press("c", "escape")
-        await wizard.see("moorage.yml says so")
+        await wizard.see("moorage.yml has the change")
         assert wizard.app.session is not None
         assert wizard.app.session.is_saved
     users = yaml.safe_load(fleet.path.read_text())["credentials"]["users"]

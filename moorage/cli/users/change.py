@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -251,76 +250,35 @@ def _tell(
 
 
 def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, bool]:
-    """Bring the answers file in line; return whether it was written, and whether that failed."""
-    from moorage.answers.amend import amended, lost_comments
-    from moorage.answers.load import load
-    from moorage.answers.save import save_text
+    """Let the answers file follow; return whether it was written, and whether that failed."""
     from moorage.errors import MoorageError
-    from moorage.users.declared import bring_in_line
+    from moorage.users.answers_sync import UsersChange, sync_applied, sync_file
 
     session, file = work.target.session, work.target.file
     if file is None or how.no_save:
         _warn_about_answers(session, work, this)
         return False, False
     wanted = this.wanted
+    change = UsersChange(
+        this.before, wanted.users, wanted.listed_too, wanted.reference, this.plan.revisions
+    )
     try:
-        # Somebody may have changed it since it was read.
-        answers = load(file)
-        line = bring_in_line(
-            answers,
-            this.before,
-            wanted.users,
-            listed_too=wanted.listed_too,
-            reference=wanted.reference,
-            revisions=this.plan.revisions,
-        )
-        if line.answers == answers:
-            return False, False
-        text = file.expanduser().read_text("utf-8-sig")
-        written = amended(text, line.answers)
-        save_text(written, file)
-        _applied_in_line(answers.registry.domain, this)
-    except (MoorageError, OSError) as error:
+        notices = sync_file(file, change)
+    except MoorageError as error:
         session.narrate(
             ("Warning: ", "bold yellow"),
-            f"the servers have the change, but {file} could not be brought in line: {error} The "
-            "next apply of it may undo the change.",
+            f"the servers have the change, but {file} could not be updated: {error} The next apply "
+            "of it may undo the change.",
         )
         return False, True
-    for notice in line.notices:
+    sync_applied(work.engine.deployment.answers.registry.domain, change)
+    for notice in notices or ():
         session.narrate(notice)
-    if line.answers.credentials == answers.credentials:
-        return True, False
-    session.narrate(f"{file} was brought in line.")
-    if lost_comments(text, written):
-        session.narrate("Comments among its users were not kept.")
-    return True, False
-
-
-def _applied_in_line(domain: str, this: _Change) -> None:
-    """What the wizard compares answers with has the change, too; nothing fails for that."""
-    from moorage.answers.load import load
-    from moorage.answers.save import dump
-    from moorage.errors import MoorageError
-    from moorage.recents import applied_file
-    from moorage.state import write_private
-    from moorage.users.declared import bring_in_line
-
-    kept, wanted = applied_file(domain), this.wanted
-    with suppress(MoorageError, OSError):
-        line = bring_in_line(
-            load(kept),
-            this.before,
-            wanted.users,
-            listed_too=wanted.listed_too,
-            reference=wanted.reference,
-            revisions=this.plan.revisions,
-        )
-        write_private(kept, dump(line.answers).encode())
+    return notices is not None, False
 
 
 def _warn_about_answers(session: Session, work: UsersAtWork, this: _Change) -> None:
-    """Say whom an apply of answers that are not brought in line would bring back or change."""
+    """Say whom an apply of answers that were not updated would bring back or change."""
     declared = work.read.counts.declared
     names = [name for name in _changed(this.before, this.wanted.users) if name in declared]
     if names:

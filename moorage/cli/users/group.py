@@ -57,7 +57,7 @@ def command(context: click.Context, /, addresses: tuple[str, ...], key: str | No
     without a terminal, the command stops and says which --server to add.
 
     A change is shown, confirmed, and made on all servers as one act: either all have it or none.
-    Only nginx is reloaded; no request fails. After a change, FILE is brought in line.
+    Only nginx is reloaded; no request fails. After a change, FILE is updated.
     """
     from moorage.cli.terminal import has_terminal
     from moorage.cli.wizard import open_wizard

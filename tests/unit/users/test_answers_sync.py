@@ -9,7 +9,7 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import FromEnvironment, Generated
 from moorage.desired.users import RegistryUser
 from moorage.users import edits
-from moorage.users.declared import bring_in_line
+from moorage.users.answers_sync import UsersChange, sync
 
 TEXT = """\
 # Our registry.
@@ -40,7 +40,7 @@ def test_only_what_changed_is_touched() -> None:
     answers = loads(TEXT.replace("access: pull", "access: push"))  # not applied yet
 
     after = edits.set_password(THERE, "ana", "h3")
-    line = bring_in_line(answers, THERE, after)
+    line = sync(answers, UsersChange(THERE, after))
 
     assert line.answers == answers
     assert line.notices == ()
@@ -50,7 +50,7 @@ def test_access_repositories_and_disabled_follow() -> None:
     after = edits.set_access(THERE, "ana", "push", ["team-a/*"])
     after = edits.set_disabled(after, ["ana"], True)
 
-    ana = _users(bring_in_line(loads(TEXT), THERE, after).answers)["ana"]
+    ana = _users(sync(loads(TEXT), UsersChange(THERE, after)).answers)["ana"]
 
     assert ana == {
         "name": "ana", "repositories": ["team-a/*"], "disabled": True,
@@ -61,8 +61,8 @@ def test_access_repositories_and_disabled_follow() -> None:
 def test_another_password_is_kept_on_the_servers() -> None:
     after = edits.set_password(THERE, "ci", "h3")
 
-    line = bring_in_line(loads(TEXT), THERE, after)
-    same = bring_in_line(loads(TEXT), THERE, after, reference=FromEnvironment("CI_PW"))
+    line = sync(loads(TEXT), UsersChange(THERE, after))
+    same = sync(loads(TEXT), UsersChange(THERE, after, reference=FromEnvironment("CI_PW")))
 
     assert _users(line.answers)["ci"]["password"] == {"generate": True}
     assert "The password of ci is not the one" in line.notices[0]
@@ -73,15 +73,15 @@ def test_another_password_is_kept_on_the_servers() -> None:
 def test_a_removed_user_goes_and_one_not_applied_yet_stays() -> None:
     only_ci = THERE[:1]
 
-    assert set(_users(bring_in_line(loads(TEXT), THERE, only_ci).answers)) == {"ci"}
-    assert set(_users(bring_in_line(loads(TEXT), only_ci, only_ci).answers)) == {"ci", "ana"}
+    assert set(_users(sync(loads(TEXT), UsersChange(THERE, only_ci)).answers)) == {"ci"}
+    assert set(_users(sync(loads(TEXT), UsersChange(only_ci, only_ci)).answers)) == {"ci", "ana"}
 
 
 def test_new_users_are_listed_when_they_are_to_be() -> None:
     after = edits.add(THERE, RegistryUser("bob", "h3", "pull", ("x/*",)))
 
-    assert bring_in_line(loads(TEXT), THERE, after).answers == loads(TEXT)
-    listed = bring_in_line(loads(TEXT), THERE, after, listed_too=["bob"]).answers
+    assert sync(loads(TEXT), UsersChange(THERE, after)).answers == loads(TEXT)
+    listed = sync(loads(TEXT), UsersChange(THERE, after, listed=["bob"])).answers
     assert listed.credentials.users[-1].name == "bob"
     assert listed.credentials.users[-1].password == Generated(generate=True)
 
@@ -89,7 +89,7 @@ def test_new_users_are_listed_when_they_are_to_be() -> None:
 def test_answers_never_list_nobody() -> None:
     before = (*THERE, RegistryUser("bob", "h3", "pull"))
 
-    line = bring_in_line(loads(TEXT), before, before[2:])
+    line = sync(loads(TEXT), UsersChange(before, before[2:]))
 
     assert set(_users(line.answers)) == {"bob"}
     assert "bob is listed now" in line.notices[0]

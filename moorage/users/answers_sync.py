@@ -1,0 +1,166 @@
+"""How the users in answers follow a change on the servers, so that no apply undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.answers.amend import amended, lost_comments
+from moorage.answers.load import load
+from moorage.answers.model import Answers, Credentials, User
+from moorage.answers.save import dump, save_text
+from moorage.answers.secrets import Generated, PasswordReference
+from moorage.desired.users import RegistryUser
+from moorage.errors import MoorageError
+from moorage.recents import applied_file
+from moorage.state import write_private
+
+KEPT = Generated(generate=True)
+"""In answers: the password is on the servers; it is only made for a user they do not have."""
+
+
+@dataclass(frozen=True)
+class Synced:
+    """Answers that say what the servers have.
+
+    Attributes:
+        answers: The answers.
+        notices: What the operator should know, a sentence each.
+    """
+
+    answers: Answers
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UsersChange:
+    """A change of the users that the servers have.
+
+    Attributes:
+        before: The users as they were on the servers.
+        after: The users as they are now.
+        listed: Names of new users that the answers are to list; others stay on the servers without
+            being listed.
+        reference: Where the new password was found, if it was found through a reference.
+        revisions: The deployment's before and after: answers that knew the one know the other.
+    """
+
+    before: Sequence[RegistryUser]
+    after: Sequence[RegistryUser]
+    listed: Sequence[str] = ()
+    reference: PasswordReference | None = None
+    revisions: tuple[int, int] | None = None
+
+
+def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
+    """Write what changed to an answers file; comments and order stay. Blocks.
+
+    Args:
+        path: The file.
+        change: The change.
+
+    Returns:
+        What the operator should know, a sentence each; None when the file stayed as it was.
+
+    Raises:
+        MoorageError: It cannot be read or written.
+    """
+    # Somebody may have changed it since it was read.
+    answers = load(path)
+    synced = sync(answers, change)
+    if synced.answers == answers:
+        return None
+    try:
+        text = path.expanduser().read_text("utf-8-sig")
+    except OSError as error:
+        raise MoorageError(f"{path} cannot be read: {error.strerror}.") from error
+    written = amended(text, synced.answers)
+    save_text(written, path)
+    if synced.answers.credentials == answers.credentials:
+        return synced.notices
+    lost = ("Comments among its users were not kept.",) if lost_comments(text, written) else ()
+    return (*synced.notices, f"{path.name} has the change, too.", *lost)
+
+
+def sync_applied(domain: str, change: UsersChange) -> None:
+    """Let what was applied last, which answers are compared with, follow; nothing fails for that.
+
+    Args:
+        domain: The registry's name.
+        change: The change.
+    """
+    kept = applied_file(domain)
+    with suppress(MoorageError, OSError):
+        write_private(kept, dump(sync(load(kept), change).answers).encode())
+
+
+def sync(answers: Answers, change: UsersChange) -> Synced:
+    """Return answers that would not undo a change of the users.
+
+    Only what the change changed is touched: answers may hold what was not applied yet.
+
+    Args:
+        answers: The answers.
+        change: The change.
+    """
+    before, after, revisions = change.before, change.after, change.revisions
+    if revisions is not None and answers.based_on == revisions[0]:
+        answers = answers.model_copy(update={"based_on": revisions[1]})
+    was = {user.name: user for user in before}
+    now = {user.name: user for user in after}
+    notices: list[str] = []
+    users: list[User] = []
+    for user in answers.credentials.users:
+        old, new = was.get(user.name), now.get(user.name)
+        if new is not None and new != old:
+            users.append(_followed(user, old, new, change.reference, notices))
+        elif new is not None or old is None:
+            users.append(user)
+    listed = {user.name for user in users}
+    for name in change.listed:
+        if name not in listed:
+            users.append(_user(now[name]))
+    if not users:
+        # Answers list at least one user.
+        left = next(user for user in after if not user.disabled)
+        notices.append(f"{left.name} is listed now, because answers list at least one user.")
+        users.append(_user(left))
+    if tuple(users) == answers.credentials.users:
+        return Synced(answers)
+    credentials = Credentials(users=tuple(users))
+    return Synced(answers.model_copy(update={"credentials": credentials}), tuple(notices))
+
+
+def _followed(
+    user: User,
+    old: RegistryUser | None,
+    new: RegistryUser,
+    reference: PasswordReference | None,
+    notices: list[str],
+) -> User:
+    update: dict[str, object] = {}
+    if old is None or (old.access, old.repositories) != (new.access, new.repositories):
+        update |= {"access": new.access or "pull", "repositories": new.repositories}
+    if old is None or old.disabled != new.disabled:
+        update["disabled"] = new.disabled
+    is_found_there = reference is not None and user.password == reference
+    if (old is None or old.hash != new.hash) and not is_found_there:
+        if user.password != KEPT:
+            notices.append(
+                f"The password of {user.name} is not the one that was referred to any more: it "
+                "is {generate: true} now, which keeps what the servers have."
+            )
+        update["password"] = KEPT
+    return user.model_copy(update=update)
+
+
+def _user(user: RegistryUser) -> User:
+    return User(
+        name=user.name,
+        access=user.access or "pull",
+        repositories=user.repositories,
+        disabled=user.disabled,
+        password=KEPT,
+    )

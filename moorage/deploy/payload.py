@@ -29,7 +29,7 @@ PEER_SECONDS = 180
 DRAIN_SECONDS = 24 * 3600
 """How long transfers on the old slot may go on after a run, before they are cut off."""
 STEP_SECONDS = 180
-"""How long a program of a step may take before it is ended, and the run rolled back."""
+"""How long a program may take before it is ended, and the run rolled back."""
 LONG_STEP_SECONDS = 1800
 """The same where packages, an image or a certificate are fetched, or a store changes its owner."""
 STOP_SECONDS = 10
@@ -216,6 +216,7 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "step_seconds": str(STEP_SECONDS),
         "long_step_seconds": str(LONG_STEP_SECONDS),
         "stop_seconds": str(STOP_SECONDS),
+        "hook_seconds": str(max((each.hook.timeout for each in plan.hooks), default=0)),
         "wait_seconds": str(WAIT_SECONDS),
         "ends_transfers": said(plan.ends_transfers),
     }

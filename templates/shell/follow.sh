@@ -12,10 +12,16 @@ exec 3<&0
 ) &
 reader=$!
 unit=moorage-run-${run##*/}
-pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null)
+pid=$(timeout 10 systemctl show -p MainPID --value "$unit" 2>/dev/null)
+# A run holds its lock for as long as it lives.
+if [ -z "$pid" ]; then
+    sleep 1
+    flock "$run/lock" true &
+    pid=$!
+fi
 # A unit that has ended already has the number 0, which tail would wait for without end.
 case "$pid" in
-'' | 0) cat "$run/log" ;;
+0) cat "$run/log" ;;
 *) tail -n +1 -s 0.01 -f --pid="$pid" "$run/log" 2>/dev/null ;;
 esac
 kill "$reader" 2>/dev/null

@@ -69,9 +69,13 @@ if command -v systemctl >/dev/null 2>&1; then
     }
     # shellcheck disable=SC2034 # why_registry reads it
     plan_engine=$engine
-    states=$(systemctl show --property=Id,ActiveState,UnitFileState \
+    states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState \
         nginx.service docker.service docker-registry.service \
         certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null)
+    if [ -z "$states" ] && [ -d /run/systemd/system ]; then
+        echo 'systemctl does not answer' >&2
+        exit 1
+    fi
     printf '%s\n' "$states" | facts service
     printf '%s\n' "$states" | while IFS='=' read -r name value; do
         case "$name=$value" in

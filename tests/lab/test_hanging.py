@@ -12,9 +12,12 @@ from lab import LabServer
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.report import ServerReport
+from moorage.errors import ServersFailed
 
 NGINX = "/usr/local/sbin/nginx"
 HANGS = "#!/bin/sh\nexec sleep infinity\n"
+SYSTEMCTL = "/usr/local/bin/systemctl"
+ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 
 
 def test_a_program_that_hangs_is_ended_whoever_stops_it(
@@ -52,6 +55,12 @@ def test_a_program_that_hangs_is_ended_whoever_stops_it(
     assert apply(lambda deployment: deployment.abort()).status == "cancelled"
     stopped = apply(lambda deployment: server.run("systemctl stop 'moorage-run-*'", timeout=60))
     assert stopped.status == "cancelled"
+
+    # A systemd that says nothing is not taken for one where nothing runs.
+    server.write_file(SYSTEMCTL, ANSWERS_NOTHING, mode=0o755)
+    with pytest.raises(ServersFailed, match="systemctl does not answer"):
+        operator.plan(answers)
+    server.run(["rm", SYSTEMCTL])
 
     operator.install(answers)
     assert not operator.plan(answers).has_changes

@@ -17,9 +17,10 @@ note() {
     { printf '%s\n' "$line" >>"$additions" && sync -- "$additions"; } || cannot_write "$additions"
 }
 
-# Sets $enabled and $active to how a service is; "-" is a service that is not there.
+# Sets $enabled and $active to how a service is; "-" is a service that is not there. Returns 1 when
+# systemd does not say.
 read_unit() {
-    enabled=- active=inactive
+    enabled=- active=
     while IFS='=' read -r name value; do
         case "$name" in
         UnitFileState) enabled=${value:--} ;;
@@ -28,11 +29,12 @@ read_unit() {
     done <<END
 $(systemctl show -p UnitFileState -p ActiveState "$1" 2>/dev/null)
 END
+    [ -n "$active" ]
 }
 
 # note_unit NAME: keeps how a service was before this run, and before Moorage's first.
 note_unit() {
-    read_unit "$1"
+    read_unit "$1" || fail "systemd does not say how $1 is"
     printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
     grep -qs "^unit$tab$1$tab" "$additions" || note unit "$1" "$enabled" "$active"
 }
@@ -116,7 +118,7 @@ find_unit() {
 restore_mask() {
     find_unit "$1"
     case "$was_enabled" in '' | - | masked*) return 0 ;; esac
-    read_unit "$1"
+    read_unit "$1" || is_rolled_back=no
     case "$enabled" in masked*) systemctl unmask -q "$1" || is_rolled_back=no ;; esac
 }
 
@@ -124,7 +126,7 @@ restore_units() {
     while IFS="$tab" read -r unit was_enabled was_active; do
         restore_mask "$unit"
         find_unit "$unit"
-        read_unit "$unit"
+        read_unit "$unit" || is_rolled_back=no
         case "$was_enabled:$enabled" in
         enabled:disabled) systemctl enable -q "$unit" || is_rolled_back=no ;;
         disabled:enabled | -:enabled) systemctl disable -q "$unit" || is_rolled_back=no ;;

@@ -24,8 +24,9 @@ find_workers() {
 # A module's installation makes Debian replace the running nginx by itself; a reload in the middle
 # of that is lost.
 settle_nginx() {
+    pid_file=$(systemctl show -p PIDFile --value nginx)
     tries=0
-    while [ -e "$(systemctl show -p PIDFile --value nginx).oldbin" ] && [ $tries -lt 100 ]; do
+    while [ -e "${pid_file:-/run/nginx.pid}.oldbin" ] && [ $tries -lt 100 ]; do
         sleep 0.1
         tries=$((tries + 1))
     done
@@ -43,8 +44,12 @@ reload_nginx() {
 
 signal_nginx() {
     # An nginx that systemd does not speak of may run all the same.
-    known=$(systemctl show -p MainPID -p NeedDaemonReload nginx) || return 1
-    case "$known" in *NeedDaemonReload=yes*) systemctl daemon-reload || return 1 ;; esac
+    known=$(systemctl show -p MainPID -p NeedDaemonReload nginx)
+    case "$known" in
+    *MainPID=*NeedDaemonReload=yes*) systemctl daemon-reload || return 1 ;;
+    *MainPID=*) ;;
+    *) return 1 ;;
+    esac
     master=${known#*MainPID=}
     master=${master%%[!0-9]*}
     mark_errors
@@ -204,9 +209,13 @@ check_public() {
     while IFS="$tab" read -r address port tls proxied; do
         [ -n "$first_port" ] || first_port=$port
         tries=0
-        while ! ask_address </dev/null && [ $tries -lt 40 ]; do
+        tick
+        deadline=$((now + 60))
+        while ! ask_address </dev/null && [ $tries -lt 40 ] && [ "$now" -lt $deadline ]; do
+            if [ -e abort ]; then cancel; fi
             sleep 0.25
             tries=$((tries + 1))
+            tick
         done
         [ -z "$fault" ] || break
     done <plan/listens

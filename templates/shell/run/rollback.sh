@@ -13,16 +13,20 @@ rollback() {
     systemctl reset-failed 'moorage-uploads.*' 2>/dev/null
     if [ "$plan_slot_from" != - ]; then
         systemctl enable -q "moorage-registry@$plan_slot_from" || is_rolled_back=no
-        systemctl is-active -q "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||
+        is_active "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||
             is_rolled_back=no
     fi
-    if systemctl is-active -q nginx; then
+    is_active nginx
+    case $? in
+    0)
         if nginx -t -q 2>/dev/null; then
             reload_nginx || is_rolled_back=no
         else
             say 'nginx goes on with the configuration it has in memory: its files are broken elsewhere'
         fi
-    fi
+        ;;
+    2) is_rolled_back=no ;;
+    esac
     sh clear-sockets.sh
     # Only now is nobody sent to the new slot any more.
     if [ "$plan_slot_to" != "$plan_slot_from" ]; then

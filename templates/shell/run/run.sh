@@ -58,11 +58,11 @@ if ! flock -n 9; then
 fi
 { printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
     finish failed "$state/current could not be written"
-trap 'fail "it was told to stop"' TERM INT
+trap 'outcome=cancelled && fail "it was told to stop"' TERM INT
 
 # The names are Moorage's own; the values stay data.
 while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/settings
-watch_steps 8>&- 9>&- </dev/null &
+watch_programs 8>&- 9>&- </dev/null &
 
 free_slot
 step recheck

@@ -57,6 +57,7 @@ count_transfers() {
 # example because something it depends on does not start.
 has_given_up() {
     case "$(systemctl show -p NRestarts -p ActiveState -p Job "$1" | tr '\n' ' ')" in
+    '') return 1 ;;
     *NRestarts=[012]' '*ActiveState=[if]*Job=[0-9]*) return 1 ;;
     *NRestarts=[012]' '*ActiveState=[if]*) return 0 ;;
     *NRestarts=[012]' '*) return 1 ;;
@@ -75,7 +76,9 @@ start_slot() {
         fail "$unit could not be started: $(cause <systemctl.log)"
     tries=0
     status=
-    while [ $tries -lt 120 ]; do
+    tick
+    deadline=$((now + plan_step_seconds))
+    while [ $tries -lt 120 ] && [ "$now" -lt $deadline ]; do
         if [ -e abort ]; then cancel; fi
         # An unknown repository: 404 says that the registry could look it up in its storage.
         ask_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
@@ -87,6 +90,7 @@ start_slot() {
         [ "$status" = "" ] || [ $tries -lt 12 ] || break
         sleep 0.25
         tries=$((tries + 1))
+        tick
     done
     show_journal "$unit"
     case "$status" in
@@ -112,7 +116,8 @@ leave() {
         fi
         sleep 0.2
     done
-    systemctl disable -q --now "moorage-registry@$1"
+    systemctl disable -q --now "moorage-registry@$1" ||
+        printf '@warning\tslot %s could not be stopped; the next apply stops it\n' "$1"
 }
 
 # hand_over SLOT: what is read of it is /run/moorage-registry/SLOT.draining (see drain.sh).
@@ -170,7 +175,11 @@ end_slot() {
 wait_for_transfers() {
     if ! systemctl is-active -q "moorage-drain-$plan_slot_to"; then
         # A run that died may have left nginx sending to this slot, and its files to the other.
-        systemctl is-active -q "moorage-registry@$plan_slot_from" || return 0
+        is_active "moorage-registry@$plan_slot_from"
+        case $? in
+        1) return 0 ;;
+        2) fail "systemd does not say whether slot $plan_slot_from runs" ;;
+        esac
         if nginx -t -q 2>/dev/null; then reload_nginx; fi
     fi
     if [ "$plan_ends_transfers" = yes ]; then

@@ -26,6 +26,16 @@ tick() {
     now=${now%%.*}
 }
 
+# is_active UNIT: whether a service runs; 2 when systemd does not say.
+is_active() {
+    systemctl is-active -q "$1"
+    case $? in
+    0) return 0 ;;
+    3 | 4) return 1 ;;
+    *) return 2 ;;
+    esac
+}
+
 step() {
     # All steps are kept, and the last one counts: nothing is lost when the disk is full.
     printf '%s\n' "$1" >>step || [ "$1" = drain ] || cannot_write "$run/step"
@@ -57,11 +67,10 @@ fail() {
     # Where what a program says cannot be kept, that it failed is all that is known of it.
     find_full_disk "$run"
     case "$1" in *"$full_disk"*) ;; *) set -- "$1; $full_disk" ;; esac
-    if [ -s overdue ]; then
-        overdue=$(cat overdue)
-        case "$1" in *"$overdue"*) ;; *) set -- "$1: $overdue" ;; esac
-        if [ -e abort ]; then outcome=cancelled; fi
-    fi
+    late=
+    { read -r late <overdue; } 2>/dev/null
+    case "$1" in *"$late"*) ;; *) set -- "$1: $late" ;; esac
+    if [ -e abort ]; then outcome=cancelled; fi
     say "failed while doing: ${current_step:-nothing}"
     say "$1"
     if [ "$rollback_needed" = yes ]; then

@@ -198,8 +198,11 @@ class LabServer:
         self._cable.cut()
 
     def mend(self) -> None:
-        """Connect the cable again."""
+        """Connect the cable again, and wait until the server is reached over it."""
         self._cable.mend(self._network())
+        end = time.monotonic() + 10
+        while self.is_on() and not self._ssh_answers() and time.monotonic() < end:
+            time.sleep(0.05)
 
     def far(self, delay: float, port: int = 22) -> tuple[str, int]:
         """Put the server far away, behind a proxy that delays both directions.

@@ -20,9 +20,12 @@ prepare)
             exit 1
         fi
     fi
-    # Whoever can connect to the registry's socket can read and write every image.
+    # Whoever can connect to the registry's socket can read and write every image. The socket gets its
+    # group from the folder.
     install -d -m 0755 "$sockets"
-    install -d -m 0710 -o "$account" -g "${MOORAGE_WEB_GROUP:-root}" "$sockets/$2"
+    install -d -m 2710 -o "$account" -g "${MOORAGE_WEB_GROUP:-root}" "$sockets/$2"
+    # A registry that was killed leaves its socket, which would be opened in place of the new one.
+    rm -f -- "$sockets/$2/registry.sock"
     ;;
 open)
     [ -n "${MOORAGE_SOCKET:-}" ] || exit 0
@@ -31,7 +34,7 @@ open)
         kill -0 "$MAINPID" 2>/dev/null || exit 1
         sleep 0.05
     done
-    chown "$account:$MOORAGE_WEB_GROUP" "$MOORAGE_SOCKET"
-    chmod 0660 "$MOORAGE_SOCKET"
+    # As the registry's account: it could have put a link to another file of root's there.
+    setpriv --reuid="$account" --regid="$account" --clear-groups chmod 0660 "$MOORAGE_SOCKET"
     ;;
 esac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -138,6 +139,41 @@ def test_an_account_without_rights_learns_nothing_and_gets_no_request(
     ).stdout
 
     assert found.strip() == ""
+
+
+@pytest.mark.parametrize(("runtime", "image"), [("package", ""), ("docker", REGISTRY_TAG)])
+def test_a_registry_that_was_killed_serves_again_and_root_follows_no_link_of_its(
+    runtime: str,
+    image: str,
+    operator: Operator,
+    server: LabServer,
+    request: pytest.FixtureRequest,
+) -> None:
+    operator.install(_answers(operator, server, **_registry(runtime, image, request)))
+    client = _client(operator, server)
+    slot_socket = "/run/moorage-registry/blue/registry.sock"
+    kill = "docker kill -s KILL moorage-registry-blue"
+    if runtime == "package":
+        kill = "systemctl kill -s KILL moorage-registry@blue"
+
+    def comes_back() -> bool:
+        main = "systemctl show -p MainPID --value moorage-registry@blue"
+        server.run(f"before=$({main}); {kill}; until [ $({main}) != 0 ] && "
+                   f"[ $({main}) != $before ]; do sleep 0.2; done")  # fmt: skip
+        end = time.monotonic() + 60
+        while (status := client.request("GET", "/v2/").status) == 503 and time.monotonic() < end:
+            time.sleep(0.2)
+        return status == 200
+
+    assert comes_back()
+    of_root = "import socket; socket.socket(socket.AF_UNIX).bind('/run/of-root.sock')"
+    server.run(["python3", "-c", of_root])
+    server.run("chmod 0600 /run/of-root.sock")
+    server.run(["setpriv", "--reuid=moorage", "--regid=moorage", "--clear-groups",
+                "ln", "-sfT", "/run/of-root.sock", slot_socket])  # fmt: skip
+    assert comes_back()
+    assert server.run("stat -c '%U %G %a' /run/of-root.sock").stdout == "root root 600\n"
+    assert server.run(f"stat -c '%U %G %a' {slot_socket}").stdout == "moorage www-data 660\n"
 
 
 def _registry(runtime: str, image: str, request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -76,5 +76,6 @@ def test_slow_pulls_cost_no_disk_and_stay_within_bounds(
         refused = client.request("GET", small)
         assert (refused.status, refused.header("Retry-After")) == (503, "5")
         assert "too many layers" in refused.excerpt
+        assert client.request("GET", f"{small}?x=/").status == 503
         # What is no layer is not counted.
         assert client.request("GET", "/v2/").status == 200

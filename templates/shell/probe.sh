@@ -80,7 +80,7 @@ if command -v systemctl >/dev/null 2>&1; then
     printf '%s\n' "$states" | while IFS='=' read -r name value; do
         case "$name=$value" in
         Id=*) unit=${value%.service} ;;
-        ActiveState=failed | ActiveState=activating)
+        ActiveState=failed | ActiveState=activating | ActiveState=deactivating)
             case "$unit" in
             nginx) fact failure "$unit" "$(journal nginx | why_nginx)" ;;
             moorage-registry@*) fact failure "$unit" "$(why_registry "$unit")" ;;

@@ -19,7 +19,7 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated
 from moorage.deploy import private_ca
 from moorage.deploy.clients import (
-    first_user,
+    login_command,
     registry_name,
     snippets,
     trust_for_docker,
@@ -190,7 +190,7 @@ class DoneScreen(Screen[None]):
 
     def _clients(self) -> ComposeResult:
         answers = self._answers
-        address, user = registry_name(answers), first_user(answers)
+        address = registry_name(answers)
         if answers.ssl.mode == "private_ca":
             yield Static("First, on every machine that uses the registry", classes="heading")
             yield Static(
@@ -203,7 +203,7 @@ class DoneScreen(Screen[None]):
                 trust_for_system(answers.registry.domain),
             )
         yield Static("Log in and push", classes="heading")
-        yield CopyBlock("Log in", f"docker login {address} -u {user}")
+        yield CopyBlock("Log in", login_command(answers))
         yield CopyBlock(
             "Push an image", f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE"
         )

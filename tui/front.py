@@ -81,7 +81,7 @@ class FrontApp(DeskApp):
 
     CONNECT_JOB: ClassVar[str] = "connect"
     CONNECT_FOR_USERS_JOB: ClassVar[str] = "connect-users"
-    IN_LINE_JOB: ClassVar[str] = "in-line"
+    SYNC_JOB: ClassVar[str] = "sync-answers"
 
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
         super().__init__()
@@ -335,11 +335,11 @@ class FrontApp(DeskApp):
         if was_saved:
             session.saved = session.draft.without_secrets()
         path = session.path
-        start_job(self, self.IN_LINE_JOB, lambda: sync_file(path, change))
+        start_job(self, self.SYNC_JOB, lambda: sync_file(path, change))
 
     @on(JobEnded)
-    def _in_line(self, event: JobEnded) -> None:
-        if event.name != self.IN_LINE_JOB:
+    def _answers_synced(self, event: JobEnded) -> None:
+        if event.name != self.SYNC_JOB:
             return
         if self.session is not None and self.session.path is not None:
             self.session.text = keeping.text_of(self.session.path)
@@ -350,9 +350,9 @@ class FrontApp(DeskApp):
                 f"so applying it may undo the change.\n\n{event.error}",
             )
         elif event.result:
-            self._say_in_line(" ".join(event.result))
+            self._say_synced(" ".join(event.result))
 
-    def _say_in_line(self, text: str) -> None:
+    def _say_synced(self, text: str) -> None:
         """Say it on the users' screen, where it belongs, or anywhere when that is closed."""
         from screens.users import UsersScreen
 

@@ -224,11 +224,9 @@ def _finish(engine: Engine, *, verifies: bool, large_upload: bool) -> Outcome:
 def _hand_over(engine: Engine, plan: Plan, outcome: Outcome, passwords: PasswordSink) -> int:
     from moorage.cli import report_view
     from moorage.cli.name_work import change_as_json, change_lines
-    from moorage.deploy.name import handover_of
 
     report, checks, name = outcome.report, outcome.verification, outcome.name
     assert report is not None
-    handed = name.handed if name is not None else handover_of(engine.deployment)
     code = ExitCode.INTERRUPTED if engine.desk.is_interrupted else outcome.exit_code
     session = engine.session
     if session.as_json:
@@ -241,7 +239,7 @@ def _hand_over(engine: Engine, plan: Plan, outcome: Outcome, passwords: Password
                 "checks": report_view.verification_as_json(checks) if checks else None,
                 "generated": passwords.users,
                 "passwords_file": str(passwords.written_to) if passwords.written_to else None,
-                **report_view.handover_as_json(handed, serves=report.serves),
+                **report_view.handover_as_json(engine.operations.handover(), serves=report.serves),
                 **change_as_json(name),
             }
         )
@@ -251,7 +249,7 @@ def _hand_over(engine: Engine, plan: Plan, outcome: Outcome, passwords: Password
         lines += [("",), *report_view.verification_lines(checks)]
     lines += change_lines(name)
     if code == ExitCode.DONE:
-        lines += [("",), *report_view.handover_lines(handed)]
+        lines += [("",), *report_view.handover_lines(engine.operations.handover())]
     for line in lines:
         session.data(*line)
     return code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from moorage.cli.plan_view import Line
 from moorage.cli.progress import mark
 from moorage.cli.tables import lined_up
+from moorage.deploy.clients import trust_for_docker
 from moorage.deploy.report import ADVICE
 
 if TYPE_CHECKING:
@@ -116,9 +117,8 @@ def handover_lines(handed: Handover) -> Iterator[Line]:
         place = str(handed.ca_file) if handed.ca_file else handed.ca_place
         yield (f"The private CA's certificate is {place}.",)
         yield (f"Docker looks for it at {handed.docker_ca_file}, on each of its machines:",)
-        folder = handed.docker_ca_file.rpartition("/")[0]
-        yield (f"  sudo mkdir -p {folder}",)
-        yield (f"  sudo cp {handed.ca_file or 'ca.pem'} {handed.docker_ca_file}",)
+        for line in trust_for_docker(handed.registry, handed.ca_file or "ca.pem").splitlines():
+            yield (f"  {line}",)
     yield ("Log in with:",)
     yield ((f"  {handed.login}", "bold"),)
 

@@ -123,8 +123,7 @@ def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
 
 
 def _draining(there: Draining) -> str:
-    count = "1 transfer" if there.transfers == 1 else f"{there.transfers} transfers"
-    return f"slot {there.slot}, {count} since {_in_utc(there)}; it stops when they have ended"
+    return f"slot {there.slot}, {there.count} since {_in_utc(there)}; it stops when they have ended"
 
 
 def _in_utc(there: Draining) -> str:

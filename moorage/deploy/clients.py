@@ -6,6 +6,7 @@ None of them holds a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from moorage.answers.model import Answers, User
 
@@ -42,10 +43,28 @@ def first_user(answers: Answers) -> str:
     return min(users, key=rank).name
 
 
-def trust_for_docker(address: str) -> str:
-    """Return the lines that make Docker trust the private CA, with ca.pem in the folder."""
-    folder = f"/etc/docker/certs.d/{address}"
-    return f"sudo mkdir -p {folder}\nsudo cp ca.pem {folder}/ca.crt"
+def login_command(answers: Answers) -> str:
+    """Return the command that logs somebody in with Docker."""
+    return f"docker login {registry_name(answers)} -u {first_user(answers)}"
+
+
+def docker_folder(address: str) -> str:
+    """Return where Docker looks for the private CA, as ca.crt."""
+    return f"/etc/docker/certs.d/{address}"
+
+
+def trust_for_docker(address: str, ca_file: Path | str = "ca.pem") -> str:
+    """Return the lines that make Docker trust the private CA.
+
+    Args:
+        address: The registry's name.
+        ca_file: The CA's certificate.
+    """
+    return _put_into(docker_folder(address), ca_file)
+
+
+def _put_into(folder: str, ca_file: Path | str) -> str:
+    return f"sudo mkdir -p {folder}\nsudo cp {ca_file} {folder}/ca.crt"
 
 
 def trust_for_system(domain: str) -> str:
@@ -72,8 +91,7 @@ def snippets(answers: Answers) -> list[Snippet]:
 
 
 def _podman(address: str, user: str, *, has_own_ca: bool) -> str:
-    folder = f"/etc/containers/certs.d/{address}"
-    trust = f"sudo mkdir -p {folder}\nsudo cp ca.pem {folder}/ca.crt\n" if has_own_ca else ""
+    trust = _put_into(f"/etc/containers/certs.d/{address}", "ca.pem") + "\n" if has_own_ca else ""
     return f"{trust}podman login {address} -u {user}"
 
 

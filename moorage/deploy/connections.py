@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from moorage import crash_log
 from moorage.answers.model import Server
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.transport import Transport
 
 _Result = TypeVar("_Result")
+
+
+def close_aside(close: Callable[[], None]) -> None:
+    """Close connections in a thread of its own: saying goodbye to a dead server takes long.
+
+    Args:
+        close: Closes them.
+    """
+
+    def run() -> None:
+        try:
+            close()
+        except Exception as error:  # nobody waits for it; the log file has it
+            crash_log.record(error)
+
+    threading.Thread(target=run, name="close", daemon=True).start()
 
 
 class Connections:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moorage.answers.model import Answers
 from moorage.deploy import private_ca
-from moorage.deploy.clients import first_user, registry_name
+from moorage.deploy.clients import docker_folder, login_command, registry_name
 from moorage.desired import layout
 from moorage.dns.here import addresses_here
 from moorage.dns.lookup import DnsError
@@ -73,12 +73,12 @@ def handover(
         no_records = error
     return Handover(
         registry=registry,
-        login=f"docker login {registry} -u {first_user(answers)}",
+        login=login_command(answers),
         ca_file=kept if kept is not None and kept.is_file() else None,
         ca_place=f"the last certificate in {layout.TLS_CERTIFICATE} on the server"
         if is_private
         else "",
-        docker_ca_file=f"/etc/docker/certs.d/{registry}/ca.crt" if is_private else "",
+        docker_ca_file=f"{docker_folder(registry)}/ca.crt" if is_private else "",
         records=records,
         no_records=no_records,
         resolves_to=found,

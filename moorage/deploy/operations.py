@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from moorage import crash_log
 from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.accepted import NOTHING
+from moorage.deploy.connections import close_aside
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import OnEvent
-from moorage.deploy.name import NameOutcome, NamePlan, lead_name, look_up, plan_name
+from moorage.deploy.name import NameOutcome, NamePlan, handover_of, lead_name, look_up, plan_name
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Asker, Cancel, Transport
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from moorage.background import Background
     from moorage.cloud.s3 import Tried
     from moorage.deploy.events import RunEnded
+    from moorage.deploy.handover import Handover
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
@@ -239,6 +240,12 @@ class Operations:
             )
         return outcome
 
+    def handover(self) -> Handover:
+        """Return what people need to know, however far all of this came."""
+        if self.outcome is not None and self.outcome.name is not None:
+            return self.outcome.name.handed
+        return handover_of(self.deployment, self._looked_up)
+
     def apply(self, *, large_upload: bool = True) -> Outcome:
         """Apply the plan that was made, check the registry and lead its name to it.
 
@@ -402,7 +409,7 @@ class Operations:
         self._storage_test.set()
         for cancel, transport in list(self._tests):
             cancel.set()
-            _close(transport.close)
+            close_aside(transport.close)
 
     def abort(self) -> None:
         """Make the runs that go on stop before their next step and roll back."""
@@ -427,17 +434,5 @@ class Operations:
             self.plan = None
         if deployment is not None:
             deployment.cancel.set()
-            _close(deployment.close)
+            close_aside(deployment.close)
         self.asker.give_up()
-
-
-def _close(close: Callable[[], None]) -> None:
-    """Close connections in a thread of its own: saying goodbye to a dead server takes long."""
-
-    def run() -> None:
-        try:
-            close()
-        except Exception as error:  # nobody waits for it; the log file has it
-            crash_log.record(error)
-
-    threading.Thread(target=run, name="close", daemon=True).start()

@@ -163,12 +163,11 @@ def _notes_on_transfers(there: Draining | None) -> Iterator[str]:
     """Yield what happens to what the slot still sends that a run starts."""
     if there is None or not there.transfers:
         return
-    count = "1 transfer" if there.transfers == 1 else f"{there.transfers} transfers"
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(there.since))
     yield (
-        f"Slot {there.slot}, which is to be started, still sends {count} from before the switch at "
-        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(there.since))} UTC. The apply waits "
-        f"{WAIT_SECONDS // 60} minutes at most and then fails with nothing changed; with "
-        "--end-transfers it cuts them off."
+        f"Slot {there.slot}, which is to be started, still sends {there.count} from before the "
+        f"switch at {when} UTC. The apply waits {WAIT_SECONDS // 60} minutes at most and then "
+        "fails with nothing changed; with --end-transfers it cuts them off."
     )
 
 

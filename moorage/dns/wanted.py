@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 
 from moorage.answers.model import Answers
-from moorage.dns.here import addresses_here
+from moorage.dns.here import addresses_here, is_reached_from_elsewhere
 from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet, record_sets
 
@@ -37,7 +37,7 @@ def server_addresses(label: str, address: str) -> tuple[str, ...]:
         DnsError: Its name has none.
     """
     found = addresses_here(address)
-    usable = tuple(each for each in found if _is_usable(each)) or ()
+    usable = tuple(each for each in found if is_reached_from_elsewhere(each))
     if usable:
         return usable
     raise DnsError(
@@ -48,11 +48,6 @@ def server_addresses(label: str, address: str) -> tuple[str, ...]:
         server=label,
         code="no_address",
     )
-
-
-def _is_usable(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    return not (found.is_loopback or found.is_unspecified or found.is_link_local)
 
 
 def _target(answers: Answers, addresses: Mapping[str, str]) -> str:

@@ -115,6 +115,11 @@ class Draining:
     since: float
     transfers: int
 
+    @property
+    def count(self) -> str:
+        """How many transfers are left, for people."""
+        return "1 transfer" if self.transfers == 1 else f"{self.transfers} transfers"
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from listening import listening
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret
@@ -21,23 +22,14 @@ from moorage.network import within
 @contextlib.contextmanager
 def _dripping() -> Iterator[str]:
     """Run a server that sends a byte of its answer now and then, without end; yield its address."""
-    ended = threading.Event()
 
-    def one(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n<")
-            while not ended.wait(0.05):
-                connection.sendall(b" ")
+    def drip(connection: socket.socket, ended: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n<")
+        while not ended.wait(0.05):
+            connection.sendall(b" ")
 
-    def serve() -> None:
-        while not ended.is_set():
-            with contextlib.suppress(OSError):
-                threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        ended.set()
+    with listening(drip) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_what_is_done_in_time_is_as_without_a_limit() -> None:

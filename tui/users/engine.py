@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage import crash_log
 from moorage.answers.model import Answers
+from moorage.deploy.connections import close_aside
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
 from moorage.deploy.file_on_servers import read_file
@@ -120,7 +120,7 @@ class UsersEngine:
         if deployment is None:
             return
         deployment.cancel.set()
-        threading.Thread(target=_close, args=(deployment,), name="close", daemon=True).start()
+        close_aside(deployment.close)
         self._asker.give_up()
 
     def _open(self) -> Deployment:
@@ -134,11 +134,3 @@ class UsersEngine:
                     open_transport=self._open_transport,
                 )
             return self._deployment
-
-
-def _close(deployment: Deployment) -> None:
-    """Saying goodbye to a dead server takes long, and nobody waits for it."""
-    try:
-        deployment.close()
-    except Exception as error:  # nobody waits for it; the log file has it
-        crash_log.record(error)

@@ -84,10 +84,7 @@ fail() {
     finish "$outcome" "$1"
 }
 
-cancel() {
-    outcome=cancelled
-    fail "it was cancelled"
-}
+cancel() { fail "it was cancelled"; }
 
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0

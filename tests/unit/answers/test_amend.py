@@ -6,29 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from commented_answers import TEXT
 
 from moorage.answers.amend import amended, lost_comments
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.answers.save import dump
-
-TEXT = """\
-# Our registry.
-version: 1
-
-registry:   # the name people know
-  domain: registry.example.test
-credentials:
-  # the CI system
-  users:
-    - {name: ci, access: push, password: {env: CI_PW}}
-    - {name: ana, access: pull, password: {generate: true}}
-
-# Where it runs.
-servers:
-  - host: one.example.test
-    user: root  # for now
-"""
 
 
 def _with(**sections: Any) -> Answers:

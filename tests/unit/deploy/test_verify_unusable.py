@@ -8,13 +8,13 @@ import re
 import socket
 import ssl
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from certificate_maker import Authority
+from listening import listening
 
 from moorage.answers.model import Answers
 from moorage.deploy import registry_client
@@ -30,21 +30,8 @@ Behave = Callable[[socket.socket], object]
 @contextlib.contextmanager
 def _listening(behave: Behave) -> Iterator[int]:
     """Run a server that does something with each connection; yield its port."""
-    ended = threading.Event()
-
-    def one(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            behave(connection)
-
-    def serve() -> None:
-        while not ended.is_set():
-            with contextlib.suppress(OSError):
-                threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
-        ended.set()
+    with listening(lambda connection, _: behave(connection)) as port:
+        yield port
 
 
 def _checks(port: int, ca: bytes | None = None) -> tuple[Check, list[Check]]:

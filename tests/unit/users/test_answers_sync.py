@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from commented_answers import TEXT
+
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.answers.secrets import FromEnvironment, Generated
@@ -11,23 +13,6 @@ from moorage.desired.users import RegistryUser
 from moorage.users import edits
 from moorage.users.answers_sync import UsersChange, sync
 
-TEXT = """\
-# Our registry.
-version: 1
-
-registry:   # the name people know
-  domain: registry.example.test
-credentials:
-  # the CI system
-  users:
-    - {name: ci, access: push, password: {env: CI_PW}}
-    - {name: ana, access: pull, password: {generate: true}}
-
-# Where it runs.
-servers:
-  - host: one.example.test
-    user: root  # for now
-"""
 THERE = (RegistryUser("ci", "h1", "push"), RegistryUser("ana", "h2", "pull"))
 
 

@@ -1,0 +1,35 @@
+"""A server on this machine that does something with each connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+Behave = Callable[[socket.socket, threading.Event], object]
+"""What is done with a connection; the event is set when the server ends."""
+
+
+@contextlib.contextmanager
+def listening(behave: Behave) -> Iterator[int]:
+    """Run a server and yield its port.
+
+    Args:
+        behave: What is done with each connection, in a thread of its own.
+    """
+    ended = threading.Event()
+
+    def one(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            behave(connection, ended)
+
+    def serve() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        ended.set()

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -267,12 +268,20 @@ def _build_layer(
         )
 
 
+def _remove(leftover: Path) -> None:
+    """Remove what a killed build has left, while what it had started may still write there."""
+    end = time.monotonic() + 60
+    while leftover.exists() and time.monotonic() < end:
+        unmount(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
+        time.sleep(0.1)
+
+
 @contextmanager
 def _draft(home: Path) -> Iterator[Path]:
     """Build in a folder beside the image and give it the image's name once all went well."""
     for leftover in home.parent.glob(f".{home.name}.*"):
-        unmount(leftover)
-        shutil.rmtree(leftover, ignore_errors=True)
+        _remove(leftover)
     # The number keeps apart what a killed build's debootstrap may still be writing.
     draft = home.with_name(f".{home.name}.{os.getpid()}")
     draft.mkdir(parents=True)

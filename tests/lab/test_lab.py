@@ -345,7 +345,7 @@ def test_apt_sources_of_both_formats_are_carried_over(tmp_path: Path) -> None:
 
 
 def test_a_killed_build_is_started_again(lab: Lab) -> None:
-    for image in lab.folder.images.glob("*"):
+    for image in lab.folder.images.glob("[!.]*"):
         if '["tree"]' in (image / "image.json").read_text():
             shutil.rmtree(image)
     script = "from lab import Lab\nwith Lab() as lab: print(lab.boot(extra=['tree']).name)"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.model import Answers
@@ -38,10 +37,10 @@ class Served:
 
     Attributes:
         server: The server's label.
-        certificate: The certificate; None when there was no handshake.
-        fingerprint: Its SHA-256, in hexadecimal; empty likewise.
+        certificate: The certificate; None when there was no handshake, or it cannot be read.
+        fingerprint: Its SHA-256, in hexadecimal; empty when there was no handshake.
         protocol: The TLS version that was agreed on, such as TLSv1.3.
-        fault: Why there was no handshake; empty otherwise.
+        fault: Why there is no certificate; empty otherwise.
     """
 
     server: str
@@ -72,9 +71,12 @@ def look(server: str, address: str, port: int, domain: str, *, is_proxied: bool 
                 der = secured.getpeercert(binary_form=True) or b""
                 version = secured.version() or ""
     except OSError as error:
-        return Served(server, fault=f"{address}:{port}: {in_words(error)}")
-    pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-    return Served(server, describe(pem), hashlib.sha256(der).hexdigest(), version)
+        return Served(server, fault=f"no handshake with {address}:{port}: {in_words(error)}")
+    digest = hashlib.sha256(der).hexdigest()
+    try:
+        return Served(server, describe(ssl.DER_cert_to_PEM_cert(der).encode()), digest, version)
+    except ValueError:
+        return Served(server, None, digest, version, "the certificate cannot be read")
 
 
 def look_at_all(deployment: Deployment) -> tuple[Served, ...]:
@@ -255,7 +257,7 @@ def faults_of(served: Sequence[Served], wanted: str) -> list[tuple[str, str]]:
     found = []
     for each in served:
         if each.fault:
-            found.append((each.server, f"no handshake: {each.fault}"))
+            found.append((each.server, each.fault))
         elif each.fingerprint != wanted:
             found.append((each.server, "shows another certificate"))
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from moorage.answers.secrets import Secret
 from moorage.errors import MoorageError
@@ -101,10 +101,11 @@ class RegistryClient:
             headers: More headers.
 
         Raises:
-            MoorageError: The server cannot be reached, its certificate is not trusted, or it does
-                not answer, or not as a web server does.
+            MoorageError: The server cannot be reached, its certificate is not trusted, it does not
+                answer as a web server does, or an earlier answer of it led to this target and it is
+                not an address.
         """
-        parts = urlsplit(target)
+        parts = split_address(target)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         sent = {"Host": self.host, "Accept-Encoding": "identity", **(headers or {})}
         if self.user is not None and self.password is not None:
@@ -148,8 +149,6 @@ class RegistryClient:
         except OSError as error:
             raise self._unreachable(error) from error
         plain.settimeout(_TIMEOUT)
-        if self.is_proxied:
-            plain.sendall(PROXY_LINE)
         return plain
 
     def _unreachable(self, error: OSError) -> MoorageError:
@@ -175,8 +174,15 @@ class RegistryClient:
 
     def _connect(self) -> socket.socket:
         plain = self._open()
-        if not self.tls:
-            return plain
+        try:
+            if self.is_proxied:
+                plain.sendall(PROXY_LINE)
+            return self._secured(plain) if self.tls else plain
+        except OSError as error:
+            plain.close()
+            raise self._no_handshake(error) from error
+
+    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
         context = ssl.create_default_context()
         if self.ca_certificate is not None:
             context.load_verify_locations(cadata=self.ca_certificate.decode())
@@ -188,9 +194,9 @@ class RegistryClient:
         try:
             with _ended_after(_REACH, secured):
                 secured.do_handshake()
-        except OSError as error:
+        except OSError:
             secured.close()
-            raise self._no_handshake(error) from error
+            raise
         return secured
 
     def _no_handshake(self, error: OSError) -> MoorageError:
@@ -215,6 +221,23 @@ class RegistryClient:
             f"the server has it; on the server: ss -ltnp 'sport = :{self.port}'.",
             code="no_tls",
         )
+
+
+def split_address(target: str) -> SplitResult:
+    """Return the parts of a path or URL, which a server may have sent.
+
+    Raises:
+        MoorageError: It is neither.
+    """
+    try:
+        target.encode("ascii")
+        return urlsplit(target)
+    except ValueError as error:
+        raise MoorageError(
+            "the server's answer leads to something that is not an address.",
+            hint=_LOG_HINT,
+            code="bad_location",
+        ) from error
 
 
 _CERTIFICATE_HINT = (

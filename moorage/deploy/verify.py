@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import CheckEnded, OnEvent
-from moorage.deploy.registry_client import Answer, RegistryClient
+from moorage.deploy.registry_client import Answer, RegistryClient, split_address
 from moorage.deploy.targets import Target
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.transport import Cancel
@@ -298,7 +298,10 @@ def _pull(session: _Session) -> str:
         session.client.request("GET", f"{base}/blobs/{_digest(session.layer)}"), 200, 307
     )
     if blob.status == 307:
-        return f"manifest, layer redirected to {(blob.header('Location') or '').split('/')[2]}"
+        host = split_address(blob.header("Location") or "").netloc
+        if not host:
+            raise _Bad("the layer is redirected, but not to an absolute URL")
+        return f"manifest, layer redirected to {host}"
     if blob.body != session.layer:
         raise _Bad("the layer that came back is not the one that was pushed")
     return f"same digest {_digest(session.manifest)[:19]}…"

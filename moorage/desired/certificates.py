@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
@@ -37,8 +37,26 @@ class CertificateFacts:
 
 
 def read_chain(pem: bytes) -> list[x509.Certificate]:
-    """Return the certificates of a PEM file in its order; raises ValueError when there are none."""
-    return x509.load_pem_x509_certificates(pem)
+    """Return the certificates of a PEM file in its order.
+
+    Raises:
+        ValueError: There are none, or one of them cannot be read.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+        # The rest is parsed when it is asked for, where nobody expects an error any more.
+        chain[0].public_key()
+        for each in chain:
+            _names(each)
+            _ = each.subject, each.issuer, each.not_valid_before_utc, each.not_valid_after_utc
+    except (
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        raise ValueError(str(error)) from error
+    return chain
 
 
 def describe(pem: bytes, now: datetime.datetime | None = None) -> CertificateFacts:
@@ -73,7 +91,8 @@ def find_faults(
     except ValueError:
         yield (
             "unreadable",
-            "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----).",
+            "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----), or one that "
+            "cannot be read.",
         )
         return
     leaf = chain[0]
@@ -104,7 +123,7 @@ def _key_faults(
             "The key has a passphrase; nginx needs one without (openssl pkey -in KEY -out NEW).",
         )
         return
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, UnsupportedAlgorithm):
         yield "key_unreadable", "The key file holds no PEM private key."
         return
 
@@ -129,7 +148,7 @@ def _chain_faults(chain: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
     for position, (lower, upper) in enumerate(itertools.pairwise(chain), start=1):
         try:
             lower.verify_directly_issued_by(upper)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             yield (
                 "broken_chain",
                 f"Certificate {position + 1} of the file ({_title(upper.subject)}) did not sign "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from pathlib import Path
 
 import pytest
 from certificate_maker import Authority
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.secrets import Secret
 from moorage.deploy import private_ca
@@ -44,6 +46,28 @@ def test_the_name_must_be_covered(names: list[str], domain: str, faults: list[st
     root = Authority("Root")
     leaf, key = root.issue(*names)
     assert _codes(leaf + root.pem, key, domain) == faults
+
+
+def _damaged(leaf: bytes, old: bytes, new: bytes) -> bytes:
+    der = x509.load_pem_x509_certificate(leaf).public_bytes(Encoding.DER)
+    assert old in der
+    return ssl.DER_cert_to_PEM_cert(der.replace(old, new, 1)).encode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),  # the version
+        (NAME.encode(), b"\xff" * len(NAME)),
+        (b"\x82\x14" + NAME.encode(), b"\x83\x14" + NAME.encode()),  # what kind of name it is
+    ],
+)
+def test_a_certificate_that_is_damaged_inside_is_unreadable(old: bytes, new: bytes) -> None:
+    leaf, key = Authority("Root").issue(NAME)
+    damaged = _damaged(leaf, old, new)
+    assert _codes(damaged, key) == ["unreadable"]
+    with pytest.raises(ValueError, match=r"."):
+        describe(damaged)
 
 
 def test_every_fault_has_its_sentence() -> None:

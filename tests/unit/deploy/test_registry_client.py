@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
 from moorage.deploy import registry_client
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.targets import Target
@@ -75,3 +77,85 @@ def test_a_port_that_is_closed_fails_one_check_and_skips_the_others() -> None:
     assert "refuses connections" in first.detail
     assert len(others) > 5
     assert {check.status for check in others} == {"skipped"}
+
+
+@pytest.mark.parametrize("location", ["http://[", "/v2/\xe9"])
+def test_a_location_that_is_no_address_is_an_error_of_the_server(location: str) -> None:
+    client = RegistryClient("127.0.0.1", 1, "registry.test", tls=False)
+    with pytest.raises(MoorageError) as caught:
+        client.request("PATCH", location)
+    assert caught.value.code == "bad_location"
+
+
+@contextlib.contextmanager
+def a_registry(location: str) -> Iterator[int]:
+    """Run a server that takes everything and redirects every pull of a layer; yield its port."""
+    manifest: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            if "/blobs/" in self.path:
+                self._answer(307, Location=location)
+            elif "/manifests/" in self.path:
+                self._answer(200, manifest[-1])
+            elif self.headers["Authorization"]:
+                self._answer(200)
+            else:
+                self._answer(401, WWW_Authenticate="Basic")
+
+        def do_POST(self) -> None:
+            self._answer(202, Location="/v2/uploads/1")
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if "/manifests/" in self.path:
+                manifest.append(body)
+            self._answer(201)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("location", "status", "detail"),
+    [
+        ("https://bucket.example/layer", "good", "layer redirected to bucket.example"),
+        ("layer", "bad", "not to an absolute URL"),
+        ("http://[", "bad", "not an address"),
+    ],
+)
+def test_where_a_layer_is_redirected_to_may_be_anything(
+    location: str, status: str, detail: str
+) -> None:
+    answers = Answers.model_validate(
+        {
+            "registry": {"domain": "registry.test"},
+            "servers": [{"host": "web1"}],
+            "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+            "ssl": {"mode": "none"},
+        }
+    )
+    with a_registry(location) as port:
+        found = verify(
+            answers,
+            [Target("web1", "127.0.0.1", port)],
+            user="ci",
+            password=Secret("secret"),
+            ca_certificate=None,
+            large_upload=False,
+        )
+    pull = next(check for check in found.checks if check.name == "pull")
+    assert pull.status == status
+    assert detail in pull.detail

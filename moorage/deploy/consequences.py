@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from moorage.answers.model import Answers, Storage
 from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.accepted import Accepted
-from moorage.deploy.deployed import as_applied, deployment_record, other_domain
+from moorage.deploy.deployed import as_applied, deployment_record, line_of, other_domain
 from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
 from moorage.deploy.store import missing_store, recorded_store
 from moorage.desired import layout
@@ -596,7 +596,7 @@ def _version_in_words(version: str) -> str:
 
 
 def _renamed(server: _Server) -> Iterator[Consequence]:
-    label = str(deployment_record(server.facts).get("server") or server.facts.server)
+    label = line_of(deployment_record(server.facts).get("server")) or server.facts.server
     if label != server.facts.server:
         text = f"{label} is called {server.facts.server} from now on."
         yield _replaced(server, Code.SERVER_RENAMED, text, label, server.facts.server)
@@ -616,7 +616,7 @@ def _replaced(
 def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
     """Yield the recorded servers that the answers do not have, those renamed aside."""
     listed = {server.host for server in answers.servers}
-    renamed = {str(deployment_record(facts).get("server", "")) for facts in every}
+    renamed = {line_of(deployment_record(facts).get("server")) for facts in every}
     recorded = [each for each in map(as_applied, every) if each is not None]
     for label in dict.fromkeys(server.host for each in recorded for server in each.servers):
         if label not in listed and label not in renamed:

@@ -66,6 +66,17 @@ def recorded_part(facts: Facts, name: str) -> Mapping[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
+def line_of(value: object) -> str:
+    """Return a recorded text as a part of one line; empty when it is not a text.
+
+    Args:
+        value: What a record has there.
+    """
+    text = value if isinstance(value, str) else ""
+    return "".join(each for each in text if each.isprintable())[:_LONGEST_LINE]
+
+
+_LONGEST_LINE = 4096
 _LARGEST_RECORD = 8 * 1024**2
 _DEEPEST_RECORD = 64
 
@@ -100,9 +111,8 @@ def other_domain(facts: Facts, domain: str) -> str:
         facts: What the probe read.
         domain: The name it should have.
     """
-    recorded = deployment_record(facts).get("domain")
-    is_other = isinstance(recorded, str) and domain not in {recorded, UNKNOWN_NAME}
-    return str(recorded) if is_other else ""
+    recorded = line_of(deployment_record(facts).get("domain"))
+    return "" if domain in {recorded, UNKNOWN_NAME} else recorded
 
 
 def deployed_at(every: Iterable[Facts]) -> float | None:
@@ -219,7 +229,7 @@ def recorded_on(facts: Facts) -> Recorded:
             server=facts.server,
             code="no_record",
         ) from error
-    label = str(record.get("server", facts.server))
+    label = line_of(record.get("server")) or facts.server
     return Recorded(facts.server, label, read)
 
 

@@ -139,13 +139,12 @@ class ServerPlan:
     takes_over_packaged_registry: bool = False
     transfers_in_the_way: int = 0
     ends_transfers: bool = False
+    ask: Ask | None = None
 
     @property
     def touches_registry(self) -> bool:
         """Whether the registry itself is installed, switched or started."""
         return self.switches or self.load_image or bool(self.packages)
-
-    ask: Ask | None = None
 
     @property
     def has_changes(self) -> bool:

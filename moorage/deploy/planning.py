@@ -49,7 +49,6 @@ from moorage.registry_keys import registry_version
 from moorage.servers.facts import Draining, Facts
 from moorage.users.roster import USER_FILES
 
-"""Its package, its service and its account."""
 _THERE, _AFTER = "on the server", "after apply"
 """Stand behind masked lines that only one of two versions has."""
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}

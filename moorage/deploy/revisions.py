@@ -16,7 +16,7 @@ from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
-from moorage.deploy.deployed import deployment_record
+from moorage.deploy.deployed import deployment_record, line_of
 from moorage.desired.users import RegistryUser
 from moorage.servers.facts import Facts
 
@@ -139,8 +139,8 @@ def revision_of(facts: Facts) -> Revision:
     record = deployment_record(facts)
     return Revision(
         _number(record.get("revision")) or 0,
-        _text(record.get("by")),
-        _text(record.get("at")),
+        line_of(record.get("by")),
+        line_of(record.get("at")),
         tuple(_history(record.get("history"))),
     )
 
@@ -230,8 +230,8 @@ def _history(noted: object) -> Sequence[Change]:
                      for name in ("added", "removed", "changed", "answers")}  # fmt: skip
             found[number] = Change(
                 number,
-                _text(entry.get("by")),
-                _text(entry.get("at")),
+                line_of(entry.get("by")),
+                line_of(entry.get("at")),
                 **lists,
                 has_more=bool(entry.get("more")),
             )
@@ -241,17 +241,12 @@ def _history(noted: object) -> Sequence[Change]:
 def _names(noted: object) -> tuple[str, ...]:
     if not isinstance(noted, list):
         return ()
-    return tuple(_text(each) for each in noted[:_MOST_NAMES] if isinstance(each, str))
+    return tuple(line_of(each) for each in noted[:_MOST_NAMES] if isinstance(each, str))
 
 
 def _number(noted: object) -> int | None:
     is_one = isinstance(noted, int) and not isinstance(noted, bool) and 0 <= noted < 2**53
     return noted if is_one and isinstance(noted, int) else None
-
-
-def _text(noted: object) -> str:
-    text = noted if isinstance(noted, str) else ""
-    return "".join(each for each in text if each.isprintable())[:_LONGEST]
 
 
 def _now() -> str:

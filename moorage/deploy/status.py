@@ -15,6 +15,7 @@ from moorage.deploy.deployed import (
     deployment_record,
     draining,
     drifted,
+    line_of,
     other_domain,
     program_update,
     recorded_digests,
@@ -113,12 +114,12 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
     return ServerStatus(
         server=facts.server,
         os_name=facts.os_name,
-        domain=_text(record.get("domain")),
-        deployed_at=_text(record.get("deployed_at")),
+        domain=line_of(record.get("domain")),
+        deployed_at=line_of(record.get("deployed_at")),
         revision=revision_of(facts).number,
         by=revision_of(facts).by,
-        moorage=_text(record.get("moorage")),
-        registry_version=_text(record.get("registry_version")),
+        moorage=line_of(record.get("moorage")),
+        registry_version=line_of(record.get("registry_version")),
         slot=slot,
         is_serving=slot is not None and facts.is_active(layout.unit_name(slot)),
         draining=draining(facts, layout.other(slot)) if slot is not None else None,
@@ -257,10 +258,6 @@ def _certificate(facts: Facts, now: datetime.datetime | None) -> CertificateFact
         return describe(file.content, now)
     except ValueError:
         return None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True)

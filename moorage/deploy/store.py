@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from moorage.answers.model import Answers
-from moorage.deploy.deployed import recorded_part
+from moorage.deploy.deployed import line_of, recorded_part
 from moorage.servers.facts import Facts
 
 
@@ -33,7 +33,7 @@ def recorded_store(facts: Facts) -> RecordedStore | None:
     if not noted:
         return None
     folder, marker, mount, source = (
-        str(noted.get(name, "")) for name in ("folder", "marker", "mount", "source")
+        line_of(noted.get(name)) for name in ("folder", "marker", "mount", "source")
     )
     return RecordedStore(folder, marker, mount, source)
 

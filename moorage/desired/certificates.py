@@ -91,8 +91,8 @@ def find_faults(
     except ValueError:
         yield (
             "unreadable",
-            "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----), or one that "
-            "cannot be read.",
+            "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----), or one "
+            "that cannot be read.",
         )
         return
     leaf = chain[0]

@@ -71,7 +71,9 @@ def config(answers: Answers, slot: Slot) -> dict[str, Any]:
 
 def has_debug_listener(config: Mapping[str, Any]) -> bool:
     """Return whether a configuration asks for the debug server, which asks for no password."""
-    return "debug" in config["http"]
+    # What a server recorded may be anything.
+    http = config["http"]
+    return isinstance(http, Mapping) and "debug" in http
 
 
 def reaches_out(config: Mapping[str, Any], secret_names: Iterable[str]) -> bool:

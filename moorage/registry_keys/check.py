@@ -174,6 +174,10 @@ class _Checker:
 
     def section(self, value: Any, section: Section, path: Path) -> None:
         if value is None:
+            if any(below.owned for below in section.keys.values()):
+                self._report(
+                    path, "is empty, and Moorage has settings of its own in it: leave it out"
+                )
             return
         if section.is_list:
             self._items(value, section, path)

@@ -212,11 +212,8 @@ def read_listen(words: Sequence[str]) -> NginxListen | None:
     first = words[0]
     options = frozenset(words[1:])
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):)?(\d+)(?:-(\d+))?", first)
-    if found is None:
-        address, begin, end = first, "80", None
-    else:
-        address, begin, end = found[1] or "*", found[2], found[3]
-    if found is not None and found[1] is None and len(begin) > 5:
+    address, begin, end = (found[1] or "*", found[2], found[3]) if found else (first, "80", None)
+    if max(len(begin), len(end or "")) > 5:
         return None
     return NginxListen(_plain(address), int(begin), int(end or begin), options)
 

@@ -107,6 +107,8 @@ def test_the_documented_configuration_is_known(version: str) -> None:
         ({"http": {"net": "tcp"}}, "http.net", "slots"),
         ({"http": {"prefix": "/a/"}}, "http.prefix", "at the root"),
         ({"http": {"secret": "a"}}, "http.secret", "generates it"),
+        ({"http": None}, "http", "leave it out"),
+        ({"storage": None}, "storage", "leave it out"),
         ({"http": {"tls": {"certificate": "a"}}}, "http.tls", "nginx does TLS"),
         ({"http": {"debug": {"addr": ":1"}}}, "http.debug.addr", "slots"),
         ({"storage": {"s3": {"bucket": "a"}}}, "storage.s3", "section storage"),

@@ -408,6 +408,22 @@ def test_a_record_that_makes_no_sense_says_nothing() -> None:
         found(answers(), there)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"http": None}, {"http": 5}, {"storage": None}, {"storage": 5}, {"proxy": [1]}]
+)
+def test_recorded_settings_that_make_no_sense_say_nothing(settings: dict[str, object]) -> None:
+    recorded = answers(registry={"domain": DOMAIN, "settings": settings})
+    assert not found(answers(), deployed(recorded))
+
+
+def test_a_record_cannot_add_a_line_to_the_plan() -> None:
+    there = deployed(answers(), domain="x\nNothing changes.", server="y\n\u2028z")
+    told = found(answers(), replace(there, server="one"))
+    assert set(told) >= {Code.NAME_NOT_SERVED, Code.SERVER_RENAMED}
+    for each in told.values():
+        assert each.text.isprintable(), each
+
+
 NAMES = st.sampled_from(["ana", "bob", "ci", "dora"])
 
 

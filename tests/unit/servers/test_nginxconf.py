@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.servers.nginxconf import read_nginx
+from moorage.servers.nginxconf import read_listen, read_nginx
 from moorage.servers.nginxfacts import NginxListen
 
 MANAGED = ("/etc/nginx/moorage", "/etc/nginx/conf.d/moorage.conf")
@@ -123,3 +123,8 @@ def test_megabytes_meant_to_take_long_do_not() -> None:
         text = piece * (256 * 1024 // len(piece))
         read_nginx(f"# configuration file /a/b.conf:\n{text}", "", "", MANAGED)
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("port", ["123456", "1" * 5000, "192.0.2.1:" + "1" * 5000])
+def test_a_port_that_cannot_be_is_no_listen(port: str) -> None:
+    assert read_listen([port]) is None

@@ -55,6 +55,7 @@ def test_a_full_disk_never_leaves_half_a_file_or_a_false_word(
         f'{FILL}exec /usr/bin/docker-registry "$@"\n',
         mode=0o755,
     )
+    additions = server.read_file("/var/lib/moorage/additions")
     levels = ["debug", "info"]
     for (when, folder), status in CONVERGES.items():
         answers = _answers(operator, fill, server, levels[0])
@@ -69,6 +70,7 @@ def test_a_full_disk_never_leaves_half_a_file_or_a_false_word(
         assert operator.status(server) == 200
         record = json.loads(server.read_file("/etc/moorage/deployment.json"))
         assert (record["run"] == report.run_id) is (status == "done")
+        assert server.read_file("/var/lib/moorage/additions") == additions
         with operator.open(answers) as deployment:
             [facts] = deployment.probe()
         assert facts.runs[-1].status == status

@@ -91,6 +91,19 @@ def test_it_leaves_nothing_but_packages(
     assert added["accounts"] == ["moorage"]
     assert {"/etc/moorage", "/etc/nginx/moorage"} <= set(added["folders"])
 
+    # A run that died after its packages had noted them: what came later is the owner's.
+    died = "/var/lib/moorage/runs/20200101T000000000-dead"
+    server.run(
+        f"mkdir {died} && cd {died} && touch lock && printf 'packages\nregistry\n' >step &&"
+        " dpkg-query -W -f '${Package}\t${Version}\n' | grep -v '^bash\t' >packages.before"
+    )
+
+    # And runs by somebody whose clock is far ahead.
+    server.run(
+        "cd /var/lib/moorage/runs && for run in $(seq 20990101 20990110); do"
+        " mkdir ${run}T000000000-late && printf 'done\n\n' >${run}T000000000-late/result; done"
+    )
+
     # Later runs keep it, and status tells it.
     registry = {"domain": answers.registry.domain, "settings": {"log": {"level": "debug"}}}
     changed = operator.answers(

@@ -8,6 +8,9 @@
 additions=$state/additions
 noted_folders=
 
+# What is in additions.new takes the file's place.
+replace_additions() { sync -- "$additions.new" && mv -f -- "$additions.new" "$additions"; }
+
 # note WORD...: keeps a line, once.
 note() {
     line=$1
@@ -43,7 +46,9 @@ note_unit() {
 note_units() {
     [ "$plan_records_additions" = yes ] || return 0
     # What deployment.json says counts where the file is lost.
-    [ -e "$additions" ] || cat plan/added >"$additions" || cannot_write "$additions"
+    if [ ! -e "$additions" ]; then
+        { cat plan/added >"$additions.new" && replace_additions; } || cannot_write "$additions"
+    fi
     note_unit nginx.service
     note_unit docker-registry.service
     if [ "$plan_engine" != - ]; then note_unit "$plan_engine.service"; fi
@@ -123,9 +128,8 @@ restore_mask() {
 }
 
 restore_units() {
-    while IFS="$tab" read -r unit was_enabled was_active; do
+    while IFS="$tab" read -r unit _; do
         restore_mask "$unit"
-        find_unit "$unit"
         read_unit "$unit" || is_rolled_back=no
         case "$was_enabled:$enabled" in
         enabled:disabled) systemctl enable -q "$unit" || is_rolled_back=no ;;
@@ -134,7 +138,8 @@ restore_units() {
         case "$was_active:$active" in
         active:active) ;;
         active:*) systemctl start "$unit" || is_rolled_back=no ;;
-        *:active) systemctl stop "$unit" || is_rolled_back=no ;;
+        # What was starting or reloading was meant to run.
+        inactive:active | failed:active) systemctl stop "$unit" || is_rolled_back=no ;;
         esac
     done <units
 }
@@ -143,6 +148,7 @@ remove_account() {
     [ "${added_account:-no}" = yes ] || return 0
     # Images that were pushed meanwhile belong to it.
     if [ -d "$plan_storage_folder/docker" ]; then return 0; fi
+    id -u "$plan_account" >/dev/null 2>&1 || return 0
     userdel "$plan_account" || is_rolled_back=no
 }
 
@@ -159,10 +165,8 @@ $noted_folders
 END
 }
 
-# Forgets the lines of what was taken back, and tells what was not.
-keep_what_stays() {
-    if [ ! -e "$additions" ]; then return 0; fi
-    packages=
+# Prints the lines of what was not taken back.
+lines_that_stay() {
     while IFS="$tab" read -r kind name rest; do
         case "$kind" in
         package) ;;
@@ -172,8 +176,18 @@ keep_what_stays() {
         unit) [ "$plan_slot_from" != - ] || [ "${rest%%"$tab"*}" = - ] || continue ;;
         esac
         printf '%s\t%s%s\n' "$kind" "$name" "${rest:+$tab$rest}"
-    done <"$additions" >additions.new
-    { sync additions.new && mv -f additions.new "$additions"; } || is_rolled_back=no
+    done <"$additions"
+}
+
+# Forgets the lines of what was taken back, and tells what was not.
+keep_what_stays() {
+    if [ ! -e "$additions" ]; then return 0; fi
+    left=$(lines_that_stay)
+    # On a full disk a file that stays as it is can be kept.
+    if [ "$left" != "$(cat "$additions")" ]; then
+        { printf '%s' "${left:+$left
+}" >"$additions.new" && replace_additions; } || is_rolled_back=no
+    fi
     if [ -s packages.new ]; then
         say_that_stays "the packages $(sort -u packages.new | tr '\n' ' ' | sed 's/ $//')"
         if grep -qx docker-registry packages.new; then say_that_stays "the mask of docker-registry.service"; fi

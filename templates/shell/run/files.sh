@@ -183,17 +183,18 @@ record() {
 # Ten runs are kept, but of those that died nothing secret. They are told from running ones by their
 # free lock; a run that ended by itself has tidied up.
 forget_old_runs() {
-    # Names sort by time.
+    # Names sort by time, by the clocks of those who began them.
     set -- "$state"/runs/*
     while [ $# -gt 10 ]; do
-        rm -rf "$1"
+        [ "$1" = "$run" ] || rm -rf "$1"
         shift
     done
     for old; do
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
         flock -n "$old/lock" true || continue
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out" "$old/login" "$old/request"
-        note_packages_since "$old/packages.before"
+        # One that came further has noted them itself.
+        if [ "$(tail -n 1 "$old/step" 2>/dev/null)" = packages ]; then note_packages_since "$old/packages.before"; fi
         {
             printf 'interrupted\nit ended without a result while doing: %s\n' \
                 "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/result.new" && mv "$old/result.new" "$old/result"

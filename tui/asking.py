@@ -117,11 +117,6 @@ class WizardAsker:
         self._is_closed = True
         self.give_up()
 
-    @property
-    def has_secrets(self) -> bool:
-        """Whether secrets were typed."""
-        return any(isinstance(each, Secret) for each in self._known.values())
-
     def _wait_for(self, question: Question) -> Answer:
         with self._lock:
             if self._is_closed:

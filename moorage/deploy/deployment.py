@@ -1,4 +1,4 @@
-"""A deployment at work: all its servers, from connecting to the report. What the faces call."""
+"""A deployment at work: all its servers, from connecting to the report."""
 
 from __future__ import annotations
 

@@ -335,14 +335,6 @@ class Operations:
             self.outcome = Outcome(verification=checks, ended=ended)
         return self.outcome
 
-    def verify_again(self) -> Outcome:
-        """Make the checks once more."""
-        deployment = self.deployment
-        before = self.outcome or Outcome()
-        checks = deployment.verify(self.plan)
-        self.outcome = replace(before, verification=checks)
-        return self.outcome
-
     def test_server(self, server: Server) -> Facts:
         """Connect to one server and read it.
 

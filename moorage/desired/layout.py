@@ -49,7 +49,6 @@ UPLOADS_TIMER = "/etc/systemd/system/moorage-uploads.timer"
 STATE = "/var/lib/moorage"
 CHALLENGES = f"{STATE}/acme"
 """What nginx answers ACME's authority with."""
-RUNS = f"{STATE}/runs"
 ADDITIONS = f"{STATE}/additions"
 """What runs added to the server, and how its services were before; the run script writes it."""
 CHECK_URL = "/_moorage_check/"
@@ -105,8 +104,3 @@ def hook_path(name: str) -> str:
 def unit_name(slot: Slot) -> str:
     """Return the systemd service of a slot."""
     return f"moorage-registry@{slot}"
-
-
-def drain_unit_name(slot: Slot) -> str:
-    """Return the systemd service that stops a slot when its last transfer has ended."""
-    return f"moorage-drain-{slot}"

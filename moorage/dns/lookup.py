@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from moorage.dns.here import addresses_here, has_ipv6
+from moorage.dns.here import addresses_here
 from moorage.dns.records import KINDS, RecordSet, clean_name
 from moorage.errors import MoorageError
 from moorage.network import in_words, within
@@ -163,13 +163,6 @@ def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameS
             code="no_name_server",
         )
     return zone.to_text(True), servers
-
-
-def _reachable(servers: Iterable[NameServer]) -> tuple[NameServer, ...]:
-    """Leave out IPv6 addresses where this machine has no IPv6, if others remain."""
-    found = tuple(servers)
-    others = tuple(each for each in found if ":" not in each.address)
-    return found if not others or has_ipv6() else others
 
 
 def zone_at(name: str, servers: Sequence[NameServer]) -> str:

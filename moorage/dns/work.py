@@ -200,41 +200,6 @@ def apply_dns(
     return DnsReport(plan.name, plan.changes, said, missing)
 
 
-def ensure_name(
-    answers: Answers,
-    addresses: Mapping[str, str],
-    resolve: Resolve,
-    *,
-    replace: bool = False,
-    wait: float = SERVED_WITHIN,
-    cancelled: Cancelled = lambda: False,
-) -> DnsReport:
-    """Have the registry's name lead to its servers, and wait until its zone serves that.
-
-    For whoever needs the name before going on, such as an ACME challenge. With ``manual`` it only
-    waits, for as long as it is told to.
-
-    Args:
-        answers: What the operator decided.
-        addresses: Where clients reach each server, by label.
-        resolve: Finds secrets.
-        replace: Whether records that are not this deployment's may be replaced.
-        wait: Seconds for all name servers of the zone to serve it.
-        cancelled: Ends the waiting.
-
-    Raises:
-        MoorageError: It cannot be done; ``is_served`` of the report says whether it is there.
-    """
-    plan = plan_dns(answers, addresses, resolve)
-    if plan.can_write:
-        return apply_dns(answers, plan, replace=replace, wait=wait, cancelled=cancelled)
-    servers = zone_servers(answers)
-    said = wait_until_served(servers, plan.name, plan.wanted, seconds=wait, cancelled=cancelled)
-    return DnsReport(
-        plan.name, (), said, tuple(each for each in said if not is_said(each, plan.wanted))
-    )
-
-
 def check_can_undo(answers: Answers) -> None:
     """Make sure that there is a change to take back.
 

@@ -82,8 +82,3 @@ class NginxFacts:
     def is_from_distribution(self) -> bool:
         """Whether the distribution's packages of modules fit it."""
         return any(name in self.maintainer for name in ("Debian", "Ubuntu", "Raspbian"))
-
-    @property
-    def number(self) -> tuple[int, ...]:
-        """The version as numbers, to compare."""
-        return tuple(int(part) for part in self.version.split(".") if part.isdigit())

@@ -13,6 +13,7 @@ from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.accepted import Accepted
+from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
@@ -50,6 +51,24 @@ def _files(server: LabServer) -> str:
     return server.run(
         "find /etc/moorage /etc/nginx /etc/systemd/system -type f -exec sha256sum {} + | sort"
     ).stdout
+
+
+def test_a_run_that_is_stopped_once_all_is_recorded_is_done(
+    operator: Operator, server: LabServer
+) -> None:
+    operator.install(operator.answers([server]))
+    large = push_blob(_client(operator, server), SIZE)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StepBegan) and event.step == "drain":
+            server.run("systemctl stop 'moorage-run-*'")
+
+    with SlowPulls(_client(operator, server), large, 1, SLOWLY) as slow:
+        _wait(lambda: 0 not in slow.statuses)
+        outcome = operator.apply(_logging(operator, server, "debug"), on_event=stop)
+        [report] = outcome.report.servers
+        assert report.status == "done", report
+        assert _state(server, "moorage-drain-blue") == "active"
 
 
 def test_a_slow_pull_outlasts_applies(

@@ -124,6 +124,8 @@ wait_for_keep
 step record
 record
 rollback_needed=no
+# What is in force and recorded is not stopped any more.
+trap '' TERM INT
 clear_beside
 step drain
 drain_old

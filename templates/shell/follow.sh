@@ -7,7 +7,7 @@
 exec 3<&0
 (
     while IFS= read -r word <&3; do
-        case "$word" in go | abort | keep | undo) : >"$run/$word" ;; esac
+        case "$word" in go | abort | keep | undo) true >"$run/$word" ;; esac
     done
 ) &
 reader=$!

@@ -18,14 +18,14 @@ if ! head -c "$size" | tar -C "$run" -xf - 2>"$run/unpack.log"; then
     rm -rf "$run"
     exit 0
 fi
-if ! { : >"$run/log" && : >"$run/lock" && : >>"$state/lock"; }; then
+if ! { true >"$run/log" && true >"$run/lock" && true >>"$state/lock"; }; then
     printf '@result\tfailed\t%s cannot be written\n' "$run"
     rm -rf "$run"
     exit 0
 fi
 # The unit outlives this session; it is collected when the run has ended, whichever way.
 if ! systemd-run --quiet --collect --unit="moorage-run-$id" --property=KillMode=mixed \
-    --property="ExecStop=/bin/sh -c '[ -e $run/result ] || : >$run/abort'" \
+    --property="ExecStop=/bin/sh -c '[ -e $run/result ] || true >$run/abort'" \
     --property="StandardOutput=append:$run/log" --property="StandardError=append:$run/log" \
     --description="Moorage run $id" /bin/sh "$run/run.sh" "$run" >"$run/start.log" 2>&1; then
     printf '@result\tfailed\tthe run could not be started: %s\n' "$(tail -n 1 "$run/start.log")"

@@ -27,7 +27,7 @@ find "$repositories" \( -name _layers -o -name _manifests \) -prune -o \
     while IFS= read -r upload; do
         if [ -z "$(find "$upload" -mmin "-$idle" -print -quit)" ]; then
             # When the disk is full, registry 2.8 forgets to close the file, which would keep its space.
-            [ ! -f "$upload/data" ] || : >"$upload/data"
+            [ ! -f "$upload/data" ] || true >"$upload/data"
             rm -rf -- "$upload"
             echo "removed $upload: nothing was written to it for $idle minutes"
         fi

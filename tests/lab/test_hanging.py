@@ -56,6 +56,12 @@ def test_a_program_that_hangs_is_ended_whoever_stops_it(
     stopped = apply(lambda deployment: server.run("systemctl stop 'moorage-run-*'", timeout=60))
     assert stopped.status == "cancelled"
 
+    # And what was cancelled before it began does not begin.
+    with operator.open(answers) as deployment:
+        plan = deployment.plan()
+        deployment.abort()
+        assert deployment.apply(plan).servers[0].status == "cancelled"
+
     # A systemd that says nothing is not taken for one where nothing runs.
     server.write_file(SYSTEMCTL, ANSWERS_NOTHING, mode=0o755)
     with pytest.raises(ServersFailed, match="systemctl does not answer"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,16 @@ def test_two_plans_of_one_revision_are_not_both_applied(
     assert report.servers[0].status == "failed"
     assert "changed by somebody else since the plan was made" in report.servers[0].message
     assert record_of(server)["revision"] == 2
+
+    # Nor when both begin at the same moment.
+    with operator.open(first) as one, operator.open(second) as two:
+        plans = [(one, one.plan()), (two, two.plan())]
+        with ThreadPoolExecutor() as pool:
+            reports = list(pool.map(lambda each: each[0].apply(each[1]).servers[0], plans))
+    [winner] = [each for each, found in zip((first, second), reports, strict=True) if found.is_good]
+    [loser] = [each for each in reports if not each.is_good]
+    assert loser.status in {"locked", "failed"}
+    assert re.search("is going on|changed by somebody else", loser.message)
+    assert record_of(server)["revision"] == 3
+    assert operator.status(server) == 200
+    assert not operator.plan(winner).has_changes

@@ -18,22 +18,26 @@ from lab import LabServer
 from templates.load import shell_script
 
 PROGRAMS = (
-    "apt-get", "cp", "docker-registry", "flock", "install", "mkdir", "mv", "nginx", "openssl", "rm",
-    "sync", "systemctl", "timeout", "useradd",
+    "apt-get", "certbot", "cp", "docker", "docker-registry", "flock", "install", "mkdir", "mv",
+    "nginx", "openssl", "podman", "rm", "sync", "systemctl", "timeout", "useradd",
 )  # fmt: skip
 """What runs call; one of them is the first that a step needs."""
 SHIM = """\
 #!/bin/sh
 # Fails or hangs once when /run/fault says so and a run calls it.
 me=${{0##*/}}
-if /usr/bin/mv /run/fault /run/fault.$$ 2>/dev/null; then
-    read -r what </run/fault.$$
-    printf '%s %s\\n' "$me" "$*" >/run/fault.hit
-    case "$what" in
-    fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
-    hang) exec sleep infinity ;;
-    esac
-fi
+{{ read -r what who </run/fault; }} 2>/dev/null
+case "${{who:-}}" in
+"$me" | any)
+    if /usr/bin/mv /run/fault /run/fault.$$ 2>/dev/null; then
+        printf '%s %s\\n' "$me" "$*" >/run/fault.hit
+        case "$what" in
+        fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
+        hang) exec sleep infinity ;;
+        esac
+    fi
+    ;;
+esac
 exec {real} "$@"
 """
 SMALL = "/srv/small"
@@ -42,7 +46,8 @@ FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage")
 
 def steps() -> tuple[str, ...]:
     """List the steps of a run, in order, as run.sh has them."""
-    return tuple(dict.fromkeys(re.findall(r"\bstep ([a-z-]+)", shell_script("run/run.sh"))))
+    found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", shell_script("run/run.sh"))
+    return tuple(dict.fromkeys(found))
 
 
 def put_shims(server: LabServer) -> None:
@@ -65,6 +70,16 @@ def put_on_small_disk(server: LabServer) -> None:
         )
 
 
+def leave_small_disk(server: LabServer) -> None:
+    """Let them be on the server's own disk again, with what is in them."""
+    for number, folder in enumerate(FOLDERS):
+        server.run(
+            f"! mountpoint -q {folder} || "
+            f"{{ umount -l {folder} && cp -a {SMALL}/{number}/. {folder}/; }}"
+        )
+    server.run(f"umount -l {SMALL} 2>/dev/null || true")
+
+
 def fill_disk(server: LabServer) -> None:
     """Leave no byte."""
     server.run(f"cat /dev/zero >{SMALL}/full 2>/dev/null || true")
@@ -83,9 +98,19 @@ def make_room(server: LabServer) -> None:
     server.run(f"rm -rf {SMALL}/full {SMALL}/many")
 
 
-def next_command(server: LabServer, what: str) -> None:
-    """Have the next program that the run calls fail, or hang."""
-    server.inside("/run/fault").write_text(f"{what}\n")
+def next_command(server: LabServer, what: str, program: str = "any") -> None:
+    """Have the next program that the run calls fail, or hang, or the next of that name."""
+    server.inside("/run/fault").write_text(f"{what} {program}\n")
+
+
+def end_run(server: LabServer) -> None:
+    """Stop the unit of the run that goes on."""
+    server.run("systemctl stop --no-block 'moorage-run-*'")
+
+
+def record_of(server: LabServer) -> str:
+    """Return what a server says is deployed on it."""
+    return server.run("cat /etc/moorage/deployment.json 2>/dev/null || true").stdout
 
 
 class Meeting:
@@ -105,6 +130,7 @@ class Meeting:
         self._runs = server.inside("/var/lib/moorage/runs")
         self._known = set(self._names())
         self._ended = threading.Event()
+        self._name = ""
         self.met = False
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -123,7 +149,10 @@ class Meeting:
 
     def _steps_of(self, name: str) -> list[str]:
         with suppress(OSError):
-            return (self._runs / name / "step").read_text().split()
+            steps = (self._runs / name / "step").read_text().split()
+            if steps and not (self._runs / name / "forward").exists():
+                steps.append("rollback")
+            return steps
         return []
 
     def _meet(self, name: str) -> None:
@@ -131,10 +160,16 @@ class Meeting:
         if group is None:
             return  # It has ended already.
         (group / "cgroup.freeze").write_text("1")
-        self.met = True
+        self.met, self._name = True, name
         self._act()
         if self._thaws:
             (group / "cgroup.freeze").write_text("0")
+
+    def wait_for_word(self, word: str) -> None:
+        """Wait until the run could hear a word."""
+        end = time.monotonic() + 30
+        while not (self._runs / self._name / word).exists() and time.monotonic() < end:
+            time.sleep(0.01)
 
     def kill_run(self) -> None:
         """Kill every process of runs at once, as the kernel does."""

@@ -71,12 +71,14 @@ class Operator:
     Attributes:
         home: Where its state and known_hosts are.
         passwords: What users log in with.
+        applying: What is applied, or was last.
     """
 
     home: Path
     leaks: LeakWatch
     monkeypatch: pytest.MonkeyPatch
     passwords: dict[str, str] = field(default_factory=dict)
+    applying: Deployment | None = None
 
     def accept_host_key(self, key: HostKey) -> bool:
         """Trust whatever the lab shows."""
@@ -132,6 +134,7 @@ class Operator:
             on_event(event)
 
         with self.open(answers, take) as deployment:
+            self.applying = deployment
             plan = deployment.plan()
             report = deployment.apply(plan, accepting(plan.consequences))
             self.learn(plan, report)

@@ -21,7 +21,7 @@ run_hook() {
     hook_failure=
     tick
     began=$now
-    : >hook.out || cannot_write "$run/hook.out"
+    true >hook.out || cannot_write "$run/hook.out"
     # The hook gets no lock of this run, and writes to a file: what it leaves running in the
     # background neither keeps this run waiting nor the next one out. systemd ends it with the run.
     (

@@ -169,7 +169,7 @@ send_request() {
 
 # ask_address: asks nginx at one address; returns 1 and sets $fault when it is not as it should be.
 ask_address() {
-    : >answer
+    true >answer
     # An empty request is never answered: each try would take its whole time.
     write_request >request || cannot_write "$run/request"
     send_request

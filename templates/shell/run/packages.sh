@@ -108,7 +108,7 @@ restore_image() {
 
 # It also notes what the registry is run from, by which a later update of it is noticed.
 check_version() {
-    : >version.log || cannot_write "$run/version.log"
+    true >version.log || cannot_write "$run/version.log"
     if [ "$plan_engine" = - ]; then
         docker-registry --version >version.log 2>&1
         # shellcheck disable=SC2016 # dpkg-query fills this in

@@ -56,7 +56,8 @@ flock -n 8
 if ! flock -n 9; then
     finish locked "run $(cat "$state/current" 2>/dev/null) is going on"
 fi
-{ printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
+# It is gone when the run rolls back, which then takes no room on the disk.
+{ true >forward && printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
     finish failed "$state/current could not be written"
 trap 'outcome=cancelled && fail "it was told to stop"' TERM INT
 
@@ -122,6 +123,8 @@ run_hooks hooks-after after_apply
 run_hooks hooks-after after_users
 wait_for_keep
 step record
+# What is recorded is not taken back by a word to stop.
+trap '' TERM INT
 record
 rollback_needed=no
 # What is in force and recorded is not stopped any more.

@@ -43,7 +43,7 @@ adopt_storage() {
 # The distribution's own registry could not read its images any more, and would answer 500.
 take_over_packaged_registry() {
     [ "$plan_takes_over_packaged_registry" = yes ] || return 0
-    : >backup/registry-was-active
+    true >backup/registry-was-active || cannot_write "$run/backup/registry-was-active"
     mask_packaged_registry
     say 'docker-registry.service is stopped: its images are served by this registry now'
 }

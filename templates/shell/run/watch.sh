@@ -37,7 +37,7 @@ limit_programs() {
     # A large folder of images that is taken over, or given back, changes its owner.
     if [ -s backup/storage-owner ]; then limit=$plan_long_step_seconds; fi
     # Cut off while it configures a package, dpkg leaves it half installed.
-    if [ -e rolling-back ] || runs dpkg; then can_stop=no; fi
+    if [ ! -e forward ] || runs dpkg; then can_stop=no; fi
     if [ "$stopping" != 0 ] && [ $can_stop = yes ]; then limit=$plan_stop_seconds; fi
 }
 

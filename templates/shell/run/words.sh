@@ -77,7 +77,7 @@ fail() {
         # Neither a failure in there nor a word to stop begins another one.
         rollback_needed=no
         trap '' TERM INT
-        : >rolling-back
+        rm -f forward
         rollback
         clear_beside
     fi

@@ -294,8 +294,10 @@ class ApplyScreen(Screen[None]):
         self._is_over = True
         if isinstance(self.app.screen, CancelDialog):  # there is nothing left to cancel
             self.app.screen.action_refuse()
-        # The last events may still be on their way.
-        self.set_timer(0.12, lambda: self._show_ending(event.result, event.error))
+        # Events that nobody has handed on yet happened before it.
+        while happened := self._session.events.take():
+            self.post_message(EngineEvents(happened))
+        self.call_later(self._show_ending, event.result, event.error)
 
     def _go_on_by_itself(self) -> None:
         """Go on to Done, unless a dialog is open: then when it closes."""

@@ -18,6 +18,7 @@ from textual.widgets import Button
 from moorage.desired import layout
 from screens.apply import ApplyScreen
 from screens.review import ReviewPane
+from tui.app import WizardApp
 
 ANSWERS: dict[str, Any] = {
     "version": 1,
@@ -196,6 +197,21 @@ async def test_nothing_is_offered_to_be_ended_where_nothing_is_in_the_way(
         await wizard.press("enter")
         await wizard.see("Not everything went well")
     assert "ends_transfers\tno" in alpha.settings
+
+
+async def test_what_is_handed_on_late_does_not_hide_how_it_ended(
+    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WizardApp, "_pump", lambda app: None)
+    alpha = AppliedServer("alpha")
+    alpha.put([somebody("ci")])
+    pretend["alpha"] = alpha
+    async with opened(pretend, prefill=ANSWERS | {"based_on": None}) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        await wizard.press("enter")
+        await wizard.see("Not everything went well", "✗ reach port 443", "- delete")
 
 
 async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home: Path) -> None:

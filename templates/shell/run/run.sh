@@ -127,8 +127,6 @@ step record
 trap '' TERM INT
 record
 rollback_needed=no
-# What is in force and recorded is not stopped any more.
-trap '' TERM INT
 clear_beside
 step drain
 drain_old

@@ -2,7 +2,7 @@
 
 Run as root: python -m bench.sockets [ROUNDS] [SECONDS]. It boots a lab server and a client of its
 own, and runs a second registry on the server that listens on a loopback port, with the same images.
-The two take turns.
+The two take turns, measure by measure, and each goes first every other time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.unchanged import Bench
@@ -20,13 +21,6 @@ DOMAIN = "registry.bench.test"
 USER, PASSWORD = "ci", "a password that is measured"
 SIZE = 256 * 1024**2
 PORTS = {"unix socket": 443, "TCP": 8443}
-_SECOND = """\
-[Service]
-User=moorage
-ExecStart=/usr/bin/docker-registry serve /etc/bench-registry.yml
-EnvironmentFile=/etc/moorage/registry/registry.env
-EnvironmentFile=-/etc/moorage/registry/blue/slot.env
-"""
 
 
 def add_tcp(server: LabServer) -> None:
@@ -36,7 +30,11 @@ def add_tcp(server: LabServer) -> None:
     config, more = re.subn(r"(?m)^  addr: /run/.*$", "  addr: 127.0.0.1:5999", config)
     assert (changes, more) == (1, 1), config
     server.write_file("/etc/bench-registry.yml", config)
-    server.write_file("/etc/systemd/system/bench-registry.service", _SECOND)
+    # The same sandbox, which costs something with every system call.
+    unit = server.read_file("/etc/systemd/system/moorage-registry@.service")
+    unit = re.sub(r"(?m)^ExecStart(Pre|Post)=.*\n", "", unit.replace("%i", "blue"))
+    unit = unit.replace("/etc/moorage/registry/blue/config.yml", "/etc/bench-registry.yml")
+    server.write_file("/etc/systemd/system/bench-registry.service", unit)
     site = server.read_file("/etc/nginx/conf.d/moorage.conf")
     # The same location, its own port and upstream; what is defined once stays where it is.
     location = re.search(r"(?ms)^    location /v2/ \{$.*?^    \}$", site)
@@ -54,6 +52,7 @@ def add_tcp(server: LabServer) -> None:
         "    ssl_certificate_key /etc/nginx/moorage/tls/key.pem;\n"
         "    access_log /var/log/nginx/bench.log moorage;\n"
         "    client_max_body_size 0;\n"
+        "    client_body_buffer_size 16k;\n"
         f"{passed}\n{check[0]}\n"
         "}\n",
     )
@@ -123,17 +122,29 @@ def main() -> None:
         authority = next(Path(folder).glob("state/ca/*/ca.pem")).read_bytes()
         add_tcp(server)
         client = Client(machine, server, authority)
-        found: dict[str, dict[str, list[float]]] = {}
-        for _ in range(rounds):
-            for way, port in PORTS.items():
-                into = found.setdefault(way, {"push": [], "pull": [], "requests": []})
-                into["push"].append(client.push(port))
-                into["pull"].append(client.pull(port))
-                into["requests"].append(client.requests(port, seconds))
-    print(f"{'median of ' + str(rounds) + ' turns':<24}{'push':>12}{'pull':>12}{'GET /v2/':>12}")
-    for way, figures in found.items():
-        push, pull, requests = (statistics.median(each) for each in figures.values())
-        print(f"{way:<24}{push:>7.0f} MB/s{pull:>7.0f} MB/s{requests:>10.0f}/s")
+        measures: dict[str, Callable[[int], float]] = {
+            "push, MB/s": client.push,
+            "pull, MB/s": client.pull,
+            "GET /v2/ per second": lambda port: client.requests(port, seconds),
+        }
+        found: dict[str, dict[str, list[float]]] = {
+            name: {way: [] for way in PORTS} for name in measures
+        }
+        for turn in range(rounds):
+            for name, measure in measures.items():
+                # What grows slower or warmer on the way meets both alike.
+                for way in sorted(PORTS, reverse=turn % 2 == 1):
+                    found[name][way].append(measure(PORTS[way]))
+    head = f"median of {rounds} (range)"
+    print(f"{head:<22}{''.join(f'{way:>24}' for way in PORTS)}    ratio")
+    for name, by_way in found.items():
+        medians = [statistics.median(each) for each in by_way.values()]
+        cells = [
+            f"{median:.0f} ({min(each):.0f}-{max(each):.0f})"
+            for median, each in zip(medians, by_way.values(), strict=True)
+        ]
+        ratio = medians[0] / medians[1]
+        print(f"{name:<22}{''.join(f'{cell:>24}' for cell in cells)}{ratio:>9.2f}")
 
 
 if __name__ == "__main__":

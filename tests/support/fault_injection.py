@@ -131,6 +131,7 @@ class Meeting:
         self._known = set(self._names())
         self._ended = threading.Event()
         self._name = ""
+        self._group = server.control_group
         self.met = False
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -160,7 +161,7 @@ class Meeting:
         if group is None:
             return  # It has ended already.
         (group / "cgroup.freeze").write_text("1")
-        self.met, self._name = True, name
+        self.met, self._name, self._group = True, name, group
         self._act()
         if self._thaws:
             (group / "cgroup.freeze").write_text("0")
@@ -172,9 +173,8 @@ class Meeting:
             time.sleep(0.01)
 
     def kill_run(self) -> None:
-        """Kill every process of runs at once, as the kernel does."""
-        for group in self._server.control_group.rglob("moorage-run-*.service"):
-            (group / "cgroup.kill").write_text("1")
+        """Kill every process of the run at once, as the kernel does."""
+        (self._group / "cgroup.kill").write_text("1")
 
 
 @contextmanager

@@ -5,9 +5,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 
+from moorage.network import within
+
+_SECONDS = 20
+
 
 def addresses_here(name: str) -> tuple[str, ...]:
-    """Return the addresses this machine finds for a name, as every program on it does.
+    """Return the addresses this machine finds for a name in time, as every program on it does.
 
     Args:
         name: A name, or an address, which is its own.
@@ -17,7 +21,8 @@ def addresses_here(name: str) -> tuple[str, ...]:
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        # With name servers that do not answer it may take minutes.
+        found = within(_SECONDS, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError):
         return ()
     return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from operator_at_work import DOMAIN, Operator
 from tcp_slots import listen_on_ports
 from traffic import Traffic, push_blob
 
+from bench.slow_pulls import SlowPulls
+from bench.slow_pulls import push_blob as push_layer
 from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
@@ -22,6 +25,9 @@ from moorage.deploy.registry_client import RegistryClient
 
 pytestmark = pytest.mark.ready
 
+LARGE = 24 * 1024**2
+RATE = 1_500_000
+GREEN = "systemctl is-active moorage-registry@green"
 ON_PORTS = "ss -Hltn '( sport = :5101 or sport = :5102 )'"
 
 # Tries everything an account without rights can: every port, every socket, every file.
@@ -105,6 +111,13 @@ while time.monotonic() < end:
 def _as_nobody(code: str, *words: str) -> list[str]:
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
             "python3", "-c", code, *words]  # fmt: skip
+
+
+def _wait(condition: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.3)
 
 
 def _client(operator: Operator, server: LabServer) -> RegistryClient:
@@ -208,16 +221,23 @@ def test_a_server_on_ports_is_converted_under_load(
     assert server.run(ON_PORTS).stdout
     client = _client(operator, server)
     digest = push_blob(client, "team/kept", b"kept" * 1000)
+    large = push_layer(client, LARGE)
 
-    with Traffic([client] * 4) as traffic:
-        outcome = operator.install(answers)
+    # What is sent slowly from the port goes on while the socket serves.
+    with SlowPulls(client, large, 1, RATE) as slow:
+        _wait(lambda: slow.received[0] > 0)
+        with Traffic([client] * 4) as traffic:
+            outcome = operator.install(answers)
+        assert slow.digests == slow.failures == []
+        _wait(lambda: bool(slow.digests or slow.failures))
+        assert (slow.digests, slow.failures) == ([large.rpartition(":")[2]], [])
+    _wait(lambda: not server.run(ON_PORTS).stdout)
 
     say(f"{runtime}: {traffic.count} pushes and pulls while converting")
     assert traffic.count > 4
     assert traffic.failures == []
     [plan] = outcome.plan.servers
     assert (plan.slot_from, plan.slot_to) == ("blue", "green")
-    assert server.run(ON_PORTS).stdout == ""
     assert client.request("GET", f"/v2/team/kept/blobs/{digest}").status == 200
     assert not operator.plan(answers).has_changes
 
@@ -242,11 +262,21 @@ def test_a_conversion_that_fails_or_is_cut_off_leaves_a_registry_that_serves(
     def serves() -> bool:
         return client.request("GET", f"/v2/team/kept/blobs/{digest}").status == 200
 
-    # It fails: back to the ports.
-    server.write_file("/usr/local/sbin/openssl", "#!/bin/sh\nexit 1\n", mode=0o755)
-    assert operator.apply(answers).report.servers[0].status == "failed"
+    # It fails: back to the ports, and what either slot has begun to send is sent.
+    large = push_layer(client, LARGE)
+    server.write_file("/usr/local/sbin/openssl", "#!/bin/sh\nsleep 4\nexit 1\n", mode=0o755)
+    before, after = (SlowPulls(client, large, 1, RATE) for _ in range(2))
+    with before, ExitStack() as later:
+        _wait(lambda: before.received[0] > 0)
+        at_check = _at_step("check", lambda: later.enter_context(after))
+        assert operator.apply(answers, on_event=at_check).report.servers[0].status == "failed"
+        for pull in (before, after):
+            assert pull.digests == []
+            _wait(lambda pull=pull: bool(pull.digests or pull.failures))
+            assert (pull.digests, pull.failures) == ([large.rpartition(":")[2]], [])
     server.run("rm /usr/local/sbin/openssl")
     assert serves()
+    _wait(lambda: server.run(GREEN, check=False).stdout == "inactive\n")
     assert server.run(ON_PORTS).stdout
     assert "127.0.0.1:5101" in server.read_file("/etc/nginx/moorage/upstream.conf")
 

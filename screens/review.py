@@ -372,7 +372,7 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
     for server in _in_the_way(plan) if ends_transfers else ():
         count = server.transfers_in_the_way
         what = "1 transfer is" if count == 1 else f"{count} transfers are"
-        text = f"! {server.server}: {what} cut off; the client has to try again."
+        text = f"! {server.server}: {what} cut off; clients must try again."
         lines.append(Content.styled(visible(text), "$text-error"))
         accept = "Apply and end transfers"
     lines += [Content("")] if lines else []

@@ -43,6 +43,7 @@ class SlowPulls:
         statuses: What each of them was answered; 0 before the answer.
         digests: The SHA-256 of the blobs that were pulled to their end.
         failures: What went wrong, a line each.
+        rate: Bytes a second that each of them takes; may change on the way.
 
     Args:
         client: How to reach the registry.
@@ -51,14 +52,14 @@ class SlowPulls:
         rate: Bytes a second that each of them takes.
     """
 
-    def __init__(self, client: RegistryClient, path: str, count: int, rate: int) -> None:
+    def __init__(self, client: RegistryClient, path: str, count: int, rate: float) -> None:
         self.received = [0] * count
         self.statuses = [0] * count
         self.digests: list[str] = []
         self.failures: list[str] = []
         self._client = client
         self._path = path
-        self._rate = rate
+        self.rate = rate
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -99,7 +100,7 @@ class SlowPulls:
             while data := await reader.read(1 << 14):
                 digest.update(data)
                 self.received[number] += len(data)
-                ahead = self.received[number] / self._rate - (time.monotonic() - began)
+                ahead = self.received[number] / self.rate - (time.monotonic() - began)
                 await asyncio.sleep(max(ahead, 0))
             self.digests.append(digest.hexdigest())
         except (OSError, EOFError) as error:

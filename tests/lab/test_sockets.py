@@ -26,7 +26,8 @@ from moorage.deploy.registry_client import RegistryClient
 pytestmark = pytest.mark.ready
 
 LARGE = 24 * 1024**2
-RATE = 1_500_000
+SLOWLY = 100_000
+AT_ONCE = 1e12
 GREEN = "systemctl is-active moorage-registry@green"
 ON_PORTS = "ss -Hltn '( sport = :5101 or sport = :5102 )'"
 
@@ -224,11 +225,12 @@ def test_a_server_on_ports_is_converted_under_load(
     large = push_layer(client, LARGE)
 
     # What is sent slowly from the port goes on while the socket serves.
-    with SlowPulls(client, large, 1, RATE) as slow:
+    with SlowPulls(client, large, 1, SLOWLY) as slow:
         _wait(lambda: slow.received[0] > 0)
         with Traffic([client] * 4) as traffic:
             outcome = operator.install(answers)
         assert slow.digests == slow.failures == []
+        slow.rate = AT_ONCE
         _wait(lambda: bool(slow.digests or slow.failures))
         assert (slow.digests, slow.failures) == ([large.rpartition(":")[2]], [])
     _wait(lambda: not server.run(ON_PORTS).stdout)
@@ -265,13 +267,14 @@ def test_a_conversion_that_fails_or_is_cut_off_leaves_a_registry_that_serves(
     # It fails: back to the ports, and what either slot has begun to send is sent.
     large = push_layer(client, LARGE)
     server.write_file("/usr/local/sbin/openssl", "#!/bin/sh\nsleep 4\nexit 1\n", mode=0o755)
-    before, after = (SlowPulls(client, large, 1, RATE) for _ in range(2))
+    before, after = (SlowPulls(client, large, 1, SLOWLY) for _ in range(2))
     with before, ExitStack() as later:
         _wait(lambda: before.received[0] > 0)
         at_check = _at_step("check", lambda: later.enter_context(after))
         assert operator.apply(answers, on_event=at_check).report.servers[0].status == "failed"
         for pull in (before, after):
             assert pull.digests == []
+            pull.rate = AT_ONCE
             _wait(lambda pull=pull: bool(pull.digests or pull.failures))
             assert (pull.digests, pull.failures) == ([large.rpartition(":")[2]], [])
     server.run("rm /usr/local/sbin/openssl")

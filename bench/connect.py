@@ -20,8 +20,8 @@ from lab import Lab, LabServer
 from lab.keys import ADMIN_PASSWORD
 from moorage.answers.model import Server
 from moorage.answers.secrets import Secret, SecretReference, Typed
-from moorage.servers.ssh import SshTransport
-from moorage.servers.sshconfig import SshConfig
+from moorage.servers.ssh.config import SshConfig
+from moorage.servers.ssh.transport import SshTransport
 from moorage.servers.transport import HostKey
 
 SCRIPT = "id -u; cat"

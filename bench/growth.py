@@ -27,7 +27,7 @@ from moorage.answers.load import load, loads
 from moorage.answers.save import dump
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.seen import read_seen
+from moorage.deploy.last_seen import read_seen
 from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.users import edits

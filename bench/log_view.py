@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tui.widgets.logview import LogView
+    from tui.widgets.log_view import LogView
 
 LINES_A_SECOND = 20_000
 SERVERS = ("alpha", "beta")
@@ -53,13 +53,13 @@ async def measure(rounds: int = ROUNDS) -> Measured:
     """Run the apply screen with servers that talk a lot, and press keys meanwhile."""
     from moorage.deploy.events import LogLine, StepBegan
     from moorage.deploy.operations import Operations
-    from screens.apply import ApplyScreen
+    from screens.apply.screen import ApplyScreen
     from tui.app import WizardApp
-    from tui.draft import Draft
+    from tui.document.draft import Draft
     from tui.events import EventQueue
     from tui.session import Session
-    from tui.widgets.logview import LogView
-    from tui.widgets.serverrow import ServerProgress
+    from tui.widgets.log_view import LogView
+    from tui.widgets.server_row import ServerProgress
 
     app = WizardApp()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -1,1 +1,1 @@
-"""One module per screen of the wizard. No screen imports another."""
+"""One folder per screen of the wizard. No screen imports another."""

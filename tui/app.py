@@ -14,8 +14,8 @@ from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 
 from moorage.errors import ExitCode, MoorageError
-from tui import keeping, theme
-from tui.front import FrontApp
+from tui import theme
+from tui.document import store
 from tui.keys import let_alt_numbers_through
 from tui.messages import (
     ApplyOver,
@@ -29,8 +29,9 @@ from tui.messages import (
     LogsWanted,
     UsersWanted,
 )
+from tui.opening import FrontApp
 from tui.palette import commands_of_screen, theme_commands
-from tui.questions import QuestionQueue
+from tui.questions.queue import QuestionQueue
 from tui.toasts import LOOK, BriefNotice
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from moorage.answers.secrets import Secret
     from moorage.deploy.operations import OpenTransport
     from moorage.servers.transport import LoginWanted
-    from tui.asking import Answer, Question
+    from tui.questions.asker import Answer, Question
 
 
 def _palette_commands() -> type[Provider]:
@@ -162,17 +163,17 @@ class WizardApp(FrontApp):
             self.show_users_of_the_recent()
         elif self._prefill is not None:
             from moorage.answers.model import Answers
-            from tui.draft import Draft
+            from tui.document.draft import Draft
 
             filled = self._prefill
             draft = Draft.from_answers(filled) if isinstance(filled, Answers) else Draft(filled)
-            self.open_draft(draft, keeping.new_draft_file())
+            self.open_draft(draft, store.new_draft_file())
 
     # --- applying ------------------------------------------------------------------------
 
     @on(ApplyWanted)
     def _apply(self) -> None:
-        from screens.apply import ApplyScreen
+        from screens.apply.screen import ApplyScreen
 
         if self.session is not None:
             self.push_screen(
@@ -181,7 +182,7 @@ class WizardApp(FrontApp):
 
     @on(AttachWanted)
     def _follow_runs(self) -> None:
-        from screens.apply import ApplyScreen
+        from screens.apply.screen import ApplyScreen
 
         if self.session is not None:
             self.push_screen(ApplyScreen(self.session, attaches=True), self._left_apply)
@@ -191,9 +192,9 @@ class WizardApp(FrontApp):
 
     @on(ApplyOver)
     def _apply_over(self) -> None:
-        from screens.apply import ApplyScreen
-        from screens.dashboard import DashboardScreen
-        from screens.done import DoneScreen
+        from screens.apply.screen import ApplyScreen
+        from screens.dashboard.screen import DashboardScreen
+        from screens.done.screen import DoneScreen
 
         session = self.session
         if session is None or not isinstance(self.screen, ApplyScreen):
@@ -206,7 +207,7 @@ class WizardApp(FrontApp):
         failed = "last apply stopped" if outcome.is_rolled_back else "last apply failed"
         state = "applied" if outcome.is_good else failed
         if kept.is_file():
-            keeping.remember(kept, session.draft.domain, state=state,
+            store.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip
         if outcome.report is not None:
             self.know_revision(outcome.report.revision)
@@ -215,7 +216,7 @@ class WizardApp(FrontApp):
         answers = session.draft.answers()
         session.is_applied = outcome.is_good
         if outcome.is_good:
-            keeping.keep_applied(session.draft)
+            store.keep_applied(session.draft)
             session.read = None
         self.pop_screen()
         # What Review showed has been done by now: whoever goes back there sees it anew.
@@ -225,10 +226,10 @@ class WizardApp(FrontApp):
 
     @on(GoBack)
     def _to_the_start(self) -> None:
-        from screens.dashboard import DashboardScreen
-        from screens.done import DoneScreen
-        from screens.users import UsersScreen
-        from tui.widgets.frame import WizardFrame
+        from screens.dashboard.screen import DashboardScreen
+        from screens.done.screen import DoneScreen
+        from screens.users.screen import UsersScreen
+        from tui.wizard.frame import WizardFrame
 
         # The start lists what is kept as soon as it is back.
         self.keep_draft()
@@ -240,8 +241,8 @@ class WizardApp(FrontApp):
                 self.screen.dismiss(None)
 
     def _read_again(self) -> None:
-        from screens.review import ReviewPane
-        from tui.widgets.frame import WizardFrame
+        from screens.review.step import ReviewPane
+        from tui.wizard.frame import WizardFrame
 
         if isinstance(self.screen, WizardFrame):
             self.screen.forget_applied()
@@ -258,8 +259,8 @@ class WizardApp(FrontApp):
         happened = session.events.take()
         if not happened:
             return
-        from screens.apply import ApplyScreen
-        from tui.widgets.frame import WizardFrame
+        from screens.apply.screen import ApplyScreen
+        from tui.wizard.frame import WizardFrame
 
         for screen in reversed(self.screen_stack):
             if isinstance(screen, WizardFrame | ApplyScreen):
@@ -272,7 +273,7 @@ class WizardApp(FrontApp):
 
     def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
         from moorage.servers.transport import HostKey, LoginWanted
-        from screens.ask import HostKeyDialog, LoginDialog, SecretDialog
+        from tui.questions.dialogs import HostKeyDialog, LoginDialog, SecretDialog
 
         subject = question.subject
         if isinstance(subject, HostKey):
@@ -291,7 +292,7 @@ class WizardApp(FrontApp):
 
     def _keep_key(self, wanted: LoginWanted, key: Path) -> None:
         """Note a key file that was named for a server where the answers have it."""
-        from screens.servers import ServerDialog
+        from screens.servers.step import ServerDialog
 
         for screen in self.screen_stack:
             if isinstance(screen, ServerDialog):
@@ -312,9 +313,9 @@ class WizardApp(FrontApp):
         if session is None:
             self._leave()
             return
-        from screens.apply import ApplyScreen
-        from screens.done import DoneScreen
-        from screens.users import UsersScreen
+        from screens.apply.screen import ApplyScreen
+        from screens.done.screen import DoneScreen
+        from screens.users.screen import UsersScreen
 
         if isinstance(self.screen, ApplyScreen):
             self.screen.action_cancel()
@@ -363,15 +364,15 @@ class WizardApp(FrontApp):
         text = getattr(self.screen, "help_text", "")
         if text:
             title = type(self.screen).__name__.removesuffix("Screen")
-            from tui.widgets.helpdialog import HelpDialog
+            from tui.widgets.help_dialog import HelpDialog
 
             self.push_screen(HelpDialog(title, text, keys="Ctrl+P has every action, with its key."))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
-        from screens.done import DoneScreen
-        from tui.flow import STEPS
-        from tui.widgets.frame import WizardFrame
+        from screens.done.screen import DoneScreen
+        from tui.document.steps import STEPS
+        from tui.wizard.frame import WizardFrame
 
         yield from commands_of_screen(self, screen)
         if isinstance(screen, WizardFrame):

@@ -6,7 +6,7 @@ from typing import cast
 
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 
-from tui.flow import STEPS
+from tui.document.steps import STEPS
 
 
 def let_alt_numbers_through() -> None:

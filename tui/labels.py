@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from moorage.errors import Problem
-from tui.flow import step_of
-from tui.places import parse_path
+from tui.document.paths import parse_path
+from tui.document.steps import step_of
 
 LABELS = {
     "registry.domain": "Registry name",

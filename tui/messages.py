@@ -10,8 +10,8 @@ from textual.message import Message
 if TYPE_CHECKING:
     from moorage.deploy.events import Event
     from moorage.desired.users import RegistryUser
-    from tui.asking import Question
-    from tui.flow import Step
+    from tui.document.steps import Step
+    from tui.questions.asker import Question
 
 
 class GoOn(Message):

@@ -11,9 +11,9 @@ from moorage.answers.recorded import Path as RecordedPath
 from moorage.deploy.operations import Operations
 from moorage.errors import MoorageError
 from moorage.recents import applied_file
-from tui.draft import Draft
+from tui.document.draft import Draft
+from tui.document.steps import Progress
 from tui.events import EventQueue
-from tui.flow import Progress
 
 
 @dataclass

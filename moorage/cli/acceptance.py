@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from moorage.cli.engine import Engine
+    from moorage.cli.deployment import Engine
     from moorage.cli.session import Session
-    from moorage.deploy.accepted import Accepted
+    from moorage.deploy.acceptance import Accepted
     from moorage.deploy.plan import Plan
 
 
@@ -40,7 +40,7 @@ def _offer_to_catch_up(engine: Engine, file: Path, answers: Answers, plan: Plan)
     from moorage.answers.load import load
     from moorage.answers.save import save_text
     from moorage.cli.plan_view import missed_lines
-    from moorage.deploy.catching_up import catch_up
+    from moorage.deploy.merge import catch_up
 
     session = engine.session
     caught = catch_up(answers, plan)

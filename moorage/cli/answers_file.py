@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moorage.cli.complaints import WrongUsageError
+from moorage.cli.errors import WrongUsageError
 from moorage.cli.session import Session
 from moorage.errors import AnswersError, MoorageError, Problem
 

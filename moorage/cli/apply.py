@@ -19,10 +19,10 @@ from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from moorage.cli.engine import Engine
-    from moorage.cli.name_work import NameWork
+    from moorage.cli.deployment import Engine
     from moorage.cli.passwords import PasswordSink
-    from moorage.deploy.accepted import Accepted
+    from moorage.cli.registry_name import NameWork
+    from moorage.deploy.acceptance import Accepted
     from moorage.deploy.operations import Outcome
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
@@ -112,11 +112,11 @@ def command(
     """
     from moorage.cli.acceptance import accept, note_base, plan_with_others
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.complaints import WrongUsageError
-    from moorage.cli.engine import open_engine
-    from moorage.cli.name_work import NameWork
+    from moorage.cli.deployment import open_engine
+    from moorage.cli.errors import WrongUsageError
     from moorage.cli.passwords import PasswordSink
-    from moorage.deploy.accepted import Accepted
+    from moorage.cli.registry_name import NameWork
+    from moorage.deploy.acceptance import Accepted
 
     session = session_of(context)
     session.is_stream = session.as_json
@@ -189,7 +189,7 @@ def _show(engine: Engine, plan: Plan, name: NameWork) -> None:
 
 
 def _run(engine: Engine, plan: Plan, accepted: Accepted, passwords: PasswordSink) -> ApplyReport:
-    from moorage.cli.complaints import WasInterruptedError
+    from moorage.cli.errors import WasInterruptedError
 
     passwords.take(plan.materials.generated)
     engine.operations.accepted = accepted
@@ -223,7 +223,7 @@ def _finish(engine: Engine, *, verifies: bool, large_upload: bool) -> Outcome:
 
 def _hand_over(engine: Engine, plan: Plan, outcome: Outcome, passwords: PasswordSink) -> int:
     from moorage.cli import report_view
-    from moorage.cli.name_work import change_as_json, change_lines
+    from moorage.cli.registry_name import change_as_json, change_lines
 
     report, checks, name = outcome.report, outcome.verification, outcome.name
     assert report is not None

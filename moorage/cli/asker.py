@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from moorage.cli.complaints import ANOTHER_KEY
-from moorage.cli.desk import Desk
+from moorage.cli.errors import ANOTHER_KEY
+from moorage.cli.foreground import Desk
 from moorage.cli.session import Session
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from moorage.cli.options import answers_argument, limit_option, server_options, 
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
-    from moorage.cli.engine import Engine
+    from moorage.cli.deployment import Engine
     from moorage.deploy.certificate import Replacement
 
 
@@ -49,7 +49,7 @@ def show(
     """
     from moorage.cli import certificate_view
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.engine import open_engine
+    from moorage.cli.deployment import open_engine
     from moorage.deploy.certificate import look_at_all
 
     session = session_of(context)
@@ -108,8 +108,8 @@ def replace(
     beside them with the ending .old.
     """
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.complaints import WrongUsageError
-    from moorage.cli.engine import open_engine
+    from moorage.cli.deployment import open_engine
+    from moorage.cli.errors import WrongUsageError
     from moorage.deploy.certificate import keep, with_files
 
     session = session_of(context)

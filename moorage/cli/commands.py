@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from moorage import __version__
-from moorage.cli.lazy import LazyCommand, LazyGroup
+from moorage.cli.lazy_group import LazyCommand, LazyGroup
 from moorage.cli.options import no_color_option, web_options
 from moorage.cli.session import Session
 

@@ -14,10 +14,10 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from moorage.cli.engine import Engine
+    from moorage.cli.deployment import Engine
     from moorage.cli.session import Session
     from moorage.dns.findings import Finding
-    from moorage.dns.work import DnsCheck, DnsPlan
+    from moorage.dns.operations import DnsCheck, DnsPlan
 
 _EXAMPLES = """\b
 Examples:
@@ -107,7 +107,7 @@ def undo_command(
 
     Called again it takes back the change before that.
     """
-    from moorage.dns.work import check_can_undo
+    from moorage.dns.operations import check_can_undo
 
     session = session_of(context)
     with _open(session, file) as engine:
@@ -174,7 +174,7 @@ def _check(engine: Engine, wait: float, authority: str) -> tuple[DnsCheck, tuple
 
 def _make(engine: Engine, plan: DnsPlan, yes: bool, replace: bool, wait: float) -> int:
     from moorage.cli.dns_view import dns_report_as_json, dns_report_lines
-    from moorage.dns.work import in_the_way
+    from moorage.dns.operations import in_the_way
 
     session = engine.session
     if not session.as_json:
@@ -228,7 +228,7 @@ def _show_plan(session: Session, plan: DnsPlan, *, narrate: bool = False) -> Non
 
 
 def _need_someone(session: Session, yes: bool) -> None:
-    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.errors import WrongUsageError
 
     if not yes and not session.is_interactive:
         raise WrongUsageError(
@@ -239,6 +239,6 @@ def _need_someone(session: Session, yes: bool) -> None:
 
 def _open(session: Session, file: Path) -> AbstractContextManager[Engine]:
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.engine import open_engine
+    from moorage.cli.deployment import open_engine
 
     return open_engine(session, open_answers(session, file))

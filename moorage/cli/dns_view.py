@@ -12,8 +12,8 @@ from moorage.cli.tables import lined_up
 if TYPE_CHECKING:
     from moorage.dns.findings import Finding
     from moorage.dns.lookup import Said
+    from moorage.dns.operations import DnsCheck, DnsPlan, DnsReport
     from moorage.dns.records import RecordChange, RecordSet
-    from moorage.dns.work import DnsCheck, DnsPlan, DnsReport
 
 _STYLES = {"+": "green", "-": "red"}
 

@@ -20,7 +20,7 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from moorage.cli.engine import Engine
+    from moorage.cli.deployment import Engine
     from moorage.cli.session import Session
     from moorage.dns.records import Provider
     from moorage.failover.service import ServiceStatus
@@ -256,7 +256,7 @@ def _open(
     session: Session, file: Path, accepted_host_keys: tuple[str, ...] = ()
 ) -> AbstractContextManager[Engine]:
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.engine import open_engine
+    from moorage.cli.deployment import open_engine
 
     answers = open_answers(session, file)
     return open_engine(session, answers, accepted_host_keys=accepted_host_keys)

@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.FAILED
     except BaseException as error:  # nothing reaches people as a traceback
-        from moorage.cli.complaints import complain
+        from moorage.cli.errors import complain
 
         return complain(session, error)
     return int(result or ExitCode.DONE)

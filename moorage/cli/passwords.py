@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moorage.cli.complaints import WrongUsageError
+from moorage.cli.errors import WrongUsageError
 from moorage.cli.session import Session
 
 if TYPE_CHECKING:

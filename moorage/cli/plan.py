@@ -45,9 +45,9 @@ def command(
     Exits with 1 when something keeps the plan from being applied.
     """
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.engine import open_engine
-    from moorage.cli.name_work import NameWork
+    from moorage.cli.deployment import open_engine
     from moorage.cli.plan_view import plan_as_json, plan_lines
+    from moorage.cli.registry_name import NameWork
 
     session = session_of(context)
     answers = open_answers(session, file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.cli.complaints import as_json
+from moorage.cli.errors import as_json
 from moorage.cli.session import Piece
 
 if TYPE_CHECKING:

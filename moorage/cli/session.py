@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from moorage.deploy.visible import inert_json, visible
+from moorage.escape import inert_json, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from moorage.cli.server_option import named_server_options, servers_named
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from moorage.cli.engine import Engine
+    from moorage.cli.deployment import Engine
     from moorage.deploy.status import Status
 
 _EXAMPLES = """\b
@@ -52,7 +52,7 @@ def command(
     Exits with 0 when all servers are healthy, 1 when something is wrong, and 4 when a server cannot
     be reached.
     """
-    from moorage.cli.engine import open_engine
+    from moorage.cli.deployment import open_engine
     from moorage.cli.status_view import status_as_json, status_lines
 
     session = session_of(context)
@@ -88,7 +88,7 @@ def _answers(
     context: click.Context, file: Path | None, addresses: tuple[str, ...], key: str | None
 ) -> Answers:
     from moorage.cli.answers_file import open_answers
-    from moorage.deploy.found import answers_for
+    from moorage.deploy.discovery import answers_for
 
     if (file is None) != bool(addresses):
         raise click.UsageError("Wanted: either FILE or --server USER@HOST[:PORT].", context)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from moorage.cli.complaints import as_json
+from moorage.cli.errors import as_json
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import lined_up
 from moorage.deploy.status import ServerStatus, Status, how_it_ended

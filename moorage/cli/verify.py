@@ -40,7 +40,7 @@ def command(
     """
     from moorage.cli import report_view
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.engine import open_engine
+    from moorage.cli.deployment import open_engine
 
     session = session_of(context)
     answers = open_answers(session, file)

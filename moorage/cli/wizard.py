@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from moorage.cli import terminal
-from moorage.cli.complaints import WrongUsageError
+from moorage.cli.errors import WrongUsageError
 from moorage.cli.options import session_of
 from moorage.cli.session import Session, WebPlace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from moorage.deploy.deployed import deployment_record
+from moorage.deploy.deployment_json import deployment_record
 from moorage.deploy.plan import ServerPlan
 from moorage.desired import layout
 from moorage.servers.facts import Facts

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from moorage.answers.model import Answers, Storage
 from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
-from moorage.deploy.accepted import Accepted
-from moorage.deploy.deployed import as_applied, deployment_record, line_of, other_domain
+from moorage.deploy.acceptance import Accepted
+from moorage.deploy.deployment_json import as_applied, deployment_record, line_of, other_domain
 from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
 from moorage.deploy.store import missing_store, recorded_store
 from moorage.desired import layout
@@ -29,7 +29,7 @@ from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
-from moorage.users.roster import Roster, reference, roster_of
+from moorage.users.on_servers import Roster, reference, roster_of
 
 Need = Literal["removals", "begin_empty"]
 """What has to be accepted in so many words: a field of :class:`Accepted`."""

@@ -12,7 +12,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.accepted import NOTHING, Accepted
+from moorage.deploy.acceptance import NOTHING, Accepted
 from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.hooks import gate_seconds
@@ -201,7 +201,7 @@ class Deployment:
 
     def _peers(self) -> dict[str, tuple[str, ...]]:
         """Return the addresses where servers ask each other for ACME's challenges, by label."""
-        from moorage.dns.here import addresses_here, is_reached_from_elsewhere
+        from moorage.dns.local_resolver import addresses_here, is_reached_from_elsewhere
 
         acme = self.answers.ssl.acme
         if self.answers.ssl.mode != "acme" or acme.challenge != "http-01":
@@ -301,7 +301,7 @@ class Deployment:
 
     def _known_login(self, plan: Plan) -> Login | None:
         """Return a login that a run can try after its switch, if one is known."""
-        from moorage.deploy.verifier import login_for_verify
+        from moorage.deploy.verify_login import login_for_verify
 
         try:
             return login_for_verify(self.answers, plan.materials.generated, self._resolve)
@@ -358,8 +358,8 @@ class Deployment:
             ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
         """
         from moorage.deploy.targets import targets_of
-        from moorage.deploy.verifier import login_for_verify
         from moorage.deploy.verify import verify
+        from moorage.deploy.verify_login import login_for_verify
 
         generated = plan.materials.generated if plan else {}
         user, password = login_for_verify(self.answers, generated, self._resolve) or (None, None)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.answers.model import Answers
-from moorage.deploy import private_ca
+from moorage.deploy import ca
 from moorage.deploy.clients import docker_folder, login_command, registry_name
 from moorage.desired import layout
-from moorage.dns.here import addresses_here
+from moorage.dns.desired_records import wanted_records
+from moorage.dns.local_resolver import addresses_here
 from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet
-from moorage.dns.wanted import wanted_records
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def handover(
     domain = answers.registry.domain
     target = answers.dns.target if answers.dns.record == "cname" else None
     leads_to = [target] if target is not None else list(dict.fromkeys(addresses.values()))
-    folder = private_ca.folder_of(answers.ssl.private_ca.name, domain) if is_private else None
+    folder = ca.folder_of(answers.ssl.private_ca.name, domain) if is_private else None
     kept = folder / "ca.pem" if folder else None
     wanted: set[str] = set()
     for address in leads_to:

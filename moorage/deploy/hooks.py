@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from moorage.answers.model import Answers, Moment
-from moorage.deploy.deployed import recorded_digests
+from moorage.deploy.deployment_json import recorded_digests
 from moorage.deploy.payload import GATE_SECONDS
 from moorage.deploy.plan import Change, Kind, PlannedHook, ServerPlan
 from moorage.desired import layout

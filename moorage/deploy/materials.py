@@ -14,10 +14,10 @@ from pathlib import Path
 from moorage.answers.model import Answers, PrivateCa, User
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.answers.ssl import acme_references
-from moorage.deploy import private_ca
-from moorage.deploy.deployed import deployment_record
+from moorage.deploy import ca
+from moorage.deploy.deployment_json import deployment_record
 from moorage.deploy.hooks import read_scripts
-from moorage.deploy.kind_of_server import scheme_for
+from moorage.deploy.platform import scheme_for
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults, read_chain
 from moorage.desired.registry import read_http_secret
@@ -26,6 +26,7 @@ from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import value_for_registry
 from moorage.servers.facts import Facts
+from moorage.users.on_servers import USER_FILES, Roster, reference, roster_of
 from moorage.users.passwords import (
     Scheme,
     generate_password,
@@ -33,7 +34,6 @@ from moorage.users.passwords import (
     password_fault,
     verify_password,
 )
-from moorage.users.roster import USER_FILES, Roster, reference, roster_of
 from moorage.users.strength import estimate
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
@@ -255,16 +255,16 @@ def _issued(
     wanted: PrivateCa, domain: str, facts: Sequence[Facts], resolve: Resolve
 ) -> _Certificate:
     """Keep what the servers have while it is good; otherwise issue a certificate."""
-    authority = private_ca.load(wanted.name, domain)
+    authority = ca.load(wanted.name, domain)
     passphrase = keep = None
     if authority is not None and wanted.passphrase is not None and not authority.is_encrypted:
         passphrase = resolve(wanted.passphrase, _OPENS_CA)
-        keep = partial(private_ca.keep_encrypted, wanted.name, domain, passphrase)
+        keep = partial(ca.keep_encrypted, wanted.name, domain, passphrase)
     for each in facts:
         certificate, key = each.files.get(layout.TLS_CERTIFICATE), each.files.get(layout.TLS_KEY)
         if certificate is None or key is None:
             continue
-        if private_ca.is_usable(certificate.content, domain, wanted.name, authority) and not list(
+        if ca.is_usable(certificate.content, domain, wanted.name, authority) and not list(
             find_faults(certificate.content, key.content, domain)
         ):
             chain = certificate.content.split(_BEGIN)
@@ -276,8 +276,8 @@ def _issued(
         passphrase = resolve(wanted.passphrase, _OPENS_CA)
     creates = authority is None
     if authority is None:
-        authority = private_ca.create(wanted.name, domain, passphrase)
-        keep = partial(private_ca.keep, wanted.name, domain, authority)
+        authority = ca.create(wanted.name, domain, passphrase)
+        keep = partial(ca.keep, wanted.name, domain, authority)
     issued = authority.issue(domain, passphrase)
     return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep, creates)
 

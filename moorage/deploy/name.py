@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.handover import Handover
     from moorage.dns.lookup import Said
-    from moorage.dns.opening import Resolve
+    from moorage.dns.operations import DnsCheck, DnsPlan, DnsReport
+    from moorage.dns.providers import Resolve
     from moorage.dns.records import Provider
-    from moorage.dns.work import DnsCheck, DnsPlan, DnsReport
     from moorage.servers.transport import Cancel
 
 
@@ -54,7 +54,7 @@ class RegistryName:
         Raises:
             MoorageError: A secret leads nowhere, or there is no such provider.
         """
-        from moorage.dns.opening import open_provider
+        from moorage.dns.providers import open_provider
 
         return open_provider(self.answers, self.resolve)
 
@@ -64,7 +64,7 @@ class RegistryName:
         Raises:
             MoorageError: The zone's provider does not answer, refuses, or has no such zone.
         """
-        from moorage.dns.work import plan_dns
+        from moorage.dns.operations import plan_dns
 
         return plan_dns(self.answers, self.addresses, self.resolve)
 
@@ -74,7 +74,7 @@ class RegistryName:
         Raises:
             MoorageError: There is none, or the zone's provider does not answer or refuses.
         """
-        from moorage.dns.work import plan_undo
+        from moorage.dns.operations import plan_undo
 
         return plan_undo(self.answers, self.addresses, self.resolve)
 
@@ -91,7 +91,7 @@ class RegistryName:
         Raises:
             MoorageError: Records of somebody else's are in the way, or the provider refuses.
         """
-        from moorage.dns.work import SERVED_WITHIN, apply_dns
+        from moorage.dns.operations import SERVED_WITHIN, apply_dns
 
         return apply_dns(
             self.answers,
@@ -107,7 +107,7 @@ class RegistryName:
         Raises:
             MoorageError: A server's name has no address.
         """
-        from moorage.dns.work import check_dns
+        from moorage.dns.operations import check_dns
 
         return check_dns(self.answers, self.addresses)
 
@@ -215,7 +215,7 @@ def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
     Args:
         deployment: The deployment.
     """
-    from moorage.dns.here import addresses_here
+    from moorage.dns.local_resolver import addresses_here
 
     return Background(partial(addresses_here, deployment.answers.registry.domain))
 

@@ -14,7 +14,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.accepted import NOTHING
+from moorage.deploy.acceptance import NOTHING
 from moorage.deploy.connections import close_aside
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import OnEvent
@@ -256,7 +256,7 @@ class Operations:
         return self.finish(large_upload=large_upload)
 
     def _ended(self, report: ApplyReport, plan: Plan) -> Outcome:
-        from moorage.deploy.deployed import deployment_record
+        from moorage.deploy.deployment_json import deployment_record
 
         ran_before = any(deployment_record(each.facts) for each in plan.servers)
         return Outcome(report, was_stopped=self._was_stopped, ran_before=ran_before)

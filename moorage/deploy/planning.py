@@ -10,7 +10,7 @@ from typing import Literal
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.acme import Ask, what_to_ask
-from moorage.deploy.deployed import (
+from moorage.deploy.deployment_json import (
     active_slot,
     draining,
     program_update,
@@ -18,11 +18,11 @@ from moorage.deploy.deployed import (
     recorded_on,
 )
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
-from moorage.deploy.kind_of_server import platform_of, web_group_of
-from moorage.deploy.listening import listens_as_deployed, needs_restart
-from moorage.deploy.neighbours import DEFAULT_SITE, drops_default_site
-from moorage.deploy.packaged import takes_over, why_mask
+from moorage.deploy.listen_addresses import listens_as_deployed, needs_restart
+from moorage.deploy.other_sites import DEFAULT_SITE, drops_default_site
+from moorage.deploy.packaged_registry import takes_over, why_mask
 from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, ServerPlan
+from moorage.deploy.platform import platform_of, web_group_of
 from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
 from moorage.deploy.store import store_id
 from moorage.deploy.web_server import missing_nginx, nginx_problems
@@ -35,7 +35,7 @@ from moorage.desired.build import (
     listening_ports,
 )
 from moorage.desired.layout import Slot
-from moorage.desired.secrecy import SecretKind, kind_of_secret, masked, without_private_keys
+from moorage.desired.masking import SecretKind, kind_of_secret, masked, without_private_keys
 from moorage.desired.state import (
     DesiredFile,
     DesiredFolder,
@@ -47,7 +47,7 @@ from moorage.desired.state import (
 from moorage.desired.users import RegistryUser
 from moorage.registry_keys import registry_version
 from moorage.servers.facts import Draining, Facts
-from moorage.users.roster import USER_FILES
+from moorage.users.on_servers import USER_FILES
 
 _THERE, _AFTER = "on the server", "after apply"
 """Stand behind masked lines that only one of two versions has."""

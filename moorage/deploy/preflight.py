@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
-from moorage.deploy.neighbours import find_neighbour_notes, find_neighbour_problems
+from moorage.deploy.other_sites import find_neighbour_notes, find_neighbour_problems
 from moorage.deploy.web_server import NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package

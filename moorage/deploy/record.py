@@ -9,7 +9,7 @@ from moorage import __version__
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.deploy.additions import ADDED_BY_RUNS, found_record
-from moorage.deploy.deployed import deployment_record, recorded_digests, recorded_part
+from moorage.deploy.deployment_json import deployment_record, recorded_digests, recorded_part
 from moorage.deploy.plan import ServerPlan
 from moorage.deploy.revisions import Change, Revision, as_record
 from moorage.deploy.store import store_record

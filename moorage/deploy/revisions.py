@@ -16,7 +16,7 @@ from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
-from moorage.deploy.deployed import deployment_record, line_of
+from moorage.deploy.deployment_json import deployment_record, line_of
 from moorage.desired.users import RegistryUser
 from moorage.servers.facts import Facts
 

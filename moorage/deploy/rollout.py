@@ -1,13 +1,67 @@
-"""Several servers: all are staged before the first is switched, and a failure stops the rest."""
+"""Several servers in one change: staged together, then switched, kept or undone."""
 
 from __future__ import annotations
 
-from moorage.deploy.conductor import Conductor
-from moorage.deploy.events import OnEvent
+import threading
+
+from moorage.deploy.events import Committed, Event, OnEvent, RunEnded, Staged
+from moorage.deploy.run import ServerRun
+
+PATIENCE = 20.0
+"""Seconds to wait for servers that were told to commit. Less than they wait for a word themselves
+(``payload.KEEP_SECONDS``), so that the others still hear that the change is undone."""
 
 
-class Rollout(Conductor):
-    """Says go to staged servers in the order the answers want, and stops at the first failure."""
+class _Servers:
+    """Note how far each server's run has come, and hands all events on.
+
+    Attributes:
+        runs: One run per server.
+    """
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self.runs: list[ServerRun] = []
+        self._on_event = on_event
+        self._staged: set[str] = set()
+        self._committed: set[str] = set()
+        self._ended: dict[str, RunEnded] = {}
+        self._changed = threading.Condition()
+
+    def on_event(self, event: Event) -> None:
+        """Hand an event on, then note what concerns the runs' order."""
+        try:
+            self._on_event(event)
+        finally:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        with self._changed:
+            if isinstance(event, Staged):
+                self._staged.add(event.server)
+            elif isinstance(event, Committed):
+                self._committed.add(event.server)
+            elif isinstance(event, RunEnded):
+                self._ended[event.server] = event
+            self._changed.notify_all()
+
+    @property
+    def _everyone(self) -> set[str]:
+        return {run.server for run in self.runs}
+
+    def _wait_until_staged(self) -> RunEnded | None:
+        """Wait until every server has staged; return the first run that ended before, if any."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._staged >= self._everyone)
+            return next(iter(self._ended.values()), None)
+
+
+class Rollout(_Servers):
+    """All servers are staged before the first is switched, and a failure stops the rest.
+
+    Args:
+        order: ``rolling`` or ``all_at_once``.
+        on_event: Takes events.
+    """
 
     def __init__(self, order: str, on_event: OnEvent) -> None:
         super().__init__(on_event)
@@ -38,3 +92,48 @@ class Rollout(Conductor):
             if run.server not in self._ended:
                 self.aborted[run.server] = why
                 run.abort()
+
+
+class AllOrNothing(_Servers):
+    """All servers are staged, all commit, and a failure of one undoes the change everywhere.
+
+    Args:
+        on_event: Takes events.
+        patience: Seconds to wait for servers that were told to commit.
+    """
+
+    def __init__(self, on_event: OnEvent, patience: float = PATIENCE) -> None:
+        super().__init__(on_event)
+        self._patience = patience
+        self._silent: set[str] = set()
+
+    @property
+    def failed(self) -> str | None:
+        """The server for whose sake the others undo the change, by label; None when all is well.
+
+        Of those that failed by themselves the first.
+        """
+        ended = [each.server for each in self._ended.values() if each.status != "done"]
+        return min(self._silent) if self._silent else next(iter(ended), None)
+
+    def conduct(self) -> None:
+        """Lead all runs to the same end; blocks until all was said."""
+        if self._wait_until_staged() is None and self._is_committed_everywhere():
+            for run in self.runs:
+                run.keep()
+            return
+        for run in self.runs:
+            # Whichever of the two a run still waits for; the other is of no consequence.
+            run.abort()
+            run.undo()
+
+    def _is_committed_everywhere(self) -> bool:
+        for run in self.runs:
+            run.go()
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ended or self._committed >= self._everyone, timeout=self._patience
+            )
+            if not self._ended:
+                self._silent = self._everyone - self._committed
+            return not self._ended and not self._silent

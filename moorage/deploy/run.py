@@ -16,8 +16,8 @@ from moorage.deploy.events import (
     StepBegan,
     Warned,
 )
-from moorage.deploy.visible import visible
 from moorage.errors import CannotConnect, MoorageError
+from moorage.escape import visible
 from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.acme import Renewal, is_late, renewal_of
 from moorage.deploy.additions import Additions, recorded_additions
-from moorage.deploy.deployed import (
+from moorage.deploy.ca import RENEW_DAYS
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.deployment_json import (
     active_slot,
     as_applied,
     deployment_record,
@@ -22,11 +24,9 @@ from moorage.deploy.deployed import (
     recorded_part,
     runs_package,
 )
-from moorage.deploy.deployment import Deployment
-from moorage.deploy.found import other_servers
-from moorage.deploy.listening import listens_as_deployed
-from moorage.deploy.packaged import is_held_back
-from moorage.deploy.private_ca import RENEW_DAYS
+from moorage.deploy.discovery import other_servers
+from moorage.deploy.listen_addresses import listens_as_deployed
+from moorage.deploy.packaged_registry import is_held_back
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
 from moorage.deploy.web_server import missing_nginx, nginx_problems

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from moorage.answers.model import Answers
-from moorage.deploy.deployed import line_of, recorded_part
+from moorage.deploy.deployment_json import line_of, recorded_part
 from moorage.servers.facts import Facts
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from moorage.answers.model import Answers
-from moorage.dns.here import addresses_here, has_ipv6
+from moorage.dns.local_resolver import addresses_here, has_ipv6
 
 
 @dataclass(frozen=True)

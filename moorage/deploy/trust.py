@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.model import Answers
-from moorage.deploy import private_ca
+from moorage.deploy import ca
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
 from moorage.errors import MoorageError, ServersFailed
@@ -32,7 +32,7 @@ def authority_of(answers: Answers) -> bytes | None:
         MoorageError: The private CA is there and cannot be read.
     """
     if answers.ssl.mode == "private_ca":
-        authority = private_ca.load(answers.ssl.private_ca.name, answers.registry.domain)
+        authority = ca.load(answers.ssl.private_ca.name, answers.registry.domain)
         return authority.certificate_pem if authority else None
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         try:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from moorage.answers.secrets import Secret
-from moorage.deploy.deployed import active_slot, deployment_record, other_domain
 from moorage.deploy.deployment import Deployment
+from moorage.deploy.deployment_json import active_slot, deployment_record, other_domain
 from moorage.deploy.events import RunEnded
 from moorage.deploy.hooks import users_hooks_seconds
-from moorage.deploy.kind_of_server import scheme_for
 from moorage.deploy.payload import KEEP_SECONDS, Timing, new_run_id, payload
 from moorage.deploy.plan import ServerPlan
 from moorage.deploy.planning import plan_users
+from moorage.deploy.platform import scheme_for
 from moorage.deploy.record import record_of_undone_users, record_of_users
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.revisions import (
@@ -28,12 +28,12 @@ from moorage.deploy.revisions import (
     latest,
     users_changed,
 )
-from moorage.deploy.together import PATIENCE, Together
+from moorage.deploy.rollout import PATIENCE, AllOrNothing
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
+from moorage.users.on_servers import Roster, Standing, reference, roster_of, standings
 from moorage.users.passwords import Scheme
-from moorage.users.roster import Roster, Standing, reference, roster_of, standings
 from moorage.users.wording import of_users
 
 GATE_SECONDS = 60
@@ -206,7 +206,7 @@ def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
     # The servers' hooks run side by side; those that are done first wait for the others.
     hooks = users_hooks_seconds(changed)
     timing = partial(Timing, "wait", GATE_SECONDS, KEEP_SECONDS + hooks)
-    together = Together(deployment.on_event, PATIENCE + hooks)
+    together = AllOrNothing(deployment.on_event, PATIENCE + hooks)
     threads = []
     for server in changed:
         deployment_revision = as_record(plan.before, plan.revised)

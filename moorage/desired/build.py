@@ -15,7 +15,7 @@ from moorage.desired.acme import (
 )
 from moorage.desired.inherited import undo
 from moorage.desired.layout import Slot
-from moorage.desired.pulls import most_pulls
+from moorage.desired.limits import most_pulls
 from moorage.desired.registry import (
     config,
     config_file,

@@ -11,7 +11,7 @@ import yaml
 from moorage.answers.model import Answers, S3Storage
 from moorage.answers.secrets import Secret
 from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, Slot, socket_path
-from moorage.desired.pulls import memory_limit
+from moorage.desired.limits import memory_limit
 from moorage.desired.state import Materials, Platform, RegistryVersion
 from moorage.registry_keys import (
     environment_to_settings,

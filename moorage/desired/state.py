@@ -11,7 +11,7 @@ from typing import Literal
 from moorage.answers.secrets import Secret
 from moorage.desired import layout
 from moorage.desired.layout import Slot
-from moorage.desired.secrecy import SecretKind, kind_of_secret
+from moorage.desired.masking import SecretKind, kind_of_secret
 from moorage.desired.users import RegistryUser
 
 RegistryVersion = Literal["2.8", "3"]

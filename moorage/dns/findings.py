@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from moorage.dns.caa import permission_for
 from moorage.dns.cloudflare import is_cloudflare
-from moorage.dns.here import addresses_here, has_ipv6
+from moorage.dns.local_resolver import addresses_here, has_ipv6
 from moorage.dns.lookup import (
     Cancelled,
     NameServer,
     Said,
     ask,
 )
-from moorage.dns.work import DnsCheck
+from moorage.dns.operations import DnsCheck
 
 _TIMEOUT = 3.0
 

@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from moorage.dns.here import addresses_here
+from moorage.dns.local_resolver import addresses_here
 from moorage.dns.records import KINDS, RecordSet, clean_name
 from moorage.errors import MoorageError
 from moorage.network import in_words, within

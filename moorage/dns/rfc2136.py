@@ -19,7 +19,7 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 
-from moorage.dns.here import addresses_here
+from moorage.dns.local_resolver import addresses_here
 from moorage.dns.lookup import (
     DnsError,
     NameServer,

@@ -25,7 +25,7 @@ _PARTS = (
     "errors.py",
     "network.py",
     "dns/__init__.py",
-    "dns/here.py",
+    "dns/local_resolver.py",
     "dns/lookup.py",
     "dns/records.py",
     "dns/rfc2136.py",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from moorage.dns.here import addresses_here
+from moorage.dns.local_resolver import addresses_here
 from moorage.dns.records import (
     Provider,
     RecordChange,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from moorage.answers.model import Server
 from moorage.servers.local import LocalTransport
-from moorage.servers.ssh import SshTransport
-from moorage.servers.sshconfig import SshConfig
+from moorage.servers.ssh.config import SshConfig
+from moorage.servers.ssh.transport import SshTransport
 from moorage.servers.transport import Asker, Resolve, Transport
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from moorage.servers.nginxfacts import NginxFacts
+from moorage.servers.nginx_facts import NginxFacts
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from moorage.answers.model import Server
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, SudoRefused
-from moorage.servers import bootstrap
-from moorage.servers.conversation import Conversation, Job, PipesGoneError, Root
+from moorage.servers import script_command
+from moorage.servers.script_session import Conversation, Job, PipesGoneError, Root
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
 
 _CHUNK = 1 << 16
@@ -65,7 +65,7 @@ class LocalTransport:
             self._sudo_password = self._resolve(reference, "sudo_password")
         try:
             pipes = ProcessPipes(
-                bootstrap.AS_ROOT if is_root else bootstrap.WITH_SUDO, server=self.server
+                script_command.AS_ROOT if is_root else script_command.WITH_SUDO, server=self.server
             )
         except FileNotFoundError as error:
             raise SudoRefused(

@@ -23,8 +23,8 @@ from moorage.servers.facts import (
     Service,
     Store,
 )
-from moorage.servers.nginxconf import read_nginx
-from moorage.servers.nginxfacts import NginxFacts
+from moorage.servers.nginx_config import read_nginx
+from moorage.servers.nginx_facts import NginxFacts
 from moorage.servers.transport import Cancel, Transport
 from templates.load import shell_script
 

@@ -13,7 +13,7 @@ from pretend import SIZES, Servers, Wizard
 from lab import Lab, LabServer
 from lab.names import NameService, start_bind
 from moorage.dns import lookup
-from screens.dns import DnsPane
+from screens.dns.step import DnsPane
 from tui.app import WizardApp
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field

@@ -12,7 +12,7 @@ from bench.slow_pulls import SlowPulls, push_blob
 from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.accepted import Accepted
+from moorage.deploy.acceptance import Accepted
 from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of

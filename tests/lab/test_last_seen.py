@@ -11,7 +11,7 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.seen import Seen, merge_seen, read_seen
+from moorage.deploy.last_seen import Seen, merge_seen, read_seen
 from moorage.deploy.users_change import change_users, plan_change, read_users
 
 pytestmark = pytest.mark.ready

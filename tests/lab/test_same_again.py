@@ -7,7 +7,7 @@ from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.deploy.consequences import accepting
-from moorage.deploy.deployed import drifted
+from moorage.deploy.deployment_json import drifted
 from moorage.deploy.plan import Kind
 
 pytestmark = pytest.mark.ready

@@ -14,7 +14,7 @@ from lab import LabServer
 from lab.machine import say
 from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
-from moorage.desired.pulls import memory_limit
+from moorage.desired.limits import memory_limit
 
 pytestmark = pytest.mark.ready
 

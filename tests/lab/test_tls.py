@@ -168,7 +168,7 @@ def test_a_private_ca_vouches_for_nothing_else(
     operator: Operator, server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from moorage.answers.secrets import Secret
-    from moorage.deploy import private_ca
+    from moorage.deploy import ca
 
     monkeypatch.setenv("CA_PASSPHRASE", "open sesame")
     operator.leaks.add("open sesame", label="the CA's passphrase")
@@ -181,7 +181,7 @@ def test_a_private_ca_vouches_for_nothing_else(
     assert not operator.plan(answers).has_changes
 
     # A certificate of this CA for another name: openssl refuses it.
-    authority = private_ca.load("Moorage private CA", DOMAIN)
+    authority = ca.load("Moorage private CA", DOMAIN)
     assert authority is not None
     foreign = authority.issue("bank.example.com", Secret("open sesame"))
     (tmp_path / "foreign.pem").write_bytes(foreign.certificate)

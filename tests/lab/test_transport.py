@@ -23,9 +23,9 @@ from moorage.answers.model import Server
 from moorage.answers.secrets import Secret, SecretReference, Typed
 from moorage.errors import CannotConnect, SudoRefused
 from moorage.servers import probe
-from moorage.servers.ssh import SshTransport
-from moorage.servers.sshconfig import SshConfig
-from moorage.servers.sshdial import Limits
+from moorage.servers.ssh.config import SshConfig
+from moorage.servers.ssh.dial import Limits
+from moorage.servers.ssh.transport import SshTransport
 from moorage.servers.transport import Cancel, HostKey, LoginWanted
 
 WRONG = "not-the-password-5"
@@ -381,7 +381,7 @@ def test_an_expired_password_is_told_apart(desk: Desk, server: LabServer) -> Non
 def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
     desk: Desk, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.servers.ssh._PATIENCE_OF_SERVERS", 2.0)
+    monkeypatch.setattr("moorage.servers.ssh.transport._PATIENCE_OF_SERVERS", 2.0)
     reconfigure(server, "LoginGraceTime 2")
 
     class Slow(Operator):
@@ -403,7 +403,7 @@ def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
 def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
     desk: Desk, servers: BootServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.servers.ssh._PATIENCE_OF_SERVERS", 2.0)
+    monkeypatch.setattr("moorage.servers.ssh.transport._PATIENCE_OF_SERVERS", 2.0)
     three = servers(3)
     for server in three:
         reconfigure(server, "LoginGraceTime 3")
@@ -422,7 +422,7 @@ def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
         connect(desk, server, "admin", key=str(server.encrypted_key), operator=operator)
         for server in three
     ]
-    monkeypatch.setattr("moorage.servers.sshkeys._unlocked", {})
+    monkeypatch.setattr("moorage.servers.ssh.keys._unlocked", {})
     with ThreadPoolExecutor() as pool:
         ended = list(pool.map(lambda transport: transport.run("id -u").stdout, transports))
     assert ended == [b"0\n"] * 3

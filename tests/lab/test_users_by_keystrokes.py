@@ -21,8 +21,8 @@ from lab import LabServer
 from lab.image import build_small_image
 from lab.services import ObjectStore
 from moorage.answers.save import save
-from tui import keeping
-from tui.draft import Draft
+from tui.document import store
+from tui.document.draft import Draft
 
 TYPED = "gravel-lantern-19-otter"
 
@@ -84,8 +84,8 @@ def office(
     file = operator.home / "moorage.yml"
     save(answers, file)
     draft = Draft.from_answers(answers)
-    keeping.keep_applied(draft)
-    keeping.remember(file, draft.domain, state="applied")
+    store.keep_applied(draft)
+    store.remember(file, draft.domain, state="applied")
     yield Office(operator, machines, desk, file)
     for terminal in desk.terminals:
         terminal.close()

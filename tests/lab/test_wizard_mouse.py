@@ -11,7 +11,7 @@ from textual.widgets import Input, OptionList
 
 from lab import LabServer
 from tui.app import WizardApp
-from tui.widgets.copyblock import CopyBlock
+from tui.widgets.copy_block import CopyBlock
 from tui.widgets.field import Field
 
 DOMAIN = "registry.mouse.test"

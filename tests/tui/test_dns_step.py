@@ -9,9 +9,9 @@ from opening import opened
 from pretend import Servers
 from walk import ANSWERS, dns_plan
 
-from moorage.dns.work import DnsCheck
-from tui import namelook
-from tui.namelook import NameLook
+from moorage.dns.operations import DnsCheck
+from screens.dns import check
+from screens.dns.check import NameLook
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ async def test_going_on_without_a_record_says_what_does_not_work_until_then(
             answers, DnsCheck(plan.name, "example.com", plan.wanted, (), ()), plan.changes, ()
         )
 
-    monkeypatch.setattr(namelook, "look", look)
+    monkeypatch.setattr(check, "look", look)
     async with opened(pretend, prefill=ANSWERS | {"ssl": ssl}) as wizard:
         await wizard.press("alt+4")
         await wizard.see("Make these records", said)

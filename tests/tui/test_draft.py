@@ -8,12 +8,12 @@ from moorage.answers.load import load
 from moorage.answers.secrets import Hash, Secret, Typed
 from moorage.errors import AnswersError
 from moorage.users.passwords import verify_password
-from tui import keeping
-from tui.draft import Draft
-from tui.flow import Step
-from tui.opening import open_path
-from tui.places import parse_path
-from tui.saving import write_answers
+from tui.document import store
+from tui.document.draft import Draft
+from tui.document.paths import parse_path
+from tui.document.reading import open_path
+from tui.document.steps import Step
+from tui.document.writing import write_answers
 
 PASSWORD = "correct horse battery"
 
@@ -84,11 +84,11 @@ def test_hostile_names_are_refused_in_words_and_kept(value: str) -> None:
 def test_a_kept_draft_comes_back_without_its_secrets(tmp_path: Path) -> None:
     draft = finished()
     draft.set("credentials.users[0].password", Typed(Secret(PASSWORD)))
-    path = keeping.new_draft_file()
-    keeping.keep_draft(path, draft, of=tmp_path / "moorage.yml", visited={Step.DNS})
+    path = store.new_draft_file()
+    store.keep_draft(path, draft, of=tmp_path / "moorage.yml", visited={Step.DNS})
     assert PASSWORD not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    kept = keeping.read_draft(path)
+    kept = store.read_draft(path)
     back = kept.draft
     assert kept.of == tmp_path / "moorage.yml"
     assert kept.visited == ("dns",)
@@ -131,7 +131,7 @@ def test_unsaved_changes_are_found_when_the_file_is_opened(tmp_path: Path) -> No
     path = tmp_path / "moorage.yml"
     write_answers(draft, path)
     draft.set("registry.domain", "other.example.com")
-    keeping.keep_draft(keeping.draft_file_for(path), draft, of=path)
+    store.keep_draft(store.draft_file_for(path), draft, of=path)
     unsaved = open_path(path).unsaved
     assert unsaved is not None
     assert unsaved.domain == "other.example.com"
@@ -140,14 +140,14 @@ def test_unsaved_changes_are_found_when_the_file_is_opened(tmp_path: Path) -> No
 def test_recents_forget_files_that_are_gone(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_text("version: 1")
-    keeping.remember(path, "registry.example.com", state="applied")
-    keeping.remember(path, "registry.example.com")
-    assert [each.state for each in keeping.recents()] == ["applied"]
+    store.remember(path, "registry.example.com", state="applied")
+    store.remember(path, "registry.example.com")
+    assert [each.state for each in store.recents()] == ["applied"]
     path.unlink()
-    assert keeping.recents() == []
+    assert store.recents() == []
 
 
 def test_recents_that_make_no_sense_are_none() -> None:
-    keeping.private_folder()
-    (keeping.private_folder() / "recents.json").write_text('[{"x": 1}]')
-    assert keeping.recents() == []
+    store.private_folder()
+    (store.private_folder() / "recents.json").write_text('[{"x": 1}]')
+    assert store.recents() == []

@@ -7,9 +7,9 @@ from opening import opened
 from pretend import Servers, Wizard
 from textual.widgets import TextArea
 
-from tui.flow import STEPS
+from tui.document.steps import STEPS
 from tui.widgets.field import Field
-from tui.widgets.frame import WizardFrame
+from tui.wizard.frame import WizardFrame
 
 VALUES = {
     "nothing": "",

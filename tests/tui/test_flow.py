@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from moorage.errors import Problem
-from tui.flow import STEPS, Mark, Progress, Step, begin, step_of
+from tui.document.steps import STEPS, Mark, Progress, Step, begin, step_of
 
 
 def test_going_on_visits_every_step_in_order_and_stays_at_review() -> None:
@@ -60,5 +60,8 @@ def test_a_problem_belongs_to_the_step_that_asks_for_it() -> None:
 
 
 def test_the_flow_needs_no_textual() -> None:
-    code = "import tui.flow, tui.draft, tui.keeping, sys; assert 'textual' not in sys.modules"
+    code = (
+        "import tui.document.steps, tui.document.draft, tui.document.store, sys; "
+        "assert 'textual' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

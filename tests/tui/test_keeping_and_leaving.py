@@ -17,11 +17,11 @@ from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.verify import Check, Verification
-from screens.done import DoneScreen
+from screens.done.screen import DoneScreen
 from tui.app import WizardApp
-from tui.draft import Draft
+from tui.document.draft import Draft
 from tui.theme import DARK, LIGHT
-from tui.widgets.copyblock import CopyBlock
+from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import Dialog
 
 SECRET = "hunter2hunter2"

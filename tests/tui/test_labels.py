@@ -11,12 +11,12 @@ from test_every_field import DRAFT
 
 from moorage.errors import Problem
 from moorage.servers.sudo import password_wrong
-from tui.draft import Draft
-from tui.flow import STEPS, Step
+from tui.document.draft import Draft
+from tui.document.steps import STEPS, Step
 from tui.labels import LABELS, in_words, label_of, problem_in_words
 from tui.widgets.field import Field
-from tui.widgets.frame import WizardFrame
-from tui.widgets.steplist import summary_of
+from tui.wizard.frame import WizardFrame
+from tui.wizard.step_list import summary_of
 
 
 def _plain(path: str) -> str:

@@ -13,7 +13,7 @@ from walk import every_screen
 
 from tui import theme
 from tui.widgets.field import Field
-from tui.widgets.frame import WizardFrame
+from tui.wizard.frame import WizardFrame
 
 TEXTS = ("foreground", "text-muted", "text-success", "text-warning", "text-error", "text-accent")
 GROUNDS = ("background", "surface", "panel", "selection")

@@ -16,8 +16,8 @@ from pretend_users import UsersServer, somebody
 from textual.widgets import Button
 
 from moorage.desired import layout
-from screens.apply import ApplyScreen
-from screens.review import ReviewPane
+from screens.apply.screen import ApplyScreen
+from screens.review.step import ReviewPane
 from tui.app import WizardApp
 
 ANSWERS: dict[str, Any] = {

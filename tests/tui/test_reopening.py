@@ -19,15 +19,15 @@ from moorage.deploy.plan import Plan
 from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.sudo import password_missing
-from screens.dashboard import DashboardScreen
-from screens.logs import LogsScreen
-from tui import keeping
-from tui.draft import Draft
-from tui.logstore import Level
-from tui.logwords import in_order
-from tui.pending import not_applied
-from tui.watch import without_repetition
-from tui.widgets.frame import WizardFrame
+from screens.dashboard.screen import DashboardScreen
+from screens.logs.lines import in_order
+from screens.logs.screen import LogsScreen
+from tui.deployment_status import without_repetition
+from tui.document import store
+from tui.document.draft import Draft
+from tui.document.unapplied import not_applied
+from tui.widgets.log_store import Level
+from tui.wizard.frame import WizardFrame
 
 
 def applied(home: Path) -> Path:
@@ -35,8 +35,8 @@ def applied(home: Path) -> Path:
     path = home / "moorage.yml"
     draft = Draft(ANSWERS)
     save(draft.answers(), path)
-    keeping.keep_applied(draft)
-    keeping.remember(path, draft.domain, state="applied")
+    store.keep_applied(draft)
+    store.remember(path, draft.domain, state="applied")
     return path
 
 
@@ -95,9 +95,9 @@ async def test_the_start_begins_on_what_was_open_last(pretend: Servers, home: Pa
 
 async def test_deployments_of_one_name_are_told_apart(pretend: Servers, home: Path) -> None:
     applied(home)
-    draft = keeping.new_draft_file()
-    keeping.keep_draft(draft, Draft(ANSWERS), of=None)
-    keeping.remember(draft, "registry.example.com", is_draft=True)
+    draft = store.new_draft_file()
+    store.keep_draft(draft, Draft(ANSWERS), of=None)
+    store.remember(draft, "registry.example.com", is_draft=True)
     async with opened(pretend, size=(120, 40)) as wizard:
         await wizard.see("registry.example.com  ○ not applied yet", "opened today",
                          "· not saved to a file", "applied today", "moorage.yml")  # fmt: skip
@@ -192,7 +192,7 @@ async def test_the_dashboard_says_what_was_changed_and_not_applied(
 def test_only_what_an_apply_would_apply_counts_as_changed(
     home: Path, change: dict[str, object], places: tuple[str, ...]
 ) -> None:
-    keeping.keep_applied(Draft(ANSWERS))
+    store.keep_applied(Draft(ANSWERS))
     assert not_applied(Draft(ANSWERS | change)) == places
 
 
@@ -252,7 +252,7 @@ async def test_a_plan_without_changes_shows_that_a_draft_is_applied(
 ) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
-        assert keeping.last_applied("registry.example.com") is None
+        assert store.last_applied("registry.example.com") is None
         monkeypatch.setattr(Plan, "has_changes", False)  # a run that was left has made them
         await wizard.press("ctrl+r")
         await wizard.see("registry.example.com", "1 server:")
@@ -474,12 +474,14 @@ async def test_a_server_that_says_nothing_is_told_and_left(pretend: Servers) -> 
 
 
 def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
-    from tui import watch
+    from tui import deployment_status
 
     path = applied(home)
-    watch._keep(path, watch.Live("healthy", "", 300))
-    assert watch.last_seen()[str(path)].words == "healthy, certificate 300 days"
-    assert watch.Live("attention", "Nothing runs").words == "needs attention: Nothing runs"
+    deployment_status._keep(path, deployment_status.Live("healthy", "", 300))
+    assert deployment_status.last_seen()[str(path)].words == "healthy, certificate 300 days"
+    assert (
+        deployment_status.Live("attention", "Nothing runs").words == "needs attention: Nothing runs"
+    )
     assert json.loads((home / "state" / "seen.json").read_text())
 
 

@@ -16,9 +16,9 @@ from walk import LOGIN
 from moorage.answers.secrets import Secret
 from moorage.deploy.operations import Outcome
 from moorage.errors import CannotConnect
-from screens.apply import ApplyScreen
-from screens.review import ReviewPane
-from tui.widgets.logview import LogView
+from screens.apply.screen import ApplyScreen
+from screens.review.step import ReviewPane
+from tui.widgets.log_view import LogView
 
 
 def make_key(path: Path) -> None:

@@ -10,12 +10,12 @@ from opening import opened
 from pretend import SIZES, Servers, Wizard
 
 from moorage.answers.secrets import Secret, Typed
-from moorage.deploy import private_ca
-from tui.draft import Draft
+from moorage.deploy import ca
+from tui.document.draft import Draft
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
-from tui.widgets.form import Form
-from tui.widgets.frame import WizardFrame
+from tui.wizard.form import Form
+from tui.wizard.frame import WizardFrame
 
 ANSWERS = {
     "version": 1,
@@ -83,7 +83,8 @@ async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
     async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
         await wizard.press("alt+5", "down", "tab", "tab", "down")
         await wizard.see("By DNS")
-        assert {"Server", "Port", "Name", "Algorithm", "Secret"} <= set(_labels(wizard))
+        fields = {"Server", "Port", "Name", "Algorithm", "Secret"}
+        await wizard.until(lambda: fields <= set(_labels(wizard)), "the provider's fields")
         pane = _pane(wizard)
         field = pane.query_one("#dns-rfc2136-secret", Field)
         field.focus()
@@ -97,8 +98,7 @@ async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
 
         # Another provider: other fields, and nothing of the first one's left.
         pane.query_one("#provider", Choice).choose("cloudflare")
-        await wizard.pilot.pause()
-        assert "Api token" in _labels(wizard)
+        await wizard.until(lambda: "Api token" in _labels(wizard), "the other provider's fields")
         assert "Server" not in _labels(wizard)
         pane.query_one("#dns-cloudflare-api_token", Field).focus()
         await wizard.type("anothersecret")
@@ -154,8 +154,8 @@ async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
         await wizard.see("A new CA is made", "vouch for registry.example.com")
-        authority = private_ca.create("Moorage private CA", "registry.example.com", Secret("s3"))
-        private_ca.keep("Moorage private CA", "registry.example.com", authority)
+        authority = ca.create("Moorage private CA", "registry.example.com", Secret("s3"))
+        ca.keep("Moorage private CA", "registry.example.com", authority)
         await wizard.press("alt+4", "alt+5")
         await wizard.see("This CA is in", "its key encrypted")
 

@@ -15,10 +15,10 @@ from moorage.answers.save import save
 from moorage.answers.secrets import Secret
 from moorage.users import edits
 from moorage.users.answers_sync import UsersChange, sync_file
-from tui.draft import Draft
-from tui.users.draft_sync import sync_draft
-from tui.users.lines import ago
-from tui.users.staging import Difference, StagedChange, Staging, differences
+from screens.users.rows import ago
+from screens.users.staging import Difference, StagedChange, Staging, differences
+from tui.document.draft import Draft
+from tui.document.users_sync import sync_draft
 
 BASE = (somebody("ana", "pull", "team-a/*"), somebody("ci"))
 

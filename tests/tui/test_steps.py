@@ -9,13 +9,13 @@ from textual.widgets import Static
 from textual.widgets._toast import Toast
 
 from moorage.errors import CannotConnect
-from tui.flow import STEPS, Step
+from tui.document.steps import STEPS, Step
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
-from tui.widgets.form import Form
-from tui.widgets.frame import WizardFrame
-from tui.widgets.previewpane import PreviewPane
 from tui.widgets.table import EditableTable
+from tui.wizard.form import Form
+from tui.wizard.frame import WizardFrame
+from tui.wizard.preview_pane import PreviewPane
 
 
 @pytest.mark.parametrize("size", SIZES)

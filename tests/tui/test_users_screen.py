@@ -24,12 +24,12 @@ from moorage.answers.secrets import Secret
 from moorage.desired.users import RegistryUser
 from moorage.errors import CannotConnect
 from moorage.users.passwords import verify_password
-from screens.dashboard import DashboardScreen
-from screens.users import UsersScreen
-from screens.welcome import WelcomeScreen
-from tui import keeping
-from tui.draft import Draft
-from tui.users.table import UserTable
+from screens.dashboard.screen import DashboardScreen
+from screens.start.screen import WelcomeScreen
+from screens.users.screen import UsersScreen
+from screens.users.table import UserTable
+from tui.document import store
+from tui.document.draft import Draft
 
 NAMES = ("alpha", "beta")
 USERS = (somebody("ana", "pull", "team-a/*"), somebody("bob", disabled=True), somebody("ci"))
@@ -56,8 +56,8 @@ class Fleet:
             }
         )
         save(draft.answers(), self.path)
-        keeping.keep_applied(draft)
-        keeping.remember(self.path, draft.domain, state="applied")
+        store.keep_applied(draft)
+        store.remember(self.path, draft.domain, state="applied")
 
     @property
     def alpha(self) -> UsersServer:
@@ -575,10 +575,10 @@ async def test_the_command_line_leads_here(fleet: Fleet) -> None:
 
 
 async def test_what_was_applied_and_never_saved_is_a_deployment_too(fleet: Fleet) -> None:
-    keeping.forget(fleet.path)
+    store.forget(fleet.path)
     draft = fleet.path.with_name("draft.yml")
     draft.write_text(fleet.path.read_text())
-    keeping.remember(draft, "registry.example.com", state="applied", is_draft=True)
+    store.remember(draft, "registry.example.com", state="applied", is_draft=True)
     async with opened(fleet.pretend, users=True) as wizard:
         await wizard.see("3 users")
 
@@ -586,7 +586,7 @@ async def test_what_was_applied_and_never_saved_is_a_deployment_too(fleet: Fleet
 async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
     other = fleet.path.with_name("other.yml")
     other.write_text(fleet.path.read_text())
-    keeping.remember(other, "other.example.com", state="applied")
+    store.remember(other, "other.example.com", state="applied")
     async with opened(fleet.pretend, users=True) as wizard:
         await wizard.see("U opens the users")
 

@@ -12,12 +12,12 @@ from pretend_users import UsersServer, somebody
 
 from moorage.answers.save import save
 from moorage.deploy.name import NamePlan
+from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
-from moorage.dns.work import DnsPlan
 from moorage.servers.transport import LoginWanted
-from screens.review import ReviewPane
-from tui import keeping
-from tui.draft import Draft
+from screens.review.step import ReviewPane
+from tui.document import store
+from tui.document.draft import Draft
 
 ANSWERS = {
     "version": 1,
@@ -154,7 +154,7 @@ class Zone:
 
 async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
     """Yield the users screen and its dialogs."""
-    keeping.keep_applied(Draft(ANSWERS))
+    store.keep_applied(Draft(ANSWERS))
     alpha = UsersServer("alpha")
     alpha.put([somebody("ana", "pull", "team-a/*"), somebody("bob", disabled=True), somebody("ci")])
     servers = Servers()
@@ -200,7 +200,7 @@ async def _start(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
     for name, state in (("one", ""), ("two", "applied")):
         file = Path(f"{name}.yml").absolute()
         save(Draft(ANSWERS).answers(), file)
-        keeping.remember(file, f"{name}.example.com", state=state)
+        store.remember(file, f"{name}.example.com", state=state)
     async with opened(Servers(), size=size) as wizard:
         wizard.app.theme = theme
         await wizard.see("attention")

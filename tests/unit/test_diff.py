@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.diff import Fold, Line, changes, compare, fold, side_by_side
 from tui.syntax import highlight, kind_of
+from tui.widgets.diff import Fold, Line, changes, compare, fold, side_by_side
 
 TEXTS = st.lists(st.sampled_from(["a = 1", "a = 2", "b", "", "server {", "}"]), max_size=30)
 

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from moorage.deploy.visible import visible
+from moorage.escape import visible
 
 
 @dataclass(frozen=True)

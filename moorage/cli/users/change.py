@@ -100,7 +100,7 @@ def check_confirmation(session: Session, how: HowToChange) -> None:
     Raises:
         WrongUsageError: There is no terminal, and no ``--yes``.
     """
-    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.errors import WrongUsageError
 
     if not how.yes and not session.is_interactive:
         raise WrongUsageError(
@@ -182,7 +182,7 @@ def _go_on(
 
 
 def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> ApplyReport:
-    from moorage.cli.complaints import WasInterruptedError
+    from moorage.cli.errors import WasInterruptedError
     from moorage.deploy.users_change import change_users
 
     engine = work.engine

@@ -39,7 +39,7 @@ def command(
     Disabled users are left out, because an htpasswd file would let them in. What users may do is
     not in such a file; 'moorage users list --json' has it. Changes nothing on the servers.
     """
-    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.errors import WrongUsageError
     from moorage.desired.users import htpasswd
 
     target = target_from(context, options)
@@ -83,7 +83,7 @@ def command(
 
 
 def _write(path: Path, content: bytes) -> None:
-    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.errors import WrongUsageError
 
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

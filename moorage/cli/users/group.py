@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from moorage.cli.lazy import LazyCommand, LazyGroup
+from moorage.cli.lazy_group import LazyCommand, LazyGroup
 from moorage.cli.options import session_of
 from moorage.cli.server_option import named_server_options, servers_named
 from moorage.errors import ExitCode

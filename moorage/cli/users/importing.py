@@ -15,7 +15,7 @@ from moorage.cli.users.target import UsersAtWork, target_from, target_options
 if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.desired.users import Access, RegistryUser
-    from moorage.users.importing import Merged, OnExisting
+    from moorage.users.htpasswd_import import Merged, OnExisting
 
 _OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
 
@@ -64,10 +64,10 @@ def command(context: click.Context, /, **options: Any) -> int:
     Every other line is reported with its number and the reason; the file itself stays as it is.
     FILE does not list imported users: they live on the servers, and an apply keeps them.
     """
-    from moorage.cli.complaints import WrongUsageError
+    from moorage.cli.errors import WrongUsageError
     from moorage.desired.users import RegistryUser
     from moorage.users import edits
-    from moorage.users.importing import merge, parse_htpasswd
+    from moorage.users.htpasswd_import import merge, parse_htpasswd
 
     on_server = _place(context, options["from_server_file"])
     names = () if on_server else ("HTPASSWD_FILE",)
@@ -104,8 +104,8 @@ def command(context: click.Context, /, **options: Any) -> int:
 
 
 def _read(path: Path) -> bytes:
-    from moorage.cli.complaints import WrongUsageError
-    from moorage.users.importing import LARGEST_FILE, check_size
+    from moorage.cli.errors import WrongUsageError
+    from moorage.users.htpasswd_import import LARGEST_FILE, check_size
 
     try:
         with path.expanduser().open("rb") as file:
@@ -133,9 +133,9 @@ def _place(context: click.Context, text: str | None) -> tuple[str, str] | None:
 
 def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
     """Return a file's content on a server; without a host, on whichever server has it."""
-    from moorage.cli.complaints import WrongUsageError
-    from moorage.deploy.file_on_servers import read_file
-    from moorage.users.importing import check_size
+    from moorage.cli.errors import WrongUsageError
+    from moorage.deploy.remote_file import read_file
+    from moorage.users.htpasswd_import import check_size
 
     labels = [host] if host else [roster.server for roster in work.read.rosters]
     found = work.engine.look(lambda: read_file(work.engine.deployment, path, labels))

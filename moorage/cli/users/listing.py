@@ -10,7 +10,7 @@ from moorage.cli.users.target import UsersAtWork, open_users, target_from, targe
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
-    from moorage.deploy.seen import Seen
+    from moorage.deploy.last_seen import Seen
 
 _EXAMPLES = """\b
 Examples:
@@ -55,7 +55,7 @@ def command(context: click.Context, /, *, last_seen: bool, **options: Any) -> in
 
 def _last_seen(work: UsersAtWork) -> tuple[dict[str, Seen], list[str]]:
     """Return when users were last here, and the servers whose logs could not be read."""
-    from moorage.deploy.seen import merge_seen, read_seen
+    from moorage.deploy.last_seen import merge_seen, read_seen
 
     found = work.engine.look(lambda: read_seen(work.engine.deployment))
     unseen = [server.host for server in work.answers.servers if server.host not in found]

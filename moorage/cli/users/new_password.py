@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from moorage.cli.complaints import WrongUsageError
+from moorage.cli.errors import WrongUsageError
 from moorage.cli.options import passwords_options
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from moorage.cli.server_option import named_server_options, servers_named
 if TYPE_CHECKING:
     from moorage.answers.model import Answers, Server
     from moorage.answers.recorded import RecordedServer
-    from moorage.cli.engine import Engine
+    from moorage.cli.deployment import Engine
     from moorage.cli.session import Session
-    from moorage.deploy.found import FoundDeployment
+    from moorage.deploy.discovery import FoundDeployment
     from moorage.deploy.users_change import UsersRead
     from moorage.desired.users import RegistryUser
     from moorage.errors import MoorageError
     from moorage.servers.facts import Facts
-    from moorage.users.roster import Roster
+    from moorage.users.on_servers import Roster
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -133,7 +133,7 @@ class UsersAtWork:
         Raises:
             WrongUsageError: Servers differ and none was named, or the one named was not reached.
         """
-        from moorage.cli.complaints import WrongUsageError
+        from moorage.cli.errors import WrongUsageError
 
         rosters = self.read.rosters
         labels = ", ".join(roster.server for roster in rosters)
@@ -181,8 +181,8 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
         MoorageError: No server can be reached, or nothing is deployed.
     """
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.engine import open_engine
-    from moorage.deploy.found import answers_for, find_deployment
+    from moorage.cli.deployment import open_engine
+    from moorage.deploy.discovery import answers_for, find_deployment
     from moorage.deploy.users_change import read_users
 
     session = target.session

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from moorage.cli.complaints import as_json
+from moorage.cli.errors import as_json
 from moorage.cli.plan_view import Line, diff_lines
 from moorage.cli.tables import Cell, lined_up
 from moorage.users.passwords import hash_kind
 
 if TYPE_CHECKING:
+    from moorage.deploy.last_seen import Seen
     from moorage.deploy.plan import ServerPlan
-    from moorage.deploy.seen import Seen
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.desired.users import RegistryUser
 

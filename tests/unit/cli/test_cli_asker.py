@@ -15,7 +15,7 @@ from made_up_servers import FINGERPRINT, Fleet
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.cli.asker import CommandLineAsker
-from moorage.cli.desk import Desk
+from moorage.cli.foreground import Desk
 from moorage.cli.session import Session
 from moorage.servers.transport import HostKey, LoginWanted
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from moorage.cli import desk
+from moorage.cli import foreground
 
 
 class _PressedOnce(threading.Event):
@@ -22,16 +22,16 @@ class _PressedOnce(threading.Event):
 
 
 def test_ctrl_c_between_two_looks_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = desk._Outcome
+    real = foreground._Outcome
     told = threading.Event()
 
     def outcome() -> object:
-        made: desk._Outcome[bool] = real()
+        made: foreground._Outcome[bool] = real()
         made.is_there = _PressedOnce()
         return made
 
-    monkeypatch.setattr(desk, "_Outcome", outcome)
-    waiting = desk.Desk()
+    monkeypatch.setattr(foreground, "_Outcome", outcome)
+    waiting = foreground.Desk()
 
     assert waiting.wait_for(lambda: told.wait(10), told.set) is True
     assert waiting.is_interrupted

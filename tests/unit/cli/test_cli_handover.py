@@ -9,7 +9,7 @@ import pytest
 
 from moorage.answers.model import Answers
 from moorage.cli.report_view import handover_lines
-from moorage.deploy import private_ca
+from moorage.deploy import ca
 from moorage.deploy.handover import handover
 from moorage.deploy.trust import authority_of
 
@@ -93,7 +93,7 @@ def test_servers_given_by_name_need_their_addresses_at_the_registrys_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "moorage.dns.wanted.addresses_here",
+        "moorage.dns.desired_records.addresses_here",
         {"one.example.test": ("192.0.2.7",), "two.example.test": ("192.0.2.8",)}.__getitem__,
     )
     _resolve(monkeypatch)
@@ -132,8 +132,8 @@ def test_nobody_who_may_not_log_in_is_told_to(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolve(monkeypatch)
-    authority = private_ca.create("Moorage private CA", "registry.example.test")
-    private_ca.keep("Moorage private CA", "registry.example.test", authority)
+    authority = ca.create("Moorage private CA", "registry.example.test")
+    ca.keep("Moorage private CA", "registry.example.test", authority)
 
     handed = handover(_answers(), {})
 
@@ -143,8 +143,8 @@ def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatc
 
 def test_the_authority_to_trust(tmp_path: Path) -> None:
     assert authority_of(_answers()) is None
-    authority = private_ca.create("Moorage private CA", "registry.example.test")
-    private_ca.keep("Moorage private CA", "registry.example.test", authority)
+    authority = ca.create("Moorage private CA", "registry.example.test")
+    ca.keep("Moorage private CA", "registry.example.test", authority)
     assert authority_of(_answers()) == authority.certificate_pem
 
     chain = tmp_path / "fullchain.pem"

@@ -12,7 +12,7 @@ from made_up_servers import Fleet
 
 from moorage.cli.progress import LiveProgress, show_progress
 from moorage.cli.session import Session
-from moorage.deploy import private_ca
+from moorage.deploy import ca
 from moorage.deploy.events import LogLine, RunEnded, StepBegan
 from moorage.errors import MoorageError
 
@@ -143,7 +143,7 @@ def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, 
 def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
     moorage: Moorage, answers_file: Path, home: Path
 ) -> None:
-    authority = private_ca.create("test", "registry.example.test")
+    authority = ca.create("test", "registry.example.test")
     (home / "cert.pem").write_bytes(authority.issue("other.example.test").certificate)
     (home / "key.pem").write_text("no key")
     answers_file.write_text(

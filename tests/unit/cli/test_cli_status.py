@@ -13,7 +13,7 @@ from calls import Moorage, write_answers
 from made_up_servers import Fleet
 
 from moorage.cli.status_view import status_as_json, status_lines
-from moorage.deploy import private_ca
+from moorage.deploy import ca
 from moorage.deploy.status import Status, how_it_ended, status_of
 from moorage.desired import layout
 from moorage.servers.facts import Disk, Draining, Facts, ManagedFile, RunRecord, Service
@@ -37,9 +37,7 @@ def facts() -> Facts:
         "digests": {layout.NGINX_SITE: hashlib.sha256(site).hexdigest()},
     }
     certificate = (
-        private_ca.create("test", "registry.example.test")
-        .issue("registry.example.test")
-        .certificate
+        ca.create("test", "registry.example.test").issue("registry.example.test").certificate
     )
     return Facts(
         HOST,

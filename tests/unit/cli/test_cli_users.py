@@ -20,13 +20,13 @@ from made_up_servers import Fleet
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy.seen import Seen
+from moorage.deploy.last_seen import Seen
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 from moorage.users.passwords import hash_password
-from tui.draft import Draft
-from tui.keeping import keep_applied
-from tui.pending import not_applied
+from tui.document.draft import Draft
+from tui.document.store import keep_applied
+from tui.document.unapplied import not_applied
 
 ONE, TWO = "one.example.test", "two.example.test"
 APR1 = "$apr1$saltsalt$" + "b" * 22
@@ -175,7 +175,7 @@ def test_list_says_whose_logs_could_not_be_read(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "moorage.deploy.seen.read_seen", lambda _: {ONE: {"ci": Seen("2026-01-01T00:00:00Z")}}
+        "moorage.deploy.last_seen.read_seen", lambda _: {ONE: {"ci": Seen("2026-01-01T00:00:00Z")}}
     )
     outcome = moorage("users", "list", str(two), "--last-seen")
     value = moorage("users", "list", str(two), "--last-seen", "--json").json

@@ -19,7 +19,7 @@ from moorage.deploy.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import DesiredState, Materials, Platform
-from moorage.dns.here import is_reached_from_elsewhere
+from moorage.dns.local_resolver import is_reached_from_elsewhere
 from moorage.errors import AnswersError
 from moorage.servers.facts import Facts, ManagedFile
 

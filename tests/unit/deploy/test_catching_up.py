@@ -8,7 +8,7 @@ from typing import Any
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Generated, Secret
-from moorage.deploy.catching_up import CaughtUp, catch_up
+from moorage.deploy.merge import CaughtUp, catch_up
 from moorage.deploy.plan import Plan, ServerPlan
 from moorage.deploy.revisions import latest
 from moorage.desired import layout

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.secrets import Secret
-from moorage.deploy import private_ca
+from moorage.deploy import ca
 from moorage.desired.certificates import describe, find_faults
 from moorage.errors import MoorageError
 
@@ -103,37 +103,37 @@ def test_the_private_ca_is_made_once_and_issues_what_clients_accept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
-    assert private_ca.load("My CA", NAME) is None
-    authority = private_ca.create("My CA", NAME)
-    private_ca.keep("My CA", NAME, authority)
+    assert ca.load("My CA", NAME) is None
+    authority = ca.create("My CA", NAME)
+    ca.keep("My CA", NAME, authority)
     issued = authority.issue(NAME)
     assert isinstance(issued.key, Secret)
     assert _codes(issued.certificate, issued.key.reveal().encode()) == []
-    again = private_ca.load("My CA", NAME)
+    again = ca.load("My CA", NAME)
     assert again is not None
     assert again.certificate_pem == authority.certificate_pem
     with pytest.raises(MoorageError, match="plan again"):
-        private_ca.keep("My CA", NAME, private_ca.create("My CA", NAME))
-    assert private_ca.is_usable(issued.certificate, NAME, "My CA", again)
-    assert not private_ca.is_usable(issued.certificate, "other.example.com", "My CA", again)
-    folder = private_ca.folder_of("My CA", NAME)
+        ca.keep("My CA", NAME, ca.create("My CA", NAME))
+    assert ca.is_usable(issued.certificate, NAME, "My CA", again)
+    assert not ca.is_usable(issued.certificate, "other.example.com", "My CA", again)
+    folder = ca.folder_of("My CA", NAME)
     assert (folder / "ca.key").stat().st_mode & 0o077 == 0
     assert folder.stat().st_mode & 0o077 == 0
 
 
 def test_a_certificate_of_somebody_else_is_not_taken_for_the_private_cas() -> None:
-    authority = private_ca.create("My CA", NAME)
+    authority = ca.create("My CA", NAME)
     ours = authority.issue(NAME).certificate
     root = Authority("Public root")
     foreign = root.issue(NAME)[0] + root.pem
-    assert private_ca.is_usable(ours, NAME, "My CA", None)
-    assert not private_ca.is_usable(ours, NAME, "Another CA", None)
-    assert not private_ca.is_usable(foreign, NAME, "My CA", None)
-    assert not private_ca.is_usable(root.issue(NAME)[0], NAME, "My CA", None)
+    assert ca.is_usable(ours, NAME, "My CA", None)
+    assert not ca.is_usable(ours, NAME, "Another CA", None)
+    assert not ca.is_usable(foreign, NAME, "My CA", None)
+    assert not ca.is_usable(root.issue(NAME)[0], NAME, "My CA", None)
 
 
 def test_the_private_ca_can_vouch_for_the_registrys_name_only() -> None:
-    authority = private_ca.create("My CA", NAME)
+    authority = ca.create("My CA", NAME)
     constraints = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints)
     assert constraints.critical
     assert constraints.value.permitted_subtrees == [x509.DNSName(NAME)]
@@ -144,27 +144,27 @@ def test_each_registry_has_a_private_ca_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
-    private_ca.keep("My CA", NAME, private_ca.create("My CA", NAME))
-    assert private_ca.load("My CA", "other.example.com") is None
+    ca.keep("My CA", NAME, ca.create("My CA", NAME))
+    assert ca.load("My CA", "other.example.com") is None
     # One that was made when a name meant one authority goes on for all.
-    private_ca.folder_of("My CA", NAME).rename(tmp_path / "ca" / "my-ca")
-    assert private_ca.load("My CA", NAME) is not None
-    assert private_ca.load("My CA", "other.example.com") is not None
+    ca.folder_of("My CA", NAME).rename(tmp_path / "ca" / "my-ca")
+    assert ca.load("My CA", NAME) is not None
+    assert ca.load("My CA", "other.example.com") is not None
 
 
 def test_the_private_cas_key_is_encrypted_at_rest_when_wanted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
-    authority = private_ca.create("My CA", NAME)
-    private_ca.keep("My CA", NAME, authority)
-    private_ca.keep_encrypted("My CA", NAME, Secret("open sesame"))
-    key = (private_ca.folder_of("My CA", NAME) / "ca.key").read_bytes()
+    authority = ca.create("My CA", NAME)
+    ca.keep("My CA", NAME, authority)
+    ca.keep_encrypted("My CA", NAME, Secret("open sesame"))
+    key = (ca.folder_of("My CA", NAME) / "ca.key").read_bytes()
     assert b"ENCRYPTED" in key
-    locked = private_ca.load("My CA", NAME)
+    locked = ca.load("My CA", NAME)
     assert locked is not None
     assert locked.certificate_pem == authority.certificate_pem
-    assert private_ca.is_usable(
+    assert ca.is_usable(
         locked.issue(NAME, Secret("open sesame")).certificate, NAME, "My CA", locked
     )
     with pytest.raises(MoorageError, match="passphrase does not open"):

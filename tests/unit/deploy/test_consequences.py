@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy import private_ca
-from moorage.deploy.accepted import Accepted
+from moorage.deploy import ca
+from moorage.deploy.acceptance import Accepted
 from moorage.deploy.consequences import (
     Code,
     Consequence,
@@ -289,7 +289,7 @@ def test_another_machine_than_the_one_that_was_deployed_is_told() -> None:
 @pytest.fixture
 def authorities(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
-    return private_ca.create("One", DOMAIN), private_ca.create("Two", DOMAIN)
+    return ca.create("One", DOMAIN), ca.create("Two", DOMAIN)
 
 
 def test_a_ca_that_this_machine_does_not_keep_is_told(authorities: tuple[Any, Any]) -> None:

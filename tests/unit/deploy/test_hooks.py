@@ -15,7 +15,7 @@ import pytest
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy.deployed import drifted
+from moorage.deploy.deployment_json import drifted
 from moorage.deploy.hooks import LARGEST_SCRIPT, gate_seconds, read_scripts, users_hooks_seconds
 from moorage.deploy.local_files import check_local_files
 from moorage.deploy.payload import GATE_SECONDS, Timing, payload

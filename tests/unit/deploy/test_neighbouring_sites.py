@@ -9,15 +9,15 @@ import pytest
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.kind_of_server import can_remember_logins, platform_of
-from moorage.deploy.listening import addresses_on, needs_restart
-from moorage.deploy.neighbours import drops_default_site
+from moorage.deploy.listen_addresses import addresses_on, needs_restart
+from moorage.deploy.other_sites import drops_default_site
+from moorage.deploy.platform import can_remember_logins, platform_of
 from moorage.deploy.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired, listening_ports
 from moorage.desired.state import DesiredState, Materials
 from moorage.servers.facts import Facts, Listener, ManagedFile, Service
-from moorage.servers.nginxconf import read_nginx
+from moorage.servers.nginx_config import read_nginx
 
 DOMAIN = "registry.example.com"
 TOOLS = frozenset({"apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss"})

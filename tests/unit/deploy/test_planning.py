@@ -10,14 +10,14 @@ from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.accepted import NOTHING
+from moorage.deploy.acceptance import NOTHING
 from moorage.deploy.consequences import accepting, find_consequences, refusals
-from moorage.deploy.deployed import drifted
-from moorage.deploy.kind_of_server import platform_of
+from moorage.deploy.deployment_json import drifted
 from moorage.deploy.materials import gather
 from moorage.deploy.payload import Timing, payload
 from moorage.deploy.plan import Kind, Plan, ServerPlan
 from moorage.deploy.planning import plan_server
+from moorage.deploy.platform import platform_of
 from moorage.deploy.record import record_of_apply
 from moorage.deploy.revisions import NO_CHANGE, UNRECORDED
 from moorage.deploy.status import status_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.deploy.seen import Seen, merge_seen, parse
+from moorage.deploy.last_seen import Seen, merge_seen, parse
 
 
 def test_times_are_compared_in_one_zone() -> None:

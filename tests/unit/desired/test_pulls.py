@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.desired.pulls import MiB, memory_limit, most_pulls
+from moorage.desired.limits import MiB, memory_limit, most_pulls
 
 
 @pytest.mark.parametrize("gigabytes", [0.5, 1, 2, 3, 4, 8, 16, 24, 64])

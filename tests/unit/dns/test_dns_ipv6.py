@@ -9,8 +9,8 @@ import pytest
 
 from moorage.dns import findings
 from moorage.dns.findings import find
+from moorage.dns.operations import DnsCheck
 from moorage.dns.records import RecordSet
-from moorage.dns.work import DnsCheck
 
 NAME = "registry.example.com"
 

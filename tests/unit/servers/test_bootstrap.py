@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from moorage.servers import bootstrap
+from moorage.servers import script_command
 
 SHELLS = [["sh"], ["dash"], ["bash"], ["busybox", "sh"], ["zsh"], ["ksh"], ["csh"], ["fish"]]
 
@@ -18,17 +18,17 @@ def found(*names: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("login_shell", found(), ids=" ".join)
 def test_every_login_shell_starts_it(login_shell: list[str]) -> None:
-    line = bootstrap.command_line(bootstrap.AS_ROOT)
+    line = script_command.command_line(script_command.AS_ROOT)
     script = 'IFS= read -r first; echo "[$first]"; cat; exit 5'
     completed = subprocess.run(
         [*login_shell, "-c", line],
-        input=b"a password\n" + bootstrap.preamble(script) + b" pay\\load\n\0rest",
+        input=b"a password\n" + script_command.preamble(script) + b" pay\\load\n\0rest",
         capture_output=True,
         check=False,
     )
     assert completed.returncode == 5
-    assert completed.stdout == bootstrap.READY + b"[ pay\\load]\n\0rest"
-    assert completed.stderr == bootstrap.READY
+    assert completed.stdout == script_command.READY + b"[ pay\\load]\n\0rest"
+    assert completed.stderr == script_command.READY
 
 
 @pytest.mark.parametrize("size", [10, 5_000, 300_000])
@@ -38,11 +38,11 @@ def test_every_login_shell_starts_it(login_shell: list[str]) -> None:
 def test_the_payload_begins_where_the_script_ends(
     shell: list[str], size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    program = [*shell, *bootstrap.AS_ROOT[1:]]
+    program = [*shell, *script_command.AS_ROOT[1:]]
     script = "wc -c\n" + ": a comment of sorts\n" * (size // 21)
     completed = subprocess.run(
         program,
-        input=bootstrap.preamble(script) + b"x" * 1_000_000,
+        input=script_command.preamble(script) + b"x" * 1_000_000,
         capture_output=True,
         check=True,
     )
@@ -50,20 +50,23 @@ def test_the_payload_begins_where_the_script_ends(
 
 
 def test_a_shell_whose_input_ends_early_says_so() -> None:
-    completed = subprocess.run(bootstrap.AS_ROOT, input=b"", capture_output=True, check=False)
-    assert completed.returncode == bootstrap.NOT_STARTED
+    completed = subprocess.run(script_command.AS_ROOT, input=b"", capture_output=True, check=False)
+    assert completed.returncode == script_command.NOT_STARTED
 
 
 def test_scripts_may_hold_anything_but_a_null_byte() -> None:
     script = "printf '%s' \"\u00fc \\\\ $(echo 'nested') \\$no\" `echo x`\n# the end, unfinished"
     completed = subprocess.run(
-        bootstrap.AS_ROOT, input=bootstrap.preamble(script), capture_output=True, check=True
+        script_command.AS_ROOT,
+        input=script_command.preamble(script),
+        capture_output=True,
+        check=True,
     )
-    assert completed.stdout == bootstrap.READY + "\u00fc \\ nested $nox".encode()
+    assert completed.stdout == script_command.READY + "\u00fc \\ nested $nox".encode()
 
 
 def test_the_command_line_is_the_same_for_every_script() -> None:
-    line = bootstrap.command_line(bootstrap.WITH_SUDO)
-    assert line == bootstrap.command_line(bootstrap.WITH_SUDO)
+    line = script_command.command_line(script_command.WITH_SUDO)
+    assert line == script_command.command_line(script_command.WITH_SUDO)
     assert line.count("'") % 2 == 0
     assert not set("\\!\n") & set(line)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moorage.errors import CannotConnect
-from moorage.servers.hostkeys import Standing, fingerprint, known_keys, remember, standing
+from moorage.servers.ssh.known_hosts import Standing, fingerprint, known_keys, remember, standing
 
 KIND = "ssh-ed25519"
 

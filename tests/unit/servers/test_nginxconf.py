@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.servers.nginxconf import read_listen, read_nginx
-from moorage.servers.nginxfacts import NginxListen
+from moorage.servers.nginx_config import read_listen, read_nginx
+from moorage.servers.nginx_facts import NginxListen
 
 MANAGED = ("/etc/nginx/moorage", "/etc/nginx/conf.d/moorage.conf")
 BUILD = "nginx version: nginx/1.22.1\nbuilt with OpenSSL 3.0\nconfigure arguments: --user=www --x\n"

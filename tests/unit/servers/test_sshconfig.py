@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moorage.errors import CannotConnect
-from moorage.servers.sshconfig import Hop, SshConfig
-from moorage.servers.sshlookup import Settings
+from moorage.servers.ssh.config import Hop, SshConfig
+from moorage.servers.ssh.config_lookup import Settings
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh to ask")
 

@@ -11,7 +11,7 @@ import pytest
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
-from moorage.servers.sshkeys import Agent, KeyFile, PassphraseWrongError, PublicKey, candidates
+from moorage.servers.ssh.keys import Agent, KeyFile, PassphraseWrongError, PublicKey, candidates
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="makes the keys")
 

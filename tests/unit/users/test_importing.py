@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.desired.users import RegistryUser
-from moorage.users.importing import HtpasswdFile, merge, parse_htpasswd
+from moorage.users.htpasswd_import import HtpasswdFile, merge, parse_htpasswd
 
 BCRYPT = "$2y$12$" + "a" * 53
 APR1 = "$apr1$saltsalt$" + "b" * 22

@@ -1,0 +1,191 @@
+"""What the other sites of a server's nginx mean for the registry, known before a run."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+
+from moorage.deploy.listen_addresses import others_on
+from moorage.desired import layout
+from moorage.desired.build import is_hashed_name
+from moorage.desired.inherited import HEEDED
+from moorage.desired.state import DesiredState, Listen
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts
+from moorage.servers.nginx_facts import NginxListen, NginxServer
+
+DEFAULT_SITE = "/etc/nginx/sites-enabled/default"
+"""The page that Debian's package brings along, on port 80."""
+
+
+def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
+    """Yield what about the server's nginx keeps a run from working.
+
+    Args:
+        wanted: What the answers mean for the server.
+        facts: What the probe read.
+    """
+    nginx = facts.nginx
+    if nginx is None or nginx.fault:
+        return
+    if not nginx.includes_site:
+        yield _problem(
+            facts,
+            "nginx_ignores_site",
+            f"nginx.conf does not include {layout.NGINX_SITE}.",
+            "Add to its http block: include /etc/nginx/conf.d/*.conf;",
+        )
+    for ours in wanted.listens:
+        for server, theirs in others_on(facts, ours.port):
+            yield from _clash(ours, server, theirs, facts)
+    for server, port in _same_name(wanted, facts):
+        if server.comes_first:
+            yield _problem(
+                facts,
+                "name_taken",
+                f"{server.file} serves {wanted.domain} on port {port} already, and nginx reads it "
+                f"before {layout.NGINX_SITE}: clients would reach that site.",
+                f"Remove that server_name, or rename the file so that it sorts behind "
+                f"{layout.NGINX_SITE.rpartition('/')[2]}.",
+            )
+
+
+def drops_default_site(wanted: DesiredState, facts: Facts) -> bool:
+    """Whether nginx, once installed, could not start for the page its package has on port 80.
+
+    Args:
+        wanted: What the answers mean for the server.
+        facts: What the probe read.
+    """
+    is_new = not any(name == "nginx" or name.startswith("nginx-") for name in facts.packages)
+    is_taken = any(each.port == 80 and each.program != "nginx" for each in facts.listeners)
+    return is_new and is_taken and 80 not in wanted.ports
+
+
+def _clash(
+    ours: Listen, server: NginxServer, theirs: NginxListen, facts: Facts
+) -> Iterator[MoorageError]:
+    place = f"port {ours.port}" if ours.address == "*" else f"{ours.address}:{ours.port}"
+    if server.kind != "http":
+        if theirs.address in {ours.address, "*"} or ours.address == "*":
+            yield _problem(
+                facts,
+                "port_taken",
+                f"port {ours.port} is taken by nginx itself: {server.file} has a {server.kind} "
+                "server there.",
+                "Choose another port in registry.port, or change that server's.",
+            )
+        return
+    if theirs.address != ours.address:
+        return
+    for option, has_ours in (("ssl", ours.tls), ("proxy_protocol", ours.has_proxy_protocol)):
+        if (option in theirs.options) != has_ours:
+            how = "with" if option in theirs.options else "without"
+            answer = "registry.proxy_protocol" if option == "proxy_protocol" else "ssl.mode"
+            yield _problem(
+                facts,
+                "listens_differ",
+                f"{server.file} listens on {place} {how} {option}, and nginx does that for all "
+                "sites of a port or for none.",
+                f"Choose another port in registry.port, another {answer}, or change that site.",
+            )
+
+
+def _same_name(wanted: DesiredState, facts: Facts) -> Iterator[tuple[NginxServer, int]]:
+    """Yield each other site that serves the registry's name where the registry will, once."""
+    seen: set[tuple[str, int]] = set()
+    for ours in wanted.listens:
+        for server, theirs in others_on(facts, ours.port):
+            if server.kind != "http" or theirs.address != ours.address:
+                continue
+            if _serves(server, wanted.domain) and (server.file, ours.port) not in seen:
+                seen.add((server.file, ours.port))
+                yield server, ours.port
+
+
+def _serves(server: NginxServer, domain: str) -> bool:
+    if domain in server.names or f".{domain}" in server.names:
+        return True
+    # A long name is a pattern for nginx, and every other kind of name comes before patterns.
+    return not is_hashed_name(domain) and any(
+        fnmatch.fnmatchcase(domain, f"*{name}" if name.startswith(".") else name)
+        for name in server.names
+        if not name.startswith("~") and "[" not in name and "?" not in name
+    )
+
+
+def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+    """Yield what the operator should know about the other sites of the server's nginx.
+
+    Args:
+        wanted: What the answers mean for the server.
+        facts: What the probe read.
+    """
+    nginx = facts.nginx
+    if nginx is None:
+        return
+    for server, port in _same_name(wanted, facts):
+        if not server.comes_first:
+            yield (
+                f"{server.file} serves {wanted.domain} on port {port}, too. nginx uses Moorage's "
+                "site and ignores that one: what it serves is no longer reached, and clients need "
+                "a user of this deployment."
+            )
+    if layout.NGINX_SITE not in facts.files:
+        yield from _lost_defaults(wanted, facts)
+    files = {
+        server.file
+        for ours in wanted.listens
+        for server, theirs in others_on(facts, ours.port)
+        if theirs.address == ours.address and "http2" in theirs.options and ours.tls
+    }
+    if files:
+        yield (
+            f"{', '.join(sorted(files))} turns HTTP/2 on for the port, and so for the registry: "
+            "pushes from far away are slower than over HTTP/1.1."
+        )
+    if nginx.cuts_transfers:
+        yield (
+            f"{nginx.cuts_transfers} sets worker_shutdown_timeout: when nginx is reloaded, pulls "
+            "and pushes that take longer than that are cut off. Remove the line, or raise its time "
+            "to that of the slowest transfer."
+        )
+    for name in sorted(HEEDED & set(nginx.http)):
+        yield f"{nginx.http[name]} sets {name} for all sites; it applies to the registry as well."
+    for port in wanted.ports:
+        addresses = [each.address for each in wanted.listens if each.port == port]
+        named = [each for each in addresses if each not in {"*", "[::]"} and ":" not in each]
+        others = sorted({server.file for server, _ in others_on(facts, port)})
+        if named and others and "*" not in addresses:
+            yield (
+                f"nginx listens on {', '.join(named)} alone on port {port} ({', '.join(others)}), "
+                "and the registry does the same; registry.listen names other addresses."
+            )
+
+
+def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+    """Yield which sites answer for names that nobody lists, and no longer will.
+
+    Without default_server it is the first one nginx reads, which is Moorage's from now on.
+    """
+    seen: set[tuple[str, int]] = set()
+    for ours in wanted.listens:
+        here = [
+            (server, theirs)
+            for server, theirs in others_on(facts, ours.port)
+            if server.kind == "http" and theirs.address == ours.address
+        ]
+        if not here or any({"default_server", "default"} & each.options for _, each in here):
+            continue
+        first = here[0][0]
+        if not first.comes_first and (first.file, ours.port) not in seen:
+            seen.add((first.file, ours.port))
+            yield (
+                f"{first.file} answers on port {ours.port} for names that no site lists, because "
+                "nginx reads it first. The registry's site comes first from now on: add "
+                "default_server to that file's listen to keep it as it is."
+            )
+
+
+def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
+    return MoorageError(message, hint=hint, server=facts.server, code=code)

@@ -1,0 +1,77 @@
+"""From the answers to the records the registry's name needs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from moorage.answers.model import Answers
+from moorage.dns.local_resolver import addresses_here, is_reached_from_elsewhere
+from moorage.dns.lookup import DnsError
+from moorage.dns.records import RecordSet, record_sets
+
+
+def wanted_records(answers: Answers, addresses: Mapping[str, str]) -> tuple[RecordSet, ...]:
+    """Return the records that lead the registry's name to its servers.
+
+    Args:
+        answers: What the operator decided.
+        addresses: Where clients reach each server, by label: addresses or host names.
+
+    Raises:
+        DnsError: A server's name has no address, or there is nothing a CNAME could lead to.
+    """
+    dns = answers.dns
+    name = answers.registry.domain
+    if dns.record == "cname":
+        return record_sets(name, [_target(answers, addresses)], dns.seconds)
+    values = [each for label in addresses for each in server_addresses(label, addresses[label])]
+    is_checked = dns.provider == "route53" and dns.failover is not None
+    return record_sets(name, dict.fromkeys(values), dns.seconds, checked=is_checked)
+
+
+def server_addresses(label: str, address: str) -> tuple[str, ...]:
+    """Return the IP addresses clients reach a server at.
+
+    Raises:
+        DnsError: Its name has none.
+    """
+    found = addresses_here(address)
+    usable = tuple(each for each in found if is_reached_from_elsewhere(each))
+    if usable:
+        return usable
+    raise DnsError(
+        f"the server's address {address} is only known on that machine itself: {', '.join(found)}."
+        if found
+        else f"the server's name {address} has no address, so no record can lead to it.",
+        hint="Give the address that clients reach in servers[].address.",
+        server=label,
+        code="no_address",
+    )
+
+
+def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
+    if answers.dns.target is not None:
+        if answers.dns.target == answers.registry.domain:
+            raise DnsError(
+                f"dns.target: a CNAME of {answers.registry.domain} cannot lead to itself.",
+                code="no_target",
+            )
+        return answers.dns.target
+    names = list(dict.fromkeys(addresses.values()))
+    if len(names) == 1 and not _is_address(names[0]):
+        return names[0]
+    raise DnsError(
+        "a CNAME leads to one name, and the servers are "
+        + ("several." if len(names) > 1 else f"one with an address, {names[0]}."),
+        hint="Say which name in dns.target, or dns.record: address.",
+        code="no_target",
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

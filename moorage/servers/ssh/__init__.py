@@ -1,0 +1,1 @@
+"""SSH: configuration, keys, authentication, known hosts, channels."""

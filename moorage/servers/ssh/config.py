@@ -1,0 +1,182 @@
+"""The operator's ssh configuration, read the way ssh reads it (ssh_config(5)).
+
+paramiko's reader knows neither Include nor several of the tokens, and refuses files with a Match
+criterion it does not know; so this one is our own, and is compared with ``ssh -G`` in the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.errors import CannotConnect
+from moorage.servers.ssh.config_lookup import (
+    Block,
+    Line,
+    Lookup,
+    Settings,
+    expand_environment,
+    expand_home,
+)
+
+SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
+_DEEPEST_INCLUDE = 16
+_REST_OF_LINE = {"proxycommand", "proxyjump"}
+
+
+class SshConfig:
+    """Configuration files, read once.
+
+    Args:
+        files: The files in order of precedence, each with the folder its relative Includes start
+            from. Missing files are empty files.
+        home: The home folder that ``~`` and ``%d`` stand for.
+    """
+
+    def __init__(self, files: list[tuple[Path, Path]], home: Path | None = None) -> None:
+        self.home = home or Path.home()
+        self._lines: list[Line] = []
+        for file, base in files:
+            self._read(file, base, Block("host", ("*",), None), depth=0)
+
+    @classmethod
+    def load(cls, path: Path | None = None, home: Path | None = None) -> SshConfig:
+        """Read what ssh would read.
+
+        Args:
+            path: A file to read instead of ~/.ssh/config and /etc/ssh/ssh_config, as with
+                ``ssh -F``. Without it, the environment variable MOORAGE_SSH_CONFIG names one.
+            home: The home folder, for tests.
+        """
+        home = home or Path.home()
+        named = os.environ.get("MOORAGE_SSH_CONFIG")
+        if path is None and named:
+            path = Path(named).expanduser()
+        own = home / ".ssh"
+        if path is not None:
+            return cls([(path, own)], home)
+        return cls([(own / "config", own), (SYSTEM_CONFIG, SYSTEM_CONFIG.parent)], home)
+
+    def aliases(self) -> list[str]:
+        """The names in Host lines that stand for one host each, in the files' order."""
+        found: dict[str, None] = {}
+        for line in self._lines:
+            if line.keyword == "host":
+                for pattern in line.arguments:
+                    if not set(pattern) & set("*?!"):
+                        found.setdefault(pattern)
+        return list(found)
+
+    def lookup(self, alias: str, user: str | None = None, port: int | None = None) -> Settings:
+        """Find what applies to a host.
+
+        Args:
+            alias: The host as the operator writes it.
+            user: Who logs in, if that is decided already; wins over the files.
+            port: The SSH port, if that is decided already; wins over the files.
+
+        Raises:
+            CannotConnect: A value makes no sense, for example a port that is no number.
+        """
+        return Lookup(self._lines, self.home, alias, user, port).settings()
+
+    def _read(self, file: Path, base: Path, block: Block, depth: int) -> None:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise CannotConnect(
+                f"The ssh configuration {file} cannot be read: {error.strerror}.",
+                hint="Make it readable, or name another one in MOORAGE_SSH_CONFIG.",
+                code="ssh_config_unreadable",
+            ) from error
+        top = block
+        for number, raw in enumerate(text.splitlines(), start=1):
+            keyword, arguments = _split(raw)
+            if not keyword:
+                continue
+            if keyword in {"host", "match"}:
+                block = Block(keyword, arguments, top)
+            elif keyword == "include":
+                if depth < _DEEPEST_INCLUDE:
+                    for name in arguments:
+                        for included in self._included(name, base):
+                            self._read(included, base, block, depth + 1)
+                continue
+            self._lines.append(Line(keyword, arguments, block, f"{file}:{number}"))
+
+    def _included(self, name: str, base: Path) -> list[Path]:
+        pattern = Path(expand_home(expand_environment(name), self.home))
+        if not pattern.is_absolute():
+            pattern = base / pattern
+        relative = pattern.relative_to(pattern.anchor)
+        return sorted(Path(pattern.anchor).glob(str(relative)))
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A server to go through, as ProxyJump names it."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Hop:
+        """Read USER@HOST:PORT or ssh://USER@HOST:PORT; user and port may be missing.
+
+        Raises:
+            ValueError: It is neither.
+        """
+        text = text.strip().removeprefix("ssh://").rstrip("/")
+        user, _, place = text.rpartition("@")
+        found = re.fullmatch(r"\[([0-9A-Fa-f:.%\w]+)\](?::(\d+))?|([^:\s]+)(?::(\d+))?", place)
+        if found is None and re.fullmatch(r"[0-9A-Fa-f:.]+", place):
+            return cls(place, user or None)  # a bare IPv6 address
+        if found is None:
+            raise ValueError(f"wanted: USER@HOST:PORT, not {text!r}")
+        port = found[2] or found[4]
+        return cls(found[1] or found[3], user or None, int(port) if port else None)
+
+
+def _split(raw: str) -> tuple[str, tuple[str, ...]]:
+    """Split a line into its keyword, in small letters, and its arguments."""
+    found = re.match(r"\s*(\w+)(?:\s*=\s*|\s+|$)(.*)$", raw)
+    if found is None:
+        return "", ()
+    keyword, rest = found[1].lower(), found[2].strip()
+    if keyword in _REST_OF_LINE:
+        return keyword, (rest,) if rest else ()
+    return keyword, tuple(_arguments(rest))
+
+
+def _arguments(text: str) -> Iterator[str]:
+    """Split at blanks; quotes hold together, a # begins a comment."""
+    word, quote, begun, index = "", "", False, 0
+    while index < len(text):
+        character = text[index]
+        following = text[index + 1 : index + 2]
+        if character == "\\" and following in {'"', "'", "\\"}:
+            word, begun, index = word + following, True, index + 1
+        elif quote:
+            if character == quote:
+                quote = ""
+            else:
+                word += character
+        elif character in "\"'":
+            quote, begun = character, True
+        elif character in " \t":
+            if begun:
+                yield word
+            word, begun = "", False
+        elif character == "#" and not begun:
+            return
+        else:
+            word, begun = word + character, True
+        index += 1
+    if begun:
+        yield word

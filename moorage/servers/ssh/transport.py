@@ -1,0 +1,318 @@
+"""The transport to a server over SSH. paramiko is loaded when the first one connects."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from moorage.answers.model import Server
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, MoorageError
+from moorage.servers import script_command
+from moorage.servers.script_session import Conversation, Job, Root
+from moorage.servers.ssh.config import Hop, SshConfig
+from moorage.servers.ssh.config_lookup import Settings
+from moorage.servers.transport import (
+    Asker,
+    Cancel,
+    Completed,
+    Exchange,
+    LoginAsker,
+    LoginWanted,
+    Resolve,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+    from paramiko import Channel
+
+    from moorage.servers.ssh.auth import Credentials
+    from moorage.servers.ssh.connection import Link
+    from moorage.servers.ssh.dial import Breaker, Limits, Place
+    from moorage.servers.ssh.keys import Candidate
+
+Result = TypeVar("Result")
+
+_PATIENCE_OF_SERVERS = 20.0
+"""Seconds after which hanging up during the login is taken for the server's impatience."""
+_MOST_QUESTIONS = 5
+"""Questions whose answers may each cost a connection."""
+_LONGEST_WAY = 8
+"""Jump hosts on the way to one server; more than that is a circle in the configuration."""
+
+
+class SshTransport:
+    """A connection to a server over SSH; see :class:`moorage.servers.transport.Transport`.
+
+    Args:
+        server: The server as in the answers.
+        asker: Who is asked about host keys and secrets.
+        resolve: Finds what the secret references of the answers lead to.
+        config: The ssh configuration; None reads the operator's.
+        limits: How long things may take; None for the usual times.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        asker: Asker,
+        resolve: Resolve,
+        *,
+        config: SshConfig | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.server = server.host
+        self._answers = server
+        self._asker = asker
+        self._resolve = resolve
+        self._config = config
+        self._limits = limits
+        self._settings: Settings | None = None
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._breaker: Breaker | None = None
+        self._sudo_password: Secret | None = None
+        self._answered: dict[str, Secret | Path | None] = {}
+
+    @property
+    def public_address(self) -> str:
+        """The address the host resolves to in the operator's ssh configuration (HostName)."""
+        return self._looked_up().hostname
+
+    def connect(self) -> None:
+        """Connect and log in, or do nothing when that is done."""
+        with self._lock:
+            if self._link is None or not self._link.is_alive:
+                self._link = self._labelled(self._connect)
+
+    def run(
+        self,
+        script: str,
+        *,
+        payload: bytes | Iterable[bytes] = b"",
+        on_stdout: Callable[[bytes], None] | None = None,
+        on_start: Callable[[Exchange], None] | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Completed:
+        """Run a POSIX shell script as root; see :meth:`.transport.Transport.run`."""
+        from moorage.servers.ssh.channel import ChannelPipes
+        from moorage.servers.ssh.dial import Limits
+
+        self.connect()
+        link = self._link
+        if link is None:
+            raise CannotConnect(
+                "The connection was closed.", server=self.server, code="connection_closed"
+            )
+        user = link.place.settings.user
+        is_root = user == "root"
+        arguments = script_command.AS_ROOT if is_root else script_command.WITH_SUDO
+        limits = self._limits or Limits()
+        pipes = ChannelPipes(link, script_command.command_line(arguments), limits)
+        conversation = Conversation(
+            pipes,
+            Job(script, payload, on_stdout, on_start, timeout, deadline, cancel),
+            Root(
+                user=user,
+                needs_sudo=not is_root,
+                password=None if is_root else self._known_sudo_password(),
+                ask=lambda: self._asker.secret(f"sudo password of {user}", self.server),
+            ),
+            self.server,
+            limits.start,
+        )
+        completed = conversation.hold()
+        self._sudo_password = conversation.password
+        return completed
+
+    def close(self) -> None:
+        """Close the connection. Safe to call twice and from other threads."""
+        breaker, self._breaker, self._link = self._breaker, None, None
+        if breaker is not None:
+            breaker.open()
+
+    # -- connecting ------------------------------------------------------------------------------
+
+    def _looked_up(self) -> Settings:
+        if self._settings is None:
+            self._settings = self._labelled(
+                lambda: self._ssh_config().lookup(
+                    self.server, user=self._answers.user, port=self._answers.port
+                )
+            )
+        return self._settings
+
+    def _ssh_config(self) -> SshConfig:
+        if self._config is None:
+            self._config = SshConfig.load()
+        return self._config
+
+    def _connect(self) -> Link:
+        from moorage.servers.ssh.dial import HungUpError
+
+        self._answered.clear()
+        for _ in range(_MOST_QUESTIONS):
+            started = time.monotonic()
+            try:
+                return self._connect_once()
+            except HungUpError:
+                # sshd hangs up on whoever thinks about a host key or a passphrase for two minutes.
+                # What they answered is known now, so the next attempt gets further.
+                if time.monotonic() - started < _PATIENCE_OF_SERVERS:
+                    raise
+        return self._connect_once()
+
+    def _connect_once(self) -> Link:
+        from moorage.servers.ssh.dial import Breaker, Place
+
+        breaker = Breaker()
+        self._breaker = breaker
+        settings = self._looked_up()
+        jumps = settings.proxy_jump
+        if self._answers.jump:
+            jumps = tuple(self._answers.jump.split(","))
+        try:
+            return self._link_to(Place(self.server, self.server, settings), jumps, breaker, 0)
+        except BaseException:
+            breaker.open()
+            raise
+
+    def _link_to(self, place: Place, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
+        _import_paramiko()
+        from moorage.servers.ssh.auth import Login
+        from moorage.servers.ssh.connection import Link, dial_through
+        from moorage.servers.ssh.dial import Limits, dial, dial_command
+
+        limits = self._limits or Limits()
+        command = place.settings.proxy_command
+        connection: socket.socket | Channel
+        last_words: Callable[[], str] | None = None
+        if jumps:
+            connection = dial_through(self._jump_host(jumps, breaker, depth), place)
+        elif command and not self._answers.jump:
+            connection, last_words = dial_command(command, breaker)
+        else:
+            connection = dial(place, limits, breaker)
+        link = Link(connection, place, limits, breaker)
+        try:
+            link.shake_hands(self._asker)
+        except CannotConnect as error:
+            said = last_words() if last_words is not None else ""
+            if error.code != "unreachable" or not said:
+                raise
+            raise place.failed("unreachable", f"The ProxyCommand says: {said}") from error
+        Login(link.transport, self._credentials(place)).log_in()
+        link.keep_alive()
+        return link
+
+    def _jump_host(self, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
+        from moorage.servers.ssh.dial import Place
+
+        *before, last = jumps
+        try:
+            hop = Hop.parse(last)
+        except ValueError as error:
+            raise CannotConnect(
+                f"The jump host cannot be read: {error}.", code="ssh_config_invalid"
+            ) from error
+        if depth >= _LONGEST_WAY:
+            raise CannotConnect(
+                f"The way to the server goes through more than {_LONGEST_WAY} jump hosts.",
+                hint="The ProxyJump lines of the ssh configuration lead in a circle.",
+                code="ssh_config_invalid",
+            )
+        settings = self._ssh_config().lookup(hop.host, user=hop.user, port=hop.port)
+        # What is named in front of a hop replaces what the configuration says about that hop.
+        onward = tuple(before) or settings.proxy_jump
+        return self._link_to(Place(self.server, hop.host, settings), onward, breaker, depth + 1)
+
+    def _credentials(self, place: Place) -> Credentials:
+        from moorage.servers.ssh.auth import Credentials
+        from moorage.servers.ssh.keys import Agent, candidates
+
+        settings, answers = place.settings, self._answers
+        is_target = place.name == self.server
+        given = Path(answers.key) if answers.key and is_target else None
+        agent = Agent(settings.identity_agent)
+        assert self._breaker is not None
+        self._breaker.add(agent.close)
+        configured = settings.identity_files
+        if answers.key and not is_target:
+            # Whoever reaches the server with this key mostly reaches the way to it with it too.
+            configured = (*configured, Path(answers.key).expanduser())
+        keys, notes = candidates(
+            given,
+            configured,
+            only=settings.identities_only,
+            usual=self._ssh_config().home / ".ssh",
+            agent=agent,
+        )
+
+        def passphrase(key: str) -> Secret | None:
+            if answers.passphrase is not None and answers.key and (is_target or len(keys) == 1):
+                return self._resolve(answers.passphrase, "passphrase")
+            return self._asker.secret(f"passphrase of {key}", self.server)
+
+        def password(reason: str, methods: tuple[str, ...]) -> Secret | Candidate | None:
+            what = f"password of {settings.user}" + ("" if is_target else f" on {place.name}")
+            if answers.password is not None and is_target:
+                return self._resolve(answers.password, "password")
+            if what not in self._answered:
+                key = answers.key or "" if given is not None else ""
+                wanted = LoginWanted(what, self.server, reason, methods, key, not is_target)
+                self._answered[what] = self._ask_for_login(wanted)
+            answer = self._answered[what]
+            if not isinstance(answer, Path):
+                return answer
+            return candidates(answer, (), only=True, usual=answer.parent, agent=agent)[0][0]
+
+        return Credentials(
+            user=settings.user,
+            server=self.server,
+            place=place.name,
+            keys=keys,
+            notes=notes,
+            is_password_first=is_target and answers.password is not None and given is None,
+            passphrase=passphrase,
+            password=password,
+        )
+
+    def _ask_for_login(self, wanted: LoginWanted) -> Secret | Path | None:
+        if isinstance(self._asker, LoginAsker):
+            return self._asker.login(wanted)
+        # A key was asked for: nobody expects to be asked for something else.
+        return None if wanted.key else self._asker.secret(wanted.what, self.server)
+
+    def _known_sudo_password(self) -> Secret | None:
+        if self._sudo_password is None and self._answers.sudo_password is not None:
+            self._sudo_password = self._resolve(self._answers.sudo_password, "sudo_password")
+        return self._sudo_password
+
+    def _labelled(self, act: Callable[[], Result]) -> Result:
+        """Put the server's label on errors from parts that do not know it."""
+        try:
+            return act()
+        except MoorageError as error:
+            error.server = error.server or self.server
+            raise
+
+
+def _import_paramiko() -> None:
+    """Import paramiko without the task runner that its ssh_config reader would like to have.
+
+    That reader is not used here, and the import takes half as long.
+    """
+    if "paramiko" in sys.modules or "invoke" in sys.modules:
+        return
+    sys.modules["invoke"] = None  # type: ignore[assignment]  # this is how an import is refused
+    try:
+        import paramiko  # noqa: F401
+    finally:
+        sys.modules.pop("invoke", None)

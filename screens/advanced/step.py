@@ -1,0 +1,294 @@
+"""Advanced: what runs the registry, its ports, its own configuration, and scripts of yours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Footer, Static, TextArea
+
+from moorage.deploy.hooks import fault_of_script
+from tui.document.steps import Step
+from tui.messages import DraftChanged
+from tui.session import Session
+from tui.widgets.choice import Choice, Option, Toggle
+from tui.widgets.field import Field, ListField
+from tui.widgets.table import EditableTable
+from tui.wizard.form import Form
+from tui.wizard.form_dialog import FormDialog
+from tui.wizard.list_pane import ListPane
+
+_RUNTIMES = (
+    Option("package", "The distribution's package", "no container engine"),
+    Option("docker", "Docker", "the registry's image"),
+    Option("podman", "Podman", "the registry's image"),
+)
+_ROLLOUTS = (
+    Option("rolling", "One server after the other"),
+    Option("all_at_once", "All servers at once"),
+)
+_MOMENTS = {
+    "before_apply": ("before", "Before an apply changes anything"),
+    "after_apply": ("after", "After an apply, when the registry answers"),
+    "after_users": ("users", "After a change of the users"),
+}
+_FAILURES = (
+    Option("roll_back", "Undoes it", "what was changed is taken back"),
+    Option("go_on", "Is only reported"),
+)
+
+
+class AdvancedPane(ListPane):
+    """Everything most people leave as it is."""
+
+    step = Step.ADVANCED
+    items = "hooks"
+    question = "Anything special?"
+    explanation = "Most people leave this as it is."
+    help_text = (
+        "Settings are any part of the registry's own configuration, merged over what Moorage "
+        "writes; environment takes REGISTRY_* variables for the same. In the two text areas Enter "
+        "begins a new line; Ctrl+N goes on. Hooks are scripts of yours; they run as root on every "
+        "server."
+    )
+    example = (
+        "log: {level: info}\n"
+        "storage: {delete: {enabled: true}}\n"
+        "REGISTRY_LOG_LEVEL: info      the same, as environment\n"
+        "hooks/tell-the-team.sh        after a change of the users"
+    )
+    DEFAULT_CSS = """
+    AdvancedPane .caption { color: $foreground; }
+    AdvancedPane TextArea { height: 5; background: $panel; }
+    AdvancedPane .area-error { color: $text-error; height: auto; min-height: 1; }
+    AdvancedPane #image { height: auto; }
+    AdvancedPane .row { height: 1; margin-bottom: 1; }
+    """
+
+    def body(self) -> ComposeResult:
+        yield Static("What runs the registry", classes="caption")
+        yield Choice(_RUNTIMES, "registry.runtime", id="runtime")
+        with Vertical(id="image"):
+            yield Field("Image", "registry.image", default="docker.io/library/registry:3.1.1")
+            yield Field(
+                "Image archive",
+                "registry.image_archive",
+                example="~/registry.tar",
+                help_text="A docker save archive here, for servers with no way out",
+            )
+        yield Field("Port", "registry.port", default="443", help_text="The port nginx listens on")
+        yield ListField(
+            "Listen on",
+            "registry.listen",
+            example="127.0.0.1",
+            help_text="Addresses of the server. Empty: all of them",
+        )
+        yield Toggle("A load balancer sends the PROXY protocol", "registry.proxy_protocol")
+        yield Toggle("Port 80 sends people on to HTTPS", "registry.redirect_http", value=True)
+        yield Static("Several servers are switched", classes="caption")
+        yield Choice(_ROLLOUTS, "rollout")
+        yield Static("Registry settings (YAML)", classes="caption")
+        yield TextArea(
+            id="settings",
+            compact=True,
+            tab_behavior="focus",
+            placeholder="e.g. log: {level: debug}",
+        )
+        yield Static("", id="settings-error", classes="area-error", markup=False)
+        yield Static("Registry environment (YAML, REGISTRY_…: value)", classes="caption")
+        yield TextArea(
+            id="environment",
+            compact=True,
+            tab_behavior="focus",
+            placeholder="e.g. REGISTRY_LOG_LEVEL: debug",
+        )
+        yield Static("", id="environment-error", classes="area-error", markup=False)
+        yield Static("Scripts of yours on every server (hooks)", classes="caption")
+        yield EditableTable(("Hook", "Runs", "Script"))
+        with Horizontal(classes="row"):
+            yield Button("Add a hook", id="add", compact=True)
+
+    def load(self) -> None:
+        """Fill the fields and the table."""
+        super().load()
+        hooks = self.draft.items("hooks")
+        table = self.query_one(EditableTable)
+        table.display = bool(hooks)
+        table.show_rows([_row(hook) for hook in hooks])
+        for name in ("settings", "environment"):
+            area = self.query_one(f"#{name}", TextArea)
+            value = self.draft.get(f"registry.{name}")
+            if not area.text and value:
+                area.text = (
+                    value
+                    if isinstance(value, str)
+                    else yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
+                )
+        self._show_image()
+
+    def dialog(self, row: int) -> HookDialog:
+        """Return the dialog for a hook."""
+        return HookDialog(self.session, row)
+
+    def _show_image(self) -> None:
+        self.query_one("#image").display = self.query_one("#runtime", Choice).value != "package"
+
+    @on(Choice.Changed, "#runtime")
+    def _runtime_chosen(self) -> None:
+        self._show_image()
+
+    @on(TextArea.Changed)
+    def _area_typed(self, event: TextArea.Changed) -> None:
+        name = event.text_area.id or ""
+        value, fault = read_mapping(event.text_area.text)
+        path = f"registry.{name}"
+        if fault:
+            # Kept as text: the draft loses nothing, and the model refuses it.
+            self.draft.set(path, event.text_area.text)
+        elif value:
+            self.draft.set(path, value)
+        else:
+            self.draft.remove(path)
+        self._show_fault_of(name)
+        self.post_message(DraftChanged())
+
+    def _show_fault_of(self, name: str) -> None:
+        area = self.query_one(f"#{name}", TextArea)
+        _, fault = read_mapping(area.text)
+        message = fault or self._problem_below(f"registry.{name}")
+        self.query_one(f"#{name}-error", Static).update(f"✗ {message}" if message else "")
+
+    def _problem_below(self, path: str) -> str:
+        for problem in self.problems():
+            if problem.dotted.startswith(path):
+                below = problem.dotted.removeprefix(path).removeprefix(".")
+                return f"{below}: {problem.message}" if below else problem.message
+        return ""
+
+
+def read_mapping(text: str) -> tuple[dict[str, Any], str]:
+    """Read YAML that must be keys and values; returns it and what is wrong, or empty.
+
+    Args:
+        text: What was typed; blank text is an empty mapping.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or "this is no YAML"
+        return {}, f"{place}{problem}"
+    if value is None:
+        return {}, ""
+    if not isinstance(value, dict):
+        return {}, "wanted: keys and values, such as log: {level: info}"
+    return value, ""
+
+
+class HookForm(Form):
+    """The fields of a hook; its script is looked at on this machine."""
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field, or with the file it names."""
+        fault = super().problem_of(field)
+        if fault or not field.path.endswith(".script"):
+            return fault
+        return fault_of_script(field.value.strip())
+
+
+class HookDialog(FormDialog):
+    """Adds or edits one hook.
+
+    Args:
+        session: The deployment that is open.
+        row: Which hook; -1 for a new one.
+    """
+
+    DEFAULT_CSS = """
+    HookDialog > .dialog--box { height: 90%; max-height: 27; }
+    HookDialog Toggle { margin-bottom: 0; }
+    HookDialog #when-error { color: $text-error; height: auto; min-height: 1; }
+    """
+
+    def __init__(self, session: Session, row: int) -> None:
+        super().__init__(session.draft, "hooks", row, {"when": ["after_apply"]})
+
+    def compose(self) -> ComposeResult:
+        when = self.scratch.get(f"{self.place}.when", [])
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Add a hook" if self.is_new else "Edit the hook"
+            with HookForm(self.scratch):
+                yield Field(
+                    "Name",
+                    f"{self.place}.name",
+                    example="tell-the-team",
+                    help_text="What plans and logs call it",
+                )
+                yield Field(
+                    "Script",
+                    f"{self.place}.script",
+                    example="hooks/tell-the-team.sh",
+                    help_text="A file here; its first line says what runs it, such as #!/bin/sh",
+                )
+                yield Static("It runs")
+                for moment, (_, label) in _MOMENTS.items():
+                    yield MomentToggle(moment, label, value=moment in when)
+                yield Static("", id="when-error", markup=False)
+                yield Static("When it fails, that")
+                yield Choice(_FAILURES, f"{self.place}.on_failure")
+                yield Field(
+                    "Time limit",
+                    f"{self.place}.timeout",
+                    default="60",
+                    help_text="Seconds; one that takes longer is ended and has failed",
+                )
+            yield from self.buttons("Add" if self.is_new else "OK")
+        yield Footer(compact=True, show_command_palette=False)
+
+    @on(Toggle.Changed)
+    def _moment_chosen(self) -> None:
+        chosen = [each.moment for each in self.query(MomentToggle) if each.value]
+        self.scratch.set(f"{self.place}.when", chosen)
+        self._check_moments()
+
+    def _check_moments(self) -> bool:
+        has_any = bool(self.scratch.items(f"{self.place}.when"))
+        fault = "" if has_any else "✗ wanted: one of them at least"
+        self.query_one("#when-error", Static).update(fault)
+        return has_any
+
+    def show_problems(self) -> bool:
+        """Show what is wrong, also with the moments, which have no field."""
+        fields_are_good, has_moments = super().show_problems(), self._check_moments()
+        if fields_are_good and not has_moments:
+            self.query(MomentToggle).first().focus()
+        return fields_are_good and has_moments
+
+    def accept(self) -> None:
+        """Take the hook as it is typed."""
+        if self.show_problems():
+            self.dismiss(self.scratch.get(self.place))
+
+
+class MomentToggle(Toggle):
+    """Whether a hook runs at a moment.
+
+    Args:
+        moment: The moment, as the answers name it.
+        label: The moment in words.
+        value: Whether it does at first.
+    """
+
+    def __init__(self, moment: str, label: str, *, value: bool) -> None:
+        super().__init__(label, value=value)
+        self.moment = moment
+
+
+def _row(hook: dict[str, Any]) -> tuple[str, str, str]:
+    when = hook.get("when") or ()
+    runs = [words for moment, (words, _) in _MOMENTS.items() if moment in when]
+    return str(hook.get("name", "")), ", ".join(runs), str(hook.get("script", ""))

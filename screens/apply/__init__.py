@@ -1,0 +1,1 @@
+"""Apply: progress and logs of the runs."""

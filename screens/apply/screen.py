@@ -1,0 +1,410 @@
+"""Apply: how far every server is, and the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from moorage.deploy.events import (
+    CheckEnded,
+    Event,
+    LogLine,
+    RunEnded,
+    Staged,
+    StepBegan,
+    Warned,
+)
+from moorage.deploy.name import NAME_ROW
+from moorage.deploy.operations import Outcome
+from moorage.errors import MoorageError, ServersFailed
+from moorage.escape import visible
+from moorage.state import private_folder, write_private
+from screens.apply import timings
+from screens.apply.cancel_dialog import CancelDialog, HowFar
+from tui.labels import in_words
+from tui.messages import ApplyOver, EngineEvents
+from tui.outcome_text import faults_of
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.dialog import FindDialog
+from tui.widgets.header import HeaderBar
+from tui.widgets.log_store import LEVELS, Level, LogEntry, level_of
+from tui.widgets.log_view import LogView
+from tui.widgets.server_row import ServerProgress, ServerRow
+
+
+class ApplyScreen(Screen[None]):
+    """Applies the plan, or follows runs that go on, then checks.
+
+    Args:
+        session: The deployment that is open.
+        attaches: Whether runs that go on already are followed instead.
+        large_upload: Whether the checks send over 100 MB to each server.
+    """
+
+    help_text = (
+        "Each server has a line: what it is doing, how long it has taken and, once there were "
+        "earlier runs, how long it will still take. The log below is the selected server's; up and "
+        "down select. The runs do not depend on this window: they end by themselves."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "select(-1)", "Server", show=False, priority=True),
+        Binding("down", "select(1)", "Server", show=False, priority=True),
+        Binding("slash", "find", "Find"),
+        Binding("l", "level", "Level"),
+        Binding("a", "all_servers", "All servers"),
+        Binding("f", "follow", "Follow"),
+        Binding("s", "save_log", "Save"),
+        Binding("y", "copy_log", "Copy"),
+        Binding("r", "retry", "Retry", tooltip="Apply again on the servers that failed"),
+        Binding("enter,escape", "go_on", "Report"),
+        Binding("escape", "cancel", "Cancel"),
+    ]
+    DEFAULT_CSS = """
+    ApplyScreen #headline { height: auto; padding: 1 2 0 2; text-style: bold; }
+    ApplyScreen #rows { height: auto; max-height: 30%; padding: 1 1; }
+    ApplyScreen #log-title { height: 1; padding: 0 2; color: $text-muted; background: $panel; }
+    ApplyScreen LogView { height: 1fr; }
+    ApplyScreen #ending { height: auto; max-height: 40%; padding: 0 2; display: none; }
+    ApplyScreen #ending.-shown { display: block; }
+    """
+
+    def __init__(
+        self, session: Session, *, attaches: bool = False, large_upload: bool = True
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._attaches = attaches
+        self._large_upload = large_upload
+        known = timings.recorded()
+        plan = session.operations.plan
+        servers = plan.servers if plan else ()
+        self._servers = {
+            each.server: ServerProgress(
+                each.server,
+                expected={} if attaches else timings.expected(timings.steps_of(each), known),
+            )
+            for each in servers
+        }
+        for server in servers:
+            if not attaches and not server.has_changes:
+                self._servers[server.server].end("unchanged", "nothing to change")
+        if session.operations.name.has_changes and not attaches:
+            self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="after the checks")
+        self._selected = next(
+            (name for name, each in self._servers.items() if each.state == "waiting"),
+            next(iter(self._servers), ""),
+        )
+        self._is_over = False
+        self._is_checking = False
+        self._was_stopped = False
+        self._goes_on = False
+
+    def compose(self) -> ComposeResult:
+        width = min(30, max((len(name) for name in self._servers), default=0))
+        yield HeaderBar(self._session.draft.domain, "Apply")
+        yield Static("", id="headline", markup=False)
+        with VerticalScroll(id="rows", can_focus=False):
+            for progress in self._servers.values():
+                yield ServerRow(progress, width)
+        yield Static("", id="log-title", markup=False)
+        yield LogView()
+        yield Static("", id="ending", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin."""
+        operations = self._session.operations
+        self._log = self.query_one(LogView)
+        large = self._large_upload
+        if self._attaches:
+            self._work("Following the runs", operations.attach)
+        else:
+            self._work("Applying the plan", lambda: operations.apply(large_upload=large))
+        self.set_interval(0.5, self._redraw)
+        self._select(self._selected)
+        self._log.focus()
+
+    def _work(self, headline: str, work: Callable[[], Outcome]) -> None:
+        self._is_over = self._is_checking = self._was_stopped = False
+        self.query_one("#ending").remove_class("-shown")
+        self._say(headline)
+        start_job(self, "apply", work, self._session.operations.redactor)
+        self.refresh_bindings()
+
+    def _say(self, text: str) -> None:
+        self.query_one("#headline", Static).update(Content(text))
+
+    def _redraw(self) -> None:
+        for row in self.query(ServerRow):
+            row.refresh()
+
+    # --- what happens ----------------------------------------------------------------------
+
+    @on(EngineEvents)
+    def _happened(self, message: EngineEvents) -> None:
+        now = time.monotonic()
+        entries: list[LogEntry] = []
+        for event in message.events:
+            progress = self._servers.get(event.server)
+            if progress is not None:
+                progress.heard = now
+                entry = self._take(event, progress)
+                if entry is not None:
+                    entries.append(entry)
+        self._log.add(entries)
+        self._redraw()
+
+    def _take(self, event: Event, progress: ServerProgress) -> LogEntry | None:
+        """Note what an event says, and return its line of the log if it has one."""
+        match event:
+            case LogLine():
+                return LogEntry(event.server, level_of(event.text), visible(event.text))
+            case Warned():
+                return LogEntry(event.server, Level.WARNING, visible(f"! {event.text}"))
+            case StepBegan():
+                progress.begin_step(event.step)
+                if event.server == NAME_ROW:
+                    self._say("Leading the registry's name to the servers")
+                return LogEntry(event.server, Level.STEP, f"── {progress.words}")
+            case Staged():
+                progress.words = "Ready, waiting for the others"
+            case RunEnded(status="done"):
+                progress.end("done", "done")
+                if not self._attaches and event.server != NAME_ROW:
+                    timings.record(progress.took)
+            case RunEnded():
+                text = visible(f"{event.status}: {event.message}")
+                if self._was_stopped and event.status == "cancelled":
+                    text = "stopped, and rolled back"
+                progress.end("bad", text)
+                return LogEntry(event.server, Level.ERROR, f"── {text}")
+            case CheckEnded():
+                self._begin_checks()
+                progress.words = f"checked: {event.name}"
+                sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
+                level = Level.ERROR if event.status == "bad" else Level.STEP
+                text = f"{sign} {event.name}: {' '.join(event.detail.split())}"
+                return LogEntry(event.server, level, visible(text))
+        return None
+
+    def _begin_checks(self) -> None:
+        if not self._is_checking:
+            self._is_checking = True
+            self._say("Checking the registry from outside: log in, push, pull, delete")
+
+    # --- the log ----------------------------------------------------------------------------
+
+    def _select(self, name: str) -> None:
+        """Show the log of a server, or of all when the name is empty."""
+        self._selected = name
+        for row in self.query(ServerRow):
+            row.set_class(not name or row.progress.name == name, "-selected")
+        self._log.show(server=name)
+        self._say_what_is_shown()
+
+    @on(LogView.Moved)
+    def _log_moved(self) -> None:
+        self._say_what_is_shown()
+
+    def _say_what_is_shown(self, result: str = "") -> None:
+        """Say which part of the log is shown, or what came of something done with it."""
+        store = self._log.store
+        parts = [result] if result else []
+        parts += [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
+        if store.level is not Level.INFO:
+            parts.append(dict(LEVELS)[store.level])
+        if store.text:
+            parts.append(f"lines with “{store.text}”")
+        if not self._log.follows:
+            parts.append("standing still, f follows")
+        if store.dropped:
+            parts.append(f"{store.dropped} older lines are on the server only")
+        self.query_one("#log-title", Static).update(Content(" · ".join(parts)))
+
+    @on(ServerRow.Clicked)
+    def _clicked(self, event: ServerRow.Clicked) -> None:
+        self._select(event.name)
+
+    def action_select(self, step: int) -> None:
+        """Select the next or previous server; with one server, scroll its log."""
+        names = list(self._servers)
+        if len(names) < 2:
+            self._log.scroll_relative(y=step, animate=False)
+            return
+        place = names.index(self._selected) + step if self._selected else 0
+        self._select(names[place % len(names)])
+
+    def action_all_servers(self) -> None:
+        """Show the log of all servers, or of the first again."""
+        self._select("" if self._selected else next(iter(self._servers), ""))
+
+    def action_level(self) -> None:
+        """Show less: steps, warnings, errors; then all lines again."""
+        levels = [level for level, _ in LEVELS]
+        self._log.show(level=levels[(levels.index(self._log.store.level) + 1) % len(levels)])
+        self._say_what_is_shown()
+
+    def action_follow(self) -> None:
+        """Keep the end of the log in sight, or stand still."""
+        self._log.action_follow()
+
+    def action_find(self) -> None:
+        """Show only the lines of the log that hold a text."""
+
+        def found(text: str | None) -> None:
+            if text is not None:
+                self._log.show(text=text)
+                self._say_what_is_shown()
+
+        self.app.push_screen(
+            FindDialog("Find in the log", "Text", value=self._log.store.text, accept="Find",
+                       help_text="Shows only lines with it; empty shows all"), found
+        )  # fmt: skip
+
+    def action_save_log(self) -> None:
+        """Write what is shown of the log to a file."""
+        try:
+            path = save_log(self._selected or "all", self._log.store.lines())
+        except OSError as error:
+            self._say_what_is_shown(f"✗ The log cannot be written: {error.strerror}")
+        else:
+            self._say_what_is_shown(f"✓ Saved in {path}")
+
+    def action_copy_log(self) -> None:
+        """Copy the last lines that are shown."""
+        lines = self._log.store.lines()[-1000:]
+        self.app.copy_to_clipboard("\n".join(lines))
+        self._say_what_is_shown(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
+
+    # --- the end -----------------------------------------------------------------------------
+
+    @on(JobEnded)
+    def _ended(self, event: JobEnded) -> None:
+        self._is_over = True
+        if isinstance(self.app.screen, CancelDialog):  # there is nothing left to cancel
+            self.app.screen.action_refuse()
+        # Events that nobody has handed on yet happened before it.
+        while happened := self._session.events.take():
+            self.post_message(EngineEvents(happened))
+        self.call_later(self._show_ending, event.result, event.error)
+
+    def _go_on_by_itself(self) -> None:
+        """Go on to Done, unless a dialog is open: then when it closes."""
+        if self._goes_on and self.app.screen is self:
+            self.post_message(ApplyOver())
+
+    def on_screen_resume(self) -> None:
+        """A dialog was closed, and all may be done meanwhile."""
+        self._go_on_by_itself()
+
+    def _show_ending(self, outcome: Outcome | None, error: MoorageError | None) -> None:
+        if error is None and outcome is not None and outcome.is_good:
+            self._goes_on = True
+            self._go_on_by_itself()
+            return
+        lines: list[str] = []
+        if error is not None:
+            errors: Sequence[MoorageError] = (
+                error.errors if isinstance(error, ServersFailed) else (error,)
+            )
+            lines += [f"✗ {each}" for each in errors]
+        elif outcome is not None:
+            lines = faults_of(outcome)
+            for server in outcome.report.servers if outcome.report else ():
+                if not server.is_good:
+                    how = "stopped" if outcome.is_rolled_back else server.status
+                    self._servers[server.server].end("bad", how)
+        for progress in self._servers.values():
+            if progress.state in {"waiting", "running"}:
+                progress.end("bad", "not done")
+        self._say("Stopped" if self._was_stopped else "Not everything went well")
+        retry = "r tries the failed servers again, " if self._failed else ""
+        lines.append(f"Enter goes on to the report, {retry}s saves the log.")
+        ending = self.query_one("#ending", Static)
+        ending.update(Content(visible(in_words("\n".join(lines)))))
+        ending.add_class("-shown")
+        self.refresh_bindings()
+        self._redraw()
+
+    @property
+    def _failed(self) -> list[str]:
+        """The servers an apply failed on, and that may be tried again."""
+        outcome = self._session.operations.outcome
+        if not self._is_over or outcome is None or outcome.report is None:
+            return []
+        return [each.server for each in outcome.report.servers if not each.is_good]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What goes when: going on and trying again at the end, all servers with several."""
+        if action == "go_on":
+            return self._is_over and not self._log.store.text
+        if action == "cancel":
+            return not self._is_over or bool(self._log.store.text)
+        if action == "retry":
+            return bool(self._failed)
+        if action == "all_servers":
+            return len(self._servers) > 1
+        return True
+
+    def action_retry(self) -> None:
+        """Apply once more on the servers it failed on, and only there."""
+        failed, operations, large = self._failed, self._session.operations, self._large_upload
+        if not failed:
+            return
+        for name in failed:
+            self._servers[name].start_again()
+        self._select(failed[0])
+        names = ", ".join(visible(name) for name in failed)
+        self._work(f"Trying again: {names}", lambda: operations.retry(failed, large_upload=large))
+
+    def action_go_on(self) -> None:
+        """Go on to the report once all is over."""
+        if self._is_over:
+            self.post_message(ApplyOver())
+
+    def action_cancel(self) -> None:
+        """Show all of a filtered log again, or ask what cancelling is to mean."""
+        if self._log.store.text:
+            self._log.show(text="")
+            self._say_what_is_shown()
+            return
+
+        def chosen(what: str | None) -> None:
+            operations = self._session.operations
+            if what == "stop":
+                self._was_stopped = True
+                self._say("Stopping before the next step, and rolling back")
+                operations.abort()
+            elif what == "skip":
+                operations.skip_checks()
+            elif what == "leave":
+                operations.stop()
+                self.dismiss(None)
+
+        self.app.push_screen(CancelDialog(self._how_far), chosen)
+
+    def _how_far(self) -> HowFar:
+        name, plan = self._servers.get(NAME_ROW), self._session.operations.plan
+        made = plan.materials.generated if plan is not None and not self._attaches else {}
+        return HowFar(
+            tuple(self._servers.values()), self._is_checking, name.state if name else "", (*made,)
+        )
+
+
+def save_log(name: str, lines: Sequence[str]) -> Path:
+    """Write a log to a file of its own and return where."""
+    safe = "".join(each if each.isalnum() or each in ".-" else "_" for each in name)
+    path = private_folder("logs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}.log"
+    write_private(path, "\n".join([*lines, ""]).encode())
+    return path

@@ -1,0 +1,1 @@
+"""Dashboard: the state of a deployment."""

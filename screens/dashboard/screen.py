@@ -1,0 +1,307 @@
+"""Dashboard: how a deployment is, and from there to everything that can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.recorded import RecordedServer
+from moorage.deploy.events import ending_in_words
+from moorage.deploy.operations import OpenTransport
+from moorage.deploy.status import ServerStatus, Status, how_it_ended
+from moorage.errors import MoorageError
+from moorage.escape import visible
+from moorage.servers.transport import Cancel
+from tui.deployment_status import STATES, live_of, look
+from tui.document.unapplied import not_applied
+from tui.labels import in_words
+from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.header import HeaderBar
+
+_GIB = 1024**3
+
+
+class DashboardScreen(Screen[None]):
+    """Reads the servers when it is opened, and again on demand.
+
+    Args:
+        session: The deployment that is open.
+        open_transport: Opens a connection; None goes over SSH.
+    """
+
+    help_text = (
+        "How every server is: the registry and its version, nginx, the certificate, the disk, and "
+        "whether somebody edited what Moorage wrote. Looking changes nothing. Settings opens the "
+        "wizard on these answers; review shows what an apply would change."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,s", "settings", "Settings", key_display="s"),
+        Binding("v", "review", "Review"),
+        Binding("u", "users", "Users"),
+        Binding("l", "logs", "Logs"),
+        Binding("f", "follow", "Follow the run"),
+        Binding("ctrl+r", "look", "Read again"),
+        Binding("pagedown", "scroll('page_down')", "Scroll", key_display="pgdn"),
+        Binding("pageup", "scroll('page_up')", show=False),
+        Binding("down", "scroll('down')", show=False),
+        Binding("up", "scroll('up')", show=False),
+        Binding("escape", "back", "Back"),
+    ]
+    DEFAULT_CSS = """
+    DashboardScreen #dashboard { padding: 1 2; height: 1fr; }
+    DashboardScreen #verdict { height: auto; text-style: bold; }
+    DashboardScreen #pending { height: auto; color: $text-warning; display: none; }
+    DashboardScreen #servers { height: auto; margin-top: 1; }
+    DashboardScreen .server {
+        height: auto; background: $surface; padding: 0 1; margin-bottom: 1;
+        border-left: outer $edge;
+    }
+    DashboardScreen #ways { height: 1; margin: 0 2 1 2; }
+    DashboardScreen #ways Button { margin-right: 2; }
+    """
+
+    def __init__(self, session: Session, open_transport: OpenTransport | None = None) -> None:
+        super().__init__()
+        self._session = session
+        self._open_transport = open_transport
+        self._status: Status | None = None
+        self._attempt = 0
+        self._cancel = Cancel()
+        self._seconds = 0
+        self._timer: Timer | None = None
+        self._is_covered = False
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar(self._session.draft.registry_name, "Dashboard")
+        with VerticalScroll(id="dashboard"):
+            yield Static("", id="verdict", markup=False)
+            yield Static("", id="pending", markup=False)
+            yield Vertical(id="servers")
+        with Horizontal(id="ways"):
+            yield Button("Settings", id="settings", variant="primary", compact=True)
+            yield Button("Review", id="review", compact=True)
+            yield Button("Users", id="users", compact=True)
+            yield Button("Logs", id="logs", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start on the buttons."""
+        self.query_one("#settings").focus()
+
+    def on_screen_resume(self) -> None:
+        """Something may have been done since, unless it was only a dialog that closed."""
+        if not self._is_covered:
+            self._show_pending()
+            self.action_look()
+        self._is_covered = False
+
+    def _show_pending(self) -> None:
+        """Say what was changed in the wizard and not applied since."""
+        count = len(not_applied(self._session.draft, self._session.read))
+        shown = self.query_one("#pending", Static)
+        shown.display = count > 0
+        settings = f"{count} setting{'s' if count != 1 else ''}"
+        shown.update(f"○ Changed, not applied: {settings}; v Review shows what an apply does")
+
+    def on_screen_suspend(self) -> None:
+        """What is read in vain is given up."""
+        self._is_covered = isinstance(self.app.screen, ModalScreen)
+        if not self._is_covered:
+            self._give_up()
+
+    def on_unmount(self) -> None:
+        """Likewise."""
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._attempt += 1
+        self._cancel.set()
+        if self._timer is not None:
+            self._timer.stop()
+
+    def action_look(self) -> None:
+        """Read the servers."""
+        self._give_up()
+        try:
+            answers = self._session.draft.answers_to_look()
+        except MoorageError as error:
+            self._say(in_words(f"✗ The answers are not finished: {error}"), "$text-error")
+            return
+        self._cancel = cancel = Cancel()
+        asker, opener = self._session.operations.asker, self._open_transport
+        self._seconds = 0
+        self._timer = self.set_interval(1, self._tick)
+        self._say(f"Reading {self._names()}", "")
+        start_job(self, f"look-{self._attempt}", lambda: look(answers, asker, opener, cancel))
+
+    def _names(self) -> str:
+        rows = self._session.draft.items("servers")
+        return ", ".join(visible(str(row.get("host", ""))) for row in rows)
+
+    def _tick(self) -> None:
+        self._seconds += 1
+        self._say(f"Reading {self._names()}, {self._seconds} s; Escape goes back", "")
+
+    def _say(self, text: str, colour: str) -> None:
+        self.query_one("#verdict", Static).update(Content.styled(text, colour))
+
+    @on(JobEnded)
+    async def _looked(self, event: JobEnded) -> None:
+        if event.name != f"look-{self._attempt}":
+            return
+        if self._timer is not None:
+            self._timer.stop()
+        if event.error is not None:
+            self._session.operations.asker.forget_refused(event.error)
+            self._say(visible(in_words(f"✗ {event.error}")), "$text-error")
+            return
+        self._status = status = event.result
+        self._session.operations.asker.forget_refused(*status.unreached)
+        self._note_tests(status)
+        live = live_of(status)
+        if live.state == "attention":  # what for stands below, with its server
+            live = replace(live, detail="")
+        sign, colour = STATES[live.state]
+        self._say(f"{sign} {self._session.draft.registry_name}: {visible(live.words)}", colour)
+        place = self.query_one("#servers")
+        await place.remove_children()
+        await place.mount(
+            *(Static(describe(each), classes="server") for each in status.servers),
+            *(Static(_describe_error(each), classes="server") for each in status.unreached),
+            *(Static(_describe_other(each), classes="server") for each in status.others),
+        )
+        self.call_after_refresh(self.refresh_bindings)
+
+    def on_resize(self) -> None:
+        """All of it may be in sight now, or no more."""
+        self.call_after_refresh(self.refresh_bindings)
+
+    def action_scroll(self, where: str) -> None:
+        """Show what is above or below."""
+        report = self.query_one("#dashboard")
+        {
+            "page_down": report.scroll_page_down,
+            "page_up": report.scroll_page_up,
+            "down": report.scroll_down,
+            "up": report.scroll_up,
+        }[where](animate=False)
+
+    def _note_tests(self, status: Status) -> None:
+        """What was read here need not be tested again in Settings."""
+        tested = self._session.tested
+        for server in status.servers:
+            if not tested.get(server.server, (False, ""))[0]:
+                tested[server.server] = (True, f"{server.os_name}, read for the dashboard")
+        for error in status.unreached:
+            if error.server is not None:
+                words = f"{error.message} {error.hint}".strip()
+                tested[error.server] = (False, in_words(words))
+
+    @property
+    def _has_run(self) -> bool:
+        """Whether a run goes on somewhere."""
+        servers = self._status.servers if self._status else ()
+        return any(each.run is not None and each.run.running for each in servers)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A run is followed while there is one; what is all in sight is not scrolled."""
+        if action == "scroll":
+            return self.is_mounted and self.query_one("#dashboard").max_scroll_y > 0
+        return self._has_run if action == "follow" else True
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        {
+            "settings": self.action_settings,
+            "review": self.action_review,
+            "users": self.action_users,
+            "logs": self.action_logs,
+        }[event.button.id or "settings"]()
+
+    def action_settings(self) -> None:
+        """Open the wizard on these answers."""
+        self.post_message(SettingsWanted())
+
+    def action_review(self) -> None:
+        """Show what an apply would change."""
+        self.post_message(SettingsWanted(reviews=True))
+
+    def action_users(self) -> None:
+        """Manage who may log in."""
+        self.post_message(UsersWanted())
+
+    def action_logs(self) -> None:
+        """Follow the logs."""
+        self.post_message(LogsWanted())
+
+    def action_follow(self) -> None:
+        """Follow the run that goes on."""
+        self.post_message(AttachWanted())
+
+    def action_back(self) -> None:
+        """Go to the start."""
+        self.post_message(GoBack())
+
+
+def describe(server: ServerStatus) -> Content:
+    """Return how one server is, as lines."""
+    kind = "$text-success" if server.is_healthy else "$text-warning"
+    sign = "✓" if server.is_healthy else "!"
+    lines = [
+        Content.styled(f"{sign} ", kind)
+        + Content.styled(visible(server.server), "bold")
+        + Content.styled(f"  {visible(server.os_name)}", "$text-muted")
+    ]
+    rows: list[tuple[str, str]] = []
+    if server.is_deployed:
+        slot = f" on {server.slot}" if server.slot else ""
+        state = "runs" if server.is_serving else "does not run"
+        rows.append(("Registry", f"{server.registry_version or 'unknown version'}{slot}, {state}"))
+        rows.append(("nginx", "runs" if server.has_nginx else "does not run"))
+    if server.certificate is not None:
+        until = f"{server.certificate.not_after:%Y-%m-%d}"
+        rows.append(("Certificate", f"{server.certificate.days_left} days left, until {until}"))
+    if server.disk is not None:
+        rows.append(("Disk", f"{server.disk.free / _GIB:.1f} GiB free on {server.disk.mount}"))
+    if server.is_deployed:
+        count = len(server.drifted)
+        drift = f"{count} file{'s' if count != 1 else ''} edited or gone" if count else "none"
+        rows.append(("Drift", drift))
+        when = server.deployed_at.replace("T", " ").removesuffix("Z")
+        rows.append(("Deployed", f"{when} UTC by Moorage {server.moorage}"))
+    if server.run is not None and (ended := how_it_ended(server.run)) != "done":
+        rows.append(("Last run", ending_in_words(ended, server.run.step, "")))
+    lines += [
+        Content.styled(f"  {name:<13}", "$text-muted") + Content(visible(text))
+        for name, text in rows
+    ]
+    lines += [Content.styled(f"  ✗ {visible(fault)}", "$text-warning") for fault in server.faults]
+    return Content("\n").join(lines)
+
+
+def _describe_other(other: RecordedServer) -> Content:
+    return (
+        Content.styled("○ ", "$text-muted")
+        + Content.styled(visible(other.named), "bold")
+        + Content.styled("\n  recorded as another server; not connected to", "$text-muted")
+    )
+
+
+def _describe_error(error: MoorageError) -> Content:
+    name = visible(error.server or "")
+    head = Content.styled("✗ ", "$text-error") + Content.styled(name, "bold")
+    return head + Content.styled(
+        f"\n  {visible(in_words(f'{error.message} {error.hint}'))}", "$text-error"
+    )

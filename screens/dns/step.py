@@ -1,0 +1,382 @@
+"""DNS: who makes the records, what they are, and what is there now."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Button, Static
+
+from moorage.answers.fields import is_secret_option
+from moorage.answers.secrets import Secret, Typed
+from moorage.errors import MoorageError
+from moorage.escape import visible
+from screens.dns import check
+from screens.dns.check import NameLook
+from screens.dns.check_text import record_lines, verdict_lines
+from tui.document.steps import Step
+from tui.labels import in_words
+from tui.messages import DraftChanged
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.choice import Choice, Option, Toggle
+from tui.widgets.dialog import ConfirmDialog
+from tui.widgets.field import Field
+from tui.wizard.step_pane import StepPane
+
+_PROVIDERS = (
+    Option("manual", "I make the records", "Moorage checks them"),
+    Option("rfc2136", "My name server", "RFC 2136 with a TSIG key"),
+    Option("route53", "Amazon Route 53", "checks the servers, too"),
+    Option("lexicon", "Another provider", "Cloudflare, OVH and others"),
+)
+_RECORDS = (
+    Option("address", "A and AAAA records", "of the servers' addresses"),
+    Option("cname", "A CNAME", "to a load balancer, say"),
+)
+_ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha1", "hmac-md5")
+_PAUSE = 1.0
+"""Seconds without typing after which the name is looked at again."""
+
+
+class DnsPane(StepPane):
+    """Who makes the records, and whether they are there."""
+
+    step = Step.DNS
+    question = "Does the name lead to the servers?"
+    help_text = (
+        "The registry's name must lead to the servers before people can log in. Going on without "
+        "the records is fine: the checks at the end reach each server by its address. With a "
+        "provider Moorage makes them, shows what is there now as a diff, and replaces nothing of "
+        "somebody else's unasked; 'moorage dns undo FILE' brings back what was there. Failover: "
+        "Route 53 checks the servers itself; otherwise 'moorage failover FILE' does, and "
+        "'moorage failover install FILE --on HOST' puts it on a machine as a service."
+    )
+    example = (
+        "registry.example.com  300  A     203.0.113.10\n"
+        "registry.example.com  300  AAAA  2001:db8::10\n"
+        "^ the name            ^ TTL      ^ where clients reach a server"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "check_records", "Check, or stop")]
+    DEFAULT_CSS = """
+    DnsPane .provider, DnsPane #options { height: auto; }
+    DnsPane #records { height: auto; background: $panel; padding: 0 1; }
+    DnsPane #resolved { height: auto; margin-bottom: 1; }
+    DnsPane .row { height: 1; margin-bottom: 1; }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._looks = 0
+        self._stop: threading.Event | None = None
+        self._timer: Timer | None = None
+        self._found: NameLook | None = None
+        self._options_of = ""
+
+    def body(self) -> ComposeResult:
+        yield Static("", id="records", markup=False)
+        yield Static("", id="resolved", markup=False)
+        with Horizontal(classes="row", id="making"):
+            yield Button("Make these records now", id="make", compact=True)
+        yield Choice(_PROVIDERS, "dns.provider", id="provider")
+        with Vertical(id="rfc2136", classes="provider"):
+            yield Field(
+                "Name server",
+                "dns.rfc2136.server",
+                example="192.0.2.53",
+                help_text="The zone's primary one",
+            )
+            yield Field("Port", "dns.rfc2136.port", default="53")
+            yield Field(
+                "Key name",
+                "dns.rfc2136.key_name",
+                example="moorage",
+                help_text="As in the name server's configuration",
+            )
+            yield _SecretField("Key", "dns.rfc2136.key", help_text="The TSIG key, in base64")
+            yield Field(
+                "Algorithm",
+                "dns.rfc2136.algorithm",
+                default="hmac-sha256",
+                suggestions=_ALGORITHMS,
+            )
+        with Vertical(id="route53", classes="provider"):
+            yield Field(
+                "Zone id", "dns.route53.zone_id", help_text="Empty: the zone the name is in"
+            )
+            yield _SecretField(
+                "Access key",
+                "dns.route53.accesskey",
+                is_shown=True,
+                help_text="Empty: what the AWS tools here use",
+            )
+            yield _SecretField("Secret key", "dns.route53.secretkey")
+            yield Field("Profile", "dns.route53.profile", help_text="Of ~/.aws/config")
+        with Vertical(id="lexicon", classes="provider"):
+            yield Field(
+                "Provider",
+                "dns.lexicon.name",
+                example="cloudflare",
+                help_text="As dns-lexicon calls it",
+            )
+            yield Vertical(id="options")
+        yield Choice(_RECORDS, "dns.record", id="record")
+        with Vertical(id="cname", classes="provider"):
+            yield Field("Leads to", "dns.target", example="lb.example.net")
+        yield Field("TTL", "dns.ttl", default="300, or 60 with failover",
+                    help_text="Seconds they may be cached")  # fmt: skip
+        yield Field("Zone", "dns.zone", example="example.com",
+                    help_text="Only where asking does not find it")  # fmt: skip
+        yield Field("Name servers", id="nameservers", example="192.0.2.53",
+                    help_text="The zone's own, likewise; several with commas")  # fmt: skip
+        yield Toggle("Failover: the name follows working servers")
+
+    def load(self) -> None:
+        """Fill the fields and show those of the provider."""
+        super().load()
+        for field in self.query(_SecretField):
+            field.load_from(self.draft.get(field.place))
+        self.query_one(Toggle).value = self.draft.get("dns.failover") is not None
+        given = self.draft.get("dns.nameservers") or ()
+        self.query_one("#nameservers", Field).value = ", ".join(str(each) for each in given)
+        self._show_fields()
+
+    def opened(self) -> None:
+        """Look the name up at once."""
+        super().opened()
+        self._look(is_asked_for=False)
+
+    def focus_first(self) -> None:
+        """Begin at the question who makes the records."""
+        self.take_focus(self.query_one("#provider", Choice))
+
+    def closed(self) -> None:
+        """Stop looking."""
+        self._stop_looking()
+
+    def _show_fields(self) -> None:
+        provider = self.query_one("#provider", Choice).value
+        for name in ("rfc2136", "route53", "lexicon"):
+            self.query_one(f"#{name}").display = provider == name
+        self.query_one("#cname").display = self.query_one("#record", Choice).value == "cname"
+        several = len(self.draft.items("servers")) > 1
+        self.query_one(Toggle).display = several or self.query_one(Toggle).value
+        self.query_one("#making").display = False
+        if provider == "lexicon":
+            self._ask_for_options(self.draft.text("dns.lexicon.name"))
+
+    @on(Choice.Changed)
+    def _choice_made(self, event: Choice.Changed) -> None:
+        section = f"dns.{event.value}"
+        if event.value in {"rfc2136", "lexicon"} and not isinstance(self.draft.get(section), dict):
+            self.draft.set(section, {})
+        self.show_fault("")
+        self._show_fields()
+        self._look_soon()
+
+    @on(Toggle.Changed)
+    def _failover_chosen(self, event: Toggle.Changed) -> None:
+        if event.value:
+            self.draft.set("dns.failover", self.draft.get("dns.failover") or {})
+        else:
+            self.draft.remove("dns.failover")
+        self.post_message(DraftChanged())
+        self._look_soon()
+
+    @on(Field.Changed)
+    def _field_typed(self, event: Field.Changed) -> None:
+        field = event.field
+        if isinstance(field, _SecretField):
+            if event.value.strip():
+                self.draft.set(field.place, Typed(Secret(event.value.strip())))
+            elif isinstance(self.draft.get(field.place), Typed):
+                self.draft.remove(field.place)
+            self.post_message(DraftChanged())
+        if field.id == "nameservers":
+            given = [each.strip() for each in event.value.split(",") if each.strip()]
+            if given:
+                self.draft.set("dns.nameservers", given)
+            else:
+                self.draft.remove("dns.nameservers")
+            self.post_message(DraftChanged())
+        if field.path == "dns.lexicon.name":
+            self._ask_for_options(event.value.strip())
+        self._look_soon()
+
+    @on(Field.Left, "#nameservers")
+    def _name_servers_left(self, event: Field.Left) -> None:
+        event.field.show_error(in_words(self.draft.problem_at("dns.nameservers")))
+
+    def _ask_for_options(self, name: str) -> None:
+        if name and name != self._options_of:
+            start_job(self, f"options:{name}", lambda: _options(name))
+
+    async def _show_options(self, name: str, options: tuple[str, ...]) -> None:
+        """Make a field for each option that the provider takes."""
+        if name != self.draft.text("dns.lexicon.name") or name == self._options_of:
+            return
+        self._options_of = name
+        given = self.draft.get("dns.lexicon.options", {})
+        for option in [each for each in given if each.replace("-", "_") not in options]:
+            self.draft.remove(f"dns.lexicon.options.{option}")  # another provider's
+        holder = self.query_one("#options", Vertical)
+        await holder.remove_children()
+        for option in options:
+            place, label = f"dns.lexicon.options.{option}", option.replace("_", " ")
+            if is_secret_option(option):
+                secret = _SecretField(label, place)
+                await holder.mount(secret)
+                secret.load_from(self.draft.get(place))
+            else:
+                field = Field(label, place)
+                await holder.mount(field)
+                field.value = self.draft.text(place)
+
+    def action_check_records(self) -> None:
+        """Look at the name, or stop looking; what is found is at the top."""
+        self.scroll_home(animate=False)
+        if self._stop is not None:
+            self._stop_looking()
+            self._say("The check was stopped.")
+        else:
+            self._look(is_asked_for=True)
+
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        if self._stop is not None:
+            self._stop.set()
+            self._stop = None
+        self._looks += 1
+
+    def _look_soon(self) -> None:
+        self._stop_looking()
+        # Half a password is not tried at a provider: that is for ctrl+t.
+        look = partial(self._look, is_asked_for=False, asks_provider=False)
+        self._timer = self.set_timer(_PAUSE, look)
+
+    def _look(self, *, is_asked_for: bool, asks_provider: bool = True) -> None:
+        self._stop_looking()
+        self.query_one("#making").display = False
+        try:
+            answers = check.about_the_name(self.draft)
+        except MoorageError as error:
+            self._say(in_words(error.message))
+            return
+        addresses = check.public_addresses(self.draft)
+        operations = self.session.operations
+        # Nobody who only looks at a step wants to be asked for a password.
+        ask = operations.asker.secret if is_asked_for else _nobody
+        resolve = check.resolver(ask, operations.redactor)
+        stop = self._stop = threading.Event()
+        self._say(f"Looking up {answers.registry.domain}…  ctrl+t stops")
+        start_job(
+            self,
+            f"look:{self._looks}",
+            lambda: check.look(
+                answers, addresses, resolve, stop.is_set, asks_provider=asks_provider
+            ),
+            operations.redactor,
+        )
+
+    @on(Button.Pressed, "#make")
+    def _make_wanted(self, event: Button.Pressed) -> None:
+        event.stop()
+        found = self._found
+        if found is None or found.plan is None:
+            return
+        lines = "\n".join(line for change in found.changes for line in change.diff)
+        foreign = [line for each in found.plan.foreign for line in each.lines()]
+        text = f"{found.plan.provider.title}\n\n{lines}"
+        if foreign:
+            text += "\n\nThis deployment did not make:\n" + "\n".join(foreign)
+        accept = "Replace them" if foreign else "Make them"
+
+        def confirmed(go: bool | None) -> None:
+            if go and self._found is found:
+                self._make(found)
+
+        self.app.push_screen(
+            ConfirmDialog("Records", visible(text), accept, careful=bool(foreign)), confirmed
+        )
+
+    def _make(self, found: NameLook) -> None:
+        self._stop_looking()
+        stop = self._stop = threading.Event()
+        self.focus_first()
+        self.query_one("#making").display = False
+        self._say("Changing the records…")
+        start_job(
+            self,
+            f"make:{self._looks}",
+            lambda: check.make(found, stop.is_set),
+            self.session.operations.redactor,
+        )
+
+    async def on_job_ended(self, event: JobEnded) -> None:
+        """Show what was found, or how making the records ended."""
+        kind, _, key = event.name.partition(":")
+        if kind == "options":
+            if event.error is None:
+                await self._show_options(key, event.result)
+            return
+        if key != str(self._looks):
+            return  # stopped, or something else was typed meanwhile
+        self._stop = None
+        if event.error is not None:
+            self._say("", Content.styled(visible(in_words(f"✗ {event.error}")), "$text-error"))
+        elif kind == "make":
+            self._look(is_asked_for=True)
+        else:
+            self._show(event.result)
+
+    def _show(self, found: NameLook) -> None:
+        self._found = found
+        by_http = self.draft.text("ssl.acme.challenge") != "dns-01"
+        by_name = self.draft.text("ssl.mode") == "acme" and by_http
+        verdict = verdict_lines(found, is_asked_by_name=by_name)
+        self._say(Content("\n").join(record_lines(found)), Content("\n").join(verdict))
+        self.query_one("#making").display = found.plan is not None and found.plan.has_changes
+
+    def _say(self, records: str | Content, resolved: str | Content = "") -> None:
+        shown = self.query_one("#records", Static)
+        shown.update(records)
+        shown.display = bool(str(records))
+        self.query_one("#resolved", Static).update(resolved)
+        if self.screen.focused in {None, self.query_one("#provider")}:
+            # Nobody types further down: what was found is what they want to see.
+            self.call_after_refresh(self.scroll_home, animate=False)
+
+
+class _SecretField(Field):
+    """A field whose value is kept in memory only, or is a reference that stays as it is."""
+
+    def __init__(
+        self, label: str, place: str, *, help_text: str = "", is_shown: bool = False
+    ) -> None:
+        super().__init__(label, help_text=help_text, password=not is_shown)
+        self.place = place
+
+    def load_from(self, reference: object) -> None:
+        """Show what the draft holds."""
+        if isinstance(reference, Typed):
+            self.value = reference.secret.reveal()
+        elif isinstance(reference, dict):
+            self.input.placeholder = f"kept as it is: {reference}"
+
+
+def _options(name: str) -> tuple[str, ...]:
+    from moorage.dns.lexicon import known_options
+
+    return known_options(name)
+
+
+def _nobody(what: str, server: str | None) -> None:
+    return None

@@ -1,0 +1,1 @@
+"""Done: the report of an apply, and how clients log in."""

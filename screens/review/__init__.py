@@ -1,0 +1,1 @@
+"""Step: review of the plan."""

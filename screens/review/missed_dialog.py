@@ -1,0 +1,66 @@
+"""Says what others changed since the answers were written, and offers to take it over."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.deploy.merge import CaughtUp
+from moorage.deploy.plan import Plan
+from moorage.escape import visible
+from tui.widgets.dialog import Dialog
+
+Choice = Literal["take", "keep"]
+
+
+class MissedDialog(Dialog[Choice]):
+    """Take the changes over, or keep the answers as they are; Escape decides nothing.
+
+    Args:
+        plan: What the answers do; it knows what was changed since the revision they know.
+        caught: What taking the changes over comes to.
+    """
+
+    def __init__(self, plan: Plan, caught: CaughtUp) -> None:
+        super().__init__()
+        self._plan = plan
+        self._caught = caught
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Changed meanwhile"
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(self._text(), classes="dialog--text")
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Keep my answers", id="keep", compact=True)
+                yield Button("Take over", id="take", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin on what undoes nobody's work."""
+        self.set_focus(self.query_one("#take"))
+
+    def _text(self) -> Content:
+        caught = self._caught
+        lines = [
+            Content(
+                "The deployment was changed since revision "
+                f"{self._plan.based_on}, which these answers are based on:"
+            ),
+            *(Content.styled(visible(str(each)), "bold") for each in self._plan.missed),
+            Content(""),
+            Content(f"To take over: {visible(', '.join((*caught.users, *caught.places)))}"),
+        ]
+        if caught.left:
+            lines.append(Content(f"Yours to change: {visible(', '.join(caught.left))}"))
+        lines.append(Content("With your answers as they are, an apply undoes these changes."))
+        return Content("\n").join(lines)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss("take" if event.button.id == "take" else "keep")

@@ -1,0 +1,139 @@
+"""The plan as a tree: servers, and what a run does to each."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
+from moorage.dns.operations import DnsPlan
+from moorage.dns.records import RecordChange
+from moorage.escape import visible
+
+Subject = tuple[ServerPlan, Change | None] | DnsPlan | RecordChange | None
+"""What a line stands for: a server or one of its changes, the name or one of its, or nothing."""
+
+_SIGNS = {"add": ("+", "new"), "change": ("~", "changed"), "remove": ("-", "removed"),
+          "run": ("▸", "")}  # fmt: skip
+_KINDS = {
+    Kind.PACKAGE: "Packages",
+    Kind.ACCOUNT: "Accounts",
+    Kind.IMAGE: "Images",
+    Kind.FOLDER: "Folders",
+    Kind.FILE: "Files",
+    Kind.SERVICE: "Services",
+    Kind.HOOK: "Hooks",
+}
+
+
+class PlanTree(Tree[Subject]):
+    """Servers and their changes; Enter is left to the form."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "wizard_go_on", "Go on", show=False),
+        Binding("left", "collapse", "Close", show=False),
+        Binding("right", "expand", "Open", show=False),
+    ]
+
+    class Entered(Message):
+        """Enter was pressed."""
+
+    def on_mount(self) -> None:
+        """The root says nothing."""
+        self.show_root = False
+        self.guide_depth = 2
+
+    def show(self, plan: Plan, dns: DnsPlan | None = None) -> None:
+        """Show a plan and nothing else.
+
+        Args:
+            plan: What is done to the servers.
+            dns: What is done at the registry's name; None when nothing is.
+        """
+        self.clear()
+        if dns is not None:
+            self._add_name(dns)
+        for server in plan.servers:
+            self._add_server(server)
+
+    @property
+    def first_difference(self) -> TreeNode[Subject]:
+        """The line of the first file that changes; without one, that of the first server."""
+        lines = self.root.children
+        server = next((line for line in lines if isinstance(line.data, tuple)), lines[0])
+        for line in (leaf for branch in server.children for leaf in branch.children):
+            match line.data:
+                case (_, Change(kind=Kind.FILE)):
+                    return line
+        return server
+
+    def action_wizard_go_on(self) -> None:
+        """Leave Enter to the form."""
+        self.post_message(self.Entered())
+
+    def action_collapse(self) -> None:
+        """Close the branch under the cursor, or go to its parent."""
+        node = self.cursor_node
+        if node is not None and node.is_expanded and node.allow_expand:
+            node.collapse()
+        else:
+            self.action_cursor_parent()
+
+    def action_expand(self) -> None:
+        """Open the branch under the cursor."""
+        if self.cursor_node is not None:
+            self.cursor_node.expand()
+
+    def _add_name(self, dns: DnsPlan) -> None:
+        count = len(dns.changes)
+        summary = f"{count} record set{'s' if count != 1 else ''}" if count else "nothing to change"
+        label = Text.assemble(("DNS", "bold"), f"  {summary}")
+        branch = self.root.add(label, data=dns, expand=True)
+        for change in dns.changes:
+            sign, word = _SIGNS[change.action]
+            either = change.after or change.before
+            values = ", ".join(either.values) if either else ""
+            foreign = "somebody else's, " if change.is_foreign else ""
+            text = f"{sign} {either.kind if either else ''}  {foreign}{word}  {values}"
+            branch.add_leaf(Text(visible(text)), data=change)
+
+    def _add_server(self, server: ServerPlan) -> None:
+        count = len(server.changes)
+        summary = f"{count} change{'s' if count != 1 else ''}" if count else "nothing to change"
+        label = Text.assemble((visible(server.server), "bold"), f"  {summary}")
+        branch = self.root.add(label, data=(server, None), expand=True)
+        for kind, title in _KINDS.items():
+            changes = [change for change in server.changes if change.kind is kind]
+            if not changes:
+                continue
+            is_worth_a_look = kind is not Kind.FOLDER
+            below = branch.add(Text(f"{title} ({len(changes)})"), expand=is_worth_a_look)
+            for change in changes:
+                below.add_leaf(_line(change), data=(server, change))
+        same = len(server.desired.files) - sum(
+            change.kind is Kind.FILE and change.action != "remove" for change in server.changes
+        )
+        if same > 0:
+            branch.add_leaf(Text(f"= {same} file{'s stay' if same != 1 else ' stays'} the same"))
+
+
+def _line(change: Change) -> Text:
+    sign, word = _SIGNS[change.action]
+    drift = ", edited on the server" if change.drift else ""
+    parts: list[str | tuple[str, str]] = [f"{sign} "]
+    if change.kind in {Kind.FILE, Kind.FOLDER}:
+        path = PurePosixPath(change.subject)
+        # The name first: what tells files apart is at the end of their paths.
+        parts += [visible(path.name), f"  {word}{drift}" if word else "",
+                  f"  {visible(str(path.parent))}"]  # fmt: skip
+    else:
+        parts.append(visible(change.subject))
+        if word and word != "new":
+            parts.append(f"  {word}")
+    return Text.assemble(*parts)

@@ -1,0 +1,496 @@
+"""Review: what an apply would do, on which server and why, before anything is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import Static, Tree
+
+from moorage.deploy.consequences import Code, accepting
+from moorage.deploy.deployment_json import deployed_at
+from moorage.deploy.events import StepBegan, ending_in_words, step_title
+from moorage.deploy.merge import CaughtUp, catch_up
+from moorage.deploy.name import NamePlan
+from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
+from moorage.dns.operations import DnsPlan
+from moorage.dns.records import RecordChange, RecordSet
+from moorage.errors import AnswersError, MoorageError, ServersFailed
+from moorage.escape import visible
+from screens.review.commands import all_commands, commands_of
+from screens.review.missed_dialog import Choice, MissedDialog
+from screens.review.plan_tree import PlanTree, Subject
+from tui.document.draft import Draft
+from tui.document.steps import Step, step_of
+from tui.labels import in_words, problem_in_words
+from tui.messages import (
+    AppliedFound,
+    ApplyWanted,
+    AttachWanted,
+    DraftChanged,
+    EngineEvents,
+    JumpTo,
+)
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.dialog import ConfirmDialog
+from tui.widgets.diff_view import DiffView, Shown, View
+from tui.wizard.step_pane import StepPane
+
+_GOING_ON = "run_going_on"
+"""A problem that has a line of its own here: Enter follows the run."""
+
+
+class ReviewPane(StepPane):
+    """Plans when it is opened, and shows the plan."""
+
+    step = Step.REVIEW
+    question = "Review"
+    help_text = (
+        "This is what an apply does, compared with what is on the servers now. Nothing was "
+        "changed yet. The tree lists every package, file and service; the pane shows the "
+        "difference, with secrets masked. Enter goes on to Apply, which asks once more."
+    )
+    example = (
+        "+ new   ~ changed   - removed   ▸ done by the run\n"
+        "v  difference, whole file, commands;  n p  next change"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "plan", "Read", tooltip="Read the servers and plan again"),
+        Binding("v", "view", "View", tooltip="Difference, whole file, or commands"),
+        Binding("n", "jump(1)", "Change", tooltip="Go to the next change"),
+        Binding("N,p", "jump(-1)", "Before", show=False),
+        Binding("y", "copy", "Copy"),
+        Binding(
+            "e",
+            "end_transfers",
+            "End transfers",
+            tooltip="Apply, and cut off the transfers on the slot that is needed",
+        ),
+    ]
+    DEFAULT_CSS = """
+    ReviewPane { padding: 0; overflow: hidden; }
+    ReviewPane .question { display: none; }
+    ReviewPane .explanation { display: none; }
+    ReviewPane #told { height: auto; max-height: 10; margin: 1 0; }
+    ReviewPane #status { height: auto; padding: 0 2; }
+    ReviewPane #plan { height: 1fr; layout: vertical; }
+    ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
+    ReviewPane #detail { height: 1fr; background: $surface; }
+    ReviewPane #view { height: 1; padding: 0 1; background: $panel; }
+    ReviewPane DiffView { height: 1fr; }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._began = 0.0
+        self._doing: dict[str, str] = {}
+        self._timer: Timer | None = None
+        self._attempt = 0
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(id="told", can_focus=False):
+            yield Static("", id="status", markup=False)
+        with Horizontal(id="plan"):
+            yield PlanTree("servers")
+            with Vertical(id="detail"):
+                yield Static("", id="view")
+                yield DiffView()
+
+    def on_mount(self) -> None:
+        """Hide the tree until there is a plan."""
+        self._say_view()
+        self._hide_plan()
+        self.can_focus = True
+
+    def _hide_plan(self) -> None:
+        self.query_one("#plan").display = False
+        self.remove_class("-planned")
+        self.refresh_bindings()
+
+    def opened(self) -> None:
+        """Plan at once."""
+        self.action_plan()
+
+    def closed(self) -> None:
+        """Give up on a plan that is being made."""
+        self._attempt += 1
+        self._stop_clock()
+        self.session.operations.stop()
+
+    def action_plan(self) -> None:
+        """Read the servers and plan."""
+        self._attempt += 1
+        self._hide_plan()
+        self.take_focus(self)
+        try:
+            answers = self.session.answers()
+        except AnswersError as error:
+            self._show_open_questions(error)
+            return
+        self._began = time.monotonic()
+        self._doing = {server.host: "Connecting" for server in answers.servers}
+        self._stop_clock()
+        self._timer = self.set_interval(0.25, self._tick)
+        self._tick()
+        operations = self.session.operations
+
+        def plan() -> Plan:
+            operations.open(answers)
+            return operations.make_plan()
+
+        start_job(self, f"plan-{self._attempt}", plan, operations.redactor)
+
+    def _tick(self) -> None:
+        elapsed = int(time.monotonic() - self._began)
+        lines = [f"Reading the servers, {elapsed} s. Nothing is changed by this."]
+        lines += [f"  … {host}: {what.lower()}" for host, what in self._doing.items()]
+        self._say("\n".join(lines), "")
+
+    def _stop_clock(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _say(self, text: str, colour: str) -> None:
+        self.query_one("#status", Static).update(Content.styled(text, colour))
+
+    @on(EngineEvents)
+    def _happened(self, message: EngineEvents) -> None:
+        for event in message.events:
+            if isinstance(event, StepBegan) and event.server in self._doing:
+                self._doing[event.server] = step_title(event.step)
+
+    def _show_open_questions(self, error: AnswersError) -> None:
+        lines = ["Some answers are missing or wrong. Enter goes to the first."]
+        for problem in error.problems:
+            lines.append(f"✗ {step_of(problem).label}: {problem_in_words(problem)}")
+        self._say(visible("\n".join(lines)), "$text-error")
+
+    @on(JobEnded)
+    def _planned(self, event: JobEnded) -> None:
+        if event.name != f"plan-{self._attempt}":
+            return
+        self._stop_clock()
+        if event.error is not None:
+            self._show_failure(event.error)
+            return
+        plan: Plan = event.result
+        if self.session.seen is None:
+            self.session.seen = plan.revision.number
+        self._show_plan(plan)
+        self._tell_what_was_missed(plan)
+        if not (plan.has_changes or plan.problems or self.session.is_applied):
+            self._tell_the_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
+
+    def _tell_what_was_missed(self, plan: Plan) -> bool:
+        """Offer to take over what others changed; return whether somebody has to decide."""
+        base = self.session.answers().based_on
+        if not plan.missed or base == plan.revision.number:
+            return False
+        caught = catch_up(self.session.answers(), plan)
+        if not caught.has_changes:
+            return False
+
+        def decided(choice: Choice | None) -> None:
+            if choice is None:
+                return
+            self.session.know(plan.revision.number)
+            if choice == "take":
+                _take_over(self.draft, caught)
+            self.post_message(DraftChanged())
+            if choice == "take":
+                self.action_plan()
+
+        self.app.push_screen(MissedDialog(plan, caught), decided)
+        return True
+
+    def _show_failure(self, error: MoorageError) -> None:
+        errors = error.errors if isinstance(error, ServersFailed) else (error,)
+        lines = []
+        for each in errors:
+            place = f"{each.server}: " if each.server else ""
+            lines.append(f"✗ {place}{in_words(each.message)}")
+            if each.hint:
+                lines.append(f"  {in_words(each.hint)}")
+        lines.append("Ctrl+R reads the servers again; Escape goes back.")
+        self._say(visible("\n".join(lines)), "$text-error")
+
+    def _show_plan(self, plan: Plan) -> None:
+        tree = self.query_one(PlanTree)
+        tree.show(plan, self.session.operations.name.dns)
+        self.query_one("#plan").display = True
+        self.add_class("-planned")
+        self.refresh_bindings()
+        self.take_focus(tree)
+        self.call_after_refresh(lambda: tree.move_cursor(tree.first_difference))
+        self._show_status()
+
+    def _show_status(self, refusal: str = "") -> None:
+        """Show the plan in words, with what is to be known about it.
+
+        Args:
+            refusal: Why it cannot be applied, where that was tried.
+        """
+        plan, name = self.session.operations.plan, self.session.operations.name
+        if plan is None:
+            return
+        first = Content.styled(
+            refusal or _summary(plan, name), "bold $text-error" if refusal else "bold"
+        )
+        meaning = _consequences(plan)
+        lines = [*meaning, first] if not refusal else [first, *meaning]
+        lines += [*_notes_of_name(name), *_notes(plan)]
+        self.query_one("#status", Static).update(Content("\n").join(lines))
+
+    @on(Tree.NodeHighlighted)
+    def _highlighted(self, event: Tree.NodeHighlighted[Subject]) -> None:
+        view = self.query_one(DiffView)
+        match event.node.data:
+            case (server, None):
+                view.show(_describe_server(server))
+            case (server, change):
+                view.show(_describe_change(server, change))
+            case DnsPlan() as dns:
+                view.show(_describe_name(dns))
+            case RecordChange() as change:
+                view.show(_describe_records(change))
+            case _:
+                view.show(None)
+
+    @on(PlanTree.Entered)
+    def _entered(self) -> None:
+        self.action_go_on()
+
+    def action_view(self) -> None:
+        """Show the difference, the whole file or the commands, one after the other."""
+        view = self.query_one(DiffView)
+        views = list(View)
+        view.turn_to(views[(views.index(view.view) + 1) % len(views)])
+        self._say_view()
+
+    def _say_view(self, result: str = "") -> None:
+        now = self.query_one(DiffView).view
+        tabs = [
+            Content.styled(f"{'●' if view is now else '○'} {view.value.capitalize()}  ",
+                           "bold $accent" if view is now else "$text-muted")
+            for view in View
+        ]  # fmt: skip
+        tabs.append(Content.styled(result, "$text-success"))
+        self.query_one("#view", Static).update(Content("").join(tabs))
+
+    def action_jump(self, step: int) -> None:
+        """Go to the next change of the file, or the one before."""
+        self.query_one(DiffView).action_jump(step)
+
+    def action_copy(self) -> None:
+        """Copy what the pane shows."""
+        view = self.query_one(DiffView)
+        self.app.copy_to_clipboard(view.text)
+        self._say_view("✓ copied")
+
+    def _tell_the_app(self, message: Message) -> None:
+        # Not from here upwards: a message made while the frame handles a click ends at the frame.
+        self.app.post_message(message)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to end transfers where some are in the way of the plan that is shown."""
+        if action != "end_transfers":
+            return super().check_action(action, parameters)
+        plan = self.session.operations.plan if self.has_class("-planned") else None
+        return plan is not None and bool(_in_the_way(plan))
+
+    def action_end_transfers(self) -> None:
+        """Go on to an Apply that ends the transfers in its way instead of waiting for them."""
+        self._go_on(ends_transfers=True)
+
+    def action_go_on(self) -> None:
+        """Go on to Apply, to a run that goes on already, or to what is missing."""
+        self._go_on(ends_transfers=False)
+
+    def _go_on(self, *, ends_transfers: bool) -> None:
+        if self.draft.problems:
+            self.post_message(JumpTo(step_of(self.draft.problems[0])))
+            return
+        plan = self.session.operations.plan
+        if plan is None:
+            return
+        if any(server.facts.active_run for server in plan.servers):
+            self._tell_the_app(AttachWanted())
+            return
+        if self._tell_what_was_missed(plan):
+            return
+        name = self.session.operations.name
+        if plan.problems or name.problem is not None:
+            self._show_status("✗ Solve what is marked ✗ first; Ctrl+R reads the servers again.")
+            return
+
+        def confirmed(go: bool | None) -> None:
+            if go:
+                accepted = replace(accepting(plan.consequences), end_transfers=ends_transfers)
+                self.session.operations.accepted = accepted
+                self._tell_the_app(ApplyWanted())
+
+        if plan.has_changes or name.has_changes:
+            dialog = _question(plan, name, ends_transfers=ends_transfers)
+        else:
+            hosts = ", ".join(server.server for server in plan.servers)
+            text = f"There is nothing to change on {hosts}. The registry is checked from outside."
+            dialog = ConfirmDialog("Check", text, "Check")
+        self.app.push_screen(dialog, confirmed)
+
+
+def _take_over(draft: Draft, caught: CaughtUp) -> None:
+    """Put into a draft what was taken over into its answers; the rest stays as it was typed."""
+    followed = Draft.from_answers(caught.answers)
+    for place in ("credentials.users", *caught.places):
+        value = followed.get(place)
+        if value is None:
+            draft.remove(place)
+        else:
+            draft.set(place, value)
+
+
+def _in_the_way(plan: Plan) -> list[ServerPlan]:
+    """Return the servers with transfers on the slot that is needed, which an apply waits for."""
+    return [server for server in plan.servers if server.transfers_in_the_way]
+
+
+def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDialog:
+    """Ask whether to apply: first what changes for people, then where and how much."""
+    hosts = visible(", ".join(server.server for server in plan.servers))
+    lines, accept = _consequences(plan), "Apply"
+    for server in _in_the_way(plan) if ends_transfers else ():
+        count = server.transfers_in_the_way
+        what = "1 transfer is" if count == 1 else f"{count} transfers are"
+        text = f"! {server.server}: {what} cut off; clients must try again."
+        lines.append(Content.styled(visible(text), "$text-error"))
+        accept = "Apply and end transfers"
+    lines += [Content("")] if lines else []
+    lines += [Content(_summary(plan, name)), Content(""), Content(f"On {hosts}")]
+    if name.foreign:
+        lines.append(Content("\nDNS records that this deployment did not make are replaced:"))
+        lines.append(Content(visible("\n".join(name.foreign))))
+        accept = "Apply and replace them"
+    codes = {each.code for each in plan.consequences}
+    if Code.NAME_NOT_SERVED in codes:
+        accept = "Apply and take over"
+    if any(each.needs == "begin_empty" for each in plan.consequences):
+        accept = "Apply and begin empty"
+    is_careful = bool(name.foreign or plan.destructive or ends_transfers)
+    return ConfirmDialog("Apply", Content("\n").join(lines), accept, careful=is_careful)
+
+
+def _consequences(plan: Plan) -> list[Content]:
+    """What an apply means for people: a line each for what is destructive, then the rest in one."""
+    count = len(plan.servers)
+    lines = [Content.styled(visible(f"! {each.sentence(count)}"), "$text-error")
+             for each in plan.destructive]  # fmt: skip
+    rest = [each.sentence(count) for each in plan.consequences if not each.is_destructive]
+    return [*lines, Content(visible(" ".join(rest)))] if rest else lines
+
+
+def _notes(plan: Plan) -> list[Content]:
+    lines = [
+        Content.styled(visible(in_words(f"✗ {problem}")), "$text-error")
+        for problem in plan.problems
+        if problem.code != _GOING_ON
+    ]
+    for server in plan.servers:
+        running = server.facts.active_run
+        last = server.facts.runs[-1] if server.facts.runs else None
+        if running is not None:
+            step = step_title(running.step).lower()
+            text = f"● {server.server}: a run is going on ({step}); Enter follows it"
+            lines.append(Content.styled(visible(text), "$text-warning"))
+        elif last is not None and last.status != "done":
+            how = ending_in_words(last.status or "interrupted", last.step, last.message)
+            text = f"! {server.server}: the last run: {how}"
+            lines.append(Content.styled(visible(text), "$text-warning"))
+        lines += [
+            Content.styled(visible(in_words(f"! {server.server}: {note}")), "$text-warning")
+            for note in server.notes
+        ]
+    return lines
+
+
+def _summary(plan: Plan, name: NamePlan) -> str:
+    """The plan in plain words, the records included."""
+    if not name.has_changes or name.dns is None:
+        return plan.summary
+    return f"{plan.summary}\n{name.dns.summary}"
+
+
+def _notes_of_name(name: NamePlan) -> list[Content]:
+    if name.problem is not None:
+        text = in_words(f"✗ The records cannot be changed: {name.problem}")
+        return [Content.styled(visible(text), "$text-error")]
+    return [
+        Content.styled(visible(f"! this deployment did not make {line}"), "$text-warning")
+        for line in name.foreign
+    ]
+
+
+def _describe_name(dns: DnsPlan) -> Shown:
+    return Shown(
+        title=dns.name,
+        note=f"{dns.provider.title}. Changed last, once the registry was checked from outside; "
+        "'moorage dns undo FILE' takes it back.",
+        path="records" if dns.changes else "",
+        before=_records(dns.current),
+        after=_records(dns.wanted),
+    )
+
+
+def _describe_records(change: RecordChange) -> Shown:
+    either = change.after or change.before
+    return Shown(
+        title=f"{either.name} {either.kind}" if either else "",
+        note="from DNS",
+        warning="This deployment did not make what goes." if change.is_foreign else "",
+        path="records",
+        before=_records([change.before] if change.before else []),
+        after=_records([change.after] if change.after else []),
+    )
+
+
+def _records(sets: Iterable[RecordSet]) -> str | None:
+    """Records as a zone file has them; None for none."""
+    return "\n".join(line for each in sets for line in each.lines()) or None
+
+
+def _describe_server(server: ServerPlan) -> Shown:
+    facts = server.facts
+    disk = f", {facts.disks[0].free / 1024**3:.1f} GiB free" if facts.disks else ""
+    slot = f"slot {server.slot_from or 'none yet'} now, {server.slot_to} afterwards"
+    warnings = [*(f"{problem.message} {problem.hint}" for problem in server.problems),
+                *server.notes]  # fmt: skip
+    return Shown(
+        title=server.server,
+        note=f"{facts.os_name}, {facts.architecture}{disk}, {slot}",
+        warning=in_words("\n! ".join(warnings)),
+        commands=tuple(all_commands(server)),
+    )
+
+
+def _describe_change(server: ServerPlan, change: Change) -> Shown:
+    return Shown(
+        title=change.subject,
+        note=in_words(f"from {change.reason}" if change.kind is Kind.FILE else change.reason),
+        warning="It was edited on the server since Moorage wrote it; that edit is lost."
+        if change.drift
+        else "",
+        path=change.subject if change.kind is Kind.FILE else "",
+        before=change.before,
+        after=change.script if change.kind is Kind.HOOK else change.after,
+        commands=tuple(commands_of(server, change)),
+    )

@@ -1,0 +1,406 @@
+"""Servers: the registry's name, and the machines it runs on."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.errors import MoorageError, ServersFailed, SudoRefused
+from moorage.escape import visible
+from moorage.servers.address import server_from
+from moorage.servers.facts import Facts
+from moorage.servers.ssh.config import SshConfig
+from moorage.servers.ssh.input_check import jump_fault, key_fault
+from tui.document.draft import Draft
+from tui.document.steps import Step
+from tui.labels import in_words
+from tui.messages import DraftChanged
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.choice import Choice, Option
+from tui.widgets.field import Field
+from tui.widgets.table import EditableTable
+from tui.wizard.form import Form
+from tui.wizard.form_dialog import FormDialog
+from tui.wizard.list_pane import ListPane
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Server
+    from moorage.deploy.operations import Operations
+
+_GIB = 1024**3
+
+
+class ServersPane(ListPane):
+    """The registry's name and a table of servers."""
+
+    step = Step.SERVERS
+    items = "servers"
+    question = "Where should the registry run?"
+    explanation = "One server is enough. Several share their images through S3."
+    help_text = (
+        "The name is what people put before their images: registry.example.com/app. Servers are "
+        "reached over SSH as root or as a user who may use sudo; aliases, keys and jump hosts of "
+        "~/.ssh/config work. Nothing is written to a server before Review and Apply."
+    )
+    example = (
+        "docker push registry.example.com/team/app:1\n"
+        "            ^ the name            ^ chosen by whoever pushes"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
+
+    def body(self) -> ComposeResult:
+        yield Field(
+            "Registry name",
+            "registry.domain",
+            example="registry.example.com",
+            help_text="What people put before their images",
+        )
+        yield EditableTable(("Server", "Log in", "Test"))
+        with Horizontal(classes="row"):
+            yield Button("Add a server", id="add", compact=True)
+        yield Static("", id="tested", markup=False)
+
+    DEFAULT_CSS = """
+    ServersPane .row { height: 1; margin-bottom: 1; }
+    ServersPane #tested { height: auto; color: $text-muted; margin-bottom: 1; }
+    """
+
+    def load(self) -> None:
+        """Fill the field and the table."""
+        super().load()
+        table = self.query_one(EditableTable)
+        servers = self.draft.items("servers")
+        table.display = bool(servers)
+        table.show_rows([self._row(server) for server in servers])
+        self._show_tested()
+
+    def _row(self, server: dict[str, Any]) -> tuple[str, str, str]:
+        if server.get("connection") == "local":
+            login = "this machine"
+        else:
+            port = f" port {server['port']}" if server.get("port") else ""
+            login = f"{server.get('user') or 'ssh config'}{port}"
+        known = self.session.tested.get(str(server.get("host")))
+        sign = "" if known is None else "… testing" if known[1] == "" else "✓" if known[0] else "✗"
+        return str(server.get("host", "")), login, sign if known else "not tested"
+
+    def focus_first(self) -> None:
+        """Start with the name; with the servers once there is one."""
+        if self.draft.domain and self.draft.items("servers"):
+            self.take_focus(self.query_one(EditableTable))
+        else:
+            super().focus_first()
+
+    def check(self) -> bool:
+        """With a name and no server yet, going on adds one."""
+        if super().check():
+            return True
+        if not self.draft.items("servers") and not self.draft.problem_at("registry.domain"):
+            self.show_fault("")
+            self.edit(-1)
+        return False
+
+    def dialog(self, row: int) -> ServerDialog:
+        """Return the dialog for a server."""
+        return ServerDialog(self.session, row)
+
+    def edited(self, thing: dict[str, Any]) -> None:
+        """Forget what a test said of the server as it was."""
+        self.session.tested.pop(str(thing.get("host")), None)
+
+    def action_test(self) -> None:
+        """Connect to every server and show what is there."""
+        servers = _servers_of(self.draft)
+        operations = self.session.operations
+        for server in servers:
+            self.session.tested[server.host] = (True, "")
+            work = partial(try_server, operations, server)
+            start_job(self, f"test:{server.host}", work, operations.redactor)
+        self.load()
+
+    @on(JobEnded)
+    def _tested(self, event: JobEnded) -> None:
+        host = event.name.removeprefix("test:")
+        if event.error is None:
+            self.session.tested[host] = (True, event.result)
+        else:
+            self.session.tested[host] = (False, describe_error(event.error))
+        self.load()
+
+    def _show_tested(self) -> None:
+        """What tests found, of the servers that are still in the list."""
+        hosts = [str(server.get("host", "")) for server in self.draft.items("servers")]
+        known = [
+            (host, *self.session.tested[host]) for host in hosts if host in self.session.tested
+        ]
+        lines = [
+            f"{'✓' if good else '✗'} {visible(host)}: {visible(text)}"
+            for host, good, text in known
+            if text
+        ]
+        waiting = ["Connecting…"] if any(not text for _, _, text in known) else []
+        self.query_one("#tested", Static).update("\n".join(waiting + lines))
+
+    def closed(self) -> None:
+        """Give up on tests that go on."""
+        self.session.operations.stop_tests()
+        tested = self.session.tested
+        self.session.tested = {host: known for host, known in tested.items() if known[1]}
+
+
+class ServerDialog(FormDialog):
+    """Adds or edits one server.
+
+    Args:
+        session: The deployment that is open.
+        row: Which server; -1 for a new one.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+t", "test", "Test"),
+    ]
+    DEFAULT_CSS = """
+    ServerDialog > .dialog--box { height: 90%; max-height: 32; }
+    ServerDialog .dialog--buttons { margin-top: 1; }
+    ServerDialog > .dialog--box { border-subtitle-color: $text-muted; }
+    ServerDialog #result { height: auto; margin-bottom: 1; display: none; }
+    """
+
+    def __init__(self, session: Session, row: int) -> None:
+        super().__init__(session.draft, "servers", row, {})
+        self._session = session
+
+    def compose(self) -> ComposeResult:
+        aliases = _aliases()
+        offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Add a server" if self.is_new else "Edit the server"
+            box.border_subtitle = "Passwords and passphrases are asked for when they are needed"
+            with ServerForm(self.scratch, self.place):
+                yield Field(
+                    "Server",
+                    f"{self.place}.host",
+                    example="203.0.113.10",
+                    help_text=offered or "Its address, name or alias in ~/.ssh/config",
+                    suggestions=aliases,
+                )
+                yield Field(
+                    "User",
+                    f"{self.place}.user",
+                    default="as in ~/.ssh/config",
+                    help_text="Who logs in: root, or a user who may use sudo",
+                )
+                yield Field("Port", f"{self.place}.port", default="as in ~/.ssh/config, or 22")
+                yield Field(
+                    "Key file",
+                    f"{self.place}.key",
+                    example="~/.ssh/id_ed25519",
+                    help_text="Without one, ~/.ssh/config, the agent and the usual files are tried",
+                )
+                yield Field("Jump host", f"{self.place}.jump", example="user@bastion.example.com")
+                yield Field(
+                    "Public address",
+                    f"{self.place}.address",
+                    default="the address above",
+                    help_text="Where clients reach it",
+                )
+                yield Choice(
+                    (
+                        Option("ssh", "Over SSH"),
+                        Option("local", "This machine", "the one Moorage runs on"),
+                    ),
+                    f"{self.place}.connection",
+                )
+            yield Static("", id="result", markup=False)
+            test = Button("Test", id="test", compact=True)
+            yield from self.buttons("Add" if self.is_new else "OK", test)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def is_right(self, field: Field) -> bool:
+        """What was typed as USER@HOST is right once it is in its fields."""
+        self.query_one(ServerForm).split_address()
+        return super().is_right(field)
+
+    def action_test(self) -> None:
+        """Connect to this server and show what is there."""
+        if not self.query_one(Form).check():
+            return
+        position = int(self.place.removeprefix("servers[").removesuffix("]"))
+        chosen = _servers_of(self.scratch, position)
+        if not chosen:
+            return
+        self._show("Connecting…", "")
+        operations = self._session.operations
+        start_job(self, "test", lambda: try_server(operations, chosen[0]), operations.redactor)
+
+    @on(JobEnded)
+    def _tested(self, event: JobEnded) -> None:
+        host = self.scratch.text(f"{self.place}.host")
+        if event.error is None:
+            text = event.result
+            self._session.tested[host] = (True, text)
+            self._show(f"✓ {text}", "$text-success")
+        else:
+            text = describe_error(event.error)
+            self._session.tested[host] = (False, text)
+            self._show(f"✗ {text}", "$text-error")
+
+    def take_key(self, server: str, key: str) -> None:
+        """Show the key file that was named while a server was tested, if it is this one."""
+        if server == self.scratch.text(f"{self.place}.host"):
+            self.scratch.set(f"{self.place}.key", key)
+            self.query_one(Form).load()
+
+    def _show(self, text: str, colour: str) -> None:
+        result = self.query_one("#result", Static)
+        result.update(Content.styled(text, colour))
+        result.display = True
+
+    @on(Button.Pressed, "#test")
+    def _test_pressed(self) -> None:
+        self.action_test()
+
+    def action_refuse(self) -> None:
+        """Give up on a test that goes on, and go back."""
+        self._session.operations.stop_tests()
+        self.dismiss(None)
+
+    def accept(self) -> None:
+        """Take the server as it is typed."""
+        if self.query_one(Form).check():
+            self._session.operations.stop_tests()
+            server = self.scratch.get(self.place)
+            if server.get("connection") == "ssh":
+                del server["connection"]
+            self.dismiss(server)
+
+
+class ServerForm(Form):
+    """The fields of a server; what they name on this machine is looked at, too.
+
+    Args:
+        draft: The draft.
+        row: Where the server is in it.
+    """
+
+    def __init__(self, draft: Draft, row: str) -> None:
+        super().__init__(draft)
+        self._row = row
+
+    def check(self) -> bool:
+        """Show what is wrong, once everything is in its own field."""
+        self.split_address()
+        return super().check()
+
+    @on(Field.Left)
+    def split_address(self) -> None:
+        """Put what was typed as USER@HOST:PORT into its fields and say so, if they are empty."""
+        typed = self.draft.text(f"{self._row}.host")
+        try:
+            server = server_from(typed) if "@" in typed else None
+        except MoorageError:
+            return
+        if server is None:
+            return
+        parts = {"user": server.user, "port": server.port}
+        new = {name: str(value) for name, value in parts.items() if value is not None}
+        if any(self.draft.text(f"{self._row}.{name}") not in {"", new[name]} for name in new):
+            return
+        for name, value in {"host": server.host, **new}.items():
+            self.draft.put_text(f"{self._row}.{name}", value)
+        self.load()
+        host = next(field for field in self.fields if field.path == f"{self._row}.host")
+        host.show_error("")
+        host.show_help(f"{' and '.join(new).capitalize()} went to the field"
+                       f"{'s' if len(new) > 1 else ''} below")  # fmt: skip
+        self.post_message(DraftChanged())
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field."""
+        text = field.value.strip()
+        if (problem := super().problem_of(field)) or not text:
+            return problem
+        if field.path == f"{self._row}.jump":
+            return jump_fault(text)
+        if field.path == f"{self._row}.key":
+            return key_fault(text, self.draft.text(f"{self._row}.host"))
+        return ""
+
+
+def try_server(operations: Operations, server: Server) -> str:
+    """Connect to a server and return what was found there, for people. Blocks.
+
+    Raises:
+        MoorageError: It cannot be reached, or refuses.
+    """
+    facts = operations.test_server(server)
+    return describe_facts(facts, "root" if _is_root(server) else "sudo")
+
+
+def _is_root(server: Server) -> bool:
+    if server.connection == "local":
+        return os.geteuid() == 0
+    settings = SshConfig.load().lookup(server.host, user=server.user, port=server.port)
+    return settings.user == "root"
+
+
+def describe_facts(facts: Facts, way: str) -> str:
+    """Return what a test found, for people, in one line.
+
+    Args:
+        facts: What is there.
+        way: What works, root or sudo.
+    """
+    engine = next((name for name in ("docker", "podman") if name in facts.tools), "no Docker")
+    disk = f"{facts.disks[0].free / _GIB:.0f} GiB free" if facts.disks else "disk unknown"
+    taken = [
+        f"{port} taken by {listener.program or 'another program'}"
+        for port in (80, 443)
+        if (listener := facts.listens(port)) is not None
+    ]
+    ports = ", ".join(taken) or "ports 80 and 443 free"
+    moorage = ", runs Moorage" if any("moorage" in path for path in facts.files) else ""
+    going_on = ", a run is going on" if facts.active_run else ""
+    return f"{facts.os_name}, {way} works, {engine}, {disk}, {ports}{moorage}{going_on}"
+
+
+def describe_error(error: MoorageError) -> str:
+    """Return why a test failed and what to do, without the server's name."""
+    errors = error.errors if isinstance(error, ServersFailed) else (error,)
+    told = "\n".join(f"{each.message} {each.hint}".strip() for each in errors)
+    asks_again = any(isinstance(each, SudoRefused) and "password" in each.code for each in errors)
+    again = "\nCtrl+T tests again and asks for the password again." if asks_again else ""
+    return in_words(told) + again
+
+
+def _aliases() -> list[str]:
+    try:
+        return SshConfig.load().aliases()
+    except (MoorageError, OSError):
+        return []
+
+
+def _servers_of(draft: Draft, position: int | None = None) -> list[Any]:
+    """The servers of a draft that are valid, or the one at a position."""
+    from pydantic import ValidationError
+
+    from moorage.answers.model import Server
+
+    rows = draft.items("servers")
+    chosen = rows if position is None else rows[position : position + 1]
+    servers = []
+    for row in chosen:
+        try:
+            servers.append(Server.model_validate(row))
+        except ValidationError:
+            continue
+    return servers

@@ -1,0 +1,93 @@
+"""Certificates read back for people: what is in the files, and what will be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moorage.deploy import ca
+from moorage.desired.certificates import describe, find_faults
+from moorage.errors import MoorageError
+
+
+def describe_authority(name: str, domain: str) -> tuple[str, bool]:
+    """Return whether the registry's private CA is there already, and how long it lasts."""
+    authority = ca.load(name, domain)
+    if authority is None:
+        return (
+            "A new CA is made with the first apply and kept on this machine.\n"
+            f"It can vouch for {domain} and names below it, and for nothing else."
+        ), True
+    facts = describe(authority.certificate_pem)
+    folder = ca.folder_of(name, domain)
+    locked = "encrypted" if authority.is_encrypted else "not encrypted"
+    return f"✓ This CA is in {folder}, {facts.days_left} days left, its key {locked}.", True
+
+
+def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> tuple[str, bool]:
+    """Return what the authority will do, and what is in the CA file.
+
+    Args:
+        domain: The registry's name.
+        by_dns: Whether it looks for a record rather than at port 80.
+        is_staging: Whether it is Let's Encrypt's staging.
+        ca_file: The path of the directory's CA; empty when there is none.
+
+    Raises:
+        MoorageError: The file cannot be read.
+    """
+    lines = [
+        f"The authority looks for the record _acme-challenge.{domain}."
+        if by_dns
+        else f"The authority asks http://{domain} on port 80, on any of the servers."
+    ]
+    if is_staging:
+        lines.append("Staging: clients do not trust these certificates. Turn it off when it works.")
+    if ca_file:
+        try:
+            facts = describe(_read(ca_file))
+        except ValueError:
+            return "✗ The CA file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
+        lines.append(f"CA file: {facts.subject}, {facts.days_left} days left")
+    return "\n".join(lines), True
+
+
+def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
+    """Read a certificate and its key back; returns a description and whether all is well.
+
+    Args:
+        certificate: Path of the certificate with its chain.
+        key: Path of the key; empty when it was not given yet.
+        domain: The registry's name.
+
+    Raises:
+        MoorageError: A file cannot be read.
+    """
+    pem = _read(certificate)
+    try:
+        facts = describe(pem)
+    except ValueError:
+        return "✗ The file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
+    lines = [
+        f"Names   {', '.join(facts.names) or 'none'}",
+        f"Issuer  {facts.issuer}",
+        f"Until   {facts.not_after:%Y-%m-%d}, {facts.days_left} days left",
+        f"Chain   {' < '.join(facts.chain)}",
+    ]
+    faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else b"", domain)]
+    if not key:
+        faults = [fault for fault in faults if not fault.startswith("The key")]
+    lines += [f"✗ {fault}" for fault in faults]
+    if not faults:
+        lines.append("✓ The certificate fits the name" + (" and the key" if key else ""))
+    return "\n".join(lines), not faults
+
+
+def _read(name: str) -> bytes:
+    path = Path(name).expanduser()
+    try:
+        if path.stat().st_size > 1_000_000:
+            raise MoorageError(f"{path} is too large for a PEM file.", code="cannot_read")
+        return path.read_bytes()
+    except OSError as error:
+        why = (error.strerror or "unknown").lower()
+        raise MoorageError(f"{path} cannot be read: {why}.", code="cannot_read") from error

@@ -1,0 +1,339 @@
+"""SSL: how the registry gets its certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from moorage.answers.dns_plugins import PLUGINS
+from moorage.answers.secrets import Secret, Typed
+from moorage.errors import AnswersError
+from screens.ssl.certificate_preview import describe_acme, describe_authority, read_files
+from tui.document.steps import Step
+from tui.labels import in_words, problem_in_words
+from tui.messages import DraftChanged
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.choice import Choice, Option, Toggle
+from tui.widgets.dialog import ConfirmDialog
+from tui.widgets.field import Field, ListField
+from tui.wizard.step_pane import StepPane
+
+# The first is what the model has by itself.
+_MODES = (
+    Option("private_ca", "Private CA", "clients have to trust it"),
+    Option("acme", "ACME", "Let's Encrypt; renews itself"),
+    Option("files", "Files I have", "a certificate and its key"),
+    Option("none", "None", "a load balancer in front does TLS"),
+)
+_CHALLENGES = (
+    Option("http-01", "By port 80", "the authority asks the servers"),
+    Option("dns-01", "By DNS", "certbot makes a record"),
+)
+_KEY_TYPES = (Option("ecdsa", "ECDSA key"), Option("rsa", "RSA key", "for very old clients"))
+_PROFILES = (
+    Option("intermediate", "TLS 1.2 and 1.3", "Mozilla's intermediate profile"),
+    Option("modern", "TLS 1.3 only", "Mozilla's modern profile"),
+)
+_PROVIDERS = tuple(Option(name, name) for name in PLUGINS)
+_ACME = "ssl.acme"
+_CA_NAME = "ssl.private_ca.name"
+_CREDENTIALS = f"{_ACME}.dns.credentials"
+_SECRETS = {
+    "passphrase": "ssl.private_ca.passphrase",
+    "hmac": f"{_ACME}.external_account.hmac",
+} | {
+    f"dns-{plugin.name}-{name}": f"{_CREDENTIALS}.{name}"
+    for plugin in PLUGINS.values()
+    for name in plugin.secrets
+}
+"""Fields whose text is a secret: their id, and where the draft has it."""
+
+
+class SslPane(StepPane):
+    """The certificate's source with only its own fields, and the certificate read back."""
+
+    step = Step.SSL
+    question = "How does the registry get its certificate?"
+    help_text = (
+        "Private CA: Moorage makes a certificate authority, keeps its key on this machine and "
+        "issues the registry's certificate; every machine that uses the registry has to trust it. "
+        "ACME: certbot gets the certificate on the servers and renews it; choosing it agrees to "
+        "the authority's terms. Files: PEM files on this machine, the certificate followed by its "
+        "chain, the key without a passphrase; Ctrl+T puts changed ones on the servers. None: only "
+        "behind a load balancer that ends TLS; docker login refuses plain HTTP."
+    )
+    example = (
+        "your own machines use it              Private CA\n"
+        "anybody may, port 80 is open          ACME, by port 80\n"
+        "anybody may, port 80 is closed        ACME, by DNS\n"
+        "your company has a CA                 Files I have\n"
+        "a load balancer in front does TLS     None"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "replace", "Replace on the servers")]
+    DEFAULT_CSS = """
+    SslPane .mode { height: auto; }
+    SslPane #certificate { height: auto; margin-bottom: 1; }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._reads = 0
+        self._timer: Timer | None = None
+
+    def body(self) -> ComposeResult:
+        yield Choice(_MODES, "ssl.mode", id="mode")
+        yield Static("", id="certificate", markup=False)
+        with Vertical(id="private_ca", classes="mode"):
+            yield Field(
+                "Name of the CA",
+                _CA_NAME,
+                id="ca-name",
+                default="Moorage private CA",
+                help_text="What clients see as the issuer",
+            )
+            yield Field(
+                "Passphrase",
+                id="passphrase",
+                password=True,
+                help_text="Encrypts the CA's key here; empty: the key is only yours to read",
+            )
+        with Vertical(id="acme", classes="mode"):
+            yield from _acme_fields()
+        with Vertical(id="files", classes="mode"):
+            yield Field(
+                "Certificate",
+                "ssl.files.certificate",
+                example="~/fullchain.pem",
+                help_text="PEM: the certificate, followed by its chain",
+            )
+            yield Field(
+                "Key",
+                "ssl.files.key",
+                example="~/privkey.pem",
+                help_text="PEM, without a passphrase",
+            )
+        with Vertical(id="tls", classes="mode"):
+            yield Choice(_PROFILES, "ssl.profile")
+            yield Field(
+                "HSTS seconds",
+                "ssl.hsts",
+                example="63072000",
+                help_text="How long browsers insist on HTTPS; empty: off",
+            )
+        yield ListField(
+            "Load balancers",
+            "ssl.trusted_proxies",
+            example="10.0.0.0/8, 192.0.2.7",
+            help_text="Only from these do X-Forwarded-For and -Proto count; empty: from nobody",
+        )
+
+    def load(self) -> None:
+        """Fill the fields and show those of the mode."""
+        super().load()
+        for name, path in _SECRETS.items():
+            field = self.query_one(f"#{name}", Field)
+            reference = self.draft.get(path)
+            field.value = reference.secret.reveal() if isinstance(reference, Typed) else ""
+            if isinstance(reference, dict):
+                field.input.placeholder = f"kept as it is: {reference}"
+        self._show_mode()
+
+    def _show_mode(self) -> None:
+        mode = self.query_one("#mode", Choice).value
+        for name in ("private_ca", "acme", "files"):
+            self.query_one(f"#{name}").display = mode == name
+        self.query_one("#tls").display = mode != "none"
+        self._show_challenge()
+        self.refresh_bindings()
+        self._read_back()
+
+    def _show_challenge(self) -> None:
+        by_dns = self.query_one("#challenge", Choice).value == "dns-01"
+        self.query_one("#by-dns").display = by_dns
+        provider = self.query_one("#provider", Choice).value
+        for name in PLUGINS:
+            self.query_one(f"#dns-{name}").display = name == provider
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer replacing the certificate only where it is the operator's own."""
+        if action == "replace":
+            return self.is_mounted and self.query_one("#mode", Choice).value == "files"
+        return super().check_action(action, parameters)
+
+    @on(Choice.Changed, "#mode")
+    def _mode_chosen(self, event: Choice.Changed) -> None:
+        if event.value == "files" and not isinstance(self.draft.get("ssl.files"), dict):
+            self.draft.set("ssl.files", {})
+        self.show_fault("")
+        self._show_mode()
+
+    @on(Choice.Changed, "#challenge")
+    @on(Choice.Changed, "#provider")
+    def _challenge_chosen(self, event: Choice.Changed) -> None:
+        provider = self.query_one("#provider", Choice).value
+        if event.choice.id == "provider" or not self.draft.text(f"{_ACME}.dns.provider"):
+            self.draft.set(f"{_ACME}.dns.provider", provider)
+        self.draft.remove(_CREDENTIALS)
+        self.show_fault("")
+        self._show_challenge()
+        self._read_back()
+
+    @on(Toggle.Changed)
+    def _staging_chosen(self, _event: Toggle.Changed) -> None:
+        self._read_back()
+
+    @on(Field.Changed)
+    @on(Field.Left)
+    def _path_typed(self, event: Field.Said) -> None:
+        """Keep what has no place of its own; read the files once typing pauses."""
+        name = event.field.id or ""
+        if isinstance(event, Field.Changed) and name in _SECRETS:
+            self._keep_secret(_SECRETS[name], event.value)
+        if self._timer is not None:
+            self._timer.stop()
+        is_left = isinstance(event, Field.Left)
+        self._timer = self.set_timer(0.01 if is_left else 0.7, self._read_back)
+
+    def _keep_secret(self, path: str, text: str) -> None:
+        if text.strip():
+            self.draft.set(path, Typed(Secret(text.strip())))
+        elif isinstance(self.draft.get(path), Typed):
+            self.draft.remove(path)
+        self.post_message(DraftChanged())
+
+    def _read_back(self) -> None:
+        """Read the certificate in a thread and show what is in it."""
+        self._reads += 1
+        name_of_job = f"read-{self._reads}"
+        mode = self.query_one("#mode", Choice).value
+        domain = self.draft.domain or "registry.example.com"
+        if mode == "none":
+            self._show(
+                "docker login refuses plain HTTP: put a load balancer that ends TLS in front.",
+                "$text-warning",
+            )
+        elif mode == "private_ca" and (fault := self.draft.problem_at(_CA_NAME)):
+            # No CA can have such a name: there is none to look for.
+            self._show("", "")
+            self.query_one("#ca-name", Field).show_error(in_words(fault))
+        elif mode == "private_ca":
+            name = self.draft.text(_CA_NAME) or "Moorage private CA"
+            start_job(self, name_of_job, lambda: describe_authority(name, domain))
+        elif mode == "acme":
+            ca_file = self.draft.text(f"{_ACME}.ca_file")
+            by_dns = self.draft.text(f"{_ACME}.challenge") == "dns-01"
+            is_staging = bool(self.draft.get(f"{_ACME}.staging"))
+            start_job(self, name_of_job, lambda: describe_acme(domain, by_dns, is_staging, ca_file))
+        else:
+            certificate = self.draft.text("ssl.files.certificate")
+            key = self.draft.text("ssl.files.key")
+            if certificate:
+                start_job(self, name_of_job, lambda: read_files(certificate, key, domain))
+            else:
+                self._show("", "")
+
+    def action_replace(self) -> None:
+        """Put the certificate on the servers, and nothing else."""
+        if not self.check():
+            return
+        try:
+            answers = self.draft.answers()
+        except AnswersError as error:
+            self.show_fault(f"The answers are not whole yet: {problem_in_words(error.problems[0])}")
+            return
+        self._reads += 1
+        self._show("Reading what is on the servers…", "")
+        start_job(self, "replace-plan", lambda: self.session.operations.plan_replacement(answers))
+
+    @on(JobEnded)
+    def _ended(self, event: JobEnded) -> None:
+        if event.name.startswith("read-") and event.name != f"read-{self._reads}":
+            return  # something else was typed meanwhile
+        if event.error is not None:
+            self._show(in_words(f"✗ {event.error}"), "$text-error")
+        elif event.name == "replace-plan":
+            self._confirm(event.result)
+        else:
+            text, is_good = event.result
+            self._show(text, "" if is_good else "$text-error")
+
+    def _confirm(self, servers: list[str]) -> None:
+        if not servers:
+            self._show("✓ All servers have this certificate already", "$text-success")
+            return
+
+        def decided(accepted: bool | None) -> None:
+            if accepted:
+                self._show("Replacing the certificate…", "")
+                start_job(self, "replace", self.session.operations.replace_certificate)
+            else:
+                self._read_back()
+
+        text = (
+            f"The certificate in {self.draft.text('ssl.files.certificate')} replaces the one on "
+            f"{', '.join(servers)}. Nothing else is changed, and no request fails."
+        )
+        self.app.push_screen(ConfirmDialog("Certificate", text, "Replace"), decided)
+
+    def _show(self, text: str, colour: str) -> None:
+        self.query_one("#certificate", Static).update(Content.styled(text, colour))
+
+
+def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:
+    yield Field(
+        "Email", f"{_ACME}.email", example="ops@example.com",
+        help_text="Whom the authority may write to; may be empty",
+    )  # fmt: skip
+    yield Choice(_CHALLENGES, f"{_ACME}.challenge", id="challenge")
+    yield Vertical(
+        Choice(_PROVIDERS, f"{_ACME}.dns.provider", id="provider"),
+        *(_credentials(name) for name in PLUGINS),
+        id="by-dns",
+        classes="mode",
+    )
+    yield Toggle("Staging: for trying out, trusted by nobody", f"{_ACME}.staging")
+    yield Field(
+        "Directory", f"{_ACME}.directory", example="https://ca.example.com/acme/directory",
+        help_text="Another authority's; empty: Let's Encrypt",
+    )  # fmt: skip
+    yield Field(
+        "Its CA file", f"{_ACME}.ca_file", example="~/company-root.pem",
+        help_text="Only when the directory's own certificate is from a private CA",
+    )  # fmt: skip
+    yield Choice(_KEY_TYPES, f"{_ACME}.key_type")
+    yield Field(
+        "Account key id", f"{_ACME}.external_account.kid",
+        help_text="Only for authorities that bind an account you have there",
+    )  # fmt: skip
+    yield Field("Account HMAC", id="hmac", password=True)
+
+
+def _credentials(provider: str) -> Vertical:
+    plugin = PLUGINS[provider]
+    fields = [
+        Field(
+            name.replace("_", " ").capitalize(),
+            f"{_CREDENTIALS}.{name}",
+            help_text="May be empty" if name in plugin.optional else "",
+        )
+        for name in plugin.plain
+    ]
+    fields += [
+        Field(
+            name.replace("_", " ").capitalize(),
+            id=f"dns-{provider}-{name}",
+            password=True,
+            help_text="Empty: the server's own role is used" if name in plugin.optional else "",
+        )
+        for name in plugin.secrets
+    ]
+    return Vertical(*fields, id=f"dns-{provider}", classes="mode")

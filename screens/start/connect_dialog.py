@@ -1,0 +1,57 @@
+"""How to reach a server that runs Moorage already."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Footer, Static
+
+from moorage.errors import MoorageError
+from moorage.servers.address import server_from
+from moorage.servers.ssh.config import SshConfig
+from tui.widgets.dialog import AskingDialog
+from tui.widgets.field import Field
+
+
+class ConnectDialog(AskingDialog[tuple[str, str] | None]):
+    """Asks how to reach a server; returns its address and the key file."""
+
+    def compose(self) -> ComposeResult:
+        try:
+            aliases = SshConfig.load().aliases()
+        except (MoorageError, OSError):
+            aliases = []
+        offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Connect to a server"
+            yield Static("What is deployed there is read; nothing is changed.",
+                         classes="dialog--text", markup=False)  # fmt: skip
+            yield Field("Server", id="address", example="root@203.0.113.10",
+                        help_text=offered or "USER@HOST, or an alias from ~/.ssh/config",
+                        suggestions=aliases)  # fmt: skip
+            yield Field("Key file", id="key", example="~/.ssh/id_ed25519",
+                        help_text="Without one, the usual ones are tried")  # fmt: skip
+            yield from self.buttons("Connect")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self.query_one("#address", Field).focus()
+
+    def accept(self) -> None:
+        """End with the server, or say what is wrong with its address."""
+        from moorage.servers.ssh.input_check import key_fault
+
+        address = self.query_one("#address", Field)
+        try:
+            server = server_from(address.value)
+        except MoorageError as error:
+            address.show_error(error.message)
+            address.focus()
+            return
+        key = self.query_one("#key", Field)
+        if key.value.strip() and (fault := key_fault(key.value.strip(), server.host)):
+            key.show_error(fault)
+            key.focus()
+        else:
+            self.dismiss((address.value.strip(), self.query_one("#key", Field).value.strip()))

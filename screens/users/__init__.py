@@ -1,0 +1,1 @@
+"""Users: staged changes, the table, its dialogs, and the users as the servers have them."""

@@ -1,0 +1,396 @@
+"""Dialogs from staged changes to changed servers: what will change, how far it is, passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.secrets import Secret
+from moorage.deploy.events import Committed, Event, RunEnded, Staged, StepBegan
+from moorage.deploy.plan import Kind
+from moorage.deploy.report import ApplyReport
+from moorage.deploy.users_change import UsersPlan
+from moorage.errors import MoorageError
+from moorage.escape import visible
+from moorage.users.wording import of_users
+from screens.users.servers import UsersEngine
+from screens.users.staging import Difference
+from tui.labels import in_words
+from tui.tasks import JobEnded, start_job
+from tui.widgets.copy_block import CopyBlock
+from tui.widgets.dialog import ConfirmDialog, Dialog
+from tui.widgets.diff_view import DiffView, Shown
+from tui.widgets.server_row import ServerProgress, ServerRow
+
+COLOURS = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
+"""The colours of the signs; the signs say the same without them."""
+_MOST_LINES = 500
+_FEW = 6
+"""Lines that fit the smallest terminal with everything else."""
+
+
+def describe(differences: Sequence[Difference], most: int = _MOST_LINES) -> Content:
+    """Return changes in words, one line per user: ``+ ana  pull team-a/*``."""
+    shown = differences[:most]
+    width = min(24, max((len(each.name) for each in shown), default=0))
+    lines = [
+        Content.styled(f"{each.sign} ", f"bold {COLOURS[each.sign]}")
+        + Content.styled(f"{visible(each.name):<{width}}", "bold")
+        + Content(f"  {visible(each.words)}")
+        for each in shown
+    ]
+    if len(differences) > most:
+        lines.append(Content.styled(f"  and {len(differences) - most} more", "$text-muted"))
+    return Content("\n").join(lines)
+
+
+def count_words(differences: Sequence[Difference]) -> str:
+    """Return how many users come, change and go."""
+    parts = []
+    for sign, word in (("+", "added"), ("~", "changed"), ("-", "removed")):
+        count = sum(1 for each in differences if each.sign == sign)
+        if count:
+            parts.append(f"{count} {word}")
+    return ", ".join(parts)
+
+
+def _words_of_hooks(plan: UsersPlan) -> list[str]:
+    """Say which of the operator's scripts run on the servers, each once."""
+    ends = {"roll_back": "undoes the change", "go_on": "is only reported"}
+    hooks = [planned.hook for server in plan.servers for planned in server.hooks]
+    said = [f"The hook {hook.name} runs; a failure {ends[hook.on_failure]}." for hook in hooks]
+    return list(dict.fromkeys(said))
+
+
+class ChangesDialog(Dialog[bool]):
+    """Shows what will change: users in words, and the files one key away.
+
+    Args:
+        differences: How users change.
+        plan: What that does to every server.
+        notes: What else the operator should know.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "view", "Files"),
+        Binding("enter", "accept", "Apply", show=False),
+        Binding("escape", "refuse", "Back"),
+    ]
+    DEFAULT_CSS = """
+    ChangesDialog > .dialog--box { width: 104; }
+    ChangesDialog #words { height: auto; margin-bottom: 1; }
+    ChangesDialog.-tall #words { height: 1fr; }
+    ChangesDialog #notes { height: auto; color: $text-warning; }
+    ChangesDialog DiffView { height: 1fr; min-height: 8; display: none; margin-bottom: 1; }
+    ChangesDialog.-files > .dialog--box { height: 90%; }
+    ChangesDialog.-files DiffView { display: block; }
+    ChangesDialog.-files #words { display: none; }
+    """
+
+    def __init__(
+        self, differences: Sequence[Difference], plan: UsersPlan, notes: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        self._differences = differences
+        self._plan = plan
+        self._notes = (*notes, *_words_of_hooks(plan))
+        self._files = _files_of(plan)
+        self._place = -1
+        self.set_class(len(differences) + 2 * len(self._notes) > _FEW, "-tall")
+
+    def compose(self) -> ComposeResult:
+        changed = [server.server for server in self._plan.servers if server.has_changes]
+        count = f"{len(changed)} server{'s' if len(changed) != 1 else ''}"
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "What will change"
+            yield Static(self._head(changed), classes="dialog--text")
+            with VerticalScroll(id="words"):
+                yield Static(describe(self._differences))
+            yield DiffView()
+            if self._notes:
+                notes = [Content(f"! {visible(note)}") for note in self._notes]
+                yield Static(Content("\n").join([*notes, Content("")]), id="notes")
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Back", id="refuse", compact=True)
+                yield Button(f"Apply to {count}", id="accept", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def _head(self, changed: Sequence[str]) -> Content:
+        what = count_words(self._differences) or "The users of these servers are brought in step"
+        where = ", ".join(visible(name) for name in changed)
+        return Content.styled(what, "bold") + Content.styled(
+            f"  on {where}. nginx is reloaded; nothing is interrupted.", "$text-muted"
+        )
+
+    def on_mount(self) -> None:
+        """Begin on the button that goes on."""
+        self.set_focus(self.query_one("#accept"))
+
+    def action_view(self) -> None:
+        """Show the users in words, then every file, then the users again."""
+        self._place += 1
+        if self._place >= len(self._files):
+            self._place = -1
+        self.set_class(self._place >= 0, "-files")
+        if self._place >= 0:
+            self.query_one(DiffView).show(self._files[self._place])
+            self.set_focus(self.query_one(DiffView))
+        else:
+            self.set_focus(self.query_one("#accept"))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "accept")
+
+    def action_accept(self) -> None:
+        """Enter goes on from wherever nothing else takes it."""
+        self.dismiss(True)
+
+    def action_refuse(self) -> None:
+        """Escape is no."""
+        self.dismiss(False)
+
+
+def _files_of(plan: UsersPlan) -> list[Shown]:
+    """Return each change of a file once, with the servers that get it."""
+    servers: dict[tuple[str, str | None, str | None], list[str]] = {}
+    for server in plan.servers:
+        for change in server.changes:
+            if change.kind is Kind.FILE:
+                key = (change.subject, change.before, change.after)
+                servers.setdefault(key, []).append(server.server)
+    return [
+        Shown(path, f"on {', '.join(names)}", "", path, before, after)
+        for (path, before, after), names in servers.items()
+    ]
+
+
+class ProgressDialog(Dialog[ApplyReport | None]):
+    """Changes the users on all servers and shows how far each is.
+
+    Closes by itself when all went well; else it stays and says what happened.
+
+    Args:
+        engine: Makes the change.
+        plan: The change.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "stop", "Stop and put back"),
+        Binding("enter,escape", "refuse", "Close"),
+    ]
+    DEFAULT_CSS = """
+    ProgressDialog > .dialog--box { width: 104; }
+    ProgressDialog #rows { height: auto; max-height: 12; margin-bottom: 1; }
+    ProgressDialog #ending { height: auto; margin-bottom: 1; }
+    """
+
+    def __init__(self, engine: UsersEngine, plan: UsersPlan) -> None:
+        super().__init__()
+        self._engine = engine
+        self._plan = plan
+        self._servers = {each.server: ServerProgress(each.server) for each in plan.servers}
+        for each in plan.servers:
+            if not each.has_changes:
+                self._servers[each.server].end("unchanged", "nothing to change")
+        self._report: ApplyReport | None = None
+        self._is_over = False
+
+    def compose(self) -> ComposeResult:
+        width = min(30, max((len(name) for name in self._servers), default=0))
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Changing the users"
+            with VerticalScroll(id="rows", can_focus=False):
+                for progress in self._servers.values():
+                    yield ServerRow(progress, width)
+            yield Static("", id="ending")
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Stop and put back", id="stop", variant="error", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.set_interval(0.1, self._pump)
+        start_job(self, "change", lambda: self._engine.change(self._plan))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Stopping is for while it goes on, closing for when it is over."""
+        if action == "stop":
+            return not self._is_over
+        return self._is_over if action == "refuse" else True
+
+    def action_stop(self) -> None:
+        """Make all servers put back what they have."""
+        self.query_one("#ending", Static).update("Stopping; what was changed is put back…")
+        self._engine.stop_change()
+
+    def _pump(self) -> None:
+        for event in self._engine.events():
+            self._take(event)
+        for row in self.query(ServerRow):
+            row.refresh()
+
+    def _take(self, event: Event) -> None:
+        progress = self._servers.get(event.server)
+        if progress is None:
+            return
+        match event:
+            case StepBegan():
+                progress.begin_step(event.step)
+            case Staged():
+                progress.words = "Ready, waiting"
+            case Committed():
+                progress.words = "Changed, waiting"
+            case RunEnded(status="done"):
+                progress.end("done", "done")
+            case RunEnded():
+                progress.end("bad", of_users(event.message) or event.status)
+
+    @on(JobEnded)
+    def _ended(self, event: JobEnded) -> None:
+        if event.name != "change":
+            return
+        self._pump()
+        self._is_over = True
+        report: ApplyReport | None = event.result
+        self._report = report
+        if report is not None and report.is_good:
+            self.dismiss(report)
+            return
+        for each in report.servers if report else ():
+            if not each.is_good:
+                self._servers[each.server].end("bad", each.message or each.status)
+        self.query_one("#ending", Static).update(_ending(report, event.error))
+        button = self.query_one("#stop", Button)
+        button.label, button.variant = "Close", "primary"
+        button.focus()
+        self.refresh_bindings()
+
+    @on(Button.Pressed)
+    def _pressed(self) -> None:
+        if self._is_over:
+            self.dismiss(self._report)
+        else:
+            self.action_stop()
+
+    def action_refuse(self) -> None:
+        """Close, once it is over."""
+        if self._is_over:
+            self.dismiss(self._report)
+
+
+def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
+    """Return what happened, and what is so now."""
+    if report is None:
+        return Content.styled("✗ Nothing was changed. ", "bold $text-error") + Content(
+            visible(in_words(str(error)))
+        )
+    failed = [each for each in report.servers if not each.is_good]
+    put_back = [each.server for each in failed if each.status in {"cancelled", "undone"}]
+    culprits = [each for each in failed if each.server not in put_back]
+    stayed = [each.server for each in report.servers if each.status == "done"]
+    lines = [
+        Content.styled(f"✗ {visible(each.server)}: ", "bold $text-error")
+        + Content(visible(each.message or each.status))
+        for each in culprits
+    ]
+    if put_back:
+        names = ", ".join(visible(name) for name in put_back)
+        lines.append(Content(f"Put back as it was: {names}."))
+    if stayed:
+        names = ", ".join(visible(name) for name in stayed)
+        lines.append(Content(f"Changed: {names}. The other servers are shown as behind."))
+    lines.append(Content("The changes are still staged: try again once that is mended."))
+    return Content("\n").join(lines)
+
+
+class MadePasswordsDialog(Dialog[None]):
+    """Shows passwords that Moorage made, once; asks before it closes without one being copied.
+
+    Args:
+        made: The passwords, by user.
+        domain: The registry they are for.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy_all", "Copy"),
+        Binding("escape", "refuse", "Close"),
+    ]
+
+    def __init__(self, made: Mapping[str, Secret], domain: str) -> None:
+        super().__init__()
+        self._made = made
+        self.set_class(len(made) > 2, "-tall")
+        self._domain = domain
+
+    def compose(self) -> ComposeResult:
+        many = len(self._made) > 1
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "New passwords" if many else "New password"
+            yield Static(
+                f"In force on {self._domain} now, and shown only here. Moorage keeps no copy: "
+                "hand it on before you close this. Copying is up to the terminal, and some refuse: "
+                "see that it has arrived.",
+                classes="dialog--text",
+                markup=False,
+            )
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                for name, secret in self._made.items():
+                    yield CopyBlock(f"Password of {visible(name)}", secret.reveal(), secret)
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Copy all" if many else "Copy", id="copy-all", compact=True)
+                yield Button("Close", id="refuse", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin on the button that copies."""
+        self.set_focus(self.query_one("#copy-all"))
+
+    def action_copy_all(self) -> None:
+        """Copy the password, or all of them with their users."""
+        if len(self._made) == 1:
+            text = next(iter(self._made.values())).reveal()
+        else:
+            text = "\n".join(f"{name}\t{made.reveal()}" for name, made in self._made.items())
+        self.app.copy_to_clipboard(text)
+        for block in self.query(CopyBlock):
+            block.is_copied = True
+        button = self.query_one("#copy-all", Button)
+        button.label = "Copied"
+        button.refresh(layout=True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "copy-all":
+            self.action_copy_all()
+        elif event.button.id == "refuse":
+            self.action_refuse()
+
+    def action_refuse(self) -> None:
+        """Close, and ask when something would be lost."""
+        left = [block for block in self.query(CopyBlock) if not block.is_copied]
+        if not left:
+            self.dismiss(None)
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self.dismiss(None)
+
+        what = "A password was" if len(left) == 1 else f"{len(left)} passwords were"
+        self.app.push_screen(
+            ConfirmDialog(
+                "Not copied yet",
+                f"{what} not copied. Nobody can show it again; a new one can be made instead.",
+                "Close without copying",
+                careful=True,
+            ),
+            answered,
+        )

@@ -1,0 +1,389 @@
+"""Users: who may log in, on all servers; changes are staged, shown, then made as one act."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import ActiveBinding, Binding, BindingType
+
+from moorage.deploy.report import ApplyReport
+from moorage.deploy.users_change import UsersPlan, UsersRead
+from moorage.desired.users import RegistryUser
+from moorage.errors import MoorageError
+from moorage.escape import visible
+from moorage.users import edits
+from moorage.users.edits import WrongUserError
+from moorage.users.passwords import Scheme, hash_password
+from screens.users import change_dialogs, import_dialogs, user_dialogs
+from screens.users.servers import UsersEngine
+from screens.users.staging import Edit, StagedChange
+from screens.users.view import UsersView
+from tui.labels import in_words
+from tui.messages import GoBack, UsersChanged
+from tui.tasks import JobEnded, start_job
+from tui.widgets.dialog import ConfirmDialog, NoteDialog
+
+_OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
+                 "import_users", "find", "sort"}  # fmt: skip
+_ROOM_FOR_ALL_KEYS = 90
+"""Columns of the terminal from which the footer has every key, also while changes are staged."""
+
+
+class UsersScreen(UsersView):
+    """What can be done with the users that were read.
+
+    Args:
+        engine: Reads and changes them.
+        domain: The registry.
+    """
+
+    help_text = (
+        "Who may log in, as the servers have it. Adding, changing and removing is staged: nothing "
+        "happens on a server until Enter shows what will change and you apply it, to all servers "
+        "at once. When one server fails, the others are put back.\n\n"
+        "Access: push may push, pull and delete; pull may only pull; both for all repositories or "
+        "for some. A disabled user keeps the password and is kept out.\n\n"
+        "A server that is behind missed a change; the next one brings it up. One that is different "
+        "was edited by hand; the next change replaces that. While a change goes on there, nothing "
+        "else can be changed: read again when it has ended.\n\n"
+        "/ finds by name, repository or state; Escape shows all again. s sorts by name, by when "
+        "people were last seen, or with changes first. i takes over the users of an htpasswd file. "
+        "Ctrl+R reads the servers again."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # In front of any widget, so that what is typed ahead lands where the key before it led.
+        Binding("enter", "apply", "Apply", priority=True),
+        Binding("enter", "found", show=False, priority=True),
+        Binding("z", "undo", "Undo", priority=True),
+        Binding("a", "add", "Add", priority=True),
+        Binding("p", "password", "Password", priority=True),
+        Binding("e", "access", "Access", priority=True),
+        Binding("x", "disable", "Disable", priority=True),
+        Binding("x", "enable", "Enable", priority=True),
+        Binding("d,delete", "remove", "Remove", priority=True),
+        Binding("i", "import_users", "Import", priority=True),
+        Binding("escape", "back", "Back"),
+        # The line above the table names the first two.
+        Binding("slash", "find", "Find", key_display="/", show=False, priority=True),
+        Binding("s", "sort", "Sort", show=False, priority=True),
+        Binding("ctrl+r", "read", "Read again", show=False),
+    ]
+
+    def __init__(self, engine: UsersEngine, domain: str) -> None:
+        super().__init__(engine, domain)
+        self._hashing = 0
+        self._is_planning = False
+        self._revisions: tuple[int, int] | None = None
+
+    @on(JobEnded)
+    def _job_ended(self, event: JobEnded) -> None:
+        name = event.name.partition("-")[0]
+        if name == "hash":
+            self._hashing -= 1
+            if event.error is None:
+                added = event.result.listed
+                self._stage(event.result, added[0] if added else "")
+            else:
+                self._tell("Password", event.error)
+        elif name == "import":
+            self._was_found(event)
+        elif name == "plan":
+            self._was_planned(event)
+
+    def _tell(self, title: str, error: MoorageError) -> None:
+        self.app.push_screen(NoteDialog(title, visible(in_words(str(error)))))
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, with as many of them in the footer as there is room for."""
+        found = super().active_bindings
+        if "i" in found and self.has_staged and self.app.size.width < _ROOM_FOR_ALL_KEYS:
+            import_users = found["i"]
+            hidden = dataclasses.replace(import_users.binding, show=False)
+            found = found | {"i": import_users._replace(binding=hidden)}
+        return found
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what there is something to do with; a text that is typed takes every key."""
+        if self._is_planning and action in {*_OF_THE_TABLE, "back", "read"}:
+            return False  # what is about to be shown is what was staged until now
+        if self.is_finding or action == "found":
+            return action not in _OF_THE_TABLE and self.is_finding
+        row = self.table.row if self.is_mounted else None
+        is_somebody_chosen = row is not None and row.mark != "-"
+        is_kept_out = row is not None and row.user.disabled
+        offered = {
+            **dict.fromkeys(("password", "access", "remove"), is_somebody_chosen),
+            "disable": is_somebody_chosen and not is_kept_out,
+            "enable": is_somebody_chosen and is_kept_out,
+            **dict.fromkeys(("add", "import_users"), self.users_read is not None),
+            "undo": self.has_staged,
+            "apply": self.has_staged or self._needs_repair,
+        }
+        return offered.get(action, True)
+
+    @property
+    def _needs_repair(self) -> bool:
+        standings = self.users_read.standings.values() if self.users_read else ()
+        return any(standing in {"behind", "different"} for standing in standings)
+
+    # --- staging -------------------------------------------------------------------------
+
+    def _stage(self, change: StagedChange, name: str = "") -> None:
+        self.say("")
+        try:
+            self.staging.add(change)
+        except WrongUserError as error:
+            self._tell("Not possible", error)
+        self.show_users(name)
+
+    def _stage_password(
+        self,
+        words: str,
+        name: str,
+        password: user_dialogs.Password,
+        edit: Callable[[str], Edit],
+        *,
+        is_new: bool = False,
+    ) -> None:
+        """Hash a password in a thread, which takes a moment, then stage a change with the hash."""
+        assert self.users_read is not None
+        scheme: Scheme = self.users_read.scheme
+        made = {name: password.secret} if password.is_made else {}
+        listed = (name,) if is_new else ()
+
+        def work() -> StagedChange:
+            return StagedChange(words, edit(hash_password(password.secret, scheme)), made, listed)
+
+        self._hashing += 1
+        start_job(self, f"hash-{name}", work)
+
+    def action_add(self) -> None:
+        """Ask for a new user."""
+
+        def given(new: user_dialogs.NewUser | RegistryUser | None) -> None:
+            if isinstance(new, RegistryUser):
+                self.show_all(new.name)
+                return
+            if new is None:
+                return
+
+            def edit(value: str) -> Edit:
+                user = RegistryUser(new.name, value, new.access, new.repositories)
+                return functools.partial(edits.add, user=user)
+
+            self._stage_password(f"add {new.name}", new.name, new.password, edit, is_new=True)
+
+        self.app.push_screen(user_dialogs.NewUserDialog(self.staging.users), given)
+
+    def action_password(self) -> None:
+        """Ask for another password."""
+        user = self._chosen()
+
+        def given(password: user_dialogs.Password | None) -> None:
+            if password is None:
+                return
+
+            def edit(value: str) -> Edit:
+                return functools.partial(edits.set_password, name=user.name, value=value)
+
+            self._stage_password(f"password of {user.name}", user.name, password, edit)
+
+        self.app.push_screen(user_dialogs.PasswordDialog(user), given)
+
+    def action_access(self) -> None:
+        """Ask what somebody may do."""
+        user = self._chosen()
+
+        def given(new: user_dialogs.NewAccess | None) -> None:
+            if new is not None:
+                edit = functools.partial(
+                    edits.set_access, name=user.name, access=new.access,
+                    repositories=new.repositories,
+                )  # fmt: skip
+                self._stage(StagedChange(f"access of {user.name}", edit), user.name)
+
+        self.app.push_screen(user_dialogs.AccessDialog(user), given)
+
+    def action_disable(self) -> None:
+        """Keep somebody out."""
+        self._stage_disabled("disable", disabled=True)
+
+    def action_enable(self) -> None:
+        """Let somebody in again."""
+        self._stage_disabled("enable", disabled=False)
+
+    def _stage_disabled(self, word: str, *, disabled: bool) -> None:
+        user = self._chosen()
+        edit = functools.partial(edits.set_disabled, names=(user.name,), disabled=disabled)
+        self._stage(StagedChange(f"{word} {user.name}", edit), user.name)
+
+    def action_remove(self) -> None:
+        """Remove somebody."""
+        user = self._chosen()
+        edit = functools.partial(edits.remove, names=(user.name,))
+        self._stage(StagedChange(f"remove {user.name}", edit), user.name)
+
+    def action_undo(self) -> None:
+        """Take the last staged change back."""
+        undone = self.staging.undo()
+        self.say(f"Not staged any more: {undone}")
+        self.show_users()
+
+    def _chosen(self) -> RegistryUser:
+        row = self.table.row
+        assert row is not None  # check_action offers nothing else
+        return row.user
+
+    # --- import --------------------------------------------------------------------------
+
+    def action_import_users(self) -> None:
+        """Take users over from an htpasswd file."""
+        assert self.users_read is not None
+        reached = [roster.server for roster in self.users_read.rosters]
+
+        def given(source: import_dialogs.Source | None) -> None:
+            if source is not None:
+                users = self.staging.users
+                start_job(self, "import", lambda: import_dialogs.find(source, users, self.engine))
+                self.say("Reading the file…")
+
+        self.app.push_screen(import_dialogs.ImportDialog(reached), given)
+
+    def _was_found(self, event: JobEnded) -> None:
+        self.say("")
+        if event.error is not None:
+            self._tell("Import users", event.error)
+            return
+        found: import_dialogs.Found = event.result
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self._stage(StagedChange(f"import from {found.source.path}", found.edit))
+
+        self.app.push_screen(import_dialogs.FoundDialog(found), answered)
+
+    # --- applying ------------------------------------------------------------------------
+
+    def action_apply(self) -> None:
+        """Show what will change, on the way to changing it."""
+        read = self.users_read
+        if read is None or self._hashing or self.is_reading:
+            self.say("One moment: the servers are being read or a password is being hashed")
+            return
+        if not read.unreached:
+            self._plan(without_unreached=False)
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self._plan(without_unreached=True)
+
+        self.app.push_screen(_left_out(read), answered)
+
+    def _plan(self, *, without_unreached: bool) -> None:
+        read, users = self.users_read, self.staging.users
+        assert read is not None
+        self._is_planning = True
+        self.refresh_bindings()
+        start_job(
+            self,
+            "plan",
+            lambda: self.engine.plan(read, users, without_unreached=without_unreached),
+        )
+
+    def _was_planned(self, event: JobEnded) -> None:
+        self._is_planning = False
+        self.refresh_bindings()
+        if event.error is not None:
+            self._tell("Users", event.error)
+            return
+        plan: UsersPlan = event.result
+        if not plan.has_changes:
+            self.say("The servers have it like this already")
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                self._revisions = plan.revisions
+                self.app.push_screen(
+                    change_dialogs.ProgressDialog(self.engine, plan), self._applied
+                )
+
+        assert self.users_read is not None
+        notes = [
+            f"{server} was edited by hand; that is replaced"
+            for server, standing in self.users_read.standings.items()
+            if standing == "different"
+        ]
+        notes += [f"{server} misses this change until the next one" for server in plan.left_out]
+        self.app.push_screen(
+            change_dialogs.ChangesDialog(self.staging.differences, plan, notes), answered
+        )
+
+    def _applied(self, report: ApplyReport | None) -> None:
+        self.action_read()
+        if report is not None and report.is_good:
+            made = self.staging.made
+            staging = self.staging
+            self.post_message(
+                UsersChanged(staging.base, staging.users, staging.listed, self._revisions)
+            )
+            count = sum(1 for each in report.servers if each.status == "done")
+            self.staging.clear()
+            self.say(f"✓ Changed on {count} server{'s' if count != 1 else ''}.")
+            for each in report.servers:
+                for warning in each.warnings:
+                    self.say(f"{each.server}: {warning}", warns=True, more=True)
+            if made:
+                self.app.push_screen(change_dialogs.MadePasswordsDialog(made, self.domain))
+
+    # --- leaving -------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """Show all users again, or leave; asks when changes are staged."""
+        if self.query_one("#find").has_class("-shown"):
+            self.show_all()
+            return
+        self.ask_to_leave(lambda: self.post_message(GoBack()))
+
+    def ask_to_leave(self, leave: Callable[[], object]) -> None:
+        """Leave, and ask when that loses something."""
+        if not self.has_staged:
+            leave()
+            return
+
+        def answered(go: bool | None) -> None:
+            if go:
+                leave()
+
+        what = change_dialogs.count_words(self.staging.differences) or "changes"
+        self.app.push_screen(
+            ConfirmDialog(
+                "Not applied yet",
+                f"{what}: no server has that yet, and leaving forgets it.",
+                "Leave and forget it",
+                careful=True,
+            ),
+            answered,
+        )
+
+
+def _left_out(read: UsersRead) -> ConfirmDialog:
+    """Return the question whether to go on without the servers that cannot be reached."""
+    names = ", ".join(visible(error.server or "a server") for error in read.unreached)
+    why = "\n".join(visible(in_words(str(error))) for error in read.unreached)
+    misses = "it misses" if len(read.unreached) == 1 else "they miss"
+    are = "is" if len(read.unreached) == 1 else "are"
+    return ConfirmDialog(
+        f"{names} cannot be reached",
+        f"{why}\n\nNothing was changed. Going on without {names}: {misses} the change and {are} "
+        "repaired by the next one. Until then, what you take away from somebody still works "
+        "there.",
+        "Go on without",
+        careful=True,
+    )

@@ -1,0 +1,235 @@
+"""The table of users: only the lines in sight are drawn, so that 10,000 are as quick as ten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from moorage.desired.users import RegistryUser
+from moorage.escape import visible
+from moorage.users.passwords import hash_kind
+from screens.users.staging import repositories
+
+MARKS = {"+": "added", "~": "changed", "-": "removed", "": ""}
+"""The signs of staged changes, and their words."""
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """One line of the table.
+
+    Attributes:
+        user: The user as they will be; as they are when they go.
+        mark: The sign of the staged change; empty without one.
+        seen: When they last logged in, in words.
+        pushed: When they last pushed, in words.
+        places: The servers that have them, in words.
+    """
+
+    user: RegistryUser
+    mark: str = ""
+    seen: str = ""
+    pushed: str = ""
+    places: str = ""
+
+    @property
+    def state(self) -> str:
+        """How the user is, with the staged change."""
+        words = f"{self.mark} {MARKS[self.mark]}" if self.mark else ""
+        if self.user.disabled and self.mark != "-":
+            return f"{words}, disabled" if words else "disabled"
+        if self.user.access is None and not words:
+            return "no access"
+        return words
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, how it is filled, and how wide it is; 0 shares what is left."""
+
+    title: str
+    text: Callable[[UserRow], str]
+    width: int
+
+
+_NAME = Column("User", lambda row: row.user.name, 0)
+_ACCESS = Column("Access", lambda row: row.user.access or "none", 6)
+_RULES = Column("Repositories", lambda row: repositories(row.user), 0)
+_HASH = Column("Hash", lambda row: hash_kind(row.user.hash), 7)
+_SEEN = Column("Last seen", lambda row: row.seen, 11)
+_PUSHED = Column("Last push", lambda row: row.pushed, 11)
+_PLACES = Column("On", lambda row: row.places, 12)
+_STATE = Column("State", lambda row: row.state, 19)
+_NARROW = (_NAME, _ACCESS, _RULES, _SEEN, _STATE)
+_WIDE = (_NAME, _ACCESS, _RULES, _HASH, _SEEN, _PUSHED, _PLACES, _STATE)
+_ROOM_FOR_ALL = 110
+"""Columns of the terminal from which every column is shown."""
+
+
+class UserTable(ScrollView, can_focus=True):
+    """Users with a cursor; the first line is the titles."""
+
+    DEFAULT_CSS = """
+    UserTable { height: 1fr; background: $background; overflow: hidden auto;
+                border-left: outer $background; padding: 0 1; }
+    UserTable:focus { border-left: outer $accent; }
+    UserTable > .users--title { color: $text-muted; background: $background; }
+    UserTable > .users--cursor { background: $panel; color: $foreground; }
+    UserTable > .users--cursor-focused {
+        background: $selection; color: $foreground; text-style: bold;
+    }
+    UserTable > .users--added { color: $text-success; }
+    UserTable > .users--changed { color: $text-warning; }
+    UserTable > .users--removed { color: $text-error; }
+    UserTable > .users--disabled { color: $text-muted; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "users--title", "users--cursor", "users--cursor-focused", "users--added",
+        "users--changed", "users--removed", "users--disabled",
+    }  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "end(-1)", "First", show=False),
+        Binding("end,G", "end(1)", "Last", show=False),
+    ]
+    cursor: reactive[int] = reactive(0, repaint=True)
+
+    class Moved(Message):
+        """Another user is under the cursor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: Sequence[UserRow] = ()
+
+    @property
+    def row(self) -> UserRow | None:
+        """The row under the cursor."""
+        return self._rows[self.cursor] if self.cursor < len(self._rows) else None
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def show(self, rows: Sequence[UserRow], name: str = "") -> None:
+        """Show these rows and no others.
+
+        Args:
+            rows: The rows.
+            name: Who gets the cursor; it stays with the same user when empty.
+        """
+        here = name or (self.row.user.name if self.row else "")
+        self._rows = rows
+        self.virtual_size = Size(0, len(rows) + 1)
+        place = next((i for i, row in enumerate(rows) if row.user.name == here), None)
+        self.cursor = place if place is not None else max(0, min(self.cursor, len(rows) - 1))
+        self._keep_in_sight()
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def watch_cursor(self) -> None:
+        """Say where the cursor is."""
+        self._keep_in_sight()
+        self.post_message(self.Moved())
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor."""
+        self.cursor = max(0, min(len(self._rows) - 1, self.cursor + step))
+
+    def action_page(self, step: int) -> None:
+        """Move by what is in sight."""
+        self.action_move(step * max(1, self._in_sight - 1))
+
+    def action_end(self, step: int) -> None:
+        """Move to the first or the last."""
+        self.action_move(step * len(self._rows))
+
+    @property
+    def _in_sight(self) -> int:
+        return max(1, self.scrollable_content_region.height - 1)
+
+    def _keep_in_sight(self) -> None:
+        top = round(self.scroll_y)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + self._in_sight:
+            self.scroll_to(y=self.cursor - self._in_sight + 1, animate=False, immediate=True)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Keep the cursor in sight."""
+        self._keep_in_sight()
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the row that was clicked."""
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.y > 0:
+            place = round(self.scroll_y) + offset.y - 1
+            if place < len(self._rows):
+                self.cursor = place
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of what is in sight."""
+        width = self.scrollable_content_region.width
+        columns = self._columns(width)
+        if y == 0:
+            style = self.get_component_rich_style("users--title")
+            return self._strip([column.title for column, _ in columns], columns, style, width)
+        place = round(self.scroll_y) + y - 1
+        if place >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        row = self._rows[place]
+        style = self._style(row, is_here=place == self.cursor)
+        return self._strip([column.text(row) for column, _ in columns], columns, style, width)
+
+    def _style(self, row: UserRow, *, is_here: bool) -> Style:
+        style = self.rich_style
+        kind = MARKS[row.mark] or ("disabled" if row.user.disabled else "")
+        if is_here:
+            name = "users--cursor-focused" if self.has_focus else "users--cursor"
+            style = self.get_component_rich_style(name)
+        if kind:
+            own = self.get_component_rich_style(f"users--{kind}", partial=True)
+            style += Style(color=own.color)
+        return style
+
+    def _columns(self, width: int) -> list[tuple[Column, int]]:
+        chosen = _WIDE if width >= _ROOM_FOR_ALL else _NARROW
+        left = width - sum(column.width for column in chosen) - 2 * (len(chosen) - 1)
+        shared = sum(1 for column in chosen if not column.width)
+        widths = [(column, column.width or max(8, left // shared)) for column in chosen]
+        over = left - sum(width for column, width in widths if not column.width)
+        place = next(i for i, (column, _) in enumerate(widths) if column is _RULES)
+        widths[place] = (_RULES, max(8, widths[place][1] + over))
+        return widths
+
+    @staticmethod
+    def _strip(
+        texts: Sequence[str], columns: Sequence[tuple[Column, int]], style: Style, width: int
+    ) -> Strip:
+        cells = [
+            _fitted(visible(text), room) for text, (_, room) in zip(texts, columns, strict=True)
+        ]
+        line = set_cell_size("  ".join(cells), width)
+        return Strip([Segment(line, style)], width)
+
+
+def _fitted(text: str, width: int) -> str:
+    """A text in as many cells as there is room, with an ellipsis where it is cut."""
+    if cell_len(text) > width:
+        return set_cell_size(text, width - 1) + "…"
+    return set_cell_size(text, width)

@@ -1,0 +1,271 @@
+"""Reads the users of all servers and shows them: servers in lines, users in a table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer, Static
+
+from moorage.deploy.last_seen import Seen
+from moorage.deploy.users_change import UsersRead
+from moorage.errors import MoorageError
+from moorage.escape import visible
+from moorage.users.passwords import hash_kind
+from screens.users import change_dialogs
+from screens.users.rows import Reading, rows_of, server_lines, what_is_shown
+from screens.users.servers import SeenRead, UsersEngine
+from screens.users.staging import Staging, rights
+from screens.users.table import UserTable
+from tui.tasks import JobEnded, start_job
+from tui.widgets.field import Field
+from tui.widgets.header import HeaderBar
+
+
+class UsersView(Screen[None]):
+    """Reads the users when it is opened.
+
+    Attributes:
+        engine: Reads and changes them.
+        domain: The registry.
+        staging: The users as they are, and as they will be.
+        users_read: What was read last; None before.
+    """
+
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    DEFAULT_CSS = """
+    UsersView #servers { height: auto; max-height: 6; padding: 0 2; background: $surface; }
+    UsersView #server-lines { height: auto; }
+    UsersView #title { height: 1; padding: 0 2; color: $text-muted; }
+    UsersView.-high #servers { margin-top: 1; background: $background; }
+    UsersView.-high #title { margin-bottom: 1; }
+    UsersView #find { display: none; margin: 0 2; }
+    UsersView #find.-shown { display: block; }
+    UsersView #said { height: auto; max-height: 4; padding: 0 2; display: none; }
+    UsersView #said.-shown { display: block; }
+    UsersView #detail { height: auto; max-height: 3; padding: 0 2; background: $surface; }
+    UsersView #staged {
+        height: auto; max-height: 30%; padding: 0 2; display: none; background: $panel;
+    }
+    UsersView #staged.-shown { display: block; }
+    UsersView #staged-words { height: auto; }
+    """
+
+    def __init__(self, engine: UsersEngine, domain: str) -> None:
+        super().__init__()
+        self.engine = engine
+        self.domain = domain
+        self.staging = Staging()
+        self.users_read: UsersRead | None = None
+        self._reading = Reading(engine.servers)
+        self._attempt = 0
+        self._seen: Mapping[str, Seen] | None = None
+        self._unseen: tuple[str, ...] = ()
+        self._places: Mapping[str, tuple[str, ...]] = {}
+        self._filter = ""
+        self._sort = 0
+        self._timer: Timer | None = None
+        self._said = Content("")
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar(self.domain, "Users")
+        with VerticalScroll(id="servers", can_focus=False):
+            yield Static("", id="server-lines")
+        yield Static("", id="title")
+        yield Field("Find", id="find", example="ana, team-a, disabled, changed")
+        yield UserTable()
+        yield Static("", id="said")
+        yield Static("", id="detail")
+        with VerticalScroll(id="staged", can_focus=False):
+            yield Static("", id="staged-words")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.set_focus(self.table)
+        self.action_read()
+
+    def on_unmount(self) -> None:
+        """Close the connections."""
+        self.engine.stop()
+
+    @property
+    def table(self) -> UserTable:
+        return self.query_one(UserTable)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the servers are being read."""
+        return self._reading.goes_on
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether leaving would lose something."""
+        return self.staging.count > 0
+
+    # --- reading -------------------------------------------------------------------------
+
+    def action_read(self) -> None:
+        """Read the users of all servers; what is staged stays staged."""
+        if self._reading.goes_on and self._attempt:
+            self.engine.stop()  # the attempt before waits for somebody silent
+        self.say("")
+        self._attempt += 1
+        self._reading = Reading(self.engine.servers)
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_interval(0.2, self._tick)
+        self._show_servers()
+        start_job(self, f"read-{self._attempt}", self.engine.read)
+
+    def _tick(self) -> None:
+        for event in self.engine.events():
+            self._reading.take(event)
+        self._show_servers()
+
+    def _show_servers(self) -> None:
+        is_reading = self._reading.goes_on
+        lines = self._reading.lines() if is_reading else server_lines(self.users_read, self._unseen)
+        if not is_reading and self._reading.error is not None:
+            lines = self._reading.error_lines()
+        self.query_one("#server-lines", Static).update(lines)
+
+    def _was_read(self, read: UsersRead | None, error: MoorageError | None) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._reading.end(error)
+        if read is not None:
+            self.users_read = read
+            self._places, self._unseen = read.places, ()
+            for lost in self.staging.begin(read.users):
+                self.say(f"Not staged any more: {lost}", warns=True, more=True)
+            # The logs take longer than the users, and nobody has to wait for them.
+            start_job(self, f"seen-{self._attempt}", self.engine.read_seen)
+        self._show_servers()
+        self.show_users()
+
+    @on(JobEnded)
+    def _read_ended(self, event: JobEnded) -> None:
+        if event.name == f"read-{self._attempt}":
+            self._was_read(event.result, event.error)
+        elif event.name == f"seen-{self._attempt}":
+            seen: SeenRead = event.result or SeenRead({}, self.engine.servers)
+            self._seen, self._unseen = seen.times, seen.left_out
+            self._show_servers()
+            self.show_users()
+
+    # --- showing -------------------------------------------------------------------------
+
+    def say(self, text: str, *, warns: bool = False, more: bool = False) -> None:
+        """Say what came of something, in the line below the table.
+
+        Args:
+            text: A sentence, with ✓ before it where something was done; what was said before goes
+                when it is empty.
+            warns: Whether it is a warning.
+            more: Whether what was said before stays, too.
+        """
+        colour = "$text-warning" if warns else "$text-success" if text[:1] == "✓" else ""
+        said = Content.styled(f"{'! ' if warns else ''}{visible(text)}", colour)
+        before = self._said if more else Content("")
+        # A warning begins a line; what else is said goes on in it.
+        between = Content("" if not before else "\n" if warns else " ")
+        self._said = before + between + said if text else before
+        line = self.query_one("#said", Static)
+        line.update(self._said)
+        line.set_class(bool(self._said), "-shown")
+
+    def show_users(self, name: str = "") -> None:
+        staging = self.staging
+        rows = rows_of(staging, self.users_read, self._seen, self._filter, self._sort)
+        self.table.show(rows, name)
+        title = what_is_shown(staging, len(rows), self._filter, self._sort)
+        if self.users_read is None:
+            # The lines above say why, and how to try again.
+            title = "Reading the users" if self._reading.goes_on else "The users were not read"
+        self.query_one("#title", Static).update(Content(title))
+        different = staging.differences
+        place = self.query_one("#staged")
+        place.set_class(bool(different), "-shown")
+        # Behind a dialog it stays in sight when nothing is staged any more, so it is emptied, too.
+        words = Content("")
+        if different:
+            head = f"{change_dialogs.count_words(different)}, not applied yet: Enter shows it all\n"
+            words = Content.styled(head, "bold") + change_dialogs.describe(different, 100)
+        self.query_one("#staged-words", Static).update(words)
+        self.call_after_refresh(place.scroll_end, animate=False)
+        self.refresh_bindings()
+
+    def show_all(self, name: str = "") -> None:
+        """Show all users again, with the cursor on one of them."""
+        find = self.query_one("#find", Field)
+        find.remove_class("-shown")
+        find.value = self._filter = ""
+        self.set_focus(self.table)
+        self.show_users(name)
+
+    @on(UserTable.Moved)
+    def _show_detail(self) -> None:
+        row = self.table.row
+        text = Content("")
+        if row is not None:
+            user = row.user
+            may = "disabled" if user.disabled else f"may {rights(user)}"
+            parts = [may, f"{hash_kind(user.hash)} hash"]
+            there = self._places.get(user.name, ())
+            reached = len(self.users_read.rosters) if self.users_read else 0
+            where = f"all {reached} servers" if len(there) == reached > 1 else ", ".join(there)
+            parts += [f"on {where}"] if there else []
+            parts += [f"seen {row.seen}"] if row.seen[:1].isdigit() else []
+            parts += [f"pushed {row.pushed}"] if row.pushed[:1].isdigit() else []
+            text = Content.styled(visible(user.name), "bold") + Content.styled(
+                f"  {visible(' · '.join(parts))}", "$text-muted"
+            )
+        self.query_one("#detail", Static).update(text)
+        self.refresh_bindings()
+
+    def action_sort(self) -> None:
+        """Sort by the next thing."""
+        self._sort += 1
+        self.show_users()
+
+    def action_find(self) -> None:
+        """Show only the users that a text fits."""
+        find = self.query_one("#find", Field)
+        find.add_class("-shown")
+        find.focus()
+
+    @on(Field.Changed, "#find")
+    def _finding(self, event: Field.Changed) -> None:
+        self._filter = event.value.strip().lower()
+        self.show_users()
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether a text to find is being typed."""
+        # Not has_focus, which only follows once the widget has heard of it.
+        return self.is_mounted and self.focused is self.query_one("#find", Field).input
+
+    async def action_found(self) -> None:
+        """Go to what was found, once everything that was typed before is in the field.
+
+        Else a key typed ahead would act on whoever was under the cursor before.
+        """
+        field = self.query_one("#find", Field)
+        is_typed = asyncio.Event()
+        field.input.call_later(is_typed.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(is_typed.wait(), 1)
+        self._filter = field.value.strip().lower()
+        self.show_users()
+        self.set_focus(self.table)

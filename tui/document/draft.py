@@ -1,0 +1,306 @@
+"""The draft: what was typed so far, in the shape of the answers file."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from moorage.answers.load import validate
+from moorage.answers.model import Answers, Registry, Server
+from moorage.answers.resolve import references
+from moorage.answers.secrets import Secret, Typed
+from moorage.deploy.clients import registry_name
+from moorage.errors import AnswersError, Problem
+from moorage.registry_keys import check_registry
+from tui.document.paths import parse_path
+
+Value = Any
+"""What a YAML file can hold, and :class:`Typed`."""
+
+Part = TypeVar("Part", bound=BaseModel)
+
+
+class Draft:
+    """Answers while they are being written. Holds whatever was typed, valid or not.
+
+    Attributes:
+        data: The answers as nested dictionaries and lists.
+    """
+
+    def __init__(self, data: Mapping[str, Value] | None = None) -> None:
+        self.data: dict[str, Value] = _copied(data) if data is not None else {}
+        self._problems: tuple[Problem, ...] | None = None
+
+    @classmethod
+    def new(cls) -> Draft:
+        """Return the draft a new deployment starts from: everything but name and server."""
+        return cls(
+            {
+                "version": 1,
+                "registry": {"runtime": "package"},
+                "servers": [],
+                "credentials": {
+                    "users": [
+                        {"name": _own_name(), "access": "push", "password": {"generate": True}}
+                    ]
+                },
+                "storage": {"driver": "filesystem"},
+                "dns": {"provider": "manual"},
+                "ssl": {"mode": "private_ca"},
+            }
+        )
+
+    @classmethod
+    def from_answers(cls, answers: Answers) -> Draft:
+        """Return a draft of finished answers; typed secrets stay in it."""
+        data = answers.model_dump(mode="python", exclude_defaults=True)
+        data["version"] = answers.version
+        draft = cls(_plain(data))
+        for position, user in enumerate(answers.credentials.users):
+            if isinstance(user.password, Typed):
+                draft.set(f"credentials.users[{position}].password", user.password)
+        s3 = answers.storage.s3
+        for name in ("accesskey", "secretkey"):
+            if s3 is not None and isinstance(typed := getattr(s3, name), Typed):
+                draft.set(f"storage.s3.{name}", typed)
+        for path, reference in references(answers):
+            if path[0] in {"ssl", "dns"} and isinstance(reference, Typed):
+                draft.set(Problem(path, "").dotted, reference)
+        return draft
+
+    def get(self, path: str, default: Value = None) -> Value:
+        """Return what is at a path, or the default."""
+        here: Value = self.data
+        for part in parse_path(path):
+            try:
+                here = here[part]
+            except (KeyError, IndexError, TypeError):
+                return default
+        return default if here is None else here
+
+    def text(self, path: str) -> str:
+        """Return what is at a path as text for an input; empty when there is nothing."""
+        value = self.get(path)
+        return "" if value is None or isinstance(value, (dict, list, Typed)) else str(value)
+
+    def set(self, path: str, value: Value) -> None:
+        """Put a value at a path; folders on the way are made."""
+        self._problems = None
+        *way, last = parse_path(path)
+        here: Value = self.data
+        for part in way:
+            if isinstance(here, dict) and not isinstance(here.get(part), (dict, list)):
+                here[part] = {}
+            here = here[part]
+        here[last] = value
+
+    def remove(self, path: str) -> None:
+        """Take away what is at a path, if there is something."""
+        self._problems = None
+        *way, last = parse_path(path)
+        here: Value = self.data
+        for part in way:
+            try:
+                here = here[part]
+            except (KeyError, IndexError, TypeError):
+                return
+        if isinstance(here, dict):
+            here.pop(last, None)
+        elif isinstance(here, list) and isinstance(last, int) and last < len(here):
+            del here[last]
+
+    def put_text(self, path: str, text: str) -> None:
+        """Put typed text at a path; blank text means the default and takes the key away."""
+        if text.strip():
+            self.set(path, text.strip())
+        else:
+            self.remove(path)
+
+    def items(self, path: str) -> list[dict[str, Value]]:
+        """Return the list at a path; empty when there is none."""
+        found = self.get(path)
+        return found if isinstance(found, list) else []
+
+    def append(self, path: str, value: Value) -> None:
+        """Add to the list at a path."""
+        self.set(path, [*self.items(path), value])
+
+    def name_key(self, server: str, key: str) -> bool:
+        """Have a server log in with a key file; returns whether the server is in the draft.
+
+        Args:
+            server: The server's host.
+            key: The file's path.
+        """
+        rows = [each.get("host") for each in self.items("servers")]
+        if server not in rows:
+            return False
+        self.set(f"servers[{rows.index(server)}].key", key)
+        return True
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that is wrong or missing, in the words of the model."""
+        if self._problems is None:
+            answers, problems = _validate(self._for_model())
+            if answers is not None:
+                problems = tuple(check_registry(answers, None))
+            self._problems = problems
+        return self._problems
+
+    def problem_at(self, path: str) -> str:
+        """Return what is wrong with the value at a path or below it, or empty."""
+        wanted = parse_path(path)
+        for problem in self.problems:
+            if problem.path[: len(wanted)] == wanted:
+                return problem.message
+        return ""
+
+    def answers(self) -> Answers:
+        """Return the finished answers.
+
+        Raises:
+            AnswersError: Something is wrong or missing.
+        """
+        answers, problems = _validate(self._for_model())
+        if answers is None:
+            raise AnswersError(problems)
+        return answers
+
+    def answers_to_look(self) -> Answers:
+        """Return answers that are enough to look at the servers; others may be missing.
+
+        Raises:
+            AnswersError: The name or a server is wrong or missing.
+        """
+        answers, problems = _validate(self._for_model())
+        if answers is not None:
+            return answers
+        from moorage.deploy.discovery import answers_for
+
+        places = range(len(self.items("servers")))
+        servers = [self.answers_of(Server, f"servers[{place}]") for place in places]
+        named = {each.host: each for each in servers if each is not None}
+        registry = self.answers_of(Registry, "registry")
+        if registry is None or not named or len(named) < len(servers):
+            raise AnswersError(problems)
+        return answers_for(tuple(named.values()), registry.domain)
+
+    def answers_of(self, model: type[Part], path: str) -> Part | None:
+        """Return a part of the answers that is finished while others are not, or None."""
+        try:
+            return model.model_validate(self.get(path, {}))
+        except ValueError:
+            return None
+
+    def without_secrets(self) -> dict[str, Value]:
+        """Return the draft as plain values; what was typed in secret becomes a prompt."""
+        plain = _plain(self.data)
+        assert isinstance(plain, dict)
+        return plain
+
+    @property
+    def has_typed_secrets(self) -> bool:
+        """Whether something is in here that is not kept when the wizard ends."""
+        return _holds_typed(self.data)
+
+    @property
+    def domain(self) -> str:
+        """The registry's name as typed so far."""
+        return self.text("registry.domain")
+
+    @property
+    def registry_name(self) -> str:
+        """What people put before their images, as far as that was typed."""
+        try:
+            return registry_name(self.answers())
+        except AnswersError:
+            return self.domain
+
+    def _for_model(self) -> dict[str, Value]:
+        """The data without sections that hold nothing of their own."""
+        data = dict(self.data)
+        storage = data.get("storage")
+        if isinstance(storage, dict) and storage.get("driver") != "s3":
+            # What was typed for the other driver stays in the draft and does not count.
+            data["storage"] = {key: value for key, value in storage.items() if key != "s3"}
+        dns = data.get("dns")
+        if isinstance(dns, dict):
+            others = {"rfc2136", "route53", "lexicon"} - {dns.get("provider")}
+            data["dns"] = {key: value for key, value in dns.items() if key not in others}
+        if isinstance(data.get("ssl"), dict):
+            data["ssl"] = _ssl_for_model(data["ssl"])
+        return data
+
+
+def _ssl_for_model(ssl: Mapping[str, Value]) -> dict[str, Value]:
+    """The section without what was typed for other modes and challenges."""
+    section = dict(ssl)
+    if section.get("mode") != "files":
+        section.pop("files", None)
+    acme = section.pop("acme", None)
+    if section.get("mode") == "acme" and isinstance(acme, dict):
+        acme = {key: value for key, value in acme.items() if value != {}}
+        if acme.get("challenge") != "dns-01":
+            acme.pop("dns", None)
+        section["acme"] = acme
+    return section
+
+
+def _own_name() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return "admin"
+    return name if name != "root" and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else "admin"
+
+
+def _copied(value: Value) -> Value:
+    """A copy down to the leaves; typed secrets stay the same objects."""
+    if isinstance(value, Mapping):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(each) for each in value]
+    return value
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, (Typed, Secret)):
+        return {"prompt": True}
+    return value
+
+
+def _holds_typed(value: Value) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_typed(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_typed(each) for each in value)
+    return isinstance(value, Typed)
+
+
+_IN_FORMS: dict[str, str] = {
+    "servers": "wanted: one server at least",
+    "users": "wanted: one user at least",
+    "password": "wanted: a password, or let Moorage make one",
+}
+"""What the model says about YAML that a form does not show."""
+
+
+def _validate(data: dict[str, Value]) -> tuple[Answers | None, tuple[Problem, ...]]:
+    answers, found = validate(data)
+    problems: dict[tuple[str | int, ...], Problem] = {}
+    for problem in found:
+        path = problem.path
+        message = problem.message.removeprefix("is missing; ").removeprefix("is empty; ")
+        if message != problem.message and path:
+            message = _IN_FORMS.get(str(path[-1]), message)
+        problems.setdefault(path, Problem(path, message))
+    return answers, tuple(problems.values())

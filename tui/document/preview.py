@@ -1,0 +1,207 @@
+"""The files a step changes, rendered from a draft that need not be finished."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from moorage.answers.model import Answers
+from moorage.answers.secrets import MASK, Secret, Typed
+from moorage.answers.ssl import acme_references
+from moorage.deploy.plan import Kind
+from moorage.deploy.planning import plan_server
+from moorage.desired import layout
+from moorage.desired.state import Materials
+from moorage.desired.users import RegistryUser
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts
+from tui.document.draft import Draft
+from tui.document.steps import Step
+
+_SAMPLES: dict[str, Any] = {
+    "domain": "registry.example.com",
+    "servers": [{"host": "server"}],
+    "users": [{"name": "user", "access": "push", "password": {"generate": True}}],
+    "host": "server",
+    "name": "user",
+    "password": {"generate": True},
+    "bucket": "your-bucket",
+    "region": "your-region",
+    "certificate": "fullchain.pem",
+    "key": "key.pem",
+}
+
+_FILES: dict[Step, tuple[str, ...]] = {
+    Step.SERVERS: (layout.NGINX_SITE,),
+    Step.CREDENTIALS: (layout.HTPASSWD, layout.ACCESS_MAP),
+    Step.STORAGE: (layout.config_path("blue"), layout.REGISTRY_ENV),
+    Step.DNS: (layout.NGINX_SITE,),
+    Step.SSL: (layout.TLS_CERTIFICATE, layout.NGINX_SITE),
+    Step.ADVANCED: (layout.config_path("blue"), layout.REGISTRY_ENV, layout.UNIT),
+    Step.REVIEW: (),
+}
+
+
+class Mark(StrEnum):
+    """How a line of a preview stands."""
+
+    SAME = " "
+    """As it was last applied."""
+    NEW = "+"
+    """Not as it was last applied, or nothing was applied yet."""
+    FRESH = "»"
+    """New, and changed since the step was opened."""
+
+
+@dataclass(frozen=True)
+class PreviewFile:
+    """A file as it would be written, secrets masked.
+
+    Attributes:
+        path: Where on the server.
+        lines: Its lines, each with its mark.
+    """
+
+    path: str
+    lines: tuple[tuple[Mark, str], ...]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(line for _, line in self.lines)
+
+
+def render(draft: Draft) -> Mapping[str, str]:
+    """Return all files the draft stands for, by path; empty when nothing can be rendered yet."""
+    answers = _nearest_answers(draft)
+    if answers is None:
+        return {}
+    facts = Facts("preview", os={"ID": "debian", "VERSION_ID": "12"})
+    try:
+        plan = plan_server(answers, _materials(answers), facts)
+    except (MoorageError, ValueError):
+        return {}
+    return {
+        change.subject: change.after
+        for change in plan.changes
+        if change.kind is Kind.FILE and change.after is not None
+    }
+
+
+def of_step(
+    step: Step,
+    now: Mapping[str, str],
+    applied: Mapping[str, str],
+    opened: Mapping[str, str],
+) -> list[PreviewFile]:
+    """Return the files that matter to a step, with what changed marked.
+
+    Args:
+        step: The step.
+        now: What :func:`render` returned.
+        applied: What it returns for what was last applied; empty when nothing was.
+        opened: What it returned when the step was opened.
+    """
+    paths: Sequence[str] = _FILES[step]
+    return [
+        PreviewFile(
+            path, tuple(_marked(now[path], applied.get(path, ""), opened.get(path, now[path])))
+        )
+        for path in paths
+        if path in now
+    ]
+
+
+def _marked(now: str, applied: str, opened: str) -> list[tuple[Mark, str]]:
+    fresh, new = _differing(now, opened), _differing(now, applied)
+    return [
+        (Mark.FRESH if i in fresh else Mark.NEW if i in new else Mark.SAME, line)
+        for i, line in enumerate(now.splitlines())
+    ]
+
+
+def _differing(now: str, before: str) -> set[int]:
+    """The indexes of the lines that another text does not have."""
+    if now == before:
+        return set()
+    lines, old = now.splitlines(), before.splitlines()
+    matcher = difflib.SequenceMatcher(None, old, lines, autojunk=False)
+    return {
+        place
+        for kind, _, _, begin, end in matcher.get_opcodes()
+        if kind != "equal"
+        for place in range(begin, end)
+    }
+
+
+def _nearest_answers(draft: Draft) -> Answers | None:
+    """The draft as answers; what is wrong or missing is left out or stands as a sample."""
+    data = Draft(draft.data)
+    for _ in range(20):
+        try:
+            return data.answers()
+        except MoorageError:
+            pass
+        problems = data.problems
+        for problem in problems:
+            if not problem.path:
+                # Servers that do not share storage: the files look the same with one.
+                data.set("servers", data.items("servers")[:1])
+                continue
+            path = _text(problem.path)
+            name = str(problem.path[-1])
+            if name in _SAMPLES and data.get(path) != _SAMPLES[name]:
+                data.set(path, _SAMPLES[name])
+            elif problem.path == ("storage",):
+                data.set("storage.s3", {name: _SAMPLES[name] for name in ("bucket", "region")})
+            elif problem.path == ("ssl", "acme"):
+                data.set("ssl.acme.challenge", "http-01")
+            elif problem.path == ("ssl",):
+                data.set("ssl.files", {"certificate": "fullchain.pem", "key": "key.pem"})
+            else:
+                data.remove(path)
+    return None
+
+
+def _text(path: Sequence[str | int]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _materials(answers: Answers) -> Materials:
+    """Stand-ins for everything that is secret or comes from servers; none of it is shown."""
+    stand_in = Secret(MASK)
+    secrets: dict[str, Secret] = {}
+    s3 = answers.storage.s3
+    if s3 is not None and s3.accesskey is not None:
+        secrets |= {"storage.s3.accesskey": stand_in, "storage.s3.secretkey": stand_in}
+    for name, value in answers.registry.environment.items():
+        if not isinstance(value, (str, int, bool)) or isinstance(value, Typed):
+            secrets[f"registry.environment.{name}"] = stand_in
+    certificate = None
+    if answers.ssl.mode == "acme":
+        for path in acme_references(answers.ssl.acme):
+            secrets[".".join(("ssl", "acme", *path))] = stand_in
+    if answers.ssl.mode in {"private_ca", "files"}:
+        origin = {
+            "private_ca": f"issued by {answers.ssl.private_ca.name} for {answers.registry.domain}",
+            "files": f"from {answers.ssl.files.certificate if answers.ssl.files else ''}",
+        }[answers.ssl.mode]
+        certificate = f"# {origin}\n".encode()
+    return Materials(
+        http_secret=stand_in,
+        auth_key=stand_in,
+        secrets=secrets,
+        users=tuple(
+            RegistryUser(user.name, MASK, user.access, user.repositories, user.disabled)
+            for user in answers.credentials.users
+        ),
+        certificate=certificate,
+        certificate_key=stand_in if certificate else None,
+        hooks={hook.name: f"# from {hook.script}\n".encode() for hook in answers.hooks},
+    )

@@ -1,0 +1,81 @@
+"""Finds out what a path holds: answers, finished or not, or one of the wizard's own drafts."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.answers.load import load_draft
+from moorage.errors import AnswersError, MoorageError
+from moorage.registry_keys import check_registry
+from tui.document import store
+from tui.document.draft import Draft
+from tui.document.problems import Mistakes
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a path holds.
+
+    Attributes:
+        draft: The answers in the file.
+        draft_file: Where unsaved changes to them are kept.
+        path: The answers file; None for a draft that was never saved.
+        unsaved: Changes that were made in the wizard and not saved, or None.
+        notices: What the operator should know.
+        visited: The steps that were seen, by name; None where all count as seen.
+        mistakes: What is wrong in the answers file, or None.
+        left_at: The step a draft was left at, by name; empty where that is not known.
+    """
+
+    draft: Draft
+    draft_file: Path
+    path: Path | None = None
+    unsaved: Draft | None = None
+    notices: tuple[str, ...] = ()
+    visited: tuple[str, ...] | None = None
+    mistakes: Mistakes | None = None
+    left_at: str = ""
+
+
+def open_path(path: Path) -> Opened:
+    """Read a file.
+
+    Raises:
+        MoorageError: It cannot be read, or holds nothing of use.
+    """
+    if store.is_draft_file(path):
+        try:
+            kept = store.read_draft(path)
+        except ValueError as error:
+            raise MoorageError(f"{error}.", code="cannot_read") from error
+        visited = kept.visited if kept.of is None else None
+        return Opened(kept.draft, path, kept.of, visited=visited, left_at=kept.left_at)
+    loaded = load_draft(path)
+    if not loaded.data:
+        raise AnswersError(loaded.problems)
+    draft = _with_rows(Draft(loaded.data))
+    draft_file = store.draft_file_for(path)
+    unsaved, left_at = None, ""
+    with contextlib.suppress(ValueError):
+        kept = store.read_draft(draft_file)
+        unsaved, left_at = kept.draft, kept.left_at
+    if unsaved is not None and unsaved.data == draft.data:
+        unsaved = None
+    problems = loaded.problems
+    if loaded.answers is not None:
+        problems = tuple(loaded.located(check_registry(loaded.answers, None)))
+    mistakes = Mistakes(str(path), problems) if problems else None
+    return Opened(
+        draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes, left_at=left_at
+    )
+
+
+def _with_rows(draft: Draft) -> Draft:
+    """Make what stands in a list of things a thing, so that a form can show it and put it right."""
+    for items, name in (("servers", "host"), ("credentials.users", "name")):
+        for place, row in enumerate(draft.items(items)):
+            if not isinstance(row, dict):
+                draft.set(f"{items}[{place}]", {name: row} if isinstance(row, str) else {})
+    return draft

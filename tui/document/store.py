@@ -1,0 +1,146 @@
+"""What the wizard keeps between two sessions: recent files and drafts, never secrets."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moorage.recents import Recent, applied_file, forget, recents, remember
+from moorage.state import private_folder, write_private
+
+if TYPE_CHECKING:
+    from tui.document.draft import Draft
+
+
+def new_draft_file() -> Path:
+    """Return where the draft of a new deployment is kept."""
+    now = datetime.datetime.now(datetime.UTC)
+    return private_folder("drafts") / f"new-{now:%Y%m%d-%H%M%S-%f}.yml"
+
+
+def draft_file_for(answers_file: Path) -> Path:
+    """Return where the unsaved changes of an answers file are kept."""
+    own = str(answers_file.absolute())
+    digest = hashlib.sha256(own.encode()).hexdigest()[:16]
+    return private_folder("drafts") / f"of-{digest}.yml"
+
+
+__all__ = [
+    "KeptDraft",
+    "Recent",
+    "draft_file_for",
+    "forget",
+    "is_draft_file",
+    "keep_applied",
+    "keep_draft",
+    "last_applied",
+    "new_draft_file",
+    "private_folder",
+    "read_draft",
+    "recents",
+    "remember",
+]
+
+
+@dataclass(frozen=True)
+class KeptDraft:
+    """A draft that was kept.
+
+    Attributes:
+        draft: What was typed, without secrets.
+        of: The answers file it belongs to; None when it was never saved.
+        visited: The steps that were seen, by name.
+        left_at: The step that was shown last, by name; empty where that was not noted.
+    """
+
+    draft: Draft
+    of: Path | None = None
+    visited: tuple[str, ...] = ()
+    left_at: str = ""
+
+
+def keep_draft(
+    path: Path,
+    draft: Draft,
+    *,
+    of: Path | None,
+    visited: Iterable[str] = (),
+    left_at: str = "",
+) -> None:
+    """Write a draft, without secrets.
+
+    Args:
+        path: Where.
+        draft: The draft.
+        of: The answers file it belongs to, if it has one.
+        visited: The steps that were seen, by name.
+        left_at: The step that is shown, by name.
+    """
+    import yaml
+
+    body = {
+        "of": str(of.absolute()) if of else None,
+        "visited": sorted(str(each) for each in visited),
+        "left_at": str(left_at),
+        "answers": draft.without_secrets(),
+    }
+    write_private(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
+
+
+def read_draft(path: Path) -> KeptDraft:
+    """Read a draft back.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    import yaml
+
+    from tui.document.draft import Draft
+
+    try:
+        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        answers: dict[str, Any] = body["answers"]
+        draft = Draft(answers)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no draft") from error
+    of = Path(body["of"]) if body.get("of") else None
+    visited = tuple(str(each) for each in body.get("visited") or ())
+    return KeptDraft(draft, of, visited, str(body.get("left_at") or ""))
+
+
+def keep_applied(draft: Draft) -> None:
+    """Remember what was applied to a registry, without secrets, to compare later drafts with."""
+    import yaml
+
+    text = yaml.safe_dump(draft.without_secrets(), sort_keys=False, allow_unicode=True)
+    write_private(applied_file(draft.domain), text.encode())
+
+
+def last_applied(domain: str) -> Draft | None:
+    """Return what was last applied to a registry from this machine, or None."""
+    import yaml
+
+    from tui.document.draft import Draft
+
+    try:
+        data = yaml.safe_load(applied_file(domain).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return Draft(data) if isinstance(data, dict) else None
+
+
+def is_draft_file(path: Path) -> bool:
+    """Return whether a path is one of the wizard's own drafts."""
+    return path.absolute().parent == private_folder("drafts").absolute()
+
+
+def text_of(path: Path) -> str:
+    """Return what is in a file; empty where there is none, or no text."""
+    try:
+        return path.expanduser().read_text("utf-8-sig")
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,1 @@
+"""Questions of the engine: who asks, in which order, in which dialogs."""

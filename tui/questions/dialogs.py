@@ -1,0 +1,187 @@
+"""What the engine asks for: whether a host key is to be trusted, logins and secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.answers.secrets import Secret
+from moorage.escape import visible
+from moorage.servers.ssh.input_check import key_fault
+from moorage.servers.transport import HostKey, LoginWanted
+from tui.labels import in_words
+from tui.widgets.dialog import AskingDialog, Dialog
+from tui.widgets.field import Field
+from tui.widgets.secret_field import SecretField
+
+_KINDS = ("Passphrase", "Password", "Access key", "Secret key", "Key")
+
+
+class HostKeyDialog(Dialog[bool]):
+    """Shows an unknown host key; trusting it takes a deliberate key.
+
+    Args:
+        key: The key the server showed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "trust", "Trust"),
+        Binding("escape", "refuse", "Refuse"),
+    ]
+
+    def __init__(self, key: HostKey) -> None:
+        super().__init__()
+        self._key = key
+
+    def compose(self) -> ComposeResult:
+        key = self._key
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Unknown server"
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(
+                    Content(
+                        f"{visible(key.server)} shows a host key that this machine has not seen "
+                        "before. Trust it when the fingerprint is the server's own."
+                    ),
+                    classes="dialog--text",
+                )
+                yield Static(
+                    Content(f"Address      {visible(key.address)}\nKind         {key.kind}\n")
+                    + Content("Fingerprint  ")
+                    + Content.styled(key.fingerprint, "bold $accent"),
+                    classes="dialog--text",
+                )
+                yield Static(
+                    "On the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n"
+                    "A trusted key is remembered in known_hosts.",
+                    classes="dialog--text",
+                    markup=False,
+                )
+            with Horizontal(classes="dialog--buttons"):
+                yield Button("Refuse", id="refuse", compact=True)
+                yield Button("Trust it", id="accept", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin on the side that does nothing."""
+        self.set_focus(self.query_one("#refuse"))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "accept")
+
+    def action_trust(self) -> None:
+        """Trust the key."""
+        self.dismiss(True)
+
+    def action_refuse(self) -> None:
+        """Refuse the key."""
+        self.dismiss(False)
+
+
+class SecretDialog(AskingDialog[Secret | None]):
+    """Asks for a password or passphrase; what is typed stays in memory.
+
+    Args:
+        what: What is wanted.
+        server: Which server it is for, or None.
+    """
+
+    def __init__(self, what: str, server: str | None) -> None:
+        super().__init__()
+        self._what = visible(in_words(what))
+        self._server = visible(server or "")
+
+    @property
+    def _label(self) -> str:
+        """What is asked for, in a word: the sudo password of admin is a password."""
+        kind = self._what.partition(" of ")[0].lower()
+        return next((each for each in _KINDS if each.lower() in kind), "Secret")
+
+    def compose(self) -> ComposeResult:
+        title = self._what[:1].upper() + self._what[1:]
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = Content(self._server or "Moorage")
+            yield Static(Content(title), classes="dialog--text")
+            yield SecretField(self._label, help_text="Kept in memory until the wizard ends")
+            yield from self.buttons("OK")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self.query_one(Field).focus()
+
+    def accept(self) -> None:
+        """End with what was typed."""
+        field = self.query_one(Field)
+        if field.value:
+            self.dismiss(Secret(field.value))
+        else:
+            field.show_error("wanted: something here, or Escape to go without")
+
+
+class LoginDialog(AskingDialog[Secret | Path | None]):
+    """Says why no key opened a login, and takes a password or another key.
+
+    Args:
+        wanted: The login.
+    """
+
+    def __init__(self, wanted: LoginWanted) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def compose(self) -> ComposeResult:
+        wanted = self._wanted
+        takes = f"\nThe server takes: {', '.join(wanted.methods)}." if wanted.methods else ""
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = Content(visible(wanted.server))
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(Content(visible(f"{wanted.reason}{takes}")), classes="dialog--text")
+                yield SecretField(
+                    "Password", id="password", help_text="Kept in memory until the wizard ends"
+                )
+                if wanted.takes_keys:
+                    yield Field(
+                        "Or a key file", id="key", example="~/.ssh/id_ed25519",
+                        help_text="" if wanted.is_jump_host else "Kept with the server",
+                    )  # fmt: skip
+            yield from self.buttons("Log in")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self.query_one("#password", Field).focus()
+
+    @on(Field.Changed)
+    def _typing(self, event: Field.Changed) -> None:
+        event.field.show_error("")
+        self.refresh_bindings()
+
+    def is_enough(self) -> bool:
+        """A password or a key is enough."""
+        return any(field.value for field in self.query(Field))
+
+    def accept(self) -> None:
+        """End with the key or the password."""
+        password = self.query_one("#password", Field)
+        key = next(iter(self.query("#key").results(Field)), None)
+        if key is not None and key.value.strip():
+            fault = key_fault(key.value.strip(), self._wanted.server)
+            if fault:
+                key.show_error(fault)
+                key.focus()
+            else:
+                self.dismiss(Path(key.value.strip()))
+        elif password.value:
+            self.dismiss(Secret(password.value))
+        else:
+            password.show_error("wanted: a password or a key, or Escape to go without")
+            password.focus()

@@ -1,0 +1,44 @@
+"""The engine's questions, shown one at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.questions.asker import Answer, Question
+
+    Show = Callable[[Question, Callable[[Answer], None]], None]
+
+
+class QuestionQueue:
+    """Questions of several threads in the order they came.
+
+    Args:
+        show: Shows one question and calls back with the answer.
+    """
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._waiting: deque[Question] = deque()
+        self._shown: Question | None = None
+
+    def add(self, question: Question) -> None:
+        """Show a question, or keep it until the ones before it are answered."""
+        self._waiting.append(question)
+        self._show_next()
+
+    def _show_next(self) -> None:
+        while self._waiting and self._shown is None:
+            question = self._waiting.popleft()
+            if question.is_settled:
+                continue  # its thread gave up meanwhile
+            self._shown = question
+
+            def answered(answer: Answer, question: Question = question) -> None:
+                self._shown = None
+                question.settle(answer)
+                self._show_next()
+
+            self._show(question, answered)

@@ -1,0 +1,254 @@
+"""Shows how a file changes: unified or side by side, the whole file, or the commands for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from moorage.escape import visible
+from tui.syntax import LineStyles, highlight
+from tui.widgets.diff import Fold, Line, Pair, Row, changes, compare, fold, side_by_side
+
+SIDE_BY_SIDE = 160
+"""Columns of the terminal from which both sides stand beside each other."""
+_MOST_LINES = 6000
+
+
+class View(StrEnum):
+    """What is shown of a file."""
+
+    DIFFERENCE = "difference"
+    FILE = "whole file"
+    COMMANDS = "commands"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A file, or another thing that changes.
+
+    Attributes:
+        title: Its path or name.
+        note: Where the change comes from.
+        warning: What the operator should know about it; may be empty.
+        path: Where the file is; empty for what is no file.
+        before: The file as it is; None when there is none.
+        after: The file as it will be; None when there will be none.
+        commands: What is done for it, as commands.
+    """
+
+    title: str
+    note: str = ""
+    warning: str = ""
+    path: str = ""
+    before: str | None = None
+    after: str | None = None
+    commands: tuple[str, ...] = ()
+
+
+class DiffView(VerticalScroll):
+    """Shows one :class:`Shown` at a time; long lines are wrapped, so that nothing is cut."""
+
+    DEFAULT_CSS = """
+    DiffView {
+        background: $surface; padding: 0 1; border-left: outer $surface; overflow-y: scroll;
+    }
+    DiffView:focus { border-left: outer $accent; }
+    DiffView Static { width: 1fr; height: auto; text-wrap: nowrap; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "jump(1)", "Next change", show=False),
+        Binding("N,p", "jump(-1)", "Change before", show=False),
+    ]
+    can_focus = True
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 # Textual's name for it
+        super().__init__(id=id)
+        self.view = View.DIFFERENCE
+        self._shown: Shown | None = None
+        self._places: list[int] = []
+        self._plain = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="diff-text")
+
+    @property
+    def text(self) -> str:
+        """What is shown, as it would be copied."""
+        return self._plain
+
+    def show(self, shown: Shown | None) -> None:
+        """Show this; nothing when None."""
+        is_other = shown is None or self._shown is None or shown.title != self._shown.title
+        self._shown = shown
+        self._draw()
+        if is_other:
+            self.scroll_home(animate=False)
+
+    def turn_to(self, view: View) -> None:
+        """Show another view of the same thing."""
+        self.view = view
+        self._draw()
+        self.scroll_home(animate=False)
+
+    def action_jump(self, step: int) -> None:
+        """Scroll to the next change, or the one before."""
+        here = round(self.scroll_y)
+        if step > 0:
+            target = next((place for place in self._places if place > here), None)
+        else:
+            target = next((place for place in reversed(self._places) if place < here), None)
+        if target is None or (step > 0 and here >= self.max_scroll_y):
+            self.app.bell()
+        else:
+            self.scroll_to(y=target, animate=False)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Wrap anew."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted or self._shown is None:
+            if self.is_mounted:
+                self.query_one("#diff-text", Static).update("")
+            return
+        shown = self._shown
+        width = max(20, self.scrollable_content_region.width)
+        head = [Content.styled(visible(shown.title), "bold")]
+        if shown.note:
+            head.append(Content.styled(visible(shown.note), "$text-muted"))
+        if shown.warning:
+            head.append(Content.styled(f"! {visible(shown.warning)}", "$text-warning"))
+        lines = [piece for line in head for piece in line.wrap(width)]
+        body, places = self._body(shown, width)
+        lines.append(Content(""))
+        self._places = [place + len(lines) for place in places]
+        lines += body
+        self.query_one("#diff-text", Static).update(Content("\n").join(lines))
+
+    def _body(self, shown: Shown, width: int) -> tuple[list[Content], list[int]]:
+        if self.view is View.COMMANDS or not shown.path:
+            self._plain = "\n".join(shown.commands)
+            caption = [Content.styled("The run does the same as:", "$text-muted"), Content("")]
+            lines = [piece for line in shown.commands
+                     for piece in _wrapped(Content(visible(line)), width)]  # fmt: skip
+            return (caption + lines if lines else []), []
+        if self.view is View.FILE:
+            text = (shown.after if shown.after is not None else shown.before) or ""
+            self._plain = text
+            styles = highlight(shown.path, text)
+            whole = text.splitlines()[:_MOST_LINES]
+            rows = [Line("same", None, i + 1, line) for i, line in enumerate(whole)]
+            return _unified(rows, ((), styles), width, len(rows))
+        rows_of = compare(shown.before or "", shown.after or "")[:_MOST_LINES]
+        folded = fold(rows_of)
+        self._plain = "\n".join(_plain_line(row) for row in folded)
+        both = (highlight(shown.path, shown.before or ""), highlight(shown.path, shown.after or ""))
+        highest = max((line.before or line.after or 0 for line in rows_of), default=0)
+        has_both = shown.before and shown.after
+        if has_both and self.app.size.width >= SIDE_BY_SIDE:
+            return _beside(side_by_side(folded), both, width, highest)
+        return _unified(folded, both, width, highest)
+
+
+Styles = tuple[Sequence[LineStyles], Sequence[LineStyles]]
+_SIGNS = {"same": " ", "add": "+", "remove": "-"}
+_GROUNDS = {"add": "$diff-add", "remove": "$diff-remove"}
+
+
+def _plain_line(row: Row) -> str:
+    return (
+        f"@@ {row.count} equal lines @@" if isinstance(row, Fold) else _SIGNS[row.kind] + row.text
+    )
+
+
+def _unified(
+    rows: Sequence[Row], styles: Styles, width: int, highest: int
+) -> tuple[list[Content], list[int]]:
+    places = set(changes(rows))
+    lines: list[Content] = []
+    jumps: list[int] = []
+    for place, row in enumerate(rows):
+        if place in places:
+            jumps.append(max(0, len(lines) - 1))
+        lines += _row(row, styles, width, len(str(highest)))
+    return lines, jumps
+
+
+def _beside(
+    pairs: Sequence[Pair], styles: Styles, width: int, highest: int
+) -> tuple[list[Content], list[int]]:
+    half = (width - 1) // 2
+    places = set(changes(pairs))
+    lines: list[Content] = []
+    jumps: list[int] = []
+    for place, pair in enumerate(pairs):
+        if place in places:
+            jumps.append(max(0, len(lines) - 1))
+        if isinstance(pair[0], Fold):
+            lines += _row(pair[0], styles, width, len(str(highest)))
+            continue
+        left, right = (_side(each, styles, half, len(str(highest)), is_old=side == 0)
+                       for side, each in enumerate(pair))  # fmt: skip
+        for i in range(max(len(left), len(right))):
+            lines.append(Content.assemble(_cell(left, i, half), ("│", "$edge"),
+                                          _cell(right, i, half)))  # fmt: skip
+    return lines, jumps
+
+
+def _side(
+    row: Row | None, styles: Styles, width: int, digits: int, *, is_old: bool
+) -> list[Content]:
+    if row is None or isinstance(row, Fold):
+        return []
+    number = row.before if is_old else row.after
+    return _row(Line(row.kind, number if is_old else None, None if is_old else number,
+                     row.text, row.words), styles, width, digits)  # fmt: skip
+
+
+def _cell(lines: Sequence[Content], place: int, width: int) -> Content:
+    return lines[place] if place < len(lines) else Content(" " * width)
+
+
+def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
+    """One row as lines that are exactly as wide as there is room."""
+    if isinstance(row, Fold):
+        text = f"{' ' * digits} ⋯ {row.count} equal lines"
+        return [Content.styled(text.ljust(width), "$text-muted")]
+    number = row.after if row.after is not None else row.before
+    body = Content(visible(row.text))
+    if len(body) == len(row.text):
+        side = styles[0] if row.after is None else styles[1]
+        for start, stop, style in side[number - 1] if number and number <= len(side) else ():
+            body = body.stylize(style, start, stop)
+        for start, stop in row.words:
+            body = body.stylize(f"bold underline on ${_GROUNDS[row.kind][1:]}-word", start, stop)
+    ground = _GROUNDS.get(row.kind, "")
+    sign_style = {"add": "bold $text-success", "remove": "bold $text-error"}.get(row.kind, "")
+    room = max(8, width - digits - 3)
+    lines = []
+    for place, piece in enumerate(_wrapped(body, room)):
+        shown = str(number) if place == 0 and number else ""
+        sign = _SIGNS[row.kind] if place == 0 else " "
+        line = Content.assemble(
+            (f"{shown:>{digits}} ", "$text-muted"), (f"{sign} ", sign_style), piece
+        )
+        line = line.pad_right(max(0, width - cell_len(line.plain)))
+        lines.append(line.stylize_before(f"on {ground}") if ground else line)
+    return lines
+
+
+def _wrapped(line: Content, width: int) -> list[Content]:
+    """A line in pieces that fit, cut where the room ends."""
+    if cell_len(line.plain) <= width:
+        return [line]
+    return line.fold(width)

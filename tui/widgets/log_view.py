@@ -1,0 +1,148 @@
+"""A log of any length: only the lines in sight are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.widgets.log_store import Level, LogEntry, LogStore
+
+_NAME_WIDTH = 16
+
+
+class LogView(ScrollView, can_focus=True):
+    """Shows a :class:`LogStore`; follows its end until somebody scrolls up.
+
+    Attributes:
+        store: The lines, and which of them are shown.
+        follows: Whether the end stays in sight.
+    """
+
+    DEFAULT_CSS = """
+    LogView {
+        background: $surface; padding: 0 1; overflow: auto scroll; border-left: outer $surface;
+    }
+    LogView:focus { border-left: outer $accent; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "log--info", "log--step", "log--warning", "log--error", "log--server", "log--found",
+    }  # fmt: skip
+    DEFAULT_CSS += """
+    LogView > .log--step { color: $accent; text-style: bold; }
+    LogView > .log--warning { color: $text-warning; }
+    LogView > .log--error { color: $text-error; }
+    LogView > .log--server { color: $text-muted; }
+    LogView > .log--found { text-style: reverse; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("end", "follow", "Follow", show=False),
+        Binding("home", "home", "Begin", show=False),
+    ]
+
+    class Moved(Message):
+        """Following began or ended."""
+
+    def __init__(self, store: LogStore | None = None) -> None:
+        super().__init__()
+        self.store = store or LogStore()
+        self.follows = True
+        self._width = 0
+
+    @property
+    def line_count(self) -> int:
+        """How many lines are shown."""
+        return len(self.store)
+
+    def add(self, entries: Sequence[LogEntry]) -> None:
+        """Add lines."""
+        if not entries:
+            return
+        gone = self.store.add(entries)
+        widest = max(len(entry.text) for entry in entries)
+        self._width = max(self._width, min(widest, 2000))
+        self._measure()
+        if self.follows:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        elif gone:
+            # What is read stays where it is.
+            self.scroll_to(y=max(0, self.scroll_y - gone), animate=False, immediate=True)
+        self.refresh()
+
+    def show(
+        self, *, server: str | None = None, level: Level | None = None, text: str | None = None
+    ) -> None:
+        """Change which lines are shown; see :meth:`LogStore.show`."""
+        self.store.show(server=server, level=level, text=text)
+        self._measure()
+        self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.refresh()
+
+    def _measure(self) -> None:
+        prefix = 0 if self.store.server else _NAME_WIDTH + 1
+        self.virtual_size = Size(self._width + prefix, len(self.store))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Stop following when somebody scrolls up, and go on at the end."""
+        super().watch_scroll_y(old_value, new_value)
+        follows = round(new_value) >= self.max_scroll_y
+        if follows != self.follows and (follows or new_value < old_value):
+            self.follows = follows
+            self.post_message(self.Moved())
+
+    def action_follow(self) -> None:
+        """Go to the end and stay there; again, stay here."""
+        self.follows = not self.follows or round(self.scroll_y) < self.max_scroll_y
+        if self.follows:
+            self.scroll_end(animate=False, x_axis=False)
+        self.post_message(self.Moved())
+
+    def action_home(self) -> None:
+        """Go to the beginning."""
+        self.scroll_home(animate=False)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of what is in sight."""
+        left, top = self.scroll_offset
+        base = self.rich_style
+        width = self.scrollable_content_region.width
+        place = top + y
+        if place == 0 and not len(self.store) and (self.store.text or self.store.level):
+            words = self.get_component_rich_style("log--server")
+            return Strip([Segment("No line here matches", words)]).crop_extend(0, width, base)
+        if place >= len(self.store):
+            return Strip.blank(width, base)
+        entry = self.store[place]
+        style = base
+        if entry.level is not Level.INFO:
+            style = self.get_component_rich_style(f"log--{entry.level.name.lower()}")
+        segments = []
+        if not self.store.server:
+            name = entry.server[:_NAME_WIDTH].ljust(_NAME_WIDTH + 1)
+            segments.append(Segment(name, self.get_component_rich_style("log--server")))
+        segments += self._found(entry.text, style)
+        # Wide characters take two cells; the strip knows.
+        cells = sum(cell_len(segment.text) for segment in segments)
+        return Strip(segments, cells).crop_extend(left, left + width, base)
+
+    def _found(self, text: str, style: Style) -> list[Segment]:
+        wanted = self.store.text
+        if not wanted:
+            return [Segment(text, style)]
+        mark = style + self.get_component_rich_style("log--found", partial=True)
+        segments: list[Segment] = []
+        lower = text.lower()
+        begin = 0
+        while (found := lower.find(wanted, begin)) >= 0 and len(lower) == len(text):
+            end = found + len(wanted)
+            segments += [Segment(text[begin:found], style), Segment(text[found:end], mark)]
+            begin = end
+        return [*segments, Segment(text[begin:], style)]

@@ -1,0 +1,169 @@
+"""One line per server: how far it is, what it is doing, and how long that will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from moorage.deploy.events import STEPS, step_title
+from moorage.escape import visible
+
+_BAR = 16
+_SILENT = 20.0
+"""Seconds without a word after which the line says so."""
+_RUN_STEPS = [step for step in STEPS if step not in {"connect", "probe", "rollback"}]
+_STATES = {
+    "waiting": ("○", "$text-muted"),
+    "running": ("●", "$accent"),
+    "done": ("✓", "$text-success"),
+    "unchanged": ("✓", "$text-success"),
+    "bad": ("✗", "$text-error"),
+}
+
+
+@dataclass
+class ServerProgress:
+    """How far one server is.
+
+    Attributes:
+        name: The server's label.
+        state: waiting, running, done, unchanged or bad.
+        words: What it is doing, or how it ended.
+        share: How much of it is done, 0 to 1.
+        began: When it began; 0 before.
+        ended: When it ended; 0 before.
+        heard: When it last said something.
+        step: The step it is at.
+        expected: Seconds each step is expected to take; empty when that is not known.
+        took: Seconds each step took that has ended.
+    """
+
+    name: str
+    state: str = "waiting"
+    words: str = "waiting"
+    share: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
+    heard: float = 0.0
+    step: str = ""
+    expected: Mapping[str, float] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+    _step_began: float = 0.0
+
+    @property
+    def elapsed(self) -> str:
+        """Minutes and seconds since it began."""
+        return _clock((self.ended or time.monotonic()) - self.began) if self.began else ""
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds it will still take by earlier runs; None when that is not known."""
+        if self.state != "running" or not self.expected:
+            return None
+        to_come = sum(
+            seconds
+            for step, seconds in self.expected.items()
+            if step not in self.took and step != self.step
+        )
+        here = self.expected.get(self.step, 0.0) - (time.monotonic() - self._step_began)
+        return to_come + max(0.0, here)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since it last said something, while it should."""
+        return time.monotonic() - self.heard if self.state == "running" and self.heard else 0.0
+
+    def begin_step(self, step: str) -> None:
+        """Note that a step began."""
+        now = time.monotonic()
+        self.began = self.began or now
+        if self.step:
+            self.took[self.step] = now - self._step_began
+        self.step, self._step_began = step, now
+        self.state = "running"
+        self.words = step_title(step)
+        if step in _RUN_STEPS:
+            self.share = max(self.share, (_RUN_STEPS.index(step) + 0.5) / len(_RUN_STEPS))
+
+    def end(self, state: str, words: str) -> None:
+        """Note how it ended."""
+        if self.step and not self.ended:
+            self.took[self.step] = time.monotonic() - self._step_began
+        self.state = state
+        self.words = words
+        self.ended = self.ended or time.monotonic()
+        if state in {"done", "unchanged"}:
+            self.share = 1.0
+
+    def start_again(self) -> None:
+        """Forget an attempt that failed."""
+        self.state, self.words, self.step = "waiting", "waiting", ""
+        self.share = self.began = self.ended = self.heard = 0.0
+        self.took.clear()
+
+    def now_share(self) -> float:
+        """How much is done, by time where that is known; never less than before."""
+        remaining = self.remaining
+        if remaining is not None and self.began:
+            gone = time.monotonic() - self.began
+            self.share = max(self.share, min(0.99, gone / max(0.1, gone + remaining)))
+        return self.share
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+class ServerRow(Widget):
+    """One line: sign, server, bar, elapsed and remaining time, step."""
+
+    DEFAULT_CSS = """
+    ServerRow { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    ServerRow.-selected { background: $selection; text-style: bold; }
+    """
+
+    class Clicked(Message):
+        """The row was clicked."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, progress: ServerProgress, width: int) -> None:
+        super().__init__()
+        self.progress = progress
+        self._width = width
+
+    def render(self) -> Content:
+        """Draw the line."""
+        progress = self.progress
+        sign, colour = _STATES[progress.state]
+        share = progress.now_share()
+        full = round(share * _BAR)
+        name = visible(progress.name)[: self._width].ljust(self._width)
+        pointer = ">" if self.has_class("-selected") else " "
+        remaining = progress.remaining
+        left = f" -{_clock(remaining)}" if remaining is not None else ""
+        words = visible(progress.words)
+        if progress.silence > _SILENT:
+            words = f"silent for {int(progress.silence)} s: {words.lower()}"
+        return (
+            Content(pointer)
+            + Content.styled(f"{sign} ", colour)
+            + Content(f"{name} ")
+            + Content.styled("━" * full, colour)
+            + Content.styled("─" * (_BAR - full), "$text-muted")
+            + Content(f" {round(share * 100):>3}% {progress.elapsed:>5}")
+            + Content.styled(f"{left:<7}", "$text-muted")
+            + Content.styled(words, colour if progress.state == "bad" else "")
+        )
+
+    def on_click(self) -> None:
+        """Select this server."""
+        self.post_message(self.Clicked(self.progress.name))

@@ -1,0 +1,1 @@
+"""The wizard around its steps: frame, list of steps, forms, live preview."""

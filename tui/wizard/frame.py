@@ -1,0 +1,318 @@
+"""The frame around the steps: header, list of steps, form, live preview, footer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Button, ContentSwitcher, Footer
+
+from moorage.errors import Problem
+from tui.document import preview, store
+from tui.document.steps import STEPS, Step, step_of, wrong_steps
+from tui.messages import (
+    AnswersSaved,
+    DraftChanged,
+    EngineEvents,
+    GoBack,
+    GoOn,
+    JumpTo,
+    SaveWanted,
+)
+from tui.session import Session
+from tui.tasks import JobEnded, start_job
+from tui.widgets.field import FieldInput
+from tui.widgets.header import HeaderBar
+from tui.widgets.help_dialog import KEYS, HelpDialog
+from tui.wizard.preview_pane import PreviewPane
+from tui.wizard.step_list import StepList, summary_of
+from tui.wizard.step_pane import StepPane
+
+
+class WizardFrame(Screen[None]):
+    """The wizard's main screen.
+
+    Args:
+        session: The deployment that is open.
+        panes: The class of every step's form.
+        from_dashboard: Whether it was opened from the dashboard, where Escape leads back at once;
+            else it leads back step by step.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "next", "Next"),
+        Binding("ctrl+n", "apply", "Apply"),
+        Binding("ctrl+b", "back", "Back"),
+        Binding("ctrl+b", "step_back", "Back", show=False),
+        Binding("escape", "close", "Close", tooltip="Back to the dashboard"),
+        Binding("escape", "step_back", "Back", show=False),
+        Binding("f3", "preview", "Files"),
+        Binding("ctrl+s", "save", "Save"),
+        Binding("f1", "help", "Help"),
+        *(
+            Binding(
+                f"ctrl+{step.number},alt+{step.number}",
+                f"jump('{step.value}')",
+                show=False,
+                # Before a field takes it for a digit.
+                priority=True,
+            )
+            for step in STEPS
+        ),
+    ]
+    DEFAULT_CSS = """
+    WizardFrame { layout: vertical; }
+    WizardFrame #middle { height: 1fr; }
+    WizardFrame #main { width: 1fr; }
+    WizardFrame #panes { height: 1fr; }
+    WizardFrame #panes > StepPane { height: 1fr; }
+    WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
+    WizardFrame #navigation Button { margin-left: 2; }
+    WizardFrame #save { display: none; }
+    WizardFrame.-review #save { display: block; }
+    WizardFrame PreviewPane { display: none; }
+    WizardFrame.-wide PreviewPane { display: block; width: 2fr; }
+    WizardFrame.-wide #main { width: 3fr; }
+    WizardFrame.-wide.-preview-off PreviewPane { display: none; }
+    WizardFrame.-narrow.-preview PreviewPane { display: block; width: 1fr; }
+    WizardFrame.-narrow.-preview #main { display: none; }
+    WizardFrame.-review PreviewPane { display: none; }
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        panes: Mapping[Step, type[StepPane]],
+        *,
+        from_dashboard: bool = False,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self._panes = panes
+        self._from_dashboard = from_dashboard
+        self._opened: Mapping[str, str] | None = None
+        self._applied: Mapping[str, str] | None = None
+        self._renders = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        with Horizontal(id="middle"):
+            yield StepList()
+            with Vertical(id="main"):
+                yield ContentSwitcher(id="panes")
+                with Horizontal(id="navigation"):
+                    yield Button("Save the answers", id="save", compact=True)
+                    yield Button("Back", id="back", compact=True)
+                    yield Button("Next", id="next", variant="primary", compact=True)
+            yield PreviewPane()
+        yield Footer(compact=True, show_command_palette=False)
+
+    async def on_mount(self) -> None:
+        """Open the step the session is at."""
+        await self._open(self.session.progress.current)
+
+    @property
+    def pane(self) -> StepPane:
+        """The form that is shown."""
+        return self.query_one(f"#{self.session.progress.current.value}", StepPane)
+
+    async def _open(self, step: Step) -> None:
+        switcher = self.query_one("#panes", ContentSwitcher)
+        for pane in switcher.query(StepPane):
+            if pane.id == switcher.current and pane.step is not step:
+                pane.closed()
+        if step is not self.session.progress.current:
+            self.session.progress = self.session.progress.moved_to(step)
+        if not switcher.query(f"#{step.value}"):
+            await switcher.mount(self._panes[step](self.session))
+        switcher.current = step.value
+        self.set_class(step is Step.REVIEW, "-review")
+        self.remove_class("-preview")
+        self.refresh_bindings()
+        self.query_one("#next", Button).label = "Apply" if step is Step.REVIEW else "Next"
+        self._opened = None
+        self._update()
+        self._render_soon()
+        self.pane.opened()
+
+    def _update(self) -> None:
+        """Bring header and step list up to date."""
+        session = self.session
+        progress = session.progress
+        step = progress.current
+        self.query_one(HeaderBar).show(
+            session.draft.domain or "new deployment",
+            f"{step.label}  {step.number} of {len(STEPS)}",
+            session.kept,
+        )
+        wrong = wrong_steps(session.draft.problems)
+        marks = {each: progress.mark(each, wrong, is_applied=session.is_applied) for each in STEPS}
+        self.query_one(StepList).show(
+            [(each, marks[each], summary_of(each, session.draft)) for each in STEPS]
+        )
+
+    @on(AnswersSaved)
+    def _saved(self, message: AnswersSaved) -> None:
+        self._update()
+        self.notify(message.text, markup=False)
+
+    @on(EngineEvents)
+    def _happened(self, message: EngineEvents) -> None:
+        self.pane.post_message(EngineEvents(message.events))
+
+    @on(DraftChanged)
+    def _changed(self) -> None:
+        self._update()
+        self._render_soon()
+
+    def _render_soon(self) -> None:
+        """Render the preview once typing pauses for a moment."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(0.12, self._render_preview)
+
+    def _render_preview(self) -> None:
+        self._renders += 1
+        draft = type(self.session.draft)(self.session.draft.data)
+        applied, domain = self._applied, draft.domain
+
+        def work() -> tuple[Mapping[str, str], Mapping[str, str]]:
+            if applied is not None:
+                return preview.render(draft), applied
+            last = store.last_applied(domain)
+            return preview.render(draft), preview.render(last) if last is not None else {}
+
+        start_job(self, f"preview-{self._renders}", work)
+
+    @on(JobEnded)
+    def _previewed(self, event: JobEnded) -> None:
+        if event.name != f"preview-{self._renders}" or event.error is not None:
+            return
+        now, applied = event.result
+        self._applied = applied or None
+        if self._opened is None:
+            self._opened = now
+        step = self.session.progress.current
+        self.query_one(PreviewPane).show(preview.of_step(step, now, applied, self._opened))
+
+    def forget_applied(self) -> None:
+        """Something was applied since: what was last applied is read anew."""
+        self._applied = None
+
+    @on(GoOn)
+    async def _go_on(self) -> None:
+        await self._open(self.session.progress.next())
+
+    @on(GoBack)
+    async def _go_back(self) -> None:
+        await self.action_back()
+
+    @on(JumpTo)
+    async def _jump(self, event: JumpTo) -> None:
+        await self._open(event.step)
+
+    @on(FieldInput.PastedBlock)
+    async def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
+        """Lines about storage that were pasted into another step's field fill Storage."""
+        event.stop()
+        await self._open(Step.STORAGE)
+        self.pane.post_message(FieldInput.PastedBlock(event.text))
+
+    @on(Button.Pressed, "#next")
+    def _next_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_next()
+
+    @on(Button.Pressed, "#save")
+    def _save_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_save()
+
+    @on(Button.Pressed, "#back")
+    async def _back_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        await self.action_back()
+
+    def action_next(self) -> None:
+        """Go on from the form that is shown."""
+        self.pane.action_go_on()
+
+    def action_apply(self) -> None:
+        """Go on from Review."""
+        self.pane.action_go_on()
+
+    async def action_back(self) -> None:
+        """Close the preview, go back a step, or leave the wizard for the start."""
+        if self.has_class("-preview"):
+            self.action_preview()
+            return
+        previous = self.session.progress.previous()
+        if previous is None:
+            self.dismiss(None)
+        else:
+            await self._open(previous)
+
+    async def action_step_back(self) -> None:
+        """Go back, by a key that the footer does not show."""
+        await self.action_back()
+
+    def action_close(self) -> None:
+        """Close the preview, or leave the wizard for the dashboard."""
+        if self.has_class("-preview"):
+            self.action_preview()
+        else:
+            self.dismiss(None)
+
+    async def action_jump(self, step: str) -> None:
+        """Open a step by its name."""
+        await self._open(Step(step))
+
+    async def show_mistake(self, problem: Problem) -> None:
+        """Open the step that has a mistake and lead to its field."""
+        await self._open(step_of(problem))
+        self.pane.show_mistake(problem.path)
+
+    def action_preview(self) -> None:
+        """Show or hide the preview."""
+        if self.has_class("-wide"):
+            self.toggle_class("-preview-off")
+            return
+        self.toggle_class("-preview")
+        if self.has_class("-preview"):
+            self.query_one(PreviewPane).focus()
+        else:
+            self.pane.focus_first()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key is said to do what it does here."""
+        is_review = self.has_class("-review")
+        if action == "close":
+            return self._from_dashboard
+        if action == "back":
+            # The footer of a narrow terminal has no room for both ways back.
+            return not (self._from_dashboard and self.has_class("-narrow"))
+        if action in {"preview", "next"}:
+            return not is_review
+        return is_review if action == "apply" else True
+
+    def action_save(self) -> None:
+        """Save the answers."""
+        self.post_message(SaveWanted())
+
+    def action_help(self) -> None:
+        """Say what this step is about and which keys there are."""
+        pane = self.pane
+        own = pane.help_text or pane.explanation
+        self.app.push_screen(HelpDialog(pane.step.label, own, pane.example, KEYS))
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """A preview that was opened on top goes when there is room beside the form."""
+        if self.has_class("-wide"):
+            self.remove_class("-preview")

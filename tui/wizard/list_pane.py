@@ -1,0 +1,80 @@
+"""A step that is a list: its things are added, edited and removed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widgets import Button
+
+from tui.document.paths import parse_path
+from tui.labels import label_of
+from tui.messages import DraftChanged
+from tui.widgets.dialog import Dialog
+from tui.widgets.table import EditableTable
+from tui.wizard.step_pane import StepPane
+
+
+class ListPane(StepPane):
+    """A step with a table of things and a button, ``#add``, for one more.
+
+    Attributes:
+        items: Where the things stand in the draft, such as ``servers``.
+    """
+
+    items: ClassVar[str]
+
+    def dialog(self, row: int) -> Dialog[dict[str, Any] | None]:
+        """Return the dialog for a thing; -1 for a new one."""
+        raise NotImplementedError
+
+    def edited(self, thing: dict[str, Any]) -> None:
+        """Take note that a thing that was there has been edited."""
+
+    def show_mistake(self, path: tuple[str | int, ...]) -> None:
+        """Open the dialog of the thing that has it, if the dialog has a field for it."""
+        super().show_mistake(path)
+        head = parse_path(self.items)
+        row = path[len(head)] if len(path) > len(head) and path[: len(head)] == head else None
+        if not isinstance(row, int) or label_of(path) == label_of(path[: len(head) + 1]):
+            return
+        self.edit(row)
+
+    @on(EditableTable.Entered)
+    def _entered(self) -> None:
+        self.action_go_on()
+
+    @on(Button.Pressed, "#add")
+    def _add(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.edit(-1)
+
+    @on(EditableTable.Wanted)
+    def _wanted(self, event: EditableTable.Wanted) -> None:
+        if event.action == "delete":
+            self.draft.remove(f"{self.items}[{event.row}]")
+            self._changed()
+        else:
+            self.edit(event.row)
+
+    def edit(self, row: int) -> None:
+        """Open the dialog for a thing; -1 adds one."""
+
+        def closed(thing: dict[str, Any] | None) -> None:
+            if thing is None:
+                return
+            if row < 0:
+                self.draft.append(self.items, thing)
+            else:
+                self.draft.set(f"{self.items}[{row}]", thing)
+                self.edited(thing)
+            self._changed()
+
+        self.app.push_screen(self.dialog(row), closed)
+
+    def _changed(self) -> None:
+        self.show_fault("")
+        self.load()
+        self.post_message(DraftChanged())
+        has_any = bool(self.draft.items(self.items))
+        self.take_focus(self.query_one(EditableTable) if has_any else self.query_one("#add"))

@@ -1,0 +1,80 @@
+"""Lists what is wrong in a file that was opened."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+
+from moorage.errors import Problem
+from moorage.escape import visible
+from tui.document.problems import Mistakes
+from tui.widgets.dialog import Dialog
+
+_FEW = 3
+"""Mistakes that fit on a small terminal, with what is said about them."""
+
+
+class MistakesDialog(Dialog[bool]):
+    """Every mistake with its line; returns whether keys that no field has are taken out.
+
+    Args:
+        mistakes: What is wrong.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "refuse", "Close")]
+    DEFAULT_CSS = """
+    MistakesDialog .mistake { height: auto; color: $text-error; }
+    MistakesDialog .no-field { height: auto; margin-top: 1; }
+    MistakesDialog .dialog--buttons { margin-top: 1; }
+    """
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        super().__init__()
+        self._mistakes = mistakes
+        self.set_class(len(mistakes.problems) > _FEW, "-tall")
+
+    def compose(self) -> ComposeResult:
+        lines, unknown = self._mistakes.lines, self._mistakes.unknown
+        with Vertical(classes="dialog--box") as box:
+            count = len(lines)
+            box.border_title = f"{count} mistake{'s' if count != 1 else ''} in the answers"
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(
+                    "The file stays as it is until you save. Close leads to the first of these.",
+                    classes="dialog--text",
+                )
+                for line in lines:
+                    yield Static(Content(visible(f"✗ {line}")), classes="mistake")
+                if unknown:
+                    yield Static(Content(visible(_no_field(unknown))), classes="no-field")
+            with Horizontal(classes="dialog--buttons"):
+                if unknown:
+                    yield Button("Take unknown keys out", id="take-out", compact=True)
+                yield Button("Close", id="refuse", variant="primary", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin on the button that changes nothing."""
+        self.set_focus(self.query_one("#refuse"))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "take-out")
+
+    def action_refuse(self) -> None:
+        """Change nothing."""
+        self.dismiss(False)
+
+
+def _no_field(unknown: tuple[tuple[str | int, ...], ...]) -> str:
+    names = ", ".join(Problem(place, "").dotted for place in unknown)
+    return (
+        f"No field has {names}: take {'it' if len(unknown) == 1 else 'them'} out of the answers "
+        "here, or correct the file and open it again."
+    )

@@ -382,7 +382,6 @@ def test_every_fault_at_every_step(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("moorage.servers.ssh.transport.KEEPALIVE_SECONDS", 1, raising=False)
     monkeypatch.setattr("moorage.deploy.hooks.GATE_SECONDS", 30)
     cells = _cells(kind)
     if not cells:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import settling  # noqa: F401 # lets Pilot wait as it does
 from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot

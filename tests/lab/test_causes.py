@@ -176,6 +176,7 @@ def _serves(operator: Operator, server: LabServer) -> bool:
     return True
 
 
+@pytest.mark.ready
 @pytest.mark.usefixtures("keys")
 def test_a_registry_from_the_package_nginx_and_apt_say_why(
     operator: Operator, server: LabServer
@@ -193,6 +194,7 @@ def test_a_registry_from_the_package_nginx_and_apt_say_why(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.ready
 def test_an_update_by_apt_is_noticed_and_put_to_use(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
     operator.install(answers)
@@ -288,6 +290,7 @@ def _of_images(paths: dict[str, Path]) -> dict[str, Cause]:
     }
 
 
+@pytest.mark.ready("docker.io")
 def test_docker_and_podman_say_why(
     operator: Operator, server: LabServer, registry_image: Path, tmp_path: Path
 ) -> None:

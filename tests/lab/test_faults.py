@@ -112,6 +112,7 @@ def test_a_full_disk_is_found_before_anything_is_done(
     _untouched(server)
 
 
+@pytest.mark.ready
 def test_a_disk_that_fills_up_during_the_run_rolls_back(
     operator: Operator, server: LabServer
 ) -> None:

@@ -20,6 +20,7 @@ SYSTEMCTL = "/usr/local/bin/systemctl"
 ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 
 
+@pytest.mark.ready
 def test_a_program_that_hangs_is_ended_whoever_stops_it(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from operator_at_work import Operator
 from traffic import push_blob
 
@@ -29,7 +30,6 @@ http: {addr: ":5000", relativeurls: true}
 
 
 def _install_neighbour(server: LabServer) -> None:
-    server.run("apt-get -q -y install --no-install-recommends nginx >/dev/null 2>&1", timeout=120)
     server.run(
         "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=www.example.test -days 30 "
         "-keyout /etc/ssl/neighbour.key -out /etc/ssl/neighbour.pem 2>/dev/null"
@@ -38,6 +38,7 @@ def _install_neighbour(server: LabServer) -> None:
     server.run("systemctl reload nginx")
 
 
+@pytest.mark.ready
 def test_a_neighbouring_site_goes_on_being_served(operator: Operator, server: LabServer) -> None:
     _install_neighbour(server)
     operator.install(operator.answers([server]), verify=True)
@@ -46,6 +47,7 @@ def test_a_neighbouring_site_goes_on_being_served(operator: Operator, server: La
     assert server.read_file("/etc/nginx/sites-enabled/neighbour") == SITE
 
 
+@pytest.mark.ready
 def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
     broken = ("/etc/nginx/conf.d/broken.conf", "server { listen 81; nonsense on; }\n")

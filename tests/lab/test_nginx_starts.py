@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import pytest
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
@@ -63,6 +64,7 @@ def test_nginx_starts_after_a_first_run_that_fails(operator: Operator, server: L
     _wait_for_both(operator, server)
 
 
+@pytest.mark.ready
 def test_nginx_starts_after_it_was_killed_and_after_a_reload_that_fails(
     operator: Operator, server: LabServer
 ) -> None:

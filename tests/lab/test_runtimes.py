@@ -50,7 +50,7 @@ def test_docker_pushes_and_skopeo_pulls_the_same_digest(
         login["sudo_password"] = {"env": "SUDO_PASSWORD"}
     answers = operator.answers([server], registry=registry, servers=[login])
 
-    operator.install(answers, verify=True)
+    operator.install(answers, verify=True, large_upload=suite == "bookworm")
 
     operator.trust(client, server)
     operator.log_in(client)
@@ -85,6 +85,7 @@ def test_the_registry_listens_on_loopback_only(operator: Operator, server: LabSe
             assert address.startswith("127.0.0.1:"), line
 
 
+@pytest.mark.ready
 def test_a_pull_user_cannot_push(operator: Operator, server: LabServer) -> None:
     users = [
         {"name": "ci", "password": {"generate": True}},

@@ -65,10 +65,10 @@ def _certificate_at(server: LabServer, name: str = DOMAIN) -> str:
     ).stdout
 
 
+@pytest.mark.ready
 def test_a_site_on_an_address_and_settings_for_all_sites(
     operator: Operator, server: LabServer
 ) -> None:
-    _install(server, "nginx", "openssl")
     _neighbours_certificate(server)
     server.write_file("/etc/nginx/sites-enabled/www", NEIGHBOUR % server.address)
     server.write_file("/etc/nginx/conf.d/all.conf", FOR_ALL)
@@ -187,10 +187,10 @@ backend registry
 """
 
 
+@pytest.mark.ready("haproxy")
 def test_behind_a_balancer_that_sends_the_proxy_protocol(
     operator: Operator, server: LabServer
 ) -> None:
-    _install(server, "haproxy", "openssl")
     server.write_file("/etc/haproxy/haproxy.cfg", HAPROXY)
     server.run("systemctl restart haproxy")
     registry = {

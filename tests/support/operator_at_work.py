@@ -124,9 +124,14 @@ class Operator:
         answers: Answers,
         *,
         verify: bool = False,
+        large_upload: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> Outcome:
-        """Plan, accept what it means, apply and, when asked, verify."""
+        """Plan, accept what it means, apply and, when asked, verify.
+
+        The large upload is left out where it is no other than elsewhere: three servers and a
+        pretended S3 take a minute for it.
+        """
         events: list[Event] = []
 
         def take(event: Event) -> None:
@@ -138,7 +143,9 @@ class Operator:
             plan = deployment.plan()
             report = deployment.apply(plan, accepting(plan.consequences))
             self.learn(plan, report)
-            verification = deployment.verify(plan) if verify and report.is_good else None
+            verification = None
+            if verify and report.is_good:
+                verification = deployment.verify(plan, large_upload=large_upload)
         outcome = Outcome(plan, report, events, verification)
         self.leaks.watch_output("events", repr(events))
         self.leaks.watch_output("plan", repr(plan) + "".join(
@@ -146,9 +153,11 @@ class Operator:
         ))  # fmt: skip
         return outcome
 
-    def install(self, answers: Answers, *, verify: bool = False) -> Outcome:
+    def install(
+        self, answers: Answers, *, verify: bool = False, large_upload: bool = False
+    ) -> Outcome:
         """Apply and insist that it works."""
-        outcome = self.apply(answers, verify=verify)
+        outcome = self.apply(answers, verify=verify, large_upload=large_upload)
         assert outcome.report.is_good, (outcome.report, outcome.log)
         if verify:
             assert outcome.verification is not None

@@ -18,6 +18,13 @@ from lab import LabServer
 
 PASSWORD = "tide-table-42-lantern"
 SOURCE = str(Path(moorage.__file__).parents[1])
+PROGRAM = """
+import moorage.users.passwords
+moorage.users.passwords.BCRYPT_COST = 4
+from moorage.cli.main import main
+main()
+"""
+"""The command line, but that it hashes passwords as fast as bcrypt can."""
 
 
 @dataclass
@@ -59,7 +66,6 @@ class CommandLine:
 
     def start(self, *words: str, stdin: str | None = None) -> subprocess.Popen[str]:
         """Start a call."""
-        program = "from moorage.cli.main import main; main()"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -69,7 +75,7 @@ class CommandLine:
             **self.environment,
         }
         process = subprocess.Popen(
-            [sys.executable, "-c", program, *words], cwd=self.home, env=environment, text=True,
+            [sys.executable, "-c", PROGRAM, *words], cwd=self.home, env=environment, text=True,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from command_line import PROGRAM, SOURCE
 from operator_at_work import DOMAIN, Operator
 from outcome_of_call import Outcome
 
-import moorage
 from lab import LabServer
 from lab.names import NameService
 
-SOURCE = str(Path(moorage.__file__).parents[1])
 ZONE = "example.test"
 
 
@@ -64,7 +63,6 @@ class NameKeeper:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a call."""
-        program = "from moorage.cli.main import main; main()"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.operator.home),
@@ -74,7 +72,7 @@ class NameKeeper:
             **self.environment,
         }
         return subprocess.Popen(
-            [sys.executable, "-c", program, *words], cwd=self.operator.home, env=environment,
+            [sys.executable, "-c", PROGRAM, *words], cwd=self.operator.home, env=environment,
             text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

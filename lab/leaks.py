@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -125,22 +126,29 @@ class LeakWatch:
         """Look once at every argument list, and at environments that others can read."""
         spaces = {server.process_space(): server.name for server in self._servers()}
         secrets = list(self._secrets)
-        for process in Path("/proc").iterdir():
-            if not process.name.isdigit():
-                continue
+        # Without Path: there are hundreds of processes, three times a second.
+        for number in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+            process = f"/proc/{number}"
             try:
-                arguments = (process / "cmdline").read_bytes().replace(b"\0", b" ")
-                self._note(secrets, arguments, f"arguments of {_program(process)}")
-                server = spaces.get(str((process / "ns/pid").readlink()))
-                if server is None or process.stat().st_uid not in LOGIN_USER_IDS:
+                arguments = _read(f"{process}/cmdline").replace(b"\0", b" ")
+                if not arguments:
+                    continue  # The kernel's own.
+                self._note(secrets, arguments, "arguments", process)
+                server = spaces.get(os.readlink(f"{process}/ns/pid"))  # noqa: PTH115
+                if server is None or os.stat(process).st_uid not in LOGIN_USER_IDS:  # noqa: PTH116
                     continue
-                environment = (process / "environ").read_bytes()
+                environment = _read(f"{process}/environ")
             except OSError:
                 continue  # It has ended meanwhile.
-            self._note(secrets, environment, f"environment of {_program(process)} on {server}")
+            self._note(secrets, environment, "environment", process, f" on {server}")
 
-    def _note(self, secrets: Sequence[_Secret], content: bytes, place: str) -> None:
-        self._seen |= {f"{s.label} in the {place}" for s in secrets if s.content in content}
+    def _note(
+        self, secrets: Sequence[_Secret], content: bytes, part: str, process: str, where: str = ""
+    ) -> None:
+        for secret in secrets:
+            if secret.content in content:
+                program = _read(f"{process}/comm").decode(errors="replace").strip()
+                self._seen.add(f"{secret.label} in the {part} of {program}{where}")
 
     def _search_server(self, server: LabServer) -> set[str]:
         found: set[str] = set()
@@ -193,5 +201,6 @@ class LeakWatch:
         return found
 
 
-def _program(process: Path) -> str:
-    return (process / "comm").read_text("utf-8", errors="replace").strip()
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        return file.readall()

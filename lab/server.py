@@ -151,12 +151,12 @@ class LabServer:
         while time.monotonic() < end:
             # Until boot has ended, only root may log in. (Asking systemctl to wait for that hangs
             # when it is asked just before systemd begins to tell.)
-            state = self._boot_state()
-            if state in ("running", "degraded") and self._ssh_answers():
+            # sshd is asked first: that takes no program.
+            if self._ssh_answers() and self._boot_state() in ("running", "degraded"):
                 return
             if not self.is_on():
                 break
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise LabError(f"{self.name} does not come up:\n{self.console}")
 
     def _boot_state(self) -> str:
@@ -405,6 +405,7 @@ class LabServer:
             lower=[Path(layer) for layer in record.layers],
         )
         if not (self.root / "etc/machine-id").exists():
+            rootfs.mask_generators(self.root)
             write_identity(
                 self.root,
                 hostname=record.hostname,

@@ -187,10 +187,11 @@ backend registry
 """
 
 
-@pytest.mark.ready("haproxy")
+@pytest.mark.ready
 def test_behind_a_balancer_that_sends_the_proxy_protocol(
     operator: Operator, server: LabServer
 ) -> None:
+    _install(server, "haproxy")
     server.write_file("/etc/haproxy/haproxy.cfg", HAPROXY)
     server.run("systemctl restart haproxy")
     registry = {

@@ -61,7 +61,8 @@ async def test_every_field_of_every_step_takes_it_or_says_why_not(
                 elif value and kind != "10 kB":
                     draft = wizard.app.session.draft  # type: ignore[union-attr]
                     assert draft.text(field.path) == value.strip(), field.label
-                await give(wizard, field, before)
+                field.input.value = before
+                await wizard.pilot.pause()
                 tried += 1
             for area in frame.pane.query(TextArea):
                 area.text = value
@@ -97,7 +98,6 @@ async def test_every_field_of_a_dialog_takes_it_or_says_why_not(
                     continue  # for another choice
                 await give(wizard, field, value)
                 assert not field.error or len(field.error.split()) > 2
-                await give(wizard, field, "")
         await wizard.press("escape")
         await wizard.see(question)
 

@@ -290,7 +290,7 @@ def _of_images(paths: dict[str, Path]) -> dict[str, Cause]:
     }
 
 
-@pytest.mark.ready
+@pytest.mark.ready("docker.io")
 def test_docker_and_podman_say_why(
     operator: Operator, server: LabServer, registry_image: Path, tmp_path: Path
 ) -> None:

@@ -205,7 +205,9 @@ def test_an_example_can_be_replayed(
 def _replay(
     replayed: Replayed, operator: Operator, servers: Any, registry_image: Path, s3: ObjectStore
 ) -> None:
-    machines = servers(len(replayed.answers.servers))
+    engine = {"docker": "docker.io", "podman": "podman"}.get(replayed.answers.registry.runtime)
+    extra = None if engine is None else [engine]
+    machines = servers(len(replayed.answers.servers), extra=extra)
     replayed.on(machines, registry_image, s3)
     answers = replayed.zone_at(s3)
 

@@ -15,7 +15,8 @@ from raw_http import Reply, Wire
 from lab import LabServer
 from lab.machine import say
 
-pytestmark = [pytest.mark.ready, pytest.mark.slow_hashes]
+pytestmark = pytest.mark.ready
+SLOW = pytest.mark.slow_hashes
 
 TOLERATED = 20
 """Wrong passwords from one address before it is turned away; 30 more a minute."""
@@ -29,6 +30,7 @@ def _guess(wire: Wire, count: int, user: str = "ci") -> list[Reply]:
         )
 
 
+@SLOW
 def test_guessing_is_limited_and_a_known_login_goes_on(
     operator: Operator, server: LabServer, client: LabServer
 ) -> None:
@@ -70,6 +72,7 @@ def test_guessing_is_limited_and_a_known_login_goes_on(
         time.sleep(2)
 
 
+@SLOW
 def test_many_people_behind_one_address_log_in_at_once(
     operator: Operator, server: LabServer
 ) -> None:
@@ -85,6 +88,7 @@ def test_many_people_behind_one_address_log_in_at_once(
         assert set(pool.map(log_in, names)) == {200}
 
 
+@SLOW
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(
     operator: Operator, server: LabServer
 ) -> None:

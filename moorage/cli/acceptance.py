@@ -58,7 +58,13 @@ def _offer_to_catch_up(engine: Engine, file: Path, answers: Answers, plan: Plan)
 
 
 def accept(
-    engine: Engine, plan: Plan, accepted: Accepted, *, asks: bool, all_removals: bool
+    engine: Engine,
+    plan: Plan,
+    accepted: Accepted,
+    *,
+    asks: bool,
+    all_removals: bool,
+    all_regained: bool,
 ) -> Accepted | None:
     """Return what of a plan's consequences is accepted, or None when the answer was no.
 
@@ -68,17 +74,22 @@ def accept(
         accepted: What was accepted beforehand.
         asks: Whether there is somebody to ask.
         all_removals: Whether all users who go may go.
+        all_regained: Whether all who get access back may have it.
 
     Raises:
         ServersFailed: Something was not accepted, and nobody can be asked.
     """
     from moorage.cli.plan_view import consequence_lines
-    from moorage.deploy.consequences import refusals, removed_users
+    from moorage.deploy.consequences import accepting, refusals
     from moorage.errors import ServersFailed
 
-    removals = removed_users(plan.consequences)
+    everything = accepting(plan.consequences)
     if not asks:
-        accepted = replace(accepted, removals=removals if all_removals else frozenset())
+        accepted = replace(
+            accepted,
+            removals=everything.removals if all_removals else frozenset(),
+            regained=everything.regained if all_regained else frozenset(),
+        )
         if against := refusals(plan.consequences, accepted):
             raise ServersFailed(against)
         return accepted
@@ -92,7 +103,7 @@ def accept(
             return None
     if not engine.asker.confirm("Apply this plan?"):
         return None
-    return replace(accepted, removals=removals)
+    return replace(accepted, removals=everything.removals, regained=everything.regained)
 
 
 def note_base(session: Session, file: Path, answers: Answers, revision: int) -> Answers:

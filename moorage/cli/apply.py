@@ -62,6 +62,11 @@ Examples:
     help="Remove users although FILE is older than they are.",
 )
 @click.option(
+    "--accept-regained",
+    is_flag=True,
+    help="Give users back what was taken from them after FILE was written.",
+)
+@click.option(
     "--begin-empty",
     is_flag=True,
     help="Begin with an empty store where the images are in another one.",
@@ -86,6 +91,7 @@ def command(
     show_passwords: bool,
     replace_records: bool,
     accept_removals: bool,
+    accept_regained: bool,
     begin_empty: bool,
     end_transfers: bool,
     no_save: bool,
@@ -100,8 +106,9 @@ def command(
     same answers again changes nothing.
 
     FILE gets a line based_on: the revision of the deployment that it knows. What others changed
-    since is told, and without a terminal users who came later are removed only with
-    --accept-removals.
+    since is told. Without a terminal users who came later are removed only with --accept-removals,
+    and those who were removed, disabled or limited later, or got another password, get back what
+    they had only with --accept-regained.
 
     Ctrl-C cancels: servers that have not been switched go back to how they were. A second one does
     not wait for that, and 'moorage status FILE --follow' finds the runs again.
@@ -142,7 +149,14 @@ def command(
         passwords.check(plan.materials.generated)
         name.may_begin(yes=yes, replace=replace_records)
         if plan.has_changes or name.has_changes:
-            said = accept(engine, plan, accepted, asks=asks, all_removals=accept_removals)
+            said = accept(
+                engine,
+                plan,
+                accepted,
+                asks=asks,
+                all_removals=accept_removals,
+                all_regained=accept_regained,
+            )
             if said is None:
                 session.narrate("Nothing was changed.")
                 return ExitCode.FAILED

@@ -23,7 +23,11 @@ _SIGNS = {
     "remove": ("-", "red"),
     "run": (">", "cyan"),
 }
-FLAGS = {"removals": "--accept-removals", "begin_empty": "--begin-empty"}
+FLAGS = {
+    "removals": "--accept-removals",
+    "regained": "--accept-regained",
+    "begin_empty": "--begin-empty",
+}
 """The options that accept what a plan needs to have accepted."""
 _MOST_NAMES = 10
 _DRIFT = "drift: not as Moorage last wrote it"

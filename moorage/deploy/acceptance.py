@@ -11,11 +11,13 @@ class Accepted:
 
     Attributes:
         removals: The users who may be removed, by name.
+        regained: The users who may get back what others took from them, by name.
         begin_empty: Whether the registry may begin with an empty store.
         end_transfers: Whether transfers may be cut off that are in the way.
     """
 
     removals: frozenset[str] = frozenset()
+    regained: frozenset[str] = frozenset()
     begin_empty: bool = False
     end_transfers: bool = False
 

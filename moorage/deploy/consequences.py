@@ -31,7 +31,7 @@ from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
 from moorage.users.on_servers import Roster, reference, roster_of
 
-Need = Literal["removals", "begin_empty"]
+Need = Literal["removals", "regained", "begin_empty"]
 """What has to be accepted in so many words: a field of :class:`Accepted`."""
 
 
@@ -42,6 +42,7 @@ class Code(StrEnum):
     STORE_MISSING = "store_missing"
     IMAGES_LEFT_BEHIND = "images_left_behind"
     USERS_REMOVED = "users_removed"
+    ACCESS_REGAINED = "access_regained"
     USERS_DISABLED = "users_disabled"
     ACCESS_REDUCED = "access_reduced"
     PASSWORDS_REPLACED = "passwords_replaced"
@@ -60,6 +61,8 @@ class Code(StrEnum):
     RUNTIME_CHANGED = "runtime_changed"
     DEBUG_LISTENER = "debug_listener"
     USERS_ADDED = "users_added"
+    USERS_ENABLED = "users_enabled"
+    ACCESS_WIDENED = "access_widened"
     PASSWORDS_GENERATED = "passwords_generated"
 
 
@@ -77,7 +80,8 @@ class Consequence:
         users: The users it is about, by name.
         servers: The servers it is about, by label; empty for the whole deployment.
         needs: What has to be accepted in so many words before an apply; None for nothing.
-        unknown: Of users who are removed, those the answers' base did not know.
+        unknown: The users whom somebody else changed after the answers' base: those who are removed
+            without it having known them, or who get back what was taken from them.
         before: What is there now, where one thing takes another's place.
         after: What will be there.
     """
@@ -157,6 +161,16 @@ def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[M
                     code="removals_not_accepted",
                 )
             )
+        missing = [name for name in each.unknown if name not in accepted.regained]
+        if each.needs == "regained" and missing:
+            found.append(
+                MoorageError(
+                    f"{_count(len(missing), 'user')} would get back access that was taken away "
+                    f"after these answers were written: {', '.join(missing)}.",
+                    hint="Change them in the answers, or accept it with --accept-regained.",
+                    code="regained_not_accepted",
+                )
+            )
     return tuple(found)
 
 
@@ -182,14 +196,16 @@ def _only(servers: Sequence[str]) -> str | None:
 def accepting(consequences: Sequence[Consequence]) -> Accepted:
     """Return what somebody accepts who was shown all of this and said yes."""
     begins = any(each.needs == "begin_empty" for each in consequences)
-    return Accepted(removed_users(consequences), begins)
-
-
-def removed_users(consequences: Iterable[Consequence]) -> frozenset[str]:
-    """Return the users who are removed, by name."""
-    return frozenset(
-        name for each in consequences if each.code is Code.USERS_REMOVED for name in each.users
+    return Accepted(
+        users_of(Code.USERS_REMOVED, consequences),
+        users_of(Code.ACCESS_REGAINED, consequences),
+        begins,
     )
+
+
+def users_of(code: Code, consequences: Iterable[Consequence]) -> frozenset[str]:
+    """Return the users whom consequences of a kind are about, by name."""
+    return frozenset(name for each in consequences if each.code is code for name in each.users)
 
 
 def base_of(answers: Answers, every: Sequence[Facts], revision: Revision) -> int | None:
@@ -245,6 +261,7 @@ def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> It
     yield from _removed(answers, rosters, every, wanted)
     added = [name for name in wanted if name not in there]
     pairs = [(there[name], user) for name, user in wanted.items() if name in there]
+    yield from _regained(answers, every, there, wanted)
     disabled = [now.name for was, now in pairs if now.disabled and not was.disabled]
     if disabled:
         text = f"{_count(len(disabled), 'user')} can no longer log in (disabled): "
@@ -260,6 +277,14 @@ def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> It
     if added:
         text = f"{_count(len(added), 'user')} {_is(added)} added: "
         yield _of_users(Code.USERS_ADDED, text, added)
+    enabled = [now.name for was, now in pairs if was.disabled and not now.disabled]
+    if enabled:
+        text = f"{_count(len(enabled), 'user')} can log in again: "
+        yield _of_users(Code.USERS_ENABLED, text, enabled)
+    widened = [now.name for was, now in pairs if not now.disabled and _shrinks(now, was)]
+    if widened:
+        text = f"{_count(len(widened), 'user')} {_get(widened)} more access: "
+        yield _of_users(Code.ACCESS_WIDENED, text, widened)
     if generated := list(materials.generated):
         head = "A password is" if len(generated) == 1 else "Passwords are"
         yield _of_users(Code.PASSWORDS_GENERATED, f"{head} generated for ", generated)
@@ -306,6 +331,40 @@ def _removed(
         )),
         needs="removals" if unknown else None,
         unknown=unknown,
+    )  # fmt: skip
+
+
+def _regained(
+    answers: Answers,
+    every: Sequence[Facts],
+    there: Mapping[str, RegistryUser],
+    wanted: Mapping[str, RegistryUser],
+) -> Iterator[Consequence]:
+    """Yield the users who get back what was taken from them after the answers were written."""
+    revision = latest(every)
+    since = revision.since(base_of(answers, every, revision))
+    removed = {name for each in since for name in each.removed}
+    touched = removed | {name for each in since for name in each.changed}
+    names = []
+    for name in sorted(touched & wanted.keys()):
+        was, now = there.get(name), wanted[name]
+        if now.disabled:
+            continue
+        if was is None:
+            is_back = name in removed
+        else:
+            is_back = was.disabled or was.hash != now.hash or _shrinks(now, was)
+        if is_back:
+            names.append(name)
+    if not names:
+        return
+    text = (
+        f"{_count(len(names), 'user')} {_get(names)} back what was taken away after these answers "
+        f"were written (login, password or access): {', '.join(names)}."
+    )
+    yield Consequence(
+        Code.ACCESS_REGAINED, text, is_destructive=True, users=tuple(names), needs="regained",
+        unknown=tuple(names),
     )  # fmt: skip
 
 

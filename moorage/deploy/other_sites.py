@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from moorage.deploy.listen_addresses import others_on
 from moorage.desired import layout
@@ -38,13 +38,24 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
     for ours in wanted.listens:
         for server, theirs in others_on(facts, ours.port):
             yield from _clash(ours, server, theirs, facts)
-    for server, port in _same_name(wanted, facts):
+    yield from taken_names(facts, wanted.listens, wanted.domain)
+
+
+def taken_names(facts: Facts, listens: Sequence[Listen], domain: str) -> Iterator[MoorageError]:
+    """Yield the other sites that get the registry's requests, because nginx reads them before it.
+
+    Args:
+        facts: What the probe read.
+        listens: Where the registry listens, or is going to.
+        domain: Its name.
+    """
+    for server, port in _same_name(listens, domain, facts):
         if server.comes_first:
             yield _problem(
                 facts,
                 "name_taken",
-                f"{server.file} serves {wanted.domain} on port {port} already, and nginx reads it "
-                f"before {layout.NGINX_SITE}: clients would reach that site.",
+                f"{server.file} serves {domain} on port {port}, and nginx reads it before "
+                f"{layout.NGINX_SITE}: clients reach that site, with their passwords.",
                 f"Remove that server_name, or rename the file so that it sorts behind "
                 f"{layout.NGINX_SITE.rpartition('/')[2]}.",
             )
@@ -91,14 +102,16 @@ def _clash(
             )
 
 
-def _same_name(wanted: DesiredState, facts: Facts) -> Iterator[tuple[NginxServer, int]]:
+def _same_name(
+    listens: Sequence[Listen], domain: str, facts: Facts
+) -> Iterator[tuple[NginxServer, int]]:
     """Yield each other site that serves the registry's name where the registry will, once."""
     seen: set[tuple[str, int]] = set()
-    for ours in wanted.listens:
+    for ours in listens:
         for server, theirs in others_on(facts, ours.port):
             if server.kind != "http" or theirs.address != ours.address:
                 continue
-            if _serves(server, wanted.domain) and (server.file, ours.port) not in seen:
+            if _serves(server, domain) and (server.file, ours.port) not in seen:
                 seen.add((server.file, ours.port))
                 yield server, ours.port
 
@@ -124,7 +137,7 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     nginx = facts.nginx
     if nginx is None:
         return
-    for server, port in _same_name(wanted, facts):
+    for server, port in _same_name(wanted.listens, wanted.domain, facts):
         if not server.comes_first:
             yield (
                 f"{server.file} serves {wanted.domain} on port {port}, too. nginx uses Moorage's "

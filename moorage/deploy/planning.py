@@ -19,6 +19,7 @@ from moorage.deploy.deployment_json import (
 )
 from moorage.deploy.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.deploy.listen_addresses import listens_as_deployed, needs_restart
+from moorage.deploy.managed_files import misplaced_files
 from moorage.deploy.other_sites import DEFAULT_SITE, drops_default_site
 from moorage.deploy.packaged_registry import takes_over, why_mask
 from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, ServerPlan
@@ -209,7 +210,13 @@ def plan_users(
         facts=facts,
         desired=_as_deployed(facts, slot),
         changes=(*changes, *map(change_of, hooks)),
-        problems=(*run_going_on(facts), *lost, *missing_nginx(facts), *broken),
+        problems=(
+            *run_going_on(facts),
+            *misplaced_files(facts),
+            *lost,
+            *missing_nginx(facts),
+            *broken,
+        ),
         writes=tuple(files),
         removals=removals,
         hooks=hooks,
@@ -339,7 +346,7 @@ def _nginx_change(
     *,
     restarts: bool,
 ) -> Change | None:
-    if not facts.is_active("nginx"):
+    if not facts.is_active("nginx") and not facts.has_nginx_by_hand:
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
     if restarts:
         why = "a reload cannot change where it listens; open connections are cut"

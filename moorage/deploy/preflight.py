@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
+from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files
 from moorage.deploy.other_sites import find_neighbour_notes, find_neighbour_problems
-from moorage.deploy.web_server import NGINX_FILES, masked_units, nginx_problems
+from moorage.deploy.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
 from moorage.errors import MoorageError
@@ -40,6 +41,8 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
         )
         return
     yield from run_going_on(facts)
+    folders = (*USER_FOLDERS, *(folder.path for folder in wanted.folders))
+    yield from misplaced_files(facts, [file.path for file in wanted.files], dict.fromkeys(folders))
     yield from _package_problems(wanted, facts)
     asks = wanted.order is not None and wanted.order.challenge == "http-01"
     yield from nginx_problems(facts, wanted.listens, NGINX_FILES, is_asked_on_80=asks)
@@ -169,6 +172,8 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
             "installation fails; apt-mark unhold releases a package."
         )
     yield from find_neighbour_notes(wanted, facts)
+    if facts.has_nginx_by_hand:
+        yield BY_HAND
     if not wanted.remembers_logins:
         yield (
             "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "

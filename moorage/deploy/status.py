@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.acme import Renewal, is_late, renewal_of
@@ -26,10 +27,12 @@ from moorage.deploy.deployment_json import (
 )
 from moorage.deploy.discovery import other_servers
 from moorage.deploy.listen_addresses import listens_as_deployed
+from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files, unreadable_record
+from moorage.deploy.other_sites import taken_names
 from moorage.deploy.packaged_registry import is_held_back
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
-from moorage.deploy.web_server import missing_nginx, nginx_problems
+from moorage.deploy.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import is_asked_on_80
 from moorage.desired.certificates import CertificateFacts, describe
@@ -123,7 +126,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         slot=slot,
         is_serving=slot is not None and facts.is_active(layout.unit_name(slot)),
         draining=draining(facts, layout.other(slot)) if slot is not None else None,
-        has_nginx=facts.is_active("nginx"),
+        has_nginx=facts.is_active("nginx") or facts.has_nginx_by_hand,
         run=run,
         drifted=drifted(facts),
         certificate=certificate,
@@ -139,7 +142,9 @@ def how_it_ended(run: RunRecord) -> str:
     if run.running:
         return "running"
     # Without a result it died: power, kill -9, a full disk.
-    return run.status or "interrupted"
+    ended = run.status or "interrupted"
+    # By its last step all is in force and recorded.
+    return "done" if (ended, run.step) == ("interrupted", "drain") else ended
 
 
 def _faults(
@@ -154,11 +159,13 @@ def _faults(
         why = f": {run.message}" if run.message else "."
         yield f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
     if not is_deployed:
-        if layout.DEPLOYMENT in facts.files:
-            yield f"{layout.DEPLOYMENT} cannot be read, so what is deployed here is not known."
+        if said := unreadable_record(facts):
+            yield said
         elif run is None or not run.running:
             yield "Nothing is deployed here."
         return
+    for problem in misplaced_files(facts, folders=_folders(facts)):
+        yield f"{problem.message} {problem.hint}"
     if why := missing_store(facts):
         yield f"{why[0].upper()}{why[1:]}"
     if slot is None:
@@ -182,6 +189,12 @@ def _faults(
         yield from _disk_faults(disk, facts.unfinished_uploads if disk is facts.disks[0] else 0)
 
 
+def _folders(facts: Facts) -> Iterable[str]:
+    """Return the folders of the files that were deployed."""
+    parents = {str(PurePosixPath(path).parent) for path in recorded_digests(facts)}
+    return dict.fromkeys((*USER_FOLDERS, *sorted(parents)))
+
+
 def _nginx_faults(facts: Facts) -> Iterator[str]:
     """Yield why nginx does not run, or would not start again."""
     applied = as_applied(facts)
@@ -190,8 +203,11 @@ def _nginx_faults(facts: Facts) -> Iterator[str]:
     problems = [
         *missing_nginx(facts),
         *nginx_problems(facts, listens, is_asked_on_80=asks),
+        *taken_names(facts, listens, line_of(deployment_record(facts).get("domain"))),
     ]
-    if facts.is_active("nginx"):
+    if facts.has_nginx_by_hand:
+        yield BY_HAND
+    if facts.is_active("nginx") or facts.has_nginx_by_hand:
         for problem in problems:
             yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.hint}"
     elif problems:

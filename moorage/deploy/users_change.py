@@ -13,6 +13,7 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import active_slot, deployment_record, other_domain
 from moorage.deploy.events import RunEnded
 from moorage.deploy.hooks import users_hooks_seconds
+from moorage.deploy.managed_files import misplaced_files
 from moorage.deploy.payload import KEEP_SECONDS, Timing, new_run_id, payload
 from moorage.deploy.plan import ServerPlan
 from moorage.deploy.planning import plan_users
@@ -146,6 +147,8 @@ def read_users(
     domain = deployment.answers.registry.domain
     rosters = tuple(roster_of(each, deployment_record(each)) for each in facts)
     for each, roster in zip(facts, rosters, strict=True):
+        for problem in misplaced_files(each):
+            raise problem
         if active_slot(each) is None:
             raise MoorageError(
                 "no registry of Moorage's is here.",

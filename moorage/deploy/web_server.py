@@ -14,6 +14,10 @@ from moorage.servers.facts import Facts, Listener
 
 NGINX_FILES = (f"{layout.NGINX_ETC}/", layout.NGINX_SITE, layout.NGINX_HTTP)
 """What an apply writes of nginx's files; a folder ends with a slash."""
+BY_HAND = (
+    "nginx was started by hand, not by systemd: nothing starts it again when it dies, or after a "
+    "reboot. Hand it over: nginx -s quit; sleep 5; systemctl start nginx."
+)
 
 
 def nginx_problems(
@@ -45,7 +49,7 @@ def nginx_problems(
             if is_ours
             else "Fix that first; nginx -t on the server shows whether it is.",
         )
-    elif not fault and not facts.is_active("nginx"):
+    elif not (fault or facts.is_active("nginx") or facts.has_nginx_by_hand):
         yield from _taken_from_others(facts)
 
 

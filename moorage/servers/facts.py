@@ -11,13 +11,18 @@ from moorage.servers.nginx_facts import NginxFacts
 
 @dataclass(frozen=True)
 class ManagedFile:
-    """A file of Moorage's as it stands on a server."""
+    """A file of Moorage's as it stands on a server.
+
+    Attributes:
+        links_to: What it leads to where it is a symbolic link, which is its content, too.
+    """
 
     path: str
     content: bytes = field(repr=False)
     mode: int
     owner: str
     group: str
+    links_to: str = ""
 
     @property
     def digest(self) -> str:
@@ -221,6 +226,13 @@ class Facts:
     def is_active(self, service: str) -> bool:
         """Whether a service runs."""
         return service in self.services and self.services[service].active == "active"
+
+    @property
+    def has_nginx_by_hand(self) -> bool:
+        """Whether nginx runs, and systemd has not started it."""
+        return not self.is_active("nginx") and any(
+            each.program == "nginx" for each in self.listeners
+        )
 
     def listens(self, port: int) -> Listener | None:
         """The first listener on a port, or None."""

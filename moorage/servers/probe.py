@@ -297,7 +297,8 @@ def _read_archive(
                 if member.isfile():
                     reader = tar.extractfile(member)
                     content = reader.read() if reader else b""
-                files[path] = ManagedFile(path, content, mode, member.uname, member.gname)
+                link = member.linkname if member.issym() else ""
+                files[path] = ManagedFile(path, content, mode, member.uname, member.gname, link)
     # Python's reader follows the chain of a tar's headers by recursion.
     except (tarfile.TarError, RecursionError, EOFError) as error:
         raise MoorageError(

@@ -11,16 +11,21 @@ from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
+from moorage.answers.secrets import Secret
 from moorage.deploy.status import ServerStatus, status_of
-from moorage.deploy.users_change import plan_change, read_users
+from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.deploy.web_server import BY_HAND
+from moorage.desired.users import RegistryUser
 from moorage.errors import ServersFailed
 from moorage.users import edits
+from moorage.users.passwords import hash_password
 
 pytestmark = pytest.mark.ready
 
 DROP_IN = "/etc/systemd/system/nginx.service.d/zz-theirs.conf"
 NEIGHBOUR = "/etc/nginx/conf.d/neighbour.conf"
 SQUATTER = "import socket, time; s = socket.create_server(('', 443)); time.sleep(600)"
+PASSWORD = "a password of ana"
 REFUSED = "nginx refuses its configuration as it is: "
 
 
@@ -116,6 +121,29 @@ def test_a_port_that_another_program_has(harbour: Harbour) -> None:
 
     assert harbour.fault() == f"nginx is not running: {told}"
     assert harbour.agreed_refusal() == told
+
+
+def test_an_nginx_that_was_started_by_hand_takes_changes(harbour: Harbour) -> None:
+    server, operator = harbour.server, harbour.operator
+    server.run("nginx -s stop; until ! pgrep -x nginx; do sleep 0.1; done; nginx")
+    assert harbour.fault() == BY_HAND
+
+    # Somebody comes, and goes again.
+    with operator.open(harbour.answers) as deployment:
+        read = read_users(deployment)
+        ana = RegistryUser("ana", hash_password(Secret(PASSWORD), read.scheme))
+        plan = plan_change(read, edits.add(read.users, ana))
+        assert change_users(deployment, plan).is_good
+    assert operator.status(server, user="ana", password=PASSWORD) == 200
+    with operator.open(harbour.answers) as deployment:
+        read = read_users(deployment)
+        plan = plan_change(read, edits.remove(read.users, names=("ana",)))
+        assert change_users(deployment, plan).is_good
+    assert operator.status(server, user="ana", password=PASSWORD) == 401
+    assert not operator.plan(harbour.answers).has_changes
+    assert operator.plan(harbour.answers).servers[0].notes.count(BY_HAND) == 1
+    server.run("nginx -s quit; until ! pgrep -x nginx; do sleep 0.1; done; systemctl start nginx")
+    assert harbour.status().is_healthy
 
 
 def test_a_masked_unit(harbour: Harbour) -> None:

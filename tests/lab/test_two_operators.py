@@ -115,6 +115,20 @@ def test_what_others_did_is_told_and_nothing_of_it_goes_unaccepted(
     assert users_of(server) == {"ci"}
     assert answers(stale)["based_on"] == 5
 
+    # What was taken away since comes back only on purpose.
+    stale.write_text(json.dumps(answers(stale) | {"based_on": 5}, indent=2))
+    copy = stale.read_text()
+    assert call("users", "access", "stale.yml", "ci", "pull", "--yes").code == 0
+    stale.write_text(copy)
+    refused = call(*APPLY, "stale.yml")
+    assert refused.code == 1
+    assert refused.result["error"]["code"] == "regained_not_accepted"
+    assert "ci" in refused.result["error"]["message"]
+    assert "--accept-regained" in refused.result["error"]["hint"]
+    assert record_of(server)["revision"] == 6
+    accepted = call(*APPLY, "--accept-regained", "stale.yml")
+    assert accepted.code == 0, accepted.stdout + accepted.stderr
+
     # Images stay behind only on purpose. What a check leaves behind is none.
     assert call("verify", "stale.yml", "--skip-large-upload").code == 0
     elsewhere = {"storage": {"filesystem": {"path": "/srv/elsewhere"}}}

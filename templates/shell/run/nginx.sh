@@ -32,6 +32,27 @@ settle_nginx() {
     done
 }
 
+# Sets $master to an nginx that was started by hand, or to 0. As long as it runs, systemd cannot start
+# another one, and it takes the same signals.
+find_nginx_by_hand() {
+    pid_file=$(systemctl show -p PIDFile --value nginx)
+    master=0
+    { read -r master; } 2>/dev/null <"${pid_file:-/run/nginx.pid}"
+    case "$master" in '' | *[!0-9]*) master=0 ;; esac
+    read_title "$master"
+    case "$title" in 'nginx: master process'*) return 0 ;; esac
+    master=0
+    return 1
+}
+
+# Whether nginx runs, whoever has started it; 2 when systemd does not say.
+runs_nginx() {
+    is_active nginx
+    state_of_nginx=$?
+    [ $state_of_nginx = 1 ] || return $state_of_nginx
+    find_nginx_by_hand
+}
+
 # Reloads nginx and waits until it has really taken the new files: a worker that was not there before.
 # The signal is what nginx's own way of reloading comes to, once the configuration has been tested.
 reload_nginx() {
@@ -53,6 +74,8 @@ signal_nginx() {
     master=${known#*MainPID=}
     master=${master%%[!0-9]*}
     mark_errors
+    by_hand=no
+    if [ "${master:-0}" = 0 ] && find_nginx_by_hand; then by_hand=yes; fi
     if [ "${master:-0}" = 0 ]; then
         systemctl enable -q nginx 2>/dev/null
         mark_journal
@@ -62,7 +85,7 @@ signal_nginx() {
     fi
     find_workers
     old_workers=" $workers"
-    if [ "$plan_restart_nginx" = yes ]; then
+    if [ "$plan_restart_nginx" = yes ] && [ $by_hand = no ]; then
         mark_journal
         systemctl restart nginx 2>systemctl.log && return 0
         journal nginx

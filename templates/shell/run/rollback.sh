@@ -16,7 +16,7 @@ rollback() {
         is_active "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||
             is_rolled_back=no
     fi
-    is_active nginx
+    runs_nginx
     case $? in
     0)
         if nginx -t -q 2>/dev/null; then

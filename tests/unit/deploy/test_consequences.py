@@ -20,7 +20,7 @@ from moorage.deploy.consequences import (
     Consequence,
     find_consequences,
     refusals,
-    removed_users,
+    users_of,
 )
 from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, as_record, latest
 from moorage.desired import layout
@@ -190,6 +190,55 @@ def test_disabled_users_and_other_passwords_are_told() -> None:
     assert result[Code.USERS_DISABLED].users == ("ana",)
     assert result[Code.PASSWORDS_REPLACED].users == ("ci",)
     assert all(each.is_destructive for each in result.values())
+
+
+OFF = replace(ANA, disabled=True)
+LIMITED = replace(ANA, repositories=("x/*",))
+
+
+@pytest.mark.parametrize(
+    ("change", "there", "wanted"),
+    [
+        ({"changed": ("ana",)}, OFF, ANA),
+        ({"changed": ("ana",)}, LIMITED, ANA),
+        ({"changed": ("ana",)}, replace(ANA, access="pull"), ANA),
+        ({"changed": ("ana",)}, replace(ANA, hash="rotated"), ANA),
+        ({"removed": ("ana",)}, None, ANA),
+    ],
+)
+@pytest.mark.parametrize("base", [1, None])
+def test_stale_answers_give_nothing_back_unaccepted(
+    change: dict[str, Any], there: RegistryUser | None, wanted: RegistryUser, base: int | None
+) -> None:
+    people = (CI, there) if there is not None else (CI,)
+    facts = deployed(answers(), people, **history({"added": ("ana",)}, change))
+    told = found(answers(based_on=base), facts, materials((wanted, CI)))
+    regained = told[Code.ACCESS_REGAINED]
+    assert (regained.users, regained.is_destructive) == (("ana",), True)
+    [refused] = refusals(told.values(), Accepted(removals=frozenset({"ana"})))
+    assert refused.code == "regained_not_accepted"
+    assert "ana" in refused.message
+    assert not refusals(told.values(), Accepted(regained=frozenset({"ana"})))
+    # Answers that have seen it decide by themselves.
+    knowing = found(answers(based_on=2), facts, materials((wanted, CI)))
+    assert Code.ACCESS_REGAINED not in knowing
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(ANA, OFF), (ANA, LIMITED), (OFF, OFF)])
+def test_stale_answers_may_take_away_what_others_changed(
+    there: RegistryUser, wanted: RegistryUser
+) -> None:
+    facts = deployed(answers(), (CI, there), **history({}, {"changed": ("ana",)}))
+    told = found(answers(based_on=1), facts, materials((wanted, CI)))
+    assert Code.ACCESS_REGAINED not in told
+
+
+def test_enabled_users_and_more_access_are_told() -> None:
+    off, limited = replace(ANA, disabled=True), replace(CI, repositories=("x/*",))
+    result = found(answers(), deployed(answers(), (off, limited)), materials((ANA, CI)))
+    assert result[Code.USERS_ENABLED].users == ("ana",)
+    assert result[Code.ACCESS_WIDENED].users == ("ci",)
+    assert not any(each.is_destructive for each in result.values())
 
 
 # --- the store --------------------------------------------------------------------------------
@@ -449,7 +498,7 @@ def test_nobody_disappears_unnamed_or_unaccepted(
     )
     told = find_consequences(answers(based_on=base), materials(users(wanted)), (facts,))
     gone = there - wanted
-    assert removed_users(told) == gone
+    assert users_of(Code.USERS_REMOVED, told) == gone
     unknown = gone if base not in {0, 1, 2} else gone - (declared - (added if base == 1 else set()))
     if base == 0:
         unknown = gone

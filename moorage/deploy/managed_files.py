@@ -1,0 +1,75 @@
+"""Where Moorage's files are on a server and something else is: links, folders, a broken record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from moorage.deploy.deployment_json import deployment_record, line_of
+from moorage.desired import layout
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts
+from moorage.users.on_servers import USER_FILES
+
+USER_FOLDERS = (layout.ETC, layout.NGINX_ETC)
+
+
+def unreadable_record(facts: Facts) -> str:
+    """Return what is said of a deployment.json that cannot be read; empty when there is none."""
+    if layout.DEPLOYMENT not in facts.files or deployment_record(facts):
+        return ""
+    return f"{layout.DEPLOYMENT} cannot be read, so what is deployed here is not known."
+
+
+def misplaced_files(
+    facts: Facts, files: Iterable[str] = USER_FILES, folders: Iterable[str] = USER_FOLDERS
+) -> Iterator[MoorageError]:
+    """Yield what is in the place of a file or folder that Moorage writes, and must not be replaced.
+
+    What a link leads to was not read, so users behind one would be lost; a record that cannot be
+    read would tell neither which users nor which images there are.
+
+    Args:
+        facts: What the probe read.
+        files: The files that Moorage has or is going to have there.
+        folders: The folders.
+    """
+    if said := unreadable_record(facts):
+        hint = (
+            "Put a good copy of the file back. Without one, see to it that the disk of the images "
+            "is mounted, then remove the file and apply again."
+        )
+        yield _problem(facts, "record_unreadable", said, hint)
+    for path in folders:
+        there = facts.files.get(path)
+        if there is not None:
+            yield _problem(
+                facts,
+                "not_a_folder",
+                f"{path} is {_what(there.links_to)}, and Moorage needs a folder there.",
+                "Put the folder itself there, or mount it.",
+            )
+    for path in files:
+        there = facts.files.get(path)
+        if path in facts.folders:
+            yield _problem(
+                facts,
+                "not_a_file",
+                f"{path} is a folder, and Moorage writes a file of that name.",
+                "Move the folder away.",
+            )
+        elif there is not None and there.links_to and path in USER_FILES:
+            yield _problem(
+                facts,
+                "not_a_file",
+                f"{path} is {_what(there.links_to)}, and Moorage needs the file itself there: the "
+                "users are in it.",
+                f"Put it there: cp --remove-destination -p $(readlink -f {path}) {path}",
+            )
+
+
+def _what(links_to: str) -> str:
+    return f"a symbolic link to {line_of(links_to)}" if links_to else "a file"
+
+
+def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
+    return MoorageError(message, hint=hint, server=facts.server, code=code)

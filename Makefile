@@ -29,7 +29,7 @@ test: setup ## all tests; without root, all that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder
 
 faults: setup ## every fault at every step of a run, on a real server, as a table
-	MOORAGE_ALL_FAULTS=1 $(PYTHON) -m pytest -s -q tests/lab/test_every_fault.py
+	MOORAGE_ALL_FAULTS="$(or $(FAULTS),1)" $(PYTHON) -m pytest -s -q tests/lab/test_every_fault.py
 
 test-unit: setup ## the tests that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder tests/unit tests/tui

@@ -140,6 +140,8 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
         ),
         "plan/added": _lines(lines_of_additions(plan.facts)),
         "plan/deployment.json": _json(record),
+        # A word that is said is one of these with its name: on a full disk there is no new file.
+        **{f"unsaid.{word}": b"" for word in ("go", "abort", "keep", "undo")},
     }
     if timing.undone is not None:
         entries["plan/undone.json"] = _json(timing.undone)

@@ -49,8 +49,10 @@ wanted='import sys, ssl, json, asyncio; sys.exit(sys.version_info < (3, 11))'
 if ! /usr/bin/python3 -c "$wanted" >/dev/null 2>&1; then
     command -v apt-get >/dev/null 2>&1 || fail "it has no Python 3.11 or newer"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -q -y install --no-install-recommends python3 ca-certificates >&2 ||
-        { apt-get -q update >&2 && apt-get -q -y install --no-install-recommends python3 ca-certificates >&2; } ||
+    # The apt of Debian 12 may wait without end for a retry that it has delayed.
+    apt() { apt-get -q -o Acquire::Retries::Delay=false "$@" >&2; }
+    install_python() { apt -y install --no-install-recommends python3 ca-certificates; }
+    install_python || { apt update && install_python; } ||
         fail "python3 cannot be installed"
     /usr/bin/python3 -c "$wanted" >/dev/null 2>&1 || fail "its Python is older than 3.11"
 fi

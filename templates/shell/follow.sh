@@ -7,7 +7,10 @@
 exec 3<&0
 (
     while IFS= read -r word <&3; do
-        case "$word" in go | abort | keep | undo) true >"$run/$word" ;; esac
+        case "$word" in
+        # A run that another version of Moorage began may have no file for it.
+        go | abort | keep | undo) mv "$run/unsaid.$word" "$run/$word" 2>/dev/null || true >"$run/$word" ;;
+        esac
     done
 ) &
 reader=$!

@@ -27,7 +27,6 @@ from fault_injection import (
     leave_small_disk,
     leftovers,
     make_room,
-    meeting,
     next_command,
     put_on_small_disk,
     put_shims,
@@ -36,8 +35,8 @@ from fault_injection import (
 )
 from operator_at_work import DOMAIN, Operator
 from test_several_servers import s3_storage
-from traffic import push_blob
 
+from bench.slow_pulls import SlowPulls, push_blob
 from lab import LabServer
 from lab.machine import say
 from moorage.answers.model import Answers
@@ -64,9 +63,22 @@ ENDS: Mapping[str, set[str]] = {
 }
 SAID = {"hangs": "did not end within", "disk full": "no space", "inodes full": "no inodes"}
 """What a run that failed says of it."""
+TOO_LONG = 240
+"""Seconds until a fault is over and the next apply has put right what it left."""
 FIRST_RUN_ONLY = ("packages", "account")
-OF_ONE_KIND = {"image": ("docker", "podman"), "certificate": ("acme",)}
-"""Steps that only some deployments have."""
+USUAL = tuple(
+    step for step in steps() if step not in {"wait", *FIRST_RUN_ONLY, "image", "certificate"}
+)
+"""Steps that every later run has."""
+OF_AN_ENGINE = ("image", "version", "registry", "drain", "rollback")
+KINDS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    # What the servers have already, and the steps. Only on a bare one is there anything to install.
+    "package": ("bare" if ALL else "ready", (), (*FIRST_RUN_ONLY, "wait", *USUAL)),
+    "docker": ("ready", ("docker.io",), OF_AN_ENGINE),
+    "podman": ("ready", ("podman",), OF_AN_ENGINE),
+    "acme": ("ready", ("certbot",), ("certificate", "rollback")),
+    "two servers": ("ready", (), USUAL),
+}
 FEW = {
     ("switch", "inodes full"), ("record", "disk full"), ("check", "disk full"),
     ("switch", "fails"), ("check", "hangs"), ("nginx-files", "cancel"), ("check", "stop"),
@@ -91,7 +103,8 @@ class Stage:
     parts: Callable[[int], dict[str, Any]]
     changes: int = 0
     answers: Answers = field(init=False)
-    kept: str = ""
+    kept: str | None = None
+    is_on_small_disk: bool = False
 
     def __post_init__(self) -> None:
         self.hook = self.operator.home / "hook"
@@ -114,23 +127,55 @@ class Stage:
         hooks = [hook | {"timeout": 5}]
         self.answers = self.operator.answers(self.servers, registry=registry, hooks=hooks, **parts)
 
+    def prepare(self, step: str, fault: str) -> None:
+        """Have the servers as they are before a fault meets a step."""
+        is_first = step in FIRST_RUN_ONLY
+        if is_first:
+            self.operator.passwords.clear()
+            self.server.reset()
+            self.kept, self.is_on_small_disk = None, False
+        must_move = self.is_on_small_disk != (fault in FULL)
+        for machine in self.servers:
+            if must_move:
+                leave_small_disk(machine) if self.is_on_small_disk else put_on_small_disk(machine)
+            if self.kept is None:
+                put_shims(machine)
+        self.is_on_small_disk = fault in FULL
+        if not is_first and (must_move or self.kept is None):
+            self.install()
+
     def install(self) -> None:
         """Apply, and push what has to be there from then on."""
         self.operator.install(self.answers)
-        authorities = [*(self.operator.home / "state" / "ca").glob("*/ca.pem")]
-        if authorities and not self.kept:
-            password, roots = Secret(self.operator.passwords["ci"]), authorities[0].read_bytes()
-            address = self.server.address
-            client = RegistryClient(address, 443, DOMAIN, True, roots, "ci", password)
-            self.kept = f"kept/blobs/{push_blob(client, 'kept', b'kept')}"
+        if self.kept is None:
+            # Nobody here trusts an authority that is not Moorage's own.
+            client = self._client()
+            self.kept = push_blob(client, 4096) if client.ca_certificate else "/v2/"
         self.change()
+
+    def _client(self) -> RegistryClient:
+        authority = next(self.operator.home.glob("state/ca/*/ca.pem"), None)
+        roots = authority.read_bytes() if authority else None
+        password = Secret(self.operator.passwords["ci"])
+        return RegistryClient(self.server.address, 443, DOMAIN, True, roots, "ci", password)
+
+    @contextmanager
+    def slot_in_use(self) -> Iterator[None]:
+        """Let somebody pull from the slot that the next run wants to start."""
+        client = self._client()
+        with SlowPulls(client, push_blob(client, 48 * 1024**2), 1, 100_000) as pulls:
+            end = time.monotonic() + 60
+            while pulls.statuses != [200] and time.monotonic() < end:
+                time.sleep(0.1)
+            self.install()
+            yield
 
     def serves(self, server: LabServer, seconds: float = 0) -> bool:
         """Whether somebody who logs in is let in, and gets what was pushed, now or soon."""
         end = time.monotonic() + seconds
         while True:
             # The store may be asked instead.
-            if self.operator.status(server, f"/v2/{self.kept}") in {200, 307}:
+            if self.operator.status(server, self.kept or "/v2/") in {200, 307}:
                 return True
             if time.monotonic() >= end:
                 return False
@@ -165,6 +210,12 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
         operator.applying.abort()
         met.wait_for_word("abort")
 
+    def cut(met: Meeting) -> None:
+        server.cut()
+        mending = threading.Timer(8, server.mend)
+        mending.start()
+        on_the_way.callback(mending.join)
+
     acts: dict[str, Callable[[Meeting], Any]] = {
         "disk full": lambda met: fill_disk(server),
         "inodes full": lambda met: fill_inodes(server),
@@ -172,7 +223,7 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
         "hangs": lambda met: next_command(server, "hang", program),
         "cancel": cancel,
         "stop": lambda met: end_run(server),
-        "cable cut": lambda met: server.cut(),
+        "cable cut": cut,
         "moorage killed": lambda met: process.kill(),
         "kill -9": lambda met: met.kill_run(),
         "crash": lambda met: server.crash(),
@@ -184,16 +235,19 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
         return {each.address: "lost" for each in stage.servers}
 
     with ExitStack() as on_the_way:
+        pulls = on_the_way.enter_context(ExitStack())
+        if step == "wait":
+            pulls.enter_context(stage.slot_in_use())
+
+        def act(met: Meeting) -> None:
+            acts[fault](met)
+            pulls.close()
+
         if fault == "hangs":
             limits = on_the_way.enter_context(pytest.MonkeyPatch.context())
             for limit in ("STEP_SECONDS", "LONG_STEP_SECONDS"):
                 limits.setattr(f"moorage.deploy.payload.{limit}", 15)
-        thaws = fault not in {"kill -9", "crash"}
-        met = on_the_way.enter_context(meeting(server, step, acts[fault], thaws=thaws))
-        if fault == "cable cut":
-            mending = threading.Timer(8, server.mend)
-            mending.start()
-            on_the_way.callback(mending.join)
+        met = on_the_way.enter_context(Meeting(server, step, act))
         if step == "rollback":
             server.run("touch /run/hook-fails")
         yield met, apply_and_die if fault == "moorage killed" else stage.apply
@@ -202,9 +256,9 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
 def _try(stage: Stage, step: str, fault: str) -> str:
     """Let a fault meet a step; return how the run ended and what is wrong afterwards."""
     operator, server = stage.operator, stage.server
-    is_first = not operator.passwords
-    before = {each.address: record_of(each) for each in stage.servers}
+    began = time.monotonic()
     with _fault(stage, step, fault) as (met, apply):
+        before = {each.address: record_of(each) for each in stage.servers}
         ended = apply()
     if fault == "crash":
         server.start()
@@ -213,7 +267,7 @@ def _try(stage: Stage, step: str, fault: str) -> str:
         wrong.append("no such step")
     elif ended.get(server.address) not in _may_end(step, fault):
         wrong.append("it must not end like that")
-    if not is_first:
+    if step not in FIRST_RUN_ONLY:
         wrong += _do_not_serve(stage, "", 20 if fault == "crash" else 1)
     why = "" if step == "rollback" else SAID.get(fault, "")
     with suppress(MoorageError):
@@ -225,23 +279,34 @@ def _try(stage: Stage, step: str, fault: str) -> str:
             )
     server.run("rm -f /run/fault* /run/hook-fails")
     make_room(server)
-    for _ in range(2):
-        # What was made for the first run may be known to nobody: a password is made anew.
-        outcome = operator.apply(stage.answers)
-        if outcome.report.is_good:
-            break
-    else:
-        wrong.append(f"next apply: {[each.message for each in outcome.report.servers]}")
-    if outcome.report.is_good and operator.plan(stage.answers).has_changes:
-        wrong.append("does not converge")
+    # What was made for a first run may be known to nobody: a password is made anew.
+    wrong += _does_not_apply(stage, tries=2 if step in FIRST_RUN_ONLY else 1)
     if operator.passwords:
         wrong += _do_not_serve(stage, " after the next apply", 5)
     for status in stage.statuses().values():
         wrong += [f"afterwards: {each}" for each in status.faults]
     wrong += [f"left: {each}" for machine in stage.servers for each in leftovers(machine)]
+    if time.monotonic() - began > TOO_LONG:
+        wrong.append("takes too long")
     stage.change()
     said = " ".join(ended[each.address] for each in stage.servers if each.address in ended)
     return f"{said}; {', '.join(wrong)}" if wrong else said
+
+
+def _does_not_apply(stage: Stage, tries: int) -> Iterator[str]:
+    """Apply once more; yield what is wrong with that."""
+    for _ in range(tries):
+        try:
+            report = stage.operator.apply(stage.answers).report
+        except MoorageError as error:
+            said = [error.message]
+            continue
+        if report.is_good:
+            if stage.operator.plan(stage.answers).has_changes:
+                yield "does not converge"
+            return
+        said = [each.message for each in report.servers]
+    yield f"next apply: {said}"
 
 
 def _may_end(step: str, fault: str) -> set[str]:
@@ -334,15 +399,9 @@ def _parts(
 
 
 def _cells(kind: str) -> list[tuple[str, str]]:
-    """List what is tried with a kind of deployment, faults that end a small disk last."""
-    rows = [
-        step
-        for step in (*steps(), "rollback")
-        if (kind in OF_ONE_KIND.get(step, ()) or kind in {"package", "two servers"})
-        and (step not in OF_ONE_KIND or kind in OF_ONE_KIND[step])
-        and (step not in FIRST_RUN_ONLY or kind == "package")
-    ]
-    cells = [(step, fault) for fault in ENDS for step in rows]
+    """List what is tried with a kind: first runs, then what needs a small disk, then the rest."""
+    cells = [(step, fault) for fault in ENDS for step in KINDS[kind][2]]
+    cells.sort(key=lambda each: each[0] not in FIRST_RUN_ONLY)
     if ALL:
         return [
             each for each in cells if CHOSEN == "1" or re.search(CHOSEN, " ".join((kind, *each)))
@@ -363,16 +422,6 @@ def _show(kind: str, table: Mapping[tuple[str, str], str]) -> None:
     say("\n".join(lines))
 
 
-KINDS = {
-    # What the servers have already. Only on a bare one is there anything to install.
-    "package": ("bare" if ALL else "ready", ()),
-    "docker": ("ready", ("docker.io",)),
-    "podman": ("ready", ("podman",)),
-    "acme": ("ready", ("certbot",)),
-    "two servers": ("ready", ()),
-}
-
-
 @pytest.mark.parametrize("kind", KINDS if ALL else ["package"])
 def test_every_fault_at_every_step(
     kind: str,
@@ -382,44 +431,19 @@ def test_every_fault_at_every_step(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("moorage.deploy.hooks.GATE_SECONDS", 30)
+    monkeypatch.setattr("moorage.deploy.hooks.GATE_SECONDS", 20)
     cells = _cells(kind)
     if not cells:
         pytest.skip("none of it is chosen")
-    variant, extra = KINDS[kind]
+    variant, extra, _ = KINDS[kind]
     machines = servers(2 if kind == "two servers" else 1, variant=variant, extra=extra)
     stage = Stage(operator, machines, _parts(kind, machines, request, monkeypatch, tmp_path))
     table: dict[tuple[str, str], str] = {}
-
-    def begin(fault: str) -> None:
-        for machine in machines:
-            if fault in FULL:
-                put_on_small_disk(machine)
-            put_shims(machine)
-
-    def fill_in(step: str, fault: str) -> None:
+    for step, fault in cells:
+        stage.prepare(step, fault)
         began = time.monotonic()
         table[step, fault] = _try(stage, step, fault)
         say(f"{step:12} {fault:14} {time.monotonic() - began:4.0f} s  {table[step, fault]}")
-
-    for step, fault in [each for each in cells if each[0] in FIRST_RUN_ONLY]:
-        begin(fault)
-        operator.passwords.clear()
-        fill_in(step, fault)
-        leave_small_disk(stage.server)
-        stage.server.reset()
-    operator.passwords.clear()
-    is_small = False
-    for number, (step, fault) in enumerate(each for each in cells if each[0] not in FIRST_RUN_ONLY):
-        if number == 0:
-            begin(fault)
-            stage.install()
-        elif is_small and fault not in FULL:
-            for machine in machines:
-                leave_small_disk(machine)
-            stage.install()
-        is_small = fault in FULL
-        fill_in(step, fault)
     _show(kind, table)
     bad = {key: found for key, found in table.items() if ";" in found}
     assert not bad, bad

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from lab import LabServer
 from templates.load import shell_script
@@ -26,18 +27,16 @@ SHIM = """\
 #!/bin/sh
 # Fails or hangs once when /run/fault says so and a run calls it.
 me=${{0##*/}}
-{{ read -r what who </run/fault; }} 2>/dev/null
-case "${{who:-}}" in
-"$me" | any)
-    if /usr/bin/mv /run/fault /run/fault.$$ 2>/dev/null; then
-        printf '%s %s\\n' "$me" "$*" >/run/fault.hit
-        case "$what" in
-        fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
-        hang) exec sleep infinity ;;
-        esac
-    fi
-    ;;
-esac
+is_meant() {{
+    case "${{who:-}}" in "$me" | any) ;; *) return 1 ;; esac
+    grep -q moorage-run- /proc/self/cgroup && /usr/bin/mv /run/fault /run/fault.$$
+}}
+if {{ read -r what who </run/fault && is_meant; }} 2>/dev/null; then
+    case "$what" in
+    fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
+    hang) exec sleep infinity ;;
+    esac
+fi
 exec {real} "$@"
 """
 SMALL = "/srv/small"
@@ -45,9 +44,10 @@ FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage")
 
 
 def steps() -> tuple[str, ...]:
-    """List the steps of a run, in order, as run.sh has them."""
-    found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", shell_script("run/run.sh"))
-    return tuple(dict.fromkeys(found))
+    """List the steps of a run, in order, as its scripts have them; what undoes them comes last."""
+    scripts = shell_script("run/slots.sh") + shell_script("run/run.sh")
+    found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", scripts)
+    return tuple(dict.fromkeys((*found, "rollback")))
 
 
 def put_shims(server: LabServer) -> None:
@@ -114,62 +114,62 @@ def record_of(server: LabServer) -> str:
 
 
 class Meeting:
-    """Waits for a run on a server to begin a step, and acts while everything of it stands still.
+    """Waits for a run to begin a step while the block lasts, and acts while all of it stands still.
+
+    Attributes:
+        met: Whether a run came to the step.
 
     Args:
         server: Where the run is going to be.
         step: The step.
         act: What is done then.
-        thaws: Whether the run goes on afterwards.
     """
 
-    def __init__(
-        self, server: LabServer, step: str, act: Callable[[], None], *, thaws: bool = True
-    ) -> None:
-        self._server, self._step, self._act, self._thaws = server, step, act, thaws
-        self._runs = server.inside("/var/lib/moorage/runs")
-        self._known = set(self._names())
-        self._ended = threading.Event()
-        self._name = ""
-        self._group = server.control_group
+    def __init__(self, server: LabServer, step: str, act: Callable[[Meeting], object]) -> None:
         self.met = False
+        self._server, self._step, self._act = server, step, act
+        self._runs = server.inside("/var/lib/moorage/runs")
+        self._run = self._runs
+        self._known = set(self._all_runs())
+        self._group = server.control_group
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def _names(self) -> list[str]:
+    def __enter__(self) -> Meeting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join(60)
+
+    def _all_runs(self) -> list[Path]:
         with suppress(OSError):
-            return [path.name for path in self._runs.iterdir()]
+            return list(self._runs.iterdir())
         return []
 
     def _watch(self) -> None:
-        while not self._ended.is_set():
-            for name in set(self._names()) - self._known:
-                if self._step in self._steps_of(name):
-                    self._meet(name)
+        while not self._ended.wait(0.001):
+            for run in set(self._all_runs()) - self._known:
+                if self._step in _steps_of(run):
+                    self._meet(run)
                     return
-            time.sleep(0.001)
 
-    def _steps_of(self, name: str) -> list[str]:
-        with suppress(OSError):
-            steps = (self._runs / name / "step").read_text().split()
-            if steps and not (self._runs / name / "forward").exists():
-                steps.append("rollback")
-            return steps
-        return []
-
-    def _meet(self, name: str) -> None:
-        group = next(self._server.control_group.rglob(f"moorage-run-{name}.service"), None)
+    def _meet(self, run: Path) -> None:
+        group = next(self._server.control_group.rglob(f"moorage-run-{run.name}.service"), None)
         if group is None:
             return  # It has ended already.
         (group / "cgroup.freeze").write_text("1")
-        self.met, self._name, self._group = True, name, group
-        self._act()
-        if self._thaws:
+        self.met, self._run, self._group = True, run, group
+        self._act(self)
+        # It is gone when the run was killed.
+        with suppress(OSError):
             (group / "cgroup.freeze").write_text("0")
 
     def wait_for_word(self, word: str) -> None:
         """Wait until the run could hear a word."""
         end = time.monotonic() + 30
-        while not (self._runs / self._name / word).exists() and time.monotonic() < end:
+        while not (self._run / word).exists() and time.monotonic() < end:
             time.sleep(0.01)
 
     def kill_run(self) -> None:
@@ -177,20 +177,11 @@ class Meeting:
         (self._group / "cgroup.kill").write_text("1")
 
 
-@contextmanager
-def meeting(
-    server: LabServer, step: str, act: Callable[[Meeting], None], *, thaws: bool = True
-) -> Iterator[Meeting]:
-    """Meet a run at a step while something else applies."""
-    there: list[Meeting] = []
-    met = Meeting(server, step, lambda: act(there[0]), thaws=thaws)
-    there.append(met)
-    met._thread.start()
-    try:
-        yield met
-    finally:
-        met._ended.set()
-        met._thread.join(60)
+def _steps_of(run: Path) -> list[str]:
+    with suppress(OSError):
+        steps = (run / "step").read_text().split()
+        return steps if not steps or (run / "forward").exists() else [*steps, "rollback"]
+    return []
 
 
 def leftovers(server: LabServer) -> list[str]:

@@ -45,8 +45,10 @@ mask_packaged_registry() {
 apt() {
     {
         umask 022
+        # The apt of Debian 12 may wait without end for a retry that it has delayed.
         apt-get -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
-            -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 "$@" </dev/null
+            -o Acquire::Retries::Delay=false -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 \
+            "$@" </dev/null
         echo $? >apt.status
     } 2>&1 | grep --line-buffered -v 'docker-registry\.service' | tee apt.log
     [ "$(cat apt.status)" = 0 ]

@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -270,13 +270,12 @@ def _try(stage: Stage, step: str, fault: str) -> str:
     if step not in FIRST_RUN_ONLY:
         wrong += _do_not_serve(stage, "", 20 if fault == "crash" else 1)
     why = "" if step == "rollback" else SAID.get(fault, "")
-    with suppress(MoorageError):
+    try:
         for address, status in stage.statuses().items():
-            if address not in ended:
-                continue
-            wrong += _untrue(
-                status, before[address], why, _may_be(stage, step, fault, ended[address])
-            )
+            may_be = _may_be(stage, step, fault, ended.get(address, "lost"))
+            wrong += _untrue(status, before[address], why, may_be)
+    except MoorageError as error:
+        wrong.append(f"status: {error.message}")
     server.run("rm -f /run/fault* /run/hook-fails")
     make_room(server)
     # What was made for a first run may be known to nobody: a password is made anew.

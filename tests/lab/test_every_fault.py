@@ -32,6 +32,7 @@ from fault_injection import (
     put_shims,
     record_of,
     steps,
+    wait_at_steps,
 )
 from operator_at_work import DOMAIN, Operator
 from test_several_servers import s3_storage
@@ -200,7 +201,11 @@ class Stage:
 def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Callable[[], Any]]]:
     """Let a fault meet a step of what is called meanwhile: what applies."""
     server, operator = stage.server, stage.operator
-    program = {"image": stage.answers.registry.runtime, "certificate": "certbot"}.get(step, "any")
+    engine = stage.answers.registry.runtime
+    programs = {"image": f"{engine} load", "certificate": "certbot"}
+    if engine != "package":
+        programs["version"] = f"{engine} run"
+    program = programs.get(step, "any")
     process = multiprocessing.get_context("fork").Process(
         target=operator.apply, args=(stage.answers,)
     )
@@ -412,7 +417,7 @@ def _show(kind: str, table: Mapping[tuple[str, str], str]) -> None:
     """Print a table: steps down, faults across."""
     faults = [each for each in ENDS if any(fault == each for _, fault in table)]
     lines = [f"{kind:13}" + "".join(f"{each:22}" for each in faults)]
-    for step in dict.fromkeys(step for step, _ in table):
+    for step in [each for each in steps() if any(step == each for step, _ in table)]:
         line = f"{step:13}"
         for fault in faults:
             end, mark, _ = table.get((step, fault), "").partition(";")
@@ -431,6 +436,7 @@ def test_every_fault_at_every_step(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr("moorage.deploy.hooks.GATE_SECONDS", 20)
+    wait_at_steps(monkeypatch)
     cells = _cells(kind)
     if not cells:
         pytest.skip("none of it is chosen")

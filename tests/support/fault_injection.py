@@ -1,7 +1,7 @@
 """Faults that meet a run exactly when it has begun a step, with nothing of it in the product.
 
-A step is met by watching the file that says which one a run is at: the run's control group is
-frozen then, from outside the server. Commands that fail or take long are programs in
+A run that has begun a step that is to be met waits there, until it is seen and its control group is
+frozen from outside the server. Commands that fail or take long are programs in
 /usr/local/sbin, which stands first in a run's PATH: they do what the real ones do until a file says
 otherwise.
 """
@@ -15,8 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from lab import LabServer
-from templates.load import shell_script
+from templates.load import shell_script, shell_scripts
 
 PROGRAMS = (
     "apt-get", "certbot", "cp", "docker", "docker-registry", "flock", "install", "mkdir", "mv",
@@ -28,10 +30,10 @@ SHIM = """\
 # Fails or hangs once when /run/fault says so and a run calls it.
 me=${{0##*/}}
 is_meant() {{
-    case "${{who:-}}" in "$me" | any) ;; *) return 1 ;; esac
+    case "${{who:-}}" in "$me" | "$me ${{1:-}}" | any) ;; *) return 1 ;; esac
     grep -q moorage-run- /proc/self/cgroup && /usr/bin/mv /run/fault /run/fault.$$
 }}
-if {{ read -r what who </run/fault && is_meant; }} 2>/dev/null; then
+if {{ read -r what who </run/fault && is_meant "$@"; }} 2>/dev/null; then
     case "$what" in
     fail) echo "$me: this fault was made for a test" >&2; exit 1 ;;
     hang) exec sleep infinity ;;
@@ -48,6 +50,19 @@ def steps() -> tuple[str, ...]:
     scripts = shell_script("run/slots.sh") + shell_script("run/run.sh")
     found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", scripts)
     return tuple(dict.fromkeys((*found, "rollback")))
+
+
+def wait_at_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs wait where they are to be met."""
+    wait = "    while [ -e /run/meet.{} ]; do sleep 0.01; done\n"
+    for script, line, step in (
+        ("words.sh", "    current_step=$1\n", '"$1"'),
+        ("rollback.sh", "rollback() {\n", "rollback"),
+    ):
+        scripts = shell_scripts("run")
+        assert line in scripts[script]
+        text = scripts[script].replace(line, line + wait.format(step))
+        monkeypatch.setitem(scripts, script, text)
 
 
 def put_shims(server: LabServer) -> None:
@@ -99,7 +114,7 @@ def make_room(server: LabServer) -> None:
 
 
 def next_command(server: LabServer, what: str, program: str = "any") -> None:
-    """Have the next program that the run calls fail, or hang, or the next of that name."""
+    """Have the next program of the run fail or hang, or the next "NAME", or "NAME ARGUMENT"."""
     server.inside("/run/fault").write_text(f"{what} {program}\n")
 
 
@@ -133,14 +148,17 @@ class Meeting:
         self._known = set(self._all_runs())
         self._group = server.control_group
         self._ended = threading.Event()
+        self._hold = server.inside(f"/run/meet.{step}")
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Meeting:
+        self._hold.touch()
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
+        self._hold.unlink(missing_ok=True)
         self._thread.join(60)
 
     def _all_runs(self) -> list[Path]:
@@ -160,6 +178,9 @@ class Meeting:
         if group is None:
             return  # It has ended already.
         (group / "cgroup.freeze").write_text("1")
+        while "frozen 1" not in (group / "cgroup.events").read_text():
+            time.sleep(0.001)
+        self._hold.unlink()
         self.met, self._run, self._group = True, run, group
         self._act(self)
         # It is gone when the run was killed.

@@ -95,13 +95,22 @@ def leave_small_disk(server: LabServer) -> None:
     server.run(f"umount -l {SMALL} 2>/dev/null || true")
 
 
+def _forget_runs(server: LabServer) -> None:
+    """Let there be nothing that a run takes away by itself, which would make room."""
+    server.run(
+        'for run in /var/lib/moorage/runs/*; do [ ! -e "$run/result" ] || rm -r "$run"; done'
+    )
+
+
 def fill_disk(server: LabServer) -> None:
     """Leave no byte."""
+    _forget_runs(server)
     server.run(f"cat /dev/zero >{SMALL}/full 2>/dev/null || true")
 
 
 def fill_inodes(server: LabServer) -> None:
     """Leave no inode."""
+    _forget_runs(server)
     server.run(
         f'mkdir -p {SMALL}/many && python3 -c "import itertools\n'
         f"for n in itertools.count(): open('{SMALL}/many/%d' % n, 'w')\" 2>/dev/null || true"

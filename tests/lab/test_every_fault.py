@@ -207,7 +207,7 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
         programs["version"] = f"{engine} run"
     program = programs.get(step, "any")
     process = multiprocessing.get_context("fork").Process(
-        target=operator.apply, args=(stage.answers,)
+        target=lambda: operator.apply(stage.answers)
     )
 
     def cancel(met: Meeting) -> None:
@@ -317,7 +317,7 @@ def _may_end(step: str, fault: str) -> set[str]:
     """Return how a run may end on the server that a fault meets."""
     ends = set(ENDS[fault])
     # From its record on it is not cancelled any more, and what stops a unit takes a moment.
-    if step in {"record", "drain"} or (fault, step) in {("stop", "check"), ("stop", "hooks-after")}:
+    if step == "drain" or (fault == "stop" and step in {"check", "hooks-after", "record"}):
         ends |= {"done"} if fault in {"cancel", "stop"} else set()
     if step == "rollback" and fault not in {"kill -9", "crash", "moorage killed"}:
         ends |= {"failed"}

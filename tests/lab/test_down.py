@@ -188,3 +188,22 @@ def test_a_registry_that_does_not_start(harbour: Harbour) -> None:
         f"cp -p /root/config.yml {config} && systemctl restart moorage-registry@{slot}"
     )
     assert "no storage configuration" in said, said
+
+
+def test_users_are_revoked_while_the_registry_is_down(harbour: Harbour) -> None:
+    server, operator = harbour.server, harbour.operator
+    unit = f"moorage-registry@{harbour.status().slot}"
+    with operator.open(harbour.answers) as deployment:
+        read = read_users(deployment)
+        ana = RegistryUser("ana", hash_password(Secret(PASSWORD), read.scheme))
+        assert change_users(deployment, plan_change(read, edits.add(read.users, ana))).is_good
+    server.run(f"systemctl stop {unit}")
+    assert operator.status(server, user="ana", password=PASSWORD) == 503
+    with operator.open(harbour.answers) as deployment:
+        read = read_users(deployment)
+        plan = plan_change(read, edits.remove(read.users, names=("ana",)))
+        report = change_users(deployment, plan)
+    server.run(f"systemctl start {unit}")
+    assert report.is_good, report
+    assert "the registry itself does not run" in " ".join(report.servers[0].warnings)
+    assert operator.status(server, user="ana", password=PASSWORD) == 401

@@ -208,11 +208,11 @@ ask_address() {
         shift
         if [ -n "$fault" ]; then return 1; fi
         [ "$port" = "$first_port" ] || return 0
-        if [ "$1" != 200 ]; then fault="cannot reach the registry (status $1)"; fi
+        if [ "$1" != 200 ] && [ "$1" != "$down" ]; then fault="cannot reach the registry (status $1)"; fi
         shift
     fi
     if [ -e login ]; then
-        if [ -z "$fault" ] && [ "$1" != 200 ]; then fault="does not let $(cat login-name) in (status $1)"; fi
+        if [ -z "$fault" ] && [ "$1" != 200 ] && [ "$1" != "$down" ]; then fault="does not let $(cat login-name) in (status $1)"; fi
         shift
     fi
     if [ -z "$fault" ] && [ "$1" != 401 ]; then fault="answers $1 where 401 (log in first) is expected"; fi
@@ -229,6 +229,12 @@ check_public() {
     chmod 644 "$checks/$token"
     first_port=
     fault=
+    # Users can be changed while the registry itself is down, revoked above all: nginx keeps them out.
+    down=-
+    if [ "$plan_slot_to" = "$plan_slot_from" ] && ! systemctl is-active -q "moorage-registry@$plan_slot_to"; then
+        down=503
+        printf '@warning\tthe registry itself does not run\n'
+    fi
     while IFS="$tab" read -r address port tls proxied; do
         [ -n "$first_port" ] || first_port=$port
         tries=0

@@ -16,6 +16,8 @@ from moorage.servers.nginx_facts import NginxListen, NginxServer
 
 DEFAULT_SITE = "/etc/nginx/sites-enabled/default"
 """The page that Debian's package brings along, on port 80."""
+_BEFORE_MAPS = {"map_hash_bucket_size", "map_hash_max_size"}
+"""What nginx takes only before the first map."""
 
 
 def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
@@ -34,6 +36,15 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
             "nginx_ignores_site",
             f"nginx.conf does not include {layout.NGINX_SITE}.",
             "Add to its http block: include /etc/nginx/conf.d/*.conf;",
+        )
+    for name in _BEFORE_MAPS & set(nginx.late):
+        yield _problem(
+            facts,
+            "nginx_order",
+            f"{nginx.late[name]} sets {name}, and nginx reads that after {layout.NGINX_SITE}, "
+            "whose maps are built by then: it would call the line a duplicate and not start.",
+            "Move the line into nginx.conf, above its includes, or rename the file so that it "
+            "sorts before moorage.conf.",
         )
     for ours in wanted.listens:
         for server, theirs in others_on(facts, ours.port):

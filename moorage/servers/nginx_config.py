@@ -72,6 +72,7 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
         maintainer=maintainer,
         servers=tuple(each.made() for each in reader.servers),
         http=reader.http,
+        late=reader.late,
         cuts_transfers=reader.cuts_transfers,
         loads_njs=reader.loads_njs,
         includes_site=reader.reached_own or not reader.files,
@@ -118,6 +119,7 @@ class _Reader:
         self.files = files
         self.servers: list[_Server] = []
         self.http: dict[str, str] = {}
+        self.late: dict[str, str] = {}
         self.user: list[str] = []
         self.cuts_transfers = ""
         self.loads_njs = False
@@ -181,6 +183,8 @@ class _Reader:
             self.servers.append(_Server(path, _KINDS[blocks[0]], not self.reached_own))
         elif blocks == ["http"]:
             self.http.setdefault(name, path)
+            if self.reached_own:
+                self.late.setdefault(name, path)
         elif len(blocks) == 2 and blocks[1] == "server" and blocks[0] in _KINDS and self.servers:
             server = self.servers[-1]
             if name == "listen" and (listen := read_listen(words)) is not None:

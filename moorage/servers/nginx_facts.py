@@ -61,6 +61,7 @@ class NginxFacts:
         maintainer: Who packaged it; empty when it is not from a package.
         servers: Every server that is not Moorage's, in the order nginx reads them.
         http: The names of the directives at http level, and the file that each is in.
+        late: Those of them that nginx reads after Moorage's site, likewise.
         cuts_transfers: The file whose worker_shutdown_timeout ends transfers after a reload.
         loads_njs: Whether nginx.conf loads the njs module.
         includes_site: Whether it reads the file that Moorage's site is in.
@@ -73,6 +74,7 @@ class NginxFacts:
     maintainer: str = ""
     servers: tuple[NginxServer, ...] = ()
     http: Mapping[str, str] = field(default_factory=dict)
+    late: Mapping[str, str] = field(default_factory=dict)
     cuts_transfers: str = ""
     loads_njs: bool = False
     includes_site: bool = True

@@ -41,6 +41,13 @@ def _install_neighbour(server: LabServer) -> None:
 @pytest.mark.ready
 def test_a_neighbouring_site_goes_on_being_served(operator: Operator, server: LabServer) -> None:
     _install_neighbour(server)
+    # nginx takes some lines only before the first map, and the registry's site has maps.
+    server.write_file("/etc/nginx/conf.d/owner.conf", "map_hash_bucket_size 128;\n")
+    server.run("nginx -t -q")
+    [problem] = operator.plan(operator.answers([server])).problems
+    assert problem.code == "nginx_order"
+    assert "/etc/nginx/conf.d/owner.conf sets map_hash_bucket_size" in problem.message
+    server.run("mv /etc/nginx/conf.d/owner.conf /etc/nginx/conf.d/a-owner.conf")
     operator.install(operator.answers([server]), verify=True)
     assert operator.status(server, "/", user=None, domain="www.example.test") == 200
     assert operator.status(server) == 200

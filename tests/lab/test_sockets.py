@@ -24,6 +24,7 @@ from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.registry_client import RegistryClient
 
 pytestmark = pytest.mark.ready
+DOCKER = pytest.param("docker", REGISTRY_TAG, marks=pytest.mark.ready("docker.io"))
 
 LARGE = 24 * 1024**2
 SLOWLY = 100_000
@@ -155,7 +156,7 @@ def test_an_account_without_rights_learns_nothing_and_gets_no_request(
     assert found.strip() == ""
 
 
-@pytest.mark.parametrize(("runtime", "image"), [("package", ""), ("docker", REGISTRY_TAG)])
+@pytest.mark.parametrize(("runtime", "image"), [("package", ""), DOCKER])
 def test_a_registry_that_was_killed_serves_again_and_root_follows_no_link_of_its(
     runtime: str,
     image: str,
@@ -204,9 +205,9 @@ def _registry(runtime: str, image: str, request: pytest.FixtureRequest) -> dict[
     ("runtime", "image"),
     [
         ("package", ""),
-        ("docker", REGISTRY_TAG),
-        ("docker", REGISTRY_3_TAG),
-        ("podman", REGISTRY_TAG),
+        DOCKER,
+        pytest.param("docker", REGISTRY_3_TAG, marks=pytest.mark.ready("docker.io")),
+        pytest.param("podman", REGISTRY_TAG, marks=pytest.mark.ready("podman")),
     ],
 )
 def test_a_server_on_ports_is_converted_under_load(

@@ -22,7 +22,7 @@ from templates.load import shell_scripts
 
 GATE_SECONDS = 900
 """How long a staged server waits for the others before it rolls back."""
-KEEP_SECONDS = 30
+KEEP_SECONDS = 50
 """How long a server waits to hear whether a change of the users worked on the others, too."""
 PEER_SECONDS = 180
 """How long a server waits until the others hand on its answers to ACME's challenges."""

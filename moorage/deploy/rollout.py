@@ -7,9 +7,12 @@ import threading
 from moorage.deploy.events import Committed, Event, OnEvent, RunEnded, Staged
 from moorage.deploy.run import ServerRun
 
-PATIENCE = 20.0
-"""Seconds to wait for servers that were told to commit. Less than they wait for a word themselves
-(``payload.KEEP_SECONDS``), so that the others still hear that the change is undone."""
+PATIENCE = 40.0
+"""Seconds to wait for servers that were told to commit; busy ones take a while.
+
+Less than they wait for a word themselves (``payload.KEEP_SECONDS``), so that the others still hear
+that the change is undone.
+"""
 
 
 class _Servers:

@@ -239,6 +239,8 @@ def _report(server: str, ended: RunEnded | None, run_id: str, failed: str | None
     if ended is None:
         return ServerReport(server, "unchanged")
     message = of_users(ended.message)
-    if ended.status in {"cancelled", "undone"} and failed is not None:
+    if ended.status == "undone" and failed == server:
+        message = f"not changed, because it took longer than {PATIENCE:g} s"
+    elif ended.status in {"cancelled", "undone"} and failed is not None:
         message = f"not changed, because {failed} failed"
     return ServerReport(server, ended.status, message, ended.step, run_id, ended.warnings)

@@ -326,6 +326,9 @@ def _may_end(step: str, fault: str) -> set[str]:
 
 def _may_be(stage: Stage, step: str, fault: str, ended: str) -> set[str]:
     """Return what status may say of a run that ended like that for the operator."""
+    if (ended, step) == ("interrupted", "drain") or (fault, step) == ("crash", "drain"):
+        # All is in force and recorded by then.
+        return {"done"}
     if ended != "lost":
         return {ended}
     if fault == "crash":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import Notify, SeverityLevel
@@ -15,9 +15,11 @@ from textual.screen import Screen
 
 from moorage.errors import ExitCode, MoorageError
 from tui import theme
+from tui.base import BaseApp
 from tui.document import store
 from tui.keys import let_alt_numbers_through
 from tui.messages import (
+    AppliedFound,
     ApplyOver,
     ApplyWanted,
     AskOperator,
@@ -27,11 +29,17 @@ from tui.messages import (
     EngineEvents,
     GoBack,
     LogsWanted,
+    OpenFile,
+    OpenNew,
+    SaveWanted,
+    SettingsWanted,
+    UsersChanged,
     UsersWanted,
 )
-from tui.opening import FrontApp
+from tui.opening import Opening
 from tui.palette import commands_of_screen, theme_commands
 from tui.questions.queue import QuestionQueue
+from tui.saving import Saving
 from tui.toasts import LOOK, BriefNotice
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ def _palette_commands() -> type[Provider]:
     return InOrder
 
 
-class WizardApp(FrontApp):
+class WizardApp(BaseApp):
     """The wizard.
 
     Args:
@@ -107,7 +115,9 @@ class WizardApp(FrontApp):
         open_transport: OpenTransport | None = None,
         large_upload: bool = True,
     ) -> None:
-        super().__init__(open_transport)
+        super().__init__()
+        self.saving = Saving(self)
+        self.opening = Opening(self, self.saving, open_transport)
         # Before anything is styled, so that it is styled once.
         for each in theme.THEMES:
             self.register_theme(each)
@@ -154,20 +164,72 @@ class WizardApp(FrontApp):
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""
         self.set_interval(0.05, self._pump)
-        self.show_welcome()
+        self.opening.show_start()
+        users = self._begins_with_users
         if self._path is not None:
-            self.open_file(self._path, users=self._begins_with_users)
+            self.post_message(OpenFile(str(self._path), users=users))
         elif self._servers is not None:
-            self.post_message(ConnectWanted(*self._servers, users=self._begins_with_users))
-        elif self._begins_with_users:
-            self.show_users_of_the_recent()
+            self.post_message(ConnectWanted(*self._servers, users=users))
+        elif users:
+            self.run_worker(self.opening.open_users_of_recent())
         elif self._prefill is not None:
             from moorage.answers.model import Answers
             from tui.document.draft import Draft
 
             filled = self._prefill
             draft = Draft.from_answers(filled) if isinstance(filled, Answers) else Draft(filled)
-            self.open_draft(draft, store.new_draft_file())
+            self.opening.open_draft(draft, store.new_draft_file())
+
+    # --- what screens ask for ------------------------------------------------------------
+
+    @on(OpenNew)
+    def _open_new(self) -> None:
+        self.opening.open_new()
+
+    @on(OpenFile)
+    @work
+    async def _open_file(self, event: OpenFile) -> None:
+        await self.opening.open_file(Path(event.path).expanduser(), users=event.users)
+
+    @on(ConnectWanted)
+    @work
+    async def _connect(self, event: ConnectWanted) -> None:
+        await self.opening.connect(event.addresses, event.key, users=event.users)
+
+    @on(SettingsWanted)
+    @work
+    async def _open_settings(self, event: SettingsWanted) -> None:
+        await self.opening.open_settings(reviews=event.reviews)
+
+    @on(UsersWanted)
+    async def _show_users(self) -> None:
+        await self.opening.show_users()
+
+    @on(UsersChanged)
+    @work
+    async def _follow_users(self, event: UsersChanged) -> None:
+        from moorage.users.answers_sync import UsersChange
+
+        await self.opening.follow_users(
+            UsersChange(event.before, event.after, event.listed, revisions=event.revisions)
+        )
+
+    @on(LogsWanted)
+    def _open_logs(self) -> None:
+        self.opening.open_logs()
+
+    @on(DraftChanged)
+    def _draft_changed(self) -> None:
+        self.saving.draft_changed()
+
+    @on(SaveWanted)
+    @work
+    async def _save(self) -> None:
+        await self.saving.save()
+
+    @on(AppliedFound)
+    def _applied_found(self, event: AppliedFound) -> None:
+        self.saving.note_applied(event.at, is_hearsay=event.is_hearsay)
 
     # --- applying ------------------------------------------------------------------------
 
@@ -210,9 +272,9 @@ class WizardApp(FrontApp):
             store.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip
         if outcome.report is not None:
-            self.know_revision(outcome.report.revision)
+            self.saving.know_revision(outcome.report.revision)
         elif outcome.is_good and session.operations.plan is not None:
-            self.know_revision(session.operations.plan.revision.number)
+            self.saving.know_revision(session.operations.plan.revision.number)
         answers = session.draft.answers()
         session.is_applied = outcome.is_good
         if outcome.is_good:
@@ -232,7 +294,7 @@ class WizardApp(FrontApp):
         from tui.wizard.frame import WizardFrame
 
         # The start lists what is kept as soon as it is back.
-        self.keep_draft()
+        self.saving.keep_draft()
         if isinstance(self.screen, DashboardScreen | UsersScreen):
             self.pop_screen()
         elif isinstance(self.screen, DoneScreen):
@@ -347,14 +409,13 @@ class WizardApp(FrontApp):
         )
 
     def _leave(self) -> None:
-        self.keep_draft()
+        self.saving.keep_draft()
         outcome = self.session.operations.outcome if self.session else None
         self.exit(int(ExitCode.DONE if outcome is None else outcome.exit_code))
 
     def on_unmount(self) -> None:
         """Let the engine's threads go."""
-        if "asker" in self.__dict__:  # nobody was asked anything otherwise
-            self.asker.close()
+        self.opening.close()
         if self.session is not None:
             self.session.operations.stop_tests()
             self.session.operations.stop()

@@ -1,10 +1,12 @@
-"""Slow work in threads of its own; its end comes back as a message."""
+"""Slow work in threads of its own: waited for, or with its end as a message."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -13,6 +15,52 @@ from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
     from moorage.answers.redact import Redactor
+
+
+_Result = TypeVar("_Result")
+
+
+async def in_thread(work: Callable[[], _Result], redactor: Redactor | None = None) -> _Result:
+    """Do work in a thread that does not keep the program from ending, and wait for it.
+
+    Args:
+        work: What to do.
+        redactor: Takes secrets out of what is logged.
+
+    Raises:
+        MoorageError: It raised one, or something unexpected, which is logged.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[_Result] = loop.create_future()
+
+    def settle(result: _Result | None, error: MoorageError | None) -> None:
+        if ended.cancelled():
+            return
+        if error is not None:
+            ended.set_exception(error)
+        else:
+            ended.set_result(result)  # type: ignore[arg-type] # it is of that type without an error
+
+    def run() -> None:
+        result, error = _outcome(work, redactor)
+        with suppress(RuntimeError):  # the application has ended
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="task", daemon=True).start()
+    return await ended
+
+
+def _outcome(
+    work: Callable[[], _Result], redactor: Redactor | None
+) -> tuple[_Result | None, MoorageError | None]:
+    try:
+        return work(), None
+    except MoorageError as error:
+        return None, error
+    except Exception as error:  # the last stop before the interface
+        from moorage import crash_log
+
+        return None, crash_log.record(error, redactor)
 
 
 class JobEnded(Message, bubble=False):
@@ -47,16 +95,6 @@ def start_job(
     """
 
     def run() -> None:
-        result: object = None
-        failure: MoorageError | None = None
-        try:
-            result = work()
-        except MoorageError as error:
-            failure = error
-        except Exception as error:  # the last stop before the interface
-            from moorage import crash_log
-
-            failure = crash_log.record(error, redactor)
-        receiver.post_message(JobEnded(name, result, failure))
+        receiver.post_message(JobEnded(name, *_outcome(work, redactor)))
 
     threading.Thread(target=run, name=f"job-{name}", daemon=True).start()

@@ -144,8 +144,8 @@ async def test_leaving_lets_a_waiting_thread_go(pretend: Servers) -> None:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+t")
         await wizard.see("Unknown server")
-    assert wizard.app.asker.accept_host_key.__self__ is wizard.app.asker
-    assert wizard.app.asker.secret("anything", None) is None
+    assert wizard.app.opening.asker.accept_host_key.__self__ is wizard.app.opening.asker
+    assert wizard.app.opening.asker.secret("anything", None) is None
 
 
 def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:

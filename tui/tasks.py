@@ -1,4 +1,4 @@
-"""Slow work in threads of its own: waited for, or with its end as a message."""
+"""Slow work in threads of its own, which workers of the interface wait for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from textual.message import Message
-from textual.message_pump import MessagePump
+from typing import TYPE_CHECKING, TypeVar
 
 from moorage.errors import MoorageError
 
@@ -61,40 +58,3 @@ def _outcome(
         from moorage import crash_log
 
         return None, crash_log.record(error, redactor)
-
-
-class JobEnded(Message, bubble=False):
-    """A job ended: with a result, or with an error.
-
-    Attributes:
-        name: What the job was called when it began.
-        result: What it returned; None when it failed.
-        error: Why it failed, or None.
-    """
-
-    def __init__(self, name: str, result: Any, error: MoorageError | None) -> None:
-        super().__init__()
-        self.name = name
-        self.result = result
-        self.error = error
-
-
-def start_job(
-    receiver: MessagePump,
-    name: str,
-    work: Callable[[], object],
-    redactor: Redactor | None = None,
-) -> None:
-    """Do work in a thread that does not keep the program from ending.
-
-    Args:
-        receiver: Gets :class:`JobEnded`, in the thread of the interface.
-        name: What the job is called in the message.
-        work: What to do; a MoorageError it raises is handed on, anything else is logged.
-        redactor: Takes secrets out of what is logged.
-    """
-
-    def run() -> None:
-        receiver.post_message(JobEnded(name, *_outcome(work, redactor)))
-
-    threading.Thread(target=run, name=f"job-{name}", daemon=True).start()

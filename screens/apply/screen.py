@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -35,7 +35,7 @@ from tui.labels import in_words
 from tui.messages import ApplyOver, EngineEvents
 from tui.outcome_text import faults_of
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.log_store import LEVELS, Level, LogEntry, level_of
@@ -128,18 +128,18 @@ class ApplyScreen(Screen[None]):
         self._log = self.query_one(LogView)
         large = self._large_upload
         if self._attaches:
-            self._work("Following the runs", operations.attach)
+            self._begin("Following the runs", operations.attach)
         else:
-            self._work("Applying the plan", lambda: operations.apply(large_upload=large))
+            self._begin("Applying the plan", lambda: operations.apply(large_upload=large))
         self.set_interval(0.5, self._redraw)
         self._select(self._selected)
         self._log.focus()
 
-    def _work(self, headline: str, work: Callable[[], Outcome]) -> None:
+    def _begin(self, headline: str, operation: Callable[[], Outcome]) -> None:
         self._is_over = self._is_checking = self._was_stopped = False
         self.query_one("#ending").remove_class("-shown")
         self._say(headline)
-        start_job(self, "apply", work, self._session.operations.redactor)
+        self._follow(operation)
         self.refresh_bindings()
 
     def _say(self, text: str) -> None:
@@ -289,15 +289,20 @@ class ApplyScreen(Screen[None]):
 
     # --- the end -----------------------------------------------------------------------------
 
-    @on(JobEnded)
-    def _ended(self, event: JobEnded) -> None:
+    @work
+    async def _follow(self, operation: Callable[[], Outcome]) -> None:
+        outcome, failure = None, None
+        try:
+            outcome = await in_thread(operation, self._session.operations.redactor)
+        except MoorageError as error:
+            failure = error
         self._is_over = True
         if isinstance(self.app.screen, CancelDialog):  # there is nothing left to cancel
             self.app.screen.action_refuse()
         # Events that nobody has handed on yet happened before it.
         while happened := self._session.events.take():
             self.post_message(EngineEvents(happened))
-        self.call_later(self._show_ending, event.result, event.error)
+        self.call_later(self._show_ending, outcome, failure)
 
     def _go_on_by_itself(self) -> None:
         """Go on to Done, unless a dialog is open: then when it closes."""
@@ -366,7 +371,7 @@ class ApplyScreen(Screen[None]):
             self._servers[name].start_again()
         self._select(failed[0])
         names = ", ".join(visible(name) for name in failed)
-        self._work(f"Trying again: {names}", lambda: operations.retry(failed, large_upload=large))
+        self._begin(f"Trying again: {names}", lambda: operations.retry(failed, large_upload=large))
 
     def action_go_on(self) -> None:
         """Go on to the report once all is over."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -26,7 +27,7 @@ from tui.document.unapplied import not_applied
 from tui.labels import in_words
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 
 _GIB = 1024**3
@@ -76,7 +77,6 @@ class DashboardScreen(Screen[None]):
         self._session = session
         self._open_transport = open_transport
         self._status: Status | None = None
-        self._attempt = 0
         self._cancel = Cancel()
         self._seconds = 0
         self._timer: Timer | None = None
@@ -125,8 +125,11 @@ class DashboardScreen(Screen[None]):
         self._give_up()
 
     def _give_up(self) -> None:
-        self._attempt += 1
+        self.workers.cancel_group(self, "look")
         self._cancel.set()
+        self._stop_clock()
+
+    def _stop_clock(self) -> None:
         if self._timer is not None:
             self._timer.stop()
 
@@ -143,7 +146,21 @@ class DashboardScreen(Screen[None]):
         self._seconds = 0
         self._timer = self.set_interval(1, self._tick)
         self._say(f"Reading {self._names()}", "")
-        start_job(self, f"look-{self._attempt}", lambda: look(answers, asker, opener, cancel))
+        self._look(lambda: look(answers, asker, opener, cancel))
+
+    @work(group="look")
+    async def _look(self, read: Callable[[], Status]) -> None:
+        asker = self._session.operations.asker
+        try:
+            self._status = status = await in_thread(read)
+        except MoorageError as error:
+            self._stop_clock()
+            asker.forget_refused(error)
+            self._say(visible(in_words(f"✗ {error}")), "$text-error")
+            return
+        self._stop_clock()
+        asker.forget_refused(*status.unreached)
+        await self._show(status)
 
     def _names(self) -> str:
         rows = self._session.draft.items("servers")
@@ -156,18 +173,7 @@ class DashboardScreen(Screen[None]):
     def _say(self, text: str, colour: str) -> None:
         self.query_one("#verdict", Static).update(Content.styled(text, colour))
 
-    @on(JobEnded)
-    async def _looked(self, event: JobEnded) -> None:
-        if event.name != f"look-{self._attempt}":
-            return
-        if self._timer is not None:
-            self._timer.stop()
-        if event.error is not None:
-            self._session.operations.asker.forget_refused(event.error)
-            self._say(visible(in_words(f"✗ {event.error}")), "$text-error")
-            return
-        self._status = status = event.result
-        self._session.operations.asker.forget_refused(*status.unreached)
+    async def _show(self, status: Status) -> None:
         self._note_tests(status)
         live = live_of(status)
         if live.state == "attention":  # what for stands below, with its server

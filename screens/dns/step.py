@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -25,7 +26,7 @@ from tui.document.steps import Step
 from tui.labels import in_words
 from tui.messages import DraftChanged
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.field import Field
@@ -74,7 +75,6 @@ class DnsPane(StepPane):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._looks = 0
         self._stop: threading.Event | None = None
         self._timer: Timer | None = None
         self._found: NameLook | None = None
@@ -216,10 +216,15 @@ class DnsPane(StepPane):
 
     def _ask_for_options(self, name: str) -> None:
         if name and name != self._options_of:
-            start_job(self, f"options:{name}", lambda: _options(name))
+            self._show_options(name)
 
-    async def _show_options(self, name: str, options: tuple[str, ...]) -> None:
+    @work(exclusive=True, group="options")
+    async def _show_options(self, name: str) -> None:
         """Make a field for each option that the provider takes."""
+        try:
+            options = await in_thread(lambda: _options(name))
+        except MoorageError:
+            return
         if name != self.draft.text("dns.lexicon.name") or name == self._options_of:
             return
         self._options_of = name
@@ -254,7 +259,7 @@ class DnsPane(StepPane):
         if self._stop is not None:
             self._stop.set()
             self._stop = None
-        self._looks += 1
+        self.workers.cancel_group(self, "look")
 
     def _look_soon(self) -> None:
         self._stop_looking()
@@ -277,17 +282,29 @@ class DnsPane(StepPane):
         resolve = check.resolver(ask, operations.redactor)
         stop = self._stop = threading.Event()
         self._say(f"Looking up {answers.registry.domain}…  ctrl+t stops")
-        start_job(
-            self,
-            f"look:{self._looks}",
+        self._show_name(
             lambda: check.look(
                 answers, addresses, resolve, stop.is_set, asks_provider=asks_provider
-            ),
-            operations.redactor,
+            )
         )
 
+    @work(group="look")
+    async def _show_name(self, look: Callable[[], NameLook]) -> None:
+        try:
+            found = await in_thread(look, self.session.operations.redactor)
+        except MoorageError as error:
+            self._say_failed(error)
+            return
+        self._stop = None
+        self._show(found)
+
+    def _say_failed(self, error: MoorageError) -> None:
+        self._stop = None
+        self._say("", Content.styled(visible(in_words(f"✗ {error}")), "$text-error"))
+
     @on(Button.Pressed, "#make")
-    def _make_wanted(self, event: Button.Pressed) -> None:
+    @work
+    async def _make_wanted(self, event: Button.Pressed) -> None:
         event.stop()
         found = self._found
         if found is None or found.plan is None:
@@ -298,44 +315,26 @@ class DnsPane(StepPane):
         if foreign:
             text += "\n\nThis deployment did not make:\n" + "\n".join(foreign)
         accept = "Replace them" if foreign else "Make them"
+        dialog = ConfirmDialog("Records", visible(text), accept, careful=bool(foreign))
+        if await self.app.push_screen_wait(dialog) and self._found is found:
+            self._stop_looking()
+            self._make(found)
 
-        def confirmed(go: bool | None) -> None:
-            if go and self._found is found:
-                self._make(found)
-
-        self.app.push_screen(
-            ConfirmDialog("Records", visible(text), accept, careful=bool(foreign)), confirmed
-        )
-
-    def _make(self, found: NameLook) -> None:
-        self._stop_looking()
+    @work(group="look")
+    async def _make(self, found: NameLook) -> None:
         stop = self._stop = threading.Event()
         self.focus_first()
         self.query_one("#making").display = False
         self._say("Changing the records…")
-        start_job(
-            self,
-            f"make:{self._looks}",
-            lambda: check.make(found, stop.is_set),
-            self.session.operations.redactor,
-        )
-
-    async def on_job_ended(self, event: JobEnded) -> None:
-        """Show what was found, or how making the records ended."""
-        kind, _, key = event.name.partition(":")
-        if kind == "options":
-            if event.error is None:
-                await self._show_options(key, event.result)
+        try:
+            await in_thread(
+                lambda: check.make(found, stop.is_set), self.session.operations.redactor
+            )
+        except MoorageError as error:
+            self._say_failed(error)
             return
-        if key != str(self._looks):
-            return  # stopped, or something else was typed meanwhile
         self._stop = None
-        if event.error is not None:
-            self._say("", Content.styled(visible(in_words(f"✗ {event.error}")), "$text-error"))
-        elif kind == "make":
-            self._look(is_asked_for=True)
-        else:
-            self._show(event.result)
+        self._look(is_asked_for=True)
 
     def _show(self, found: NameLook) -> None:
         self._found = found

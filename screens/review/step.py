@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -41,7 +41,7 @@ from tui.messages import (
     JumpTo,
 )
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diff_view import DiffView, Shown, View
 from tui.wizard.step_pane import StepPane
@@ -95,7 +95,6 @@ class ReviewPane(StepPane):
         self._began = 0.0
         self._doing: dict[str, str] = {}
         self._timer: Timer | None = None
-        self._attempt = 0
 
     def body(self) -> ComposeResult:
         with VerticalScroll(id="told", can_focus=False):
@@ -123,13 +122,13 @@ class ReviewPane(StepPane):
 
     def closed(self) -> None:
         """Give up on a plan that is being made."""
-        self._attempt += 1
+        self.workers.cancel_group(self, "plan")
         self._stop_clock()
         self.session.operations.stop()
 
     def action_plan(self) -> None:
         """Read the servers and plan."""
-        self._attempt += 1
+        self.workers.cancel_group(self, "plan")
         self._hide_plan()
         self.take_focus(self)
         try:
@@ -148,7 +147,23 @@ class ReviewPane(StepPane):
             operations.open(answers)
             return operations.make_plan()
 
-        start_job(self, f"plan-{self._attempt}", plan, operations.redactor)
+        self._plan(plan)
+
+    @work(exclusive=True, group="plan")
+    async def _plan(self, make: Callable[[], Plan]) -> None:
+        try:
+            plan = await in_thread(make, self.session.operations.redactor)
+        except MoorageError as error:
+            self._stop_clock()
+            self._show_failure(error)
+            return
+        self._stop_clock()
+        if self.session.seen is None:
+            self.session.seen = plan.revision.number
+        self._show_plan(plan)
+        self._tell_what_was_missed(plan)
+        if not (plan.has_changes or plan.problems or self.session.is_applied):
+            self._tell_the_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
 
     def _tick(self) -> None:
         elapsed = int(time.monotonic() - self._began)
@@ -175,22 +190,6 @@ class ReviewPane(StepPane):
         for problem in error.problems:
             lines.append(f"✗ {step_of(problem).label}: {problem_in_words(problem)}")
         self._say(visible("\n".join(lines)), "$text-error")
-
-    @on(JobEnded)
-    def _planned(self, event: JobEnded) -> None:
-        if event.name != f"plan-{self._attempt}":
-            return
-        self._stop_clock()
-        if event.error is not None:
-            self._show_failure(event.error)
-            return
-        plan: Plan = event.result
-        if self.session.seen is None:
-            self.session.seen = plan.revision.number
-        self._show_plan(plan)
-        self._tell_what_was_missed(plan)
-        if not (plan.has_changes or plan.problems or self.session.is_applied):
-            self._tell_the_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
 
     def _tell_what_was_missed(self, plan: Plan) -> bool:
         """Offer to take over what others changed; return whether somebody has to decide."""

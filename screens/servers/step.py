@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -24,7 +23,7 @@ from tui.document.steps import Step
 from tui.labels import in_words
 from tui.messages import DraftChanged
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
 from tui.widgets.table import EditableTable
@@ -120,20 +119,14 @@ class ServersPane(ListPane):
     def action_test(self) -> None:
         """Connect to every server and show what is there."""
         servers = _servers_of(self.draft)
-        operations = self.session.operations
         for server in servers:
             self.session.tested[server.host] = (True, "")
-            work = partial(try_server, operations, server)
-            start_job(self, f"test:{server.host}", work, operations.redactor)
+            self._test(server)
         self.load()
 
-    @on(JobEnded)
-    def _tested(self, event: JobEnded) -> None:
-        host = event.name.removeprefix("test:")
-        if event.error is None:
-            self.session.tested[host] = (True, event.result)
-        else:
-            self.session.tested[host] = (False, describe_error(event.error))
+    @work
+    async def _test(self, server: Server) -> None:
+        self.session.tested[server.host] = await _tested(self.session.operations, server)
         self.load()
 
     def _show_tested(self) -> None:
@@ -238,20 +231,16 @@ class ServerDialog(FormDialog):
         chosen = _servers_of(self.scratch, position)
         if not chosen:
             return
-        self._show("Connecting…", "")
-        operations = self._session.operations
-        start_job(self, "test", lambda: try_server(operations, chosen[0]), operations.redactor)
+        self._test(chosen[0])
 
-    @on(JobEnded)
-    def _tested(self, event: JobEnded) -> None:
-        host = self.scratch.text(f"{self.place}.host")
-        if event.error is None:
-            text = event.result
-            self._session.tested[host] = (True, text)
+    @work(exclusive=True)
+    async def _test(self, server: Server) -> None:
+        self._show("Connecting…", "")
+        is_good, text = await _tested(self._session.operations, server)
+        self._session.tested[server.host] = (is_good, text)
+        if is_good:
             self._show(f"✓ {text}", "$text-success")
         else:
-            text = describe_error(event.error)
-            self._session.tested[host] = (False, text)
             self._show(f"✗ {text}", "$text-error")
 
     def take_key(self, server: str, key: str) -> None:
@@ -404,3 +393,11 @@ def _servers_of(draft: Draft, position: int | None = None) -> list[Any]:
         except ValidationError:
             continue
     return servers
+
+
+async def _tested(operations: Operations, server: Server) -> tuple[bool, str]:
+    """Return whether a server can be used, and what was found there or what is wrong."""
+    try:
+        return True, await in_thread(lambda: try_server(operations, server), operations.redactor)
+    except MoorageError as error:
+        return False, describe_error(error)

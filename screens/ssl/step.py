@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -14,14 +14,15 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from moorage.answers.dns_plugins import PLUGINS
+from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret, Typed
-from moorage.errors import AnswersError
+from moorage.errors import AnswersError, MoorageError
 from screens.ssl.certificate_preview import describe_acme, describe_authority, read_files
 from tui.document.steps import Step
 from tui.labels import in_words, problem_in_words
 from tui.messages import DraftChanged
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.field import Field, ListField
@@ -86,7 +87,6 @@ class SslPane(StepPane):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._reads = 0
         self._timer: Timer | None = None
 
     def body(self) -> ComposeResult:
@@ -212,8 +212,7 @@ class SslPane(StepPane):
 
     def _read_back(self) -> None:
         """Read the certificate in a thread and show what is in it."""
-        self._reads += 1
-        name_of_job = f"read-{self._reads}"
+        self.workers.cancel_group(self, "certificate")
         mode = self.query_one("#mode", Choice).value
         domain = self.draft.domain or "registry.example.com"
         if mode == "none":
@@ -227,17 +226,17 @@ class SslPane(StepPane):
             self.query_one("#ca-name", Field).show_error(in_words(fault))
         elif mode == "private_ca":
             name = self.draft.text(_CA_NAME) or "Moorage private CA"
-            start_job(self, name_of_job, lambda: describe_authority(name, domain))
+            self._describe(lambda: describe_authority(name, domain))
         elif mode == "acme":
             ca_file = self.draft.text(f"{_ACME}.ca_file")
             by_dns = self.draft.text(f"{_ACME}.challenge") == "dns-01"
             is_staging = bool(self.draft.get(f"{_ACME}.staging"))
-            start_job(self, name_of_job, lambda: describe_acme(domain, by_dns, is_staging, ca_file))
+            self._describe(lambda: describe_acme(domain, by_dns, is_staging, ca_file))
         else:
             certificate = self.draft.text("ssl.files.certificate")
             key = self.draft.text("ssl.files.key")
             if certificate:
-                start_job(self, name_of_job, lambda: read_files(certificate, key, domain))
+                self._describe(lambda: read_files(certificate, key, domain))
             else:
                 self._show("", "")
 
@@ -250,39 +249,41 @@ class SslPane(StepPane):
         except AnswersError as error:
             self.show_fault(f"The answers are not whole yet: {problem_in_words(error.problems[0])}")
             return
-        self._reads += 1
+        self._replace(answers)
+
+    @work(exclusive=True, group="certificate")
+    async def _describe(self, describe: Callable[[], tuple[str, bool]]) -> None:
+        await self._show_result(describe)
+
+    @work(exclusive=True, group="certificate")
+    async def _replace(self, answers: Answers) -> None:
+        operations = self.session.operations
         self._show("Reading what is on the servers…", "")
-        start_job(self, "replace-plan", lambda: self.session.operations.plan_replacement(answers))
-
-    @on(JobEnded)
-    def _ended(self, event: JobEnded) -> None:
-        if event.name.startswith("read-") and event.name != f"read-{self._reads}":
-            return  # something else was typed meanwhile
-        if event.error is not None:
-            self._show(in_words(f"✗ {event.error}"), "$text-error")
-        elif event.name == "replace-plan":
-            self._confirm(event.result)
-        else:
-            text, is_good = event.result
-            self._show(text, "" if is_good else "$text-error")
-
-    def _confirm(self, servers: list[str]) -> None:
+        try:
+            servers = await in_thread(lambda: operations.plan_replacement(answers))
+        except MoorageError as error:
+            self._show(in_words(f"✗ {error}"), "$text-error")
+            return
         if not servers:
             self._show("✓ All servers have this certificate already", "$text-success")
             return
-
-        def decided(accepted: bool | None) -> None:
-            if accepted:
-                self._show("Replacing the certificate…", "")
-                start_job(self, "replace", self.session.operations.replace_certificate)
-            else:
-                self._read_back()
-
         text = (
             f"The certificate in {self.draft.text('ssl.files.certificate')} replaces the one on "
             f"{', '.join(servers)}. Nothing else is changed, and no request fails."
         )
-        self.app.push_screen(ConfirmDialog("Certificate", text, "Replace"), decided)
+        if not await self.app.push_screen_wait(ConfirmDialog("Certificate", text, "Replace")):
+            self._read_back()
+            return
+        self._show("Replacing the certificate…", "")
+        await self._show_result(operations.replace_certificate)
+
+    async def _show_result(self, work: Callable[[], tuple[str, bool]]) -> None:
+        try:
+            text, is_good = await in_thread(work)
+        except MoorageError as error:
+            self._show(in_words(f"✗ {error}"), "$text-error")
+        else:
+            self._show(text, "" if is_good else "$text-error")
 
     def _show(self, text: str, colour: str) -> None:
         self.query_one("#certificate", Static).update(Content.styled(text, colour))

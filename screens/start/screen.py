@@ -6,6 +6,8 @@ Its first picture waits for no more than it needs: dialogs are imported when the
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -19,13 +21,14 @@ from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
+from moorage.errors import MoorageError
 from moorage.escape import visible
 from screens.start.marked_list import MarkedList
 from tui import deployment_status
 from tui.deployment_status import STATES, Live
 from tui.document import store
 from tui.messages import ConnectWanted, OpenFile, OpenNew
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 
 if TYPE_CHECKING:
@@ -103,10 +106,7 @@ class WelcomeScreen(Screen[None]):
             seen = self._seen.get(each.path)
             is_fresh = seen is not None and time.time() - seen.at < _FRESH
             if each.state and each.path not in self._looking and not is_fresh:
-                self._looking.add(each.path)
-                path = Path(each.path)
-                work = partial(deployment_status.look_at_file, path, self._open_transport)
-                start_job(self, f"look:{each.path}", work)
+                self._look_at(each.path)
         self._list()
 
     def on_resize(self) -> None:
@@ -119,12 +119,15 @@ class WelcomeScreen(Screen[None]):
         laid_out = self.query_one(OptionList).scrollable_content_region.width
         return max(20, (laid_out or min(self.app.size.width, 110) - 8) - _BESIDE)
 
-    @on(JobEnded)
-    def _looked(self, event: JobEnded) -> None:
-        path = event.name.removeprefix("look:")
+    def _look_at(self, path: str) -> None:
+        self._looking.add(path)
+        look = partial(deployment_status.look_at_file, Path(path), self._open_transport)
+        self.run_worker(self._show_live(path, look))
+
+    async def _show_live(self, path: str, look: Callable[[], Live]) -> None:
+        with suppress(MoorageError):
+            self._seen[path] = await in_thread(look)
         self._looking.discard(path)
-        if isinstance(event.result, Live):
-            self._seen[path] = event.result
         self._list()
 
     def say(self, text: str) -> None:

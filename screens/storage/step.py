@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -14,6 +14,7 @@ from textual.widgets import Button, Footer, Static, TextArea
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret, Typed
+from moorage.errors import MoorageError
 from moorage.escape import visible
 from moorage.registry_keys import paste_s3_environment
 from screens.storage.growing_text import GrowingText
@@ -21,7 +22,7 @@ from tui.document.steps import Step
 from tui.labels import label_of
 from tui.messages import DraftChanged, TestTold
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.copy_block import CopyDialog
 from tui.widgets.dialog import AskingDialog
@@ -121,6 +122,7 @@ class StoragePane(StepPane):
     def closed(self) -> None:
         """Give up on a test that goes on."""
         self._test += 1
+        self.workers.cancel_group(self, "test")
         self._told = []
         self.query_one("#tested", GrowingText).tell(Content(""), is_kept_in_sight=False)
         self._show_filled([])
@@ -146,13 +148,8 @@ class StoragePane(StepPane):
             sign = {"good": "✓", "bad": "✗", "note": "!"}[tried.status]
             self.post_message(TestTold(test, f"{sign} {tried.name}: {tried.detail}"))
 
-        start_job(
-            self,
-            f"test-{test}",
-            lambda: operations.test_storage(storage, tell),
-            operations.redactor,
-        )
         self._show_test("Trying the bucket… leaving the step stops it")
+        self._try(lambda: operations.test_storage(storage, tell))
 
     @on(TestTold)
     def _test_told(self, event: TestTold) -> None:
@@ -160,15 +157,19 @@ class StoragePane(StepPane):
             self._told.append(event.text)
             self._show_test("…")
 
-    @on(JobEnded)
-    def _tested(self, event: JobEnded) -> None:
-        if event.name != f"test-{self._test}":
-            return
-        if event.error is not None:
-            self._show_test(f"✗ {event.error}")
+    @work(exclusive=True, group="test")
+    async def _try(self, test: Callable[[], Sequence[Tried]]) -> None:
+        try:
+            tried = await in_thread(test, self.session.operations.redactor)
+        except MoorageError as error:
+            self._show_last(f"✗ {error}")
         else:
-            bad = any(tried.status == "bad" for tried in event.result)
-            self._show_test("" if bad else "✓ the bucket can keep images")
+            bad = any(each.status == "bad" for each in tried)
+            self._show_last("" if bad else "✓ the bucket can keep images")
+
+    def _show_last(self, text: str) -> None:
+        """Show how it ended below what is on its way already."""
+        self.call_later(self._show_test, text)
 
     def _show_test(self, last: str) -> None:
         self.query_one("#tested", GrowingText).tell(_in_colours([*self._told, last]))

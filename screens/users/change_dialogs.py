@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -23,7 +23,7 @@ from moorage.users.wording import of_users
 from screens.users.servers import UsersEngine
 from screens.users.staging import Difference
 from tui.labels import in_words
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog, Dialog
 from tui.widgets.diff_view import DiffView, Shown
@@ -218,7 +218,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
     def on_mount(self) -> None:
         """Begin."""
         self.set_interval(0.1, self._pump)
-        start_job(self, "change", lambda: self._engine.change(self._plan))
+        self._change()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Stopping is for while it goes on, closing for when it is over."""
@@ -253,13 +253,15 @@ class ProgressDialog(Dialog[ApplyReport | None]):
             case RunEnded():
                 progress.end("bad", of_users(event.message) or event.status)
 
-    @on(JobEnded)
-    def _ended(self, event: JobEnded) -> None:
-        if event.name != "change":
-            return
+    @work
+    async def _change(self) -> None:
+        report, failure = None, None
+        try:
+            report = await in_thread(lambda: self._engine.change(self._plan))
+        except MoorageError as error:
+            failure = error
         self._pump()
         self._is_over = True
-        report: ApplyReport | None = event.result
         self._report = report
         if report is not None and report.is_good:
             self.dismiss(report)
@@ -267,7 +269,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
         for each in report.servers if report else ():
             if not each.is_good:
                 self._servers[each.server].end("bad", each.message or each.status)
-        self.query_one("#ending", Static).update(_ending(report, event.error))
+        self.query_one("#ending", Static).update(_ending(report, failure))
         button = self.query_one("#stop", Button)
         button.label, button.variant = "Close", "primary"
         button.focus()

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual import on
+from textual import work
 from textual.binding import ActiveBinding, Binding, BindingType
 
 from moorage.deploy.report import ApplyReport
@@ -24,7 +24,7 @@ from screens.users.staging import Edit, StagedChange
 from screens.users.view import UsersView
 from tui.labels import in_words
 from tui.messages import GoBack, UsersChanged
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
 
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
@@ -77,22 +77,6 @@ class UsersScreen(UsersView):
         super().__init__(engine, domain)
         self._hashing = 0
         self._is_planning = False
-        self._revisions: tuple[int, int] | None = None
-
-    @on(JobEnded)
-    def _job_ended(self, event: JobEnded) -> None:
-        name = event.name.partition("-")[0]
-        if name == "hash":
-            self._hashing -= 1
-            if event.error is None:
-                added = event.result.listed
-                self._stage(event.result, added[0] if added else "")
-            else:
-                self._tell("Password", event.error)
-        elif name == "import":
-            self._was_found(event)
-        elif name == "plan":
-            self._was_planned(event)
 
     def _tell(self, title: str, error: MoorageError) -> None:
         self.app.push_screen(NoteDialog(title, visible(in_words(str(error)))))
@@ -141,7 +125,8 @@ class UsersScreen(UsersView):
             self._tell("Not possible", error)
         self.show_users(name)
 
-    def _stage_password(
+    @work
+    async def _stage_password(
         self,
         words: str,
         name: str,
@@ -156,11 +141,18 @@ class UsersScreen(UsersView):
         made = {name: password.secret} if password.is_made else {}
         listed = (name,) if is_new else ()
 
-        def work() -> StagedChange:
+        def change() -> StagedChange:
             return StagedChange(words, edit(hash_password(password.secret, scheme)), made, listed)
 
         self._hashing += 1
-        start_job(self, f"hash-{name}", work)
+        try:
+            staged = await in_thread(change)
+        except MoorageError as error:
+            self._tell("Password", error)
+            return
+        finally:
+            self._hashing -= 1
+        self._stage(staged, name if is_new else "")
 
     def action_add(self) -> None:
         """Ask for a new user."""
@@ -241,106 +233,84 @@ class UsersScreen(UsersView):
 
     # --- import --------------------------------------------------------------------------
 
-    def action_import_users(self) -> None:
+    @work
+    async def action_import_users(self) -> None:
         """Take users over from an htpasswd file."""
         assert self.users_read is not None
         reached = [roster.server for roster in self.users_read.rosters]
-
-        def given(source: import_dialogs.Source | None) -> None:
-            if source is not None:
-                users = self.staging.users
-                start_job(self, "import", lambda: import_dialogs.find(source, users, self.engine))
-                self.say("Reading the file…")
-
-        self.app.push_screen(import_dialogs.ImportDialog(reached), given)
-
-    def _was_found(self, event: JobEnded) -> None:
-        self.say("")
-        if event.error is not None:
-            self._tell("Import users", event.error)
+        source = await self.app.push_screen_wait(import_dialogs.ImportDialog(reached))
+        if source is None:
             return
-        found: import_dialogs.Found = event.result
-
-        def answered(go: bool | None) -> None:
-            if go:
-                self._stage(StagedChange(f"import from {found.source.path}", found.edit))
-
-        self.app.push_screen(import_dialogs.FoundDialog(found), answered)
+        users = self.staging.users
+        self.say("Reading the file…")
+        try:
+            found = await in_thread(lambda: import_dialogs.find(source, users, self.engine))
+        except MoorageError as error:
+            self._tell("Import users", error)
+            return
+        finally:
+            self.say("")
+        if await self.app.push_screen_wait(import_dialogs.FoundDialog(found)):
+            self._stage(StagedChange(f"import from {found.source.path}", found.edit))
 
     # --- applying ------------------------------------------------------------------------
 
-    def action_apply(self) -> None:
+    @work
+    async def action_apply(self) -> None:
         """Show what will change, on the way to changing it."""
         read = self.users_read
         if read is None or self._hashing or self.is_reading:
             self.say("One moment: the servers are being read or a password is being hashed")
             return
-        if not read.unreached:
-            self._plan(without_unreached=False)
+        if read.unreached and not await self.app.push_screen_wait(_left_out(read)):
             return
-
-        def answered(go: bool | None) -> None:
-            if go:
-                self._plan(without_unreached=True)
-
-        self.app.push_screen(_left_out(read), answered)
-
-    def _plan(self, *, without_unreached: bool) -> None:
-        read, users = self.users_read, self.staging.users
-        assert read is not None
-        self._is_planning = True
-        self.refresh_bindings()
-        start_job(
-            self,
-            "plan",
-            lambda: self.engine.plan(read, users, without_unreached=without_unreached),
-        )
-
-    def _was_planned(self, event: JobEnded) -> None:
-        self._is_planning = False
-        self.refresh_bindings()
-        if event.error is not None:
-            self._tell("Users", event.error)
+        plan = await self._plan(read)
+        if plan is None:
             return
-        plan: UsersPlan = event.result
         if not plan.has_changes:
             self.say("The servers have it like this already")
             return
-
-        def answered(go: bool | None) -> None:
-            if go:
-                self._revisions = plan.revisions
-                self.app.push_screen(
-                    change_dialogs.ProgressDialog(self.engine, plan), self._applied
-                )
-
-        assert self.users_read is not None
         notes = [
             f"{server} was edited by hand; that is replaced"
-            for server, standing in self.users_read.standings.items()
+            for server, standing in read.standings.items()
             if standing == "different"
         ]
         notes += [f"{server} misses this change until the next one" for server in plan.left_out]
-        self.app.push_screen(
-            change_dialogs.ChangesDialog(self.staging.differences, plan, notes), answered
-        )
-
-    def _applied(self, report: ApplyReport | None) -> None:
+        changes = change_dialogs.ChangesDialog(self.staging.differences, plan, notes)
+        if not await self.app.push_screen_wait(changes):
+            return
+        progress = change_dialogs.ProgressDialog(self.engine, plan)
+        report = await self.app.push_screen_wait(progress)
         self.action_read()
         if report is not None and report.is_good:
-            made = self.staging.made
-            staging = self.staging
-            self.post_message(
-                UsersChanged(staging.base, staging.users, staging.listed, self._revisions)
+            self._applied(report, plan)
+
+    async def _plan(self, read: UsersRead) -> UsersPlan | None:
+        users = self.staging.users
+        self._is_planning = True
+        self.refresh_bindings()
+        try:
+            return await in_thread(
+                lambda: self.engine.plan(read, users, without_unreached=bool(read.unreached))
             )
-            count = sum(1 for each in report.servers if each.status == "done")
-            self.staging.clear()
-            self.say(f"✓ Changed on {count} server{'s' if count != 1 else ''}.")
-            for each in report.servers:
-                for warning in each.warnings:
-                    self.say(f"{each.server}: {warning}", warns=True, more=True)
-            if made:
-                self.app.push_screen(change_dialogs.MadePasswordsDialog(made, self.domain))
+        except MoorageError as error:
+            self._tell("Users", error)
+            return None
+        finally:
+            self._is_planning = False
+            self.refresh_bindings()
+
+    def _applied(self, report: ApplyReport, plan: UsersPlan) -> None:
+        made, staging = self.staging.made, self.staging
+        self.post_message(UsersChanged(staging.base, staging.users, staging.listed, plan.revisions))
+        count = sum(1 for each in report.servers if each.status == "done")
+        staging.clear()
+        self.say(f"✓ Changed on {count} server{'s' if count != 1 else ''}.")
+        for each in report.servers:
+            for warning in each.warnings:
+                self.say(f"{each.server}: {warning}", warns=True, more=True)
+        if made:
+            self.app.push_screen(change_dialogs.MadePasswordsDialog(made, self.domain))
 
     # --- leaving -------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -24,7 +24,7 @@ from screens.users.rows import Reading, rows_of, server_lines, what_is_shown
 from screens.users.servers import SeenRead, UsersEngine
 from screens.users.staging import Staging, rights
 from screens.users.table import UserTable
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
 
@@ -68,7 +68,7 @@ class UsersView(Screen[None]):
         self.staging = Staging()
         self.users_read: UsersRead | None = None
         self._reading = Reading(engine.servers)
-        self._attempt = 0
+        self._was_begun = False
         self._seen: Mapping[str, Seen] | None = None
         self._unseen: tuple[str, ...] = ()
         self._places: Mapping[str, tuple[str, ...]] = {}
@@ -117,16 +117,32 @@ class UsersView(Screen[None]):
 
     def action_read(self) -> None:
         """Read the users of all servers; what is staged stays staged."""
-        if self._reading.goes_on and self._attempt:
+        if self._reading.goes_on and self._was_begun:
             self.engine.stop()  # the attempt before waits for somebody silent
         self.say("")
-        self._attempt += 1
+        self._was_begun = True
         self._reading = Reading(self.engine.servers)
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_interval(0.2, self._tick)
         self._show_servers()
-        start_job(self, f"read-{self._attempt}", self.engine.read)
+        self._read()
+
+    @work(exclusive=True, group="read")
+    async def _read(self) -> None:
+        try:
+            self._was_read(await in_thread(self.engine.read), None)
+        except MoorageError as error:
+            self._was_read(None, error)
+            return
+        # The logs take longer than the users, and nobody has to wait for them.
+        try:
+            seen = await in_thread(self.engine.read_seen)
+        except MoorageError:
+            seen = SeenRead({}, self.engine.servers)
+        self._seen, self._unseen = seen.times, seen.left_out
+        self._show_servers()
+        self.show_users()
 
     def _tick(self) -> None:
         for event in self.engine.events():
@@ -149,20 +165,8 @@ class UsersView(Screen[None]):
             self._places, self._unseen = read.places, ()
             for lost in self.staging.begin(read.users):
                 self.say(f"Not staged any more: {lost}", warns=True, more=True)
-            # The logs take longer than the users, and nobody has to wait for them.
-            start_job(self, f"seen-{self._attempt}", self.engine.read_seen)
         self._show_servers()
         self.show_users()
-
-    @on(JobEnded)
-    def _read_ended(self, event: JobEnded) -> None:
-        if event.name == f"read-{self._attempt}":
-            self._was_read(event.result, event.error)
-        elif event.name == f"seen-{self._attempt}":
-            seen: SeenRead = event.result or SeenRead({}, self.engine.servers)
-            self._seen, self._unseen = seen.times, seen.left_out
-            self._show_servers()
-            self.show_users()
 
     # --- showing -------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher, Footer
 
-from moorage.errors import Problem
+from moorage.errors import MoorageError, Problem
 from tui.document import preview, store
 from tui.document.steps import STEPS, Step, step_of, wrong_steps
 from tui.messages import (
@@ -26,7 +26,7 @@ from tui.messages import (
     SaveWanted,
 )
 from tui.session import Session
-from tui.tasks import JobEnded, start_job
+from tui.tasks import in_thread
 from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
 from tui.widgets.help_dialog import KEYS, HelpDialog
@@ -98,7 +98,6 @@ class WizardFrame(Screen[None]):
         self._from_dashboard = from_dashboard
         self._opened: Mapping[str, str] | None = None
         self._applied: Mapping[str, str] | None = None
-        self._renders = 0
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -178,24 +177,21 @@ class WizardFrame(Screen[None]):
             self._timer.stop()
         self._timer = self.set_timer(0.12, self._render_preview)
 
-    def _render_preview(self) -> None:
-        self._renders += 1
+    @work(exclusive=True, group="preview")
+    async def _render_preview(self) -> None:
         draft = type(self.session.draft)(self.session.draft.data)
-        applied, domain = self._applied, draft.domain
+        known, domain = self._applied, draft.domain
 
-        def work() -> tuple[Mapping[str, str], Mapping[str, str]]:
-            if applied is not None:
-                return preview.render(draft), applied
+        def render() -> tuple[Mapping[str, str], Mapping[str, str]]:
+            if known is not None:
+                return preview.render(draft), known
             last = store.last_applied(domain)
             return preview.render(draft), preview.render(last) if last is not None else {}
 
-        start_job(self, f"preview-{self._renders}", work)
-
-    @on(JobEnded)
-    def _previewed(self, event: JobEnded) -> None:
-        if event.name != f"preview-{self._renders}" or event.error is not None:
+        try:
+            now, applied = await in_thread(render)
+        except MoorageError:
             return
-        now, applied = event.result
         self._applied = applied or None
         if self._opened is None:
             self._opened = now

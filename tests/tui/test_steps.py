@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from pretend import SIZES, PretendServer, Servers
 from textual import events
 from textual.widgets import Static
 from textual.widgets._toast import Toast
+from walk import ANSWERS
 
 from moorage.errors import CannotConnect
 from tui.document.steps import STEPS, Step
@@ -52,6 +54,22 @@ async def test_every_step_opens_by_its_number(pretend: Servers, size: tuple[int,
         for step in reversed(STEPS):
             await wizard.press(f"alt+{step.number}")
             await wizard.see(f"{step.label}  {step.number} of 7")
+
+
+async def test_going_on_while_a_step_is_being_opened_waits_for_it(pretend: Servers) -> None:
+    async with opened(pretend, prefill=ANSWERS) as wizard:
+        frame = wizard.app.screen
+        assert isinstance(frame, WizardFrame)
+        for step in (Step.STORAGE, Step.ADVANCED):
+            opens = asyncio.ensure_future(frame.action_jump(step.value))
+            while frame.session.progress.current is not step:
+                await asyncio.sleep(0)
+            await frame.action_next()
+            await opens
+            await wizard.until(
+                lambda step=step: frame.session.progress.current is not step, "it went on"
+            )
+        assert frame.session.progress.current is Step.REVIEW
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -99,6 +100,7 @@ class WizardFrame(Screen[None]):
         self._opened: Mapping[str, str] | None = None
         self._applied: Mapping[str, str] | None = None
         self._timer: Timer | None = None
+        self._opening = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -123,6 +125,11 @@ class WizardFrame(Screen[None]):
         return self.query_one(f"#{self.session.progress.current.value}", StepPane)
 
     async def _open(self, step: Step) -> None:
+        # Keys are taken in a task of the application, messages in one of this screen.
+        async with self._opening:
+            await self._show_step(step)
+
+    async def _show_step(self, step: Step) -> None:
         switcher = self.query_one("#panes", ContentSwitcher)
         for pane in switcher.query(StepPane):
             if pane.id == switcher.current and pane.step is not step:
@@ -222,9 +229,9 @@ class WizardFrame(Screen[None]):
         self.pane.post_message(FieldInput.PastedBlock(event.text))
 
     @on(Button.Pressed, "#next")
-    def _next_pressed(self, event: Button.Pressed) -> None:
+    async def _next_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        self.action_next()
+        await self.action_next()
 
     @on(Button.Pressed, "#save")
     def _save_pressed(self, event: Button.Pressed) -> None:
@@ -236,13 +243,15 @@ class WizardFrame(Screen[None]):
         event.stop()
         await self.action_back()
 
-    def action_next(self) -> None:
-        """Go on from the form that is shown."""
-        self.pane.action_go_on()
+    async def action_next(self) -> None:
+        """Go on from the form that is shown, once a step that is being opened is there."""
+        async with self._opening:
+            pane = self.pane
+        pane.action_go_on()
 
-    def action_apply(self) -> None:
+    async def action_apply(self) -> None:
         """Go on from Review."""
-        self.pane.action_go_on()
+        await self.action_next()
 
     async def action_back(self) -> None:
         """Close the preview, go back a step, or leave the wizard for the start."""

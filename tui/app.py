@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from moorage.errors import ExitCode, MoorageError
 from tui import theme
@@ -453,6 +454,8 @@ class WizardApp(BaseApp):
 
     def _handle_exception(self, error: Exception) -> None:
         """Log what nobody foresaw and end in order; tests want the error itself."""
+        if isinstance(error, WorkerFailed):
+            error = cast("Exception", error.error)
         if self.is_headless:
             super()._handle_exception(error)
             return

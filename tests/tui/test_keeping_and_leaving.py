@@ -160,6 +160,22 @@ def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:
     assert log.stat().st_mode & 0o077 == 0
 
 
+async def test_what_nobody_foresaw_in_a_worker_is_logged_as_it_was(
+    pretend: Servers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails() -> None:
+        raise ZeroDivisionError("boom")
+
+    async with opened(pretend) as wizard:
+        app = wizard.app
+        monkeypatch.setattr(type(app), "is_headless", False)
+        app.run_worker(fails())
+        await wizard.until(lambda: app.crash is not None, "the application notes it")
+    assert "ZeroDivisionError" in str(app.crash)
+    (log,) = (home / "state" / "logs").iterdir()
+    assert "in fails" in log.read_text()
+
+
 async def test_an_unforeseen_error_in_the_engine_is_shown_without_a_traceback(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from dns_at_work import ZONE, NameKeeper, Outcome, keeper
+from hosts_file import name_in_hosts
 from operator_at_work import DOMAIN, Operator
 
 from lab import Lab, LabServer
@@ -21,15 +21,6 @@ def service(lab: Lab) -> Iterator[NameService]:
     service = start_bind(lab)
     yield service
     lab.destroy(service.server)
-
-
-@pytest.fixture
-def hosts() -> Iterator[Path]:
-    """This machine's /etc/hosts, put back afterwards."""
-    path = Path("/etc/hosts")
-    before = path.read_text()
-    yield path
-    path.write_text(before)
 
 
 @pytest.fixture
@@ -136,16 +127,24 @@ def test_caa_records(keep: NameKeeper, service: NameService, records: str, forbi
         assert f'{DOMAIN} CAA 0 issue "letsencrypt.org"' in outcome.json["findings"][0]["hint"]
 
 
-def test_split_horizon(keep: NameKeeper, service: NameService, hosts: Path) -> None:
-    hosts.write_text(f"{hosts.read_text().rstrip()}\n10.9.8.7 {DOMAIN}\n")
+def test_split_horizon(keep: NameKeeper, service: NameService) -> None:
+    def check(records: str) -> Outcome:
+        service.zones.clear()
+        service.serve(ZONE, records)
+        return keep("dns", "check", "moorage.yml", "--json")
 
-    outcome = _check(keep, service, "registry A 192.0.2.1\n", "--json")
-
+    # A name of its own: others look up theirs at the same time.
+    domain = f"split.{ZONE}"
+    dns = {"provider": "manual", "nameservers": [service.address]}
+    keep.write(dns, ["192.0.2.1"], registry={"domain": domain})
+    with name_in_hosts(domain) as lead_to:
+        lead_to("10.9.8.7")
+        outcome = check("split A 192.0.2.1\n")
+        unmade = check("")
     assert _codes(outcome) == ["split_horizon"]
     message = outcome.json["findings"][0]["message"]
     assert "10.9.8.7" in message
     assert "192.0.2.1" in message
-    unmade = _check(keep, service, "", "--json")
     assert "say that there is nothing" in unmade.json["findings"][0]["message"]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from dns_at_work import ZONE, NameKeeper, keeper, signed
+from hosts_file import name_in_hosts
 from operator_at_work import DOMAIN, Operator
 from patience import slowness
 from test_several_servers import s3_storage
@@ -306,12 +307,7 @@ def test_a_server_that_moves_is_followed(
     machines = servers(3)
     one, two, new = machines
     _install(keep, machines, s3, monkeypatch, signed(names, ttl=TTL, failover=FAILOVER))
-    hosts = Path("/etc/hosts")
-    before = hosts.read_text()
     moving = f"moving-{one.address.replace('.', '-')}.example.test"
-
-    def at(machine: LabServer) -> None:
-        hosts.write_text(f"{before.rstrip()}\n{machine.address} {moving}\n")
 
     document = keep.document
     document["servers"] = [
@@ -319,17 +315,15 @@ def test_a_server_that_moves_is_followed(
         document["servers"][1],
     ]
     keep.file.write_text(json.dumps(document))
-    try:
-        at(one)
+    with name_in_hosts(moving) as lead_to:
+        lead_to(one.address)
         assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
         watch = watched(keep)
         _until(lambda: watch.count("begin") == 1, 20, "the news that it begins")
-        at(new)
+        lead_to(new.address)
         _until(_leads_to(names, [two, new]), 20)
         assert watch.count("address") == 1
         watch.end()
-    finally:
-        hosts.write_text(before)
 
 
 def test_the_service_runs_on_a_machine_of_its_own(

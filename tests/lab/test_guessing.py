@@ -141,3 +141,48 @@ def test_requests_without_a_password_are_never_turned_away(
     assert reply.status == 401
     assert reply.headers["www-authenticate"] == 'Basic realm="Registry"'
     assert json.loads(reply.body)["errors"][0]["code"] == "UNAUTHORIZED"
+
+
+# Guesses once from each of many addresses that one client has: FROM_MANY PORT ADDRESS...
+FROM_MANY = """
+to=$1
+shift
+for from; do
+    login=$(printf 'ci:guess %s' "$from" | openssl base64 -A)
+    {
+        printf 'GET /v2/ HTTP/1.1\\r\\nHost: DOMAIN\\r\\nConnection: close\\r\\n'
+        printf 'Authorization: Basic %s\\r\\n\\r\\n' "$login"
+    } | openssl s_client -quiet -bind "$from" -connect "$to" 2>/dev/null |
+        sed -n '1s/^HTTP.... //p' | cut -c 1-3
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("to", "source", "other"),
+    [
+        ("127.0.0.1", "127.0.0.{}", ""),
+        ("2001:db8:7:7::1", "2001:db8:7:7::{}", "2001:db8:7:8::1"),
+        ("2001:db8::1", "2001:db8::{}:0:0:1", "2001:db8:0:1::1"),
+    ],
+)
+def test_all_addresses_of_one_client_count_as_one(
+    to: str, source: str, other: str, operator: Operator, server: LabServer
+) -> None:
+    sources = [source.format(number) for number in range(2, 62)]
+    if other:
+        added = " ".join((to, *sources, other))
+        server.run(f"for each in {added}; do ip -6 addr add $each/128 dev lo nodad; done")
+    operator.install(operator.answers([server]))
+
+    def guess(*sources: str) -> list[str]:
+        places = [f"[{each}]" if ":" in each else each for each in (to, *sources)]
+        code = FROM_MANY.replace("DOMAIN", DOMAIN)
+        words = [f"{places[0]}:443", *(f"{each}:0" for each in places[1:])]
+        return server.run(["sh", "-c", code, "sh", *words]).stdout.split()
+
+    statuses = guess(*sources)
+    assert set(statuses) == {"401", "429"}
+    assert statuses.count("429") > 10
+    if other:
+        assert guess(other) == ["401"]

@@ -1,0 +1,34 @@
+"""Names in this machine's /etc/hosts, which tests in several processes change at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HOSTS = Path("/etc/hosts")
+
+
+@contextmanager
+def name_in_hosts(name: str) -> Iterator[Callable[[str], None]]:
+    """Yield what leads a name to an address; it goes at the end.
+
+    Args:
+        name: A name that no other test looks up.
+    """
+    try:
+        yield lambda address: _set(name, f"{address} {name}\n")
+    finally:
+        _set(name, "")
+
+
+def _set(name: str, line: str) -> None:
+    with HOSTS.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        others = [each for each in file.readlines() if name not in each.split()]
+        if others and not others[-1].endswith("\n"):
+            others[-1] += "\n"
+        file.seek(0)
+        file.write("".join([*others, line]))
+        file.truncate()

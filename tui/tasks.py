@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from textual.worker import active_worker
+
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ async def in_thread(work: Callable[[], _Result], redactor: Redactor | None = Non
 
     Raises:
         MoorageError: It raised one, or something unexpected, which is logged.
+        CancelledError: The screen that waits is being closed.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[_Result] = loop.create_future()
@@ -44,7 +47,20 @@ async def in_thread(work: Callable[[], _Result], redactor: Redactor | None = Non
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="task", daemon=True).start()
-    return await ended
+    try:
+        return await ended
+    finally:
+        if _is_over():
+            raise asyncio.CancelledError
+
+
+def _is_over() -> bool:
+    """Whether what the worker works for is being closed: its widgets may be gone already."""
+    worker = active_worker.get(None)
+    if worker is None:
+        return False
+    node = worker.node
+    return not node.app.is_running or node._closing or node._closed or node._pruning
 
 
 def _outcome(

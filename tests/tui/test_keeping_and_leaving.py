@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from moorage.deploy.verify import Check, Verification
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp
 from tui.document.draft import Draft
+from tui.tasks import in_thread
 from tui.theme import DARK, LIGHT
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import Dialog
@@ -174,6 +176,26 @@ async def test_what_nobody_foresaw_in_a_worker_is_logged_as_it_was(
     assert "ZeroDivisionError" in str(app.crash)
     (log,) = (home / "state" / "logs").iterdir()
     assert "in fails" in log.read_text()
+
+
+async def test_what_comes_when_all_is_over_is_not_shown(
+    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, came = threading.Event(), []
+
+    async def shows() -> None:
+        came.append(await in_thread(ends.wait))
+
+    async with opened(pretend) as wizard:
+        worker = wizard.app.screen.run_worker(shows())
+        await wizard.pilot.pause()
+        with monkeypatch.context() as closing:
+            closing.setattr(type(wizard.app), "is_running", False)
+            ends.set()
+            while not worker.is_finished:
+                await asyncio.sleep(0.01)
+    assert worker.is_cancelled
+    assert came == []
 
 
 async def test_an_unforeseen_error_in_the_engine_is_shown_without_a_traceback(

@@ -7,6 +7,7 @@ from opening import opened
 from pretend import PretendServer, Servers, Wizard
 from textual import events
 from textual.widgets import Button, Input, Static
+from textual.worker import WorkerState
 from walk import ANSWERS
 
 from moorage import crash_log
@@ -194,7 +195,7 @@ async def test_what_comes_when_all_is_over_is_not_shown(
             ends.set()
             while not worker.is_finished:
                 await asyncio.sleep(0.01)
-    assert worker.is_cancelled
+    assert worker.state is WorkerState.CANCELLED
     assert came == []
 
 

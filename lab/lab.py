@@ -142,7 +142,8 @@ class Lab:
         own = ProcessIdentity.own()
         with self.folder.lock("network"):
             network = ensure_network(self.folder)
-            others = [server.record for server in self.all_servers()]
+            # Read once each: other processes may remove theirs meanwhile.
+            others = [record for _, record in self._all_records()]
             if name in [record.name for record in others]:
                 raise LabError(f"there is a server {name} already; `python -m lab down {name}`")
             last_file = self.folder.path / "last-address"
@@ -171,11 +172,12 @@ class Lab:
 
     def all_servers(self) -> list[LabServer]:
         """List the servers of all processes and of the command line."""
-        return [
-            LabServer(self.folder, path.parent.name)
-            for path in sorted(self.folder.servers.glob("*/server.json"))
-            if ServerRecord.load(path) is not None
-        ]
+        return [LabServer(self.folder, name) for name, _ in self._all_records()]
+
+    def _all_records(self) -> list[tuple[str, ServerRecord]]:
+        files = sorted(self.folder.servers.glob("*/server.json"))
+        read = [(path.parent.name, ServerRecord.load(path)) for path in files]
+        return [(name, record) for name, record in read if record is not None]
 
     def find(self, name: str) -> LabServer:
         """Return a server by its name.

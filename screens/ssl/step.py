@@ -212,7 +212,7 @@ class SslPane(StepPane):
 
     def _read_back(self) -> None:
         """Read the certificate in a thread and show what is in it."""
-        self.workers.cancel_group(self, "certificate")
+        self.workers.cancel_group(self, "reading")
         mode = self.query_one("#mode", Choice).value
         domain = self.draft.domain or "registry.example.com"
         if mode == "none":
@@ -249,13 +249,14 @@ class SslPane(StepPane):
         except AnswersError as error:
             self.show_fault(f"The answers are not whole yet: {problem_in_words(error.problems[0])}")
             return
+        self.workers.cancel_group(self, "reading")
         self._replace(answers)
 
-    @work(exclusive=True, group="certificate")
+    @work(group="reading")
     async def _describe(self, describe: Callable[[], tuple[str, bool]]) -> None:
         await self._show_result(describe)
 
-    @work(exclusive=True, group="certificate")
+    @work
     async def _replace(self, answers: Answers) -> None:
         operations = self.session.operations
         self._show("Reading what is on the servers…", "")

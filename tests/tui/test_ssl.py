@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
+from certificate_maker import Authority
 from opening import opened
 from pretend import SIZES, Servers, Wizard
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy import ca
+from moorage.deploy.operations import Operations
 from tui.document.draft import Draft
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
@@ -206,3 +209,32 @@ async def test_a_name_no_ca_can_have_is_explained_and_not_looked_for(pretend: Se
         await wizard.type("Yard")
         await wizard.see("A new CA is made with the first apply")
         assert "✗" not in wizard.text
+
+
+async def test_what_is_typed_while_a_certificate_is_replaced_does_not_hide_how_that_ended(
+    pretend: Servers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf, key = Authority("Root").issue("registry.example.com")
+    for name, content in (("chain.pem", leaf), ("key.pem", key)):
+        (home / name).write_bytes(content)
+    files = {"certificate": str(home / "chain.pem"), "key": str(home / "key.pem")}
+    began, ends = threading.Event(), threading.Event()
+
+    def replaces(operations: Operations) -> tuple[str, bool]:
+        began.set()
+        ends.wait(60)
+        return "alpha shows the new certificate", True
+
+    monkeypatch.setattr(Operations, "plan_replacement", lambda *_: ["alpha"])
+    monkeypatch.setattr(Operations, "replace_certificate", replaces)
+    answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
+    async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
+        await wizard.press("alt+5", "ctrl+t")
+        await wizard.see("replaces the one on alpha")
+        await wizard.press("enter")
+        await wizard.until(began.is_set, "it is being replaced")
+        # Leaving a field reads the files once more.
+        await wizard.press("tab", "tab")
+        await wizard.see("signed by Root")
+        ends.set()
+        await wizard.see("alpha shows the new certificate")

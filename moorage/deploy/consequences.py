@@ -151,27 +151,26 @@ def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[M
         if each.needs == "begin_empty" and not accepted.begin_empty:
             hint, code = _BEGINS_EMPTY[each.code]
             found.append(MoorageError(each.text, hint=hint, server=_only(each.servers), code=code))
-        missing = [name for name in each.unknown if name not in accepted.removals]
-        if each.needs == "removals" and missing:
-            found.append(
-                MoorageError(
-                    f"{_count(len(missing), 'user')} would be removed that the answers did not "
-                    f"know: {', '.join(missing)}.",
-                    hint="Add them to the answers, or accept it with --accept-removals.",
-                    code="removals_not_accepted",
-                )
-            )
-        missing = [name for name in each.unknown if name not in accepted.regained]
-        if each.needs == "regained" and missing:
-            found.append(
-                MoorageError(
-                    f"{_count(len(missing), 'user')} would get back access that was taken away "
-                    f"after these answers were written: {', '.join(missing)}.",
-                    hint="Change them in the answers, or accept it with --accept-regained.",
-                    code="regained_not_accepted",
-                )
-            )
+        elif each.needs is not None and each.needs in _ABOUT_USERS:
+            allowed = accepted.removals if each.needs == "removals" else accepted.regained
+            if missing := [name for name in each.unknown if name not in allowed]:
+                what, hint = _ABOUT_USERS[each.needs]
+                text = f"{_count(len(missing), 'user')} {what}: {', '.join(missing)}."
+                found.append(MoorageError(text, hint=hint, code=f"{each.needs}_not_accepted"))
     return tuple(found)
+
+
+_ABOUT_USERS: Mapping[Need, tuple[str, str]] = {
+    "removals": (
+        "would be removed that the answers did not know",
+        "Add them to the answers, or accept it with --accept-removals.",
+    ),
+    "regained": (
+        "would get back access that was taken away after these answers were written",
+        "Change them in the answers, or accept it with --accept-regained.",
+    ),
+}
+"""What would happen to users, and what to do instead."""
 
 
 _BEGINS_EMPTY = {
@@ -258,10 +257,12 @@ def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> It
     counts = reference(rosters)
     wanted = {user.name: user for user in materials.users}
     there = {user.name: user for user in counts.users} if counts else {}
-    yield from _removed(answers, rosters, every, wanted)
+    revision = latest(every)
+    base = base_of(answers, every, revision)
+    yield from _removed(rosters, wanted, revision, base)
     added = [name for name in wanted if name not in there]
     pairs = [(there[name], user) for name, user in wanted.items() if name in there]
-    yield from _regained(answers, every, there, wanted)
+    yield from _regained(there, wanted, revision.since(base))
     disabled = [now.name for was, now in pairs if now.disabled and not was.disabled]
     if disabled:
         text = f"{_count(len(disabled), 'user')} can no longer log in (disabled): "
@@ -297,10 +298,10 @@ def _of_users(
 
 
 def _removed(
-    answers: Answers,
     rosters: Sequence[Roster],
-    every: Sequence[Facts],
     wanted: Mapping[str, RegistryUser],
+    revision: Revision,
+    base: int | None,
 ) -> Iterator[Consequence]:
     """Yield the users who go, on any server: one that was edited by hand may have its own."""
     places: dict[str, list[str]] = {}
@@ -310,8 +311,6 @@ def _removed(
                 places.setdefault(user.name, []).append(roster.server)
     if not places:
         return
-    revision = latest(every)
-    base = base_of(answers, every, revision)
     known: set[str] = set()
     if base is not None:
         known = {name for roster in rosters for name in roster.declared}
@@ -335,14 +334,11 @@ def _removed(
 
 
 def _regained(
-    answers: Answers,
-    every: Sequence[Facts],
     there: Mapping[str, RegistryUser],
     wanted: Mapping[str, RegistryUser],
+    since: Sequence[Change],
 ) -> Iterator[Consequence]:
     """Yield the users who get back what was taken from them after the answers were written."""
-    revision = latest(every)
-    since = revision.since(base_of(answers, every, revision))
     removed = {name for each in since for name in each.removed}
     touched = removed | {name for each in since for name in each.changed}
     names = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from moorage.deploy.deployment_json import deployment_record, line_of
+from moorage.deploy.problem import problem_on
 from moorage.desired import layout
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
@@ -38,11 +39,11 @@ def misplaced_files(
             "Put a good copy of the file back. Without one, see to it that the disk of the images "
             "is mounted, then remove the file and apply again."
         )
-        yield _problem(facts, "record_unreadable", said, hint)
+        yield problem_on(facts, "record_unreadable", said, hint)
     for path in folders:
         there = facts.files.get(path)
         if there is not None:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "not_a_folder",
                 f"{path} is {_what(there.links_to)}, and Moorage needs a folder there.",
@@ -51,14 +52,14 @@ def misplaced_files(
     for path in files:
         there = facts.files.get(path)
         if path in facts.folders:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "not_a_file",
                 f"{path} is a folder, and Moorage writes a file of that name.",
                 "Move the folder away.",
             )
         elif there is not None and there.links_to and path in USER_FILES:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "not_a_file",
                 f"{path} is {_what(there.links_to)}, and Moorage needs the file itself there: the "
@@ -69,7 +70,3 @@ def misplaced_files(
 
 def _what(links_to: str) -> str:
     return f"a symbolic link to {line_of(links_to)}" if links_to else "a file"
-
-
-def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
-    return MoorageError(message, hint=hint, server=facts.server, code=code)

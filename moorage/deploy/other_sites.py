@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Iterator, Sequence
 
 from moorage.deploy.listen_addresses import others_on
+from moorage.deploy.problem import problem_on
 from moorage.desired import layout
 from moorage.desired.build import is_hashed_name
 from moorage.desired.inherited import HEEDED
@@ -31,14 +32,14 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
     if nginx is None or nginx.fault:
         return
     if not nginx.includes_site:
-        yield _problem(
+        yield problem_on(
             facts,
             "nginx_ignores_site",
             f"nginx.conf does not include {layout.NGINX_SITE}.",
             "Add to its http block: include /etc/nginx/conf.d/*.conf;",
         )
-    for name in _BEFORE_MAPS & set(nginx.late):
-        yield _problem(
+    for name in sorted(_BEFORE_MAPS & nginx.late.keys()):
+        yield problem_on(
             facts,
             "nginx_order",
             f"{nginx.late[name]} sets {name}, and nginx reads that after {layout.NGINX_SITE}, "
@@ -62,7 +63,7 @@ def taken_names(facts: Facts, listens: Sequence[Listen], domain: str) -> Iterato
     """
     for server, port in _same_name(listens, domain, facts):
         if server.comes_first:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "name_taken",
                 f"{server.file} serves {domain} on port {port}, and nginx reads it before "
@@ -90,7 +91,7 @@ def _clash(
     place = f"port {ours.port}" if ours.address == "*" else f"{ours.address}:{ours.port}"
     if server.kind != "http":
         if theirs.address in {ours.address, "*"} or ours.address == "*":
-            yield _problem(
+            yield problem_on(
                 facts,
                 "port_taken",
                 f"port {ours.port} is taken by nginx itself: {server.file} has a {server.kind} "
@@ -104,7 +105,7 @@ def _clash(
         if (option in theirs.options) != has_ours:
             how = "with" if option in theirs.options else "without"
             answer = "registry.proxy_protocol" if option == "proxy_protocol" else "ssl.mode"
-            yield _problem(
+            yield problem_on(
                 facts,
                 "listens_differ",
                 f"{server.file} listens on {place} {how} {option}, and nginx does that for all "
@@ -209,7 +210,3 @@ def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[str]:
                 "nginx reads it first. The registry's site comes first from now on: add "
                 "default_server to that file's listen to keep it as it is."
             )
-
-
-def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
-    return MoorageError(message, hint=hint, server=facts.server, code=code)

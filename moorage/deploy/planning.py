@@ -346,7 +346,7 @@ def _nginx_change(
     *,
     restarts: bool,
 ) -> Change | None:
-    if not facts.is_active("nginx") and not facts.has_nginx_by_hand:
+    if not facts.runs_nginx:
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
     if restarts:
         why = "a reload cannot change where it listens; open connections are cut"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from moorage.answers.ssl import LETS_ENCRYPT
 from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files
 from moorage.deploy.other_sites import find_neighbour_notes, find_neighbour_problems
+from moorage.deploy.problem import problem_on
 from moorage.deploy.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
@@ -33,7 +34,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
     missing = [tool for tool in _NEEDED_TOOLS if tool not in facts.tools]
     if missing or not facts.systemd:
         lacks = ", ".join([*missing, *(() if facts.systemd else ("a running systemd",))])
-        yield _problem(
+        yield problem_on(
             facts,
             "unsupported_system",
             f"{facts.os_name} has no {lacks}.",
@@ -49,7 +50,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
     yield from masked_units(facts, _units_besides_nginx(wanted))
     yield from find_neighbour_problems(wanted, facts)
     if wanted.order is not None and abs(facts.clock_skew) > _MOST_SKEW:
-        yield _problem(
+        yield problem_on(
             facts,
             "clock_off",
             f"the clock is {abs(facts.clock_skew) / 60:.0f} minutes "
@@ -60,7 +61,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
         listener = facts.listens(port)
         if listener is not None and not facts.is_active(layout.unit_name(slot)):
             program = listener.program or "another program"
-            yield _problem(
+            yield problem_on(
                 facts,
                 "port_taken",
                 f"port {port} is taken by {program}; the debug server of slot {slot} needs it.",
@@ -68,7 +69,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
             )
     for disk in facts.disks:
         if disk.free < _LEAST_FREE:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "disk_full",
                 f"only {disk.free // 1024**2} MiB are free on {disk.mount}; "
@@ -76,7 +77,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
                 "Free some space or choose another folder in storage.filesystem.path.",
             )
         if disk.free_inodes is not None and disk.free_inodes < _LEAST_INODES:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "inodes_full",
                 f"{disk.mount} has room for only {disk.free_inodes} of {disk.inodes} files "
@@ -98,7 +99,7 @@ def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageErr
         repair = "dpkg --configure -a"
         if is_broken:
             repair = f"apt-get install --reinstall {name}"
-        yield _problem(
+        yield problem_on(
             facts,
             "half_installed",
             f"{name} is only half installed, and apt installs nothing else until it is repaired.",
@@ -106,7 +107,7 @@ def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageErr
         )
     for name in missing:
         if name in facts.held:
-            yield _problem(
+            yield problem_on(
                 facts,
                 "on_hold",
                 f"{name} is on hold, and it has to be installed.",
@@ -126,7 +127,7 @@ def run_going_on(facts: Facts) -> Iterator[MoorageError]:
         facts: What the probe read.
     """
     if facts.active_run is not None:
-        yield _problem(
+        yield problem_on(
             facts,
             "run_going_on",
             f"run {facts.active_run.run_id} is going on (step {facts.active_run.step}).",
@@ -190,7 +191,3 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         )
     if not wanted.tls:
         yield "Without TLS, docker login works only through a load balancer that adds it."
-
-
-def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
-    return MoorageError(message, hint=hint, server=facts.server, code=code)

@@ -16,7 +16,7 @@ that the change is undone.
 
 
 class _Servers:
-    """Note how far each server's run has come, and hands all events on.
+    """Notes how far each server's run has come, and hands all events on.
 
     Attributes:
         runs: One run per server.
@@ -107,7 +107,7 @@ class AllOrNothing(_Servers):
 
     def __init__(self, on_event: OnEvent, patience: float = PATIENCE) -> None:
         super().__init__(on_event)
-        self._patience = patience
+        self.patience = patience
         self._silent: set[str] = set()
 
     @property
@@ -135,7 +135,7 @@ class AllOrNothing(_Servers):
             run.go()
         with self._changed:
             self._changed.wait_for(
-                lambda: self._ended or self._committed >= self._everyone, timeout=self._patience
+                lambda: self._ended or self._committed >= self._everyone, timeout=self.patience
             )
             if not self._ended:
                 self._silent = self._everyone - self._committed

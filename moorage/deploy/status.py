@@ -126,7 +126,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         slot=slot,
         is_serving=slot is not None and facts.is_active(layout.unit_name(slot)),
         draining=draining(facts, layout.other(slot)) if slot is not None else None,
-        has_nginx=facts.is_active("nginx") or facts.has_nginx_by_hand,
+        has_nginx=facts.runs_nginx,
         run=run,
         drifted=drifted(facts),
         certificate=certificate,
@@ -207,7 +207,7 @@ def _nginx_faults(facts: Facts) -> Iterator[str]:
     ]
     if facts.has_nginx_by_hand:
         yield BY_HAND
-    if facts.is_active("nginx") or facts.has_nginx_by_hand:
+    if facts.runs_nginx:
         for problem in problems:
             yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.hint}"
     elif problems:

@@ -228,19 +228,21 @@ def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
     ended = {run.server: run.ended for run in together.runs}
     return ApplyReport(
         tuple(
-            _report(server.server, ended.get(server.server), run_id, together.failed)
+            _report(server.server, ended.get(server.server), run_id, together)
             for server in plan.servers
         ),
         {},
     )
 
 
-def _report(server: str, ended: RunEnded | None, run_id: str, failed: str | None) -> ServerReport:
+def _report(
+    server: str, ended: RunEnded | None, run_id: str, together: AllOrNothing
+) -> ServerReport:
     if ended is None:
         return ServerReport(server, "unchanged")
-    message = of_users(ended.message)
+    message, failed = of_users(ended.message), together.failed
     if ended.status == "undone" and failed == server:
-        message = f"not changed, because it took longer than {PATIENCE:g} s"
+        message = f"not changed, because it took longer than {together.patience:g} s"
     elif ended.status in {"cancelled", "undone"} and failed is not None:
         message = f"not changed, because {failed} failed"
     return ServerReport(server, ended.status, message, ended.step, run_id, ended.warnings)

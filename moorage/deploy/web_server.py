@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from moorage.deploy.problem import problem_on
 from moorage.desired import layout
 from moorage.desired.state import Listen
 from moorage.errors import MoorageError
@@ -41,7 +42,7 @@ def nginx_problems(
     fault = facts.nginx.fault if facts.nginx is not None else ""
     if fault and not any(path in fault for path in writes):
         is_ours = any(path in fault for path in NGINX_FILES)
-        yield _problem(
+        yield problem_on(
             facts,
             "nginx_broken",
             f"nginx refuses its configuration as it is: {fault}.",
@@ -49,7 +50,7 @@ def nginx_problems(
             if is_ours
             else "Fix that first; nginx -t on the server shows whether it is.",
         )
-    elif not (fault or facts.is_active("nginx") or facts.has_nginx_by_hand):
+    elif not fault and not facts.runs_nginx:
         yield from _taken_from_others(facts)
 
 
@@ -60,7 +61,7 @@ def missing_nginx(facts: Facts) -> Iterator[MoorageError]:
         facts: What the probe read.
     """
     if facts.tools and "nginx" not in facts.tools:
-        yield _problem(
+        yield problem_on(
             facts,
             "nginx_missing",
             "nginx is not installed any more.",
@@ -78,7 +79,7 @@ def masked_units(facts: Facts, units: Mapping[str, str]) -> Iterator[MoorageErro
     for name, unit in units.items():
         service = facts.services.get(name)
         if service is not None and service.enabled.startswith("masked"):
-            yield _problem(
+            yield problem_on(
                 facts,
                 "unit_masked",
                 f"{unit} is masked, so it cannot be started.",
@@ -97,9 +98,9 @@ def _taken_ports(
         and listener.program != "nginx"
         and overlap(ours.address, listener)
     }
-    is_down = "nginx" in facts.packages and not facts.is_active("nginx")
+    is_down = "nginx" in facts.packages and not facts.runs_nginx
     for port, program in taken:
-        yield _problem(
+        yield problem_on(
             facts,
             "port_taken",
             f"port {port} is taken by {program}{', so nginx cannot start' if is_down else ''}.",
@@ -133,7 +134,7 @@ def _taken_from_others(facts: Facts) -> Iterator[MoorageError]:
                 if (server.file, listener.port) in seen:
                     continue
                 seen.add((server.file, listener.port))
-                yield _problem(
+                yield problem_on(
                     facts,
                     "nginx_cannot_start",
                     f"nginx cannot start: {server.file} listens on port {listener.port}, which "
@@ -159,7 +160,3 @@ def overlap(address: str, listener: Listener) -> bool:
         or listener.address in everywhere
         or address.strip("[]") == listener.address
     )
-
-
-def _problem(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
-    return MoorageError(message, hint=hint, server=facts.server, code=code)

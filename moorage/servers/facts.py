@@ -228,6 +228,11 @@ class Facts:
         return service in self.services and self.services[service].active == "active"
 
     @property
+    def runs_nginx(self) -> bool:
+        """Whether nginx runs, whoever has started it."""
+        return self.is_active("nginx") or self.has_nginx_by_hand
+
+    @property
     def has_nginx_by_hand(self) -> bool:
         """Whether nginx runs, and systemd has not started it."""
         return not self.is_active("nginx") and any(

@@ -6,13 +6,12 @@ Its first picture waits for no more than it needs: dialogs are imported when the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -106,6 +105,7 @@ class WelcomeScreen(Screen[None]):
             seen = self._seen.get(each.path)
             is_fresh = seen is not None and time.time() - seen.at < _FRESH
             if each.state and each.path not in self._looking and not is_fresh:
+                self._looking.add(each.path)
                 self._look_at(each.path)
         self._list()
 
@@ -119,12 +119,9 @@ class WelcomeScreen(Screen[None]):
         laid_out = self.query_one(OptionList).scrollable_content_region.width
         return max(20, (laid_out or min(self.app.size.width, 110) - 8) - _BESIDE)
 
-    def _look_at(self, path: str) -> None:
-        self._looking.add(path)
+    @work
+    async def _look_at(self, path: str) -> None:
         look = partial(deployment_status.look_at_file, Path(path), self._open_transport)
-        self.run_worker(self._show_live(path, look))
-
-    async def _show_live(self, path: str, look: Callable[[], Live]) -> None:
         with suppress(MoorageError):
             self._seen[path] = await in_thread(look)
         self._looking.discard(path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 from operator_at_work import DOMAIN, Operator
+from waiting import wait_until
 
 from bench.slow_pulls import SlowPulls, push_blob
 from lab import LabServer
@@ -36,13 +34,6 @@ def _logging(operator: Operator, server: LabServer, level: str) -> Answers:
     return operator.answers([server], registry=registry)
 
 
-def _wait(condition: Callable[[], bool], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.3)
-
-
 def _state(server: LabServer, unit: str) -> str:
     return server.run(["systemctl", "is-active", unit], check=False).stdout.strip()
 
@@ -64,7 +55,7 @@ def test_a_run_that_is_stopped_once_all_is_recorded_is_done(
             server.run("systemctl stop 'moorage-run-*'")
 
     with SlowPulls(_client(operator, server), large, 1, SLOWLY) as slow:
-        _wait(lambda: 0 not in slow.statuses)
+        wait_until(lambda: 0 not in slow.statuses)
         outcome = operator.apply(_logging(operator, server, "debug"), on_event=stop)
         [report] = outcome.report.servers
         assert report.status == "done", report
@@ -80,7 +71,7 @@ def test_a_slow_pull_outlasts_applies(
     digest = blob.rpartition(":")[2]
 
     with SlowPulls(client, blob, 1, RATE) as slow:
-        _wait(lambda: slow.received[0] > 0)
+        wait_until(lambda: slow.received[0] > 0)
         answers = _logging(operator, server, "debug")
         operator.install(answers)
         assert slow.digests == slow.failures == []
@@ -100,7 +91,7 @@ def test_a_slow_pull_outlasts_applies(
 
         # Whoever waits for the transfer may die.
         server.run("systemctl kill --signal=KILL moorage-drain-blue")
-        _wait(lambda: _state(server, "moorage-drain-blue") == "active")
+        wait_until(lambda: _state(server, "moorage-drain-blue") == "active")
         assert operator.plan(answers).servers[0].facts.draining[0].since == pytest.approx(
             there.since, abs=2
         )
@@ -110,7 +101,7 @@ def test_a_slow_pull_outlasts_applies(
         said = outcome.plan.servers[0].notes
         assert any("Slot blue" in note and "1 transfer " in note for note in said)
         assert "wait" in outcome.steps
-        _wait(lambda: bool(slow.digests or slow.failures))
+        wait_until(lambda: bool(slow.digests or slow.failures))
         assert slow.failures == []
         assert slow.digests == [digest]
     assert _state(server, "moorage-registry@blue") == "active"
@@ -118,18 +109,18 @@ def test_a_slow_pull_outlasts_applies(
 
     # A server that crashes has no transfers left, and does not start the slot again.
     with SlowPulls(client, blob, 1, SLOWLY) as slow:
-        _wait(lambda: slow.received[0] > 0)
+        wait_until(lambda: slow.received[0] > 0)
         operator.install(answers)
         assert _state(server, "moorage-drain-blue") == "active"
         server.crash()
     server.start()
-    _wait(lambda: _state(server, "moorage-registry@green") == "active")
+    wait_until(lambda: _state(server, "moorage-registry@green") == "active")
     assert _state(server, "moorage-registry@blue") == "inactive"
     assert operator.plan(answers).has_changes is False
 
     # Somebody may say that transfers do not matter.
     with SlowPulls(client, blob, 1, SLOWLY) as slow:
-        _wait(lambda: slow.received[0] > 0)
+        wait_until(lambda: slow.received[0] > 0)
         operator.install(_logging(operator, server, "warn"))
         assert _state(server, "moorage-drain-green") == "active"
 
@@ -158,10 +149,10 @@ def test_a_slow_pull_outlasts_applies(
 
     # When the last transfer has ended, the slot stops by itself.
     with SlowPulls(client, blob, 1, 3 * RATE) as slow:
-        _wait(lambda: slow.received[0] > 0)
+        wait_until(lambda: slow.received[0] > 0)
         operator.install(_logging(operator, server, "error"))
         assert _state(server, "moorage-registry@green") == "active"
-        _wait(lambda: bool(slow.digests or slow.failures))
+        wait_until(lambda: bool(slow.digests or slow.failures))
         assert (slow.digests, slow.failures) == ([digest], [])
-    _wait(lambda: _state(server, "moorage-registry@green") == "inactive")
+    wait_until(lambda: _state(server, "moorage-registry@green") == "inactive")
     assert server.run("ls /run/moorage-registry").stdout.split() == ["blue", "green"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 from operator_at_work import DOMAIN, Operator
 from traffic import push_blob
+from waiting import wait_until
 
 from lab import LabServer
 from moorage.answers.model import Answers
@@ -32,13 +30,6 @@ def _client(operator: Operator, server: LabServer) -> RegistryClient:
     return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
 
 
-def _until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.5)
-
-
 def _keep_in(operator: Operator, server: LabServer, folder: str) -> Answers:
     storage = {"driver": "filesystem", "filesystem": {"path": folder}}
     return operator.answers([server], storage=storage)
@@ -60,7 +51,7 @@ def test_images_are_never_kept_on_the_disk_beneath_their_own(
         server.start()
         server.wait_until_up()
 
-        _until(lambda client=client: client.request("GET", "/v2/").status == 503)  # type: ignore[misc]
+        wait_until(lambda client=client: client.request("GET", "/v2/").status == 503, 120)  # type: ignore[misc]
         assert client.request("POST", "/v2/team/new/blobs/uploads/").status == 503
         assert server.run(["sh", "-c", f'find "{folder}" -type f 2>/dev/null; true']).stdout == ""
         with operator.open(answers) as deployment:
@@ -72,7 +63,7 @@ def test_images_are_never_kept_on_the_disk_beneath_their_own(
 
         server.run(attach)
         path = f"/v2/team/kept/blobs/{digest}"
-        _until(lambda client=client, path=path: client.request("GET", path).status == 200)  # type: ignore[misc]
+        wait_until(lambda client=client, path=path: client.request("GET", path).status == 200, 120)  # type: ignore[misc]
         assert not operator.plan(answers).has_changes
 
 

@@ -12,6 +12,7 @@ import pytest
 from operator_at_work import DOMAIN, Operator
 from tcp_slots import listen_on_ports
 from traffic import Traffic, push_blob
+from waiting import wait_until
 
 from bench.slow_pulls import SlowPulls
 from bench.slow_pulls import push_blob as push_layer
@@ -113,13 +114,6 @@ while time.monotonic() < end:
 def _as_nobody(code: str, *words: str) -> list[str]:
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
             "python3", "-c", code, *words]  # fmt: skip
-
-
-def _wait(condition: Callable[[], bool], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.3)
 
 
 def _client(operator: Operator, server: LabServer) -> RegistryClient:
@@ -227,14 +221,14 @@ def test_a_server_on_ports_is_converted_under_load(
 
     # What is sent slowly from the port goes on while the socket serves.
     with SlowPulls(client, large, 1, SLOWLY) as slow:
-        _wait(lambda: slow.received[0] > 0)
+        wait_until(lambda: slow.received[0] > 0)
         with Traffic([client] * 4) as traffic:
             outcome = operator.install(answers)
         assert slow.digests == slow.failures == []
         slow.rate = AT_ONCE
-        _wait(lambda: bool(slow.digests or slow.failures))
+        wait_until(lambda: bool(slow.digests or slow.failures))
         assert (slow.digests, slow.failures) == ([large.rpartition(":")[2]], [])
-    _wait(lambda: not server.run(ON_PORTS).stdout)
+    wait_until(lambda: not server.run(ON_PORTS).stdout)
 
     say(f"{runtime}: {traffic.count} pushes and pulls while converting")
     assert traffic.count > 4
@@ -270,17 +264,17 @@ def test_a_conversion_that_fails_or_is_cut_off_leaves_a_registry_that_serves(
     server.write_file("/usr/local/sbin/openssl", "#!/bin/sh\nsleep 4\nexit 1\n", mode=0o755)
     before, after = (SlowPulls(client, large, 1, SLOWLY) for _ in range(2))
     with before, ExitStack() as later:
-        _wait(lambda: before.received[0] > 0)
+        wait_until(lambda: before.received[0] > 0)
         at_check = _at_step("check", lambda: later.enter_context(after))
         assert operator.apply(answers, on_event=at_check).report.servers[0].status == "failed"
         for pull in (before, after):
             assert pull.digests == []
             pull.rate = AT_ONCE
-            _wait(lambda pull=pull: bool(pull.digests or pull.failures))
+            wait_until(lambda pull=pull: bool(pull.digests or pull.failures))
             assert (pull.digests, pull.failures) == ([large.rpartition(":")[2]], [])
     server.run("rm /usr/local/sbin/openssl")
     assert serves()
-    _wait(lambda: server.run(GREEN, check=False).stdout == "inactive\n")
+    wait_until(lambda: server.run(GREEN, check=False).stdout == "inactive\n")
     assert server.run(ON_PORTS).stdout
     assert "127.0.0.1:5101" in server.read_file("/etc/nginx/moorage/upstream.conf")
 

@@ -1,0 +1,18 @@
+"""What about a server keeps a run from starting."""
+
+from __future__ import annotations
+
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts
+
+
+def problem_on(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
+    """Return a problem of a server.
+
+    Args:
+        facts: What the probe read on it.
+        code: What kind it is.
+        message: What is wrong.
+        hint: What to do.
+    """
+    return MoorageError(message, hint=hint, server=facts.server, code=code)

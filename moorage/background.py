@@ -1,4 +1,4 @@
-"""Work that goes on beside something slower."""
+"""Run a function in a background thread while something slower is under way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _Result = TypeVar("_Result")
 
 
 class Background(Generic[_Result]):
-    """Begins work in a thread that nobody has to wait for.
+    """Starts a function in a daemon thread.
 
     Args:
-        work: What to do.
+        work: The function.
     """
 
     def __init__(self, work: Callable[[], _Result]) -> None:
@@ -23,12 +23,12 @@ class Background(Generic[_Result]):
         self._thread.start()
 
     def result(self, seconds: float) -> _Result | None:
-        """Return what came of it, or None when it failed or takes longer than this."""
+        """Return the result, or None if the function failed or is still running after this time."""
         self._thread.join(seconds)
         return self._result
 
     def _run(self) -> None:
         try:
             self._result = self._work()
-        except Exception:  # whoever waits for it goes on without it
+        except Exception:  # result() then returns None
             return

@@ -1,4 +1,4 @@
-"""What nobody foresaw: to a log file with its traceback, to people in one sentence."""
+"""Log unexpected errors with a traceback and return a short message for the user."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from moorage.state import private_folder, write_private
 
 
 def record(error: BaseException, redactor: Redactor | None = None) -> MoorageError:
-    """Write an unexpected error to a log file of its own and return it in words for people.
+    """Write an unexpected error to its own log file and return a message for the user.
 
     Args:
-        error: What was raised.
-        redactor: Takes secrets out of the traceback.
+        error: The exception.
+        redactor: Removes secrets from the traceback.
     """
     text = "".join(traceback.format_exception(error))
     if redactor is not None:
         text = redactor.redact(text)
     path = _write(text)
-    where = f"The details are in {path}." if path else "No log file could be written."
+    where = f"Details are in {path}." if path else "The log file could not be written."
     return MoorageError(
-        f"something unexpected went wrong ({type(error).__name__}).",
-        hint=f"{where} The draft is kept; trying again does no harm.",
+        f"unexpected error ({type(error).__name__}).",
+        hint=f"{where} Your draft is kept, and it is safe to try again.",
         code="unexpected",
     )
 

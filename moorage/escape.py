@@ -1,4 +1,4 @@
-"""Text from servers, made safe to show: control characters become visible."""
+"""Escape control characters in text from servers before it is displayed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 
 def visible(text: str) -> str:
-    r"""Return text with control characters and direction overrides written as ``\\x1b``."""
+    r"""Return text with control characters and direction overrides escaped as ``\\x1b``."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
 def inert_json(text: str) -> str:
-    r"""Return JSON text that says the same without these characters, written as ``\\u001b``."""
+    r"""Return equivalent JSON with these characters escaped as ``\\u001b``."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

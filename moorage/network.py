@@ -1,6 +1,6 @@
-"""Networks: errors in words, and limits on how long an answer may take as a whole.
+"""Network errors as messages, and overall time limits for network calls.
 
-The failover service brings this along: nothing but the standard library.
+The failover service ships this module: import only the standard library here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NOT_TLS = {
     "WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST",
     "PACKET_LENGTH_TOO_LONG", "BAD_RECORD_TYPE", "RECORD_LAYER_FAILURE", "UNSUPPORTED_PROTOCOL",
 }  # fmt: skip
-"""What OpenSSL calls an answer that is of another protocol."""
+"""OpenSSL's reasons for a peer that does not speak TLS."""
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 """X509_V_ERR_*, as openssl-verify(1) lists them."""
@@ -33,13 +33,13 @@ def is_closed(error: OSError) -> bool:
 
 
 def in_words(error: OSError) -> str:
-    """Return what went wrong with a connection, for people, without a full stop.
+    """Describe a connection error in a phrase without a full stop.
 
     Args:
-        error: What a socket raised.
+        error: The error a socket raised.
     """
     if isinstance(error, ConnectionRefusedError):
-        return "the connection is refused"
+        return "connection refused"
     if is_closed(error):
         return "the other side closed the connection"
     if isinstance(error, TimeoutError):
@@ -53,7 +53,7 @@ def _tls_in_words(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_in_words(error)
     if is_not_tls(error):
-        return "what answers does not speak TLS"
+        return "the other side does not speak TLS"
     reason = (error.reason or "").lower().replace("_", " ")
     return f"the TLS handshake failed: {reason}" if reason else "the TLS handshake failed"
 
@@ -65,23 +65,23 @@ def _certificate_in_words(error: ssl.SSLCertVerificationError) -> str:
         return "the certificate is not valid yet, or this machine's clock is wrong"
     if error.verify_code in {_OTHER_NAME, _OTHER_ADDRESS}:
         name = error.verify_message.partition("not valid for ")[2].strip("'.")
-        return f"the certificate is for another name than {name or 'this'}"
+        return f"the certificate is not valid for {name or 'this name'}"
     if error.verify_code in _UNKNOWN_AUTHORITY:
-        return "the certificate is from an authority that this machine does not trust"
+        return "the certificate was issued by an authority that this machine does not trust"
     return f"the certificate is not trusted: {error.verify_message}".rstrip(".")
 
 
 def within(seconds: float, work: Callable[[], _Result]) -> _Result:
-    """Do something that asks others, in a thread that is left behind when it takes too long.
+    """Run a network call in a thread and abandon the thread if it takes too long.
 
-    The timeouts of libraries begin anew with every byte, and one a second never ends.
+    Library timeouts restart with every byte: a peer that sends one byte a second never hits them.
 
     Args:
-        seconds: How long all of it may take.
-        work: What to do.
+        seconds: Time limit for the whole call.
+        work: The call.
 
     Raises:
-        TimeoutError: It took longer.
+        TimeoutError: The call took longer.
     """
     results: list[_Result] = []
     errors: list[BaseException] = []
@@ -89,10 +89,10 @@ def within(seconds: float, work: Callable[[], _Result]) -> _Result:
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # raised again where it is waited for
+        except BaseException as error:  # re-raised in the caller's thread
             errors.append(error)
 
-    thread = threading.Thread(target=run, name="asking", daemon=True)
+    thread = threading.Thread(target=run, name="network-call", daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():

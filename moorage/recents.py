@@ -1,4 +1,4 @@
-"""The deployments that were open or applied lately, for the wizard's start; never their secrets."""
+"""Recently opened or applied deployments for the wizard's start screen. Holds no secrets."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 from moorage.state import private_folder, write_private
 
 APPLIED = "applied"
-"""The state of what was applied, and that went well."""
+"""The state of a deployment whose last apply succeeded."""
 _MOST_RECENTS = 12
 
 
 @dataclass(frozen=True)
 class Recent:
-    """A deployment that was open or applied lately.
+    """A deployment that was recently opened or applied.
 
     Attributes:
-        path: Its answers file, or its draft where it was never saved.
-        domain: The registry's name.
-        opened: When, seconds since 1970.
-        state: How the last apply ended, in words; empty when there was none.
+        path: Its answers file, or its draft if it was never saved.
+        domain: The registry's domain.
+        opened: Time it was last opened, in seconds since 1970.
+        state: How the last apply ended, as text; empty if it was never applied.
         is_draft: Whether it was never saved.
-        applied: When the last apply that went well ended, seconds since 1970; 0 when not known.
+        applied: Time the last successful apply ended, in seconds since 1970; 0 if unknown.
     """
 
     path: str
@@ -38,12 +38,12 @@ class Recent:
 
     @property
     def may_have_users(self) -> bool:
-        """Whether it may be on servers: what was never saved and never applied is on none."""
+        """Whether it can be on servers: a draft that was never applied is on none."""
         return not self.is_draft or bool(self.state)
 
     @property
     def when(self) -> str:
-        """When it was applied, or else opened, for people."""
+        """When it was last applied, or else opened, as text."""
         if self.applied:
             return f"applied {_for_people(self.applied)}"
         return f"opened {_for_people(self.opened)}"
@@ -56,7 +56,7 @@ def _for_people(seconds: float) -> str:
 
 
 def recents() -> list[Recent]:
-    """Return the recent deployments that are still there, the latest first."""
+    """Return the recent deployments whose file still exists, latest first."""
     try:
         rows = json.loads(_recents_file().read_text(encoding="utf-8"))
         found = [Recent(**row) for row in rows]
@@ -74,15 +74,15 @@ def remember(
     like: Recent | None = None,
     applied: float | None = None,
 ) -> None:
-    """Put a deployment at the head of the recents.
+    """Move a deployment to the top of the list.
 
     Args:
         path: Its answers file, or its draft.
-        domain: The registry's name.
-        state: How an apply has just ended, in words; empty when there was none just now.
+        domain: The registry's domain.
+        state: How an apply has just ended, as text; empty if none has.
         is_draft: Whether it was never saved.
-        like: The same deployment by another path, whose state it takes over.
-        applied: When it was applied, where that was not just now; seconds since 1970.
+        like: The same deployment under another path, whose state is copied.
+        applied: Time it was applied if not just now, in seconds since 1970.
     """
     own = str(path.absolute())
     before = recents()
@@ -97,14 +97,14 @@ def remember(
 
 
 def forget(path: Path) -> None:
-    """Take a deployment off the recents."""
+    """Remove a deployment from the list."""
     own = str(path.absolute())
     rows = [each.__dict__ for each in recents() if each.path != own]
     write_private(_recents_file(), json.dumps(rows, indent=1).encode())
 
 
 def applied_file(domain: str) -> Path:
-    """Return where what was last applied to a registry from this machine is kept, as answers."""
+    """Return the file with the answers last applied to a registry from this machine."""
     digest = hashlib.sha256(domain.encode()).hexdigest()[:16]
     return private_folder("applied") / f"{digest}.yml"
 

@@ -1,4 +1,4 @@
-"""What Moorage keeps on the operator's machine: the private CA, recents, drafts and the log."""
+"""Moorage's state on the operator's machine: private CA, recent deployments, drafts, logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def state_folder() -> Path:
-    """Return the folder Moorage keeps its own things in; ``MOORAGE_STATE`` overrides it."""
+    """Return the folder with Moorage's own state; ``MOORAGE_STATE`` overrides it."""
     override = os.environ.get("MOORAGE_STATE")
     if override:
         return Path(override).expanduser()
@@ -17,7 +17,7 @@ def state_folder() -> Path:
 
 
 def private_folder(*names: str) -> Path:
-    """Return a folder below the state folder, made when missing, readable by its owner only."""
+    """Return a folder below the state folder, creating it with mode 0700 if missing."""
     folder = state_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in names:
@@ -27,7 +27,7 @@ def private_folder(*names: str) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, through a temporary file and a rename."""
+    """Write a file with mode 0600 atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

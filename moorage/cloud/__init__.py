@@ -1,1 +1,1 @@
-"""What is done with a cloud's API; the only place that imports boto3."""
+"""AWS and compatible APIs. Only this package imports boto3."""

@@ -1,4 +1,4 @@
-"""Zones in Amazon Route 53: records, and health checks that leave out what does not answer."""
+"""Zones in Amazon Route 53: records, and health checks that drop unreachable addresses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 _CONNECT_TIMEOUT = 5
 _READ_TIMEOUT = 20
 TIMEOUT = 60.0
-"""Seconds for one reading or writing, which is several requests."""
+"""Seconds for one read or write, each of which takes several requests."""
 _MARK = "moorage"
 _ROUTED = (
     "AliasTarget", "Weight", "Region", "GeoLocation", "Failover", "CidrRoutingConfig",
     "GeoProximityLocation", "TrafficPolicyInstanceId",
 )  # fmt: skip
-"""What a record set has that no plain one has: Moorage could not put it back."""
+"""Fields of record sets with a routing policy, which Moorage could not restore."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """An access key: its id and its secret part."""
+    """An access key ID and its secret key."""
 
     access: str
     secret: str = field(repr=False)
@@ -34,14 +34,14 @@ class Keys:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How each address is checked: by connecting to a port, because ``/v2/`` wants a password.
+    """How each address is checked: by a TCP connection, because ``/v2/`` requires a password.
 
-    Route 53 counts an HTTPS answer of 401 as bad.
+    Route 53 treats an HTTPS response of 401 as unhealthy.
 
     Attributes:
         port: The registry's port.
-        interval: Seconds; Route 53 knows 10 and 30.
-        fall: How many bad checks in a row take an address out.
+        interval: Seconds between checks; Route 53 supports 10 and 30.
+        fall: Failed checks in a row before an address is removed.
     """
 
     port: int
@@ -54,11 +54,11 @@ class Route53Provider:
     """A hosted zone.
 
     Attributes:
-        zone_id: Its id, or None for the public zone that the name is in.
-        keys: The access key, or None for what the AWS tools of this machine use.
-        profile: A profile of ~/.aws/config, or None.
-        endpoint: Another endpoint than Amazon's, or None.
-        health_check: How addresses are checked, when they are.
+        zone_id: Its ID, or None for the public zone that contains the name.
+        keys: The access key, or None for this machine's AWS credentials.
+        profile: A profile from ~/.aws/config, or None.
+        endpoint: An endpoint other than Amazon's, or None.
+        health_check: How addresses are checked, or None.
     """
 
     zone_id: str | None = None
@@ -69,12 +69,12 @@ class Route53Provider:
 
     @property
     def title(self) -> str:
-        """What it is, for people."""
+        """The provider's name as shown to users."""
         return "route53" + (f", zone {self.zone_id}" if self.zone_id else "")
 
     @property
     def can_write(self) -> bool:
-        """It can change records."""
+        """Always true."""
         return True
 
     def read(self, name: str) -> tuple[RecordSet, ...]:
@@ -108,9 +108,8 @@ class Route53Provider:
                 there = now.get(kind)
                 if not (there.says(change.before) if there else change.before is None):
                     raise DnsError(
-                        f"somebody else has changed {name} in Route 53 meanwhile; nothing was "
-                        "changed.",
-                        hint="Look at what is there now with 'moorage dns plan FILE'.",
+                        f"{name} was changed in Route 53 in the meantime; nothing was changed.",
+                        hint="Run 'moorage dns plan FILE' to see the current records.",
                         code="dns_changed_meanwhile",
                     )
                 gone = [each for each in raw if each["Type"] == kind]
@@ -118,7 +117,7 @@ class Route53Provider:
                 checks_gone |= {each["HealthCheckId"] for each in gone if "HealthCheckId" in each}
             for change in changes:
                 if change.after is not None:
-                    # DELETE fails unless what is there is as it was read, CREATE if something is.
+                    # DELETE fails if the set differs from what was read, CREATE if one exists.
                     action = "CREATE" if change.before is None else "UPSERT"
                     batch += [
                         {"Action": action, "ResourceRecordSet": each}
@@ -150,7 +149,7 @@ class Route53Provider:
             read_timeout=_READ_TIMEOUT,
             retries={"max_attempts": 2, "mode": "standard"},
         )
-        # Route 53 is one for the whole world; its API wants this region in signatures.
+        # Route 53 is a global service whose API expects this region in signatures.
         return session.client(
             "route53", region_name="us-east-1", endpoint_url=self.endpoint, config=settings
         )
@@ -177,21 +176,20 @@ class Route53Provider:
             ids = ", ".join(each["Id"].rpartition("/")[2] for each in best)
             raise DnsError(
                 f"this account has {len(best)} public zones {clean_name(best[0]['Name'])}: {ids}.",
-                hint="Say which one in dns.route53.zone_id: the one that the domain's NS records "
-                "lead to.",
+                hint="Set dns.route53.zone_id to the one that the domain's NS records point to.",
                 code="no_zone",
             )
         if not best:
             raise DnsError(
-                f"this account has no public zone in Route 53 that {name} is in.",
-                hint="Is it the right account? A private zone is named in dns.route53.zone_id.",
+                f"this account has no public zone in Route 53 for {name}.",
+                hint="Is it the right account? For a private zone, set dns.route53.zone_id.",
                 code="no_zone",
             )
         identity: str = best[0]["Id"].rpartition("/")[2]
         return identity
 
     def _raw(self, zone: str, name: str) -> list[dict[str, Any]]:
-        """The record sets of a name as Route 53 has them."""
+        """Return a name's record sets as Route 53 stores them."""
         found: list[dict[str, Any]] = []
         pages = self._client.get_paginator("list_resource_record_sets").paginate(
             HostedZoneId=zone, StartRecordName=name
@@ -204,25 +202,25 @@ class Route53Provider:
                     found.append(each)
         return found
 
-    def _sets(self, wanted: RecordSet) -> list[dict[str, Any]]:
-        """Record sets as Route 53 wants them: one, or with health checks one an address."""
-        base = {"Name": wanted.name, "Type": wanted.kind, "TTL": wanted.ttl or 300}
-        if not wanted.checked or self.health_check is None:
-            records = [{"Value": value} for value in wanted.values]
-            return [{**base, "ResourceRecords": records}]
+    def _sets(self, records: RecordSet) -> list[dict[str, Any]]:
+        """Return Route 53's form of a record set: with health checks, one set per address."""
+        base = {"Name": records.name, "Type": records.kind, "TTL": records.ttl or 300}
+        if not records.checked or self.health_check is None:
+            resources = [{"Value": value} for value in records.values]
+            return [{**base, "ResourceRecords": resources}]
         return [
             {
                 **base,
-                "SetIdentifier": f"{_MARK} {wanted.name} {value}",
+                "SetIdentifier": f"{_MARK} {records.name} {value}",
                 "MultiValueAnswer": True,
-                "HealthCheckId": self._check_for(wanted.name, value),
+                "HealthCheckId": self._check_for(records.name, value),
                 "ResourceRecords": [{"Value": value}],
             }
-            for value in wanted.values
+            for value in records.values
         ]
 
     def _check_for(self, name: str, address: str) -> str:
-        """Return the id of the health check of an address; it is made when there is none."""
+        """Return the ID of an address's health check, creating the check if there is none."""
         assert self.health_check is not None
         config = {
             "IPAddress": address,
@@ -233,23 +231,23 @@ class Route53Provider:
         }
         for page in self._client.get_paginator("list_health_checks").paginate():
             for each in page["HealthChecks"]:
-                there = each["HealthCheckConfig"]
+                existing = each["HealthCheckConfig"]
                 if each["CallerReference"].startswith(f"{_MARK}-") and all(
-                    there.get(key) == value for key, value in config.items()
+                    existing.get(key) == value for key, value in config.items()
                 ):
                     return str(each["Id"])
-        made = self._client.create_health_check(
+        created = self._client.create_health_check(
             CallerReference=f"{_MARK}-{uuid.uuid4()}", HealthCheckConfig=config
         )["HealthCheck"]
         self._client.change_tags_for_resource(
             ResourceType="healthcheck",
-            ResourceId=made["Id"],
+            ResourceId=created["Id"],
             AddTags=[{"Key": "Name", "Value": f"{name} {address}"}],
         )
-        return str(made["Id"])
+        return str(created["Id"])
 
     def _remove_checks(self, identities: set[str]) -> None:
-        """Remove health checks that no record needs any more, as far as they are Moorage's."""
+        """Delete Moorage's own health checks that no record uses any longer."""
         for identity in identities:
             check = self._client.get_health_check(HealthCheckId=identity)["HealthCheck"]
             if check["CallerReference"].startswith(f"{_MARK}-"):
@@ -262,10 +260,10 @@ def _is_in(name: str, zone: str) -> bool:
 
 
 def _understood(name: str, raw: Sequence[dict[str, Any]]) -> tuple[RecordSet, ...]:
-    """Turn what Route 53 has into record sets.
+    """Convert Route 53's record sets.
 
     Raises:
-        DnsError: There is something Moorage could not put back.
+        DnsError: A record set has a routing policy, which Moorage could not restore.
     """
     found = []
     for kind in KINDS:
@@ -276,8 +274,8 @@ def _understood(name: str, raw: Sequence[dict[str, Any]]) -> tuple[RecordSet, ..
         if special is not None:
             raise DnsError(
                 f"{name} has {kind} records with {special} in Route 53. Moorage changes only "
-                "plain records and its own multivalue answers.",
-                hint="Remove them there first, if they are to be replaced.",
+                "simple records and its own multivalue answers.",
+                hint="To replace them, delete them in Route 53 first.",
                 code="dns_foreign",
             )
         values = [record["Value"] for each in sets for record in each["ResourceRecords"]]
@@ -286,48 +284,51 @@ def _understood(name: str, raw: Sequence[dict[str, Any]]) -> tuple[RecordSet, ..
     return tuple(found)
 
 
-_TOLD = {
+_REASONS = {
     "InvalidClientTokenId": ("the access key is unknown", "dns_key_wrong"),
-    "SignatureDoesNotMatch": ("the secret key does not fit the access key", "dns_key_wrong"),
-    "InvalidSignatureException": ("the secret key does not fit the access key", "dns_key_wrong"),
-    "AccessDenied": ("these keys may not do this", "dns_refused"),
-    "AccessDeniedException": ("these keys may not do this", "dns_refused"),
+    "SignatureDoesNotMatch": ("the secret key does not match the access key", "dns_key_wrong"),
+    "InvalidSignatureException": ("the secret key does not match the access key", "dns_key_wrong"),
+    "AccessDenied": ("these keys are not allowed to do this", "dns_refused"),
+    "AccessDeniedException": ("these keys are not allowed to do this", "dns_refused"),
     "NoSuchHostedZone": ("there is no such zone in this account", "no_zone"),
 }
 
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Turn what boto3 raises into what the operator can act on."""
+    """Turn boto3's errors into messages the operator can act on."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
     try:
         yield
     except ClientError as error:
-        told = error.response.get("Error", {})
-        kind, text = str(told.get("Code", "")), str(told.get("Message", ""))
+        details = error.response.get("Error", {})
+        kind, text = str(details.get("Code", "")), str(details.get("Message", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         other = (f"{kind}: {text}".strip(":. ") or f"HTTP {status}", "dns_failed")
         if status == 403:
-            other = ("the access key is unknown, or may not do this (HTTP 403)", "dns_key_wrong")
-        message, code = _TOLD.get(kind, other)
+            other = (
+                "the access key is unknown or not allowed to do this (HTTP 403)",
+                "dns_key_wrong",
+            )
+        message, code = _REASONS.get(kind, other)
         raise DnsError(
-            f"Route 53 refuses the change or reading of {name}: {message}.",
+            f"Route 53 refused to read or change {name}: {message}.",
             hint="The keys need route53:ListHostedZones, ListResourceRecordSets and "
-            "ChangeResourceRecordSets, and with failover CreateHealthCheck and the like."
+            "ChangeResourceRecordSets; failover also needs the health check permissions."
             if code in {"dns_refused", "dns_key_wrong"}
             else "Compare dns.route53 with the zone in the AWS console.",
             code=code,
         ) from None
     except (NoCredentialsError, ProfileNotFound) as error:
         raise DnsError(
-            f"there is no login for Route 53 on this machine: {error}".rstrip(".") + ".",
-            hint="Give accesskey and secretkey in dns.route53, or log in with the AWS tools.",
+            f"this machine has no AWS credentials for Route 53: {error}".rstrip(".") + ".",
+            hint="Set accesskey and secretkey in dns.route53, or log in with the AWS CLI.",
             code="dns_key_wrong",
         ) from None
     except BotoCoreError as error:
         raise DnsError(
             f"Route 53 cannot be reached: {str(error).rstrip('.')}.",
-            hint="Is the network up?",
+            hint="Check this machine's network.",
             code="dns_failed",
         ) from None

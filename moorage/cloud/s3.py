@@ -1,4 +1,4 @@
-"""Whether a bucket can keep a registry's images: tried with what the registry itself will do."""
+"""Test whether a bucket can store a registry's images, with the requests the registry will make."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from moorage.servers.transport import Cancel
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 20
-"""Seconds a store may take to answer before it counts as silent."""
+"""Seconds to wait for the store before it counts as not responding."""
 DEADLINE = 180.0
-"""Seconds for each thing that is tried: time for 5 MiB over a slow line."""
+"""Seconds for each check: enough to send 5 MiB over a slow line."""
 _PART = 5 * 1024**2
-"""The least size of a part of an upload, in bytes; all but the last have at least this."""
+"""Minimum size of an upload part in bytes; only the last part can be smaller."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """An access key: its id and its secret part."""
+    """An access key ID and its secret key."""
 
     access: Secret
     secret: Secret
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One thing that was tried.
+class BucketCheck:
+    """The result of one check of a bucket.
 
     Attributes:
-        name: What, for people.
-        status: good, bad, or note for what works but should be known.
-        detail: A figure, or why it went wrong and what to do.
+        name: The check's name as shown to users.
+        status: good, bad, or note for something that works but is worth knowing.
+        detail: A figure, or why the check failed and what to do.
     """
 
     name: str
@@ -53,39 +53,39 @@ class Tried:
 def try_bucket(
     storage: S3Storage,
     keys: Keys | None,
-    tell: Callable[[Tried], object] = lambda tried: None,
+    on_result: Callable[[BucketCheck], object] = lambda result: None,
     cancel: Cancel | None = None,
-) -> tuple[Tried, ...]:
-    """List, write, read, upload in parts, and delete in a bucket; stops at the first failure.
+) -> tuple[BucketCheck, ...]:
+    """List, write, read, upload in parts, and delete in a bucket; stop at the first failure.
 
-    What it writes has a name of its own below the registry's folder and is deleted again.
+    The test writes one object with a unique name below the registry's prefix and deletes it again.
 
     Args:
-        storage: The bucket and how it is reached.
-        keys: The access key; None uses what the AWS tools of this machine would.
-        tell: Takes every result as it comes.
-        cancel: Ends the test before the next request when set.
+        storage: The bucket and how to reach it.
+        keys: The access key; None uses this machine's AWS credentials.
+        on_result: Called with every result as it comes.
+        cancel: Stops the test before the next request when set.
 
     Returns:
-        What was tried, in order.
+        The results, in order.
 
     Raises:
         MoorageError: The test was cancelled.
     """
-    results: list[Tried] = []
+    results: list[BucketCheck] = []
     bucket = _Bucket(storage, keys)
     for name, attempt in bucket.attempts():
         if cancel is not None and cancel.is_set:
             bucket.clean_up()
             raise MoorageError("The test was stopped.", code="cancelled")
         try:
-            with _in_words(storage):
-                tried = within(DEADLINE, partial(attempt, name))
+            with _explained(storage):
+                result = within(DEADLINE, partial(attempt, name))
         except MoorageError as error:
-            tried = Tried(name, "bad", str(error))
-        results.append(tried)
-        tell(tried)
-        if tried.status == "bad":
+            result = BucketCheck(name, "bad", str(error))
+        results.append(result)
+        on_result(result)
+        if result.status == "bad":
             bucket.clean_up()
             break
     return tuple(results)
@@ -97,14 +97,14 @@ class _Bucket:
     def __init__(self, storage: S3Storage, keys: Keys | None) -> None:
         self._storage = storage
         self._keys = keys
-        self._made: Any = None
+        self._opened: Any = None
         root = (storage.rootdirectory or "").strip("/")
         self._prefix = f"{root}/" if root else ""
         self._key = f"{self._prefix}moorage-test-{secrets.token_hex(8)}"
         self._upload: str | None = None
 
-    def attempts(self) -> Iterator[tuple[str, Callable[[str], Tried]]]:
-        """Yield what is tried, in order."""
+    def attempts(self) -> Iterator[tuple[str, Callable[[str], BucketCheck]]]:
+        """Yield the checks in order."""
         yield "list", self._list
         yield "write and read", self._write
         yield "upload in parts", self._upload_in_parts
@@ -113,26 +113,26 @@ class _Bucket:
 
     @property
     def _client(self) -> Any:
-        """The client, made once: that takes a fifth of a second."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        """The client, created once: that takes a fifth of a second."""
+        if self._opened is None:
+            self._opened = self._open_client()
+        return self._opened
 
-    def _make(self) -> Any:
+    def _open_client(self) -> Any:
         import boto3
         from botocore.config import Config
 
         storage, keys = self._storage, self._keys
-        in_path = storage.forcepathstyle
-        if in_path is None:
-            in_path = storage.regionendpoint is not None
+        is_path_style = storage.forcepathstyle
+        if is_path_style is None:
+            is_path_style = storage.regionendpoint is not None
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             retries={"total_max_attempts": 1},
             signature_version="s3v4",
-            s3={"addressing_style": "path" if in_path else "virtual"},
-            # Compatible stores know no newer checksums.
+            s3={"addressing_style": "path" if is_path_style else "virtual"},
+            # S3-compatible stores often lack the newer checksums.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
@@ -148,103 +148,103 @@ class _Bucket:
         )
 
     @property
-    def _place(self) -> dict[str, str]:
+    def _object(self) -> dict[str, str]:
         return {"Bucket": self._storage.bucket, "Key": self._key}
 
-    def _list(self, name: str) -> Tried:
+    def _list(self, name: str) -> BucketCheck:
         began = time.monotonic()
-        found = self._client.list_objects_v2(
+        listing = self._client.list_objects_v2(
             Bucket=self._storage.bucket, Prefix=self._prefix, MaxKeys=10
         )
         milliseconds = 1000 * (time.monotonic() - began)
-        things = "empty" if not found.get("KeyCount") else "holds objects already"
-        return Tried(name, "good", f"{things}, answers in {milliseconds:.0f} ms")
+        content = "not empty" if listing.get("KeyCount") else "empty"
+        return BucketCheck(name, "good", f"{content}, answers in {milliseconds:.0f} ms")
 
-    def _write(self, name: str) -> Tried:
+    def _write(self, name: str) -> BucketCheck:
         options: dict[str, str] = {}
         if self._storage.encrypt:
             options["ServerSideEncryption"] = "aws:kms" if self._storage.keyid else "AES256"
             if self._storage.keyid:
                 options["SSEKMSKeyId"] = self._storage.keyid
         content = secrets.token_bytes(1024)
-        self._client.put_object(**self._place, Body=content, **options)
-        if self._client.get_object(**self._place)["Body"].read() != content:
-            raise MoorageError("What was read is not what was written.")
-        return Tried(name, "good", "1 KiB, the same when read back")
+        self._client.put_object(**self._object, Body=content, **options)
+        if self._client.get_object(**self._object)["Body"].read() != content:
+            raise MoorageError("The object read back differs from the one written.")
+        return BucketCheck(name, "good", "1 KiB, identical when read back")
 
-    def _upload_in_parts(self, name: str) -> Tried:
+    def _upload_in_parts(self, name: str) -> BucketCheck:
         client, began = self._client, time.monotonic()
-        self._upload = client.create_multipart_upload(**self._place)["UploadId"]
+        self._upload = client.create_multipart_upload(**self._object)["UploadId"]
         parts = []
         for number, size in enumerate((_PART, 1024), start=1):
             part = client.upload_part(
-                **self._place, UploadId=self._upload, PartNumber=number, Body=bytes(size)
+                **self._object, UploadId=self._upload, PartNumber=number, Body=bytes(size)
             )
             parts.append({"ETag": part["ETag"], "PartNumber": number})
         client.list_multipart_uploads(Bucket=self._storage.bucket, Prefix=self._key)
         client.complete_multipart_upload(
-            **self._place, UploadId=self._upload, MultipartUpload={"Parts": parts}
+            **self._object, UploadId=self._upload, MultipartUpload={"Parts": parts}
         )
         self._upload = None
         rate = (_PART + 1024) / (time.monotonic() - began) / 1024**2
-        return Tried(name, "good", f"5 MiB in 2 parts, {rate:.1f} MiB/s from here")
+        return BucketCheck(name, "good", f"5 MiB in 2 parts, {rate:.1f} MiB/s from here")
 
-    def _delete(self, name: str) -> Tried:
-        self._client.delete_object(**self._place)
+    def _delete(self, name: str) -> BucketCheck:
+        self._client.delete_object(**self._object)
         left = self._client.list_objects_v2(Bucket=self._storage.bucket, Prefix=self._key)
         if left.get("KeyCount"):
-            raise MoorageError("What was deleted is still listed.")
-        return Tried(name, "good", "nothing is left of this test")
+            raise MoorageError("The deleted object is still listed.")
+        return BucketCheck(name, "good", "test object removed")
 
-    def _lifecycle(self, name: str) -> Tried:
-        """Aborted uploads are paid for until somebody deletes them."""
+    def _lifecycle(self, name: str) -> BucketCheck:
+        """Look for a rule that removes aborted uploads, which are billed until they are deleted."""
         from botocore.exceptions import ClientError
 
         try:
             found = self._client.get_bucket_lifecycle_configuration(Bucket=self._storage.bucket)
         except ClientError:
-            found = {}  # none, or not for this key to know
+            found = {}  # none, or the key is not allowed to read it
         for rule in found.get("Rules", ()):
             if rule.get("Status") == "Enabled" and "AbortIncompleteMultipartUpload" in rule:
-                return Tried(name, "good", "a lifecycle rule removes them")
-        return Tried(name, "note", "no lifecycle rule removes them, as far as this key may see")
+                return BucketCheck(name, "good", "a lifecycle rule removes them")
+        return BucketCheck(name, "note", "no lifecycle rule visible to this key removes them")
 
     def clean_up(self) -> None:
-        """Take away what a test that failed left behind, as far as that goes."""
+        """Remove what a failed test left behind, if possible."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        if self._made is None:
+        if self._opened is None:
             return
 
         def work() -> None:
             if self._upload is not None:
-                self._client.abort_multipart_upload(**self._place, UploadId=self._upload)
-            self._client.delete_object(**self._place)
+                self._client.abort_multipart_upload(**self._object, UploadId=self._upload)
+            self._client.delete_object(**self._object)
 
         try:
             within(READ_TIMEOUT, work)
         except (BotoCoreError, ClientError, TimeoutError):
-            return  # what keeps the test from working keeps this from working
+            return  # the test failed for the same reason
 
 
 _REASONS = {
     "NoSuchBucket": ("There is no bucket {bucket}.", "Create it first, or check its name."),
-    "AccessDenied": ("The key may not do this.", "Give it the policy that the wizard shows."),
+    "AccessDenied": ("The key is not allowed to do this.", "Attach the policy the wizard shows."),
     "InvalidAccessKeyId": ("The store does not know the access key.", "Check the access key."),
-    "SignatureDoesNotMatch": ("The secret key does not fit the access key.", "Check both keys."),
+    "SignatureDoesNotMatch": ("The secret key does not match the access key.", "Check both keys."),
     "PermanentRedirect": ("The bucket is in another region.", "Check the region."),
     "AuthorizationHeaderMalformed": ("The bucket is in another region.", "Check the region."),
     "IllegalLocationConstraintException": ("The bucket is in another region.", "Check the region."),
     "RequestTimeTooSkewed": ("This machine's clock is wrong.", "Set the clock."),
     "301": ("The bucket is in another region.", "Check the region."),
-    "403": ("The key may not do this.", "Give it the policy that the wizard shows."),
+    "403": ("The key is not allowed to do this.", "Attach the policy the wizard shows."),
     "404": ("There is no bucket {bucket}.", "Create it first, or check its name."),
 }
 
 
 @contextmanager
-def _in_words(storage: S3Storage) -> Iterator[None]:
-    """Turn what boto3 raises into words."""
+def _explained(storage: S3Storage) -> Iterator[None]:
+    """Turn boto3's errors into messages the operator can act on."""
     from botocore import exceptions
 
     where = storage.regionendpoint or f"S3 in {storage.region}"
@@ -258,8 +258,8 @@ def _in_words(storage: S3Storage) -> Iterator[None]:
         ) from error
     except exceptions.NoCredentialsError as error:
         raise MoorageError(
-            "No keys are given, and this machine has none of its own.",
-            hint="With a role on the server that is fine; it cannot be tried from here.",
+            "No access key is set, and this machine has no AWS credentials.",
+            hint="If the server has an IAM role, that is fine, but it cannot be tested from here.",
             code="storage_no_keys",
         ) from error
     except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError) as error:
@@ -269,7 +269,7 @@ def _in_words(storage: S3Storage) -> Iterator[None]:
     except TimeoutError as error:
         raise MoorageError(
             f"{where} answers too slowly: not within {DEADLINE:g} s.",
-            hint="Check the endpoint, and this machine's line.",
+            hint="Check the endpoint and this machine's connection.",
             code="storage_slow",
         ) from error
     except exceptions.SSLError as error:
@@ -283,9 +283,9 @@ def _in_words(storage: S3Storage) -> Iterator[None]:
 
 
 def least_policy(storage: S3Storage) -> str:
-    """Return the least IAM policy that lets a registry keep its images, as JSON.
+    """Return the minimal IAM policy for a registry that stores images in the bucket, as JSON.
 
-    Source: the S3 storage driver's page in the documentation of CNCF Distribution.
+    Source: the S3 storage driver's page in the CNCF Distribution documentation.
     """
     bucket = f"arn:aws:s3:::{storage.bucket}"
     root = (storage.rootdirectory or "").strip("/")
@@ -321,7 +321,7 @@ def least_policy(storage: S3Storage) -> str:
 
 
 def lifecycle_rule(storage: S3Storage) -> str:
-    """Return a lifecycle configuration that removes uploads nobody ended, as JSON."""
+    """Return a lifecycle configuration that removes unfinished uploads, as JSON."""
     root = (storage.rootdirectory or "").strip("/")
     return json.dumps(
         {

@@ -26,7 +26,7 @@ from moorage.servers.transport import Asker, Cancel, Transport
 if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
     from moorage.background import Background
-    from moorage.cloud.s3 import Tried
+    from moorage.cloud.s3 import BucketCheck
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
     from moorage.deploy.plan import Plan
@@ -371,7 +371,9 @@ class Operations:
         self.facts[server.host] = facts
         return facts
 
-    def test_storage(self, storage: S3Storage, tell: Callable[[Tried], object]) -> Sequence[Tried]:
+    def test_storage(
+        self, storage: S3Storage, tell: Callable[[BucketCheck], object]
+    ) -> Sequence[BucketCheck]:
         """Try a bucket with what the registry does; see :func:`moorage.cloud.s3.try_bucket`.
 
         Args:

@@ -31,7 +31,7 @@ from tui.widgets.secret_field import SecretField
 from tui.wizard.step_pane import StepPane
 
 if TYPE_CHECKING:
-    from moorage.cloud.s3 import Tried
+    from moorage.cloud.s3 import BucketCheck
 
 _DRIVERS = (
     Option("filesystem", "On the server", "one server, its disk"),
@@ -144,9 +144,9 @@ class StoragePane(StepPane):
         if storage is None:
             return
 
-        def tell(tried: Tried) -> None:
-            sign = {"good": "✓", "bad": "✗", "note": "!"}[tried.status]
-            self.post_message(TestTold(test, f"{sign} {tried.name}: {tried.detail}"))
+        def tell(result: BucketCheck) -> None:
+            sign = {"good": "✓", "bad": "✗", "note": "!"}[result.status]
+            self.post_message(TestTold(test, f"{sign} {result.name}: {result.detail}"))
 
         self._show_test("Trying the bucket… leaving the step stops it")
         self._try(lambda: operations.test_storage(storage, tell))
@@ -158,13 +158,13 @@ class StoragePane(StepPane):
             self._show_test("…")
 
     @work(exclusive=True, group="test")
-    async def _try(self, test: Callable[[], Sequence[Tried]]) -> None:
+    async def _try(self, test: Callable[[], Sequence[BucketCheck]]) -> None:
         try:
-            tried = await in_thread(test, self.session.operations.redactor)
+            results = await in_thread(test, self.session.operations.redactor)
         except MoorageError as error:
             self._show_last(f"✗ {error}")
         else:
-            bad = any(each.status == "bad" for each in tried)
+            bad = any(each.status == "bad" for each in results)
             self._show_last("" if bad else "✓ the bucket can keep images")
 
     def _show_last(self, text: str) -> None:

@@ -76,14 +76,14 @@ def test_the_lifecycle_rule_that_is_shown_satisfies_the_test(endpoint: str) -> N
 
 
 def test_a_bucket_that_is_not_there_is_told_in_words(endpoint: str) -> None:
-    (tried,) = try_bucket(bucket_at(endpoint, "nobodys"), KEYS)
-    assert (tried.status, tried.name) == ("bad", "list")
-    assert "There is no bucket nobodys" in tried.detail
+    (result,) = try_bucket(bucket_at(endpoint, "nobodys"), KEYS)
+    assert (result.status, result.name) == ("bad", "list")
+    assert "There is no bucket nobodys" in result.detail
 
 
 def test_a_store_that_is_not_there_is_told_in_words() -> None:
-    (tried,) = try_bucket(bucket_at("http://127.0.0.1:9"), KEYS)
-    assert "cannot be reached" in tried.detail
+    (result,) = try_bucket(bucket_at("http://127.0.0.1:9"), KEYS)
+    assert "cannot be reached" in result.detail
 
 
 def test_a_test_that_was_stopped_leaves_nothing_behind(endpoint: str) -> None:

@@ -47,10 +47,10 @@ def test_a_bucket_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
             {"bucket": "images", "region": "eu-central-1", "regionendpoint": address,
              "secure": False}
         )  # fmt: skip
-        (tried,) = s3.try_bucket(storage, s3.Keys(Secret("a" * 20), Secret("b" * 40)))
+        (result,) = s3.try_bucket(storage, s3.Keys(Secret("a" * 20), Secret("b" * 40)))
     assert time.monotonic() - began < 10
-    assert tried.status == "bad"
-    assert "answers too slowly: not within 0.5 s" in tried.detail
+    assert result.status == "bad"
+    assert "answers too slowly: not within 0.5 s" in result.detail
 
 
 def test_route_53_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:

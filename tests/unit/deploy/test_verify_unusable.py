@@ -134,8 +134,8 @@ def _days(number: int) -> datetime.datetime:
     [
         (NAME, -1, -9, True, "the certificate has expired"),
         (NAME, 9, 1, True, "the certificate is not valid yet"),
-        ("other.test", 9, -9, True, f"the certificate is for another name than {NAME}"),
-        (NAME, 9, -9, False, "from an authority that this machine does not trust"),
+        ("other.test", 9, -9, True, f"the certificate is not valid for {NAME}"),
+        (NAME, 9, -9, False, "issued by an authority that this machine does not trust"),
     ],
 )
 def test_a_certificate_that_is_not_trusted(

@@ -458,12 +458,12 @@ def _others_dialog(deployment: FoundDeployment) -> ConfirmDialog:
 
 
 def _withheld_dialog(withheld: Mapping[RecordedPath, object]) -> ConfirmDialog:
-    from moorage.escape import visible
+    from moorage.escape import printable
     from tui.labels import label_of
     from tui.widgets.dialog import ConfirmDialog
 
     lines = [
-        visible(f"{label_of(path) or Problem(path, '').dotted}: {_shown(value)}")
+        printable(f"{label_of(path) or Problem(path, '').dotted}: {_shown(value)}")
         for path, value in withheld.items()
     ]
     return ConfirmDialog(

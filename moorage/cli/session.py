@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from moorage.escape import inert_json, visible
+from moorage.escape import inert_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +88,7 @@ class Session:
 
     def reveal(self, text: str) -> None:
         """Print a line on stdout that holds a secret on purpose."""
-        print(visible(text), file=sys.stdout, flush=True)
+        print(printable(text), file=sys.stdout, flush=True)
 
     def emit(self, value: object) -> None:
         """Print one JSON value as a line on stdout; may be called in any thread."""
@@ -97,13 +97,13 @@ class Session:
             print(line, file=sys.stdout, flush=True)
 
     def text(self, *pieces: Piece) -> Text:
-        """Make text of pieces: redacted, control characters visible."""
+        """Make text of pieces: redacted, control characters escaped."""
         from rich.text import Text
 
         made = Text()
         for piece in pieces:
             content, style = (piece, "") if isinstance(piece, str) else piece
-            made.append(visible(self.redact(content)), style or None)
+            made.append(printable(self.redact(content)), style or None)
         return made
 
     def _clean(self, value: object) -> object:

@@ -17,7 +17,7 @@ from moorage.deploy.events import (
     Warned,
 )
 from moorage.errors import CannotConnect, MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 
@@ -148,7 +148,7 @@ class ServerRun:
 
     def _take(self, line: str) -> None:
         if not line.startswith("@"):
-            self._emit(LogLine(self.server, visible(self._redact(line))))
+            self._emit(LogLine(self.server, printable(self._redact(line))))
             return
         word, *values = line.split("\t")
         if word == "@step" and len(values) == 2:
@@ -161,7 +161,7 @@ class ServerRun:
         elif word == "@committed":
             self._emit(Committed(self.server))
         elif word == "@warning":
-            self._warnings.append(visible(self._redact(" ".join(values))))
+            self._warnings.append(printable(self._redact(" ".join(values))))
             self._emit(Warned(self.server, self._warnings[-1]))
         elif word == "@result" and len(values) >= 2:
             self._result = (values[0], " ".join(values[1:]))

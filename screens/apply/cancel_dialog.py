@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Footer, Static
 
-from moorage.escape import visible
+from moorage.escape import printable
 from tui.widgets.dialog import Dialog
 from tui.widgets.server_row import ServerProgress
 
@@ -103,7 +103,7 @@ def what_it_means(now: HowFar) -> str:
         "done. Now that means:"
     ]
     for server in now.servers:
-        lines.append(f"  {visible(server.name)}: {_fate(server)}")
+        lines.append(f"  {printable(server.name)}: {_fate(server)}")
     lines.append("")
     leave = (
         "Leave: the runs go on by themselves on the servers. Opening these answers again shows "
@@ -112,7 +112,7 @@ def what_it_means(now: HowFar) -> str:
     if now.made_for:
         plural = "s" if len(now.made_for) > 1 else ""
         leave += (
-            f" The password{plural} of {visible(', '.join(now.made_for))} "
+            f" The password{plural} of {printable(', '.join(now.made_for))} "
             f"{'are' if plural else 'is'} then shown nowhere; Users gives "
             f"{'new ones' if plural else 'a new one'}."
         )

@@ -27,7 +27,7 @@ from moorage.deploy.events import (
 from moorage.deploy.name import NAME_ROW
 from moorage.deploy.operations import Outcome
 from moorage.errors import MoorageError, ServersFailed
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.state import private_folder, write_private
 from screens.apply import timings
 from screens.apply.cancel_dialog import CancelDialog, HowFar
@@ -169,9 +169,9 @@ class ApplyScreen(Screen[None]):
         """Note what an event says, and return its line of the log if it has one."""
         match event:
             case LogLine():
-                return LogEntry(event.server, level_of(event.text), visible(event.text))
+                return LogEntry(event.server, level_of(event.text), printable(event.text))
             case Warned():
-                return LogEntry(event.server, Level.WARNING, visible(f"! {event.text}"))
+                return LogEntry(event.server, Level.WARNING, printable(f"! {event.text}"))
             case StepBegan():
                 progress.begin_step(event.step)
                 if event.server == NAME_ROW:
@@ -184,7 +184,7 @@ class ApplyScreen(Screen[None]):
                 if not self._attaches and event.server != NAME_ROW:
                     timings.record(progress.took)
             case RunEnded():
-                text = visible(f"{event.status}: {event.message}")
+                text = printable(f"{event.status}: {event.message}")
                 if self._was_stopped and event.status == "cancelled":
                     text = "stopped, and rolled back"
                 progress.end("bad", text)
@@ -195,7 +195,7 @@ class ApplyScreen(Screen[None]):
                 sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
                 level = Level.ERROR if event.status == "bad" else Level.STEP
                 text = f"{sign} {event.name}: {' '.join(event.detail.split())}"
-                return LogEntry(event.server, level, visible(text))
+                return LogEntry(event.server, level, printable(text))
         return None
 
     def _begin_checks(self) -> None:
@@ -221,7 +221,7 @@ class ApplyScreen(Screen[None]):
         """Say which part of the log is shown, or what came of something done with it."""
         store = self._log.store
         parts = [result] if result else []
-        parts += [f"Log of {visible(self._selected)}" if self._selected else "Log of all servers"]
+        parts += [f"Log of {printable(self._selected)}" if self._selected else "Log of all servers"]
         if store.level is not Level.INFO:
             parts.append(dict(LEVELS)[store.level])
         if store.text:
@@ -337,7 +337,7 @@ class ApplyScreen(Screen[None]):
         retry = "r tries the failed servers again, " if self._failed else ""
         lines.append(f"Enter goes on to the report, {retry}s saves the log.")
         ending = self.query_one("#ending", Static)
-        ending.update(Content(visible(in_words("\n".join(lines)))))
+        ending.update(Content(printable(in_words("\n".join(lines)))))
         ending.add_class("-shown")
         self.refresh_bindings()
         self._redraw()
@@ -370,7 +370,7 @@ class ApplyScreen(Screen[None]):
         for name in failed:
             self._servers[name].start_again()
         self._select(failed[0])
-        names = ", ".join(visible(name) for name in failed)
+        names = ", ".join(printable(name) for name in failed)
         self._begin(f"Trying again: {names}", lambda: operations.retry(failed, large_upload=large))
 
     def action_go_on(self) -> None:

@@ -20,7 +20,7 @@ from moorage.deploy.events import ending_in_words
 from moorage.deploy.operations import OpenTransport
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.servers.transport import Cancel
 from tui.deployment_status import STATES, live_of, look
 from tui.document.unapplied import not_applied
@@ -156,7 +156,7 @@ class DashboardScreen(Screen[None]):
         except MoorageError as error:
             self._stop_clock()
             asker.forget_refused(error)
-            self._say(visible(in_words(f"✗ {error}")), "$text-error")
+            self._say(printable(in_words(f"✗ {error}")), "$text-error")
             return
         self._stop_clock()
         asker.forget_refused(*status.unreached)
@@ -164,7 +164,7 @@ class DashboardScreen(Screen[None]):
 
     def _names(self) -> str:
         rows = self._session.draft.items("servers")
-        return ", ".join(visible(str(row.get("host", ""))) for row in rows)
+        return ", ".join(printable(str(row.get("host", ""))) for row in rows)
 
     def _tick(self) -> None:
         self._seconds += 1
@@ -179,7 +179,7 @@ class DashboardScreen(Screen[None]):
         if live.state == "attention":  # what for stands below, with its server
             live = replace(live, detail="")
         sign, colour = STATES[live.state]
-        self._say(f"{sign} {self._session.draft.registry_name}: {visible(live.words)}", colour)
+        self._say(f"{sign} {self._session.draft.registry_name}: {printable(live.words)}", colour)
         place = self.query_one("#servers")
         await place.remove_children()
         await place.mount(
@@ -267,8 +267,8 @@ def describe(server: ServerStatus) -> Content:
     sign = "✓" if server.is_healthy else "!"
     lines = [
         Content.styled(f"{sign} ", kind)
-        + Content.styled(visible(server.server), "bold")
-        + Content.styled(f"  {visible(server.os_name)}", "$text-muted")
+        + Content.styled(printable(server.server), "bold")
+        + Content.styled(f"  {printable(server.os_name)}", "$text-muted")
     ]
     rows: list[tuple[str, str]] = []
     if server.is_deployed:
@@ -290,24 +290,24 @@ def describe(server: ServerStatus) -> Content:
     if server.run is not None and (ended := how_it_ended(server.run)) != "done":
         rows.append(("Last run", ending_in_words(ended, server.run.step, "")))
     lines += [
-        Content.styled(f"  {name:<13}", "$text-muted") + Content(visible(text))
+        Content.styled(f"  {name:<13}", "$text-muted") + Content(printable(text))
         for name, text in rows
     ]
-    lines += [Content.styled(f"  ✗ {visible(fault)}", "$text-warning") for fault in server.faults]
+    lines += [Content.styled(f"  ✗ {printable(fault)}", "$text-warning") for fault in server.faults]
     return Content("\n").join(lines)
 
 
 def _describe_other(other: RecordedServer) -> Content:
     return (
         Content.styled("○ ", "$text-muted")
-        + Content.styled(visible(other.named), "bold")
+        + Content.styled(printable(other.named), "bold")
         + Content.styled("\n  recorded as another server; not connected to", "$text-muted")
     )
 
 
 def _describe_error(error: MoorageError) -> Content:
-    name = visible(error.server or "")
+    name = printable(error.server or "")
     head = Content.styled("✗ ", "$text-error") + Content.styled(name, "bold")
     return head + Content.styled(
-        f"\n  {visible(in_words(f'{error.message} {error.hint}'))}", "$text-error"
+        f"\n  {printable(in_words(f'{error.message} {error.hint}'))}", "$text-error"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from moorage.escape import visible
+from moorage.escape import printable
 from screens.dns.check import NameLook
 from tui.labels import in_words
 
@@ -17,11 +17,11 @@ def record_lines(found: NameLook) -> Iterator[Content]:
     for change in found.changes:
         for line in change.diff:
             style = {"+": "$text-success", "-": "$text-error"}.get(line[0], "")
-            yield Content.styled(visible(line), style)
+            yield Content.styled(printable(line), style)
     for wanted in found.check.wanted:
         for line in wanted.lines():
             if line not in changed:
-                yield Content(f"  {visible(line)}")
+                yield Content(f"  {printable(line)}")
 
 
 def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Content]:
@@ -33,9 +33,9 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
     """
     check = found.check
     if found.fault:
-        yield Content.styled(visible(in_words(f"✗ {found.fault}")), "$text-error")
+        yield Content.styled(printable(in_words(f"✗ {found.fault}")), "$text-error")
     if check.fault:
-        yield Content.styled(visible(in_words(f"○ {check.fault}")), "$text-warning")
+        yield Content.styled(printable(in_words(f"○ {check.fault}")), "$text-warning")
         here = ", ".join(check.here)
         says = f"resolves to {here} on this machine" if here else "does not resolve yet"
         yield Content.styled(f"○ {check.name} {says}", "$text-warning")
@@ -43,9 +43,9 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
         values = ", ".join(sorted(said.values)) or "nothing"
         is_right = check.is_right(said)
         text = f"{'✓' if is_right else '✗'} {said.server} says {said.fault or values}"
-        yield Content.styled(visible(text), "$text-success" if is_right else "$text-warning")
+        yield Content.styled(printable(text), "$text-success" if is_right else "$text-warning")
     for finding in found.findings:
-        yield Content.styled(visible(in_words(f"! {finding}")), "$text-warning")
+        yield Content.styled(printable(in_words(f"! {finding}")), "$text-warning")
     if found.changes and found.plan is None and not found.fault:
         if found.answers.dns.provider != "manual":
             yield Content("ctrl+t asks the provider what it would change.")

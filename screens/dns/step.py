@@ -18,7 +18,7 @@ from textual.widgets import Button, Static
 from moorage.answers.fields import is_secret_option
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from screens.dns import check
 from screens.dns.check import NameLook
 from screens.dns.check_text import record_lines, verdict_lines
@@ -300,7 +300,7 @@ class DnsPane(StepPane):
 
     def _say_failed(self, error: MoorageError) -> None:
         self._stop = None
-        self._say("", Content.styled(visible(in_words(f"✗ {error}")), "$text-error"))
+        self._say("", Content.styled(printable(in_words(f"✗ {error}")), "$text-error"))
 
     @on(Button.Pressed, "#make")
     @work
@@ -315,7 +315,7 @@ class DnsPane(StepPane):
         if foreign:
             text += "\n\nThis deployment did not make:\n" + "\n".join(foreign)
         accept = "Replace them" if foreign else "Make them"
-        dialog = ConfirmDialog("Records", visible(text), accept, careful=bool(foreign))
+        dialog = ConfirmDialog("Records", printable(text), accept, careful=bool(foreign))
         if await self.app.push_screen_wait(dialog) and self._found is found:
             self._stop_looking()
             self._make(found)

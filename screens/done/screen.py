@@ -28,7 +28,7 @@ from moorage.deploy.clients import (
 from moorage.deploy.name import report_lines
 from moorage.deploy.operations import Outcome
 from moorage.deploy.verify import Check
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.state import private_folder, write_private
 from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
@@ -148,7 +148,7 @@ class DoneScreen(Screen[None]):
         # What went wrong with the records is told at length right below.
         if name is not None and name.is_good and not name.handed.is_resolved:
             records = "; records below" if self._makes_records else ""
-            line = visible(f"○ {self._where_it_leads()}{records}")
+            line = printable(f"○ {self._where_it_leads()}{records}")
             yield Static(Content.styled(line, "$text-warning"))
         yield Static(self._kept_note(), id="kept")
 
@@ -171,7 +171,7 @@ class DoneScreen(Screen[None]):
             return
         for server in report.servers:
             for warning in server.warnings:
-                text = visible(f"! {server.server}: {warning}")
+                text = printable(f"! {server.server}: {warning}")
                 yield Static(Content.styled(text, "$text-warning"))
         if report.is_good:
             return
@@ -182,7 +182,7 @@ class DoneScreen(Screen[None]):
                 sign, colour = "○", "$text-warning"
             how = server_ending(server, was_stopped=self._outcome.was_stopped)
             text = f"{sign} {server.server}: {how}"
-            yield Static(Content.styled(visible(text), colour))
+            yield Static(Content.styled(printable(text), colour))
         yield Static(
             "r goes back to Review: an apply from there works on what is not done yet.",
             classes="note",
@@ -243,7 +243,7 @@ class DoneScreen(Screen[None]):
         for check in checks:
             if check.server != server:
                 server = check.server
-                yield Static(Content.styled(f"  {visible(server)}", "$text-muted"))
+                yield Static(Content.styled(f"  {printable(server)}", "$text-muted"))
             yield _check_line(check, width)
 
     def _registry_name(self) -> ComposeResult:
@@ -260,7 +260,7 @@ class DoneScreen(Screen[None]):
                         "another apply.")  # fmt: skip
         if name.report is not None:
             for change in name.report.changes:
-                yield Static(Content(visible("\n".join(f"  {line}" for line in change.diff))))
+                yield Static(Content(printable("\n".join(f"  {line}" for line in change.diff))))
             for line in report_lines(name.report):
                 yield _sign(line[0], line[2:])
         if name.handed.is_resolved:
@@ -279,14 +279,14 @@ class DoneScreen(Screen[None]):
             return Content.styled("○ The answers are not saved to a file: Ctrl+S", "$text-warning")
         if not self._session.is_saved:
             what = "what was applied" if self._outcome.is_good else "what was typed"
-            text = visible(f"○ {path} does not hold all of {what}: Ctrl+S saves it")
+            text = printable(f"○ {path} does not hold all of {what}: Ctrl+S saves it")
             return Content.styled(text, "$text-warning")
-        return Content.styled(visible(f"The answers are in {path}"), "$text-muted")
+        return Content.styled(printable(f"The answers are in {path}"), "$text-muted")
 
     @on(AnswersSaved)
     def _saved(self, message: AnswersSaved) -> None:
         kept = self.query_one("#kept", Static)
-        kept.update(Content.styled(visible(f"✓ {message.text}"), "$text-success"))
+        kept.update(Content.styled(printable(f"✓ {message.text}"), "$text-success"))
         kept.scroll_visible(animate=False)
         leaves, self._leaves = self._leaves, None
         if leaves is not None:
@@ -384,7 +384,7 @@ def _sign(sign: str, text: str) -> Indented:
     """A line with its sign, in the sign's colour."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
     colour = colours.get(sign, "$text-muted")
-    words = Content.styled(visible(in_words(text)), colour)
+    words = Content.styled(printable(in_words(text)), colour)
     return Indented(Content.styled(f"  {sign} ", colour), words)
 
 
@@ -408,9 +408,9 @@ def _check_line(check: Check, width: int) -> Indented:
     sign, colour = _SIGNS.get(check.status, ("-", "$text-muted"))
     head = Content.styled(f"  {sign} ", colour)
     if check.status == "skipped":
-        text = visible(f"not checked: {check.name}\n{check.detail}")
+        text = printable(f"not checked: {check.name}\n{check.detail}")
         return Indented(head, Content.styled(text, colour))
-    detail = visible(" ".join(check.detail.split()))
+    detail = printable(" ".join(check.detail.split()))
     return Indented(
         head + Content(f"{check.name:<{width}}  "),
         Content.styled(detail, "" if check.status == "good" else colour),

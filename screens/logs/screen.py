@@ -15,7 +15,7 @@ from textual.widgets import Footer, Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.operations import OpenTransport
-from moorage.escape import visible
+from moorage.escape import printable
 from screens.logs.lines import in_order
 from tui.deployment_status import LogTail
 from tui.questions.asker import WizardAsker
@@ -93,7 +93,7 @@ class LogsScreen(Screen[None]):
     @on(_Lines)
     def _add(self, message: _Lines) -> None:
         told = [in_order(line) for line in message.lines]
-        self._log.add([LogEntry(message.server, level, visible(text)) for level, text in told])
+        self._log.add([LogEntry(message.server, level, printable(text)) for level, text in told])
 
     @on(LogView.Moved)
     def _log_moved(self) -> None:
@@ -103,7 +103,7 @@ class LogsScreen(Screen[None]):
         """Say which part of the logs is shown, or what came of something done with it."""
         store = self._log.store
         parts = [result] if result else []
-        parts += [f"of {visible(store.server)}" if store.server else "of all servers"]
+        parts += [f"of {printable(store.server)}" if store.server else "of all servers"]
         parts.append(dict(LEVELS)[store.level])
         if store.text:
             parts.append(f"lines with “{store.text}”")

@@ -12,7 +12,7 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.deploy.merge import CaughtUp
 from moorage.deploy.plan import Plan
-from moorage.escape import visible
+from moorage.escape import printable
 from tui.widgets.dialog import Dialog
 
 Choice = Literal["take", "keep"]
@@ -52,12 +52,12 @@ class MissedDialog(Dialog[Choice]):
                 "The deployment was changed since revision "
                 f"{self._plan.based_on}, which these answers are based on:"
             ),
-            *(Content.styled(visible(str(each)), "bold") for each in self._plan.missed),
+            *(Content.styled(printable(str(each)), "bold") for each in self._plan.missed),
             Content(""),
-            Content(f"To take over: {visible(', '.join((*caught.users, *caught.places)))}"),
+            Content(f"To take over: {printable(', '.join((*caught.users, *caught.places)))}"),
         ]
         if caught.left:
-            lines.append(Content(f"Yours to change: {visible(', '.join(caught.left))}"))
+            lines.append(Content(f"Yours to change: {printable(', '.join(caught.left))}"))
         lines.append(Content("With your answers as they are, an apply undoes these changes."))
         return Content("\n").join(lines)
 

@@ -14,7 +14,7 @@ from textual.widgets.tree import TreeNode
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange
-from moorage.escape import visible
+from moorage.escape import printable
 
 Subject = tuple[ServerPlan, Change | None] | DnsPlan | RecordChange | None
 """What a line stands for: a server or one of its changes, the name or one of its, or nothing."""
@@ -101,12 +101,12 @@ class PlanTree(Tree[Subject]):
             values = ", ".join(either.values) if either else ""
             foreign = "somebody else's, " if change.is_foreign else ""
             text = f"{sign} {either.kind if either else ''}  {foreign}{word}  {values}"
-            branch.add_leaf(Text(visible(text)), data=change)
+            branch.add_leaf(Text(printable(text)), data=change)
 
     def _add_server(self, server: ServerPlan) -> None:
         count = len(server.changes)
         summary = f"{count} change{'s' if count != 1 else ''}" if count else "nothing to change"
-        label = Text.assemble((visible(server.server), "bold"), f"  {summary}")
+        label = Text.assemble((printable(server.server), "bold"), f"  {summary}")
         branch = self.root.add(label, data=(server, None), expand=True)
         for kind, title in _KINDS.items():
             changes = [change for change in server.changes if change.kind is kind]
@@ -130,10 +130,10 @@ def _line(change: Change) -> Text:
     if change.kind in {Kind.FILE, Kind.FOLDER}:
         path = PurePosixPath(change.subject)
         # The name first: what tells files apart is at the end of their paths.
-        parts += [visible(path.name), f"  {word}{drift}" if word else "",
-                  f"  {visible(str(path.parent))}"]  # fmt: skip
+        parts += [printable(path.name), f"  {word}{drift}" if word else "",
+                  f"  {printable(str(path.parent))}"]  # fmt: skip
     else:
-        parts.append(visible(change.subject))
+        parts.append(printable(change.subject))
         if word and word != "new":
             parts.append(f"  {word}")
     return Text.assemble(*parts)

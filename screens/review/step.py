@@ -25,7 +25,7 @@ from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
 from moorage.errors import AnswersError, MoorageError, ServersFailed
-from moorage.escape import visible
+from moorage.escape import printable
 from screens.review.commands import all_commands, commands_of
 from screens.review.missed_dialog import Choice, MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
@@ -189,7 +189,7 @@ class ReviewPane(StepPane):
         lines = ["Some answers are missing or wrong. Enter goes to the first."]
         for problem in error.problems:
             lines.append(f"✗ {step_of(problem).label}: {problem_in_words(problem)}")
-        self._say(visible("\n".join(lines)), "$text-error")
+        self._say(printable("\n".join(lines)), "$text-error")
 
     def _tell_what_was_missed(self, plan: Plan) -> bool:
         """Offer to take over what others changed; return whether somebody has to decide."""
@@ -222,7 +222,7 @@ class ReviewPane(StepPane):
             if each.hint:
                 lines.append(f"  {in_words(each.hint)}")
         lines.append("Ctrl+R reads the servers again; Escape goes back.")
-        self._say(visible("\n".join(lines)), "$text-error")
+        self._say(printable("\n".join(lines)), "$text-error")
 
     def _show_plan(self, plan: Plan) -> None:
         tree = self.query_one(PlanTree)
@@ -366,19 +366,19 @@ def _in_the_way(plan: Plan) -> list[ServerPlan]:
 
 def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDialog:
     """Ask whether to apply: first what changes for people, then where and how much."""
-    hosts = visible(", ".join(server.server for server in plan.servers))
+    hosts = printable(", ".join(server.server for server in plan.servers))
     lines, accept = _consequences(plan), "Apply"
     for server in _in_the_way(plan) if ends_transfers else ():
         count = server.transfers_in_the_way
         what = "1 transfer is" if count == 1 else f"{count} transfers are"
         text = f"! {server.server}: {what} cut off; clients must try again."
-        lines.append(Content.styled(visible(text), "$text-error"))
+        lines.append(Content.styled(printable(text), "$text-error"))
         accept = "Apply and end transfers"
     lines += [Content("")] if lines else []
     lines += [Content(_summary(plan, name)), Content(""), Content(f"On {hosts}")]
     if name.foreign:
         lines.append(Content("\nDNS records that this deployment did not make are replaced:"))
-        lines.append(Content(visible("\n".join(name.foreign))))
+        lines.append(Content(printable("\n".join(name.foreign))))
         accept = "Apply and replace them"
     codes = {each.code for each in plan.consequences}
     if Code.NAME_NOT_SERVED in codes:
@@ -392,15 +392,15 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
 def _consequences(plan: Plan) -> list[Content]:
     """What an apply means for people: a line each for what is destructive, then the rest in one."""
     count = len(plan.servers)
-    lines = [Content.styled(visible(f"! {each.sentence(count)}"), "$text-error")
+    lines = [Content.styled(printable(f"! {each.sentence(count)}"), "$text-error")
              for each in plan.destructive]  # fmt: skip
     rest = [each.sentence(count) for each in plan.consequences if not each.is_destructive]
-    return [*lines, Content(visible(" ".join(rest)))] if rest else lines
+    return [*lines, Content(printable(" ".join(rest)))] if rest else lines
 
 
 def _notes(plan: Plan) -> list[Content]:
     lines = [
-        Content.styled(visible(in_words(f"✗ {problem}")), "$text-error")
+        Content.styled(printable(in_words(f"✗ {problem}")), "$text-error")
         for problem in plan.problems
         if problem.code != _GOING_ON
     ]
@@ -410,13 +410,13 @@ def _notes(plan: Plan) -> list[Content]:
         if running is not None:
             step = step_title(running.step).lower()
             text = f"● {server.server}: a run is going on ({step}); Enter follows it"
-            lines.append(Content.styled(visible(text), "$text-warning"))
+            lines.append(Content.styled(printable(text), "$text-warning"))
         elif last is not None and last.status != "done":
             how = ending_in_words(last.status or "interrupted", last.step, last.message)
             text = f"! {server.server}: the last run: {how}"
-            lines.append(Content.styled(visible(text), "$text-warning"))
+            lines.append(Content.styled(printable(text), "$text-warning"))
         lines += [
-            Content.styled(visible(in_words(f"! {server.server}: {note}")), "$text-warning")
+            Content.styled(printable(in_words(f"! {server.server}: {note}")), "$text-warning")
             for note in server.notes
         ]
     return lines
@@ -432,9 +432,9 @@ def _summary(plan: Plan, name: NamePlan) -> str:
 def _notes_of_name(name: NamePlan) -> list[Content]:
     if name.problem is not None:
         text = in_words(f"✗ The records cannot be changed: {name.problem}")
-        return [Content.styled(visible(text), "$text-error")]
+        return [Content.styled(printable(text), "$text-error")]
     return [
-        Content.styled(visible(f"! this deployment did not make {line}"), "$text-warning")
+        Content.styled(printable(f"! this deployment did not make {line}"), "$text-warning")
         for line in name.foreign
     ]
 

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
 from moorage.errors import MoorageError, ServersFailed, SudoRefused
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.servers.address import server_from
 from moorage.servers.facts import Facts
 from moorage.servers.ssh.config import SshConfig
@@ -136,7 +136,7 @@ class ServersPane(ListPane):
             (host, *self.session.tested[host]) for host in hosts if host in self.session.tested
         ]
         lines = [
-            f"{'✓' if good else '✗'} {visible(host)}: {visible(text)}"
+            f"{'✓' if good else '✗'} {printable(host)}: {printable(text)}"
             for host, good, text in known
             if text
         ]

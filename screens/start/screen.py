@@ -21,7 +21,7 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from screens.start.marked_list import MarkedList
 from tui import deployment_status
 from tui.deployment_status import STATES, Live
@@ -129,7 +129,7 @@ class WelcomeScreen(Screen[None]):
 
     def say(self, text: str) -> None:
         """Say what is being done, below the list; nothing with an empty text."""
-        self.query_one("#doing", Static).update(Content(visible(text)))
+        self.query_one("#doing", Static).update(Content(printable(text)))
 
     def _list(self) -> None:
         options = self.query_one(OptionList)
@@ -154,11 +154,11 @@ class WelcomeScreen(Screen[None]):
         options.highlighted = ids.index(first if is_another or chosen not in ids else chosen)
 
     def _line(self, recent: store.Recent) -> Content:
-        title = Content.styled(visible(recent.domain or "unnamed"), "bold")
+        title = Content.styled(printable(recent.domain or "unnamed"), "bold")
         if recent.state and (live := self._seen.get(recent.path)) is not None:
             sign, colour = STATES[live.state]
             seen = " · looking…" if recent.path in self._looking else f" · seen {live.when}"
-            state = Content.styled(f"{sign} {visible(' '.join(live.words.split()))}", colour)
+            state = Content.styled(f"{sign} {printable(' '.join(live.words.split()))}", colour)
         else:
             words = recent.state or "not applied yet"
             if recent.path in self._looking:
@@ -168,7 +168,7 @@ class WelcomeScreen(Screen[None]):
         # One line, however much a server has to say; the dashboard has all of it.
         first = (title + Content("  ") + state).truncate(self._room, ellipsis=True)
         where = " · not saved to a file" if recent.is_draft else f" · {recent.path}"
-        opened = Content.styled(f"\n  {recent.when}{seen}{visible(where)}", "$text-muted")
+        opened = Content.styled(f"\n  {recent.when}{seen}{printable(where)}", "$text-muted")
         return first + opened
 
     @on(OptionList.OptionSelected)
@@ -268,7 +268,7 @@ class WelcomeScreen(Screen[None]):
                     Path(path).unlink(missing_ok=True)
                 self._list()
 
-        name = visible(chosen.domain or "unnamed")
+        name = printable(chosen.domain or "unnamed")
         stays = "What was typed is lost." if chosen.is_draft else f"Its file stays: {path}"
         from tui.widgets.dialog import ConfirmDialog
 

@@ -15,7 +15,7 @@ from textual.widgets import Button, Footer, Static, TextArea
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.registry_keys import paste_s3_environment
 from screens.storage.growing_text import GrowingText
 from tui.document.steps import Step
@@ -271,7 +271,7 @@ class StoragePane(StepPane):
 def _in_colours(lines: Sequence[str]) -> Content:
     """Lines in the colours of the signs they begin with."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
-    words = [Content.styled(visible(line), colours.get(line[0], "")) for line in lines if line]
+    words = [Content.styled(printable(line), colours.get(line[0], "")) for line in lines if line]
     return Content("\n").join(words)
 
 

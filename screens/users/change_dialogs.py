@@ -18,7 +18,7 @@ from moorage.deploy.plan import Kind
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.users.wording import of_users
 from screens.users.servers import UsersEngine
 from screens.users.staging import Difference
@@ -42,8 +42,8 @@ def describe(differences: Sequence[Difference], most: int = _MOST_LINES) -> Cont
     width = min(24, max((len(each.name) for each in shown), default=0))
     lines = [
         Content.styled(f"{each.sign} ", f"bold {COLOURS[each.sign]}")
-        + Content.styled(f"{visible(each.name):<{width}}", "bold")
-        + Content(f"  {visible(each.words)}")
+        + Content.styled(f"{printable(each.name):<{width}}", "bold")
+        + Content(f"  {printable(each.words)}")
         for each in shown
     ]
     if len(differences) > most:
@@ -115,7 +115,7 @@ class ChangesDialog(Dialog[bool]):
                 yield Static(describe(self._differences))
             yield DiffView()
             if self._notes:
-                notes = [Content(f"! {visible(note)}") for note in self._notes]
+                notes = [Content(f"! {printable(note)}") for note in self._notes]
                 yield Static(Content("\n").join([*notes, Content("")]), id="notes")
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
@@ -124,7 +124,7 @@ class ChangesDialog(Dialog[bool]):
 
     def _head(self, changed: Sequence[str]) -> Content:
         what = count_words(self._differences) or "The users of these servers are brought in step"
-        where = ", ".join(visible(name) for name in changed)
+        where = ", ".join(printable(name) for name in changed)
         return Content.styled(what, "bold") + Content.styled(
             f"  on {where}. nginx is reloaded; nothing is interrupted.", "$text-muted"
         )
@@ -292,22 +292,22 @@ def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
     """Return what happened, and what is so now."""
     if report is None:
         return Content.styled("✗ Nothing was changed. ", "bold $text-error") + Content(
-            visible(in_words(str(error)))
+            printable(in_words(str(error)))
         )
     failed = [each for each in report.servers if not each.is_good]
     put_back = [each.server for each in failed if each.status in {"cancelled", "undone"}]
     culprits = [each for each in failed if each.server not in put_back]
     stayed = [each.server for each in report.servers if each.status == "done"]
     lines = [
-        Content.styled(f"✗ {visible(each.server)}: ", "bold $text-error")
-        + Content(visible(each.message or each.status))
+        Content.styled(f"✗ {printable(each.server)}: ", "bold $text-error")
+        + Content(printable(each.message or each.status))
         for each in culprits
     ]
     if put_back:
-        names = ", ".join(visible(name) for name in put_back)
+        names = ", ".join(printable(name) for name in put_back)
         lines.append(Content(f"Put back as it was: {names}."))
     if stayed:
-        names = ", ".join(visible(name) for name in stayed)
+        names = ", ".join(printable(name) for name in stayed)
         lines.append(Content(f"Changed: {names}. The other servers are shown as behind."))
     lines.append(Content("The changes are still staged: try again once that is mended."))
     return Content("\n").join(lines)
@@ -345,7 +345,7 @@ class MadePasswordsDialog(Dialog[None]):
             )
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 for name, secret in self._made.items():
-                    yield CopyBlock(f"Password of {visible(name)}", secret.reveal(), secret)
+                    yield CopyBlock(f"Password of {printable(name)}", secret.reveal(), secret)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Copy all" if many else "Copy", id="copy-all", compact=True)
                 yield Button("Close", id="refuse", variant="primary", compact=True)

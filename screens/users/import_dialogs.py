@@ -14,7 +14,7 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.desired.users import Access, RegistryUser
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.users.edits import Users
 from moorage.users.htpasswd_import import (
     LARGEST_FILE,
@@ -133,7 +133,7 @@ class ImportDialog(UserForm[Source]):
         yield Choice(
             [
                 Option(_HERE, "On this machine"),
-                *(Option(f"server:{each}", f"On {visible(each)}") for each in self._servers),
+                *(Option(f"server:{each}", f"On {printable(each)}") for each in self._servers),
             ],
             id="place",
         )
@@ -235,11 +235,11 @@ class FoundDialog(Dialog[bool]):
     def _text(self) -> Content:
         source, merged = self._found.source, self._found.merged
         where = f"{source.path} on {source.server}" if source.server else source.path
-        lines = [Content.styled(visible(where), "bold")]
+        lines = [Content.styled(printable(where), "bold")]
         lines += _group("+", "$text-success", "new", merged.added)
         if merged.added:
             may = rights(RegistryUser("", "", source.access, source.repositories))
-            lines.append(Content(f"  may {visible(may)}"))
+            lines.append(Content(f"  may {printable(may)}"))
         lines += _group("~", "$text-warning", "with another password", merged.replaced)
         lines += _group(" ", "$text-muted", "there already, as they were", merged.kept)
         if not (merged.added or merged.replaced or merged.kept):
@@ -248,7 +248,7 @@ class FoundDialog(Dialog[bool]):
         if rejected:
             head = f"✗ {len(rejected)} line{'s' if len(rejected) != 1 else ''} left out"
             lines += [Content(""), Content.styled(head, "bold $text-error")]
-            lines += [Content(f"  {visible(str(each))}") for each in rejected[:_MOST_LINES]]
+            lines += [Content(f"  {printable(str(each))}") for each in rejected[:_MOST_LINES]]
             if len(rejected) > _MOST_LINES:
                 lines.append(Content(f"  and {len(rejected) - _MOST_LINES} more"))
         return Content("\n").join(lines)
@@ -269,6 +269,6 @@ class FoundDialog(Dialog[bool]):
 def _group(sign: str, colour: str, what: str, names: Sequence[str]) -> list[Content]:
     if not names:
         return []
-    some = ", ".join(visible(name) for name in names[:12])
+    some = ", ".join(printable(name) for name in names[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return [Content.styled(f"{sign} {len(names)} {what}: ", colour) + Content(some + more)]

@@ -12,7 +12,7 @@ from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.last_seen import Seen
 from moorage.deploy.users_change import UsersRead
 from moorage.errors import MoorageError, ServersFailed
-from moorage.escape import visible
+from moorage.escape import printable
 from screens.users.staging import Staging, rights
 from screens.users.table import UserRow
 from tui.labels import in_words
@@ -59,12 +59,12 @@ class Reading:
         seconds = int(time.monotonic() - self._began)
         clock = f" {seconds} s" if seconds else ""
         if len(self._steps) > _FEW:
-            names = ", ".join(visible(name) for name in self._steps)
+            names = ", ".join(printable(name) for name in self._steps)
             return Content.styled("… ", "$accent") + Content(f"Reading {names}{clock}")
         width = max(len(name) for name in self._steps)
         return Content("\n").join(
             Content.styled("… ", "$accent")
-            + Content.styled(f"{visible(name):<{width}}", "bold")
+            + Content.styled(f"{printable(name):<{width}}", "bold")
             + Content.styled(f"  {words}{clock}", "$text-muted")
             for name, words in self._steps.items()
         )
@@ -88,18 +88,18 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
     if read is None:
         return Content("")
     standings = read.standings
-    runs = {roster.server: visible(roster.run) for roster in read.rosters}
+    runs = {roster.server: printable(roster.run) for roster in read.rosters}
     good = [server for server, standing in standings.items() if standing == "in step"]
     gather = len(good) > _FEW
     names = [*([] if gather else good), *(each.server or "" for each in read.unreached)]
     names += [server for server in standings if server not in good]
-    width = max((len(visible(name)) for name in names), default=0)
+    width = max((len(printable(name)) for name in names), default=0)
     lines = []
     if gather:
         lines.append(
             Content.styled("✓ ", "$text-success")
             + Content.styled(f"{len(good)} servers in step", "bold")
-            + Content.styled(f"  {visible(', '.join(good))}", "$text-muted")
+            + Content.styled(f"  {printable(', '.join(good))}", "$text-muted")
         )
     for server, standing in standings.items():
         if gather and standing == "in step":
@@ -108,12 +108,12 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
         words = words.format(run=runs[server])
         lines.append(
             Content.styled(f"{sign} ", colour)
-            + Content.styled(f"{visible(server):<{width}}", "bold")
+            + Content.styled(f"{printable(server):<{width}}", "bold")
             + Content.styled(f"  {words}", "$text-muted" if standing == "in step" else colour)
         )
     lines += [_unreachable(error, width) for error in read.unreached]
     if unseen:
-        without = visible(", ".join(unseen))
+        without = printable(", ".join(unseen))
         lines.append(
             Content.styled("! ", "$text-warning")
             + Content.styled(
@@ -127,8 +127,8 @@ def _unreachable(error: MoorageError, width: int) -> Content:
     why = in_words(f"{error.message} {error.hint}".strip())
     return (
         Content.styled("✗ ", "$text-error")
-        + Content.styled(f"{visible(error.server or ''):<{width}}", "bold")
-        + Content.styled(f"  unreachable: {visible(why)}", "$text-error")
+        + Content.styled(f"{printable(error.server or ''):<{width}}", "bold")
+        + Content.styled(f"  unreachable: {printable(why)}", "$text-error")
     )
 
 

@@ -14,7 +14,7 @@ from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan, UsersRead
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.users import edits
 from moorage.users.edits import WrongUserError
 from moorage.users.passwords import Scheme, hash_password
@@ -79,7 +79,7 @@ class UsersScreen(UsersView):
         self._is_planning = False
 
     def _tell(self, title: str, error: MoorageError) -> None:
-        self.app.push_screen(NoteDialog(title, visible(in_words(str(error)))))
+        self.app.push_screen(NoteDialog(title, printable(in_words(str(error)))))
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -345,8 +345,8 @@ class UsersScreen(UsersView):
 
 def _left_out(read: UsersRead) -> ConfirmDialog:
     """Return the question whether to go on without the servers that cannot be reached."""
-    names = ", ".join(visible(error.server or "a server") for error in read.unreached)
-    why = "\n".join(visible(in_words(str(error))) for error in read.unreached)
+    names = ", ".join(printable(error.server or "a server") for error in read.unreached)
+    why = "\n".join(printable(in_words(str(error))) for error in read.unreached)
     misses = "it misses" if len(read.unreached) == 1 else "they miss"
     are = "is" if len(read.unreached) == 1 else "are"
     return ConfirmDialog(

@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from moorage.desired.users import RegistryUser
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.users.passwords import hash_kind
 from screens.users.staging import repositories
 
@@ -222,7 +222,7 @@ class UserTable(ScrollView, can_focus=True):
         texts: Sequence[str], columns: Sequence[tuple[Column, int]], style: Style, width: int
     ) -> Strip:
         cells = [
-            _fitted(visible(text), room) for text, (_, room) in zip(texts, columns, strict=True)
+            _fitted(printable(text), room) for text, (_, room) in zip(texts, columns, strict=True)
         ]
         line = set_cell_size("  ".join(cells), width)
         return Strip([Segment(line, style)], width)

@@ -16,7 +16,7 @@ from textual.widgets import Footer, Static
 
 from moorage.answers.secrets import Secret
 from moorage.desired.users import Access, RegistryUser
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.users import edits
 from moorage.users.edits import Users, WrongUserError
 from moorage.users.passwords import generate_password
@@ -104,7 +104,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:
-            box.border_title = Content(visible(self._title))
+            box.border_title = Content(printable(self._title))
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield from self.body()
             yield from self.buttons(self._accept_label)
@@ -269,7 +269,7 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
 
     def way_out(self, name: str, text: str) -> str:
         there = like(self._users, text.strip()) if name == "name" else None
-        return f"Select {visible(there.name)}" if there is not None else ""
+        return f"Select {printable(there.name)}" if there is not None else ""
 
     @on(Field.WayOut, "#name")
     def _select_who_is_there(self, event: Field.WayOut) -> None:
@@ -328,7 +328,7 @@ class AccessDialog(UserForm[NewAccess]):
         self._user = user
 
     def body(self) -> ComposeResult:
-        yield Static(Content(visible(f"Now: {rights(self._user)}")), classes="note")
+        yield Static(Content(printable(f"Now: {rights(self._user)}")), classes="note")
         yield from rules_part(self._user.access or "pull", self._user.repositories)
 
     def on_mount(self) -> None:

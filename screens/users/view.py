@@ -17,7 +17,7 @@ from textual.widgets import Footer, Static
 from moorage.deploy.last_seen import Seen
 from moorage.deploy.users_change import UsersRead
 from moorage.errors import MoorageError
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.users.passwords import hash_kind
 from screens.users import change_dialogs
 from screens.users.rows import Reading, rows_of, server_lines, what_is_shown
@@ -180,7 +180,7 @@ class UsersView(Screen[None]):
             more: Whether what was said before stays, too.
         """
         colour = "$text-warning" if warns else "$text-success" if text[:1] == "✓" else ""
-        said = Content.styled(f"{'! ' if warns else ''}{visible(text)}", colour)
+        said = Content.styled(f"{'! ' if warns else ''}{printable(text)}", colour)
         before = self._said if more else Content("")
         # A warning begins a line; what else is said goes on in it.
         between = Content("" if not before else "\n" if warns else " ")
@@ -232,8 +232,8 @@ class UsersView(Screen[None]):
             parts += [f"on {where}"] if there else []
             parts += [f"seen {row.seen}"] if row.seen[:1].isdigit() else []
             parts += [f"pushed {row.pushed}"] if row.pushed[:1].isdigit() else []
-            text = Content.styled(visible(user.name), "bold") + Content.styled(
-                f"  {visible(' · '.join(parts))}", "$text-muted"
+            text = Content.styled(printable(user.name), "bold") + Content.styled(
+                f"  {printable(' · '.join(parts))}", "$text-muted"
             )
         self.query_one("#detail", Static).update(text)
         self.refresh_bindings()

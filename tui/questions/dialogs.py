@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
 from moorage.answers.secrets import Secret
-from moorage.escape import visible
+from moorage.escape import printable
 from moorage.servers.ssh.input_check import key_fault
 from moorage.servers.transport import HostKey, LoginWanted
 from tui.labels import in_words
@@ -47,13 +47,13 @@ class HostKeyDialog(Dialog[bool]):
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(
                     Content(
-                        f"{visible(key.server)} shows a host key that this machine has not seen "
+                        f"{printable(key.server)} shows a host key that this machine has not seen "
                         "before. Trust it when the fingerprint is the server's own."
                     ),
                     classes="dialog--text",
                 )
                 yield Static(
-                    Content(f"Address      {visible(key.address)}\nKind         {key.kind}\n")
+                    Content(f"Address      {printable(key.address)}\nKind         {key.kind}\n")
                     + Content("Fingerprint  ")
                     + Content.styled(key.fingerprint, "bold $accent"),
                     classes="dialog--text",
@@ -96,8 +96,8 @@ class SecretDialog(AskingDialog[Secret | None]):
 
     def __init__(self, what: str, server: str | None) -> None:
         super().__init__()
-        self._what = visible(in_words(what))
-        self._server = visible(server or "")
+        self._what = printable(in_words(what))
+        self._server = printable(server or "")
 
     @property
     def _label(self) -> str:
@@ -142,9 +142,9 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
         wanted = self._wanted
         takes = f"\nThe server takes: {', '.join(wanted.methods)}." if wanted.methods else ""
         with Vertical(classes="dialog--box") as box:
-            box.border_title = Content(visible(wanted.server))
+            box.border_title = Content(printable(wanted.server))
             with VerticalScroll(classes="dialog--body", can_focus=False):
-                yield Static(Content(visible(f"{wanted.reason}{takes}")), classes="dialog--text")
+                yield Static(Content(printable(f"{wanted.reason}{takes}")), classes="dialog--text")
                 yield SecretField(
                     "Password", id="password", help_text="Kept in memory until the wizard ends"
                 )

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from moorage.escape import visible
+from moorage.escape import printable
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class Choice(Widget, can_focus=True):
             lines.append(line)
         if self.value not in [option.value for option in self.options]:
             # From a file: it is shown as it stands there, until something is chosen.
-            lines.append(Content.styled(f"(•) {visible(self.value)}", "bold"))
+            lines.append(Content.styled(f"(•) {printable(self.value)}", "bold"))
         if self.fault:
-            lines.append(Content.styled(f"    ✗ {visible(self.fault)}", "$text-error"))
+            lines.append(Content.styled(f"    ✗ {printable(self.fault)}", "$text-error"))
         return Content("\n").join(lines)
 
     def action_move(self, step: int) -> None:
@@ -156,7 +156,7 @@ class Toggle(Widget, can_focus=True):
         """Draw the sign and the label."""
         if not self.odd:
             return Content(f"[{'x' if self.value else ' '}] {self.label}")
-        wrong = f"✗ {visible(self.odd)} is neither yes nor no; Space changes it"
+        wrong = f"✗ {printable(self.odd)} is neither yes nor no; Space changes it"
         return Content(f"[?] {self.label}\n    ") + Content.styled(wrong, "$text-error")
 
     def action_change(self) -> None:

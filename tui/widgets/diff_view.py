@@ -15,7 +15,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from moorage.escape import visible
+from moorage.escape import printable
 from tui.syntax import LineStyles, highlight
 from tui.widgets.diff import Fold, Line, Pair, Row, changes, compare, fold, side_by_side
 
@@ -123,11 +123,11 @@ class DiffView(VerticalScroll):
             return
         shown = self._shown
         width = max(20, self.scrollable_content_region.width)
-        head = [Content.styled(visible(shown.title), "bold")]
+        head = [Content.styled(printable(shown.title), "bold")]
         if shown.note:
-            head.append(Content.styled(visible(shown.note), "$text-muted"))
+            head.append(Content.styled(printable(shown.note), "$text-muted"))
         if shown.warning:
-            head.append(Content.styled(f"! {visible(shown.warning)}", "$text-warning"))
+            head.append(Content.styled(f"! {printable(shown.warning)}", "$text-warning"))
         lines = [piece for line in head for piece in line.wrap(width)]
         body, places = self._body(shown, width)
         lines.append(Content(""))
@@ -140,7 +140,7 @@ class DiffView(VerticalScroll):
             self._plain = "\n".join(shown.commands)
             caption = [Content.styled("The run does the same as:", "$text-muted"), Content("")]
             lines = [piece for line in shown.commands
-                     for piece in _wrapped(Content(visible(line)), width)]  # fmt: skip
+                     for piece in _wrapped(Content(printable(line)), width)]  # fmt: skip
             return (caption + lines if lines else []), []
         if self.view is View.FILE:
             text = (shown.after if shown.after is not None else shown.before) or ""
@@ -225,7 +225,7 @@ def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
         text = f"{' ' * digits} ⋯ {row.count} equal lines"
         return [Content.styled(text.ljust(width), "$text-muted")]
     number = row.after if row.after is not None else row.before
-    body = Content(visible(row.text))
+    body = Content(printable(row.text))
     if len(body) == len(row.text):
         side = styles[0] if row.after is None else styles[1]
         for start, stop, style in side[number - 1] if number and number <= len(side) else ():

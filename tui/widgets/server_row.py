@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from moorage.deploy.events import STEPS, step_title
-from moorage.escape import visible
+from moorage.escape import printable
 
 _BAR = 16
 _SILENT = 20.0
@@ -146,11 +146,11 @@ class ServerRow(Widget):
         sign, colour = _STATES[progress.state]
         share = progress.now_share()
         full = round(share * _BAR)
-        name = visible(progress.name)[: self._width].ljust(self._width)
+        name = printable(progress.name)[: self._width].ljust(self._width)
         pointer = ">" if self.has_class("-selected") else " "
         remaining = progress.remaining
         left = f" -{_clock(remaining)}" if remaining is not None else ""
-        words = visible(progress.words)
+        words = printable(progress.words)
         if progress.silence > _SILENT:
             words = f"silent for {int(progress.silence)} s: {words.lower()}"
         return (

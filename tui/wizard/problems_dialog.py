@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
 from moorage.errors import Problem
-from moorage.escape import visible
+from moorage.escape import printable
 from tui.document.problems import Mistakes
 from tui.widgets.dialog import Dialog
 
@@ -50,9 +50,9 @@ class MistakesDialog(Dialog[bool]):
                     classes="dialog--text",
                 )
                 for line in lines:
-                    yield Static(Content(visible(f"✗ {line}")), classes="mistake")
+                    yield Static(Content(printable(f"✗ {line}")), classes="mistake")
                 if unknown:
-                    yield Static(Content(visible(_no_field(unknown))), classes="no-field")
+                    yield Static(Content(printable(_no_field(unknown))), classes="no-field")
             with Horizontal(classes="dialog--buttons"):
                 if unknown:
                     yield Button("Take unknown keys out", id="take-out", compact=True)

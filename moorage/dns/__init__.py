@@ -1,1 +1,1 @@
-"""DNS: what the registry's name leads to, and who changes that."""
+"""DNS records of the registry's name, and the providers that change them."""

@@ -22,18 +22,18 @@ IDENTITIES = {
     "acme.ssl.com": "ssl.com",
     "api.buypass.com": "buypass.com",
 }
-"""What the authorities behind well-known ACME directories call themselves in CAA records."""
+"""The CAA identities of the authorities behind well-known ACME directories."""
 _CRITICAL = 128
 
 
 @dataclass(frozen=True)
 class Permission:
-    """The CAA records that count for a name.
+    """The CAA records that apply to a name.
 
     Attributes:
-        at: Where they stand; the name or one above it.
-        issuers: Who may issue; empty when nobody may.
-        unknown: Critical properties that no authority may ignore.
+        at: The name that has them: the name itself or a parent.
+        issuers: The authorities allowed to issue; empty if none is.
+        unknown: Critical properties that no authority is allowed to ignore.
     """
 
     at: str
@@ -41,37 +41,37 @@ class Permission:
     unknown: tuple[str, ...] = ()
 
     def allows(self, authority: str) -> bool:
-        """Whether an authority may issue, by its name in CAA records."""
+        """Whether the authority with this CAA identity is allowed to issue."""
         return authority in self.issuers and not self.unknown
 
 
 def identity_of(directory: str) -> str:
-    """Return what the authority behind an ACME directory calls itself in CAA records.
+    """Return the CAA identity of the authority behind an ACME directory.
 
     Args:
         directory: The directory's URL.
 
     Returns:
-        Its name, such as ``letsencrypt.org``; empty for an authority that is not known here.
+        Its identity, such as ``letsencrypt.org``; empty if it is not known.
     """
     return IDENTITIES.get(urlsplit(directory).hostname or "", "")
 
 
 def authority_of(answers: Answers) -> str:
-    """Return what the authority that the answers want a certificate from calls itself.
+    """Return the CAA identity of the authority the answers request a certificate from.
 
-    Empty when it is none that CAA records concern, or not known here.
+    Empty if the certificate does not come from ACME, or the identity is not known.
     """
     return identity_of(answers.ssl.acme.url) if answers.ssl.mode == "acme" else ""
 
 
 def permission_for(name: str, zone: str, servers: Sequence[NameServer]) -> Permission | None:
-    """Return who may issue certificates for a name, or None when anybody may.
+    """Return the CAA records that apply to a name, or None if any authority is allowed to issue.
 
     Args:
         name: The name.
-        zone: The zone it is in; names above it are asked for with this machine's resolver.
-        servers: The zone's own name servers.
+        zone: Its zone; for names above the zone, this machine's resolver is asked.
+        servers: The zone's authoritative name servers.
     """
     labels = clean_name(name).split(".")
     for position in range(len(labels)):

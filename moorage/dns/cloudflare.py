@@ -1,4 +1,4 @@
-"""The addresses Cloudflare's proxies answer at, as published at https://www.cloudflare.com/ips/."""
+"""The address ranges of Cloudflare's proxies, as published at https://www.cloudflare.com/ips/."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _RANGES = tuple(
 
 
 def is_cloudflare(address: str) -> bool:
-    """Whether an address is one of Cloudflare's proxies."""
+    """Whether an address belongs to Cloudflare's proxies."""
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(found in each for each in _RANGES if each.version == found.version)
+    return any(parsed in each for each in _RANGES if each.version == parsed.version)

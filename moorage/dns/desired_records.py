@@ -1,4 +1,4 @@
-"""From the answers to the records the registry's name needs."""
+"""Derive the registry's DNS records from the answers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from moorage.dns.records import RecordSet, record_sets
 
 
 def wanted_records(answers: Answers, addresses: Mapping[str, str]) -> tuple[RecordSet, ...]:
-    """Return the records that lead the registry's name to its servers.
+    """Return the records that point the registry's name to its servers.
 
     Args:
-        answers: What the operator decided.
-        addresses: Where clients reach each server, by label: addresses or host names.
+        answers: The operator's answers.
+        addresses: The address or host name at which clients reach each server, by label.
 
     Raises:
-        DnsError: A server's name has no address, or there is nothing a CNAME could lead to.
+        DnsError: A server's name does not resolve, or a CNAME has no target.
     """
     dns = answers.dns
     name = answers.registry.domain
@@ -31,20 +31,20 @@ def wanted_records(answers: Answers, addresses: Mapping[str, str]) -> tuple[Reco
 
 
 def server_addresses(label: str, address: str) -> tuple[str, ...]:
-    """Return the IP addresses clients reach a server at.
+    """Return the IP addresses at which clients reach a server.
 
     Raises:
-        DnsError: Its name has none.
+        DnsError: Its name does not resolve.
     """
     found = addresses_here(address)
     usable = tuple(each for each in found if is_reached_from_elsewhere(each))
     if usable:
         return usable
     raise DnsError(
-        f"the server's address {address} is only known on that machine itself: {', '.join(found)}."
+        f"the server's address {address} is not reachable from other machines: {', '.join(found)}."
         if found
-        else f"the server's name {address} has no address, so no record can lead to it.",
-        hint="Give the address that clients reach in servers[].address.",
+        else f"the server's name {address} does not resolve, so no record can point to it.",
+        hint="Set servers[].address to an address that clients can reach.",
         server=label,
         code="no_address",
     )
@@ -54,7 +54,7 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
     if answers.dns.target is not None:
         if answers.dns.target == answers.registry.domain:
             raise DnsError(
-                f"dns.target: a CNAME of {answers.registry.domain} cannot lead to itself.",
+                f"dns.target: a CNAME of {answers.registry.domain} cannot point to itself.",
                 code="no_target",
             )
         return answers.dns.target
@@ -62,9 +62,9 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
     if len(names) == 1 and not _is_address(names[0]):
         return names[0]
     raise DnsError(
-        "a CNAME leads to one name, and the servers are "
-        + ("several." if len(names) > 1 else f"one with an address, {names[0]}."),
-        hint="Say which name in dns.target, or dns.record: address.",
+        "a CNAME points to exactly one host name, and "
+        + ("there are several servers." if len(names) > 1 else f"the server is {names[0]}."),
+        hint="Set dns.target to that name, or use dns.record: address.",
         code="no_target",
     )
 

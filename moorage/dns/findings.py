@@ -1,4 +1,4 @@
-"""What about a name will surprise somebody later: found out before anything is changed."""
+"""Detect DNS problems that would otherwise surface later, before anything is changed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TIMEOUT = 3.0
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a name that somebody should know.
+    """A problem with a name that the operator should know about.
 
     Attributes:
         code: A stable identifier.
-        message: What it is and what comes of it.
-        hint: What to do about it.
+        message: The problem and its consequences.
+        hint: How to fix it.
     """
 
     code: str
@@ -48,14 +48,14 @@ def find(
     authority: str = "",
     cancelled: Cancelled = lambda: False,
 ) -> tuple[Finding, ...]:
-    """Return what is to be known about a name before people use it.
+    """Return the problems with a name.
 
     Args:
-        check: What the name servers and this machine say.
+        check: The replies of the name servers and of this machine's resolver.
         port: The registry's port.
-        addresses6: The global IPv6 addresses of all servers, where they were read; None otherwise.
-        serving6: Those of them whose registry listens on the port already, which is tried.
-        authority: Who will issue the certificate, as CAA records call it; empty when nobody asks.
+        addresses6: The global IPv6 addresses of all servers; None if they were not read.
+        serving6: Those of them whose registry already listens on the port; they are connected to.
+        authority: The CAA identity of the certificate's issuer; empty skips the CAA check.
         cancelled: Ends the search.
     """
     found: list[Finding] = []
@@ -86,7 +86,7 @@ def _silent(check: DnsCheck) -> Iterator[Finding]:
             yield Finding(
                 "name_server_silent",
                 f"{each.fault[0].upper()}{each.fault[1:]}.",
-                f"Clients that ask it fail to find {check.name}, or wait.",
+                f"Clients that query it cannot resolve {check.name}, or have to wait.",
             )
 
 
@@ -95,13 +95,13 @@ def _disagreement(check: DnsCheck) -> Iterator[Finding]:
     if len({each.values for each in said}) < 2:
         return
     answers = "; ".join(
-        f"{each.server} says {', '.join(sorted(each.values)) or 'nothing'}" for each in said
+        f"{each.server} returns {', '.join(sorted(each.values)) or 'nothing'}" for each in said
     )
     yield Finding(
         "name_servers_disagree",
         f"The name servers of {check.zone} disagree about {check.name}: {answers}.",
-        "Which one a client asks is chance. After a change that can last until all have copied "
-        "the zone; otherwise look at the transfers between them.",
+        "Clients get either answer. After a change this lasts until all of them have transferred "
+        "the zone; otherwise check the zone transfers.",
     )
 
 
@@ -111,9 +111,9 @@ def _proxy(check: DnsCheck) -> Iterator[Finding]:
     if proxied:
         yield Finding(
             "cdn_proxy",
-            f"{check.name} leads to Cloudflare's proxy ({', '.join(proxied)}), which refuses "
-            "uploads of more than 100 MB, whatever nginx allows: larger layers cannot be pushed.",
-            "Switch the record to 'DNS only' at Cloudflare.",
+            f"{check.name} points to Cloudflare's proxy ({', '.join(proxied)}), which rejects "
+            "uploads over 100 MB regardless of nginx's limit: larger layers cannot be pushed.",
+            "Set the record to 'DNS only' at Cloudflare.",
         )
 
 
@@ -124,12 +124,12 @@ def _caa(check: DnsCheck, authority: str) -> Iterator[Finding]:
     allowed = permission_for(check.name, check.zone, servers)
     if allowed is None or allowed.allows(authority):
         return
-    who = ", ".join(allowed.issuers) or "nobody"
-    unknown = f" (and hold unknown critical properties: {', '.join(allowed.unknown)})"
+    issuers = f"only {', '.join(allowed.issuers)}" if allowed.issuers else "no authority"
+    unknown = f" (and have unknown critical properties: {', '.join(allowed.unknown)})"
     yield Finding(
         "caa_forbids",
-        f"The CAA records at {allowed.at} let {who} issue certificates"
-        f"{unknown if allowed.unknown else ''}, so {authority} will refuse one for {check.name}.",
+        f"The CAA records at {allowed.at} allow {issuers} to issue certificates"
+        f"{unknown if allowed.unknown else ''}; {authority} will not issue one for {check.name}.",
         f'Add: {check.name} CAA 0 issue "{authority}".',
     )
 
@@ -137,26 +137,26 @@ def _caa(check: DnsCheck, authority: str) -> Iterator[Finding]:
 def _ipv6(
     check: DnsCheck, port: int, addresses6: Sequence[str] | None, serving6: Sequence[str]
 ) -> Iterator[Finding]:
-    leads_to = {
+    targets = {
         value
         for each in (*(r for s in check.said for r in s.records), *check.wanted)
         if each.kind == "AAAA"
         for value in each.values
     }
-    for value in sorted(leads_to):
+    for value in sorted(targets):
         if addresses6 is not None and value not in addresses6:
             has = ", ".join(addresses6) or "none"
-            why = f"is no address of any server (their global IPv6 addresses: {has})"
-            otherwise = "give the server that address"
+            why = f"which is not an address of any server (their global IPv6 addresses: {has})"
+            otherwise = "assign that address to the server"
         else:
             is_tried = addresses6 is None or value in serving6
             if not is_tried or not has_ipv6() or _answers(value, port):
                 continue
-            why = f"does not answer on port {port}"
-            otherwise = f"open port {port} for IPv6 in the firewalls of the server and its provider"
+            why = f"which does not answer on port {port}"
+            otherwise = f"open port {port} for IPv6 in the server's and its provider's firewalls"
         yield Finding(
             "ipv6_unreachable",
-            f"{check.name} has an AAAA record to {value}, and that {why}. Clients with IPv6 try it "
+            f"{check.name} has an AAAA record for {value}, {why}. Clients with IPv6 try it "
             "first and wait, or fail.",
             f"Remove the AAAA record, or {otherwise}.",
         )
@@ -172,17 +172,17 @@ def _split_horizon(check: DnsCheck) -> Iterator[Finding]:
         if here and not public:
             yield Finding(
                 "split_horizon",
-                f"This machine finds {', '.join(sorted(here))} for {check.name}, and the name "
-                f"servers of {check.zone} say that there is nothing.",
-                "Look at /etc/hosts and at the resolver of this network; others see no record.",
+                f"{check.name} resolves to {', '.join(sorted(here))} on this machine, but the name "
+                f"servers of {check.zone} have no record.",
+                "Check /etc/hosts and this network's resolver; other clients cannot resolve it.",
             )
         return
     yield Finding(
         "split_horizon",
-        f"This machine finds {', '.join(sorted(here))} for {check.name}, and the name servers of "
-        f"{check.zone} say {', '.join(sorted(public))}.",
-        "Either an old answer is still cached, or this network has answers of its own (split "
-        "horizon, /etc/hosts): then people elsewhere see something else than you.",
+        f"{check.name} resolves to {', '.join(sorted(here))} on this machine, but the name servers "
+        f"of {check.zone} return {', '.join(sorted(public))}.",
+        "Either an old answer is still cached, or this network overrides the public records (split "
+        "horizon, /etc/hosts); clients elsewhere then get different addresses.",
     )
 
 
@@ -192,21 +192,20 @@ def _wildcard(check: DnsCheck) -> Iterator[Finding]:
     if not said or not parent:
         return
     sibling = f"moorage-{secrets.token_hex(6)}.{parent}"
-    values = _leads_to(said[0].server, sibling) or addresses_here(sibling)
+    values = _values_at(said[0].server, sibling) or addresses_here(sibling)
     if not values:
         return
     yield Finding(
         "wildcard",
-        f"Every name below {parent} leads to {', '.join(values)}: {sibling} does, and nobody made "
-        "it.",
-        f"A mistyped name reaches that machine, logins included, and {check.name} seems to exist "
-        "wherever its own record does not. Is the wildcard record wanted?",
+        f"{parent} has a wildcard record: {sibling}, which nobody created, resolves to "
+        f"{', '.join(values)}.",
+        f"Mistyped names send clients and their passwords to that machine, and {check.name} "
+        "resolves even without its own record. Remove the wildcard record if it is not needed.",
     )
 
 
-def _leads_to(server: NameServer, name: str) -> tuple[str, ...]:
-    said = ask(server, name)
-    return tuple(sorted(said.values))
+def _values_at(server: NameServer, name: str) -> tuple[str, ...]:
+    return tuple(sorted(ask(server, name).values))
 
 
 def _answers(address: str, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Remembers on this machine what was at a name before each change, so that it can be undone."""
+"""Records each DNS change on this machine with the records before it, so that it can be undone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from moorage.dns.records import RecordChange, RecordSet
 from moorage.errors import MoorageError
 from moorage.state import private_folder, write_private
 
-_KEPT = 50
+_MOST_ENTRIES = 50
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One change that was made.
+    """One change.
 
     Attributes:
-        at: When, seconds since 1970.
+        at: Time of the change, in seconds since 1970.
         by: apply, undo or failover.
-        where: The provider, for people.
-        changes: What was changed.
+        where: The provider as shown to users.
+        changes: The changed record sets.
     """
 
     at: float
@@ -32,10 +32,10 @@ class Entry:
 
 
 def entries(name: str) -> tuple[Entry, ...]:
-    """Return the changes that were made to a name from this machine, oldest first.
+    """Return the changes to a name made from this machine, oldest first.
 
     Raises:
-        MoorageError: What was kept cannot be read.
+        MoorageError: The journal cannot be read.
     """
     path = private_folder("dns") / f"{name}.json"
     try:
@@ -45,35 +45,35 @@ def entries(name: str) -> tuple[Entry, ...]:
         return ()
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise MoorageError(
-            f"what was kept of earlier DNS changes in {path} cannot be read.",
-            hint="Move it away to go on without it; then those changes cannot be undone.",
+            f"the journal of earlier DNS changes, {path}, cannot be read.",
+            hint="Move it away to continue without it; those changes can then not be undone.",
             code="journal_unreadable",
         ) from error
 
 
 def remember(name: str, by: str, where: str, changes: Sequence[RecordChange]) -> None:
-    """Keep a change. What failover does in a row is kept as one.
+    """Add a change. Consecutive changes by failover are merged into one.
 
     Args:
         name: The name.
         by: apply, undo or failover.
-        where: The provider, for people.
-        changes: What was changed.
+        where: The provider as shown to users.
+        changes: The changed record sets.
     """
-    kept = list(entries(name))
-    made = tuple(changes)
-    if by == "failover" and kept and kept[-1].by == "failover":
-        made = _joined(kept.pop().changes, made)
-    _write(name, [*kept, Entry(time.time(), by, where, made)])
+    earlier = list(entries(name))
+    change = tuple(changes)
+    if by == "failover" and earlier and earlier[-1].by == "failover":
+        change = _merged(earlier.pop().changes, change)
+    _write(name, [*earlier, Entry(time.time(), by, where, change)])
 
 
 def forget_last(name: str) -> None:
-    """Drop the last change: it was undone."""
+    """Remove the last change after it was undone."""
     _write(name, list(entries(name))[:-1])
 
 
 def known_values(name: str) -> frozenset[str]:
-    """Return all addresses and names that changes from this machine put at a name."""
+    """Return all values that changes from this machine have ever set for a name."""
     return frozenset(
         value
         for entry in entries(name)
@@ -83,7 +83,7 @@ def known_values(name: str) -> frozenset[str]:
     )
 
 
-def _joined(
+def _merged(
     first: Sequence[RecordChange], then: Sequence[RecordChange]
 ) -> tuple[RecordChange, ...]:
     by_kind = {_kind(change): change for change in first}
@@ -98,8 +98,8 @@ def _kind(change: RecordChange) -> str:
     return either.kind if either else ""
 
 
-def _write(name: str, kept: Sequence[Entry]) -> None:
-    content = [asdict(entry) for entry in kept[-_KEPT:]]
+def _write(name: str, all_entries: Sequence[Entry]) -> None:
+    content = [asdict(entry) for entry in all_entries[-_MOST_ENTRIES:]]
     path = private_folder("dns") / f"{name}.json"
     write_private(path, json.dumps(content, indent=1).encode())
 

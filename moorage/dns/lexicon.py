@@ -1,4 +1,4 @@
-"""The providers of dns-lexicon. Lexicon is imported when one of them is used, not before."""
+"""The providers of dns-lexicon, which is imported only when one of them is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moorage.dns.lookup import DnsError, answered_within, find_servers
 from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 
 TIMEOUT = 60.0
-"""Seconds the provider's API has for one reading or writing; Lexicon itself knows no limit."""
+"""Seconds for one read or write by the provider's API; Lexicon itself has no limit."""
 _MASK = "********"
 
 _Result = TypeVar("_Result")
@@ -22,14 +22,14 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class LexiconProvider:
-    """A zone that one of dns-lexicon's providers holds.
+    """A zone hosted by one of dns-lexicon's providers.
 
     Attributes:
-        name: The provider as Lexicon calls it.
-        options: Its options; logins, tokens and keys among them.
-        zone_name: The zone, or None to find it by asking.
-        nameservers: Name servers to ask for the zone instead of finding them.
-        ttl: Seconds for new records.
+        name: Lexicon's name for the provider.
+        options: Its options, including credentials.
+        zone_name: The zone, or None to look it up.
+        nameservers: Name servers to query for the zone instead of looking them up.
+        ttl: TTL of new records in seconds.
     """
 
     name: str
@@ -40,12 +40,12 @@ class LexiconProvider:
 
     @property
     def title(self) -> str:
-        """What it is, for people."""
+        """The provider's name as shown to users."""
         return f"lexicon {self.name}" + (f", zone {self.zone_name}" if self.zone_name else "")
 
     @property
     def can_write(self) -> bool:
-        """It can change records."""
+        """Always true."""
         return True
 
     def read(self, name: str) -> tuple[RecordSet, ...]:
@@ -58,56 +58,55 @@ class LexiconProvider:
         return answered_within(TIMEOUT, self.title, work)
 
     def write(self, changes: Sequence[RecordChange]) -> None:
-        """Make changes, new values before old ones go; see ``moorage.dns.records.Provider``.
+        """Make changes, new values before old; see :class:`moorage.dns.records.Provider`.
 
-        These APIs know no transactions: when one change fails, those before it are taken back.
+        These APIs have no transactions: if a change fails, the earlier ones are reverted.
         """
-        made: list[RecordChange] = []
+        applied: list[RecordChange] = []
         for change in changes:
             try:
-                self._make_in_time(change)
+                self._apply(change)
             except DnsError:
-                for each in reversed(made):
+                for each in reversed(applied):
                     with suppress(DnsError):
-                        self._make_in_time(each.reverse)
+                        self._apply(each.reverse)
                 raise
-            made.append(change)
+            applied.append(change)
 
-    def _make_in_time(self, change: RecordChange) -> None:
+    def _apply(self, change: RecordChange) -> None:
         either = change.after or change.before
         assert either is not None
         ttl = (change.after.ttl if change.after else None) or self.ttl
-        answered_within(TIMEOUT, self.title, partial(self._make, change, either.name, ttl))
+        answered_within(TIMEOUT, self.title, partial(self._send, change, either.name, ttl))
 
-    def _make(self, change: RecordChange, name: str, ttl: int) -> None:
+    def _send(self, change: RecordChange, name: str, ttl: int) -> None:
         with self._open(name, ttl) as api:
             kind = (change.after or change.before or RecordSet("", "A", ())).kind
             now = {each.kind: each for each in _read(api, name)}.get(kind)
             if not (now.says(change.before) if now else change.before is None):
                 raise DnsError(
-                    f"somebody else has changed {name} at {self.name} meanwhile; nothing was "
-                    "changed.",
-                    hint="Look at what is there now with 'moorage dns plan FILE'.",
+                    f"{name} was changed at {self.name} in the meantime; nothing was changed.",
+                    hint="Run 'moorage dns plan FILE' to see the current records.",
                     code="dns_changed_meanwhile",
                 )
             old = now.values if now else ()
             new = change.after.values if change.after else ()
             is_new_ttl = now is not None and change.after is not None and now.ttl != ttl
-            gone = old if is_new_ttl else tuple(value for value in old if value not in new)
-            come = new if is_new_ttl else tuple(value for value in new if value not in old)
+            removed = old if is_new_ttl else tuple(value for value in old if value not in new)
+            added = new if is_new_ttl else tuple(value for value in new if value not in old)
             if is_new_ttl or kind == "CNAME":
-                # A CNAME has room for one, and some APIs keep a set's TTL until it is empty.
-                _delete(api, kind, name, gone)
-                gone = ()
-            for value in come:
-                _insist(api.create_record(kind, name, value), f"{name} {kind} {value}")
-            _delete(api, kind, name, gone)
+                # A CNAME has one value, and some APIs keep a set's TTL until the set is empty.
+                _delete(api, kind, name, removed)
+                removed = ()
+            for value in added:
+                _require_success(api.create_record(kind, name, value), f"{name} {kind} {value}")
+            _delete(api, kind, name, removed)
             after = {each.kind: each for each in _read(api, name)}.get(kind)
         if (after.values if after else ()) != new:
             raise DnsError(
-                f"{self.name} took the change of {name}, but does not say {kind} "
-                f"{', '.join(new) or '(nothing)'} now.",
-                hint="Look at the zone at the provider.",
+                f"{self.name} accepted the change to {name}, but its {kind} records are not "
+                f"{', '.join(new) or '(none)'} now.",
+                hint="Check the zone at the provider.",
                 code="dns_failed",
             )
 
@@ -121,7 +120,7 @@ class LexiconProvider:
         zone = self.zone_name or find_servers(name, self.nameservers)[0]
         settings: dict[str, Any] = {
             "provider_name": self.name,
-            # Known here; Lexicon itself would fetch a list of all public suffixes to guess it.
+            # Given, because Lexicon would download the public suffix list to guess it.
             "domain": clean_name(zone),
             "ttl": ttl,
             self.name: {key.replace("-", "_"): value for key, value in self.options.items()},
@@ -138,39 +137,40 @@ class LexiconProvider:
             raise
         except AuthenticationError as error:
             raise DnsError(
-                f"{self.name} refuses: {self._told(error)}.",
-                hint=f"Either the login in dns.lexicon.options is wrong, or the zone {zone} is not "
-                "in that account.",
+                f"{self.name} refused the login: {self._redacted(error)}.",
+                hint=f"Either the credentials in dns.lexicon.options are wrong, or the zone {zone} "
+                "is not in that account.",
                 code="dns_key_wrong",
             ) from None
         except RequestException as error:
             raise self._request_failed(error, zone) from None
-        except Exception as error:  # providers raise what they like
+        except Exception as error:  # providers raise all kinds of exceptions
             raise DnsError(
-                f"{self.name} failed: {self._told(error)}.",
-                hint="Compare dns.lexicon.options with the provider's in dns-lexicon's manual.",
+                f"{self.name} failed: {self._redacted(error)}.",
+                hint="Compare dns.lexicon.options with the provider's options in the dns-lexicon "
+                "manual.",
                 code="dns_failed",
             ) from None
 
     def _request_failed(self, error: Any, zone: str) -> DnsError:
-        # The message itself holds the URL, and some APIs take their token there.
+        # The exception's message contains the URL, where some APIs carry the token.
         status = getattr(error.response, "status_code", None)
         if status in {401, 403}:
             return DnsError(
-                f"{self.name} refuses the login (HTTP {status}).",
-                hint="Compare dns.lexicon.options with the token at the provider, and its rights.",
+                f"{self.name} refused the login (HTTP {status}).",
+                hint="Check the token in dns.lexicon.options and its permissions at the provider.",
                 code="dns_key_wrong",
             )
         if status == 404:
             return DnsError(
                 f"{self.name} has no zone {zone} for this login (HTTP {status}).",
-                hint="Is dns.zone right?",
+                hint="Check dns.zone.",
                 code="no_zone",
             )
-        what = f"answers HTTP {status}" if status else "cannot be reached"
-        return DnsError(f"{self.name} {what}.", hint="Try again later.", code="dns_failed")
+        problem = f"answered HTTP {status}" if status else "cannot be reached"
+        return DnsError(f"{self.name} {problem}.", hint="Try again later.", code="dns_failed")
 
-    def _told(self, error: Exception) -> str:
+    def _redacted(self, error: Exception) -> str:
         text = str(error) or type(error).__name__
         for name, value in self.options.items():
             if isinstance(value, str) and len(value) > 3 and "server" not in name:
@@ -182,7 +182,7 @@ def provider_class(name: str) -> Any:
     """Return Lexicon's class for a provider.
 
     Raises:
-        DnsError: Lexicon has none of that name, or it needs a package that is not there.
+        DnsError: Lexicon has no such provider, or the provider needs a package that is missing.
     """
     from lexicon._private.discovery import find_providers, load_provider_module
 
@@ -190,24 +190,24 @@ def provider_class(name: str) -> Any:
     if not available.get(name):
         near = difflib.get_close_matches(name, available, n=3)
         raise DnsError(
-            f"dns-lexicon's provider {name} needs more packages."
+            f"dns-lexicon's provider {name} needs additional packages."
             if name in available
             else f"dns-lexicon has no provider {name}.",
             hint=f"Install them with: pip install 'dns-lexicon[{name}]'."
             if name in available
-            else f"Is it {' or '.join(near)}?"
+            else f"Did you mean {' or '.join(near)}?"
             if near
-            else "dns-lexicon's manual lists them.",
+            else "The dns-lexicon manual lists them.",
             code="no_provider",
         )
     return load_provider_module(name).Provider
 
 
 def known_options(name: str) -> tuple[str, ...]:
-    """Return the options a provider takes, as they are written in the answers.
+    """Return the options a provider accepts, spelled as in the answers.
 
     Raises:
-        DnsError: Lexicon has none of that name.
+        DnsError: Lexicon has no such provider.
     """
     parser = ArgumentParser(add_help=False)
     provider_class(name).configure_parser(parser)
@@ -230,9 +230,9 @@ def _read(api: Any, name: str) -> tuple[RecordSet, ...]:
 
 def _delete(api: Any, kind: str, name: str, values: Sequence[str]) -> None:
     for value in values:
-        _insist(api.delete_record(None, kind, name, value), f"{name} {kind} {value}")
+        _require_success(api.delete_record(None, kind, name, value), f"{name} {kind} {value}")
 
 
-def _insist(done: object, what: str) -> None:
-    if done is False:
-        raise DnsError(f"the provider does not take the change of {what}.", code="dns_failed")
+def _require_success(result: object, record: str) -> None:
+    if result is False:
+        raise DnsError(f"the provider rejected the change of {record}.", code="dns_failed")

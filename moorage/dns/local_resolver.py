@@ -1,4 +1,4 @@
-"""What this machine itself finds for a name."""
+"""Name resolution with this machine's own resolver."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _SECONDS = 20
 
 
 def addresses_here(name: str) -> tuple[str, ...]:
-    """Return the addresses this machine finds for a name in time, as every program on it does.
+    """Resolve a name as any program on this machine would; empty if it takes too long.
 
     Args:
-        name: A name, or an address, which is its own.
+        name: A name, or an address, which is returned as it is.
     """
     try:
         return (str(ipaddress.ip_address(name.strip("[]"))),)
     except ValueError:
         pass
     try:
-        # With name servers that do not answer it may take minutes.
-        found = within(_SECONDS, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
+        # With unresponsive name servers this can take minutes.
+        entries = within(_SECONDS, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError):
         return ()
-    return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in found}))
+    return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in entries}))
 
 
 def is_reached_from_elsewhere(address: str) -> bool:
-    """Whether an address means the same machine to others: not their own, and not one link's.
+    """Whether other machines can use an address: not loopback, link-local or unspecified.
 
     Args:
         address: An IP address.
@@ -39,10 +39,10 @@ def is_reached_from_elsewhere(address: str) -> bool:
 
 
 def has_ipv6() -> bool:
-    """Whether this machine has a way out over IPv6."""
+    """Whether this machine has a default route for IPv6."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.connect(("2001:db8::1", 53))  # sends nothing; the kernel looks for a route
+            probe.connect(("2001:db8::1", 53))  # sends nothing; the kernel looks up a route
     except OSError:
         return False
     return True

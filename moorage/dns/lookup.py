@@ -1,4 +1,4 @@
-"""Asks name servers: the zone a name is in, its own name servers, and what each of them says."""
+"""Find a name's zone and its authoritative name servers, and query each of them."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from moorage.network import in_words, within
 _Result = TypeVar("_Result")
 
 TIMEOUT = 2.0
-"""Seconds a name server has for one answer."""
+"""Seconds to wait for one reply of a name server."""
 LIFETIME = 4.0
-"""Seconds the resolver has for one question, retries included."""
+"""Seconds to wait for the resolver, retries included."""
 _MOST_SERVERS = 8
 
 Cancelled = Callable[[], bool]
-"""Says whether somebody asked to stop."""
+"""Returns whether the operation was cancelled."""
 
 
 class DnsError(MoorageError):
-    """Something about DNS cannot be found out or done."""
+    """A DNS lookup or change failed."""
 
     code = "dns_failed"
 
 
 @dataclass(frozen=True)
 class NameServer:
-    """A name server and one address of it."""
+    """A name server and one of its addresses."""
 
     name: str
     address: str
@@ -57,11 +57,11 @@ class NameServer:
 
 @dataclass(frozen=True)
 class Said:
-    """What one name server says about a name.
+    """One name server's reply for a name.
 
     Attributes:
-        records: Its records; empty when it says that there are none.
-        fault: Why it says nothing, or empty.
+        records: The records; empty if the name has none.
+        fault: Why there is no usable reply, or empty.
     """
 
     server: NameServer
@@ -83,17 +83,17 @@ def split_endpoint(text: str) -> tuple[str, int]:
 
 
 def own_resolver() -> dns.resolver.Resolver:
-    """Return the resolver of this machine, with little patience.
+    """Return this machine's resolver with short timeouts.
 
     Raises:
-        DnsError: This machine has none.
+        DnsError: None is configured.
     """
     try:
         resolver = dns.resolver.Resolver()
     except dns.resolver.NoResolverConfiguration as error:
         raise DnsError(
             "this machine has no name server in /etc/resolv.conf.",
-            hint="Name the zone's own ones in dns.nameservers.",
+            hint="Set dns.nameservers to the zone's authoritative name servers.",
             code="no_resolver",
         ) from error
     resolver.timeout, resolver.lifetime = TIMEOUT, LIFETIME
@@ -101,19 +101,19 @@ def own_resolver() -> dns.resolver.Resolver:
 
 
 def parse_name(name: str) -> dns.name.Name:
-    """Return a name for a question.
+    """Parse a name for a query.
 
     Raises:
-        DnsError: It is none.
+        DnsError: It is not a DNS name.
     """
     try:
         return dns.name.from_text(clean_name(name))
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
-        raise DnsError(f"{name!r} is no DNS name: {_why(error)}.", code="no_name") from error
+        raise DnsError(f"{name!r} is not a DNS name: {_why(error)}.", code="no_name") from error
 
 
 def given_servers(texts: Iterable[str]) -> tuple[NameServer, ...]:
-    """Return the name servers of ``dns.nameservers``, a name with each of its addresses."""
+    """Return the name servers listed in ``dns.nameservers``, one entry per address."""
     found = []
     for text in texts:
         host, port = split_endpoint(text)
@@ -122,23 +122,23 @@ def given_servers(texts: Iterable[str]) -> tuple[NameServer, ...]:
 
 
 def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameServer, ...]]:
-    """Find the zone a name is in and the zone's own name servers.
+    """Find a name's zone and the zone's authoritative name servers.
 
     Args:
         name: The name.
-        given: Name servers to ask instead of finding them.
+        given: Name servers to query instead of looking them up.
 
     Returns:
         The zone's name and its name servers.
 
     Raises:
-        DnsError: There is no zone, or nobody answers.
+        DnsError: There is no zone, or no name server answers.
     """
     if given:
         servers = given_servers(given)
         if not servers:
             raise DnsError(
-                f"none of dns.nameservers has an address: {', '.join(given)}.",
+                f"none of the name servers in dns.nameservers resolves: {', '.join(given)}.",
                 hint="Correct dns.nameservers.",
                 code="no_name_server",
             )
@@ -148,8 +148,8 @@ def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameS
         zone = dns.resolver.zone_for_name(parse_name(name), resolver=resolver, lifetime=LIFETIME)
     if zone == dns.name.root:
         raise DnsError(
-            f"{name} is in no zone: the name servers of this machine know of none.",
-            hint="Register the domain, or name its name servers in dns.nameservers.",
+            f"{name} is not in any zone known to this machine's resolver.",
+            hint="Register the domain, or set dns.nameservers to its name servers.",
             code="no_zone",
         )
     with _explained(f"the name servers of {zone.to_text(True)}"):
@@ -158,18 +158,18 @@ def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameS
     servers = tuple(NameServer(each, address) for each in names for address in addresses_here(each))
     if not servers:
         raise DnsError(
-            f"none of the name servers of {zone.to_text(True)} has an address: {', '.join(names)}.",
-            hint="Correct the NS records where the domain is registered.",
+            f"none of the name servers of {zone.to_text(True)} resolves: {', '.join(names)}.",
+            hint="Correct the NS records at the domain's registrar.",
             code="no_name_server",
         )
     return zone.to_text(True), servers
 
 
 def zone_at(name: str, servers: Sequence[NameServer]) -> str:
-    """Return the zone that a name is in, as name servers that hold it say.
+    """Return a name's zone according to name servers that are authoritative for it.
 
     Raises:
-        DnsError: They do not answer, or hold no such zone.
+        DnsError: They do not answer, or are not authoritative for such a zone.
     """
     faults = []
     for server in servers:
@@ -188,7 +188,7 @@ def zone_at(name: str, servers: Sequence[NameServer]) -> str:
         faults.append(_no_zone(server, name, answer).message)
     raise DnsError(
         f"no zone for {name} was found: " + " ".join(faults),
-        hint="Is dns.zone right, and does the name server hold it?",
+        hint="Check dns.zone, and that the name server is authoritative for it.",
         code="no_zone",
     )
 
@@ -196,10 +196,10 @@ def zone_at(name: str, servers: Sequence[NameServer]) -> str:
 def question(
     server: NameServer, name: str, kind: str, timeout: float = TIMEOUT
 ) -> dns.message.Message:
-    """Ask one name server one question, without recursion.
+    """Send one non-recursive query to a name server.
 
     Raises:
-        DnsError: It does not answer, or with an error; NXDOMAIN is none.
+        DnsError: It does not answer, or answers with an error other than NXDOMAIN.
     """
     asked = dns.message.make_query(parse_name(name), kind, use_edns=0)
     asked.flags &= ~dns.flags.RD
@@ -209,10 +209,10 @@ def question(
 def exchange(
     asked: dns.message.Message, server: NameServer, timeout: float = TIMEOUT
 ) -> dns.message.Message:
-    """Send a message to a name server, by UDP and then TCP where the answer is long.
+    """Send a message to a name server by UDP, and by TCP if the reply is truncated.
 
     Raises:
-        DnsError: It does not answer, or with an error; NXDOMAIN is none.
+        DnsError: It does not answer, or answers with an error other than NXDOMAIN.
     """
     try:
         answer, _ = dns.query.udp_with_fallback(
@@ -221,24 +221,25 @@ def exchange(
     except dns.exception.Timeout as error:
         raise DnsError(
             f"the name server {server} does not answer within {timeout:g} s.",
-            hint="Is it up, and does a firewall let UDP and TCP through to its port?",
+            hint="Check that it is up and that firewalls let UDP and TCP through to its port.",
             code="name_server_silent",
         ) from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
         raise DnsError(
-            f"the name server {server} cannot be asked: {_why(error)}.", code="name_server_failed"
+            f"the query to the name server {server} failed: {_why(error)}.",
+            code="name_server_failed",
         ) from error
     if answer.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         raise DnsError(
-            f"the name server {server} answers {dns.rcode.to_text(answer.rcode())}.",
-            hint="It holds no such zone, cannot load it, or does not let this machine ask.",
+            f"the name server {server} answered {dns.rcode.to_text(answer.rcode())}.",
+            hint="It does not have the zone, cannot load it, or refuses queries from this machine.",
             code="name_server_failed",
         )
     return answer
 
 
 def ask(server: NameServer, name: str) -> Said:
-    """Ask a name server for the A, AAAA and CNAME records of a name."""
+    """Query a name server for the A, AAAA and CNAME records of a name."""
     records = []
     for kind in KINDS:
         try:
@@ -251,12 +252,12 @@ def ask(server: NameServer, name: str) -> Said:
         if found is not None:
             records.append(found)
             if kind == "CNAME":
-                break  # a name with a CNAME has nothing else
+                break  # a name with a CNAME has no other records
     return Said(server, tuple(records))
 
 
 def ask_all(servers: Sequence[NameServer], name: str) -> tuple[Said, ...]:
-    """Ask several name servers at the same time."""
+    """Query several name servers in parallel."""
     if not servers:
         return ()
     with ThreadPoolExecutor(max_workers=len(servers)) as pool:
@@ -264,10 +265,10 @@ def ask_all(servers: Sequence[NameServer], name: str) -> tuple[Said, ...]:
 
 
 def records_in(answer: dns.message.Message, name: str, kind: str) -> RecordSet | None:
-    """Return the records of one type that an answer has for a name, or None."""
-    wanted = dns.rdatatype.from_text(kind)
+    """Return the records of one type for a name in an answer, or None."""
+    rdtype = dns.rdatatype.from_text(kind)
     for each in answer.answer:
-        if each.name == parse_name(name) and each.rdtype == wanted:
+        if each.name == parse_name(name) and each.rdtype == rdtype:
             return RecordSet.of(name, kind, [entry.to_text() for entry in each], each.ttl)
     return None
 
@@ -280,17 +281,17 @@ def wait_until_served(
     seconds: float,
     cancelled: Cancelled = lambda: False,
 ) -> tuple[Said, ...]:
-    """Ask name servers until all of them say what is wanted, or time is up.
+    """Query name servers until all of them serve the expected records, or the time is up.
 
     Args:
-        servers: The zone's own name servers.
+        servers: The zone's authoritative name servers.
         name: The name.
-        wanted: The records; their TTL is not compared.
-        seconds: How long to ask.
-        cancelled: Ends the waiting.
+        wanted: The expected records; their TTL is not compared.
+        seconds: How long to wait.
+        cancelled: Ends the wait.
 
     Returns:
-        What each of them said last.
+        The last reply of each.
     """
     end = time.monotonic() + seconds
     pause = 0.2
@@ -307,22 +308,22 @@ def wait_until_served(
 
 
 def is_said(said: Said, wanted: Sequence[RecordSet]) -> bool:
-    """Whether a name server says what is wanted, whatever the TTL."""
+    """Whether a reply has exactly these records, TTL aside."""
     here = {each.kind: each.values for each in said.records}
     return not said.fault and here == {each.kind: each.values for each in wanted}
 
 
 def _no_zone(server: NameServer, name: str, answer: dns.message.Message) -> DnsError:
-    """Say what a name server that is not the one to ask says instead."""
+    """Describe the reply of a name server that is not authoritative for a name."""
     for each in answer.authority:
         if each.rdtype == dns.rdatatype.NS and each.name != dns.name.root:
             others = ", ".join(sorted(entry.target.to_text(True) for entry in each))
             return DnsError(
-                f"the name server {server} has handed {each.name.to_text(True)} on to {others}.",
-                hint=f"Changes for {name} have to go there.",
+                f"the name server {server} delegates {each.name.to_text(True)} to {others}.",
+                hint=f"{name} has to be changed there.",
                 code="zone_elsewhere",
             )
-    return DnsError(f"the name server {server} holds no zone that {name} is in.", code="no_zone")
+    return DnsError(f"the name server {server} is not authoritative for {name}.", code="no_zone")
 
 
 @contextmanager
@@ -331,14 +332,14 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except (dns.exception.Timeout, dns.resolver.NoNameservers, dns.resolver.LifetimeTimeout) as e:
         raise DnsError(
-            f"{what} cannot be found: this machine's name servers do not answer.",
-            hint="Is the network up? dns.nameservers names others to ask.",
+            f"{what} cannot be found: this machine's resolver does not answer.",
+            hint="Check the network, or set dns.nameservers to other name servers.",
             code="resolver_silent",
         ) from e
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.NoRootSOA) as error:
         raise DnsError(
             f"{what} cannot be found: it does not exist.",
-            hint="Register the domain, or name its name servers in dns.nameservers.",
+            hint="Register the domain, or set dns.nameservers to its name servers.",
             code="no_zone",
         ) from error
     except dns.exception.DNSException as error:
@@ -348,25 +349,25 @@ def _explained(what: str) -> Iterator[None]:
 def _why(error: BaseException) -> str:
     if isinstance(error, OSError):
         return in_words(error)
-    return (str(error) or "its answer makes no sense").rstrip(".")
+    return (str(error) or "malformed reply").rstrip(".")
 
 
 def answered_within(seconds: float, title: str, work: Callable[[], _Result]) -> _Result:
-    """Do something that asks a provider, and give up on an answer that takes too long.
+    """Call a provider's API with a time limit.
 
     Args:
-        seconds: How long all of it may take.
-        title: Who is asked, for people.
-        work: What to do.
+        seconds: Time limit for the whole call.
+        title: The provider as shown to users.
+        work: The call.
 
     Raises:
-        DnsError: It took longer.
+        DnsError: The call took longer.
     """
     try:
         return within(seconds, work)
     except TimeoutError as error:
         raise DnsError(
             f"{title} does not answer within {seconds:g} s.",
-            hint="'moorage dns plan FILE' shows what the records are now. Try again later.",
+            hint="Try again later; 'moorage dns plan FILE' shows the current records.",
             code="dns_failed",
         ) from error

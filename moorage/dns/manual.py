@@ -1,4 +1,4 @@
-"""No provider: the operator makes the records; the zone's own name servers say what is there."""
+"""No provider: the operator creates the records, and the zone's name servers are queried."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from moorage.dns.records import RecordChange, RecordSet
 
 @dataclass(frozen=True)
 class ManualProvider:
-    """Reads what is there and changes nothing.
+    """Reads records but never changes them.
 
     Attributes:
-        nameservers: Name servers to ask instead of finding them.
+        nameservers: Name servers to query instead of looking them up.
     """
 
     nameservers: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
-        """What it is, for people."""
+        """The provider's name as shown to users."""
         return "manual"
 
     @property
     def can_write(self) -> bool:
-        """It cannot change records."""
+        """Always false."""
         return False
 
     def read(self, name: str) -> tuple[RecordSet, ...]:
@@ -37,16 +37,16 @@ class ManualProvider:
             if not each.fault:
                 return each.records
         raise DnsError(
-            f"none of the name servers of {zone} tells what {name} leads to: "
+            f"none of the name servers of {zone} returns records for {name}: "
             + "; ".join(each.fault for each in said)
             + ".",
             code="name_server_silent",
         )
 
     def write(self, changes: Sequence[RecordChange]) -> None:
-        """Refuse: with this provider the operator makes the records."""
+        """Refuse: with this provider the operator manages the records."""
         raise DnsError(
-            "with dns.provider: manual the records are yours to make.",
-            hint="Make them where the domain is managed; 'moorage dns check FILE' looks again.",
+            "with dns.provider: manual you create the records yourself.",
+            hint="Create them where the domain is managed, then run 'moorage dns check FILE'.",
             code="dns_manual",
         )

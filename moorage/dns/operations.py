@@ -1,4 +1,4 @@
-"""The work on the registry's name: plan, apply, undo, check. What the faces call."""
+"""Operations on the registry's DNS records: plan, apply, undo, check."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from moorage.dns.records import Provider, RecordChange, RecordSet, in_order, pla
 from moorage.errors import MoorageError
 
 SERVED_WITHIN = 60.0
-"""Seconds until changed records have to be on all name servers of the zone."""
+"""Seconds for all name servers of the zone to serve changed records."""
 
 
 @dataclass(frozen=True)
 class DnsPlan:
-    """What an apply would change at the registry's name.
+    """The changes an apply would make to the registry's records.
 
     Attributes:
-        name: The name.
-        provider: Who holds the zone.
-        wanted: The records that are wanted.
-        current: The records that are there.
-        changes: From one to the other.
-        is_undo: Whether this takes an earlier change back.
+        name: The registry's name.
+        provider: The zone's provider.
+        wanted: The desired records.
+        current: The current records.
+        changes: The changes from the current to the desired records.
+        is_undo: Whether the plan undoes an earlier change.
     """
 
     name: str
@@ -49,7 +49,7 @@ class DnsPlan:
 
     @property
     def can_write(self) -> bool:
-        """Whether Moorage can make the changes; otherwise they are the operator's to make."""
+        """Whether Moorage can make the changes; otherwise the operator has to."""
         return self.provider.can_write
 
     @property
@@ -59,31 +59,31 @@ class DnsPlan:
 
     @property
     def foreign(self) -> tuple[RecordSet, ...]:
-        """Records that are there, are not this deployment's, and would go."""
+        """Existing records that this deployment did not create and the plan would remove."""
         return tuple(
             change.before for change in self.changes if change.is_foreign and change.before
         )
 
     @property
     def summary(self) -> str:
-        """The plan in plain words."""
+        """The plan in one line."""
         if not self.changes:
             return f"{self.name}: nothing to change"
         count = len(self.changes)
         sets = f"{count} record set" + ("s" if count > 1 else "")
-        return f"{self.name}: {sets} to {'change' if self.can_write else 'make by hand'}"
+        return f"{self.name}: {sets} to {'change' if self.can_write else 'change by hand'}"
 
 
 @dataclass(frozen=True)
 class DnsReport:
-    """How a change of the registry's name ended.
+    """The result of a change to the registry's records.
 
     Attributes:
-        name: The name.
-        changes: What was changed; empty when everything was there already.
-        said: What each of the zone's name servers says now.
-        missing: The name servers that do not say what is wanted.
-        note: What the operator should know, or empty.
+        name: The registry's name.
+        changes: The changes made; empty if the records already matched.
+        said: The replies of the zone's name servers afterwards.
+        missing: The replies without the desired records.
+        note: A note for the operator, or empty.
     """
 
     name: str
@@ -94,21 +94,22 @@ class DnsReport:
 
     @property
     def is_served(self) -> bool:
-        """Whether all name servers of the zone say what is wanted."""
+        """Whether all name servers of the zone serve the desired records."""
         return bool(self.said) and not self.missing
 
 
 @dataclass(frozen=True)
 class DnsCheck:
-    """What a name leads to, as its zone's own name servers and this machine see it.
+    """A name's records according to its zone's name servers and to this machine's resolver.
 
     Attributes:
         name: The name.
-        zone: The zone it is in; empty when none was found.
-        wanted: The records that are wanted.
-        said: What each name server says.
-        here: The addresses this machine finds.
-        fault: Why the zone's name servers could not be asked, or empty.
+        zone: Its zone; empty if none was found.
+        wanted: The desired records.
+        said: Each name server's reply.
+        here: The addresses the name resolves to on this machine.
+        fault: Why the zone's name servers could not be queried, or empty.
+        may_be_fewer: Whether some of the desired values are enough, because of failover.
     """
 
     name: str
@@ -121,34 +122,34 @@ class DnsCheck:
 
     @property
     def is_good(self) -> bool:
-        """Whether every name server says what is wanted."""
+        """Whether every name server serves the desired records."""
         return bool(self.said) and all(self.is_right(each) for each in self.said)
 
     def is_right(self, said: Said) -> bool:
-        """Whether a name server says what is wanted; with failover some of it is enough."""
+        """Whether a reply has the desired records; with failover some of them are enough."""
         if is_said(said, self.wanted):
             return True
-        everything = {value for each in self.wanted for value in each.values}
-        return self.may_be_fewer and bool(said.values) and said.values <= everything
+        values = {value for each in self.wanted for value in each.values}
+        return self.may_be_fewer and bool(said.values) and said.values <= values
 
 
 def plan_dns(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) -> DnsPlan:
-    """Return what has to change for the registry's name to lead to its servers.
+    """Return the changes that make the registry's name resolve to its servers.
 
     Args:
-        answers: What the operator decided.
-        addresses: Where clients reach each server, by label.
-        resolve: Finds secrets.
+        answers: The operator's answers.
+        addresses: The address or host name at which clients reach each server, by label.
+        resolve: Resolves secret references.
 
     Raises:
-        MoorageError: The provider does not answer, refuses, or has no such zone.
+        MoorageError: The provider does not answer, refuses, or does not have the zone.
     """
     provider = open_provider(answers, resolve)
     name = answers.registry.domain
     wanted = wanted_records(answers, addresses)
     current = provider.read(name)
     if not provider.can_write:
-        # Others' records may be cached for as long as they like; only what they lead to counts.
+        # Records created by hand can have any TTL; only their values are compared.
         current = tuple(_with_ttl_of(each, wanted) for each in current)
     changes = plan_changes(
         current,
@@ -167,17 +168,17 @@ def apply_dns(
     wait: float = SERVED_WITHIN,
     cancelled: Cancelled = lambda: False,
 ) -> DnsReport:
-    """Make the changes of a plan, remember what was there, and wait until they are served.
+    """Make the changes of a plan, record the previous state, and wait until they are served.
 
     Args:
-        answers: What the operator decided.
-        plan: What :func:`plan_dns` or :func:`plan_undo` returned.
-        replace: Whether records that are not this deployment's may be replaced.
-        wait: Seconds for all name servers of the zone to serve it.
-        cancelled: Ends the waiting.
+        answers: The operator's answers.
+        plan: The plan from :func:`plan_dns` or :func:`plan_undo`.
+        replace: Whether to replace records that this deployment did not create.
+        wait: Seconds for all name servers of the zone to serve the records.
+        cancelled: Ends the wait.
 
     Raises:
-        DnsError: Records of somebody else's are in the way, or the provider refuses.
+        DnsError: Records of another origin are in the way, or the provider refuses.
     """
     if plan.changes:
         if plan.foreign and not replace:
@@ -193,7 +194,7 @@ def apply_dns(
     try:
         servers = zone_servers(answers)
     except MoorageError as error:
-        note = f"Whether the zone's name servers serve it could not be seen: {error.message}"
+        note = f"Could not check whether the zone's name servers serve it: {error.message}"
         return DnsReport(plan.name, plan.changes, (), (), note)
     said = wait_until_served(servers, plan.name, wanted, seconds=wait, cancelled=cancelled)
     missing = tuple(each for each in said if not is_said(each, wanted))
@@ -201,30 +202,30 @@ def apply_dns(
 
 
 def check_can_undo(answers: Answers) -> None:
-    """Make sure that there is a change to take back.
+    """Check that there is a change to undo.
 
     Raises:
-        DnsError: None was made from this machine.
+        DnsError: No change was made from this machine.
     """
     name = answers.registry.domain
     if not journal.entries(name):
         raise DnsError(
-            f"no change of {name} was made from this machine, so there is none to undo.",
-            hint="Changes are kept where they were made, in Moorage's state folder.",
+            f"nothing to undo: no change to {name} was made from this machine.",
+            hint="Changes can be undone only on the machine that made them.",
             code="nothing_to_undo",
         )
 
 
 def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) -> DnsPlan:
-    """Return the plan that takes back the last change made to the name from this machine.
+    """Return the plan that undoes the last change to the name made from this machine.
 
     Raises:
-        DnsError: There is none.
-        MoorageError: The provider does not answer, refuses, or has no such zone.
+        DnsError: There is no such change.
+        MoorageError: The provider does not answer, refuses, or does not have the zone.
     """
     check_can_undo(answers)
     name = answers.registry.domain
-    made = journal.entries(name)
+    entries = journal.entries(name)
     provider = open_provider(answers, resolve)
     if not provider.can_write:
         provider.write(())
@@ -234,7 +235,7 @@ def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) 
         each for address in addresses.values() for each in addresses_here(address)
     }
     changes = []
-    for change in made[-1].changes:
+    for change in entries[-1].changes:
         now = there.get(_kind(change))
         if now is None and change.before is None:
             continue
@@ -255,10 +256,10 @@ def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) 
 
 
 def check_dns(answers: Answers, addresses: Mapping[str, str]) -> DnsCheck:
-    """Ask the zone's own name servers and this machine what the name leads to. Needs no secret.
+    """Look the name up at the zone's name servers and on this machine. Needs no secrets.
 
     Raises:
-        DnsError: A server's name has no address.
+        DnsError: A server's name does not resolve.
     """
     name = answers.registry.domain
     wanted = wanted_records(answers, addresses)
@@ -273,7 +274,7 @@ def check_dns(answers: Answers, addresses: Mapping[str, str]) -> DnsCheck:
 
 
 def zone_servers(answers: Answers) -> tuple[NameServer, ...]:
-    """Return the zone's own name servers.
+    """Return the zone's authoritative name servers.
 
     Raises:
         DnsError: They cannot be found.
@@ -282,7 +283,7 @@ def zone_servers(answers: Answers) -> tuple[NameServer, ...]:
 
 
 def nameservers_of(answers: Answers) -> tuple[str, ...]:
-    """Return the name servers the answers give; rfc2136's own one where no others are found."""
+    """Return the name servers in the answers, or rfc2136's own if none can be looked up."""
     dns = answers.dns
     if dns.nameservers or dns.provider != "rfc2136" or dns.rfc2136 is None:
         return dns.nameservers
@@ -295,12 +296,12 @@ def nameservers_of(answers: Answers) -> tuple[str, ...]:
 
 
 def in_the_way(plan: DnsPlan) -> DnsError:
-    """Return the error for records that are not this deployment's."""
+    """Return the error for existing records that this deployment did not create."""
     lines = "; ".join(line for each in plan.foreign for line in each.lines())
     return DnsError(
-        f"{plan.name} has records that this deployment did not make: {lines}.",
-        hint="Whoever uses them would lose them. '--replace-records' replaces them; "
-        "'moorage dns undo FILE' brings them back.",
+        f"{plan.name} has records that this deployment did not create: {lines}.",
+        hint="Replacing them breaks what uses them. To replace them, add '--replace-records'; "
+        "'moorage dns undo FILE' restores them.",
         code="dns_foreign",
     )
 

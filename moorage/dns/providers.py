@@ -1,4 +1,4 @@
-"""From the answers to the provider that holds the zone."""
+"""Open the DNS provider that the answers name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from moorage.dns.manual import ManualProvider
 from moorage.dns.records import Provider
 
 Resolve = Callable[[SecretReference, str], Secret]
-"""Finds the secret a reference leads to; the text is its path in the answers."""
+"""Resolves a secret reference; the text is its path in the answers."""
 
 
 def open_provider(answers: Answers, resolve: Resolve) -> Provider:
-    """Return the provider of the answers; nothing is asked yet.
+    """Return the provider without connecting to it.
 
     Args:
-        answers: What the operator decided.
-        resolve: Finds secrets.
+        answers: The operator's answers.
+        resolve: Resolves secret references.
 
     Raises:
-        SecretUnavailable: A secret reference leads nowhere.
-        DnsError: There is no such provider, or an option it does not know.
+        SecretUnavailable: A secret reference cannot be resolved.
+        DnsError: There is no such provider, or it has no such option.
     """
     dns = answers.dns
     if dns.provider == "rfc2136":
@@ -75,7 +75,7 @@ def _lexicon(answers: Answers, resolve: Resolve) -> Provider:
         if name.replace("-", "_") not in known:
             raise DnsError(
                 f"dns.lexicon.options.{name}: {section.name} has no such option.",
-                hint=f"It takes: {', '.join(known) or 'none'}.",
+                hint=f"Its options: {', '.join(known) or 'none'}.",
                 code="no_option",
             )
     options: dict[str, str | int | bool] = {}

@@ -1,4 +1,4 @@
-"""Records and what has to change about them. Pure, and without anything but Python."""
+"""DNS records and the changes between them. Pure; imports only the standard library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 KINDS = ("CNAME", "A", "AAAA")
-"""The record types Moorage makes, a CNAME alone or the others."""
+"""The record types Moorage manages: a name has either a CNAME or the others."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class RecordSet:
     """All records of one type at one name.
 
     Attributes:
-        name: The name, in small letters, without the dot at the end.
+        name: The name, in lower case, without the trailing dot.
         kind: A, AAAA or CNAME.
         values: Addresses or names, sorted.
-        ttl: Seconds they may be cached; None where a provider does not tell.
-        checked: Whether the provider checks each value and leaves out what does not answer.
+        ttl: TTL in seconds; None if the provider does not report it.
+        checked: Whether the provider health-checks each value and drops those that fail.
     """
 
     name: str
@@ -39,18 +39,18 @@ class RecordSet:
         *,
         checked: bool = False,
     ) -> RecordSet:
-        """Return a record set with everything in its one form."""
+        """Return a record set with all fields normalised."""
         clean = sorted({clean_value(kind, value) for value in values})
         return cls(clean_name(name), kind, tuple(clean), ttl, checked)
 
     def lines(self) -> tuple[str, ...]:
-        """The records as a zone file has them."""
+        """The records in zone file format."""
         ttl = "" if self.ttl is None else f" {self.ttl}"
         checked = " (with a health check)" if self.checked else ""
         return tuple(f"{self.name}{ttl} {self.kind} {value}{checked}" for value in self.values)
 
     def says(self, other: RecordSet | None) -> bool:
-        """Whether another set is the same; a TTL that is not known counts as the same."""
+        """Whether another set is the same; an unknown TTL matches any."""
         if other is None or (self.kind, self.values) != (other.kind, other.values):
             return False
         ttls = {self.ttl, other.ttl} - {None}
@@ -59,12 +59,12 @@ class RecordSet:
 
 @dataclass(frozen=True)
 class RecordChange:
-    """What becomes of one record set.
+    """A change to one record set.
 
     Attributes:
-        before: What is there; None when nothing is.
-        after: What will be there; None when nothing will be.
-        is_foreign: Whether something is there that this deployment did not put there.
+        before: The records before; None if there are none.
+        after: The records after; None if they are removed.
+        is_foreign: Whether ``before`` has values that this deployment did not set.
     """
 
     before: RecordSet | None
@@ -73,32 +73,32 @@ class RecordChange:
 
     @property
     def action(self) -> Literal["add", "change", "remove"]:
-        """What is done."""
+        """The kind of change."""
         if self.before is None:
             return "add"
         return "remove" if self.after is None else "change"
 
     @property
     def diff(self) -> tuple[str, ...]:
-        """The records: a minus before those that go, a plus before those that come."""
+        """The records: removed ones marked with a minus, added ones with a plus."""
         before = self.before.lines() if self.before else ()
         after = self.after.lines() if self.after else ()
-        kept = [f"  {line}" for line in before if line in after]
-        gone = [f"- {line}" for line in before if line not in after]
-        come = [f"+ {line}" for line in after if line not in before]
-        return (*gone, *kept, *come)
+        unchanged = [f"  {line}" for line in before if line in after]
+        removed = [f"- {line}" for line in before if line not in after]
+        added = [f"+ {line}" for line in after if line not in before]
+        return (*removed, *unchanged, *added)
 
     @property
     def reverse(self) -> RecordChange:
-        """The change that takes this one back."""
+        """The change that undoes this one."""
         return RecordChange(self.after, self.before)
 
 
 class Provider(Protocol):
-    """Whoever holds the zone: tells what is there, and changes it where it can.
+    """A zone's provider: reads records, and changes them if it can.
 
     Attributes:
-        title: What it is, for people: ``rfc2136 on 192.0.2.53, zone example.com``.
+        title: Its name as shown to users: ``rfc2136 on 192.0.2.53, zone example.com``.
         can_write: Whether it can change records.
     """
 
@@ -112,31 +112,31 @@ class Provider(Protocol):
         """Return the A, AAAA and CNAME records of a name.
 
         Raises:
-            MoorageError: It does not answer, refuses, or has no zone for the name.
+            MoorageError: It does not answer, refuses, or does not have the name's zone.
         """
 
     def write(self, changes: Sequence[RecordChange]) -> None:
-        """Make changes, all or none where the provider can; what is there must still be ``before``.
+        """Make changes, atomically if the provider can; current records must match ``before``.
 
         Raises:
-            MoorageError: It does not answer, refuses, or something else is there by now.
+            MoorageError: It does not answer, refuses, or the records have changed.
         """
 
 
 def clean_name(name: str) -> str:
-    """Return a name in small letters, without the dot at the end."""
+    """Return a name in lower case, without the trailing dot."""
     return name.strip().lower().removesuffix(".")
 
 
 def clean_value(kind: str, value: str) -> str:
-    """Return a record's value in its one form."""
+    """Return a record's value in canonical form."""
     if kind in {"A", "AAAA"}:
         return str(ipaddress.ip_address(value.strip()))
     return clean_name(value)
 
 
 def kind_of(value: str) -> str:
-    """Return the type of record that leads to an address or a name."""
+    """Return the record type for an address or a name."""
     try:
         return "A" if ipaddress.ip_address(value).version == 4 else "AAAA"
     except ValueError:
@@ -146,7 +146,7 @@ def kind_of(value: str) -> str:
 def record_sets(
     name: str, values: Iterable[str], ttl: int | None, *, checked: bool = False
 ) -> tuple[RecordSet, ...]:
-    """Return the record sets that lead a name to addresses, or to one other name."""
+    """Return the record sets that point a name to addresses, or to one other name."""
     by_kind: dict[str, list[str]] = {}
     for value in values:
         by_kind.setdefault(kind_of(value), []).append(value)
@@ -164,23 +164,23 @@ def plan_changes(
     *,
     may_be_fewer: bool = False,
 ) -> tuple[RecordChange, ...]:
-    """Return what has to change at a name.
+    """Return the changes from the current to the desired records of a name.
 
     Args:
-        current: What is there.
-        wanted: What is wanted; a type that is not listed is not wanted.
-        known: Addresses and names that belong to this deployment, or did.
-        may_be_fewer: Whether some of the wanted addresses are enough, because failover decides
-            which of them are in the record at a time.
+        current: The current records.
+        wanted: The desired records; other types are removed.
+        known: Values that belong to this deployment, or once did.
+        may_be_fewer: Whether some of the desired addresses are enough, because failover decides
+            which of them are in the record at any time.
     """
     ours = set(known) | {value for each in wanted for value in each.values}
-    there = {each.kind: each for each in current}
-    then = {each.kind: each for each in wanted}
+    old = {each.kind: each for each in current}
+    new = {each.kind: each for each in wanted}
     if may_be_fewer:
-        then = _as_far_as_there(there, then)
+        new = _without_absent(old, new)
     changes = []
     for kind in KINDS:
-        before, after = there.get(kind), then.get(kind)
+        before, after = old.get(kind), new.get(kind)
         if before is None and after is None:
             continue
         if before is not None and before.says(after):
@@ -191,20 +191,16 @@ def plan_changes(
 
 
 def in_order(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
-    """Return changes in an order they can be made in: a CNAME bears nothing beside it."""
+    """Return changes in an order that works: removals first, as a CNAME must be alone."""
     return tuple(sorted(changes, key=lambda change: change.after is not None))
 
 
-def _as_far_as_there(
-    there: dict[str, RecordSet], then: dict[str, RecordSet]
-) -> dict[str, RecordSet]:
-    """Leave out the wanted addresses that are not in the record, if some are and no others."""
-    now = {value for each in there.values() for value in each.values}
-    all_of_it = {value for each in then.values() for value in each.values}
-    if not now or not now <= all_of_it:
-        return then
+def _without_absent(old: dict[str, RecordSet], new: dict[str, RecordSet]) -> dict[str, RecordSet]:
+    """Drop desired addresses that are not in the record, if it has a subset of them."""
+    current = {value for each in old.values() for value in each.values}
+    desired = {value for each in new.values() for value in each.values}
+    if not current or not current <= desired:
+        return new
     return {
-        kind: replace(each, values=there[kind].values)
-        for kind, each in then.items()
-        if kind in there
+        kind: replace(each, values=old[kind].values) for kind, each in new.items() if kind in old
     }

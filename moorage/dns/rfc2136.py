@@ -1,4 +1,4 @@
-"""Changes in a zone by RFC 2136, signed with a TSIG key (RFC 8945)."""
+"""Dynamic updates (RFC 2136), signed with a TSIG key (RFC 8945)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 from moorage.network import in_words
 
 TIMEOUT = 5.0
-"""Seconds the name server has for a change."""
+"""Seconds to wait for the name server."""
 ALGORITHMS = {
     "hmac-sha256": dns.tsig.HMAC_SHA256,
     "hmac-sha512": dns.tsig.HMAC_SHA512,
@@ -41,10 +41,10 @@ ALGORITHMS = {
     "hmac-md5": dns.tsig.HMAC_MD5,
 }
 _REFUSALS = {
-    dns.rcode.NOTAUTH: ("does not hold the zone {zone}, or does not know the key {key}", "no_zone"),
+    dns.rcode.NOTAUTH: ("is not authoritative for {zone}, or does not know key {key}", "no_zone"),
     dns.rcode.NOTZONE: ("says that the name is not in the zone {zone}", "no_zone"),
     dns.rcode.REFUSED: (
-        "refuses: it holds no zone {zone}, or the key {key} may not change {name}",
+        "refused: it does not have {zone}, or the key {key} is not allowed to change {name}",
         "dns_refused",
     ),
 }
@@ -61,13 +61,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Rfc2136Provider:
-    """A primary name server that takes changes.
+    """A primary name server that accepts dynamic updates.
 
     Attributes:
         host: Its address or host name.
         port: Its port.
-        key: What changes are signed with, or None for a name server that asks for nothing.
-        zone_name: The zone, or None to ask for it.
+        key: The key that signs changes, or None for unsigned changes.
+        zone_name: The zone, or None to look it up.
     """
 
     host: str
@@ -77,13 +77,13 @@ class Rfc2136Provider:
 
     @property
     def title(self) -> str:
-        """What it is, for people."""
+        """The provider's name as shown to users."""
         zone = f", zone {self.zone_name}" if self.zone_name else ""
         return f"rfc2136 on {self.host}{zone}"
 
     @property
     def can_write(self) -> bool:
-        """It can change records."""
+        """Always true."""
         return True
 
     def read(self, name: str) -> tuple[RecordSet, ...]:
@@ -92,9 +92,9 @@ class Rfc2136Provider:
         self._zone(name, server)
         found = []
         for kind in KINDS:
-            asked = dns.message.make_query(parse_name(name), kind)
-            self._sign(asked)
-            answer = self._send(asked, server, name)
+            query = dns.message.make_query(parse_name(name), kind)
+            self._sign(query)
+            answer = self._send(query, server, name)
             records = records_in(answer, name, kind)
             if records is not None:
                 found.append(records)
@@ -115,7 +115,7 @@ class Rfc2136Provider:
             either = change.after or change.before
             assert either is not None
             owner = parse_name(either.name)
-            # Someone else may have been here since it was read: then nothing is changed.
+            # The update fails as a whole if the records were changed since they were read.
             if change.before is None:
                 update.absent(owner, either.kind)
             else:
@@ -134,7 +134,7 @@ class Rfc2136Provider:
         found = addresses_here(self.host)
         if not found:
             raise DnsError(
-                f"the name server {self.host} has no address.",
+                f"the name server {self.host} does not resolve.",
                 hint="Correct dns.rfc2136.server.",
                 code="no_name_server",
             )
@@ -155,8 +155,8 @@ class Rfc2136Provider:
             secret = base64.b64decode(self.key.secret, validate=True)
         except (binascii.Error, ValueError):
             raise DnsError(
-                f"the TSIG key {self.key.name} is no base64.",
-                hint="dns.rfc2136.key leads to what stands behind 'secret' in the key's file.",
+                f"the TSIG key {self.key.name} is not valid base64.",
+                hint="dns.rfc2136.key must refer to the value after 'secret' in the key file.",
                 code="dns_key_wrong",
             ) from None
         algorithm = ALGORITHMS[self.key.algorithm]
@@ -176,28 +176,28 @@ class Rfc2136Provider:
         except dns.exception.Timeout as error:
             raise DnsError(
                 f"the name server {server} does not answer within {TIMEOUT:g} s.",
-                hint="Is it up, and does a firewall let UDP and TCP through to its port?",
+                hint="Check that it is up and that firewalls let UDP and TCP through to its port.",
                 code="name_server_silent",
             ) from error
         except (dns.tsig.PeerBadKey, dns.tsig.PeerBadSignature, dns.tsig.BadSignature) as error:
             raise DnsError(
-                f"the name server {server} does not accept the TSIG key {key}: its name, its "
-                "algorithm or the key itself is not the one it knows.",
+                f"the name server {server} does not accept the TSIG key {key}: its name, algorithm "
+                "or secret is wrong.",
                 hint="Compare dns.rfc2136 with the key in the name server's configuration.",
                 code="dns_key_wrong",
             ) from error
         except (dns.tsig.PeerBadTime, dns.tsig.BadTime) as error:
             raise DnsError(
-                f"the name server {server} refuses the time of the signature: the clocks of this "
-                "machine and of the name server are minutes apart.",
-                hint="Set both clocks by NTP.",
+                f"the name server {server} rejects the signature's time: its clock and this "
+                "machine's are minutes apart.",
+                hint="Synchronise both clocks by NTP.",
                 code="dns_clock",
             ) from error
         except (dns.exception.DNSException, OSError, ValueError, EOFError) as error:
-            why = in_words(error) if isinstance(error, OSError) else "its answer makes no sense"
+            why = in_words(error) if isinstance(error, OSError) else "malformed reply"
             raise DnsError(
-                f"the name server {server} cannot be asked: {why}.",
-                hint="Is it the primary one of the zone, and the port right?",
+                f"the query to the name server {server} failed: {why}.",
+                hint="Check that it is the zone's primary name server, and the port.",
                 code="name_server_failed",
             ) from error
         return self._checked(answer, server, name, zone, key)
@@ -210,18 +210,18 @@ class Rfc2136Provider:
             return answer
         if code in {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.YXDOMAIN}:
             raise DnsError(
-                f"somebody else has changed {name} on the name server {server} meanwhile; nothing "
-                "was changed.",
-                hint="Look at what is there now with 'moorage dns plan FILE'.",
+                f"{name} was changed on the name server {server} in the meantime; nothing was "
+                "changed.",
+                hint="Run 'moorage dns plan FILE' to see the current records.",
                 code="dns_changed_meanwhile",
             )
-        told, kind = _REFUSALS.get(
-            code, (f"answers {dns.rcode.to_text(code)}", "name_server_failed")
+        template, kind = _REFUSALS.get(
+            code, (f"answered {dns.rcode.to_text(code)}", "name_server_failed")
         )
-        shown = told.format(zone=zone or self.zone_name or "of the name", key=key, name=name)
+        refusal = template.format(zone=zone or self.zone_name or "the zone", key=key, name=name)
         raise DnsError(
-            f"the name server {server} {shown}.",
-            hint="Its log says why; 'allow-update' or 'update-policy' of the zone decides in bind.",
+            f"the name server {server} {refusal}.",
+            hint="See its log. In BIND, the zone's 'allow-update' or 'update-policy' decides.",
             code=kind,
         )
 

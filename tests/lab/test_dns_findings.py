@@ -82,8 +82,8 @@ def test_name_servers_that_disagree(lab: Lab, keep: NameKeeper, service: NameSer
         assert outcome.code == 1
         assert _codes(outcome) == ["name_servers_disagree"]
         message = outcome.json["findings"][0]["message"]
-        assert f"{service.address} says 192.0.2.1" in message
-        assert f"{other.address} says 192.0.2.77" in message
+        assert f"{service.address} returns 192.0.2.1" in message
+        assert f"{other.address} returns 192.0.2.77" in message
 
         other.server.run("systemctl stop named")
         outcome = keep("dns", "check", "moorage.yml", "--json")
@@ -123,7 +123,7 @@ def test_caa_records(keep: NameKeeper, service: NameService, records: str, forbi
 
     assert _codes(outcome) == (["caa_forbids"] if forbidden else [])
     if forbidden:
-        assert "letsencrypt.org will refuse" in outcome.json["findings"][0]["message"]
+        assert "letsencrypt.org will not issue" in outcome.json["findings"][0]["message"]
         assert f'{DOMAIN} CAA 0 issue "letsencrypt.org"' in outcome.json["findings"][0]["hint"]
 
 
@@ -145,16 +145,16 @@ def test_split_horizon(keep: NameKeeper, service: NameService) -> None:
     message = outcome.json["findings"][0]["message"]
     assert "10.9.8.7" in message
     assert "192.0.2.1" in message
-    assert "say that there is nothing" in unmade.json["findings"][0]["message"]
+    assert "have no record" in unmade.json["findings"][0]["message"]
 
 
 def test_a_wildcard(keep: NameKeeper, service: NameService) -> None:
     outcome = _check(keep, service, "registry A 192.0.2.1\n* A 198.51.100.9\n", "--json")
 
     assert _codes(outcome) == ["wildcard"]
-    assert (
-        f"Every name below {ZONE} leads to 198.51.100.9" in (outcome.json["findings"][0]["message"])
-    )
+    message = outcome.json["findings"][0]["message"]
+    assert f"{ZONE} has a wildcard record" in message
+    assert "resolves to 198.51.100.9" in message
 
 
 def test_an_ipv6_record_to_a_server_without_ipv6(

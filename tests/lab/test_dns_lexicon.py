@@ -94,8 +94,8 @@ def test_somebody_elses_record_is_never_replaced_silently(
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        ({"name": "powerdnss"}, "no_provider", "Is it powerdns"),
-        ({"options": {"auth_tokn": {"env": "PDNS_TOKEN"}}}, "no_option", "It takes: auth_token"),
+        ({"name": "powerdnss"}, "no_provider", "Did you mean powerdns"),
+        ({"options": {"auth_tokn": {"env": "PDNS_TOKEN"}}}, "no_option", "Its options: auth_token"),
     ],
 )
 def test_what_lexicon_does_not_know_is_told(

@@ -143,7 +143,7 @@ def test_a_change_made_meanwhile_by_somebody_else_is_not_overwritten(names: Name
     changes = plan_changes((), record_sets(DOMAIN, ["192.0.2.1"], 60))
     names.serve(ZONE, "registry A 198.51.100.9\n")
 
-    with pytest.raises(MoorageError, match="somebody else has changed") as caught:
+    with pytest.raises(MoorageError, match="was changed on the name server") as caught:
         provider.write(changes)
 
     assert caught.value.code == "dns_changed_meanwhile"
@@ -166,7 +166,7 @@ def test_every_algorithm_signs(names: NameService, algorithm: str) -> None:
         ({"key": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"}, "dns_key_wrong", "moorage-key"),
         ({"key_name": "nobody"}, "dns_key_wrong", "nobody"),
         ({"algorithm": "hmac-sha512"}, "dns_key_wrong", "algorithm"),
-        ({"key": "no base64 at all"}, "dns_key_wrong", "no base64"),
+        ({"key": "no base64 at all"}, "dns_key_wrong", "not valid base64"),
     ],
 )
 def test_a_wrong_key_is_told(
@@ -210,7 +210,7 @@ def test_a_zone_cut_is_told_with_who_has_the_rest(keep: NameKeeper, names: NameS
     refused = keep("dns", "plan", "moorage.yml", "--json")
 
     assert refused.json["error"]["code"] == "no_zone"
-    assert "has handed example.test on to ns.elsewhere.test" in refused.json["error"]["message"]
+    assert "delegates example.test to ns.elsewhere.test" in refused.json["error"]["message"]
 
 
 def test_the_deepest_zone_of_a_server_is_the_one_changed(

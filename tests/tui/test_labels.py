@@ -47,10 +47,10 @@ async def test_every_place_is_called_as_its_field_is(pretend: Servers) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Give the address that clients reach in servers[].address.",
-         "Give the address that clients reach in “Public address” (Servers)."),
-        ("Register the domain, or name its name servers in dns.nameservers.",
-         "Register the domain, or name its name servers in “Name servers” (DNS)."),
+        ("Set servers[].address to an address that clients can reach.",
+         "Set “Public address” (Servers) to an address that clients can reach."),
+        ("Register the domain, or set dns.nameservers to its name servers.",
+         "Register the domain, or set “Name servers” (DNS) to its name servers."),
         ("Stop nginx, or choose another port in registry.port.",
          "Stop nginx, or choose another port in “Port” (Advanced)."),
         ("With ssl.acme.challenge: dns-01 port 80 is left alone.",

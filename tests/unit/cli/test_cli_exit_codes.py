@@ -218,7 +218,7 @@ def test_there_is_nothing_to_undo_or_replace_with_or_without_somebody_to_ask(
 ) -> None:
     undo = moorage("dns", "undo", str(answers_file))
     assert undo.code == 1
-    assert "there is none to undo" in undo.stderr
+    assert "nothing to undo" in undo.stderr
     assert "--yes" not in undo.stderr
 
     replace = moorage("certificate", "replace", str(answers_file))

@@ -113,7 +113,7 @@ def test_a_server_without_an_address_is_told_instead_of_records(
     handed = handover(_answers(), {"one": "one.example.test"})
     text = "\n".join("".join(str(piece) for piece in line) for line in handover_lines(handed))
 
-    assert "one.example.test has no address" in text
+    assert "one.example.test does not resolve" in text
     assert "These records are needed" not in text
 
 

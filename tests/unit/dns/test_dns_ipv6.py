@@ -33,7 +33,7 @@ def test_the_address_of_a_deployed_server_is_tried() -> None:
         port = listener.getsockname()[1]
         assert _found(port, ["::1"], ["::1"]) == []
     [found] = _found(port, ["::1"], ["::1"])
-    assert f"ipv6_unreachable: {NAME} has an AAAA record to ::1" in found
+    assert f"ipv6_unreachable: {NAME} has an AAAA record for ::1" in found
     assert f"does not answer on port {port}" in found
     assert "firewall" in found
     # Before the first apply nothing listens there.
@@ -42,4 +42,4 @@ def test_the_address_of_a_deployed_server_is_tried() -> None:
 
 def test_an_address_of_no_server_is_told_without_being_tried() -> None:
     [found] = _found(443, ["2001:db8::1"], ["2001:db8::1"])
-    assert "is no address of any server" in found
+    assert "is not an address of any server" in found

@@ -22,10 +22,9 @@ from tui.tasks import in_thread
 if TYPE_CHECKING:
     from moorage.answers.recorded import Path as RecordedPath
     from moorage.answers.recorded import RecordedServer
-    from moorage.deploy.discovery import FoundDeployment
+    from moorage.deploy.discovery import FoundDeployment, ReadDeployment
     from moorage.deploy.operations import OpenTransport
     from moorage.users.answers_sync import UsersChange
-    from tui.deployment_status import Found
     from tui.document.draft import Draft
     from tui.document.problems import Mistakes
     from tui.questions.asker import WizardAsker
@@ -373,8 +372,8 @@ class Opening:
             key: The key file, or empty.
             users: Whether to begin with its users.
         """
+        from moorage.deploy.discovery import read_deployment
         from moorage.servers.address import server_from
-        from tui.deployment_status import read_servers
 
         try:
             servers = [server_from(address, key or None) for address in addresses]
@@ -383,45 +382,49 @@ class Opening:
             return
         self._say_at_the_start(f"Reading {', '.join(addresses)}…")
         try:
-            found = await in_thread(lambda: read_servers(servers, self.asker, self._open_transport))
+            read = await in_thread(
+                lambda: read_deployment(servers, self.asker, self._open_transport)
+            )
         except MoorageError as error:
             self.asker.forget_refused(error)
             self._app.tell("Connect", in_words(str(error)))
             return
         finally:
             self._say_at_the_start("")
-        others = found.deployment.others
+        others = read.found.others
         if others:
-            goes_there = await self._app.push_screen_wait(_others_dialog(found.deployment))
+            goes_there = await self._app.push_screen_wait(_others_dialog(read.found))
             if goes_there is None:
                 return
             others = others if goes_there else ()
-        self._open_found(found, others, users=users)
+        self._open_read(read, others, users=users)
 
     def _say_at_the_start(self, text: str) -> None:
         for screen in self._app.screen_stack:
             if isinstance(screen, WelcomeScreen):
                 screen.say(text)
 
-    def _open_found(self, found: Found, agreed: tuple[RecordedServer, ...], *, users: bool) -> None:
+    def _open_read(
+        self, read: ReadDeployment, agreed: tuple[RecordedServer, ...], *, users: bool
+    ) -> None:
         """Open a deployment that was read from servers.
 
         Args:
-            found: What they said.
+            read: What they said.
             agreed: The other servers that the operator agreed to connect to.
             users: Whether to begin with its users.
         """
         from screens.dashboard.screen import DashboardScreen
         from tui.document.draft import Draft
 
-        adopted = found.deployment.adopted(agreed)
+        adopted = read.found.adopted(agreed)
         session = self._take(
             Draft(adopted.values), store.new_draft_file(), None, begin((), (), is_new=False)
         )
         session.read = Draft(adopted.values)
-        session.left_out = found.deployment.left_out(agreed)
+        session.left_out = read.found.left_out(agreed)
         session.withheld = adopted.withheld
-        self._saving.note_applied(found.at, is_hearsay=True)
+        self._saving.note_applied(read.applied_at, is_hearsay=True)
         if not isinstance(self._app.screen, WelcomeScreen):
             return
         if users:

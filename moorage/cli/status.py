@@ -12,8 +12,6 @@ from moorage.cli.server_option import named_server_options, servers_named
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from moorage.cli.deployment import Engine
-    from moorage.deploy.status import Status
 
 _EXAMPLES = """\b
 Examples:
@@ -54,34 +52,24 @@ def command(
     """
     from moorage.cli.deployment import open_engine
     from moorage.cli.status_view import status_as_json, status_lines
+    from moorage.deploy.status import read_status
 
     session = session_of(context)
     answers = _answers(context, file, addresses, key)
     with open_engine(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
-        status = _look(engine, with_plan=file is not None, follow=follow)
+        # The registry's own secrets are not needed to see whether it runs.
+        engine.asker.asks_for_logins_only = True
+        status = engine.look(
+            lambda: read_status(engine.deployment, with_plan=file is not None, follow=follow)
+        )
     if session.as_json:
         session.emit(status_as_json(status))
     else:
         for line in status_lines(status):
             session.data(*line)
     return status.exit_code
-
-
-def _look(engine: Engine, *, with_plan: bool, follow: bool) -> Status:
-    from moorage.deploy.status import status_from
-    from moorage.servers.facts import Facts
-
-    # Nobody wants to type the registry's passwords to see whether it runs.
-    engine.asker.asks_for_logins_only = True
-    deployment = engine.deployment
-    read = engine.look(deployment.probe_each)
-    facts = [each for each in read if isinstance(each, Facts)]
-    if follow and any(each.active_run for each in facts):
-        engine.look(lambda: deployment.attach(facts))
-        read = engine.look(deployment.probe_each)
-    return engine.look(lambda: status_from(deployment, read, with_plan=with_plan))
 
 
 def _answers(

@@ -6,17 +6,19 @@ Nothing connects to a server for being named in a record: the faces ask first, o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moorage.answers.model import Answers, Credentials, Registry, Server, User
 from moorage.answers.recorded import Path, RecordedServer, as_values
 from moorage.answers.secrets import Generated
-from moorage.deploy.deployment_json import UNKNOWN_NAME, Recorded, recorded_on
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.deployment_json import UNKNOWN_NAME, Recorded, deployed_at, recorded_on
 from moorage.deploy.revisions import latest
 from moorage.errors import MoorageError, ServersFailed, ServersNotNamed
 from moorage.servers.facts import Facts
+from moorage.servers.transport import Asker, Transport
 
 
 def answers_for(servers: Sequence[Server], domain: str = UNKNOWN_NAME) -> Answers:
@@ -146,6 +148,38 @@ class FoundDeployment:
 
     def _recorded(self) -> Iterable[RecordedServer]:
         return {each.host: each for said in self.records for each in said.servers}.values()
+
+
+@dataclass(frozen=True)
+class ReadDeployment:
+    """A deployment that was read from servers.
+
+    Attributes:
+        found: What they say of it.
+        applied_at: When it was last applied, seconds since 1970; None where they do not say.
+    """
+
+    found: FoundDeployment
+    applied_at: float | None = None
+
+
+def read_deployment(
+    servers: Sequence[Server], asker: Asker, open_transport: Callable[..., Transport] | None = None
+) -> ReadDeployment:
+    """Read what is deployed from servers alone. Blocks.
+
+    Args:
+        servers: The servers that the operator named; no other is connected to.
+        asker: Who is asked for host keys and secrets.
+        open_transport: Opens a connection; None goes over SSH.
+
+    Raises:
+        MoorageError: None can be reached, or Moorage was never on one of them.
+    """
+    with Deployment(answers_for(servers), asker, open_transport=open_transport) as deployment:
+        read = deployment.probe_each()
+    found = find_deployment(servers, read)
+    return ReadDeployment(found, deployed_at(each for each in read if isinstance(each, Facts)))
 
 
 def find_deployment(

@@ -303,16 +303,25 @@ class Status:
         return ExitCode.DONE if healthy else ExitCode.FAILED
 
 
-def status_from(
-    deployment: Deployment, read: Sequence[Facts | MoorageError], *, with_plan: bool
-) -> Status:
-    """Say how a deployment is.
+def read_status(deployment: Deployment, *, with_plan: bool = False, follow: bool = False) -> Status:
+    """Read all servers of a deployment. Blocks.
 
     Args:
         deployment: The deployment.
-        read: What :meth:`Deployment.probe_each` returned.
         with_plan: Whether to compare with the answers, too.
+        follow: Whether to follow runs that are going on until they end, first.
     """
+    read = deployment.probe_each()
+    facts = [each for each in read if isinstance(each, Facts)]
+    if follow and any(each.active_run for each in facts):
+        deployment.attach(facts)
+        read = deployment.probe_each()
+    return _status_from(deployment, read, with_plan=with_plan)
+
+
+def _status_from(
+    deployment: Deployment, read: Sequence[Facts | MoorageError], *, with_plan: bool
+) -> Status:
     facts = [each for each in read if isinstance(each, Facts)]
     servers = tuple(_status_as(each, deployment.answers.registry.domain) for each in facts)
     unreached = tuple(each for each in read if isinstance(each, MoorageError))

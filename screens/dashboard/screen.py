@@ -18,15 +18,16 @@ from textual.widgets import Button, Footer, Static
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.operations import OpenTransport
+from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.transport import Cancel
-from tui.deployment_status import STATES, live_of, look
 from tui.document.unapplied import not_applied
 from tui.labels import in_words
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
 from tui.session import Session
+from tui.signs import HEALTH_SIGNS
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 
@@ -175,11 +176,12 @@ class DashboardScreen(Screen[None]):
 
     async def _show(self, status: Status) -> None:
         self._note_tests(status)
-        live = live_of(status)
-        if live.state == "attention":  # what for stands below, with its server
-            live = replace(live, detail="")
-        sign, colour = STATES[live.state]
-        self._say(f"{sign} {self._session.draft.registry_name}: {printable(live.words)}", colour)
+        overview = overview_of(status)
+        if overview.health is Health.ATTENTION:  # the faults are below, with their servers
+            overview = replace(overview, detail="")
+        sign, colour = HEALTH_SIGNS[overview.health]
+        name = self._session.draft.registry_name
+        self._say(f"{sign} {name}: {printable(overview.text)}", colour)
         place = self.query_one("#servers")
         await place.remove_children()
         await place.mount(

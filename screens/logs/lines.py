@@ -31,7 +31,7 @@ def in_order(line: str) -> tuple[Level, str]:
     message. Whatever is neither stays.
 
     Args:
-        line: A line of a log, as :func:`tui.deployment_status.without_repetition` returns it.
+        line: A line of a log, as :func:`moorage.deploy.logs.without_repetition` returns it.
     """
     if request := _REQUEST.match(line):
         return _request(request)

@@ -14,10 +14,12 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from moorage.answers.model import Answers
+from moorage.deploy.logs import LogTail
 from moorage.deploy.operations import OpenTransport
+from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.logs.lines import in_order
-from tui.deployment_status import LogTail
+from tui.labels import in_words
 from tui.questions.asker import WizardAsker
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
@@ -66,7 +68,7 @@ class LogsScreen(Screen[None]):
         super().__init__()
         self._domain = answers.registry.domain
         self._names = [server.host for server in answers.servers]
-        self._tail = LogTail(answers, asker, self._came, open_transport)
+        self._tail = LogTail(answers, asker, self._came, self._failed, open_transport)
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self._domain, "Logs")
@@ -89,6 +91,9 @@ class LogsScreen(Screen[None]):
 
     def _came(self, server: str, lines: Sequence[str]) -> None:
         self.post_message(self._Lines(server, lines))
+
+    def _failed(self, server: str, error: MoorageError) -> None:
+        self._came(server, [in_words(f"✗ {error.message} {error.hint}".strip())])
 
     @on(_Lines)
     def _add(self, message: _Lines) -> None:

@@ -20,17 +20,18 @@ from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
+from moorage.deploy.overview import Overview, kept_overviews, look_in_passing
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.start.marked_list import MarkedList
-from tui import deployment_status
-from tui.deployment_status import STATES, Live
 from tui.document import store
 from tui.messages import ConnectWanted, OpenFile, OpenNew
+from tui.signs import HEALTH_SIGNS
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 
 if TYPE_CHECKING:
+    from moorage.answers.model import Answers
     from moorage.deploy.operations import OpenTransport
 
 _FRESH = 30
@@ -79,7 +80,7 @@ class WelcomeScreen(Screen[None]):
         super().__init__()
         self._open_transport = open_transport
         self._looking: set[str] = set()
-        self._seen: dict[str, Live] = {}
+        self._seen: dict[str, Overview] = {}
         self._recents: list[store.Recent] = []
         self._leaves_next = False
 
@@ -94,7 +95,7 @@ class WelcomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the recents."""
-        self._seen = deployment_status.last_seen()
+        self._seen = kept_overviews()
         self._list()
         self.query_one(OptionList).focus()
 
@@ -121,7 +122,8 @@ class WelcomeScreen(Screen[None]):
 
     @work
     async def _look_at(self, path: str) -> None:
-        look = partial(deployment_status.look_at_file, Path(path), self._open_transport)
+        file = Path(path)
+        look = partial(look_in_passing, file, partial(_answers_in, file), self._open_transport)
         with suppress(MoorageError):
             self._seen[path] = await in_thread(look)
         self._looking.discard(path)
@@ -155,10 +157,10 @@ class WelcomeScreen(Screen[None]):
 
     def _line(self, recent: store.Recent) -> Content:
         title = Content.styled(printable(recent.domain or "unnamed"), "bold")
-        if recent.state and (live := self._seen.get(recent.path)) is not None:
-            sign, colour = STATES[live.state]
-            seen = " · looking…" if recent.path in self._looking else f" · seen {live.when}"
-            state = Content.styled(f"{sign} {printable(' '.join(live.words.split()))}", colour)
+        if recent.state and (last := self._seen.get(recent.path)) is not None:
+            sign, colour = HEALTH_SIGNS[last.health]
+            seen = " · looking…" if recent.path in self._looking else f" · seen {last.when}"
+            state = Content.styled(f"{sign} {printable(' '.join(last.text.split()))}", colour)
         else:
             words = recent.state or "not applied yet"
             if recent.path in self._looking:
@@ -274,3 +276,9 @@ class WelcomeScreen(Screen[None]):
 
         dialog = ConfirmDialog(f"Take {name} off the list", stays, "Take it off")
         self.app.push_screen(dialog, confirmed)
+
+
+def _answers_in(path: Path) -> Answers:
+    from tui.document.reading import open_path
+
+    return open_path(path).draft.answers_to_look()

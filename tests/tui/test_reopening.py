@@ -15,6 +15,8 @@ from pretend_users import UsersServer, somebody
 from walk import ANSWERS, LOGIN
 
 from moorage.answers.save import save
+from moorage.deploy.logs import without_repetition
+from moorage.deploy.overview import Health, Overview, keep_overview, kept_overviews
 from moorage.deploy.plan import Plan
 from moorage.desired import layout
 from moorage.errors import CannotConnect
@@ -22,7 +24,6 @@ from moorage.servers.sudo import password_missing
 from screens.dashboard.screen import DashboardScreen
 from screens.logs.lines import in_order
 from screens.logs.screen import LogsScreen
-from tui.deployment_status import without_repetition
 from tui.document import store
 from tui.document.draft import Draft
 from tui.document.unapplied import not_applied
@@ -474,14 +475,10 @@ async def test_a_server_that_says_nothing_is_told_and_left(pretend: Servers) -> 
 
 
 def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
-    from tui import deployment_status
-
     path = applied(home)
-    deployment_status._keep(path, deployment_status.Live("healthy", "", 300))
-    assert deployment_status.last_seen()[str(path)].words == "healthy, certificate 300 days"
-    assert (
-        deployment_status.Live("attention", "Nothing runs").words == "needs attention: Nothing runs"
-    )
+    keep_overview(path, Overview(Health.HEALTHY, "", 300))
+    assert kept_overviews()[str(path)].text == "healthy, certificate 300 days"
+    assert Overview(Health.ATTENTION, "Nothing runs").text == "needs attention: Nothing runs"
     assert json.loads((home / "state" / "seen.json").read_text())
 
 

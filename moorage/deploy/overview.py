@@ -1,0 +1,182 @@
+"""A deployment's state in one line, and what was last seen of every deployment known here."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moorage.errors import ExitCode, MoorageError
+from moorage.state import private_folder, write_private
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers
+    from moorage.answers.secrets import Secret
+    from moorage.deploy.operations import OpenTransport
+    from moorage.deploy.status import Status
+    from moorage.servers.transport import Asker, Cancel, HostKey
+
+
+class Health(StrEnum):
+    """The state of a deployment.
+
+    drifted: files were edited on a server, and nothing else is wrong. attention: something is
+    wrong. unknown: it cannot be read without asking somebody.
+    """
+
+    HEALTHY = "healthy"
+    DRIFTED = "drifted"
+    ATTENTION = "attention"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
+
+
+_NEEDS_AN_ANSWER = {
+    "sudo_refused", "sudo_password_missing", "sudo_password_wrong", "passphrase_wrong",
+    "host_key_unknown", "login_refused",
+}  # fmt: skip
+"""Errors that an operator who opens the deployment can solve by answering a question."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A deployment when it was last read.
+
+    Attributes:
+        health: Its state.
+        detail: Why, in a few words.
+        days_left: Of the certificate that expires first; None without one.
+        at: When it was read, seconds since 1970.
+    """
+
+    health: Health
+    detail: str = ""
+    days_left: int | None = None
+    at: float = field(default_factory=time.time)
+
+    @property
+    def text(self) -> str:
+        """The state in words."""
+        if self.health is Health.ATTENTION:
+            parts = [f"needs attention: {self.detail}" if self.detail else "needs attention"]
+        else:
+            parts = [self.health.value, self.detail] if self.detail else [self.health.value]
+        if self.days_left is not None:
+            parts.append(f"certificate {self.days_left} days")
+        return ", ".join(parts)
+
+    @property
+    def when(self) -> str:
+        """When it was read, in words."""
+        then = datetime.datetime.fromtimestamp(self.at).astimezone()
+        today = datetime.datetime.now().astimezone().date()
+        return f"{then:%H:%M}" if then.date() == today else f"{then:%Y-%m-%d %H:%M}"
+
+
+def overview_of(status: Status) -> Overview:
+    """Return the state of a deployment in one line."""
+    days = [each.certificate.days_left for each in status.servers if each.certificate]
+    left = min(days, default=None)
+    if status.unreached:
+        names = ", ".join(error.server or "a server" for error in status.unreached)
+        if all(error.code in _NEEDS_AN_ANSWER for error in status.unreached):
+            return Overview(Health.UNKNOWN, f"{names}: a secret is needed", left)
+        return Overview(Health.UNREACHABLE, names, left)
+    drifted = sum(len(each.drifted) for each in status.servers)
+    faults = [fault for each in status.servers for fault in each.faults]
+    if len(faults) > drifted:
+        return Overview(Health.ATTENTION, faults[0].rstrip("."), left)
+    if drifted:
+        return Overview(Health.DRIFTED, f"{drifted} file{'s' if drifted != 1 else ''}", left)
+    return Overview(Health.HEALTHY, "", left)
+
+
+class _NoOperator:
+    """Refuses every question, for deployments that are read in the background."""
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        """Trust no new key."""
+        return False
+
+    def secret(self, what: str, server: str | None) -> Secret | None:
+        """Know no secret."""
+        return None
+
+
+def look(
+    answers: Answers,
+    asker: Asker | None = None,
+    open_transport: OpenTransport | None = None,
+    cancel: Cancel | None = None,
+) -> Status:
+    """Read the status of a deployment over connections of its own. Blocks.
+
+    Args:
+        answers: The deployment.
+        asker: Who is asked for host keys and secrets; None asks nobody.
+        open_transport: Opens a connection; None goes over SSH.
+        cancel: Ends it early when set.
+    """
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.status import read_status
+
+    with Deployment(answers, asker or _NoOperator(), open_transport=open_transport) as deployment:
+        if cancel is not None:
+            deployment.cancel = cancel
+        return read_status(deployment)
+
+
+def look_in_passing(
+    path: Path, read_answers: Callable[[], Answers], open_transport: OpenTransport | None = None
+) -> Overview:
+    """Read a deployment's state without asking anybody, and keep it for the next start. Blocks.
+
+    Args:
+        path: Its answers file or draft.
+        read_answers: Reads the answers in it.
+        open_transport: Opens a connection; None goes over SSH.
+    """
+    try:
+        overview = overview_of(look(read_answers(), None, open_transport))
+    except MoorageError as error:
+        is_unfinished = error.exit_code == ExitCode.USAGE
+        overview = Overview(Health.UNKNOWN, "the answers are not finished" if is_unfinished else "")
+    keep_overview(path, overview)
+    return overview
+
+
+def kept_overviews() -> dict[str, Overview]:
+    """Return what was last seen of every deployment, by path."""
+    try:
+        rows = json.loads(_file().read_text(encoding="utf-8"))
+        return {
+            path: Overview(**row | {"health": Health(row["health"])}) for path, row in rows.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {}
+
+
+_lock = threading.Lock()
+
+
+def keep_overview(path: Path, overview: Overview) -> None:
+    """Keep what was seen of a deployment.
+
+    Args:
+        path: Its answers file or draft.
+        overview: What was seen.
+    """
+    with _lock:
+        known = kept_overviews() | {str(path): overview}
+        kept = {each: asdict(seen) for each, seen in known.items() if Path(each).is_file()}
+        write_private(_file(), json.dumps(kept, indent=1).encode())
+
+
+def _file() -> Path:
+    return private_folder() / "seen.json"

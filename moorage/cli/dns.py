@@ -155,11 +155,11 @@ def check_command(context: click.Context, *, file: Path, wait: float, authority:
 
 
 def _check(engine: Engine, wait: float, authority: str) -> tuple[DnsCheck, tuple[Finding, ...]]:
-    from moorage.dns.caa import authority_of
+    from moorage.dns.caa import issuer_identity
     from moorage.dns.findings import find
 
     deployment = engine.deployment
-    authority = authority or authority_of(deployment.answers)
+    authority = authority or issuer_identity(deployment.answers)
     end = time.monotonic() + wait
     check = deployment.name.check()
     while not check.is_good and time.monotonic() < end:
@@ -174,7 +174,7 @@ def _check(engine: Engine, wait: float, authority: str) -> tuple[DnsCheck, tuple
 
 def _make(engine: Engine, plan: DnsPlan, yes: bool, replace: bool, wait: float) -> int:
     from moorage.cli.dns_view import dns_report_as_json, dns_report_lines
-    from moorage.dns.operations import in_the_way
+    from moorage.dns.operations import foreign_records_error
 
     session = engine.session
     if not session.as_json:
@@ -182,7 +182,7 @@ def _make(engine: Engine, plan: DnsPlan, yes: bool, replace: bool, wait: float) 
     if not plan.can_write:
         plan.provider.write(plan.changes)
     if plan.changes and not may_replace(engine, plan, yes=yes, replace=replace):
-        raise in_the_way(plan)
+        raise foreign_records_error(plan)
     if plan.changes and not yes and not engine.asker.confirm("Make this change?"):
         session.narrate("Nothing was changed.")
         return ExitCode.FAILED

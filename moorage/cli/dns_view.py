@@ -11,7 +11,7 @@ from moorage.cli.tables import lined_up
 
 if TYPE_CHECKING:
     from moorage.dns.findings import Finding
-    from moorage.dns.lookup import Said
+    from moorage.dns.lookup import Reply
     from moorage.dns.operations import DnsCheck, DnsPlan, DnsReport
     from moorage.dns.records import RecordChange, RecordSet
 
@@ -69,7 +69,7 @@ def dns_report_lines(report: DnsReport) -> Iterator[Line]:
     if report.note:
         yield (("  note: ", "bold yellow"), report.note)
     elif report.is_served:
-        count = len(report.said)
+        count = len(report.replies)
         yield (f"  served by {'its name server' if count == 1 else f'all {count} name servers'}",)
     for each in report.missing:
         yield (("  not yet: ", "bold yellow"), _told(each))
@@ -85,7 +85,7 @@ def dns_report_as_json(report: DnsReport) -> dict[str, object]:
         "name": report.name,
         "changes": [_change(change) for change in report.changes],
         "is_served": report.is_served,
-        "name_servers": [_said(each) for each in report.said],
+        "name_servers": [_reply(each) for each in report.replies],
         "note": report.note,
     }
 
@@ -100,20 +100,20 @@ def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Li
     where = f"  zone {check.zone}" if check.zone else ""
     yield ((check.name, "bold"), (where, "dim"))
     yield ("  wanted:",)
-    for wanted in check.wanted:
+    for wanted in check.desired:
         for line in wanted.lines():
             yield (f"    {line}",)
     if check.fault:
         yield (("  problem: ", "bold red"), check.fault)
     rows = [
         (mark("good" if check.is_right(each) else "bad"), str(each.server), _what(each))
-        for each in check.said
+        for each in check.replies
     ]
     if rows:
-        right = {value for each in check.wanted for value in each.values}
-        is_found = bool(check.here) and set(check.here) <= right
+        right = {value for each in check.desired for value in each.values}
+        is_found = bool(check.local_addresses) and set(check.local_addresses) <= right
         here = mark("good" if is_found else "skipped")
-        yield from lined_up([*rows, (here, "this machine", _listed(check.here))], "  ")
+        yield from lined_up([*rows, (here, "this machine", _listed(check.local_addresses))], "  ")
     yield from finding_lines(findings)
 
 
@@ -138,9 +138,11 @@ def dns_check_as_json(check: DnsCheck, findings: Sequence[Finding]) -> dict[str,
         "name": check.name,
         "zone": check.zone or None,
         "is_good": check.is_good,
-        "wanted": [_set(each) for each in check.wanted],
-        "name_servers": [_said(each) | {"is_right": check.is_right(each)} for each in check.said],
-        "this_machine": list(check.here),
+        "wanted": [_set(each) for each in check.desired],
+        "name_servers": [
+            _reply(each) | {"is_right": check.is_right(each)} for each in check.replies
+        ],
+        "this_machine": list(check.local_addresses),
         "problem": check.fault or None,
         "findings": findings_as_json(findings),
     }
@@ -155,26 +157,26 @@ def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"code": each.code, "message": each.message, "hint": each.hint} for each in findings]
 
 
-def _told(said: Said) -> str:
-    return said.fault or f"{said.server} says {_what(said)}"
+def _told(reply: Reply) -> str:
+    return reply.fault or f"{reply.server} says {_what(reply)}"
 
 
-def _what(said: Said) -> str:
-    if said.fault:
-        return said.fault
-    return _listed(tuple(f"{each.kind} {value}" for each in said.records for value in each.values))
+def _what(reply: Reply) -> str:
+    if reply.fault:
+        return reply.fault
+    return _listed(tuple(f"{each.kind} {value}" for each in reply.records for value in each.values))
 
 
 def _listed(values: Sequence[str]) -> str:
     return ", ".join(values) or "nothing"
 
 
-def _said(said: Said) -> dict[str, object]:
+def _reply(reply: Reply) -> dict[str, object]:
     return {
-        "name_server": said.server.name,
-        "address": said.server.address,
-        "records": [_set(each) for each in said.records],
-        "problem": said.fault or None,
+        "name_server": reply.server.name,
+        "address": reply.server.address,
+        "records": [_set(each) for each in reply.records],
+        "problem": reply.fault or None,
     }
 
 

@@ -77,10 +77,10 @@ class NameWork:
         """
         deployment = self.engine.deployment
         check = self._check.result(FOUND_WITHIN)
-        if check is None or not check.said:
+        if check is None or not check.replies:
             return
         from moorage.deploy.listen_addresses import serves_on
-        from moorage.dns.caa import authority_of
+        from moorage.dns.caa import issuer_identity
         from moorage.dns.findings import find
 
         port = deployment.answers.registry.port
@@ -93,7 +93,7 @@ class NameWork:
             lambda: find(
                 check,
                 port=port,
-                authority=authority_of(deployment.answers),
+                authority=issuer_identity(deployment.answers),
                 addresses6=None if self._is_limited else read,
                 serving6=serving,
                 cancelled=lambda: deployment.cancel.is_set,
@@ -118,9 +118,9 @@ class NameWork:
         if self.dns is None:
             return
         if not may_replace(self.engine, self.dns, yes=yes, replace=replace):
-            from moorage.dns.operations import in_the_way
+            from moorage.dns.operations import foreign_records_error
 
-            raise in_the_way(self.dns)
+            raise foreign_records_error(self.dns)
 
     def lines(self) -> Iterator[Line]:
         """Yield what would change, and what is to be known."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from moorage.dns.lookup import DnsError, answered_within
+from moorage.dns.lookup import DnsError, call_provider
 from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 
 _CONNECT_TIMEOUT = 5
@@ -85,7 +85,7 @@ class Route53Provider:
                 zone = self._zone(name)
                 return _understood(name, self._raw(zone, name))
 
-        return answered_within(TIMEOUT, "Route 53", work)
+        return call_provider(TIMEOUT, "Route 53", work)
 
     def write(self, changes: Sequence[RecordChange]) -> None:
         """Make changes, all or none; see :class:`moorage.dns.records.Provider`."""
@@ -94,7 +94,7 @@ class Route53Provider:
         first = changes[0].after or changes[0].before
         assert first is not None
         name = first.name
-        answered_within(TIMEOUT, "Route 53", partial(self._write, name, changes))
+        call_provider(TIMEOUT, "Route 53", partial(self._write, name, changes))
 
     def _write(self, name: str, changes: Sequence[RecordChange]) -> None:
         with _explained(name):
@@ -105,8 +105,8 @@ class Route53Provider:
             checks_gone: set[str] = set()
             for change in changes:
                 kind = (change.after or change.before or RecordSet(name, "A", ())).kind
-                there = now.get(kind)
-                if not (there.says(change.before) if there else change.before is None):
+                current = now.get(kind)
+                if not (current.matches(change.before) if current else change.before is None):
                     raise DnsError(
                         f"{name} was changed in Route 53 in the meantime; nothing was changed.",
                         hint="Run 'moorage dns plan FILE' to see the current records.",

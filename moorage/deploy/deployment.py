@@ -201,7 +201,7 @@ class Deployment:
 
     def _peers(self) -> dict[str, tuple[str, ...]]:
         """Return the addresses where servers ask each other for ACME's challenges, by label."""
-        from moorage.dns.local_resolver import addresses_here, is_reached_from_elsewhere
+        from moorage.dns.local_resolver import is_usable_remotely, resolve_locally
 
         acme = self.answers.ssl.acme
         if self.answers.ssl.mode != "acme" or acme.challenge != "http-01":
@@ -211,8 +211,8 @@ class Deployment:
             return {}
         found = {}
         for label, name in names.items():
-            addresses = addresses_here(name)
-            found[label] = tuple(filter(is_reached_from_elsewhere, addresses))
+            addresses = resolve_locally(name)
+            found[label] = tuple(filter(is_usable_remotely, addresses))
             if not found[label]:
                 why = "is this machine's own name" if addresses else "does not resolve"
                 raise MoorageError(

@@ -10,8 +10,8 @@ from moorage.answers.model import Answers
 from moorage.deploy import ca
 from moorage.deploy.clients import docker_folder, login_command, registry_name
 from moorage.desired import layout
-from moorage.dns.desired_records import wanted_records
-from moorage.dns.local_resolver import addresses_here
+from moorage.dns.desired_records import desired_records
+from moorage.dns.local_resolver import resolve_locally
 from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet
 
@@ -62,13 +62,13 @@ def handover(
     kept = folder / "ca.pem" if folder else None
     wanted: set[str] = set()
     for address in leads_to:
-        wanted |= set(addresses_here(address))
+        wanted |= set(resolve_locally(address))
     if found is None:
-        found = addresses_here(domain)
+        found = resolve_locally(domain)
     records: tuple[RecordSet, ...] = ()
     no_records = None
     try:
-        records = wanted_records(answers, addresses)
+        records = desired_records(answers, addresses)
     except DnsError as error:
         no_records = error
     return Handover(

@@ -19,7 +19,7 @@ from moorage.errors import MoorageError
 if TYPE_CHECKING:
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.handover import Handover
-    from moorage.dns.lookup import Said
+    from moorage.dns.lookup import Reply
     from moorage.dns.operations import DnsCheck, DnsPlan, DnsReport
     from moorage.dns.providers import Resolve
     from moorage.dns.records import Provider
@@ -215,9 +215,9 @@ def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
     Args:
         deployment: The deployment.
     """
-    from moorage.dns.local_resolver import addresses_here
+    from moorage.dns.local_resolver import resolve_locally
 
-    return Background(partial(addresses_here, deployment.answers.registry.domain))
+    return Background(partial(resolve_locally, deployment.answers.registry.domain))
 
 
 def handover_of(
@@ -239,13 +239,13 @@ def report_lines(report: DnsReport) -> list[str]:
     """Return what the zone's name servers say after a change, each line with its sign."""
     lines = [f"! {report.note}"] if report.note else []
     if report.is_served:
-        count = len(report.said)
+        count = len(report.replies)
         lines.append(
             f"✓ served by {'its name server' if count == 1 else f'all {count} name servers'}"
         )
     return lines + [f"✗ not yet: {_told(each)}" for each in report.missing]
 
 
-def _told(said: Said) -> str:
-    values = ", ".join(sorted(said.values)) or "nothing"
-    return said.fault or f"{said.server} says {values}"
+def _told(reply: Reply) -> str:
+    values = ", ".join(sorted(reply.values)) or "nothing"
+    return reply.fault or f"{reply.server} says {values}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from moorage.answers.model import Answers
-from moorage.dns.local_resolver import addresses_here, has_ipv6
+from moorage.dns.local_resolver import has_ipv6, resolve_locally
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def targets_of(answers: Answers, addresses: Mapping[str, str]) -> tuple[Target, 
 def _ways(name: str) -> Iterator[tuple[str, str]]:
     """Yield the first address of each family that a name has."""
     seen: set[str] = set()
-    for address in addresses_here(name):
+    for address in resolve_locally(name):
         way = "IPv6" if ":" in address else "IPv4"
         if way not in seen:
             seen.add(way)

@@ -11,7 +11,7 @@ import dns.rdatatype
 import dns.resolver
 
 from moorage.answers.model import Answers
-from moorage.dns.lookup import DnsError, NameServer, own_resolver, parse_name, question
+from moorage.dns.lookup import DnsError, NameServer, parse_name, query, system_resolver
 from moorage.dns.records import clean_name
 
 IDENTITIES = {
@@ -27,7 +27,7 @@ _CRITICAL = 128
 
 
 @dataclass(frozen=True)
-class Permission:
+class CaaPolicy:
     """The CAA records that apply to a name.
 
     Attributes:
@@ -45,7 +45,7 @@ class Permission:
         return authority in self.issuers and not self.unknown
 
 
-def identity_of(directory: str) -> str:
+def caa_identity(directory: str) -> str:
     """Return the CAA identity of the authority behind an ACME directory.
 
     Args:
@@ -57,15 +57,15 @@ def identity_of(directory: str) -> str:
     return IDENTITIES.get(urlsplit(directory).hostname or "", "")
 
 
-def authority_of(answers: Answers) -> str:
+def issuer_identity(answers: Answers) -> str:
     """Return the CAA identity of the authority the answers request a certificate from.
 
     Empty if the certificate does not come from ACME, or the identity is not known.
     """
-    return identity_of(answers.ssl.acme.url) if answers.ssl.mode == "acme" else ""
+    return caa_identity(answers.ssl.acme.url) if answers.ssl.mode == "acme" else ""
 
 
-def permission_for(name: str, zone: str, servers: Sequence[NameServer]) -> Permission | None:
+def caa_policy(name: str, zone: str, servers: Sequence[NameServer]) -> CaaPolicy | None:
     """Return the CAA records that apply to a name, or None if any authority is allowed to issue.
 
     Args:
@@ -91,14 +91,14 @@ def permission_for(name: str, zone: str, servers: Sequence[NameServer]) -> Permi
         )
         if not issuers and not unknown:
             return None
-        return Permission(here, tuple(each for each in issuers if each), unknown)
+        return CaaPolicy(here, tuple(each for each in issuers if each), unknown)
     return None
 
 
 def _from_servers(name: str, servers: Sequence[NameServer]) -> list[tuple[int, str, str]] | None:
     for server in servers:
         try:
-            answer = question(server, name, "CAA")
+            answer = query(server, name, "CAA")
         except DnsError:
             continue
         for each in answer.answer:
@@ -117,7 +117,7 @@ def _from_servers(name: str, servers: Sequence[NameServer]) -> list[tuple[int, s
 
 def _from_resolver(name: str) -> list[tuple[int, str, str]] | None:
     try:
-        answer = own_resolver().resolve(parse_name(name), "CAA")
+        answer = system_resolver().resolve(parse_name(name), "CAA")
     except (dns.exception.DNSException, DnsError):
         return None
     return [

@@ -6,12 +6,12 @@ import ipaddress
 from collections.abc import Mapping
 
 from moorage.answers.model import Answers
-from moorage.dns.local_resolver import addresses_here, is_reached_from_elsewhere
+from moorage.dns.local_resolver import is_usable_remotely, resolve_locally
 from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet, record_sets
 
 
-def wanted_records(answers: Answers, addresses: Mapping[str, str]) -> tuple[RecordSet, ...]:
+def desired_records(answers: Answers, addresses: Mapping[str, str]) -> tuple[RecordSet, ...]:
     """Return the records that point the registry's name to its servers.
 
     Args:
@@ -36,8 +36,8 @@ def server_addresses(label: str, address: str) -> tuple[str, ...]:
     Raises:
         DnsError: Its name does not resolve.
     """
-    found = addresses_here(address)
-    usable = tuple(each for each in found if is_reached_from_elsewhere(each))
+    found = resolve_locally(address)
+    usable = tuple(each for each in found if is_usable_remotely(each))
     if usable:
         return usable
     raise DnsError(

@@ -7,14 +7,14 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from moorage.dns.caa import permission_for
+from moorage.dns.caa import caa_policy
 from moorage.dns.cloudflare import is_cloudflare
-from moorage.dns.local_resolver import addresses_here, has_ipv6
+from moorage.dns.local_resolver import has_ipv6, resolve_locally
 from moorage.dns.lookup import (
     Cancelled,
     NameServer,
-    Said,
-    ask,
+    Reply,
+    query_records,
 )
 from moorage.dns.operations import DnsCheck
 
@@ -74,14 +74,14 @@ def find(
     return tuple(found)
 
 
-def _answering(check: DnsCheck) -> list[Said]:
-    return [each for each in check.said if not each.fault]
+def _answering(check: DnsCheck) -> list[Reply]:
+    return [each for each in check.replies if not each.fault]
 
 
 def _silent(check: DnsCheck) -> Iterator[Finding]:
     if not _answering(check):
         return
-    for each in check.said:
+    for each in check.replies:
         if each.fault:
             yield Finding(
                 "name_server_silent",
@@ -91,11 +91,11 @@ def _silent(check: DnsCheck) -> Iterator[Finding]:
 
 
 def _disagreement(check: DnsCheck) -> Iterator[Finding]:
-    said = _answering(check)
-    if len({each.values for each in said}) < 2:
+    replies = _answering(check)
+    if len({each.values for each in replies}) < 2:
         return
     answers = "; ".join(
-        f"{each.server} returns {', '.join(sorted(each.values)) or 'nothing'}" for each in said
+        f"{each.server} returns {', '.join(sorted(each.values)) or 'nothing'}" for each in replies
     )
     yield Finding(
         "name_servers_disagree",
@@ -106,7 +106,7 @@ def _disagreement(check: DnsCheck) -> Iterator[Finding]:
 
 
 def _proxy(check: DnsCheck) -> Iterator[Finding]:
-    values = {value for each in check.said for value in each.values} | set(check.here)
+    values = {value for each in check.replies for value in each.values} | set(check.local_addresses)
     proxied = sorted(value for value in values if is_cloudflare(value))
     if proxied:
         yield Finding(
@@ -118,10 +118,10 @@ def _proxy(check: DnsCheck) -> Iterator[Finding]:
 
 
 def _caa(check: DnsCheck, authority: str) -> Iterator[Finding]:
-    if not authority or not check.said:
+    if not authority or not check.replies:
         return
-    servers = [each.server for each in check.said]
-    allowed = permission_for(check.name, check.zone, servers)
+    servers = [each.server for each in check.replies]
+    allowed = caa_policy(check.name, check.zone, servers)
     if allowed is None or allowed.allows(authority):
         return
     issuers = f"only {', '.join(allowed.issuers)}" if allowed.issuers else "no authority"
@@ -139,7 +139,10 @@ def _ipv6(
 ) -> Iterator[Finding]:
     targets = {
         value
-        for each in (*(r for s in check.said for r in s.records), *check.wanted)
+        for each in (
+            *(records for reply in check.replies for records in reply.records),
+            *check.desired,
+        )
         if each.kind == "AAAA"
         for value in each.values
     }
@@ -163,11 +166,11 @@ def _ipv6(
 
 
 def _split_horizon(check: DnsCheck) -> Iterator[Finding]:
-    said = _answering(check)
-    if not said or any(each.kind == "CNAME" for each in said[0].records):
+    replies = _answering(check)
+    if not replies or any(each.kind == "CNAME" for each in replies[0].records):
         return
-    public = said[0].values
-    here = frozenset(check.here)
+    public = replies[0].values
+    here = frozenset(check.local_addresses)
     if not here or not public or here == public:
         if here and not public:
             yield Finding(
@@ -187,12 +190,12 @@ def _split_horizon(check: DnsCheck) -> Iterator[Finding]:
 
 
 def _wildcard(check: DnsCheck) -> Iterator[Finding]:
-    said = _answering(check)
+    replies = _answering(check)
     parent = check.name.partition(".")[2]
-    if not said or not parent:
+    if not replies or not parent:
         return
     sibling = f"moorage-{secrets.token_hex(6)}.{parent}"
-    values = _values_at(said[0].server, sibling) or addresses_here(sibling)
+    values = _values_at(replies[0].server, sibling) or resolve_locally(sibling)
     if not values:
         return
     yield Finding(
@@ -205,7 +208,7 @@ def _wildcard(check: DnsCheck) -> Iterator[Finding]:
 
 
 def _values_at(server: NameServer, name: str) -> tuple[str, ...]:
-    return tuple(sorted(ask(server, name).values))
+    return tuple(sorted(query_records(server, name).values))
 
 
 def _answers(address: str, port: int) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from moorage.dns.lookup import DnsError, answered_within, find_servers
+from moorage.dns.lookup import DnsError, call_provider, find_name_servers
 from moorage.dns.records import KINDS, RecordChange, RecordSet, clean_name
 
 TIMEOUT = 60.0
@@ -55,7 +55,7 @@ class LexiconProvider:
             with self._open(name, self.ttl) as api:
                 return _read(api, name)
 
-        return answered_within(TIMEOUT, self.title, work)
+        return call_provider(TIMEOUT, self.title, work)
 
     def write(self, changes: Sequence[RecordChange]) -> None:
         """Make changes, new values before old; see :class:`moorage.dns.records.Provider`.
@@ -77,13 +77,13 @@ class LexiconProvider:
         either = change.after or change.before
         assert either is not None
         ttl = (change.after.ttl if change.after else None) or self.ttl
-        answered_within(TIMEOUT, self.title, partial(self._send, change, either.name, ttl))
+        call_provider(TIMEOUT, self.title, partial(self._send, change, either.name, ttl))
 
     def _send(self, change: RecordChange, name: str, ttl: int) -> None:
         with self._open(name, ttl) as api:
             kind = (change.after or change.before or RecordSet("", "A", ())).kind
             now = {each.kind: each for each in _read(api, name)}.get(kind)
-            if not (now.says(change.before) if now else change.before is None):
+            if not (now.matches(change.before) if now else change.before is None):
                 raise DnsError(
                     f"{name} was changed at {self.name} in the meantime; nothing was changed.",
                     hint="Run 'moorage dns plan FILE' to see the current records.",
@@ -117,7 +117,7 @@ class LexiconProvider:
         from lexicon.exceptions import AuthenticationError
         from requests import RequestException
 
-        zone = self.zone_name or find_servers(name, self.nameservers)[0]
+        zone = self.zone_name or find_name_servers(name, self.nameservers)[0]
         settings: dict[str, Any] = {
             "provider_name": self.name,
             # Given, because Lexicon would download the public suffix list to guess it.

@@ -10,7 +10,7 @@ from moorage.network import within
 _SECONDS = 20
 
 
-def addresses_here(name: str) -> tuple[str, ...]:
+def resolve_locally(name: str) -> tuple[str, ...]:
     """Resolve a name as any program on this machine would; empty if it takes too long.
 
     Args:
@@ -28,7 +28,7 @@ def addresses_here(name: str) -> tuple[str, ...]:
     return tuple(sorted({str(entry[4][0]).partition("%")[0] for entry in entries}))
 
 
-def is_reached_from_elsewhere(address: str) -> bool:
+def is_usable_remotely(address: str) -> bool:
     """Whether other machines can use an address: not loopback, link-local or unspecified.
 
     Args:

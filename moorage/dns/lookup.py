@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from moorage.dns.local_resolver import addresses_here
+from moorage.dns.local_resolver import resolve_locally
 from moorage.dns.records import KINDS, RecordSet, clean_name
 from moorage.errors import MoorageError
 from moorage.network import in_words, within
@@ -56,7 +56,7 @@ class NameServer:
 
 
 @dataclass(frozen=True)
-class Said:
+class Reply:
     """One name server's reply for a name.
 
     Attributes:
@@ -82,7 +82,7 @@ def split_endpoint(text: str) -> tuple[str, int]:
     return found[1] or found[3], int(found[2] or found[4] or 53)
 
 
-def own_resolver() -> dns.resolver.Resolver:
+def system_resolver() -> dns.resolver.Resolver:
     """Return this machine's resolver with short timeouts.
 
     Raises:
@@ -112,16 +112,16 @@ def parse_name(name: str) -> dns.name.Name:
         raise DnsError(f"{name!r} is not a DNS name: {_why(error)}.", code="no_name") from error
 
 
-def given_servers(texts: Iterable[str]) -> tuple[NameServer, ...]:
+def listed_name_servers(texts: Iterable[str]) -> tuple[NameServer, ...]:
     """Return the name servers listed in ``dns.nameservers``, one entry per address."""
     found = []
     for text in texts:
         host, port = split_endpoint(text)
-        found += [NameServer(host, address, port) for address in addresses_here(host)]
+        found += [NameServer(host, address, port) for address in resolve_locally(host)]
     return tuple(found)
 
 
-def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameServer, ...]]:
+def find_name_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameServer, ...]]:
     """Find a name's zone and the zone's authoritative name servers.
 
     Args:
@@ -135,7 +135,7 @@ def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameS
         DnsError: There is no zone, or no name server answers.
     """
     if given:
-        servers = given_servers(given)
+        servers = listed_name_servers(given)
         if not servers:
             raise DnsError(
                 f"none of the name servers in dns.nameservers resolves: {', '.join(given)}.",
@@ -143,7 +143,7 @@ def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameS
                 code="no_name_server",
             )
         return zone_at(name, servers), servers
-    resolver = own_resolver()
+    resolver = system_resolver()
     with _explained(f"the zone of {name}"):
         zone = dns.resolver.zone_for_name(parse_name(name), resolver=resolver, lifetime=LIFETIME)
     if zone == dns.name.root:
@@ -155,7 +155,9 @@ def find_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[NameS
     with _explained(f"the name servers of {zone.to_text(True)}"):
         answer = resolver.resolve(zone, "NS")
     names = sorted(entry.target.to_text(True) for entry in answer)[:_MOST_SERVERS]
-    servers = tuple(NameServer(each, address) for each in names for address in addresses_here(each))
+    servers = tuple(
+        NameServer(each, address) for each in names for address in resolve_locally(each)
+    )
     if not servers:
         raise DnsError(
             f"none of the name servers of {zone.to_text(True)} resolves: {', '.join(names)}.",
@@ -174,7 +176,7 @@ def zone_at(name: str, servers: Sequence[NameServer]) -> str:
     faults = []
     for server in servers:
         try:
-            answer = question(server, name, "SOA")
+            answer = query(server, name, "SOA")
         except DnsError as error:
             faults.append(error.message)
             continue
@@ -193,7 +195,7 @@ def zone_at(name: str, servers: Sequence[NameServer]) -> str:
     )
 
 
-def question(
+def query(
     server: NameServer, name: str, kind: str, timeout: float = TIMEOUT
 ) -> dns.message.Message:
     """Send one non-recursive query to a name server.
@@ -203,10 +205,10 @@ def question(
     """
     asked = dns.message.make_query(parse_name(name), kind, use_edns=0)
     asked.flags &= ~dns.flags.RD
-    return exchange(asked, server, timeout)
+    return send_query(asked, server, timeout)
 
 
-def exchange(
+def send_query(
     asked: dns.message.Message, server: NameServer, timeout: float = TIMEOUT
 ) -> dns.message.Message:
     """Send a message to a name server by UDP, and by TCP if the reply is truncated.
@@ -238,30 +240,30 @@ def exchange(
     return answer
 
 
-def ask(server: NameServer, name: str) -> Said:
+def query_records(server: NameServer, name: str) -> Reply:
     """Query a name server for the A, AAAA and CNAME records of a name."""
     records = []
     for kind in KINDS:
         try:
-            answer = question(server, name, kind)
+            answer = query(server, name, kind)
             if not answer.flags & dns.flags.AA:
-                return Said(server, fault=_no_zone(server, name, answer).message.rstrip("."))
+                return Reply(server, fault=_no_zone(server, name, answer).message.rstrip("."))
             found = records_in(answer, name, kind)
         except DnsError as error:
-            return Said(server, fault=error.message.rstrip("."))
+            return Reply(server, fault=error.message.rstrip("."))
         if found is not None:
             records.append(found)
             if kind == "CNAME":
                 break  # a name with a CNAME has no other records
-    return Said(server, tuple(records))
+    return Reply(server, tuple(records))
 
 
-def ask_all(servers: Sequence[NameServer], name: str) -> tuple[Said, ...]:
+def query_all(servers: Sequence[NameServer], name: str) -> tuple[Reply, ...]:
     """Query several name servers in parallel."""
     if not servers:
         return ()
     with ThreadPoolExecutor(max_workers=len(servers)) as pool:
-        return tuple(pool.map(lambda server: ask(server, name), servers))
+        return tuple(pool.map(lambda server: query_records(server, name), servers))
 
 
 def records_in(answer: dns.message.Message, name: str, kind: str) -> RecordSet | None:
@@ -276,17 +278,17 @@ def records_in(answer: dns.message.Message, name: str, kind: str) -> RecordSet |
 def wait_until_served(
     servers: Sequence[NameServer],
     name: str,
-    wanted: Sequence[RecordSet],
+    desired: Sequence[RecordSet],
     *,
     seconds: float,
     cancelled: Cancelled = lambda: False,
-) -> tuple[Said, ...]:
+) -> tuple[Reply, ...]:
     """Query name servers until all of them serve the expected records, or the time is up.
 
     Args:
         servers: The zone's authoritative name servers.
         name: The name.
-        wanted: The expected records; their TTL is not compared.
+        desired: The expected records; their TTL is not compared.
         seconds: How long to wait.
         cancelled: Ends the wait.
 
@@ -296,21 +298,21 @@ def wait_until_served(
     end = time.monotonic() + seconds
     pause = 0.2
     while True:
-        said = ask_all(servers, name)
-        if all(is_said(each, wanted) for each in said):
-            return said
+        replies = query_all(servers, name)
+        if all(reply_matches(each, desired) for each in replies):
+            return replies
         if time.monotonic() >= end or cancelled():
-            return said
+            return replies
         until = min(end, time.monotonic() + pause)
         while time.monotonic() < until and not cancelled():
             time.sleep(0.05)
         pause = min(5.0, pause * 1.5)
 
 
-def is_said(said: Said, wanted: Sequence[RecordSet]) -> bool:
+def reply_matches(reply: Reply, desired: Sequence[RecordSet]) -> bool:
     """Whether a reply has exactly these records, TTL aside."""
-    here = {each.kind: each.values for each in said.records}
-    return not said.fault and here == {each.kind: each.values for each in wanted}
+    records = {each.kind: each.values for each in reply.records}
+    return not reply.fault and records == {each.kind: each.values for each in desired}
 
 
 def _no_zone(server: NameServer, name: str, answer: dns.message.Message) -> DnsError:
@@ -352,7 +354,7 @@ def _why(error: BaseException) -> str:
     return (str(error) or "malformed reply").rstrip(".")
 
 
-def answered_within(seconds: float, title: str, work: Callable[[], _Result]) -> _Result:
+def call_provider(seconds: float, title: str, work: Callable[[], _Result]) -> _Result:
     """Call a provider's API with a time limit.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moorage.dns.lookup import DnsError, ask_all, find_servers
+from moorage.dns.lookup import DnsError, find_name_servers, query_all
 from moorage.dns.records import RecordChange, RecordSet
 
 
@@ -31,14 +31,14 @@ class ManualProvider:
 
     def read(self, name: str) -> tuple[RecordSet, ...]:
         """Return the records of a name; see :class:`moorage.dns.records.Provider`."""
-        zone, servers = find_servers(name, self.nameservers)
-        said = ask_all(servers, name)
-        for each in said:
+        zone, servers = find_name_servers(name, self.nameservers)
+        replies = query_all(servers, name)
+        for each in replies:
             if not each.fault:
                 return each.records
         raise DnsError(
             f"none of the name servers of {zone} returns records for {name}: "
-            + "; ".join(each.fault for each in said)
+            + "; ".join(each.fault for each in replies)
             + ".",
             code="name_server_silent",
         )

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 from moorage.answers.model import Answers
 from moorage.dns import journal
-from moorage.dns.desired_records import wanted_records
-from moorage.dns.local_resolver import addresses_here
+from moorage.dns.desired_records import desired_records
+from moorage.dns.local_resolver import resolve_locally
 from moorage.dns.lookup import (
     Cancelled,
     DnsError,
     NameServer,
-    Said,
-    ask_all,
-    find_servers,
-    is_said,
+    Reply,
+    find_name_servers,
+    query_all,
+    reply_matches,
     wait_until_served,
 )
 from moorage.dns.providers import Resolve, open_provider
@@ -34,7 +34,7 @@ class DnsPlan:
     Attributes:
         name: The registry's name.
         provider: The zone's provider.
-        wanted: The desired records.
+        desired: The desired records.
         current: The current records.
         changes: The changes from the current to the desired records.
         is_undo: Whether the plan undoes an earlier change.
@@ -42,7 +42,7 @@ class DnsPlan:
 
     name: str
     provider: Provider = field(repr=False)
-    wanted: tuple[RecordSet, ...]
+    desired: tuple[RecordSet, ...]
     current: tuple[RecordSet, ...]
     changes: tuple[RecordChange, ...]
     is_undo: bool = False
@@ -81,21 +81,21 @@ class DnsReport:
     Attributes:
         name: The registry's name.
         changes: The changes made; empty if the records already matched.
-        said: The replies of the zone's name servers afterwards.
+        replies: The replies of the zone's name servers afterwards.
         missing: The replies without the desired records.
         note: A note for the operator, or empty.
     """
 
     name: str
     changes: tuple[RecordChange, ...]
-    said: tuple[Said, ...]
-    missing: tuple[Said, ...]
+    replies: tuple[Reply, ...]
+    missing: tuple[Reply, ...]
     note: str = ""
 
     @property
     def is_served(self) -> bool:
         """Whether all name servers of the zone serve the desired records."""
-        return bool(self.said) and not self.missing
+        return bool(self.replies) and not self.missing
 
 
 @dataclass(frozen=True)
@@ -105,32 +105,32 @@ class DnsCheck:
     Attributes:
         name: The name.
         zone: Its zone; empty if none was found.
-        wanted: The desired records.
-        said: Each name server's reply.
-        here: The addresses the name resolves to on this machine.
+        desired: The desired records.
+        replies: Each name server's reply.
+        local_addresses: The addresses the name resolves to on this machine.
         fault: Why the zone's name servers could not be queried, or empty.
-        may_be_fewer: Whether some of the desired values are enough, because of failover.
+        may_be_subset: Whether some of the desired values are enough, because of failover.
     """
 
     name: str
     zone: str
-    wanted: tuple[RecordSet, ...]
-    said: tuple[Said, ...]
-    here: tuple[str, ...]
+    desired: tuple[RecordSet, ...]
+    replies: tuple[Reply, ...]
+    local_addresses: tuple[str, ...]
     fault: str = ""
-    may_be_fewer: bool = False
+    may_be_subset: bool = False
 
     @property
     def is_good(self) -> bool:
         """Whether every name server serves the desired records."""
-        return bool(self.said) and all(self.is_right(each) for each in self.said)
+        return bool(self.replies) and all(self.is_right(each) for each in self.replies)
 
-    def is_right(self, said: Said) -> bool:
+    def is_right(self, reply: Reply) -> bool:
         """Whether a reply has the desired records; with failover some of them are enough."""
-        if is_said(said, self.wanted):
+        if reply_matches(reply, self.desired):
             return True
-        values = {value for each in self.wanted for value in each.values}
-        return self.may_be_fewer and bool(said.values) and said.values <= values
+        values = {value for each in self.desired for value in each.values}
+        return self.may_be_subset and bool(reply.values) and reply.values <= values
 
 
 def plan_dns(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) -> DnsPlan:
@@ -146,18 +146,18 @@ def plan_dns(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) -
     """
     provider = open_provider(answers, resolve)
     name = answers.registry.domain
-    wanted = wanted_records(answers, addresses)
+    desired = desired_records(answers, addresses)
     current = provider.read(name)
     if not provider.can_write:
         # Records created by hand can have any TTL; only their values are compared.
-        current = tuple(_with_ttl_of(each, wanted) for each in current)
+        current = tuple(_with_ttl_of(each, desired) for each in current)
     changes = plan_changes(
         current,
-        wanted,
+        desired,
         known=journal.known_values(name),
-        may_be_fewer=answers.dns.failover is not None,
+        may_be_subset=answers.dns.failover is not None,
     )
-    return DnsPlan(name, provider, wanted, current, changes)
+    return DnsPlan(name, provider, desired, current, changes)
 
 
 def apply_dns(
@@ -182,7 +182,7 @@ def apply_dns(
     """
     if plan.changes:
         if plan.foreign and not replace:
-            raise in_the_way(plan)
+            raise foreign_records_error(plan)
         plan.provider.write(plan.changes)
         if plan.is_undo:
             journal.forget_last(plan.name)
@@ -190,15 +190,15 @@ def apply_dns(
             journal.remember(plan.name, "apply", plan.provider.title, plan.changes)
     changed = {_kind(change): change.after for change in plan.changes}
     now = {each.kind: each for each in plan.current} | changed
-    wanted = [each for each in now.values() if each is not None]
+    desired = [each for each in now.values() if each is not None]
     try:
         servers = zone_servers(answers)
     except MoorageError as error:
         note = f"Could not check whether the zone's name servers serve it: {error.message}"
         return DnsReport(plan.name, plan.changes, (), (), note)
-    said = wait_until_served(servers, plan.name, wanted, seconds=wait, cancelled=cancelled)
-    missing = tuple(each for each in said if not is_said(each, wanted))
-    return DnsReport(plan.name, plan.changes, said, missing)
+    replies = wait_until_served(servers, plan.name, desired, seconds=wait, cancelled=cancelled)
+    missing = tuple(each for each in replies if not reply_matches(each, desired))
+    return DnsReport(plan.name, plan.changes, replies, missing)
 
 
 def check_can_undo(answers: Answers) -> None:
@@ -232,19 +232,19 @@ def plan_undo(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) 
     current = provider.read(name)
     there = {each.kind: each for each in current}
     ours = journal.known_values(name) | {
-        each for address in addresses.values() for each in addresses_here(address)
+        each for address in addresses.values() for each in resolve_locally(address)
     }
     changes = []
     for change in entries[-1].changes:
         now = there.get(_kind(change))
         if now is None and change.before is None:
             continue
-        if now is not None and now.says(change.before):
+        if now is not None and now.matches(change.before):
             continue
         is_foreign = now is not None and not set(now.values) <= ours
         changes.append(RecordChange(now, change.before, is_foreign))
-    wanted = {_kind(change): change.after for change in changes}
-    then = {each.kind: each for each in current} | wanted
+    desired = {_kind(change): change.after for change in changes}
+    then = {each.kind: each for each in current} | desired
     return DnsPlan(
         name,
         provider,
@@ -262,15 +262,15 @@ def check_dns(answers: Answers, addresses: Mapping[str, str]) -> DnsCheck:
         DnsError: A server's name does not resolve.
     """
     name = answers.registry.domain
-    wanted = wanted_records(answers, addresses)
+    desired = desired_records(answers, addresses)
     is_fewer = answers.dns.failover is not None
-    here = addresses_here(name)
+    here = resolve_locally(name)
     try:
-        zone, servers = find_servers(name, nameservers_of(answers))
+        zone, servers = find_name_servers(name, nameservers_of(answers))
     except MoorageError as error:
         fault = f"{error.message} {error.hint}".strip()
-        return DnsCheck(name, "", wanted, (), here, fault, is_fewer)
-    return DnsCheck(name, zone, wanted, ask_all(servers, name), here, may_be_fewer=is_fewer)
+        return DnsCheck(name, "", desired, (), here, fault, is_fewer)
+    return DnsCheck(name, zone, desired, query_all(servers, name), here, may_be_subset=is_fewer)
 
 
 def zone_servers(answers: Answers) -> tuple[NameServer, ...]:
@@ -279,7 +279,7 @@ def zone_servers(answers: Answers) -> tuple[NameServer, ...]:
     Raises:
         DnsError: They cannot be found.
     """
-    return find_servers(answers.registry.domain, nameservers_of(answers))[1]
+    return find_name_servers(answers.registry.domain, nameservers_of(answers))[1]
 
 
 def nameservers_of(answers: Answers) -> tuple[str, ...]:
@@ -288,14 +288,14 @@ def nameservers_of(answers: Answers) -> tuple[str, ...]:
     if dns.nameservers or dns.provider != "rfc2136" or dns.rfc2136 is None:
         return dns.nameservers
     try:
-        find_servers(answers.registry.domain)
+        find_name_servers(answers.registry.domain)
     except MoorageError:
         host = dns.rfc2136.server
         return (f"[{host}]:{dns.rfc2136.port}" if ":" in host else f"{host}:{dns.rfc2136.port}",)
     return ()
 
 
-def in_the_way(plan: DnsPlan) -> DnsError:
+def foreign_records_error(plan: DnsPlan) -> DnsError:
     """Return the error for existing records that this deployment did not create."""
     lines = "; ".join(line for each in plan.foreign for line in each.lines())
     return DnsError(
@@ -306,8 +306,8 @@ def in_the_way(plan: DnsPlan) -> DnsError:
     )
 
 
-def _with_ttl_of(there: RecordSet, wanted: Sequence[RecordSet]) -> RecordSet:
-    ttl = next((each.ttl for each in wanted if each.kind == there.kind), there.ttl)
+def _with_ttl_of(there: RecordSet, desired: Sequence[RecordSet]) -> RecordSet:
+    ttl = next((each.ttl for each in desired if each.kind == there.kind), there.ttl)
     return RecordSet(there.name, there.kind, there.values, ttl)
 
 

@@ -49,7 +49,7 @@ class RecordSet:
         checked = " (with a health check)" if self.checked else ""
         return tuple(f"{self.name}{ttl} {self.kind} {value}{checked}" for value in self.values)
 
-    def says(self, other: RecordSet | None) -> bool:
+    def matches(self, other: RecordSet | None) -> bool:
         """Whether another set is the same; an unknown TTL matches any."""
         if other is None or (self.kind, self.values) != (other.kind, other.values):
             return False
@@ -159,31 +159,31 @@ def record_sets(
 
 def plan_changes(
     current: Sequence[RecordSet],
-    wanted: Sequence[RecordSet],
+    desired: Sequence[RecordSet],
     known: Iterable[str] = (),
     *,
-    may_be_fewer: bool = False,
+    may_be_subset: bool = False,
 ) -> tuple[RecordChange, ...]:
     """Return the changes from the current to the desired records of a name.
 
     Args:
         current: The current records.
-        wanted: The desired records; other types are removed.
+        desired: The desired records; other types are removed.
         known: Values that belong to this deployment, or once did.
-        may_be_fewer: Whether some of the desired addresses are enough, because failover decides
+        may_be_subset: Whether some of the desired addresses are enough, because failover decides
             which of them are in the record at any time.
     """
-    ours = set(known) | {value for each in wanted for value in each.values}
+    ours = set(known) | {value for each in desired for value in each.values}
     old = {each.kind: each for each in current}
-    new = {each.kind: each for each in wanted}
-    if may_be_fewer:
+    new = {each.kind: each for each in desired}
+    if may_be_subset:
         new = _without_absent(old, new)
     changes = []
     for kind in KINDS:
         before, after = old.get(kind), new.get(kind)
         if before is None and after is None:
             continue
-        if before is not None and before.says(after):
+        if before is not None and before.matches(after):
             continue
         is_foreign = before is not None and not set(before.values) <= ours
         changes.append(RecordChange(before, after, is_foreign))

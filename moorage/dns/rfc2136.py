@@ -19,7 +19,7 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 
-from moorage.dns.local_resolver import addresses_here
+from moorage.dns.local_resolver import resolve_locally
 from moorage.dns.lookup import (
     DnsError,
     NameServer,
@@ -131,7 +131,7 @@ class Rfc2136Provider:
         self._send(update, server, first.name, zone)
 
     def _server(self) -> NameServer:
-        found = addresses_here(self.host)
+        found = resolve_locally(self.host)
         if not found:
             raise DnsError(
                 f"the name server {self.host} does not resolve.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from moorage.dns.local_resolver import addresses_here
+from moorage.dns.local_resolver import resolve_locally
 from moorage.dns.records import (
     Provider,
     RecordChange,
@@ -311,7 +311,7 @@ def _all_addresses(servers: Sequence[Watched]) -> Mapping[str, tuple[str, ...]]:
         try:
             found[watched.server] = (str(ipaddress.ip_address(watched.host)),)
         except ValueError:
-            names[watched.server] = partial(addresses_here, watched.host)
+            names[watched.server] = partial(resolve_locally, watched.host)
     return found | _in_parallel(names, _RESOLVE_WITHIN)
 
 

@@ -143,7 +143,7 @@ def look(
     Raises:
         MoorageError: A server's name has no address, or it was cancelled.
     """
-    from moorage.dns.caa import authority_of
+    from moorage.dns.caa import issuer_identity
     from moorage.dns.findings import find
     from moorage.dns.operations import check_dns, plan_dns
     from moorage.dns.records import plan_changes
@@ -151,7 +151,7 @@ def look(
     check = check_dns(answers, addresses)
     _go_on(cancelled)
     findings = find(
-        check, port=answers.registry.port, authority=authority_of(answers), cancelled=cancelled
+        check, port=answers.registry.port, authority=issuer_identity(answers), cancelled=cancelled
     )
     _go_on(cancelled)
     plan, fault = None, ""
@@ -163,9 +163,9 @@ def look(
         _go_on(cancelled)
     if plan is not None:
         return NameLook(answers, check, plan.changes, findings, plan)
-    answering = next((each for each in check.said if not each.fault), None)
+    answering = next((each for each in check.replies if not each.fault), None)
     current = answering.records if answering else ()
-    changes = plan_changes(current, check.wanted, may_be_fewer=answers.dns.failover is not None)
+    changes = plan_changes(current, check.desired, may_be_subset=answers.dns.failover is not None)
     return NameLook(answers, check, changes, findings, None, fault)
 
 

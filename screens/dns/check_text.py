@@ -18,7 +18,7 @@ def record_lines(found: NameLook) -> Iterator[Content]:
         for line in change.diff:
             style = {"+": "$text-success", "-": "$text-error"}.get(line[0], "")
             yield Content.styled(printable(line), style)
-    for wanted in found.check.wanted:
+    for wanted in found.check.desired:
         for line in wanted.lines():
             if line not in changed:
                 yield Content(f"  {printable(line)}")
@@ -36,13 +36,13 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
         yield Content.styled(printable(in_words(f"✗ {found.fault}")), "$text-error")
     if check.fault:
         yield Content.styled(printable(in_words(f"○ {check.fault}")), "$text-warning")
-        here = ", ".join(check.here)
+        here = ", ".join(check.local_addresses)
         says = f"resolves to {here} on this machine" if here else "does not resolve yet"
         yield Content.styled(f"○ {check.name} {says}", "$text-warning")
-    for said in check.said:
-        values = ", ".join(sorted(said.values)) or "nothing"
-        is_right = check.is_right(said)
-        text = f"{'✓' if is_right else '✗'} {said.server} says {said.fault or values}"
+    for reply in check.replies:
+        values = ", ".join(sorted(reply.values)) or "nothing"
+        is_right = check.is_right(reply)
+        text = f"{'✓' if is_right else '✗'} {reply.server} says {reply.fault or values}"
         yield Content.styled(printable(text), "$text-success" if is_right else "$text-warning")
     for finding in found.findings:
         yield Content.styled(printable(in_words(f"! {finding}")), "$text-warning")

@@ -446,7 +446,7 @@ def _describe_name(dns: DnsPlan) -> Shown:
         "'moorage dns undo FILE' takes it back.",
         path="records" if dns.changes else "",
         before=_records(dns.current),
-        after=_records(dns.wanted),
+        after=_records(dns.desired),
     )
 
 

@@ -13,7 +13,7 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import Lab
 from lab.names import NameService, TsigKey, start_bind
-from moorage.dns.lookup import find_servers
+from moorage.dns.lookup import find_name_servers
 from moorage.dns.records import plan_changes, record_sets
 from moorage.dns.rfc2136 import Key, Rfc2136Provider
 from moorage.errors import MoorageError
@@ -222,7 +222,7 @@ def test_the_deepest_zone_of_a_server_is_the_one_changed(
     assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
 
     assert names.dig(DOMAIN) == ["192.0.2.1"]
-    assert find_servers(DOMAIN, [names.address])[0] == ZONE
+    assert find_name_servers(DOMAIN, [names.address])[0] == ZONE
 
 
 def test_a_silent_name_server_is_given_up_soon(keep: NameKeeper, names: NameService) -> None:

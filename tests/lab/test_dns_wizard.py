@@ -114,7 +114,7 @@ async def test_a_look_at_silent_name_servers_can_be_stopped(
     operator: Operator, service: NameService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a slow machine the usual patience is over before anybody could press a key.
-    for ask in (lookup.question, lookup.exchange):
+    for ask in (lookup.query, lookup.send_query):
         monkeypatch.setattr(ask, "__defaults__", (120.0,))
     service.zones.clear()
     service.serve(ZONE)

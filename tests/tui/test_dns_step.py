@@ -28,7 +28,7 @@ async def test_going_on_without_a_record_says_what_does_not_work_until_then(
     def look(answers: Any, *_: object, **__: object) -> NameLook:
         plan = dns_plan()
         return NameLook(
-            answers, DnsCheck(plan.name, "example.com", plan.wanted, (), ()), plan.changes, ()
+            answers, DnsCheck(plan.name, "example.com", plan.desired, (), ()), plan.changes, ()
         )
 
     monkeypatch.setattr(check, "look", look)

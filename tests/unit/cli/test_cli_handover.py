@@ -93,7 +93,7 @@ def test_servers_given_by_name_need_their_addresses_at_the_registrys_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "moorage.dns.desired_records.addresses_here",
+        "moorage.dns.desired_records.resolve_locally",
         {"one.example.test": ("192.0.2.7",), "two.example.test": ("192.0.2.8",)}.__getitem__,
     )
     _resolve(monkeypatch)

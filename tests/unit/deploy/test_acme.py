@@ -19,7 +19,7 @@ from moorage.deploy.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import DesiredState, Materials, Platform
-from moorage.dns.local_resolver import is_reached_from_elsewhere
+from moorage.dns.local_resolver import is_usable_remotely
 from moorage.errors import AnswersError
 from moorage.servers.facts import Facts, ManagedFile
 
@@ -213,7 +213,7 @@ def test_peers_are_asked_at_all_addresses_that_the_server_has_a_family_for() -> 
 def test_addresses_that_mean_another_machine_to_peers_are_left_out(
     address: str, is_theirs_too: bool
 ) -> None:
-    assert is_reached_from_elsewhere(address) is is_theirs_too
+    assert is_usable_remotely(address) is is_theirs_too
 
 
 @pytest.mark.parametrize("secret", ["a b", "a#b", 'a"b', "a'b", "a%b", "a,b"])

@@ -28,7 +28,7 @@ def record(error: BaseException, redactor: Redactor | None = None) -> MoorageErr
     where = f"Details are in {path}." if path else "The log file could not be written."
     return MoorageError(
         f"unexpected error ({type(error).__name__}).",
-        hint=f"{where} Your draft is kept, and it is safe to try again.",
+        advice=f"{where} Your draft is kept, and it is safe to try again.",
         code="unexpected",
     )
 

@@ -23,7 +23,7 @@ class MoorageError(Exception):
 
     Attributes:
         message: What happened and why, one sentence or two, without the server's name.
-        hint: What to do about it; may be empty.
+        advice: What to do about it; may be empty.
         server: The server's label (its host as in the answers), or None.
         code: A stable identifier for scripts, for example ``port_taken``.
         exit_code: What a command that ends with this error exits with.
@@ -33,18 +33,18 @@ class MoorageError(Exception):
     code = "failed"
 
     def __init__(
-        self, message: str, *, hint: str = "", server: str | None = None, code: str | None = None
+        self, message: str, *, advice: str = "", server: str | None = None, code: str | None = None
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.advice = advice
         self.server = server
         if code is not None:
             self.code = code
 
     def __str__(self) -> str:
         prefix = f"{self.server}: " if self.server else ""
-        return f"{prefix}{self.message}" + (f" {self.hint}" if self.hint else "")
+        return f"{prefix}{self.message}" + (f" {self.advice}" if self.advice else "")
 
 
 class AnswersError(MoorageError):
@@ -117,12 +117,12 @@ class CannotConnect(MoorageError):
         self,
         message: str,
         *,
-        hint: str = "",
+        advice: str = "",
         server: str | None = None,
         code: str | None = None,
         refused: str = "",
     ) -> None:
-        super().__init__(message, hint=hint, server=server, code=code)
+        super().__init__(message, advice=advice, server=server, code=code)
         self.refused = refused
 
 
@@ -149,8 +149,8 @@ class ServersNotNamed(MoorageError):
     exit_code = ExitCode.USAGE
     code = "servers_not_named"
 
-    def __init__(self, message: str, *, hint: str, servers: Sequence[str]) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, advice: str, servers: Sequence[str]) -> None:
+        super().__init__(message, advice=advice)
         self.servers = tuple(servers)
 
 

@@ -121,7 +121,8 @@ class Resolver:
         if not secret:
             raise SecretUnavailable(
                 f"{where} is to be asked for, and nobody answered.",
-                hint="Run Moorage in a terminal, or refer to the secret with env, file or command.",
+                advice="Run Moorage in a terminal, or refer to the secret with env, file or "
+                "command.",
             )
         return secret
 
@@ -221,7 +222,7 @@ def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> st
             return "is to be asked for, and there is no terminal; use env, file or command"
     except MoorageError as error:
         text = error.message.removeprefix(f"{where}: ")
-        return f"{text} {error.hint}".strip().removesuffix(".")
+        return f"{text} {error.advice}".strip().removesuffix(".")
     return ""
 
 
@@ -247,7 +248,7 @@ def _same_error(future: Future[Secret], where: str) -> Secret:
         # The same reference at another place: the error names this one.
         _, _, rest = error.message.partition(": ")
         raise SecretUnavailable(
-            f"{where}: {rest}" if rest else error.message, hint=error.hint
+            f"{where}: {rest}" if rest else error.message, advice=error.advice
         ) from None
 
 
@@ -264,7 +265,7 @@ def _from_environment(reference: FromEnvironment, where: str) -> Secret:
     state = "is not set" if value is None else "is empty"
     raise SecretUnavailable(
         f"{where}: the environment variable {reference.env} {state}.",
-        hint=f"Set it, for example with 'read -rs {reference.env}; export {reference.env}'.",
+        advice=f"Set it, for example with 'read -rs {reference.env}; export {reference.env}'.",
     )
 
 
@@ -290,7 +291,7 @@ def _first_line(content: bytes, where: str, source: str) -> Secret:
 def _no_program(reference: FromCommand, where: str) -> SecretUnavailable:
     return SecretUnavailable(
         f"{where}: the program {reference.command[0]} is not on this machine.",
-        hint="A command is a list of a program and its arguments; no shell reads it.",
+        advice="A command is a list of a program and its arguments; no shell reads it.",
     )
 
 
@@ -320,7 +321,7 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
         except (TimeoutError, subprocess.TimeoutExpired):
             raise SecretUnavailable(
                 f"{where}: {source} did not end within {timeout:g} seconds.",
-                hint="Does it wait for something, such as a locked password store?",
+                advice="Does it wait for something, such as a locked password store?",
             ) from None
         finally:
             if process.poll() is None:
@@ -329,7 +330,7 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
     if status != 0:
         ended = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise SecretUnavailable(
-            f"{where}: {source} {ended}.", hint="Run it by hand to see what it says."
+            f"{where}: {source} {ended}.", advice="Run it by hand to see what it says."
         )
     return _first_line(content, where, f"the output of {source}")
 
@@ -361,7 +362,7 @@ def _import_keyring(where: str) -> object:
     except ImportError:
         raise SecretUnavailable(
             f"{where}: reading the keyring needs the package keyring, which is not installed.",
-            hint="Install it with: pip install 'moorage[keyring]'.",
+            advice="Install it with: pip install 'moorage[keyring]'.",
         ) from None
     return keyring
 
@@ -375,11 +376,11 @@ def _from_keyring(reference: FromKeyring, where: str) -> Secret:
     except Exception:  # backends raise what they like, and their words may hold anything
         raise SecretUnavailable(
             f"{where}: the keyring cannot be opened.",
-            hint="It needs a desktop session; on a server use env, file or command.",
+            advice="It needs a desktop session; on a server use env, file or command.",
         ) from None
     if not value:
         raise SecretUnavailable(
             f"{where}: the keyring has no entry {reference.keyring} of {KEYRING_SERVICE}.",
-            hint=f"Add it with: keyring set {KEYRING_SERVICE} {reference.keyring}.",
+            advice=f"Add it with: keyring set {KEYRING_SERVICE} {reference.keyring}.",
         )
     return Secret(str(value))

@@ -31,7 +31,7 @@ def open_answers(session: Session, path: Path) -> Answers:
     try:
         loaded = load_draft(path)
     except MoorageError as error:
-        raise WrongUsageError(error.message, hint=error.hint, code=error.code) from error
+        raise WrongUsageError(error.message, advice=error.advice, code=error.code) from error
     answers = loaded.answers
     if answers is None:
         raise AnswersError(loaded.problems)
@@ -98,7 +98,7 @@ def check_provider(path: Path, answers: Answers) -> None:
     try:
         known = known_options(section.name)
     except MoorageError as error:
-        problems = [Problem(("dns", "lexicon", "name"), f"{error.message} {error.hint}")]
+        problems = [Problem(("dns", "lexicon", "name"), f"{error.message} {error.advice}")]
     else:
         problems = [
             Problem(

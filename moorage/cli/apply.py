@@ -132,7 +132,8 @@ def command(
     if not yes and not session.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
-            hint="Add --yes to apply without being asked; 'moorage plan FILE' shows what it does.",
+            advice="Add --yes to apply without being asked; 'moorage plan FILE' shows what it "
+            "does.",
         )
     passwords = PasswordSink.choose(session, passwords_to, show_passwords)
     with open_engine(
@@ -217,7 +218,7 @@ def _run(engine: Engine, plan: Plan, accepted: Accepted, passwords: PasswordSink
     except WasInterruptedError as error:
         raise WasInterruptedError(
             "Interrupted twice: the runs were told to stop and are left to themselves.",
-            hint="'moorage status FILE --follow' shows them or how they ended.",
+            advice="'moorage status FILE --follow' shows them or how they ended.",
         ) from error
     assert outcome.report is not None
     passwords.settle(outcome.report)

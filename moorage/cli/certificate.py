@@ -118,7 +118,7 @@ def replace(
     if not yes and not session.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
-            hint="Add --yes to replace the certificate without being asked.",
+            advice="Add --yes to replace the certificate without being asked.",
         )
     with open_engine(
         session, replaced, limit=limit, accepted_host_keys=accepted_host_keys

@@ -233,7 +233,7 @@ def _need_someone(session: Session, yes: bool) -> None:
     if not yes and not session.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
-            hint="Add --yes; 'moorage dns plan FILE' shows what it does.",
+            advice="Add --yes; 'moorage dns plan FILE' shows what it does.",
         )
 
 

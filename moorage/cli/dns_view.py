@@ -154,7 +154,9 @@ def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
     Args:
         findings: What was found.
     """
-    return [{"code": each.code, "message": each.message, "hint": each.hint} for each in findings]
+    return [
+        {"code": each.code, "message": each.message, "advice": each.advice} for each in findings
+    ]
 
 
 def _told(reply: Reply) -> str:

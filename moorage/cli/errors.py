@@ -66,7 +66,7 @@ def as_json(error: MoorageError) -> dict[str, object]:
     value: dict[str, object] = {
         "code": error.code,
         "message": error.message,
-        "hint": error.hint,
+        "advice": error.advice,
         "server": error.server,
     }
     if isinstance(error, AnswersError):
@@ -95,7 +95,7 @@ def _known(session: Session, error: BaseException) -> MoorageError:
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "moorage"
         return WrongUsageError(
-            error.format_message(), hint=f"'{command} --help' shows what it takes."
+            error.format_message(), advice=f"'{command} --help' shows what it takes."
         )
     if isinstance(error, click.ClickException):
         return WrongUsageError(error.format_message())
@@ -117,7 +117,7 @@ def _unexpected(session: Session, error: BaseException) -> MoorageError:
         )
     return MoorageError(
         f"Something went wrong inside Moorage ({kind}). The details are in {path}.",
-        hint="This is a fault of Moorage; that file is what a report of it needs.",
+        advice="This is a fault of Moorage; that file is what a report of it needs.",
         code="unexpected",
     )
 

@@ -46,12 +46,12 @@ class PasswordSink:
         if show and session.as_json:
             raise WrongUsageError(
                 "--show-passwords would put passwords into the JSON on stdout.",
-                hint="Use --passwords-to FILE.",
+                advice="Use --passwords-to FILE.",
             )
         if file is not None and os.path.lexists(file):
             raise WrongUsageError(
                 f"{file} is there already, and passwords are written to a new file only.",
-                hint="Move it away or name another one.",
+                advice="Move it away or name another one.",
             )
         if file is not None:
             # That it can be made is known by making it.
@@ -74,7 +74,7 @@ class PasswordSink:
             raise WrongUsageError(
                 f"A password would be made for {', '.join(generated)}, and there is nobody to show "
                 "it to. Nothing was done.",
-                hint="Add --passwords-to FILE."
+                advice="Add --passwords-to FILE."
                 if self._is_json
                 else "Add --passwords-to FILE or --show-passwords.",
                 code="passwords_unseen",
@@ -147,5 +147,5 @@ def _make(path: Path) -> int:
     except OSError as error:
         raise WrongUsageError(
             f"{path} cannot be made: {error.strerror}. Nothing was done.",
-            hint="Name another file with --passwords-to.",
+            advice="Name another file with --passwords-to.",
         ) from error

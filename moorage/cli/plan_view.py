@@ -143,7 +143,7 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
     for change in server.changes:
         yield _change_line(change, wide)
     for problem in server.problems:
-        yield (("  problem: ", "bold red"), f"{problem.message} {problem.hint}".rstrip())
+        yield (("  problem: ", "bold red"), f"{problem.message} {problem.advice}".rstrip())
     for note in server.notes:
         yield (("  note: ", "bold yellow"), note)
     if with_diff:

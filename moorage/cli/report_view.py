@@ -34,7 +34,7 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
         if problem := server.problem(advice):
-            yield (f"{server.server}: {problem.hint}".rstrip(),)
+            yield (f"{server.server}: {problem.advice}".rstrip(),)
 
 
 def report_as_json(
@@ -126,8 +126,8 @@ def handover_lines(handed: Handover) -> Iterator[Line]:
 def _failure(problem: MoorageError | None, message: str = "") -> dict[str, object]:
     """Return what went wrong, as every failure in JSON has it; no code where nothing did."""
     if problem is None:
-        return {"code": None, "message": message, "hint": None}
-    return {"code": problem.code, "message": problem.message, "hint": problem.hint or None}
+        return {"code": None, "message": message, "advice": None}
+    return {"code": problem.code, "message": problem.message, "advice": problem.advice or None}
 
 
 def handover_as_json(handed: Handover, *, serves: bool) -> dict[str, object]:

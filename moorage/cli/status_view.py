@@ -27,7 +27,7 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield ("",)
     for error in status.unreached:
         yield ((f"✗ {error.server}", "bold red"), "  not reached")
-        yield (f"  {error.message} {error.hint}".rstrip(),)
+        yield (f"  {error.message} {error.advice}".rstrip(),)
         yield ("",)
     for other in status.others:
         yield ("○ ", (other.named, "bold"), "  recorded as another server; not connected to")

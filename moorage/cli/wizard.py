@@ -42,24 +42,24 @@ def open_wizard(
     if file is not None and file.is_dir():
         raise WrongUsageError(
             f"{file} is a folder, and an answers file is wanted.",
-            hint=f"Name the file in it, such as {file / 'moorage.yml'}; 'moorage' alone starts "
+            advice=f"Name the file in it, such as {file / 'moorage.yml'}; 'moorage' alone starts "
             "with new answers and lists those opened before.",
         )
     if file is not None and not file.is_file():
         raise WrongUsageError(
-            f"There is no file {file}.", hint="'moorage' alone starts with new answers."
+            f"There is no file {file}.", advice="'moorage' alone starts with new answers."
         )
     if session.web is not None:
         return _serve(session.web, file)
     if not terminal.has_terminal():
-        hint = (
+        advice = (
             "'moorage users list FILE' lists the users, and 'moorage users --help' shows what else "
             "there is."
             if users
             else "Without one, use: moorage validate FILE, moorage plan FILE, "
             "moorage apply FILE --yes, moorage status FILE, moorage verify FILE."
         )
-        raise WrongUsageError("The wizard needs a terminal, and this is none.", hint=hint)
+        raise WrongUsageError("The wizard needs a terminal, and this is none.", advice=advice)
     if session.no_color:
         os.environ["NO_COLOR"] = "1"
     from tui.app import run_wizard
@@ -72,6 +72,6 @@ def _serve(place: WebPlace, file: Path | None) -> int:
         from tui.web.serve import serve_wizard
     except ModuleNotFoundError as error:
         raise WrongUsageError(
-            "The wizard in a browser needs textual-serve.", hint="pip install 'moorage[web]'"
+            "The wizard in a browser needs textual-serve.", advice="pip install 'moorage[web]'"
         ) from error
     return serve_wizard(file, place.host, place.port, with_token=place.with_token)

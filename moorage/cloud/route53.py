@@ -109,7 +109,7 @@ class Route53Provider:
                 if not (current.matches(change.before) if current else change.before is None):
                     raise DnsError(
                         f"{name} was changed in Route 53 in the meantime; nothing was changed.",
-                        hint="Run 'moorage dns plan FILE' to see the current records.",
+                        advice="Run 'moorage dns plan FILE' to see the current records.",
                         code="dns_changed_meanwhile",
                     )
                 gone = [each for each in raw if each["Type"] == kind]
@@ -160,7 +160,7 @@ class Route53Provider:
             if not _is_in(name, found["Name"]):
                 raise DnsError(
                     f"{name} is not in the zone {clean_name(found['Name'])} ({self.zone_id}).",
-                    hint="Correct dns.route53.zone_id.",
+                    advice="Correct dns.route53.zone_id.",
                     code="no_zone",
                 )
             return self.zone_id
@@ -176,13 +176,13 @@ class Route53Provider:
             ids = ", ".join(each["Id"].rpartition("/")[2] for each in best)
             raise DnsError(
                 f"this account has {len(best)} public zones {clean_name(best[0]['Name'])}: {ids}.",
-                hint="Set dns.route53.zone_id to the one that the domain's NS records point to.",
+                advice="Set dns.route53.zone_id to the one that the domain's NS records point to.",
                 code="no_zone",
             )
         if not best:
             raise DnsError(
                 f"this account has no public zone in Route 53 for {name}.",
-                hint="Is it the right account? For a private zone, set dns.route53.zone_id.",
+                advice="Is it the right account? For a private zone, set dns.route53.zone_id.",
                 code="no_zone",
             )
         identity: str = best[0]["Id"].rpartition("/")[2]
@@ -275,7 +275,7 @@ def _understood(name: str, raw: Sequence[dict[str, Any]]) -> tuple[RecordSet, ..
             raise DnsError(
                 f"{name} has {kind} records with {special} in Route 53. Moorage changes only "
                 "simple records and its own multivalue answers.",
-                hint="To replace them, delete them in Route 53 first.",
+                advice="To replace them, delete them in Route 53 first.",
                 code="dns_foreign",
             )
         values = [record["Value"] for each in sets for record in each["ResourceRecords"]]
@@ -314,7 +314,7 @@ def _explained(name: str) -> Iterator[None]:
         message, code = _REASONS.get(kind, other)
         raise DnsError(
             f"Route 53 refused to read or change {name}: {message}.",
-            hint="The keys need route53:ListHostedZones, ListResourceRecordSets and "
+            advice="The keys need route53:ListHostedZones, ListResourceRecordSets and "
             "ChangeResourceRecordSets; failover also needs the health check permissions."
             if code in {"dns_refused", "dns_key_wrong"}
             else "Compare dns.route53 with the zone in the AWS console.",
@@ -323,12 +323,12 @@ def _explained(name: str) -> Iterator[None]:
     except (NoCredentialsError, ProfileNotFound) as error:
         raise DnsError(
             f"this machine has no AWS credentials for Route 53: {error}".rstrip(".") + ".",
-            hint="Set accesskey and secretkey in dns.route53, or log in with the AWS CLI.",
+            advice="Set accesskey and secretkey in dns.route53, or log in with the AWS CLI.",
             code="dns_key_wrong",
         ) from None
     except BotoCoreError as error:
         raise DnsError(
             f"Route 53 cannot be reached: {str(error).rstrip('.')}.",
-            hint="Check this machine's network.",
+            advice="Check this machine's network.",
             code="dns_failed",
         ) from None

@@ -252,24 +252,25 @@ def _explained(storage: S3Storage) -> Iterator[None]:
         yield
     except exceptions.ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
-        reason, hint = _REASONS.get(code, (f"The store answers {code}.", ""))
+        reason, advice = _REASONS.get(code, (f"The store answers {code}.", ""))
         raise MoorageError(
-            reason.format(bucket=storage.bucket), hint=hint, code="storage_refused"
+            reason.format(bucket=storage.bucket), advice=advice, code="storage_refused"
         ) from error
     except exceptions.NoCredentialsError as error:
         raise MoorageError(
             "No access key is set, and this machine has no AWS credentials.",
-            hint="If the server has an IAM role, that is fine, but it cannot be tested from here.",
+            advice="If the server has an IAM role, that is fine, but it cannot be tested from "
+            "here.",
             code="storage_no_keys",
         ) from error
     except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError) as error:
         raise MoorageError(
-            f"{where} does not answer.", hint="Check the endpoint.", code="storage_silent"
+            f"{where} does not answer.", advice="Check the endpoint.", code="storage_silent"
         ) from error
     except TimeoutError as error:
         raise MoorageError(
             f"{where} answers too slowly: not within {DEADLINE:g} s.",
-            hint="Check the endpoint and this machine's connection.",
+            advice="Check the endpoint and this machine's connection.",
             code="storage_slow",
         ) from error
     except exceptions.SSLError as error:
@@ -278,7 +279,7 @@ def _explained(storage: S3Storage) -> Iterator[None]:
         ) from error
     except exceptions.BotoCoreError as error:
         raise MoorageError(
-            f"{where} cannot be reached.", hint="Check the endpoint.", code="storage_unreachable"
+            f"{where} cannot be reached.", advice="Check the endpoint.", code="storage_unreachable"
         ) from error
 
 

@@ -67,7 +67,7 @@ class PrivateAuthority:
         if self.is_encrypted and not passphrase:
             raise MoorageError(
                 "the private CA's key is encrypted, and a certificate has to be made.",
-                hint="Say in ssl.private_ca.passphrase where its passphrase is found.",
+                advice="Say in ssl.private_ca.passphrase where its passphrase is found.",
                 code="private_ca_passphrase",
             )
         secret = passphrase.reveal().encode() if self.is_encrypted and passphrase else None
@@ -78,7 +78,7 @@ class PrivateAuthority:
                 raise _unreadable("its key", error) from error
             raise MoorageError(
                 "the passphrase does not open the private CA's key.",
-                hint="ssl.private_ca.passphrase says where the passphrase is found.",
+                advice="ssl.private_ca.passphrase says where the passphrase is found.",
                 code="private_ca_passphrase",
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -164,7 +164,7 @@ def load(name: str, domain: str) -> PrivateAuthority | None:
 def _unreadable(what: str, error: Exception) -> MoorageError:
     return MoorageError(
         f"the private CA cannot be read: {what}: {error}.",
-        hint="Restore ca.pem and ca.key from a backup, or move the folder away: then a new CA "
+        advice="Restore ca.pem and ca.key from a backup, or move the folder away: then a new CA "
         "is made, which clients have to trust.",
         code="private_ca_unreadable",
     )
@@ -215,7 +215,7 @@ def keep(name: str, domain: str, authority: PrivateAuthority) -> None:
         shutil.rmtree(aside)
         raise MoorageError(
             f"the private CA cannot be kept in {folder}: {error.strerror}.",
-            hint="If another Moorage has just made it, plan again.",
+            advice="If another Moorage has just made it, plan again.",
             code="private_ca_not_kept",
         ) from error
 

@@ -121,8 +121,8 @@ def with_files(answers: Answers, certificate: str | None, key: str | None) -> An
     if answers.ssl.mode != "files" or files is None:
         raise MoorageError(
             f"ssl.mode is {answers.ssl.mode}: there is no certificate file to replace.",
-            hint="acme and private_ca renew the certificate by themselves. Set ssl.mode: files and "
-            "ssl.files to use a certificate of your own.",
+            advice="acme and private_ca renew the certificate by themselves. Set ssl.mode: files "
+            "and ssl.files to use a certificate of your own.",
             code="not_your_certificate",
         )
     chosen = CertificateFiles(certificate=certificate or files.certificate, key=key or files.key)
@@ -204,7 +204,7 @@ def check_nothing_else(plan: Plan) -> None:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             raise MoorageError(
                 f"more than the certificate would change: {others[0]}{more}.",
-                hint="'moorage plan FILE' shows it; 'moorage apply FILE' brings all of it, the "
+                advice="'moorage plan FILE' shows it; 'moorage apply FILE' brings all of it, the "
                 "certificate included, when the answers name the new files.",
                 server=server.server,
                 code="other_changes",
@@ -244,8 +244,8 @@ def keep(answers: Answers, replaced: Answers) -> tuple[str, ...]:
         except OSError as error:
             raise MoorageError(
                 f"{path} cannot be written: {(error.strerror or 'unknown').lower()}.",
-                hint="The servers have the new certificate; without it in this file the next apply "
-                "brings the old one back.",
+                advice="The servers have the new certificate; without it in this file the next "
+                "apply brings the old one back.",
                 code="cannot_write",
             ) from error
         written.append(str(path))

@@ -149,14 +149,16 @@ def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[M
     found = []
     for each in consequences:
         if each.needs == "begin_empty" and not accepted.begin_empty:
-            hint, code = _BEGINS_EMPTY[each.code]
-            found.append(MoorageError(each.text, hint=hint, server=_only(each.servers), code=code))
+            advice, code = _BEGINS_EMPTY[each.code]
+            found.append(
+                MoorageError(each.text, advice=advice, server=_only(each.servers), code=code)
+            )
         elif each.needs is not None and each.needs in _ABOUT_USERS:
             allowed = accepted.removals if each.needs == "removals" else accepted.regained
             if missing := [name for name in each.unknown if name not in allowed]:
-                what, hint = _ABOUT_USERS[each.needs]
+                what, advice = _ABOUT_USERS[each.needs]
                 text = f"{_count(len(missing), 'user')} {what}: {', '.join(missing)}."
-                found.append(MoorageError(text, hint=hint, code=f"{each.needs}_not_accepted"))
+                found.append(MoorageError(text, advice=advice, code=f"{each.needs}_not_accepted"))
     return tuple(found)
 
 

@@ -217,7 +217,7 @@ class Deployment:
                 why = "is this machine's own name" if addresses else "does not resolve"
                 raise MoorageError(
                     f"{name} {why}, and the other servers have to know its address.",
-                    hint="Give the server an address in servers[].address.",
+                    advice="Give the server an address in servers[].address.",
                     server=label,
                     code="no_address",
                 )

@@ -215,7 +215,7 @@ def recorded_on(facts: Facts) -> Recorded:
     if layout.DEPLOYMENT not in facts.files:
         raise MoorageError(
             "Moorage has not deployed a registry here.",
-            hint="Apply answers to this server first.",
+            advice="Apply answers to this server first.",
             server=facts.server,
             code="not_deployed",
         )
@@ -225,7 +225,7 @@ def recorded_on(facts: Facts) -> Recorded:
     except (KeyError, ValueError) as error:
         raise MoorageError(
             f"{layout.DEPLOYMENT} does not say what is deployed here.",
-            hint="Apply the answers to this server again: moorage apply FILE.",
+            advice="Apply the answers to this server again: moorage apply FILE.",
             server=facts.server,
             code="no_record",
         ) from error

@@ -85,7 +85,7 @@ class FoundDeployment:
         options = " ".join(f"--server {each.named}" for each in self.others)
         return ServersNotNamed(
             self.others_in_words,
-            hint=f"Add {options}, or use the answers file.",
+            advice=f"Add {options}, or use the answers file.",
             servers=[each.named for each in self.others],
         )
 
@@ -98,7 +98,7 @@ class FoundDeployment:
         return tuple(
             MoorageError(
                 "not connected to, because nobody named it.",
-                hint=f"--server {each.named} does.",
+                advice=f"--server {each.named} does.",
                 server=each.host,
                 code="server_not_named",
             )
@@ -206,7 +206,7 @@ def find_deployment(
             raise MoorageError(
                 f"{each.host} is recorded as the machine that Moorage ran on, and this may be "
                 "another one.",
-                hint="Name it as it is reached from here, or use the answers file.",
+                advice="Name it as it is reached from here, or use the answers file.",
                 code="recorded_as_local",
             )
     return FoundDeployment(tuple(named), records, others, latest(facts).number)

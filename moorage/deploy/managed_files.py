@@ -35,11 +35,11 @@ def misplaced_files(
         folders: The folders.
     """
     if said := unreadable_record(facts):
-        hint = (
+        advice = (
             "Put a good copy of the file back. Without one, see to it that the disk of the images "
             "is mounted, then remove the file and apply again."
         )
-        yield problem_on(facts, "record_unreadable", said, hint)
+        yield problem_on(facts, "record_unreadable", said, advice)
     for path in folders:
         there = facts.files.get(path)
         if there is not None:

@@ -6,13 +6,13 @@ from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 
 
-def problem_on(facts: Facts, code: str, message: str, hint: str) -> MoorageError:
+def problem_on(facts: Facts, code: str, message: str, advice: str) -> MoorageError:
     """Return a problem of a server.
 
     Args:
         facts: What the probe read on it.
         code: What kind it is.
         message: What is wrong.
-        hint: What to do.
+        advice: What to do.
     """
-    return MoorageError(message, hint=hint, server=facts.server, code=code)
+    return MoorageError(message, advice=advice, server=facts.server, code=code)

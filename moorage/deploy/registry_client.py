@@ -156,19 +156,19 @@ class RegistryClient:
         if isinstance(error, TimeoutError):
             return MoorageError(
                 f"{where} does not answer from here within {_REACH} s: a firewall drops it.",
-                hint=f"Let TCP port {self.port} through: in ufw or nftables on the server, and in "
-                "the provider's firewall or security group.",
+                advice=f"Let TCP port {self.port} through: in ufw or nftables on the server, and "
+                "in the provider's firewall or security group.",
                 code="registry_unreachable",
             )
         if isinstance(error, ConnectionRefusedError):
             return MoorageError(
                 f"{where} refuses connections from here.",
-                hint="Either nginx does not listen there, or a firewall rejects the connection.",
+                advice="Either nginx does not listen there, or a firewall rejects the connection.",
                 code="registry_unreachable",
             )
         return MoorageError(
             f"{where} cannot be reached from this machine: {in_words(error)}.",
-            hint="Look at firewalls and routes between here and the server.",
+            advice="Look at firewalls and routes between here and the server.",
             code="registry_unreachable",
         )
 
@@ -203,7 +203,7 @@ class RegistryClient:
         if isinstance(error, ssl.SSLCertVerificationError):
             return MoorageError(
                 f"{in_words(error)}.",
-                hint=_CERTIFICATE_HINT.format(port=self.port),
+                advice=_CERTIFICATE_ADVICE.format(port=self.port),
                 code="certificate_untrusted",
             )
         where = f"port {self.port} of {self.address}"
@@ -217,7 +217,7 @@ class RegistryClient:
             what = f"{where}: {in_words(error)}."
         return MoorageError(
             what,
-            hint="Another program or another site has that port, or something between here and "
+            advice="Another program or another site has that port, or something between here and "
             f"the server has it; on the server: ss -ltnp 'sport = :{self.port}'.",
             code="no_tls",
         )
@@ -235,12 +235,12 @@ def split_address(target: str) -> SplitResult:
     except ValueError as error:
         raise MoorageError(
             "the server's answer leads to something that is not an address.",
-            hint=_LOG_HINT,
+            advice=_LOG_ADVICE,
             code="bad_location",
         ) from error
 
 
-_CERTIFICATE_HINT = (
+_CERTIFICATE_ADVICE = (
     "If another site's is shown, it has the address or the name; "
     "'moorage certificate show FILE' shows which certificate each server has on port {port}."
 )
@@ -248,7 +248,7 @@ _CERTIFICATE_HINT = (
 
 def _broken(request: str, error: OSError | http.client.HTTPException) -> MoorageError:
     """Return why a request has no answer."""
-    code, hint = "connection_lost", _LOG_HINT
+    code, advice = "connection_lost", _LOG_ADVICE
     if isinstance(error, _TooSlow):
         code, what = "too_slow", f"the server answers too slowly ({error})"
     elif isinstance(error, TimeoutError):
@@ -259,11 +259,11 @@ def _broken(request: str, error: OSError | http.client.HTTPException) -> Moorage
         what = "the answer ends in its middle"
     else:
         code, what = "no_http", "what answers is not a web server"
-        hint = "Another program has that port; 'ss -ltnp' on the server shows which."
-    return MoorageError(f"{request}: {what}.", hint=hint, code=code)
+        advice = "Another program has that port; 'ss -ltnp' on the server shows which."
+    return MoorageError(f"{request}: {what}.", advice=advice, code=code)
 
 
-_LOG_HINT = "nginx's log on the server may say more: /var/log/nginx/error.log."
+_LOG_ADVICE = "nginx's log on the server may say more: /var/log/nginx/error.log."
 
 
 class _TooSlow(TimeoutError):

@@ -46,7 +46,7 @@ class ServerReport:
         hints = (f"Its log is {log} on the server." if log else "", advice.get(self.status, ""))
         return MoorageError(
             self.message or f"the run {self.status}",
-            hint=" ".join(filter(None, hints)),
+            advice=" ".join(filter(None, hints)),
             server=self.server,
             code=f"run_{self.status}",
         )

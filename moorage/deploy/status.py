@@ -165,7 +165,7 @@ def _faults(
             yield "Nothing is deployed here."
         return
     for problem in misplaced_files(facts, folders=_folders(facts)):
-        yield f"{problem.message} {problem.hint}"
+        yield f"{problem.message} {problem.advice}"
     if why := missing_store(facts):
         yield f"{why[0].upper()}{why[1:]}"
     if slot is None:
@@ -209,10 +209,10 @@ def _nginx_faults(facts: Facts) -> Iterator[str]:
         yield BY_HAND
     if facts.runs_nginx:
         for problem in problems:
-            yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.hint}"
+            yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.advice}"
     elif problems:
         for problem in problems:
-            yield f"nginx is not running: {problem.message} {problem.hint}"
+            yield f"nginx is not running: {problem.message} {problem.advice}"
     elif why := facts.failures.get("nginx"):
         yield f"nginx is not running: {why}. Fix that, then start it: systemctl start nginx."
     else:

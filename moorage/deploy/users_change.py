@@ -152,14 +152,14 @@ def read_users(
         if active_slot(each) is None:
             raise MoorageError(
                 "no registry of Moorage's is here.",
-                hint="Apply the answers to this server first: moorage apply FILE.",
+                advice="Apply the answers to this server first: moorage apply FILE.",
                 server=roster.server,
                 code="not_deployed",
             )
         if there := other_domain(each, domain):
             raise MoorageError(
                 f"it serves {there}, and these answers are for {domain}.",
-                hint=f"Open the answers of {there}, or apply these first, which takes it over.",
+                advice=f"Open the answers of {there}, or apply these first, which takes it over.",
                 server=roster.server,
                 code="other_registry",
             )

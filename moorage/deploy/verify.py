@@ -111,7 +111,7 @@ def verify(
             status, detail = "skipped", str(error)
         except MoorageError as error:
             problem = error
-            status, detail = "bad", f"{error.message} {error.hint}".rstrip()
+            status, detail = "bad", f"{error.message} {error.advice}".rstrip()
         made = Check(server, name, status, detail, time.monotonic() - started, problem)
         checks.append(made)
         on_event(CheckEnded(server, name, status, detail))

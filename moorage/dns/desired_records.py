@@ -44,7 +44,7 @@ def server_addresses(label: str, address: str) -> tuple[str, ...]:
         f"the server's address {address} is not reachable from other machines: {', '.join(found)}."
         if found
         else f"the server's name {address} does not resolve, so no record can point to it.",
-        hint="Set servers[].address to an address that clients can reach.",
+        advice="Set servers[].address to an address that clients can reach.",
         server=label,
         code="no_address",
     )
@@ -64,7 +64,7 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
     raise DnsError(
         "a CNAME points to exactly one host name, and "
         + ("there are several servers." if len(names) > 1 else f"the server is {names[0]}."),
-        hint="Set dns.target to that name, or use dns.record: address.",
+        advice="Set dns.target to that name, or use dns.record: address.",
         code="no_target",
     )
 

@@ -28,15 +28,15 @@ class Finding:
     Attributes:
         code: A stable identifier.
         message: The problem and its consequences.
-        hint: How to fix it.
+        advice: How to fix it.
     """
 
     code: str
     message: str
-    hint: str
+    advice: str
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return f"{self.message} {self.advice}".strip()
 
 
 def find(

@@ -46,7 +46,7 @@ def entries(name: str) -> tuple[Entry, ...]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise MoorageError(
             f"the journal of earlier DNS changes, {path}, cannot be read.",
-            hint="Move it away to continue without it; those changes can then not be undone.",
+            advice="Move it away to continue without it; those changes can then not be undone.",
             code="journal_unreadable",
         ) from error
 

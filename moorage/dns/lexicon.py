@@ -86,7 +86,7 @@ class LexiconProvider:
             if not (now.matches(change.before) if now else change.before is None):
                 raise DnsError(
                     f"{name} was changed at {self.name} in the meantime; nothing was changed.",
-                    hint="Run 'moorage dns plan FILE' to see the current records.",
+                    advice="Run 'moorage dns plan FILE' to see the current records.",
                     code="dns_changed_meanwhile",
                 )
             old = now.values if now else ()
@@ -106,7 +106,7 @@ class LexiconProvider:
             raise DnsError(
                 f"{self.name} accepted the change to {name}, but its {kind} records are not "
                 f"{', '.join(new) or '(none)'} now.",
-                hint="Check the zone at the provider.",
+                advice="Check the zone at the provider.",
                 code="dns_failed",
             )
 
@@ -138,8 +138,8 @@ class LexiconProvider:
         except AuthenticationError as error:
             raise DnsError(
                 f"{self.name} refused the login: {self._redacted(error)}.",
-                hint=f"Either the credentials in dns.lexicon.options are wrong, or the zone {zone} "
-                "is not in that account.",
+                advice=f"Either the credentials in dns.lexicon.options are wrong, or the zone "
+                f"{zone} is not in that account.",
                 code="dns_key_wrong",
             ) from None
         except RequestException as error:
@@ -147,7 +147,7 @@ class LexiconProvider:
         except Exception as error:  # providers raise all kinds of exceptions
             raise DnsError(
                 f"{self.name} failed: {self._redacted(error)}.",
-                hint="Compare dns.lexicon.options with the provider's options in the dns-lexicon "
+                advice="Compare dns.lexicon.options with the provider's options in the dns-lexicon "
                 "manual.",
                 code="dns_failed",
             ) from None
@@ -158,17 +158,18 @@ class LexiconProvider:
         if status in {401, 403}:
             return DnsError(
                 f"{self.name} refused the login (HTTP {status}).",
-                hint="Check the token in dns.lexicon.options and its permissions at the provider.",
+                advice="Check the token in dns.lexicon.options and its permissions at the "
+                "provider.",
                 code="dns_key_wrong",
             )
         if status == 404:
             return DnsError(
                 f"{self.name} has no zone {zone} for this login (HTTP {status}).",
-                hint="Check dns.zone.",
+                advice="Check dns.zone.",
                 code="no_zone",
             )
         problem = f"answered HTTP {status}" if status else "cannot be reached"
-        return DnsError(f"{self.name} {problem}.", hint="Try again later.", code="dns_failed")
+        return DnsError(f"{self.name} {problem}.", advice="Try again later.", code="dns_failed")
 
     def _redacted(self, error: Exception) -> str:
         text = str(error) or type(error).__name__
@@ -193,7 +194,7 @@ def provider_class(name: str) -> Any:
             f"dns-lexicon's provider {name} needs additional packages."
             if name in available
             else f"dns-lexicon has no provider {name}.",
-            hint=f"Install them with: pip install 'dns-lexicon[{name}]'."
+            advice=f"Install them with: pip install 'dns-lexicon[{name}]'."
             if name in available
             else f"Did you mean {' or '.join(near)}?"
             if near

@@ -93,7 +93,7 @@ def system_resolver() -> dns.resolver.Resolver:
     except dns.resolver.NoResolverConfiguration as error:
         raise DnsError(
             "this machine has no name server in /etc/resolv.conf.",
-            hint="Set dns.nameservers to the zone's authoritative name servers.",
+            advice="Set dns.nameservers to the zone's authoritative name servers.",
             code="no_resolver",
         ) from error
     resolver.timeout, resolver.lifetime = TIMEOUT, LIFETIME
@@ -139,7 +139,7 @@ def find_name_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[
         if not servers:
             raise DnsError(
                 f"none of the name servers in dns.nameservers resolves: {', '.join(given)}.",
-                hint="Correct dns.nameservers.",
+                advice="Correct dns.nameservers.",
                 code="no_name_server",
             )
         return zone_at(name, servers), servers
@@ -149,7 +149,7 @@ def find_name_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[
     if zone == dns.name.root:
         raise DnsError(
             f"{name} is not in any zone known to this machine's resolver.",
-            hint="Register the domain, or set dns.nameservers to its name servers.",
+            advice="Register the domain, or set dns.nameservers to its name servers.",
             code="no_zone",
         )
     with _explained(f"the name servers of {zone.to_text(True)}"):
@@ -161,7 +161,7 @@ def find_name_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[
     if not servers:
         raise DnsError(
             f"none of the name servers of {zone.to_text(True)} resolves: {', '.join(names)}.",
-            hint="Correct the NS records at the domain's registrar.",
+            advice="Correct the NS records at the domain's registrar.",
             code="no_name_server",
         )
     return zone.to_text(True), servers
@@ -190,7 +190,7 @@ def zone_at(name: str, servers: Sequence[NameServer]) -> str:
         faults.append(_no_zone(server, name, answer).message)
     raise DnsError(
         f"no zone for {name} was found: " + " ".join(faults),
-        hint="Check dns.zone, and that the name server is authoritative for it.",
+        advice="Check dns.zone, and that the name server is authoritative for it.",
         code="no_zone",
     )
 
@@ -223,7 +223,7 @@ def send_query(
     except dns.exception.Timeout as error:
         raise DnsError(
             f"the name server {server} does not answer within {timeout:g} s.",
-            hint="Check that it is up and that firewalls let UDP and TCP through to its port.",
+            advice="Check that it is up and that firewalls let UDP and TCP through to its port.",
             code="name_server_silent",
         ) from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
@@ -234,7 +234,8 @@ def send_query(
     if answer.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         raise DnsError(
             f"the name server {server} answered {dns.rcode.to_text(answer.rcode())}.",
-            hint="It does not have the zone, cannot load it, or refuses queries from this machine.",
+            advice="It does not have the zone, cannot load it, or refuses queries from this "
+            "machine.",
             code="name_server_failed",
         )
     return answer
@@ -322,7 +323,7 @@ def _no_zone(server: NameServer, name: str, answer: dns.message.Message) -> DnsE
             others = ", ".join(sorted(entry.target.to_text(True) for entry in each))
             return DnsError(
                 f"the name server {server} delegates {each.name.to_text(True)} to {others}.",
-                hint=f"{name} has to be changed there.",
+                advice=f"{name} has to be changed there.",
                 code="zone_elsewhere",
             )
     return DnsError(f"the name server {server} is not authoritative for {name}.", code="no_zone")
@@ -335,13 +336,13 @@ def _explained(what: str) -> Iterator[None]:
     except (dns.exception.Timeout, dns.resolver.NoNameservers, dns.resolver.LifetimeTimeout) as e:
         raise DnsError(
             f"{what} cannot be found: this machine's resolver does not answer.",
-            hint="Check the network, or set dns.nameservers to other name servers.",
+            advice="Check the network, or set dns.nameservers to other name servers.",
             code="resolver_silent",
         ) from e
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.NoRootSOA) as error:
         raise DnsError(
             f"{what} cannot be found: it does not exist.",
-            hint="Register the domain, or set dns.nameservers to its name servers.",
+            advice="Register the domain, or set dns.nameservers to its name servers.",
             code="no_zone",
         ) from error
     except dns.exception.DNSException as error:
@@ -370,6 +371,6 @@ def call_provider(seconds: float, title: str, work: Callable[[], _Result]) -> _R
     except TimeoutError as error:
         raise DnsError(
             f"{title} does not answer within {seconds:g} s.",
-            hint="Try again later; 'moorage dns plan FILE' shows the current records.",
+            advice="Try again later; 'moorage dns plan FILE' shows the current records.",
             code="dns_failed",
         ) from error

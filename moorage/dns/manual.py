@@ -47,6 +47,6 @@ class ManualProvider:
         """Refuse: with this provider the operator manages the records."""
         raise DnsError(
             "with dns.provider: manual you create the records yourself.",
-            hint="Create them where the domain is managed, then run 'moorage dns check FILE'.",
+            advice="Create them where the domain is managed, then run 'moorage dns check FILE'.",
             code="dns_manual",
         )

@@ -211,7 +211,7 @@ def check_can_undo(answers: Answers) -> None:
     if not journal.entries(name):
         raise DnsError(
             f"nothing to undo: no change to {name} was made from this machine.",
-            hint="Changes can be undone only on the machine that made them.",
+            advice="Changes can be undone only on the machine that made them.",
             code="nothing_to_undo",
         )
 
@@ -268,7 +268,7 @@ def check_dns(answers: Answers, addresses: Mapping[str, str]) -> DnsCheck:
     try:
         zone, servers = find_name_servers(name, nameservers_of(answers))
     except MoorageError as error:
-        fault = f"{error.message} {error.hint}".strip()
+        fault = f"{error.message} {error.advice}".strip()
         return DnsCheck(name, "", desired, (), here, fault, is_fewer)
     return DnsCheck(name, zone, desired, query_all(servers, name), here, may_be_subset=is_fewer)
 
@@ -300,7 +300,7 @@ def foreign_records_error(plan: DnsPlan) -> DnsError:
     lines = "; ".join(line for each in plan.foreign for line in each.lines())
     return DnsError(
         f"{plan.name} has records that this deployment did not create: {lines}.",
-        hint="Replacing them breaks what uses them. To replace them, add '--replace-records'; "
+        advice="Replacing them breaks what uses them. To replace them, add '--replace-records'; "
         "'moorage dns undo FILE' restores them.",
         code="dns_foreign",
     )

@@ -75,7 +75,7 @@ def _lexicon(answers: Answers, resolve: Resolve) -> Provider:
         if name.replace("-", "_") not in known:
             raise DnsError(
                 f"dns.lexicon.options.{name}: {section.name} has no such option.",
-                hint=f"Its options: {', '.join(known) or 'none'}.",
+                advice=f"Its options: {', '.join(known) or 'none'}.",
                 code="no_option",
             )
     options: dict[str, str | int | bool] = {}

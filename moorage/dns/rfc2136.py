@@ -135,7 +135,7 @@ class Rfc2136Provider:
         if not found:
             raise DnsError(
                 f"the name server {self.host} does not resolve.",
-                hint="Correct dns.rfc2136.server.",
+                advice="Correct dns.rfc2136.server.",
                 code="no_name_server",
             )
         return NameServer(self.host, found[0], self.port)
@@ -144,7 +144,7 @@ class Rfc2136Provider:
         zone = self.zone_name or zone_at(name, [server])
         if not parse_name(name).is_subdomain(parse_name(zone)):
             raise DnsError(
-                f"{name} is not in the zone {zone}.", hint="Correct dns.zone.", code="no_zone"
+                f"{name} is not in the zone {zone}.", advice="Correct dns.zone.", code="no_zone"
             )
         return clean_name(zone)
 
@@ -156,7 +156,7 @@ class Rfc2136Provider:
         except (binascii.Error, ValueError):
             raise DnsError(
                 f"the TSIG key {self.key.name} is not valid base64.",
-                hint="dns.rfc2136.key must refer to the value after 'secret' in the key file.",
+                advice="dns.rfc2136.key must refer to the value after 'secret' in the key file.",
                 code="dns_key_wrong",
             ) from None
         algorithm = ALGORITHMS[self.key.algorithm]
@@ -176,28 +176,29 @@ class Rfc2136Provider:
         except dns.exception.Timeout as error:
             raise DnsError(
                 f"the name server {server} does not answer within {TIMEOUT:g} s.",
-                hint="Check that it is up and that firewalls let UDP and TCP through to its port.",
+                advice="Check that it is up and that firewalls let UDP and TCP through to its "
+                "port.",
                 code="name_server_silent",
             ) from error
         except (dns.tsig.PeerBadKey, dns.tsig.PeerBadSignature, dns.tsig.BadSignature) as error:
             raise DnsError(
                 f"the name server {server} does not accept the TSIG key {key}: its name, algorithm "
                 "or secret is wrong.",
-                hint="Compare dns.rfc2136 with the key in the name server's configuration.",
+                advice="Compare dns.rfc2136 with the key in the name server's configuration.",
                 code="dns_key_wrong",
             ) from error
         except (dns.tsig.PeerBadTime, dns.tsig.BadTime) as error:
             raise DnsError(
                 f"the name server {server} rejects the signature's time: its clock and this "
                 "machine's are minutes apart.",
-                hint="Synchronise both clocks by NTP.",
+                advice="Synchronise both clocks by NTP.",
                 code="dns_clock",
             ) from error
         except (dns.exception.DNSException, OSError, ValueError, EOFError) as error:
             why = in_words(error) if isinstance(error, OSError) else "malformed reply"
             raise DnsError(
                 f"the query to the name server {server} failed: {why}.",
-                hint="Check that it is the zone's primary name server, and the port.",
+                advice="Check that it is the zone's primary name server, and the port.",
                 code="name_server_failed",
             ) from error
         return self._checked(answer, server, name, zone, key)
@@ -212,7 +213,7 @@ class Rfc2136Provider:
             raise DnsError(
                 f"{name} was changed on the name server {server} in the meantime; nothing was "
                 "changed.",
-                hint="Run 'moorage dns plan FILE' to see the current records.",
+                advice="Run 'moorage dns plan FILE' to see the current records.",
                 code="dns_changed_meanwhile",
             )
         template, kind = _REFUSALS.get(
@@ -221,7 +222,7 @@ class Rfc2136Provider:
         refusal = template.format(zone=zone or self.zone_name or "the zone", key=key, name=name)
         raise DnsError(
             f"the name server {server} {refusal}.",
-            hint="See its log. In BIND, the zone's 'allow-update' or 'update-policy' decides.",
+            advice="See its log. In BIND, the zone's 'allow-update' or 'update-policy' decides.",
             code=kind,
         )
 

@@ -92,7 +92,7 @@ def _distribution(name: str) -> importlib.metadata.Distribution:
     except importlib.metadata.PackageNotFoundError as error:
         raise MoorageError(
             f"the package {name} is not installed here, and the service needs it.",
-            hint="Install Moorage with its dependencies, as docs say: pipx install moorage.",
+            advice="Install Moorage with its dependencies, as docs say: pipx install moorage.",
             code="package_missing",
         ) from error
 

@@ -101,13 +101,13 @@ def _run(transport: Transport, payload: bytes, cancel: Cancel | None) -> Complet
     if completed.exit_status == _NOT_INSTALLED:
         raise MoorageError(
             "the failover service is not installed there.",
-            hint="'moorage failover install FILE --on HOST' does that.",
+            advice="'moorage failover install FILE --on HOST' does that.",
             server=transport.server,
             code="not_installed",
         )
     raise MoorageError(
         f"the failover service cannot be put in order there: {why}.",
-        hint="What the machine said: " + " / ".join(said[-6:-1]) if len(said) > 1 else "",
+        advice="What the machine said: " + " / ".join(said[-6:-1]) if len(said) > 1 else "",
         server=transport.server,
         code="failover_failed",
     )

@@ -75,7 +75,7 @@ def probe(
         if len(answer) > _LARGEST_ANSWER:
             raise MoorageError(
                 f"the probe's answer is larger than {_LARGEST_ANSWER // 1024**2} MiB.",
-                hint="Look for something huge in /etc/moorage or /etc/nginx/moorage.",
+                advice="Look for something huge in /etc/moorage or /etc/nginx/moorage.",
                 server=transport.server,
                 code="probe_failed",
             )
@@ -93,7 +93,7 @@ def probe(
         reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise MoorageError(
             "the probe could not read the server: " + (reason[0] if reason else "no answer"),
-            hint="It needs a POSIX shell and the usual Debian tools.",
+            advice="It needs a POSIX shell and the usual Debian tools.",
             server=transport.server,
             code="probe_failed",
         )

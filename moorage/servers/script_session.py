@@ -253,7 +253,7 @@ class Conversation:
             late = "is not done" if self._stdout_started else "runs no command"
             raise CannotConnect(
                 f"The server keeps sending, but {late} after {deadline:.0f} seconds.",
-                hint="It may be overloaded, or its login shell prints something again and again.",
+                advice="It may be overloaded, or its login shell prints something again and again.",
                 server=self._server,
                 code="too_slow",
             )
@@ -268,7 +268,7 @@ class Conversation:
             raise CannotConnect(
                 f"The server said nothing for {patience:.0f} seconds {doing}."
                 + (f" Its last words were: {said[-200:]}" if said else ""),
-                hint="It may be overloaded, out of memory or have a failing disk.",
+                advice="It may be overloaded, out of memory or have a failing disk.",
                 server=self._server,
                 code="silent",
             )
@@ -317,7 +317,7 @@ class Conversation:
         if len(noise) > _MOST_NOISE:
             raise CannotConnect(
                 "The login prints without end before any command can run.",
-                hint="Look at the start-up files of the login shell on the server (.bashrc).",
+                advice="Look at the start-up files of the login shell on the server (.bashrc).",
                 server=self._server,
                 code="no_shell",
             )
@@ -347,7 +347,7 @@ class Conversation:
         if "password change required" in text.lower():  # so says sshd in place of the command
             return CannotConnect(
                 f"The password of {self._root.user} has expired.",
-                hint=f"Log in with 'ssh {self._root.user}@{self._server}' once to change it.",
+                advice=f"Log in with 'ssh {self._root.user}@{self._server}' once to change it.",
                 server=self._server,
                 code="login_refused",
             )
@@ -359,7 +359,7 @@ class Conversation:
         return CannotConnect(
             f"The login of {self._root.user} works, but it cannot run commands{ended}"
             + (f": {said}" if said else "."),
-            hint="The account needs a shell such as /bin/sh, and no forced command.",
+            advice="The account needs a shell such as /bin/sh, and no forced command.",
             server=self._server,
             code="no_shell",
         )

@@ -14,14 +14,14 @@ _NOT_FOUND = 127
 class _Reason:
     code: str
     message: str
-    hint: str
+    advice: str
     pattern: str
     """What sudo says then, in English."""
 
     def error(self, user: str, server: str) -> SudoRefused:
         return SudoRefused(
             self.message.format(user=user),
-            hint=self.hint.format(user=user),
+            advice=self.advice.format(user=user),
             server=server,
             code=self.code,
             refused=f"sudo password of {user}",
@@ -99,7 +99,7 @@ def refusal(text: str, status: int, user: str, server: str) -> SudoRefused:
     said = " ".join(text.split())[-300:]
     return SudoRefused(
         f"{user} cannot become root with sudo" + (f": {said}" if said else "."),
-        hint=f"Log in with 'ssh {user}@{server}' and try 'sudo id'.",
+        advice=f"Log in with 'ssh {user}@{server}' and try 'sudo id'.",
         server=server,
         refused=f"sudo password of {user}",
     )

@@ -33,12 +33,12 @@ def add(users: Sequence[RegistryUser], user: RegistryUser) -> Users:
             if each.name == user.name:
                 raise WrongUserError(
                     f"The user {user.name} is there already.",
-                    hint="Change them instead: 'moorage users passwd' or 'moorage users access'.",
+                    advice="Change them instead: 'moorage users passwd' or 'moorage users access'.",
                     code="user_exists",
                 )
             raise WrongUserError(
                 f"The user {user.name} is too like {each.name}.",
-                hint="Names have to differ in more than capitals; choose another one.",
+                advice="Names have to differ in more than capitals; choose another one.",
                 code="user_exists",
             )
     check(user)
@@ -104,7 +104,7 @@ def find(users: Sequence[RegistryUser], name: str) -> RegistryUser:
     there = ", ".join(user.name for user in users[:10]) + (", …" if len(users) > 10 else "")
     raise WrongUserError(
         f"There is no user {name}.",
-        hint=f"Did you mean {near[0]}?" if near else f"There are: {there}.",
+        advice=f"Did you mean {near[0]}?" if near else f"There are: {there}.",
         code="unknown_user",
     )
 
@@ -133,7 +133,7 @@ def _check_somebody_is_left(
         return
     last = [user.name for user in changed.values() if not user.disabled] or list(changed)
     who = f"The user {last[-1]} is the last one who may log in."
-    raise WrongUserError(who, hint="Add another user first.", code="last_user")
+    raise WrongUserError(who, advice="Add another user first.", code="last_user")
 
 
 def _with(users: Sequence[RegistryUser], changed: RegistryUser) -> Users:

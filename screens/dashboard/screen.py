@@ -213,7 +213,7 @@ class DashboardScreen(Screen[None]):
                 tested[server.server] = (True, f"{server.os_name}, read for the dashboard")
         for error in status.unreached:
             if error.server is not None:
-                words = f"{error.message} {error.hint}".strip()
+                words = f"{error.message} {error.advice}".strip()
                 tested[error.server] = (False, in_words(words))
 
     @property
@@ -311,5 +311,5 @@ def _describe_error(error: MoorageError) -> Content:
     name = printable(error.server or "")
     head = Content.styled("✗ ", "$text-error") + Content.styled(name, "bold")
     return head + Content.styled(
-        f"\n  {printable(in_words(f'{error.message} {error.hint}'))}", "$text-error"
+        f"\n  {printable(in_words(f'{error.message} {error.advice}'))}", "$text-error"
     )

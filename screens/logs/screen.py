@@ -93,7 +93,7 @@ class LogsScreen(Screen[None]):
         self.post_message(self._Lines(server, lines))
 
     def _failed(self, server: str, error: MoorageError) -> None:
-        self._came(server, [in_words(f"✗ {error.message} {error.hint}".strip())])
+        self._came(server, [in_words(f"✗ {error.message} {error.advice}".strip())])
 
     @on(_Lines)
     def _add(self, message: _Lines) -> None:

@@ -219,8 +219,8 @@ class ReviewPane(StepPane):
         for each in errors:
             place = f"{each.server}: " if each.server else ""
             lines.append(f"✗ {place}{in_words(each.message)}")
-            if each.hint:
-                lines.append(f"  {in_words(each.hint)}")
+            if each.advice:
+                lines.append(f"  {in_words(each.advice)}")
         lines.append("Ctrl+R reads the servers again; Escape goes back.")
         self._say(printable("\n".join(lines)), "$text-error")
 
@@ -471,7 +471,7 @@ def _describe_server(server: ServerPlan) -> Shown:
     facts = server.facts
     disk = f", {facts.disks[0].free / 1024**3:.1f} GiB free" if facts.disks else ""
     slot = f"slot {server.slot_from or 'none yet'} now, {server.slot_to} afterwards"
-    warnings = [*(f"{problem.message} {problem.hint}" for problem in server.problems),
+    warnings = [*(f"{problem.message} {problem.advice}" for problem in server.problems),
                 *server.notes]  # fmt: skip
     return Shown(
         title=server.server,

@@ -365,7 +365,7 @@ def describe_facts(facts: Facts, way: str) -> str:
 def describe_error(error: MoorageError) -> str:
     """Return why a test failed and what to do, without the server's name."""
     errors = error.errors if isinstance(error, ServersFailed) else (error,)
-    told = "\n".join(f"{each.message} {each.hint}".strip() for each in errors)
+    told = "\n".join(f"{each.message} {each.advice}".strip() for each in errors)
     asks_again = any(isinstance(each, SudoRefused) and "password" in each.code for each in errors)
     again = "\nCtrl+T tests again and asks for the password again." if asks_again else ""
     return in_words(told) + again

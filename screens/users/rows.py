@@ -124,7 +124,7 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
 
 
 def _unreachable(error: MoorageError, width: int) -> Content:
-    why = in_words(f"{error.message} {error.hint}".strip())
+    why = in_words(f"{error.message} {error.advice}".strip())
     return (
         Content.styled("✗ ", "$text-error")
         + Content.styled(f"{printable(error.server or ''):<{width}}", "bold")

@@ -184,7 +184,7 @@ def name_fault(users: Users, name: str) -> str:
     except WrongUserError as error:
         if name in {user.name for user in users}:
             return error.message
-        return f"{error.message} {error.hint}" if error.hint else _reason(error)
+        return f"{error.message} {error.advice}" if error.advice else _reason(error)
     return ""
 
 

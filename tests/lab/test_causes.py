@@ -227,9 +227,9 @@ def test_an_update_by_apt_is_noticed_and_put_to_use(operator: Operator, server: 
     )
     [plan] = operator.plan(answers).servers
     problems = {problem.code: problem for problem in plan.problems}
-    assert problems["on_hold"].hint.endswith("apt-mark unhold libnginx-mod-http-js")
+    assert problems["on_hold"].advice.endswith("apt-mark unhold libnginx-mod-http-js")
     assert problems["half_installed"].message.startswith("gzip is only half installed")
-    assert problems["half_installed"].hint.endswith("dpkg --configure -a")
+    assert problems["half_installed"].advice.endswith("dpkg --configure -a")
     assert "docker-registry" not in [package.name for package in plan.packages]
     server.run("dpkg --configure -a && apt-mark unhold docker-registry libnginx-mod-http-js")
     operator.install(answers)

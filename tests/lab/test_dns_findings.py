@@ -101,7 +101,7 @@ def test_a_proxy_in_front(keep: NameKeeper, service: NameService, address: str) 
     finding = next(each for each in outcome.json["findings"] if each["code"] == "cdn_proxy")
     assert address in finding["message"]
     assert "100 MB" in finding["message"]
-    assert "DNS only" in finding["hint"]
+    assert "DNS only" in finding["advice"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_caa_records(keep: NameKeeper, service: NameService, records: str, forbi
     assert _codes(outcome) == (["caa_forbids"] if forbidden else [])
     if forbidden:
         assert "letsencrypt.org will not issue" in outcome.json["findings"][0]["message"]
-        assert f'{DOMAIN} CAA 0 issue "letsencrypt.org"' in outcome.json["findings"][0]["hint"]
+        assert f'{DOMAIN} CAA 0 issue "letsencrypt.org"' in outcome.json["findings"][0]["advice"]
 
 
 def test_split_horizon(keep: NameKeeper, service: NameService) -> None:

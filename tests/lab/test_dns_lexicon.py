@@ -108,7 +108,7 @@ def test_what_lexicon_does_not_know_is_told(
     refused = keep("dns", "plan", "moorage.yml", "--json")
 
     assert (refused.code, refused.json["error"]["code"]) == (1, code)
-    assert said in refused.json["error"]["hint"]
+    assert said in refused.json["error"]["advice"]
     offline = keep("validate", "moorage.yml")
     assert offline.code == 2
     assert "dns.lexicon." in offline.stderr

@@ -111,7 +111,7 @@ def test_somebody_elses_record_is_never_replaced_silently(
     refused = keep("dns", "apply", "moorage.yml", "--yes", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "dns_foreign")
     assert "198.51.100.7" in refused.json["error"]["message"]
-    assert "--replace-records" in refused.json["error"]["hint"]
+    assert "--replace-records" in refused.json["error"]["advice"]
     assert names.dig(DOMAIN) == ["198.51.100.7"]
 
     assert keep("dns", "apply", "moorage.yml", "--yes", "--replace-records").code == 0
@@ -181,7 +181,7 @@ def test_a_wrong_key_is_told(
 
     assert (refused.code, refused.json["error"]["code"]) == (1, code)
     assert said in refused.json["error"]["message"]
-    assert "dns.rfc2136" in refused.json["error"]["hint"]
+    assert "dns.rfc2136" in refused.json["error"]["advice"]
     assert names.dig(DOMAIN) == []
 
 
@@ -194,7 +194,7 @@ def test_a_missing_zone_is_told(keep: NameKeeper, names: NameService) -> None:
 
     assert (refused.code, refused.json["error"]["code"]) == (1, "no_zone")
     assert names.address in refused.json["error"]["message"]
-    assert "dns.zone" in refused.json["error"]["hint"]
+    assert "dns.zone" in refused.json["error"]["advice"]
 
     keep.write(signed(names, zone="example.org"), ["192.0.2.1"])
     elsewhere = keep("dns", "plan", "moorage.yml", "--json")

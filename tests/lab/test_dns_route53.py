@@ -222,7 +222,7 @@ def test_wrong_keys_and_no_network_are_told(
         _post(cloud, "reset-auth", b"1000000")
     assert (refused.code, refused.json["error"]["code"]) == (1, "dns_key_wrong")
     assert "access key" in refused.json["error"]["message"]
-    assert "route53:" in refused.json["error"]["hint"]
+    assert "route53:" in refused.json["error"]["advice"]
 
     keep.write(_dns(cloud, {"endpoint": "http://127.0.0.1:9"}), ["192.0.2.1"])
     unreachable = keep("dns", "plan", "moorage.yml", "--json")

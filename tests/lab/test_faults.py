@@ -19,7 +19,7 @@ def _only_error(operator: Operator, answers: Answers) -> MoorageError:
         operator.plan(answers)
     [error] = caught.value.errors
     assert error.server == answers.servers[0].host
-    assert error.hint
+    assert error.advice
     return error
 
 
@@ -84,7 +84,7 @@ def test_port_443_taken_by_another_program(operator: Operator, server: LabServer
             deployment.apply(plan)
     assert problem.code == "port_taken"
     assert "port 443 is taken by python3" in problem.message
-    assert "registry.port" in problem.hint
+    assert "registry.port" in problem.advice
     _untouched(server)
 
 

@@ -365,7 +365,7 @@ def test_an_agent_full_of_keys_leaves_an_attempt_for_the_password(
     assert transport.run("id -u").stdout == b"0\n"
     with pytest.raises(CannotConnect) as caught:
         connect(desk, server, "admin", key=None).connect()
-    assert "3 more keys were not tried" in caught.value.hint
+    assert "3 more keys were not tried" in caught.value.advice
 
 
 def test_an_expired_password_is_told_apart(desk: Desk, server: LabServer) -> None:
@@ -516,7 +516,7 @@ def test_a_changed_key_is_refused_and_both_are_shown(
     assert caught.value.code == "host_key_changed"
     for part in (old, trusted.host_key_fingerprint(), f"{desk.known_hosts}:2"):
         assert part in caught.value.message
-    assert "ssh-keygen -R" in caught.value.hint
+    assert "ssh-keygen -R" in caught.value.advice
     assert operator.keys == []
 
 

@@ -94,7 +94,7 @@ def test_what_others_did_is_told_and_nothing_of_it_goes_unaccepted(
     assert refused.code == 1
     assert refused.result["error"]["code"] == "removals_not_accepted"
     assert "dora, eve" in refused.result["error"]["message"]
-    assert "--accept-removals" in refused.result["error"]["hint"]
+    assert "--accept-removals" in refused.result["error"]["advice"]
     told = call("apply", "stale.yml", "--yes", "--no-verify")
     assert told.code == 1
     assert "2 users are removed: dora, eve." in told.stderr
@@ -124,7 +124,7 @@ def test_what_others_did_is_told_and_nothing_of_it_goes_unaccepted(
     assert refused.code == 1
     assert refused.result["error"]["code"] == "regained_not_accepted"
     assert "ci" in refused.result["error"]["message"]
-    assert "--accept-regained" in refused.result["error"]["hint"]
+    assert "--accept-regained" in refused.result["error"]["advice"]
     assert record_of(server)["revision"] == 6
     accepted = call(*APPLY, "--accept-regained", "stale.yml")
     assert accepted.code == 0, accepted.stdout + accepted.stderr
@@ -140,7 +140,7 @@ def test_what_others_did_is_told_and_nothing_of_it_goes_unaccepted(
     left = call(*APPLY, "stale.yml")
     assert left.code == 1
     assert left.result["error"]["code"] == "storage_has_images"
-    assert "--begin-empty" in left.result["error"]["hint"]
+    assert "--begin-empty" in left.result["error"]["advice"]
     assert server.run("test -e /srv/elsewhere", check=False).returncode != 0
     begun = call(*APPLY, "--begin-empty", "stale.yml")
     assert begun.code == 0, begun.stdout + begun.stderr

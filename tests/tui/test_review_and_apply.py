@@ -166,7 +166,7 @@ async def test_the_interface_stays_alive_while_a_server_is_slow(pretend: Servers
 async def test_all_servers_that_cannot_be_reached_are_named(pretend: Servers) -> None:
     for host in ("alpha", "beta"):
         pretend[host] = PretendServer(
-            host, fault=CannotConnect("Nobody is there.", hint="Switch it on.", server=host)
+            host, fault=CannotConnect("Nobody is there.", advice="Switch it on.", server=host)
         )
     answers = ANSWERS | {
         "servers": [{"host": "alpha"}, {"host": "beta"}],

@@ -404,7 +404,8 @@ async def test_the_footer_has_room_for_every_key_at_80_columns(pretend: Servers)
 async def test_the_test_of_a_server_shows_what_is_there(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", extra_facts="tool\tdocker\n")
     pretend["beta"] = PretendServer(
-        "beta", fault=CannotConnect("No route to [host].", hint="Check the address.", server="beta")
+        "beta",
+        fault=CannotConnect("No route to [host].", advice="Check the address.", server="beta"),
     )
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")

@@ -63,7 +63,7 @@ def test_route_53_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
             zone.read("registry.example.com")
     assert time.monotonic() - began < 10
     assert caught.value.code == "dns_failed"
-    assert caught.value.hint
+    assert caught.value.advice
 
 
 def test_a_provider_of_lexicon_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:

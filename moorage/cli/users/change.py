@@ -105,7 +105,7 @@ def check_confirmation(session: Session, how: HowToChange) -> None:
     if not how.yes and not session.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
-            hint="Add --yes to change the users without being asked.",
+            advice="Add --yes to change the users without being asked.",
         )
 
 
@@ -198,7 +198,7 @@ def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> Ap
     except WasInterruptedError as error:
         raise WasInterruptedError(
             "Interrupted twice: the servers were told to stop and are left to themselves.",
-            hint="'moorage users list' shows what has become of them.",
+            advice="'moorage users list' shows what has become of them.",
         ) from error
     if passwords is not None:
         passwords.settle(report)

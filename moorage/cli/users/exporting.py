@@ -46,12 +46,12 @@ def command(
     session = target.session
     if session.as_json and path is None:
         raise WrongUsageError(
-            "stdout cannot hold both JSON and an htpasswd file.", hint="Add --to FILE."
+            "stdout cannot hold both JSON and an htpasswd file.", advice="Add --to FILE."
         )
     if path is not None and os.path.lexists(path):
         raise WrongUsageError(
             f"{path} is there already, and hashes are written to a new file only.",
-            hint="Move it away or name another one.",
+            advice="Move it away or name another one.",
         )
     with open_users(target) as work:
         users = work.users(source)

@@ -95,7 +95,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         _report(work.target.session, merged, new)
         if not parsed.users:
             raise WrongUsageError(
-                "No line of the file gives a user.", hint="Wanted: NAME:HASH in each line."
+                "No line of the file gives a user.", advice="Wanted: NAME:HASH in each line."
             )
         details = {**_as_json(merged), "access": access, "repositories": list(rules)}
         return Wanted(merged.users, details=details)
@@ -144,8 +144,8 @@ def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
     if len(set(found.values())) > 1:
         raise WrongUsageError(
             f"{path} is not the same on {', '.join(found)}.",
-            hint=f"Say whose counts: --from-server-file {next(iter(found))}:{path}. Another import "
-            "can follow.",
+            advice=f"Say whose counts: --from-server-file {next(iter(found))}:{path}. Another "
+            "import can follow.",
             code="servers_differ",
         )
     label, content = next(iter(found.items()))

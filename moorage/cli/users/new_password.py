@@ -88,7 +88,7 @@ class PasswordChoice:
         if strength.is_weak and not self.takes_weak:
             raise WrongUsageError(
                 f"The password of {name} is {strength}",
-                hint="Have one made with --generate, or add --weak-password to use it anyway.",
+                advice="Have one made with --generate, or add --weak-password to use it anyway.",
                 code="weak_password",
             )
         if strength.is_weak:
@@ -124,7 +124,7 @@ class PasswordChoice:
             session.narrate("The two differ.")
         raise WrongUsageError(
             f"No password of {name} was typed that could be used.",
-            hint="'--generate' has one made.",
+            advice="'--generate' has one made.",
         )
 
 
@@ -192,7 +192,7 @@ def _reference(text: str) -> SecretReference:
     raise WrongUsageError(
         "--password takes env:NAME, file:PATH, command:PROGRAM ARGUMENT... or keyring:NAME. A "
         "password itself would be seen by whoever lists this machine's processes.",
-        hint="If that was one, use another one from now on.",
+        advice="If that was one, use another one from now on.",
         code="password_in_arguments",
     )
 

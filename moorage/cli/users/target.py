@@ -148,7 +148,7 @@ class UsersAtWork:
                 f"The users on {', '.join(different)} differ from those on "
                 f"{self.read.counts.server}, and not because of a change that was missed: somebody "
                 "edited them.",
-                hint="Name the server that counts with --from; 'moorage users list' shows who is "
+                advice="Name the server that counts with --from; 'moorage users list' shows who is "
                 "where. The others get the same users.",
                 code="servers_differ",
             )

@@ -206,7 +206,7 @@ class Login:
             raise CannotConnect(
                 f"The login of {self._with.user} was not answered within {_PATIENCE:.0f} seconds"
                 f"{self._on()}.",
-                hint="The server may be overloaded, or wait for a directory service (LDAP).",
+                advice="The server may be overloaded, or wait for a directory service (LDAP).",
                 server=self._with.server,
                 code="silent",
             ) from error
@@ -252,7 +252,7 @@ class Login:
         except PassphraseWrongError as error:
             raise CannotConnect(
                 f"The passphrase for the key {candidate.name} is wrong.",
-                hint=f"Try it with 'ssh-keygen -y -f {candidate.file.path}'.",
+                advice=f"Try it with 'ssh-keygen -y -f {candidate.file.path}'.",
                 server=self._with.server,
                 code="passphrase_wrong",
                 refused=f"passphrase of {candidate.name}",
@@ -330,7 +330,7 @@ class Login:
         if self._attempts.is_password_expired:
             raise CannotConnect(
                 f"The password of {self._with.user} has expired{self._on()}.",
-                hint=f"Log in with 'ssh {self._with.user}@{self._with.place}' once to change it.",
+                advice=f"Log in with 'ssh {self._with.user}@{self._with.place}' once to change it.",
                 server=self._with.server,
                 code="login_refused",
                 refused=self._password_name(),
@@ -395,14 +395,14 @@ class Login:
         if is_dropped:
             message += " The server hung up during the login."
         kind = HungUpError if is_dropped else CannotConnect
-        hint = "Check the user's name, and that their ~/.ssh/authorized_keys holds the key."
+        advice = "Check the user's name, and that their ~/.ssh/authorized_keys holds the key."
         if left > 0 and self._tried.keys:
-            hint = f"{left} more keys were not tried: name the right one as the server's key."
+            advice = f"{left} more keys were not tried: name the right one as the server's key."
         elif self._tried.has_password:
-            hint = "Check the user's name and the password."
+            advice = "Check the user's name and the password."
         return kind(
             message,
-            hint=hint,
+            advice=advice,
             server=self._with.server,
             code="login_refused",
             refused=self._password_name(),

@@ -91,7 +91,7 @@ class SshConfig:
         except OSError as error:
             raise CannotConnect(
                 f"The ssh configuration {file} cannot be read: {error.strerror}.",
-                hint="Make it readable, or name another one in MOORAGE_SSH_CONFIG.",
+                advice="Make it readable, or name another one in MOORAGE_SSH_CONFIG.",
                 code="ssh_config_unreadable",
             ) from error
         top = block

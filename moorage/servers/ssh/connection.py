@@ -277,11 +277,11 @@ class Link:
             known_hosts.remember(file, name, port, kind, blob, hashed=settings.hash_known_hosts)
         if not self.transport.is_active():
             lost = self.lost()
-            raise HungUpError(lost.message, hint=lost.hint, server=lost.server, code=lost.code)
+            raise HungUpError(lost.message, advice=lost.advice, server=lost.server, code=lost.code)
 
-    def _untrusted(self, code: str, message: str, hint: str) -> CannotConnect:
+    def _untrusted(self, code: str, message: str, advice: str) -> CannotConnect:
         self.transport.close()
-        return self.place.failed(code, message, hint)
+        return self.place.failed(code, message, advice)
 
 
 def dial_through(link: Link, place: Place) -> Channel:

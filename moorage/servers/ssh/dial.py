@@ -107,9 +107,9 @@ class Place:
         """The files its host key may be known in."""
         return (*self.settings.known_hosts, *self.settings.global_known_hosts)
 
-    def failed(self, code: str, message: str, hint: str = "") -> CannotConnect:
+    def failed(self, code: str, message: str, advice: str = "") -> CannotConnect:
         """An error about it."""
-        return CannotConnect(message, hint=hint, server=self.server, code=code)
+        return CannotConnect(message, advice=advice, server=self.server, code=code)
 
 
 def dial(place: Place, limits: Limits, breaker: Breaker) -> socket.socket:

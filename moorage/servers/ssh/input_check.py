@@ -52,7 +52,7 @@ def key_fault(text: str, host: str = "") -> str:
         finally:
             agent.close()
     except CannotConnect as error:
-        return f"{error.message} {error.hint}"
+        return f"{error.message} {error.advice}"
     except (OSError, ValueError, RuntimeError):
         return "wanted: a private key file; there is none of this name"
     return ""

@@ -287,7 +287,7 @@ def _given(path: Path, held: Sequence[Candidate]) -> Candidate:
     except (OSError, ValueError) as error:
         raise CannotConnect(
             f"The key {shown(path)} cannot be used: {_why(error)}.",
-            hint="Name the private key file (not the .pub file), readable for yourself.",
+            advice="Name the private key file (not the .pub file), readable for yourself.",
             code="key_unreadable",
         ) from error
 

@@ -92,7 +92,7 @@ def known_keys(files: Sequence[Path], name: str, port: int) -> list[KnownKey]:
         except OSError as error:
             raise CannotConnect(
                 f"The known host keys in {file} cannot be read: {error.strerror}.",
-                hint="Make the file readable for yourself.",
+                advice="Make the file readable for yourself.",
                 code="known_hosts_unreadable",
             ) from error
         for number, line in enumerate(text.splitlines(), start=1):
@@ -223,7 +223,7 @@ def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed
     except OSError as error:
         raise CannotConnect(
             f"The accepted host key cannot be written to {file}: {error.strerror}.",
-            hint="Make the file writable, or set UserKnownHostsFile in ~/.ssh/config.",
+            advice="Make the file writable, or set UserKnownHostsFile in ~/.ssh/config.",
             code="known_hosts_unwritable",
         ) from error
 

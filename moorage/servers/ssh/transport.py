@@ -225,7 +225,7 @@ class SshTransport:
         if depth >= _LONGEST_WAY:
             raise CannotConnect(
                 f"The way to the server goes through more than {_LONGEST_WAY} jump hosts.",
-                hint="The ProxyJump lines of the ssh configuration lead in a circle.",
+                advice="The ProxyJump lines of the ssh configuration lead in a circle.",
                 code="ssh_config_invalid",
             )
         settings = self._ssh_config().lookup(hop.host, user=hop.user, port=hop.port)

@@ -116,7 +116,9 @@ class MadeUpTransport:
         key = HostKey(self.server, self.server, "ssh-ed25519", FINGERPRINT)
         if self._made_up.refuses:
             code = self._made_up.refuses if isinstance(self._made_up.refuses, str) else None
-            raise CannotConnect("Nobody answers.", hint="Try later.", server=self.server, code=code)
+            raise CannotConnect(
+                "Nobody answers.", advice="Try later.", server=self.server, code=code
+            )
         if self._made_up.has_unknown_key and not self._asker.accept_host_key(key):
             raise CannotConnect(
                 f"The host key is not known: {FINGERPRINT}.",

@@ -87,7 +87,7 @@ def test_without_a_terminal_the_flag_is_named(moorage: Moorage, stale: Path, fle
     error = refused.result["error"]
     assert error["code"] == "removals_not_accepted"
     assert "dora" in error["message"]
-    assert "--accept-removals" in error["hint"]
+    assert "--accept-removals" in error["advice"]
     assert fleet[HOST].runs == 0
     accepted = moorage("apply", str(stale), "--yes", "--no-verify", "--accept-removals")
     assert accepted.code == 0, accepted.stderr

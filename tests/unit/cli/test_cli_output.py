@@ -98,7 +98,7 @@ def test_errors_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet, comm
     assert error == {
         "code": "cannot_connect",
         "message": "Nobody answers.",
-        "hint": "Try later.",
+        "advice": "Try later.",
         "server": HOST,
     }
     if command == "apply":
@@ -165,7 +165,7 @@ def test_a_secret_in_an_error_is_taken_out(
     moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise MoorageError(f"a library said {PASSWORD}.", hint=f"try {PASSWORD}")
+        raise MoorageError(f"a library said {PASSWORD}.", advice=f"try {PASSWORD}")
 
     monkeypatch.setattr("moorage.deploy.deployment.Deployment.apply", fail)
 

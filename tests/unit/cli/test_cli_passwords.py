@@ -106,7 +106,7 @@ def test_json_on_stdout_and_printed_passwords_exclude_each_other(
     outcome = moorage("apply", file, "--yes", "--json", "--show-passwords")
 
     assert outcome.code == 2
-    assert outcome.lines[-1]["error"]["hint"] == "Use --passwords-to FILE."
+    assert outcome.lines[-1]["error"]["advice"] == "Use --passwords-to FILE."
 
 
 def test_a_plan_tells_for_whom_and_makes_none_public(
@@ -130,7 +130,7 @@ def test_a_failed_apply_names_nothing_that_does_not_exist(
     assert (result["login"], result["ca_file"], result["docker_ca_file"]) == (None, None, None)
     [server] = result["servers"]
     assert (server["code"], server["message"]) == ("run_failed", "apt says no")
-    assert f"/var/lib/moorage/runs/{server['run']}/log" in server["hint"]
+    assert f"/var/lib/moorage/runs/{server['run']}/log" in server["advice"]
 
 
 def test_what_a_run_that_is_lost_may_have_set_is_named(
@@ -146,4 +146,4 @@ def test_what_a_run_that_is_lost_may_have_set_is_named(
     assert result["generated"] == ["ci"]
     [server] = result["servers"]
     assert server["code"] == "run_lost"
-    assert "moorage status FILE --follow" in server["hint"]
+    assert "moorage status FILE --follow" in server["advice"]

@@ -268,7 +268,7 @@ def test_another_store_leaves_the_images_behind_and_needs_a_yes(was: Answers, no
     assert left.needs == "begin_empty"
     [refused] = refusals([left], Accepted())
     assert refused.code == "storage_has_images"
-    assert "--begin-empty" in refused.hint
+    assert "--begin-empty" in refused.advice
     assert refusals([left], Accepted(begin_empty=True)) == ()
 
 

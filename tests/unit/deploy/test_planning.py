@@ -254,7 +254,7 @@ def test_images_that_are_not_where_they_were_need_a_yes() -> None:
         [problem] = refusals(found, NOTHING)
         assert (problem.code, problem.server) == ("store_missing", facts.server)
         assert word in problem.message
-        assert "--begin-empty" in problem.hint
+        assert "--begin-empty" in problem.advice
         assert refusals(found, accepting(found)) == ()
         assert any(word in fault for fault in status_of(replace(facts, store=now)).faults)
 

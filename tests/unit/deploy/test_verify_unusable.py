@@ -52,7 +52,7 @@ def _checks(port: int, ca: bytes | None = None) -> tuple[Check, list[Check]]:
         assert not CRYPTIC.search(check.detail), check.detail
     assert first.status == "bad"
     assert first.problem is not None
-    assert first.problem.hint
+    assert first.problem.advice
     return first, others
 
 

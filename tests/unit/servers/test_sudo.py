@@ -26,8 +26,8 @@ from moorage.servers import sudo
 def test_each_refusal_has_a_code_and_a_cure(said: str, status: int, code: str) -> None:
     error = sudo.refusal(said, status, "ana", "web")
     assert (error.code, error.server) == (code, "web")
-    assert "ana" in error.message + error.hint
-    assert error.hint
+    assert "ana" in error.message + error.advice
+    assert error.advice
 
 
 def test_words_nobody_foresaw_are_passed_on() -> None:

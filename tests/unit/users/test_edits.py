@@ -53,7 +53,7 @@ def test_a_name_that_is_there_and_one_that_is_too_like_are_told_apart() -> None:
     with pytest.raises(edits.WrongUserError) as like:
         edits.add(USERS, RegistryUser("ANA", "h"))
 
-    assert "moorage users passwd" in same.value.hint
-    assert "moorage users access" in same.value.hint
-    assert "capitals" not in same.value.hint
-    assert "capitals" in like.value.hint
+    assert "moorage users passwd" in same.value.advice
+    assert "moorage users access" in same.value.advice
+    assert "capitals" not in same.value.advice
+    assert "capitals" in like.value.advice

@@ -65,7 +65,7 @@ async def test_a_server_that_asks_is_unknown_and_not_asked_about(
     applied(home)
     pretend["alpha"] = server
     async with opened(pretend) as wizard:
-        await wizard.see("? unknown, alpha: a secret is wanted")
+        await wizard.see("? unknown, alpha: a secret is needed")
         assert "Sudo password" not in wizard.text
 
 

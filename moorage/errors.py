@@ -1,9 +1,74 @@
-"""Everything that can go wrong, in words for the operator, and the exit codes."""
+"""Errors the operator can understand and act on, and the exit codes.
+
+::
+
+    MoorageError               code, message, advice, fields, server
+    ├── AnswersError           every problem in the answers, each a Problem
+    ├── CannotConnect          a server is unreachable, unverified, or refuses the login
+    │   ├── SudoRefused        the login works, sudo does not
+    │   └── HungUpError        the server closed the connection (servers/ssh/dial.py)
+    ├── SecretUnavailable      a reference to a secret cannot be resolved
+    ├── DnsError               name servers and DNS providers (dns/lookup.py)
+    ├── WrongUserError         a user name that does not fit (users/edits.py)
+    ├── ServersNotNamed        recorded servers that the operator did not name
+    ├── ServersFailed          several servers, each with an error of its own
+    ├── WrongUsageError        the command line was called in a wrong way (cli/errors.py)
+    └── WasInterruptedError    Ctrl-C (cli/errors.py)
+
+Texts never contain paths in the answers. ``fields`` has them, and each face adds them under the
+name the operator knows: the key in the file (``dns.nameservers``), or the label in the wizard.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+
+FieldName = Callable[[str], str]
+"""Returns the name of a field for display, given its dotted path; empty if it has none."""
+
+
+def see(fields: Sequence[str], name_of: FieldName = str) -> str:
+    """Return the sentence that points to fields: ``See dns.zone and dns.ttl.``; may be empty.
+
+    Args:
+        fields: Dotted paths in the answers; ``[]`` stands for any item of a list.
+        name_of: Returns how the face calls a field.
+    """
+    names = _list_names(fields, name_of)
+    return f"See {names}." if names else ""
+
+
+def _list_names(fields: Sequence[str], name_of: FieldName) -> str:
+    names = list(dict.fromkeys(filter(None, map(name_of, fields))))
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the operator should know.
+
+    Attributes:
+        code: A stable identifier for scripts.
+        text: What it is about.
+        fields: The fields of the answers it is about, as dotted paths.
+    """
+
+    code: str
+    text: str
+    fields: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    def explain(self, name_of: FieldName = str) -> str:
+        """Return the text and where to look in the answers.
+
+        Args:
+            name_of: Returns how the face calls a field.
+        """
+        return " ".join(filter(None, (self.text, see(self.fields, name_of))))
 
 
 class ExitCode(IntEnum):
@@ -24,6 +89,7 @@ class MoorageError(Exception):
     Attributes:
         message: What happened and why, one sentence or two, without the server's name.
         advice: What to do about it; may be empty.
+        fields: The fields of the answers that the message or the advice is about, as dotted paths.
         server: The server's label (its host as in the answers), or None.
         code: A stable identifier for scripts, for example ``port_taken``.
         exit_code: What a command that ends with this error exits with.
@@ -33,11 +99,18 @@ class MoorageError(Exception):
     code = "failed"
 
     def __init__(
-        self, message: str, *, advice: str = "", server: str | None = None, code: str | None = None
+        self,
+        message: str,
+        *,
+        advice: str = "",
+        fields: Sequence[str] = (),
+        server: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.advice = advice
+        self.fields = tuple(fields)
         self.server = server
         if code is not None:
             self.code = code
@@ -45,6 +118,22 @@ class MoorageError(Exception):
     def __str__(self) -> str:
         prefix = f"{self.server}: " if self.server else ""
         return f"{prefix}{self.message}" + (f" {self.advice}" if self.advice else "")
+
+    def guide(self, name_of: FieldName = str) -> str:
+        """Return what to do, and where in the answers; may be empty.
+
+        Args:
+            name_of: Returns how the face calls a field.
+        """
+        return " ".join(filter(None, (self.advice, see(self.fields, name_of))))
+
+    def explain(self, name_of: FieldName = str) -> str:
+        """Return what happened and what to do, without the server's name.
+
+        Args:
+            name_of: Returns how the face calls a field.
+        """
+        return " ".join(filter(None, (self.message, self.guide(name_of))))
 
 
 class AnswersError(MoorageError):
@@ -64,6 +153,8 @@ class Problem:
     Attributes:
         path: Where, as keys and indexes, for example ``("servers", 0, "host")``.
         message: What is wrong and what would be right.
+        code: A stable identifier for scripts, for example ``missing``.
+        fields: Other fields of the answers that the message is about, as dotted paths.
         file: The answers file, or None when there is none.
         line: Line in the file, from 1, or None.
         column: Column in the file, from 1, or None.
@@ -74,12 +165,16 @@ class Problem:
         path: tuple[str | int, ...],
         message: str,
         *,
+        code: str = "invalid",
+        fields: Sequence[str] = (),
         file: str | None = None,
         line: int | None = None,
         column: int | None = None,
     ) -> None:
         self.path = path
         self.message = message
+        self.code = code
+        self.fields = tuple(fields)
         self.file = file
         self.line = line
         self.column = column
@@ -100,7 +195,16 @@ class Problem:
                 place += f":{self.line}:{self.column or 1}"
             place += ": "
         where = f"{self.dotted}: " if self.path else ""
-        return f"{place}{where}{self.message}"
+        return f"{place}{where}{self.explain()}"
+
+    def explain(self, name_of: FieldName = str) -> str:
+        """Return what is wrong and which other fields to look at, without the place.
+
+        Args:
+            name_of: Returns how the face calls a field.
+        """
+        names = _list_names(self.fields, name_of)
+        return f"{self.message}; see {names}" if names else self.message
 
 
 class CannotConnect(MoorageError):
@@ -118,11 +222,12 @@ class CannotConnect(MoorageError):
         message: str,
         *,
         advice: str = "",
+        fields: Sequence[str] = (),
         server: str | None = None,
         code: str | None = None,
         refused: str = "",
     ) -> None:
-        super().__init__(message, advice=advice, server=server, code=code)
+        super().__init__(message, advice=advice, fields=fields, server=server, code=code)
         self.refused = refused
 
 

@@ -1,16 +1,16 @@
-"""What the wizard calls the places of an answers file. No Textual in here.
+"""How the wizard names the fields of the answers, and errors that point to them. No Textual here.
 
-The engine speaks to both faces, and says where in the answers something stands:
-``dns.nameservers``. The wizard has a field for it, and says what that is called.
+Errors carry the fields they are about as dotted paths (``dns.nameservers``). The wizard shows the
+labels of its fields instead: “Name servers” (DNS).
 """
 
 from __future__ import annotations
 
 import re
 
-from moorage.errors import Problem
+from moorage.errors import AnswersError, MoorageError, Note, Problem, ServersFailed
 from tui.document.paths import parse_path
-from tui.document.steps import step_of
+from tui.document.steps import step_at
 
 LABELS = {
     "registry.domain": "Registry name",
@@ -64,6 +64,10 @@ LABELS = {
     "ssl.acme.external_account.hmac": "Account HMAC",
     "registry.image_archive": "Image archive",
     "registry.image": "Image",
+    "registry.runtime": "What runs the registry",
+    "registry.redirect_http": "Port 80 sends people on to HTTPS",
+    "registry.proxy_protocol": "A load balancer sends the PROXY protocol",
+    "dns.failover": "Failover",
     "registry.port": "Port",
     "registry.listen": "Listen on",
     "registry.settings": "Registry settings",
@@ -82,36 +86,19 @@ _THINGS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
 _LISTS = {"servers": "Servers", "credentials.users": "Users", "hooks": "Hooks"}
 """What all of them together are called."""
 
-_SAID = {
-    "ssl.acme.challenge: dns-01": "“By DNS” (SSL)",
-    "registry.redirect_http: false": "“Port 80 sends people on to HTTPS” off (Advanced)",
-    "registry.proxy_protocol": "“A load balancer sends the PROXY protocol” (Advanced)",
-    "dns.record: address": "“A and AAAA records” (DNS)",
-    "ssl.mode: files": "“Files I have” (SSL)",
-    "ssl.mode is acme": "“ACME” (SSL)",
-    "ssl.mode": "the certificate's source (SSL)",
-    "registry.runtime": "“What runs the registry” (Advanced)",
-    "dns.lexicon.options": "the provider's fields (DNS)",
-}
-"""What is no field's name alone, in words."""
+_ASKED_FOR = {"servers[].password", "servers[].passphrase", "servers[].sudo_password"}
+"""Secrets without a field: the wizard asks for them when a server needs them."""
 
-_NO_FIELDS = {
-    "Check sudo_password: sudo asks for": "Wanted:",
-    "Give sudo_password, or allow": "Type it when it is asked for, or allow",
-    "with --end-transfers it cuts them off": "E here cuts them off instead",
-    "or end them with --end-transfers": "or end them with E in Review",
+_OPTIONS = {
+    "sudo_password_missing": "Enter it when the wizard asks for it.",
+    "transfers_in_the_way": "E in Review cuts them off instead.",
 }
-"""Advice on what is done by a key, or asked for when it is needed, and is in no field."""
-_SECTIONS = "registry|servers|credentials|storage|dns|ssl|hooks"
-_PLACE = re.compile(
-    f"(?:{'|'.join(re.escape(each) for each in sorted(_SAID, key=len, reverse=True))})"
-    rf"(?![a-z0-9_]|\.[a-z])|\b(?:{_SECTIONS})(?:\[\d*\])?(?:\.[a-z0-9_]+(?:\[\d*\])?)+"
-)
+"""What the wizard offers besides an error's or a note's own advice, by code."""
 
 
 def label_of(path: tuple[str | int, ...]) -> str:
     """Return what the wizard calls a place: ``Server 2, Key file``; empty when it has no field."""
-    plain = re.sub(r"\[\d+\]", "[]", Problem(path, "").dotted)
+    plain = _plain(Problem(path, "").dotted)
     label = LABELS.get(plain.removesuffix("[]"))
     if label is None and len(path) > 3 and path[:3] == ("dns", "lexicon", "options"):
         label = str(path[3]).replace("_", " ")
@@ -124,21 +111,52 @@ def label_of(path: tuple[str | int, ...]) -> str:
     return label or _LISTS.get(plain, "")
 
 
-def in_words(text: str) -> str:
-    """Return a text of the engine's with the wizard's names for places in an answers file."""
-    for said, words in _NO_FIELDS.items():
-        text = text.replace(said, words)
-    return _PLACE.sub(lambda match: _SAID.get(match.group()) or _quoted(match.group()), text)
+def field_name(dotted: str) -> str:
+    """Return how the wizard calls a field: ``“Name servers” (DNS)``; empty without a field.
 
-
-def problem_in_words(problem: Problem) -> str:
-    """Return a problem with the wizard's name for where it is."""
-    label = label_of(problem.path)
-    place = "" if not problem.path else f"{label or problem.dotted}: "
-    return f"{place}{in_words(problem.message)}"
-
-
-def _quoted(dotted: str) -> str:
+    Args:
+        dotted: Its path in the answers; ``[]`` stands for any item of a list.
+    """
+    if _plain(dotted) in _ASKED_FOR:
+        return ""
     path = parse_path(dotted.replace("[]", ""))
+    step = step_at(path)
     label = LABELS.get(dotted) or label_of(path)
-    return f"“{label}” ({step_of(Problem(path, '')).label})" if label else dotted
+    return f"“{label}” ({step.label})" if label else f"the step {step.label}"
+
+
+def explain(error: MoorageError | Note) -> str:
+    """Return what an error or a note says and what to do, without the server's name.
+
+    Args:
+        error: The error or note.
+    """
+    return " ".join(filter(None, (error.explain(field_name), _OPTIONS.get(error.code, ""))))
+
+
+def describe_error(error: MoorageError) -> str:
+    """Return an error as text, a line for each problem or server in it.
+
+    Args:
+        error: The error.
+    """
+    if isinstance(error, AnswersError):
+        return "\n".join(describe_problem(each) for each in error.problems)
+    if isinstance(error, ServersFailed):
+        return "\n".join(describe_error(each) for each in error.errors)
+    return f"{error.server}: {explain(error)}" if error.server else explain(error)
+
+
+def describe_problem(problem: Problem) -> str:
+    """Return a problem with the label of its field: ``Name servers: ...``.
+
+    Args:
+        problem: What is wrong in the answers.
+    """
+    place = label_of(problem.path) or problem.dotted
+    text = problem.explain(field_name)
+    return f"{place}: {text}" if place else text
+
+
+def _plain(dotted: str) -> str:
+    return re.sub(r"\[\d+\]", "[]", dotted)

@@ -14,7 +14,7 @@ from screens.start.screen import WelcomeScreen
 from tui.base import BaseApp
 from tui.document import store
 from tui.document.steps import STEPS, Progress, Step, begin, wrong_steps
-from tui.labels import in_words
+from tui.labels import describe_error
 from tui.messages import AskOperator, DraftChanged
 from tui.saving import Saving
 from tui.tasks import in_thread
@@ -132,7 +132,7 @@ class Opening:
         try:
             opened = open_path(path)
         except MoorageError as error:
-            self._app.tell("Open", str(error))
+            self._app.tell("Open", describe_error(error))
             return
         for notice in opened.notices:
             self._app.notify(notice, markup=False)
@@ -301,7 +301,7 @@ class Opening:
         try:
             answers = (draft or session.draft).answers_to_look()
         except MoorageError as error:
-            self._app.tell("Users", in_words(f"The answers are not finished.\n{error}"))
+            self._app.tell("Users", f"The answers are not finished.\n{describe_error(error)}")
             return
         engine = UsersEngine(answers, self.asker, self._open_transport, session.left_out)
         self._app.push_screen(UsersScreen(engine, session.draft.domain))
@@ -331,7 +331,7 @@ class Opening:
             self._app.tell(
                 "Answers",
                 "The servers have the change, but the answers file could not be updated, "
-                f"so applying it may undo the change.\n\n{error}",
+                f"so applying it may undo the change.\n\n{describe_error(error)}",
             )
         else:
             if said:
@@ -356,7 +356,7 @@ class Opening:
         try:
             answers = self._session.draft.answers_to_look()
         except MoorageError as error:
-            self._app.tell("Logs", in_words(str(error)))
+            self._app.tell("Logs", describe_error(error))
             return
         from screens.logs.screen import LogsScreen
 
@@ -378,7 +378,7 @@ class Opening:
         try:
             servers = [server_from(address, key or None) for address in addresses]
         except MoorageError as error:
-            self._app.tell("Connect", error.message)
+            self._app.tell("Connect", describe_error(error))
             return
         self._say_at_the_start(f"Reading {', '.join(addresses)}…")
         try:
@@ -387,7 +387,7 @@ class Opening:
             )
         except MoorageError as error:
             self.asker.forget_refused(error)
-            self._app.tell("Connect", in_words(str(error)))
+            self._app.tell("Connect", describe_error(error))
             return
         finally:
             self._say_at_the_start("")

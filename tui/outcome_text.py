@@ -6,6 +6,7 @@ from moorage.deploy.events import ending_in_words
 from moorage.deploy.name import report_lines
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ServerReport
+from tui.labels import describe_error
 
 
 def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
@@ -48,7 +49,7 @@ def faults_of(outcome: Outcome) -> list[str]:
             lines.append(f"✗ {check.server}: {check.name}: {detail}")
     if outcome.name is not None and not outcome.name.is_good:
         if outcome.name.problem is not None:
-            lines.append(f"✗ The records were not changed: {outcome.name.problem}")
+            lines.append(f"✗ The records were not changed: {describe_error(outcome.name.problem)}")
         elif outcome.name.report is not None:
             lines += report_lines(outcome.name.report)
     if outcome.is_rolled_back:

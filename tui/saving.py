@@ -11,6 +11,7 @@ from moorage.errors import MoorageError
 from moorage.recents import APPLIED
 from tui.base import BaseApp
 from tui.document import store
+from tui.labels import describe_error
 from tui.messages import AnswersSaved
 from tui.tasks import in_thread
 
@@ -94,7 +95,7 @@ class Saving:
                 return
             save_text(written, path)
         except MoorageError as error:
-            self._app.notify(str(error), severity="warning", markup=False)
+            self._app.notify(describe_error(error), severity="warning", markup=False)
             return
         session.text, session.saved = written, session.draft.without_secrets()
 
@@ -158,7 +159,7 @@ class Saving:
         try:
             saved = await in_thread(lambda: write_answers(snapshot, path))
         except MoorageError as error:
-            self._app.tell("Save the answers", str(error))
+            self._app.tell("Save the answers", describe_error(error))
             return
         own = str(session.draft_file.absolute())
         kept = next((each for each in store.recents() if each.path == own), None)

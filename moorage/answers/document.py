@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +59,22 @@ class Document:
     truths: dict[Path, str] = field(default_factory=dict)
     file: str | None = None
 
-    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+    def problem(
+        self,
+        path: Path,
+        message: str,
+        *,
+        code: str = "invalid",
+        fields: Sequence[str] = (),
+        at_key: bool = False,
+    ) -> Problem:
         """Return a problem that says where it is.
 
         Args:
             path: The path it is about; when it is not in the file, its nearest parent is shown.
             message: What is wrong and what would be right.
+            code: A stable identifier.
+            fields: Other fields that the message is about, as dotted paths.
             at_key: Whether it is about the key rather than about the value.
         """
         mark = self.keys.get(path) if at_key else self.values.get(path)
@@ -72,12 +82,21 @@ class Document:
         while mark is None and above:
             above = above[:-1]
             mark = self.keys.get(above) or self.values.get(above)
-        return self._at(mark, path, message)
+        return self._at(mark, path, message, code, fields)
 
-    def _at(self, mark: Mark | None, path: Path, message: str) -> Problem:
+    def _at(
+        self,
+        mark: Mark | None,
+        path: Path,
+        message: str,
+        code: str = "invalid",
+        fields: Sequence[str] = (),
+    ) -> Problem:
         return Problem(
             path,
             message,
+            code=code,
+            fields=fields,
             file=self.file,
             line=mark.line if mark else None,
             column=mark.column if mark else None,

@@ -25,15 +25,19 @@ from moorage.answers.secrets import (
 )
 
 
-def reject(kind: str, message: str, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+def reject(
+    kind: str, message: str, at: tuple[str | int, ...] = (), fields: tuple[str, ...] = ()
+) -> PydanticCustomError:
     """Return an error for a validator to raise.
 
     Args:
         kind: A stable identifier.
         message: What is wrong and what would be right.
         at: Where, below the value that is validated.
+        fields: Other fields of the answers that the message is about, as dotted paths.
     """
-    return PydanticCustomError("wrong", "{message}", {"message": message, "kind": kind, "at": at})
+    context = {"message": message, "kind": kind, "at": at, "fields": fields}
+    return PydanticCustomError("wrong", "{message}", context)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def _check_host(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
         return value
     if "@" in value:
-        raise reject("wrong_form", "wanted: the host alone; who logs in goes in servers[].user")
+        message = "wanted: the host alone; the user has a field of its own"
+        raise reject("wrong_form", message, fields=("servers[].user",))
     raise reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
 
 

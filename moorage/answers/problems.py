@@ -27,6 +27,7 @@ _MISSING = {
     "name": "a name",
     "password": "where the password is found, such as {env: CI_PASSWORD}, or {generate: true}",
 }
+_NOT_TEXT = {"string_type", "string_unicode", "string_sub_type"}
 
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
@@ -63,16 +64,34 @@ def _is_echo(error: ErrorDetails, details: list[ErrorDetails]) -> bool:
 def _problem(error: ErrorDetails, document: Document) -> Problem:
     path = tuple(error["loc"])
     context = error.get("ctx", {})
+    code = _code(error, context)
     if error["type"] == "wrong":
         path += cast(Path, context["at"])
     if path[-1:] == ("[key]",):
-        return document.problem(path[:-1], error["msg"], at_key=True)
+        return document.problem(path[:-1], error["msg"], code=code, at_key=True)
     if error["type"] == "extra_forbidden":
-        return document.problem(path, _unknown(path, document), at_key=True)
+        return document.problem(path, _unknown(path, document), code="unknown_key", at_key=True)
     if error["type"] == "missing":
-        wanted = _MISSING.get(str(path[-1]), "a value")
-        return document.problem(path, f"is missing; wanted: {wanted}")
-    return document.problem(path, _sentence(error, path, context, document))
+        return document.problem(path, f"is missing; wanted: {expected_at(path)}", code=code)
+    fields = cast(tuple[str, ...], context.get("fields", ()))
+    sentence = _sentence(error, path, context, document)
+    return document.problem(path, sentence, code=code, fields=fields)
+
+
+def expected_at(path: Path) -> str:
+    """Return what is expected at a path where there is nothing.
+
+    Args:
+        path: The path.
+    """
+    return _MISSING.get(str(path[-1]) if path else "", "a value")
+
+
+def _code(error: ErrorDetails, context: Mapping[str, Any]) -> str:
+    kind = error["type"]
+    if kind in {"too_short", "string_too_short"} or (kind in _NOT_TEXT and error["input"] is None):
+        return "empty"
+    return str(context.get("kind", kind))
 
 
 def _sentence(
@@ -81,10 +100,10 @@ def _sentence(
     kind = error["type"]
     if kind in {"wrong", "secret_in_clear", "secret_reference"}:
         return error["msg"]
-    if kind in {"string_type", "string_unicode", "string_sub_type"}:
+    if kind in _NOT_TEXT:
         return _not_text(error, path, document)
     sentences = {
-        "too_short": f"is empty; wanted: {_MISSING.get(str(path[-1]) if path else '', 'a value')}",
+        "too_short": f"is empty; wanted: {expected_at(path)}",
         "string_too_short": "is empty; wanted: some text",
         "string_too_long": f"wanted: at most {context.get('max_length')} characters",
         "greater_than_equal": f"wanted: a number of at least {context.get('ge')}",
@@ -107,7 +126,7 @@ def _sentence(
 def _not_text(error: ErrorDetails, path: Path, document: Document) -> str:
     value = error["input"]
     if value is None:
-        return f"is empty; wanted: {_MISSING.get(str(path[-1]) if path else '', 'some text')}"
+        return f"is empty; wanted: {expected_at(path)}"
     if isinstance(value, bool):
         written = document.truths.get(path, "")
         if written.lower() in {"yes", "no", "on", "off", "true", "false"}:

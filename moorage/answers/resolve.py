@@ -120,9 +120,10 @@ class Resolver:
             secret = self._ask(where, server)
         if not secret:
             raise SecretUnavailable(
-                f"{where} is to be asked for, and nobody answered.",
+                "a secret was not entered.",
                 advice="Run Moorage in a terminal, or refer to the secret with env, file or "
                 "command.",
+                fields=(where,),
             )
         return secret
 
@@ -136,7 +137,7 @@ class Resolver:
             raise _cannot_read(reference, where, error) from None
         if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
             self._on_notice(
-                f"{where}: other users of this machine can read {reference.file}; "
+                f"Other users of this machine can read {reference.file}; "
                 f"'chmod 600 {reference.file}' keeps it to you."
             )
         return _first_line(content, where, f"the file {reference.file}")
@@ -221,8 +222,7 @@ def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> st
         elif isinstance(reference, FromPrompt) and not terminal:
             return "is to be asked for, and there is no terminal; use env, file or command"
     except MoorageError as error:
-        text = error.message.removeprefix(f"{where}: ")
-        return f"{text} {error.advice}".strip().removesuffix(".")
+        return f"{error.message} {error.advice}".strip().removesuffix(".")
     return ""
 
 
@@ -245,17 +245,16 @@ def _same_error(future: Future[Secret], where: str) -> Secret:
     try:
         return future.result()
     except SecretUnavailable as error:
-        # The same reference at another place: the error names this one.
-        _, _, rest = error.message.partition(": ")
+        # The same reference at another place: the error points to this one.
         raise SecretUnavailable(
-            f"{where}: {rest}" if rest else error.message, advice=error.advice
+            error.message, advice=error.advice, fields=(where,), code=error.code
         ) from None
 
 
 def _check_is_text(secret: Secret, where: str) -> None:
     """Raise SecretUnavailable for bytes that no encoding made text of."""
     if any("\ud800" <= character <= "\udfff" for character in secret.reveal()):
-        raise SecretUnavailable(f"{where}: the secret is not UTF-8.")
+        raise SecretUnavailable("the secret is not UTF-8.", fields=(where,))
 
 
 def _from_environment(reference: FromEnvironment, where: str) -> Secret:
@@ -264,33 +263,39 @@ def _from_environment(reference: FromEnvironment, where: str) -> Secret:
         return Secret(value)
     state = "is not set" if value is None else "is empty"
     raise SecretUnavailable(
-        f"{where}: the environment variable {reference.env} {state}.",
+        f"the environment variable {reference.env} {state}.",
+        fields=(where,),
         advice=f"Set it, for example with 'read -rs {reference.env}; export {reference.env}'.",
     )
 
 
 def _cannot_read(reference: FromFile, where: str, error: OSError) -> SecretUnavailable:
     why = (error.strerror or "unknown").lower()
-    return SecretUnavailable(f"{where}: the file {reference.file} cannot be read: {why}.")
+    return SecretUnavailable(f"the file {reference.file} cannot be read: {why}.", fields=(where,))
 
 
 def _first_line(content: bytes, where: str, source: str) -> Secret:
     """Return the first line of what was read; what follows it is no concern of ours."""
     if len(content) > _LARGEST and b"\n" not in content:
-        raise SecretUnavailable(f"{where}: the first line of {source} is longer than 64 kB.")
+        raise SecretUnavailable(
+            f"the first line of {source} is longer than 64 kB.", fields=(where,)
+        )
     line = content.split(b"\n", 1)[0].removesuffix(b"\r")
     if not line:
-        raise SecretUnavailable(f"{where}: the first line of {source} is empty.")
+        raise SecretUnavailable(f"the first line of {source} is empty.", fields=(where,))
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise SecretUnavailable(f"{where}: the first line of {source} is not UTF-8.") from None
+        raise SecretUnavailable(
+            f"the first line of {source} is not UTF-8.", fields=(where,)
+        ) from None
     return Secret(text)
 
 
 def _no_program(reference: FromCommand, where: str) -> SecretUnavailable:
     return SecretUnavailable(
-        f"{where}: the program {reference.command[0]} is not on this machine.",
+        f"the program {reference.command[0]} is not on this machine.",
+        fields=(where,),
         advice="A command is a list of a program and its arguments; no shell reads it.",
     )
 
@@ -310,17 +315,18 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
         raise _no_program(reference, where) from None
     except (OSError, ValueError) as error:
         why = (getattr(error, "strerror", None) or "unknown").lower()
-        raise SecretUnavailable(f"{where}: {source} cannot be started: {why}.") from None
+        raise SecretUnavailable(f"{source} cannot be started: {why}.", fields=(where,)) from None
     deadline = time.monotonic() + timeout
     with process.stdout or open(os.devnull, "rb") as stdout:  # noqa: PTH123  # never None here
         try:
             content = _read_until(stdout, deadline)
             if len(content) > _LARGEST:
-                raise SecretUnavailable(f"{where}: {source} prints more than 64 kB.")
+                raise SecretUnavailable(f"{source} prints more than 64 kB.", fields=(where,))
             status = process.wait(max(0.0, deadline - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
             raise SecretUnavailable(
-                f"{where}: {source} did not end within {timeout:g} seconds.",
+                f"{source} did not end within {timeout:g} seconds.",
+                fields=(where,),
                 advice="Does it wait for something, such as a locked password store?",
             ) from None
         finally:
@@ -330,7 +336,7 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
     if status != 0:
         ended = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise SecretUnavailable(
-            f"{where}: {source} {ended}.", advice="Run it by hand to see what it says."
+            f"{source} {ended}.", fields=(where,), advice="Run it by hand to see what it says."
         )
     return _first_line(content, where, f"the output of {source}")
 
@@ -361,7 +367,8 @@ def _import_keyring(where: str) -> object:
         import keyring
     except ImportError:
         raise SecretUnavailable(
-            f"{where}: reading the keyring needs the package keyring, which is not installed.",
+            "reading the keyring needs the package keyring, which is not installed.",
+            fields=(where,),
             advice="Install it with: pip install 'moorage[keyring]'.",
         ) from None
     return keyring
@@ -375,12 +382,14 @@ def _from_keyring(reference: FromKeyring, where: str) -> Secret:
         value = keyring.get_password(KEYRING_SERVICE, reference.keyring)
     except Exception:  # backends raise what they like, and their words may hold anything
         raise SecretUnavailable(
-            f"{where}: the keyring cannot be opened.",
+            "the keyring cannot be opened.",
+            fields=(where,),
             advice="It needs a desktop session; on a server use env, file or command.",
         ) from None
     if not value:
         raise SecretUnavailable(
-            f"{where}: the keyring has no entry {reference.keyring} of {KEYRING_SERVICE}.",
+            f"the keyring has no entry {reference.keyring} of {KEYRING_SERVICE}.",
+            fields=(where,),
             advice=f"Add it with: keyring set {KEYRING_SERVICE} {reference.keyring}.",
         )
     return Secret(str(value))

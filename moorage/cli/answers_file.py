@@ -98,12 +98,13 @@ def check_provider(path: Path, answers: Answers) -> None:
     try:
         known = known_options(section.name)
     except MoorageError as error:
-        problems = [Problem(("dns", "lexicon", "name"), f"{error.message} {error.advice}")]
+        problems = [Problem(("dns", "lexicon", "name"), error.explain(), code=error.code)]
     else:
         problems = [
             Problem(
                 ("dns", "lexicon", "options", name),
                 f"{section.name} has no such option; it takes {', '.join(known) or 'none'}",
+                code="no_option",
             )
             for name in section.options
             if name.replace("-", "_") not in known

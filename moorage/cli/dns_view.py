@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.progress import mark
 from moorage.cli.tables import lined_up
@@ -103,8 +104,8 @@ def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Li
     for wanted in check.desired:
         for line in wanted.lines():
             yield (f"    {line}",)
-    if check.fault:
-        yield (("  problem: ", "bold red"), check.fault)
+    if check.problem:
+        yield (("  problem: ", "bold red"), explain(check.problem))
     rows = [
         (mark("good" if check.is_right(each) else "bad"), str(each.server), _what(each))
         for each in check.replies
@@ -143,7 +144,7 @@ def dns_check_as_json(check: DnsCheck, findings: Sequence[Finding]) -> dict[str,
             _reply(each) | {"is_right": check.is_right(each)} for each in check.replies
         ],
         "this_machine": list(check.local_addresses),
-        "problem": check.fault or None,
+        "problem": as_json(check.problem) if check.problem else None,
         "findings": findings_as_json(findings),
     }
 

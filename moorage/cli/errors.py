@@ -15,6 +15,7 @@ from moorage.errors import (
     AnswersError,
     ExitCode,
     MoorageError,
+    Note,
     ServersFailed,
     ServersNotNamed,
 )
@@ -22,6 +23,12 @@ from moorage.errors import (
 _LOGS_KEPT = 20
 ANOTHER_KEY = "Another key is named with --key (for --server), or as servers[].key in the answers."
 """What to do where none of the keys opens a login."""
+_OPTIONS = {
+    "host_key_unknown": "Or give it to --accept-host-key.",
+    "login_refused": ANOTHER_KEY,
+    "transfers_in_the_way": "With --end-transfers it cuts them off.",
+}
+"""What the command line offers besides an error's or a note's own advice, by code."""
 
 
 class WrongUsageError(MoorageError):
@@ -57,6 +64,15 @@ def complain(session: Session, error: BaseException) -> ExitCode:
     return known.exit_code
 
 
+def explain(error: MoorageError | Note) -> str:
+    """Return what an error or a note says and what to do, with the keys of the answers file.
+
+    Args:
+        error: The error, whose server is not in the text, or the note.
+    """
+    return " ".join(filter(None, (error.explain(), _OPTIONS.get(error.code, ""))))
+
+
 def as_json(error: MoorageError) -> dict[str, object]:
     """Return an error as JSON values.
 
@@ -67,13 +83,16 @@ def as_json(error: MoorageError) -> dict[str, object]:
         "code": error.code,
         "message": error.message,
         "advice": error.advice,
+        "fields": list(error.fields),
         "server": error.server,
     }
     if isinstance(error, AnswersError):
         value["problems"] = [
             {
                 "path": problem.dotted,
+                "code": problem.code,
                 "message": problem.message,
+                "fields": list(problem.fields),
                 "file": problem.file,
                 "line": problem.line,
                 "column": problem.column,
@@ -138,13 +157,10 @@ def _write_log(text: str) -> Path:
 def _paragraphs(error: MoorageError) -> list[list[Piece]]:
     if isinstance(error, ServersFailed):
         return [paragraph for each in error.errors for paragraph in _paragraphs(each)]
-    if error.code == "host_key_unknown":
-        return [[("Error: ", "bold red"), f"{error} Or give it to --accept-host-key."]]
-    if error.code == "login_refused":
-        return [[("Error: ", "bold red"), f"{error} {ANOTHER_KEY}"]]
     if isinstance(error, AnswersError):
         count = len(error.problems)
         title = "1 problem in the answers:" if count == 1 else f"{count} problems in the answers:"
         problems: list[list[Piece]] = [[f"  {each}"] for each in error.problems]
         return [[("Error: ", "bold red"), title], *problems]
-    return [[("Error: ", "bold red"), str(error)]]
+    place = f"{error.server}: " if error.server else ""
+    return [[("Error: ", "bold red"), f"{place}{explain(error)}"]]

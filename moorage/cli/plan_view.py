@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.cli.errors import as_json
+from moorage.cli.errors import as_json, explain
 from moorage.cli.session import Piece
 
 if TYPE_CHECKING:
@@ -143,9 +143,9 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
     for change in server.changes:
         yield _change_line(change, wide)
     for problem in server.problems:
-        yield (("  problem: ", "bold red"), f"{problem.message} {problem.advice}".rstrip())
+        yield (("  problem: ", "bold red"), explain(problem))
     for note in server.notes:
-        yield (("  note: ", "bold yellow"), note)
+        yield (("  note: ", "bold yellow"), explain(note))
     if with_diff:
         for change in server.changes:
             if change.diff.strip():
@@ -153,7 +153,7 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
                 yield from diff_lines(change.diff)
             elif change.script is not None:
                 yield ("",)
-                yield ((f"hook {change.subject}: {change.reason}", "bold"),)
+                yield ((f"hook {change.subject}: {change.why()}", "bold"),)
                 yield from ((f"  {line}",) for line in change.script.splitlines())
 
 
@@ -162,7 +162,7 @@ def _change_line(change: Change, wide: int) -> Line:
     return (
         (f"  {sign} ", style),
         f"{change.kind:<8} {change.subject:<{wide}}  ",
-        (change.reason, "dim"),
+        (change.why(), "dim"),
         *(((f"  ({_DRIFT})", "bold yellow"),) if change.drift else ()),
     )
 
@@ -199,7 +199,7 @@ def _server_as_json(server: ServerPlan, with_diff: bool) -> dict[str, object]:
                 "kind": str(change.kind),
                 "action": change.action,
                 "subject": change.subject,
-                "reason": change.reason,
+                "reason": change.why(),
                 "drift": change.drift,
             }
             | ({"diff": change.diff} if with_diff and change.diff else {})
@@ -207,6 +207,9 @@ def _server_as_json(server: ServerPlan, with_diff: bool) -> dict[str, object]:
             for change in server.changes
         ],
         "problems": [as_json(problem) for problem in server.problems],
-        "notes": list(server.notes),
+        "notes": [
+            {"code": note.code, "text": note.text, "fields": list(note.fields)}
+            for note in server.notes
+        ],
         "transfers_in_the_way": server.transfers_in_the_way,
     }

@@ -34,7 +34,7 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
         if problem := server.problem(advice):
-            yield (f"{server.server}: {problem.advice}".rstrip(),)
+            yield (f"{server.server}: {problem.guide()}".rstrip(),)
 
 
 def report_as_json(

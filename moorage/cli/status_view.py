@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from moorage.cli.errors import as_json
+from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import lined_up
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
@@ -27,7 +27,7 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield ("",)
     for error in status.unreached:
         yield ((f"✗ {error.server}", "bold red"), "  not reached")
-        yield (f"  {error.message} {error.advice}".rstrip(),)
+        yield (f"  {explain(error)}",)
         yield ("",)
     for other in status.others:
         yield ("○ ", (other.named, "bold"), "  recorded as another server; not connected to")

@@ -160,7 +160,8 @@ class Route53Provider:
             if not _is_in(name, found["Name"]):
                 raise DnsError(
                     f"{name} is not in the zone {clean_name(found['Name'])} ({self.zone_id}).",
-                    advice="Correct dns.route53.zone_id.",
+                    advice="Correct the zone's id.",
+                    fields=("dns.route53.zone_id",),
                     code="no_zone",
                 )
             return self.zone_id
@@ -176,13 +177,15 @@ class Route53Provider:
             ids = ", ".join(each["Id"].rpartition("/")[2] for each in best)
             raise DnsError(
                 f"this account has {len(best)} public zones {clean_name(best[0]['Name'])}: {ids}.",
-                advice="Set dns.route53.zone_id to the one that the domain's NS records point to.",
+                advice="Set the id of the one that the domain's NS records point to.",
+                fields=("dns.route53.zone_id",),
                 code="no_zone",
             )
         if not best:
             raise DnsError(
                 f"this account has no public zone in Route 53 for {name}.",
-                advice="Is it the right account? For a private zone, set dns.route53.zone_id.",
+                advice="Is it the right account? For a private zone, set its id.",
+                fields=("dns.route53.zone_id",),
                 code="no_zone",
             )
         identity: str = best[0]["Id"].rpartition("/")[2]
@@ -317,13 +320,15 @@ def _explained(name: str) -> Iterator[None]:
             advice="The keys need route53:ListHostedZones, ListResourceRecordSets and "
             "ChangeResourceRecordSets; failover also needs the health check permissions."
             if code in {"dns_refused", "dns_key_wrong"}
-            else "Compare dns.route53 with the zone in the AWS console.",
+            else "Compare the settings with the zone in the AWS console.",
+            fields=("dns.route53",),
             code=code,
         ) from None
     except (NoCredentialsError, ProfileNotFound) as error:
         raise DnsError(
             f"this machine has no AWS credentials for Route 53: {error}".rstrip(".") + ".",
-            advice="Set accesskey and secretkey in dns.route53, or log in with the AWS CLI.",
+            advice="Set an access key and its secret key, or log in with the AWS CLI.",
+            fields=("dns.route53",),
             code="dns_key_wrong",
         ) from None
     except BotoCoreError as error:

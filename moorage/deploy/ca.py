@@ -67,7 +67,8 @@ class PrivateAuthority:
         if self.is_encrypted and not passphrase:
             raise MoorageError(
                 "the private CA's key is encrypted, and a certificate has to be made.",
-                advice="Say in ssl.private_ca.passphrase where its passphrase is found.",
+                advice="Say where its passphrase is found.",
+                fields=("ssl.private_ca.passphrase",),
                 code="private_ca_passphrase",
             )
         secret = passphrase.reveal().encode() if self.is_encrypted and passphrase else None
@@ -78,7 +79,8 @@ class PrivateAuthority:
                 raise _unreadable("its key", error) from error
             raise MoorageError(
                 "the passphrase does not open the private CA's key.",
-                advice="ssl.private_ca.passphrase says where the passphrase is found.",
+                advice="Correct the passphrase.",
+                fields=("ssl.private_ca.passphrase",),
                 code="private_ca_passphrase",
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -120,9 +120,10 @@ def with_files(answers: Answers, certificate: str | None, key: str | None) -> An
     files = answers.ssl.files
     if answers.ssl.mode != "files" or files is None:
         raise MoorageError(
-            f"ssl.mode is {answers.ssl.mode}: there is no certificate file to replace.",
-            advice="acme and private_ca renew the certificate by themselves. Set ssl.mode: files "
-            "and ssl.files to use a certificate of your own.",
+            "the registry's certificate does not come from files, so there is none to replace.",
+            advice="ACME and the private CA renew the certificate by themselves. To use your own, "
+            "set its files.",
+            fields=("ssl.mode", "ssl.files"),
             code="not_your_certificate",
         )
     chosen = CertificateFiles(certificate=certificate or files.certificate, key=key or files.key)

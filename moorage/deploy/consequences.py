@@ -587,7 +587,7 @@ def _modes(server: _Server) -> Iterator[Consequence]:
     if now.debugs and not was.debugs:
         text = (
             "The registry's debug listener opens its metrics and profiles to every account on the "
-            "server, without a password (registry.settings.http.debug)."
+            "server, without a password."
         )
         yield _replaced(server, Code.DEBUG_LISTENER, text, "", "")
 

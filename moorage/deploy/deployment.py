@@ -217,7 +217,8 @@ class Deployment:
                 why = "is this machine's own name" if addresses else "does not resolve"
                 raise MoorageError(
                     f"{name} {why}, and the other servers have to know its address.",
-                    advice="Give the server an address in servers[].address.",
+                    advice="Give the server an address that the others can reach.",
+                    fields=("servers[].address",),
                     server=label,
                     code="no_address",
                 )

@@ -11,7 +11,7 @@ from moorage.desired import layout
 from moorage.desired.build import is_hashed_name
 from moorage.desired.inherited import HEEDED
 from moorage.desired.state import DesiredState, Listen
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, Note
 from moorage.servers.facts import Facts
 from moorage.servers.nginx_facts import NginxListen, NginxServer
 
@@ -96,7 +96,8 @@ def _clash(
                 "port_taken",
                 f"port {ours.port} is taken by nginx itself: {server.file} has a {server.kind} "
                 "server there.",
-                "Choose another port in registry.port, or change that server's.",
+                "Choose another port, or change that server's.",
+                ("registry.port",),
             )
         return
     if theirs.address != ours.address:
@@ -110,7 +111,8 @@ def _clash(
                 "listens_differ",
                 f"{server.file} listens on {place} {how} {option}, and nginx does that for all "
                 "sites of a port or for none.",
-                f"Choose another port in registry.port, another {answer}, or change that site.",
+                "Choose another port, make the registry listen the same way, or change that site.",
+                ("registry.port", answer),
             )
 
 
@@ -139,7 +141,7 @@ def _serves(server: NginxServer, domain: str) -> bool:
     )
 
 
-def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     """Yield what the operator should know about the other sites of the server's nginx.
 
     Args:
@@ -151,10 +153,11 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         return
     for server, port in _same_name(wanted.listens, wanted.domain, facts):
         if not server.comes_first:
-            yield (
+            yield Note(
+                "site_hidden",
                 f"{server.file} serves {wanted.domain} on port {port}, too. nginx uses Moorage's "
                 "site and ignores that one: what it serves is no longer reached, and clients need "
-                "a user of this deployment."
+                "a user of this deployment.",
             )
     if layout.NGINX_SITE not in facts.files:
         yield from _lost_defaults(wanted, facts)
@@ -165,30 +168,37 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         if theirs.address == ours.address and "http2" in theirs.options and ours.tls
     }
     if files:
-        yield (
+        yield Note(
+            "http2_on",
             f"{', '.join(sorted(files))} turns HTTP/2 on for the port, and so for the registry: "
-            "pushes from far away are slower than over HTTP/1.1."
+            "pushes from far away are slower than over HTTP/1.1.",
         )
     if nginx.cuts_transfers:
-        yield (
+        yield Note(
+            "transfers_cut",
             f"{nginx.cuts_transfers} sets worker_shutdown_timeout: when nginx is reloaded, pulls "
             "and pushes that take longer than that are cut off. Remove the line, or raise its time "
-            "to that of the slowest transfer."
+            "to that of the slowest transfer.",
         )
     for name in sorted(HEEDED & set(nginx.http)):
-        yield f"{nginx.http[name]} sets {name} for all sites; it applies to the registry as well."
+        yield Note(
+            "inherited_setting",
+            f"{nginx.http[name]} sets {name} for all sites; it applies to the registry as well.",
+        )
     for port in wanted.ports:
         addresses = [each.address for each in wanted.listens if each.port == port]
         named = [each for each in addresses if each not in {"*", "[::]"} and ":" not in each]
         others = sorted({server.file for server, _ in others_on(facts, port)})
         if named and others and "*" not in addresses:
-            yield (
+            yield Note(
+                "listens_on_some",
                 f"nginx listens on {', '.join(named)} alone on port {port} ({', '.join(others)}), "
-                "and the registry does the same; registry.listen names other addresses."
+                "and the registry does the same, unless you set other addresses.",
+                ("registry.listen",),
             )
 
 
-def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     """Yield which sites answer for names that nobody lists, and no longer will.
 
     Without default_server it is the first one nginx reads, which is Moorage's from now on.
@@ -205,8 +215,9 @@ def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[str]:
         first = here[0][0]
         if not first.comes_first and (first.file, ours.port) not in seen:
             seen.add((first.file, ours.port))
-            yield (
+            yield Note(
+                "default_site_replaced",
                 f"{first.file} answers on port {ours.port} for names that no site lists, because "
                 "nginx reads it first. The registry's site comes first from now on: add "
-                "default_server to that file's listen to keep it as it is."
+                "default_server to that file's listen to keep it as it is.",
             )

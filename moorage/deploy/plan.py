@@ -13,8 +13,15 @@ from moorage.deploy.consequences import Consequence
 from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, Revision
 from moorage.deploy.revisions import Change as Revised
 from moorage.desired.layout import Slot
-from moorage.desired.state import DesiredFile, DesiredFolder, DesiredState, Materials, Package
-from moorage.errors import MoorageError
+from moorage.desired.state import (
+    DesiredFile,
+    DesiredFolder,
+    DesiredState,
+    Materials,
+    Package,
+    Reason,
+)
+from moorage.errors import FieldName, MoorageError, Note
 from moorage.servers.facts import Facts
 
 WAIT_SECONDS = 300
@@ -50,10 +57,20 @@ class Change:
     kind: Kind
     action: Literal["add", "change", "remove", "run"]
     subject: str
-    reason: str
+    reason: Reason
     before: str | None = None
     after: str | None = None
     drift: bool = False
+
+    def why(self, name_of: FieldName = str) -> str:
+        """Return the reason for display.
+
+        Args:
+            name_of: Returns how the face calls a field of the answers.
+        """
+        if isinstance(self.reason, str):
+            return self.reason
+        return ", ".join(filter(None, map(name_of, self.reason)))
 
     @property
     def diff(self) -> str:
@@ -122,7 +139,7 @@ class ServerPlan:
     desired: DesiredState
     changes: tuple[Change, ...]
     problems: tuple[MoorageError, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     writes: tuple[DesiredFile, ...] = ()
     removals: tuple[str, ...] = ()
     packages: tuple[Package, ...] = ()

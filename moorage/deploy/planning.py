@@ -46,6 +46,7 @@ from moorage.desired.state import (
     Package,
 )
 from moorage.desired.users import RegistryUser
+from moorage.errors import Note
 from moorage.registry_keys import registry_version
 from moorage.servers.facts import Draining, Facts
 from moorage.users.on_servers import USER_FILES
@@ -151,23 +152,26 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     )
 
 
-def _notes_on_passwords(materials: Materials) -> Iterator[str]:
+def _notes_on_passwords(materials: Materials) -> Iterator[Note]:
     if materials.weak_passwords:
-        yield (
-            f"The password of {', '.join(materials.weak_passwords)} is easy to guess. "
-            "{generate: true} makes one that is not."
+        yield Note(
+            "weak_password",
+            f"The password of {', '.join(materials.weak_passwords)} is easy to guess. Use another "
+            "one, or let Moorage generate it.",
+            ("credentials.users[].password",),
         )
 
 
-def _notes_on_transfers(there: Draining | None) -> Iterator[str]:
+def _notes_on_transfers(there: Draining | None) -> Iterator[Note]:
     """Yield what happens to what the slot still sends that a run starts."""
     if there is None or not there.transfers:
         return
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(there.since))
-    yield (
+    yield Note(
+        "transfers_in_the_way",
         f"Slot {there.slot}, which is to be started, still sends {there.count} from before the "
         f"switch at {when} UTC. The apply waits {WAIT_SECONDS // 60} minutes at most and then "
-        "fails with nothing changed; with --end-transfers it cuts them off."
+        "fails with nothing changed.",
     )
 
 
@@ -292,8 +296,8 @@ def _things_to_make(
     if wanted.account not in facts.accounts:
         yield Change(Kind.ACCOUNT, "add", wanted.account, "runs the registry")
     if difference.load_image and wanted.image is not None:
-        source = "carried to the server" if wanted.image.archive else "pulled"
-        yield Change(Kind.IMAGE, "add", wanted.image.name, f"registry.image, {source}")
+        source = "copied from this machine" if wanted.image.archive else "pulled by the server"
+        yield Change(Kind.IMAGE, "add", wanted.image.name, source)
     for folder in difference.folders:
         action: Literal["add", "change"] = "change" if folder.path in facts.folders else "add"
         yield Change(Kind.FOLDER, action, folder.path, folder.reason)

@@ -11,7 +11,7 @@ from moorage.deploy.problem import problem_on
 from moorage.deploy.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, Note
 from moorage.servers.facts import Facts
 
 _SUPPORTED = {("debian", "12"), ("debian", "13")}
@@ -65,7 +65,8 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
                 facts,
                 "port_taken",
                 f"port {port} is taken by {program}; the debug server of slot {slot} needs it.",
-                f"Stop {program}, move it to another port, or drop registry.settings.http.debug.",
+                f"Stop {program}, move it to another port, or remove http.debug.",
+                ("registry.settings",),
             )
     for disk in facts.disks:
         if disk.free < _LEAST_FREE:
@@ -74,7 +75,8 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
                 "disk_full",
                 f"only {disk.free // 1024**2} MiB are free on {disk.mount}; "
                 f"{_LEAST_FREE // 1024**2} MiB are needed.",
-                "Free some space or choose another folder in storage.filesystem.path.",
+                "Free some space or choose another folder.",
+                ("storage.filesystem.path",),
             )
         if disk.free_inodes is not None and disk.free_inodes < _LEAST_INODES:
             yield problem_on(
@@ -144,7 +146,7 @@ def _units_besides_nginx(wanted: DesiredState) -> dict[str, str]:
     return units
 
 
-def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     """Yield what the operator should know before a run.
 
     Args:
@@ -153,41 +155,53 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     """
     system = (facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""))
     if system not in _SUPPORTED:
-        yield f"{facts.os_name} is untested; Debian 12 and 13 are tested."
+        yield Note("untested_system", f"{facts.os_name} is untested; Debian 12 and 13 are tested.")
     if abs(facts.clock_skew) > 60:
         direction = "ahead of" if facts.clock_skew > 0 else "behind"
-        yield (
+        yield Note(
+            "clock_off",
             f"The clock is {abs(facts.clock_skew):.0f} s {direction} this machine's; "
-            "S3 signatures and certificates fail when it is far off."
+            "S3 signatures and certificates fail when it is far off.",
         )
     if wanted.storage_folder is not None:
         free = max((disk.free for disk in facts.disks[:1]), default=0)
         if _LEAST_FREE <= free < _ENOUGH_FREE:
-            yield f"Only {free / 1024**3:.1f} GiB are free for images in {wanted.storage_folder}."
+            yield Note(
+                "little_space",
+                f"Only {free / 1024**3:.1f} GiB are free for images in {wanted.storage_folder}.",
+            )
     missing = [package.name for package in wanted.packages if not is_installed(package, facts)]
     if missing and facts.apt_runs:
-        yield "apt is running on the server; the installation waits for it, 3 minutes at most."
+        yield Note(
+            "apt_running",
+            "apt is running on the server; the installation waits for it, 3 minutes at most.",
+        )
     if missing and (held := [name for name in facts.held if name not in missing]):
-        yield (
+        yield Note(
+            "on_hold",
             f"On hold: {', '.join(held)}. If {', '.join(missing)} needs another version, the "
-            "installation fails; apt-mark unhold releases a package."
+            "installation fails; apt-mark unhold releases a package.",
         )
     yield from find_neighbour_notes(wanted, facts)
     if facts.has_nginx_by_hand:
-        yield BY_HAND
+        yield Note("nginx_by_hand", BY_HAND)
     if not wanted.remembers_logins:
-        yield (
+        yield Note(
+            "no_njs",
             "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "
-            "new passwords are hashed with SHA-512 crypt, because bcrypt would slow every request."
+            "new passwords are hashed with SHA-512 crypt, because bcrypt would slow every request.",
         )
     order = wanted.order
     is_limited = order is not None and order.directory == LETS_ENCRYPT
     wants_one = order is not None and layout.RENEWAL not in facts.files
     if order is not None and wants_one and is_limited and len(order.peers) >= _SAME_A_WEEK:
-        yield (
+        yield Note(
+            "certificate_limit",
             f"Let's Encrypt gives {_SAME_A_WEEK} certificates a week for one name, and "
             f"{len(order.peers) + 1} servers want one each: use --limit for {_SAME_A_WEEK} at "
-            "a time, a week apart."
+            "a time, a week apart.",
         )
     if not wanted.tls:
-        yield "Without TLS, docker login works only through a load balancer that adds it."
+        yield Note(
+            "no_tls", "Without TLS, docker login works only through a load balancer that adds it."
+        )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
 
 
-def problem_on(facts: Facts, code: str, message: str, advice: str) -> MoorageError:
+def problem_on(
+    facts: Facts, code: str, message: str, advice: str, fields: Sequence[str] = ()
+) -> MoorageError:
     """Return a problem of a server.
 
     Args:
@@ -14,5 +18,6 @@ def problem_on(facts: Facts, code: str, message: str, advice: str) -> MoorageErr
         code: What kind it is.
         message: What is wrong.
         advice: What to do.
+        fields: The fields of the answers that the advice is about, as dotted paths.
     """
-    return MoorageError(message, advice=advice, server=facts.server, code=code)
+    return MoorageError(message, advice=advice, fields=fields, server=facts.server, code=code)

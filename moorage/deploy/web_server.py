@@ -104,21 +104,24 @@ def _taken_ports(
             facts,
             "port_taken",
             f"port {port} is taken by {program}{', so nginx cannot start' if is_down else ''}.",
-            _way_out(port, program, is_asked_on_80),
+            *_way_out(port, program, is_asked_on_80),
         )
 
 
-def _way_out(port: int, program: str, is_asked_on_80: bool) -> str:
+def _way_out(port: int, program: str, is_asked_on_80: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the advice and the fields it is about."""
     if port != 80:
-        return f"Stop {program}, or choose another port in registry.port."
+        return f"Stop {program}, or choose another port.", ("registry.port",)
     if is_asked_on_80:
         return (
-            f"Stop {program}: the authority asks there. With ssl.acme.challenge: dns-01 and "
-            "registry.redirect_http: false port 80 is left alone."
+            f"Stop {program}: the authority connects to port 80. Or leave port 80 alone by using "
+            "the DNS challenge and turning off the redirect.",
+            ("ssl.acme.challenge", "registry.redirect_http"),
         )
     return (
-        f"Stop {program}, or choose another port in its configuration; "
-        "registry.redirect_http: false leaves port 80 alone."
+        f"Stop {program} or move it to another port. Or leave port 80 alone by turning off the "
+        "redirect.",
+        ("registry.redirect_http",),
     )
 
 

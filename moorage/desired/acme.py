@@ -45,9 +45,9 @@ def acme_packages(answers: Answers) -> list[Package]:
     acme = answers.ssl.acme
     if answers.ssl.mode != "acme":
         return []
-    packages = [Package("certbot", "ssl.mode is acme")]
+    packages = [Package("certbot", ("ssl.mode",))]
     if acme.challenge == "dns-01" and acme.dns is not None:
-        packages.append(Package(PLUGINS[acme.dns.provider].package, "ssl.acme.dns.provider"))
+        packages.append(Package(PLUGINS[acme.dns.provider].package, ("ssl.acme.dns.provider",)))
     return packages
 
 
@@ -72,7 +72,7 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
     files = []
     if materials.acme_ca is not None:
         files.append(
-            DesiredFile(layout.ACME_CA, materials.acme_ca, Effect.RENEWAL, "ssl.acme.ca_file")
+            DesiredFile(layout.ACME_CA, materials.acme_ca, Effect.RENEWAL, ("ssl.acme.ca_file",))
         )
     dns = acme.dns if acme.challenge == "dns-01" else None
     credentials = dns is not None and bool(dns.credentials)
@@ -82,7 +82,7 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
                 layout.DNS_CREDENTIALS,
                 _credentials(dns, materials),
                 Effect.RENEWAL,
-                "ssl.acme.dns.credentials",
+                ("ssl.acme.dns.credentials",),
                 mode=0o600,
             )
         )
@@ -127,7 +127,7 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
                 hmac=hmac.reveal() if hmac is not None else "",
             ),
             Effect.CERTIFICATE,
-            "ssl.acme",
+            ("ssl.acme",),
             mode=0o600,
         ),
     ]

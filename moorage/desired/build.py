@@ -126,7 +126,7 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
     ]
     if platform.has_njs:
         packages.insert(1, _NJS)
-    reason = f"registry.runtime is {answers.registry.runtime}"
+    reason = ("registry.runtime",)
     match answers.registry.runtime:
         case "package":
             packages.append(Package("docker-registry", reason))
@@ -159,7 +159,7 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
         folders.append(
             DesiredFolder(
                 answers.storage.filesystem.path,
-                "storage.filesystem.path",
+                ("storage.filesystem.path",),
                 mode=0o750,
                 owner=layout.ACCOUNT,
                 group=layout.ACCOUNT,
@@ -183,7 +183,7 @@ def _registry_files(
             layout.config_path(slot),
             config_file(answers, slot),
             Effect.REGISTRY,
-            "registry.settings, registry.environment, storage",
+            ("registry.settings", "registry.environment", "storage"),
         ),
         DesiredFile(
             layout.slot_env_path(slot),
@@ -197,7 +197,7 @@ def _registry_files(
             Effect.REGISTRY,
             "lets nginx reach the registry, and nobody else",
         ),
-        DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, "registry.runtime"),
+        DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, ("registry.runtime",)),
         *_upload_files(answers),
     ]
 
@@ -290,10 +290,10 @@ def _nginx_files(
                 layout.TLS_KEY,
                 materials.certificate_key.reveal().encode(),
                 Effect.NGINX,
-                "ssl",
+                ("ssl",),
                 mode=0o600,
             ),
-            DesiredFile(layout.TLS_CERTIFICATE, materials.certificate, Effect.NGINX, "ssl"),
+            DesiredFile(layout.TLS_CERTIFICATE, materials.certificate, Effect.NGINX, ("ssl",)),
         ]
     if platform.has_njs:
         files += [
@@ -334,7 +334,7 @@ def _nginx_files(
                 **_tls_settings(answers, platform),
             ),
             Effect.NGINX,
-            "registry.domain, registry.port, ssl",
+            ("registry.domain", "registry.port", "ssl"),
         ),
     ]
     if _needs_port_80(answers):
@@ -344,7 +344,7 @@ def _nginx_files(
 
 def _hook_files(materials: Materials) -> list[DesiredFile]:
     return [
-        DesiredFile(layout.hook_path(name), script, Effect.NOTHING, "hooks[].script", mode=0o700)
+        DesiredFile(layout.hook_path(name), script, Effect.NOTHING, ("hooks[].script",), mode=0o700)
         for name, script in materials.hooks.items()
     ]
 
@@ -356,10 +356,11 @@ def desired_user_files(users: Sequence[RegistryUser], web_group: str) -> list[De
         users: The users.
         web_group: The group of nginx's workers, who read the password hashes.
     """
-    who, may = "credentials.users", "credentials.users[].access and repositories"
+    who = ("credentials.users",)
+    may = ("credentials.users[].access", "credentials.users[].repositories")
     described = {
         layout.HTPASSWD: (who, 0o640, web_group),
-        layout.HTPASSWD_DISABLED: ("credentials.users[].disabled", 0o600, "root"),
+        layout.HTPASSWD_DISABLED: (("credentials.users[].disabled",), 0o600, "root"),
         layout.ACCESS_MAP: (may, 0o600, "root"),
     }
     files = []
@@ -416,7 +417,7 @@ def _port_80(answers: Answers, platform: Platform) -> DesiredFile:
             peers=_peers(order, platform) if order and is_asked else [],
         ),
         Effect.NGINX,
-        "registry.redirect_http, ssl.mode",
+        ("registry.redirect_http", "ssl.mode"),
     )
 
 

@@ -16,6 +16,9 @@ from moorage.desired.users import RegistryUser
 
 RegistryVersion = Literal["2.8", "3"]
 
+Reason = str | tuple[str, ...]
+"""Why something is on a server: in words, or the fields of the answers it comes from."""
+
 
 @dataclass(frozen=True)
 class Listen:
@@ -118,12 +121,12 @@ class Package:
 
     Attributes:
         name: The package.
-        reason: Why it is wanted.
+        reason: Why it is there.
         satisfied_by: Other packages that do as well, when they are there already.
     """
 
     name: str
-    reason: str
+    reason: Reason
     satisfied_by: tuple[str, ...] = ()
 
 
@@ -150,13 +153,13 @@ class DesiredFile:
         path: Where on the server.
         content: All of it.
         effect: What has to happen for a change to count.
-        reason: Which part of the answers it comes from.
+        reason: Why it is there.
     """
 
     path: str
     content: bytes = field(repr=False)
     effect: Effect
-    reason: str
+    reason: Reason
     mode: int = 0o644
     owner: str = "root"
     group: str = "root"
@@ -177,7 +180,7 @@ class DesiredFolder:
     """A folder as it should be."""
 
     path: str
-    reason: str
+    reason: Reason
     mode: int = 0o755
     owner: str = "root"
     group: str = "root"

@@ -44,7 +44,8 @@ def server_addresses(label: str, address: str) -> tuple[str, ...]:
         f"the server's address {address} is not reachable from other machines: {', '.join(found)}."
         if found
         else f"the server's name {address} does not resolve, so no record can point to it.",
-        advice="Set servers[].address to an address that clients can reach.",
+        advice="Give the server an address that clients can reach.",
+        fields=("servers[].address",),
         server=label,
         code="no_address",
     )
@@ -54,7 +55,8 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
     if answers.dns.target is not None:
         if answers.dns.target == answers.registry.domain:
             raise DnsError(
-                f"dns.target: a CNAME of {answers.registry.domain} cannot point to itself.",
+                f"a CNAME of {answers.registry.domain} cannot point to itself.",
+                fields=("dns.target",),
                 code="no_target",
             )
         return answers.dns.target
@@ -64,7 +66,8 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
     raise DnsError(
         "a CNAME points to exactly one host name, and "
         + ("there are several servers." if len(names) > 1 else f"the server is {names[0]}."),
-        advice="Set dns.target to that name, or use dns.record: address.",
+        advice="Set that name, or use A and AAAA records.",
+        fields=("dns.target", "dns.record"),
         code="no_target",
     )
 

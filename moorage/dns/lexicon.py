@@ -138,8 +138,8 @@ class LexiconProvider:
         except AuthenticationError as error:
             raise DnsError(
                 f"{self.name} refused the login: {self._redacted(error)}.",
-                advice=f"Either the credentials in dns.lexicon.options are wrong, or the zone "
-                f"{zone} is not in that account.",
+                advice=f"The credentials are wrong, or the zone {zone} is not in that account.",
+                fields=("dns.lexicon.options",),
                 code="dns_key_wrong",
             ) from None
         except RequestException as error:
@@ -147,8 +147,8 @@ class LexiconProvider:
         except Exception as error:  # providers raise all kinds of exceptions
             raise DnsError(
                 f"{self.name} failed: {self._redacted(error)}.",
-                advice="Compare dns.lexicon.options with the provider's options in the dns-lexicon "
-                "manual.",
+                advice="Compare the options with the provider's in the dns-lexicon manual.",
+                fields=("dns.lexicon.options",),
                 code="dns_failed",
             ) from None
 
@@ -158,14 +158,15 @@ class LexiconProvider:
         if status in {401, 403}:
             return DnsError(
                 f"{self.name} refused the login (HTTP {status}).",
-                advice="Check the token in dns.lexicon.options and its permissions at the "
-                "provider.",
+                advice="Check the token and its permissions at the provider.",
+                fields=("dns.lexicon.options",),
                 code="dns_key_wrong",
             )
         if status == 404:
             return DnsError(
                 f"{self.name} has no zone {zone} for this login (HTTP {status}).",
-                advice="Check dns.zone.",
+                advice="Check the zone.",
+                fields=("dns.zone",),
                 code="no_zone",
             )
         problem = f"answered HTTP {status}" if status else "cannot be reached"

@@ -93,7 +93,8 @@ def system_resolver() -> dns.resolver.Resolver:
     except dns.resolver.NoResolverConfiguration as error:
         raise DnsError(
             "this machine has no name server in /etc/resolv.conf.",
-            advice="Set dns.nameservers to the zone's authoritative name servers.",
+            advice="Set the zone's authoritative name servers.",
+            fields=("dns.nameservers",),
             code="no_resolver",
         ) from error
     resolver.timeout, resolver.lifetime = TIMEOUT, LIFETIME
@@ -138,8 +139,9 @@ def find_name_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[
         servers = listed_name_servers(given)
         if not servers:
             raise DnsError(
-                f"none of the name servers in dns.nameservers resolves: {', '.join(given)}.",
-                advice="Correct dns.nameservers.",
+                f"none of the zone's name servers in the answers resolves: {', '.join(given)}.",
+                advice="Correct their names.",
+                fields=("dns.nameservers",),
                 code="no_name_server",
             )
         return zone_at(name, servers), servers
@@ -149,7 +151,8 @@ def find_name_servers(name: str, given: Sequence[str] = ()) -> tuple[str, tuple[
     if zone == dns.name.root:
         raise DnsError(
             f"{name} is not in any zone known to this machine's resolver.",
-            advice="Register the domain, or set dns.nameservers to its name servers.",
+            advice="Register the domain, or set its name servers.",
+            fields=("dns.nameservers",),
             code="no_zone",
         )
     with _explained(f"the name servers of {zone.to_text(True)}"):
@@ -190,7 +193,8 @@ def zone_at(name: str, servers: Sequence[NameServer]) -> str:
         faults.append(_no_zone(server, name, answer).message)
     raise DnsError(
         f"no zone for {name} was found: " + " ".join(faults),
-        advice="Check dns.zone, and that the name server is authoritative for it.",
+        advice="Check the zone, and that the name server is authoritative for it.",
+        fields=("dns.zone",),
         code="no_zone",
     )
 
@@ -336,13 +340,15 @@ def _explained(what: str) -> Iterator[None]:
     except (dns.exception.Timeout, dns.resolver.NoNameservers, dns.resolver.LifetimeTimeout) as e:
         raise DnsError(
             f"{what} cannot be found: this machine's resolver does not answer.",
-            advice="Check the network, or set dns.nameservers to other name servers.",
+            advice="Check the network, or set other name servers.",
+            fields=("dns.nameservers",),
             code="resolver_silent",
         ) from e
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.NoRootSOA) as error:
         raise DnsError(
             f"{what} cannot be found: it does not exist.",
-            advice="Register the domain, or set dns.nameservers to its name servers.",
+            advice="Register the domain, or set its name servers.",
+            fields=("dns.nameservers",),
             code="no_zone",
         ) from error
     except dns.exception.DNSException as error:

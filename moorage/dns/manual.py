@@ -46,7 +46,8 @@ class ManualProvider:
     def write(self, changes: Sequence[RecordChange]) -> None:
         """Refuse: with this provider the operator manages the records."""
         raise DnsError(
-            "with dns.provider: manual you create the records yourself.",
+            "Moorage does not manage the DNS records of this deployment.",
             advice="Create them where the domain is managed, then run 'moorage dns check FILE'.",
+            fields=("dns.provider",),
             code="dns_manual",
         )

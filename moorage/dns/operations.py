@@ -108,7 +108,7 @@ class DnsCheck:
         desired: The desired records.
         replies: Each name server's reply.
         local_addresses: The addresses the name resolves to on this machine.
-        fault: Why the zone's name servers could not be queried, or empty.
+        problem: Why the zone's name servers could not be queried; None if they were.
         may_be_subset: Whether some of the desired values are enough, because of failover.
     """
 
@@ -117,7 +117,7 @@ class DnsCheck:
     desired: tuple[RecordSet, ...]
     replies: tuple[Reply, ...]
     local_addresses: tuple[str, ...]
-    fault: str = ""
+    problem: MoorageError | None = None
     may_be_subset: bool = False
 
     @property
@@ -268,8 +268,7 @@ def check_dns(answers: Answers, addresses: Mapping[str, str]) -> DnsCheck:
     try:
         zone, servers = find_name_servers(name, nameservers_of(answers))
     except MoorageError as error:
-        fault = f"{error.message} {error.advice}".strip()
-        return DnsCheck(name, "", desired, (), here, fault, is_fewer)
+        return DnsCheck(name, "", desired, (), here, error, is_fewer)
     return DnsCheck(name, zone, desired, query_all(servers, name), here, may_be_subset=is_fewer)
 
 

@@ -74,8 +74,9 @@ def _lexicon(answers: Answers, resolve: Resolve) -> Provider:
     for name in section.options:
         if name.replace("-", "_") not in known:
             raise DnsError(
-                f"dns.lexicon.options.{name}: {section.name} has no such option.",
+                f"{section.name} has no option {name}.",
                 advice=f"Its options: {', '.join(known) or 'none'}.",
+                fields=("dns.lexicon.options",),
                 code="no_option",
             )
     options: dict[str, str | int | bool] = {}

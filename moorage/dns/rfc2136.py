@@ -135,7 +135,8 @@ class Rfc2136Provider:
         if not found:
             raise DnsError(
                 f"the name server {self.host} does not resolve.",
-                advice="Correct dns.rfc2136.server.",
+                advice="Correct its name.",
+                fields=("dns.rfc2136.server",),
                 code="no_name_server",
             )
         return NameServer(self.host, found[0], self.port)
@@ -144,7 +145,10 @@ class Rfc2136Provider:
         zone = self.zone_name or zone_at(name, [server])
         if not parse_name(name).is_subdomain(parse_name(zone)):
             raise DnsError(
-                f"{name} is not in the zone {zone}.", advice="Correct dns.zone.", code="no_zone"
+                f"{name} is not in the zone {zone}.",
+                advice="Correct the zone.",
+                fields=("dns.zone",),
+                code="no_zone",
             )
         return clean_name(zone)
 
@@ -156,7 +160,8 @@ class Rfc2136Provider:
         except (binascii.Error, ValueError):
             raise DnsError(
                 f"the TSIG key {self.key.name} is not valid base64.",
-                advice="dns.rfc2136.key must refer to the value after 'secret' in the key file.",
+                advice="Use the value after 'secret' in the key file.",
+                fields=("dns.rfc2136.key",),
                 code="dns_key_wrong",
             ) from None
         algorithm = ALGORITHMS[self.key.algorithm]
@@ -184,7 +189,8 @@ class Rfc2136Provider:
             raise DnsError(
                 f"the name server {server} does not accept the TSIG key {key}: its name, algorithm "
                 "or secret is wrong.",
-                advice="Compare dns.rfc2136 with the key in the name server's configuration.",
+                advice="Compare them with the key in the name server's configuration.",
+                fields=("dns.rfc2136",),
                 code="dns_key_wrong",
             ) from error
         except (dns.tsig.PeerBadTime, dns.tsig.BadTime) as error:

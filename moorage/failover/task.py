@@ -32,7 +32,8 @@ def task_of(answers: Answers, addresses: Mapping[str, str], authority: bytes | N
     if answers.dns.record == "cname":
         raise MoorageError(
             "failover needs address records; a CNAME leads to one name only.",
-            advice="Say dns.record: address.",
+            advice="Use A and AAAA records.",
+            fields=("dns.record",),
             code="no_watch",
         )
     rules = answers.dns.failover or Failover()
@@ -61,12 +62,14 @@ def check_provider(answers: Answers, provider: Provider) -> None:
         raise MoorageError(
             "Route 53 checks the servers itself and leaves out those that do not answer; no watch "
             "is needed.",
-            advice="'moorage dns apply FILE' makes the health checks when dns.failover is there.",
+            advice="'moorage dns apply FILE' creates the health checks if failover is set.",
+            fields=("dns.failover",),
             code="no_watch",
         )
     if not provider.can_write:
         raise MoorageError(
-            "with dns.provider: manual nobody can change the record when a server fails.",
-            advice="Choose rfc2136, route53 or a provider of dns-lexicon in dns.provider.",
+            "the DNS records are managed by hand, so failover cannot change them.",
+            advice="Choose rfc2136, route53 or lexicon as the provider.",
+            fields=("dns.provider",),
             code="no_watch",
         )

@@ -25,6 +25,7 @@ _SECRET_NAME = re.compile(
     r"authorization|passw(or)?d|secret|token|api-?key|account-?key|access-?key|cookie", re.I
 )
 _DURATION = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_OWN_FIELD = "the answers have a field of its own for it"
 _LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]*@", re.I)
 
 
@@ -71,7 +72,7 @@ def check_environment(
         try:
             path, way = find(name)
         except Ambiguous as error:
-            problems.append(Problem(where, str(error)))
+            problems.append(Problem(where, str(error), fields=("registry.settings",)))
             continue
         except KeyError:
             problems.append(Problem(where, f"is no setting of the registry; {_nearest(name)}"))
@@ -79,7 +80,8 @@ def check_environment(
         owned = next((node.owned for node in way if node.owned), "")
         other = next((node.only for node in way if node.only not in (None, version)), None)
         if owned or path == ("storage",):
-            problems.append(Problem(where, f"is not set here: {_owner(path, owned)}"))
+            sentence, fields = _owner(path, owned)
+            problems.append(Problem(where, f"is not set here: {sentence}", fields=fields))
         elif version is not None and other is not None:
             problems.append(Problem(where, _only_in(other, version)))
         elif isinstance(value, (str, int, bool)):
@@ -112,12 +114,17 @@ def _check_plain(
     if message:
         return [Problem(where, message)]
     checker = _Checker(
-        version, where, hint="give the whole value by reference, such as {env: NAME}"
+        version, where, advice="give the whole value by reference, such as {env: NAME}"
     )
     checker.check(read, node, path)
     # Where in the value it is wrong is below the variable's name, which is all the answers have.
     return [
-        Problem(where, _below(problem.path[len(where) + len(path) :]) + problem.message)
+        Problem(
+            where,
+            _below(problem.path[len(where) + len(path) :]) + problem.message,
+            code=problem.code,
+            fields=problem.fields,
+        )
         for problem in checker.problems
     ]
 
@@ -126,16 +133,16 @@ def _below(path: Path) -> str:
     return f"{Problem(path, '').dotted}: " if path else ""
 
 
-def _owner(path: Path, owned: str) -> str:
-    """Why a setting is not the operator's, and where the answers have it instead."""
+def _owner(path: Path, owned: str) -> tuple[str, tuple[str, ...]]:
+    """Return why a setting is not the operator's, and the field that the answers have for it."""
     if path[:2] == ("storage", "s3") and len(path) == 3:
-        return f"put it in storage.s3.{path[2]} of the answers"
+        return _OWN_FIELD, (f"storage.s3.{path[2]}",)
     if path[:2] == ("storage", "filesystem") and len(path) == 3:
         field = "path" if path[2] == "rootdirectory" else path[2]
-        return f"put it in storage.filesystem.{field} of the answers"
+        return _OWN_FIELD, (f"storage.filesystem.{field}",)
     if path == ("storage",):
-        return "put it in storage.driver of the answers"
-    return owned
+        return _OWN_FIELD, ("storage.driver",)
+    return owned, ()
 
 
 def _only_in(only: Version, version: Version) -> str:
@@ -162,14 +169,14 @@ class _Checker:
         self,
         version: Version | None,
         above: Path,
-        hint: str = "",
+        advice: str = "",
         *,
         may_hold_secrets: bool = False,
     ) -> None:
         self.problems: list[Problem] = []
         self._version = version
         self._above = above
-        self._hint = hint
+        self._advice = advice
         self._may_hold_secrets = may_hold_secrets
 
     def section(self, value: Any, section: Section, path: Path) -> None:
@@ -197,7 +204,8 @@ class _Checker:
 
     def _entry(self, value: Any, node: Node, path: Path) -> None:
         if node.owned:
-            self._report(path, f"is not set here: {_owner(path, node.owned)}")
+            sentence, fields = _owner(path, node.owned)
+            self._report(path, f"is not set here: {sentence}", fields)
         elif None not in (self._version, node.only) and node.only != self._version:
             assert node.only is not None and self._version is not None  # noqa: PT018
             self._report(path, _only_in(node.only, self._version))
@@ -256,13 +264,14 @@ class _Checker:
             self._secret(path)
 
     def _secret(self, path: Path) -> None:
-        hint = self._hint
-        if not hint:
-            hint = f"take it out and give registry.environment.{_settable(path)} a reference to it"
-        self._report(path, f"holds a secret, which is not written in clear; {hint}")
+        advice, fields = self._advice, tuple[str, ...]()
+        if not advice:
+            advice = f"take it out and set the variable {_settable(path)} by reference"
+            fields = ("registry.environment",)
+        self._report(path, f"holds a secret, which is not written in clear; {advice}", fields)
 
-    def _report(self, path: Path, message: str) -> None:
-        self.problems.append(Problem((*self._above, *path), message))
+    def _report(self, path: Path, message: str, fields: tuple[str, ...] = ()) -> None:
+        self.problems.append(Problem((*self._above, *path), message, fields=fields))
 
 
 def _settable(path: Path) -> str:

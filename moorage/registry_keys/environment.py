@@ -55,7 +55,7 @@ def environment_to_settings(
         try:
             path, way = find(name)
         except Ambiguous as error:
-            problems.append(Problem(where, str(error)))
+            problems.append(Problem(where, str(error), fields=("registry.settings",)))
             continue
         except KeyError:
             near = difflib.get_close_matches(name, list(names()), n=1, cutoff=0.6)
@@ -94,7 +94,7 @@ def find(name: str) -> tuple[Path, tuple[Node, ...]]:
         raise KeyError(name)
     if len(found) > 1:
         paths = " or ".join(sorted(Problem(path, "").dotted for path, _ in found))
-        raise Ambiguous(f"could be {paths}; write it in registry.settings instead")
+        raise Ambiguous(f"could be {paths}; use a setting instead")
     return found[0]
 
 

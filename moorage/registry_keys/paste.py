@@ -115,7 +115,7 @@ def _unknown(name: str) -> str:
     if near:
         return f"{name} is not known; did you mean {near[0]}?"
     if upper.startswith("REGISTRY_"):
-        return f"{name} is not about S3; put it in registry.environment"
+        return f"{name} is not about S3: it belongs to the registry's environment"
     return f"{name} is not about S3"
 
 

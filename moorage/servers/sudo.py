@@ -17,11 +17,13 @@ class _Reason:
     advice: str
     pattern: str
     """What sudo says then, in English."""
+    fields: tuple[str, ...] = ()
 
     def error(self, user: str, server: str) -> SudoRefused:
         return SudoRefused(
             self.message.format(user=user),
             advice=self.advice.format(user=user),
+            fields=self.fields,
             server=server,
             code=self.code,
             refused=f"sudo password of {user}",
@@ -37,15 +39,19 @@ _MISSING = _Reason(
 _WRONG = _Reason(
     "sudo_password_wrong",
     "sudo does not accept the password of {user}.",
-    "Check sudo_password: sudo asks for the password {user} has on the server.",
+    "Check the sudo password: sudo asks for the password {user} has on the server.",
     r"Sorry, try again|incorrect password attempt|Authentication failure|Maximum \d+ attempts",
+    ("servers[].sudo_password",),
 )
 _NO_PASSWORD = _Reason(
     "sudo_password_missing",
     "sudo asks for the password of {user}, and there is none to give.",
-    "Give sudo_password, or allow {user} to use sudo without a password.",
+    "Give the sudo password, or allow {user} to use sudo without a password.",
     r"a (terminal|password) is required|no password was provided|no askpass program",
+    ("servers[].sudo_password",),
 )
+PASSWORD_CODES = {_WRONG.code, _NO_PASSWORD.code}
+"""The codes of errors that another password can solve."""
 _REASONS = (
     _Reason(
         "sudo_not_allowed",

@@ -16,10 +16,15 @@ Users = tuple[RegistryUser, ...]
 
 
 class WrongUserError(MoorageError):
-    """A user that is not there, is there already, or has a name or access that cannot be."""
+    """A user that is not there, is there already, or has a name or access that cannot be.
+
+    Attributes:
+        reason: What is wrong, for a form that shows it beside the value; empty if the message is.
+    """
 
     exit_code = ExitCode.USAGE
     code = "wrong_user"
+    reason = ""
 
 
 def add(users: Sequence[RegistryUser], user: RegistryUser) -> Users:
@@ -123,7 +128,9 @@ def check(user: RegistryUser) -> None:
         # What concerns none of the fields alone is how long all repositories are together.
         where = str(first["loc"][0]) if first["loc"] else "repositories"
         what = user.name if where == "name" else " ".join(user.repositories)
-        raise WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.") from error
+        wrong = WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.")
+        wrong.reason = f"{first['msg']}."
+        raise wrong from error
 
 
 def _check_somebody_is_left(

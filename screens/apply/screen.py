@@ -31,7 +31,7 @@ from moorage.escape import printable
 from moorage.state import private_folder, write_private
 from screens.apply import timings
 from screens.apply.cancel_dialog import CancelDialog, HowFar
-from tui.labels import in_words
+from tui.labels import describe_error
 from tui.messages import ApplyOver, EngineEvents
 from tui.outcome_text import faults_of
 from tui.session import Session
@@ -323,7 +323,7 @@ class ApplyScreen(Screen[None]):
             errors: Sequence[MoorageError] = (
                 error.errors if isinstance(error, ServersFailed) else (error,)
             )
-            lines += [f"✗ {each}" for each in errors]
+            lines += [f"✗ {describe_error(each)}" for each in errors]
         elif outcome is not None:
             lines = faults_of(outcome)
             for server in outcome.report.servers if outcome.report else ():
@@ -337,7 +337,7 @@ class ApplyScreen(Screen[None]):
         retry = "r tries the failed servers again, " if self._failed else ""
         lines.append(f"Enter goes on to the report, {retry}s saves the log.")
         ending = self.query_one("#ending", Static)
-        ending.update(Content(printable(in_words("\n".join(lines)))))
+        ending.update(Content(printable("\n".join(lines))))
         ending.add_class("-shown")
         self.refresh_bindings()
         self._redraw()

@@ -24,7 +24,7 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.transport import Cancel
 from tui.document.unapplied import not_applied
-from tui.labels import in_words
+from tui.labels import describe_error, explain
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
 from tui.session import Session
 from tui.signs import HEALTH_SIGNS
@@ -140,7 +140,7 @@ class DashboardScreen(Screen[None]):
         try:
             answers = self._session.draft.answers_to_look()
         except MoorageError as error:
-            self._say(in_words(f"✗ The answers are not finished: {error}"), "$text-error")
+            self._say(f"✗ The answers are not finished: {describe_error(error)}", "$text-error")
             return
         self._cancel = cancel = Cancel()
         asker, opener = self._session.operations.asker, self._open_transport
@@ -157,7 +157,7 @@ class DashboardScreen(Screen[None]):
         except MoorageError as error:
             self._stop_clock()
             asker.forget_refused(error)
-            self._say(printable(in_words(f"✗ {error}")), "$text-error")
+            self._say(printable(f"✗ {describe_error(error)}"), "$text-error")
             return
         self._stop_clock()
         asker.forget_refused(*status.unreached)
@@ -213,8 +213,7 @@ class DashboardScreen(Screen[None]):
                 tested[server.server] = (True, f"{server.os_name}, read for the dashboard")
         for error in status.unreached:
             if error.server is not None:
-                words = f"{error.message} {error.advice}".strip()
-                tested[error.server] = (False, in_words(words))
+                tested[error.server] = (False, explain(error))
 
     @property
     def _has_run(self) -> bool:
@@ -310,6 +309,4 @@ def _describe_other(other: RecordedServer) -> Content:
 def _describe_error(error: MoorageError) -> Content:
     name = printable(error.server or "")
     head = Content.styled("✗ ", "$text-error") + Content.styled(name, "bold")
-    return head + Content.styled(
-        f"\n  {printable(in_words(f'{error.message} {error.advice}'))}", "$text-error"
-    )
+    return head + Content.styled(f"\n  {printable(explain(error))}", "$text-error")

@@ -32,7 +32,7 @@ class NameLook:
         changes: From what is there to what is wanted.
         findings: What will surprise somebody.
         plan: What the provider would change; None when it cannot, or was not asked.
-        fault: Why the provider was not asked, or did not answer; empty when it did.
+        problem: Why the provider did not answer; None when it did, or was not asked.
     """
 
     answers: Answers
@@ -40,7 +40,7 @@ class NameLook:
     changes: tuple[RecordChange, ...]
     findings: tuple[Finding, ...]
     plan: DnsPlan | None = None
-    fault: str = ""
+    problem: MoorageError | None = None
 
 
 def about_the_name(draft: Draft) -> Answers:
@@ -154,19 +154,19 @@ def look(
         check, port=answers.registry.port, authority=issuer_identity(answers), cancelled=cancelled
     )
     _go_on(cancelled)
-    plan, fault = None, ""
+    plan, problem = None, None
     if asks_provider and answers.dns.provider != "manual":
         try:
             plan = plan_dns(answers, addresses, resolve)
         except MoorageError as error:
-            fault = str(error)
+            problem = error
         _go_on(cancelled)
     if plan is not None:
         return NameLook(answers, check, plan.changes, findings, plan)
     answering = next((each for each in check.replies if not each.fault), None)
     current = answering.records if answering else ()
     changes = plan_changes(current, check.desired, may_be_subset=answers.dns.failover is not None)
-    return NameLook(answers, check, changes, findings, None, fault)
+    return NameLook(answers, check, changes, findings, None, problem)
 
 
 def make(found: NameLook, cancelled: Callable[[], bool]) -> DnsReport:

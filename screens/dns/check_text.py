@@ -8,7 +8,7 @@ from textual.content import Content
 
 from moorage.escape import printable
 from screens.dns.check import NameLook
-from tui.labels import in_words
+from tui.labels import describe_error
 
 
 def record_lines(found: NameLook) -> Iterator[Content]:
@@ -32,10 +32,10 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
         is_asked_by_name: Whether the certificate's authority comes to the servers by the name.
     """
     check = found.check
-    if found.fault:
-        yield Content.styled(printable(in_words(f"✗ {found.fault}")), "$text-error")
-    if check.fault:
-        yield Content.styled(printable(in_words(f"○ {check.fault}")), "$text-warning")
+    if found.problem:
+        yield Content.styled(printable(f"✗ {describe_error(found.problem)}"), "$text-error")
+    if check.problem:
+        yield Content.styled(printable(f"○ {describe_error(check.problem)}"), "$text-warning")
         here = ", ".join(check.local_addresses)
         says = f"resolves to {here} on this machine" if here else "does not resolve yet"
         yield Content.styled(f"○ {check.name} {says}", "$text-warning")
@@ -45,8 +45,8 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
         text = f"{'✓' if is_right else '✗'} {reply.server} says {reply.fault or values}"
         yield Content.styled(printable(text), "$text-success" if is_right else "$text-warning")
     for finding in found.findings:
-        yield Content.styled(printable(in_words(f"! {finding}")), "$text-warning")
-    if found.changes and found.plan is None and not found.fault:
+        yield Content.styled(printable(f"! {finding}"), "$text-warning")
+    if found.changes and found.plan is None and not found.problem:
         if found.answers.dns.provider != "manual":
             yield Content("ctrl+t asks the provider what it would change.")
             return

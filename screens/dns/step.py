@@ -23,7 +23,7 @@ from screens.dns import check
 from screens.dns.check import NameLook
 from screens.dns.check_text import record_lines, verdict_lines
 from tui.document.steps import Step
-from tui.labels import in_words
+from tui.labels import describe_error, explain
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.tasks import in_thread
@@ -212,7 +212,7 @@ class DnsPane(StepPane):
 
     @on(Field.Left, "#nameservers")
     def _name_servers_left(self, event: Field.Left) -> None:
-        event.field.show_error(in_words(self.draft.problem_at("dns.nameservers")))
+        event.field.show_error(self.draft.problem_at("dns.nameservers"))
 
     def _ask_for_options(self, name: str) -> None:
         if name and name != self._options_of:
@@ -273,7 +273,7 @@ class DnsPane(StepPane):
         try:
             answers = check.about_the_name(self.draft)
         except MoorageError as error:
-            self._say(in_words(error.message))
+            self._say(explain(error))
             return
         addresses = check.public_addresses(self.draft)
         operations = self.session.operations
@@ -300,7 +300,7 @@ class DnsPane(StepPane):
 
     def _say_failed(self, error: MoorageError) -> None:
         self._stop = None
-        self._say("", Content.styled(printable(in_words(f"✗ {error}")), "$text-error"))
+        self._say("", Content.styled(printable(f"✗ {describe_error(error)}"), "$text-error"))
 
     @on(Button.Pressed, "#make")
     @work

@@ -32,7 +32,7 @@ from moorage.escape import printable
 from moorage.state import private_folder, write_private
 from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
-from tui.labels import in_words
+from tui.labels import describe_error
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
 from tui.outcome_text import server_ending, what_stays
 from tui.session import Session
@@ -254,7 +254,7 @@ class DoneScreen(Screen[None]):
         domain = self._answers.registry.domain
         yield Static("The registry's name", classes="heading")
         if name.problem is not None:
-            yield _sign("✗", f"The records were not changed: {name.problem}")
+            yield _sign("✗", f"The records were not changed: {describe_error(name.problem)}")
         if name.was_left_out:
             yield _sign("!", "The records were not made, as the checks were left out; r leads to "
                         "another apply.")  # fmt: skip
@@ -384,7 +384,7 @@ def _sign(sign: str, text: str) -> Indented:
     """A line with its sign, in the sign's colour."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
     colour = colours.get(sign, "$text-muted")
-    words = Content.styled(printable(in_words(text)), colour)
+    words = Content.styled(printable(text), colour)
     return Indented(Content.styled(f"  {sign} ", colour), words)
 
 

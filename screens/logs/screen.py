@@ -19,7 +19,7 @@ from moorage.deploy.operations import OpenTransport
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.logs.lines import in_order
-from tui.labels import in_words
+from tui.labels import explain
 from tui.questions.asker import WizardAsker
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
@@ -93,7 +93,7 @@ class LogsScreen(Screen[None]):
         self.post_message(self._Lines(server, lines))
 
     def _failed(self, server: str, error: MoorageError) -> None:
-        self._came(server, [in_words(f"✗ {error.message} {error.advice}".strip())])
+        self._came(server, [f"✗ {explain(error)}"])
 
     @on(_Lines)
     def _add(self, message: _Lines) -> None:

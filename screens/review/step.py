@@ -31,7 +31,7 @@ from screens.review.missed_dialog import Choice, MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
 from tui.document.draft import Draft
 from tui.document.steps import Step, step_of
-from tui.labels import in_words, problem_in_words
+from tui.labels import describe_error, describe_problem, explain, field_name
 from tui.messages import (
     AppliedFound,
     ApplyWanted,
@@ -188,7 +188,7 @@ class ReviewPane(StepPane):
     def _show_open_questions(self, error: AnswersError) -> None:
         lines = ["Some answers are missing or wrong. Enter goes to the first."]
         for problem in error.problems:
-            lines.append(f"✗ {step_of(problem).label}: {problem_in_words(problem)}")
+            lines.append(f"✗ {step_of(problem).label}: {describe_problem(problem)}")
         self._say(printable("\n".join(lines)), "$text-error")
 
     def _tell_what_was_missed(self, plan: Plan) -> bool:
@@ -218,9 +218,9 @@ class ReviewPane(StepPane):
         lines = []
         for each in errors:
             place = f"{each.server}: " if each.server else ""
-            lines.append(f"✗ {place}{in_words(each.message)}")
-            if each.advice:
-                lines.append(f"  {in_words(each.advice)}")
+            lines.append(f"✗ {place}{each.message}")
+            if guide := each.guide(field_name):
+                lines.append(f"  {guide}")
         lines.append("Ctrl+R reads the servers again; Escape goes back.")
         self._say(printable("\n".join(lines)), "$text-error")
 
@@ -400,7 +400,7 @@ def _consequences(plan: Plan) -> list[Content]:
 
 def _notes(plan: Plan) -> list[Content]:
     lines = [
-        Content.styled(printable(in_words(f"✗ {problem}")), "$text-error")
+        Content.styled(printable(f"✗ {describe_error(problem)}"), "$text-error")
         for problem in plan.problems
         if problem.code != _GOING_ON
     ]
@@ -416,7 +416,7 @@ def _notes(plan: Plan) -> list[Content]:
             text = f"! {server.server}: the last run: {how}"
             lines.append(Content.styled(printable(text), "$text-warning"))
         lines += [
-            Content.styled(printable(in_words(f"! {server.server}: {note}")), "$text-warning")
+            Content.styled(printable(f"! {server.server}: {explain(note)}"), "$text-warning")
             for note in server.notes
         ]
     return lines
@@ -431,7 +431,7 @@ def _summary(plan: Plan, name: NamePlan) -> str:
 
 def _notes_of_name(name: NamePlan) -> list[Content]:
     if name.problem is not None:
-        text = in_words(f"✗ The records cannot be changed: {name.problem}")
+        text = f"✗ The records cannot be changed: {describe_error(name.problem)}"
         return [Content.styled(printable(text), "$text-error")]
     return [
         Content.styled(printable(f"! this deployment did not make {line}"), "$text-warning")
@@ -471,20 +471,20 @@ def _describe_server(server: ServerPlan) -> Shown:
     facts = server.facts
     disk = f", {facts.disks[0].free / 1024**3:.1f} GiB free" if facts.disks else ""
     slot = f"slot {server.slot_from or 'none yet'} now, {server.slot_to} afterwards"
-    warnings = [*(f"{problem.message} {problem.advice}" for problem in server.problems),
-                *server.notes]  # fmt: skip
+    warnings = [*map(explain, server.problems), *map(explain, server.notes)]
     return Shown(
         title=server.server,
         note=f"{facts.os_name}, {facts.architecture}{disk}, {slot}",
-        warning=in_words("\n! ".join(warnings)),
+        warning="\n! ".join(warnings),
         commands=tuple(all_commands(server)),
     )
 
 
 def _describe_change(server: ServerPlan, change: Change) -> Shown:
+    why = change.why(field_name)
     return Shown(
         title=change.subject,
-        note=in_words(f"from {change.reason}" if change.kind is Kind.FILE else change.reason),
+        note=f"from {why}" if change.kind is Kind.FILE else why,
         warning="It was edited on the server since Moorage wrote it; that edit is lost."
         if change.drift
         else "",

@@ -12,15 +12,16 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
-from moorage.errors import MoorageError, ServersFailed, SudoRefused
+from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
 from moorage.servers.address import server_from
 from moorage.servers.facts import Facts
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.input_check import jump_fault, key_fault
+from moorage.servers.sudo import PASSWORD_CODES
 from tui.document.draft import Draft
 from tui.document.steps import Step
-from tui.labels import in_words
+from tui.labels import explain
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.tasks import in_thread
@@ -365,10 +366,10 @@ def describe_facts(facts: Facts, way: str) -> str:
 def describe_error(error: MoorageError) -> str:
     """Return why a test failed and what to do, without the server's name."""
     errors = error.errors if isinstance(error, ServersFailed) else (error,)
-    told = "\n".join(f"{each.message} {each.advice}".strip() for each in errors)
-    asks_again = any(isinstance(each, SudoRefused) and "password" in each.code for each in errors)
-    again = "\nCtrl+T tests again and asks for the password again." if asks_again else ""
-    return in_words(told) + again
+    lines = [explain(each) for each in errors]
+    if any(each.code in PASSWORD_CODES for each in errors):
+        lines.append("Ctrl+T tests again and asks for the password again.")
+    return "\n".join(lines)
 
 
 def _aliases() -> list[str]:

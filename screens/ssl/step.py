@@ -19,7 +19,7 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.errors import AnswersError, MoorageError
 from screens.ssl.certificate_preview import describe_acme, describe_authority, read_files
 from tui.document.steps import Step
-from tui.labels import in_words, problem_in_words
+from tui.labels import describe_error, describe_problem
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.tasks import in_thread
@@ -223,7 +223,7 @@ class SslPane(StepPane):
         elif mode == "private_ca" and (fault := self.draft.problem_at(_CA_NAME)):
             # No CA can have such a name: there is none to look for.
             self._show("", "")
-            self.query_one("#ca-name", Field).show_error(in_words(fault))
+            self.query_one("#ca-name", Field).show_error(fault)
         elif mode == "private_ca":
             name = self.draft.text(_CA_NAME) or "Moorage private CA"
             self._describe(lambda: describe_authority(name, domain))
@@ -247,7 +247,7 @@ class SslPane(StepPane):
         try:
             answers = self.draft.answers()
         except AnswersError as error:
-            self.show_fault(f"The answers are not whole yet: {problem_in_words(error.problems[0])}")
+            self.show_fault(f"The answers are not whole yet: {describe_problem(error.problems[0])}")
             return
         self.workers.cancel_group(self, "reading")
         self._replace(answers)
@@ -263,7 +263,7 @@ class SslPane(StepPane):
         try:
             servers = await in_thread(lambda: operations.plan_replacement(answers))
         except MoorageError as error:
-            self._show(in_words(f"✗ {error}"), "$text-error")
+            self._show(f"✗ {describe_error(error)}", "$text-error")
             return
         if not servers:
             self._show("✓ All servers have this certificate already", "$text-success")
@@ -282,7 +282,7 @@ class SslPane(StepPane):
         try:
             text, is_good = await in_thread(work)
         except MoorageError as error:
-            self._show(in_words(f"✗ {error}"), "$text-error")
+            self._show(f"✗ {describe_error(error)}", "$text-error")
         else:
             self._show(text, "" if is_good else "$text-error")
 

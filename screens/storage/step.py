@@ -19,7 +19,7 @@ from moorage.escape import printable
 from moorage.registry_keys import paste_s3_environment
 from screens.storage.growing_text import GrowingText
 from tui.document.steps import Step
-from tui.labels import label_of
+from tui.labels import describe_error, field_name, label_of
 from tui.messages import DraftChanged, TestTold
 from tui.session import Session
 from tui.tasks import in_thread
@@ -162,7 +162,7 @@ class StoragePane(StepPane):
         try:
             results = await in_thread(test, self.session.operations.redactor)
         except MoorageError as error:
-            self._show_last(f"✗ {error}")
+            self._show_last(f"✗ {describe_error(error)}")
         else:
             bad = any(each.status == "bad" for each in results)
             self._show_last("" if bad else "✓ the bucket can keep images")
@@ -262,7 +262,9 @@ class StoragePane(StepPane):
         self.post_message(DraftChanged())
         names = ", ".join(label_of(("storage", "s3", name)) or name for name in fields)
         said = f"✓ filled in: {names}" if fields else "✗ No S3 setting was found"
-        self._show_filled([said, *(f"✗ Line {each.line}: {each.message}" for each in problems)])
+        self._show_filled(
+            [said, *(f"✗ Line {each.line}: {each.explain(field_name)}" for each in problems)]
+        )
         if fields:
             self.query("#s3 Field").first(Field).focus()
         self.call_after_refresh(self.scroll_home, animate=False)

@@ -22,7 +22,7 @@ from moorage.escape import printable
 from moorage.users.wording import of_users
 from screens.users.servers import UsersEngine
 from screens.users.staging import Difference
-from tui.labels import in_words
+from tui.labels import describe_error
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog, Dialog
@@ -292,7 +292,7 @@ def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
     """Return what happened, and what is so now."""
     if report is None:
         return Content.styled("✗ Nothing was changed. ", "bold $text-error") + Content(
-            printable(in_words(str(error)))
+            printable(describe_error(error) if error else "")
         )
     failed = [each for each in report.servers if not each.is_good]
     put_back = [each.server for each in failed if each.status in {"cancelled", "undone"}]

@@ -15,7 +15,7 @@ from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
 from screens.users.staging import Staging, rights
 from screens.users.table import UserRow
-from tui.labels import in_words
+from tui.labels import explain
 
 SORTS = ("name", "last seen", "changes first")
 _PLACES = 12
@@ -124,7 +124,7 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
 
 
 def _unreachable(error: MoorageError, width: int) -> Content:
-    why = in_words(f"{error.message} {error.advice}".strip())
+    why = explain(error)
     return (
         Content.styled("✗ ", "$text-error")
         + Content.styled(f"{printable(error.server or ''):<{width}}", "bold")

@@ -22,7 +22,7 @@ from screens.users import change_dialogs, import_dialogs, user_dialogs
 from screens.users.servers import UsersEngine
 from screens.users.staging import Edit, StagedChange
 from screens.users.view import UsersView
-from tui.labels import in_words
+from tui.labels import describe_error
 from tui.messages import GoBack, UsersChanged
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
@@ -79,7 +79,7 @@ class UsersScreen(UsersView):
         self._is_planning = False
 
     def _tell(self, title: str, error: MoorageError) -> None:
-        self.app.push_screen(NoteDialog(title, printable(in_words(str(error)))))
+        self.app.push_screen(NoteDialog(title, printable(describe_error(error))))
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -346,7 +346,7 @@ class UsersScreen(UsersView):
 def _left_out(read: UsersRead) -> ConfirmDialog:
     """Return the question whether to go on without the servers that cannot be reached."""
     names = ", ".join(printable(error.server or "a server") for error in read.unreached)
-    why = "\n".join(printable(in_words(str(error))) for error in read.unreached)
+    why = "\n".join(printable(describe_error(error)) for error in read.unreached)
     misses = "it misses" if len(read.unreached) == 1 else "they miss"
     are = "is" if len(read.unreached) == 1 else "are"
     return ConfirmDialog(

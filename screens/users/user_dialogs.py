@@ -171,7 +171,7 @@ def rules_fault(text: str) -> str:
     try:
         edits.check(RegistryUser("somebody", "", "pull", split_rules(text)))
     except WrongUserError as error:
-        return _reason(error)
+        return error.reason or error.message
     return ""
 
 
@@ -184,17 +184,13 @@ def name_fault(users: Users, name: str) -> str:
     except WrongUserError as error:
         if name in {user.name for user in users}:
             return error.message
-        return f"{error.message} {error.advice}" if error.advice else _reason(error)
+        return error.reason or error.explain()
     return ""
 
 
 def like(users: Users, name: str) -> RegistryUser | None:
     """Return the user who has a name, or one that differs in capitals only."""
     return next((user for user in users if user.name.lower() == name.lower()), None)
-
-
-def _reason(error: WrongUserError) -> str:
-    return error.message.partition(": ")[2] or error.message
 
 
 class _WithPassword(UserForm[Given]):

@@ -181,7 +181,7 @@ def test_a_wrong_key_is_told(
 
     assert (refused.code, refused.json["error"]["code"]) == (1, code)
     assert said in refused.json["error"]["message"]
-    assert "dns.rfc2136" in refused.json["error"]["advice"]
+    assert "dns.rfc2136" in refused.json["error"]["fields"]
     assert names.dig(DOMAIN) == []
 
 
@@ -194,7 +194,7 @@ def test_a_missing_zone_is_told(keep: NameKeeper, names: NameService) -> None:
 
     assert (refused.code, refused.json["error"]["code"]) == (1, "no_zone")
     assert names.address in refused.json["error"]["message"]
-    assert "dns.zone" in refused.json["error"]["advice"]
+    assert "dns.zone" in refused.json["error"]["fields"]
 
     keep.write(signed(names, zone="example.org"), ["192.0.2.1"])
     elsewhere = keep("dns", "plan", "moorage.yml", "--json")

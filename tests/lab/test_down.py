@@ -141,7 +141,8 @@ def test_an_nginx_that_was_started_by_hand_takes_changes(harbour: Harbour) -> No
         assert change_users(deployment, plan).is_good
     assert operator.status(server, user="ana", password=PASSWORD) == 401
     assert not operator.plan(harbour.answers).has_changes
-    assert operator.plan(harbour.answers).servers[0].notes.count(BY_HAND) == 1
+    notes = operator.plan(harbour.answers).servers[0].notes
+    assert [note.text for note in notes].count(BY_HAND) == 1
     server.run("nginx -s quit; until ! pgrep -x nginx; do sleep 0.1; done; systemctl start nginx")
     assert harbour.status().is_healthy
 

@@ -114,7 +114,7 @@ def test_an_old_registry_and_a_masked_nginx_are_told_before_the_run(
     server.run("mv /etc/nginx/conf.d/app.conf /etc/nginx/sites-enabled/app")
     plan = operator.plan(answers)
     assert plan.problems == ()
-    assert any("/etc/nginx/sites-enabled/app" in note for note in plan.servers[0].notes)
+    assert any("/etc/nginx/sites-enabled/app" in note.text for note in plan.servers[0].notes)
     server.run("systemctl disable -q --now nginx; systemctl mask -q nginx")
     assert [each.code for each in operator.plan(answers).problems] == ["unit_masked"]
 
@@ -165,7 +165,7 @@ def test_an_nginx_that_is_not_the_distributions(operator: Operator, server: LabS
 
     [plan] = outcome.plan.servers
     assert "libnginx-mod-http-js" not in [package.name for package in plan.packages]
-    assert any("no njs" in note for note in plan.notes)
+    assert any(note.code == "no_njs" for note in plan.notes)
     group = server.run("stat -c %G /etc/nginx/moorage/htpasswd").stdout.strip()
     assert group == "nginx"
     assert not operator.plan(answers).has_changes

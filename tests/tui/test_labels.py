@@ -9,11 +9,18 @@ from opening import opened
 from pretend import PretendServer, Servers
 from test_every_field import DRAFT
 
-from moorage.errors import Problem
+from moorage.errors import AnswersError, MoorageError, Note, Problem, ServersFailed
 from moorage.servers.sudo import password_wrong
 from tui.document.draft import Draft
 from tui.document.steps import STEPS, Step
-from tui.labels import LABELS, in_words, label_of, problem_in_words
+from tui.labels import (
+    LABELS,
+    describe_error,
+    describe_problem,
+    explain,
+    field_name,
+    label_of,
+)
 from tui.widgets.field import Field
 from tui.wizard.frame import WizardFrame
 from tui.wizard.step_list import summary_of
@@ -45,33 +52,44 @@ async def test_every_place_is_called_as_its_field_is(pretend: Servers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("field", "name"),
     [
-        ("Set servers[].address to an address that clients can reach.",
-         "Set “Public address” (Servers) to an address that clients can reach."),
-        ("Register the domain, or set dns.nameservers to its name servers.",
-         "Register the domain, or set “Name servers” (DNS) to its name servers."),
-        ("Stop nginx, or choose another port in registry.port.",
-         "Stop nginx, or choose another port in “Port” (Advanced)."),
-        ("With ssl.acme.challenge: dns-01 port 80 is left alone.",
-         "With “By DNS” (SSL) port 80 is left alone."),
-        ("dns.lexicon.options.auth_token: it is empty", "“auth token” (DNS): it is empty"),
-        ("servers[1].sudo_password", "“Server 2, sudo password” (Servers)"),
-        ("registry.example.com is up; see ssl.com and dns.google.",
-         "registry.example.com is up; see ssl.com and dns.google."),
+        ("servers[].address", "“Public address” (Servers)"),
+        ("dns.nameservers", "“Name servers” (DNS)"),
+        ("registry.port", "“Port” (Advanced)"),
+        ("ssl.acme.challenge", "the step SSL"),
+        ("dns.lexicon.options.auth_token", "“auth token” (DNS)"),
+        ("servers[1].key", "“Server 2, Key file” (Servers)"),
+        ("servers[1].sudo_password", ""),
     ],
-)  # fmt: skip
-def test_places_in_the_engines_words_become_the_wizards(text: str, words: str) -> None:
-    assert in_words(text) == words
+)
+def test_fields_have_the_wizards_names(field: str, name: str) -> None:
+    assert field_name(field) == name
+
+
+def test_errors_point_to_fields_under_the_wizards_names() -> None:
+    fields = ("registry.port", "ssl.mode", "servers[].sudo_password")
+    error = MoorageError("it is taken.", advice="Stop it.", fields=fields, server="web1")
+    told = "it is taken. Stop it. See “Port” (Advanced) and the step SSL."
+    assert explain(error) == told
+    assert describe_error(error) == f"web1: {told}"
+    both = ServersFailed([error, MoorageError("no.", server="web2")])
+    assert describe_error(both) == f"web1: {told}\nweb2: no."
+    assert explain(Note("transfers_in_the_way", "It waits.")) == (
+        "It waits. E in Review cuts them off instead."
+    )
 
 
 def test_a_problem_is_said_with_the_label_of_its_field() -> None:
     assert label_of(("servers", 1, "key")) == "Server 2, Key file"
     problem = Problem(("dns", "nameservers", 0), "wanted: an address")
-    assert problem_in_words(problem) == "Name servers: wanted: an address"
+    assert describe_problem(problem) == "Name servers: wanted: an address"
     access = Problem(("credentials", "users", 0, "access"), "wanted: push or pull")
-    assert problem_in_words(access) == "User 1, Access: wanted: push or pull"
-    assert problem_in_words(Problem(("servers",), "wanted: one")) == "Servers: wanted: one"
+    assert describe_problem(access) == "User 1, Access: wanted: push or pull"
+    host = Problem(("servers", 0, "host"), "wanted: a host", fields=("servers[].user",))
+    assert describe_problem(host) == "Server 1, Server: wanted: a host; see “User” (Servers)"
+    assert describe_error(AnswersError([problem, access])).count("\n") == 1
+    assert describe_problem(Problem(("servers",), "wanted: one")) == "Servers: wanted: one"
 
 
 def test_the_list_of_steps_names_no_library() -> None:
@@ -81,5 +99,5 @@ def test_the_list_of_steps_names_no_library() -> None:
 async def test_connecting_names_no_key_of_a_file(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", fault=password_wrong("admin", "alpha"))
     async with opened(pretend, servers_read=(("alpha",), "")) as wizard:
-        await wizard.see("sudo does not accept", "Wanted: the", "password admin has on")
+        await wizard.see("sudo does not accept", "sudo asks for the password admin has on")
         assert "sudo_password" not in wizard.text

@@ -11,12 +11,14 @@ from pydantic import BaseModel
 
 from moorage.answers.load import validate
 from moorage.answers.model import Answers, Registry, Server
+from moorage.answers.problems import expected_at
 from moorage.answers.resolve import references
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.clients import registry_name
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import check_registry
 from tui.document.paths import parse_path
+from tui.labels import field_name
 
 Value = Any
 """What a YAML file can hold, and :class:`Typed`."""
@@ -157,7 +159,7 @@ class Draft:
         wanted = parse_path(path)
         for problem in self.problems:
             if problem.path[: len(wanted)] == wanted:
-                return problem.message
+                return problem.explain(field_name)
         return ""
 
     def answers(self) -> Answers:
@@ -299,8 +301,8 @@ def _validate(data: dict[str, Value]) -> tuple[Answers | None, tuple[Problem, ..
     problems: dict[tuple[str | int, ...], Problem] = {}
     for problem in found:
         path = problem.path
-        message = problem.message.removeprefix("is missing; ").removeprefix("is empty; ")
-        if message != problem.message and path:
-            message = _IN_FORMS.get(str(path[-1]), message)
-        problems.setdefault(path, Problem(path, message))
+        message = problem.message
+        if problem.code in {"missing", "empty"} and path:
+            message = _IN_FORMS.get(str(path[-1]), f"wanted: {expected_at(path)}")
+        problems.setdefault(path, Problem(path, message, code=problem.code, fields=problem.fields))
     return answers, tuple(problems.values())

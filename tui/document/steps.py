@@ -129,7 +129,11 @@ def begin(
 
 def step_of(problem: Problem) -> Step:
     """Return the step a problem belongs to."""
-    path = problem.path
+    return step_at(problem.path)
+
+
+def step_at(path: tuple[str | int, ...]) -> Step:
+    """Return the step that has a field."""
     head = path[0] if path else ""
     if head == "registry":
         field = path[1] if len(path) > 1 else ""
@@ -138,8 +142,7 @@ def step_of(problem: Problem) -> Step:
         return Step.ADVANCED
     if isinstance(head, str) and head in {step.value for step in STEPS}:
         return Step(head)
-    # What concerns several parts: the only such rule so far is shared storage.
-    return Step.STORAGE if "storage" in problem.message else Step.SERVERS
+    return Step.SERVERS
 
 
 def wrong_steps(problems: Iterable[Problem]) -> set[Step]:

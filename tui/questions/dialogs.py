@@ -16,7 +16,8 @@ from moorage.answers.secrets import Secret
 from moorage.escape import printable
 from moorage.servers.ssh.input_check import key_fault
 from moorage.servers.transport import HostKey, LoginWanted
-from tui.labels import in_words
+from tui.document.paths import parse_path
+from tui.labels import label_of
 from tui.widgets.dialog import AskingDialog, Dialog
 from tui.widgets.field import Field
 from tui.widgets.secret_field import SecretField
@@ -96,7 +97,7 @@ class SecretDialog(AskingDialog[Secret | None]):
 
     def __init__(self, what: str, server: str | None) -> None:
         super().__init__()
-        self._what = printable(in_words(what))
+        self._what = printable(label_of(parse_path(what)) or what)
         self._server = printable(server or "")
 
     @property

@@ -10,7 +10,7 @@ from textual.widgets import Label, Static
 
 from moorage.errors import Problem
 from tui.document.steps import Step, step_of
-from tui.labels import in_words, problem_in_words
+from tui.labels import describe_problem, field_name
 from tui.messages import GoOn
 from tui.session import Session
 from tui.widgets.choice import Choice, Toggle
@@ -100,8 +100,8 @@ class StepPane(Form):
         shown |= {choice.fault for choice in self.query(Choice) if is_shown(choice, self)}
         odd = {toggle.path for toggle in self.query(Toggle) if toggle.odd}
         problems = self.problems()
-        rest = [problem_in_words(each) for each in problems
-                if in_words(each.message) not in shown and each.dotted not in odd]  # fmt: skip
+        rest = [describe_problem(each) for each in problems
+                if each.explain(field_name) not in shown and each.dotted not in odd]  # fmt: skip
         self.show_fault("\n".join(rest))
         return fields_are_good and not problems
 

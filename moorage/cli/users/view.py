@@ -214,7 +214,7 @@ def _server_lines(server: ServerPlan) -> Iterator[Line]:
         if change.drift:
             yield ((f"  {change.subject} was edited by hand", "bold yellow"),)
         if change.script is not None:
-            yield (("> ", "cyan"), f"the hook {change.subject} runs: {change.reason}")
+            yield (("> ", "cyan"), f"the hook {change.subject} runs: {change.why()}")
         if not change.diff.strip():
             continue
         lines = list(diff_lines(change.diff))

@@ -36,7 +36,7 @@ def resolved(reference: SecretReference, timeout: float = 10) -> str:
 def failure(reference: SecretReference, timeout: float = 10) -> SecretUnavailable:
     with pytest.raises(SecretUnavailable) as raised:
         resolved(reference, timeout)
-    assert WHERE in raised.value.message
+    assert WHERE in raised.value.fields
     assert raised.value.exit_code is ExitCode.USAGE
     return raised.value
 
@@ -206,7 +206,7 @@ def test_a_failure_is_told_for_each_place_and_tried_again(
     for place in ("servers[0].password", "servers[1].password"):
         with pytest.raises(SecretUnavailable) as raised:
             resolver.resolve(FromEnvironment("MOORAGE_TEST"), place)
-        assert place in raised.value.message
+        assert place in raised.value.fields
     monkeypatch.setenv("MOORAGE_TEST", "s3cret")
     assert resolver.resolve(FromEnvironment("MOORAGE_TEST"), WHERE).reveal() == "s3cret"
 
@@ -269,4 +269,4 @@ def test_bytes_that_are_not_text_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MOORAGE_BYTES", "hunter2\udcff")
     with pytest.raises(SecretUnavailable) as caught:
         Resolver(lambda what, server: None).resolve(FromEnvironment("MOORAGE_BYTES"), "a.b")
-    assert caught.value.message == "a.b: the secret is not UTF-8."
+    assert caught.value.explain() == "the secret is not UTF-8. See a.b."

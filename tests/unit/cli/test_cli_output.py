@@ -99,6 +99,7 @@ def test_errors_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet, comm
         "code": "cannot_connect",
         "message": "Nobody answers.",
         "advice": "Try later.",
+        "fields": [],
         "server": HOST,
     }
     if command == "apply":

@@ -171,4 +171,4 @@ def test_the_private_cas_key_is_encrypted_at_rest_when_wanted(
         locked.issue(NAME, Secret("wrong"))
     with pytest.raises(MoorageError, match="encrypted") as missing:
         locked.issue(NAME)
-    assert "ssl.private_ca.passphrase" in missing.value.advice
+    assert missing.value.fields == ("ssl.private_ca.passphrase",)

@@ -65,7 +65,7 @@ def _problems(facts: Facts, **more: Any) -> dict[str, str]:
 
 
 def _notes(facts: Facts, **more: Any) -> str:
-    return "\n".join(find_notes(_wanted(facts, **more), facts))
+    return "\n".join(map(str, find_notes(_wanted(facts, **more), facts)))
 
 
 def test_a_reload_that_cuts_transfers_is_told_with_the_file() -> None:

@@ -185,8 +185,8 @@ def test_a_slot_that_drains_is_left_alone_and_waited_for_when_it_is_needed() -> 
     changed = _answers(settings={"log": {"level": "debug"}})
     plan = _plan(changed, facts)
     assert (plan.slot_to, plan.transfers_in_the_way) == ("green", 2)
-    assert "2 transfers from before the switch at 2027-01-15 08:00 UTC" in plan.notes[-1]
-    assert "waits 5 minutes at most" in plan.notes[-1]
+    assert "2 transfers from before the switch at 2027-01-15 08:00 UTC" in plan.notes[-1].text
+    assert "waits 5 minutes at most" in plan.notes[-1].text
 
 
 def test_secrets_are_masked_in_every_diff() -> None:
@@ -310,6 +310,6 @@ def test_a_weak_password_is_noted_before_it_counts() -> None:
     gathered = gather(answers, [_bare()], lambda reference, _: passwords[reference.env])
     plan = plan_server(answers, gathered, _bare())
 
-    assert [note for note in plan.notes if "easy to guess" in note] == [
-        "The password of ana is easy to guess. {generate: true} makes one that is not."
+    assert [str(note) for note in plan.notes if note.code == "weak_password"] == [
+        "The password of ana is easy to guess. Use another one, or let Moorage generate it."
     ]

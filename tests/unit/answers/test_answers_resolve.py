@@ -162,7 +162,7 @@ def test_a_typed_secret_is_itself() -> None:
 
 
 def test_nobody_to_ask_is_an_error() -> None:
-    assert "nobody answered" in str(failure(FromPrompt(True)))
+    assert "was not entered" in str(failure(FromPrompt(True)))
 
 
 class Person:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes a line to the system's log; whoever reads that knows when the registry changed.
+# Writes a line to the system's log for each change of the registry.
 set -eu
 message="$MOORAGE_EVENT on $MOORAGE_SERVER for $MOORAGE_DOMAIN (run $MOORAGE_RUN)"
 logger -t moorage-hook "$message"

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
     from moorage.deploy.operations import OpenTransport
-    from moorage.servers.transport import LoginWanted
+    from moorage.servers.transport import LoginRequest
     from tui.questions.asker import Answer, Question
 
 
@@ -335,13 +335,13 @@ class WizardApp(BaseApp):
         self._questions.add(event.question)
 
     def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
-        from moorage.servers.transport import HostKey, LoginWanted
+        from moorage.servers.transport import HostKey, LoginRequest
         from tui.questions.dialogs import HostKeyDialog, LoginDialog, SecretDialog
 
         subject = question.subject
         if isinstance(subject, HostKey):
             self.push_screen(HostKeyDialog(subject), answered)
-        elif isinstance(subject, LoginWanted):
+        elif isinstance(subject, LoginRequest):
             wanted = subject
 
             def logs_in(answer: Secret | Path | None) -> None:
@@ -353,7 +353,7 @@ class WizardApp(BaseApp):
         else:
             self.push_screen(SecretDialog(*subject), answered)
 
-    def _keep_key(self, wanted: LoginWanted, key: Path) -> None:
+    def _keep_key(self, wanted: LoginRequest, key: Path) -> None:
         """Note a key file that was named for a server where the answers have it."""
         from screens.servers.step import ServerDialog
 

@@ -373,10 +373,10 @@ class Opening:
             users: Whether to begin with its users.
         """
         from moorage.deploy.discovery import read_deployment
-        from moorage.servers.address import server_from
+        from moorage.servers.address import parse_server
 
         try:
-            servers = [server_from(address, key or None) for address in addresses]
+            servers = [parse_server(address, key or None) for address in addresses]
         except MoorageError as error:
             self._app.tell("Connect", describe_error(error))
             return

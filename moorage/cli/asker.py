@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.answers.secrets import Secret
     from moorage.errors import MoorageError
-    from moorage.servers.transport import HostKey, LoginWanted
+    from moorage.servers.transport import HostKey, LoginRequest
 
 
 class CommandLineAsker:
@@ -75,7 +75,7 @@ class CommandLineAsker:
         with self._one_at_a_time:
             return self._desk.ask(lambda: self._ask_secret(what, server))
 
-    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+    def login(self, wanted: LoginRequest) -> Secret | Path | None:
         """Return a password that was typed, once it was said why; see ``transport.LoginAsker``."""
         if wanted.key or not self._session.is_interactive:
             return None
@@ -105,7 +105,7 @@ class CommandLineAsker:
             )
             return self._yes_or_no("Trust this key from now on?")
 
-    def _ask_for_login(self, wanted: LoginWanted) -> Secret | None:
+    def _ask_for_login(self, wanted: LoginRequest) -> Secret | None:
         with self.pause():
             self._session.narrate(f"{wanted.server}: {wanted.reason}")
             if wanted.takes_keys:

@@ -46,10 +46,10 @@ def server_named(context: click.Context, address: str, key: str | None) -> Serve
         click.UsageError: It names none.
     """
     from moorage.errors import MoorageError
-    from moorage.servers.address import server_from
+    from moorage.servers.address import parse_server
 
     try:
-        return server_from(address, key)
+        return parse_server(address, key)
     except MoorageError as error:
         raise click.UsageError(error.message, context) from error
 

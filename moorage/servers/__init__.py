@@ -1,1 +1,1 @@
-"""How servers are reached and what is read from them."""
+"""Connections to servers, and the facts read from them."""

@@ -1,4 +1,4 @@
-"""A server as people type it: ``USER@HOST:PORT``."""
+"""Parse server addresses: ``USER@HOST:PORT``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from moorage.errors import MoorageError
 _ADDRESS = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?")
 
 
-def server_from(address: str, key: str | None = None) -> Server:
-    """Return the server somebody means.
+def parse_server(address: str, key: str | None = None) -> Server:
+    """Parse a server's address.
 
     Args:
         address: ``HOST``, ``USER@HOST``, ``USER@HOST:PORT`` or an alias from ``~/.ssh/config``; an
@@ -19,7 +19,7 @@ def server_from(address: str, key: str | None = None) -> Server:
         key: The private key file to log in with, or None.
 
     Raises:
-        MoorageError: It is none of these.
+        MoorageError: The address is invalid.
     """
     found = _ADDRESS.fullmatch(address.strip())
     try:
@@ -28,9 +28,9 @@ def server_from(address: str, key: str | None = None) -> Server:
         port = found["port"] and int(found["port"])
         return Server.model_validate({**found.groupdict(), "port": port, "key": key})
     except ValueError as error:
-        said = f"{address!r} is no server. " if address.strip() else ""
+        invalid = f"Invalid address {address!r}. " if address.strip() else ""
         raise MoorageError(
-            f"{said}Wanted: USER@HOST, USER@HOST:PORT, or an alias from "
-            "~/.ssh/config; an IPv6 address in brackets.",
+            f"{invalid}Use USER@HOST, USER@HOST:PORT, or an alias from ~/.ssh/config; put an IPv6 "
+            "address in brackets.",
             code="no_server",
         ) from error

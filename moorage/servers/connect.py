@@ -1,4 +1,4 @@
-"""From a server in the answers to the transport that reaches it."""
+"""Open the transport to a server in the answers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from moorage.servers.transport import Asker, Resolve, Transport
 def open_transport(
     server: Server, asker: Asker, resolve: Resolve, *, config: SshConfig | None = None
 ) -> Transport:
-    """Make the transport to a server. It connects when it is first used.
+    """Return the transport to a server. It connects on first use.
 
     Args:
         server: The server as in the answers.
-        asker: Who is asked about host keys and secrets.
-        resolve: Finds what the secret references of the answers lead to.
+        asker: Asks the operator about host keys and secrets.
+        resolve: Resolves the answers' secret references.
         config: The ssh configuration; None reads the operator's.
     """
     if server.connection == "local":

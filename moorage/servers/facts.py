@@ -1,4 +1,4 @@
-"""Facts: what the probe read on a server."""
+"""The facts that the probe reads from a server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from moorage.servers.nginx_facts import NginxFacts
 
 @dataclass(frozen=True)
 class ManagedFile:
-    """A file of Moorage's as it stands on a server.
+    """One of Moorage's files on a server.
 
     Attributes:
-        links_to: What it leads to where it is a symbolic link, which is its content, too.
+        links_to: The target if it is a symbolic link; ``content`` is the target then, too.
     """
 
     path: str
@@ -32,7 +32,7 @@ class ManagedFile:
 
 @dataclass(frozen=True)
 class ManagedFolder:
-    """A folder of Moorage's as it stands on a server."""
+    """One of Moorage's folders on a server."""
 
     path: str
     mode: int
@@ -60,11 +60,11 @@ class Listener:
 
 @dataclass(frozen=True)
 class Disk:
-    """A mounted file system: sizes in bytes.
+    """A mounted file system, with sizes in bytes.
 
     Attributes:
-        inodes: How many files it has room for; None where nothing but its size limits that.
-        free_inodes: How many more it has room for, likewise.
+        inodes: Total inodes; None if the file system has no fixed number.
+        free_inodes: Free inodes, likewise.
     """
 
     mount: str
@@ -79,8 +79,8 @@ class ImagesFolder:
     """A folder that a slot of the registry stores images in.
 
     Attributes:
-        has_images: Whether an image is in it, not only names of repositories.
-        marker: What the marker in it says; empty without one.
+        has_images: Whether it holds images, and not just repository names.
+        marker: The content of its marker file; empty if there is none.
     """
 
     has_images: bool
@@ -89,14 +89,14 @@ class ImagesFolder:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder images are kept in.
+    """The folder that images are stored in.
 
     Attributes:
         folder: The folder.
-        marker: What the marker in it says; empty without one.
-        mount: Where the file system it is on, or would be made on, is mounted.
-        source: What is mounted there, such as a device.
-        has_images: Whether there are repositories in it.
+        marker: The content of its marker file; empty if there is none.
+        mount: The mount point of the file system it is on, or would be created on.
+        source: The mounted source, such as a device.
+        has_images: Whether it holds repositories.
     """
 
     folder: str
@@ -108,12 +108,12 @@ class Store:
 
 @dataclass(frozen=True)
 class Draining:
-    """What a slot that gets no new requests still has to send.
+    """A slot that receives no new requests but still has transfers to finish.
 
     Attributes:
         slot: The slot.
-        since: Since when it gets none, seconds since 1970.
-        transfers: How many transfers are left.
+        since: When draining began, in seconds since 1970.
+        transfers: The transfers left.
     """
 
     slot: str
@@ -122,19 +122,19 @@ class Draining:
 
     @property
     def count(self) -> str:
-        """How many transfers are left, for people."""
+        """The number of transfers left, as text."""
         return "1 transfer" if self.transfers == 1 else f"{self.transfers} transfers"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run that happened, or is happening, on a server.
+    """A finished or active run on a server.
 
     Attributes:
-        run_id: The run's id; sorts by time.
-        running: Whether it goes on right now.
-        changed: When its folder last changed, seconds since 1970.
-        step: The last step it began.
+        run_id: The run's ID; sorts by time.
+        running: Whether it is running now.
+        changed: When its folder last changed, in seconds since 1970.
+        step: The last step it started.
         status: done, failed, cancelled, locked or interrupted; empty while it runs.
         message: Why it failed.
     """
@@ -149,38 +149,39 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the probe read on a server.
+    """The facts that the probe read from a server.
 
     Attributes:
         server: The server's label.
-        clock: The server's clock, seconds since 1970.
-        clock_skew: How far it is ahead of the operator's, in seconds.
+        clock: The server's clock, in seconds since 1970.
+        clock_skew: Seconds by which it is ahead of the operator's clock.
         os: The fields of os-release.
-        ipv6: Whether the kernel has IPv6; ``addresses6`` are the global addresses.
+        ipv6: Whether the kernel supports IPv6; ``addresses6`` are the global addresses.
         packages: Installed packages and their versions.
         held: Packages on hold.
-        half_installed: Packages that an installation has left half done, with dpkg's abbreviation
-            of their state; none while apt runs.
-        apt_runs: Whether apt or dpkg is at work.
-        outdated: Slots' services whose program was replaced while they run.
-        tools: Which of the programs Moorage uses are there.
-        failures: Why nginx or a slot's service does not start, by service, where it has been tried;
-            empty where it did not say.
-        accounts: System accounts and their numeric user and group ids.
+        half_installed: Packages whose installation was interrupted, with dpkg's abbreviation of
+            their state; none while apt runs.
+        apt_runs: Whether apt or dpkg is running.
+        outdated: Slots' services whose binary was replaced since they started.
+        tools: The programs used by Moorage that are installed.
+        failures: Why nginx or a slot's service does not start, by service, if a start failed;
+            an empty reason if none was found.
+        accounts: System accounts and their numeric user and group IDs.
         files: Managed files by path; ``folders`` likewise.
-        store: The folder images are kept in; None when they are kept elsewhere.
-        unfinished_uploads: The bytes of uploads that have not ended, on the disk of the images; 0
-            unless that is nearly full.
-        memory: Bytes of memory, as the kernel counts them; 0 when that is not known.
-        image: The container image's id, or None when it is not there.
+        store: The folder that images are stored in; None if they are stored elsewhere.
+        unfinished_uploads: Bytes of unfinished uploads on the images' disk; 0 unless that disk is
+            nearly full.
+        memory: Bytes of memory as reported by the kernel; 0 if unknown.
+        image: The container image's ID, or None if it is not present.
         images: The folders that the registry's slots store images in, by path.
-        offers_njs: Whether its package lists have nginx's njs; None where it is installed, or
-            where no lists were fetched yet.
-        certbot_log: The lines of certbot's log about renewals, in their order.
-        certbot_next: When certbot's timer runs next, seconds since 1970; None when it does not.
-        nginx: What its nginx says; None where there is none, or where it was not read.
-        zone: The server's offset from UTC as ``+0100``: the log has local times.
-        draining: The slots that stop by themselves when their transfers have ended.
+        offers_njs: Whether the package lists have nginx's njs module; None if it is installed, or
+            if no lists have been fetched yet.
+        certbot_log: The lines about renewals in certbot's log, in order.
+        certbot_next: When certbot's timer fires next, in seconds since 1970; None if it is not
+            active.
+        nginx: nginx's facts; None if it is not installed or was not read.
+        zone: The server's UTC offset as ``+0100``, because the log has local times.
+        draining: The slots that stop by themselves once their transfers have finished.
     """
 
     server: str
@@ -220,21 +221,21 @@ class Facts:
 
     @property
     def os_name(self) -> str:
-        """The operating system for people: ``Debian GNU/Linux 12 (bookworm)``."""
+        """The operating system's name: ``Debian GNU/Linux 12 (bookworm)``."""
         return self.os.get("PRETTY_NAME", "unknown")
 
     def is_active(self, service: str) -> bool:
-        """Whether a service runs."""
+        """Whether a service is active."""
         return service in self.services and self.services[service].active == "active"
 
     @property
     def runs_nginx(self) -> bool:
-        """Whether nginx runs, whoever has started it."""
+        """Whether nginx runs, started by systemd or not."""
         return self.is_active("nginx") or self.has_nginx_by_hand
 
     @property
     def has_nginx_by_hand(self) -> bool:
-        """Whether nginx runs, and systemd has not started it."""
+        """Whether nginx runs, but was not started by systemd."""
         return not self.is_active("nginx") and any(
             each.program == "nginx" for each in self.listeners
         )
@@ -245,5 +246,5 @@ class Facts:
 
     @property
     def active_run(self) -> RunRecord | None:
-        """The run that goes on right now, or None."""
+        """The run that is active now, or None."""
         return next((run for run in self.runs if run.running), None)

@@ -1,4 +1,4 @@
-"""The transport to the machine Moorage runs on: the same scripts, without SSH."""
+"""The transport to the local machine: runs the same scripts without SSH."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moorage.answers.model import Server
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, SudoRefused
 from moorage.servers import script_command
-from moorage.servers.script_session import Conversation, Job, PipesGoneError, Root
+from moorage.servers.script_session import InputClosedError, Job, Root, ScriptSession
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
 
 _CHUNK = 1 << 16
@@ -25,8 +25,8 @@ class LocalTransport:
 
     Args:
         server: The server as in the answers.
-        asker: Who is asked for sudo's password.
-        resolve: Finds what the reference to sudo's password leads to.
+        asker: Asks the operator for the sudo password.
+        resolve: Resolves the reference to the sudo password.
     """
 
     def __init__(self, server: Server, asker: Asker, resolve: Resolve) -> None:
@@ -39,11 +39,11 @@ class LocalTransport:
 
     @property
     def public_address(self) -> str:
-        """This machine's address for itself."""
+        """The loopback address."""
         return "127.0.0.1"
 
     def connect(self) -> None:
-        """Do nothing: there is nothing between Moorage and this machine."""
+        """Do nothing: no connection is needed."""
 
     def run(
         self,
@@ -73,7 +73,7 @@ class LocalTransport:
             ) from error
         self._running.add(pipes)
         try:
-            conversation = Conversation(
+            session = ScriptSession(
                 pipes,
                 Job(script, payload, on_stdout, on_start, timeout, deadline, cancel),
                 Root(
@@ -84,21 +84,21 @@ class LocalTransport:
                 ),
                 self.server,
             )
-            completed = conversation.hold()
+            completed = session.run()
         finally:
             self._running.discard(pipes)
             pipes.release()
-        self._sudo_password = conversation.password
+        self._sudo_password = session.password
         return completed
 
     def close(self) -> None:
-        """Stop waiting for whatever runs."""
+        """Stop waiting for running scripts."""
         for pipes in list(self._running):
             pipes.close()
 
 
 class ProcessPipes:
-    """A process of this machine, as :class:`~.conversation.Pipes`.
+    """A local process, as :class:`~.script_session.Pipes`.
 
     Args:
         arguments: The argument list.
@@ -107,7 +107,7 @@ class ProcessPipes:
 
     def __init__(self, arguments: tuple[str, ...], server: str) -> None:
         self._server = server
-        # A session of its own: Ctrl-C in the operator's terminal is for Moorage to handle.
+        # Its own session, so that Ctrl-C in the operator's terminal reaches only Moorage.
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
@@ -124,12 +124,12 @@ class ProcessPipes:
         self._open = {stdout.fileno(), stderr.fileno()}
         self._stdin_lock = threading.Lock()
         self._is_closed = threading.Event()
-        self.taken = 0
+        self.bytes_sent = 0
         for stream in (stdin, stdout, stderr):
             os.set_blocking(stream.fileno(), False)
 
     def wait(self, seconds: float) -> None:
-        """Return when there may be output or the end, or after so many seconds."""
+        """Return when there may be output, at the end, or after this many seconds."""
         if not self._open:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
@@ -140,7 +140,7 @@ class ProcessPipes:
         poll.poll(seconds * 1000)
 
     def read(self) -> tuple[bytes, bytes]:
-        """Return what arrived on standard output and standard error."""
+        """Return the new data on standard output and standard error."""
         return self._read_from(self._stdout.fileno()), self._read_from(self._stderr.fileno())
 
     def _read_from(self, descriptor: int) -> bytes:
@@ -155,39 +155,39 @@ class ProcessPipes:
         return data
 
     def send(self, data: bytes | memoryview) -> None:
-        """Send to standard input; returns when all of it was taken."""
+        """Send to standard input; return once all of it was accepted."""
         view = memoryview(data)
         poll = select.poll()
         while view:
             with self._stdin_lock:
                 if self._is_closed.is_set() or self._stdin.closed:
-                    raise PipesGoneError
+                    raise InputClosedError
                 try:
                     sent = os.write(self._stdin.fileno(), view[:_CHUNK])
-                    self.taken += sent
+                    self.bytes_sent += sent
                     view = view[sent:]
                     continue
                 except BlockingIOError:
                     poll.register(self._stdin.fileno(), select.POLLOUT)
                 except OSError as error:
-                    raise PipesGoneError from error
+                    raise InputClosedError from error
             poll.poll(100)
 
     def finish(self) -> None:
-        """End standard input."""
+        """Close standard input."""
         with self._stdin_lock:
             self._stdin.close()
 
     def exit_status(self) -> int | None:
-        """Return the exit status once it has ended and all output was read."""
+        """Return the exit status once the process has ended and all output was read."""
         if self._is_closed.is_set():
             raise CannotConnect(
                 "The connection was closed.", server=self._server, code="connection_closed"
             )
         status = self._process.poll()
         if status is not None and self._open:
-            # What it left running may hold the streams open for ever, so their end is not waited
-            # for; but what the process itself wrote last is still to be read.
+            # Background processes can hold the streams open for ever, so we do not wait for their
+            # end, but still read what the process itself wrote last.
             poll = select.poll()
             for descriptor in self._open:
                 poll.register(descriptor, select.POLLIN)
@@ -200,7 +200,7 @@ class ProcessPipes:
         self.finish()
 
     def release(self) -> None:
-        """Give the streams back; only from the thread that reads them."""
+        """Close the streams; call only from the thread that reads them."""
         self.close()
         self._open.clear()
         self._stdout.close()

@@ -1,7 +1,7 @@
-"""Reads what ``nginx -T`` and ``nginx -V`` print.
+"""Parse the output of ``nginx -T`` and ``nginx -V``.
 
-crossplane, the parser for this, reads files on a disk, and had its last release in 2022; of nginx's
-grammar (ngx_conf_file.c) there is not much to know.
+crossplane, the existing parser, reads only files on disk and was last released in 2022; nginx's
+grammar (ngx_conf_file.c) is small.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _LONGEST_FAULT = 300
 
 
 def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -> NginxFacts:
-    """Return the facts that nginx's own words hold.
+    """Return the facts in nginx's output.
 
     Args:
-        dump: What ``nginx -T`` prints, messages included.
-        build: What ``nginx -V`` prints.
-        maintainer: Who packaged it.
+        dump: The output of ``nginx -T``, messages included.
+        build: The output of ``nginx -V``.
+        maintainer: The package's maintainer.
         managed: Moorage's own files and folders.
     """
     version = re.search(r"nginx version: \S*?/([0-9.]+)", build)
@@ -52,7 +52,7 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
         what: found[1] if (found := re.search(rf"--{what}=(\S+)", build)) else ""
         for what in ("user", "group")
     }
-    user = compiled["user"] or "nobody"  # what nginx takes on Debian when nothing else is said
+    user = compiled["user"] or "nobody"  # nginx's default on Debian
     reader = _Reader(_split(dump), managed)
     reader.read_all()
     words = reader.user
@@ -63,14 +63,14 @@ def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -
     else:
         group = compiled["group"] or compiled["user"] or "nogroup"
     if not reader.files:
-        # Refused, so that nothing was printed: whom its workers run as is not known.
+        # nginx rejected its configuration and printed none of it: the workers' user is unknown.
         user = group = ""
     return NginxFacts(
         version=version[1] if version else "",
         user=user,
         group=group,
         maintainer=maintainer,
-        servers=tuple(each.made() for each in reader.servers),
+        servers=tuple(each.facts() for each in reader.servers),
         http=reader.http,
         late=reader.late,
         cuts_transfers=reader.cuts_transfers,
@@ -98,7 +98,7 @@ class _Server:
     names: list[str] = field(default_factory=list)
     has_ssl_on: bool = False
 
-    def made(self) -> NginxServer:
+    def facts(self) -> NginxServer:
         listens = self.listens
         if not listens and self.kind == "http":
             listens = [NginxListen("*", 80, 80)]
@@ -113,7 +113,7 @@ class _Server:
 
 
 class _Reader:
-    """Follows a configuration as nginx does, includes and all."""
+    """Walks a configuration as nginx does, following includes."""
 
     def __init__(self, files: Mapping[str, str], managed: Sequence[str]) -> None:
         self.files = files
@@ -127,12 +127,12 @@ class _Reader:
         self._managed = managed
         self._folder = posixpath.dirname(next(iter(files), "/etc/nginx/nginx.conf"))
         self._left = _MOST_STATEMENTS
-        # Where Moorage's site is, or will be, counts for which of two servers comes first.
+        # The position of Moorage's site, even a future one, decides which server comes first.
         self._known = sorted({*files, *(path for path in managed if path.endswith(".conf"))})
         self._matching: dict[str, list[str]] = {}
 
     def read_all(self) -> None:
-        """Read everything, from the main file on."""
+        """Read the whole configuration, starting at the main file."""
         main = next(iter(self.files), None)
         if main is not None:
             self._read(main, [], 0)
@@ -174,7 +174,7 @@ class _Reader:
         if not blocks:
             if name == "user":
                 self.user = words
-            # Of 0 nginx makes no limit.
+            # 0 means no limit.
             if name == "worker_shutdown_timeout" and words and words[0].strip("0mshdwMy"):
                 self.cuts_transfers = path
             if name == "load_module" and words:
@@ -196,7 +196,7 @@ class _Reader:
 
 
 def listens_in(text: str) -> tuple[NginxListen, ...]:
-    """Return every ``listen`` of one file, but for unix sockets.
+    """Return every ``listen`` in one file, except for unix sockets.
 
     Args:
         text: The file's content.
@@ -206,10 +206,10 @@ def listens_in(text: str) -> tuple[NginxListen, ...]:
 
 
 def read_listen(words: Sequence[str]) -> NginxListen | None:
-    """Return what a ``listen`` directive says; None for a unix socket, QUIC, and nonsense.
+    """Parse a ``listen`` directive; return None for unix sockets, QUIC and invalid ones.
 
     Args:
-        words: What is between ``listen`` and the semicolon.
+        words: The words between ``listen`` and the semicolon.
     """
     if not words or words[0].startswith("unix:") or {"quic", "udp"} & set(words):
         return None
@@ -223,7 +223,7 @@ def read_listen(words: Sequence[str]) -> NginxListen | None:
 
 
 def _plain(address: str) -> str:
-    """Write an address in the one way that addresses are compared in."""
+    """Return an address in the canonical form used for comparisons."""
     if address == "localhost":
         return "127.0.0.1"
     try:
@@ -236,17 +236,17 @@ def _plain(address: str) -> str:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Whether nginx's glob takes a path: a star does not reach over a slash, nor hidden files."""
+    """Whether nginx's glob matches a path: a star matches neither slashes nor hidden files."""
     if path.count("/") != pattern.count("/"):
         return False
     return all(
-        fnmatch.fnmatchcase(part, wanted) and (part[:1] != "." or wanted[:1] == ".")
-        for part, wanted in zip(path.split("/"), pattern.split("/"), strict=True)
+        fnmatch.fnmatchcase(part, glob) and (part[:1] != "." or glob[:1] == ".")
+        for part, glob in zip(path.split("/"), pattern.split("/"), strict=True)
     )
 
 
 def _statements(text: str) -> Iterator[tuple[str, list[str], bool]]:
-    """Yield name, words and whether a block opens; ``}`` for the end of one."""
+    """Yield each statement's name and words, and whether it opens a block; ``}`` closes one."""
     words: list[str] = []
     position = 0
     while found := _TOKEN.match(text, position):
@@ -268,7 +268,7 @@ def _statements(text: str) -> Iterator[tuple[str, list[str], bool]]:
 
 
 def _end_of_lua(text: str, position: int) -> int:
-    """Return where a block of Lua ends: behind the brace that closes it."""
+    """Return the position after the brace that closes a Lua block."""
     depth = 1
     while depth and (found := _LUA.search(text, position)):
         position = found.end()

@@ -1,6 +1,6 @@
-"""Facts about the nginx of a server, which other sites may use as well.
+"""Facts about a server's nginx, which can serve other sites, too.
 
-Of other sites' configuration nothing is kept but where they listen, their names and their files.
+Of other sites' configuration, only listen addresses, names and file paths are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class NginxListen:
         address: ``*``, ``[::]``, ``192.0.2.1`` or ``[2001:db8::1]``.
         first: The first port; almost always the only one.
         last: The last port.
-        options: The words behind the address, such as ``ssl`` and ``default_server``.
+        options: The words after the address, such as ``ssl`` and ``default_server``.
     """
 
     address: str
@@ -27,7 +27,7 @@ class NginxListen:
     options: frozenset[str] = frozenset()
 
     def covers(self, port: int) -> bool:
-        """Whether it is about a port."""
+        """Whether it includes a port."""
         return self.first <= port <= self.last
 
 
@@ -36,9 +36,9 @@ class NginxServer:
     """One ``server`` block that is not Moorage's.
 
     Attributes:
-        file: The file that it begins in.
-        kind: The block around it; stream and mail share the ports with http.
-        listens: Where it listens.
+        file: The file it starts in.
+        kind: The enclosing block; stream and mail share the ports with http.
+        listens: Its listen addresses.
         names: Its server_names.
         comes_first: Whether nginx reads it before Moorage's own site.
     """
@@ -52,20 +52,20 @@ class NginxServer:
 
 @dataclass(frozen=True)
 class NginxFacts:
-    """What ``nginx -T`` and ``nginx -V`` say.
+    """The facts from ``nginx -T`` and ``nginx -V``.
 
     Attributes:
-        version: Such as 1.22.1.
-        user: Whom its workers run as.
+        version: The version, such as 1.22.1.
+        user: The workers' user.
         group: Their group.
-        maintainer: Who packaged it; empty when it is not from a package.
-        servers: Every server that is not Moorage's, in the order nginx reads them.
-        http: The names of the directives at http level, and the file that each is in.
+        maintainer: The package's maintainer; empty if it is not from a package.
+        servers: Every server block that is not Moorage's, in the order nginx reads them.
+        http: The names of the directives at http level, and the file each is in.
         late: Those of them that nginx reads after Moorage's site, likewise.
         cuts_transfers: The file whose worker_shutdown_timeout ends transfers after a reload.
         loads_njs: Whether nginx.conf loads the njs module.
-        includes_site: Whether it reads the file that Moorage's site is in.
-        fault: Why nginx refuses its configuration; empty when it does not.
+        includes_site: Whether nginx.conf includes Moorage's site.
+        fault: Why nginx rejects its configuration; empty if it is valid.
     """
 
     version: str = ""
@@ -82,5 +82,5 @@ class NginxFacts:
 
     @property
     def is_from_distribution(self) -> bool:
-        """Whether the distribution's packages of modules fit it."""
+        """Whether the distribution's module packages match it."""
         return any(name in self.maintainer for name in ("Debian", "Ubuntu", "Raspbian"))

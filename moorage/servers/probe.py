@@ -1,4 +1,4 @@
-"""The probe: one script in one channel reads a server's facts."""
+"""The probe: reads a server's facts with one script in one channel."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from templates.load import shell_script
 _FILES_FOLLOW = b"\n@files\n"
 _LARGEST_ANSWER = 64 * 1024**2
 _SILENCE, _DEADLINE = 60.0, 180.0
-"""Seconds in which a server says nothing, and in which it has to have said all."""
+"""Seconds without any output, and seconds for the whole probe."""
 _LONGEST_CAUSE = 400
 _LAST_SECOND = 253_402_300_799.0
-"""The end of the year 9999, which is as far as dates go."""
+"""The end of the year 9999, the latest date Python supports."""
 
 
 def probe(
@@ -47,15 +47,15 @@ def probe(
     nginx: bool = False,
     cancel: Cancel | None = None,
 ) -> Facts:
-    """Read a server's facts, managed files' contents included.
+    """Read a server's facts, including the contents of managed files.
 
     Args:
         transport: The connection to the server.
-        managed: Absolute paths of managed files and folders (folders are read whole).
-        engine: The container engine to ask for the image.
+        managed: Absolute paths of managed files and folders; folders are read recursively.
+        engine: The container engine to query for the image.
         image: The container image to look for.
-        storage: The folder images are kept in.
-        nginx: Whether to read nginx's configuration, other sites included.
+        storage: The folder that images are stored in.
+        nginx: Whether to read nginx's configuration, including other sites.
         cancel: Stops waiting when set.
 
     Returns:
@@ -63,7 +63,7 @@ def probe(
 
     Raises:
         CannotConnect: The server cannot be reached or logged in to.
-        MoorageError: What it answered makes no sense.
+        MoorageError: The probe failed or its output is invalid.
     """
     head = [engine or "-", image or "-", storage or "-", "yes" if nginx else "-"]
     payload = "".join(f"{line}\n" for line in [*head, *managed]).encode()
@@ -74,8 +74,8 @@ def probe(
         answer.extend(data)
         if len(answer) > _LARGEST_ANSWER:
             raise MoorageError(
-                f"the probe's answer is larger than {_LARGEST_ANSWER // 1024**2} MiB.",
-                advice="Look for something huge in /etc/moorage or /etc/nginx/moorage.",
+                f"the probe's output is larger than {_LARGEST_ANSWER // 1024**2} MiB.",
+                advice="Look for large files in /etc/moorage and /etc/nginx/moorage.",
                 server=transport.server,
                 code="probe_failed",
             )
@@ -92,8 +92,8 @@ def probe(
     if completed.exit_status != 0 or _FILES_FOLLOW not in answer:
         reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise MoorageError(
-            "the probe could not read the server: " + (reason[0] if reason else "no answer"),
-            advice="It needs a POSIX shell and the usual Debian tools.",
+            "the probe failed on the server: " + (reason[0] if reason else "no output"),
+            advice="The server needs a POSIX shell and Debian's standard tools.",
             server=transport.server,
             code="probe_failed",
         )
@@ -102,7 +102,7 @@ def probe(
         return parse(transport.server, text.decode("utf-8", "replace"), archive, half_way, managed)
     except (ValueError, IndexError, OverflowError) as error:
         raise MoorageError(
-            f"the probe's answer makes no sense: {error}.",
+            f"the probe's output is invalid: {error}.",
             server=transport.server,
             code="probe_failed",
         ) from error
@@ -111,18 +111,18 @@ def probe(
 def parse(
     server: str, text: str, archive: bytes, now: float, managed: Sequence[str] = ("/",)
 ) -> Facts:
-    """Turn the probe's answer into facts.
+    """Parse the probe's output.
 
     Args:
         server: The server's label.
-        text: The lines before the tar.
-        archive: The tar; may be empty.
-        now: The operator's clock when the probe ran, seconds since 1970.
-        managed: The paths that were asked for; whatever else the tar holds is left out.
+        text: The lines before the tar archive.
+        archive: The tar archive; may be empty.
+        now: The operator's clock when the probe ran, in seconds since 1970.
+        managed: The requested paths; anything else in the archive is ignored.
 
     Raises:
-        ValueError: A line is not of the form the probe writes; IndexError likewise.
-        MoorageError: The tar is damaged.
+        ValueError: A line does not have the probe's format; IndexError likewise.
+        MoorageError: The archive is damaged.
     """
     rows: dict[str, list[list[str]]] = {}
     for line in text.split("\n"):
@@ -151,7 +151,7 @@ def parse(
         packages={
             row[0]: row[1]
             for row in rows.get("package", [])
-            # The first letter is what is wanted (h: on hold), the second what is there.
+            # The first letter is the desired state (h: on hold), the second the actual one.
             if len(row) in {3, 4} and row[2][1:] == "i "
         },
         held=tuple(row[0] for row in unsettled if row[1].startswith("h")),
@@ -165,7 +165,7 @@ def parse(
         failures={row[0]: row[1].strip(" .")[:_LONGEST_CAUSE] for row in rows.get("failure", [])},
         listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),
         accounts={row[0]: (int(row[1]), int(row[2])) for row in rows.get("account", [])},
-        # Two folders may be on the same disk.
+        # Two folders can be on the same disk.
         disks=tuple(dict.fromkeys(_disks(rows.get("disk", []), rows.get("inodes", [])))),
         unfinished_uploads=int(single("uploads") or 0) * 1024,
         files=files,
@@ -193,10 +193,10 @@ def parse(
 
 
 def _seconds(text: str) -> float:
-    """Read a time, in seconds since 1970.
+    """Parse a time in seconds since 1970.
 
     Raises:
-        ValueError: It is none that a date could have.
+        ValueError: It is not a valid date.
     """
     seconds = float(text)
     if not 0 <= seconds <= _LAST_SECOND:
@@ -262,7 +262,7 @@ def _store(rows: Sequence[list[str]]) -> Store | None:
 
 
 def _disks(sizes: Sequence[list[str]], inodes: Sequence[list[str]]) -> Iterator[Disk]:
-    """Yield the file systems that ``df -Pk`` lists, and ``df -Pi`` in the same order."""
+    """Yield the file systems listed by ``df -Pk`` and, in the same order, by ``df -Pi``."""
     for size, count in zip_longest(sizes, inodes):
         columns = size[0].split(None, 5) if size else []
         numbers = count[0].split(None, 5) if count else []
@@ -292,31 +292,31 @@ def _read_archive(
                 if member.isdir():
                     folders[path] = ManagedFolder(path, mode, member.uname, member.gname)
                     continue
-                # A link where a file should be is drift: it is compared by where it points.
+                # A link in place of a file is drift: compare it by its target.
                 content = member.linkname.encode()
                 if member.isfile():
                     reader = tar.extractfile(member)
                     content = reader.read() if reader else b""
                 link = member.linkname if member.issym() else ""
                 files[path] = ManagedFile(path, content, mode, member.uname, member.gname, link)
-    # Python's reader follows the chain of a tar's headers by recursion.
+    # Python's tarfile follows chains of headers recursively.
     except (tarfile.TarError, RecursionError, EOFError) as error:
         raise MoorageError(
-            f"the probe's file list is damaged: {error}", server=server, code="probe_failed"
+            f"the probe's archive is damaged: {error}", server=server, code="probe_failed"
         ) from error
     return files, folders
 
 
 def _members(tar: tarfile.TarFile, size: int) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of a tar, none of which is larger than the tar or before the last one.
+    """Yield the members of a tar archive, checking sizes and offsets.
 
     Raises:
-        tarfile.TarError: There is one that is.
+        tarfile.TarError: A member is larger than the archive or overlaps the one before.
     """
     end = 0
     while (member := tar.next()) is not None:
         if member.offset < end or not 0 <= member.size <= size or member.issparse():
-            raise tarfile.ReadError("a member is of an impossible size")
+            raise tarfile.ReadError("a member has an impossible size")
         end = member.offset + tarfile.BLOCKSIZE
         yield member
 

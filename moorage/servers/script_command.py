@@ -1,25 +1,25 @@
-"""The command line every script is started with, and how its output is told from its shell's.
+"""The command line that starts every script, and the markers that delimit the script's output.
 
-The command line is the same for every script and every server, and holds nothing worth hiding: the
-script, its data and sudo's password all travel over standard input.
+The command line is the same for every script and every server, and contains nothing confidential:
+the script, its data and the sudo password all travel over standard input.
 """
 
 from __future__ import annotations
 
 READY = b"moorage:ready\n"
-"""What the shell says on both outputs once it is root and listens."""
+"""Printed by the shell on both outputs once it is root and reads its input."""
 GO = b"moorage:go\n"
-"""What the shell waits for; everything before it was meant for sudo."""
+"""The line the shell waits for; all input before it is for sudo."""
 PROMPT = b"moorage:sudo-password:"
-"""What sudo asks for a password with. Told from anything sudo says by being no language."""
+"""sudo's password prompt, chosen so that no message of sudo's can contain it."""
 NOT_STARTED = 97
 """The exit status of a shell whose input ended before a script arrived."""
 
-# One line without single quotes, backslashes and exclamation marks, so that every login shell
-# (csh and fish too) passes it on as it is.
+# A single line without single quotes, backslashes or exclamation marks, so that every login shell
+# (including csh and fish) passes it on unchanged.
 #
-# dd, and not head -c: busybox's head reads ahead and swallows the beginning of the payload.
-# A full block is one read of exactly the script's length on GNU and busybox alike.
+# dd instead of head -c: busybox's head reads ahead and swallows the start of the payload.
+# With iflag=fullblock, dd reads exactly the script's length on GNU and busybox.
 _BOOT = (
     "umask 022; cd /; LC_ALL=C.UTF-8; unset LANGUAGE OLDPWD; "
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH; "
@@ -32,16 +32,16 @@ _BOOT = (
 )
 
 AS_ROOT = ("sh", "-c", _BOOT)
-"""The argument list for somebody who is root already."""
+"""The argument list for root."""
 WITH_SUDO = ("env", "LC_ALL=C", "sudo", "-S", "-p", PROMPT.decode(), "--", *AS_ROOT)
-"""The argument list for everybody else. sudo speaks English so that its refusals are understood."""
+"""The argument list for other users. LC_ALL=C, so that sudo's messages can be parsed."""
 
 
 def command_line(arguments: tuple[str, ...]) -> str:
-    """Write an argument list for a login shell.
+    """Quote an argument list for a login shell.
 
     Args:
-        arguments: Either of the two above; without single quotes.
+        arguments: One of the two lists above; without single quotes.
     """
     return "exec " + " ".join(
         f"'{argument}'" if set(argument) & set(' "$;><=:[]') else argument for argument in arguments
@@ -49,7 +49,7 @@ def command_line(arguments: tuple[str, ...]) -> str:
 
 
 def preamble(script: str) -> bytes:
-    """Everything that goes in front of the payload.
+    """Return the input that precedes the payload.
 
     Args:
         script: The POSIX shell script to run.

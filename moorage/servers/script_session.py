@@ -1,7 +1,6 @@
-"""One script from its start to its exit status: what is sent when, and what the answers mean.
+"""Run one script, from its start to its exit status.
 
-It speaks to a :class:`Pipes`, which is an SSH channel or a local process; this module is where the
-two are the same.
+It talks to :class:`Pipes`, which are an SSH channel or a local process.
 """
 
 from __future__ import annotations
@@ -20,61 +19,61 @@ from moorage.servers.script_command import NOT_STARTED, PROMPT, READY, preamble
 from moorage.servers.transport import Cancel, Completed, Exchange
 
 _TICK = 0.1
-"""Seconds between two looks at whether waiting was cancelled or a time is up."""
+"""Seconds between checks for cancellation and time limits."""
 _START_SILENCE = 60.0
-"""Seconds in which a login says nothing before the script starts."""
+"""Seconds without output allowed before the script starts."""
 _MOST_NOISE = 1 << 20
-"""Bytes a login shell may print before the script starts."""
+"""Bytes the login shell is allowed to print before the script starts."""
 _MOST_OUTPUT = 1 << 26
-"""Bytes a script may print that nobody takes as they arrive."""
+"""Bytes of output to keep in memory if there is no ``on_stdout``."""
 _CHUNK = 1 << 18
 
 
-class PipesGoneError(Exception):
-    """The other side does not take any more input: it ended, or the connection is gone."""
+class InputClosedError(Exception):
+    """The other side no longer accepts input: it has ended, or the connection was lost."""
 
 
 class Pipes(Protocol):
-    """The three standard streams of something that was started."""
+    """The standard streams of a started command."""
 
     def wait(self, seconds: float) -> None:
-        """Return when there may be output or the end, or after so many seconds.
+        """Return when there may be output, at the end, or after this many seconds.
 
         Raises:
             CannotConnect: The connection was lost.
         """
 
     def read(self) -> tuple[bytes, bytes]:
-        """Return what arrived on standard output and standard error; empty when nothing did."""
+        """Return the new data on standard output and standard error, if any."""
 
     def send(self, data: bytes | memoryview) -> None:
-        """Send to standard input; returns when all of it was taken.
+        """Send to standard input; return once all of it was accepted.
 
         Raises:
-            PipesGoneError: It is not being read any more.
+            InputClosedError: Standard input is no longer read.
         """
 
     def finish(self) -> None:
-        """End standard input."""
+        """Close standard input."""
 
     @property
-    def taken(self) -> int:
-        """How many bytes of standard input were taken so far."""
+    def bytes_sent(self) -> int:
+        """The number of bytes accepted on standard input so far."""
 
     def exit_status(self) -> int | None:
-        """Return the exit status once it has ended and all output was read, else None.
+        """Return the exit status once the command has ended and all output was read, else None.
 
         Raises:
-            CannotConnect: It is gone without an exit status: the connection was lost.
+            CannotConnect: The connection was lost before an exit status arrived.
         """
 
     def close(self) -> None:
-        """Close all three streams at once. Safe from other threads."""
+        """Close all three streams. Safe to call from other threads."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be run; the fields are those of :meth:`Transport.run`."""
+    """The script to run; the fields are those of :meth:`Transport.run`."""
 
     script: str
     payload: bytes | Iterable[bytes] = b""
@@ -90,10 +89,10 @@ class Root:
     """How the script becomes root.
 
     Attributes:
-        user: Who logged in.
-        needs_sudo: Whether sudo is between them and the script.
-        password: What sudo is told right away, if it is known.
-        ask: Asks for the password when it is not known and sudo wants it.
+        user: The logged-in user.
+        needs_sudo: Whether that user needs sudo.
+        password: The sudo password, if known; it is sent right away.
+        ask: Asks for the password if it is not known and sudo requires one.
     """
 
     user: str
@@ -102,11 +101,11 @@ class Root:
     ask: Callable[[], Secret | None]
 
 
-class Conversation:
-    """One script being run; ``start`` are the seconds in which the login has to get to it.
+class ScriptSession:
+    """Runs one script; ``start`` is the time limit in seconds until the script starts.
 
     Attributes:
-        password: The password sudo took, if it wanted one.
+        password: The password that was sent to sudo, if any.
     """
 
     def __init__(
@@ -117,8 +116,8 @@ class Conversation:
         self._root = root
         self._server = server
         self._start = start
-        self._asking = 0.0
-        self._kept = 0
+        self._seconds_asking = 0.0
+        self._output_size = 0
         self.password: Secret | None = None
         self._ready = threading.Event()
         self._over = threading.Event()
@@ -131,8 +130,8 @@ class Conversation:
         self._stdout_started = self._stderr_started = False
         self._prompts_answered = 0
 
-    def hold(self) -> Completed:
-        """Send everything, take everything, and return how it ended.
+    def run(self) -> Completed:
+        """Send the script and its data, receive all output, and return the result.
 
         Raises:
             CannotConnect: See :meth:`Transport.run`.
@@ -161,7 +160,7 @@ class Conversation:
 
     def _send_all(self) -> None:
         try:
-            # Only now is it known that sudo reads no more of this stream.
+            # Only now is it certain that sudo reads no more of this stream.
             self._ready.wait()
             if self._over.is_set():
                 return
@@ -172,12 +171,12 @@ class Conversation:
                 self._pipes.finish()
             else:
                 self._job.on_start(Exchange(self._send_more, self._pipes.finish))
-        except PipesGoneError:
-            # A script may end without reading everything. Whether it did, or the connection was
-            # lost, is for the receiving side to find out.
+        except InputClosedError:
+            # A script can end without reading all of its input. Whether it did, or the connection
+            # was lost, is for the receiving side to find out.
             pass
-        except BaseException as error:  # raised again in the thread that called run
-            if not isinstance(error.__cause__, PipesGoneError):
+        except BaseException as error:  # re-raised in the thread that called run
+            if not isinstance(error.__cause__, InputClosedError):
                 self._sender_failure = error
                 self._pipes.close()
 
@@ -197,24 +196,24 @@ class Conversation:
     def _send_more(self, data: bytes) -> None:
         try:
             self._send(data)
-        except PipesGoneError as error:
+        except InputClosedError as error:
             raise CannotConnect(
-                "The script on the server does not listen any more.",
+                "The script on the server no longer reads its input.",
                 server=self._server,
                 code="connection_lost",
             ) from error
 
     def _send_password(self, password: Secret) -> None:
         self.password = password
-        # When it ended already, what it said tells why.
-        with contextlib.suppress(PipesGoneError):
+        # If it has already ended, its output says why.
+        with contextlib.suppress(InputClosedError):
             self._send(password.reveal().encode() + b"\n")
 
     # -- the receiving side, in the thread that called run ---------------------------------------
 
     def _receive_all(self) -> int:
         began = heard = time.monotonic()
-        taken = self._pipes.taken
+        sent = self._pipes.bytes_sent
         while True:
             self._pipes.wait(_TICK)
             self._check_cancelled()
@@ -223,19 +222,19 @@ class Conversation:
                 self._take_stderr(stderr)
             if stdout:
                 self._take_stdout(stdout)
-            if stdout or stderr or self._pipes.taken != taken:
-                # After the output was taken: somebody may have been asked for a password meanwhile.
+            if stdout or stderr or self._pipes.bytes_sent != sent:
+                # Not before: handling the output can include waiting for a password.
                 heard = time.monotonic()
-                taken = self._pipes.taken
+                sent = self._pipes.bytes_sent
             if self._sender_failure is not None:
                 raise self._sender_failure
-            self._check_deadline(time.monotonic() - began - self._asking)
+            self._check_deadline(time.monotonic() - began - self._seconds_asking)
             if stdout or stderr:
                 continue
             status = self._pipes.exit_status()
             if status is not None:
                 return status
-            self._check_patience(time.monotonic() - heard)
+            self._check_silence(time.monotonic() - heard)
 
     def _check_cancelled(self) -> None:
         if self._job.cancel is not None and self._job.cancel.is_set:
@@ -245,29 +244,29 @@ class Conversation:
                 code="cancelled",
             )
 
-    def _check_deadline(self, took: float) -> None:
+    def _check_deadline(self, elapsed: float) -> None:
         deadline = self._job.deadline
         if not self._stdout_started:
             deadline = min(deadline or self._start, self._start)
-        if deadline is not None and took > deadline:
-            late = "is not done" if self._stdout_started else "runs no command"
+        if deadline is not None and elapsed > deadline:
+            late = "has not finished" if self._stdout_started else "has not run a command"
             raise CannotConnect(
                 f"The server keeps sending, but {late} after {deadline:.0f} seconds.",
-                advice="It may be overloaded, or its login shell prints something again and again.",
+                advice="It may be overloaded, or its login shell keeps printing output.",
                 server=self._server,
                 code="too_slow",
             )
 
-    def _check_patience(self, silence: float) -> None:
-        patience = self._job.timeout
+    def _check_silence(self, silence: float) -> None:
+        limit = self._job.timeout
         if not self._stdout_started:
-            patience = min(patience or _START_SILENCE, _START_SILENCE)
-        if patience is not None and silence > patience:
+            limit = min(limit or _START_SILENCE, _START_SILENCE)
+        if limit is not None and silence > limit:
             doing = "while a script was running" if self._stdout_started else "to the first command"
-            said = "" if self._stdout_started else " ".join(self._sudo_text().split())
+            output = "" if self._stdout_started else " ".join(self._sudo_text().split())
             raise CannotConnect(
-                f"The server said nothing for {patience:.0f} seconds {doing}."
-                + (f" Its last words were: {said[-200:]}" if said else ""),
+                f"The server did not respond for {limit:.0f} seconds {doing}."
+                + (f" Its last output was: {output[-200:]}" if output else ""),
                 advice="It may be overloaded, out of memory or have a failing disk.",
                 server=self._server,
                 code="silent",
@@ -275,7 +274,7 @@ class Conversation:
 
     def _take_stdout(self, data: bytes) -> None:
         if not self._stdout_started:
-            # A login shell's start-up files may print something before the script begins.
+            # The login shell's startup files can print something before the script starts.
             self._early_stdout += data
             before, ready, data = self._early_stdout.partition(READY)
             if not ready:
@@ -303,21 +302,21 @@ class Conversation:
         if data:
             self._keep(self._stderr, data)
 
-    def _keep(self, kept: list[bytes], data: bytes) -> None:
-        self._kept += len(data)
-        if self._kept > _MOST_OUTPUT:
+    def _keep(self, output: list[bytes], data: bytes) -> None:
+        self._output_size += len(data)
+        if self._output_size > _MOST_OUTPUT:
             raise CannotConnect(
                 f"A script on the server printed more than {_MOST_OUTPUT // 1024**2} MiB.",
                 server=self._server,
                 code="too_much",
             )
-        kept.append(data)
+        output.append(data)
 
     def _check_noise(self, noise: bytes) -> None:
         if len(noise) > _MOST_NOISE:
             raise CannotConnect(
-                "The login prints without end before any command can run.",
-                advice="Look at the start-up files of the login shell on the server (.bashrc).",
+                "The login shell keeps printing output and never runs the command.",
+                advice="Check the login shell's startup files on the server (.bashrc).",
                 server=self._server,
                 code="no_shell",
             )
@@ -327,14 +326,14 @@ class Conversation:
         if prompts <= self._prompts_answered:
             return
         if prompts > 1:
-            # Closing now leaves it at one failed attempt; reading on would make it three.
+            # Closing now leaves it at one failed attempt; sudo would allow three.
             raise sudo.password_wrong(self._root.user, self._server)
         self._prompts_answered = prompts
         if self.password is not None:
             return
         asked = time.monotonic()
         password = self._root.ask()
-        self._asking += time.monotonic() - asked
+        self._seconds_asking += time.monotonic() - asked
         if password is None:
             raise sudo.password_missing(self._root.user, self._server)
         self._send_password(password)
@@ -344,22 +343,22 @@ class Conversation:
 
     def _not_started(self, status: int) -> CannotConnect:
         text = self._sudo_text()
-        if "password change required" in text.lower():  # so says sshd in place of the command
+        if "password change required" in text.lower():  # printed by sshd instead of the command
             return CannotConnect(
                 f"The password of {self._root.user} has expired.",
-                advice=f"Log in with 'ssh {self._root.user}@{self._server}' once to change it.",
+                advice=f"Log in once with 'ssh {self._root.user}@{self._server}' to change it.",
                 server=self._server,
                 code="login_refused",
             )
         if self._root.needs_sudo:
             return sudo.refusal(text, status, self._root.user, self._server)
         noise = self._early_stdout.decode(errors="replace")
-        said = " ".join(f"{noise} {text}".split())[:300]
+        output = " ".join(f"{noise} {text}".split())[:300]
         ended = "" if status in {0, NOT_STARTED} else f" (exit status {status})"
         return CannotConnect(
-            f"The login of {self._root.user} works, but it cannot run commands{ended}"
-            + (f": {said}" if said else "."),
-            advice="The account needs a shell such as /bin/sh, and no forced command.",
+            f"{self._root.user} can log in, but cannot run commands{ended}"
+            + (f": {output}" if output else "."),
+            advice="The account needs a shell such as /bin/sh and no forced command.",
             server=self._server,
             code="no_shell",
         )

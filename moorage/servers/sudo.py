@@ -1,4 +1,4 @@
-"""What sudo says when it does not let somebody become root, in words for the operator."""
+"""Turn sudo's refusals into messages for the operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Reason:
     message: str
     advice: str
     pattern: str
-    """What sudo says then, in English."""
+    """Matches sudo's message in English."""
     fields: tuple[str, ...] = ()
 
     def error(self, user: str, server: str) -> SudoRefused:
@@ -45,8 +45,8 @@ _WRONG = _Reason(
 )
 _NO_PASSWORD = _Reason(
     "sudo_password_missing",
-    "sudo asks for the password of {user}, and there is none to give.",
-    "Give the sudo password, or allow {user} to use sudo without a password.",
+    "sudo asks for the password of {user}, but none was given.",
+    "Enter the sudo password, or allow {user} to use sudo without a password.",
     r"a (terminal|password) is required|no password was provided|no askpass program",
     ("servers[].sudo_password",),
 )
@@ -67,8 +67,8 @@ _REASONS = (
     ),
     _Reason(
         "sudo_account_expired",
-        "The account {user} has expired or is locked on the server: sudo does not let it in.",
-        "Log in with ssh once and renew the password, or use another user.",
+        "The account {user} has expired or is locked on the server, so sudo refuses it.",
+        "Log in once with ssh and change the password, or use another user.",
         r"(account|password) (is |has )?(expired|locked)|account validation failure",
     ),
     _MISSING,
@@ -78,33 +78,33 @@ _REASONS = (
 
 
 def password_wrong(user: str, server: str) -> SudoRefused:
-    """The error for a password that sudo did not take."""
+    """Return the error for a password that sudo rejected."""
     return _WRONG.error(user, server)
 
 
 def password_missing(user: str, server: str) -> SudoRefused:
-    """The error for a password that is wanted and that nobody has."""
+    """Return the error for a missing password."""
     return _NO_PASSWORD.error(user, server)
 
 
 def refusal(text: str, status: int, user: str, server: str) -> SudoRefused:
-    """Make sense of what sudo said before it gave up.
+    """Return the error for a message of sudo's.
 
     Args:
         text: Its standard error, without prompts.
         status: Its exit status.
-        user: Who logged in.
+        user: The logged-in user.
         server: The server's label.
     """
-    # Whoever could not find sudo says so in the server's language.
+    # By the exit status: the shell reports a missing sudo in the server's language.
     if status == _NOT_FOUND:
         return _MISSING.error(user, server)
     for reason in _REASONS:
         if re.search(reason.pattern, text, re.IGNORECASE):
             return reason.error(user, server)
-    said = " ".join(text.split())[-300:]
+    output = " ".join(text.split())[-300:]
     return SudoRefused(
-        f"{user} cannot become root with sudo" + (f": {said}" if said else "."),
+        f"{user} cannot become root with sudo" + (f": {output}" if output else "."),
         advice=f"Log in with 'ssh {user}@{server}' and try 'sudo id'.",
         server=server,
         refused=f"sudo password of {user}",

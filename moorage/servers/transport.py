@@ -1,4 +1,4 @@
-"""The one way to run something on a server: a script and its data, in one channel."""
+"""The transport interface: runs a script with its data on a server, in one channel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from moorage.answers.secrets import Secret, SecretReference
 
 Resolve = Callable[[SecretReference | None, str], Secret | None]
-"""Finds what a secret reference of a server leads to; None when there is nothing.
+"""Resolves a server's secret reference; None if there is none.
 
 The text is the name of the field: ``password``, ``passphrase`` or ``sudo_password``.
 """
@@ -19,12 +19,12 @@ The text is the name of the field: ``password``, ``passphrase`` or ``sudo_passwo
 
 @dataclass(frozen=True)
 class Completed:
-    """How a script ended.
+    """The result of a script.
 
     Attributes:
-        exit_status: The script's exit status; negative when a signal ended it.
-        stdout: What it wrote to standard output, unless an ``on_stdout`` took it.
-        stderr: What it wrote to standard error.
+        exit_status: The script's exit status; negative if a signal ended it.
+        stdout: Its standard output, unless ``on_stdout`` received it.
+        stderr: Its standard error.
     """
 
     exit_status: int
@@ -34,11 +34,11 @@ class Completed:
 
 @dataclass(frozen=True)
 class HostKey:
-    """The key a server showed on first contact.
+    """The host key a server presented on first contact.
 
     Attributes:
         server: The server's label.
-        address: Host and port as written to known_hosts.
+        address: Host and port in known_hosts format.
         kind: The key's type, for example ``ssh-ed25519``.
         fingerprint: ``SHA256:`` and the base64 digest, as ssh prints it.
     """
@@ -50,31 +50,31 @@ class HostKey:
 
 
 class Asker(Protocol):
-    """Who is asked when a connection needs a decision or a secret. May be called in any thread."""
+    """Asks the operator for decisions and secrets. Can be called from any thread."""
 
     def accept_host_key(self, key: HostKey) -> bool:
-        """Return whether an unknown host key is to be trusted and remembered."""
+        """Return whether to trust an unknown host key and add it to known_hosts."""
 
     def secret(self, what: str, server: str | None) -> Secret | None:
-        """Return a secret, or None when there is nobody to ask.
+        """Return a secret, or None if the operator cannot be asked.
 
         Args:
-            what: What is wanted, for people: ``sudo password of admin``.
-            server: The server's label, if it belongs to one.
+            what: The secret as shown to the operator: ``sudo password of admin``.
+            server: The server's label, if the secret belongs to one.
         """
 
 
 @dataclass(frozen=True)
-class LoginWanted:
-    """A login that no key opened.
+class LoginRequest:
+    """A login for which no key was accepted.
 
     Attributes:
-        what: What is wanted, for people: ``password of root``.
+        what: The missing secret as shown to the operator: ``password of root``.
         server: The server's label.
-        reason: Which keys were tried and why that was not enough.
-        methods: What the server takes, as SSH calls it.
-        key: The key the answers name, or empty.
-        is_jump_host: Whether it is the login at a machine on the way to the server.
+        reason: Which keys were tried and why they were not enough.
+        methods: The SSH authentication methods that the server accepts.
+        key: The key named in the answers, or empty.
+        is_jump_host: Whether the login is on a jump host.
     """
 
     what: str
@@ -86,25 +86,25 @@ class LoginWanted:
 
     @property
     def takes_keys(self) -> bool:
-        """Whether another key may help."""
+        """Whether another key could work."""
         return "publickey" in self.methods
 
 
 @runtime_checkable
 class LoginAsker(Protocol):
-    """An asker who tells why a password is wanted, and may name a key instead."""
+    """An asker that explains why a password is needed and can return a key instead."""
 
-    def login(self, wanted: LoginWanted) -> Secret | Path | None:
-        """Return a password or the path of a private key, or None when there is nobody to ask."""
+    def login(self, wanted: LoginRequest) -> Secret | Path | None:
+        """Return a password or a private key's path, or None if the operator cannot be asked."""
 
 
 @dataclass
 class Exchange:
-    """The sending side of a running script, for what follows its payload.
+    """The standard input of a running script, for data after its payload.
 
     Attributes:
-        send: Sends bytes to the script's standard input; raises ``CannotConnect`` when it is gone.
-        finish: Ends the script's standard input. Nothing can be sent after that.
+        send: Sends bytes; raises ``CannotConnect`` if the script no longer reads them.
+        finish: Closes standard input. Nothing can be sent after that.
     """
 
     send: Callable[[bytes], None]
@@ -118,17 +118,17 @@ class Cancel:
     event: threading.Event = field(default_factory=threading.Event)
 
     def set(self) -> None:
-        """Ask everything that holds this object to stop."""
+        """Request everything that uses this object to stop."""
         self.event.set()
 
     @property
     def is_set(self) -> bool:
-        """Whether stopping was asked for."""
+        """Whether stopping was requested."""
         return self.event.is_set()
 
 
 class Transport(Protocol):
-    """A connection to one server. Connects on first use; safe for one script at a time.
+    """A connection to one server. Connects on first use; runs one script at a time.
 
     Attributes:
         server: The server's label: its host as in the answers.
@@ -137,11 +137,11 @@ class Transport(Protocol):
     server: str
 
     def connect(self) -> None:
-        """Connect and log in, or do nothing when that is done.
+        """Connect and log in, unless already connected.
 
         Raises:
-            CannotConnect: The server cannot be reached, its key is unknown and not accepted or has
-                changed, or the login is refused.
+            CannotConnect: The server cannot be reached, its host key has changed or is unknown and
+                was not accepted, or the login failed.
         """
 
     def run(
@@ -157,35 +157,33 @@ class Transport(Protocol):
     ) -> Completed:
         """Run a POSIX shell script as root, in one channel.
 
-        The script reaches the server over standard input and is not in any argument list. Its own
-        standard input holds the payload first and then whatever ``on_start``'s exchange sends; it
-        ends after the payload when there is no ``on_start``.
+        The script is sent over standard input and appears in no argument list. Its own standard
+        input is the payload, followed by what ``on_start`` sends; without ``on_start`` it ends
+        after the payload.
 
         Args:
-            script: The script; values belong in the payload, not in here.
-            payload: What the script reads from its standard input: bytes, or chunks of them for
-                what is too large to hold in memory. Chunks are taken in a thread of the transport,
-                at the pace the script reads.
-            on_stdout: Takes output as it arrives, in the thread that called ``run``.
+            script: The script. Pass values in the payload, not in the script.
+            payload: The script's standard input: bytes, or chunks if it is too large for memory.
+                Chunks are consumed in a thread of the transport, as fast as the script reads.
+            on_stdout: Called with output as it arrives, in the thread that called ``run``.
             on_start: Called in a thread of the transport once the payload has been sent, with the
-                way to send more. It should return soon.
-            timeout: Seconds in which nothing arrives and nothing is taken, after which the server
-                counts as silent; None waits.
-            deadline: Seconds in which the script must end, however much the server sends; time that
-                people take to answer a question does not count. None for a script that goes on for
-                as long as it has to.
-            cancel: Stops waiting when set: the channel is closed. The script's standard input ends;
-                nothing else stops it on the server.
+                means to send more. It should return quickly.
+            timeout: Seconds without any data in either direction before the server counts as not
+                responding; None waits for ever.
+            deadline: Seconds for the whole script, not counting the time the operator takes to
+                answer questions. None for no limit.
+            cancel: Closes the channel when set. The script's standard input ends; the script itself
+                is not killed.
 
         Raises:
-            CannotConnect: The connection was lost, the server was silent or took too long, it sent
-                without end, or it was cancelled.
-            SudoRefused: Becoming root needs a password that is missing or wrong.
+            CannotConnect: The connection was lost, the server did not respond, took too long or
+                sent too much, or the call was cancelled.
+            SudoRefused: sudo refused, for example because its password is missing or wrong.
         """
 
     def close(self) -> None:
-        """Close the connection. Safe to call twice and from other threads."""
+        """Close the connection. Safe to call repeatedly and from other threads."""
 
     @property
     def public_address(self) -> str:
-        """The address the host resolves to in the operator's ssh configuration (HostName)."""
+        """The host's HostName in the operator's ssh configuration."""

@@ -14,7 +14,7 @@ from textual.widgets import Button, Footer, Static
 
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
-from moorage.servers.address import server_from
+from moorage.servers.address import parse_server
 from moorage.servers.facts import Facts
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.input_check import jump_fault, key_fault
@@ -296,7 +296,7 @@ class ServerForm(Form):
         """Put what was typed as USER@HOST:PORT into its fields and say so, if they are empty."""
         typed = self.draft.text(f"{self._row}.host")
         try:
-            server = server_from(typed) if "@" in typed else None
+            server = parse_server(typed) if "@" in typed else None
         except MoorageError:
             return
         if server is None:

@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
 from moorage.errors import MoorageError
-from moorage.servers.address import server_from
+from moorage.servers.address import parse_server
 from moorage.servers.ssh.config import SshConfig
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
@@ -44,7 +44,7 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
 
         address = self.query_one("#address", Field)
         try:
-            server = server_from(address.value)
+            server = parse_server(address.value)
         except MoorageError as error:
             address.show_error(error.message)
             address.focus()

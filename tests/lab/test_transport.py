@@ -26,7 +26,7 @@ from moorage.servers import probe
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.dial import Limits
 from moorage.servers.ssh.transport import SshTransport
-from moorage.servers.transport import Cancel, HostKey, LoginWanted
+from moorage.servers.transport import Cancel, HostKey, LoginRequest
 
 WRONG = "not-the-password-5"
 CHUNK = os.urandom(1 << 20)
@@ -196,9 +196,9 @@ class Chooser(Operator):
     def __init__(self, answer: Secret | Path | None) -> None:
         super().__init__()
         self.answer = answer
-        self.wanted: list[LoginWanted] = []
+        self.wanted: list[LoginRequest] = []
 
-    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+    def login(self, wanted: LoginRequest) -> Secret | Path | None:
         self.wanted.append(wanted)
         return self.answer
 
@@ -214,7 +214,7 @@ def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
     assert transport.run("id -u").stdout == b"0\n"
     (wanted,) = operator.wanted
     assert wanted.what == "password of root"
-    assert wanted.reason == f"No key is accepted for root. Tried: {rejected}."
+    assert wanted.reason == f"No key was accepted for root. Tried: {rejected}."
     assert "publickey" in wanted.methods
 
     rejected.unlink()
@@ -439,7 +439,7 @@ def test_a_proxy_command_carries_the_connection(
     transport = connect(desk, trusted, host="last")
     assert transport.run("echo $SSH_CONNECTION").stdout.decode().split()[0] == jump.address
     desk.write_config(f"Host last\n  HostName {trusted.address}\n  ProxyCommand echo oops >&2\n")
-    with pytest.raises(CannotConnect, match="The ProxyCommand says: oops"):
+    with pytest.raises(CannotConnect, match="The ProxyCommand printed: oops"):
         connect(desk, trusted, host="last").connect()
 
 
@@ -600,7 +600,7 @@ def test_a_login_shell_that_drips_does_not_keep_anybody(desk: Desk, trusted: Lab
     )
     error, seconds = failing(lambda: transport.run("id"))
     assert error.code == "too_slow"
-    assert "runs no command after 3 seconds" in error.message
+    assert "has not run a command after 3 seconds" in error.message
     assert seconds < 20
 
 
@@ -766,7 +766,7 @@ def test_something_that_is_no_ssh_server_is_told_apart(desk: Desk, server: LabSe
     ]
     server.run("until ss -ltn | grep -q :7000 && ss -ltn | grep -q :7001; do sleep 0.1; done")
     error, seconds = failing(desk.transport(host=server.address, port=7000, limits=QUICK).connect)
-    assert "says nothing" in error.message
+    assert "sends nothing" in error.message
     assert seconds < 8
     error, _ = failing(desk.transport(host=server.address, port=7001, limits=QUICK).connect)
     assert "not an SSH server" in error.message

@@ -29,7 +29,7 @@ from moorage.servers.transport import (
     Exchange,
     HostKey,
     LoginAsker,
-    LoginWanted,
+    LoginRequest,
 )
 from templates.load import shell_script
 from tui.app import WizardApp
@@ -77,7 +77,7 @@ class PretendServer:
     asker: Asker | None = None
     fault: MoorageError | None = None
     unknown_key: bool = False
-    login: LoginWanted | None = None
+    login: LoginRequest | None = None
     password: str | None = None
     logged_in: Secret | Path | None = None
     sudo_password: str | None = None
@@ -106,10 +106,10 @@ class PretendServer:
             assert isinstance(self.asker, LoginAsker)
             self.logged_in = self.asker.login(self.login)
             if self.logged_in is None:
-                raise CannotConnect("The login of root is refused.", server=self.server)
+                raise CannotConnect("The login as root was refused.", server=self.server)
             if self.password is not None and self.logged_in != Secret(self.password):
                 raise CannotConnect(
-                    "The login of root is refused; tried: a password.",
+                    "The login as root was refused; tried: a password.",
                     server=self.server,
                     code="login_refused",
                     refused=self.login.what,

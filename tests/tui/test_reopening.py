@@ -303,7 +303,7 @@ async def test_only_the_secret_that_a_server_refused_is_asked_for_again(pretend:
                 await wizard.see("Sudo password of admin")
                 await wizard.type(sudo)
                 await wizard.press("enter")
-            says = "Moorage has not deployed" if sudo == "up" else "is refused"
+            says = "Moorage has not deployed" if sudo == "up" else "was refused"
             await wizard.see("sudo does not accept" if sudo == "no" else says)
             await wizard.press("escape")
 

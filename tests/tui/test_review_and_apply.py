@@ -78,7 +78,7 @@ async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
 async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("2 keys of the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
+        await wizard.see("2 keys from the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
         await wizard.press("enter", "enter")
         await wizard.see("✗ wanted: a password or a key")
         await wizard.type("hush")
@@ -97,7 +97,7 @@ async def test_a_key_named_for_a_login_is_kept_with_the_server(
         await wizard.press("tab")
         await wizard.type("~/no")
         await wizard.press("enter")
-        await wizard.see("✗ wanted: a private key file")
+        await wizard.see("✗ expected a private key file")
         await wizard.press("ctrl+u")
         await wizard.type("~/key")
         await wizard.press("enter")

@@ -448,7 +448,7 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
         await wizard.new_with_server("alpha")
         await wizard.press("e", "tab", "tab", "tab")
         for text, said in (
-            ("~/none", "✗ wanted: a private key file; there is none"),
+            ("~/none", "✗ expected a private key file; this file does not exist"),
             ("~/id.pub", "✗ The key ~/id.pub cannot be used"),
             ("~/ssh_config", "✗ The key ~/ssh_config cannot be used"),
             ("~/id", "Without one, ~/.ssh/config, the agent"),
@@ -460,7 +460,7 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
             await wizard.press("shift+tab")
         await wizard.press("tab")
         for text, said in (
-            ("a b", "✗ wanted: USER@HOST:PORT, where user"),
+            ("a b", "✗ expected USER@HOST:PORT (user"),
             ("bastion:99999", "✗ wanted: a port from 1 to 65535"),
             ("one,", "with commas"),
         ):

@@ -14,7 +14,7 @@ from moorage.answers.save import save
 from moorage.deploy.name import NamePlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
-from moorage.servers.transport import LoginWanted
+from moorage.servers.transport import LoginRequest
 from screens.review.step import ReviewPane
 from tui.document import store
 from tui.document.draft import Draft
@@ -25,10 +25,10 @@ ANSWERS = {
     "servers": [{"host": "alpha"}],
     "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
 }
-LOGIN = LoginWanted(
+LOGIN = LoginRequest(
     "password of root",
     "alpha",
-    "No key is accepted for root. Tried: 2 keys of the ssh agent, ~/.ssh/id_[rsa].",
+    "No key was accepted for root. Tried: 2 keys from the ssh agent, ~/.ssh/id_[rsa].",
     ("publickey", "password"),
 )
 LOG = b"@step\t0\tpackages\nGet:1 something\nW: a warning\nE: an error\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, MoorageError, ServersFailed
-from moorage.servers.transport import HostKey, LoginWanted
+from moorage.servers.transport import HostKey, LoginRequest
 
-Subject = HostKey | LoginWanted | tuple[str, str | None]
+Subject = HostKey | LoginRequest | tuple[str, str | None]
 Answer = bool | Secret | Path | None
 """True or False for a host key, a secret, a key file, or None for a refusal."""
 
@@ -78,7 +78,7 @@ class WizardAsker:
             self._known[(what, server)] = answer
         return answer
 
-    def login(self, wanted: LoginWanted) -> Secret | Path | None:
+    def login(self, wanted: LoginRequest) -> Secret | Path | None:
         """Return a password or a key file for a login no key opened; None for a refusal."""
         place = (wanted.what, wanted.server)
         with self._lock:

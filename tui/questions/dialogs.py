@@ -15,7 +15,7 @@ from textual.widgets import Button, Footer, Static
 from moorage.answers.secrets import Secret
 from moorage.escape import printable
 from moorage.servers.ssh.input_check import key_fault
-from moorage.servers.transport import HostKey, LoginWanted
+from moorage.servers.transport import HostKey, LoginRequest
 from tui.document.paths import parse_path
 from tui.labels import label_of
 from tui.widgets.dialog import AskingDialog, Dialog
@@ -135,7 +135,7 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
         wanted: The login.
     """
 
-    def __init__(self, wanted: LoginWanted) -> None:
+    def __init__(self, wanted: LoginRequest) -> None:
         super().__init__()
         self._wanted = wanted
 

@@ -1,1 +1,1 @@
-"""SSH: configuration, keys, authentication, known hosts, channels."""
+"""SSH connections: configuration, keys, authentication, known hosts, channels."""

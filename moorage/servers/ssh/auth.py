@@ -1,4 +1,4 @@
-"""Logging in to an SSH server: which keys and passwords are tried, and what a refusal means."""
+"""SSH authentication: the keys and passwords to try, and the errors for failed logins."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from moorage.servers.ssh.dial import HungUpError
 from moorage.servers.ssh.keys import USUAL_FILES, Candidate, PassphraseWrongError, PublicKey
 
 _MOST_KEYS = 5
-"""Keys offered to a server: sshd hangs up after six attempts, and one is a password's."""
-_PATIENCE = 30.0
-"""Seconds to wait for the answer to one attempt."""
+"""Keys to offer: sshd disconnects after six attempts, and one is reserved for a password."""
+_ATTEMPT_TIMEOUT = 30.0
+"""Seconds to wait for the reply to one attempt."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What there is to log in with.
+    """The credentials for one login.
 
     Attributes:
-        user: Who logs in.
+        user: The user to log in as.
         server: The server's label, for errors and questions.
-        place: Which machine this is, for people; differs from the label at a jump host.
+        machine: The machine's name as shown to users; differs from the label on a jump host.
         keys: The keys to offer, in order.
-        notes: Keys that could not be used and why, for people.
-        is_password_first: Whether the password was chosen over keys.
-        passphrase: Finds the passphrase of a key, given its name.
-        password: Finds the login password, or a key to try instead, given why the keys were not
-            enough and which methods the server takes; None when there is neither.
+        notes: Keys that could not be used, with the reason, as shown to users.
+        is_password_first: Whether to try the password before the keys.
+        passphrase: Returns the passphrase of a key, given its name.
+        password: Returns the login password, or a key to try instead, given why the keys were not
+            enough and which methods the server accepts; None if there is neither.
     """
 
     user: str
     server: str
-    place: str
+    machine: str
     keys: list[Candidate]
     notes: list[str]
     is_password_first: bool
@@ -49,22 +49,22 @@ class Credentials:
 
 
 @dataclass
-class _Tried:
+class _TriedCredentials:
     keys: list[Candidate] = field(default_factory=list)
     has_password: bool = False
     no_password_because: str = ""
 
 
 class _DroppedError(Exception):
-    """The server hung up."""
+    """The server closed the connection."""
 
 
 class _Attempts(AuthHandler):
-    """The client's half of the authentication protocol (RFC 4252, RFC 4256).
+    """The client side of the authentication protocol (RFC 4252, RFC 4256).
 
-    paramiko's own asks for the service before every attempt and waits for it, which costs a round
-    trip each, and cannot ask whether a key would do without signing with it, which needs the
-    passphrase of a key the server may not want.
+    paramiko's own requests the service before every attempt and waits for the reply, which costs a
+    round trip each. It also cannot ask whether the server would accept a key before signing with
+    it, and so needs passphrases of keys that the server rejects.
     """
 
     def __init__(self, transport: Transport, user: str) -> None:
@@ -74,7 +74,7 @@ class _Attempts(AuthHandler):
         self._answer: Callable[[list[tuple[str, bool]]], list[str]] | None = None
         self.methods: list[str] = []
         self.is_partial = False
-        self.is_key_wanted = False
+        self.is_key_accepted = False
         self.is_password_expired = False
         transport.auth_handler = self
 
@@ -84,23 +84,23 @@ class _Attempts(AuthHandler):
         add: Callable[[Message], None],
         answer: Callable[[list[tuple[str, bool]]], list[str]] | None = None,
     ) -> bool:
-        """Try to log in.
+        """Make one authentication attempt.
 
         Args:
             method: The method's name in the protocol.
-            add: Adds what the method wants said.
-            answer: Answers the questions of ``keyboard-interactive``.
+            add: Adds the method's fields to the message.
+            answer: Answers the prompts of ``keyboard-interactive``.
 
         Returns:
-            Whether it worked.
+            Whether it succeeded.
         """
         event = threading.Event()
         self.auth_event = event
         self.auth_method = method
         self._answer = answer
-        self.is_partial = self.is_key_wanted = False
+        self.is_partial = self.is_key_accepted = False
         if not self._service_requested:
-            # The answer is not waited for: it comes before that to the attempt.
+            # No need to wait for the reply: it precedes the reply to the attempt.
             self._service_requested = True
             service = Message()
             service.add_byte(cMSG_SERVICE_REQUEST)
@@ -113,7 +113,7 @@ class _Attempts(AuthHandler):
         message.add_string(method)
         add(message)
         self._send(message)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _ATTEMPT_TIMEOUT
         while not event.wait(0.1):
             if not self.transport.is_active():
                 raise _DroppedError
@@ -136,9 +136,9 @@ class _Attempts(AuthHandler):
             self.auth_event.set()
 
     def _parse_userauth_info_request(self, message: Message) -> None:
-        # Number 60 means something else to each method.
+        # Message number 60 has a different meaning in each method.
         if self.auth_method == "publickey":
-            self.is_key_wanted = True
+            self.is_key_accepted = True
         elif self.auth_method == "password":
             self.is_password_expired = True
         elif self._answer is not None:
@@ -159,7 +159,7 @@ class _Attempts(AuthHandler):
             self.auth_event.set()
 
     def session_blob(self, algorithm: str, blob: bytes) -> bytes:
-        """What a key signs to prove that it is there (RFC 4252, section 7)."""
+        """Return the data that a key signs as proof of possession (RFC 4252, section 7)."""
         message = Message()
         message.add_string(self.transport.session_id or b"")
         message.add_byte(cMSG_USERAUTH_REQUEST)
@@ -173,30 +173,30 @@ class _Attempts(AuthHandler):
 
 
 class Login:
-    """One login, made of as few attempts as will do.
+    """One login, with as few attempts as possible.
 
     Args:
-        transport: A connection whose host key was checked.
-        credentials: What there is to log in with.
+        transport: A connection whose host key was verified.
+        credentials: The credentials.
     """
 
     def __init__(self, transport: Transport, credentials: Credentials) -> None:
         self._transport = transport
-        self._with = credentials
+        self._credentials = credentials
         self._attempts = _Attempts(transport, credentials.user)
-        self._tried = _Tried()
+        self._tried = _TriedCredentials()
 
     def log_in(self) -> None:
         """Log in.
 
         Raises:
-            CannotConnect: The login is refused, or a passphrase is wrong.
+            CannotConnect: The login failed, or a passphrase is wrong.
         """
         steps = [self._try_keys, self._try_password]
-        if self._with.is_password_first:
+        if self._credentials.is_password_first:
             steps.reverse()
         try:
-            # A server may want two methods, one after the other: then each is gone through again.
+            # A server can require two methods in succession, so every step gets a second chance.
             for step in (*steps, *steps):
                 if step():
                     return
@@ -204,10 +204,11 @@ class Login:
             raise self._refused(is_dropped=True) from None
         except TimeoutError as error:
             raise CannotConnect(
-                f"The login of {self._with.user} was not answered within {_PATIENCE:.0f} seconds"
+                f"The login as {self._credentials.user} was not answered within "
+                f"{_ATTEMPT_TIMEOUT:.0f} seconds"
                 f"{self._on()}.",
-                advice="The server may be overloaded, or wait for a directory service (LDAP).",
-                server=self._with.server,
+                advice="The server may be overloaded, or waiting for a directory service (LDAP).",
+                server=self._credentials.server,
                 code="silent",
             ) from error
         except (SSHException, EOFError, OSError) as error:
@@ -217,8 +218,8 @@ class Login:
     # -- keys ------------------------------------------------------------------------------------
 
     def _try_keys(self) -> bool:
-        for candidate in self._with.keys[:_MOST_KEYS]:
-            # By identity: several keys of an agent may have the same comment.
+        for candidate in self._credentials.keys[:_MOST_KEYS]:
+            # Compare by identity: several agent keys can have the same comment.
             was_tried = any(candidate is other for other in self._tried.keys)
             if was_tried or not self._is_allowed("publickey"):
                 continue
@@ -241,26 +242,30 @@ class Login:
         return False
 
     def _unlock(self, candidate: Candidate) -> bool:
-        """Unlock a key, but do not ask anybody for the passphrase of a key the server rejects."""
+        """Unlock a key, but do not ask for the passphrase if the server rejects the key."""
         assert candidate.file is not None
-        if len(self._with.keys) > 1 and candidate.offers and not self._is_wanted(candidate.offers):
+        if (
+            len(self._credentials.keys) > 1
+            and candidate.offers
+            and not self._is_acceptable(candidate.offers)
+        ):
             self._tried.keys.append(candidate)
             return False
         try:
-            if candidate.file.unlock(lambda: self._with.passphrase(candidate.name)):
+            if candidate.file.unlock(lambda: self._credentials.passphrase(candidate.name)):
                 return True
         except PassphraseWrongError as error:
             raise CannotConnect(
                 f"The passphrase for the key {candidate.name} is wrong.",
                 advice=f"Try it with 'ssh-keygen -y -f {candidate.file.path}'.",
-                server=self._with.server,
+                server=self._credentials.server,
                 code="passphrase_wrong",
                 refused=f"passphrase of {candidate.name}",
             ) from error
-        self._with.notes.append(f"{candidate.name} (needs a passphrase, and none was given)")
+        self._credentials.notes.append(f"{candidate.name} (needs a passphrase, and none was given)")
         return False
 
-    def _is_wanted(self, offers: tuple[PublicKey, ...]) -> bool:
+    def _is_acceptable(self, offers: tuple[PublicKey, ...]) -> bool:
         for offer in offers:
 
             def ask(message: Message, offer: PublicKey = offer) -> None:
@@ -269,7 +274,7 @@ class Login:
                 message.add_string(offer.blob)
 
             self._attempts.attempt("publickey", ask)
-            if self._attempts.is_key_wanted:
+            if self._attempts.is_key_accepted:
                 return True
         return False
 
@@ -279,10 +284,10 @@ class Login:
         signing = algorithm.removesuffix("-cert-v01@openssh.com")
         if candidate.agent_key is not None:
             try:
-                # The stubs say Message; it is what the agent sent.
+                # The stubs say Message, but these are the bytes from the agent.
                 signature = bytes(candidate.agent_key.sign_ssh_data(signed, algorithm))
             except (SSHException, OSError):
-                self._with.notes.append(f"{candidate.name} (the agent does not sign with it)")
+                self._credentials.notes.append(f"{candidate.name} (the agent refused to sign)")
                 return False
         else:
             assert candidate.file is not None
@@ -297,7 +302,7 @@ class Login:
         return self._attempts.attempt("publickey", add)
 
     def _algorithm(self, kind: str) -> str:
-        """The signature algorithm for a key's type: for RSA that is another name (RFC 8332)."""
+        """Return the signature algorithm for a key type; for RSA the name differs (RFC 8332)."""
         if not kind.startswith("ssh-rsa"):
             return kind
         extensions: dict[str, bytes] = self._transport.server_extensions  # type: ignore[attr-defined]  # missing in the stubs
@@ -310,17 +315,17 @@ class Login:
     def _try_password(self) -> bool:
         if self._tried.has_password or self._tried.no_password_because:
             return False
-        # When nothing was tried yet, it is not known what the server takes.
+        # Without a previous attempt, the server's methods are not known yet.
         if not self._attempts.methods and self._attempts.attempt("none", lambda message: None):
             return True
         method = next(filter(self._is_allowed, ("password", "keyboard-interactive")), None)
         if method is None:
-            self._tried.no_password_because = "the server takes no passwords"  # noqa: S105  # says why
+            self._tried.no_password_because = "the server does not accept passwords"  # noqa: S105  # a reason
             return False
-        password = self._with.password(self._why_not(), tuple(self._attempts.methods))
+        password = self._credentials.password(self._why_not(), tuple(self._attempts.methods))
         if isinstance(password, Candidate):
-            self._tried.no_password_because = "that key was named instead of a password"  # noqa: S105
-            self._with.keys.append(password)
+            self._tried.no_password_because = "a key was chosen instead of a password"  # noqa: S105
+            self._credentials.keys.append(password)
             return self._try_key(password)
         if password is None:
             self._tried.no_password_because = "no password was given"  # noqa: S105
@@ -329,9 +334,10 @@ class Login:
         done = self._send_password(method, password.reveal())
         if self._attempts.is_password_expired:
             raise CannotConnect(
-                f"The password of {self._with.user} has expired{self._on()}.",
-                advice=f"Log in with 'ssh {self._with.user}@{self._with.place}' once to change it.",
-                server=self._with.server,
+                f"The password of {self._credentials.user} has expired{self._on()}.",
+                advice="Log in once with "
+                f"'ssh {self._credentials.user}@{self._credentials.machine}' to change it.",
+                server=self._credentials.server,
                 code="login_refused",
                 refused=self._password_name(),
             )
@@ -347,8 +353,8 @@ class Login:
             message.add_string("")  # submethods
 
         def answer(questions: list[tuple[str, bool]]) -> list[str]:
-            # A question whose answer may be seen is not one for the password.
-            return ["" if is_visible else password for _, is_visible in questions]
+            # A prompt whose answer is echoed does not ask for the password.
+            return ["" if is_echoed else password for _, is_echoed in questions]
 
         if method == "password":
             return self._attempts.attempt(method, add)
@@ -360,54 +366,64 @@ class Login:
         return not self._attempts.methods or method in self._attempts.methods
 
     def _on(self) -> str:
-        return "" if self._with.place == self._with.server else f" on {self._with.place}"
+        return (
+            ""
+            if self._credentials.machine == self._credentials.server
+            else f" on {self._credentials.machine}"
+        )
 
     def _why_not(self) -> str:
-        """Why the keys were not enough, for whoever is asked for more."""
+        """Say why the keys were not enough."""
         if self._attempts.is_partial:
-            return f"The server wants a password of {self._with.user} besides the key{self._on()}."
+            return (
+                "In addition to the key, the server requires the password of "
+                f"{self._credentials.user}{self._on()}."
+            )
         tried = self._tried.keys
-        held = sum(each.agent_key is not None for each in tried)
-        parts = [f"{held} key{'s' if held != 1 else ''} of the ssh agent"] if held else []
+        agent_keys = sum(each.agent_key is not None for each in tried)
+        plural = "s" if agent_keys != 1 else ""
+        parts = [f"{agent_keys} key{plural} from the ssh agent"] if agent_keys else []
         parts += [each.name for each in tried if each.agent_key is None]
         if parts:
-            why = f"No key is accepted for {self._with.user}{self._on()}. "
+            why = f"No key was accepted for {self._credentials.user}{self._on()}. "
             why += f"Tried: {', '.join(parts)}."
         else:
-            why = f"There is no key to log in with as {self._with.user}{self._on()}: the ssh agent "
-            why += f"has none, and there is none of {', '.join(USUAL_FILES)} in ~/.ssh."
-        if self._with.notes:
-            why += f" Not used: {', '.join(self._with.notes)}."
+            why = (
+                f"There is no key to log in as {self._credentials.user}{self._on()}: the ssh agent "
+            )
+            why += f"has none, and ~/.ssh has none of {', '.join(USUAL_FILES)}."
+        if self._credentials.notes:
+            why += f" Not used: {', '.join(self._credentials.notes)}."
         return why
 
     def _refused(self, *, is_dropped: bool) -> CannotConnect:
         tried = [f"the key {candidate.name}" for candidate in self._tried.keys]
         if self._tried.has_password:
             tried.append("a password")
-        message = f"The login of {self._with.user} is refused{self._on()}"
+        message = f"The login as {self._credentials.user} was refused{self._on()}"
         message += f"; tried: {', '.join(tried)}" if tried else "; there is no key to try"
         if self._tried.no_password_because:
             message += f"; {self._tried.no_password_because}"
         message += "."
-        if self._with.notes:
-            message += f" Not used: {', '.join(self._with.notes)}."
-        left = len(self._with.keys) - len(self._tried.keys)
+        if self._credentials.notes:
+            message += f" Not used: {', '.join(self._credentials.notes)}."
+        left = len(self._credentials.keys) - len(self._tried.keys)
         if is_dropped:
-            message += " The server hung up during the login."
+            message += " The server closed the connection during the login."
         kind = HungUpError if is_dropped else CannotConnect
-        advice = "Check the user's name, and that their ~/.ssh/authorized_keys holds the key."
+        advice = "Check the user name, and that the key is in their ~/.ssh/authorized_keys."
         if left > 0 and self._tried.keys:
-            advice = f"{left} more keys were not tried: name the right one as the server's key."
+            advice = f"{left} more keys were not tried: set the right one as the server's key."
         elif self._tried.has_password:
-            advice = "Check the user's name and the password."
+            advice = "Check the user name and the password."
         return kind(
             message,
             advice=advice,
-            server=self._with.server,
+            server=self._credentials.server,
             code="login_refused",
             refused=self._password_name(),
         )
 
     def _password_name(self) -> str:
-        """What the password is called where it is asked for."""
-        return f"password of {self._with.user}{self._on()}"
+        """Return the password's name as used in prompts."""
+        return f"password of {self._credentials.user}{self._on()}"

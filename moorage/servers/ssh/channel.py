@@ -1,4 +1,4 @@
-"""A command in an SSH channel of its own."""
+"""Run a command in its own SSH channel."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import time
 from paramiko import ChannelException, Message, SSHException
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from moorage.servers.script_session import PipesGoneError
+from moorage.servers.script_session import InputClosedError
 from moorage.servers.ssh.connection import Link, transmit
 from moorage.servers.ssh.dial import Limits
 
 
 class ChannelPipes:
-    """A command running in a channel of its own, as :class:`~.conversation.Pipes`.
+    """A command in its own channel, as :class:`~.script_session.Pipes`.
 
     Args:
-        link: A connection that is logged in.
+        link: A logged-in connection.
         command: The command line.
-        limits: How long things may take.
+        limits: Timeouts.
     """
 
     def __init__(self, link: Link, command: str, limits: Limits) -> None:
@@ -30,12 +30,12 @@ class ChannelPipes:
         try:
             self._channel = link.open_channel("session")
         except ChannelException as error:
-            raise link.place.failed(
+            raise link.machine.failed(
                 "no_shell",
-                f"{link.place.subject} opens no session: {error.text}.",
+                f"{link.machine.subject} refused to open a session: {error.text}.",
                 "Too many sessions may be open (MaxSessions in sshd_config).",
             ) from error
-        self.taken = 0
+        self.bytes_sent = 0
         self._ended_at: float | None = None
         self._poll = select.poll()
         self._poll.register(self._channel.fileno(), select.POLLIN)
@@ -45,11 +45,11 @@ class ChannelPipes:
         request.add_string("exec")
         request.add_boolean(True)
         request.add_string(command)
-        # Channel.exec_command would wait for the reply: a round trip, and without a time limit.
+        # Channel.exec_command would wait for the reply: one more round trip, without a timeout.
         transmit(link.transport, request)
 
     def wait(self, seconds: float) -> None:
-        """Return when there may be output or the end, or after so many seconds."""
+        """Return when there may be output, at the end, or after this many seconds."""
         self._poll.poll(seconds * 1000)
         if self._link.silence > self._limits.dead:
             error = self._link.lost()
@@ -57,32 +57,32 @@ class ChannelPipes:
             raise error
 
     def read(self) -> tuple[bytes, bytes]:
-        """Return what arrived on standard output and standard error."""
+        """Return the new data on standard output and standard error."""
         channel = self._channel
         stdout = channel.recv(1 << 20) if channel.recv_ready() else b""
         stderr = channel.recv_stderr(1 << 20) if channel.recv_stderr_ready() else b""
         return stdout, stderr
 
     def send(self, data: bytes | memoryview) -> None:
-        """Send to standard input; returns when all of it was taken."""
+        """Send to standard input; return once all of it was accepted."""
         view = memoryview(data)
         while view:
             try:
                 sent = self._channel.send(bytes(view[: 1 << 15]))
             except (OSError, SSHException, EOFError) as error:
-                raise PipesGoneError from error
+                raise InputClosedError from error
             if sent == 0:
-                raise PipesGoneError
-            self.taken += sent
+                raise InputClosedError
+            self.bytes_sent += sent
             view = view[sent:]
 
     def finish(self) -> None:
-        """End standard input."""
+        """Close standard input."""
         with contextlib.suppress(OSError, SSHException, EOFError):
             self._channel.shutdown_write()
 
     def exit_status(self) -> int | None:
-        """Return the exit status once it has ended and all output was read."""
+        """Return the exit status once the command has ended and all output was read."""
         channel = self._channel
         if channel.recv_ready() or channel.recv_stderr_ready():
             return None
@@ -91,21 +91,21 @@ class ChannelPipes:
             if has_status:
                 return channel.exit_status
             if channel.eof_received:
-                return -1  # ended by a signal, which paramiko does not tell
+                return -1  # ended by a signal, which paramiko does not report
             raise self._link.lost()
         if has_status:
-            # Something it left running may hold the streams open for ever.
+            # Background processes can hold the streams open for ever.
             self._ended_at = self._ended_at or time.monotonic()
             if time.monotonic() - self._ended_at > 2:
                 return channel.exit_status
         return None
 
     def close(self) -> None:
-        """Close all three streams at once."""
-        # Off this thread, because saying goodbye blocks when the network does.
-        threading.Thread(target=self._say_goodbye, daemon=True).start()
+        """Close all three streams."""
+        # In a thread, because closing a channel blocks if the network does.
+        threading.Thread(target=self._close_channel, daemon=True).start()
 
-    def _say_goodbye(self) -> None:
+    def _close_channel(self) -> None:
         with contextlib.suppress(OSError, SSHException, EOFError):
             self._channel.close()
 

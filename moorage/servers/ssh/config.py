@@ -1,7 +1,7 @@
-"""The operator's ssh configuration, read the way ssh reads it (ssh_config(5)).
+"""Read the operator's ssh configuration the way ssh does (ssh_config(5)).
 
-paramiko's reader knows neither Include nor several of the tokens, and refuses files with a Match
-criterion it does not know; so this one is our own, and is compared with ``ssh -G`` in the tests.
+paramiko's reader supports neither Include nor several of the tokens, and rejects files with an
+unknown Match criterion. This one is compared with ``ssh -G`` in the tests.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SshConfig:
     """Configuration files, read once.
 
     Args:
-        files: The files in order of precedence, each with the folder its relative Includes start
-            from. Missing files are empty files.
-        home: The home folder that ``~`` and ``%d`` stand for.
+        files: The files in order of precedence, each with the base folder for relative Includes.
+            Missing files count as empty.
+        home: The home folder, the value of ``~`` and ``%d``.
     """
 
     def __init__(self, files: list[tuple[Path, Path]], home: Path | None = None) -> None:
@@ -44,7 +44,7 @@ class SshConfig:
 
     @classmethod
     def load(cls, path: Path | None = None, home: Path | None = None) -> SshConfig:
-        """Read what ssh would read.
+        """Read the files that ssh would read.
 
         Args:
             path: A file to read instead of ~/.ssh/config and /etc/ssh/ssh_config, as with
@@ -61,7 +61,7 @@ class SshConfig:
         return cls([(own / "config", own), (SYSTEM_CONFIG, SYSTEM_CONFIG.parent)], home)
 
     def aliases(self) -> list[str]:
-        """The names in Host lines that stand for one host each, in the files' order."""
+        """Return the names in Host lines that are not patterns, in order."""
         found: dict[str, None] = {}
         for line in self._lines:
             if line.keyword == "host":
@@ -71,15 +71,15 @@ class SshConfig:
         return list(found)
 
     def lookup(self, alias: str, user: str | None = None, port: int | None = None) -> Settings:
-        """Find what applies to a host.
+        """Return the settings for a host.
 
         Args:
             alias: The host as the operator writes it.
-            user: Who logs in, if that is decided already; wins over the files.
-            port: The SSH port, if that is decided already; wins over the files.
+            user: The user, if already known; overrides the files.
+            port: The SSH port, if already known; overrides the files.
 
         Raises:
-            CannotConnect: A value makes no sense, for example a port that is no number.
+            CannotConnect: A value is invalid, for example a port that is not a number.
         """
         return Lookup(self._lines, self.home, alias, user, port).settings()
 
@@ -91,7 +91,7 @@ class SshConfig:
         except OSError as error:
             raise CannotConnect(
                 f"The ssh configuration {file} cannot be read: {error.strerror}.",
-                advice="Make it readable, or name another one in MOORAGE_SSH_CONFIG.",
+                advice="Make it readable, or set MOORAGE_SSH_CONFIG to another file.",
                 code="ssh_config_unreadable",
             ) from error
         top = block
@@ -119,7 +119,7 @@ class SshConfig:
 
 @dataclass(frozen=True)
 class Hop:
-    """A server to go through, as ProxyJump names it."""
+    """A jump host in ProxyJump."""
 
     host: str
     user: str | None = None
@@ -127,7 +127,7 @@ class Hop:
 
     @classmethod
     def parse(cls, text: str) -> Hop:
-        """Read USER@HOST:PORT or ssh://USER@HOST:PORT; user and port may be missing.
+        """Parse USER@HOST:PORT or ssh://USER@HOST:PORT; user and port are optional.
 
         Raises:
             ValueError: It is neither.
@@ -138,13 +138,13 @@ class Hop:
         if found is None and re.fullmatch(r"[0-9A-Fa-f:.]+", place):
             return cls(place, user or None)  # a bare IPv6 address
         if found is None:
-            raise ValueError(f"wanted: USER@HOST:PORT, not {text!r}")
+            raise ValueError(f"expected USER@HOST:PORT, not {text!r}")
         port = found[2] or found[4]
         return cls(found[1] or found[3], user or None, int(port) if port else None)
 
 
 def _split(raw: str) -> tuple[str, tuple[str, ...]]:
-    """Split a line into its keyword, in small letters, and its arguments."""
+    """Split a line into its keyword, in lower case, and its arguments."""
     found = re.match(r"\s*(\w+)(?:\s*=\s*|\s+|$)(.*)$", raw)
     if found is None:
         return "", ()
@@ -155,7 +155,7 @@ def _split(raw: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _arguments(text: str) -> Iterator[str]:
-    """Split at blanks; quotes hold together, a # begins a comment."""
+    """Split at blanks, honouring quotes; a # starts a comment."""
     word, quote, begun, index = "", "", False, 0
     while index < len(text):
         character = text[index]

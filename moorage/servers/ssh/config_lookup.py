@@ -1,4 +1,4 @@
-"""What an ssh configuration says about one host (ssh_config(5))."""
+"""Look up one host's settings in an ssh configuration (ssh_config(5))."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _ACCUMULATING = {"identityfile"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What the configuration says about one host, every value expanded.
+    """One host's settings, with all values expanded.
 
     Attributes:
-        alias: The name it was looked up by.
-        hostname: What is connected to.
-        user: Who logs in.
+        alias: The name that was looked up.
+        hostname: The address or name to connect to.
+        user: The user to log in as.
         port: The SSH port.
-        identity_files: Private keys to try, in order; empty when none are configured.
-        identities_only: Whether the agent's other keys stay out of it.
+        identity_files: Private keys to try, in order; empty if none are configured.
+        identities_only: Whether to ignore the agent's other keys.
         identity_agent: The agent's socket, None for ``$SSH_AUTH_SOCK``, ``none`` for no agent.
-        proxy_jump: The servers to go through, each as USER@HOST:PORT.
+        proxy_jump: The jump hosts, each as USER@HOST:PORT.
         proxy_command: A command whose standard streams are the connection.
-        known_hosts: Files with known host keys; the first is the one new keys are written to.
+        known_hosts: Files with known host keys; new keys are added to the first.
         global_known_hosts: Files with known host keys that are only read.
-        host_key_alias: The name to look the host key up by.
+        host_key_alias: The name under which to look up the host key.
         strict: StrictHostKeyChecking: ``ask``, ``yes``, ``no`` or ``accept-new``.
-        hash_known_hosts: Whether names are written to known_hosts as hashes.
+        hash_known_hosts: Whether to hash names in known_hosts.
         connect_timeout: Seconds to wait for a connection, or None.
     """
 
@@ -57,7 +57,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A Host or Match line, or the lines in front of the first one."""
+    """A Host or Match line, or the part before the first one."""
 
     keyword: str
     arguments: tuple[str, ...]
@@ -69,11 +69,11 @@ class Line:
     keyword: str
     arguments: tuple[str, ...]
     block: Block
-    place: str
+    location: str
 
 
 class Lookup:
-    """One pass (or two, where Match final asks for it) over the lines for one host."""
+    """One pass over the lines for one host, or two if there is a Match final."""
 
     def __init__(
         self, lines: list[Line], home: Path, alias: str, user: str | None, port: int | None
@@ -84,7 +84,7 @@ class Lookup:
         self._target = alias
         self._local_user = _local_user()
         self._found: dict[str, tuple[str, ...]] = {}
-        self._places: dict[str, str] = {}
+        self._locations: dict[str, str] = {}
         self._identity_files: list[str] = []
         if user is not None:
             self._found["user"] = (user,)
@@ -128,7 +128,7 @@ class Lookup:
     def _pass_over(self, *, final: bool) -> None:
         verdicts: dict[Block, bool] = {}
         for line in self._lines:
-            # A block is judged where it begins: later lines may change what Match looks at.
+            # A block's criteria are evaluated at its start: later lines can change their values.
             if not self._applies(line.block, verdicts, final=final):
                 continue
             if line.keyword in _ACCUMULATING:
@@ -138,11 +138,11 @@ class Lookup:
             elif line.keyword not in {"host", "match"} and line.arguments:
                 keyword = line.keyword
                 if keyword in {"proxyjump", "proxycommand"}:
-                    keyword = "proxy"  # whichever comes first switches the other off
+                    keyword = "proxy"  # the first of the two wins
                     self._found.setdefault(keyword, (line.keyword, *line.arguments))
                 else:
                     self._found.setdefault(keyword, line.arguments)
-                self._places.setdefault(keyword, line.place)
+                self._locations.setdefault(keyword, line.location)
 
     def _applies(self, block: Block, verdicts: dict[Block, bool], *, final: bool) -> bool:
         if block not in verdicts:
@@ -157,7 +157,7 @@ class Lookup:
     def _matches(self, criteria: list[str], *, final: bool) -> bool:
         while criteria:
             name, _, value = criteria.pop(0).partition("=")
-            wanted = not name.startswith("!")
+            expected = not name.startswith("!")
             name = name.lstrip("!").lower()
             if name in {"all", "final", "canonical"}:
                 verdict = name == "all" or final
@@ -165,7 +165,7 @@ class Lookup:
                 if not value:
                     value = criteria.pop(0) if criteria else ""
                 verdict = self._meets(name, value)
-            if verdict is not wanted:
+            if verdict is not expected:
                 return False
         return True
 
@@ -181,9 +181,9 @@ class Lookup:
             return _matches_any(self._local_user, patterns)
         if criterion == "exec":
             return _succeeds(self._expand(value))
-        return False  # tagged, localnetwork and the like: rare, and none of them matches
+        return False  # tagged, localnetwork and the like are rare and not supported
 
-    # -- what their values mean ------------------------------------------------------------------
+    # -- values ----------------------------------------------------------------------------------
 
     def _one(self, keyword: str) -> str | None:
         values = self._found.get(keyword)
@@ -204,7 +204,7 @@ class Lookup:
     def _port(self) -> int:
         text = self._one("port") or "22"
         if not text.isdigit() or not 1 <= int(text) <= 65535:
-            raise self._senseless("port", f"Port wants a number from 1 to 65535, not {text!r}")
+            raise self._invalid_value("port", f"Port must be from 1 to 65535, not {text!r}")
         return int(text)
 
     def _seconds(self, keyword: str) -> float | None:
@@ -213,7 +213,7 @@ class Lookup:
             return None
         total = 0
         if not re.fullmatch(r"(\d+[smhdw]?)+", text.lower()):
-            raise self._senseless(keyword, f"ConnectTimeout wants seconds, not {text!r}")
+            raise self._invalid_value(keyword, f"ConnectTimeout must be in seconds, not {text!r}")
         units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
         for number, unit in re.findall(r"(\d+)([smhdw]?)", text.lower()):
             total += int(number) * units[unit]
@@ -264,10 +264,10 @@ class Lookup:
         }
         return re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), value)
 
-    def _senseless(self, keyword: str, problem: str) -> CannotConnect:
-        place = self._places.get(keyword)
+    def _invalid_value(self, keyword: str, problem: str) -> CannotConnect:
+        location = self._locations.get(keyword)
         return CannotConnect(
-            f"The ssh configuration cannot be used{f' ({place})' if place else ''}: {problem}.",
+            f"Invalid ssh configuration{f' ({location})' if location else ''}: {problem}.",
             server=self._alias,
             code="ssh_config_invalid",
         )
@@ -276,7 +276,7 @@ class Lookup:
 def _matches_any(value: str, patterns: tuple[str, ...]) -> bool:
     matched = False
     for pattern in patterns:
-        # Square brackets mean nothing in ssh's patterns.
+        # Square brackets have no special meaning in ssh's patterns.
         plain = pattern.lstrip("!").replace("[", "[[]")
         if fnmatchcase(value, plain):
             if pattern.startswith("!"):
@@ -296,7 +296,7 @@ def expand_environment(value: str) -> str:
 def expand_home(value: str, home: Path) -> str:
     if value == "~" or value.startswith("~/"):
         return str(home) + value[1:]
-    return os.path.expanduser(value)  # noqa: PTH111  # ~somebody; a Path would raise when unknown
+    return os.path.expanduser(value)  # noqa: PTH111  # ~user; a Path would raise for an unknown user
 
 
 def _succeeds(command: str) -> bool:

@@ -1,4 +1,4 @@
-"""One SSH connection: key exchange, the host's key, and the channels in it."""
+"""An SSH connection: key exchange, host key verification and channels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from paramiko.packet import Packetizer
 
 from moorage.errors import CannotConnect
 from moorage.servers.ssh import known_hosts
-from moorage.servers.ssh.dial import Breaker, HungUpError, Limits, Place
-from moorage.servers.ssh.known_hosts import KnownKey, Standing
+from moorage.servers.ssh.dial import Breaker, HungUpError, Limits, Machine
+from moorage.servers.ssh.known_hosts import KeyStatus, KnownKey
 from moorage.servers.transport import Asker, HostKey
 
-# Without a handler, logging would print paramiko's view of an error in the middle of a screen.
+# Without a handler, logging would print paramiko's errors onto the screen.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _TICK = 0.1
@@ -33,7 +33,7 @@ _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 
 class _Packets(Packetizer):
-    """Remembers when the other side was last heard of, and how it greeted."""
+    """Records the server's banner and the time of the last received packet."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection)
@@ -52,7 +52,7 @@ class _Packets(Packetizer):
 
 
 class _Transport(Transport):
-    """Can be told to ask for host certificates first, which paramiko asks for last."""
+    """Can prefer host certificates, which paramiko requests last."""
 
     prefers_certificates = False
 
@@ -65,19 +65,23 @@ class _Transport(Transport):
 
 
 class Link:
-    """An SSH connection whose host key was checked; logging in is the next thing.
+    """An SSH connection before the login.
 
     Args:
-        connection: The socket, or a channel of the jump host before it.
-        place: The machine.
-        limits: How long things may take.
-        breaker: Closes the connection when it is opened.
+        connection: The socket, or a channel through the jump host.
+        machine: The machine.
+        limits: Timeouts.
+        breaker: Closes the connection when opened.
     """
 
     def __init__(
-        self, connection: socket.socket | Channel, place: Place, limits: Limits, breaker: Breaker
+        self,
+        connection: socket.socket | Channel,
+        machine: Machine,
+        limits: Limits,
+        breaker: Breaker,
     ) -> None:
-        self.place = place
+        self.machine = machine
         self._limits = limits
         self._breaker = breaker
         self.transport = _Transport(connection, packetizer_class=_Packets)
@@ -90,12 +94,12 @@ class Link:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can still be used, as far as is known."""
+        """Whether the connection is logged in and not known to be broken."""
         return self.transport.is_active() and self.transport.is_authenticated()
 
     @property
     def silence(self) -> float:
-        """Seconds since the other side was last heard of."""
+        """Seconds since the last received packet."""
         return time.monotonic() - self._packets.last_heard
 
     @property
@@ -104,18 +108,18 @@ class Link:
         assert isinstance(packets, _Packets)
         return packets
 
-    def shake_hands(self, asker: Asker) -> None:
-        """Exchange keys and make sure that the server is who it should be.
+    def handshake(self, asker: Asker) -> None:
+        """Exchange keys and verify the host key.
 
         Args:
-            asker: Who decides about a key that nobody knows yet.
+            asker: Asks the operator whether to trust an unknown host key.
 
         Raises:
-            CannotConnect: It does not speak SSH, or its key is not trusted.
+            CannotConnect: The server does not speak SSH, or its host key is not trusted.
         """
-        known = known_hosts.known_keys(self.place.known_hosts, *self.place.key_name)
+        known = known_hosts.known_keys(self.machine.known_hosts, *self.machine.key_name)
         options = self.transport.get_security_options()
-        # As OpenSSH does: a server with several keys is asked for one that is known.
+        # Like OpenSSH, prefer the types of keys that are already known.
         kinds = {key.kind for key in known if not key.marker}
         self.transport.prefers_certificates = any(key.marker == "@cert-authority" for key in known)
         options.key_types = sorted(
@@ -138,19 +142,19 @@ class Link:
             self._check_host_key(key.get_name(), key.asbytes(), asker)
 
     def keep_alive(self) -> None:
-        """Ask for signs of life from now on; sshd does not answer that before the login."""
-        self.transport.packetizer.set_keepalive(self._limits.keepalive, self._ask_for_life)
+        """Start sending keepalives; sshd does not answer them before the login."""
+        self.transport.packetizer.set_keepalive(self._limits.keepalive, self._send_keepalive)
 
     def open_channel(self, kind: str, destination: tuple[str, int] | None = None) -> Channel:
         """Open a channel.
 
         Args:
-            kind: ``session``, or ``direct-tcpip`` to reach a server behind this one.
-            destination: Host and port of the latter.
+            kind: ``session``, or ``direct-tcpip`` to connect to another server through this one.
+            destination: The other server's host and port.
 
         Raises:
-            CannotConnect: The connection was lost, or the server opens no channel.
-            ChannelException: The server behind this one cannot be reached from here.
+            CannotConnect: The connection was lost, or the server did not answer.
+            ChannelException: The server refused, or cannot reach the other server.
         """
         try:
             return self.transport.open_channel(
@@ -165,12 +169,12 @@ class Link:
             raise self.lost() from error
 
     def lost(self) -> CannotConnect:
-        """The error for a connection that broke."""
+        """Return the error for a lost connection."""
         if self._breaker.is_open:
-            return self.place.failed("connection_closed", "The connection was closed.")
-        return self.place.failed(
+            return self.machine.failed("connection_closed", "The connection was closed.")
+        return self.machine.failed(
             "connection_lost",
-            f"The connection to {self.place.address} was lost.",
+            f"The connection to {self.machine.address} was lost.",
             "The network failed, or the machine went down or restarted.",
         )
 
@@ -178,12 +182,12 @@ class Link:
         certificate = key.public_blob
         if certificate is None:
             return False
-        name, _ = self.place.key_name
+        name, _ = self.machine.key_name
         return known_hosts.is_certified(known, name, certificate.key_type, certificate.key_blob)
 
-    def _ask_for_life(self) -> None:
-        # A reply is wanted, unlike with Transport.set_keepalive: only that tells a dead peer from
-        # a quiet one, and through a jump host nothing else does.
+    def _send_keepalive(self) -> None:
+        # Unlike Transport.set_keepalive, request a reply: only that tells a dead server from a
+        # quiet one, especially through a jump host.
         message = Message()
         message.add_byte(cMSG_GLOBAL_REQUEST)
         message.add_string("keepalive@openssh.com")
@@ -195,69 +199,71 @@ class Link:
             return self.lost()
         error = self.transport.get_exception()
         text = str(error or "")
-        where = self.place.address
+        where = self.machine.address
         if "Incompatible" in type(error).__name__:
-            return self.place.failed(
+            return self.machine.failed(
                 "unreachable",
-                f"{self.place.subject} at {where} has no encryption method in common with Moorage:"
-                f" {text}.",
-                "Its SSH server is too old, or restricted (Ciphers, KexAlgorithms).",
+                f"{self.machine.subject} at {where} has no algorithm in common with Moorage: "
+                f"{text}.",
+                "Its SSH server is too old, or its algorithms are restricted (Ciphers, "
+                "KexAlgorithms).",
             )
         greeting = self._packets.greeting
         if greeting and not greeting.startswith("SSH-"):
-            return self.place.failed(
+            return self.machine.failed(
                 "unreachable",
-                f"What answers at {where} is not an SSH server.",
+                f"The service at {where} is not an SSH server.",
                 "Check the port.",
             )
-        return self.place.failed(
+        return self.machine.failed(
             "unreachable",
-            f"{self.place.subject} at {where} takes the connection, but hangs up or says nothing.",
-            "It may be starting, overloaded (MaxStartups), or block this address (fail2ban).",
+            f"{self.machine.subject} at {where} accepts the connection, then closes it or sends "
+            "nothing.",
+            "It may be starting, overloaded (MaxStartups) or blocking this address (fail2ban).",
         )
 
-    # -- the host's key --------------------------------------------------------------------------
+    # -- the host key ----------------------------------------------------------------------------
 
     def _check_host_key(self, kind: str, blob: bytes, asker: Asker) -> None:
-        files = self.place.known_hosts
-        name, port = self.place.key_name
-        verdict, known = known_hosts.standing(files, name, port, kind, blob)
-        if verdict is Standing.UNKNOWN:
-            while not known_hosts.deciding.acquire(timeout=0.2):
+        files = self.machine.known_hosts
+        name, port = self.machine.key_name
+        status, known = known_hosts.key_status(files, name, port, kind, blob)
+        if status is KeyStatus.UNKNOWN:
+            while not known_hosts.decision_lock.acquire(timeout=0.2):
                 if self._breaker.is_open:
                     raise self.lost()
             try:
-                verdict, known = known_hosts.standing(files, name, port, kind, blob)
-                if verdict is Standing.UNKNOWN:
+                status, known = known_hosts.key_status(files, name, port, kind, blob)
+                if status is KeyStatus.UNKNOWN:
                     self._decide(name, port, kind, blob, asker)
                     return
             finally:
-                known_hosts.deciding.release()
-        if verdict is Standing.KNOWN:
+                known_hosts.decision_lock.release()
+        if status is KeyStatus.KNOWN:
             return
         assert known is not None
-        shown = known_hosts.fingerprint(blob)
+        presented = known_hosts.fingerprint(blob)
         written = known_hosts.address(name, port)
-        if verdict is Standing.REVOKED:
+        if status is KeyStatus.REVOKED:
             raise self._untrusted(
                 "host_key_revoked",
-                f"{self.place.subject} shows the key {shown} ({kind}), which is revoked in "
-                f"{known.file}:{known.line}.",
-                "Do not connect before somebody has explained why.",
+                f"{self.machine.subject} presents the host key {presented} ({kind}), which is "
+                f"revoked in {known.file}:{known.line}.",
+                "Find out why before you connect.",
             )
         raise self._untrusted(
             "host_key_changed",
-            f"{self.place.subject} shows another host key than before: {shown} ({kind}); "
-            f"{known.file}:{known.line} holds {known_hosts.fingerprint(known.blob)} "
+            f"The host key of {self.machine.in_sentence} has changed: it is {presented} ({kind}), "
+            f"but {known.file}:{known.line} has {known_hosts.fingerprint(known.blob)} "
             f"({known.kind}). "
-            "Somebody may be listening in, or the server was installed anew.",
-            f"If the change was expected: {known.how_to_forget(written)}",
+            "The connection may be intercepted, or the server was reinstalled.",
+            f"If the change is expected: {known.removal_advice(written)}",
         )
 
     def _decide(self, name: str, port: int, kind: str, blob: bytes, asker: Asker) -> None:
-        settings = self.place.settings
+        settings = self.machine.settings
         key = HostKey(
-            self.place.server,
+            self.machine.server,
             known_hosts.address(name, port),
             kind,
             known_hosts.fingerprint(blob),
@@ -269,44 +275,44 @@ class Link:
             raise self._untrusted(
                 "host_key_unknown",
                 f"The host key of {key.address} is not known: {key.fingerprint} ({kind}).",
-                "Compare it with what ssh-keygen -l -f /etc/ssh/ssh_host_*_key.pub prints on the "
-                f"server, then accept it here or with 'ssh {self.place.name}'.",
+                "Compare it with the output of ssh-keygen -l -f /etc/ssh/ssh_host_*_key.pub on the "
+                f"server, then accept it here or with 'ssh {self.machine.name}'.",
             )
         if settings.known_hosts:
             file = settings.known_hosts[0]
-            known_hosts.remember(file, name, port, kind, blob, hashed=settings.hash_known_hosts)
+            known_hosts.add_key(file, name, port, kind, blob, hashed=settings.hash_known_hosts)
         if not self.transport.is_active():
             lost = self.lost()
             raise HungUpError(lost.message, advice=lost.advice, server=lost.server, code=lost.code)
 
     def _untrusted(self, code: str, message: str, advice: str) -> CannotConnect:
         self.transport.close()
-        return self.place.failed(code, message, advice)
+        return self.machine.failed(code, message, advice)
 
 
-def dial_through(link: Link, place: Place) -> Channel:
-    """Reach a server through one that is connected already.
+def dial_through(link: Link, machine: Machine) -> Channel:
+    """Connect to a server through a connected jump host.
 
     Raises:
-        CannotConnect: The jump host does not forward, or cannot reach it either.
+        CannotConnect: The jump host does not forward connections, or cannot reach the server.
     """
-    settings = place.settings
+    settings = machine.settings
     try:
         return link.open_channel("direct-tcpip", (settings.hostname, settings.port))
     except ChannelException as error:
         if error.code == 1:
-            raise place.failed(
+            raise machine.failed(
                 "unreachable",
-                f"The jump host {link.place.name} does not allow connections to other servers.",
+                f"The jump host {link.machine.name} does not allow connections to other servers.",
                 "Set AllowTcpForwarding yes in its sshd_config.",
             ) from error
-        raise place.failed(
+        raise machine.failed(
             "unreachable",
-            f"The jump host {link.place.name} cannot reach {place.address}: {error.text}.",
-            "Check the name and address as seen from the jump host, and the firewall between them.",
+            f"The jump host {link.machine.name} cannot reach {machine.address}: {error.text}.",
+            "Check how the jump host resolves the name, and the firewalls between them.",
         ) from error
 
 
 def transmit(transport: Transport, message: Message) -> None:
-    """Send a message once keys are not being exchanged."""
+    """Send a message, waiting for a key exchange to finish."""
     transport._send_user_message(message)  # type: ignore[attr-defined]  # missing in the stubs

@@ -1,4 +1,4 @@
-"""The way to an SSH server: how long it may take, and opening a socket to it."""
+"""Open sockets to SSH servers, and the timeouts of connections."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from moorage.servers.ssh.config_lookup import Settings
 
 
 class HungUpError(CannotConnect):
-    """The server closed the connection before the login was done."""
+    """The server closed the connection before the login was complete."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long things may take, in seconds.
+    """Timeouts in seconds.
 
     Attributes:
-        connect: Until a TCP connection stands; what ssh's ConnectTimeout says wins.
-        handshake: From there until the keys are exchanged.
-        channel: Until a channel is open.
-        keepalive: Between two signs of life that are asked for when nothing else is sent.
-        dead: Without any sign of life, after which a connection counts as lost.
-        start: Until a login shell runs its first command.
+        connect: For the TCP connection; overridden by ssh's ConnectTimeout.
+        handshake: For the key exchange.
+        channel: For opening a channel.
+        keepalive: Between keepalives on an idle connection.
+        dead: Without any packet from the server before the connection counts as lost.
+        start: For the login shell to start the script.
     """
 
     connect: float = 15.0
@@ -46,7 +46,7 @@ class Limits:
 
 
 class Breaker:
-    """Ends a connection attempt from another thread."""
+    """Aborts a connection from another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class Breaker:
         self.is_open = False
 
     def add(self, closer: Callable[[], object]) -> None:
-        """Have something closed with the rest, at once if that has happened already."""
+        """Register something to close; close it right away if the breaker is already open."""
         with self._lock:
             if not self.is_open:
                 self._closers.append(closer)
@@ -62,7 +62,7 @@ class Breaker:
         closer()
 
     def open(self) -> None:
-        """Close everything, the newest first."""
+        """Close everything, newest first."""
         with self._lock:
             self.is_open = True
             closers, self._closers = self._closers[::-1], []
@@ -72,13 +72,13 @@ class Breaker:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A machine on the way, for errors.
+class Machine:
+    """A machine to connect to: the server or a jump host.
 
     Attributes:
         server: The server's label, as in the answers.
-        name: How this machine is called: the label itself, or a jump host's name.
-        settings: What the ssh configuration says about it.
+        name: The machine's name: the label, or the jump host's name.
+        settings: Its settings in the ssh configuration.
     """
 
     server: str
@@ -87,46 +87,51 @@ class Place:
 
     @property
     def subject(self) -> str:
-        """How a sentence about it begins."""
-        return "The server" if self.name == self.server else f"The jump host {self.name}"
+        """Its name at the start of a sentence."""
+        return self.in_sentence[0].upper() + self.in_sentence[1:]
+
+    @property
+    def in_sentence(self) -> str:
+        """Its name within a sentence."""
+        return "the server" if self.name == self.server else f"the jump host {self.name}"
 
     @property
     def address(self) -> str:
-        """Where it is: host and port."""
+        """Its host and port."""
         return known_hosts.address(self.settings.hostname, self.settings.port)
 
     @property
     def key_name(self) -> tuple[str, int]:
-        """The name and port its host key is looked up by; an alias goes without its port."""
+        """The name and port to look up its host key; an alias is looked up without a port."""
         if self.settings.host_key_alias:
             return self.settings.host_key_alias, 22
         return self.settings.hostname, self.settings.port
 
     @property
     def known_hosts(self) -> tuple[Path, ...]:
-        """The files its host key may be known in."""
+        """The files to look for its host key in."""
         return (*self.settings.known_hosts, *self.settings.global_known_hosts)
 
     def failed(self, code: str, message: str, advice: str = "") -> CannotConnect:
-        """An error about it."""
+        """Return an error about it."""
         return CannotConnect(message, advice=advice, server=self.server, code=code)
 
 
-def dial(place: Place, limits: Limits, breaker: Breaker) -> socket.socket:
+def dial(machine: Machine, limits: Limits, breaker: Breaker) -> socket.socket:
     """Open a TCP connection.
 
     Raises:
-        CannotConnect: It cannot be opened; each reason has its own words.
+        CannotConnect: It cannot be opened; the message says why.
     """
-    settings = place.settings
+    settings = machine.settings
     timeout = settings.connect_timeout or limits.connect
     try:
         found = socket.getaddrinfo(settings.hostname, settings.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise place.failed(
+        raise machine.failed(
             "unreachable",
             f"The name {settings.hostname} does not resolve to an address.",
-            "Check the spelling and the DNS record, or give the address itself.",
+            "Check the spelling and the DNS record, or use the address itself.",
         ) from error
     last: OSError | None = None
     for family, kind, protocol, _, address in found:
@@ -138,22 +143,22 @@ def dial(place: Place, limits: Limits, breaker: Breaker) -> socket.socket:
             connection.close()
             last = error
             if breaker.is_open:
-                raise place.failed("connection_closed", "The connection was closed.") from error
+                raise machine.failed("connection_closed", "The connection was closed.") from error
             continue
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Unsent data to a dead machine would be retried for a quarter of an hour.
+            # Otherwise data to a dead machine would be retransmitted for a quarter of an hour.
             milliseconds = int(limits.dead * 1000)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         return connection
-    raise _unreachable(place, last, timeout) from last
+    raise _unreachable(machine, last, timeout) from last
 
 
 def _connect(connection: socket.socket, address: object, timeout: float, breaker: Breaker) -> None:
-    """Connect, looking up from time to time: closing a socket does not end a connect in Linux.
+    """Connect, polling the breaker: closing a socket does not abort connect() on Linux.
 
     Raises:
-        OSError: It did not work, or the breaker was opened.
+        OSError: The connection failed, or the breaker was opened.
     """
     connection.setblocking(False)
     number = connection.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
@@ -170,29 +175,29 @@ def _connect(connection: socket.socket, address: object, timeout: float, breaker
     connection.settimeout(timeout)
 
 
-def _unreachable(place: Place, error: OSError | None, timeout: float) -> CannotConnect:
-    where, port = place.address, place.settings.port
+def _unreachable(machine: Machine, error: OSError | None, timeout: float) -> CannotConnect:
+    where, port = machine.address, machine.settings.port
     if isinstance(error, ConnectionRefusedError):
-        return place.failed(
+        return machine.failed(
             "unreachable",
-            f"{place.subject} refuses connections at {where}.",
-            f"No SSH server listens at port {port}, or a firewall rejects it. Check the port.",
+            f"{machine.subject} refuses connections at {where}.",
+            f"No SSH server listens on port {port}, or a firewall rejects it. Check the port.",
         )
     if isinstance(error, TimeoutError):
-        return place.failed(
+        return machine.failed(
             "unreachable",
-            f"{place.subject} does not answer at {where} within {timeout:.0f} seconds.",
-            "Check the address, that the machine is up, and that its firewall lets this one in.",
+            f"{machine.subject} does not answer at {where} within {timeout:.0f} seconds.",
+            "Check the address, that the machine is up, and that its firewall allows this one.",
         )
     if error is not None and error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
-        return place.failed(
+        return machine.failed(
             "unreachable",
             f"There is no route to {where}.",
-            "The machine is down or in another network: check the address, VPN and routes.",
+            "The machine is down or on another network: check the address, VPN and routes.",
         )
-    return place.failed(
+    return machine.failed(
         "unreachable",
-        f"{place.subject} cannot be reached at {where}: {(error and error.strerror) or error}.",
+        f"{machine.subject} cannot be reached at {where}: {(error and error.strerror) or error}.",
     )
 
 
@@ -201,18 +206,18 @@ def dial_command(command: str, breaker: Breaker) -> tuple[socket.socket, Callabl
 
     Args:
         command: The command line, for a shell.
-        breaker: Ends the command when it is opened.
+        breaker: Ends the command when opened.
 
     Returns:
-        The connection it makes, and what tells its last words.
+        The connection, and a function that returns the end of the command's standard error.
     """
     ours, theirs = socket.socketpair()
-    complaints = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the command
+    stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the command
     process = subprocess.Popen(
         ["sh", "-c", f"exec {command}"],
         stdin=theirs.fileno(),
         stdout=theirs.fileno(),
-        stderr=complaints,
+        stderr=stderr,
         start_new_session=True,
     )
     theirs.close()
@@ -221,11 +226,11 @@ def dial_command(command: str, breaker: Breaker) -> tuple[socket.socket, Callabl
         ours.close()
         process.terminate()
         process.wait(timeout=5)
-        complaints.close()
+        stderr.close()
 
-    def last_words() -> str:
-        complaints.seek(0)
-        return " ".join(complaints.read().decode(errors="replace").split())[-300:]
+    def last_output() -> str:
+        stderr.seek(0)
+        return " ".join(stderr.read().decode(errors="replace").split())[-300:]
 
     breaker.add(stop)
-    return ours, last_words
+    return ours, last_output

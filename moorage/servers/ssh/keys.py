@@ -1,4 +1,4 @@
-"""Private keys of the operator: read, unlocked and used to sign, from files and from the agent."""
+"""The operator's private keys in files and in the ssh agent: read, unlock, sign."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from moorage.errors import CannotConnect
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 USUAL_FILES = ("id_ed25519", "id_ecdsa", "id_rsa")
-"""What is tried in ~/.ssh when nothing else is said."""
+"""The key files in ~/.ssh to try by default."""
 
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
 _CERTIFICATE = "-cert-v01@openssh.com"
 
 
 class PassphraseWrongError(Exception):
-    """A key file does not open with this passphrase."""
+    """The passphrase does not unlock the key file."""
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """What a server is shown of a key.
+    """A public key or certificate as offered to a server.
 
     Attributes:
         kind: Its type, for example ``ssh-ed25519`` or ``ssh-rsa-cert-v01@openssh.com``.
@@ -49,7 +49,7 @@ class PublicKey:
 
     @classmethod
     def parse(cls, line: str) -> PublicKey | None:
-        """Read a line of a ``.pub`` file; None when it is not one."""
+        """Parse a line of a ``.pub`` file; return None if it is not one."""
         fields = line.split()
         if len(fields) < 2:
             return None
@@ -63,13 +63,13 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A key that may be offered to a server.
+    """A key to offer to a server.
 
     Attributes:
-        name: What people call it: its file, or its comment in the agent.
-        offers: What the server is shown, best first; empty when only unlocking will tell.
-        file: The file, when its private half has to be read from there.
-        agent_key: The key in the agent, when that holds it.
+        name: Its name as shown to users: its file, or its comment in the agent.
+        offers: The public key and certificate, best first; empty if not known before unlocking.
+        file: The file, if the private key has to be read from there.
+        agent_key: The key in the agent, if the agent holds it.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Candidate:
 
     @property
     def is_locked(self) -> bool:
-        """Whether a passphrase is needed before it can sign."""
+        """Whether it needs a passphrase before it can sign."""
         return self.file is not None and self.file.is_locked
 
 
@@ -88,7 +88,7 @@ class KeyFile:
 
     Attributes:
         path: The file.
-        public: Its public half, when that can be told without the passphrase.
+        public: The public key, if it can be determined without the passphrase.
         is_locked: Whether it needs a passphrase.
     """
 
@@ -110,22 +110,22 @@ class KeyFile:
 
     @property
     def offers(self) -> tuple[PublicKey, ...]:
-        """What a server is shown, best first."""
-        return tuple(shown for shown in (self.certificate, self.public) if shown is not None)
+        """The certificate and public key, best first."""
+        return tuple(offer for offer in (self.certificate, self.public) if offer is not None)
 
     def unlock(self, ask: Callable[[], Secret | None]) -> bool:
-        """Make the key usable, asking for its passphrase if nobody in this process knows it yet.
+        """Unlock the key, asking for its passphrase unless this process has unlocked it before.
 
         Args:
-            ask: Returns the passphrase, or None when there is nobody to ask.
+            ask: Returns the passphrase, or None if the operator cannot be asked.
 
         Returns:
-            Whether it is usable now.
+            Whether the key is unlocked.
 
         Raises:
-            PassphraseWrongError: The passphrase is not this key's.
+            PassphraseWrongError: The passphrase is wrong.
         """
-        # One at a time: four servers with the same key ask once.
+        # One at a time, so that several servers with the same key ask only once.
         with _unlocking:
             self._key = self._key or _unlocked.get(self._digest)
             if self._key is None:
@@ -185,32 +185,32 @@ class Agent(AgentSSH):
 
     Args:
         path: Its socket; None for ``$SSH_AUTH_SOCK``, ``none`` for no agent.
-        patience: Seconds to wait for it.
+        timeout: Seconds to wait for its replies.
     """
 
-    def __init__(self, path: str | None, patience: float = 60) -> None:
+    def __init__(self, path: str | None, timeout: float = 60) -> None:
         super().__init__()
         path = path or os.environ.get("SSH_AUTH_SOCK")
         if not path or path == "none":
             return
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # Long enough for somebody to confirm or to touch a token.
-        connection.settimeout(patience)
+        # Long enough for the operator to confirm or to touch a token.
+        connection.settimeout(timeout)
         try:
             connection.connect(path)
             self._connect(connection)  # type: ignore[attr-defined]  # missing in the stubs
         except (OSError, SSHException):
-            connection.close()  # an agent that is gone is no agent
+            connection.close()  # an unreachable agent counts as none
 
     def close(self) -> None:
         """Close the connection to the agent."""
         self._close()  # type: ignore[attr-defined]  # missing in the stubs
 
     def candidates(self) -> list[Candidate]:
-        """The keys it holds."""
+        """Return the keys it holds."""
         return [
             Candidate(
-                f"{key.comment} (agent)" if key.comment else "a key of the agent",
+                f"{key.comment} (agent)" if key.comment else "a key from the agent",
                 (PublicKey(key.get_name(), key.blob),),
                 agent_key=key,
             )
@@ -220,104 +220,106 @@ class Agent(AgentSSH):
 
 
 def candidates(
-    given: Path | None, configured: Sequence[Path], *, only: bool, usual: Path, agent: Agent
+    explicit: Path | None, configured: Sequence[Path], *, only: bool, folder: Path, agent: Agent
 ) -> tuple[list[Candidate], list[str]]:
-    """Put the keys to offer in order, as ssh does.
+    """Return the keys to offer, in the order of ssh.
 
     Args:
-        given: The key in the answers; nothing else is offered then.
+        explicit: The key in the answers; if set, no other key is offered.
         configured: The key files in the ssh configuration.
-        only: Whether the agent's other keys stay out of it (IdentitiesOnly).
-        usual: The folder of the usual files, tried when none are configured.
+        only: Whether to ignore the agent's other keys (IdentitiesOnly).
+        folder: The folder of the default key files, tried if none are configured.
         agent: The agent.
 
     Returns:
-        The keys, and notes on those that cannot be used, for people.
+        The keys, and notes on unusable keys as shown to users.
 
     Raises:
-        CannotConnect: The given key cannot be used.
+        CannotConnect: The explicit key cannot be used.
     """
-    held = agent.candidates()
-    if given is not None:
-        return [_given(given.expanduser(), held)], []
+    agent_keys = agent.candidates()
+    if explicit is not None:
+        return [_explicit_key(explicit.expanduser(), agent_keys)], []
     notes: list[str] = []
     from_agent: list[Candidate] = []
     from_files: list[Candidate] = []
-    for path in configured or [usual / name for name in USUAL_FILES]:
+    for path in configured or [folder / name for name in USUAL_FILES]:
         try:
-            candidate = _from_file(path, held)
+            candidate = _from_file(path, agent_keys)
         except FileNotFoundError:
             if configured:
-                notes.append(f"{shown(path)} (missing)")
+                notes.append(f"{short_path(path)} (missing)")
             continue
         except (OSError, ValueError) as error:
-            notes.append(f"{shown(path)} ({_why(error)})")
+            notes.append(f"{short_path(path)} ({_why(error)})")
             continue
         (from_agent if candidate.agent_key is not None else from_files).append(candidate)
     if not only:
-        taken = {offer.blob for candidate in from_agent for offer in candidate.offers}
-        from_agent += [other for other in held if other.offers[0].blob not in taken]
+        listed = {offer.blob for candidate in from_agent for offer in candidate.offers}
+        from_agent += [other for other in agent_keys if other.offers[0].blob not in listed]
     return from_agent + from_files, notes
 
 
 def load_key(path: Path, agent: Agent) -> Candidate:
-    """Read the key that is to be offered and no other.
+    """Read one key.
 
     Args:
-        path: Its file; a public one will do when the agent holds the private half.
+        path: Its file, or its public key file if the agent holds the private key.
         agent: The agent.
 
     Raises:
         CannotConnect: It cannot be used.
     """
-    return _given(path, agent.candidates())
+    return _explicit_key(path, agent.candidates())
 
 
-def shown(path: Path) -> str:
-    """A path as people write it, with ~ for the home folder."""
+def short_path(path: Path) -> str:
+    """Return a path with ~ for the home folder."""
     try:
         return f"~/{path.relative_to(Path.home())}"
     except ValueError:
         return str(path)
 
 
-def _given(path: Path, held: Sequence[Candidate]) -> Candidate:
+def _explicit_key(path: Path, agent_keys: Sequence[Candidate]) -> Candidate:
     try:
-        return _from_file(path, held)
+        return _from_file(path, agent_keys)
     except (OSError, ValueError) as error:
         raise CannotConnect(
-            f"The key {shown(path)} cannot be used: {_why(error)}.",
-            advice="Name the private key file (not the .pub file), readable for yourself.",
+            f"The key {short_path(path)} cannot be used: {_why(error)}.",
+            advice="Use the private key file (not the .pub file), and make sure you can read it.",
             code="key_unreadable",
         ) from error
 
 
-def _from_file(path: Path, held: Sequence[Candidate]) -> Candidate:
-    """Read a key file, preferring the agent where it holds the same key.
+def _from_file(path: Path, agent_keys: Sequence[Candidate]) -> Candidate:
+    """Read a key file, preferring the agent if it holds the same key.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no private key.
+        ValueError: It is not a private key.
     """
     public = PublicKey.parse(path.read_text(encoding="utf-8", errors="replace"))
     file = None if public is not None else KeyFile(path)
     if file is not None:
         public = file.public
     if public is not None:
-        for candidate in held:
+        for candidate in agent_keys:
             if candidate.offers[0].blob == public.blob:
                 offers = file.offers if file is not None else (public,)
-                return Candidate(f"{shown(path)} (agent)", offers, agent_key=candidate.agent_key)
+                return Candidate(
+                    f"{short_path(path)} (agent)", offers, agent_key=candidate.agent_key
+                )
     if file is None:
-        raise ValueError("it is a public key, and the agent does not hold its private half")
-    return Candidate(shown(path), file.offers, file=file)
+        raise ValueError("it is a public key, and the agent does not have the private key")
+    return Candidate(short_path(path), file.offers, file=file)
 
 
 def _why(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        return "the file does not exist"
     if isinstance(error, PermissionError):
-        return "reading it is not permitted"
+        return "permission denied"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)
@@ -327,8 +329,8 @@ def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
     """Read a private key.
 
     Raises:
-        TypeError: It needs a passphrase and there is none.
-        ValueError: It is no private key that can be used, or the passphrase is wrong.
+        TypeError: It needs a passphrase, and none was given.
+        ValueError: It is not a usable private key, or the passphrase is wrong.
     """
     is_openssh = b"BEGIN OPENSSH PRIVATE KEY" in data
     load = serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
@@ -358,7 +360,7 @@ def _public_of(key: PrivateKey) -> PublicKey:
 
 
 def _public_half(path: Path, data: bytes) -> PublicKey | None:
-    """Tell the public half without the passphrase: from the file itself, or from its .pub file."""
+    """Read the public key without the passphrase: from the key file or from its .pub file."""
     begin, end = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END"
     if begin in data:
         try:

@@ -1,4 +1,4 @@
-"""Who a server is: known_hosts files, read and added to the way OpenSSH does (sshd(8))."""
+"""Read and extend known_hosts files the way OpenSSH does (sshd(8))."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from moorage.errors import CannotConnect
 
-deciding = threading.Lock()
-"""Held while somebody is asked about a key, so that the same one is not asked about twice."""
+decision_lock = threading.Lock()
+"""Held while the operator is asked about a host key, so that no key is asked about twice."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class KnownKey:
         line: The line in it, from 1.
         marker: Empty, ``@revoked`` or ``@cert-authority``.
         kind: The key's type, for example ``ssh-ed25519``.
-        blob: The key itself, in the SSH wire format.
-        pattern: The names it is for, as they are written there, when that is a pattern.
+        blob: The key in the SSH wire format.
+        pattern: The line's host names if they are a pattern, else empty.
     """
 
     file: Path
@@ -42,20 +42,20 @@ class KnownKey:
     blob: bytes
     pattern: str = ""
 
-    def how_to_forget(self, written: str) -> str:
-        """Return how to take the key away.
+    def removal_advice(self, written: str) -> str:
+        """Return how to remove the key.
 
         Args:
-            written: The host, as known_hosts has it.
+            written: The host in known_hosts format.
         """
         if self.pattern:
-            # ssh-keygen -R would take the line away for the other hosts, too.
-            return f"edit line {self.line} of {self.file}, which is for all of {self.pattern}."
+            # ssh-keygen -R would remove the line for the other hosts, too.
+            return f"edit line {self.line} of {self.file}, which applies to {self.pattern}."
         return f"ssh-keygen -R '{written}' -f '{self.file}'"
 
 
-class Standing(Enum):
-    """What known_hosts says about a key."""
+class KeyStatus(Enum):
+    """The status of a host key according to known_hosts."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -64,25 +64,25 @@ class Standing(Enum):
 
 
 def address(name: str, port: int) -> str:
-    """Write a host and port as known_hosts does: the port only when it is not 22."""
+    """Return a host and port in known_hosts format: the port only if it is not 22."""
     return name if port == 22 else f"[{name}]:{port}"
 
 
 def fingerprint(blob: bytes) -> str:
-    """The SHA-256 fingerprint of a key, as ssh prints it."""
+    """Return a key's SHA-256 fingerprint as ssh prints it."""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     return f"SHA256:{digest}"
 
 
 def known_keys(files: Sequence[Path], name: str, port: int) -> list[KnownKey]:
-    """Find the lines that apply to a host.
+    """Return the lines that apply to a host.
 
     Args:
-        files: The known_hosts files; missing ones are empty.
+        files: The known_hosts files; missing ones count as empty.
         name: The host's name, address or HostKeyAlias.
         port: Its SSH port.
     """
-    wanted = address(name.lower(), port)
+    host = address(name.lower(), port)
     found = []
     for file in files:
         try:
@@ -96,69 +96,69 @@ def known_keys(files: Sequence[Path], name: str, port: int) -> list[KnownKey]:
                 code="known_hosts_unreadable",
             ) from error
         for number, line in enumerate(text.splitlines(), start=1):
-            key = _parse(line, wanted, file, number)
+            key = _parse(line, host, file, number)
             if key is not None:
                 found.append(key)
     return found
 
 
-def judge(known: Sequence[KnownKey], kind: str, blob: bytes) -> tuple[Standing, KnownKey | None]:
-    """Compare a shown key with the known ones.
+def compare(known: Sequence[KnownKey], kind: str, blob: bytes) -> tuple[KeyStatus, KnownKey | None]:
+    """Compare a server's key with the known keys.
 
-    A host that is known by keys of other types only and does not show any of them counts as
-    changed: it was asked for them first.
+    A server whose known keys are all of other types counts as changed: those types were requested
+    first.
 
     Args:
-        known: What :func:`known_keys` found.
-        kind: The shown key's type.
-        blob: The shown key.
+        known: The keys from :func:`known_keys`.
+        kind: The server's key type.
+        blob: The server's key.
 
     Returns:
-        The verdict, and the line it comes from.
+        The status, and the line that decided it.
     """
     for key in known:
         if key.marker == "@revoked" and key.blob == blob:
-            return Standing.REVOKED, key
+            return KeyStatus.REVOKED, key
     plain = [key for key in known if not key.marker]
     for key in plain:
         if key.blob == blob:
-            return Standing.KNOWN, key
+            return KeyStatus.KNOWN, key
     for key in sorted(plain, key=lambda key: key.kind != kind):
-        return Standing.CHANGED, key
-    return Standing.UNKNOWN, None
+        return KeyStatus.CHANGED, key
+    return KeyStatus.UNKNOWN, None
 
 
-def standing(
+def key_status(
     files: Sequence[Path], name: str, port: int, kind: str, blob: bytes
-) -> tuple[Standing, KnownKey | None]:
-    """Look a shown key up.
+) -> tuple[KeyStatus, KnownKey | None]:
+    """Look up a server's key.
 
-    As in OpenSSH, a line without a port also recognises a key at another port, but never makes it
+    As in OpenSSH, a line without a port also matches a key on another port, but never makes it
     count as changed.
 
     Args:
         files: The known_hosts files.
         name: The host's name, address or HostKeyAlias.
         port: Its SSH port.
-        kind: The shown key's type.
-        blob: The shown key.
+        kind: The server's key type.
+        blob: The server's key.
 
     Returns:
-        The verdict, and the line it comes from.
+        The status, and the line that decided it.
     """
-    verdict = judge(known_keys(files, name, port), kind, blob)
-    if verdict[0] is Standing.UNKNOWN and port != 22:
-        without_port = judge(known_keys(files, name, 22), kind, blob)
-        if without_port[0] is not Standing.CHANGED:
+    result = compare(known_keys(files, name, port), kind, blob)
+    if result[0] is KeyStatus.UNKNOWN and port != 22:
+        without_port = compare(known_keys(files, name, 22), kind, blob)
+        if without_port[0] is not KeyStatus.CHANGED:
             return without_port
-    return verdict
+    return result
 
 
 def is_certified(known: Sequence[KnownKey], name: str, kind: str, blob: bytes) -> bool:
-    """Say whether a host certificate is good: one of the host's authorities signed it.
+    """Return whether a host certificate is valid and signed by one of the host's authorities.
 
     Args:
-        known: What :func:`known_keys` found.
+        known: The keys from :func:`known_keys`.
         name: The name or address the server was reached by, or its HostKeyAlias.
         kind: The certificate's type.
         blob: The certificate.
@@ -189,8 +189,8 @@ def is_certified(known: Sequence[KnownKey], name: str, kind: str, blob: bytes) -
     )
 
 
-def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed: bool) -> None:
-    """Add a key to a known_hosts file, which is created when it is missing.
+def add_key(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed: bool) -> None:
+    """Add a key to a known_hosts file, creating the file if it is missing.
 
     Args:
         file: The file.
@@ -198,7 +198,7 @@ def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed
         port: Its SSH port.
         kind: The key's type.
         blob: The key.
-        hashed: Whether to write the name as a hash (HashKnownHosts).
+        hashed: Whether to hash the name (HashKnownHosts).
 
     Raises:
         CannotConnect: The file cannot be written.
@@ -228,10 +228,10 @@ def remember(file: Path, name: str, port: int, kind: str, blob: bytes, *, hashed
         ) from error
 
 
-def _parse(line: str, wanted: str, file: Path, number: int) -> KnownKey | None:
+def _parse(line: str, host: str, file: Path, number: int) -> KnownKey | None:
     fields = line.split()
     marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-    if len(fields) < 3 or fields[0].startswith("#") or not _names(fields[0], wanted):
+    if len(fields) < 3 or fields[0].startswith("#") or not _matches(fields[0], host):
         return None
     try:
         blob = base64.b64decode(fields[2], validate=True)
@@ -241,17 +241,17 @@ def _parse(line: str, wanted: str, file: Path, number: int) -> KnownKey | None:
     return KnownKey(file, number, marker, fields[1], blob, fields[0] if is_pattern else "")
 
 
-def _names(pattern: str, wanted: str) -> bool:
+def _matches(pattern: str, host: str) -> bool:
     if pattern.startswith("|1|"):
         salt, _, digest = pattern[3:].partition("|")
         try:
-            return hmac.compare_digest(_hash(wanted, base64.b64decode(salt)), digest)
+            return hmac.compare_digest(_hash(host, base64.b64decode(salt)), digest)
         except (binascii.Error, ValueError, TypeError):
             return False
     matched = False
     for part in pattern.lower().split(","):
-        # [host]:port holds brackets, which mean something else to fnmatch.
-        if fnmatchcase(wanted, part.lstrip("!").replace("[", "[[]")):
+        # Escape the brackets of [host]:port for fnmatch.
+        if fnmatchcase(host, part.lstrip("!").replace("[", "[[]")):
             if part.startswith("!"):
                 return False
             matched = True

@@ -1,4 +1,4 @@
-"""The transport to a server over SSH. paramiko is loaded when the first one connects."""
+"""The transport to a server over SSH. paramiko is imported on the first connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moorage.answers.model import Server
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers import script_command
-from moorage.servers.script_session import Conversation, Job, Root
+from moorage.servers.script_session import Job, Root, ScriptSession
 from moorage.servers.ssh.config import Hop, SshConfig
 from moorage.servers.ssh.config_lookup import Settings
 from moorage.servers.transport import (
@@ -22,7 +22,7 @@ from moorage.servers.transport import (
     Completed,
     Exchange,
     LoginAsker,
-    LoginWanted,
+    LoginRequest,
     Resolve,
 )
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
     from moorage.servers.ssh.auth import Credentials
     from moorage.servers.ssh.connection import Link
-    from moorage.servers.ssh.dial import Breaker, Limits, Place
+    from moorage.servers.ssh.dial import Breaker, Limits, Machine
     from moorage.servers.ssh.keys import Candidate
 
 Result = TypeVar("Result")
 
-_PATIENCE_OF_SERVERS = 20.0
-"""Seconds after which hanging up during the login is taken for the server's impatience."""
+_LOGIN_GRACE = 20.0
+"""Seconds after which a disconnect during the login is put down to sshd's LoginGraceTime."""
 _MOST_QUESTIONS = 5
-"""Questions whose answers may each cost a connection."""
-_LONGEST_WAY = 8
-"""Jump hosts on the way to one server; more than that is a circle in the configuration."""
+"""Questions that can each cost a connection."""
+_MOST_JUMPS = 8
+"""Jump hosts to one server; more than that means a loop in the configuration."""
 
 
 class SshTransport:
@@ -51,10 +51,10 @@ class SshTransport:
 
     Args:
         server: The server as in the answers.
-        asker: Who is asked about host keys and secrets.
-        resolve: Finds what the secret references of the answers lead to.
+        asker: Asks the operator about host keys and secrets.
+        resolve: Resolves the answers' secret references.
         config: The ssh configuration; None reads the operator's.
-        limits: How long things may take; None for the usual times.
+        limits: Timeouts; None for the defaults.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class SshTransport:
 
     @property
     def public_address(self) -> str:
-        """The address the host resolves to in the operator's ssh configuration (HostName)."""
+        """The host's HostName in the operator's ssh configuration."""
         return self._looked_up().hostname
 
     def connect(self) -> None:
-        """Connect and log in, or do nothing when that is done."""
+        """Connect and log in, unless already connected."""
         with self._lock:
             if self._link is None or not self._link.is_alive:
                 self._link = self._labelled(self._connect)
@@ -111,12 +111,12 @@ class SshTransport:
             raise CannotConnect(
                 "The connection was closed.", server=self.server, code="connection_closed"
             )
-        user = link.place.settings.user
+        user = link.machine.settings.user
         is_root = user == "root"
         arguments = script_command.AS_ROOT if is_root else script_command.WITH_SUDO
         limits = self._limits or Limits()
         pipes = ChannelPipes(link, script_command.command_line(arguments), limits)
-        conversation = Conversation(
+        session = ScriptSession(
             pipes,
             Job(script, payload, on_stdout, on_start, timeout, deadline, cancel),
             Root(
@@ -128,12 +128,12 @@ class SshTransport:
             self.server,
             limits.start,
         )
-        completed = conversation.hold()
-        self._sudo_password = conversation.password
+        completed = session.run()
+        self._sudo_password = session.password
         return completed
 
     def close(self) -> None:
-        """Close the connection. Safe to call twice and from other threads."""
+        """Close the connection. Safe to call repeatedly and from other threads."""
         breaker, self._breaker, self._link = self._breaker, None, None
         if breaker is not None:
             breaker.open()
@@ -163,14 +163,14 @@ class SshTransport:
             try:
                 return self._connect_once()
             except HungUpError:
-                # sshd hangs up on whoever thinks about a host key or a passphrase for two minutes.
-                # What they answered is known now, so the next attempt gets further.
-                if time.monotonic() - started < _PATIENCE_OF_SERVERS:
+                # sshd disconnects while the operator thinks about a host key or a passphrase for
+                # two minutes. The answer is known by now, so the next attempt gets further.
+                if time.monotonic() - started < _LOGIN_GRACE:
                     raise
         return self._connect_once()
 
     def _connect_once(self) -> Link:
-        from moorage.servers.ssh.dial import Breaker, Place
+        from moorage.servers.ssh.dial import Breaker, Machine
 
         breaker = Breaker()
         self._breaker = breaker
@@ -179,79 +179,81 @@ class SshTransport:
         if self._answers.jump:
             jumps = tuple(self._answers.jump.split(","))
         try:
-            return self._link_to(Place(self.server, self.server, settings), jumps, breaker, 0)
+            return self._link_to(Machine(self.server, self.server, settings), jumps, breaker, 0)
         except BaseException:
             breaker.open()
             raise
 
-    def _link_to(self, place: Place, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
+    def _link_to(
+        self, machine: Machine, jumps: tuple[str, ...], breaker: Breaker, depth: int
+    ) -> Link:
         _import_paramiko()
         from moorage.servers.ssh.auth import Login
         from moorage.servers.ssh.connection import Link, dial_through
         from moorage.servers.ssh.dial import Limits, dial, dial_command
 
         limits = self._limits or Limits()
-        command = place.settings.proxy_command
+        command = machine.settings.proxy_command
         connection: socket.socket | Channel
-        last_words: Callable[[], str] | None = None
+        last_output: Callable[[], str] | None = None
         if jumps:
-            connection = dial_through(self._jump_host(jumps, breaker, depth), place)
+            connection = dial_through(self._jump_host(jumps, breaker, depth), machine)
         elif command and not self._answers.jump:
-            connection, last_words = dial_command(command, breaker)
+            connection, last_output = dial_command(command, breaker)
         else:
-            connection = dial(place, limits, breaker)
-        link = Link(connection, place, limits, breaker)
+            connection = dial(machine, limits, breaker)
+        link = Link(connection, machine, limits, breaker)
         try:
-            link.shake_hands(self._asker)
+            link.handshake(self._asker)
         except CannotConnect as error:
-            said = last_words() if last_words is not None else ""
-            if error.code != "unreachable" or not said:
+            output = last_output() if last_output is not None else ""
+            if error.code != "unreachable" or not output:
                 raise
-            raise place.failed("unreachable", f"The ProxyCommand says: {said}") from error
-        Login(link.transport, self._credentials(place)).log_in()
+            raise machine.failed("unreachable", f"The ProxyCommand printed: {output}") from error
+        Login(link.transport, self._credentials(machine)).log_in()
         link.keep_alive()
         return link
 
     def _jump_host(self, jumps: tuple[str, ...], breaker: Breaker, depth: int) -> Link:
-        from moorage.servers.ssh.dial import Place
+        from moorage.servers.ssh.dial import Machine
 
         *before, last = jumps
         try:
             hop = Hop.parse(last)
         except ValueError as error:
             raise CannotConnect(
-                f"The jump host cannot be read: {error}.", code="ssh_config_invalid"
+                f"Invalid jump host: {error}.", code="ssh_config_invalid"
             ) from error
-        if depth >= _LONGEST_WAY:
+        if depth >= _MOST_JUMPS:
             raise CannotConnect(
-                f"The way to the server goes through more than {_LONGEST_WAY} jump hosts.",
-                advice="The ProxyJump lines of the ssh configuration lead in a circle.",
+                f"There are more than {_MOST_JUMPS} jump hosts on the way to the server.",
+                advice="Check the ProxyJump lines in the ssh configuration for a loop.",
                 code="ssh_config_invalid",
             )
         settings = self._ssh_config().lookup(hop.host, user=hop.user, port=hop.port)
-        # What is named in front of a hop replaces what the configuration says about that hop.
+        # Jump hosts listed before this one override its own ProxyJump.
         onward = tuple(before) or settings.proxy_jump
-        return self._link_to(Place(self.server, hop.host, settings), onward, breaker, depth + 1)
+        return self._link_to(Machine(self.server, hop.host, settings), onward, breaker, depth + 1)
 
-    def _credentials(self, place: Place) -> Credentials:
+    def _credentials(self, machine: Machine) -> Credentials:
         from moorage.servers.ssh.auth import Credentials
         from moorage.servers.ssh.keys import Agent, candidates
 
-        settings, answers = place.settings, self._answers
-        is_target = place.name == self.server
-        given = Path(answers.key) if answers.key and is_target else None
+        settings, answers = machine.settings, self._answers
+        is_target = machine.name == self.server
+        explicit = Path(answers.key) if answers.key and is_target else None
         agent = Agent(settings.identity_agent)
         assert self._breaker is not None
         self._breaker.add(agent.close)
         configured = settings.identity_files
         if answers.key and not is_target:
-            # Whoever reaches the server with this key mostly reaches the way to it with it too.
+            # The server's key usually works for its jump hosts, too.
             configured = (*configured, Path(answers.key).expanduser())
         keys, notes = candidates(
-            given,
+            explicit,
             configured,
             only=settings.identities_only,
-            usual=self._ssh_config().home / ".ssh",
+            folder=self._ssh_config().home / ".ssh",
             agent=agent,
         )
 
@@ -261,34 +263,34 @@ class SshTransport:
             return self._asker.secret(f"passphrase of {key}", self.server)
 
         def password(reason: str, methods: tuple[str, ...]) -> Secret | Candidate | None:
-            what = f"password of {settings.user}" + ("" if is_target else f" on {place.name}")
+            what = f"password of {settings.user}" + ("" if is_target else f" on {machine.name}")
             if answers.password is not None and is_target:
                 return self._resolve(answers.password, "password")
             if what not in self._answered:
-                key = answers.key or "" if given is not None else ""
-                wanted = LoginWanted(what, self.server, reason, methods, key, not is_target)
-                self._answered[what] = self._ask_for_login(wanted)
+                key = answers.key or "" if explicit is not None else ""
+                request = LoginRequest(what, self.server, reason, methods, key, not is_target)
+                self._answered[what] = self._ask_for_login(request)
             answer = self._answered[what]
             if not isinstance(answer, Path):
                 return answer
-            return candidates(answer, (), only=True, usual=answer.parent, agent=agent)[0][0]
+            return candidates(answer, (), only=True, folder=answer.parent, agent=agent)[0][0]
 
         return Credentials(
             user=settings.user,
             server=self.server,
-            place=place.name,
+            machine=machine.name,
             keys=keys,
             notes=notes,
-            is_password_first=is_target and answers.password is not None and given is None,
+            is_password_first=is_target and answers.password is not None and explicit is None,
             passphrase=passphrase,
             password=password,
         )
 
-    def _ask_for_login(self, wanted: LoginWanted) -> Secret | Path | None:
+    def _ask_for_login(self, request: LoginRequest) -> Secret | Path | None:
         if isinstance(self._asker, LoginAsker):
-            return self._asker.login(wanted)
-        # A key was asked for: nobody expects to be asked for something else.
-        return None if wanted.key else self._asker.secret(wanted.what, self.server)
+            return self._asker.login(request)
+        # The answers name a key: do not ask for a password instead.
+        return None if request.key else self._asker.secret(request.what, self.server)
 
     def _known_sudo_password(self) -> Secret | None:
         if self._sudo_password is None and self._answers.sudo_password is not None:
@@ -296,7 +298,7 @@ class SshTransport:
         return self._sudo_password
 
     def _labelled(self, act: Callable[[], Result]) -> Result:
-        """Put the server's label on errors from parts that do not know it."""
+        """Set the server's label on errors that lack it."""
         try:
             return act()
         except MoorageError as error:
@@ -305,13 +307,13 @@ class SshTransport:
 
 
 def _import_paramiko() -> None:
-    """Import paramiko without the task runner that its ssh_config reader would like to have.
+    """Import paramiko without invoke, the optional task runner for its ssh_config reader.
 
-    That reader is not used here, and the import takes half as long.
+    That reader is not used here, and the import takes half as long without it.
     """
     if "paramiko" in sys.modules or "invoke" in sys.modules:
         return
-    sys.modules["invoke"] = None  # type: ignore[assignment]  # this is how an import is refused
+    sys.modules["invoke"] = None  # type: ignore[assignment]  # makes the import fail
     try:
         import paramiko  # noqa: F401
     finally:

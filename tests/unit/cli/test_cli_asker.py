@@ -17,7 +17,7 @@ from moorage.answers.secrets import Secret
 from moorage.cli.asker import CommandLineAsker
 from moorage.cli.foreground import Desk
 from moorage.cli.session import Session
-from moorage.servers.transport import HostKey, LoginWanted
+from moorage.servers.transport import HostKey, LoginRequest
 
 HOST = "one.example.test"
 KEY = HostKey(HOST, HOST, "ssh-ed25519", FINGERPRINT)
@@ -146,11 +146,11 @@ def test_whoever_is_asked_for_a_login_hears_why_and_how_to_name_a_key(
 ) -> None:
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
     asker = CommandLineAsker(interactive, Desk())
-    wanted = LoginWanted("password of root", HOST, "No key is accepted.", ("publickey",))
+    wanted = LoginRequest("password of root", HOST, "No key was accepted.", ("publickey",))
 
     assert asker.login(wanted) == Secret("typed")
     said = capsys.readouterr().err
-    assert "No key is accepted." in said
+    assert "No key was accepted." in said
     assert "--key" in said
     assert asker.login(replace(wanted, key="~/.ssh/other")) is None
 

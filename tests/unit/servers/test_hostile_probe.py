@@ -74,7 +74,7 @@ def test_links_are_compared_by_where_they_point_and_followed_nowhere() -> None:
     ids=["huge", "negative", "sparse", "chained"],
 )
 def test_members_of_impossible_sizes_are_an_error(make: Callable[[], bytes]) -> None:
-    with pytest.raises(MoorageError, match="file list is damaged"):
+    with pytest.raises(MoorageError, match="archive is damaged"):
         _facts(make() + bytes(10240))
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moorage.errors import CannotConnect
-from moorage.servers.ssh.known_hosts import Standing, fingerprint, known_keys, remember, standing
+from moorage.servers.ssh.known_hosts import KeyStatus, add_key, fingerprint, key_status, known_keys
 
 KIND = "ssh-ed25519"
 
@@ -45,7 +45,7 @@ def test_the_same_lines_apply_as_in_openssh(
     file = tmp_path / "known_hosts"
     file.write_text("".join(f"{','.join(line)} {KIND} {encoded(1)}\n" for line in lines))
     if hashed:
-        remember(file, "web", 2222, KIND, blob(1), hashed=True)
+        add_key(file, "web", 2222, KIND, blob(1), hashed=True)
     wanted = host if port == 22 else f"[{host}]:{port}"
     command = ["ssh-keygen", "-F", wanted, "-f", str(file)]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
@@ -66,15 +66,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "ssh/known_hosts"
 
 
-def verdict(file: Path, number: int, *, port: int = 22, kind: str = KIND) -> Standing:
-    return standing([file], "web", port, kind, blob(number))[0]
+def verdict(file: Path, number: int, *, port: int = 22, kind: str = KIND) -> KeyStatus:
+    return key_status([file], "web", port, kind, blob(number))[0]
 
 
 def test_a_remembered_key_is_known_and_another_has_changed(file: Path) -> None:
-    assert verdict(file, 1) is Standing.UNKNOWN
-    remember(file, "web", 22, KIND, blob(1), hashed=False)
-    assert verdict(file, 1) is Standing.KNOWN
-    assert verdict(file, 2) is Standing.CHANGED
+    assert verdict(file, 1) is KeyStatus.UNKNOWN
+    add_key(file, "web", 22, KIND, blob(1), hashed=False)
+    assert verdict(file, 1) is KeyStatus.KNOWN
+    assert verdict(file, 2) is KeyStatus.CHANGED
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
@@ -83,64 +83,64 @@ def test_a_remembered_key_is_known_and_another_has_changed(file: Path) -> None:
     ("names", "hint"),
     [
         ("web,10.0.0.1", "ssh-keygen -R 'web' -f '{file}'"),
-        ("w*,!www", "edit line 1 of {file}, which is for all of w*,!www."),
+        ("w*,!www", "edit line 1 of {file}, which applies to w*,!www."),
     ],
 )
 def test_a_line_for_many_hosts_is_not_taken_away(file: Path, names: str, hint: str) -> None:
     file.parent.mkdir()
     file.write_text(f"{names} {KIND} {encoded(1)}\n")
-    verdict, known = standing([file], "web", 22, KIND, blob(2))
-    assert verdict is Standing.CHANGED
+    verdict, known = key_status([file], "web", 22, KIND, blob(2))
+    assert verdict is KeyStatus.CHANGED
     assert known is not None
-    assert known.how_to_forget("web") == hint.format(file=file)
+    assert known.removal_advice("web") == hint.format(file=file)
 
 
 def test_a_key_of_another_type_is_not_a_new_acquaintance(file: Path) -> None:
-    remember(file, "web", 22, "ecdsa-sha2-nistp256", blob(1), hashed=False)
-    assert verdict(file, 2) is Standing.CHANGED
+    add_key(file, "web", 22, "ecdsa-sha2-nistp256", blob(1), hashed=False)
+    assert verdict(file, 2) is KeyStatus.CHANGED
 
 
 def test_a_revoked_key_is_refused_even_where_it_is_known(file: Path) -> None:
-    remember(file, "web", 22, KIND, blob(1), hashed=False)
+    add_key(file, "web", 22, KIND, blob(1), hashed=False)
     file.write_text(file.read_text() + f"@revoked * {KIND} {encoded(1)}\n")
-    assert verdict(file, 1) is Standing.REVOKED
-    assert verdict(file, 1, port=2222) is Standing.REVOKED
+    assert verdict(file, 1) is KeyStatus.REVOKED
+    assert verdict(file, 1, port=2222) is KeyStatus.REVOKED
 
 
 def test_a_certificate_authority_is_no_host_key(file: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"@cert-authority * {KIND} {encoded(1)}\n")
-    assert verdict(file, 1) is Standing.UNKNOWN
+    assert verdict(file, 1) is KeyStatus.UNKNOWN
 
 
 def test_a_line_without_port_recognises_a_key_at_another_port_but_never_refuses(
     file: Path,
 ) -> None:
-    remember(file, "web", 22, KIND, blob(1), hashed=False)
-    assert verdict(file, 1, port=2222) is Standing.KNOWN
-    assert verdict(file, 2, port=2222) is Standing.UNKNOWN
-    remember(file, "web", 2222, KIND, blob(2), hashed=False)
-    assert verdict(file, 1, port=2222) is Standing.CHANGED
+    add_key(file, "web", 22, KIND, blob(1), hashed=False)
+    assert verdict(file, 1, port=2222) is KeyStatus.KNOWN
+    assert verdict(file, 2, port=2222) is KeyStatus.UNKNOWN
+    add_key(file, "web", 2222, KIND, blob(2), hashed=False)
+    assert verdict(file, 1, port=2222) is KeyStatus.CHANGED
 
 
 def test_damaged_lines_are_passed_over(file: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"web\nweb {KIND} ???\n|1|x|y {KIND} {encoded(1)}\n#web {KIND} {encoded(1)}\n")
-    assert verdict(file, 1) is Standing.UNKNOWN
+    assert verdict(file, 1) is KeyStatus.UNKNOWN
 
 
 def test_a_file_without_a_last_line_break_is_continued_properly(file: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"other {KIND} {encoded(3)}")
-    remember(file, "web", 22, KIND, blob(1), hashed=False)
-    assert verdict(file, 1) is Standing.KNOWN
+    add_key(file, "web", 22, KIND, blob(1), hashed=False)
+    assert verdict(file, 1) is KeyStatus.KNOWN
     assert len(file.read_text().splitlines()) == 2
 
 
 def test_many_threads_may_remember_at_once(file: Path) -> None:
     threads = [
         threading.Thread(
-            target=remember, args=(file, f"web{n}", 22, KIND, blob(n)), kwargs={"hashed": n % 2}
+            target=add_key, args=(file, f"web{n}", 22, KIND, blob(n)), kwargs={"hashed": n % 2}
         )
         for n in range(20)
     ]
@@ -155,6 +155,6 @@ def test_many_threads_may_remember_at_once(file: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotConnect) as caught:
-        remember(tmp_path / "file/known_hosts", "web", 22, KIND, blob(1), hashed=False)
+        add_key(tmp_path / "file/known_hosts", "web", 22, KIND, blob(1), hashed=False)
     assert caught.value.code == "known_hosts_unwritable"
     assert str(tmp_path / "file/known_hosts") in caught.value.message

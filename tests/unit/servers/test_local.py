@@ -122,7 +122,9 @@ def test_the_address_is_this_machine(local: LocalTransport) -> None:
 
 def test_a_script_that_drips_ends_at_its_deadline(local: LocalTransport) -> None:
     started = time.monotonic()
-    with pytest.raises(CannotConnect, match="keeps sending, but is not done after 1 s") as caught:
+    with pytest.raises(
+        CannotConnect, match="keeps sending, but has not finished after 1 s"
+    ) as caught:
         local.run("while :; do echo x; sleep 0.1; done", timeout=60, deadline=1)
     assert caught.value.code == "too_slow"
     assert time.monotonic() - started < 5

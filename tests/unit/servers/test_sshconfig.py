@@ -192,5 +192,5 @@ def test_jump_hosts_are_read_as_ssh_reads_them(text: str, hop: Hop) -> None:
 
 @pytest.mark.parametrize("text", ["", "ana@", "host:port", "a b"])
 def test_what_is_no_jump_host_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         Hop.parse(text)

@@ -56,7 +56,7 @@ def test_a_named_key_that_cannot_be_used_is_an_error(tmp_path: Path, content: st
     if content is not None:
         path.write_text(content)
     with pytest.raises(CannotConnect) as caught:
-        candidates(path, [], only=False, usual=tmp_path, agent=none())
+        candidates(path, [], only=False, folder=tmp_path, agent=none())
     assert caught.value.code == "key_unreadable"
     assert str(path) in caught.value.message
 
@@ -64,14 +64,14 @@ def test_a_named_key_that_cannot_be_used_is_an_error(tmp_path: Path, content: st
 def test_a_public_key_in_place_of_a_private_one_is_explained(tmp_path: Path) -> None:
     make(tmp_path / "key")
     with pytest.raises(CannotConnect, match="public key"):
-        candidates(tmp_path / "key.pub", [], only=False, usual=tmp_path, agent=none())
+        candidates(tmp_path / "key.pub", [], only=False, folder=tmp_path, agent=none())
 
 
 def test_a_named_key_is_the_only_one(tmp_path: Path) -> None:
     for name in ("named", "id_rsa", "configured"):
         make(tmp_path / name)
     keys, notes = candidates(
-        tmp_path / "named", [tmp_path / "configured"], only=False, usual=tmp_path, agent=none()
+        tmp_path / "named", [tmp_path / "configured"], only=False, folder=tmp_path, agent=none()
     )
     assert [key.name for key in keys] == [str(tmp_path / "named")]
     assert notes == []
@@ -80,7 +80,7 @@ def test_a_named_key_is_the_only_one(tmp_path: Path) -> None:
 def test_the_usual_files_are_tried_when_none_are_configured(tmp_path: Path) -> None:
     for name in ("id_rsa", "id_ed25519"):
         make(tmp_path / name)
-    keys, notes = candidates(None, [], only=False, usual=tmp_path, agent=none())
+    keys, notes = candidates(None, [], only=False, folder=tmp_path, agent=none())
     assert [Path(key.name).name for key in keys] == ["id_ed25519", "id_rsa"]
     assert notes == []
 
@@ -88,7 +88,7 @@ def test_the_usual_files_are_tried_when_none_are_configured(tmp_path: Path) -> N
 def test_configured_files_that_cannot_be_used_are_noted(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("bad")
     paths = [tmp_path / "bad", tmp_path / "missing"]
-    keys, notes = candidates(None, paths, only=False, usual=tmp_path, agent=none())
+    keys, notes = candidates(None, paths, only=False, folder=tmp_path, agent=none())
     assert keys == []
     assert [note.partition(" ")[0] for note in notes] == [str(path) for path in paths]
 

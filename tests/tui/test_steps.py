@@ -461,8 +461,8 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
         await wizard.press("tab")
         for text, said in (
             ("a b", "✗ expected USER@HOST:PORT (user"),
-            ("bastion:99999", "✗ wanted: a port from 1 to 65535"),
-            ("one,", "with commas"),
+            ("bastion:99999", "✗ the port must be from 1 to 65535"),
+            ("one,", "separate several with commas"),
         ):
             await wizard.press("ctrl+u")
             await wizard.type(text)

@@ -1,4 +1,4 @@
-"""What the operator has accepted of a plan's consequences; nothing of it happens unaccepted."""
+"""Consequences of a plan that the operator has accepted; an apply refuses them otherwise."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Accepted:
-    """What may happen because somebody was shown it and said yes.
+    """The consequences that the operator saw and accepted.
 
     Attributes:
-        removals: The users who may be removed, by name.
-        regained: The users who may get back what others took from them, by name.
-        begin_empty: Whether the registry may begin with an empty store.
-        end_transfers: Whether transfers may be cut off that are in the way.
+        removals: The users that can be removed, by name.
+        regained: The users that can get revoked access back, by name.
+        begin_empty: Whether the registry can begin with an empty store.
+        end_transfers: Whether transfers that block the apply can be cut off.
     """
 
     removals: frozenset[str] = frozenset()

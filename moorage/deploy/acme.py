@@ -1,4 +1,4 @@
-"""ACME: when a server has to ask for a certificate, and how its renewals go."""
+"""ACME: when a server has to request a certificate, and whether its renewals work."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LATE_DAYS = 14
 
 @dataclass(frozen=True)
 class Ask:
-    """Asking the authority for a certificate.
+    """A request for a certificate.
 
     Attributes:
-        reason: Why, for people.
-        is_forced: Whether a new one is wanted even if certbot's is good for long.
+        reason: Why, for display.
+        is_forced: Whether to request a new one even if certbot's is valid for long.
     """
 
     reason: str
@@ -30,11 +30,11 @@ class Ask:
 
 
 def what_to_ask(wanted: DesiredState, facts: Facts, recorded: Mapping[str, str]) -> Ask | None:
-    """Say whether certbot has to ask for a certificate, and why.
+    """Return the request that certbot has to make, or None.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
         recorded: The digests of the files as Moorage last wrote them.
     """
     order = wanted.order
@@ -51,10 +51,10 @@ def what_to_ask(wanted: DesiredState, facts: Facts, recorded: Mapping[str, str])
 
 
 def _what_is_wrong(wanted: DesiredState, facts: Facts, recorded: Mapping[str, str]) -> str:
-    """Say what is wrong with the certificate nginx has, or nothing."""
+    """Return what is wrong with nginx's certificate; empty when nothing is."""
     certificate, key = facts.files.get(layout.TLS_CERTIFICATE), facts.files.get(layout.TLS_KEY)
     if layout.TLS_CERTIFICATE in recorded:
-        return "the certificate in use is not the authority's"
+        return "the certificate in use is not from the ACME authority"
     if certificate is None or key is None:
         return "nginx has no certificate"
     now = datetime.datetime.fromtimestamp(facts.clock, datetime.UTC) if facts.clock else None
@@ -71,14 +71,14 @@ def _what_is_wrong(wanted: DesiredState, facts: Facts, recorded: Mapping[str, st
 def is_late(certificate: CertificateFacts) -> bool:
     """Return whether a certificate should have been replaced by now.
 
-    Certificates of a few days are renewed later than those of three months.
+    Short-lived certificates are renewed later than those of three months.
     """
     lifetime = (certificate.not_after - certificate.not_before).days
     return certificate.days_left < min(LATE_DAYS, lifetime / 4)
 
 
 def renewal_parameters(content: bytes) -> dict[str, str]:
-    """Return what certbot keeps about a certificate: ``server``, ``authenticator`` and so on.
+    """Return certbot's parameters of a certificate: ``server``, ``authenticator`` and so on.
 
     Args:
         content: The file below /etc/letsencrypt/renewal.
@@ -100,13 +100,13 @@ def _what_differs(order: CertificateOrder, params: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Renewal:
-    """How the last try to renew a certificate went, as certbot's log has it.
+    """The last attempt to renew a certificate, according to certbot's log.
 
     Attributes:
         tried_at: When, UTC.
         outcome: ``renewed``, ``not due`` or ``failed``.
         message: Why it failed; empty otherwise.
-        next_at: When the timer tries again, UTC; None when it does not run.
+        next_at: The timer's next attempt, UTC; None when the timer is not running.
     """
 
     tried_at: datetime.datetime | None
@@ -120,10 +120,10 @@ _OURS = f"Processing {layout.RENEWAL}"
 
 
 def renewal_of(facts: Facts) -> Renewal | None:
-    """Return how the last try to renew the certificate went; None when certbot has none.
+    """Return the last attempt to renew the certificate; None when certbot manages none.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
     """
     if layout.RENEWAL not in facts.files:
         return None
@@ -142,7 +142,7 @@ def renewal_of(facts: Facts) -> Renewal | None:
             if outcome == "renewed":
                 outcome = "failed"
                 message = (
-                    "the new certificate could not be given to nginx; see journalctl -u certbot"
+                    "the new certificate could not be installed in nginx; see journalctl -u certbot"
                 )
         else:
             tried_at = _stamp(line, facts.zone) or tried_at

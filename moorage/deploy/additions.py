@@ -1,4 +1,4 @@
-"""What the first run found on a server, and what runs added: recorded for uninstalling one day."""
+"""What the first run found on a server and what runs added: recorded for uninstalling."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from moorage.desired import layout
 from moorage.servers.facts import Facts
 
 ADDED_BY_RUNS = "@ADDED@"
-"""Stands in a record for what only the run itself will know."""
+"""A placeholder in the record, which the run replaces with what it really added."""
 
 
 @dataclass(frozen=True)
 class Additions:
-    """What a server had before Moorage, and what runs of it added.
+    """What a server had before Moorage, and what Moorage added.
 
     Attributes:
-        found: Packages, services, accounts and folders that were there before the first run; None
+        found: Packages, services, accounts and folders from before the first run; None
             when that run did not record them.
         added: Packages, accounts and folders that runs added.
     """
@@ -29,7 +29,7 @@ class Additions:
 
 
 def recorded_additions(facts: Facts) -> Additions | None:
-    """Return what deployment.json says was found and added; None where nothing is deployed.
+    """Return what deployment.json records as found and added; None where nothing is deployed.
 
     Args:
         facts: What the probe read.
@@ -44,10 +44,10 @@ def recorded_additions(facts: Facts) -> Additions | None:
 
 
 def found_record(plan: ServerPlan) -> Mapping[str, object] | None:
-    """Return what deployment.json will say that the first run found; None when it is not known.
+    """Return what deployment.json will record as found by the first run; None if unknown.
 
     Args:
-        plan: What the run does.
+        plan: The server's plan.
     """
     recorded = recorded_additions(plan.facts)
     if recorded is not None:
@@ -56,7 +56,7 @@ def found_record(plan: ServerPlan) -> Mapping[str, object] | None:
 
 
 def lines_of_additions(facts: Facts) -> Iterator[str]:
-    """Yield what deployment.json says was added, as the lines that the run script keeps.
+    """Yield what deployment.json records as added, in the run script's line format.
 
     Args:
         facts: What the probe read.
@@ -72,7 +72,7 @@ def lines_of_additions(facts: Facts) -> Iterator[str]:
         values = recorded.added.get(key)
         lines += [(kind, value) for value in values] if isinstance(values, list) else []
     for line in lines:
-        # It comes from a server: only what a run could have written.
+        # This comes from a server: accept only what a run could have written.
         words = [word for word in line if isinstance(word, str) and word and word.isprintable()]
         if len(words) == len(line):
             yield "\t".join(words)
@@ -80,8 +80,8 @@ def lines_of_additions(facts: Facts) -> Iterator[str]:
 
 def _found(plan: ServerPlan) -> dict[str, object]:
     facts, wanted = plan.facts, plan.desired
-    kept = _kept_lines(facts)
-    added = {(line[0], line[1]) for line in kept if len(line) > 1}
+    recorded = _recorded_lines(facts)
+    added = {(line[0], line[1]) for line in recorded if len(line) > 1}
     names = [name for each in wanted.packages for name in (each.name, *each.satisfied_by)]
     units: dict[str, object] = {}
     for name, service in sorted(facts.services.items()):
@@ -89,8 +89,8 @@ def _found(plan: ServerPlan) -> dict[str, object]:
             continue
         unit = name if name.endswith(".timer") else f"{name}.service"
         units[unit] = {"enabled": service.enabled, "active": service.active}
-    # An earlier run that failed or died may have changed them since.
-    for line in kept:
+    # An earlier run that failed or died can have changed them since.
+    for line in recorded:
         if line[0] == "unit" and len(line) == 4:
             units[line[1]] = {"enabled": line[2].strip("-"), "active": line[3]}
     return {
@@ -113,9 +113,9 @@ def _found(plan: ServerPlan) -> dict[str, object]:
     }
 
 
-def _kept_lines(facts: Facts) -> list[list[str]]:
-    """The lines that runs before the first good one left."""
-    kept = facts.files.get(layout.ADDITIONS)
-    if kept is None:
+def _recorded_lines(facts: Facts) -> list[list[str]]:
+    """Return the lines left by runs before the first successful one."""
+    file = facts.files.get(layout.ADDITIONS)
+    if file is None:
         return []
-    return [line.split("\t") for line in kept.content.decode("utf-8", "replace").splitlines()]
+    return [line.split("\t") for line in file.content.decode("utf-8", "replace").splitlines()]

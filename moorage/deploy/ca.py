@@ -1,7 +1,7 @@
-"""The private certificate authority: made on first use, kept on the operator's machine.
+"""The private certificate authority: created on first use, kept on the operator's machine.
 
-Each registry has one of its own, which can only vouch for the registry's name and names below it:
-who trusts it trusts it for nothing else.
+Each registry has its own. Name constraints limit it to the registry's name and its subdomains, so
+a client that trusts it trusts it for nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RENEW_DAYS = 30
 
 @dataclass(frozen=True)
 class Issued:
-    """A server certificate: PEM of it and its chain, and of its key."""
+    """A server certificate: the PEM of the certificate with its chain, and of the key."""
 
     certificate: bytes
     key: Secret
@@ -40,7 +40,7 @@ class Issued:
 
 @dataclass(frozen=True)
 class PrivateAuthority:
-    """The authority: its certificate and its key as PEM, the key perhaps encrypted."""
+    """The authority: certificate and key as PEM; the key can be encrypted."""
 
     certificate_pem: bytes
     key_pem: bytes = field(repr=False)
@@ -84,7 +84,9 @@ class PrivateAuthority:
                 code="private_ca_passphrase",
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise MoorageError("the private CA's key is no EC key.", code="private_ca_unreadable")
+            raise MoorageError(
+                "the private CA's key is not an EC key.", code="private_ca_unreadable"
+            )
         return key
 
     def issue(self, domain: str, passphrase: Secret | None = None) -> Issued:
@@ -147,7 +149,7 @@ def load(name: str, domain: str) -> PrivateAuthority | None:
     """Return the authority kept on this machine for a registry, or None.
 
     Raises:
-        MoorageError: It is there and cannot be read.
+        MoorageError: It exists but cannot be read.
     """
     folder = folder_of(name, domain)
     if not folder.is_dir():
@@ -159,7 +161,7 @@ def load(name: str, domain: str) -> PrivateAuthority | None:
     except (OSError, ValueError, TypeError) as error:
         raise _unreadable(str(folder), error) from error
     if b"PRIVATE KEY-----" not in key:
-        raise _unreadable(str(folder / "ca.key"), ValueError("no PEM key"))
+        raise _unreadable(str(folder / "ca.key"), ValueError("not a PEM key"))
     return PrivateAuthority(certificate, key)
 
 
@@ -173,11 +175,11 @@ def _unreadable(what: str, error: Exception) -> MoorageError:
 
 
 def create(name: str, domain: str, passphrase: Secret | None = None) -> PrivateAuthority:
-    """Return a new authority, which exists only here until it is kept.
+    """Return a new authority; :func:`keep` stores it.
 
     Args:
         name: Its common name.
-        domain: The name it can vouch for, with the names below it.
+        domain: The name it is limited to, with its subdomains.
         passphrase: Encrypts its key, if there is one.
     """
     key = ec.generate_private_key(ec.SECP256R1())
@@ -201,20 +203,20 @@ def create(name: str, domain: str, passphrase: Secret | None = None) -> PrivateA
 
 
 def keep(name: str, domain: str, authority: PrivateAuthority) -> None:
-    """Keep a new authority on this machine.
+    """Store a new authority on this machine.
 
     Raises:
-        MoorageError: Another one of this name was kept meanwhile.
+        MoorageError: Another one of this name was stored meanwhile.
     """
     folder = folder_of(name, domain)
-    # Written aside and renamed: of two processes that do it together, one has to plan again.
-    aside = Path(tempfile.mkdtemp(dir=folder.parent))
-    write_private(aside / "ca.pem", authority.certificate_pem)
-    write_private(aside / "ca.key", authority.key_pem)
+    # Write to a temporary folder and rename it: if two processes race, one has to plan again.
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    write_private(temporary / "ca.pem", authority.certificate_pem)
+    write_private(temporary / "ca.key", authority.key_pem)
     try:
-        aside.rename(folder)
+        temporary.rename(folder)
     except OSError as error:
-        shutil.rmtree(aside)
+        shutil.rmtree(temporary)
         raise MoorageError(
             f"the private CA cannot be kept in {folder}: {error.strerror}.",
             advice="If another Moorage has just made it, plan again.",
@@ -223,7 +225,7 @@ def keep(name: str, domain: str, authority: PrivateAuthority) -> None:
 
 
 def keep_encrypted(name: str, domain: str, passphrase: Secret) -> None:
-    """Encrypt the key of an authority that is kept on this machine already.
+    """Encrypt the stored key of an authority.
 
     Raises:
         MoorageError: It cannot be read.
@@ -234,12 +236,12 @@ def keep_encrypted(name: str, domain: str, passphrase: Secret) -> None:
 
 
 def is_usable(issued: bytes, domain: str, name: str, authority: PrivateAuthority | None) -> bool:
-    """Return whether a certificate is for the name, lasts a while, and comes from the authority.
+    """Return whether a certificate is for the name, not about to expire, and from the authority.
 
     Args:
-        issued: PEM, the certificate and the authority's behind it.
+        issued: PEM: the certificate, then the authority's.
         domain: The registry's name.
-        name: The authority's name; of one that another machine keeps, that is all that is known.
+        name: The authority's name; all that is known of one that is kept on another machine.
         authority: The authority, if it is kept here.
     """
     try:
@@ -249,7 +251,7 @@ def is_usable(issued: bytes, domain: str, name: str, authority: PrivateAuthority
         leaf.verify_directly_issued_by(signer)
         signer.verify_directly_issued_by(signer)
         common = signer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-    except Exception:  # whatever is wrong with it, a new one is issued
+    except Exception:  # whatever is wrong, a new one is issued
         return False
     left = leaf.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     is_for_it = domain in names.get_values_for_type(x509.DNSName) and common == name
@@ -257,7 +259,7 @@ def is_usable(issued: bytes, domain: str, name: str, authority: PrivateAuthority
 
 
 def _constraints(domain: str) -> x509.NameConstraints:
-    """Let an authority vouch for one name and those below it, and for no address."""
+    """Limit an authority to one name and its subdomains, and exclude all IP addresses."""
     addresses = [
         x509.IPAddress(ipaddress.ip_network("0.0.0.0/0")),
         x509.IPAddress(ipaddress.ip_network("::/0")),

@@ -1,7 +1,7 @@
-"""What an apply means for people: who can no longer log in, which images are no longer served.
+"""What an apply means for users and clients: lost logins, images that are no longer served.
 
-Pure functions from what the servers recorded and have, and what the answers want. Everything that
-asks for a yes shows these first; see docs/command-line.md for the codes.
+Pure functions of the facts, the recorded answers and the new ones. Every confirmation shows these
+first; docs/command-line.md lists the codes.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from moorage.servers.facts import Facts
 from moorage.users.on_servers import Roster, reference, roster_of
 
 Need = Literal["removals", "regained", "begin_empty"]
-"""What has to be accepted in so many words: a field of :class:`Accepted`."""
+"""What the operator has to accept explicitly: a field of :class:`Accepted`."""
 
 
 class Code(StrEnum):
-    """What kind of consequence it is; stable, and in the order they are told."""
+    """The kinds of consequences: stable codes, in the order in which they are shown."""
 
     NAME_NOT_SERVED = "name_not_served"
     STORE_MISSING = "store_missing"
@@ -71,19 +71,20 @@ _ORDER = list(Code)
 
 @dataclass(frozen=True)
 class Consequence:
-    """Something that an apply changes for people.
+    """Something that an apply changes for users or clients.
 
     Attributes:
-        code: What kind it is.
+        code: The kind of consequence.
         text: A sentence.
-        is_destructive: Whether something stops working for somebody, or cannot be taken back.
-        users: The users it is about, by name.
-        servers: The servers it is about, by label; empty for the whole deployment.
-        needs: What has to be accepted in so many words before an apply; None for nothing.
-        unknown: The users whom somebody else changed after the answers' base: those who are removed
-            without it having known them, or who get back what was taken from them.
-        before: What is there now, where one thing takes another's place.
-        after: What will be there.
+        is_destructive: Whether something stops working for a client, or cannot be undone.
+        users: The affected users, by name.
+        servers: The affected servers, by label; empty for the whole deployment.
+        needs: What has to be accepted explicitly before an apply; None for nothing.
+        unknown: The users that another operator changed after the revision the answers are based
+            on: users to be removed that the answers never listed, or users to get back access that
+            was revoked.
+        before: The current value, where one is replaced.
+        after: The new value.
     """
 
     code: Code
@@ -97,10 +98,10 @@ class Consequence:
     after: str = ""
 
     def sentence(self, servers: int) -> str:
-        """Return it for people, with its servers where it is not about all of them.
+        """Return the text, with the servers where not all of them are affected.
 
         Args:
-            servers: How many servers there are.
+            servers: The number of servers in the deployment.
         """
         names_them = self.code in {Code.SERVER_LEFT_OUT, Code.SERVER_RENAMED, Code.NEW_SERVER}
         if names_them or not 0 < len(self.servers) < servers:
@@ -110,29 +111,29 @@ class Consequence:
 
 @dataclass(frozen=True)
 class _Server:
-    """A server with what it recorded: the answers that were applied last, or None."""
+    """A server, the answers applied to it last (None on a new server), and the new answers."""
 
     facts: Facts
     recorded: Answers | None
-    wanted: Answers
+    answers: Answers
     materials: Materials = field(repr=False)
 
 
 def find_consequences(
     answers: Answers, materials: Materials, every: Sequence[Facts]
 ) -> tuple[Consequence, ...]:
-    """Return what an apply changes for people, what is destructive first.
+    """Return what an apply changes for users and clients, destructive changes first.
 
     Args:
         answers: What the operator decided.
-        materials: Secrets, hashes and certificates; the users as they should be.
-        every: What the probe read on each server.
+        materials: Secrets, hashes, certificates and the desired users.
+        every: The facts of each server.
     """
     found: list[Consequence] = []
     for facts in every:
         server = _Server(facts, _recorded(facts), answers.for_server(facts.server), materials)
-        for look in (_name, _port, _storage, _certificate, _modes, _version, _renamed):
-            found += look(server)
+        for find in (_name, _port, _storage, _certificate, _modes, _version, _renamed):
+            found += find(server)
     found += _users(answers, materials, every)
     found += _left_out(answers, every)
     found += _new_servers(answers, every)
@@ -140,10 +141,10 @@ def find_consequences(
 
 
 def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[MoorageError, ...]:
-    """Return why a plan cannot be applied yet: what has to be accepted and was not.
+    """Return why a plan cannot be applied yet: what still has to be accepted.
 
     Args:
-        consequences: What it means for people.
+        consequences: The plan's consequences.
         accepted: What the operator has accepted.
     """
     found = []
@@ -172,7 +173,7 @@ _ABOUT_USERS: Mapping[Need, tuple[str, str]] = {
         "Change them in the answers, or accept it with --accept-regained.",
     ),
 }
-"""What would happen to users, and what to do instead."""
+"""By need: what would happen to the users, and what to do about it."""
 
 
 _BEGINS_EMPTY = {
@@ -195,31 +196,31 @@ def _only(servers: Sequence[str]) -> str | None:
 
 
 def accepting(consequences: Sequence[Consequence]) -> Accepted:
-    """Return what somebody accepts who was shown all of this and said yes."""
-    begins = any(each.needs == "begin_empty" for each in consequences)
+    """Return what an operator who confirms these consequences accepts."""
+    begins_empty = any(each.needs == "begin_empty" for each in consequences)
     return Accepted(
         users_of(Code.USERS_REMOVED, consequences),
         users_of(Code.ACCESS_REGAINED, consequences),
-        begins,
+        begins_empty,
     )
 
 
 def users_of(code: Code, consequences: Iterable[Consequence]) -> frozenset[str]:
-    """Return the users whom consequences of a kind are about, by name."""
+    """Return the users affected by consequences of one kind, by name."""
     return frozenset(name for each in consequences if each.code is code for name in each.users)
 
 
 def base_of(answers: Answers, every: Sequence[Facts], revision: Revision) -> int | None:
-    """Return the revision that answers are based on, or None when that cannot be relied on.
+    """Return the revision that answers are based on, or None when it is not reliable.
 
-    It cannot where the file has none, where it has seen more than the servers (they were restored,
-    or it belongs to another deployment), where the registry has another name, and where more was
-    changed since than the servers remember.
+    It is not when the file has none, when it is newer than the servers' (they were restored from a
+    backup, or the file belongs to another deployment), when the registry's name differs, or when
+    more has changed since than the servers keep in their history.
 
     Args:
         answers: What the operator decided.
-        every: What the probe read on each server.
-        revision: The deployment's.
+        every: The facts of each server.
+        revision: The deployment's revision.
     """
     is_taken_over = any(other_domain(facts, answers.registry.domain) for facts in every)
     is_known = not is_taken_over and revision.knows(answers.based_on)
@@ -227,26 +228,26 @@ def base_of(answers: Answers, every: Sequence[Facts], revision: Revision) -> int
 
 
 def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Change:
-    """Return what an apply changes, for the record, without a number.
+    """Return what an apply changes, for the record, without a revision number.
 
     Args:
         answers: What the operator decided.
-        materials: The users as they should be.
-        every: What the probe read on each server.
+        materials: The desired users.
+        every: The facts of each server.
     """
-    counts = reference([roster_of(facts, deployment_record(facts)) for facts in every])
+    current = reference([roster_of(facts, deployment_record(facts)) for facts in every])
     places = {
         place
         for recorded in map(as_applied, every)
         if recorded is not None
         for place in places_that_differ(recorded.said.values, answers)
     }
-    users = users_changed(counts.users if counts else (), materials.users)
+    users = users_changed(current.users if current else (), materials.users)
     return replace(users, answers=tuple(sorted(places)))
 
 
 def _recorded(facts: Facts) -> Answers | None:
-    """Return the answers that were applied to a server last, with its own runtime."""
+    """Return the answers applied to a server last, with the server's own runtime."""
     recorded = as_applied(facts)
     return recorded.answers_here if recorded is not None else None
 
@@ -256,15 +257,15 @@ def _recorded(facts: Facts) -> Answers | None:
 
 def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Iterator[Consequence]:
     rosters = [roster_of(facts, deployment_record(facts)) for facts in every]
-    counts = reference(rosters)
-    wanted = {user.name: user for user in materials.users}
-    there = {user.name: user for user in counts.users} if counts else {}
+    current = reference(rosters)
+    desired = {user.name: user for user in materials.users}
+    existing = {user.name: user for user in current.users} if current else {}
     revision = latest(every)
     base = base_of(answers, every, revision)
-    yield from _removed(rosters, wanted, revision, base)
-    added = [name for name in wanted if name not in there]
-    pairs = [(there[name], user) for name, user in wanted.items() if name in there]
-    yield from _regained(there, wanted, revision.since(base))
+    yield from _removed(rosters, desired, revision, base)
+    added = [name for name in desired if name not in existing]
+    pairs = [(existing[name], user) for name, user in desired.items() if name in existing]
+    yield from _regained(existing, desired, revision.since(base))
     disabled = [now.name for was, now in pairs if now.disabled and not was.disabled]
     if disabled:
         text = f"{_count(len(disabled), 'user')} can no longer log in (disabled): "
@@ -301,15 +302,15 @@ def _of_users(
 
 def _removed(
     rosters: Sequence[Roster],
-    wanted: Mapping[str, RegistryUser],
+    desired: Mapping[str, RegistryUser],
     revision: Revision,
     base: int | None,
 ) -> Iterator[Consequence]:
-    """Yield the users who go, on any server: one that was edited by hand may have its own."""
+    """Yield the users that will be removed from any server; a hand-edited one can have more."""
     places: dict[str, list[str]] = {}
     for roster in rosters:
         for user in roster.users:
-            if user.name not in wanted:
+            if user.name not in desired:
                 places.setdefault(user.name, []).append(roster.server)
     if not places:
         return
@@ -336,16 +337,16 @@ def _removed(
 
 
 def _regained(
-    there: Mapping[str, RegistryUser],
-    wanted: Mapping[str, RegistryUser],
+    existing: Mapping[str, RegistryUser],
+    desired: Mapping[str, RegistryUser],
     since: Sequence[Change],
 ) -> Iterator[Consequence]:
-    """Yield the users who get back what was taken from them after the answers were written."""
+    """Yield the users who would get back access revoked after the answers were written."""
     removed = {name for each in since for name in each.removed}
     touched = removed | {name for each in since for name in each.changed}
     names = []
-    for name in sorted(touched & wanted.keys()):
-        was, now = there.get(name), wanted[name]
+    for name in sorted(touched & desired.keys()):
+        was, now = existing.get(name), desired[name]
         if now.disabled:
             continue
         if was is None:
@@ -367,7 +368,7 @@ def _regained(
 
 
 def _shrinks(was: RegistryUser, now: RegistryUser) -> bool:
-    """Whether a user may do less than before, anywhere."""
+    """Whether a user loses any access."""
     if was.access is None:
         return False
     if was.access == "push" and now.access != "push":
@@ -376,7 +377,7 @@ def _shrinks(was: RegistryUser, now: RegistryUser) -> bool:
 
 
 def _covers(rules: Sequence[str], rule: str) -> bool:
-    """Whether rules allow all that one rule allows."""
+    """Whether rules allow everything that one rule allows."""
     if not rules:
         return True
     return any(
@@ -388,17 +389,17 @@ def _covers(rules: Sequence[str], rule: str) -> bool:
 
 
 def _name(server: _Server) -> Iterator[Consequence]:
-    if there := other_domain(server.facts, server.wanted.registry.domain):
-        now = server.wanted.registry.domain
+    if there := other_domain(server.facts, server.answers.registry.domain):
+        now = server.answers.registry.domain
         yield _replaced(
             server, Code.NAME_NOT_SERVED,
-            f"{there} is no longer served: the registry's name becomes {now}.",
+            f"{there} will no longer be served: the registry's name becomes {now}.",
             there, now, destructive=True,
         )  # fmt: skip
 
 
 def _port(server: _Server) -> Iterator[Consequence]:
-    was, now = server.recorded, server.wanted
+    was, now = server.recorded, server.answers
     if was is not None and was.registry.port != now.registry.port:
         before, after = str(was.registry.port), str(now.registry.port)
         yield _replaced(
@@ -413,7 +414,7 @@ def _storage(server: _Server) -> Iterator[Consequence]:
         text = f"{why[0].upper()}{why[1:]} The registry begins empty there."
         gone = _replaced(server, Code.STORE_MISSING, text, "", "", destructive=True)
         yield replace(gone, needs="begin_empty")
-    was, now = server.recorded, server.wanted
+    was, now = server.recorded, server.answers
     if was is None or _place(was.storage) == _place(now.storage):
         return
     before, after = store_in_words(was.storage), store_in_words(now.storage)
@@ -430,14 +431,14 @@ def _storage(server: _Server) -> Iterator[Consequence]:
         then = f"serves {'the images' if has_images else 'what is'} in {after}"
     left = _replaced(
         server, Code.IMAGES_LEFT_BEHIND,
-        f"The images in {before} are no longer served: the registry {then}.",
+        f"The images in {before} will no longer be served: the registry {then}.",
         before, after, destructive=True,
     )  # fmt: skip
     yield replace(left, needs="begin_empty")
 
 
 def _place(storage: Storage) -> tuple[str, ...]:
-    """What tells one store from another."""
+    """Return what identifies a store."""
     s3 = storage.s3
     if storage.driver != "s3" or s3 is None:
         return ("filesystem", storage.filesystem.path.rstrip("/"))
@@ -448,7 +449,7 @@ def _place(storage: Storage) -> tuple[str, ...]:
 
 
 def store_in_words(storage: Storage) -> str:
-    """Return where images are kept, for people: a folder, or a bucket with its endpoint."""
+    """Return where images are stored, for display: a folder, or a bucket and its endpoint."""
     s3 = storage.s3
     if storage.driver != "s3" or s3 is None:
         return storage.filesystem.path
@@ -458,12 +459,12 @@ def store_in_words(storage: Storage) -> str:
 
 
 def _has_images(storage: Storage, facts: Facts) -> bool:
-    """Whether a store has images, as far as the server says; what is not known counts as yes."""
+    """Whether a store has images according to the server; unknown counts as yes."""
     folder = storage.filesystem.path
     there, recorded = facts.images.get(folder), recorded_store(facts)
     if storage.driver != "filesystem" or there is None:
         return True
-    # Without the marker that was left in it, its disk is missing.
+    # If the marker left in it is gone, its disk is missing.
     is_missing = (
         recorded is not None and recorded.folder == folder and (recorded.marker != there.marker)
     )
@@ -471,14 +472,14 @@ def _has_images(storage: Storage, facts: Facts) -> bool:
 
 
 def _certificate(server: _Server) -> Iterator[Consequence]:
-    was, now = server.recorded, server.wanted
+    was, now = server.recorded, server.answers
     if was is None:
         return
     if now.ssl.mode == "none" or was.ssl.mode == "none":
         if was.ssl.mode != now.ssl.mode:
             yield _tls(server, on=was.ssl.mode == "none")
         return
-    before, after = _shown_by(server), _to_show(server)
+    before, after = _current_authority(server), _next_authority(server)
     if before is None or after is None or before == after:
         return
     if now.ssl.mode == "private_ca":
@@ -506,7 +507,7 @@ def _tls(server: _Server, *, on: bool) -> Consequence:
     if on:
         text = "TLS is turned on: clients have to connect with https."
         return _replaced(
-            server, Code.TLS_ON, text, "none", server.wanted.ssl.mode, destructive=True
+            server, Code.TLS_ON, text, "none", server.answers.ssl.mode, destructive=True
         )
     was = server.recorded.ssl.mode if server.recorded is not None else ""
     text = "TLS is turned off: passwords travel unencrypted, and clients that expect https fail."
@@ -515,14 +516,14 @@ def _tls(server: _Server, *, on: bool) -> Consequence:
 
 @dataclass(frozen=True)
 class _Authority:
-    """Who issues a certificate; two with the same key are the same to clients."""
+    """An issuer of certificates; two with the same key are the same to clients."""
 
     key: str
     name: str = field(compare=False)
 
 
-def _shown_by(server: _Server) -> _Authority | None:
-    """Return who issued the certificate that a server has."""
+def _current_authority(server: _Server) -> _Authority | None:
+    """Return the issuer of the certificate that a server has."""
     was = server.recorded
     if was is not None and was.ssl.mode == "acme":
         return _of_directory(was.ssl.acme.url)
@@ -531,9 +532,9 @@ def _shown_by(server: _Server) -> _Authority | None:
     return _issuer(file.content, is_private=is_private) if file else None
 
 
-def _to_show(server: _Server) -> _Authority | None:
-    """Return who issues the certificate that a server gets."""
-    materials, now = server.materials, server.wanted
+def _next_authority(server: _Server) -> _Authority | None:
+    """Return the issuer of the certificate that a server will get."""
+    materials, now = server.materials, server.answers
     if now.ssl.mode == "acme":
         return _of_directory(now.ssl.acme.url)
     is_private = now.ssl.mode == "private_ca"
@@ -547,10 +548,10 @@ def _of_directory(directory: str) -> _Authority:
 
 
 def _issuer(pem: bytes, *, is_private: bool) -> _Authority | None:
-    """Return who issued the first certificate of a PEM file.
+    """Return the issuer of the first certificate in a PEM file.
 
-    A public authority signs with another intermediate from one renewal to the next, so its
-    organization tells it; a private one is its own certificate, the last of the file.
+    A public authority changes its intermediates between renewals, so it is identified by its
+    organization; a private one by its own certificate, the last in the file.
     """
     try:
         chain = read_chain(pem)
@@ -573,8 +574,8 @@ def _common(name: x509.Name) -> str:
 
 
 def _modes(server: _Server) -> Iterator[Consequence]:
-    """Yield what settings turn the registry into, where it was not that already."""
-    now, was = _mode(server.wanted), _mode(server.recorded)
+    """Yield the modes that new settings put the registry into: cache, read-only, debug."""
+    now, was = _mode(server.answers), _mode(server.recorded)
     if now.upstream and now.upstream != was.upstream:
         yield _replaced(
             server, Code.PULL_THROUGH,
@@ -620,7 +621,7 @@ def _at(value: object, *path: str) -> object:
 
 
 def _version(server: _Server) -> Iterator[Consequence]:
-    was, now = server.recorded, server.wanted
+    was, now = server.recorded, server.answers
     if was is None:
         return
     before, after = _runs(was), _runs(now)
@@ -632,12 +633,12 @@ def _version(server: _Server) -> Iterator[Consequence]:
     versions = registry_version(was), registry_version(now)
     is_other_image = was.registry.runtime == now.registry.runtime and before != after
     if versions[0] != versions[1] or is_other_image:
-        told = versions if versions[0] != versions[1] else (before, after)
+        change = versions if versions[0] != versions[1] else (before, after)
         yield _replaced(
             server, Code.REGISTRY_VERSION,
-            f"The registry changes from {_version_in_words(told[0])} to "
-            f"{_version_in_words(told[1])}.",
-            *told,
+            f"The registry changes from {_version_in_words(change[0])} to "
+            f"{_version_in_words(change[1])}.",
+            *change,
         )  # fmt: skip
 
 
@@ -671,7 +672,7 @@ def _replaced(
 
 
 def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
-    """Yield the recorded servers that the answers do not have, those renamed aside."""
+    """Yield the recorded servers that are no longer in the answers, except renamed ones."""
     listed = {server.host for server in answers.servers}
     renamed = {line_of(deployment_record(facts).get("server")) for facts in every}
     recorded = [each for each in map(as_applied, every) if each is not None]
@@ -679,33 +680,33 @@ def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]
         if label not in listed and label not in renamed:
             yield Consequence(
                 Code.SERVER_LEFT_OUT,
-                f"{label} is no longer part of the deployment: what runs there keeps running, and "
-                "no longer gets changes.",
+                f"{label} is no longer part of the deployment: its registry keeps running, but "
+                "gets no more changes.",
                 is_destructive=True,
                 servers=(label,),
             )
 
 
 def _new_servers(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
-    """Yield the servers that know nothing of a deployment that the answers belong to."""
+    """Yield the servers that have no record of the deployment the answers belong to."""
     if not answers.based_on or any(layout.DEPLOYMENT in facts.files for facts in every):
-        return  # Where others know it, a server was added.
+        return  # If other servers have a record, this one was added.
     for facts in every:
         there = facts.store
         images = ""
         if there is not None:
-            kept = "are served" if there.has_images else "are not here, so it begins empty"
-            images = f" Its images {kept} ({there.folder})."
+            state = "are served" if there.has_images else "are missing, so it begins empty"
+            images = f" Its images {state} ({there.folder})."
         yield Consequence(
             Code.NEW_SERVER,
             f"Nothing is deployed on {facts.server}, although these answers were applied before "
-            f"(revision {answers.based_on}): it is another machine, or was installed anew.{images}",
+            f"(revision {answers.based_on}): it is a different or reinstalled machine.{images}",
             servers=(facts.server,),
         )
 
 
 def _joined(found: Iterable[Consequence]) -> list[Consequence]:
-    """Put the same on several servers into one."""
+    """Merge equal consequences on several servers into one."""
     joined: dict[tuple[Code, str], Consequence] = {}
     for each in found:
         same = joined.get((each.code, each.text))

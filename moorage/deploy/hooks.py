@@ -1,8 +1,8 @@
-"""Hooks: scripts of the operator's that a run executes on a server.
+"""Hooks: the operator's scripts that a run executes on a server.
 
-An apply takes the scripts from the operator's machine and keeps a copy of each on the servers, as
-managed files. A change of the users runs those copies: whoever makes it need not have the scripts,
-and what runs is what was applied last.
+An apply copies the scripts from the operator's machine to the servers, as managed files. A change
+of the users runs those copies: the operator who makes it does not need the scripts, and what runs
+is what was applied last.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from moorage.errors import AnswersError, MoorageError, Problem
 from moorage.servers.facts import Facts
 
 LARGEST_SCRIPT = 1024**2
-"""How long a hook's script may be, in bytes."""
+"""The maximum size of a hook's script, in bytes."""
 KILL_SECONDS = 5
-"""How long a hook that took too long has to end before it is killed (``run.sh`` has it, too)."""
+"""Seconds between SIGTERM and SIGKILL for a hook that took too long; also in ``run.sh``."""
 
 _MOMENTS: dict[Moment, str] = {
     "before_apply": "before the apply",
@@ -40,7 +40,7 @@ def read_scripts(answers: Answers) -> dict[str, bytes]:
         The scripts by their hook's name.
 
     Raises:
-        AnswersError: Some cannot be used; it lists all of them.
+        AnswersError: Some cannot be used; the error lists all of them.
     """
     problems = list(find_faulty_scripts(answers))
     if problems:
@@ -49,7 +49,7 @@ def read_scripts(answers: Answers) -> dict[str, bytes]:
 
 
 def find_faulty_scripts(answers: Answers) -> Iterator[Problem]:
-    """Yield what keeps hooks' scripts from being used.
+    """Yield the problems of hooks' scripts.
 
     Args:
         answers: What the operator decided.
@@ -61,10 +61,10 @@ def find_faulty_scripts(answers: Answers) -> Iterator[Problem]:
 
 
 def fault_of_script(script: str) -> str:
-    """Return what keeps a script from being a hook, or empty.
+    """Return why a script cannot be used as a hook; empty when it can.
 
     Args:
-        script: Its file on this machine, as it stands in the answers.
+        script: Its path on this machine, as in the answers.
     """
     fault = _fault(Path(script).expanduser())
     return "" if fault is None else f"the file {script} {fault}"
@@ -72,7 +72,7 @@ def fault_of_script(script: str) -> str:
 
 def _fault(path: Path) -> str | None:
     if path.exists() and not path.is_file():
-        return "is no file"  # reading a pipe would wait without end
+        return "is not a file"  # reading from a pipe could block forever
     try:
         with path.open("rb") as script:
             content = script.read(LARGEST_SCRIPT + 1)
@@ -82,14 +82,14 @@ def _fault(path: Path) -> str | None:
         return f"is larger than {LARGEST_SCRIPT // 1024**2} MiB"
     first = content.partition(b"\n")[0]
     if not first.startswith(b"#!") or not first[2:].strip().startswith(b"/"):
-        return "does not say in its first line what runs it, such as #!/bin/sh"
+        return "has no interpreter in its first line, such as #!/bin/sh"
     if first.endswith(b"\r"):
-        return "has Windows line ends; save it with line feeds only"
+        return "has Windows line endings; save it with Unix line endings"
     return None
 
 
 def change_of(planned: PlannedHook) -> Change:
-    """Return how a hook shows in a plan."""
+    """Return a hook as a change in the plan."""
     on_failure = "undoes the run" if planned.hook.on_failure == "roll_back" else "is only reported"
     return Change(
         Kind.HOOK,
@@ -117,11 +117,11 @@ def hooks_of_apply(answers: Answers, scripts: Mapping[str, bytes]) -> tuple[Plan
 
 
 def hooks_of_users(answers: Answers, facts: Facts) -> tuple[PlannedHook, ...]:
-    """Return the hooks a change of the users runs, in order: those that were applied last.
+    """Return the hooks that a change of the users runs, in order: those applied last.
 
     Args:
-        answers: What was applied last.
-        facts: What the probe read. Hooks it lacks are left out; see :func:`find_lost_hooks`.
+        answers: The answers applied last.
+        facts: The server's facts. Hooks missing there are left out; see :func:`find_lost_hooks`.
     """
     return tuple(
         PlannedHook(hook, "after_users", facts.files[layout.hook_path(hook.name)].content)
@@ -131,7 +131,7 @@ def hooks_of_users(answers: Answers, facts: Facts) -> tuple[PlannedHook, ...]:
 
 
 def find_lost_hooks(answers: Answers, facts: Facts) -> Iterator[MoorageError]:
-    """Yield a problem for each hook of a change of the users that is not as it was applied."""
+    """Yield a problem for each hook of a change of the users that was modified or removed."""
     recorded = recorded_digests(facts)
     for hook in answers.hooks:
         path = layout.hook_path(hook.name)
@@ -146,20 +146,20 @@ def find_lost_hooks(answers: Answers, facts: Facts) -> Iterator[MoorageError]:
 
 
 def gate_seconds(plans: Sequence[ServerPlan]) -> int:
-    """Return how long a staged server waits for its turn: the others' hooks may take their time.
+    """Return how long a staged server waits for its turn, including the others' hooks.
 
     Args:
-        plans: What happens on the servers of an apply.
+        plans: The plans of an apply's servers.
     """
     before = max((_seconds(plan, "before_apply") for plan in plans), default=0)
     return GATE_SECONDS + before + sum(_seconds(plan, "after_apply") for plan in plans)
 
 
 def users_hooks_seconds(plans: Sequence[ServerPlan]) -> int:
-    """Return how long servers that change their users may be busy with hooks, side by side.
+    """Return how long hooks can take on servers that change their users in parallel.
 
     Args:
-        plans: What happens on the servers of a change of the users.
+        plans: The plans of the servers whose users change.
     """
     return max((_seconds(plan, "after_users") for plan in plans), default=0)
 

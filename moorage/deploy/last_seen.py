@@ -1,4 +1,4 @@
-"""When users were last here: read from nginx's logs on the servers, rotated ones included."""
+"""Last login and push of each user, from nginx's logs on the servers, including rotated ones."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from moorage.servers.transport import Transport
 from templates.load import shell_script
 
 TIMEOUT = 60.0
-"""Seconds in which a server says nothing, after which it is left out."""
+"""Seconds without output after which a server is skipped."""
 DEADLINE = 600.0
-"""Seconds in which a server has to have read its logs."""
+"""Seconds a server can take to read its logs."""
 
 _ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """When a user was last here, as far back as the logs go.
+    """A user's last login and push, as far back as the logs go.
 
     Attributes:
-        last_seen: The last request that was let in, ISO 8601 in UTC, or empty.
-        last_push: The last manifest that was stored, likewise.
+        last_seen: The last authenticated request, ISO 8601 in UTC, or empty.
+        last_push: The last manifest upload, likewise.
     """
 
     last_seen: str = ""
     last_push: str = ""
 
     def latest(self, other: Seen) -> Seen:
-        """Return the later of both times each."""
-        # In one zone and one format, later times are greater texts.
+        """Return the later of each of the two times."""
+        # ISO 8601 times in UTC sort as text.
         return Seen(
             max(self.last_seen, other.last_seen),
             max(self.last_push, other.last_push),
@@ -42,14 +42,14 @@ class Seen:
 
 
 def read_seen(deployment: Deployment, timeout: float = TIMEOUT) -> dict[str, dict[str, Seen]]:
-    """Read when users were last here, from all servers in parallel.
+    """Read each user's last login and push from all servers in parallel.
 
     Args:
         deployment: The deployment. Its ``cancel`` stops waiting.
-        timeout: Seconds in which a server says nothing, after which it is left out.
+        timeout: Seconds without output after which a server is skipped.
 
     Returns:
-        By server label and user. Servers that cannot be read are not in it.
+        By server label and user, without the servers that could not be read.
     """
 
     def read(transport: Transport) -> dict[str, Seen]:
@@ -66,19 +66,20 @@ def read_seen(deployment: Deployment, timeout: float = TIMEOUT) -> dict[str, dic
 
 
 def merge_seen(found: Mapping[str, Mapping[str, Seen]]) -> dict[str, Seen]:
-    """Return when each user was last here on any server.
+    """Return each user's last login and push on any server.
 
     Args:
-        found: What :func:`read_seen` returned.
+        found: The result of :func:`read_seen`.
     """
     return _latest(pair for users in found.values() for pair in users.items())
 
 
 def parse(output: bytes) -> dict[str, Seen]:
-    """Turn what ``seen.sh`` writes into times by user.
+    """Parse the output of ``seen.sh`` into times by user.
 
     Args:
-        output: Lines of a name, a time and a time or nothing; a user may be in several.
+        output: Tab-separated lines of a name, a time, and a time or nothing; a user can be in
+            several.
     """
     rows = (line.split(b"\t") for line in output.splitlines())
     return _latest(
@@ -94,13 +95,13 @@ def _latest(pairs: Iterable[tuple[str, Seen]]) -> dict[str, Seen]:
 
 
 def _unescaped(name: bytes) -> str:
-    r"""Return a name that nginx wrote with ``\xNN`` for what is no plain character."""
+    r"""Return a name in which nginx escaped special characters as ``\xNN``."""
     plain = _ESCAPED.sub(lambda match: bytes.fromhex(match.group(1).decode()), name)
     return plain.decode("utf-8", "replace")
 
 
 def _utc(time: bytes) -> str:
-    """Return a time with an offset as one in UTC; empty when it is none."""
+    """Convert a time with an offset to UTC; empty when it is not a valid time."""
     try:
         moment = datetime.fromisoformat(time.decode())
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a run takes to a server: the run script, the plan as data, and the changed files."""
+"""The payload of a run: the run script, the plan as data, and the changed files."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from moorage.desired.state import Listen
 from templates.load import shell_scripts
 
 GATE_SECONDS = 900
-"""How long a staged server waits for the others before it rolls back."""
+"""Seconds a staged server waits for the others before it rolls back."""
 KEEP_SECONDS = 50
-"""How long a server waits to hear whether a change of the users worked on the others, too."""
+"""Seconds a server waits to hear whether a change of the users worked on the others as well."""
 PEER_SECONDS = 180
-"""How long a server waits until the others hand on its answers to ACME's challenges."""
+"""Seconds a server waits until the others forward its answers to ACME challenges."""
 DRAIN_SECONDS = 24 * 3600
-"""How long transfers on the old slot may go on after a run, before they are cut off."""
+"""Seconds transfers on the old slot can continue after a run, before they are cut off."""
 STEP_SECONDS = 180
-"""How long a program may take before it is ended, and the run rolled back."""
+"""Seconds a program can take before it is stopped and the run is rolled back."""
 LONG_STEP_SECONDS = 1800
-"""The same where packages, an image or a certificate are fetched, or a store changes its owner."""
+"""Likewise, when it installs packages, fetches an image or certificate, or runs chown on images."""
 STOP_SECONDS = 10
-"""How long a program may still take when the run is to stop."""
+"""Seconds a program still gets when the run has to stop."""
 
 Gate = Literal["go", "wait"]
 Login = tuple[str, Secret]
@@ -43,14 +43,14 @@ _CHUNK = 256 * 1024
 
 @dataclass(frozen=True)
 class Timing:
-    """When a run goes on by itself and when it waits for a word from the operator's side.
+    """When a run continues by itself, and when it waits for a signal from Moorage.
 
     Attributes:
-        gate: go to switch once staged, wait to be told.
+        gate: ``go`` switches as soon as it is staged, ``wait`` waits for the signal.
         gate_seconds: How long it waits there before it rolls back.
-        keep_seconds: How long it waits, once it has switched, to hear whether to keep the change.
-        undone: What deployment.json will say if the run is undone after the switch because another
-            server failed; None when it keeps the change without asking.
+        keep_seconds: How long it waits, after the switch, for the signal to keep the change.
+        undone: The content of deployment.json if the run is undone after the switch because another
+            server failed; None when it keeps the change without waiting.
     """
 
     gate: Gate = "go"
@@ -66,18 +66,18 @@ def payload(
     timing: Timing,
     login: Login | None = None,
 ) -> Iterator[bytes]:
-    """Yield what ``start.sh`` reads: the run's id, the tar's size, the tar.
+    """Yield the input of ``start.sh``: the run's id, the tar's size, the tar.
 
     Args:
-        plan: What to do.
+        plan: The server's plan.
         run_id: The run's id; sorts by time.
-        record: What deployment.json will say.
-        timing: When the run goes on by itself and when it waits for a word.
+        record: The new content of deployment.json.
+        timing: When the run waits for a signal.
         login: A user and password to try after the switch, if one is known.
     """
     image = plan.desired.image if plan.load_image else None
     archive = Path(image.archive).expanduser() if image and image.archive else None
-    # The blocks that end a tar come last, so that a large image can follow the small files.
+    # The end-of-archive blocks come last, so that a large image can follow the small files.
     small = _tar(_entries(plan, record, timing) | _login(login))
     end = b"\0" * 1024
     if archive is None:
@@ -95,12 +95,12 @@ def payload(
         while left and (chunk := source.read(min(_CHUNK, left))):
             left -= len(chunk)
             yield chunk
-        yield b"\0" * left  # the file shrank meanwhile; loading it will fail and say so
+        yield b"\0" * left  # the file shrank meanwhile; loading it fails with an error
     yield padding + end
 
 
 def new_run_id() -> str:
-    """Return a run's id: the time in UTC to the millisecond, by which ids sort, and noise."""
+    """Return a new run id: the UTC time to the millisecond, so that ids sort, and a random part."""
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     return f"{stamp}{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}"
@@ -132,7 +132,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
             f"\t{_digest_now(plan, file.path)}\t{file.path}"
             for number, file in enumerate(plan.writes)
         ),
-        "plan/listens": _lines(map(_where_to_ask, plan.desired.listens)),
+        "plan/listens": _lines(map(_check_address, plan.desired.listens)),
         "plan/removals": _lines(f"{_digest_now(plan, path)}\t{path}" for path in plan.removals),
         "plan/hooks": _lines(
             f"{number}\t{each.moment}\t{each.hook.timeout}\t{each.hook.on_failure}\t{each.hook.name}"
@@ -140,7 +140,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
         ),
         "plan/added": _lines(lines_of_additions(plan.facts)),
         "plan/deployment.json": _json(record),
-        # A word that is said is one of these with its name: on a full disk there is no new file.
+        # A signal is sent by renaming one of these: a full disk has no room for a new file.
         **{f"unsaid.{word}": b"" for word in ("go", "abort", "keep", "undo")},
     }
     if timing.undone is not None:
@@ -153,7 +153,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
 
 
 def _login(login: Login | None) -> dict[str, bytes]:
-    """Return the files a run logs in with; it removes them when it ends."""
+    """Return the files with the login for the check; the run removes them when it ends."""
     if login is None:
         return {}
     user, password = login
@@ -165,8 +165,8 @@ def _lines(lines: Iterator[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _where_to_ask(listen: Listen) -> str:
-    """Write where a run asks nginx: the server's own address stands for all of them."""
+def _check_address(listen: Listen) -> str:
+    """Return a line with the address where the run checks nginx; loopback for a wildcard."""
     address = {"*": "127.0.0.1", "[::]": "::1"}.get(listen.address, listen.address.strip("[]"))
     marks = ("yes" if mark else "no" for mark in (listen.tls, listen.has_proxy_protocol))
     return "\t".join((address, str(listen.port), *marks))
@@ -184,13 +184,13 @@ def _json(record: Mapping[str, object]) -> bytes:
 def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> str:
     wanted = plan.desired
 
-    def said(value: bool) -> str:
+    def flag(value: bool) -> str:
         return "yes" if value else "no"
 
     settings = {
         "server": plan.server,
         "domain": wanted.domain,
-        "has_check": said(wanted.has_check),
+        "has_check": flag(wanted.has_check),
         "account": wanted.account,
         "storage_folder": wanted.storage_folder or "-",
         "store": wanted.store_id or "-",
@@ -198,17 +198,17 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "version": wanted.version,
         "engine": wanted.image.engine if wanted.image else "-",
         "image": wanted.image.name if wanted.image else "-",
-        "load_image": said(plan.load_image),
-        "mask_packaged_registry": said(plan.masks_packaged_registry),
-        "takes_over_packaged_registry": said(plan.takes_over_packaged_registry),
-        "reload_nginx": said(plan.reload_nginx),
-        "drop_default_site": said(plan.drops_default_site),
-        "restart_nginx": said(plan.restart_nginx),
+        "load_image": flag(plan.load_image),
+        "mask_packaged_registry": flag(plan.masks_packaged_registry),
+        "takes_over_packaged_registry": flag(plan.takes_over_packaged_registry),
+        "reload_nginx": flag(plan.reload_nginx),
+        "drop_default_site": flag(plan.drops_default_site),
+        "restart_nginx": flag(plan.restart_nginx),
         **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,
-        "records_additions": said(record.get("added") == ADDED_BY_RUNS),
-        "checks_version": said(plan.touches_registry),
+        "records_additions": flag(record.get("added") == ADDED_BY_RUNS),
+        "checks_version": flag(plan.touches_registry),
         "recorded": _digest_now(plan, layout.DEPLOYMENT),
         "gate": timing.gate,
         "gate_seconds": str(timing.gate_seconds),
@@ -220,7 +220,7 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "stop_seconds": str(STOP_SECONDS),
         "hook_seconds": str(max((each.hook.timeout for each in plan.hooks), default=0)),
         "wait_seconds": str(WAIT_SECONDS),
-        "ends_transfers": said(plan.ends_transfers),
+        "ends_transfers": flag(plan.ends_transfers),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())
 

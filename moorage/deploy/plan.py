@@ -1,4 +1,4 @@
-"""The plan: what a run will do to every server, as changes with a reason each."""
+"""The plan: the changes a run will make on every server, each with its reason."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from moorage.errors import FieldName, MoorageError, Note
 from moorage.servers.facts import Facts
 
 WAIT_SECONDS = 300
-"""How long a run waits for transfers on the slot that it is to start, before it fails."""
+"""How long a run waits for open transfers of the slot that it has to start, before it fails."""
 
 
 class Kind(StrEnum):
-    """What a change is about."""
+    """The kinds of things that change."""
 
     PACKAGE = "package"
     ACCOUNT = "account"
@@ -45,13 +45,13 @@ class Change:
     """One thing a run will do to a server.
 
     Attributes:
-        kind: What it is about.
-        action: add, change, remove, or run for what is done rather than made.
+        kind: The kind of thing that changes.
+        action: add, change, remove, or run for actions such as a reload.
         subject: The package, path, service, image or hook.
-        reason: Which answer or fact it comes from.
-        before: The text that is there now; None when there is none. Masked for secrets.
-        after: The text that will be there; None when there will be none. Masked for secrets.
-        drift: Whether what is there now is not what Moorage last wrote.
+        reason: The answer or fact it comes from.
+        before: The current text, secrets masked; None when there is none.
+        after: The new text, secrets masked; None when there is none.
+        drift: Whether the current text is not what Moorage last wrote.
     """
 
     kind: Kind
@@ -74,7 +74,7 @@ class Change:
 
     @property
     def diff(self) -> str:
-        """The unified diff, or empty for what is no file."""
+        """The unified diff; empty if this is not a file."""
         if self.kind is not Kind.FILE:
             return ""
         lines = difflib.unified_diff(
@@ -165,7 +165,7 @@ class ServerPlan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is anything to change."""
         return bool(self.changes)
 
     @property
@@ -175,20 +175,20 @@ class ServerPlan:
 
     @property
     def is_new(self) -> bool:
-        """Whether Moorage has not been on this server yet."""
+        """Whether Moorage has never deployed to this server."""
         return self.slot_from is None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do to every server.
+    """The changes an apply will make on all servers.
 
     Attributes:
-        servers: What happens on each.
-        consequences: What that means for people, what is destructive first.
-        revision: The deployment's, as its servers recorded it.
-        based_on: The revision that the answers say they know; None when they say none.
-        revised: What the apply changes, with the number it gives the deployment.
+        servers: The plan of each server.
+        consequences: Its consequences for users and clients, destructive ones first.
+        revision: The deployment's revision, as its servers recorded it.
+        based_on: The revision the answers are based on; None when they have none.
+        revised: The change this apply records, with its new revision.
     """
 
     servers: tuple[ServerPlan, ...]
@@ -200,32 +200,32 @@ class Plan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is anything to do anywhere."""
+        """Whether any server has changes."""
         return any(server.has_changes for server in self.servers)
 
     @property
     def problems(self) -> tuple[MoorageError, ...]:
-        """What keeps the run from starting, on all servers."""
+        """The problems that prevent the run, on all servers."""
         return tuple(problem for server in self.servers for problem in server.problems)
 
     @property
     def destructive(self) -> tuple[Consequence, ...]:
-        """What stops working for somebody, or cannot be taken back."""
+        """The consequences that break something for a client, or cannot be undone."""
         return tuple(each for each in self.consequences if each.is_destructive)
 
     @property
     def missed(self) -> tuple[Revised, ...]:
-        """What was changed since the revision the answers know, as far as it is recorded."""
+        """The recorded changes since the revision the answers are based on."""
         return self.revision.since(self.based_on) if self.based_on is not None else ()
 
     @property
     def summary(self) -> str:
-        """The plan in plain words: ``2 servers: 9 files new, 2 packages, no files removed``."""
+        """The plan in one line: ``2 servers: 9 files new, 2 packages, no files removed``."""
         return summarize(self)
 
 
 def summarize(plan: Plan) -> str:
-    """Return the plan in plain words."""
+    """Return the plan in one line."""
     count = len(plan.servers)
     head = f"{count} server" + ("s" if count != 1 else "")
     if not plan.has_changes:

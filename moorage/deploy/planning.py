@@ -1,4 +1,4 @@
-"""Desired state minus facts: how a plan is made. Pure functions."""
+"""Compute a server's plan: desired state minus facts. Pure functions."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ from moorage.registry_keys import registry_version
 from moorage.servers.facts import Draining, Facts
 from moorage.users.on_servers import USER_FILES
 
-_THERE, _AFTER = "on the server", "after apply"
-"""Stand behind masked lines that only one of two versions has."""
+_BEFORE, _AFTER = "on the server", "after apply"
+"""Mark masked lines that only one of the two versions has."""
 _RUNTIMES = {"docker-registry", "docker.io", "podman"}
 
 
 @dataclass(frozen=True)
 class _Difference:
-    """What of a desired state is not on the server.
+    """The parts of a desired state that a server does not have.
 
     Attributes:
-        files: Files that are not there or not as they should be.
-        unfinished: Effects of files that stand but were never recorded: the run that placed them
-            did not finish, so what runs may still be what was there before.
-        update: How the registry's program was replaced since it was deployed.
+        files: Files that are missing or differ.
+        unfinished: Effects of files that match but were never recorded: the run that wrote them
+            did not finish, so the services may not have loaded them yet.
+        update: How the registry's program was replaced since it was deployed; empty if it was not.
     """
 
     packages: tuple[Package, ...]
@@ -77,22 +77,22 @@ class _Difference:
     update: str
 
     def affects(self, effect: Effect) -> bool:
-        """Whether something has to happen for the files to count."""
+        """Whether files with this effect changed, or were never put into effect."""
         return effect in self.unfinished or any(file.effect is effect for file in self.files)
 
     @property
     def changes_runtime(self) -> bool:
-        """Whether what runs the registry changes."""
+        """Whether the registry's package, engine or image changes."""
         return self.load_image or any(package.name in _RUNTIMES for package in self.packages)
 
 
 def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerPlan:
-    """Compare one server with what the answers mean for it.
+    """Compare a server with its desired state.
 
     Args:
         answers: What the operator decided.
         materials: Secrets, hashes and certificates.
-        facts: What the probe read.
+        facts: The server's facts.
     """
     answers = answers.for_server(facts.server)
     platform = replace(
@@ -105,7 +105,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     recorded = recorded_digests(facts)
     difference = _compare(wanted, facts, recorded, is_new=slot_from is None)
     ask = what_to_ask(wanted, facts, recorded)
-    changes = list(_things_to_make(wanted, difference, facts, recorded))
+    changes = list(_changes_before_services(wanted, difference, facts, recorded))
 
     slot_to, slot_change = _slot(difference, facts, slot_from)
     writes = difference.files
@@ -117,11 +117,11 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     changes += [
         change for change in (slot_change, _certbot_change(ask), nginx_change) if change is not None
     ]
-    # Where nothing changes there is no run, and so nothing runs before or after it.
+    # Without changes there is no run, and hence no hooks.
     hooks = hooks_of_apply(answers, materials.hooks) if changes else ()
     before = [change_of(each) for each in hooks if each.moment == "before_apply"]
     after = [change_of(each) for each in hooks if each.moment == "after_apply"]
-    in_the_way = draining(facts, slot_to) if slot_to != slot_from else None
+    blocking = draining(facts, slot_to) if slot_to != slot_from else None
     return ServerPlan(
         server=facts.server,
         facts=facts,
@@ -131,7 +131,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         notes=(
             *find_notes(wanted, facts),
             *_notes_on_passwords(materials),
-            *_notes_on_transfers(in_the_way),
+            *_notes_on_transfers(blocking),
         ),
         writes=writes,
         removals=difference.removals,
@@ -140,7 +140,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         hooks=hooks,
         slot_from=slot_from,
         slot_to=slot_to,
-        transfers_in_the_way=in_the_way.transfers if in_the_way else 0,
+        transfers_in_the_way=blocking.transfers if blocking else 0,
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         restart_nginx=restarts,
@@ -178,17 +178,17 @@ def _notes_on_transfers(there: Draining | None) -> Iterator[Note]:
 def plan_users(
     facts: Facts, users: Sequence[RegistryUser], auth_key: Secret, revision: int
 ) -> ServerPlan:
-    """Compare one server's users with how they should be.
+    """Compare a server's users with the desired ones.
 
     Args:
-        facts: What the probe read.
-        users: The users as they should be.
-        auth_key: A new key for nginx's cache of logins, so that nobody is remembered.
-        revision: How many changes the users will have seen.
+        facts: The server's facts.
+        users: The desired users.
+        auth_key: A new key for nginx's cache of logins, which invalidates all cached logins.
+        revision: The users' revision after the change.
     """
     wanted = desired_user_files(users, web_group_of(facts))
     recorded = recorded_digests(facts)
-    files = [file for file in wanted if not _file_stands(file, facts)]
+    files = [file for file in wanted if not _file_matches(file, facts)]
     kept = {file.path for file in wanted}
     removals = tuple(path for path in USER_FILES if path in facts.files and path not in kept)
     changes = [_file_change(file, facts, recorded) for file in files]
@@ -232,14 +232,14 @@ def plan_users(
 
 
 def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
-    """Return what a run has to know about a registry that stays as it is."""
+    """Return the state of a registry that the run leaves as it is."""
     answers = recorded_on(facts).answers_here
     site = facts.files.get(layout.NGINX_SITE)
     return DesiredState(
         slot=slot,
         version=registry_version(answers),
         domain=answers.registry.domain,
-        # Its users change, not where it listens: one address tells enough.
+        # Only its users change: checking one of its addresses is enough.
         listens=listens_as_deployed(facts)[:1],
         tls=answers.ssl.mode != "none",
         account=layout.ACCOUNT,
@@ -256,21 +256,21 @@ def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
 def _compare(
     wanted: DesiredState, facts: Facts, recorded: Mapping[str, str], *, is_new: bool
 ) -> _Difference:
-    files = tuple(file for file in wanted.files if not _file_stands(file, facts))
+    files = tuple(file for file in wanted.files if not _file_matches(file, facts))
     image = wanted.image
     update = program_update(facts)
     return _Difference(
         packages=tuple(each for each in wanted.packages if not is_installed(each, facts)),
-        folders=tuple(each for each in wanted.folders if not _folder_stands(each, facts)),
+        folders=tuple(each for each in wanted.folders if not _folder_matches(each, facts)),
         files=files,
-        removals=tuple(_no_longer_wanted(wanted, facts)),
+        removals=tuple(_obsolete_files(wanted, facts)),
         remakes_storage=wanted.storage_folder is not None
         and wanted.storage_folder not in facts.folders,
         load_image=image is not None
         and (
             facts.image is None
             or image.archive_digest != recorded.get("image_archive")
-            # What the archive brought has lost its name to something else.
+            # The archive's image has lost its tag to another one.
             or (image.archive is not None and bool(update))
         ),
         update=update,
@@ -282,14 +282,14 @@ def _compare(
     )
 
 
-def _things_to_make(
+def _changes_before_services(
     wanted: DesiredState, difference: _Difference, facts: Facts, recorded: Mapping[str, str]
 ) -> Iterator[Change]:
-    """Yield everything but the services, in the order it is made."""
+    """Yield all changes except those of services, in the order in which the run makes them."""
     for package in difference.packages:
         yield Change(Kind.PACKAGE, "add", package.name, package.reason)
         if package.name == "nginx" and drops_default_site(wanted, facts):
-            why = "its own page would be on port 80, which another program has"
+            why = "its default site would need port 80, which another program uses"
             yield Change(Kind.FILE, "remove", DEFAULT_SITE, why)
     if why := why_mask(wanted, facts):
         yield Change(Kind.SERVICE, "run", "docker-registry: mask --now", why)
@@ -310,7 +310,7 @@ def _things_to_make(
 def _slot(
     difference: _Difference, facts: Facts, slot_from: Slot | None
 ) -> tuple[Slot, Change | None]:
-    """Return the slot that will get the traffic, and what happens for it."""
+    """Return the slot that will get the traffic, and the change that this takes, if any."""
     if slot_from is None:
         return "blue", Change(Kind.SERVICE, "run", "registry: start blue", "the first run")
     other = layout.other(slot_from)
@@ -322,16 +322,16 @@ def _slot(
     elif difference.affects(Effect.REGISTRY):
         why = "the last run did not finish"
     elif difference.remakes_storage:
-        why = "its folder of images is gone"
+        why = "its image folder is gone"
     elif difference.update:
         why = difference.update
     elif difference.changes_runtime:
         why = "the runtime changes"
     if why is not None:
         return other, Change(Kind.SERVICE, "run", f"registry: switch {slot_from} to {other}", why)
-    # One that is draining stops by itself.
+    # A draining slot stops by itself.
     if facts.is_active(layout.unit_name(other)) and draining(facts, other) is None:
-        why = "it gets no new requests; transfers that are under way may end"
+        why = "it gets no new requests; open transfers can finish"
         return slot_from, Change(Kind.SERVICE, "run", f"registry: stop {other}", why)
     return slot_from, None
 
@@ -353,7 +353,7 @@ def _nginx_change(
     if not facts.runs_nginx:
         return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
     if restarts:
-        why = "a reload cannot change where it listens; open connections are cut"
+        why = "a reload cannot change these listen addresses; open connections are cut"
         return Change(Kind.SERVICE, "run", "nginx: restart", why)
     removes = any(path.startswith("/etc/nginx/") for path in difference.removals)
     if removes or any(file.effect is Effect.NGINX for file in writes):
@@ -365,7 +365,7 @@ def _nginx_change(
     return None
 
 
-def _folder_stands(folder: DesiredFolder, facts: Facts) -> bool:
+def _folder_matches(folder: DesiredFolder, facts: Facts) -> bool:
     there = facts.folders.get(folder.path)
     return there is not None and (there.mode, there.owner, there.group) == (
         folder.mode,
@@ -374,7 +374,7 @@ def _folder_stands(folder: DesiredFolder, facts: Facts) -> bool:
     )
 
 
-def _file_stands(file: DesiredFile, facts: Facts) -> bool:
+def _file_matches(file: DesiredFile, facts: Facts) -> bool:
     there = facts.files.get(file.path)
     return there is not None and (there.content, there.mode, there.owner, there.group) == (
         file.content,
@@ -389,23 +389,23 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
     before = None if there is None else there.content.decode("utf-8", "replace")
     after = file.content.decode("utf-8", "replace")
     if there is not None and there.content == file.content:
-        # Only the owner or the mode differ; the diff shows those.
+        # Only owner or mode differ: the diff shows those.
         before = f"{there.owner}:{there.group} {there.mode:04o}\n"
         after = f"{file.owner}:{file.group} {file.mode:04o}\n"
     else:
-        before, after = _shown(file.secret, before, after)
+        before, after = _masked_pair(file.secret, before, after)
     was = recorded.get(file.path)
     drift = was is not None and (there is None or there.digest != was)
     action: Literal["add", "change"] = "add" if there is None else "change"
     return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
 
 
-def _shown(kind: SecretKind | None, before: str | None, after: str) -> tuple[str | None, str]:
-    """Return what people see of a file as it is and as it will be."""
+def _masked_pair(kind: SecretKind | None, before: str | None, after: str) -> tuple[str | None, str]:
+    """Return a file's current and new text for display, without secrets."""
     if kind is None:
         now = None if before is None else without_private_keys(before)
         return now, without_private_keys(after)
-    now = None if before is None else masked(kind, before, _THERE, after, ours=after)
+    now = None if before is None else masked(kind, before, _BEFORE, after, ours=after)
     return now, masked(kind, after, _AFTER, before or "", ours=after)
 
 
@@ -413,16 +413,16 @@ def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
     there = facts.files[path]
     kind = kind_of_secret(path)
     if kind is None and path not in recorded:
-        # Somebody else wrote it, and what it holds is anybody's guess.
+        # Moorage did not write it, so it could contain anything.
         kind = SecretKind.OPAQUE
     text = there.content.decode("utf-8", "replace")
-    before = without_private_keys(text) if kind is None else masked(kind, text, _THERE)
+    before = without_private_keys(text) if kind is None else masked(kind, text, _BEFORE)
     drift = path in recorded and recorded[path] != there.digest
-    return Change(Kind.FILE, "remove", path, "no longer wanted", before, None, drift)
+    return Change(Kind.FILE, "remove", path, "no longer needed", before, None, drift)
 
 
-def _no_longer_wanted(wanted: DesiredState, facts: Facts) -> Iterator[str]:
-    """Files of ours that desired state does not have, such as an old certificate or a hook."""
+def _obsolete_files(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+    """Yield Moorage's files that are not in the desired state, such as an old hook."""
     kept = {file.path for file in wanted.files}
     if wanted.order is not None:
         # certbot and its hook write these.
@@ -437,7 +437,7 @@ def _no_longer_wanted(wanted: DesiredState, facts: Facts) -> Iterator[str]:
 def _for_other_slot(
     files: tuple[DesiredFile, ...], other: DesiredState, slot: Slot
 ) -> tuple[DesiredFile, ...]:
-    """The same files for the other slot, and what moves the traffic there."""
+    """Return the same files for the other slot, and the upstream that moves traffic to it."""
     paths = {file.path for file in files} - {*layout.slot_files(layout.other(slot))}
     paths |= {*layout.slot_files(slot), layout.UPSTREAM}
     return tuple(file for file in other.files if file.path in paths)

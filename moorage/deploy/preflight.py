@@ -1,4 +1,4 @@
-"""What on a server keeps a run from starting, and what the operator should know before."""
+"""Checks before a run: problems that prevent it, and notes for the operator."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LEAST_INODES = 5000
 
 
 def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
-    """Yield what keeps a run from starting on a server.
+    """Yield the problems that prevent a run on a server.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     missing = [tool for tool in _NEEDED_TOOLS if tool not in facts.tools]
     if missing or not facts.systemd:
@@ -90,50 +90,50 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
 
 
 def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
-    """Yield what keeps apt from installing what is missing."""
+    """Yield the problems that prevent apt from installing missing packages."""
     missing = [package.name for package in wanted.packages if not is_installed(package, facts)]
     if not missing:
         return
     for name, state in facts.half_installed.items():
         is_broken = "H" in state or "R" in state
         if name in missing and not is_broken:
-            continue  # apt goes on with those that it is asked for
+            continue  # apt finishes the packages that it is asked to install
         repair = "dpkg --configure -a"
         if is_broken:
             repair = f"apt-get install --reinstall {name}"
         yield problem_on(
             facts,
             "half_installed",
-            f"{name} is only half installed, and apt installs nothing else until it is repaired.",
-            f"Repair it on the server: {repair}",
+            f"{name} is only half installed, and apt installs nothing else until that is fixed.",
+            f"Fix it on the server: {repair}",
         )
     for name in missing:
         if name in facts.held:
             yield problem_on(
                 facts,
                 "on_hold",
-                f"{name} is on hold, and it has to be installed.",
+                f"{name} has to be installed but is on hold.",
                 f"Release it on the server: apt-mark unhold {name}",
             )
 
 
 def is_installed(package: Package, facts: Facts) -> bool:
-    """Return whether a package, or one that does its work, is installed."""
+    """Return whether a package, or one that replaces it, is installed."""
     return any(name in facts.packages for name in (package.name, *package.satisfied_by))
 
 
 def run_going_on(facts: Facts) -> Iterator[MoorageError]:
-    """Yield the problem that a run is going on, if one is.
+    """Yield the problem that another run is in progress, if there is one.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
     """
     if facts.active_run is not None:
         yield problem_on(
             facts,
             "run_going_on",
-            f"run {facts.active_run.run_id} is going on (step {facts.active_run.step}).",
-            "Wait until it has ended, or follow it with: moorage status FILE --follow.",
+            f"run {facts.active_run.run_id} is in progress (step {facts.active_run.step}).",
+            "Wait until it ends, or follow it with: moorage status FILE --follow.",
         )
 
 
@@ -150,8 +150,8 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     """Yield what the operator should know before a run.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     system = (facts.os.get("ID", ""), facts.os.get("VERSION_ID", ""))
     if system not in _SUPPORTED:

@@ -88,7 +88,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     text = (call.home / "moorage.yml").read_text()
     (call.home / "other.yml").write_text(text.replace(DOMAIN, "other.example.test"))
     taken = call("plan", "other.yml")
-    assert f"{DOMAIN} is no longer served" in taken.stdout
+    assert f"{DOMAIN} will no longer be served" in taken.stdout
     misled = call("users", "list", "other.yml")
     assert f"it serves {DOMAIN}, and these answers are for other.example.test" in misled.stderr
     assert call("apply", "other.yml", "--yes", "--no-verify").code == 0
@@ -147,7 +147,7 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
     followed = call("status", "moorage.yml", "--follow")
 
     assert meanwhile.code == 1
-    assert "is going on" in meanwhile.stderr
+    assert "is in progress" in meanwhile.stderr
     assert followed.code == 0, followed.stdout + followed.stderr
     assert "Recording what is deployed" in followed.stderr
     # The password that was made reached the file before the run began.

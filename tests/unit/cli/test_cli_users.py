@@ -167,7 +167,7 @@ def test_list_says_that_a_change_is_going_on(moorage: Moorage, two: Path, fleet:
     assert (first["standing"], first["run"]) == ("changing", "20261125T101112-ab12")
     assert first["edited_by_hand"] is False
     assert changed.code == 1
-    assert "run 20261125T101112-ab12 is going on" in changed.stderr
+    assert "run 20261125T101112-ab12 is in progress" in changed.stderr
     assert "edited" not in changed.stderr
 
 

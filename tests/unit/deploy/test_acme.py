@@ -82,7 +82,7 @@ def test_a_good_certificate_is_left_to_the_timer() -> None:
 @pytest.mark.parametrize(
     ("facts", "acme", "reason", "is_forced"),
     [
-        (replace(_facts(), files={}), {}, "no certificate of the authority yet", False),
+        (replace(_facts(), files={}), {}, "the server has no ACME certificate yet", False),
         (_facts(), {"staging": True}, "the authority changes", True),
         (_facts(), {"key_type": "rsa"}, "the kind of key changes", True),
         (_facts(), {"challenge": "dns-01", "dns": {"provider": "route53"}},
@@ -119,7 +119,7 @@ def test_a_certificate_from_elsewhere_is_replaced() -> None:
     recorded = {**_recorded(wanted), layout.TLS_CERTIFICATE: "digest"}
     ask = what_to_ask(wanted, _facts(), recorded)
     assert ask is not None
-    assert "not the authority's" in ask.reason
+    assert "not from the ACME authority" in ask.reason
 
 
 LOG = (

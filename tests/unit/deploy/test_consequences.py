@@ -160,7 +160,7 @@ def test_another_name_knows_none_of_the_users_there() -> None:
     result = found(wanted, there)
     assert result[Code.USERS_REMOVED].needs == "removals"
     assert result[Code.NAME_NOT_SERVED].text == (
-        f"{DOMAIN} is no longer served: the registry's name becomes other.example.com."
+        f"{DOMAIN} will no longer be served: the registry's name becomes other.example.com."
     )
     assert list(result)[:2] == [Code.NAME_NOT_SERVED, Code.USERS_REMOVED]
 

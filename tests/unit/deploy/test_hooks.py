@@ -207,15 +207,15 @@ def test_all_scripts_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         problem.path[1]: problem.message.partition(f"{names[int(problem.path[1])]} ")[2]
         for problem in caught.value.problems
     }
-    no_program = "does not say in its first line what runs it, such as #!/bin/sh"
+    no_program = "has no interpreter in its first line, such as #!/bin/sh"
     assert faults == {
         1: "is larger than 1 MiB",
         2: no_program,
         3: no_program,
         4: no_program,
-        5: "has Windows line ends; save it with line feeds only",
-        6: "is no file",
-        7: "is no file",
+        5: "has Windows line endings; save it with Unix line endings",
+        6: "is not a file",
+        7: "is not a file",
         8: "cannot be read: no such file or directory",
     }
     assert list(map(str, check_local_files(answers))) == list(map(str, caught.value.problems))

@@ -288,7 +288,7 @@ def test_a_registry_of_another_name_is_not_replaced_silently() -> None:
     recorded = replace(there.files[layout.DEPLOYMENT], content=json.dumps(record).encode())
     there = replace(there, files=dict(there.files) | {layout.DEPLOYMENT: recorded})
     [told] = find_consequences(_answers(), MATERIALS, [there])
-    assert "old.example.com is no longer served" in told.text
+    assert "old.example.com will no longer be served" in told.text
 
 
 def test_a_weak_password_is_noted_before_it_counts() -> None:

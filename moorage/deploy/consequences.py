@@ -19,7 +19,7 @@ from moorage.answers.model import Answers, Storage
 from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.acceptance import Accepted
 from moorage.deploy.deployment_json import as_applied, deployment_record, line_of, other_domain
-from moorage.deploy.revisions import Change, Revision, latest, places_that_differ, users_changed
+from moorage.deploy.revisions import Change, Revision, changed_paths, latest, users_changed
 from moorage.deploy.store import missing_store, recorded_store
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
@@ -240,7 +240,7 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
         place
         for recorded in map(as_applied, every)
         if recorded is not None
-        for place in places_that_differ(recorded.said.values, answers)
+        for place in changed_paths(recorded.said.values, answers)
     }
     users = users_changed(current.users if current else (), materials.users)
     return replace(users, answers=tuple(sorted(places)))

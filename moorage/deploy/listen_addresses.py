@@ -1,4 +1,4 @@
-"""Where the registry's nginx listens, beside the other sites of the same nginx."""
+"""The addresses nginx listens on for the registry, next to other sites of the same nginx."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EVERYWHERE = ("*", "[::]")
 
 
 def others_on(facts: Facts, port: int) -> Iterator[tuple[NginxServer, NginxListen]]:
-    """Yield every listen of another site on a port, in the order nginx reads them.
+    """Yield every listen directive of other sites on a port, in the order nginx reads them.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
         port: The port.
     """
     for server in facts.nginx.servers if facts.nginx is not None else ():
@@ -30,13 +30,13 @@ def others_on(facts: Facts, port: int) -> Iterator[tuple[NginxServer, NginxListe
 
 
 def addresses_on(facts: Facts, port: int) -> tuple[str, ...]:
-    """Return the addresses to listen on, as nginx writes them: all, and those that others name.
+    """Return the addresses to listen on, in nginx's notation: wildcards, and those of other sites.
 
-    nginx looks for a site among those that name the address a client connected to, and only then
-    among those that listen on every address.
+    nginx prefers sites that listen on the exact address a client connected to over those that
+    listen on the wildcard.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
         port: The port.
     """
     others = [
@@ -53,7 +53,7 @@ def addresses_on(facts: Facts, port: int) -> tuple[str, ...]:
         here = {each for each in bound if each.startswith("[") == is_six} - {wildcard}
         is_kept = wildcard in bound or not here or all(map(is_loopback, here))
         if wildcard in everywhere and not is_kept:
-            # A reload cannot take every address while nginx has one of them.
+            # A reload cannot bind the wildcard while nginx is bound to a single address.
             everywhere.remove(wildcard)
             named |= here
     return (*everywhere, *sorted(named))
@@ -63,7 +63,7 @@ def serves_on(facts: Facts, port: int) -> bool:
     """Whether the registry's own site is deployed on a port, and nginx listens there.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
         port: The port.
     """
     listener = facts.listens(port)
@@ -72,10 +72,10 @@ def serves_on(facts: Facts, port: int) -> bool:
 
 
 def listens_as_deployed(facts: Facts) -> tuple[Listen, ...]:
-    """Return where the registry's own sites make nginx listen, the one for clients first.
+    """Return the listen directives of the registry's own sites, the one for clients first.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
     """
     sites = [facts.files[path] for path in _SITES if path in facts.files]
     return tuple(
@@ -87,10 +87,10 @@ def listens_as_deployed(facts: Facts) -> tuple[Listen, ...]:
 
 
 def bound_by_nginx(facts: Facts, port: int) -> set[str]:
-    """Return where nginx listens on a port right now.
+    """Return the addresses nginx is bound to on a port now.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
         port: The port.
     """
     found: set[str] = set()
@@ -112,19 +112,19 @@ def is_loopback(address: str) -> bool:
 
 
 def needs_restart(facts: Facts, listens: Sequence[Listen]) -> bool:
-    """Whether a reload cannot make nginx listen there: it has a part of what is wanted, or more.
+    """Whether nginx needs a restart to listen there: it switches between wildcard and addresses.
 
     Args:
-        facts: What the probe read.
-        listens: Where the registry is to listen.
+        facts: The server's facts.
+        listens: Where the registry will listen.
     """
     for port in {each.port for each in listens}:
         bound = bound_by_nginx(facts, port)
         others = {listen.address for _, listen in others_on(facts, port)}
-        wanted = {each.address for each in listens if each.port == port} | others
+        needed = {each.address for each in listens if each.port == port} | others
         for wildcard, is_six in (("*", False), ("[::]", True)):
             now = {each for each in bound if each.startswith("[") == is_six}
-            then = {each for each in wanted if each.startswith("[") == is_six}
+            then = {each for each in needed if each.startswith("[") == is_six}
             if now and then and (wildcard in now) != (wildcard in then):
                 return True
     return False

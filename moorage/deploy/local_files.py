@@ -1,4 +1,4 @@
-"""What an apply reads from the operator's machine besides secrets, checked ahead."""
+"""Check the local files that an apply needs: keys, certificate, image archive, hooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moorage.errors import Problem
 
 
 def check_local_files(answers: Answers) -> list[Problem]:
-    """Return what is wrong with the files the answers name: keys, certificate, archive, hooks.
+    """Return the problems of the files that the answers name.
 
     Args:
         answers: What the operator decided.

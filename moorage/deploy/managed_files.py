@@ -1,4 +1,4 @@
-"""Where Moorage's files are on a server and something else is: links, folders, a broken record."""
+"""Files Moorage manages that are something else on the server: links, folders, a broken record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USER_FOLDERS = (layout.ETC, layout.NGINX_ETC)
 
 
 def unreadable_record(facts: Facts) -> str:
-    """Return what is said of a deployment.json that cannot be read; empty when there is none."""
+    """Return the message for a deployment.json that cannot be read; empty when it is fine."""
     if layout.DEPLOYMENT not in facts.files or deployment_record(facts):
         return ""
     return f"{layout.DEPLOYMENT} cannot be read, so what is deployed here is not known."
@@ -24,15 +24,15 @@ def unreadable_record(facts: Facts) -> str:
 def misplaced_files(
     facts: Facts, files: Iterable[str] = USER_FILES, folders: Iterable[str] = USER_FOLDERS
 ) -> Iterator[MoorageError]:
-    """Yield what is in the place of a file or folder that Moorage writes, and must not be replaced.
+    """Yield what is in the way of Moorage's files and folders and must not be overwritten.
 
-    What a link leads to was not read, so users behind one would be lost; a record that cannot be
-    read would tell neither which users nor which images there are.
+    The probe does not follow links, so users in a linked file would be lost. Without a readable
+    record, neither the declared users nor the image store are known.
 
     Args:
-        facts: What the probe read.
-        files: The files that Moorage has or is going to have there.
-        folders: The folders.
+        facts: The server's facts.
+        files: The files that Moorage has or will have there.
+        folders: Its folders.
     """
     if said := unreadable_record(facts):
         advice = (
@@ -46,7 +46,7 @@ def misplaced_files(
             yield problem_on(
                 facts,
                 "not_a_folder",
-                f"{path} is {_what(there.links_to)}, and Moorage needs a folder there.",
+                f"{path} is {_what(there.links_to)}, but Moorage needs a folder there.",
                 "Put the folder itself there, or mount it.",
             )
     for path in files:
@@ -55,15 +55,15 @@ def misplaced_files(
             yield problem_on(
                 facts,
                 "not_a_file",
-                f"{path} is a folder, and Moorage writes a file of that name.",
+                f"{path} is a folder, but Moorage writes a file of that name.",
                 "Move the folder away.",
             )
         elif there is not None and there.links_to and path in USER_FILES:
             yield problem_on(
                 facts,
                 "not_a_file",
-                f"{path} is {_what(there.links_to)}, and Moorage needs the file itself there: the "
-                "users are in it.",
+                f"{path} is {_what(there.links_to)}, but Moorage needs the file itself there: it "
+                "holds the users.",
                 f"Put it there: cp --remove-destination -p $(readlink -f {path}) {path}",
             )
 

@@ -1,4 +1,4 @@
-"""Gathers what desired state is made of besides the answers: secrets, hashes, certificates."""
+"""Gather the materials of desired state: secrets, password hashes, certificates."""
 
 from __future__ import annotations
 
@@ -46,38 +46,38 @@ Resolve = Callable[[SecretReference, str], Secret]
 
 
 def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materials:
-    """Resolve what the answers refer to, and keep what the servers have already.
+    """Resolve what the answers refer to, and reuse what the servers have.
 
-    What was generated earlier (the HTTP secret, passwords, the private CA's certificate) is found
-    on the servers again, so that applying the same answers twice changes nothing.
+    Generated values (the HTTP secret, passwords, the private CA's certificate) are read back from
+    the servers, so that applying the same answers twice changes nothing.
 
     Args:
         answers: What the operator decided.
-        facts: What the probe read on all servers, or on enough of them to know what they share.
+        facts: The facts of all servers, or of enough to know what they share.
         resolve: Resolves secret references.
 
     Raises:
-        SecretUnavailable: A reference leads nowhere.
+        SecretUnavailable: A secret reference cannot be resolved.
         AnswersError: A certificate, key, hook, image archive or password cannot be used.
     """
     resolved = _resolve_all(answers, resolve)
     rosters = [roster_of(each, deployment_record(each)) for each in facts]
-    standing = reference(rosters)
-    users, generated, weak = _users(answers, standing, resolve, scheme_for(facts))
-    changes_users = standing is None or frozenset(users) != frozenset(standing.users)
-    shown = _certificate(answers, facts, resolve)
+    current = reference(rosters)
+    users, generated, weak = _users(answers, current, resolve, scheme_for(facts))
+    changes_users = current is None or frozenset(users) != frozenset(current.users)
+    certificate = _certificate(answers, facts, resolve)
     return Materials(
         http_secret=_http_secret(facts),
         auth_key=_auth_key(facts, users),
         secrets=resolved,
         users=users,
         kept_users=tuple(user.name for user in users[len(answers.credentials.users) :]),
-        users_revision=(standing.revision if standing else 0) + changes_users,
-        certificate=shown.certificate,
-        certificate_key=shown.key,
-        ca_certificate=shown.authority,
-        creates_ca=shown.creates_authority,
-        keep=shown.keep,
+        users_revision=(current.revision if current else 0) + changes_users,
+        certificate=certificate.certificate,
+        certificate_key=certificate.key,
+        ca_certificate=certificate.authority,
+        creates_ca=certificate.creates_authority,
+        keep=certificate.keep,
         acme_ca=_acme_ca(answers),
         generated=generated,
         weak_passwords=weak,
@@ -88,18 +88,18 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
 
 
 def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
-    wanted: dict[str, SecretReference] = {}
+    references: dict[str, SecretReference] = {}
     s3 = answers.storage.s3
     if answers.storage.driver == "s3" and s3 is not None and s3.accesskey and s3.secretkey:
-        wanted["storage.s3.accesskey"] = s3.accesskey
-        wanted["storage.s3.secretkey"] = s3.secretkey
+        references["storage.s3.accesskey"] = s3.accesskey
+        references["storage.s3.secretkey"] = s3.secretkey
     for name, value in answers.registry.environment.items():
         if not isinstance(value, (str, int, bool)):
-            wanted[f"{_ENVIRONMENT}{name}"] = value
+            references[f"{_ENVIRONMENT}{name}"] = value
     if answers.ssl.mode == "acme":
         for parts, reference in acme_references(answers.ssl.acme).items():
-            wanted[".".join(("ssl", "acme", *parts))] = reference
-    resolved = {path: resolve(reference, path) for path, reference in wanted.items()}
+            references[".".join(("ssl", "acme", *parts))] = reference
+    resolved = {path: resolve(reference, path) for path, reference in references.items()}
     faults = [_at(path, fault) for path, each in resolved.items() if (fault := _fault(path, each))]
     if faults:
         raise AnswersError(faults)
@@ -109,26 +109,26 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
 
 
 def _fault(path: str, secret: Secret) -> str:
-    """Return why a secret cannot be used where it is needed, without a word of it; else empty."""
+    """Return why a secret cannot be used, without quoting it; empty when it can."""
     text = secret.reveal()
     if path.startswith(_ENVIRONMENT):
         return value_for_registry(path.removeprefix(_ENVIRONMENT), text)[1]
     if any(ord(character) < 32 for character in text):
-        return "the secret has a control character in it"
+        return "the secret contains a control character"
     return ""
 
 
 def check_for_certbot(path: str, secret: Secret) -> None:
-    """Raise AnswersError when certbot's files cannot hold a secret as it is."""
+    """Raise AnswersError when a secret cannot be written to certbot's files."""
     text = secret.reveal()
     if not path.startswith("ssl.acme.") or path.endswith(".service_account"):
         return
     if not re.fullmatch(r"[!$&-+\--~]+", text) or any(each in text for each in "'`"):
-        message = "the secret has a character that certbot's files cannot hold: space # % , \" ' `"
+        message = "the secret contains a character that certbot cannot read: space # % , \" ' `"
         raise AnswersError([_at(path, message)])
     if path.endswith(".hmac") and not re.fullmatch(r"[A-Za-z0-9_-]+=*", text):
         raise AnswersError(
-            [_at(path, "wanted: the HMAC key in base64url, as the authority shows it")]
+            [_at(path, "must be the HMAC key in base64url, as the authority shows it")]
         )
 
 
@@ -140,45 +140,45 @@ def _acme_ca(answers: Answers) -> bytes | None:
     try:
         read_chain(content)
     except ValueError:
-        message = "the file holds no PEM certificate (-----BEGIN CERTIFICATE-----)"
+        message = "the file contains no PEM certificate (-----BEGIN CERTIFICATE-----)"
         raise AnswersError([_at("ssl.acme.ca_file", message)]) from None
     return content
 
 
 def _users(
-    answers: Answers, there: Roster | None, resolve: Resolve, scheme: Scheme
+    answers: Answers, current: Roster | None, resolve: Resolve, scheme: Scheme
 ) -> tuple[tuple[RegistryUser, ...], dict[str, Secret], tuple[str, ...]]:
-    """Return the users as they should be, the passwords made just now, and whose new one is weak.
+    """Return the desired users, new generated passwords by user, and users with weak new passwords.
 
-    Whoever was never in the answers was added on the servers and stays; whoever was in the answers
-    that were applied last and is in them no more goes.
+    Users that were never in the answers were added on the servers and stay. Users from the answers
+    applied last that are no longer listed are removed.
     """
-    present = {user.name: user for user in there.users} if there else {}
+    present = {user.name: user for user in current.users} if current else {}
     generated: dict[str, Secret] = {}
     weak: list[str] = []
 
     def hash_of(numbered: tuple[int, User]) -> str:
         position, user = numbered
-        current = present[user.name].hash if user.name in present else None
+        old_hash = present[user.name].hash if user.name in present else None
         reference: PasswordReference = user.password
         if isinstance(reference, Hash):
             return reference.hash
         if isinstance(reference, Generated):
-            if current is not None:
-                return current
+            if old_hash is not None:
+                return old_hash
             generated[user.name] = password = generate_password()
             return hash_password(password, scheme)
         where = f"credentials.users[{position}].password"
         password = resolve(reference, where)
         check_password(password, where)
-        if current is not None and verify_password(password, current):
-            return current
+        if old_hash is not None and verify_password(password, old_hash):
+            return old_hash
         if estimate(password.reveal(), [user.name]).is_weak:
             weak.append(user.name)
         return hash_password(password, scheme)
 
     listed = answers.credentials.users
-    # bcrypt lets other threads run, so several users cost little more than one.
+    # bcrypt releases the GIL, so several users take little longer than one.
     with ThreadPoolExecutor(max_workers=8) as pool:
         hashes = list(pool.map(hash_of, enumerate(listed)))
     users = [
@@ -189,13 +189,13 @@ def _users(
     users += [
         user
         for user in present.values()
-        if there and user.name.lower() not in names and user.name not in there.declared
+        if current and user.name.lower() not in names and user.name not in current.declared
     ]
     return tuple(users), generated, tuple(sorted(weak))
 
 
 def check_password(password: Secret, where: str) -> None:
-    """Raise AnswersError when a password cannot be used, with the reason."""
+    """Raise AnswersError, with the reason, when a password cannot be used."""
     if fault := password_fault(password):
         raise AnswersError([_at(where, fault)])
 
@@ -210,12 +210,12 @@ def _http_secret(facts: Sequence[Facts]) -> Secret:
 
 
 def _auth_key(facts: Sequence[Facts], users: Sequence[RegistryUser]) -> Secret:
-    """Keep the key while the users stay as they are; a change makes a new one."""
-    wanted = user_files(users)
+    """Return the servers' key of the cache of logins; a new one when users change."""
+    desired = user_files(users)
     keys = []
     for each in facts:
         there = {path: each.files[path].content for path in USER_FILES if path in each.files}
-        if there and there != wanted:
+        if there and there != desired:
             return Secret(secrets.token_hex(32))
         file = each.files.get(layout.AUTH_KEY)
         text = file.content.decode("utf-8", "replace") if file else ""
@@ -225,7 +225,7 @@ def _auth_key(facts: Sequence[Facts], users: Sequence[RegistryUser]) -> Secret:
 
 @dataclass(frozen=True)
 class _Certificate:
-    """What the registry shows to clients; ``keep`` is due before a run."""
+    """The registry's certificate; ``keep`` stores a new private CA and is called before a run."""
 
     certificate: bytes | None = None
     key: Secret | None = None
@@ -254,7 +254,7 @@ def _certificate(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> 
 def _issued(
     wanted: PrivateCa, domain: str, facts: Sequence[Facts], resolve: Resolve
 ) -> _Certificate:
-    """Keep what the servers have while it is good; otherwise issue a certificate."""
+    """Return the servers' certificate while it is usable; otherwise issue a new one."""
     authority = ca.load(wanted.name, domain)
     passphrase = keep = None
     if authority is not None and wanted.passphrase is not None and not authority.is_encrypted:
@@ -271,7 +271,7 @@ def _issued(
             return _Certificate(
                 certificate.content, Secret(key.content.decode()), _BEGIN + chain[-1], keep
             )
-    # Only now is the authority's key needed, and what opens it.
+    # The CA's key, and hence its passphrase, is only needed from here on.
     if wanted.passphrase is not None and passphrase is None:
         passphrase = resolve(wanted.passphrase, _OPENS_CA)
     creates = authority is None

@@ -1,7 +1,7 @@
-"""Takes what others changed on the servers over into answers that were written before.
+"""Merge changes that other operators applied into older answers.
 
-What a server says is never more than a value here: references to secrets, files of this machine,
-the servers and how they are reached stay as the operator has them.
+Only plain values are taken from a server: secret references, local files, the servers and how they
+are reached stay as the operator has them.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from moorage.errors import MoorageError
 from moorage.users.answers_sync import KEPT
 from moorage.users.on_servers import reference, roster_of
 
-_LEFT = {"dns", "ssl.private_ca"}
-"""A section and an answer that go with what this machine has, besides what is marked."""
+_LOCAL = {"dns", "ssl.private_ca"}
+"""What depends on this machine, besides the fields marked as the operator's own."""
 _REFERENCES = {"env", "file", "command", "keyring", "prompt"}
 
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """Answers that know what others changed.
+    """Answers with the changes of other operators.
 
     Attributes:
-        answers: The answers, based on the deployment's revision.
-        users: The users that were taken over, by name.
-        places: The other answers that were, as dotted places.
-        left: Those that are the operator's to change, as dotted places.
+        answers: The answers, now based on the deployment's revision.
+        users: The merged users, by name.
+        places: The other merged answers, as dotted paths.
+        left: Changed answers that the operator has to edit, as dotted paths.
     """
 
     answers: Answers
@@ -45,24 +45,24 @@ class CaughtUp:
 
     @property
     def has_changes(self) -> bool:
-        """Whether anything was taken over."""
+        """Whether anything was merged."""
         return bool(self.users or self.places)
 
 
 def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
-    """Take over what was changed since the revision that answers are based on.
+    """Merge the changes since the revision that answers are based on.
 
     Args:
         answers: What the operator decided.
-        plan: What they would do now.
+        plan: Their current plan.
     """
     every = [server.facts for server in plan.servers]
     rosters = [roster_of(facts, deployment_record(facts)) for facts in every]
-    counts = reference(rosters)
-    there = {user.name: user for user in counts.users} if counts else {}
+    current = reference(rosters)
+    existing = {user.name: user for user in current.users} if current else {}
     touched = {name for each in plan.missed
                for name in (*each.added, *each.removed, *each.changed)}  # fmt: skip
-    listed, names = _users(answers, there, touched)
+    listed, names = _users(answers, existing, touched)
     caught = answers.model_copy(
         update={"credentials": Credentials(users=listed), "based_on": plan.revision.number}
     )
@@ -91,19 +91,19 @@ def _is_operators(place: str) -> bool:
     section, _, name = place.partition(".")
     model = Answers.model_fields[section].annotation
     field = getattr(model, "model_fields", {}).get(name)
-    return bool({section, place} & _LEFT) or field is None or holds_operators_own(field)
+    return bool({section, place} & _LOCAL) or field is None or holds_operators_own(field)
 
 
 def _users(
-    answers: Answers, there: Mapping[str, RegistryUser], touched: set[str]
+    answers: Answers, existing: Mapping[str, RegistryUser], touched: set[str]
 ) -> tuple[tuple[User, ...], tuple[str, ...]]:
-    """Return the users to list, and those of them that were taken over."""
+    """Return the users to list, and the names of the merged ones."""
     users, names = [], []
     for user in answers.credentials.users:
         if user.name not in touched:
             users.append(user)
             continue
-        now = there.get(user.name)
+        now = existing.get(user.name)
         if now is None:
             names.append(user.name)
             continue
@@ -112,8 +112,8 @@ def _users(
         if followed != user:
             names.append(user.name)
     listed = {user.name.lower() for user in answers.credentials.users}
-    for name in sorted(touched & there.keys()):
-        if name.lower() not in listed and (new := _listed(there[name])) is not None:
+    for name in sorted(touched & existing.keys()):
+        if name.lower() not in listed and (new := _listed(existing[name])) is not None:
             users.append(new)
             names.append(name)
     # Answers list at least one user.
@@ -121,7 +121,7 @@ def _users(
 
 
 def _listed(user: RegistryUser) -> User | None:
-    """Return a user for the answers; None where nginx knows a name that those do not take."""
+    """Return a user for the answers; None if nginx has a name that is invalid in answers."""
     try:
         return _followed(User(name=user.name, password=KEPT), user)
     except ValueError:
@@ -147,7 +147,7 @@ def _value(answers: Mapping[str, Any], place: str) -> Any:
 
 
 def _refers(value: Any) -> bool:
-    """Whether there is a reference to a secret in a value."""
+    """Whether a value contains a secret reference."""
     if isinstance(value, Mapping):
         return (len(value) == 1 and not _REFERENCES.isdisjoint(value)) or any(
             map(_refers, value.values())

@@ -1,7 +1,7 @@
-"""The registry's name, as a part of a deployment: planned with the servers, changed after them.
+"""The registry's DNS name as part of a deployment: planned with the servers, changed after them.
 
-Records are made once the registry serves and was verified, so that nobody is led to a server that
-does not work.
+Records are changed once the registry is verified, so that no client is sent to a server that does
+not work.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 
 _LOOKED_UP_WITHIN = 5.0
-"""Seconds this machine has, after everything else is done, to find the registry's name."""
+"""Seconds to wait for this machine's resolver to look up the registry's name."""
 NAME_ROW = "DNS records"
-"""What stands for the name beside the servers; no server is called so."""
+"""The row of the name in lists of servers; not a valid server label."""
 
 
 @dataclass(frozen=True)
 class RegistryName:
-    """The name that people put before their images, and what it leads to.
+    """The registry's DNS name and its records.
 
     Attributes:
-        answers: What the operator decided.
+        answers: The operator's answers.
         addresses: Where clients reach each server, by label.
-        resolve: Finds secrets.
-        cancel: Ends the waiting for name servers.
+        resolve: Resolves secret references.
+        cancel: Stops waiting for name servers.
     """
 
     answers: Answers
@@ -49,17 +49,17 @@ class RegistryName:
     cancel: Cancel
 
     def open_provider(self) -> Provider:
-        """Return who holds the zone; nothing is asked yet.
+        """Return the provider of the zone, without contacting it.
 
         Raises:
-            MoorageError: A secret leads nowhere, or there is no such provider.
+            MoorageError: A secret cannot be resolved, or there is no such provider.
         """
         from moorage.dns.providers import open_provider
 
         return open_provider(self.answers, self.resolve)
 
     def plan(self) -> DnsPlan:
-        """Return what has to change for the name to lead to all servers.
+        """Return the changes that make the name resolve to all servers.
 
         Raises:
             MoorageError: The zone's provider does not answer, refuses, or has no such zone.
@@ -69,10 +69,10 @@ class RegistryName:
         return plan_dns(self.answers, self.addresses, self.resolve)
 
     def plan_undo(self) -> DnsPlan:
-        """Return what takes back the last change from this machine.
+        """Return the changes that undo the last one made from this machine.
 
         Raises:
-            MoorageError: There is none, or the zone's provider does not answer or refuses.
+            MoorageError: There was none, or the zone's provider does not answer or refuses.
         """
         from moorage.dns.operations import plan_undo
 
@@ -81,15 +81,15 @@ class RegistryName:
     def apply(
         self, plan: DnsPlan, *, replace: bool = False, wait: float | None = None
     ) -> DnsReport:
-        """Make the changes of a plan and wait until the zone's name servers serve them.
+        """Apply a plan and wait until the zone's name servers serve the changes.
 
         Args:
             plan: The plan.
-            replace: Whether records that are not this deployment's may be replaced.
-            wait: Seconds to wait for the name servers; None for what is usual.
+            replace: Whether to replace records that this deployment did not create.
+            wait: Seconds to wait for the name servers; None for the default.
 
         Raises:
-            MoorageError: Records of somebody else's are in the way, or the provider refuses.
+            MoorageError: Other records are in the way, or the provider refuses.
         """
         from moorage.dns.operations import SERVED_WITHIN, apply_dns
 
@@ -102,10 +102,10 @@ class RegistryName:
         )
 
     def check(self) -> DnsCheck:
-        """Ask the zone's own name servers and this machine what the name leads to.
+        """Ask the zone's name servers and this machine's resolver what the name resolves to.
 
         Raises:
-            MoorageError: A server's name has no address.
+            MoorageError: A server's host name has no address.
         """
         from moorage.dns.operations import check_dns
 
@@ -114,11 +114,11 @@ class RegistryName:
 
 @dataclass(frozen=True)
 class NamePlan:
-    """What an apply would do at the registry's name.
+    """The DNS changes of an apply.
 
     Attributes:
-        dns: What would change; None without a provider that can write.
-        problem: Why the provider could not be asked.
+        dns: The changes; None without a provider that can write.
+        problem: Why the provider could not be queried.
     """
 
     dns: DnsPlan | None = None
@@ -131,38 +131,38 @@ class NamePlan:
 
     @property
     def foreign(self) -> tuple[str, ...]:
-        """The records that somebody else made and an apply would replace, one a line."""
+        """The records not created by this deployment that an apply would replace, one a line."""
         foreign = self.dns.foreign if self.dns is not None else ()
         return tuple(line for each in foreign for line in each.lines())
 
 
 @dataclass(frozen=True)
 class NameOutcome:
-    """How the registry's name is in the end.
+    """How the DNS changes of an apply ended.
 
     Attributes:
-        handed: Where it leads to on this machine, and what it needs.
-        report: How a change of its records ended; None when there was none.
-        problem: Why they were not changed.
-        was_left_out: Whether they were not changed because nobody waited for the checks.
+        handover: What the name resolves to on this machine, and what it still needs.
+        report: How the change of its records ended; None when there was none.
+        problem: Why the records were not changed.
+        was_left_out: Whether they were not changed because the checks were skipped.
     """
 
-    handed: Handover
+    handover: Handover
     report: DnsReport | None = None
     problem: MoorageError | None = None
     was_left_out: bool = False
 
     @property
     def is_good(self) -> bool:
-        """Whether the records that were to be made are served."""
+        """Whether all planned records are served."""
         return self.problem is None and (self.report is None or not self.report.missing)
 
 
 def plan_name(deployment: Deployment) -> NamePlan:
-    """Return what has to change at the registry's name; nothing where the operator does it.
+    """Return the DNS changes of an apply; none where the operator manages the records.
 
     Args:
-        deployment: The deployment; its servers were read.
+        deployment: The deployment; its servers have been probed.
     """
     if deployment.answers.dns.provider == "manual":
         return NamePlan()
@@ -172,45 +172,45 @@ def plan_name(deployment: Deployment) -> NamePlan:
         return NamePlan(problem=error)
 
 
-def lead_name(
+def update_records(
     deployment: Deployment,
     plan: NamePlan,
     looked_up: Background[tuple[str, ...]] | None = None,
 ) -> NameOutcome:
-    """Make the records of a plan and wait until they are served; blocks.
+    """Change the records as planned and wait until they are served. Blocks.
 
-    Records of somebody else's are replaced: whoever applies has seen them and said so.
+    Records of others are replaced: the operator saw them in the plan and confirmed it.
 
     Args:
-        deployment: The deployment; its servers serve, and were verified.
-        plan: What was planned; without changes the name is only looked at.
-        looked_up: What :func:`look_up` began before, to wait less where nothing changes.
+        deployment: The deployment; its servers are verified.
+        plan: The planned changes; without any, the name is only looked up.
+        looked_up: A lookup started earlier by :func:`look_up`.
     """
     if not plan.has_changes:
         return NameOutcome(handover_of(deployment, looked_up))
     if deployment.cancel.is_set:
         return NameOutcome(handover_of(deployment, looked_up), was_left_out=True)
     assert plan.dns is not None
-    tell = deployment.on_event
-    tell(StepBegan(NAME_ROW, CHANGE_RECORDS))
+    emit = deployment.on_event
+    emit(StepBegan(NAME_ROW, CHANGE_RECORDS))
     for change in plan.dns.changes:
         for line in change.diff:
-            tell(LogLine(NAME_ROW, line))
+            emit(LogLine(NAME_ROW, line))
     try:
         report = deployment.name.apply(plan.dns, replace=bool(plan.foreign))
     except MoorageError as error:
-        tell(RunEnded(NAME_ROW, "", "failed", str(error)))
+        emit(RunEnded(NAME_ROW, "", "failed", str(error)))
         return NameOutcome(handover_of(deployment), problem=error)
     for line in report_lines(report):
-        tell(LogLine(NAME_ROW, line))
+        emit(LogLine(NAME_ROW, line))
     served = not report.missing
     message = "" if served else "not on all name servers yet"
-    tell(RunEnded(NAME_ROW, "", "done" if served else "not served", message))
+    emit(RunEnded(NAME_ROW, "", "done" if served else "not served", message))
     return NameOutcome(handover_of(deployment), report)
 
 
 def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
-    """Begin to look the registry's name up on this machine.
+    """Start looking the registry's name up on this machine.
 
     Args:
         deployment: The deployment.
@@ -223,11 +223,11 @@ def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
 def handover_of(
     deployment: Deployment, looked_up: Background[tuple[str, ...]] | None = None
 ) -> Handover:
-    """Return what people need to know; a resolver that is silent is not waited for.
+    """Return the handover, without waiting for a resolver that does not answer.
 
     Args:
         deployment: The deployment.
-        looked_up: What :func:`look_up` began before.
+        looked_up: A lookup started earlier by :func:`look_up`.
     """
     from moorage.deploy.handover import handover
 
@@ -236,14 +236,14 @@ def handover_of(
 
 
 def report_lines(report: DnsReport) -> list[str]:
-    """Return what the zone's name servers say after a change, each line with its sign."""
+    """Return the answers of the zone's name servers after a change, each line with its mark."""
     lines = [f"! {report.note}"] if report.note else []
     if report.is_served:
         count = len(report.replies)
         lines.append(
             f"✓ served by {'its name server' if count == 1 else f'all {count} name servers'}"
         )
-    return lines + [f"✗ not yet: {_told(each)}" for each in report.missing]
+    return lines + [f"✗ not yet: {_answer_of(each)}" for each in report.missing]
 
 
 def _told(reply: Reply) -> str:

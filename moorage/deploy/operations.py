@@ -18,7 +18,14 @@ from moorage.deploy.acceptance import NOTHING
 from moorage.deploy.connections import close_aside
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import OnEvent
-from moorage.deploy.name import NameOutcome, NamePlan, handover_of, lead_name, look_up, plan_name
+from moorage.deploy.name import (
+    NameOutcome,
+    NamePlan,
+    handover_of,
+    look_up,
+    plan_name,
+    update_records,
+)
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Asker, Cancel, Transport
@@ -236,14 +243,14 @@ class Operations:
         if outcome.is_good:
             looked_up, self._looked_up = self._looked_up, None
             self.outcome = outcome = replace(
-                outcome, name=lead_name(deployment, self.name, looked_up)
+                outcome, name=update_records(deployment, self.name, looked_up)
             )
         return outcome
 
     def handover(self) -> Handover:
         """Return what people need to know, however far all of this came."""
         if self.outcome is not None and self.outcome.name is not None:
-            return self.outcome.name.handed
+            return self.outcome.name.handover
         return handover_of(self.deployment, self._looked_up)
 
     def apply(self, *, large_upload: bool = True) -> Outcome:

@@ -1,4 +1,4 @@
-"""What the other sites of a server's nginx mean for the registry, known before a run."""
+"""Conflicts between the registry and other sites of the server's nginx, found before a run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from moorage.servers.facts import Facts
 from moorage.servers.nginx_facts import NginxListen, NginxServer
 
 DEFAULT_SITE = "/etc/nginx/sites-enabled/default"
-"""The page that Debian's package brings along, on port 80."""
+"""The default site of Debian's package, on port 80."""
 _BEFORE_MAPS = {"map_hash_bucket_size", "map_hash_max_size"}
-"""What nginx takes only before the first map."""
+"""Directives that nginx accepts only before the first map."""
 
 
 def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
-    """Yield what about the server's nginx keeps a run from working.
+    """Yield the problems of the server's nginx that prevent a run.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     nginx = facts.nginx
     if nginx is None or nginx.fault:
@@ -42,8 +42,8 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
         yield problem_on(
             facts,
             "nginx_order",
-            f"{nginx.late[name]} sets {name}, and nginx reads that after {layout.NGINX_SITE}, "
-            "whose maps are built by then: it would call the line a duplicate and not start.",
+            f"{nginx.late[name]} sets {name}, but nginx reads it after {layout.NGINX_SITE}, whose "
+            "maps exist by then: nginx would reject the line as a duplicate and not start.",
             "Move the line into nginx.conf, above its includes, or rename the file so that it "
             "sorts before moorage.conf.",
         )
@@ -54,11 +54,11 @@ def find_neighbour_problems(wanted: DesiredState, facts: Facts) -> Iterator[Moor
 
 
 def taken_names(facts: Facts, listens: Sequence[Listen], domain: str) -> Iterator[MoorageError]:
-    """Yield the other sites that get the registry's requests, because nginx reads them before it.
+    """Yield other sites that would get the registry's requests, because nginx reads them first.
 
     Args:
-        facts: What the probe read.
-        listens: Where the registry listens, or is going to.
+        facts: The server's facts.
+        listens: Where the registry listens, or will listen.
         domain: Its name.
     """
     for server, port in _same_name(listens, domain, facts):
@@ -67,18 +67,18 @@ def taken_names(facts: Facts, listens: Sequence[Listen], domain: str) -> Iterato
                 facts,
                 "name_taken",
                 f"{server.file} serves {domain} on port {port}, and nginx reads it before "
-                f"{layout.NGINX_SITE}: clients reach that site, with their passwords.",
-                f"Remove that server_name, or rename the file so that it sorts behind "
+                f"{layout.NGINX_SITE}: clients would send that site their passwords.",
+                f"Remove that server_name, or rename the file so that it sorts after "
                 f"{layout.NGINX_SITE.rpartition('/')[2]}.",
             )
 
 
 def drops_default_site(wanted: DesiredState, facts: Facts) -> bool:
-    """Whether nginx, once installed, could not start for the page its package has on port 80.
+    """Whether a newly installed nginx could not start because of its default site on port 80.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     is_new = not any(name == "nginx" or name.startswith("nginx-") for name in facts.packages)
     is_taken = any(each.port == 80 and each.program != "nginx" for each in facts.listeners)
@@ -119,7 +119,7 @@ def _clash(
 def _same_name(
     listens: Sequence[Listen], domain: str, facts: Facts
 ) -> Iterator[tuple[NginxServer, int]]:
-    """Yield each other site that serves the registry's name where the registry will, once."""
+    """Yield each other site that serves the registry's name on the same address, once."""
     seen: set[tuple[str, int]] = set()
     for ours in listens:
         for server, theirs in others_on(facts, ours.port):
@@ -133,7 +133,7 @@ def _same_name(
 def _serves(server: NginxServer, domain: str) -> bool:
     if domain in server.names or f".{domain}" in server.names:
         return True
-    # A long name is a pattern for nginx, and every other kind of name comes before patterns.
+    # A long name is a regular expression to nginx, and all other kinds of names take precedence.
     return not is_hashed_name(domain) and any(
         fnmatch.fnmatchcase(domain, f"*{name}" if name.startswith(".") else name)
         for name in server.names
@@ -145,8 +145,8 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     """Yield what the operator should know about the other sites of the server's nginx.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     nginx = facts.nginx
     if nginx is None:
@@ -201,7 +201,7 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
 def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     """Yield which sites answer for names that nobody lists, and no longer will.
 
-    Without default_server it is the first one nginx reads, which is Moorage's from now on.
+    Without default_server, the default is the first site nginx reads, which will be Moorage's.
     """
     seen: set[tuple[str, int]] = set()
     for ours in wanted.listens:

@@ -1,4 +1,4 @@
-"""The registry that Debian's package starts by itself, beside the one that Moorage runs."""
+"""The instance that Debian's docker-registry package starts by itself, next to Moorage's."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from moorage.servers.facts import Facts
 PACKAGE = "docker-registry"
 """The package, and the name of its service."""
 
-_BESIDE = "the package's own instance would listen on every address, beside this registry"
+_BESIDE = "the package's own instance would listen on all addresses, next to this registry"
 
 
 def why_mask(wanted: DesiredState, facts: Facts) -> str:
-    """Return why the package's own service is to be masked; empty when it is not.
+    """Return why to mask the package's own service; empty when it stays.
 
-    Somebody else's instance stays as it is, unless its images are taken over.
+    An instance that is in use stays, unless this registry takes over its images.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     if takes_over(wanted, facts):
-        return f"its images in {wanted.storage_folder} are served by this registry from now on"
+        return f"this registry will serve its images in {wanted.storage_folder}"
     needs_it = any(package.name == PACKAGE for package in wanted.packages)
     return _BESIDE if needs_it and not is_held_back(facts) else ""
 
 
 def takes_over(wanted: DesiredState, facts: Facts) -> bool:
-    """Whether the package's own service runs on the folder of images that this registry gets.
+    """Whether the package's own service runs on the image folder that this registry will use.
 
     Args:
-        wanted: What the answers mean for the server.
-        facts: What the probe read.
+        wanted: The server's desired state.
+        facts: The server's facts.
     """
     there = facts.folders.get(wanted.storage_folder or "")
     is_its_own = there is not None and there.owner == PACKAGE
@@ -40,18 +40,18 @@ def takes_over(wanted: DesiredState, facts: Facts) -> bool:
 
 
 def is_held_back(facts: Facts) -> bool:
-    """Whether the package's own service is masked, or is its owner's to run.
+    """Whether the package's own service is masked, or in use by the server's owner.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
     """
     service = facts.services.get(PACKAGE)
     if service is None or PACKAGE not in facts.packages:
         return False
     if service.enabled.startswith("masked"):
         return True
-    is_at_rest = service.active != "active" and service.enabled != "enabled"
-    return not is_at_rest and not _came_with_moorage(facts)
+    is_unused = service.active != "active" and service.enabled != "enabled"
+    return not is_unused and not _came_with_moorage(facts)
 
 
 def _came_with_moorage(facts: Facts) -> bool:

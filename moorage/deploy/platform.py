@@ -1,4 +1,4 @@
-"""What kind of server the facts describe."""
+"""The platform of a server, derived from its facts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from moorage.servers.facts import Facts
 from moorage.users.passwords import Scheme
 
 NJS = "libnginx-mod-http-js"
-"""The package that lets nginx run scripts; remembering checked passwords takes it."""
+"""The package with njs, which nginx's cache of logins needs."""
 
-# Where the package lists were never fetched, so that apt cannot be asked.
+# For servers whose package lists were never fetched, so that apt does not know.
 _WITHOUT_NJS = {("debian", "11"), ("ubuntu", "20.04"), ("ubuntu", "22.04")}
 
 
 def platform_of(
     facts: Facts, addresses: Mapping[str, tuple[str, ...]], ports: Sequence[int] = ()
 ) -> Platform:
-    """Return what desired state needs to know about the server.
+    """Return what desired state depends on about a server.
 
     Args:
-        facts: What the probe read.
-        addresses: Where the servers reach each other, by label, if they have to.
-        ports: The public ports nginx is to listen on.
+        facts: The server's facts.
+        addresses: Where the servers reach each other, by label, if they need to.
+        ports: The public ports nginx will listen on.
     """
     peers = [found for server, found in addresses.items() if server != facts.server]
     return Platform(
@@ -44,7 +44,7 @@ def platform_of(
 
 
 def _addresses(facts: Facts, ports: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Return where to listen on each port: where the registry does until that is known again."""
+    """Return where to listen on each port; as now while nginx's configuration is unreadable."""
     found = {port: addresses_on(facts, port) for port in ports}
     if facts.nginx is None or facts.nginx.fault:
         now = listens_as_deployed(facts)
@@ -54,7 +54,7 @@ def _addresses(facts: Facts, ports: Sequence[int]) -> dict[int, tuple[str, ...]]
 
 
 def _http_directives(facts: Facts) -> frozenset[str]:
-    """Return what is set for all sites: what the last apply saw until that is known again."""
+    """Return the directives set for all sites; the last known ones while that is unreadable."""
     if facts.nginx is not None and not facts.nginx.fault:
         return frozenset(facts.nginx.http)
     there = facts.files.get(layout.INHERITED)
@@ -62,7 +62,7 @@ def _http_directives(facts: Facts) -> frozenset[str]:
 
 
 def web_group_of(facts: Facts) -> str:
-    """Return the group of nginx's workers, who read the password hashes."""
+    """Return the group of nginx's workers, which read the password hashes."""
     group = facts.nginx.group if facts.nginx is not None else ""
     if re.fullmatch(r"[a-z_][a-z0-9_-]*", group):
         return group
@@ -72,15 +72,15 @@ def web_group_of(facts: Facts) -> str:
 
 
 def can_remember_logins(facts: Facts) -> bool:
-    """Return whether nginx has, or can get, the njs that remembering checked passwords takes."""
+    """Return whether nginx has, or can get, njs, which the cache of logins needs."""
     nginx = facts.nginx
     if nginx is not None and nginx.loads_njs:
         return True
     if nginx is not None and nginx.maintainer and not nginx.is_from_distribution:
-        # The distribution's modules fit the distribution's nginx only.
+        # The distribution's modules only fit the distribution's nginx.
         return False
     if NJS in facts.packages:
-        # Where nginx's files can be read, they would load it, unless somebody took that out.
+        # A readable configuration would load it, unless the line was removed.
         return nginx is None or bool(nginx.fault)
     if facts.offers_njs is not None:
         return facts.offers_njs
@@ -88,9 +88,9 @@ def can_remember_logins(facts: Facts) -> bool:
 
 
 def scheme_for(servers: Sequence[Facts]) -> Scheme:
-    """Return how new passwords are hashed, which is the same on all servers.
+    """Return the scheme of new password hashes, the same for all servers.
 
-    SHA-512 crypt where one of them checks every request's password: nginx makes 728 such checks a
-    second where it makes 7.5 of bcrypt with cost 12.
+    SHA-512 crypt if one of them checks the password on every request: nginx does 728 such checks a
+    second, but only 7.5 of bcrypt with cost 12.
     """
     return "bcrypt" if all(can_remember_logins(each) for each in servers) else "sha512"

@@ -19,21 +19,21 @@ from moorage.errors import MoorageError
 from moorage.network import in_words, is_closed, is_not_tls
 
 _TIMEOUT = 30
-"""Seconds in which nothing arrives."""
+"""Seconds without any data."""
 _REACH = 10
-"""Seconds in which a connection has to open: time for three lost packets."""
+"""Seconds for a connection to open: enough for three lost packets."""
 _DEADLINE = 60
-"""Seconds until an answer begins, however many bytes come before; and until its body is there."""
+"""Seconds until a response begins, even one that trickles in, and until its body is complete."""
 _SLOWEST = 20_000
-"""Bytes a second: a body that comes more slowly than this on the whole is given up on."""
+"""Bytes a second: a body that is slower than this on average is aborted."""
 _LARGEST = 1 << 30
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
-"""What the PROXY protocol begins with when nothing is said about the client (version 1)."""
+"""The PROXY protocol header (version 1) without information about the client."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer to a request; ``request`` names it for messages, without its query."""
+    """A response; ``request`` names the request in messages, without its query."""
 
     request: str
     status: int
@@ -46,19 +46,19 @@ class Answer:
 
     @property
     def excerpt(self) -> str:
-        """The body's beginning, for messages."""
+        """The beginning of the body, for messages."""
         return self.body[:200].decode("utf-8", "replace").strip()
 
 
 @dataclass(frozen=True)
 class RegistryClient:
-    """A client that connects to an address and asks for a name there, whatever DNS says.
+    """A client that connects to an address and requests a name there, regardless of DNS.
 
     Attributes:
         address: An IP address or host name.
-        domain: The registry's name: in the Host header, and what the certificate must carry.
+        domain: The registry's name: the Host header, and what the certificate must be valid for.
         ca_certificate: PEM of a CA to trust besides the system's.
-        is_proxied: Whether the server wants the PROXY protocol, as from a load balancer.
+        is_proxied: Whether the server expects the PROXY protocol, as from a load balancer.
     """
 
     address: str
@@ -75,10 +75,10 @@ class RegistryClient:
         return replace(self, user=user, password=Secret(password))
 
     def certificate(self) -> Mapping[str, Any]:
-        """Return the server's certificate, checked: chain, name and dates.
+        """Return the server's certificate after checking its chain, name and dates.
 
         Raises:
-            MoorageError: It is not trusted, for another name, or expired.
+            MoorageError: It is not trusted, expired, or for another name.
         """
         with self._connect() as connection:
             assert isinstance(connection, ssl.SSLSocket)
@@ -92,18 +92,17 @@ class RegistryClient:
         body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request and return the answer.
+        """Send a request and return the response.
 
         Args:
             method: The HTTP method.
-            target: A path, or an absolute URL of which path and query count.
-            body: What to send; an iterable needs a Content-Length header.
+            target: A path, or an absolute URL of which path and query are used.
+            body: The request's body; an iterable needs a Content-Length header.
             headers: More headers.
 
         Raises:
             MoorageError: The server cannot be reached, its certificate is not trusted, it does not
-                answer as a web server does, or an earlier answer of it led to this target and it is
-                not an address.
+                speak HTTP, or the target, taken from an earlier response, is not a valid URL.
         """
         parts = split_address(target)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -186,7 +185,7 @@ class RegistryClient:
         context = ssl.create_default_context()
         if self.ca_certificate is not None:
             context.load_verify_locations(cadata=self.ca_certificate.decode())
-            # It may be an intermediate: whoever named it trusts it.
+            # It can be an intermediate that the operator chose to trust.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         secured = context.wrap_socket(
             plain, server_hostname=self.domain, do_handshake_on_connect=False
@@ -208,11 +207,11 @@ class RegistryClient:
             )
         where = f"port {self.port} of {self.address}"
         if isinstance(error, TimeoutError):
-            what = f"{where} accepts connections, and then says nothing for {_REACH} s."
+            what = f"{where} accepts the connection, then sends nothing for {_REACH} s."
         elif is_not_tls(error):
             what = f"{where} does not speak TLS."
         elif is_closed(error):
-            what = f"{where} accepts connections, and closes them instead of beginning TLS."
+            what = f"{where} accepts the connection, then closes it during the TLS handshake."
         else:
             what = f"{where}: {in_words(error)}."
         return MoorageError(
@@ -224,10 +223,10 @@ class RegistryClient:
 
 
 def split_address(target: str) -> SplitResult:
-    """Return the parts of a path or URL, which a server may have sent.
+    """Split a path or URL, which can come from a server.
 
     Raises:
-        MoorageError: It is neither.
+        MoorageError: It is invalid.
     """
     try:
         target.encode("ascii")
@@ -252,11 +251,11 @@ def _broken(request: str, error: OSError | http.client.HTTPException) -> Moorage
     if isinstance(error, _TooSlow):
         code, what = "too_slow", f"the server answers too slowly ({error})"
     elif isinstance(error, TimeoutError):
-        code, what = "too_slow", f"no answer for {_TIMEOUT} s"
+        code, what = "too_slow", f"no response for {_TIMEOUT} s"
     elif isinstance(error, OSError):
         what = in_words(error)
     elif isinstance(error, http.client.IncompleteRead):
-        what = "the answer ends in its middle"
+        what = "the response is incomplete"
     else:
         code, what = "no_http", "what answers is not a web server"
         advice = "Another program has that port; 'ss -ltnp' on the server shows which."
@@ -267,11 +266,11 @@ _LOG_ADVICE = "nginx's log on the server may say more: /var/log/nginx/error.log.
 
 
 class _TooSlow(TimeoutError):
-    """The answer as a whole takes too long."""
+    """The response as a whole takes too long."""
 
 
 def _body(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Yield an answer's body; one that drips, or does not end, is given up on."""
+    """Yield a response's body; abort one that trickles in or never ends."""
     began, size = time.monotonic(), 0
     while chunk := response.read1(1 << 20):
         size += len(chunk)
@@ -287,12 +286,12 @@ def _body(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 @contextmanager
 def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
-    """End a connection when the block takes longer: a timeout alone starts anew with every byte."""
+    """Close a connection when the block takes too long: socket timeouts restart with each byte."""
     late = threading.Event()
 
     def end() -> None:
         late.set()
-        # Not SSLSocket's own, which another thread must not call.
+        # Not SSLSocket's own method, which is not safe to call from another thread.
         with suppress(OSError):
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
@@ -307,4 +306,4 @@ def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
     finally:
         timer.cancel()
     if late.is_set():
-        raise _TooSlow(f"no answer within {seconds:g} s")
+        raise _TooSlow(f"no response within {seconds:g} s")

@@ -1,7 +1,7 @@
-"""Revisions of a deployment: who changed it last, when, and what changed since an earlier one.
+"""Revisions of a deployment: who changed what, and when.
 
-Every apply and every change of the users counts as one revision. What each of them changed is kept
-in deployment.json on the servers, the latest ones only. Nothing read from there is more than text.
+Every apply and every change of the users is one revision. deployment.json on the servers keeps the
+latest ones. What is read from there is only ever displayed as text.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from moorage.desired.users import RegistryUser
 from moorage.servers.facts import Facts
 
 OPERATOR = "MOORAGE_BY"
-"""The environment variable that says who the operator is, for example in a CI job."""
+"""The environment variable that names the operator, for example in a CI job."""
 MOST_KEPT = 20
-"""How many changes a record holds."""
+"""The number of changes a record keeps."""
 _MOST_NAMES = 500
 _LONGEST = 200
-_ASIDE = {"version", "ask", "based_on", "credentials"}
+_NOT_COMPARED = {"version", "ask", "based_on", "credentials"}
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Change:
     """An apply, or a change of the users.
 
     Attributes:
-        revision: The deployment's revision with it.
-        by: The operator, USER@MACHINE or what MOORAGE_BY said.
+        revision: The deployment's revision after it.
+        by: The operator: USER@MACHINE, or the value of MOORAGE_BY.
         at: When, ISO 8601 in UTC.
         added: The users it added, by name.
         removed: The users it removed, by name.
         changed: The users whose password, access or state it changed, by name.
-        answers: The other answers that it changed, as dotted places.
-        has_more: Whether there were too many names to keep them all.
+        answers: The other answers it changed, as dotted paths.
+        has_more: Whether there were too many names to keep all of them.
     """
 
     revision: int = 0
@@ -55,7 +55,7 @@ class Change:
 
     @property
     def what(self) -> str:
-        """What it changed, in words; empty where nothing of that is known."""
+        """What it changed, in words; empty when that is unknown."""
         parts = [
             f"{what} {', '.join(names)}"
             for what, names in (
@@ -79,10 +79,10 @@ class Revision:
     """The state of a deployment, as its servers recorded it.
 
     Attributes:
-        number: How many applies and changes of the users it has seen; 0 where none was recorded.
-        by: Who made the last one.
+        number: The number of applies and changes of the users so far; 0 where none was recorded.
+        by: The operator of the last one.
         at: When, ISO 8601 in UTC.
-        history: The latest changes, the oldest first.
+        history: The latest changes, oldest first.
     """
 
     number: int = 0
@@ -91,7 +91,7 @@ class Revision:
     history: tuple[Change, ...] = ()
 
     def knows(self, base: int | None) -> bool:
-        """Return whether all that was changed since an earlier revision is known.
+        """Return whether all changes since an earlier revision are known.
 
         Args:
             base: The earlier revision; None when it was not recorded.
@@ -102,18 +102,18 @@ class Revision:
         return len(after) == self.number - base and not any(each.has_more for each in after)
 
     def since(self, base: int | None) -> tuple[Change, ...]:
-        """Return the changes after an earlier revision, as far as they are known."""
+        """Return the known changes after an earlier revision."""
         return tuple(each for each in self.history if each.revision > (base or 0))
 
     def following(self, base: int | None, change: Change) -> Change:
-        """Return a change with its number, made by this operator now.
+        """Return a change with its revision number, by this operator, now.
 
-        A file from before the servers were installed anew has seen higher numbers: none comes
-        twice.
+        Answers from before the servers were reinstalled can have a higher number than the servers:
+        no number is used twice.
 
         Args:
             base: The revision the answers are based on.
-            change: What changes.
+            change: The change.
         """
         return replace(change, revision=max(self.number, base or 0) + 1, by=operator(), at=_now())
 
@@ -123,19 +123,19 @@ UNRECORDED = Revision()
 
 
 def operator() -> str:
-    """Return who works here: what ``MOORAGE_BY`` says, else USER@MACHINE."""
-    said = os.environ.get(OPERATOR, "").strip()
-    if not said:
+    """Return the operator's name: ``MOORAGE_BY``, or USER@MACHINE."""
+    name = os.environ.get(OPERATOR, "").strip()
+    if not name:
         try:
             user = getpass.getuser()
         except (KeyError, OSError):  # a container's user without a name
             user = str(os.getuid())
-        said = f"{user}@{socket.gethostname()}"
-    return "".join(each for each in said if each.isprintable())[:_LONGEST]
+        name = f"{user}@{socket.gethostname()}"
+    return "".join(each for each in name if each.isprintable())[:_LONGEST]
 
 
 def revision_of(facts: Facts) -> Revision:
-    """Return what a server recorded about its revision."""
+    """Return the revision that a server recorded."""
     record = deployment_record(facts)
     return Revision(
         _number(record.get("revision")) or 0,
@@ -146,17 +146,17 @@ def revision_of(facts: Facts) -> Revision:
 
 
 def latest(every: Iterable[Facts]) -> Revision:
-    """Return the deployment's revision: the latest that any of its servers has seen."""
+    """Return the deployment's revision: the latest of its servers'."""
     found = [revision_of(facts) for facts in every]
     return max(found, key=lambda each: each.number, default=UNRECORDED)
 
 
 def as_record(revision: Revision, change: Change) -> dict[str, object]:
-    """Return what deployment.json says of a deployment's revision after one more change.
+    """Return the revision part of deployment.json after one more change.
 
     Args:
         revision: The revision before.
-        change: The change, with its number.
+        change: The change, with its revision number.
     """
     kept = [*revision.history, change][-MOST_KEPT:]
     return {
@@ -168,11 +168,11 @@ def as_record(revision: Revision, change: Change) -> dict[str, object]:
 
 
 def users_changed(before: Iterable[RegistryUser], after: Iterable[RegistryUser]) -> Change:
-    """Return what changes about the users, without a number.
+    """Return the change between two lists of users, without a revision number.
 
     Args:
-        before: The users as they were.
-        after: The users as they will be.
+        before: The users before.
+        after: The users after.
     """
     was, now = {user.name: user for user in before}, {user.name: user for user in after}
     lists = (
@@ -185,11 +185,11 @@ def users_changed(before: Iterable[RegistryUser], after: Iterable[RegistryUser])
     return Change(added=added, removed=removed, changed=changed, has_more=has_more)
 
 
-def places_that_differ(before: Mapping[str, Any] | None, after: Answers) -> tuple[str, ...]:
-    """Return the answers that differ, users aside, as dotted places of two parts at the most.
+def changed_paths(before: Mapping[str, Any] | None, after: Answers) -> tuple[str, ...]:
+    """Return the answers that differ, except users, as dotted paths of at most two parts.
 
     Args:
-        before: The answers before, as they were recorded; None for none.
+        before: The answers before, as recorded; None when there were none.
         after: The answers after.
     """
     if before is None:
@@ -201,7 +201,7 @@ def places_that_differ(before: Mapping[str, Any] | None, after: Answers) -> tupl
 def _places(answers: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for section, value in answers.items():
-        if section in _ASIDE:
+        if section in _NOT_COMPARED:
             continue
         if isinstance(value, dict):
             found |= {f"{section}.{name}": each for name, each in value.items()}

@@ -1,4 +1,4 @@
-"""The folder of images: whether it is the one that was recorded, or an empty mount point."""
+"""The image folder: detect a missing or different disk by the marker in the folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from moorage.servers.facts import Facts
 
 @dataclass(frozen=True)
 class RecordedStore:
-    """The folder of images as the last run left it.
+    """The image folder as the last run recorded it.
 
     Attributes:
         folder: The folder.
-        marker: What the marker in it says.
+        marker: The content of its marker file.
         mount: Where its file system was mounted.
         source: What was mounted there.
     """
@@ -28,7 +28,7 @@ class RecordedStore:
 
 
 def recorded_store(facts: Facts) -> RecordedStore | None:
-    """Return the folder of images that was recorded; None where none was."""
+    """Return the recorded image folder, or None."""
     noted = recorded_part(facts, "store")
     if not noted:
         return None
@@ -39,11 +39,11 @@ def recorded_store(facts: Facts) -> RecordedStore | None:
 
 
 def store_record(facts: Facts, marker: str) -> dict[str, str] | None:
-    """Return what deployment.json says of the folder of images; None without one.
+    """Return the image folder's part of deployment.json; None without a folder.
 
     Args:
-        facts: What the probe read before the run.
-        marker: What the marker says after the run.
+        facts: The server's facts before the run.
+        marker: The content of the marker after the run.
     """
     there = facts.store
     if there is None:
@@ -57,12 +57,12 @@ def store_record(facts: Facts, marker: str) -> dict[str, str] | None:
 
 
 def store_id(answers: Answers, facts: Facts, new: str) -> str:
-    """Return what the marker in the images' folder says, or is to say; empty without a folder.
+    """Return the current or new content of the image folder's marker; empty without a folder.
 
     Args:
         answers: What the operator decided.
         facts: What the probe read.
-        new: For a folder that has none yet.
+        new: The content for a folder without a marker.
     """
     if answers.storage.driver != "filesystem":
         return ""
@@ -71,7 +71,7 @@ def store_id(answers: Answers, facts: Facts, new: str) -> str:
 
 
 def missing_store(facts: Facts) -> str:
-    """Return why the folder of images is not the one that was recorded, or empty when it is."""
+    """Return how the image folder differs from the recorded one; empty when it does not."""
     recorded, there = recorded_store(facts), facts.store
     if recorded is None or there is None or recorded.folder != there.folder:
         return ""
@@ -80,10 +80,10 @@ def missing_store(facts: Facts) -> str:
     where = f"{recorded.source} mounted on {recorded.mount}"
     now = f"{there.source} mounted on {there.mount}"
     if there.marker:
-        return f"{there.folder} holds other images than it did: it was on {where}, it is on {now}."
+        return f"{there.folder} contains different images: it was on {where}, now it is on {now}."
     if recorded.mount != there.mount:
         return (
-            f"the disk of the images is missing: {there.folder} was on {where}, "
+            f"the image disk is missing: {there.folder} was on {where}, "
             f"and nothing is mounted on {recorded.mount} now."
         )
     return (

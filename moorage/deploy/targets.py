@@ -1,4 +1,4 @@
-"""The places at which a registry is checked from outside."""
+"""The addresses at which a registry is checked from outside."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Target:
     Attributes:
         server: The server's label.
         address: An IP address or host name.
-        way: How it is reached, where there are several ways; else empty.
-        is_balanced: Whether a load balancer, or a proxy on the server, is what answers there.
+        way: IPv4 or IPv6, where both are checked; else empty.
+        is_balanced: Whether a load balancer, or a proxy on the server, answers there.
     """
 
     server: str
@@ -29,9 +29,9 @@ class Target:
 
 
 def targets_of(answers: Answers, addresses: Mapping[str, str]) -> tuple[Target, ...]:
-    """Return where each server is checked: over IPv4 and IPv6, as far as its name has them.
+    """Return where to check each server: over IPv4 and IPv6, if its name has both.
 
-    Names are looked up on this machine; what servers say of themselves does not count.
+    Names are looked up on this machine; the servers are not asked.
 
     Args:
         answers: What the operator decided.
@@ -39,7 +39,7 @@ def targets_of(answers: Answers, addresses: Mapping[str, str]) -> tuple[Target, 
     """
     registry = answers.registry
     if registry.listen and all(ipaddress.ip_address(each).is_loopback for each in registry.listen):
-        # Only what is in front of it, on the same server, reaches it.
+        # Only a proxy on the same server can reach it.
         return tuple(Target(label, registry.domain, 443, is_balanced=True) for label in addresses)
     found: list[Target] = []
     for label, address in addresses.items():
@@ -48,14 +48,14 @@ def targets_of(answers: Answers, addresses: Mapping[str, str]) -> tuple[Target, 
             ways = {**dict(_ways(registry.domain)), **ways}
         if len(ways) > 1 and not has_ipv6():
             ways.pop("IPv6")
-        # What cannot be looked up is tried as it is: the check says what is wrong.
+        # A name that cannot be resolved is tried as it is: the check reports the error.
         for way, where in sorted(ways.items()) or [("", address)]:
             found.append(Target(label, where, registry.port, way if len(ways) > 1 else ""))
     return tuple(found)
 
 
 def _ways(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the first address of each family that a name has."""
+    """Yield the first address of each family of a name."""
     seen: set[str] = set()
     for address in resolve_locally(name):
         way = "IPv6" if ":" in address else "IPv4"

@@ -1,4 +1,4 @@
-"""Which authority a deployment's certificate comes from, as far as this machine knows."""
+"""The authority that issued a deployment's certificate, for clients to trust."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from moorage.servers.facts import Facts
 
 
 def authority_of(answers: Answers) -> bytes | None:
-    """Return the certificate clients have to trust besides the public ones, or None.
+    """Return the CA certificate that clients have to trust besides the public ones, or None.
 
     With ``ssl.mode: private_ca`` that is the CA kept on this machine; with ``files`` the last
-    certificate of the file, when it signed itself.
+    certificate in the file, if it is self-signed.
 
     Args:
         answers: What the operator decided.
@@ -29,7 +29,7 @@ def authority_of(answers: Answers) -> bytes | None:
         PEM of one certificate.
 
     Raises:
-        MoorageError: The private CA is there and cannot be read.
+        MoorageError: The private CA exists but cannot be read.
     """
     if answers.ssl.mode == "private_ca":
         authority = ca.load(answers.ssl.private_ca.name, answers.registry.domain)
@@ -46,16 +46,16 @@ def authority_of(answers: Answers) -> bytes | None:
 def authority_for(
     answers: Answers, probe_each: Callable[[], Sequence[Facts | MoorageError]]
 ) -> bytes | None:
-    """Return the authority of :func:`authority_of`, asking the servers when it is kept elsewhere.
+    """Return :func:`authority_of`, reading the servers when the CA is not on this machine.
 
-    They are also asked for the authority of an ACME directory that no client trusts by itself.
+    They are also read for the CA of an ACME directory that clients do not trust by default.
 
     Args:
         answers: What the operator decided.
-        probe_each: Reads the servers; called only when they have to be asked.
+        probe_each: Reads the servers; called only when necessary.
 
     Raises:
-        ServersFailed: The private CA is not kept here, and no server can be asked for it.
+        ServersFailed: The private CA is not on this machine, and no server can be read.
     """
     authority, ssl = authority_of(answers), answers.ssl
     is_unknown = ssl.mode == "private_ca" or (ssl.mode == "acme" and not ssl.acme.is_public)
@@ -69,12 +69,10 @@ def authority_for(
 
 
 def authority_on(facts: Sequence[Facts]) -> bytes | None:
-    """Return what the servers' certificates come from: the last of each chain, when it signed.
+    """Return the last CA certificate of each server's chain: a root, or with ACME an intermediate.
 
-    That is a root when it signed itself, and with ACME an intermediate.
-
-    What comes over SSH can be trusted, so this finds the private CA when another machine keeps it,
-    and the authority of an ACME directory that no client trusts by itself.
+    SSH authenticates the servers, so this finds the private CA when another machine has it, and the
+    CA of an ACME directory that clients do not trust by default.
 
     Args:
         facts: What the probe read.

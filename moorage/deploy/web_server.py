@@ -1,6 +1,6 @@
-"""What keeps a server's nginx from starting, or from taking new files.
+"""Problems that prevent a server's nginx from starting or reloading.
 
-A plan, a change of the users and status ask the same and say it in the same words.
+Plans, changes of the users and status share these checks and their messages.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from moorage.errors import MoorageError
 from moorage.servers.facts import Facts, Listener
 
 NGINX_FILES = (f"{layout.NGINX_ETC}/", layout.NGINX_SITE, layout.NGINX_HTTP)
-"""What an apply writes of nginx's files; a folder ends with a slash."""
+"""The nginx files and folders (with a trailing slash) that an apply writes."""
 BY_HAND = (
-    "nginx was started by hand, not by systemd: nothing starts it again when it dies, or after a "
-    "reboot. Hand it over: nginx -s quit; sleep 5; systemctl start nginx."
+    "nginx was started by hand, not by systemd: nothing restarts it after a crash or a reboot. "
+    "Hand it over: nginx -s quit; sleep 5; systemctl start nginx."
 )
 
 
@@ -28,14 +28,14 @@ def nginx_problems(
     *,
     is_asked_on_80: bool = False,
 ) -> Iterator[MoorageError]:
-    """Yield what keeps nginx from starting, or from taking new files.
+    """Yield the problems that prevent nginx from starting or reloading.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
         listens: Where the registry listens.
-        writes: The files that are written anyway, or their folders: what is wrong in them counts
-            for nothing.
-        is_asked_on_80: Whether ACME's authority asks on port 80.
+        writes: The files, or folders of files, that are rewritten anyway: errors in them do not
+            count.
+        is_asked_on_80: Whether the ACME authority connects to port 80.
     """
     yield from masked_units(facts, {"nginx": "nginx.service"})
     yield from _taken_ports(facts, listens, is_asked_on_80)
@@ -45,36 +45,36 @@ def nginx_problems(
         yield problem_on(
             facts,
             "nginx_broken",
-            f"nginx refuses its configuration as it is: {fault}.",
-            "Apply the answers, which writes that file anew: moorage apply FILE."
+            f"nginx rejects its current configuration: {fault}.",
+            "Apply the answers, which rewrites that file: moorage apply FILE."
             if is_ours
-            else "Fix that first; nginx -t on the server shows whether it is.",
+            else "Fix that first, and check it on the server with nginx -t.",
         )
     elif not fault and not facts.runs_nginx:
         yield from _taken_from_others(facts)
 
 
 def missing_nginx(facts: Facts) -> Iterator[MoorageError]:
-    """Yield that nginx was removed from a server that has a registry; an apply installs it.
+    """Yield the problem that nginx was removed from a deployed server; an apply reinstalls it.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
     """
     if facts.tools and "nginx" not in facts.tools:
         yield problem_on(
             facts,
             "nginx_missing",
-            "nginx is not installed any more.",
+            "nginx is no longer installed.",
             "Apply the answers, which installs it: moorage apply FILE.",
         )
 
 
 def masked_units(facts: Facts, units: Mapping[str, str]) -> Iterator[MoorageError]:
-    """Yield the units that somebody has masked.
+    """Yield a problem for each masked unit.
 
     Args:
-        facts: What the probe read.
-        units: The units that are needed, by the name that facts have for them.
+        facts: The server's facts.
+        units: The required units, by their name in the facts.
     """
     for name, unit in units.items():
         service = facts.services.get(name)
@@ -83,7 +83,7 @@ def masked_units(facts: Facts, units: Mapping[str, str]) -> Iterator[MoorageErro
                 facts,
                 "unit_masked",
                 f"{unit} is masked, so it cannot be started.",
-                f"If that is not on purpose: systemctl unmask {unit}.",
+                f"Unless that is intended: systemctl unmask {unit}.",
             )
 
 
@@ -126,7 +126,7 @@ def _way_out(port: int, program: str, is_asked_on_80: bool) -> tuple[str, tuple[
 
 
 def _taken_from_others(facts: Facts) -> Iterator[MoorageError]:
-    """Yield the ports that other sites want and other programs have; nginx needs all or none."""
+    """Yield other sites' ports that other programs use: nginx binds all ports or does not start."""
     seen: set[tuple[str, int]] = set()
     for server in facts.nginx.servers if facts.nginx is not None else ():
         for listen in server.listens:
@@ -141,16 +141,16 @@ def _taken_from_others(facts: Facts) -> Iterator[MoorageError]:
                     facts,
                     "nginx_cannot_start",
                     f"nginx cannot start: {server.file} listens on port {listener.port}, which "
-                    f"{listener.program or 'another program'} has.",
-                    f"Remove {server.file} if nobody needs it, or change its port.",
+                    f"{listener.program or 'another program'} uses.",
+                    f"Remove {server.file} if it is not needed, or change its port.",
                 )
 
 
 def overlap(address: str, listener: Listener) -> bool:
-    """Whether nginx cannot listen at an address while a program listens somewhere.
+    """Whether an address conflicts with a listening program.
 
     Args:
-        address: As nginx writes it.
+        address: An address in nginx's notation.
         listener: Where the program listens, on the same port.
     """
     if listener.address == "*":

@@ -146,7 +146,7 @@ class DoneScreen(Screen[None]):
         """What is not done by Apply, before everything that takes a screen to read."""
         name = self._outcome.name
         # What went wrong with the records is told at length right below.
-        if name is not None and name.is_good and not name.handed.is_resolved:
+        if name is not None and name.is_good and not name.handover.is_resolved:
             records = "; records below" if self._makes_records else ""
             line = printable(f"○ {self._where_it_leads()}{records}")
             yield Static(Content.styled(line, "$text-warning"))
@@ -160,7 +160,7 @@ class DoneScreen(Screen[None]):
     def _where_it_leads(self) -> str:
         """Say where the name leads that does not lead to the servers."""
         assert self._outcome.name is not None
-        domain, now = self._answers.registry.domain, self._outcome.name.handed.resolves_to
+        domain, now = self._answers.registry.domain, self._outcome.name.handover.resolves_to
         if now:
             return f"{domain} resolves to {', '.join(now)} from here"
         return f"{domain} does not resolve from here yet"
@@ -263,14 +263,14 @@ class DoneScreen(Screen[None]):
                 yield Static(Content(printable("\n".join(f"  {line}" for line in change.diff))))
             for line in report_lines(name.report):
                 yield _sign(line[0], line[2:])
-        if name.handed.is_resolved:
-            yield _sign("✓", f"{domain} leads to {', '.join(name.handed.resolves_to)} from here")
+        if name.handover.is_resolved:
+            yield _sign("✓", f"{domain} leads to {', '.join(name.handover.resolves_to)} from here")
             return
         yield _sign("○", self._where_it_leads())
-        if name.handed.no_records is not None:
-            yield _sign("!", str(name.handed.no_records))
+        if name.handover.no_records is not None:
+            yield _sign("!", str(name.handover.no_records))
         elif self._makes_records:
-            records = "\n".join(line for each in name.handed.records for line in each.lines())
+            records = "\n".join(line for each in name.handover.records for line in each.lines())
             yield CopyBlock("Records to make where the domain is managed", records)
 
     def _kept_note(self) -> Content:

@@ -26,7 +26,7 @@ DROP_IN = "/etc/systemd/system/nginx.service.d/zz-theirs.conf"
 NEIGHBOUR = "/etc/nginx/conf.d/neighbour.conf"
 SQUATTER = "import socket, time; s = socket.create_server(('', 443)); time.sleep(600)"
 PASSWORD = "a password of ana"
-REFUSED = "nginx refuses its configuration as it is: "
+REFUSED = "nginx rejects its current configuration: "
 
 
 class Harbour:
@@ -90,7 +90,7 @@ def harbour(
 def test_a_neighbours_broken_file(harbour: Harbour) -> None:
     harbour.server.write_file(NEIGHBOUR, "server { nonsense; }\n")
     told = f'{REFUSED}unknown directive "nonsense" in {NEIGHBOUR}:1.'
-    what_to_do = "Fix that first; nginx -t on the server shows whether it is."
+    what_to_do = "Fix that first, and check it on the server with nginx -t."
 
     assert harbour.fault() == f"N{told[1:]} {what_to_do}"
     assert harbour.agreed_refusal() == f"{told} {what_to_do}"
@@ -151,7 +151,7 @@ def test_a_masked_unit(harbour: Harbour) -> None:
     harbour.server.run("systemctl mask --now -q nginx")
     told = (
         "nginx.service is masked, so it cannot be started. "
-        "If that is not on purpose: systemctl unmask nginx.service."
+        "Unless that is intended: systemctl unmask nginx.service."
     )
 
     assert harbour.fault() == f"nginx is not running: {told}"

@@ -54,7 +54,7 @@ async def test_a_hook_that_cannot_run_is_refused_beside_its_field(pretend: Serve
         await wizard.press("enter")
         for typed, said in (
             ("nowhere.sh", "cannot be read: no such file"),
-            (".", "is no file"),
+            (".", "is not a file"),
             ("plain.sh", "does not say in its first line what runs it"),
         ):
             script.input.value = typed

@@ -110,7 +110,7 @@ async def test_images_are_left_behind_only_on_purpose(pretend: Servers) -> None:
     pretend["alpha"] = alpha
     elsewhere = ANSWERS | {"storage": {"filesystem": {"path": "/srv/elsewhere"}}}
     async with opened(pretend, prefill=elsewhere) as wizard:
-        await wizard.see("! The images in /var/lib/moorage/registry are no")
+        await wizard.see("! The images in /var/lib/moorage/registry will")
         await wizard.press("enter")
         await wizard.see("Apply and begin empty")
         assert focused(wizard) == "Back"
@@ -125,7 +125,7 @@ async def test_a_missing_disk_of_images_can_be_accepted(pretend: Servers) -> Non
     alpha.extra_facts = f"store\t{folder}\t\t/\t/dev/sda\tno\n"
     pretend["alpha"] = alpha
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("! The disk of the images is missing")
+        await wizard.see("! The image disk is missing")
         await wizard.press("enter")
         await wizard.see("Apply and begin empty")
         assert focused(wizard) == "Back"

@@ -176,7 +176,7 @@ async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: 
         field.input.value = str(home / "c.pem")
         await wizard.see("CA file: Company root")
         field.input.value = str(home / "k.pem")
-        await wizard.see("holds no PEM certificate")
+        await wizard.see("contains no PEM certificate")
 
 
 async def test_replacing_says_when_more_would_change(pretend: Servers, home: Path) -> None:

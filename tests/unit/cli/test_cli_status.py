@@ -114,7 +114,7 @@ def test_nginx_that_is_down(facts: Facts) -> None:
 def test_nginx_that_was_removed(facts: Facts) -> None:
     services = {name: each for name, each in facts.services.items() if name != "nginx"}
     [fault] = status_of(replace(facts, services=services, tools=frozenset({"ss"}))).faults
-    assert fault.startswith("nginx is not running: nginx is not installed any more. Apply")
+    assert fault.startswith("nginx is not running: nginx is no longer installed. Apply")
 
 
 def test_drift(facts: Facts) -> None:

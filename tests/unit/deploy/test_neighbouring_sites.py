@@ -91,7 +91,7 @@ def test_an_address_that_nginx_has_already_is_not_asked_for_as_a_part_of_all() -
     facts = _facts(site, listeners=(Listener("192.0.2.1", 443, "nginx"),))
     assert addresses_on(facts, 443) == ("[::]", "192.0.2.1")
     assert not needs_restart(facts, _wanted(facts).listens)
-    assert "192.0.2.1 alone" in _notes(facts)
+    assert "only on 192.0.2.1" in _notes(facts)
     # All of them, when only the server itself reaches what nginx has: that takes a restart.
     facts = _facts(
         "server { listen 127.0.0.1:443 ssl; }", listeners=(Listener("127.0.0.1", 443, "nginx"),)
@@ -157,12 +157,12 @@ def test_a_stream_on_the_port() -> None:
 def test_a_name_that_is_served_later_is_a_note() -> None:
     facts = _facts(f"server {{ listen 443 ssl; server_name {DOMAIN}; }}")
     assert _problems(facts) == {}
-    assert "/etc/nginx/sites-enabled/app serves registry.example.com on port 443" in _notes(facts)
+    assert "/etc/nginx/sites-enabled/app also serves registry.example.com on port 443" in _notes(facts)
 
 
 def test_a_site_for_all_other_names_is_told_of() -> None:
-    assert "no site lists" in _notes(_facts("server { listen 443 ssl; server_name _; }"))
-    assert "no site lists" not in _notes(_facts("server { listen 443 ssl default_server; }"))
+    assert "default site for unknown names" in _notes(_facts("server { listen 443 ssl; server_name _; }"))
+    assert "default site for unknown names" not in _notes(_facts("server { listen 443 ssl default_server; }"))
 
 
 def test_what_is_set_for_all_sites() -> None:
@@ -194,7 +194,7 @@ def test_an_nginx_that_cannot_be_used() -> None:
     )
     problems = _problems(stopped, port=8443, redirect_http=False)
     assert (
-        "sites-enabled/app listens on port 80, which apache2 has" in problems["nginx_cannot_start"]
+        "sites-enabled/app listens on port 80, which apache2 uses" in problems["nginx_cannot_start"]
     )
     dump = "# configuration file /etc/nginx/nginx.conf:\nhttp { include sites/*; }\n"
     apart = replace(stopped, listeners=(), nginx=read_nginx(dump, "", "", layout.MANAGED))

@@ -246,8 +246,8 @@ def test_images_that_are_not_where_they_were_need_a_yes() -> None:
     facts = replace(facts, files=files)
     assert not find_consequences(_answers(), MATERIALS, [replace(facts, store=there)])
     for now, word in (
-        (replace(there, marker="", mount="/", source="/dev/vda"), "disk of the images is missing"),
-        (replace(there, marker="fedcba9876543210", source="/dev/vdc"), "holds other images"),
+        (replace(there, marker="", mount="/", source="/dev/vda"), "image disk is missing"),
+        (replace(there, marker="fedcba9876543210", source="/dev/vdc"), "contains different images"),
         (replace(there, marker=""), "has lost its images"),
     ):
         found = find_consequences(_answers(), MATERIALS, [replace(facts, store=now)])

@@ -133,7 +133,7 @@ def a_registry(location: str) -> Iterator[int]:
     [
         ("https://bucket.example/layer", "good", "layer redirected to bucket.example"),
         ("layer", "bad", "not to an absolute URL"),
-        ("http://[", "bad", "not an address"),
+        ("http://[", "bad", "not a valid URL"),
     ],
 )
 def test_where_a_layer_is_redirected_to_may_be_anything(

@@ -91,12 +91,12 @@ def _drip(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("behave", "told"),
     [
-        (_say_nothing, "says nothing"),
-        (_drip, "says nothing"),
+        (_say_nothing, "sends nothing"),
+        (_drip, "sends nothing"),
         (_plain_http, "does not speak TLS"),
         (_another_protocol, "does not speak TLS"),
-        (_hang_up, "closes them instead of beginning TLS"),
-        (_reset, "closes them instead of beginning TLS"),
+        (_hang_up, "closes it during the TLS handshake"),
+        (_reset, "closes it during the TLS handshake"),
     ],
 )
 def test_a_port_without_tls(monkeypatch: pytest.MonkeyPatch, behave: Behave, told: str) -> None:
@@ -156,10 +156,10 @@ def test_a_certificate_that_is_not_trusted(
     ("then", "told"),
     [
         (_hang_up, "the other side closed the connection"),
-        (lambda it: it.recv(9) and it.sendall(b"SSH-2.0-OpenSSH\r\n"), "is not a web server"),
+        (lambda it: it.recv(9) and it.sendall(b"SSH-2.0-OpenSSH\r\n"), "does not speak HTTP"),
         (
             lambda it: it.recv(9) and it.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
-            "ends in its middle",
+            "is incomplete",
         ),
     ],
 )

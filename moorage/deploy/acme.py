@@ -42,7 +42,7 @@ def what_to_ask(wanted: DesiredState, facts: Facts, recorded: Mapping[str, str])
         return None
     renewal = facts.files.get(layout.RENEWAL)
     if renewal is None:
-        return Ask("there is no certificate of the authority yet")
+        return Ask("the server has no ACME certificate yet")
     differs = _what_differs(order, renewal_parameters(renewal.content))
     if differs:
         return Ask(f"{differs} changes", is_forced=True)

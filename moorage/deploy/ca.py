@@ -66,8 +66,8 @@ class PrivateAuthority:
     def _key(self, passphrase: Secret | None) -> ec.EllipticCurvePrivateKey:
         if self.is_encrypted and not passphrase:
             raise MoorageError(
-                "the private CA's key is encrypted, and a certificate has to be made.",
-                advice="Say where its passphrase is found.",
+                "a new certificate is due, and the private CA's key is encrypted.",
+                advice="Set where its passphrase is found.",
                 fields=("ssl.private_ca.passphrase",),
                 code="private_ca_passphrase",
             )
@@ -168,8 +168,8 @@ def load(name: str, domain: str) -> PrivateAuthority | None:
 def _unreadable(what: str, error: Exception) -> MoorageError:
     return MoorageError(
         f"the private CA cannot be read: {what}: {error}.",
-        advice="Restore ca.pem and ca.key from a backup, or move the folder away: then a new CA "
-        "is made, which clients have to trust.",
+        advice="Restore ca.pem and ca.key from a backup, or move the folder away: Moorage then "
+        "creates a new CA, which clients have to trust.",
         code="private_ca_unreadable",
     )
 
@@ -218,8 +218,8 @@ def keep(name: str, domain: str, authority: PrivateAuthority) -> None:
     except OSError as error:
         shutil.rmtree(temporary)
         raise MoorageError(
-            f"the private CA cannot be kept in {folder}: {error.strerror}.",
-            advice="If another Moorage has just made it, plan again.",
+            f"the private CA cannot be stored in {folder}: {error.strerror}.",
+            advice="If another Moorage has just created it, plan again.",
             code="private_ca_not_kept",
         ) from error
 

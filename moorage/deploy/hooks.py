@@ -138,7 +138,7 @@ def find_lost_hooks(answers: Answers, facts: Facts) -> Iterator[MoorageError]:
         there = facts.files.get(path)
         if "after_users" in hook.when and (there is None or there.digest != recorded.get(path)):
             yield MoorageError(
-                f"the hook {hook.name} ({path}) is not as it was applied.",
+                f"the hook {hook.name} ({path}) was modified or removed since it was applied.",
                 advice="Apply the answers again: moorage apply FILE.",
                 server=facts.server,
                 code="hook_changed",

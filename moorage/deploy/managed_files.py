@@ -34,12 +34,12 @@ def misplaced_files(
         files: The files that Moorage has or will have there.
         folders: Its folders.
     """
-    if said := unreadable_record(facts):
+    if message := unreadable_record(facts):
         advice = (
-            "Put a good copy of the file back. Without one, see to it that the disk of the images "
+            "Restore the file from a backup. Without one, make sure that the disk with the images "
             "is mounted, then remove the file and apply again."
         )
-        yield problem_on(facts, "record_unreadable", said, advice)
+        yield problem_on(facts, "record_unreadable", message, advice)
     for path in folders:
         there = facts.files.get(path)
         if there is not None:

@@ -246,6 +246,6 @@ def report_lines(report: DnsReport) -> list[str]:
     return lines + [f"✗ not yet: {_answer_of(each)}" for each in report.missing]
 
 
-def _told(reply: Reply) -> str:
+def _answer_of(reply: Reply) -> str:
     values = ", ".join(sorted(reply.values)) or "nothing"
-    return reply.fault or f"{reply.server} says {values}"
+    return reply.fault or f"{reply.server} answers {values}"

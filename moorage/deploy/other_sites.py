@@ -109,8 +109,8 @@ def _clash(
             yield problem_on(
                 facts,
                 "listens_differ",
-                f"{server.file} listens on {place} {how} {option}, and nginx does that for all "
-                "sites of a port or for none.",
+                f"{server.file} listens on {place} {how} {option}, and nginx applies that to all "
+                "sites of a port or to none.",
                 "Choose another port, make the registry listen the same way, or change that site.",
                 ("registry.port", answer),
             )
@@ -142,7 +142,7 @@ def _serves(server: NginxServer, domain: str) -> bool:
 
 
 def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
-    """Yield what the operator should know about the other sites of the server's nginx.
+    """Yield notes for the operator about the other sites of the server's nginx.
 
     Args:
         wanted: The server's desired state.
@@ -155,9 +155,9 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
         if not server.comes_first:
             yield Note(
                 "site_hidden",
-                f"{server.file} serves {wanted.domain} on port {port}, too. nginx uses Moorage's "
-                "site and ignores that one: what it serves is no longer reached, and clients need "
-                "a user of this deployment.",
+                f"{server.file} also serves {wanted.domain} on port {port}. nginx will use "
+                "Moorage's site and ignore that one: clients can no longer reach it, and need a "
+                "user of this deployment.",
             )
     if layout.NGINX_SITE not in facts.files:
         yield from _lost_defaults(wanted, facts)
@@ -171,14 +171,14 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
         yield Note(
             "http2_on",
             f"{', '.join(sorted(files))} turns HTTP/2 on for the port, and so for the registry: "
-            "pushes from far away are slower than over HTTP/1.1.",
+            "pushes over slow links are slower than with HTTP/1.1.",
         )
     if nginx.cuts_transfers:
         yield Note(
             "transfers_cut",
             f"{nginx.cuts_transfers} sets worker_shutdown_timeout: when nginx is reloaded, pulls "
-            "and pushes that take longer than that are cut off. Remove the line, or raise its time "
-            "to that of the slowest transfer.",
+            "and pushes that take longer are cut off. Remove the line, or set it to more than the "
+            "slowest transfer takes.",
         )
     for name in sorted(HEEDED & set(nginx.http)):
         yield Note(
@@ -192,7 +192,7 @@ def find_neighbour_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
         if named and others and "*" not in addresses:
             yield Note(
                 "listens_on_some",
-                f"nginx listens on {', '.join(named)} alone on port {port} ({', '.join(others)}), "
+                f"nginx listens only on {', '.join(named)} on port {port} ({', '.join(others)}), "
                 "and the registry does the same, unless you set other addresses.",
                 ("registry.listen",),
             )
@@ -217,7 +217,7 @@ def _lost_defaults(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
             seen.add((first.file, ours.port))
             yield Note(
                 "default_site_replaced",
-                f"{first.file} answers on port {ours.port} for names that no site lists, because "
-                "nginx reads it first. The registry's site comes first from now on: add "
-                "default_server to that file's listen to keep it as it is.",
+                f"{first.file} is the default site for unknown names on port {ours.port}, because "
+                "nginx reads it first. The registry's site will come before it: add "
+                "default_server to that file's listen directive to keep it the default.",
             )

@@ -163,14 +163,14 @@ def _notes_on_passwords(materials: Materials) -> Iterator[Note]:
 
 
 def _notes_on_transfers(there: Draining | None) -> Iterator[Note]:
-    """Yield what happens to what the slot still sends that a run starts."""
+    """Yield what happens to open transfers of the slot that the run is about to start."""
     if there is None or not there.transfers:
         return
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(there.since))
     yield Note(
         "transfers_in_the_way",
-        f"Slot {there.slot}, which is to be started, still sends {there.count} from before the "
-        f"switch at {when} UTC. The apply waits {WAIT_SECONDS // 60} minutes at most and then "
+        f"Slot {there.slot}, which this apply starts, is still sending {there.count} from before "
+        f"the switch at {when} UTC. The apply waits up to {WAIT_SECONDS // 60} minutes and then "
         "fails with nothing changed.",
     )
 

@@ -147,7 +147,7 @@ def _units_besides_nginx(wanted: DesiredState) -> dict[str, str]:
 
 
 def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
-    """Yield what the operator should know before a run.
+    """Yield notes for the operator: nothing in them prevents the run.
 
     Args:
         wanted: The server's desired state.
@@ -174,7 +174,7 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     if missing and facts.apt_runs:
         yield Note(
             "apt_running",
-            "apt is running on the server; the installation waits for it, 3 minutes at most.",
+            "apt is running on the server; the installation waits for it, up to 3 minutes.",
         )
     if missing and (held := [name for name in facts.held if name not in missing]):
         yield Note(
@@ -188,8 +188,8 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     if not wanted.remembers_logins:
         yield Note(
             "no_njs",
-            "nginx has no njs here (libnginx-mod-http-js), so every request's password is checked: "
-            "new passwords are hashed with SHA-512 crypt, because bcrypt would slow every request.",
+            "nginx has no njs here (libnginx-mod-http-js), so it checks the password on every "
+            "request: new passwords are hashed with SHA-512 crypt, because bcrypt would be slow.",
         )
     order = wanted.order
     is_limited = order is not None and order.directory == LETS_ENCRYPT
@@ -197,8 +197,8 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
     if order is not None and wants_one and is_limited and len(order.peers) >= _SAME_A_WEEK:
         yield Note(
             "certificate_limit",
-            f"Let's Encrypt gives {_SAME_A_WEEK} certificates a week for one name, and "
-            f"{len(order.peers) + 1} servers want one each: use --limit for {_SAME_A_WEEK} at "
+            f"Let's Encrypt issues {_SAME_A_WEEK} certificates a week for one name, and "
+            f"{len(order.peers) + 1} servers need one each: use --limit for {_SAME_A_WEEK} at "
             "a time, a week apart.",
         )
     if not wanted.tls:

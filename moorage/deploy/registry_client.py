@@ -154,7 +154,7 @@ class RegistryClient:
         where = f"port {self.port} of {self.address}"
         if isinstance(error, TimeoutError):
             return MoorageError(
-                f"{where} does not answer from here within {_REACH} s: a firewall drops it.",
+                f"{where} does not answer within {_REACH} s: a firewall seems to drop it.",
                 advice=f"Let TCP port {self.port} through: in ufw or nftables on the server, and "
                 "in the provider's firewall or security group.",
                 code="registry_unreachable",
@@ -167,7 +167,7 @@ class RegistryClient:
             )
         return MoorageError(
             f"{where} cannot be reached from this machine: {in_words(error)}.",
-            advice="Look at firewalls and routes between here and the server.",
+            advice="Check firewalls and routes between this machine and the server.",
             code="registry_unreachable",
         )
 
@@ -216,8 +216,8 @@ class RegistryClient:
             what = f"{where}: {in_words(error)}."
         return MoorageError(
             what,
-            advice="Another program or another site has that port, or something between here and "
-            f"the server has it; on the server: ss -ltnp 'sport = :{self.port}'.",
+            advice="Another program, another site or a middlebox answers on that port; check on "
+            f"the server: ss -ltnp 'sport = :{self.port}'.",
             code="no_tls",
         )
 
@@ -233,20 +233,20 @@ def split_address(target: str) -> SplitResult:
         return urlsplit(target)
     except ValueError as error:
         raise MoorageError(
-            "the server's answer leads to something that is not an address.",
+            "the server redirects to something that is not a valid URL.",
             advice=_LOG_ADVICE,
             code="bad_location",
         ) from error
 
 
 _CERTIFICATE_ADVICE = (
-    "If another site's is shown, it has the address or the name; "
-    "'moorage certificate show FILE' shows which certificate each server has on port {port}."
+    "If it is another site's certificate, that site has the address or the name; "
+    "'moorage certificate show FILE' shows the certificate of each server on port {port}."
 )
 
 
 def _broken(request: str, error: OSError | http.client.HTTPException) -> MoorageError:
-    """Return why a request has no answer."""
+    """Return the error for a request without a valid response."""
     code, advice = "connection_lost", _LOG_ADVICE
     if isinstance(error, _TooSlow):
         code, what = "too_slow", f"the server answers too slowly ({error})"
@@ -257,8 +257,8 @@ def _broken(request: str, error: OSError | http.client.HTTPException) -> Moorage
     elif isinstance(error, http.client.IncompleteRead):
         what = "the response is incomplete"
     else:
-        code, what = "no_http", "what answers is not a web server"
-        advice = "Another program has that port; 'ss -ltnp' on the server shows which."
+        code, what = "no_http", "the server does not speak HTTP"
+        advice = "Another program uses that port; 'ss -ltnp' on the server shows which."
     return MoorageError(f"{request}: {what}.", advice=advice, code=code)
 
 

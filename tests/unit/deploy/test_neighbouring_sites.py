@@ -157,12 +157,18 @@ def test_a_stream_on_the_port() -> None:
 def test_a_name_that_is_served_later_is_a_note() -> None:
     facts = _facts(f"server {{ listen 443 ssl; server_name {DOMAIN}; }}")
     assert _problems(facts) == {}
-    assert "/etc/nginx/sites-enabled/app also serves registry.example.com on port 443" in _notes(facts)
+    assert "/etc/nginx/sites-enabled/app also serves registry.example.com on port 443" in _notes(
+        facts
+    )
 
 
 def test_a_site_for_all_other_names_is_told_of() -> None:
-    assert "default site for unknown names" in _notes(_facts("server { listen 443 ssl; server_name _; }"))
-    assert "default site for unknown names" not in _notes(_facts("server { listen 443 ssl default_server; }"))
+    assert "default site for unknown names" in _notes(
+        _facts("server { listen 443 ssl; server_name _; }")
+    )
+    assert "default site for unknown names" not in _notes(
+        _facts("server { listen 443 ssl default_server; }")
+    )
 
 
 def test_what_is_set_for_all_sites() -> None:

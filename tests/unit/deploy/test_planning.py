@@ -186,7 +186,7 @@ def test_a_slot_that_drains_is_left_alone_and_waited_for_when_it_is_needed() -> 
     plan = _plan(changed, facts)
     assert (plan.slot_to, plan.transfers_in_the_way) == ("green", 2)
     assert "2 transfers from before the switch at 2027-01-15 08:00 UTC" in plan.notes[-1].text
-    assert "waits 5 minutes at most" in plan.notes[-1].text
+    assert "waits up to 5 minutes" in plan.notes[-1].text
 
 
 def test_secrets_are_masked_in_every_diff() -> None:

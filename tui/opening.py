@@ -308,36 +308,27 @@ class Opening:
 
     async def follow_users(self, change: UsersChange) -> None:
         """Let what is open follow a change of the users, which the next apply would undo."""
-        from moorage.users.answers_sync import sync_applied, sync_file
+        from moorage.users.answers_sync import sync_answers
         from tui.document.users_sync import sync_draft
 
         session = self._session
         if session is None:
             return
-        was_saved = session.is_saved
+        domain, path, was_saved = session.draft.domain, session.path, session.is_saved
         sync_draft(session.draft, change)
         if session.read is not None:
             sync_draft(session.read, change)
-        sync_applied(session.draft.domain, change)
-        path = session.path
         if path is None:
             self._saving.keep_draft()
-            return
-        if was_saved:
+        elif was_saved:
             session.saved = session.draft.without_secrets()
-        try:
-            said = await in_thread(lambda: sync_file(path, change))
-        except MoorageError as error:
-            self._app.tell(
-                "Answers",
-                "The servers have the change, but the answers file could not be updated, "
-                f"so applying it may undo the change.\n\n{describe_error(error)}",
-            )
-        else:
-            if said:
-                self._say_synced(" ".join(said))
-        finally:
+        synced = await in_thread(lambda: sync_answers(domain, path, change))
+        if path is not None:
             session.text = store.text_of(path)
+        if synced.failure is not None:
+            self._app.tell("Answers", describe_error(synced.failure))
+        elif synced.notices:
+            self._say_synced(" ".join(synced.notices))
 
     def _say_synced(self, text: str) -> None:
         """Say it on the users' screen, where it belongs, or anywhere when that is closed."""

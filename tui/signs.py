@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from textual.content import Content
+
 from moorage.deploy.overview import Health
+from moorage.errors import MoorageError
+from moorage.escape import printable
+from moorage.rows import Level, Row
+from tui.labels import explain
 
 HEALTH_SIGNS = {
     Health.HEALTHY: ("✓", "$text-success"),
@@ -12,3 +18,34 @@ HEALTH_SIGNS = {
     Health.UNKNOWN: ("?", "$text-muted"),
 }
 """The sign and colour of each state of a deployment."""
+
+COLOURS = {
+    Level.GOOD: "$text-success",
+    Level.INFO: "$text-muted",
+    Level.PENDING: "$accent",
+    Level.WARNING: "$text-warning",
+    Level.BAD: "$text-error",
+}
+"""The colour of each level."""
+
+
+def row_line(row: Row, width: int = 0) -> Content:
+    """Return one of several subjects: its sign, its name and what there is to say about it.
+
+    Args:
+        row: The subject.
+        width: How wide the names are.
+    """
+    colour = COLOURS[row.level]
+    text_colour = "$text-muted" if row.level is Level.GOOD else colour
+    return (
+        Content.styled(f"{row.sign} ", colour)
+        + Content.styled(f"{printable(row.label):<{width}}", "bold")
+        + Content.styled(f"  {printable(row.text)}", text_colour)
+    )
+
+
+def error_line(error: MoorageError) -> Content:
+    """Return a server that cannot be reached, and why."""
+    text = f"unreachable: {explain(error)}"
+    return row_line(Row("unreachable", error.server or "", text, Level.BAD))

@@ -12,6 +12,7 @@ from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.cli.deployment import Engine
+    from moorage.cli.session import Session
     from moorage.deploy.certificate import Replacement
 
 
@@ -50,7 +51,7 @@ def show(
     from moorage.cli import certificate_view
     from moorage.cli.answers_file import open_answers
     from moorage.cli.deployment import open_engine
-    from moorage.deploy.certificate import look_at_all
+    from moorage.deploy.certificate import read_certificates
 
     session = session_of(context)
     answers = open_answers(session, file)
@@ -58,9 +59,7 @@ def show(
         session, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as engine:
         engine.asker.asks_for_logins_only = True
-        facts = engine.look(engine.deployment.probe)
-        served = engine.look(lambda: look_at_all(engine.deployment))
-    found = certificate_view.certificates(facts, served)
+        found = engine.look(lambda: read_certificates(engine.deployment))
     if session.as_json:
         session.emit({"servers": [certificate_view.as_json(each) for each in found]})
     else:
@@ -130,34 +129,31 @@ def replace(
     if done.is_good and not limit:
         for path in keep(answers, replaced):
             session.narrate(f"{path} holds the new certificate; {path}.old what it held.")
-    _report(context, done)
-    return ExitCode.DONE if done.is_good else _exit_code(done)
+    _report(session, done)
+    return done.exit_code
 
 
 def _replace(engine: Engine, *, ask: bool) -> Replacement | None:
     from moorage.cli.plan_view import plan_lines
-    from moorage.deploy.certificate import check_nothing_else, replace_on
 
-    plan = engine.look(engine.deployment.plan)
-    check_nothing_else(plan)
+    plan = engine.look(engine.operations.plan_replacement)
     if not engine.session.as_json:
         for line in plan_lines(plan, with_diff=False):
             engine.session.narrate(*line)
     if plan.has_changes and ask and not engine.asker.confirm("Replace the certificate?"):
         return None
-    return engine.do(lambda: replace_on(engine.deployment, plan=plan), engine.deployment.abort)
+    return engine.do(engine.operations.replace_certificate, engine.operations.abort)
 
 
-def _report(context: click.Context, done: Replacement) -> None:
+def _report(session: Session, done: Replacement) -> None:
     from moorage.cli import certificate_view, report_view
-    from moorage.deploy.certificate import faults_of
+    from moorage.cli.tables import row_line
 
-    session = session_of(context)
     if session.as_json:
         session.emit(
             {
                 "is_good": done.is_good,
-                "fingerprint": done.wanted,
+                "fingerprint": done.expected,
                 "servers": report_view.report_as_json(done.report) if done.report else [],
                 "served": [certificate_view.served_as_json(each) for each in done.served],
             }
@@ -166,18 +162,5 @@ def _report(context: click.Context, done: Replacement) -> None:
     if done.report is not None:
         for line in report_view.report_lines(done.report):
             session.data(*line)
-    wrong = dict(faults_of(done.served, done.wanted))
-    for each in done.served:
-        said = wrong.get(each.server)
-        if said is not None:
-            session.data((f"✗ {each.server}", "bold red"), f"  {said}")
-        elif each.certificate is not None:
-            until = f"{each.certificate.not_after:%Y-%m-%d}"
-            session.data(
-                ("✓ ", "green"), f"{each.server}  shows the certificate until {until}, "
-                f"{each.certificate.days_left} days left ({each.protocol})"
-            )  # fmt: skip
-
-
-def _exit_code(done: Replacement) -> int:
-    return int(done.report.exit_code) or ExitCode.FAILED if done.report else ExitCode.FAILED
+    for row in done.rows:
+        session.data(*row_line(row))

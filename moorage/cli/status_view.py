@@ -89,7 +89,7 @@ def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
             f"{server.certificate.not_after:%Y-%m-%d} ({server.certificate.days_left} days left)",
         )
     if server.renewal is not None:
-        yield "renewal", renewal_text(server.renewal)
+        yield "renewal", server.renewal.text
     if server.disk is not None:
         yield (
             "disk",
@@ -98,16 +98,6 @@ def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
         )
     if server.run is not None:
         yield "last run", _run(server.run)
-
-
-def renewal_text(renewal: Renewal) -> str:
-    """Return how the last renewal went, for people."""
-    when = f"{renewal.tried_at:%Y-%m-%d %H:%M} UTC" if renewal.tried_at else "never"
-    following = (
-        f"next try {renewal.next_at:%Y-%m-%d %H:%M} UTC" if renewal.next_at else "no next try"
-    )
-    how = f" ({renewal.outcome})" if renewal.outcome else ""
-    return f"last tried {when}{how}, {following}"
 
 
 def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:

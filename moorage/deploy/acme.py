@@ -114,6 +114,14 @@ class Renewal:
     message: str = ""
     next_at: datetime.datetime | None = None
 
+    @property
+    def text(self) -> str:
+        """The same in words, without the message."""
+        when = f"{self.tried_at:%Y-%m-%d %H:%M} UTC" if self.tried_at else "never"
+        following = f"next try {self.next_at:%Y-%m-%d %H:%M} UTC" if self.next_at else "no next try"
+        outcome = f" ({self.outcome})" if self.outcome else ""
+        return f"last tried {when}{outcome}, {following}"
+
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _OURS = f"Processing {layout.RENEWAL}"

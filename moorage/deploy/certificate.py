@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.model import Answers
 from moorage.answers.ssl import CertificateFiles
+from moorage.deploy.acme import Renewal, renewal_of
 from moorage.deploy.plan import Kind, Plan
 from moorage.deploy.registry_client import PROXY_LINE
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe, find_faults, read_chain
-from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.errors import AnswersError, ExitCode, MoorageError, Problem
 from moorage.network import in_words
+from moorage.rows import Level, Row
 from moorage.state import write_private
 
 if TYPE_CHECKING:
@@ -100,6 +102,71 @@ def look_at_all(deployment: Deployment) -> tuple[Served, ...]:
         )
 
 
+@dataclass(frozen=True)
+class ServerCertificate:
+    """The certificate a server has and the one it shows.
+
+    Attributes:
+        server: The server's label.
+        there: The certificate on it; None when there is none.
+        fingerprint: The SHA-256 of that; empty likewise.
+        served: The certificate it shows.
+        renewal: How the last renewal by ACME went, if it is renewed that way.
+    """
+
+    server: str
+    there: CertificateFacts | None
+    fingerprint: str
+    served: Served
+    renewal: Renewal | None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it shows the certificate that it has."""
+        return self.there is not None and self.served.fingerprint == self.fingerprint
+
+    @property
+    def rows(self) -> list[Row]:
+        """Both certificates as rows."""
+        if self.there is None:
+            rows = [Row("certificate", "Certificate", "none on the server", Level.BAD)]
+        else:
+            rows = [*self.there.rows, Row("sha256", "SHA-256", self.fingerprint)]
+        if self.served.fault:
+            rows.append(Row("served", "Shown", f"nothing: {self.served.fault}", Level.BAD))
+        elif self.is_good:
+            text = f"this certificate, by {self.served.protocol}"
+            rows.append(Row("served", "Shown", text, Level.GOOD))
+        elif (other := self.served.certificate) is not None:
+            text = f"another one: {', '.join(other.names)}, from {other.issuer}"
+            rows.append(Row("served", "Shown", text, Level.BAD))
+        if self.renewal is not None:
+            rows.append(Row("renewal", "Renewal", self.renewal.text))
+            if self.renewal.message:
+                rows.append(Row("renewal_message", "", self.renewal.message, Level.BAD))
+        return rows
+
+
+def read_certificates(deployment: Deployment) -> list[ServerCertificate]:
+    """Read the certificate each server has and the one it shows. Blocks.
+
+    Raises:
+        ServersFailed: A server cannot be reached.
+    """
+    found = []
+    facts = deployment.probe()
+    served = {each.server: each for each in look_at_all(deployment)}
+    for each in facts:
+        file = each.files.get(layout.TLS_CERTIFICATE)
+        there, digest = None, ""
+        if file is not None:
+            with suppress(ValueError):
+                there, digest = describe(file.content), fingerprint(file.content)
+        renewal = renewal_of(each)
+        found.append(ServerCertificate(each.server, there, digest, served[each.server], renewal))
+    return found
+
+
 def fingerprint(pem: bytes) -> str:
     """Return the SHA-256 of the first certificate of a PEM file, in hexadecimal."""
     return hashlib.sha256(read_chain(pem)[0].public_bytes(Encoding.DER)).hexdigest()
@@ -144,52 +211,67 @@ class Replacement:
 
     Attributes:
         report: How the apply ended; None when the servers had the certificate already.
-        served: What each server shows now.
-        wanted: The SHA-256 of the certificate they should show.
+        served: The certificate each server shows now.
+        expected: The SHA-256 of the certificate they should show.
     """
 
     report: ApplyReport | None
     served: tuple[Served, ...]
-    wanted: str
+    expected: str
 
     @property
     def is_good(self) -> bool:
         """Whether every server shows the new certificate."""
         applied = self.report is None or self.report.is_good
-        return applied and all(each.fingerprint == self.wanted for each in self.served)
+        return applied and all(each.fingerprint == self.expected for each in self.served)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with."""
+        code = self.report.exit_code if self.report is not None else ExitCode.DONE
+        return ExitCode.FAILED if code == ExitCode.DONE and not self.is_good else code
+
+    @property
+    def rows(self) -> list[Row]:
+        """The certificate each server shows now."""
+        return [served_row(each, self.expected) for each in self.served]
 
 
-def replace_on(
-    deployment: Deployment,
-    *,
-    plan: Plan | None = None,
-    confirm: Callable[[Plan], bool] = lambda plan: True,
-) -> Replacement | None:
+def served_row(served: Served, expected: str) -> Row:
+    """Return what a server shows as a row.
+
+    Args:
+        served: What it shows.
+        expected: The SHA-256 of the certificate it should show.
+    """
+    facts = served.certificate
+    if served.fault or facts is None:
+        return Row("no_certificate", served.server, served.fault, Level.BAD)
+    if served.fingerprint != expected:
+        other = f"shows another certificate: {', '.join(facts.names)}, from {facts.issuer}"
+        return Row("other_certificate", served.server, other, Level.BAD)
+    until = f"{facts.not_after:%Y-%m-%d}, {facts.days_left} days left"
+    text = f"shows the new certificate, valid until {until} ({served.protocol})"
+    return Row("served", served.server, text, Level.GOOD)
+
+
+def replace_on(deployment: Deployment, plan: Plan) -> Replacement:
     """Put the certificate of a deployment's answers on its servers, and nothing else. Blocks.
 
     Args:
         deployment: Opened with what :func:`with_files` returned.
-        plan: Its plan, when it was made already.
-        confirm: Is shown the plan, and says whether to go on.
-
-    Returns:
-        How it went; None when it was not confirmed.
+        plan: Its plan.
 
     Raises:
         MoorageError: Something else waits to be applied, too.
         ServersFailed: A server cannot be reached.
     """
-    plan = plan or deployment.plan()
     check_nothing_else(plan)
     files = deployment.answers.ssl.files
     assert files is not None
-    wanted = fingerprint(_read(files.certificate))
-    report = None
-    if plan.has_changes:
-        if not confirm(plan):
-            return None
-        report = deployment.apply(plan)
-    return Replacement(report, look_at_all(deployment), wanted)
+    expected = fingerprint(_read(files.certificate))
+    report = deployment.apply(plan) if plan.has_changes else None
+    return Replacement(report, look_at_all(deployment), expected)
 
 
 def check_nothing_else(plan: Plan) -> None:
@@ -251,17 +333,6 @@ def keep(answers: Answers, replaced: Answers) -> tuple[str, ...]:
             ) from error
         written.append(str(path))
     return tuple(written)
-
-
-def faults_of(served: Sequence[Served], wanted: str) -> list[tuple[str, str]]:
-    """Return the servers that do not show a certificate, and what they do instead."""
-    found = []
-    for each in served:
-        if each.fault:
-            found.append((each.server, each.fault))
-        elif each.fingerprint != wanted:
-            found.append((each.server, "shows another certificate"))
-    return found
 
 
 def _read(name: str) -> bytes:

@@ -41,6 +41,26 @@ class Seen:
         )
 
 
+@dataclass(frozen=True)
+class SeenRead:
+    """When users were last here.
+
+    Attributes:
+        times: By user.
+        left_out: The servers whose logs could not be read.
+    """
+
+    times: Mapping[str, Seen]
+    left_out: tuple[str, ...]
+
+
+def read_last_seen(deployment: Deployment) -> SeenRead:
+    """Read when each user was last here, on any server, as far back as the logs go. Blocks."""
+    found = read_seen(deployment)
+    servers = (server.host for server in deployment.answers.servers)
+    return SeenRead(merge_seen(found), tuple(each for each in servers if each not in found))
+
+
 def read_seen(deployment: Deployment, timeout: float = TIMEOUT) -> dict[str, dict[str, Seen]]:
     """Read each user's last login and push from all servers in parallel.
 

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
     from moorage.background import Background
     from moorage.cloud.s3 import BucketCheck
+    from moorage.deploy.certificate import Replacement
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
+    from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
+    from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.deploy.verify import Verification
 
 OpenTransport = Callable[..., Transport]
@@ -139,6 +142,11 @@ class Operations:
         self._storage_test = Cancel()
         self._was_stopped = False
         self._lock = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a deployment is open."""
+        return self._deployment is not None
 
     @property
     def deployment(self) -> Deployment:
@@ -299,36 +307,54 @@ class Operations:
             self.plan, self.outcome = plan, outcome
         return self.finish(large_upload=large_upload)
 
-    def plan_replacement(self, answers: Answers) -> list[str]:
-        """Plan to replace a certificate of the operator's own; returns the servers it changes.
+    def plan_replacement(self) -> Plan:
+        """Plan to replace a certificate of the operator's own, which the open answers name.
 
         Raises:
-            MoorageError: A server cannot be reached, the certificate cannot be used, or something
-                else would change, too.
+            MoorageError: A server cannot be reached, or something else would change, too.
         """
-        from moorage.deploy.certificate import check_nothing_else, with_files
+        from moorage.deploy.certificate import check_nothing_else
 
-        self.open(with_files(answers, None, None))
-        plan = self.make_plan()
+        try:
+            self.plan = plan = self.deployment.plan()
+        except MoorageError as error:
+            self.asker.forget_refused(error)
+            raise
         check_nothing_else(plan)
-        return [server.server for server in plan.servers if server.has_changes]
+        return plan
 
-    def replace_certificate(self) -> tuple[str, bool]:
-        """Apply that plan; returns what the servers show then, and whether all is well."""
-        from moorage.deploy.certificate import faults_of, replace_on
+    def replace_certificate(self) -> Replacement:
+        """Apply that plan, then look at the certificate each server shows."""
+        from moorage.deploy.certificate import replace_on
 
-        done = replace_on(self.deployment, plan=self.plan)
-        assert done is not None
-        report = done.report
-        lines = [
-            f"✗ {each.server}: {each.message or each.status}"
-            for each in (report.servers if report else ())
-            if not each.is_good
-        ]
-        lines += [f"✗ {server}: {what}" for server, what in faults_of(done.served, done.wanted)]
-        if done.is_good:
-            lines = [f"✓ {each.server} shows the new certificate" for each in done.served]
-        return "\n".join(lines), done.is_good
+        assert self.plan is not None
+        return replace_on(self.deployment, self.plan)
+
+    def read_users(
+        self, left_out: Sequence[MoorageError] = (), known: Sequence[Facts | MoorageError] = ()
+    ) -> UsersRead:
+        """Read the users of all servers; see :func:`moorage.deploy.users_change.read_users`."""
+        from moorage.deploy.users_change import read_users
+
+        try:
+            read = read_users(self.deployment, left_out, known)
+        except MoorageError as error:
+            self.asker.forget_refused(error)
+            raise
+        self.asker.forget_refused(*read.unreached)
+        return read
+
+    def read_last_seen(self) -> SeenRead:
+        """Read when each user was last here, on any server, as far back as the logs go."""
+        from moorage.deploy.last_seen import read_last_seen
+
+        return read_last_seen(self.deployment)
+
+    def change_users(self, plan: UsersPlan) -> ApplyReport:
+        """Change the users on all servers, or on none; :meth:`abort` stops it."""
+        from moorage.deploy.users_change import change_users
+
+        return change_users(self.deployment, plan)
 
     def attach(self) -> Outcome:
         """Follow the runs that go on until they end, then check if all went well."""

@@ -33,7 +33,7 @@ from moorage.deploy.rollout import PATIENCE, AllOrNothing
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
-from moorage.users.on_servers import Roster, Standing, reference, roster_of, standings
+from moorage.users.on_servers import Roster, UsersStatus, reference, roster_of, statuses
 from moorage.users.passwords import Scheme
 from moorage.users.wording import of_users
 
@@ -68,9 +68,9 @@ class UsersRead:
         return self.counts.users
 
     @property
-    def standings(self) -> dict[str, Standing]:
+    def statuses(self) -> dict[str, UsersStatus]:
         """How each reached server's users compare with those that count."""
-        return standings(self.rosters)
+        return statuses(self.rosters)
 
     @property
     def revision(self) -> int:

@@ -13,6 +13,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from moorage.rows import Row
+
 
 @dataclass(frozen=True)
 class CertificateFacts:
@@ -34,6 +36,20 @@ class CertificateFacts:
     not_after: datetime.datetime
     days_left: int
     chain: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The certificate as rows."""
+        valid = (
+            f"from {self.not_before:%Y-%m-%d} until {self.not_after:%Y-%m-%d}, "
+            f"{self.days_left} days left"
+        )
+        return [
+            Row("names", "Names", ", ".join(self.names) or "none"),
+            Row("issuer", "Issuer", self.issuer),
+            Row("valid", "Valid", valid),
+            Row("chain", "Chain", " < ".join(self.chain)),
+        ]
 
 
 def read_chain(pem: bytes) -> list[x509.Certificate]:

@@ -84,6 +84,44 @@ def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
     return (*synced.notices, f"{path.name} has the change, too.", *lost)
 
 
+@dataclass(frozen=True)
+class AnswersSync:
+    """What became of the answers after a change of the users.
+
+    Attributes:
+        is_saved: Whether the answers file was written.
+        notices: What the operator should know, a sentence each.
+        failure: Why the file could not be written, though it should have been; None otherwise.
+    """
+
+    is_saved: bool = False
+    notices: tuple[str, ...] = ()
+    failure: MoorageError | None = None
+
+
+def sync_answers(domain: str, file: Path | None, change: UsersChange) -> AnswersSync:
+    """Let everything that is kept of a deployment follow a change of its users. Blocks.
+
+    Args:
+        domain: The registry's name.
+        file: The answers file; None when there is none, or it is to stay as it is.
+        change: The change.
+    """
+    sync_applied(domain, change)
+    if file is None:
+        return AnswersSync()
+    try:
+        notices = sync_file(file, change)
+    except MoorageError as error:
+        failure = MoorageError(
+            f"The servers were updated, but {file} was not: {error}",
+            advice="Applying it may undo this change.",
+            code="answers_not_updated",
+        )
+        return AnswersSync(failure=failure)
+    return AnswersSync(notices is not None, notices or ())
+
+
 def sync_applied(domain: str, change: UsersChange) -> None:
     """Let what was applied last, which answers are compared with, follow; nothing fails for that.
 

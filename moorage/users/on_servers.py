@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, read_users
@@ -13,12 +13,19 @@ from moorage.servers.facts import Facts
 USER_FILES = (layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.ACCESS_MAP)
 """The files that hold the users."""
 
-Standing = Literal["in step", "behind", "different", "changing"]
-"""How a server's users compare with those that count.
 
-behind: it missed a change and the next one brings it up. different: somebody edited its files.
-changing: a run is going on there, so what was read may be half of a change.
-"""
+class UsersStatus(StrEnum):
+    """How a server's users compare with those that count.
+
+    outdated: it missed a change, and the next one fixes it. modified: its files were edited by
+    hand. changing: a run is in progress there, so what was read may be half of a change.
+    """
+
+    UP_TO_DATE = "up_to_date"
+    OUTDATED = "outdated"
+    MODIFIED = "modified"
+    CHANGING = "changing"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
@@ -99,15 +106,17 @@ def reference(rosters: Sequence[Roster]) -> Roster | None:
     )  # fmt: skip
 
 
-def standings(rosters: Sequence[Roster]) -> dict[str, Standing]:
+def statuses(rosters: Sequence[Roster]) -> dict[str, UsersStatus]:
     """Return how each server's users compare with those that count, by server."""
     counts = reference(rosters)
-    found: dict[str, Standing] = {}
+    found: dict[str, UsersStatus] = {}
     for each in rosters:
         if each.run:
-            found[each.server] = "changing"
+            found[each.server] = UsersStatus.CHANGING
         elif counts is None or each.is_same_as(counts):
-            found[each.server] = "in step"
+            found[each.server] = UsersStatus.UP_TO_DATE
+        elif each.revision < counts.revision:
+            found[each.server] = UsersStatus.OUTDATED
         else:
-            found[each.server] = "behind" if each.revision < counts.revision else "different"
+            found[each.server] = UsersStatus.MODIFIED
     return found

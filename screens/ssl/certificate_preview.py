@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moorage.deploy import ca
+from moorage.deploy.certificate import Replacement
 from moorage.desired.certificates import describe, find_faults
 from moorage.errors import MoorageError
 
@@ -67,12 +68,7 @@ def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
         facts = describe(pem)
     except ValueError:
         return "✗ The file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
-    lines = [
-        f"Names   {', '.join(facts.names) or 'none'}",
-        f"Issuer  {facts.issuer}",
-        f"Until   {facts.not_after:%Y-%m-%d}, {facts.days_left} days left",
-        f"Chain   {' < '.join(facts.chain)}",
-    ]
+    lines = [f"{row.label:<7} {row.text}" for row in facts.rows]
     faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else b"", domain)]
     if not key:
         faults = [fault for fault in faults if not fault.startswith("The key")]
@@ -80,6 +76,17 @@ def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
     if not faults:
         lines.append("✓ The certificate fits the name" + (" and the key" if key else ""))
     return "\n".join(lines), not faults
+
+
+def describe_replacement(done: Replacement) -> tuple[str, bool]:
+    """Return the certificate each server shows after a replacement, and whether all is well."""
+    lines = [
+        f"✗ {each.server}: {each.message or each.status}"
+        for each in (done.report.servers if done.report else ())
+        if not each.is_good
+    ]
+    lines += [f"{row.sign} {row.label} {row.text}" for row in done.rows]
+    return "\n".join(lines), done.is_good
 
 
 def _read(name: str) -> bytes:

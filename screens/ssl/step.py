@@ -16,8 +16,15 @@ from textual.widgets import Static
 from moorage.answers.dns_plugins import PLUGINS
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret, Typed
+from moorage.deploy.certificate import with_files
+from moorage.deploy.plan import Plan
 from moorage.errors import AnswersError, MoorageError
-from screens.ssl.certificate_preview import describe_acme, describe_authority, read_files
+from screens.ssl.certificate_preview import (
+    describe_acme,
+    describe_authority,
+    describe_replacement,
+    read_files,
+)
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem
 from tui.messages import DraftChanged
@@ -259,12 +266,18 @@ class SslPane(StepPane):
     @work
     async def _replace(self, answers: Answers) -> None:
         operations = self.session.operations
+
+        def plan_it() -> Plan:
+            operations.open(with_files(answers, None, None))
+            return operations.plan_replacement()
+
         self._show("Reading what is on the servers…", "")
         try:
-            servers = await in_thread(lambda: operations.plan_replacement(answers))
+            plan = await in_thread(plan_it)
         except MoorageError as error:
             self._show(f"✗ {describe_error(error)}", "$text-error")
             return
+        servers = [server.server for server in plan.servers if server.has_changes]
         if not servers:
             self._show("✓ All servers have this certificate already", "$text-success")
             return
@@ -276,7 +289,7 @@ class SslPane(StepPane):
             self._read_back()
             return
         self._show("Replacing the certificate…", "")
-        await self._show_result(operations.replace_certificate)
+        await self._show_result(lambda: describe_replacement(operations.replace_certificate()))
 
     async def _show_result(self, work: Callable[[], tuple[str, bool]]) -> None:
         try:

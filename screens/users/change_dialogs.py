@@ -19,9 +19,9 @@ from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.users.describe import Action, UserDifference, count_text
 from moorage.users.wording import of_users
 from screens.users.servers import UsersEngine
-from screens.users.staging import Difference
 from tui.labels import describe_error
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyBlock
@@ -29,36 +29,29 @@ from tui.widgets.dialog import ConfirmDialog, Dialog
 from tui.widgets.diff_view import DiffView, Shown
 from tui.widgets.server_row import ServerProgress, ServerRow
 
-COLOURS = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
-"""The colours of the signs; the signs say the same without them."""
+_COLOURS = {
+    Action.ADD: "$text-success",
+    Action.CHANGE: "$text-warning",
+    Action.REMOVE: "$text-error",
+}
 _MOST_LINES = 500
 _FEW = 6
 """Lines that fit the smallest terminal with everything else."""
 
 
-def describe(differences: Sequence[Difference], most: int = _MOST_LINES) -> Content:
+def describe(differences: Sequence[UserDifference], most: int = _MOST_LINES) -> Content:
     """Return changes in words, one line per user: ``+ ana  pull team-a/*``."""
     shown = differences[:most]
     width = min(24, max((len(each.name) for each in shown), default=0))
     lines = [
-        Content.styled(f"{each.sign} ", f"bold {COLOURS[each.sign]}")
+        Content.styled(f"{each.sign} ", f"bold {_COLOURS[each.action]}")
         + Content.styled(f"{printable(each.name):<{width}}", "bold")
-        + Content(f"  {printable(each.words)}")
+        + Content(f"  {printable(each.text)}")
         for each in shown
     ]
     if len(differences) > most:
         lines.append(Content.styled(f"  and {len(differences) - most} more", "$text-muted"))
     return Content("\n").join(lines)
-
-
-def count_words(differences: Sequence[Difference]) -> str:
-    """Return how many users come, change and go."""
-    parts = []
-    for sign, word in (("+", "added"), ("~", "changed"), ("-", "removed")):
-        count = sum(1 for each in differences if each.sign == sign)
-        if count:
-            parts.append(f"{count} {word}")
-    return ", ".join(parts)
 
 
 def _words_of_hooks(plan: UsersPlan) -> list[str]:
@@ -95,7 +88,7 @@ class ChangesDialog(Dialog[bool]):
     """
 
     def __init__(
-        self, differences: Sequence[Difference], plan: UsersPlan, notes: Sequence[str] = ()
+        self, differences: Sequence[UserDifference], plan: UsersPlan, notes: Sequence[str] = ()
     ) -> None:
         super().__init__()
         self._differences = differences
@@ -123,7 +116,7 @@ class ChangesDialog(Dialog[bool]):
         yield Footer(compact=True, show_command_palette=False)
 
     def _head(self, changed: Sequence[str]) -> Content:
-        what = count_words(self._differences) or "The users of these servers are brought in step"
+        what = count_text(self._differences) or "Repairing the users of these servers"
         where = ", ".join(printable(name) for name in changed)
         return Content.styled(what, "bold") + Content.styled(
             f"  on {where}. nginx is reloaded; nothing is interrupted.", "$text-muted"
@@ -308,7 +301,7 @@ def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
         lines.append(Content(f"Put back as it was: {names}."))
     if stayed:
         names = ", ".join(printable(name) for name in stayed)
-        lines.append(Content(f"Changed: {names}. The other servers are shown as behind."))
+        lines.append(Content(f"Changed: {names}. The other servers are outdated."))
     lines.append(Content("The changes are still staged: try again once that is mended."))
     return Content("\n").join(lines)
 

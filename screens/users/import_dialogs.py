@@ -15,6 +15,7 @@ from textual.widgets import Button, Footer, Static
 from moorage.desired.users import Access, RegistryUser
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.users.describe import rights
 from moorage.users.edits import Users
 from moorage.users.htpasswd_import import (
     LARGEST_FILE,
@@ -26,7 +27,6 @@ from moorage.users.htpasswd_import import (
     parse_htpasswd,
 )
 from screens.users.servers import UsersEngine
-from screens.users.staging import rights
 from screens.users.user_dialogs import UserForm, rules_fault, rules_part, split_rules
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog

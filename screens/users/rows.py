@@ -11,23 +11,19 @@ from textual.content import Content
 from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.last_seen import Seen
 from moorage.deploy.users_change import UsersRead
+from moorage.deploy.users_rows import server_rows, user_rows
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
-from screens.users.staging import Staging, rights
-from screens.users.table import UserRow
+from moorage.rows import Level
+from moorage.users.describe import rights
+from screens.users.staging import Staging
+from screens.users.table import TableRow
 from tui.labels import explain
+from tui.signs import error_line, row_line
 
 SORTS = ("name", "last seen", "changes first")
-_PLACES = 12
-"""How wide the column of servers is."""
 _FEW = 4
-"""Servers in step that get a line each; more share one."""
-_STANDINGS = {
-    "in step": ("✓", "$text-success", "in step"),
-    "behind": ("~", "$text-warning", "behind: it missed a change, and the next one brings it up"),
-    "changing": ("…", "$accent", "a change is going on there, run {run}; Ctrl+R reads again"),
-    "different": ("!", "$text-warning", "different: edited by hand; the next change replaces that"),
-}
+"""Servers that are up to date and get a line each; more share one."""
 
 
 class Reading:
@@ -74,12 +70,12 @@ class Reading:
         error = self.error
         errors = error.errors if isinstance(error, ServersFailed) else (error,)
         again = Content.styled("Ctrl+R reads again; Escape goes back.", "$text-muted")
-        lines = [_unreachable(each, 0) for each in errors if each is not None]
+        lines = [error_line(each) for each in errors if each is not None]
         return Content("\n").join([*lines, again])
 
 
 def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
-    """Return how every server is; those in step share a line when there are many.
+    """Return how every server is; those that are up to date share a line when there are many.
 
     Args:
         read: What the servers said.
@@ -87,49 +83,23 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
     """
     if read is None:
         return Content("")
-    standings = read.standings
-    runs = {roster.server: printable(roster.run) for roster in read.rosters}
-    good = [server for server, standing in standings.items() if standing == "in step"]
-    gather = len(good) > _FEW
-    names = [*([] if gather else good), *(each.server or "" for each in read.unreached)]
-    names += [server for server in standings if server not in good]
-    width = max((len(printable(name)) for name in names), default=0)
+    rows = server_rows(read, explain)
+    good = [row for row in rows if row.level is Level.GOOD]
     lines = []
-    if gather:
+    if len(good) > _FEW:
+        names = ", ".join(row.label for row in good)
         lines.append(
             Content.styled("✓ ", "$text-success")
-            + Content.styled(f"{len(good)} servers in step", "bold")
-            + Content.styled(f"  {printable(', '.join(good))}", "$text-muted")
+            + Content.styled(f"{len(good)} servers up to date", "bold")
+            + Content.styled(f"  {printable(names)}", "$text-muted")
         )
-    for server, standing in standings.items():
-        if gather and standing == "in step":
-            continue
-        sign, colour, words = _STANDINGS[standing]
-        words = words.format(run=runs[server])
-        lines.append(
-            Content.styled(f"{sign} ", colour)
-            + Content.styled(f"{printable(server):<{width}}", "bold")
-            + Content.styled(f"  {words}", "$text-muted" if standing == "in step" else colour)
-        )
-    lines += [_unreachable(error, width) for error in read.unreached]
+        rows = [row for row in rows if row not in good]
+    width = max((len(printable(row.label)) for row in rows), default=0)
+    lines += [row_line(row, width) for row in rows]
     if unseen:
-        without = printable(", ".join(unseen))
-        lines.append(
-            Content.styled("! ", "$text-warning")
-            + Content.styled(
-                f"Last seen is without {without}: no logs could be read", "$text-warning"
-            )
-        )
+        text = f"Last seen is without {', '.join(unseen)}: no logs could be read"
+        lines.append(Content.styled(f"! {printable(text)}", "$text-warning"))
     return Content("\n").join(lines)
-
-
-def _unreachable(error: MoorageError, width: int) -> Content:
-    why = explain(error)
-    return (
-        Content.styled("✗ ", "$text-error")
-        + Content.styled(f"{printable(error.server or ''):<{width}}", "bold")
-        + Content.styled(f"  unreachable: {printable(why)}", "$text-error")
-    )
 
 
 def rows_of(
@@ -138,7 +108,7 @@ def rows_of(
     seen: Mapping[str, Seen] | None,
     wanted: str,
     sort: int,
-) -> list[UserRow]:
+) -> list[TableRow]:
     """Return the table's rows: who will be there, and who goes.
 
     Args:
@@ -149,24 +119,13 @@ def rows_of(
         sort: An index into :data:`SORTS`, whatever its size.
     """
     marks = {each.name: each.sign for each in staging.differences}
-    where = read.places if read else {}
-    servers = len(read.rosters) + len(read.unreached) if read else 0
     gone = {name for name, sign in marks.items() if sign == "-"}
     users = [*staging.users, *(user for user in staging.base if user.name in gone)]
     now = datetime.now(UTC)
     rows = []
-    for user in users:
-        there = where.get(user.name, ())
-        moments = seen.get(user.name, Seen()) if seen is not None else None
-        row = UserRow(
-            user,
-            marks.get(user.name, ""),
-            ago(moments.last_seen, now) if moments else "…",
-            ago(moments.last_push, now) if moments else "…",
-            _where(there, servers),
-        )
-        text = f"{user.name} {rights(user)} {row.state}".lower()
-        if wanted in text:
+    for each in user_rows(read, users, seen):
+        row = TableRow(each, marks.get(each.user.name, ""), now)
+        if wanted in f"{each.user.name} {rights(each.user)} {row.state}".lower():
             rows.append(row)
     rows.sort(key=lambda row: (row.user.name.lower(), row.user.name))
     if SORTS[sort % len(SORTS)] == "last seen":
@@ -175,33 +134,6 @@ def rows_of(
     elif SORTS[sort % len(SORTS)] == "changes first":
         rows.sort(key=lambda row: not row.mark)
     return rows
-
-
-def _where(there: Sequence[str], servers: int) -> str:
-    """Return which servers have a user, as short as a column is wide."""
-    if len(there) == servers and there:
-        return "all"
-    names = ", ".join(there)
-    return names if len(names) <= _PLACES else f"{len(there)} of {servers}"
-
-
-def ago(moment: str, now: datetime) -> str:
-    """Return how long ago a moment was, in words.
-
-    Args:
-        moment: ISO 8601 in UTC; empty for one that no log knows.
-        now: The time.
-    """
-    if not moment:
-        return "-"
-    then = datetime.fromisoformat(moment)
-    minutes = max(0, int((now - then).total_seconds() // 60))
-    if minutes < 60:
-        return f"{minutes} min ago"
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h ago"
-    days = minutes // (24 * 60)
-    return f"{days} day{'s' if days != 1 else ''} ago" if days < 100 else f"{then:%Y-%m-%d}"
 
 
 def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:

@@ -11,12 +11,14 @@ from textual import work
 from textual.binding import ActiveBinding, Binding, BindingType
 
 from moorage.deploy.report import ApplyReport
-from moorage.deploy.users_change import UsersPlan, UsersRead
+from moorage.deploy.users_change import UsersPlan, UsersRead, plan_change
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.users import edits
+from moorage.users.describe import count_text
 from moorage.users.edits import WrongUserError
+from moorage.users.on_servers import UsersStatus
 from moorage.users.passwords import Scheme, hash_password
 from screens.users import change_dialogs, import_dialogs, user_dialogs
 from screens.users.servers import UsersEngine
@@ -47,9 +49,9 @@ class UsersScreen(UsersView):
         "at once. When one server fails, the others are put back.\n\n"
         "Access: push may push, pull and delete; pull may only pull; both for all repositories or "
         "for some. A disabled user keeps the password and is kept out.\n\n"
-        "A server that is behind missed a change; the next one brings it up. One that is different "
-        "was edited by hand; the next change replaces that. While a change goes on there, nothing "
-        "else can be changed: read again when it has ended.\n\n"
+        "A server that is outdated missed a change; the next change fixes it. One that is modified "
+        "was edited by hand; the next change overwrites it. While a run is in progress there, "
+        "nothing else can be changed: read again when it has ended.\n\n"
         "/ finds by name, repository or state; Escape shows all again. s sorts by name, by when "
         "people were last seen, or with changes first. i takes over the users of an htpasswd file. "
         "Ctrl+R reads the servers again."
@@ -112,8 +114,8 @@ class UsersScreen(UsersView):
 
     @property
     def _needs_repair(self) -> bool:
-        standings = self.users_read.standings.values() if self.users_read else ()
-        return any(standing in {"behind", "different"} for standing in standings)
+        statuses = self.users_read.statuses.values() if self.users_read else ()
+        return any(status in {UsersStatus.OUTDATED, UsersStatus.MODIFIED} for status in statuses)
 
     # --- staging -------------------------------------------------------------------------
 
@@ -271,9 +273,9 @@ class UsersScreen(UsersView):
             self.say("The servers have it like this already")
             return
         notes = [
-            f"{server} was edited by hand; that is replaced"
-            for server, standing in read.standings.items()
-            if standing == "different"
+            f"{server} was edited by hand; this change overwrites it"
+            for server, status in read.statuses.items()
+            if status is UsersStatus.MODIFIED
         ]
         notes += [f"{server} misses this change until the next one" for server in plan.left_out]
         changes = change_dialogs.ChangesDialog(self.staging.differences, plan, notes)
@@ -291,7 +293,7 @@ class UsersScreen(UsersView):
         self.refresh_bindings()
         try:
             return await in_thread(
-                lambda: self.engine.plan(read, users, without_unreached=bool(read.unreached))
+                lambda: plan_change(read, users, without_unreached=bool(read.unreached))
             )
         except MoorageError as error:
             self._tell("Users", error)
@@ -331,7 +333,7 @@ class UsersScreen(UsersView):
             if go:
                 leave()
 
-        what = change_dialogs.count_words(self.staging.differences) or "changes"
+        what = count_text(self.staging.differences) or "changes"
         self.app.push_screen(
             ConfirmDialog(
                 "Not applied yet",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from moorage.answers.secrets import Secret
 from moorage.desired.users import RegistryUser
+from moorage.users.describe import UserDifference, differences
 from moorage.users.edits import Users, WrongUserError
 
 Edit = Callable[[Users], Users]
@@ -28,21 +29,6 @@ class StagedChange:
     edit: Edit
     made: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     listed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How one user changes.
-
-    Attributes:
-        sign: ``+`` for one who comes, ``~`` for one who changes, ``-`` for one who goes.
-        name: The user.
-        words: What they may do, or what is different.
-    """
-
-    sign: str
-    name: str
-    words: str
 
 
 class Staging:
@@ -124,48 +110,6 @@ class Staging:
         }
 
     @property
-    def differences(self) -> list[Difference]:
+    def differences(self) -> list[UserDifference]:
         """What all staged changes come to, by user."""
         return differences(self.base, self.users)
-
-
-def differences(before: Sequence[RegistryUser], after: Sequence[RegistryUser]) -> list[Difference]:
-    """Return how users change, in words, in the order of their names."""
-    old = {user.name: user for user in before}
-    new = {user.name: user for user in after}
-    found = []
-    for name in sorted({*old, *new}, key=lambda each: (each.lower(), each)):
-        was, will = old.get(name), new.get(name)
-        if was == will:
-            continue
-        if was is None and will is not None:
-            disabled = ", disabled" if will.disabled else ""
-            found.append(Difference("+", name, rights(will) + disabled))
-        elif will is None:
-            found.append(Difference("-", name, "removed, with their password"))
-        elif was is not None:
-            found.append(Difference("~", name, _what_changed(was, will)))
-    return found
-
-
-def _what_changed(was: RegistryUser, will: RegistryUser) -> str:
-    parts = []
-    if was.hash != will.hash:
-        parts.append("password")
-    if rights(was) != rights(will):
-        parts.append(f"{rights(was)} → {rights(will)}")
-    if was.disabled != will.disabled:
-        parts.append("disabled" if will.disabled else "enabled again")
-    return "; ".join(parts)
-
-
-def rights(user: RegistryUser) -> str:
-    """Return what a user may do, in words."""
-    if user.access is None:
-        return "nothing"
-    return f"{user.access} {' '.join(user.repositories) or 'all repositories'}"
-
-
-def repositories(user: RegistryUser) -> str:
-    """Return which repositories a user may use, in words."""
-    return " ".join(user.repositories) or "all"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -17,42 +18,77 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from moorage.deploy.users_rows import UserRow
 from moorage.desired.users import RegistryUser
 from moorage.escape import printable
-from moorage.users.passwords import hash_kind
-from screens.users.staging import repositories
 
 MARKS = {"+": "added", "~": "changed", "-": "removed", "": ""}
 """The signs of staged changes, and their words."""
+_WIDTH_OF_WHERE = 12
 
 
 @dataclass(frozen=True)
-class UserRow:
+class TableRow:
     """One line of the table.
 
     Attributes:
-        user: The user as they will be; as they are when they go.
+        row: The user as they will be; as they are when they are removed.
         mark: The sign of the staged change; empty without one.
-        seen: When they last logged in, in words.
-        pushed: When they last pushed, in words.
-        places: The servers that have them, in words.
+        now: The time, which times are relative to.
     """
 
-    user: RegistryUser
-    mark: str = ""
-    seen: str = ""
-    pushed: str = ""
-    places: str = ""
+    row: UserRow
+    mark: str
+    now: datetime
+
+    @property
+    def user(self) -> RegistryUser:
+        """The user."""
+        return self.row.user
+
+    @property
+    def seen(self) -> str:
+        """When they last logged in, in words."""
+        return ago(self.row.seen.last_seen, self.now) if self.row.seen else "…"
+
+    @property
+    def pushed(self) -> str:
+        """When they last pushed, in words."""
+        return ago(self.row.seen.last_push, self.now) if self.row.seen else "…"
+
+    @property
+    def where(self) -> str:
+        """The servers that have them, as short as the column is wide."""
+        where = self.row.where
+        short = f"{len(self.row.servers)} of {self.row.total}"
+        return where if len(where) <= _WIDTH_OF_WHERE else short
 
     @property
     def state(self) -> str:
-        """How the user is, with the staged change."""
-        words = f"{self.mark} {MARKS[self.mark]}" if self.mark else ""
-        if self.user.disabled and self.mark != "-":
-            return f"{words}, disabled" if words else "disabled"
-        if self.user.access is None and not words:
-            return "no access"
-        return words
+        """Their state, with the staged change."""
+        words = [f"{self.mark} {MARKS[self.mark]}"] if self.mark else []
+        if self.row.state and (not words or (self.user.disabled and self.mark != "-")):
+            words.append(self.row.state)
+        return ", ".join(words)
+
+
+def ago(moment: str, now: datetime) -> str:
+    """Return how long ago a moment was, in words.
+
+    Args:
+        moment: ISO 8601 in UTC; empty for one that no log knows.
+        now: The time.
+    """
+    if not moment:
+        return "-"
+    then = datetime.fromisoformat(moment)
+    minutes = max(0, int((now - then).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h ago"
+    days = minutes // (24 * 60)
+    return f"{days} day{'s' if days != 1 else ''} ago" if days < 100 else f"{then:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
@@ -60,20 +96,20 @@ class Column:
     """A column: its title, how it is filled, and how wide it is; 0 shares what is left."""
 
     title: str
-    text: Callable[[UserRow], str]
+    text: Callable[[TableRow], str]
     width: int
 
 
 _NAME = Column("User", lambda row: row.user.name, 0)
-_ACCESS = Column("Access", lambda row: row.user.access or "none", 6)
-_RULES = Column("Repositories", lambda row: repositories(row.user), 0)
-_HASH = Column("Hash", lambda row: hash_kind(row.user.hash), 7)
+_ACCESS = Column("Access", lambda row: row.row.access, 6)
+_RULES = Column("Repositories", lambda row: row.row.repositories, 0)
+_HASH = Column("Hash", lambda row: row.row.hash, 7)
 _SEEN = Column("Last seen", lambda row: row.seen, 11)
 _PUSHED = Column("Last push", lambda row: row.pushed, 11)
-_PLACES = Column("On", lambda row: row.places, 12)
+_WHERE = Column("On", lambda row: row.where, _WIDTH_OF_WHERE)
 _STATE = Column("State", lambda row: row.state, 19)
 _NARROW = (_NAME, _ACCESS, _RULES, _SEEN, _STATE)
-_WIDE = (_NAME, _ACCESS, _RULES, _HASH, _SEEN, _PUSHED, _PLACES, _STATE)
+_WIDE = (_NAME, _ACCESS, _RULES, _HASH, _SEEN, _PUSHED, _WHERE, _STATE)
 _ROOM_FOR_ALL = 110
 """Columns of the terminal from which every column is shown."""
 
@@ -114,10 +150,10 @@ class UserTable(ScrollView, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: Sequence[UserRow] = ()
+        self._rows: Sequence[TableRow] = ()
 
     @property
-    def row(self) -> UserRow | None:
+    def row(self) -> TableRow | None:
         """The row under the cursor."""
         return self._rows[self.cursor] if self.cursor < len(self._rows) else None
 
@@ -126,7 +162,7 @@ class UserTable(ScrollView, can_focus=True):
         """How many rows there are."""
         return len(self._rows)
 
-    def show(self, rows: Sequence[UserRow], name: str = "") -> None:
+    def show(self, rows: Sequence[TableRow], name: str = "") -> None:
         """Show these rows and no others.
 
         Args:
@@ -196,7 +232,7 @@ class UserTable(ScrollView, can_focus=True):
         style = self._style(row, is_here=place == self.cursor)
         return self._strip([column.text(row) for column, _ in columns], columns, style, width)
 
-    def _style(self, row: UserRow, *, is_here: bool) -> Style:
+    def _style(self, row: TableRow, *, is_here: bool) -> Style:
         style = self.rich_style
         kind = MARKS[row.mark] or ("disabled" if row.user.disabled else "")
         if is_here:

@@ -18,10 +18,10 @@ from moorage.answers.secrets import Secret
 from moorage.desired.users import Access, RegistryUser
 from moorage.escape import printable
 from moorage.users import edits
+from moorage.users.describe import rights
 from moorage.users.edits import Users, WrongUserError
 from moorage.users.passwords import generate_password
 from moorage.users.strength import estimate
-from screens.users.staging import rights
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field

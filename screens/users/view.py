@@ -14,15 +14,15 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
-from moorage.deploy.last_seen import Seen
+from moorage.deploy.last_seen import Seen, SeenRead
 from moorage.deploy.users_change import UsersRead
 from moorage.errors import MoorageError
 from moorage.escape import printable
-from moorage.users.passwords import hash_kind
+from moorage.users.describe import count_text, rights
 from screens.users import change_dialogs
 from screens.users.rows import Reading, rows_of, server_lines, what_is_shown
-from screens.users.servers import SeenRead, UsersEngine
-from screens.users.staging import Staging, rights
+from screens.users.servers import UsersEngine
+from screens.users.staging import Staging
 from screens.users.table import UserTable
 from tui.tasks import in_thread
 from tui.widgets.field import Field
@@ -71,7 +71,6 @@ class UsersView(Screen[None]):
         self._was_begun = False
         self._seen: Mapping[str, Seen] | None = None
         self._unseen: tuple[str, ...] = ()
-        self._places: Mapping[str, tuple[str, ...]] = {}
         self._filter = ""
         self._sort = 0
         self._timer: Timer | None = None
@@ -162,7 +161,7 @@ class UsersView(Screen[None]):
         self._reading.end(error)
         if read is not None:
             self.users_read = read
-            self._places, self._unseen = read.places, ()
+            self._unseen = ()
             for lost in self.staging.begin(read.users):
                 self.say(f"Not staged any more: {lost}", warns=True, more=True)
         self._show_servers()
@@ -204,7 +203,7 @@ class UsersView(Screen[None]):
         # Behind a dialog it stays in sight when nothing is staged any more, so it is emptied, too.
         words = Content("")
         if different:
-            head = f"{change_dialogs.count_words(different)}, not applied yet: Enter shows it all\n"
+            head = f"{count_text(different)}, not applied yet: Enter shows it all\n"
             words = Content.styled(head, "bold") + change_dialogs.describe(different, 100)
         self.query_one("#staged-words", Static).update(words)
         self.call_after_refresh(place.scroll_end, animate=False)
@@ -223,10 +222,8 @@ class UsersView(Screen[None]):
         row = self.table.row
         text = Content("")
         if row is not None:
-            user = row.user
-            may = "disabled" if user.disabled else f"may {rights(user)}"
-            parts = [may, f"{hash_kind(user.hash)} hash"]
-            there = self._places.get(user.name, ())
+            user, there = row.user, row.row.servers
+            parts = ["disabled" if user.disabled else rights(user), f"{row.row.hash} hash"]
             reached = len(self.users_read.rosters) if self.users_read else 0
             where = f"all {reached} servers" if len(there) == reached > 1 else ", ".join(there)
             parts += [f"on {where}"] if there else []

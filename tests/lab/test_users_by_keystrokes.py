@@ -198,9 +198,9 @@ def test_a_server_that_is_away_misses_a_change_and_is_repaired_by_the_next(
     assert office.statuses("bob", password) == [200, 401, 200]
 
     terminal.press("C-r")
-    terminal.see("behind", seconds=90)
+    terminal.see("outdated", seconds=90)
     apply(terminal, 1)
     terminal.see("Changed on 1 server", seconds=60)
     assert office.statuses("bob", password) == [200] * 3
     terminal.see(f"✓ {away.address}  ")
-    assert "behind" not in terminal.screen
+    assert "outdated" not in terminal.screen

@@ -132,15 +132,15 @@ def test_an_unreachable_server_stops_the_change_or_is_behind(harbour: Harbour) -
     lost.mend()
     lost.wait_until_up()
     read = harbour.read()
-    assert read.standings == {
-        harbour.machines[0].address: "in step",
-        harbour.machines[1].address: "in step",
-        lost.address: "behind",
+    assert read.statuses == {
+        harbour.machines[0].address: "up_to_date",
+        harbour.machines[1].address: "up_to_date",
+        lost.address: "outdated",
     }
     assert harbour.operator.status(lost, user="bob") == 401
     assert harbour.change(harbour.new("eve")).is_good
     assert harbour.statuses("bob") == [200, 200, 200]
-    assert set(harbour.read().standings.values()) == {"in step"}
+    assert set(harbour.read().statuses.values()) == {"up_to_date"}
 
 
 def test_a_server_unplugged_after_staging_undoes_the_change(harbour: Harbour) -> None:
@@ -159,8 +159,8 @@ def test_a_server_unplugged_after_staging_undoes_the_change(harbour: Harbour) ->
     lost.start()
     lost.wait_until_up()
     read = harbour.read()
-    standing = read.standings
-    assert (standing[first.address], standing[second.address]) == ("in step", "in step")
+    standing = read.statuses
+    assert (standing[first.address], standing[second.address]) == ("up_to_date", "up_to_date")
     assert "ana" not in [user.name for user in read.users]
     # Whatever the unplugged one was left with, the next change brings all to the same.
     assert harbour.change(harbour.new("bob")).is_good
@@ -181,11 +181,11 @@ def test_a_server_unplugged_after_committing_is_marked_as_behind(harbour: Harbou
     lost.start()
     lost.wait_until_up()
     statuses = harbour.statuses("ana")
-    standing = harbour.read().standings[lost.address]
+    standing = harbour.read().statuses[lost.address]
     if report.exit_code == ExitCode.FAILED:
         assert statuses[:2] == [401, 401]
     same = len(set(statuses)) == 1
-    assert same or standing in {"behind", "different"}, (statuses, standing, report)
+    assert same or standing in {"outdated", "modified"}, (statuses, standing, report)
     assert harbour.change(harbour.new("bob")).is_good
     assert harbour.statuses("bob") == [200, 200, 200]
     assert len(set(harbour.statuses("ana"))) == 1
@@ -205,7 +205,7 @@ def test_a_change_that_one_nginx_refuses_changes_nobody(harbour: Harbour) -> Non
     assert "nonsense" in by_server[broken.address].message
     assert f"because {broken.address} failed" in by_server[harbour.machines[0].address].message
     assert harbour.statuses("ana") == [401, 401, 401]
-    assert set(harbour.read().standings.values()) == {"in step"}
+    assert set(harbour.read().statuses.values()) == {"up_to_date"}
 
     # One that does so from the beginning is told before anything is done.
     with pytest.raises(ServersFailed, match="nonsense"):

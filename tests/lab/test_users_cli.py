@@ -147,7 +147,7 @@ def test_without_an_answers_file(call: CommandLine, machines: Sequence[LabServer
     one = (*one, *here)
     listed = ok(call("users", "list", *one, "--json")).json
     assert [user["name"] for user in listed["users"]] == ["ci"]
-    assert [server["standing"] for server in listed["servers"]] == ["in step", "in step"]
+    assert [server["status"] for server in listed["servers"]] == ["up_to_date", "up_to_date"]
     assert statuses(call, machines[:1], "ci", PASSWORD) == [200]
     seen = ok(call("users", "list", *one, "--last-seen", "--json")).json["users"][0]
     assert seen["last_seen"].endswith("Z")
@@ -230,20 +230,20 @@ def test_a_server_that_is_cut_off(call: CommandLine, machines: Sequence[LabServe
 
     partly = call(*add, "--without-unreached")
     assert partly.code == 5, partly.stderr
-    assert f"{cut.address}  behind" in partly.stdout
+    assert f"{cut.address}  outdated" in partly.stdout
     assert call.operator.status(here, user="ana", password=ANAS_PASSWORD) == 200
     listed = call("users", "list", "moorage.yml")
     assert listed.code == 4
-    assert f"{cut.address}  unreachable, behind" in listed.stdout
+    assert f"{cut.address}  unreachable, outdated" in listed.stdout
 
     cut.mend()
     assert call.operator.status(cut, user="ana", password=ANAS_PASSWORD) == 401
     listed = ok(call("users", "list", "moorage.yml"))
-    assert f"{cut.address}  behind" in listed.stdout
+    assert f"{cut.address}  outdated" in listed.stdout
     ok(call("users", "access", "moorage.yml", "ana", "pull", "--yes"))
     assert statuses(call, machines, "ana", ANAS_PASSWORD) == [200, 200]
     standings = ok(call("users", "list", "moorage.yml", "--json")).json["servers"]
-    assert [server["standing"] for server in standings] == ["in step", "in step"]
+    assert [server["status"] for server in standings] == ["up_to_date", "up_to_date"]
 
     # Somebody edits a file on one server: nobody guesses which of the two counts.
     here.run(f"sed -i '/^ana:/d' {HASHES_MAY_BE[0]} && systemctl reload nginx")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from certificate_maker import Authority
@@ -13,7 +14,10 @@ from pretend import SIZES, Servers, Wizard
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy import ca
+from moorage.deploy.certificate import Replacement, Served, fingerprint
 from moorage.deploy.operations import Operations
+from moorage.desired.certificates import describe
+from screens.ssl import step
 from tui.document.draft import Draft
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
@@ -220,12 +224,15 @@ async def test_what_is_typed_while_a_certificate_is_replaced_does_not_hide_how_t
     files = {"certificate": str(home / "chain.pem"), "key": str(home / "key.pem")}
     began, ends = threading.Event(), threading.Event()
 
-    def replaces(operations: Operations) -> tuple[str, bool]:
+    def replaces(operations: Operations) -> Replacement:
         began.set()
         ends.wait(60)
-        return "alpha shows the new certificate", True
+        shown = Served("alpha", describe(leaf), fingerprint(leaf), "TLSv1.3")
+        return Replacement(None, (shown,), fingerprint(leaf))
 
-    monkeypatch.setattr(Operations, "plan_replacement", lambda *_: ["alpha"])
+    plan = SimpleNamespace(servers=(SimpleNamespace(server="alpha", has_changes=True),))
+    monkeypatch.setattr(step, "with_files", lambda answers, *_: answers)
+    monkeypatch.setattr(Operations, "plan_replacement", lambda _: plan)
     monkeypatch.setattr(Operations, "replace_certificate", replaces)
     answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
     async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:

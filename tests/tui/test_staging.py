@@ -15,8 +15,9 @@ from moorage.answers.save import save
 from moorage.answers.secrets import Secret
 from moorage.users import edits
 from moorage.users.answers_sync import UsersChange, sync_file
-from screens.users.rows import ago
-from screens.users.staging import Difference, StagedChange, Staging, differences
+from moorage.users.describe import Action, UserDifference, differences
+from screens.users.staging import StagedChange, Staging
+from screens.users.table import ago
 from tui.document.draft import Draft
 from tui.document.users_sync import sync_draft
 
@@ -65,9 +66,14 @@ def test_differences_in_words() -> None:
         somebody("dora", "pull", "team-d/*", "base"),
     )
     assert differences(BASE, after) == [
-        Difference("~", "ana", "pull team-a/* → push all repositories; disabled"),
-        Difference("-", "ci", "removed, with their password"),
-        Difference("+", "dora", "pull team-d/* base"),
+        UserDifference(
+            Action.CHANGE,
+            "ana",
+            "pull team-a/* → push all repositories; disabled",
+            ("access", "disabled"),
+        ),
+        UserDifference(Action.REMOVE, "ci", "removed, with their password"),
+        UserDifference(Action.ADD, "dora", "pull team-d/* base (bcrypt hash)"),
     ]
 
 

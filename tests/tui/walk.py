@@ -185,7 +185,7 @@ async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         yield "change failed", wizard
         await wizard.press("enter")
         alpha.refuses = ""
-        await wizard.see("3 staged", "in step")
+        await wizard.see("3 staged", "up to date")
         await wizard.press("enter")
         await wizard.see("What will change")
         await wizard.press("enter")

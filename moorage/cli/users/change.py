@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.users_change import UsersPlan
     from moorage.desired.users import RegistryUser
+    from moorage.users.answers_sync import AnswersSync
+    from moorage.users.describe import UserDifference
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -153,22 +155,29 @@ class _Change:
     wanted: Wanted
     plan: UsersPlan
 
+    @property
+    def differences(self) -> list[UserDifference]:
+        from moorage.users.describe import differences
+
+        return differences(self.before, self.wanted.users)
+
 
 def _go_on(
     work: UsersAtWork, how: HowToChange, this: _Change, passwords: PasswordSink | None
 ) -> int:
-    from moorage.cli.users.view import change_lines, change_words
+    from moorage.cli.users.view import change_lines
+    from moorage.users.describe import names_text
 
     session = work.target.session
     if not session.as_json:
-        for line in change_lines(this.before, this.wanted.users, this.plan, this.wanted.lines):
+        for line in change_lines(this.differences, this.plan, this.wanted.lines):
             session.narrate(*line)
     if this.plan.has_changes and not how.yes:
         where = "all servers"
         if this.plan.left_out:
             where = f"all servers but {', '.join(this.plan.left_out)}"
         # What was said of them first may have scrolled out of sight by now.
-        what = change_words(this.before, this.wanted.users)
+        what = names_text(this.differences)
         question = f"Change the users of {where} ({what})?" if what else f"Repair {where}?"
         if not work.engine.asker.confirm(question):
             session.narrate("Nothing was changed.")
@@ -183,7 +192,6 @@ def _go_on(
 
 def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> ApplyReport:
     from moorage.cli.errors import WasInterruptedError
-    from moorage.deploy.users_change import change_users
 
     engine = work.engine
     if passwords is not None:
@@ -194,7 +202,7 @@ def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> Ap
         engine.deployment.abort()
 
     try:
-        report = engine.do(lambda: change_users(engine.deployment, this.plan), cancel)
+        report = engine.do(lambda: engine.operations.change_users(this.plan), cancel)
     except WasInterruptedError as error:
         raise WasInterruptedError(
             "Interrupted twice: the servers were told to stop and are left to themselves.",
@@ -215,27 +223,27 @@ def _tell(
     from moorage.cli.report_view import report_as_json, report_lines
     from moorage.cli.users.view import changes_as_json
     from moorage.deploy.report import ADVICE_OF_USERS
+    from moorage.users.answers_sync import AnswersSync
 
     session = work.target.session
     left_out = this.plan.left_out
     code = report.exit_code
     if code == ExitCode.DONE and left_out:
         code = ExitCode.PARTLY_DONE
-    saved = False
-    if report.is_good:
-        saved, failed = _save(work, how, this)
-        code = ExitCode.FAILED if failed and code == ExitCode.DONE else code
+    synced = _sync(work, how, this) if report.is_good else AnswersSync()
+    if synced.failure is not None and code == ExitCode.DONE:
+        code = ExitCode.FAILED
     if work.engine.desk.is_interrupted and not report.is_good:
         code = ExitCode.INTERRUPTED
     if session.as_json:
         session.emit(
             {
                 "exit_code": int(code),
-                "changes": changes_as_json(this.before, this.wanted.users),
+                "changes": changes_as_json(this.differences),
                 "servers": report_as_json(report, ADVICE_OF_USERS),
                 "left_out": list(left_out),
                 "generated": passwords.users if passwords else [],
-                "saved": str(work.target.file) if saved else None,
+                "saved": str(work.target.file) if synced.is_saved else None,
                 **this.wanted.details,
             }
         )
@@ -244,51 +252,37 @@ def _tell(
         session.data(*line)
     for label in left_out:
         session.data(
-            ("✗  ", "red"), f"{label}  behind: it could not be reached; the next change repairs it"
+            ("✗  ", "red"), f"{label}  outdated: it could not be reached; the next change fixes it"
         )
     return code
 
 
-def _save(work: UsersAtWork, how: HowToChange, this: _Change) -> tuple[bool, bool]:
-    """Let the answers file follow; return whether it was written, and whether that failed."""
-    from moorage.errors import MoorageError
-    from moorage.users.answers_sync import UsersChange, sync_applied, sync_file
+def _sync(work: UsersAtWork, how: HowToChange, this: _Change) -> AnswersSync:
+    """Let the answers follow, and say what became of them."""
+    from moorage.users.answers_sync import UsersChange, sync_answers
 
-    session, file = work.target.session, work.target.file
-    if file is None or how.no_save:
-        _warn_about_answers(session, work, this)
-        return False, False
-    wanted = this.wanted
+    session, wanted = work.target.session, this.wanted
+    file = None if how.no_save else work.target.file
     change = UsersChange(
         this.before, wanted.users, wanted.listed_too, wanted.reference, this.plan.revisions
     )
-    try:
-        notices = sync_file(file, change)
-    except MoorageError as error:
-        session.narrate(
-            ("Warning: ", "bold yellow"),
-            f"the servers have the change, but {file} could not be updated: {error} The next apply "
-            "of it may undo the change.",
-        )
-        return False, True
-    sync_applied(work.engine.deployment.answers.registry.domain, change)
-    for notice in notices or ():
+    synced = sync_answers(work.engine.deployment.answers.registry.domain, file, change)
+    if file is None:
+        _warn_about_answers(session, work, this)
+    if synced.failure is not None:
+        session.narrate(("Warning: ", "bold yellow"), str(synced.failure))
+    for notice in synced.notices:
         session.narrate(notice)
-    return notices is not None, False
+    return synced
 
 
 def _warn_about_answers(session: Session, work: UsersAtWork, this: _Change) -> None:
     """Say whom an apply of answers that were not updated would bring back or change."""
     declared = work.read.counts.declared
-    names = [name for name in _changed(this.before, this.wanted.users) if name in declared]
+    names = [each.name for each in this.differences if each.name in declared]
     if names:
         which = str(work.target.file or "The answers file that was applied last")
         session.narrate(
             f"{which} lists {', '.join(names)}: applying it as it is undoes this change for them, "
             "but for passwords that are {generate: true}."
         )
-
-
-def _changed(before: Sequence[RegistryUser], after: Sequence[RegistryUser]) -> list[str]:
-    was, now = {user.name: user for user in before}, {user.name: user for user in after}
-    return [name for name in was | now if was.get(name) != now.get(name)]

@@ -156,7 +156,7 @@ def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
 
 def _report(session: Session, merged: Merged, new: RegistryUser) -> None:
     """Narrate what happens to the lines of the file; with JSON it is in the result."""
-    from moorage.cli.users.view import may
+    from moorage.users.describe import rights
 
     if session.as_json:
         return
@@ -170,7 +170,7 @@ def _report(session: Session, merged: Merged, new: RegistryUser) -> None:
         f"{len(merged.rejected)} lines not taken."
     )
     if merged.added:
-        session.narrate(f"What is added may {may(new)}.")
+        session.narrate(f"Added users get: {rights(new)}.")
 
 
 def _as_json(merged: Merged) -> dict[str, object]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from moorage.cli.users.target import UsersAtWork, open_users, target_from, target_options
+from moorage.cli.users.target import open_users, target_from, target_options
 from moorage.errors import ExitCode
-
-if TYPE_CHECKING:
-    from moorage.deploy.last_seen import Seen
 
 _EXAMPLES = """\b
 Examples:
@@ -29,10 +26,10 @@ Examples:
 )
 @click.pass_context
 def command(context: click.Context, /, *, last_seen: bool, **options: Any) -> int:
-    """Show the users as the servers have them, and each server's standing.
+    """Show the users as the servers have them, and each server's status.
 
-    A server is in step, behind (it missed a change, and the next one repairs it), different
-    (somebody edited its users) or unreachable. Changes nothing.
+    A server is up to date, outdated (it missed a change; the next one fixes it), modified (its
+    files were edited by hand) or unreachable. Changes nothing.
 
     Exits with 4 when a server cannot be reached, after showing the others.
     """
@@ -42,25 +39,16 @@ def command(context: click.Context, /, *, last_seen: bool, **options: Any) -> in
     session = target.session
     with open_users(target) as work:
         read = work.read
-        seen, unseen = _last_seen(work) if last_seen else (None, [])
+        seen = work.engine.look(work.engine.operations.read_last_seen) if last_seen else None
+    if seen is not None and seen.left_out and not session.as_json:
+        without = ", ".join(seen.left_out)
+        session.narrate(f"Last seen is without {without}: no logs could be read.")
+    times = None if seen is None else seen.times
     code = read.unreached[0].exit_code if read.unreached else ExitCode.DONE
     if session.as_json:
-        without = {"last_seen_without": unseen} if last_seen else {}
-        session.emit({"exit_code": int(code), **users_as_json(read, read.users, seen), **without})
+        without_logs = {"last_seen_without": seen.left_out} if seen is not None else {}
+        session.emit({"exit_code": int(code), **users_as_json(read, times), **without_logs})
     else:
-        for line in users_lines(read, read.users, seen):
+        for line in users_lines(read, times):
             session.data(*line)
     return code
-
-
-def _last_seen(work: UsersAtWork) -> tuple[dict[str, Seen], list[str]]:
-    """Return when users were last here, and the servers whose logs could not be read."""
-    from moorage.deploy.last_seen import merge_seen, read_seen
-
-    found = work.engine.look(lambda: read_seen(work.engine.deployment))
-    unseen = [server.host for server in work.answers.servers if server.host not in found]
-    if unseen and not work.target.session.as_json:
-        work.target.session.narrate(
-            f"Last seen is without {', '.join(unseen)}: no logs could be read."
-        )
-    return merge_seen(found), unseen

@@ -134,6 +134,7 @@ class UsersAtWork:
             WrongUsageError: Servers differ and none was named, or the one named was not reached.
         """
         from moorage.cli.errors import WrongUsageError
+        from moorage.users.on_servers import UsersStatus
 
         rosters = self.read.rosters
         labels = ", ".join(roster.server for roster in rosters)
@@ -142,10 +143,11 @@ class UsersAtWork:
                 if roster.server == label:
                     return roster
             raise WrongUsageError(f"--from {label} is none of the servers reached: {labels}.")
-        different = [name for name, how in self.read.standings.items() if how == "different"]
-        if different:
+        statuses = self.read.statuses.items()
+        modified = [name for name, status in statuses if status is UsersStatus.MODIFIED]
+        if modified:
             raise WrongUsageError(
-                f"The users on {', '.join(different)} differ from those on "
+                f"The users on {', '.join(modified)} differ from those on "
                 f"{self.read.counts.server}, and not because of a change that was missed: somebody "
                 "edited them.",
                 advice="Name the server that counts with --from; 'moorage users list' shows who is "
@@ -183,7 +185,6 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
     from moorage.cli.answers_file import open_answers
     from moorage.cli.deployment import open_engine
     from moorage.deploy.discovery import answers_for, find_deployment
-    from moorage.deploy.users_change import read_users
 
     session = target.session
     if target.file is not None:
@@ -201,7 +202,7 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
             agreed = _agreed(engine, found)
             answers, left_out = found.answers(agreed), found.left_out(agreed)
             engine.go_on_with(answers)
-        read = engine.look(lambda: read_users(engine.deployment, left_out, known))
+        read = engine.look(lambda: engine.operations.read_users(left_out, known))
         yield UsersAtWork(target, answers, engine, read)
 
 

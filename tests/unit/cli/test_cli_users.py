@@ -129,7 +129,7 @@ def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     rows = [line.split() for line in outcome.stdout.splitlines()]
     assert rows[1] == ["ana", "pull", "team-a/*", "apr1", "all"]
     assert rows[2] == ["ci", "push", "all", "bcrypt", "all"]
-    assert f"✓  {ONE}  in step" in outcome.stdout
+    assert f"✓  {ONE}  up to date" in outcome.stdout
     assert value["users"][0] == {
         "name": "ana", "access": "pull", "repositories": ["team-a/*"], "hash": "apr1",
         "disabled": False, "counts": True, "servers": [ONE, TWO],
@@ -148,9 +148,9 @@ def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fl
     different = moorage("users", "list", str(two), "--json").json
 
     assert (behind.code, unreachable.code) == (0, 4)
-    assert f"{TWO}  behind: it missed a change" in behind.stdout
-    assert f"{TWO}  unreachable, behind: Nobody answers." in unreachable.stdout
-    assert [each["standing"] for each in different["servers"]] == ["different", "in step"]
+    assert f"{TWO}  outdated: missed a change" in behind.stdout
+    assert f"{TWO}  unreachable, outdated: Nobody answers." in unreachable.stdout
+    assert [each["status"] for each in different["servers"]] == ["modified", "up_to_date"]
     assert different["servers"][0]["edited_by_hand"] is True
 
 
@@ -162,9 +162,9 @@ def test_list_says_that_a_change_is_going_on(moorage: Moorage, two: Path, fleet:
     first = moorage("users", "list", str(two), "--json").json["servers"][0]
     changed = moorage("users", "disable", str(two), "ci", "--yes")
 
-    assert f"…  {ONE}  a change is going on there (run 20261125T101112-ab12)" in outcome.stdout
+    assert f"…  {ONE}  run 20261125T101112-ab12 is in progress" in outcome.stdout
     assert "edited by hand" not in outcome.stdout
-    assert (first["standing"], first["run"]) == ("changing", "20261125T101112-ab12")
+    assert (first["status"], first["run"]) == ("changing", "20261125T101112-ab12")
     assert first["edited_by_hand"] is False
     assert changed.code == 1
     assert "run 20261125T101112-ab12 is in progress" in changed.stderr
@@ -250,7 +250,7 @@ def test_0_when_a_user_is_added_and_the_file_says_so(
 
     assert outcome.code == 0, outcome.stderr
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
-    assert "+ bob: pull everywhere, bcrypt" in outcome.stderr
+    assert "+ bob: pull all repositories (bcrypt hash)" in outcome.stderr
     assert f"{TWO}  the same as on {ONE}" in outcome.stderr
     assert "$2y$" not in outcome.stderr
     bob = load(two).credentials.users[-1]
@@ -459,7 +459,7 @@ def test_4_when_a_server_cannot_be_reached_and_5_without_it(
 
     assert (refused.code, partly.code) == (4, 5)
     assert f"Error: {TWO}: Nobody answers." in refused.stderr
-    assert f"{TWO}  behind: it could not be reached" in partly.stdout
+    assert f"{TWO}  outdated: it could not be reached" in partly.stdout
     assert alone.json["left_out"] == [TWO]
     assert load(two).credentials.users[0].disabled is True
 
@@ -568,7 +568,7 @@ def test_import_reports_every_line_it_cannot_take(
     assert "Not taken: line 4: has no colon" in outcome.stderr
     assert "Here already, with another password, which they keep: ana" in outcome.stderr
     assert "1 added, 0 replaced, 1 kept, 2 lines not taken." in outcome.stderr
-    assert "What is added may pull everywhere." in outcome.stderr
+    assert "Added users get: pull all repositories." in outcome.stderr
     assert (value["access"], value["repositories"]) == ("pull", [])
     assert "in-the-clear" not in outcome.stderr
     assert (value["added"], value["replaced"]) == (["bob"], ["ana"])
@@ -587,10 +587,10 @@ def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Flee
     chosen = moorage(*words, f"{ONE}:{path}")
 
     assert outcome.code == 0, outcome.stderr
-    assert "+ old: pull everywhere, apr1" in outcome.stderr
+    assert "+ old: pull all repositories (apr1 hash)" in outcome.stderr
     assert differ.code == 2
     assert chosen.code == 0
-    assert "+ older: pull everywhere, apr1" in chosen.stderr
+    assert "+ older: pull all repositories (apr1 hash)" in chosen.stderr
 
 
 def test_users_of_the_older_product_keep_what_they_could_do_and_that_is_said(
@@ -609,10 +609,10 @@ def test_users_of_the_older_product_keep_what_they_could_do_and_that_is_said(
 
     assert adopted.code == 0, adopted.stderr
     assert "Everybody in this file could push everywhere" in adopted.stderr
-    assert "+ old: push everywhere, apr1" in adopted.stderr
+    assert "+ old: push all repositories (apr1 hash)" in adopted.stderr
     assert (other.code, here.code) == (2, 2)
     assert "--access push or --access pull" in other.stderr
-    assert "What is added may pull a/*." in limited.stderr
+    assert "Added users get: pull a/*." in limited.stderr
 
 
 def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:

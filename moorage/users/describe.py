@@ -1,0 +1,114 @@
+"""Users and changes of them in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from moorage.desired.users import RegistryUser
+from moorage.users.passwords import hash_kind
+
+_MOST_NAMES = 4
+
+
+class Action(StrEnum):
+    """What happens to a user."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+
+_SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
+
+
+@dataclass(frozen=True)
+class UserDifference:
+    """How one user changes.
+
+    Attributes:
+        action: What happens.
+        name: The user.
+        text: Their access, or what changes.
+        fields: What changes: password, access and disabled; empty unless the action is change.
+    """
+
+    action: Action
+    name: str
+    text: str
+    fields: tuple[str, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """``+``, ``~`` or ``-``."""
+        return _SIGNS[self.action]
+
+
+def rights(user: RegistryUser) -> str:
+    """Return a user's access with the repositories it is for."""
+    if user.access is None:
+        return "no access"
+    return f"{user.access} {' '.join(user.repositories) or 'all repositories'}"
+
+
+def repositories(user: RegistryUser) -> str:
+    """Return the repositories a user has access to."""
+    return " ".join(user.repositories) or "all"
+
+
+def differences(
+    before: Sequence[RegistryUser], after: Sequence[RegistryUser]
+) -> list[UserDifference]:
+    """Return how users change, in the order of their names.
+
+    Args:
+        before: The users as they are.
+        after: The users as they will be.
+    """
+    old = {user.name: user for user in before}
+    new = {user.name: user for user in after}
+    found = []
+    for name in sorted({*old, *new}, key=lambda each: (each.lower(), each)):
+        was, will = old.get(name), new.get(name)
+        if was is None and will is not None:
+            disabled = ", disabled" if will.disabled else ""
+            text = f"{rights(will)}{disabled} ({hash_kind(will.hash)} hash)"
+            found.append(UserDifference(Action.ADD, name, text))
+        elif will is None:
+            found.append(UserDifference(Action.REMOVE, name, "removed, with their password"))
+        elif was is not None and was != will:
+            changed = dict(_changes(was, will))
+            text = "; ".join(changed.values())
+            found.append(UserDifference(Action.CHANGE, name, text, tuple(changed)))
+    return found
+
+
+def _changes(was: RegistryUser, will: RegistryUser) -> Iterator[tuple[str, str]]:
+    if was.hash != will.hash:
+        yield "password", "password"
+    if rights(was) != rights(will):
+        yield "access", f"{rights(was)} → {rights(will)}"
+    if was.disabled != will.disabled:
+        yield "disabled", "disabled" if will.disabled else "enabled again"
+
+
+def count_text(changes: Sequence[UserDifference]) -> str:
+    """Return how many users are added, changed and removed."""
+    parts = []
+    for action, word in (
+        (Action.ADD, "added"),
+        (Action.CHANGE, "changed"),
+        (Action.REMOVE, "removed"),
+    ):
+        count = sum(1 for each in changes if each.action is action)
+        if count:
+            parts.append(f"{count} {word}")
+    return ", ".join(parts)
+
+
+def names_text(changes: Sequence[UserDifference]) -> str:
+    """Return a change in a few words: ``+ ana, - bob``; empty without changes."""
+    names = [f"{each.sign} {each.name}" for each in changes]
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES] + ([f"and {more} more"] if more > 0 else []))

@@ -18,8 +18,8 @@ LARGEST_FILE = 8 * 1024 * 1024
 """Bytes: room for tens of thousands of users."""
 _MOST_REPEATED = 20_000
 TOO_LARGE = (
-    "is larger than 8 MB. Thousands of users need not be listed here: 'moorage users import' takes "
-    "them to the servers, which keep them"
+    "is larger than 8 MB. Thousands of users need not be listed here: import them with 'moorage "
+    "users import', and the servers store them"
 )
 _DEEPEST = 40
 _LONGEST_NUMBER = 100
@@ -143,21 +143,21 @@ def read(text: str, file: str | None = None) -> Document:
         _refuse(document, *_explain(error, text))
         return document
     except RecursionError:
-        _refuse(document, None, f"has more than {_DEEPEST} values inside one another")
+        _refuse(document, None, f"is nested more than {_DEEPEST} levels deep")
         return document
     finally:
         loader.dispose()
     if node is None:
-        _refuse(document, None, "is empty; the smallest answers file is in docs/answers.md")
+        _refuse(document, None, "is empty; see docs/answers.md for a minimal answers file")
         return document
     reader = _Reader(document)
     try:
         document.value = reader.value(node, ())
     except _TooMuch:
-        _refuse(document, None, f"repeats more than {_MOST_REPEATED} values by aliases (*)")
+        _refuse(document, None, f"repeats more than {_MOST_REPEATED} values through aliases (*)")
         document.value = None
     except _Circle as circle:
-        message = "an alias (*) puts this value into itself; write the value out instead"
+        message = "contains itself through an alias (*); write the value out instead"
         document.problems.append(document._at(circle.mark, circle.path, message))
         document.value = None
     return document
@@ -176,7 +176,7 @@ def decode(content: bytes, file: str | None = None) -> tuple[str, list[Problem]]
         before = content[: error.start]
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
-        message = "is not UTF-8 from here on; save it as UTF-8"
+        message = "is not valid UTF-8 from here on; save the file as UTF-8"
         return "", [Problem((), message, file=file, line=line, column=column)]
 
 
@@ -208,7 +208,7 @@ class _Reader:
         if path and isinstance(path[-1], int):
             self._document.keys[path] = mark
         if len(path) > _DEEPEST:
-            self._report(node, path, f"is inside more than {_DEEPEST} other values")
+            self._report(node, path, f"is nested more than {_DEEPEST} levels deep")
             return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
@@ -220,17 +220,17 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in _merged(node):
             if not isinstance(key_node, ScalarNode):
-                self._report(key_node, path, "a key must be text; here it is a list or a section")
+                self._report(key_node, path, "a key must be text, not a list or a section")
                 continue
             key = key_node.value
             here = (*path, key)
             if key_node.tag != f"{_TAG}str":
-                quoted = f"the key {key} is read as {_kind(key_node)}; put it in quotes"
+                quoted = f"YAML reads the key {key} as {_kind(key_node)}; put it in quotes"
                 self._report(key_node, path, quoted if len(key) < 60 else "put this key in quotes")
                 continue
             if key in result:
                 first = self._document.keys[here].line
-                message = f"is written twice; the first one is in line {first}"
+                message = f"is set twice; the first one is on line {first}"
                 self._report(key_node, here, message)
                 continue
             self._document.keys[here] = _mark(key_node)
@@ -251,9 +251,9 @@ class _Reader:
         if kind in {"str", "timestamp", "value", "!"}:
             # A date stays the text it was written as: nothing in the answers is a date.
             return text
-        self._report(node, path, "has a YAML tag (a word that begins with an exclamation mark) "
-                     "that Moorage does not know; wanted: a plain value. Text that begins like "
-                     "that goes in quotes")  # fmt: skip
+        self._report(node, path, "has an unknown YAML tag (a word that begins with an "
+                     "exclamation mark); use a plain value, and put text that begins with one in "
+                     "quotes")  # fmt: skip
         return None
 
     def _integer(self, node: ScalarNode, path: Path) -> Any:
@@ -311,9 +311,9 @@ def _kind(node: ScalarNode) -> str:
         "bool": "true or false",
         "int": "a number",
         "float": "a number",
-        "null": "nothing",
+        "null": "null",
         "timestamp": "a date",
-    }.get(kind, "something else than text")
+    }.get(kind, "something other than text")
 
 
 def _mark(node: Node) -> Mark:
@@ -332,31 +332,31 @@ def _unreadable_character(text: str) -> tuple[Mark | None, str]:
     before = text[: found.start()]
     mark = Mark(before.count("\n") + 1, found.start() - before.rfind("\n"))
     code = f"U+{ord(found.group()):04X}"
-    return mark, f'holds the character {code}, which YAML does not allow; in quotes it is "\\x.."'
+    return mark, f'contains the character {code}, which YAML forbids; in quotes, write "\\x.."'
 
 
 _EXPLAINED = (
     ("while scanning a simple key", "a colon is missing after this key, or a quote before it"),
-    ("mapping values are not allowed", "a second colon is in this line; put the value in quotes"),
-    ("found unexpected end of stream", "a quote or a bracket that opens before this is not closed"),
-    ("undefined alias", "a value that begins with * goes in quotes"),
-    ("found duplicate anchor", "a value that begins with & goes in quotes"),
-    ("did not find expected alphabetic", "a value that begins with * or & goes in quotes"),
-    ("undefined tag handle", "a value that begins with an exclamation mark goes in quotes"),
-    ("expected a single document", "a second document begins here; wanted: one"),
+    ("mapping values are not allowed", "this line has a second colon; put the value in quotes"),
+    ("found unexpected end of stream", "a quote or bracket opened before this is not closed"),
+    ("undefined alias", "put a value that begins with * in quotes"),
+    ("found duplicate anchor", "put a value that begins with & in quotes"),
+    ("did not find expected alphabetic", "put a value that begins with * or & in quotes"),
+    ("undefined tag handle", "put a value that begins with an exclamation mark in quotes"),
+    ("expected a single document", "a second document begins here; only one is allowed"),
     (
         "did not find expected key",
-        "this line does not fit the lines above: look at its indentation",
+        "this line does not match the lines above: check its indentation",
     ),
-    ("block mapping", "this line does not fit the lines above: look at its indentation"),
-    ("block sequence entries are not allowed", "a list begins on a line of its own below its key"),
-    ("did not find expected '-'", "this line does not fit the list above: look at its indentation"),
-    ("block collection", "this line does not fit the list above: look at its indentation"),
+    ("block mapping", "this line does not match the lines above: check its indentation"),
+    ("block sequence entries are not allowed", "start a list on its own line below its key"),
+    ("did not find expected '-'", "this line does not match the list above: check its indentation"),
+    ("block collection", "this line does not match the list above: check its indentation"),
     ("expected ',' or", "a comma or the closing bracket is missing before this"),
-    ("unknown escape character", "a backslash in double quotes is written twice, or use ' quotes"),
-    ("escape", "a backslash in double quotes is written twice, or use ' quotes"),
-    ("cannot start any token", "a value that begins with @, ` or % goes in quotes"),
-    ("directive", "a line that begins with % is not for an answers file"),
+    ("unknown escape character", "double a backslash in double quotes, or use single quotes"),
+    ("escape", "double a backslash in double quotes, or use single quotes"),
+    ("cannot start any token", "put a value that begins with @, ` or % in quotes"),
+    ("directive", "an answers file cannot have a line that begins with %"),
 )
 
 
@@ -368,9 +368,9 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[Mark | None, str]:
         lines = text.splitlines()
         line = lines[mark.line - 1] if mark.line <= len(lines) else ""
         if "\t" in line[: len(line) - len(line.lstrip())]:
-            return mark, "this line is indented with a tab; YAML wants spaces"
+            return mark, "this line is indented with a tab; YAML requires spaces"
     said = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
     for words, sentence in _EXPLAINED:
         if words in said:
-            return mark, f"is not YAML from here on: {sentence}"
-    return mark, "is not YAML from here on: look for a missing quote, colon or bracket"
+            return mark, f"is not valid YAML from here on: {sentence}"
+    return mark, "is not valid YAML from here on: check for a missing quote, colon or bracket"

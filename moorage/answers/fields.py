@@ -46,22 +46,22 @@ class matching:  # noqa: N801  # reads as a word in the annotations below
 
     Attributes:
         pattern: A regular expression.
-        wanted: What would be right, shown when the value is not.
-        longest: The most characters allowed.
+        expected: The valid form, for the error message.
+        longest: The maximum number of characters.
     """
 
     pattern: str
-    wanted: str
+    expected: str
     longest: int = 255
 
     def check(self, value: str) -> str:
         """Return the value, or raise what is wrong with it."""
         if len(value) > self.longest:
             raise reject(
-                "too_long", f"has {len(value)} characters; {self.longest} are the most allowed"
+                "too_long", f"is too long: {len(value)} characters (maximum {self.longest})"
             )
         if not re.fullmatch(self.pattern, value, re.ASCII):
-            raise reject("wrong_form", f"wanted: {self.wanted}")
+            raise reject("wrong_form", f"must be {self.expected}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
@@ -85,7 +85,7 @@ Such a value is never taken from a server; see :mod:`moorage.answers.recorded`.
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
-_PATH_WANTED = "an absolute path of letters, digits and . _ - /, without '..'"
+_PATH_FORM = "an absolute path of letters, digits and . _ - /, without '..'"
 
 
 def _check_host(value: str) -> str:
@@ -101,9 +101,9 @@ def _check_host(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
         return value
     if "@" in value:
-        message = "wanted: the host alone; the user has a field of its own"
+        message = "must be the host alone; the user has a field of its own"
         raise reject("wrong_form", message, fields=("servers[].user",))
-    raise reject("wrong_form", "wanted: an IP address, a host name or an alias from ~/.ssh/config")
+    raise reject("wrong_form", "must be an IP address, a host name or an alias from ~/.ssh/config")
 
 
 def _check_address(value: str) -> str:
@@ -125,13 +125,13 @@ def _check_ascii_name(value: str) -> str:
         return value
     if value.isascii() or not re.fullmatch(r"[A-Za-z0-9.-]+", plain):
         return value
-    raise reject("wrong_form", f"wanted: {plain}, as other letters than a to z are written")
+    raise reject("wrong_form", f"must be written in its ASCII form, {plain}")
 
 
 def _check_name_server(value: str) -> str:
     found = re.fullmatch(r"(\[[^\]]+\]|[^:]+|[0-9A-Fa-f:.]+)(?::(\d{1,5}))?", value)
     if found is None or not 0 < int(found[2] or 53) < 65536:
-        raise reject("wrong_form", "wanted: ADDRESS or ADDRESS:PORT, IPv6 in brackets")
+        raise reject("wrong_form", "must be ADDRESS or ADDRESS:PORT, with IPv6 in brackets")
     _check_host(found[1])
     return value
 
@@ -147,28 +147,28 @@ def is_secret_option(name: str) -> bool:
 def _check_server_path(value: str) -> str:
     parts = value.split("/")
     if not re.fullmatch(r"/[A-Za-z0-9._/-]{0,199}", value) or ".." in parts:
-        raise reject("wrong_form", f"wanted: {_PATH_WANTED}")
+        raise reject("wrong_form", f"must be {_PATH_FORM}")
     cleaned = "/" + "/".join(part for part in parts if part not in {"", "."})
     if cleaned in _SYSTEM_FOLDERS or len(cleaned.split("/")) < 3:
-        raise reject("system_folder", f"{cleaned} belongs to the system; wanted: a folder below it")
-    for folder, why in _NO_PLACE_FOR_IMAGES.items():
+        raise reject("system_folder", f"{cleaned} belongs to the system; use a folder below it")
+    for folder, why in _UNSUITABLE_FOLDERS.items():
         if cleaned.startswith(f"{folder}/"):
             raise reject(
                 "system_folder",
-                f"{cleaned} cannot keep images: {folder} {why}. Use a folder on a disk, such as "
+                f"{cleaned} cannot store images: {folder} {why}. Use a folder on a disk, such as "
                 "/srv/registry",
             )
     return cleaned
 
 
-_NO_PLACE_FOR_IMAGES = {
-    "/proc": "is the kernel's",
-    "/sys": "is the kernel's",
-    "/dev": "holds devices",
-    "/run": "is in memory and emptied when the server starts",
-    "/var/run": "is in memory and emptied when the server starts",
-    "/tmp": "is emptied when the server starts",  # noqa: S108 # nothing is written there
-    "/var/tmp": "is cleaned of old files",  # noqa: S108 # likewise
+_UNSUITABLE_FOLDERS = {
+    "/proc": "is a kernel file system",
+    "/sys": "is a kernel file system",
+    "/dev": "holds device files",
+    "/run": "is in memory and cleared at boot",
+    "/var/run": "is in memory and cleared at boot",
+    "/tmp": "is cleared at boot",  # noqa: S108 # nothing is written there
+    "/var/tmp": "is regularly cleared of old files",  # noqa: S108 # likewise
 }
 _SYSTEM_FOLDERS = {f"/var/{name}" for name in ("lib", "log", "cache", "spool", "tmp", "run")} | {
     "/usr/lib", "/usr/bin", "/usr/local", "/usr/share", "/etc/nginx", "/etc/moorage",
@@ -178,14 +178,14 @@ _SYSTEM_FOLDERS = {f"/var/{name}" for name in ("lib", "log", "cache", "spool", "
 
 def _check_no_control(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise reject("control_character", "must not hold line breaks or control characters")
+        raise reject("control_character", "must not contain line breaks or control characters")
     return value
 
 
 def _check_not_a_switch(value: object) -> object:
     # YAML's true and false are numbers to Python.
     if isinstance(value, bool):
-        raise reject("not_a_number", "wanted: a whole number")
+        raise reject("not_a_number", "must be a whole number")
     return value
 
 
@@ -194,28 +194,32 @@ def _check_setting(value: object) -> object:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise reject("not_text", "its keys must be text; put numbers and dates in quotes")
+                raise reject(
+                    "not_text", "must only have text as keys; put numbers and dates in quotes"
+                )
         return {_check_setting(key): _check_setting(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_check_setting(each) for each in value]
     if isinstance(value, str):
         if re.search("[\ud800-\udfff]", value):
-            raise reject("not_unicode", "holds half a character; wanted: text")
+            raise reject("not_unicode", "contains an invalid Unicode character")
         return value
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise reject("too_large", "holds a number beyond 64 bits; put it in quotes if it is text")
+        raise reject(
+            "too_large", "contains a number larger than 64 bits; put it in quotes if it is text"
+        )
     if isinstance(value, float) and not math.isfinite(value):
-        raise reject("not_finite", "holds a number that is not finite")
+        raise reject("not_finite", "contains a number that is not finite")
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise reject(
-        "wrong_type", "wanted: text, numbers, true, false, lists and keys; put dates in quotes"
+        "wrong_type", "must be text, numbers, true, false, lists and sections; put dates in quotes"
     )
 
 
 def _check_settings(value: object) -> object:
     if not isinstance(value, dict):
-        raise reject("not_a_section", "wanted: keys and values of the registry's configuration")
+        raise reject("not_a_section", "must be keys and values of the registry's configuration")
     return _check_setting(value)
 
 
@@ -224,11 +228,13 @@ def _check_variable(value: object) -> object:
         checked = _check_setting(value)
         return _check_no_control(checked) if isinstance(checked, str) else checked
     if isinstance(value, float):
-        raise reject("wrong_type", "wanted: text, a whole number or true or false; quote the value")
+        raise reject(
+            "wrong_type", "must be text, a whole number, true or false; quote other values"
+        )
     if value is None:
-        raise reject("missing_value", 'wanted: a value; an empty one is written ""')
+        raise reject("missing_value", 'needs a value; write "" for an empty one')
     if isinstance(value, list):
-        raise reject("wrong_type", "wanted: text; put the list in quotes, for example '[a, b]'")
+        raise reject("wrong_type", "must be text; put the list in quotes, for example '[a, b]'")
     return read_reference(value)
 
 
@@ -257,7 +263,7 @@ DnsName = Annotated[
 ]
 NameServer = Annotated[str, AfterValidator(_check_name_server)]
 OptionName = Annotated[
-    str, matching(r"[a-z][a-z0-9_-]*", "an option of the provider, such as auth_token", 64)
+    str, matching(r"[a-z][a-z0-9_-]*", "a provider option such as auth_token", 64)
 ]
 ServerPath = Annotated[str, AfterValidator(_check_server_path)]
 LocalPath = Annotated[
@@ -271,7 +277,7 @@ UserName = Annotated[
     str,
     matching(
         r"[A-Za-z0-9][A-Za-z0-9._@+-]*",
-        "letters, digits and . _ @ + -, beginning with a letter or a digit",
+        "letters, digits and . _ @ + -, starting with a letter or digit",
         longest=128,
     ),
 ]
@@ -279,8 +285,8 @@ RepositoryRule = Annotated[
     str,
     matching(
         rf"({_COMPONENT}/)*{_COMPONENT}(/\*)?",
-        "a repository such as team-a/app, or team-a/* for all below team-a; small letters, digits "
-        "and . _ - between them",
+        "a repository such as team-a/app, or team-a/* for all below team-a: lower-case letters and "
+        "digits, with . _ - between them",
     ),
 ]
 ImageName = Annotated[
@@ -298,7 +304,7 @@ EnvironmentName = Annotated[
     str,
     matching(
         r"REGISTRY_[A-Z0-9_]+|REGISTRY_HTTP_HEADERS_[A-Za-z0-9-]+",
-        "a name that begins with REGISTRY_, in capitals",
+        "a name in capitals that begins with REGISTRY_",
     ),
 ]
 Settings = Annotated[

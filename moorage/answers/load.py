@@ -114,7 +114,7 @@ def loads_draft(text: str, file: str | None = None) -> Loaded:
     if not isinstance(data, dict):
         if not problems:
             what = "a list" if isinstance(data, list) else "a single value"
-            message = f"holds {what}; wanted: keys such as version, registry and servers"
+            message = f"is {what}; expected keys such as version, registry and servers"
             problems.append(document.problem((), message))
         return Loaded(problems=tuple(problems), document=document)
     notices: list[str] = []

@@ -36,22 +36,22 @@ def migrate(
     """
     version = data.get("version")
     if "version" not in data or version is None:
-        raise MigrationError(f"the format's version is missing: add a line 'version: {current}'")
+        raise MigrationError(f"is missing; add a line 'version: {current}'")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise MigrationError(f"wanted: {current}, a number without quotes")
+        raise MigrationError(f"must be {current}, without quotes")
     if version > current:
         raise MigrationError(
-            f"this file has version {version}, this Moorage knows versions up to {current}: "
+            f"this file has version {version}, but this Moorage supports versions up to {current}: "
             "upgrade Moorage"
         )
     notices = []
     for step in range(version, current):
         if step not in migrations:
-            raise MigrationError(f"version {version} is no longer read; wanted: {current}")
+            raise MigrationError(f"version {version} is no longer supported; use version {current}")
         data = {**migrations[step](dict(data)), "version": step + 1}
     if version != current:
         notices.append(
-            f"The answers were written in version {version} of the format and are read as version "
-            f"{current}; saving them writes version {current}."
+            f"The answers use version {version} of the format; saving them converts them to "
+            f"version {current}."
         )
     return data, notices

@@ -144,8 +144,8 @@ class User(AnswersModel):
         # nginx reads configuration words of 4096 bytes at the most.
         if sum(len(rule) + 1 for rule in self.repositories) > _LONGEST_RULES:
             message = (
-                f"the repositories have more than {_LONGEST_RULES} characters together; "
-                "use a prefix such as team-a/* for many of them"
+                f"the repositories are too long (maximum {_LONGEST_RULES} characters in total); "
+                "use a prefix such as team-a/* to cover several"
             )
             raise reject("too_long", message, ("repositories",))
         return self
@@ -167,7 +167,7 @@ class Credentials(AnswersModel):
                 message = (
                     f"the user {user.name} is listed more than once"
                     if before == user.name
-                    else f"{user.name} differs from the user {before} in capitals only"
+                    else f"{user.name} differs from the user {before} only in case"
                 )
                 raise reject("duplicate", message, ("users", position, "name"))
             seen[user.name.lower()] = user.name
@@ -187,7 +187,8 @@ class S3Storage(AnswersModel):
     """Images kept in an S3 bucket or a compatible store."""
 
     bucket: Annotated[
-        str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", "3 to 63 letters, digits, . -")
+        str,
+        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", "3 to 63 letters, digits, . _ -"),
     ]
     """The bucket; it must exist."""
     region: Annotated[str, matching(r"[A-Za-z0-9-]+", "a region such as eu-central-1", 64)]
@@ -248,7 +249,7 @@ class S3Storage(AnswersModel):
     def _keys_come_together(self) -> S3Storage:
         if (self.accesskey is None) != (self.secretkey is None):
             missing = "accesskey" if self.accesskey is None else "secretkey"
-            message = "accesskey and secretkey go together: give both or neither"
+            message = "set both accesskey and secretkey, or neither"
             raise reject("incomplete", message, (missing,))
         return self
 
@@ -323,17 +324,17 @@ class Answers(AnswersModel):
         names = [server.host for server in self.servers]
         for position, name in enumerate(names):
             if name in names[:position]:
-                # Everything that is told or recorded of a server goes by this name.
+                # Messages and records identify a server by this name.
                 message = (
                     f"the server {name} is listed more than once; for two servers behind one "
-                    "address, give each a name of its own in ~/.ssh/config"
+                    "address, give each its own alias in ~/.ssh/config"
                 )
                 raise reject("duplicate", message, ("servers", position, "host"))
         if self.storage.driver == "filesystem" and len(self.servers) > 1:
             message = storage_not_shared(len(self.servers))
             raise reject("storage_not_shared", message, ("storage", "driver"))
         if self.dns.failover is not None and len(self.servers) == 1:
-            message = "failover needs another server to go to; only one is listed"
+            message = "failover needs at least two servers, but only one is listed"
             raise reject("contradiction", message, ("dns", "failover"))
         return self
 
@@ -358,6 +359,6 @@ class Answers(AnswersModel):
 def storage_not_shared(servers: int) -> str:
     """Return what is wrong with keeping the images of several servers in a folder of each."""
     return (
-        f"the driver filesystem keeps images on one server, but {servers} are listed: an image "
+        f"the driver filesystem stores images on one server, but {servers} are listed: an image "
         "pushed to one would be missing on the others. Use the driver s3, or one server"
     )

@@ -44,7 +44,7 @@ class Rfc2136(AnswersModel):
     def _key_is_whole(self) -> Rfc2136:
         if (self.key is None) != (self.key_name is None):
             missing = "key" if self.key is None else "key_name"
-            raise reject("incomplete", "key_name and key go together: give both or neither",
+            raise reject("incomplete", "set both key_name and key, or neither",
                          (missing,))  # fmt: skip
         return self
 
@@ -52,7 +52,7 @@ class Rfc2136(AnswersModel):
 class Route53(AnswersModel):
     """A zone in Amazon Route 53."""
 
-    zone_id: Annotated[str, matching(r"[A-Z0-9]{1,32}", "an id such as Z0123456789ABC")] | None = (
+    zone_id: Annotated[str, matching(r"[A-Z0-9]{1,32}", "an ID such as Z0123456789ABC")] | None = (
         None
     )
     """The hosted zone's id. Without it, the public zone that the name is in."""
@@ -73,7 +73,7 @@ class Route53(AnswersModel):
     def _keys_come_together(self) -> Route53:
         if (self.accesskey is None) != (self.secretkey is None):
             missing = "accesskey" if self.accesskey is None else "secretkey"
-            message = "accesskey and secretkey go together: give both or neither"
+            message = "set both accesskey and secretkey, or neither"
             raise reject("incomplete", message, (missing,))
         return self
 
@@ -81,7 +81,7 @@ class Route53(AnswersModel):
 class Lexicon(AnswersModel):
     """One of the providers of dns-lexicon: cloudflare, gandi, hetzner, ovh, powerdns and others."""
 
-    name: Annotated[str, matching(r"[a-z0-9]+", "a provider of dns-lexicon, such as cloudflare")]
+    name: Annotated[str, matching(r"[a-z0-9]+", "a dns-lexicon provider such as cloudflare")]
     """The provider, as dns-lexicon calls it."""
     options: Annotated[dict[OptionName, Variable], OPERATORS_OWN] = Field(default_factory=dict)
     """Its options, such as auth_token; logins, tokens and keys as references to secrets."""
@@ -90,8 +90,8 @@ class Lexicon(AnswersModel):
     def _secrets_are_references(self) -> Lexicon:
         for name, value in self.options.items():
             if isinstance(value, (str, int)) and is_secret_option(name):
-                message = "a secret is not written here in clear; refer to it, as in {env: NAME}"
-                raise reject("secret_in_clear", message, ("options", name))
+                message = "must not be a secret in plain text; use a reference such as {env: NAME}"
+                raise reject("plain_text_secret", message, ("options", name))
         return self
 
 
@@ -141,7 +141,7 @@ class Dns(AnswersModel):
             message = "the provider lexicon needs a section lexicon with name and options"
             raise reject("incomplete", message, ("lexicon",))
         if self.record == "cname" and self.failover is not None:
-            message = "failover needs address records; a CNAME leads to one name only"
+            message = "failover needs address records: a CNAME points to one name only"
             raise reject("contradiction", message, ("record",))
         return self
 

@@ -14,10 +14,10 @@ from moorage.answers.model import Answers, storage_not_shared
 from moorage.errors import Problem
 
 _MISSING = {
-    "domain": "the name people put before their images, such as registry.example.com",
+    "domain": "the registry's DNS name, such as registry.example.com",
     "registry": "a section with domain, the registry's name",
     "servers": "a list with at least one server, such as - {host: 203.0.113.10}",
-    "credentials": "a section with users, who may log in",
+    "credentials": "a section with users, the list of registry users",
     "users": "a list with at least one user, such as - {name: ci, password: {generate: true}}",
     "host": "an IP address, a host name or an alias from ~/.ssh/config",
     "bucket": "the name of the bucket",
@@ -25,7 +25,7 @@ _MISSING = {
     "certificate": "the path of a PEM file with the certificate and its chain",
     "key": "the path of a PEM file with the private key",
     "name": "a name",
-    "password": "where the password is found, such as {env: CI_PASSWORD}, or {generate: true}",
+    "password": "a reference such as {env: CI_PASSWORD}, or {generate: true}",
 }
 _NOT_TEXT = {"string_type", "string_unicode", "string_sub_type"}
 
@@ -49,7 +49,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known here: {', '.join(names)}" if names else "nothing is known here"
+    return f"known keys: {', '.join(names)}" if names else "no keys are allowed here"
 
 
 def _is_echo(error: ErrorDetails, details: list[ErrorDetails]) -> bool:
@@ -72,7 +72,7 @@ def _problem(error: ErrorDetails, document: Document) -> Problem:
     if error["type"] == "extra_forbidden":
         return document.problem(path, _unknown(path, document), code="unknown_key", at_key=True)
     if error["type"] == "missing":
-        return document.problem(path, f"is missing; wanted: {expected_at(path)}", code=code)
+        return document.problem(path, f"is missing; expected {expected_at(path)}", code=code)
     fields = cast(tuple[str, ...], context.get("fields", ()))
     sentence = _sentence(error, path, context, document)
     return document.problem(path, sentence, code=code, fields=fields)
@@ -98,45 +98,45 @@ def _sentence(
     error: ErrorDetails, path: Path, context: Mapping[str, Any], document: Document
 ) -> str:
     kind = error["type"]
-    if kind in {"wrong", "secret_in_clear", "secret_reference"}:
+    if kind in {"wrong", "plain_text_secret", "secret_reference"}:
         return error["msg"]
     if kind in _NOT_TEXT:
         return _not_text(error, path, document)
     sentences = {
-        "too_short": f"is empty; wanted: {expected_at(path)}",
-        "string_too_short": "is empty; wanted: some text",
-        "string_too_long": f"wanted: at most {context.get('max_length')} characters",
-        "greater_than_equal": f"wanted: a number of at least {context.get('ge')}",
-        "less_than_equal": f"wanted: a number of at most {context.get('le')}",
-        "literal_error": f"wanted: {_choices(path) or context.get('expected')}",
-        "tuple_type": "wanted: a list, each item on a line of its own that begins with '- '",
-        "dict_type": "wanted: a section of keys and values",
-        "model_type": f"wanted: a section with {_keys(path)}",
-        "model_attributes_type": f"wanted: a section with {_keys(path)}",
+        "too_short": f"is empty; expected {expected_at(path)}",
+        "string_too_short": "is empty",
+        "string_too_long": f"is too long (maximum {context.get('max_length')} characters)",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+        "literal_error": f"must be {_choices(path) or context.get('expected')}",
+        "tuple_type": "must be a list, each item on its own line beginning with '- '",
+        "dict_type": "must be a section of keys and values",
+        "model_type": f"must be a section with {_keys(path)}",
+        "model_attributes_type": f"must be a section with {_keys(path)}",
     }
     if kind in sentences:
         return sentences[kind]
     if kind.startswith("int_"):
-        return "wanted: a whole number"
+        return "must be a whole number"
     if kind.startswith("bool_"):
-        return "wanted: true or false"
-    return "is not what is wanted here; docs/answers.md says what is"
+        return "must be true or false"
+    return "has the wrong type; see docs/answers.md"
 
 
 def _not_text(error: ErrorDetails, path: Path, document: Document) -> str:
     value = error["input"]
     if value is None:
-        return f"is empty; wanted: {expected_at(path)}"
+        return f"is empty; expected {expected_at(path)}"
     if isinstance(value, bool):
         written = document.truths.get(path, "")
         if written.lower() in {"yes", "no", "on", "off", "true", "false"}:
-            return f"YAML reads {written} as true or false; wanted: text, so write '{written}'"
-        return "wanted: text, not true or false; put it in quotes"
+            return f"must be text, but YAML reads {written} as true or false; write '{written}'"
+        return "must be text, not true or false; put it in quotes"
     if isinstance(value, (int, float)):
-        return "wanted: text, and YAML reads this as a number; put it in quotes"
+        return "must be text, but YAML reads this as a number; put it in quotes"
     if isinstance(value, str):
-        return "holds half a character; wanted: text"
-    return f"wanted: text, not {'a list' if isinstance(value, list) else 'a section'}"
+        return "contains an invalid Unicode character"
+    return f"must be text, not {'a list' if isinstance(value, list) else 'a section'}"
 
 
 def _unknown(path: Path, document: Document) -> str:
@@ -149,7 +149,7 @@ def _unknown(path: Path, document: Document) -> str:
     # A key that is there already is not what was meant, unless none other is near.
     near = difflib.get_close_matches(str(path[-1]).lower(), sorted(missing), n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}?" if near else nearest(str(path[-1]), known)
-    return f"is not known here; {hint}"
+    return f"unknown key; {hint}"
 
 
 def model_at(path: Path) -> type[BaseModel] | None:

@@ -138,7 +138,7 @@ class Resolver:
         if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
             self._on_notice(
                 f"Other users of this machine can read {reference.file}; "
-                f"'chmod 600 {reference.file}' keeps it to you."
+                f"run 'chmod 600 {reference.file}' to prevent that."
             )
         return _first_line(content, where, f"the file {reference.file}")
 
@@ -220,7 +220,7 @@ def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> st
         elif isinstance(reference, FromKeyring):
             _import_keyring(where)
         elif isinstance(reference, FromPrompt) and not terminal:
-            return "is to be asked for, and there is no terminal; use env, file or command"
+            return "has to be typed, but there is no terminal; use env, file or command"
     except MoorageError as error:
         return f"{error.message} {error.advice}".strip().removesuffix(".")
     return ""
@@ -294,9 +294,9 @@ def _first_line(content: bytes, where: str, source: str) -> Secret:
 
 def _no_program(reference: FromCommand, where: str) -> SecretUnavailable:
     return SecretUnavailable(
-        f"the program {reference.command[0]} is not on this machine.",
+        f"the program {reference.command[0]} was not found on this machine.",
         fields=(where,),
-        advice="A command is a list of a program and its arguments; no shell reads it.",
+        advice="Write a command as a list of the program and its arguments; no shell is involved.",
     )
 
 
@@ -325,18 +325,18 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
             status = process.wait(max(0.0, deadline - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
             raise SecretUnavailable(
-                f"{source} did not end within {timeout:g} seconds.",
+                f"{source} did not finish within {timeout:g} seconds.",
                 fields=(where,),
-                advice="Does it wait for something, such as a locked password store?",
+                advice="Is it waiting for something, such as a locked password store?",
             ) from None
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
     if status != 0:
-        ended = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+        ended = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
         raise SecretUnavailable(
-            f"{source} {ended}.", fields=(where,), advice="Run it by hand to see what it says."
+            f"{source} {ended}.", fields=(where,), advice="Run it by hand to see its output."
         )
     return _first_line(content, where, f"the output of {source}")
 
@@ -388,7 +388,7 @@ def _from_keyring(reference: FromKeyring, where: str) -> Secret:
         ) from None
     if not value:
         raise SecretUnavailable(
-            f"the keyring has no entry {reference.keyring} of {KEYRING_SERVICE}.",
+            f"the keyring has no entry {reference.keyring} for {KEYRING_SERVICE}.",
             fields=(where,),
             advice=f"Add it with: keyring set {KEYRING_SERVICE} {reference.keyring}.",
         )

@@ -54,11 +54,11 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-def _check_text(value: object, wanted: str) -> None:
-    """Raise what is wanted: never the value, it may be the secret itself."""
+def _check_text(value: object, message: str) -> None:
+    """Raise the message, which never repeats the value: it can be the secret itself."""
     fits = isinstance(value, str) and 0 < len(value) <= _LONGEST
     if not fits or re.search("[\0-\x1f\x7f\ud800-\udfff]", str(value)):
-        raise ValueError(wanted)
+        raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class FromEnvironment:
     env: str
 
     def __post_init__(self) -> None:
-        wanted = "env: wanted: the name of an environment variable, such as CI_PASSWORD"
-        _check_text(self.env, wanted)
+        message = "env: must be the name of an environment variable, such as CI_PASSWORD"
+        _check_text(self.env, message)
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
-            raise ValueError(wanted)
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class FromFile:
     file: str
 
     def __post_init__(self) -> None:
-        _check_text(self.file, "file: wanted: the path of a file on this machine")
+        _check_text(self.file, "file: must be the path of a file on this machine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class FromCommand:
     command: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        wanted = "command: wanted: a list of a program and its arguments, [PROGRAM, ARGUMENT]"
+        message = "command: must be a list of a program and its arguments, [PROGRAM, ARGUMENT]"
         if not isinstance(self.command, (list, tuple)) or not self.command:
-            raise ValueError(wanted)
-        _check_text(self.command[0], wanted)
+            raise ValueError(message)
+        _check_text(self.command[0], message)
         for argument in self.command[1:]:
             if argument != "":
-                _check_text(argument, wanted)
+                _check_text(argument, message)
         object.__setattr__(self, "command", tuple(self.command))
 
 
@@ -108,7 +108,7 @@ class FromKeyring:
     keyring: str
 
     def __post_init__(self) -> None:
-        _check_text(self.keyring, "keyring: wanted: the name of an entry of the keyring")
+        _check_text(self.keyring, "keyring: must be the name of a keyring entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class FromPrompt:
 
     def __post_init__(self) -> None:
         if self.prompt is not True:
-            raise ValueError("prompt: wanted: true")
+            raise ValueError("prompt: must be true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Hash:
     def __post_init__(self) -> None:
         if not isinstance(self.hash, str) or not re.fullmatch(_HASH, self.hash):
             raise ValueError(
-                "hash: wanted: a bcrypt, apr1 or SHA-crypt hash in quotes, as 'htpasswd -nB NAME' "
+                "hash: must be a bcrypt, apr1 or SHA-crypt hash in quotes, as 'htpasswd -nB NAME' "
                 "prints it after the colon"
             )
 
@@ -144,7 +144,7 @@ class Generated:
 
     def __post_init__(self) -> None:
         if self.generate is not True:
-            raise ValueError("generate: wanted: true")
+            raise ValueError("generate: must be true")
 
 
 class Typed:
@@ -204,15 +204,15 @@ def _read(value: object, kinds: _Kinds) -> object:
         return value
     shapes = ", ".join(_EXAMPLES[kind] for kind in kinds)
     if not isinstance(value, dict):
-        what = "nothing is here" if value is None else "a secret is not written here in clear"
+        what = "is empty" if value is None else "must not be a secret in plain text"
         raise PydanticCustomError(
-            "secret_in_clear", "{what}; refer to it with one of {shapes}",
+            "plain_text_secret", "{what}; use one of {shapes}",
             {"what": what, "shapes": shapes},
         )  # fmt: skip
     kind = next(iter(value), None)
     if len(value) != 1 or kind not in kinds:
         raise PydanticCustomError(
-            "secret_reference", "exactly one of these is wanted: {shapes}", {"shapes": shapes}
+            "secret_reference", "must be exactly one of {shapes}", {"shapes": shapes}
         )
     try:
         return kinds[kind](value[kind])

@@ -36,18 +36,18 @@ def _check_network(value: str) -> str:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
         raise reject(
-            "wrong_form", "wanted: an address or a network such as 10.0.0.0/8 or 2001:db8::/32"
+            "wrong_form", "must be an address or a network such as 10.0.0.0/8 or 2001:db8::/32"
         ) from None
 
 
 def _check_credential(value: object) -> object:
     if isinstance(value, bool) or value is None:
-        raise reject("wrong_type", "wanted: text, a whole number, or where a secret is found")
+        raise reject("wrong_type", "must be text, a whole number or a secret reference")
     if isinstance(value, int):
         return value
     if isinstance(value, str):
         if not re.fullmatch(r"[A-Za-z0-9:][A-Za-z0-9 ._:@/+=-]{0,254}", value, re.ASCII):
-            raise reject("wrong_form", "wanted: letters, digits and . _ : @ / + = -")
+            raise reject("wrong_form", "must be letters, digits and . _ : @ / + = -")
         return value
     return read_reference(value)
 
@@ -55,7 +55,10 @@ def _check_credential(value: object) -> object:
 Network = Annotated[str, Field(max_length=64), AfterValidator(_check_network)]
 Email = Annotated[
     str,
-    matching(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", "an address: ops@example.com"),
+    matching(
+        r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+",
+        "an email address such as ops@example.com",
+    ),
 ]
 DirectoryUrl = Annotated[
     str,
@@ -121,11 +124,11 @@ class DnsChallenge(AnswersModel):
         for name, value in self.credentials.items():
             at = ("credentials", name)
             if name not in known:
-                message = f"is not known to {self.provider}; known: {', '.join(known)}"
+                message = f"is not a credential of {self.provider}; known: {', '.join(known)}"
                 raise reject("unknown_key", message, at)
             if name in plugin.secrets and not is_reference(value):
-                message = "is a secret: refer to it, for example with {env: NAME}"
-                raise reject("secret_in_clear", message, at)
+                message = "must not be a secret in plain text; use a reference such as {env: NAME}"
+                raise reject("plain_text_secret", message, at)
         missing = [
             name for name in known if name not in plugin.optional and name not in self.credentials
         ]
@@ -133,7 +136,7 @@ class DnsChallenge(AnswersModel):
             message = f"{self.provider} needs {', '.join(missing)}"
             raise reject("incomplete", message, ("credentials",))
         if self.provider == "route53" and len(self.credentials) == 1:
-            message = "access_key_id and secret_access_key go together: give both or neither"
+            message = "set both access_key_id and secret_access_key, or neither"
             raise reject("incomplete", message, ("credentials",))
         return self
 
@@ -164,7 +167,7 @@ class Acme(AnswersModel):
             message = "the challenge dns-01 needs a section dns with provider and credentials"
             raise reject("incomplete", message, ("dns",))
         if self.staging and self.directory is not None:
-            message = "staging is Let's Encrypt's: leave out one of staging and directory"
+            message = "staging is for Let's Encrypt only: remove either staging or directory"
             raise reject("contradiction", message, ("staging",))
         return self
 

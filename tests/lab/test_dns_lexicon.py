@@ -139,7 +139,7 @@ def test_a_secret_in_clear_is_refused(keep: NameKeeper, power: PowerDns) -> None
     refused = keep("validate", "moorage.yml")
 
     assert refused.code == 2
-    assert "dns.lexicon.options.auth_token: a secret is not written here in clear" in refused.stderr
+    assert "dns.lexicon.options.auth_token: must not be a secret in plain text" in refused.stderr
     assert "in-clear-in-the-file" not in refused.stdout + refused.stderr
 
 

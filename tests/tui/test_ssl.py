@@ -74,7 +74,7 @@ async def test_acme_is_answered_with_a_choice_and_enter(pretend: Servers) -> Non
         await wizard.press("tab")
         await wizard.type("ops@example.com".replace("@", "A"))
         await wizard.press("tab")
-        await wizard.see("✗ wanted: an address")
+        await wizard.see("✗ must be an email address")
         assert wizard.app.session is not None
         draft = _draft(wizard)
         draft.set("ssl.acme.email", "ops@example.com")
@@ -154,7 +154,7 @@ async def test_load_balancers_are_a_list(pretend: Servers) -> None:
         assert _draft(wizard).answers().ssl.trusted_proxies == ("10.0.0.0/8", "192.0.2.7/32")
         field.input.value = "somewhere"
         await wizard.press("shift+tab")
-        await wizard.see("wanted: an address or a network")
+        await wizard.see("must be an address or a network")
 
 
 async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
@@ -207,7 +207,7 @@ async def test_a_name_no_ca_can_have_is_explained_and_not_looked_for(pretend: Se
         await wizard.see("A new CA is made with the first apply")
         await wizard.press("tab")
         await wizard.type("ä")
-        await wizard.see("✗ wanted: letters, digits")
+        await wizard.see("✗ must be letters, digits")
         assert "CA cannot be read" not in wizard.text
         await wizard.press("backspace")
         await wizard.type("Yard")

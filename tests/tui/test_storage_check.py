@@ -135,12 +135,12 @@ async def test_a_block_pasted_into_another_step_fills_storage(pretend: Servers) 
     block = BLOCK.format(url="https://s3.example.com") + "REGISTRY_STORAGE_S3_X=1\n"
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+3", "down", "enter")
-        await wizard.see("✗ wanted: the name of the bucket")
+        await wizard.see("✗ expected the name of the bucket")
         await wizard.press("alt+1")
         assert wizard.app.focused is not None
         wizard.app.focused.post_message(events.Paste(block))
         await wizard.see("Storage  3 of 7", "✓ filled in: Bucket", "✗ Line 7: ", "us-east-1")
-        assert "✗ wanted" not in wizard.text
+        assert "✗ expected" not in wizard.text
         await wizard.press("alt+2", "a")
         assert wizard.app.focused is not None
         wizard.app.focused.post_message(events.Paste(block))

@@ -105,13 +105,15 @@ def test_no_shell_reads_a_command() -> None:
 
 def test_a_failing_command_says_its_status_and_nothing_it_printed() -> None:
     error = failure(python("import sys; print('s3cret'); sys.exit('leak'); 'argument'"))
-    assert "ended with status 1" in str(error)
+    assert "exited with status 1" in str(error)
     for word in ("s3cret", "leak", "argument"):
         assert word not in str(error)
 
 
 def test_a_command_that_is_not_there() -> None:
-    assert "is not on this machine" in str(failure(FromCommand(("moorage-no-such-program",))))
+    assert "was not found on this machine" in str(
+        failure(FromCommand(("moorage-no-such-program",)))
+    )
 
 
 def test_a_command_that_prints_nothing() -> None:
@@ -129,7 +131,7 @@ def test_a_command_that_prints_nothing() -> None:
 )
 def test_a_command_that_does_not_end_is_given_up(code: str) -> None:
     start = time.monotonic()
-    assert "did not end within 0.5 seconds" in str(failure(python(code), timeout=0.5))
+    assert "did not finish within 0.5 seconds" in str(failure(python(code), timeout=0.5))
     assert time.monotonic() - start < 5
 
 

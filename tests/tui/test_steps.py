@@ -220,7 +220,7 @@ async def test_a_user_typed_before_the_host_goes_to_its_field(pretend: Servers) 
         await wizard.press("shift+tab")
         await wizard.type("x@")
         await wizard.press("enter")
-        await wizard.see("✗ must be the host alone; put the login name in", "“User”")
+        await wizard.see("✗ must be the host alone; the user has a field")
 
 
 async def test_a_name_with_other_letters_is_given_as_it_is_written(pretend: Servers) -> None:

@@ -75,27 +75,27 @@ class Registry(AnswersModel):
     """The registry itself: its name, how it runs and how it is configured."""
 
     domain: Domain
-    """The DNS name people put before their images, for example registry.example.com."""
+    """The registry's DNS name, as in registry.example.com/app."""
     port: Port = 443
     """The HTTPS port nginx listens on (the HTTP port when ssl.mode is none)."""
     listen: tuple[Address, ...] = ()
     """The addresses nginx listens on, for example 127.0.0.1; all of them when empty."""
     proxy_protocol: bool = False
-    """Whether a load balancer in front sends the PROXY protocol."""
+    """Whether a load balancer in front of nginx sends the PROXY protocol."""
     redirect_http: bool = True
-    """Whether port 80 sends people on to HTTPS."""
+    """Whether to redirect HTTP (port 80) to HTTPS."""
     runtime: Runtime = "package"
     """What runs the registry: a container engine, or the distribution's docker-registry package."""
     image: ImageName = "docker.io/library/registry:3.1.1"
     """The container image, for the runtimes docker and podman."""
     image_archive: LocalPath | None = None
-    """A local image archive (docker save), carried to servers that have no way out."""
+    """A `docker save` archive on this machine, for servers without internet access."""
     version: Literal["2.8", "3"] | None = None
-    """The registry's version, where neither the image's tag nor the package tells it."""
+    """The registry's version, if neither the image tag nor the package shows it."""
     settings: Settings = Field(default_factory=dict)
     """Any part of the registry's own configuration, merged over what Moorage writes."""
     environment: dict[EnvironmentName, Variable] = Field(default_factory=dict)
-    """The same as REGISTRY_* environment variables; merged into the configuration."""
+    """The same settings as REGISTRY_* environment variables; merged into the configuration."""
 
 
 class Server(AnswersModel):
@@ -104,40 +104,40 @@ class Server(AnswersModel):
     host: Host
     """Its address, host name or alias in ~/.ssh/config; no two servers have the same."""
     connection: Literal["ssh", "local"] = "ssh"
-    """How it is reached: over SSH, or local for the machine Moorage runs on."""
+    """ssh, or local for the machine Moorage runs on."""
     user: LoginName | None = None
-    """Who logs in; root or a user who may use sudo. Without it, what ~/.ssh/config says."""
+    """The login user: root, or a user with sudo. Default: from ~/.ssh/config."""
     port: Port | None = None
-    """The SSH port. Without it, what ~/.ssh/config says, or 22."""
+    """The SSH port. Default: from ~/.ssh/config, or 22."""
     key: LocalPath | None = None
-    """A private key file. Without it, ~/.ssh/config, the agent and the usual files are tried."""
+    """A private key file. Default: ~/.ssh/config, the agent and the usual files."""
     passphrase: SecretReference | None = None
     """The key's passphrase."""
     password: SecretReference | None = None
-    """The login password, where there is no key."""
+    """The login password, if there is no key."""
     sudo_password: SecretReference | None = None
-    """What sudo asks for, where it asks."""
+    """The password for sudo, if sudo asks for one."""
     jump: Text | None = None
-    """A server to go through, USER@HOST:PORT as in ssh's ProxyJump."""
+    """A jump host, USER@HOST:PORT as in ssh's ProxyJump."""
     address: Host | None = None
-    """The address clients reach the registry at, where it differs from the SSH host."""
+    """The address clients connect to, if it differs from the SSH host."""
     runtime: Runtime | None = None
-    """What runs the registry on this server, where it differs from registry.runtime."""
+    """What runs the registry on this server, if it differs from registry.runtime."""
 
 
 class User(AnswersModel):
-    """Somebody who logs in to the registry."""
+    """A user of the registry."""
 
     name: UserName
-    """What they type at docker login."""
+    """The user name for docker login."""
     access: Literal["push", "pull"] = "push"
-    """push may push, pull and delete; pull may only pull."""
+    """push: can push, pull and delete; pull: can only pull."""
     repositories: tuple[RepositoryRule, ...] = ()
-    """The repositories they may use: team-a/app, or team-a/* for all below. All when empty."""
+    """The repositories the user can access: team-a/app, or team-a/* for all below. Empty: all."""
     disabled: bool = False
-    """Whether they are kept out for now; their password stays."""
+    """Whether the user is blocked from logging in; the password is kept."""
     password: PasswordReference
-    """Where the password or its hash is found, or {generate: true}."""
+    """A reference to the password, its hash, or {generate: true}."""
 
     @model_validator(mode="after")
     def _rules_fit_a_line(self) -> User:
@@ -152,7 +152,7 @@ class User(AnswersModel):
 
 
 class Credentials(AnswersModel):
-    """Who may log in to the registry."""
+    """The users of the registry."""
 
     users: Annotated[tuple[User, ...], Field(min_length=1)]
     """At least one user."""
@@ -175,7 +175,7 @@ class Credentials(AnswersModel):
 
 
 class FilesystemStorage(AnswersModel):
-    """Images kept in a folder on the server."""
+    """Images stored in a folder on the server."""
 
     path: ServerPath = "/var/lib/moorage/registry"
     """The folder on the server."""
@@ -184,7 +184,7 @@ class FilesystemStorage(AnswersModel):
 
 
 class S3Storage(AnswersModel):
-    """Images kept in an S3 bucket or a compatible store."""
+    """Images stored in an S3 bucket or a compatible store."""
 
     bucket: Annotated[
         str,
@@ -202,7 +202,7 @@ class S3Storage(AnswersModel):
     ] | None = None  # fmt: skip
     """The endpoint of a compatible store (MinIO, Ceph, R2 and the like)."""
     forcepathstyle: bool | None = None
-    """Bucket in the path rather than in the host name; on by default with an endpoint."""
+    """Path-style bucket addressing; on by default with an endpoint."""
     encrypt: bool = False
     """Whether the store encrypts objects at rest."""
     keyid: Text | None = None
@@ -210,7 +210,7 @@ class S3Storage(AnswersModel):
     secure: bool = True
     """Whether the store is reached over HTTPS."""
     skipverify: bool = False
-    """Whether the store's certificate goes unchecked."""
+    """Whether to skip checking the store's certificate."""
     v4auth: bool = True
     """Whether requests are signed with version 4."""
     chunksize: Annotated[int, Field(ge=5 * 1024**2, le=5 * 1024**3), WHOLE] = 10 * 1024**2
@@ -220,7 +220,7 @@ class S3Storage(AnswersModel):
     multipartcopymaxconcurrency: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
     """How many parts are copied at once."""
     multipartcopythresholdsize: Annotated[int, Field(ge=5 * 1024**2), WHOLE] | None = None
-    """From which size on a copy is done in parts, in bytes."""
+    """The object size from which copies are done in parts, in bytes."""
     rootdirectory: Annotated[
         str, matching(r"/?[A-Za-z0-9._/-]*", "a folder in the bucket: letters, digits . _ - /")
     ] | None = None  # fmt: skip
@@ -255,7 +255,7 @@ class S3Storage(AnswersModel):
 
 
 class Storage(AnswersModel):
-    """Where images are kept."""
+    """Where images are stored."""
 
     driver: Literal["filesystem", "s3"] = "filesystem"
     """filesystem (one server only) or s3."""
@@ -279,15 +279,15 @@ class Hook(AnswersModel):
     """A script of yours that runs on every server, as root."""
 
     name: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits and . _ -", 64)]
-    """What it is called in plans and logs."""
+    """The name shown in plans and logs."""
     script: LocalPath
-    """The script's file on this machine; its first line names what runs it (#!/bin/sh)."""
+    """The script's file on this machine; its first line names the interpreter (#!/bin/sh)."""
     when: Annotated[tuple[Moment, ...], Field(min_length=1)]
-    """Before an apply changes anything, after its checks, or after a change of the users."""
+    """Before an apply changes anything, after its checks, or after users are changed."""
     timeout: Annotated[int, Field(ge=1, le=3600), WHOLE] = 60
-    """Seconds after which it is ended and counts as failed."""
+    """Timeout in seconds; a hook that runs longer is stopped and counts as failed."""
     on_failure: Literal["roll_back", "go_on"] = "roll_back"
-    """Whether a failure undoes what the run did, or is only reported."""
+    """Whether a failure rolls the run back or is only reported."""
 
 
 Step = Literal["servers", "credentials", "storage", "dns", "ssl", "advanced"]
@@ -303,21 +303,21 @@ class Answers(AnswersModel):
     servers: Annotated[tuple[Server, ...], Field(min_length=1)]
     """At least one server."""
     credentials: Credentials
-    """Who may log in."""
+    """The users of the registry."""
     storage: Storage = Field(default_factory=Storage)
-    """Where images are kept."""
+    """Where images are stored."""
     dns: Dns = Field(default_factory=Dns)
     """Who creates the DNS records."""
     ssl: Ssl = Field(default_factory=Ssl)
     """How the registry gets its certificate."""
     rollout: Literal["rolling", "all_at_once"] = "rolling"
-    """Whether several servers are switched one after the other or together."""
+    """Whether several servers are switched one by one or all at once."""
     hooks: tuple[Hook, ...] = ()
     """Scripts of yours that run on every server, in this order."""
     ask: tuple[Step, ...] = ()
-    """Steps the wizard opens on although everything is filled in."""
+    """Steps the wizard opens even if they are filled in."""
     based_on: Annotated[int, Field(ge=0, le=2**53), WHOLE] | None = None
-    """The deployment's revision these answers know; written by Moorage when it applies or saves."""
+    """The deployment revision these answers are based on; written by Moorage on apply and save."""
 
     @model_validator(mode="after")
     def _servers_fit_the_storage(self) -> Answers:

@@ -25,7 +25,7 @@ from moorage.answers.secrets import SecretReference
 
 
 class Rfc2136(AnswersModel):
-    """A name server that takes changes by RFC 2136 (bind, Knot, PowerDNS and others)."""
+    """A name server that accepts RFC 2136 updates (BIND, Knot, PowerDNS and others)."""
 
     server: Annotated[Host, OPERATORS_OWN]
     """The primary name server of the zone."""
@@ -38,7 +38,7 @@ class Rfc2136(AnswersModel):
     algorithm: Literal[
         "hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha224", "hmac-sha1", "hmac-md5"
     ] = "hmac-sha256"  # fmt: skip
-    """What the key is for."""
+    """The TSIG algorithm."""
 
     @model_validator(mode="after")
     def _key_is_whole(self) -> Rfc2136:
@@ -55,9 +55,9 @@ class Route53(AnswersModel):
     zone_id: Annotated[str, matching(r"[A-Z0-9]{1,32}", "an ID such as Z0123456789ABC")] | None = (
         None
     )
-    """The hosted zone's id. Without it, the public zone that the name is in."""
+    """The hosted zone's ID. Default: the public zone that contains the name."""
     accesskey: SecretReference | None = None
-    """The access key id. Without keys, what the AWS tools of this machine use."""
+    """The access key ID. Without keys, this machine's AWS credentials are used."""
     secretkey: SecretReference | None = None
     """The secret access key."""
     profile: Annotated[Text, OPERATORS_OWN] | None = None
@@ -67,7 +67,7 @@ class Route53(AnswersModel):
         matching(r"https?://[A-Za-z0-9.\[\]:_-]+/?", "an http(s) URL without a path"),
         OPERATORS_OWN,
     ] | None = None  # fmt: skip
-    """Another endpoint than Amazon's."""
+    """An endpoint other than Amazon's."""
 
     @model_validator(mode="after")
     def _keys_come_together(self) -> Route53:
@@ -96,14 +96,14 @@ class Lexicon(AnswersModel):
 
 
 class Failover(AnswersModel):
-    """How the name follows the servers that work."""
+    """How DNS follows the healthy servers."""
 
     interval: Annotated[int, Field(ge=2, le=3600), WHOLE] = 10
     """Seconds between two checks of a server."""
     fall: Annotated[int, Field(ge=1, le=20), WHOLE] = 2
-    """How many bad checks in a row take a server out of the name."""
+    """Failed checks in a row before a server is removed from DNS."""
     rise: Annotated[int, Field(ge=1, le=100), WHOLE] = 3
-    """How many good checks in a row take it in again."""
+    """Passed checks in a row before it is added again."""
 
 
 class Dns(AnswersModel):
@@ -112,19 +112,19 @@ class Dns(AnswersModel):
     provider: Annotated[
         Literal["manual", "rfc2136", "route53", "lexicon"], OPERATORS_OWN
     ] = "manual"  # fmt: skip
-    """manual: you create them, Moorage says which and checks them; otherwise Moorage does."""
+    """manual: you create the records, Moorage lists and checks them; otherwise Moorage does it."""
     record: Literal["address", "cname"] = "address"
     """address: A and AAAA records of the servers; cname: a CNAME to another name."""
     target: DnsName | None = None
-    """What a CNAME leads to, used when the record is cname. Without it, the only server's name."""
+    """The CNAME's target, if the record is cname. Default: the only server's name."""
     ttl: Annotated[int, Field(ge=1, le=604800), WHOLE] | None = None
-    """Seconds for which the records may be cached. Without it, 300; with failover 60."""
+    """The records' TTL in seconds. Default: 300, with failover 60."""
     zone: DnsName | None = None
-    """The zone the records are in, where it cannot be found by asking."""
+    """The zone of the records, if it cannot be detected."""
     nameservers: Annotated[tuple[NameServer, ...], OPERATORS_OWN] = ()
-    """The zone's own name servers, ADDRESS or ADDRESS:PORT, where asking does not find them."""
+    """The zone's own name servers, ADDRESS or ADDRESS:PORT, if they cannot be detected."""
     failover: Failover | None = None
-    """Several servers: the name follows those that work."""
+    """With several servers: DNS lists only the healthy ones."""
     rfc2136: Rfc2136 | None = None
     """Used when the provider is rfc2136."""
     route53: Route53 | None = None

@@ -76,7 +76,7 @@ Credential = Annotated[
 
 
 class CertificateFiles(AnswersModel):
-    """A certificate you have."""
+    """Your own certificate."""
 
     certificate: LocalPath
     """PEM file with the certificate, followed by its chain."""
@@ -92,7 +92,7 @@ class PrivateCa(AnswersModel):
     ] = "Moorage private CA"
     """The authority's common name."""
     passphrase: SecretReference | None = None
-    """Encrypts the authority's key on your machine; asked for only when a certificate is made."""
+    """Encrypts the CA key on your machine; only needed when a certificate is issued."""
 
 
 class ExternalAccount(AnswersModel):
@@ -105,7 +105,7 @@ class ExternalAccount(AnswersModel):
 
 
 class DnsChallenge(AnswersModel):
-    """How certbot makes the DNS record that proves the name is yours."""
+    """How certbot creates the DNS record that proves you control the name."""
 
     provider: Literal[
         "rfc2136", "route53", "cloudflare", "digitalocean", "dnsimple", "gehirn", "google",
@@ -113,9 +113,9 @@ class DnsChallenge(AnswersModel):
     ]  # fmt: skip
     """Where the zone is managed: the providers Debian has a plugin of certbot for."""
     credentials: dict[str, Credential] = Field(default_factory=dict)
-    """What the plugin logs in with; docs/certificates.md has each one's names."""
+    """The plugin's credentials; docs/certificates.md lists the names."""
     propagation_seconds: Annotated[int, Field(ge=0, le=3600), WHOLE] | None = None
-    """How long to wait until the authority may look; the plugin's own time without it."""
+    """Seconds to wait for DNS propagation. Default: the plugin's."""
 
     @model_validator(mode="after")
     def _credentials_are_the_plugins(self) -> DnsChallenge:
@@ -145,17 +145,17 @@ class Acme(AnswersModel):
     """A certificate from an authority that speaks ACME, renewed on the servers by certbot."""
 
     email: Email | None = None
-    """Whom the authority may write to; most no longer do."""
+    """Contact address for the authority; most no longer use it."""
     directory: DirectoryUrl | None = None
-    """The authority's directory; Let's Encrypt's when there is none here."""
+    """The authority's ACME directory URL. Default: Let's Encrypt."""
     staging: bool = False
-    """Whether Let's Encrypt's staging is used: no limits, and certificates nobody trusts."""
+    """Whether to use Let's Encrypt staging: higher limits, but untrusted certificates."""
     ca_file: LocalPath | None = None
-    """PEM file of the CA that the directory's own certificate comes from, if it is private."""
+    """PEM file of the CA that issued the directory's own certificate, if it is private."""
     key_type: Literal["ecdsa", "rsa"] = "ecdsa"
     """The kind of the certificate's key."""
     external_account: ExternalAccount | None = None
-    """For authorities that want an account to exist before."""
+    """For authorities that require an existing account."""
     challenge: Literal["http-01", "dns-01"] = "http-01"
     """http-01: the authority asks port 80 of the servers; dns-01: it looks for a DNS record."""
     dns: DnsChallenge | None = None
@@ -186,8 +186,8 @@ class Ssl(AnswersModel):
     """How the registry gets its certificate, and how connections to it are secured."""
 
     mode: Literal["acme", "files", "private_ca", "none"] = "private_ca"
-    """acme: from an authority such as Let's Encrypt; files: your own; private_ca: made by Moorage;
-    none: a load balancer in front ends TLS."""
+    """acme: from an authority such as Let's Encrypt; files: your own; private_ca: from Moorage's
+    own CA; none: a load balancer terminates TLS."""
     acme: Acme = Field(default_factory=Acme)
     """Used when the mode is acme."""
     files: CertificateFiles | None = None
@@ -195,11 +195,11 @@ class Ssl(AnswersModel):
     private_ca: PrivateCa = Field(default_factory=PrivateCa)
     """Used when the mode is private_ca."""
     profile: Literal["intermediate", "modern"] = "intermediate"
-    """Mozilla's configuration: intermediate has TLS 1.2 and 1.3, modern has 1.3 only."""
+    """Mozilla's TLS profile: intermediate allows TLS 1.2 and 1.3, modern only 1.3."""
     hsts: Annotated[int, Field(ge=1, le=2 * TWO_YEARS), WHOLE] | None = None
-    """For how many seconds browsers insist on HTTPS (HSTS); off without it."""
+    """HSTS max-age in seconds; off by default."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Load balancers in front: only from these X-Forwarded-For and X-Forwarded-Proto count."""
+    """Load balancers whose X-Forwarded-For and X-Forwarded-Proto headers are trusted."""
 
     @model_validator(mode="after")
     def _mode_is_described(self) -> Ssl:

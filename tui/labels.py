@@ -134,6 +134,15 @@ def explain(error: MoorageError | Note) -> str:
     return " ".join(filter(None, (error.explain(field_name), _OPTIONS.get(error.code, ""))))
 
 
+def guide(error: MoorageError) -> str:
+    """Return what to do about an error; may be empty.
+
+    Args:
+        error: The error.
+    """
+    return " ".join(filter(None, (error.guide(field_name), _OPTIONS.get(error.code, ""))))
+
+
 def describe_error(error: MoorageError) -> str:
     """Return an error as text, a line for each problem or server in it.
 
@@ -156,6 +165,15 @@ def describe_problem(problem: Problem) -> str:
     place = label_of(problem.path) or problem.dotted
     text = problem.explain(field_name)
     return f"{place}: {text}" if place else text
+
+
+def text_of(problem: Problem | None) -> str:
+    """Return what is wrong for the field it is shown beside; empty when nothing is.
+
+    Args:
+        problem: What is wrong with the field, or None.
+    """
+    return problem.explain(field_name) if problem is not None else ""
 
 
 def _plain(dotted: str) -> str:

@@ -6,7 +6,8 @@ from moorage.deploy.events import ending_in_words
 from moorage.deploy.name import report_lines
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ServerReport
-from tui.labels import describe_error
+from moorage.servers.run_results import RunStatus
+from tui.labels import describe_error, guide
 
 
 def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
@@ -18,17 +19,19 @@ def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
     """
     if server.is_good:
         return ending_in_words(server.status, "", server.message)
-    if was_stopped and server.status == "cancelled":
+    if was_stopped and server.status is RunStatus.CANCELLED:
         during = ending_in_words("stopped", "" if server.step == "rollback" else server.step, "")
         return f"{during}, and rolled back"
-    return ending_in_words(server.status, server.step, server.message)
+    how = ending_in_words(server.status, server.step, server.message)
+    way_out = guide(server.cause) if server.cause is not None else ""
+    return f"{how}. {way_out}" if way_out else how
 
 
 def what_stays(outcome: Outcome) -> str:
     """Return what is on the servers after an apply was stopped and rolled back."""
     servers = outcome.report.servers if outcome.report else ()
     ran = "What ran before still runs." if outcome.ran_before else "Nothing is deployed."
-    if any(each.status == "done" for each in servers):
+    if any(each.status is RunStatus.DONE for each in servers):
         ran = "Servers that were done stay done."
     return f"{ran} Packages that were installed already stay."
 
@@ -41,7 +44,7 @@ def faults_of(outcome: Outcome) -> list[str]:
             how = server_ending(server, was_stopped=outcome.was_stopped)
             lines.append(f"{'○' if outcome.is_rolled_back else '✗'} {server.server}: {how}")
     for run in outcome.ended:
-        if run.status != "done":
+        if run.status is not RunStatus.DONE:
             lines.append(f"✗ {run.server}: {ending_in_words(run.status, '', run.message)}")
     for check in outcome.verification.checks if outcome.verification else ():
         if check.status == "bad":

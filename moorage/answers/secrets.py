@@ -68,7 +68,7 @@ class FromEnvironment:
     env: str
 
     def __post_init__(self) -> None:
-        message = "env: must be the name of an environment variable, such as CI_PASSWORD"
+        message = "must be the name of an environment variable, such as CI_PASSWORD"
         _check_text(self.env, message)
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
             raise ValueError(message)
@@ -81,7 +81,7 @@ class FromFile:
     file: str
 
     def __post_init__(self) -> None:
-        _check_text(self.file, "file: must be the path of a file on this machine")
+        _check_text(self.file, "must be the path of a file on this machine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class FromCommand:
     command: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        message = "command: must be a list of a program and its arguments, [PROGRAM, ARGUMENT]"
+        message = "must be a list of a program and its arguments, [PROGRAM, ARGUMENT]"
         if not isinstance(self.command, (list, tuple)) or not self.command:
             raise ValueError(message)
         _check_text(self.command[0], message)
@@ -108,7 +108,7 @@ class FromKeyring:
     keyring: str
 
     def __post_init__(self) -> None:
-        _check_text(self.keyring, "keyring: must be the name of a keyring entry")
+        _check_text(self.keyring, "must be the name of a keyring entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class FromPrompt:
 
     def __post_init__(self) -> None:
         if self.prompt is not True:
-            raise ValueError("prompt: must be true")
+            raise ValueError("must be true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Hash:
     def __post_init__(self) -> None:
         if not isinstance(self.hash, str) or not re.fullmatch(_HASH, self.hash):
             raise ValueError(
-                "hash: must be a bcrypt, apr1 or SHA-crypt hash in quotes, as 'htpasswd -nB NAME' "
+                "must be a bcrypt, apr1 or SHA-crypt hash in quotes, as 'htpasswd -nB NAME' "
                 "prints it after the colon"
             )
 
@@ -144,7 +144,7 @@ class Generated:
 
     def __post_init__(self) -> None:
         if self.generate is not True:
-            raise ValueError("generate: must be true")
+            raise ValueError("must be true")
 
 
 class Typed:
@@ -217,7 +217,8 @@ def _read(value: object, kinds: _Kinds) -> object:
     try:
         return kinds[kind](value[kind])
     except ValueError as error:
-        raise PydanticCustomError("secret_reference", "{why}", {"why": str(error)}) from None
+        context = {"message": str(error), "kind": "secret_reference", "at": (kind,)}
+        raise PydanticCustomError("wrong", "{message}", context) from None
 
 
 def as_mapping(reference: PasswordReference) -> dict[str, Any]:

@@ -26,7 +26,7 @@ ANOTHER_KEY = "Another key is named with --key (for --server), or as servers[].k
 _OPTIONS = {
     "host_key_unknown": "Or give it to --accept-host-key.",
     "login_refused": ANOTHER_KEY,
-    "transfers_in_the_way": "With --end-transfers it cuts them off.",
+    "transfers_in_the_way": "With --end-transfers, an apply cuts them off.",
 }
 """What the command line offers besides an error's or a note's own advice, by code."""
 
@@ -71,6 +71,15 @@ def explain(error: MoorageError | Note) -> str:
         error: The error, whose server is not in the text, or the note.
     """
     return " ".join(filter(None, (error.explain(), _OPTIONS.get(error.code, ""))))
+
+
+def guide(error: MoorageError) -> str:
+    """Return what to do about an error, with the keys of the answers file; may be empty.
+
+    Args:
+        error: The error.
+    """
+    return " ".join(filter(None, (error.guide(), _OPTIONS.get(error.code, ""))))
 
 
 def as_json(error: MoorageError) -> dict[str, object]:

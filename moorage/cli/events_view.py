@@ -36,6 +36,7 @@ def event_as_json(event: Event) -> dict[str, object]:
                 **line,
                 "run": event.run_id,
                 "status": event.status,
+                "code": event.code or None,
                 "message": event.message,
                 "step": event.step,
                 "warnings": list(event.warnings),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import WrongUsageError
 from moorage.cli.session import Session
+from moorage.servers.run_results import RunStatus
 
 if TYPE_CHECKING:
     from moorage.answers.secrets import Secret
@@ -101,7 +102,8 @@ class PasswordSink:
         Args:
             report: How the run ended.
         """
-        if any(each.status in {"done", "lost", "interrupted"} for each in report.servers):
+        maybe_set = {RunStatus.DONE, RunStatus.LOST, RunStatus.INTERRUPTED}
+        if any(each.status in maybe_set for each in report.servers):
             return
         if self.file is not None and self._taken:
             self.file.unlink(missing_ok=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
     from rich.text import Text
 
+    from moorage.servers.run_results import RunStatus
+
 MARKS = {"good": "✓", "done": "✓", "unchanged": "✓", "bad": "✗", "skipped": "-"}
 """What stands before a result; everything else gets a cross."""
 
@@ -153,18 +155,18 @@ class _Row:
         self._ended: float | None = None
         self._title = "Waiting"
         self._number = ""
-        self._status = ""
+        self._status: RunStatus | None = None
 
     def take(self, event: Event) -> None:
         if isinstance(event, RunEnded):
             self._status, self._ended = event.status, time.monotonic()
         elif isinstance(event, CheckEnded):
-            self._status, self._ended = "", None
+            self._status, self._ended = None, None
             self._title = f"Verified: {event.name}"
         elif isinstance(event, StepBegan):
             steps = list(STEPS)
             if event.step == steps[0]:
-                self._began, self._status, self._ended = time.monotonic(), "", None
+                self._began, self._status, self._ended = time.monotonic(), None, None
             if event.step in STEPS:
                 self._number = f"{steps.index(event.step) + 1}/{len(steps) - 1}"
             self._title = step_title(event.step)
@@ -173,7 +175,7 @@ class _Row:
         seconds = int((self._ended or time.monotonic()) - self._began)
         clock = f"{seconds // 60}:{seconds % 60:02d}"
         sign, style = mark(self._status) if self._status else ("•", "cyan")
-        title = self._title if not self._status else f"{self._status} ({self._title})"
+        title = self._title if not self._status else f"{self._status.label} ({self._title})"
         return session.text(
             (f"{sign} ", style), f"{self._server:<{width}}  ", (f"{clock:>5}  ", "dim"), title
         )
@@ -203,7 +205,7 @@ def _sentence(event: Event) -> str:
         case Warned():
             return f"! {event.text}"
         case RunEnded():
-            return f"{event.status}" + (f": {event.message}" if event.message else "")
+            return event.status.label + (f": {event.message}" if event.message else "")
         case CheckEnded():
             return f"{event.name}: {event.status}, {event.detail}"
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from moorage.cli.errors import guide
 from moorage.cli.plan_view import Line
 from moorage.cli.progress import mark
 from moorage.cli.tables import lined_up
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
     from moorage.errors import MoorageError
+    from moorage.servers.run_results import RunStatus
 
 
 def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Iterator[Line]:
@@ -23,7 +25,7 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
 
     Args:
         report: The report.
-        advice: What to do next, by status.
+        advice: What to do next, by code.
     """
     rows = [
         (mark(server.status), server.server, _state(server.status, server.message, server.step))
@@ -34,7 +36,7 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
         if problem := server.problem(advice):
-            yield (f"{server.server}: {problem.guide()}".rstrip(),)
+            yield (f"{server.server}: {guide(problem)}".rstrip(),)
 
 
 def report_as_json(
@@ -44,7 +46,7 @@ def report_as_json(
 
     Args:
         report: The report.
-        advice: What to do next, by status.
+        advice: What to do next, by code.
     """
     return [
         {
@@ -126,8 +128,13 @@ def handover_lines(handed: Handover) -> Iterator[Line]:
 def _failure(problem: MoorageError | None, message: str = "") -> dict[str, object]:
     """Return what went wrong, as every failure in JSON has it; no code where nothing did."""
     if problem is None:
-        return {"code": None, "message": message, "advice": None}
-    return {"code": problem.code, "message": problem.message, "advice": problem.advice or None}
+        return {"code": None, "message": message, "advice": None, "fields": []}
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "advice": problem.advice or None,
+        "fields": list(problem.fields),
+    }
 
 
 def handover_as_json(handed: Handover, *, serves: bool) -> dict[str, object]:
@@ -154,8 +161,8 @@ def handover_as_json(handed: Handover, *, serves: bool) -> dict[str, object]:
     }
 
 
-def _state(status: str, message: str, step: str) -> str:
-    if status in {"done", "unchanged"}:
-        return status
+def _state(status: RunStatus, message: str, step: str) -> str:
+    if status.is_good:
+        return status.label
     during = f" at step {step}" if step else ""
-    return f"{status}{during}: {message}" if message else f"{status}{during}"
+    return f"{status.label}{during}: {message}" if message else f"{status.label}{during}"

@@ -10,6 +10,7 @@ from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import lined_up
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
+from moorage.servers.run_results import RunStatus
 
 if TYPE_CHECKING:
     from moorage.deploy.acme import Renewal
@@ -122,9 +123,11 @@ def _in_utc(there: Draining) -> str:
 
 def _run(run: RunRecord) -> str:
     ended = how_it_ended(run)
-    if ended == "running":
+    if ended is RunStatus.RUNNING:
         return f"{run.run_id} is going on, step {run.step}"
-    return f"{run.run_id} {ended}" + (f" at step {run.step}" if ended != "done" else "")
+    return f"{run.run_id} {ended.label}" + (
+        f" at step {run.step}" if ended is not RunStatus.DONE else ""
+    )
 
 
 def _server_as_json(server: ServerStatus) -> dict[str, object]:
@@ -177,6 +180,7 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
         and {
             "run": run.run_id,
             "status": how_it_ended(run),
+            "code": run.code or None,
             "step": run.step,
             "message": run.message,
         },

@@ -29,6 +29,7 @@ from moorage.registry_keys import check_registry, only_version
 from moorage.servers import connect
 from moorage.servers.facts import Facts
 from moorage.servers.probe import probe
+from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
@@ -260,7 +261,8 @@ class Deployment:
             if server.has_changes
         ]
         reports = {
-            server.server: ServerReport(server.server, "unchanged") for server in plan.servers
+            server.server: ServerReport(server.server, RunStatus.UNCHANGED)
+            for server in plan.servers
         }
         rollout = Rollout(self.answers.rollout, self._on_event)
         gate: Gate = "wait" if len(changed) > 1 else "go"
@@ -281,14 +283,19 @@ class Deployment:
         for thread in threads:
             thread.join()
         for run in rollout.runs:
-            ended = run.ended or RunEnded(run.server, run_id, "lost", "it was not followed")
-            status = "cancelled" if run.server in rollout.aborted else ended.status
+            ended = run.ended or RunEnded(
+                run.server, run_id, RunStatus.LOST, "it was not followed", code="run_lost"
+            )
+            status, code = ended.status, ended.code
+            if run.server in rollout.aborted and status is not RunStatus.DONE:
+                status, code = RunStatus.CANCELLED, "run_cancelled"
             reports[run.server] = ServerReport(
                 run.server,
-                "done" if ended.status == "done" else status,
+                status,
                 rollout.aborted.get(run.server, ended.message),
                 ended.step,
                 run_id,
+                code,
                 ended.warnings,
             )
         report = ApplyReport(
@@ -296,7 +303,7 @@ class Deployment:
             dict(plan.materials.generated),
             plan.materials.ca_certificate,
         )
-        if any(each.status == "done" for each in report.servers):
+        if any(each.status is RunStatus.DONE for each in report.servers):
             return replace(report, revision=plan.revised.revision)
         return replace(report, revision=plan.revision.number) if report.is_good else report
 
@@ -335,7 +342,9 @@ class Deployment:
             run = ServerRun(transport, record.run_id, self._on_event, self.redactor.redact)
             self._runs.append(run)
             run.attach()
-            return run.ended or RunEnded(transport.server, record.run_id, "lost")
+            return run.ended or RunEnded(
+                transport.server, record.run_id, RunStatus.LOST, code="run_lost"
+            )
 
         return on_all(transports, follow)
 

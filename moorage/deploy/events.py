@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from moorage.servers.run_results import RunStatus
+
 STEPS: dict[str, str] = {
     "connect": "Connecting",
     "probe": "Reading what is there",
@@ -45,16 +47,17 @@ def step_title(step: str) -> str:
     return STEPS.get(step, step)
 
 
-def ending_in_words(status: str, step: str, message: str) -> str:
+def ending_in_words(status: RunStatus | str, step: str, message: str) -> str:
     """Return how a run ended, for people: ``failed while installing packages: no space left``.
 
     Args:
-        status: How it ended, in a word.
+        status: How it ended.
         step: The step it was in, a key of :data:`STEPS`; may be empty.
         message: Why; may be empty.
     """
     during = f" while {step_title(step).lower()}" if step else ""
-    return f"{status}{during}" + (f": {message}" if message else "")
+    word = status.label if isinstance(status, RunStatus) else status
+    return f"{word}{during}" + (f": {message}" if message else "")
 
 
 @dataclass(frozen=True)
@@ -107,16 +110,18 @@ class RunEnded(Event):
 
     Attributes:
         run_id: The run.
-        status: done, failed, cancelled, undone, locked, interrupted or lost.
+        status: How it ended.
+        code: Why, as a code (see :mod:`moorage.servers.run_results`); empty when it is done.
         message: Why, unless it is done.
         step: The last step it began.
         warnings: What went wrong that the run went on without.
     """
 
     run_id: str
-    status: str
+    status: RunStatus
     message: str = ""
     step: str = ""
+    code: str = ""
     warnings: tuple[str, ...] = ()
 
 

@@ -15,6 +15,7 @@ from moorage.answers.model import Answers
 from moorage.background import Background
 from moorage.deploy.events import CHANGE_RECORDS, LogLine, RunEnded, StepBegan
 from moorage.errors import MoorageError
+from moorage.servers.run_results import RunStatus
 
 if TYPE_CHECKING:
     from moorage.deploy.deployment import Deployment
@@ -199,13 +200,14 @@ def update_records(
     try:
         report = deployment.name.apply(plan.dns, replace=bool(plan.foreign))
     except MoorageError as error:
-        emit(RunEnded(NAME_ROW, "", "failed", str(error)))
+        emit(RunEnded(NAME_ROW, "", RunStatus.FAILED, str(error), code=error.code))
         return NameOutcome(handover_of(deployment), problem=error)
     for line in report_lines(report):
         emit(LogLine(NAME_ROW, line))
     served = not report.missing
     message = "" if served else "not on all name servers yet"
-    emit(RunEnded(NAME_ROW, "", "done" if served else "not served", message))
+    status = RunStatus.DONE if served else RunStatus.NOT_SERVED
+    emit(RunEnded(NAME_ROW, "", status, message, code="" if served else "dns_not_served"))
     return NameOutcome(handover_of(deployment), report)
 
 

@@ -28,6 +28,7 @@ from moorage.deploy.name import (
 )
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.facts import Facts
+from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Transport
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ class Outcome:
         """Whether it was stopped, and nothing else kept it from being done."""
         servers = self.report.servers if self.report else ()
         left = [each for each in servers if not each.is_good]
-        return self.was_stopped and bool(left) and all(each.status == "cancelled" for each in left)
+        return (
+            self.was_stopped
+            and bool(left)
+            and all(each.status is RunStatus.CANCELLED for each in left)
+        )
 
     @property
     def exit_code(self) -> ExitCode:
@@ -97,7 +102,7 @@ class Outcome:
         return (
             (self.report is None or self.report.is_good)
             and (self.verification is None or self.verification.is_good)
-            and all(run.status == "done" for run in self.ended)
+            and all(run.status is RunStatus.DONE for run in self.ended)
             and (self.name is None or self.name.is_good)
         )
 
@@ -361,7 +366,7 @@ class Operations:
         deployment = self.deployment
         ended = deployment.attach(tuple(self.facts.values()))
         self.outcome = Outcome(ended=ended)
-        if ended and all(run.status == "done" for run in ended):
+        if ended and all(run.status is RunStatus.DONE for run in ended):
             # The plan from before knows nothing of what the run made.
             self.plan = deployment.plan()
             checks = deployment.verify(self.plan, large_upload=False)

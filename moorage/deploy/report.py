@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from moorage.answers.secrets import Secret
 from moorage.errors import ExitCode, MoorageError
+from moorage.servers.run_results import REASONS, RunStatus
 
 
 @dataclass(frozen=True)
@@ -14,56 +15,83 @@ class ServerReport:
     """How an apply ended on one server.
 
     Attributes:
-        status: done, unchanged, failed (rolled back), cancelled (rolled back, or never switched),
-            locked, interrupted or lost (it may go on).
+        status: How it ended. A failed server was rolled back; a cancelled one was rolled back or
+            never switched; on a lost one the run may be going on.
         message: Why, unless it is done or unchanged.
         step: The last step it began.
         run_id: The run, or empty when there was none.
+        code: Why, as a code (see :mod:`moorage.servers.run_results`); empty when it is good.
         warnings: What went wrong that the run went on without.
     """
 
     server: str
-    status: str
+    status: RunStatus
     message: str = ""
     step: str = ""
     run_id: str = ""
+    code: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:
         """Whether the server is at the desired state."""
-        return self.status in {"done", "unchanged"}
+        return self.status.is_good
+
+    @property
+    def cause(self) -> MoorageError | None:
+        """Why the server is not at the desired state; None when it is."""
+        if self.is_good:
+            return None
+        code = self.code or f"run_{self.status}"
+        reason = REASONS.get(code)
+        return MoorageError(
+            self.message or f"the run {self.status.label}",
+            advice=reason.advice if reason is not None else "",
+            fields=reason.fields if reason is not None else (),
+            server=self.server,
+            code=code,
+        )
 
     def problem(self, advice: Mapping[str, str]) -> MoorageError | None:
         """Return why the server is not at the desired state, with what to do; None when it is.
 
         Args:
-            advice: What to do, by status: :data:`ADVICE` or :data:`ADVICE_OF_USERS`.
+            advice: What to do next, by code: :data:`ADVICE` or :data:`ADVICE_OF_USERS`.
         """
-        if self.is_good:
+        cause = self.cause
+        if cause is None:
             return None
         log = f"/var/lib/moorage/runs/{self.run_id}/log" if self.run_id else ""
-        hints = (f"Its log is {log} on the server." if log else "", advice.get(self.status, ""))
+        told = (
+            f"Its log is {log} on the server." if log else "",
+            cause.advice,
+            advice.get(cause.code) or advice.get(f"run_{self.status}", ""),
+        )
         return MoorageError(
-            self.message or f"the run {self.status}",
-            advice=" ".join(filter(None, hints)),
+            cause.message,
+            advice=" ".join(filter(None, told)),
+            fields=cause.fields,
             server=self.server,
-            code=f"run_{self.status}",
+            code=cause.code,
         )
 
 
 ADVICE = {
-    "locked": "Follow it with 'moorage status FILE --follow', then apply again.",
-    "lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
-    "interrupted": "Apply again: it puts right what was left half-done.",
+    "changed_meanwhile": "Plan again.",
+    "storage_changed": "Plan again.",
+    "run_locked": "Follow it with 'moorage status FILE --follow', then apply again.",
+    "run_lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
+    "run_interrupted": "Apply again: it puts right what was left half-done.",
 }
-"""What to do after an apply, by status."""
+"""What to do after an apply, by code."""
 ADVICE_OF_USERS = {
-    "locked": "Follow it with 'moorage status FILE --follow', then try the change again.",
-    "lost": "The run may go on: 'moorage users list FILE' shows what has become of it.",
-    "interrupted": "Try the change again: it puts right what was left half-done.",
+    "changed_meanwhile": "Try the change again.",
+    "storage_changed": "Try the change again.",
+    "run_locked": "Follow it with 'moorage status FILE --follow', then try the change again.",
+    "run_lost": "The run may go on: 'moorage users list FILE' shows what has become of it.",
+    "run_interrupted": "Try the change again: it puts right what was left half-done.",
 }
-"""What to do after a change of the users, by status."""
+"""What to do after a change of the users, by code."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +122,11 @@ class ApplyReport:
         later apply made others.
         """
         again = {server.server: server for server in later.servers}
-        kept = self.generated if any(server.status == "done" for server in self.servers) else {}
+        kept = (
+            self.generated
+            if any(server.status is RunStatus.DONE for server in self.servers)
+            else {}
+        )
         return ApplyReport(
             tuple(again.get(server.server, server) for server in self.servers),
             {**kept, **later.generated},

@@ -6,6 +6,7 @@ import threading
 
 from moorage.deploy.events import Committed, Event, OnEvent, RunEnded, Staged
 from moorage.deploy.run import ServerRun
+from moorage.servers.run_results import RunStatus
 
 PATIENCE = 40.0
 """Seconds to wait for servers that were told to commit; busy ones take a while.
@@ -86,7 +87,7 @@ class Rollout(_Servers):
             with self._changed:
                 self._changed.wait_for(lambda run=run: run.server in self._ended)  # type: ignore[misc]
                 ended = self._ended[run.server]
-            if ended.status != "done":
+            if ended.status is not RunStatus.DONE:
                 self._abort_the_rest(f"not switched, because {run.server} failed")
                 return
 
@@ -116,7 +117,7 @@ class AllOrNothing(_Servers):
 
         Of those that failed by themselves the first.
         """
-        ended = [each.server for each in self._ended.values() if each.status != "done"]
+        ended = [each.server for each in self._ended.values() if each.status is not RunStatus.DONE]
         return min(self._silent) if self._silent else next(iter(ended), None)
 
     def conduct(self) -> None:

@@ -18,6 +18,7 @@ from moorage.deploy.events import (
 )
 from moorage.errors import CannotConnect, MoorageError
 from moorage.escape import printable
+from moorage.servers.run_results import RunResult, RunStatus, read_result
 from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 
@@ -50,7 +51,7 @@ class ServerRun:
         self._partial = b""
         self._step = ""
         self._warnings: list[str] = []
-        self._result: tuple[str, str] | None = None
+        self._result: RunResult | None = None
         self._exchange: Exchange | None = None
         self._words: list[bytes] = []
         self._lock = threading.Lock()
@@ -104,16 +105,16 @@ class ServerRun:
         self._feed(b"\n" if self._partial else b"")
         with self._lock:
             self._exchange = None
-        if self._result is not None:
-            status, message = self._result
-        else:
-            status, message = "lost", lost or "the run said nothing about how it ended"
+        result = self._result or RunResult(
+            RunStatus.LOST, "run_lost", lost or "the run said nothing about how it ended"
+        )
         self.ended = RunEnded(
             self.server,
             self.run_id,
-            status,
-            self._redact(message),
+            result.status,
+            self._redact(result.message),
             self._step,
+            result.code,
             tuple(self._warnings),
         )
         self._emit(self.ended)
@@ -164,7 +165,7 @@ class ServerRun:
             self._warnings.append(printable(self._redact(" ".join(values))))
             self._emit(Warned(self.server, self._warnings[-1]))
         elif word == "@result" and len(values) >= 2:
-            self._result = (values[0], " ".join(values[1:]))
+            self._result = read_result(values[0], values[1:])
 
     def _emit(self, event: Event) -> None:
         self._on_event(event)

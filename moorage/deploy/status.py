@@ -39,6 +39,7 @@ from moorage.desired.certificates import CertificateFacts, describe
 from moorage.desired.layout import Slot
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.facts import Disk, Draining, Facts, RunRecord
+from moorage.servers.run_results import RunStatus
 
 LEAST_FREE = 512 * 1024**2
 """Bytes: with less free disk, pushes are about to fail."""
@@ -137,14 +138,12 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
     )
 
 
-def how_it_ended(run: RunRecord) -> str:
-    """Return a run's state: running, done, failed, cancelled or interrupted."""
-    if run.running:
-        return "running"
-    # Without a result it died: power, kill -9, a full disk.
-    ended = run.status or "interrupted"
+def how_it_ended(run: RunRecord) -> RunStatus:
+    """Return how a run ended, or that it is running."""
     # By its last step all is in force and recorded.
-    return "done" if (ended, run.step) == ("interrupted", "drain") else ended
+    if run.status is RunStatus.INTERRUPTED and run.step == "drain":
+        return RunStatus.DONE
+    return run.status
 
 
 def _faults(
@@ -154,8 +153,11 @@ def _faults(
     run: RunRecord | None,
     certificate: CertificateFacts | None,
 ) -> Iterator[str]:
-    if run is not None and (ended := how_it_ended(run)) in {"failed", "interrupted"}:
-        how = "was interrupted" if ended == "interrupted" else ended
+    if run is not None and (ended := how_it_ended(run)) in {
+        RunStatus.FAILED,
+        RunStatus.INTERRUPTED,
+    }:
+        how = "was interrupted" if ended is RunStatus.INTERRUPTED else ended.label
         why = f": {run.message}" if run.message else "."
         yield f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
     if not is_deployed:

@@ -33,9 +33,9 @@ from moorage.deploy.rollout import PATIENCE, AllOrNothing
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
+from moorage.servers.run_results import RunStatus
 from moorage.users.on_servers import Roster, UsersStatus, reference, roster_of, statuses
 from moorage.users.passwords import Scheme
-from moorage.users.wording import of_users
 
 GATE_SECONDS = 60
 """How long a server that has staged a change of its users waits for the others."""
@@ -239,10 +239,12 @@ def _report(
     server: str, ended: RunEnded | None, run_id: str, together: AllOrNothing
 ) -> ServerReport:
     if ended is None:
-        return ServerReport(server, "unchanged")
-    message, failed = of_users(ended.message), together.failed
-    if ended.status == "undone" and failed == server:
+        return ServerReport(server, RunStatus.UNCHANGED)
+    message, failed = ended.message, together.failed
+    if ended.status is RunStatus.UNDONE and failed == server:
         message = f"not changed, because it took longer than {together.patience:g} s"
-    elif ended.status in {"cancelled", "undone"} and failed is not None:
+    elif ended.status.is_rolled_back and failed is not None:
         message = f"not changed, because {failed} failed"
-    return ServerReport(server, ended.status, message, ended.step, run_id, ended.warnings)
+    return ServerReport(
+        server, ended.status, message, ended.step, run_id, ended.code, ended.warnings
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moorage.servers.nginx_facts import NginxFacts
+from moorage.servers.run_results import RunResult, RunStatus
 
 
 @dataclass(frozen=True)
@@ -135,16 +136,32 @@ class RunRecord:
         running: Whether it is running now.
         changed: When its folder last changed, in seconds since 1970.
         step: The last step it started.
-        status: done, failed, cancelled, locked or interrupted; empty while it runs.
-        message: Why it failed.
+        result: What it said about its end; None while it runs, or if it died.
     """
 
     run_id: str
     running: bool
     changed: float
     step: str
-    status: str
-    message: str
+    result: RunResult | None = None
+
+    @property
+    def status(self) -> RunStatus:
+        """How it ended, or that it is running."""
+        if self.running:
+            return RunStatus.RUNNING
+        # Without a result it died: power, kill -9, a full disk.
+        return self.result.status if self.result is not None else RunStatus.INTERRUPTED
+
+    @property
+    def code(self) -> str:
+        """Why it did not succeed, as a code; may be empty."""
+        return self.result.code if self.result is not None else ""
+
+    @property
+    def message(self) -> str:
+        """Why it did not succeed; may be empty."""
+        return self.result.message if self.result is not None else ""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from moorage.servers.facts import (
 )
 from moorage.servers.nginx_config import read_nginx
 from moorage.servers.nginx_facts import NginxFacts
+from moorage.servers.run_results import read_result
 from moorage.servers.transport import Cancel, Transport
 from templates.load import shell_script
 
@@ -181,8 +182,14 @@ def parse(
         nginx=_nginx(rows, managed),
         zone=single("zone") or "+0000",
         runs=tuple(
-            RunRecord(run_id, running == "yes", _seconds(changed), step, status, message)
-            for run_id, running, changed, step, status, message in rows.get("run", [])
+            RunRecord(
+                run_id,
+                running == "yes",
+                _seconds(changed),
+                step,
+                read_result(status, reason) if status else None,
+            )
+            for run_id, running, changed, step, status, *reason in rows.get("run", [])
         ),
         draining=tuple(
             Draining(slot, _seconds(str(max(clock - int(age), 0))), int(transfers))

@@ -28,6 +28,7 @@ from moorage.deploy.name import NAME_ROW
 from moorage.deploy.operations import Outcome
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
+from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 from screens.apply import timings
 from screens.apply.cancel_dialog import CancelDialog, HowFar
@@ -179,13 +180,13 @@ class ApplyScreen(Screen[None]):
                 return LogEntry(event.server, Level.STEP, f"── {progress.words}")
             case Staged():
                 progress.words = "Ready, waiting for the others"
-            case RunEnded(status="done"):
+            case RunEnded(status=RunStatus.DONE):
                 progress.end("done", "done")
                 if not self._attaches and event.server != NAME_ROW:
                     timings.record(progress.took)
             case RunEnded():
-                text = printable(f"{event.status}: {event.message}")
-                if self._was_stopped and event.status == "cancelled":
+                text = printable(f"{event.status.label}: {event.message}")
+                if self._was_stopped and event.status is RunStatus.CANCELLED:
                     text = "stopped, and rolled back"
                 progress.end("bad", text)
                 return LogEntry(event.server, Level.ERROR, f"── {text}")
@@ -328,7 +329,7 @@ class ApplyScreen(Screen[None]):
             lines = faults_of(outcome)
             for server in outcome.report.servers if outcome.report else ():
                 if not server.is_good:
-                    how = "stopped" if outcome.is_rolled_back else server.status
+                    how = "stopped" if outcome.is_rolled_back else server.status.label
                     self._servers[server.server].end("bad", how)
         for progress in self._servers.values():
             if progress.state in {"waiting", "running"}:

@@ -10,6 +10,7 @@ from textual.widgets import Button, Footer, Static
 from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
 from tui.document.steps import Step
+from tui.labels import text_of
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
@@ -173,9 +174,10 @@ class UserDialog(FormDialog):
         return fields_are_good and hash_is_good
 
     def _check_hash(self) -> bool:
-        fault = self.scratch.problem_at(f"{self.place}.password") if self._kind == "hash" else ""
-        self.query_one("#hash", Field).show_error(fault.removeprefix("hash: "))
-        return not fault
+        is_hash = self._kind == "hash"
+        problem = self.scratch.problem_at(f"{self.place}.password") if is_hash else None
+        self.query_one("#hash", Field).show_error(text_of(problem))
+        return problem is None
 
     def accept(self) -> None:
         """Take the user as it is typed."""

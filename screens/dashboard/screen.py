@@ -22,6 +22,7 @@ from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Cancel
 from tui.document.unapplied import not_applied
 from tui.labels import describe_error, explain
@@ -288,7 +289,7 @@ def describe(server: ServerStatus) -> Content:
         rows.append(("Drift", drift))
         when = server.deployed_at.replace("T", " ").removesuffix("Z")
         rows.append(("Deployed", f"{when} UTC by Moorage {server.moorage}"))
-    if server.run is not None and (ended := how_it_ended(server.run)) != "done":
+    if server.run is not None and (ended := how_it_ended(server.run)) is not RunStatus.DONE:
         rows.append(("Last run", ending_in_words(ended, server.run.step, "")))
     lines += [
         Content.styled(f"  {name:<13}", "$text-muted") + Content(printable(text))

@@ -23,7 +23,7 @@ from screens.dns import check
 from screens.dns.check import NameLook
 from screens.dns.check_text import record_lines, verdict_lines
 from tui.document.steps import Step
-from tui.labels import describe_error, explain
+from tui.labels import describe_error, explain, text_of
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.tasks import in_thread
@@ -212,7 +212,7 @@ class DnsPane(StepPane):
 
     @on(Field.Left, "#nameservers")
     def _name_servers_left(self, event: Field.Left) -> None:
-        event.field.show_error(self.draft.problem_at("dns.nameservers"))
+        event.field.show_error(text_of(self.draft.problem_at("dns.nameservers")))
 
     def _ask_for_options(self, name: str) -> None:
         if name and name != self._options_of:

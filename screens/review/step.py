@@ -26,6 +26,7 @@ from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.escape import printable
+from moorage.servers.run_results import RunStatus
 from screens.review.commands import all_commands, commands_of
 from screens.review.missed_dialog import Choice, MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
@@ -411,8 +412,8 @@ def _notes(plan: Plan) -> list[Content]:
             step = step_title(running.step).lower()
             text = f"● {server.server}: a run is going on ({step}); Enter follows it"
             lines.append(Content.styled(printable(text), "$text-warning"))
-        elif last is not None and last.status != "done":
-            how = ending_in_words(last.status or "interrupted", last.step, last.message)
+        elif last is not None and last.status is not RunStatus.DONE:
+            how = ending_in_words(last.status, last.step, last.message)
             text = f"! {server.server}: the last run: {how}"
             lines.append(Content.styled(printable(text), "$text-warning"))
         lines += [

@@ -26,7 +26,7 @@ from screens.ssl.certificate_preview import (
     read_files,
 )
 from tui.document.steps import Step
-from tui.labels import describe_error, describe_problem
+from tui.labels import describe_error, describe_problem, text_of
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.tasks import in_thread
@@ -230,7 +230,7 @@ class SslPane(StepPane):
         elif mode == "private_ca" and (fault := self.draft.problem_at(_CA_NAME)):
             # No CA can have such a name: there is none to look for.
             self._show("", "")
-            self.query_one("#ca-name", Field).show_error(fault)
+            self.query_one("#ca-name", Field).show_error(text_of(fault))
         elif mode == "private_ca":
             name = self.draft.text(_CA_NAME) or "Moorage private CA"
             self._describe(lambda: describe_authority(name, domain))

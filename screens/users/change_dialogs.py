@@ -19,8 +19,8 @@ from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.servers.run_results import RunStatus
 from moorage.users.describe import Action, UserDifference, count_text
-from moorage.users.wording import of_users
 from screens.users.servers import UsersEngine
 from tui.labels import describe_error
 from tui.tasks import in_thread
@@ -241,10 +241,10 @@ class ProgressDialog(Dialog[ApplyReport | None]):
                 progress.words = "Ready, waiting"
             case Committed():
                 progress.words = "Changed, waiting"
-            case RunEnded(status="done"):
+            case RunEnded(status=RunStatus.DONE):
                 progress.end("done", "done")
             case RunEnded():
-                progress.end("bad", of_users(event.message) or event.status)
+                progress.end("bad", event.message or event.status.label)
 
     @work
     async def _change(self) -> None:
@@ -261,7 +261,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
             return
         for each in report.servers if report else ():
             if not each.is_good:
-                self._servers[each.server].end("bad", each.message or each.status)
+                self._servers[each.server].end("bad", each.message or each.status.label)
         self.query_one("#ending", Static).update(_ending(report, failure))
         button = self.query_one("#stop", Button)
         button.label, button.variant = "Close", "primary"
@@ -288,12 +288,12 @@ def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
             printable(describe_error(error) if error else "")
         )
     failed = [each for each in report.servers if not each.is_good]
-    put_back = [each.server for each in failed if each.status in {"cancelled", "undone"}]
+    put_back = [each.server for each in failed if each.status.is_rolled_back]
     culprits = [each for each in failed if each.server not in put_back]
-    stayed = [each.server for each in report.servers if each.status == "done"]
+    stayed = [each.server for each in report.servers if each.status is RunStatus.DONE]
     lines = [
         Content.styled(f"✗ {printable(each.server)}: ", "bold $text-error")
-        + Content(printable(each.message or each.status))
+        + Content(printable(each.message or each.status.label))
         for each in culprits
     ]
     if put_back:

@@ -15,6 +15,7 @@ from moorage.deploy.users_change import UsersPlan, UsersRead, plan_change
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.servers.run_results import RunStatus
 from moorage.users import edits
 from moorage.users.describe import count_text
 from moorage.users.edits import WrongUserError
@@ -305,7 +306,7 @@ class UsersScreen(UsersView):
     def _applied(self, report: ApplyReport, plan: UsersPlan) -> None:
         made, staging = self.staging.made, self.staging
         self.post_message(UsersChanged(staging.base, staging.users, staging.listed, plan.revisions))
-        count = sum(1 for each in report.servers if each.status == "done")
+        count = sum(1 for each in report.servers if each.status is RunStatus.DONE)
         staging.clear()
         self.say(f"✓ Changed on {count} server{'s' if count != 1 else ''}.")
         for each in report.servers:

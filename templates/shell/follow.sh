@@ -29,10 +29,12 @@ case "$pid" in
 esac
 kill "$reader" 2>/dev/null
 if [ ! -e "$run/result" ]; then
-    printf '@result\tinterrupted\tthe run ended without a result while doing: %s\n' "$(tail -n 1 "$run/step" 2>/dev/null)"
+    printf '@result\tinterrupted\trun_interrupted\t%s\n' "$(tail -n 1 "$run/step" 2>/dev/null)"
 elif ! grep -q "^@result" "$run/log"; then
     # The disk was full when it was to be logged.
-    { read -r status && IFS= read -r message; } <"$run/result"
-    printf '@result\t%s\t%s\n' "$status" "$message"
+    # Its lines are the words after "@result".
+    printf '@result'
+    while IFS= read -r line; do printf '\t%s' "$line"; done <"$run/result"
+    printf '\n'
 fi
 exit 0

@@ -167,13 +167,14 @@ if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
     [ -z "$next" ] || fact certbot_next "$(date -d "$next" +%s 2>/dev/null)"
 fi
 stat -c '%Y %n' /var/lib/moorage/runs/* 2>/dev/null | while read -r changed run; do
-    running=no step='' status='' message=''
+    running=no step='' status='' code='' values=''
     # The last of its lines counts.
     while read -r begun; do step=$begun; done 2>/dev/null <"$run/step"
-    { read -r status && IFS= read -r message; } 2>/dev/null <"$run/result"
+    # A run from before there were codes has its message there, and no third line.
+    { read -r status && IFS= read -r code && IFS= read -r values; } 2>/dev/null <"$run/result"
     # The run holds its lock for as long as it lives, so a free lock means that it has ended.
     if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
-    fact run "${run##*/}" "$running" "$changed" "$step" "$status" "$message"
+    fact run "${run##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
 done
 
 printf '@files\n'

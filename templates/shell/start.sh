@@ -10,16 +10,16 @@ state=/var/lib/moorage
 run=$state/runs/$id
 [ -d "$state/runs" ] || (umask 022 && mkdir -p "$state" && umask 077 && mkdir -p "$state/runs")
 if ! mkdir "$run"; then
-    printf '@result\tfailed\t%s cannot be written\n' "$state"
+    printf '@result\tfailed\tcannot_write\t%s\n' "$state"
     exit 0
 fi
 if ! head -c "$size" | tar -C "$run" -xf - 2>"$run/unpack.log"; then
-    printf '@result\tfailed\tthe files could not be unpacked on the server: %s\n' "$(tail -n 1 "$run/unpack.log" 2>/dev/null)"
+    printf '@result\tfailed\tupload_not_unpacked\t%s\n' "$(tail -n 1 "$run/unpack.log" 2>/dev/null)"
     rm -rf "$run"
     exit 0
 fi
 if ! { true >"$run/log" && true >"$run/lock" && true >>"$state/lock"; }; then
-    printf '@result\tfailed\t%s cannot be written\n' "$run"
+    printf '@result\tfailed\tcannot_write\t%s\n' "$run"
     rm -rf "$run"
     exit 0
 fi
@@ -28,7 +28,7 @@ if ! systemd-run --quiet --collect --unit="moorage-run-$id" --property=KillMode=
     --property="ExecStop=/bin/sh -c '[ -e $run/result ] || true >$run/abort'" \
     --property="StandardOutput=append:$run/log" --property="StandardError=append:$run/log" \
     --description="Moorage run $id" /bin/sh "$run/run.sh" "$run" >"$run/start.log" 2>&1; then
-    printf '@result\tfailed\tthe run could not be started: %s\n' "$(tail -n 1 "$run/start.log")"
+    printf '@result\tfailed\trun_not_started\t%s\n' "$(tail -n 1 "$run/start.log")"
     rm -rf "$run"
     exit 0
 fi

@@ -18,7 +18,6 @@ from moorage.deploy.clients import registry_name
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import check_registry
 from tui.document.paths import parse_path
-from tui.labels import field_name
 
 Value = Any
 """What a YAML file can hold, and :class:`Typed`."""
@@ -154,13 +153,13 @@ class Draft:
             self._problems = problems
         return self._problems
 
-    def problem_at(self, path: str) -> str:
-        """Return what is wrong with the value at a path or below it, or empty."""
+    def problem_at(self, path: str) -> Problem | None:
+        """Return what is wrong with the value at a path or below it, or None."""
         wanted = parse_path(path)
         for problem in self.problems:
             if problem.path[: len(wanted)] == wanted:
-                return problem.explain(field_name)
-        return ""
+                return problem
+        return None
 
     def answers(self) -> Answers:
         """Return the finished answers.

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from tui.document.draft import Draft
+from tui.labels import text_of
 from tui.messages import DraftChanged, GoOn
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field, ListField
@@ -49,7 +50,7 @@ class Form(VerticalScroll, can_focus=False):
         for choice in self.query(Choice):
             if choice.path:
                 choice.value = self.draft.text(choice.path) or choice.options[0].value
-                choice.fault = self.draft.problem_at(choice.path)
+                choice.fault = text_of(self.draft.problem_at(choice.path))
         for toggle in self.query(Toggle):
             if toggle.path and (value := self.draft.get(toggle.path)) is not None:
                 toggle.value = bool(value)
@@ -72,7 +73,7 @@ class Form(VerticalScroll, can_focus=False):
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field; forms add what the draft does not know."""
-        return self.draft.problem_at(field.path)
+        return text_of(self.draft.problem_at(field.path))
 
     def show_problems(self) -> bool:
         """Show what is wrong, leave the focus where it is, and return whether all is well."""

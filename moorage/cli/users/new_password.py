@@ -187,7 +187,7 @@ def _reference(text: str) -> SecretReference:
             case "keyring":
                 return FromKeyring(value)
     except ValueError as error:
-        raise WrongUsageError(f"--password {error}.") from None
+        raise WrongUsageError(f"--password {kind}: {error}.") from None
     # The text may be the password itself, so it is not repeated.
     raise WrongUsageError(
         "--password takes env:NAME, file:PATH, command:PROGRAM ARGUMENT... or keyring:NAME. A "

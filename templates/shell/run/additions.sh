@@ -37,7 +37,7 @@ END
 
 # note_unit NAME: keeps how a service was before this run, and before Moorage's first.
 note_unit() {
-    read_unit "$1" || fail "systemd does not say how $1 is"
+    read_unit "$1" || fail unit_state_unknown "$1"
     printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
     grep -qs "^unit$tab$1$tab" "$additions" || note unit "$1" "$enabled" "$active"
 }

@@ -48,7 +48,7 @@ open_port_80() {
     grep -q "$tab$site\$" plan/files || return 0
     place_files "$site"
     test_nginx
-    reload_nginx || fail "nginx does not open port 80: $(why_reload)"
+    reload_nginx || fail port_80_not_opened "$(why_reload)"
 }
 
 # fetch ADDRESS PATH: what a server answers on port 80 under the registry's name: status, then body.
@@ -87,7 +87,7 @@ meet_peers() {
             tick
             if [ "$now" -ge $deadline ]; then
                 rm -f "$challenges/.well-known/acme-challenge/$token"
-                fail "$(printf '%s' "$peer" | sed 's/,/ or /g') does not hand on challenges to this server (port 80 there answers ${status:-nothing}): the servers behind the name must reach each other on port 80, and all of them must be applied"
+                fail peer_not_answering "$(printf '%s' "$peer" | sed 's/,/ or /g')" "${status:-nothing}"
             fi
             sleep 0.5
         done
@@ -111,10 +111,10 @@ ask_authority() {
         --renew-with-new-domains "$how" </dev/null >certbot.log 2>&1
     status=$?
     sed '/^- - -/,$d' certbot.log
-    [ "$status" = 0 ] || fail "no certificate: $(why_refused "$status")"
-    RENEWED_LINEAGE=$lineage MOORAGE_RUN=${run##*/} "$acme/deploy.sh" || fail "the certificate could not be given to nginx"
+    [ "$status" = 0 ] || fail certificate_not_issued "$(why_refused "$status")"
+    RENEWED_LINEAGE=$lineage MOORAGE_RUN=${run##*/} "$acme/deploy.sh" || fail certificate_not_installed
     openssl x509 -in "$tls_folder/fullchain.pem" -noout -checkend 0 >/dev/null ||
-        fail "the authority's certificate is not valid by this server's clock ($(date -u '+%Y-%m-%d %H:%M') UTC)"
+        fail certificate_not_valid "$(date -u '+%Y-%m-%d %H:%M')"
 }
 
 # why_refused STATUS: certbot's explanation in one line.

@@ -27,7 +27,7 @@ recheck() {
 # must_be DIGEST PATH: a file has to be as it was when the plan was made.
 must_be() {
     take_digest "$2"
-    [ "$digest" = "$1" ] || fail "$2 was changed by somebody else since the plan was made; plan again"
+    [ "$digest" = "$1" ] || fail changed_meanwhile "$2"
 }
 
 back_up() {
@@ -59,8 +59,8 @@ make_folders() {
         if [ "$path" = "$plan_storage_folder" ]; then adopt_storage "$owner" "$path"; fi
         note_folder "$path"
         # The run's umask is strict; folders on the way to this one are for everybody.
-        (umask 022 && mkdir -p -- "$(dirname "$path")") || fail "the folder above $path could not be made"
-        install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail "the folder $path could not be made"
+        (umask 022 && mkdir -p -- "$(dirname "$path")") || fail cannot_create "the folder above $path"
+        install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail cannot_create "the folder $path"
     done <plan/folders
 }
 
@@ -84,7 +84,7 @@ stage_files() {
     done <plan/files
     # A run that could not say that it is done would count as interrupted.
     printf 'done\n\n' >result.new || cannot_write "$run/result"
-    sync -- "$@" result.new || fail "the new files could not be written to the disk"
+    sync -- "$@" result.new || fail cannot_sync
 }
 
 # put_in_place NUMBER PATH: a staged file takes its place; the file it replaces stays beside it.
@@ -153,7 +153,7 @@ place() {
 
 # What packages and images wrote has to survive a power cut, too, before the old slot is left.
 make_durable() {
-    if [ "$plan_slot_to" != "$plan_slot_from" ]; then sync || fail "the disks could not be synchronized"; fi
+    if [ "$plan_slot_to" != "$plan_slot_from" ]; then sync || fail cannot_sync; fi
 }
 
 # stage_record: deployment.json is written before the switch, like all files.
@@ -177,7 +177,7 @@ stage_record() {
 
 record() {
     put_in_place "${1:-record}" /etc/moorage/deployment.json
-    sync -- /etc/moorage /etc/nginx/moorage || fail "what was changed could not be written to the disk"
+    sync -- /etc/moorage /etc/nginx/moorage || fail cannot_sync
 }
 
 # Ten runs are kept, but of those that died nothing secret. They are told from running ones by their
@@ -196,7 +196,7 @@ forget_old_runs() {
         # One that came further has noted them itself.
         if [ "$(tail -n 1 "$old/step" 2>/dev/null)" = packages ]; then note_packages_since "$old/packages.before"; fi
         {
-            printf 'interrupted\nit ended without a result while doing: %s\n' \
+            printf 'interrupted\nrun_interrupted\n%s\n' \
                 "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/result.new" && mv "$old/result.new" "$old/result"
         } || cannot_write "$old/result"
     done

@@ -11,12 +11,16 @@ run_hooks() {
         say "hook $name, $moment"
         run_hook
         [ -n "$hook_failure" ] || continue
-        if [ "$on_failure" = roll_back ]; then fail "$hook_failure"; fi
-        printf '@warning\t%s\n' "$hook_failure"
+        if [ "$on_failure" = roll_back ]; then fail "$hook_failure" "$name" "$hook_value"; fi
+        case "$hook_failure" in
+        hook_timed_out) printf '@warning\tthe hook %s took longer than %s s\n' "$name" "$hook_value" ;;
+        *) printf '@warning\tthe hook %s failed with status %s\n' "$name" "$hook_value" ;;
+        esac
     done <plan/hooks
 }
 
-# Runs one hook: $number, $seconds, $name, $moment. Afterwards $hook_failure says what went wrong.
+# Runs one hook: $number, $seconds, $name, $moment. Afterwards $hook_failure is empty, or the code of what went wrong, with
+# $hook_value: the status, or the seconds it had.
 run_hook() {
     hook_failure=
     tick
@@ -46,17 +50,13 @@ run_hook() {
     status=$?
     wait "$reader"
     # timeout ends with these when it had to end the hook; the hook itself may end with them, too.
+    if [ "$status" = 0 ]; then return 0; fi
+    hook_failure=hook_failed hook_value=$status
     case "$status" in
-    0) ;;
     124 | 137)
         tick
-        if [ $((now - began)) -ge "$seconds" ]; then
-            hook_failure="the hook $name took longer than $seconds s"
-        else
-            hook_failure="the hook $name failed with status $status"
-        fi
+        if [ $((now - began)) -ge "$seconds" ]; then hook_failure=hook_timed_out hook_value=$seconds; fi
         ;;
-    *) hook_failure="the hook $name failed with status $status" ;;
     esac
 }
 

@@ -8,7 +8,7 @@ old_workers=
 test_nginx() {
     nginx -t >nginx.log 2>&1 && return 0
     cat nginx.log
-    fail "nginx refuses the configuration: $(why_nginx <nginx.log)"
+    fail nginx_refuses "$(why_nginx <nginx.log)"
 }
 
 # Sets $workers to the numbers of nginx's children. (The kernel's own lists of children may lack some.)
@@ -253,5 +253,5 @@ check_public() {
     nginx_errors >said.log
     cat said.log
     reason=$(why_nginx <said.log)
-    fail "what serves $plan_domain on $address, port $port, $fault${reason:+: $reason}"
+    fail not_served "$plan_domain" "$address" "$port" "$fault" "$reason"
 }

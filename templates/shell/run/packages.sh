@@ -19,7 +19,7 @@ install_packages() {
     installed=$?
     note_packages_since packages.before
     if [ $installed != 0 ]; then
-        fail "the packages could not be installed: $(why_apt "$unfetched")"
+        fail packages_not_installed "$(why_apt "$unfetched")"
     fi
     settle_nginx
     if [ "$plan_drop_default_site" = yes ] && [ -L /etc/nginx/sites-enabled/default ]; then
@@ -37,7 +37,7 @@ mask_packaged_registry() {
     if [ "$plan_mask_packaged_registry" = no ]; then return 0; fi
     # Where the package is not there yet, it says so.
     answer=$(systemctl mask -q --now docker-registry.service 2>&1) ||
-        fail "docker-registry.service could not be masked: $answer"
+        fail unit_not_changed docker-registry.service "$answer"
 }
 
 # apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log. What systemd says
@@ -58,7 +58,7 @@ make_account() {
     note account "$plan_account"
     added_account=yes
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$plan_account" ||
-        fail "the account $plan_account could not be made"
+        fail account_not_created "$plan_account"
 }
 
 load_image() {
@@ -68,20 +68,20 @@ load_image() {
     if [ -e image.tar ]; then
         if ! "$plan_engine" load -q -i image.tar >load.log 2>&1; then
             cat load.log
-            fail "the image archive could not be loaded: $(cause <load.log)"
+            fail image_not_loaded "$(cause <load.log)"
         fi
         cat load.log
         check_loaded
     elif ! "$plan_engine" pull -q "$plan_image" >load.log 2>&1; then
         cat load.log
-        fail "the image $plan_image could not be pulled: $(cause <load.log); registry.image_archive takes one along to servers without internet access"
+        fail image_not_pulled "$plan_image" "$(cause <load.log)"
     fi
 }
 
 start_docker() {
     if systemctl is-active -q docker; then return 0; fi
     mark_journal
-    systemctl start docker 2>systemctl.log || fail "docker does not start: $({ journal docker; cat systemctl.log; } | cause)"
+    systemctl start docker 2>systemctl.log || fail engine_not_started docker "$({ journal docker; cat systemctl.log; } | cause)"
 }
 
 image_id() { "$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
@@ -94,7 +94,7 @@ check_loaded() {
         if [ "$(image_id "$name")" = "$wanted" ]; then return 0; fi
         brought="$brought${brought:+, }$name"
     done
-    fail "the image archive holds ${brought:-no image}, not $plan_image; registry.image must name what is in it"
+    fail image_not_in_archive "${brought:-no image}" "$plan_image"
 }
 
 # After a failure the name means again what it meant: a slot that starts anew starts from it.
@@ -123,7 +123,7 @@ check_version() {
     say "the registry is version ${found:-unknown}, its configuration is written for $plan_version"
     case "$found" in
     "$plan_version" | "$plan_version".*) printf '%s\n' "$found" >registry-version || cannot_write "$run/registry-version" ;;
-    '') fail "the registry does not tell its version: $(why_program version.log)" ;;
-    *) fail "the registry is version $found, but its configuration is written for $plan_version; set registry.version" ;;
+    '') fail version_unknown "$(why_program version.log)" ;;
+    *) fail version_differs "$found" "$plan_version" ;;
     esac
 }

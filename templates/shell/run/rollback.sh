@@ -50,9 +50,9 @@ rollback() {
 }
 
 undo() {
-    say 'another server did not manage it: undoing the change'
+    say 'the change failed on another server; undoing it here'
     rollback
     record undone
     clear_beside
-    finish undone 'another server did not manage it'
+    finish undone run_undone
 }

@@ -20,6 +20,8 @@ cd "$run" || exit 1
 state=/var/lib/moorage
 sockets=/run/moorage-registry
 tab=$(printf '\t')
+newline='
+'
 rollback_needed=no
 outcome=failed
 
@@ -54,12 +56,12 @@ booted=$(($(date +%s) - now))
 exec 8>lock 9>"$state/lock"
 flock -n 8
 if ! flock -n 9; then
-    finish locked "run $(cat "$state/current" 2>/dev/null) is going on"
+    finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
 fi
 # It is gone when the run rolls back, which then takes no room on the disk.
 { true >forward && printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
-    finish failed "$state/current could not be written"
-trap 'outcome=cancelled && fail "it was told to stop"' TERM INT
+    finish failed cannot_write "$state/current"
+trap 'outcome=cancelled && cancel' TERM INT
 
 # The names are Moorage's own; the values stay data.
 while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/settings
@@ -115,7 +117,7 @@ wait_for_go
 step switch
 place_files "$passwords"
 if [ "$plan_reload_nginx" = yes ]; then
-    reload_nginx || fail "nginx did not take the new configuration: $(why_reload)"
+    reload_nginx || fail nginx_not_reloaded "$(why_reload)"
 fi
 step check
 check_public
@@ -130,4 +132,4 @@ rollback_needed=no
 clear_beside
 step drain
 drain_old
-finish "done" ''
+finish "done" ""

@@ -68,12 +68,12 @@ start_slot() {
     systemctl daemon-reload
     unit=moorage-registry@$plan_slot_to
     systemctl reset-failed "$unit" 2>/dev/null
-    systemctl enable -q "$unit" || fail "$unit could not be enabled"
+    systemctl enable -q "$unit" || fail unit_not_changed "$unit"
     # What it was connected to may still be there.
     rm -f "$sockets/$plan_slot_to/registry.sock"
     mark_journal
     systemctl restart --no-block "$unit" 2>systemctl.log ||
-        fail "$unit could not be started: $(cause <systemctl.log)"
+        fail unit_not_started "$unit" "$(cause <systemctl.log)"
     tries=0
     status=
     tick
@@ -94,9 +94,9 @@ start_slot() {
     done
     show_journal "$unit"
     case "$status" in
-    200 | 404) fail "what answers in slot $plan_slot_to is process ${listener:-unknown}, which $unit did not start" ;;
-    '') fail "the registry does not start: $(why_registry "$unit")" ;;
-    *) fail "the registry starts but cannot use its storage (status $status): $(why_registry "$unit")" ;;
+    200 | 404) fail slot_taken "$plan_slot_to" "$listener" "$unit" ;;
+    '') fail registry_not_starting "$(why_registry "$unit")" ;;
+    *) fail storage_not_usable "$status" "$(why_registry "$unit")" ;;
     esac
 }
 
@@ -178,7 +178,7 @@ wait_for_transfers() {
         is_active "moorage-registry@$plan_slot_from"
         case $? in
         1) return 0 ;;
-        2) fail "systemd does not say whether slot $plan_slot_from runs" ;;
+        2) fail unit_state_unknown "moorage-registry@$plan_slot_from" ;;
         esac
         if nginx -t -q 2>/dev/null; then reload_nginx; fi
     fi
@@ -195,7 +195,7 @@ wait_for_transfers() {
     do
         if [ -e abort ]; then cancel; fi
         tick
-        [ "$now" -lt $deadline ] || fail "slot $plan_slot_to is still in use (transfers from before the last switch: $transfers): apply again when they have ended, or end them with --end-transfers"
+        [ "$now" -lt $deadline ] || fail transfers_in_the_way "$plan_slot_to" "$transfers"
         sleep 0.5
     done
 }

@@ -13,12 +13,12 @@ recheck_store() {
     [ "$plan_storage_folder" != - ] || return 0
     read_marker
     [ "$marker" = "$plan_store_now" ] ||
-        fail "$plan_storage_folder is not the folder it was when the plan was made (its marker is $marker, was $plan_store_now); plan again"
+        fail storage_changed "$plan_storage_folder" "$marker" "$plan_store_now"
 }
 
 mark_store() {
     if [ "$plan_storage_folder" = - ] || [ "$plan_store_now" != - ]; then return 0; fi
-    printf '%s\n' "$plan_store" >marker || fail "the marker of $plan_storage_folder could not be written"
+    printf '%s\n' "$plan_store" >marker || cannot_write "$plan_storage_folder/.moorage-store"
     store_is_marked=yes
     place store 644 root root "$plan_storage_folder/.moorage-store" marker
 }
@@ -26,17 +26,17 @@ mark_store() {
 # adopt_storage OWNER PATH: images that are there already may belong to whoever ran the registry
 # before; a folder that holds anything else is left alone.
 adopt_storage() {
-    [ ! -L "$2" ] || fail "$2 is a link; storage.filesystem.path needs a folder"
+    [ ! -L "$2" ] || fail storage_is_link "$2"
     if [ ! -d "$2" ] || [ "$(stat -c %U "$2")" = "$1" ]; then return 0; fi
     # shellcheck disable=SC2010 # only whether there is anything but what is the registry's
     case "$(ls -A "$2" | grep -vx 'lost+found\|\.moorage-store' | head -n 2)" in
     '') ;;
     docker)
-        stat -c %u:%g "$2" >backup/storage-owner || fail "the owner of $2 could not be noted"
+        stat -c %u:%g "$2" >backup/storage-owner || cannot_write "$run/backup/storage-owner"
         take_over_packaged_registry
-        chown -hR "$1:$1" -- "$2" || fail "$2 could not be given to $1"
+        chown -hR "$1:$1" -- "$2" || fail storage_not_owned "$2" "$1"
         ;;
-    *) fail "$2 holds other files; storage.filesystem.path needs a folder of its own" ;;
+    *) fail storage_not_empty "$2" ;;
     esac
 }
 

@@ -57,7 +57,7 @@ end_programs() {
         { read -r said <"/proc/$process/comm"; } 2>/dev/null || continue
         case "$said" in sh | dash | timeout) ;; *) name=${name:-$said} ;; esac
     done
-    printf '%s did not end within %s seconds\n' "${name:-a program}" "$limit" >overdue
+    printf '%s\t%s\n' "${name:-a program}" "$limit" >overdue
     # shellcheck disable=SC2086 # one word a process
     kill -TERM $found 2>/dev/null
     sleep 2

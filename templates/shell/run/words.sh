@@ -7,7 +7,7 @@ say() { printf '%s\n' "$*"; }
 # cannot_write PATH: fails, and says so when the disk is full.
 cannot_write() {
     find_full_disk "${1%/*}"
-    fail "$1 could not be written${full_disk:+: $full_disk}"
+    fail cannot_write "$1" "$full_disk"
 }
 
 # find_full_disk FOLDER: sets $full_disk to what its disk lacks, or to nothing.
@@ -45,34 +45,52 @@ step() {
     # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
     if [ "$1" = drain ]; then return 0; fi
     if [ -e abort ]; then cancel; fi
-    if [ -e overdue ]; then fail "$(cat overdue)"; fi
+    if [ -e overdue ]; then
+        read_overdue
+        fail timed_out "$late_program" "$late_seconds"
+    fi
 }
 
-# finish STATUS MESSAGE: the last thing a run does; what is secret does not outlive it.
+# Sets $late_program and $late_seconds to what watch_programs ended, and to nothing otherwise.
+read_overdue() {
+    late_program='' late_seconds=''
+    { IFS="$tab" read -r late_program late_seconds; } 2>/dev/null <overdue
+}
+
+# finish STATUS CODE VALUE...: the last thing a run does; what is secret does not outlive it. What the
+# codes mean stands in moorage/servers/run_results.py.
 finish() {
     rm -rf content hooks backup image.tar hook.out login request answer
-    message=$2
-    [ -z "$message" ] || message=$(printf '%s' "$message" | tr '\n\t' '  ')
+    status=$1 code=$2
+    shift 2
+    values=
+    for value; do
+        case "$value" in *"$tab"* | *"$newline"*) value=$(printf '%s' "$value" | tr '\n\t' '  ') ;; esac
+        values=$values$tab$value
+    done
+    values=${values#"$tab"}
     # That a run is done was written down before the switch (stage_files).
-    if { [ "$1" = "done" ] || { printf '%s\n%s\n' "$1" "$message" >result.new && sync result.new; }; } &&
+    if { [ "$status" = "done" ] || { printf '%s\n%s\n%s\n' "$status" "$code" "$values" >result.new && sync result.new; }; } &&
         mv result.new result; then
-        printf '@result\t%s\t%s\n' "$1" "$message"
+        printf '@result\t%s\t%s\t%s\n' "$status" "$code" "$values"
     else
-        printf '@result\tfailed\t%s/result could not be written; %s\n' "$run" "${message:-the run was $1}"
+        printf '@result\tfailed\tcannot_write\t%s/result\t%s\t%s\n' "$run" "${code:-$status}" "$values"
     fi
     exit 0
 }
 
+# fail CODE VALUE...: rolls back and ends the run; the codes are as for finish.
 fail() {
     # Where what a program says cannot be kept, that it failed is all that is known of it.
     find_full_disk "$run"
-    case "$1" in *"$full_disk"*) ;; *) set -- "$1; $full_disk" ;; esac
-    late=
-    { read -r late <overdue; } 2>/dev/null
-    case "$1" in *"$late"*) ;; *) set -- "$1: $late" ;; esac
+    case "$*" in *"$full_disk"*) ;; *) set -- "$@" "$full_disk" ;; esac
+    read_overdue
+    if [ -n "$late_program" ] && [ "$1" != timed_out ]; then
+        set -- "$@" "$late_program did not end within $late_seconds seconds"
+    fi
     if [ -e abort ]; then outcome=cancelled; fi
     say "failed while doing: ${current_step:-nothing}"
-    say "$1"
+    say "$*"
     if [ "$rollback_needed" = yes ]; then
         # Neither a failure in there nor a word to stop begins another one.
         rollback_needed=no
@@ -81,10 +99,10 @@ fail() {
         rollback
         clear_beside
     fi
-    finish "$outcome" "$1"
+    finish "$outcome" "$@"
 }
 
-cancel() { fail "it was cancelled"; }
+cancel() { fail run_cancelled; }
 
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0
@@ -94,7 +112,7 @@ wait_for_go() {
     while [ ! -e go ]; do
         if [ -e abort ]; then cancel; fi
         tick
-        if [ "$now" -ge $deadline ]; then fail "nobody said go: the connection was lost before the switch"; fi
+        if [ "$now" -ge $deadline ]; then fail no_go_ahead; fi
         sleep 0.01
     done
 }

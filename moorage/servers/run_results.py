@@ -1,0 +1,203 @@
+"""How runs end: the statuses, and the codes by which the script on the server says why.
+
+The script reports ``@result STATUS CODE VALUE...`` (templates/shell/run/words.sh). The messages are
+written here, so the codes are stable and the texts can change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RunStatus(StrEnum):
+    """How a run, or a server in an apply, ended. Documented in docs/command-line.md."""
+
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNDONE = "undone"
+    LOCKED = "locked"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+    RUNNING = "running"
+    NOT_SERVED = "not_served"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the server is at the desired state."""
+        return self in {RunStatus.DONE, RunStatus.UNCHANGED}
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Whether the run was stopped or undone for the sake of something else."""
+        return self in {RunStatus.CANCELLED, RunStatus.UNDONE}
+
+    @property
+    def label(self) -> str:
+        """The status as shown to people."""
+        return self.value.replace("_", " ")
+
+
+_REPORTED = frozenset(
+    {
+        RunStatus.DONE,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+        RunStatus.UNDONE,
+        RunStatus.LOCKED,
+        RunStatus.INTERRUPTED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a run did not succeed.
+
+    Attributes:
+        text: The message; ``{0}`` and so on are the values the script reports with the code. Values
+            without a place in it follow after a colon.
+        advice: What to do about it; may be empty.
+        fields: The fields of the answers that it is about, as dotted paths.
+    """
+
+    text: str
+    advice: str = ""
+    fields: tuple[str, ...] = ()
+
+
+REASONS = {
+    "account_not_created": Reason("the account {0} could not be created"),
+    "cannot_create": Reason("{0} could not be created"),
+    "cannot_sync": Reason("the new files could not be written to the disk"),
+    "cannot_write": Reason("{0} could not be written"),
+    "certificate_not_installed": Reason("the certificate could not be given to nginx"),
+    "certificate_not_issued": Reason("no certificate"),
+    "certificate_not_valid": Reason(
+        "the authority's certificate is not valid by this server's clock ({0} UTC)",
+        "Set the clock, for example with: timedatectl set-ntp true.",
+    ),
+    "changed_meanwhile": Reason("{0} was changed by somebody else since it was read"),
+    "engine_not_started": Reason("{0} does not start"),
+    "hook_failed": Reason("the hook {0} failed with status {1}", fields=("hooks",)),
+    "hook_timed_out": Reason("the hook {0} took longer than {1} s", fields=("hooks[].timeout",)),
+    "image_not_in_archive": Reason(
+        "the image archive holds {0}, not {1}",
+        "Name an image that is in the archive.",
+        ("registry.image", "registry.image_archive"),
+    ),
+    "image_not_loaded": Reason(
+        "the image archive could not be loaded", fields=("registry.image_archive",)
+    ),
+    "image_not_pulled": Reason(
+        "the image {0} could not be pulled",
+        "An image archive works for servers without internet access.",
+        ("registry.image", "registry.image_archive"),
+    ),
+    "nginx_not_reloaded": Reason("nginx did not take the new configuration"),
+    "nginx_refuses": Reason("nginx refuses the configuration"),
+    "no_go_ahead": Reason("timed out waiting for the go-ahead (connection lost before the switch)"),
+    "not_served": Reason("what serves {0} on {1}, port {2}, {3}"),
+    "packages_not_installed": Reason("the packages could not be installed"),
+    "peer_not_answering": Reason(
+        "{0} does not pass challenges on to this server (port 80 there answers {1})",
+        "The servers behind the name must reach each other on port 80, and all of them must be "
+        "applied.",
+    ),
+    "port_80_not_opened": Reason("nginx does not open port 80"),
+    "registry_not_starting": Reason("the registry does not start"),
+    "run_not_started": Reason("the run could not be started"),
+    "slot_taken": Reason("what answers in slot {0} is process {1}, which {2} did not start"),
+    "storage_changed": Reason(
+        "{0} is not the folder it was when it was read (its marker is {1}, was {2})"
+    ),
+    "storage_is_link": Reason(
+        "{0} is a link; the images need a folder", fields=("storage.filesystem.path",)
+    ),
+    "storage_not_empty": Reason(
+        "{0} holds other files; the images need a folder of their own",
+        fields=("storage.filesystem.path",),
+    ),
+    "storage_not_owned": Reason("{0} could not be given to {1}"),
+    "storage_not_usable": Reason("the registry starts but cannot use its storage (status {0})"),
+    "timed_out": Reason("{0} did not end within {1} seconds"),
+    "transfers_in_the_way": Reason(
+        "slot {0} is still in use (transfers from before the last switch: {1})",
+        "Apply again when they have ended.",
+    ),
+    "unit_not_changed": Reason("{0} could not be enabled or masked"),
+    "unit_not_started": Reason("{0} could not be started"),
+    "unit_state_unknown": Reason("systemd does not say how {0} is"),
+    "upload_not_unpacked": Reason("the files could not be unpacked on the server"),
+    "version_differs": Reason(
+        "the registry is version {0}, but its configuration is written for {1}",
+        "Set the registry's version.",
+        ("registry.version",),
+    ),
+    "version_unknown": Reason("the registry does not tell its version"),
+    # By status, where nothing more is to be said.
+    "run_cancelled": Reason("it was cancelled"),
+    "run_interrupted": Reason("the run ended without a result while doing: {0}"),
+    "run_locked": Reason("run {0} is going on"),
+    "run_undone": Reason("another server failed"),
+}
+"""Why runs end, by code. Codes are stable: scripts and records on servers have them."""
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_PLACE = re.compile(r"\{(\d)\}")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run said about its end.
+
+    Attributes:
+        status: How it ended.
+        code: Why, a key of :data:`REASONS`. A run of a newer version may have another one, and one
+            from before there were codes has ``run_STATUS``. Empty when it is done.
+        message: Why, for people; may be empty.
+    """
+
+    status: RunStatus
+    code: str
+    message: str
+
+
+def read_result(status: str, values: Sequence[str]) -> RunResult:
+    """Return what a run said about its end; everything in it is the server's word.
+
+    Args:
+        status: The status as reported.
+        values: A code and its values, or the message alone, as runs reported it before.
+    """
+    ended = RunStatus(status) if status in _REPORTED else RunStatus.FAILED
+    if ended is RunStatus.DONE:
+        return RunResult(ended, "", "")
+    code, *rest = values if len(values) > 1 else ("", *values)
+    if not _CODE.fullmatch(code):
+        return RunResult(ended, f"run_{ended}", ": ".join(filter(None, (code, *rest))))
+    return RunResult(ended, code, describe_reason(code, rest))
+
+
+def describe_reason(code: str, values: Sequence[str]) -> str:
+    """Return a reason as a message.
+
+    Args:
+        code: The code; an unknown one is shown as it is.
+        values: What the script reported with it.
+    """
+    reason = REASONS.get(code)
+    text = reason.text if reason is not None else code
+    used = {int(number) for number in _PLACE.findall(text)}
+    # Filled in one pass: a value that looks like a place stays what it is.
+    filled = _PLACE.sub(lambda found: _value(values, int(found[1])), text)
+    rest = [value for number, value in enumerate(values) if value and number not in used]
+    return ": ".join(filter(None, (filled, "; ".join(rest))))
+
+
+def _value(values: Sequence[str], number: int) -> str:
+    return values[number] if number < len(values) and values[number] else "unknown"

@@ -163,7 +163,8 @@ def test_two_plans_of_one_revision_are_not_both_applied(
         operator.install(third)
         report = late.apply(plan)
     assert report.servers[0].status == "failed"
-    assert "changed by somebody else since the plan was made" in report.servers[0].message
+    assert report.servers[0].code == "changed_meanwhile"
+    assert "changed by somebody else since it was read" in report.servers[0].message
     assert record_of(server)["revision"] == 2
 
     # Nor when both begin at the same moment.

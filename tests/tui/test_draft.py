@@ -75,9 +75,9 @@ def test_a_registry_setting_that_is_not_known_is_a_problem() -> None:
 def test_hostile_names_are_refused_in_words_and_kept(value: str) -> None:
     draft = finished()
     draft.set("registry.domain", value)
-    assert "wanted" in draft.problem_at("registry.domain") or "characters" in draft.problem_at(
-        "registry.domain"
-    )
+    problem = draft.problem_at("registry.domain")
+    assert problem is not None
+    assert "wanted" in problem.message or "characters" in problem.message
     assert draft.get("registry.domain") == value
 
 

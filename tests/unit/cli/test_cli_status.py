@@ -17,6 +17,7 @@ from moorage.deploy import ca
 from moorage.deploy.status import Status, how_it_ended, status_of
 from moorage.desired import layout
 from moorage.servers.facts import Disk, Draining, Facts, ManagedFile, RunRecord, Service
+from moorage.servers.run_results import read_result
 
 HOST = "one.example.test"
 
@@ -54,8 +55,8 @@ def facts() -> Facts:
         },
         disks=(Disk("/", 10 * 1024**3, 5 * 1024**3),),
         runs=(
-            RunRecord("20260101", False, 1.0, "check", "failed", "old"),
-            RunRecord("20260102", False, 2.0, "drain", "done", ""),
+            RunRecord("20260101", False, 1.0, "check", read_result("failed", ("old",))),
+            RunRecord("20260102", False, 2.0, "drain", read_result("done", ())),
         ),
     )
 
@@ -155,9 +156,11 @@ def test_a_disk_without_inodes(facts: Facts) -> None:
 
 
 def test_a_run_that_failed_stays_wrong_until_one_is_done(facts: Facts) -> None:
-    failed = RunRecord("20260103", False, 3.0, "check", "failed", "nginx answers 502")
-    died = RunRecord("20260104", False, 4.0, "packages", "", "")
-    done = RunRecord("20260105", False, 5.0, "drain", "done", "")
+    failed = RunRecord(
+        "20260103", False, 3.0, "check", read_result("failed", ("nginx answers 502",))
+    )
+    died = RunRecord("20260104", False, 4.0, "packages")
+    done = RunRecord("20260105", False, 5.0, "drain", read_result("done", ()))
 
     def faults(*more: RunRecord) -> tuple[str, ...]:
         return status_of(replace(facts, runs=(*facts.runs, *more))).faults
@@ -169,7 +172,7 @@ def test_a_run_that_failed_stays_wrong_until_one_is_done(facts: Facts) -> None:
 
 
 def test_a_run_that_goes_on_is_no_fault() -> None:
-    going_on = RunRecord("20260103", True, 3.0, "packages", "", "")
+    going_on = RunRecord("20260103", True, 3.0, "packages")
 
     status = status_of(Facts(HOST, runs=(going_on,)))
 

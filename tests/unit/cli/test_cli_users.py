@@ -226,13 +226,13 @@ def test_2_with_one_argument_too_many_which_is_named(
 def test_a_change_that_came_too_late_is_to_be_tried_again(
     moorage: Moorage, two: Path, fleet: Fleet
 ) -> None:
-    why = "/etc/nginx/moorage/htpasswd was changed by somebody else since the plan was made; "
-    fleet[ONE].result = f"@result\tfailed\t{why}plan again\n"
+    fleet[ONE].result = "@result\tfailed\tchanged_meanwhile\t/etc/nginx/moorage/htpasswd\n"
     late = moorage("users", "remove", str(two), "ana", "--yes")
-    fleet[ONE].result = "@result\tlocked\tanother run is going on\n"
+    fleet[ONE].result = "@result\tlocked\trun_locked\t20260101T000000000-ab12\n"
     locked = moorage("users", "remove", str(two), "ana", "--yes")
 
-    assert "since the users were read; try the change again" in late.stdout
+    assert "htpasswd was changed by somebody else since it was read" in late.stdout
+    assert "Try the change again." in late.stdout
     assert "then try the change again" in locked.stdout
     for outcome in (late, locked):
         assert "plan again" not in outcome.stdout

@@ -8,6 +8,7 @@ from moorage.deploy.managed_files import misplaced_files
 from moorage.deploy.status import how_it_ended
 from moorage.desired import layout
 from moorage.servers.facts import Facts, ManagedFile, ManagedFolder, RunRecord
+from moorage.servers.run_results import read_result
 
 
 def _file(path: str, content: bytes = b"", links_to: str = "") -> ManagedFile:
@@ -55,4 +56,9 @@ def test_where_a_link_leads_stays_in_its_line() -> None:
     ],
 )
 def test_a_run_that_died_when_all_was_recorded_is_done(status: str, step: str, how: str) -> None:
-    assert how_it_ended(RunRecord("id", False, 0.0, step, status, "")) == how
+    assert (
+        how_it_ended(
+            RunRecord("id", False, 0.0, step, read_result(status, ("",)) if status else None)
+        )
+        == how
+    )

@@ -210,7 +210,7 @@ def test_secrets_are_masked_in_every_diff() -> None:
 
 
 def test_a_run_that_goes_on_keeps_the_next_one_from_starting() -> None:
-    going_on = RunRecord("20260101T000000000-ab12", True, 0.0, "packages", "", "")
+    going_on = RunRecord("20260101T000000000-ab12", True, 0.0, "packages")
     [problem] = _plan(_answers(), replace(_deployed(_answers()), runs=(going_on,))).problems
     assert problem.code == "run_going_on"
     assert "packages" in problem.message

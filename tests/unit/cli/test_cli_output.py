@@ -15,6 +15,7 @@ from moorage.cli.session import Session
 from moorage.deploy import ca
 from moorage.deploy.events import LogLine, RunEnded, StepBegan
 from moorage.errors import MoorageError
+from moorage.servers.run_results import RunStatus
 
 HOST = "one.example.test"
 
@@ -189,7 +190,7 @@ def test_the_live_table_has_a_line_a_server_and_the_log_above(
     with progress:
         progress.on_event(StepBegan("one", "packages"))
         progress.on_event(LogLine("one", "[bold]Setting up nginx"))
-        progress.on_event(RunEnded("two", "id", "failed", "no", "switch"))
+        progress.on_event(RunEnded("two", "id", RunStatus.FAILED, "no", "switch"))
         with progress.pause():
             capfd.readouterr()
         shown = capfd.readouterr().err

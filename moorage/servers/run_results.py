@@ -81,7 +81,7 @@ REASONS = {
         "the authority's certificate is not valid by this server's clock ({0} UTC)",
         "Set the clock, for example with: timedatectl set-ntp true.",
     ),
-    "changed_meanwhile": Reason("{0} was changed by somebody else since it was read"),
+    "changed_meanwhile": Reason("{0} was changed after it was read"),
     "engine_not_started": Reason("{0} does not start"),
     "hook_failed": Reason("the hook {0} failed with status {1}", fields=("hooks",)),
     "hook_timed_out": Reason("the hook {0} took longer than {1} s", fields=("hooks[].timeout",)),

@@ -164,7 +164,7 @@ def test_two_plans_of_one_revision_are_not_both_applied(
         report = late.apply(plan)
     assert report.servers[0].status == "failed"
     assert report.servers[0].code == "changed_meanwhile"
-    assert "changed by somebody else since it was read" in report.servers[0].message
+    assert "changed after it was read" in report.servers[0].message
     assert record_of(server)["revision"] == 2
 
     # Nor when both begin at the same moment.
@@ -175,7 +175,7 @@ def test_two_plans_of_one_revision_are_not_both_applied(
     [winner] = [each for each, found in zip((first, second), reports, strict=True) if found.is_good]
     [loser] = [each for each in reports if not each.is_good]
     assert loser.status in {"locked", "failed"}
-    assert re.search("is going on|is in progress|changed by somebody else", loser.message)
+    assert re.search("is going on|is in progress|changed after it was read", loser.message)
     assert record_of(server)["revision"] == 3
     assert operator.status(server) == 200
     assert not operator.plan(winner).has_changes

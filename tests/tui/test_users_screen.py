@@ -357,7 +357,7 @@ async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) ->
         await wizard.see("3 users")
         await wizard.press("x")
         await apply(wizard)
-        await wizard.see("htpasswd was changed by somebody else since it was", "try again once")
+        await wizard.see("htpasswd was changed after it was read", "try again once")
         assert "lan again" not in wizard.text
         assert "apply them again" not in wizard.text
 

@@ -231,7 +231,7 @@ def test_a_change_that_came_too_late_is_to_be_tried_again(
     fleet[ONE].result = "@result\tlocked\trun_locked\t20260101T000000000-ab12\n"
     locked = moorage("users", "remove", str(two), "ana", "--yes")
 
-    assert "htpasswd was changed by somebody else since it was read" in late.stdout
+    assert "htpasswd was changed after it was read" in late.stdout
     assert "Try the change again." in late.stdout
     assert "then try the change again" in locked.stdout
     for outcome in (late, locked):

@@ -23,6 +23,60 @@ PAGES = sorted(
 FOLDERS = ("moorage", "tui", "screens", "templates", "lab", "bench", "tests", "tools", "docs")
 
 
+def _command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Follow the words to the command they name, and return it with the words after it."""
+    here: click.Command = moorage
+    rest = list(words)
+    while isinstance(here, click.Group) and rest:
+        below = here.get_command(click.Context(here), rest[0])
+        if below is None or rest[0] not in here.list_commands(click.Context(here)):
+            break
+        here, rest = below, rest[1:]
+    return here, rest
+
+
+def _options(command: click.Command) -> set[str]:
+    named = {
+        name
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for name in [*parameter.opts, *parameter.secondary_opts]
+    }
+    return named | {"--help", "-h"}
+
+
+def _all_options(command: click.Command) -> set[str]:
+    found = _options(command)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            found |= _all_options(below)
+    return found
+
+
+@cache
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _inline(page: Path) -> list[str]:
+    """Return the code in a page's sentences."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", _text(page), flags=re.M | re.S))
+
+
+def _lines_of_code(page: Path) -> list[str]:
+    """Return the lines of a page's blocks of commands."""
+    blocks = re.findall(r"^```(?:sh|console|)\n(.*?)^```", _text(page), re.M | re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def _anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", _text(page), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_the_picture_of_the_packages_is_that_of_the_imports() -> None:
     page = package_arrows.PAGE.read_text(encoding="utf-8")
     assert package_arrows.updated(page) == page, "python tests/support/package_arrows.py"
@@ -145,57 +199,3 @@ def test_every_command_is_described() -> None:
     page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
     context = click.Context(moorage)
     assert not [name for name in moorage.list_commands(context) if f"moorage {name}" not in page]
-
-
-def _command(words: list[str]) -> tuple[click.Command, list[str]]:
-    """Follow the words to the command they name, and return it with the words after it."""
-    here: click.Command = moorage
-    rest = list(words)
-    while isinstance(here, click.Group) and rest:
-        below = here.get_command(click.Context(here), rest[0])
-        if below is None or rest[0] not in here.list_commands(click.Context(here)):
-            break
-        here, rest = below, rest[1:]
-    return here, rest
-
-
-def _options(command: click.Command) -> set[str]:
-    named = {
-        name
-        for parameter in command.params
-        if isinstance(parameter, click.Option)
-        for name in [*parameter.opts, *parameter.secondary_opts]
-    }
-    return named | {"--help", "-h"}
-
-
-def _all_options(command: click.Command) -> set[str]:
-    found = _options(command)
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            below = command.get_command(context, name)
-            assert below is not None
-            found |= _all_options(below)
-    return found
-
-
-@cache
-def _text(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def _inline(page: Path) -> list[str]:
-    """Return the code in a page's sentences."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", _text(page), flags=re.M | re.S))
-
-
-def _lines_of_code(page: Path) -> list[str]:
-    """Return the lines of a page's blocks of commands."""
-    blocks = re.findall(r"^```(?:sh|console|)\n(.*?)^```", _text(page), re.M | re.S)
-    return [line for block in blocks for line in block.splitlines()]
-
-
-def _anchors(page: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.*)$", _text(page), re.M)
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

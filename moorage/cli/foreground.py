@@ -45,7 +45,8 @@ class Desk:
     def __init__(self) -> None:
         self.is_interrupted = False
         self.was_left = False
-        self._questions: queue.SimpleQueue[tuple[_Outcome[Any], Callable[[], Any]]] = (
+        # None says that the work has ended.
+        self._questions: queue.SimpleQueue[tuple[_Outcome[Any], Callable[[], Any]] | None] = (
             queue.SimpleQueue()
         )
 
@@ -85,12 +86,17 @@ class Desk:
             WasInterruptedError: Ctrl-C was pressed a second time, and the work left to itself.
         """
         outcome: _Outcome[_Result] = _Outcome()
-        threading.Thread(target=outcome.take, args=(work,), daemon=True).start()
+
+        def run() -> None:
+            outcome.take(work)
+            self._questions.put(None)
+
+        threading.Thread(target=run, daemon=True).start()
         while True:
             # The loop is inside: Python may raise Ctrl-C at its condition as well as in its body.
             try:
                 while not outcome.is_there.is_set():
-                    self._answer_one(outcome)
+                    self._answer_one()
                 break
             except KeyboardInterrupt:
                 self._interrupt(on_interrupt)
@@ -110,12 +116,13 @@ class Desk:
         self.was_left = True
         raise WasInterruptedError("Interrupted twice.")
 
-    def _answer_one(self, outcome: _Outcome[_Result]) -> None:
+    def _answer_one(self) -> None:
         try:
-            waiting, question = self._questions.get(timeout=_TICK)
+            asked = self._questions.get(timeout=_TICK)
         except queue.Empty:
             return
-        if not self.is_interrupted:
+        if asked is not None and not self.is_interrupted:
+            waiting, question = asked
             waiting.take(question)
             if isinstance(waiting.error, KeyboardInterrupt):
                 waiting.error = None

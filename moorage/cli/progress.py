@@ -191,7 +191,7 @@ def show_progress(session: Session, servers: Sequence[str], *, with_log: bool = 
     """
     if session.as_json:
         return JsonProgress(session) if session.is_stream else Progress(session)
-    if session.stderr.is_terminal and not session.stderr.is_dumb_terminal:
+    if session.is_live:
         return LiveProgress(session, servers, with_log=with_log)
     return PlainProgress(session)
 

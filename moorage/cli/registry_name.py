@@ -43,6 +43,9 @@ class NameWork:
             engine: The open deployment.
             is_limited: Whether servers are left out: then the name is left alone.
         """
+        from moorage.servers.connect import load
+
+        load(engine.deployment.answers.servers)
         return cls(engine, Background(engine.deployment.name.check), is_limited)
 
     @property

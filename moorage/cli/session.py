@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
@@ -34,6 +35,13 @@ class WebPlace:
 
 Piece = str | tuple[str, str]
 """Text, or text and a rich style."""
+
+_TERMINAL = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+"""Variables by which a stream counts as a terminal that is none."""
+
+
+def _is_plain(stream: TextIO) -> bool:
+    return not stream.isatty() and _TERMINAL.isdisjoint(os.environ)
 
 
 def _unchanged(text: str) -> str:
@@ -64,6 +72,13 @@ class Session:
         """Whether there is somebody at a terminal who can be asked."""
         return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
+    @property
+    def is_live(self) -> bool:
+        """Whether narration goes to a terminal on which lines can change in place."""
+        if _is_plain(sys.stderr):
+            return False
+        return self.stderr.is_terminal and not self.stderr.is_dumb_terminal
+
     @cached_property
     def stdout(self) -> Console:
         """Where data goes."""
@@ -80,11 +95,17 @@ class Session:
         Args:
             pieces: Text, or text with a style; never markup.
         """
-        self.stdout.print(self.text(*pieces), soft_wrap=True)
+        if _is_plain(sys.stdout):
+            self._write(sys.stdout, pieces)
+        else:
+            self.stdout.print(self.text(*pieces), soft_wrap=True)
 
     def narrate(self, *pieces: Piece) -> None:
         """Print a line of narration on stderr; see :meth:`data`."""
-        self.stderr.print(self.text(*pieces), soft_wrap=True)
+        if _is_plain(sys.stderr):
+            self._write(sys.stderr, pieces)
+        else:
+            self.stderr.print(self.text(*pieces), soft_wrap=True)
 
     def reveal(self, text: str) -> None:
         """Print a line on stdout that holds a secret on purpose."""
@@ -103,8 +124,17 @@ class Session:
         made = Text()
         for piece in pieces:
             content, style = (piece, "") if isinstance(piece, str) else piece
-            made.append(printable(self.redact(content)), style or None)
+            made.append(self._shown(content), style or None)
         return made
+
+    def _shown(self, content: str) -> str:
+        return printable(self.redact(content))
+
+    def _write(self, stream: TextIO, pieces: Sequence[Piece]) -> None:
+        """Print a line as rich would where it has no terminal, without importing it."""
+        contents = (piece if isinstance(piece, str) else piece[0] for piece in pieces)
+        line = "".join(self._shown(content) for content in contents)
+        print(line.expandtabs(), file=stream, flush=True)
 
     def _clean(self, value: object) -> object:
         if isinstance(value, str):

@@ -15,25 +15,21 @@ from moorage.answers.secrets import Secret, SecretReference
 from moorage.deploy.acceptance import NOTHING, Accepted
 from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
-from moorage.deploy.hooks import gate_seconds
 from moorage.deploy.name import RegistryName
-from moorage.deploy.payload import Gate, Login, Timing, new_run_id, payload
-from moorage.deploy.plan import Plan
-from moorage.deploy.record import record_of_apply
-from moorage.deploy.report import ApplyReport, ServerReport
-from moorage.deploy.rollout import Rollout
-from moorage.deploy.run import ServerRun
 from moorage.desired import layout
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.registry_keys import check_registry, only_version
 from moorage.servers import connect
-from moorage.servers.facts import Facts
-from moorage.servers.probe import probe
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
+    from moorage.deploy.payload import Gate, Login
+    from moorage.deploy.plan import Plan
+    from moorage.deploy.report import ApplyReport
+    from moorage.deploy.run import ServerRun
     from moorage.deploy.verify import Verification
+    from moorage.servers.facts import Facts
 
 _Result = TypeVar("_Result")
 
@@ -178,6 +174,7 @@ class Deployment:
             raise AnswersError(wrong)
         from moorage.deploy import materials
         from moorage.deploy.consequences import change_of_apply, find_consequences
+        from moorage.deploy.plan import Plan
         from moorage.deploy.planning import plan_server
         from moorage.deploy.revisions import latest
 
@@ -250,6 +247,11 @@ class Deployment:
                 nothing was done.
         """
         from moorage.deploy.consequences import refusals
+        from moorage.deploy.hooks import gate_seconds
+        from moorage.deploy.payload import Timing, new_run_id, payload
+        from moorage.deploy.record import record_of_apply
+        from moorage.deploy.report import ApplyReport, ServerReport
+        from moorage.deploy.rollout import Rollout
 
         if against := (*plan.problems, *refusals(plan.consequences, accepted)):
             raise ServersFailed(against)
@@ -323,6 +325,8 @@ class Deployment:
 
     def new_run(self, server: str, run_id: str, on_event: OnEvent) -> ServerRun:
         """Return a run on one of the servers, by label."""
+        from moorage.deploy.run import ServerRun
+
         return ServerRun(self._connections.to(server), run_id, on_event, self.redactor.redact)
 
     def watch_runs(self, runs: list[ServerRun]) -> None:
@@ -333,6 +337,8 @@ class Deployment:
 
     def attach(self, facts: Sequence[Facts]) -> tuple[RunEnded, ...]:
         """Follow the runs that go on, on all servers, until they end."""
+        from moorage.deploy.run import ServerRun
+
         busy = {each.server: each.active_run for each in facts if each.active_run}
         transports = [each for each in self._connections.chosen if each.server in busy]
 
@@ -398,6 +404,8 @@ class Deployment:
         return authority_for(self.answers, self.probe_each)
 
     def _probe(self, transport: Transport) -> Facts:
+        from moorage.servers.probe import probe
+
         self._on_event(StepBegan(transport.server, "connect"))
         transport.connect()
         self._on_event(StepBegan(transport.server, "probe"))
@@ -438,7 +446,7 @@ class Deployment:
 
 def _load_what_a_plan_needs() -> None:
     """Import what is slow to import while the servers are being waited for."""
-    from moorage.deploy import materials, planning  # noqa: F401
+    from moorage.deploy import consequences, materials, planning, revisions  # noqa: F401
     from moorage.desired.render import load_templates
 
     load_templates()

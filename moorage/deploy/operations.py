@@ -27,7 +27,6 @@ from moorage.deploy.name import (
     update_records,
 )
 from moorage.errors import ExitCode, MoorageError
-from moorage.servers.facts import Facts
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Transport
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.deploy.verify import Verification
+    from moorage.servers.facts import Facts
 
 OpenTransport = Callable[..., Transport]
 

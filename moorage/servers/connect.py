@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from moorage.answers.model import Server
 from moorage.servers.local import LocalTransport
+from moorage.servers.ssh import transport as ssh
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.transport import SshTransport
 from moorage.servers.transport import Asker, Resolve, Transport
@@ -23,3 +26,16 @@ def open_transport(
     if server.connection == "local":
         return LocalTransport(server, asker, resolve)
     return SshTransport(server, asker, resolve, config=config)
+
+
+def load(servers: Iterable[Server]) -> None:
+    """Import what connecting to servers needs, before other threads import something, too.
+
+    Threads import by turns, and nothing takes as long as a server's answer: whoever asks it first
+    imports the rest meanwhile.
+
+    Args:
+        servers: The servers as in the answers.
+    """
+    if any(server.connection != "local" for server in servers):
+        ssh.load()

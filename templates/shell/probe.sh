@@ -13,19 +13,23 @@ IFS= read -r storage
 IFS= read -r reads_nginx
 
 tab=$(printf '\t')
+newline='
+'
 fact() {
     printf '%s' "$1"
     shift
     for value; do printf '\t%s' "$value"; done
     printf '\n'
 }
-# Prefixes every line of standard input with a fact's name.
-facts() { sed "s/^/$1$tab/"; }
+# Prefixes every line of standard input with a fact's name. A program for it is worth starting only
+# where there is much to read (many_facts).
+facts() { while IFS= read -r line || [ -n "$line" ]; do printf '%s\t%s\n' "$1" "$line"; done; }
+many_facts() { sed "s/^/$1$tab/"; }
 
 fact clock "$(date +%s.%N)"
 [ -r /etc/os-release ] && facts os </etc/os-release
 fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"
-fact hostname "$(hostname 2>/dev/null || cat /etc/hostname)"
+{ read -r name </proc/sys/kernel/hostname; } 2>/dev/null && fact hostname "$name"
 [ -d /run/systemd/system ] && fact systemd yes
 # Files in /proc have no size, so whether this one holds anything is known by reading it.
 { read -r _ </proc/net/if_inet6; } 2>/dev/null && fact ipv6 yes
@@ -50,7 +54,10 @@ if command -v dpkg-query >/dev/null 2>&1; then
     # shellcheck disable=SC2016
     dpkg-query -W -f 'unsettled\t${Package}\t${db:Status-Abbrev}\n' '*' 2>/dev/null |
         grep "${tab}h..\$\|${tab}.[HUF].\$\|${tab}..R\$"
-    if grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) " /proc/locks; then fact apt_runs yes; fi
+    lock=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null)
+    while read -r holder; do
+        case "$holder" in *":${lock:--} "*) fact apt_runs yes && break ;; esac
+    done </proc/locks
 fi
 # Asking apt takes a while, so only where the answer counts; without package lists it knows nothing.
 if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
@@ -69,7 +76,7 @@ if command -v systemctl >/dev/null 2>&1; then
     }
     # shellcheck disable=SC2034 # why_registry reads it
     plan_engine=$engine
-    states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState \
+    states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState,MainPID \
         nginx.service docker.service docker-registry.service \
         certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null)
     if [ -z "$states" ] && [ -d /run/systemd/system ]; then
@@ -77,25 +84,33 @@ if command -v systemctl >/dev/null 2>&1; then
         exit 1
     fi
     printf '%s\n' "$states" | facts service
-    printf '%s\n' "$states" | while IFS='=' read -r name value; do
-        case "$name=$value" in
-        Id=*) unit=${value%.service} ;;
-        ActiveState=failed | ActiveState=activating | ActiveState=deactivating)
-            case "$unit" in
-            nginx) fact failure "$unit" "$(journal nginx | why_nginx)" ;;
-            moorage-registry@*) fact failure "$unit" "$(why_registry "$unit")" ;;
+    # An empty line is behind each unit, the last one too.
+    printf '%s\n\n' "$states" | while IFS='=' read -r name value; do
+        case "$name" in
+        Id) unit=${value%.service} ;;
+        ActiveState) state=$value ;;
+        MainPID) process=$value ;;
+        '')
+            case "$state $unit" in
+            'failed nginx' | *'activating nginx') fact failure "$unit" "$(journal nginx | why_nginx)" ;;
+            'failed moorage-registry@'* | *'activating moorage-registry@'*)
+                fact failure "$unit" "$(why_registry "$unit")"
+                ;;
             esac
+            # An update of the package replaces the program, not the process.
+            case "$unit" in moorage-registry@*)
+                if [ -e /usr/bin/docker-registry ] && [ "${process:-0}" != 0 ]; then
+                    case "$(readlink "/proc/$process/exe" 2>/dev/null)" in
+                    */docker-registry' (deleted)') fact outdated "$unit" ;;
+                    esac
+                fi
+                ;;
+            esac
+            unit='' state='' process=
             ;;
         esac
     done
 fi
-# An update of the package replaces the program, not the process.
-[ -e /usr/bin/docker-registry ] && for slot in blue green; do
-    process=$(systemctl show -p MainPID --value "moorage-registry@$slot" 2>/dev/null)
-    case "$(readlink "/proc/${process:-0}/exe" 2>/dev/null)" in
-    */docker-registry' (deleted)') fact outdated "moorage-registry@$slot" ;;
-    esac
-done
 # What a slot still sends that was left for the other one; the file outlives whoever writes it.
 for slot in blue green; do
     { read -r since transfers; } 2>/dev/null </run/moorage-registry/$slot.draining || continue
@@ -107,22 +122,25 @@ done
 # Other sites' files are read for where they listen and what they are called; 4 MiB are plenty.
 if [ "$reads_nginx" = yes ] && command -v nginx >/dev/null 2>&1; then
     nginx -V 2>&1 | facts nginx_build
-    nginx -T 2>&1 | head -c 4194304 | facts nginx_dump
+    nginx -T 2>&1 | head -c 4194304 | many_facts nginx_dump
     printf '\n'
 fi
-command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | facts listener
-# The account and group files are world-readable; only our own names are asked for.
-for account in moorage www-data; do
-    number=$(id -u "$account" 2>/dev/null) && fact account "$account" "$number" "$(id -g "$account")"
+command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | many_facts listener
+# The accounts are readable for everybody; only our own names are asked for.
+getent passwd moorage www-data | while IFS=: read -r account _ number group _; do
+    fact account "$account" "$number" "$group"
 done
 folder=/var/lib
 [ "$storage" = - ] || folder=$storage
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 disks=$(df -Pk "$folder" /var/lib / 2>/dev/null)
-printf '%s\n' "$disks" | tail -n +2 | facts disk
-df -Pi "$folder" /var/lib / 2>/dev/null | tail -n +2 | facts inodes
-{ IFS= read -r _ && read -r _ _ _ available _; } <<END
-$disks
+inodes=$(df -Pi "$folder" /var/lib / 2>/dev/null)
+# The first line of each is a heading.
+printf '%s\n' "${disks#*"$newline"}" | facts disk
+printf '%s\n' "${inodes#*"$newline"}" | facts inodes
+source='' available='' mount=
+read -r source _ _ available _ mount <<END
+${disks#*"$newline"}
 END
 # What fills the disk may be pushes that were broken off. Looking for them takes a while.
 if [ "$storage" != - ] && [ "${available:-0}" -lt 1048576 ]; then
@@ -137,11 +155,10 @@ if [ "$storage" != - ]; then
         # What verifying leaves behind is nobody's image.
         case "$repository" in */\* | */moorage-verify) ;; *) has_images=yes && break ;; esac
     done
-    fact store "$storage" "$marker" "$(df -P "$folder" 2>/dev/null | sed -n '2s/.*% //p')" \
-        "$(df -P "$folder" 2>/dev/null | sed -n '2s/ .*//p')" "$has_images"
+    fact store "$storage" "$marker" "$mount" "$source" "$has_images"
 fi
 if [ "$storage" != - ] && [ -d "$storage" ]; then
-    fact folder "$(stat -c '%a' "$storage")" "$(stat -c '%U' "$storage")" "$(stat -c '%G' "$storage")" "$storage"
+    fact folder "$(stat -c "%a$tab%U$tab%G" "$storage")" "$storage"
 fi
 # The folders the slots store images in, and whether one is in there: a manifest that is linked. Names of
 # repositories stay when everything in them is deleted.

@@ -187,7 +187,7 @@ class SshTransport:
     def _link_to(
         self, machine: Machine, jumps: tuple[str, ...], breaker: Breaker, depth: int
     ) -> Link:
-        _import_paramiko()
+        load()
         from moorage.servers.ssh.auth import Login
         from moorage.servers.ssh.connection import Link, dial_through
         from moorage.servers.ssh.dial import Limits, dial, dial_command
@@ -306,15 +306,16 @@ class SshTransport:
             raise
 
 
-def _import_paramiko() -> None:
-    """Import paramiko without invoke, the optional task runner for its ssh_config reader.
+def load() -> None:
+    """Import what a connection needs, unless that is done.
 
-    That reader is not used here, and the import takes half as long without it.
+    paramiko is imported without invoke, the optional task runner for its ssh_config reader. That
+    reader is not used here, and the import takes half as long without it.
     """
-    if "paramiko" in sys.modules or "invoke" in sys.modules:
-        return
-    sys.modules["invoke"] = None  # type: ignore[assignment]  # makes the import fail
-    try:
-        import paramiko  # noqa: F401
-    finally:
-        sys.modules.pop("invoke", None)
+    if "paramiko" not in sys.modules and "invoke" not in sys.modules:
+        sys.modules["invoke"] = None  # type: ignore[assignment]  # makes the import fail
+        try:
+            import paramiko  # noqa: F401
+        finally:
+            sys.modules.pop("invoke", None)
+    from moorage.servers.ssh import auth, channel, connection, dial, keys  # noqa: F401

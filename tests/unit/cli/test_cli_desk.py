@@ -35,3 +35,12 @@ def test_ctrl_c_between_two_looks_stops_the_work(monkeypatch: pytest.MonkeyPatch
 
     assert waiting.wait_for(lambda: told.wait(10), told.set) is True
     assert waiting.is_interrupted
+
+
+def test_a_command_goes_on_as_soon_as_the_work_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(foreground, "_TICK", threading.TIMEOUT_MAX)
+    waiting = foreground.Desk()
+
+    assert waiting.wait_for(lambda: waiting.ask(lambda: "an answer")) == "an answer"

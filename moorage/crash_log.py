@@ -6,9 +6,9 @@ import datetime
 import os
 import platform
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from moorage import __version__
 from moorage.answers.redact import Redactor
 from moorage.errors import MoorageError
 from moorage.state import private_folder, write_private
@@ -35,11 +35,8 @@ def record(error: BaseException, redactor: Redactor | None = None) -> MoorageErr
 
 def _write(text: str) -> Path | None:
     now = datetime.datetime.now(datetime.UTC)
-    try:
-        own = version("moorage")
-    except PackageNotFoundError:
-        own = "unknown"
-    head = f"{now:%Y-%m-%d %H:%M:%S} UTC, Moorage {own}, Python {platform.python_version()}\n\n"
+    python = platform.python_version()
+    head = f"{now:%Y-%m-%d %H:%M:%S} UTC, Moorage {__version__}, Python {python}\n\n"
     try:
         path = private_folder("logs") / f"{now:%Y%m%d-%H%M%S}-{os.getpid()}.log"
         write_private(path, (head + text).encode("utf-8", "backslashreplace"))

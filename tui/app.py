@@ -132,6 +132,10 @@ class WizardApp(BaseApp):
         self.crash: MoorageError | None = None
         self._questions = QuestionQueue(self._show_question)
 
+    def get_default_screen(self) -> Screen[None]:
+        """The start."""
+        return self.opening.start_screen()
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The variables of our own, known before a theme of ours is used."""
         return dict(theme.DARK.variables)
@@ -165,7 +169,7 @@ class WizardApp(BaseApp):
     def on_mount(self) -> None:
         """Show the start, or what was asked for."""
         self.set_interval(0.05, self._pump)
-        self.opening.show_start()
+        self.opening.load_the_rest()
         users = self._begins_with_users
         if self._path is not None:
             self.post_message(OpenFile(str(self._path), users=users))

@@ -20,6 +20,8 @@ from tui.saving import Saving
 from tui.tasks import in_thread
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from moorage.answers.recorded import Path as RecordedPath
     from moorage.answers.recorded import RecordedServer
     from moorage.deploy.discovery import FoundDeployment, ReadDeployment
@@ -96,9 +98,12 @@ class Opening:
         if "asker" in self.__dict__:  # nobody was asked anything otherwise
             self.asker.close()
 
-    def show_start(self) -> None:
-        """Show the start, and load what is needed after it."""
-        self._app.push_screen(WelcomeScreen(self._open_transport))
+    def start_screen(self) -> Screen[None]:
+        """Return the start, which is below all other screens."""
+        return WelcomeScreen(self._open_transport)
+
+    def load_the_rest(self) -> None:
+        """Load what is needed after the start, once that is painted."""
         self._app.set_timer(
             0.3, threading.Thread(target=load_the_rest, name="load", daemon=True).start
         )

@@ -1,22 +1,27 @@
 """How long it takes to find nothing to change: `moorage apply`, whole process, beside one `ssh`.
 
-Run as root: python -m bench.unchanged [ROUNDS]. It boots a lab server of its own.
+Run as root: python -m bench.unchanged [ROUNDS] [OTHER]. It boots a lab server of its own. OTHER is
+a folder with Moorage's source as it was before, which is measured by turns with this one.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.other_tools import OtherTools
 from lab import Lab, LabServer
 
+SOURCE = Path(__file__).parents[1]
 ANSWERS = """\
 version: 1
 registry: {{domain: registry.bench.test}}
@@ -28,14 +33,34 @@ credentials:
 """
 
 
-def measure(rounds: int, act: Callable[[], object]) -> float:
-    """Return the median of how long something takes, in seconds."""
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+@dataclass(frozen=True)
+class Taken:
+    """What one run took, in seconds: by the clock, and of this machine's processors."""
+
+    wall: float
+    cpu: float
+
+
+def measure(rounds: int, acts: Mapping[str, Callable[[], object]]) -> dict[str, list[Taken]]:
+    """Return how long several things take, done by turns; the first round does not count."""
+    times: dict[str, list[Taken]] = {name: [] for name in acts}
+    for count in range(rounds + 1):
+        for name, act in acts.items():
+            before, started = _cpu(), time.perf_counter()
+            act()
+            if count:
+                times[name].append(Taken(time.perf_counter() - started, _cpu() - before))
+    return times
+
+
+def median(rounds: int, act: Callable[[], object]) -> float:
+    """Return the median of how long something takes, in seconds by the clock."""
+    return statistics.median(each.wall for each in measure(rounds, {"it": act})["it"])
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Bench:
@@ -56,16 +81,26 @@ class Bench:
             "MOORAGE_SSH_CONFIG": str(config),
             "CI_PASSWORD": password,
         }
+        # An installed program is compiled; the first round, which does not count, sees to it here.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def moorage(self, at: tuple[str, int], *more: str) -> None:
-        """Apply."""
+    def moorage(self, at: tuple[str, int], *more: str, source: Path | None = None) -> None:
+        """Apply.
+
+        Args:
+            at: Host and port.
+            more: Options.
+            source: The folder with Moorage's source; None takes this one.
+        """
         known_hosts = self.server.known_hosts_line(*at) + "\n"
         (self.folder / "known_hosts").write_text(known_hosts)
         answers = self.folder / "moorage.yml"
         text = ANSWERS.format(host=at[0], port=at[1], key=self.server.key, password=self.password)
         answers.write_text(text)
         command = [sys.executable, "-m", "moorage", "apply", str(answers), "--yes", *more]
-        subprocess.run(command, env=self.environment, capture_output=True, check=True)
+        subprocess.run(
+            command, env=self.environment, cwd=source or SOURCE, capture_output=True, check=True
+        )
 
     def ssh(self, at: tuple[str, int]) -> None:
         """Run one command that does nothing."""
@@ -74,17 +109,35 @@ class Bench:
 
 def main() -> None:
     """Measure near and far, and print a table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    other = Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         server = lab.boot("bench")
         bench = Bench(server, Path(folder))
         near = (server.address, 22)
         bench.moorage(near, "--show-passwords", "--no-verify")
-        print(f"{'nothing to change, one server':<34}{'moorage':>10}{'ssh':>10}{'ratio':>8}")
+        tools = OtherTools(server, Path(folder))
         for title, at in (("on the same bridge", near), ("100 ms away", server.far(100))):
-            ours = measure(rounds, partial(bench.moorage, at, "--no-verify"))
-            theirs = measure(rounds, partial(bench.ssh, at))
-            print(f"{title:<34}{ours:>8.3f} s{theirs:>8.3f} s{ours / theirs:>8.2f}")
+            acts = {
+                "ssh": partial(bench.ssh, at),
+                "moorage": partial(bench.moorage, at, "--no-verify"),
+                "pyinfra": partial(tools.pyinfra, at),
+                "ansible": partial(tools.ansible, at),
+            }
+            if other is not None:
+                acts["moorage, before"] = partial(bench.moorage, at, "--no-verify", source=other)
+            report(f"nothing to change, one server {title}", measure(rounds, acts))
+
+
+def report(title: str, times: Mapping[str, list[Taken]]) -> None:
+    """Print a table: what each took, and its ratio to the first."""
+    first = statistics.median(each.wall for each in next(iter(times.values())))
+    print(f"{title:<44}{'least':>9}{'median':>9}{'CPU':>9}{'ratio':>8}")
+    for name, taken in times.items():
+        wall = [each.wall for each in taken]
+        cpu = statistics.median(each.cpu for each in taken)
+        usual = statistics.median(wall)
+        print(f"  {name:<42}{min(wall):>7.3f} s{usual:>7.3f} s{cpu:>7.3f} s{usual / first:>8.2f}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from bench.unchanged import Bench, measure
+from bench.unchanged import Bench, median
 from lab import Lab, LabServer
 from lab.services import start_object_store
 from moorage.answers.load import load
@@ -139,7 +139,7 @@ def main() -> None:
             ("100 ms away", far, far_path),
         ):
             slowest = max(
-                measure(rounds, partial(_ssh, server, at))
+                median(rounds, partial(_ssh, server, at))
                 for server, at in zip(servers, places, strict=True)
             )
             screen = in_the_screen(file, rounds)
@@ -147,7 +147,7 @@ def main() -> None:
             turns = itertools.cycle(
                 partial(moorage, "users", verb, *options) for verb in ("disable", "enable")
             )
-            whole = measure(rounds, partial(_act_next, turns))
+            whole = median(rounds, partial(_act_next, turns))
             print(title)
             for what, seconds in (
                 ("  one ssh to the slowest server", slowest),

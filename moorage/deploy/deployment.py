@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -16,6 +17,7 @@ from moorage.deploy.acceptance import NOTHING, Accepted
 from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.name import RegistryName
+from moorage.deploy.password_checks import PasswordChecks
 from moorage.desired import layout
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.registry_keys import check_registry, only_version
@@ -62,6 +64,7 @@ class Deployment:
         self.cancel = Cancel()
         self._on_event = on_event
         self._resolver = Resolver(asker.secret)
+        self._checks = PasswordChecks(answers.credentials.users, self._resolve)
         self._runs: list[ServerRun] = []
         self._is_aborted = False
         self._connections = Connections(
@@ -130,7 +133,8 @@ class Deployment:
         Raises:
             ServersFailed: Some servers could not be reached or read.
         """
-        return on_all(self._connections.chosen, self._probe, _load_what_a_plan_needs)
+        read = partial(self._probe, checks=self._checks if self._checks.is_needed else None)
+        return on_all(self._connections.chosen, read, _load_what_a_plan_needs)
 
     def probe_each(
         self, known: Sequence[Facts | MoorageError] = ()
@@ -179,7 +183,7 @@ class Deployment:
         from moorage.deploy.revisions import latest
 
         shared = [*facts, *self._facts_of_others(facts)]
-        gathered = materials.gather(self.answers, shared, self._resolve)
+        gathered = materials.gather(self.answers, shared, self._resolve, self._checks.verify)
         self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
         self._learn(*gathered.generated.values())
         if gathered.certificate_key:
@@ -403,7 +407,7 @@ class Deployment:
 
         return authority_for(self.answers, self.probe_each)
 
-    def _probe(self, transport: Transport) -> Facts:
+    def _probe(self, transport: Transport, checks: PasswordChecks | None = None) -> Facts:
         from moorage.servers.probe import probe
 
         self._on_event(StepBegan(transport.server, "connect"))
@@ -418,6 +422,7 @@ class Deployment:
             image=None if registry.runtime == "package" else registry.image,
             storage=storage.filesystem.path if storage.driver == "filesystem" else None,
             nginx=True,
+            first=(layout.HTPASSWD, checks.begin) if checks is not None else None,
             cancel=self.cancel,
         )
 

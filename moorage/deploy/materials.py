@@ -45,7 +45,13 @@ Resolve = Callable[[SecretReference, str], Secret]
 """Resolves a reference; the second argument is its path in the answers, for messages."""
 
 
-def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materials:
+Verify = Callable[[Secret, str], bool]
+"""Returns whether a password matches a hash."""
+
+
+def gather(
+    answers: Answers, facts: Sequence[Facts], resolve: Resolve, verify: Verify = verify_password
+) -> Materials:
     """Resolve what the answers refer to, and reuse what the servers have.
 
     Generated values (the HTTP secret, passwords, the private CA's certificate) are read back from
@@ -55,6 +61,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
         answers: What the operator decided.
         facts: The facts of all servers, or of enough to know what they share.
         resolve: Resolves secret references.
+        verify: Checks passwords, or knows the result already.
 
     Raises:
         SecretUnavailable: A secret reference cannot be resolved.
@@ -63,7 +70,7 @@ def gather(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> Materi
     resolved = _resolve_all(answers, resolve)
     rosters = [roster_of(each, deployment_record(each)) for each in facts]
     current = reference(rosters)
-    users, generated, weak = _users(answers, current, resolve, scheme_for(facts))
+    users, generated, weak = _users(answers, current, resolve, verify, scheme_for(facts))
     changes_users = current is None or frozenset(users) != frozenset(current.users)
     certificate = _certificate(answers, facts, resolve)
     return Materials(
@@ -146,7 +153,7 @@ def _acme_ca(answers: Answers) -> bytes | None:
 
 
 def _users(
-    answers: Answers, current: Roster | None, resolve: Resolve, scheme: Scheme
+    answers: Answers, current: Roster | None, resolve: Resolve, verify: Verify, scheme: Scheme
 ) -> tuple[tuple[RegistryUser, ...], dict[str, Secret], tuple[str, ...]]:
     """Return the desired users, new generated passwords by user, and users with weak new passwords.
 
@@ -171,7 +178,7 @@ def _users(
         where = f"credentials.users[{position}].password"
         password = resolve(reference, where)
         check_password(password, where)
-        if old_hash is not None and verify_password(password, old_hash):
+        if old_hash is not None and verify(password, old_hash):
             return old_hash
         if estimate(password.reveal(), [user.name]).is_weak:
             weak.append(user.name)

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from moorage.errors import MoorageError
@@ -30,6 +30,7 @@ from moorage.servers.transport import Cancel, Transport
 from templates.load import shell_script
 
 _FILES_FOLLOW = b"\n@files\n"
+_FIRST_READ = b"first_read\n"
 _LARGEST_ANSWER = 64 * 1024**2
 _SILENCE, _DEADLINE = 60.0, 180.0
 """Seconds without any output, and seconds for the whole probe."""
@@ -46,6 +47,7 @@ def probe(
     image: str | None = None,
     storage: str | None = None,
     nginx: bool = False,
+    first: tuple[str, Callable[[bytes], None]] | None = None,
     cancel: Cancel | None = None,
 ) -> Facts:
     """Read a server's facts, including the contents of managed files.
@@ -57,6 +59,8 @@ def probe(
         image: The container image to look for.
         storage: The folder that images are stored in.
         nginx: Whether to read nginx's configuration, including other sites.
+        first: A file to read before everything else, and a function that takes its content as
+            soon as it arrives.
         cancel: Stops waiting when set.
 
     Returns:
@@ -67,12 +71,19 @@ def probe(
         MoorageError: The probe failed or its output is invalid.
     """
     head = [engine or "-", image or "-", storage or "-", "yes" if nginx else "-"]
+    head.append(first[0] if first is not None else "-")
     payload = "".join(f"{line}\n" for line in [*head, *managed]).encode()
     started = time.time()
     answer = bytearray()
+    take_first = first[1] if first is not None else None
 
     def take(data: bytes) -> None:
+        nonlocal take_first
+        looked_at = max(0, len(answer) - len(_FIRST_READ))
         answer.extend(data)
+        if take_first is not None and (end := answer.find(_FIRST_READ, looked_at)) >= 0:
+            take_first(_first(bytes(answer[:end])))
+            take_first = None
         if len(answer) > _LARGEST_ANSWER:
             raise MoorageError(
                 f"the probe's output is larger than {_LARGEST_ANSWER // 1024**2} MiB.",
@@ -107,6 +118,13 @@ def probe(
             server=transport.server,
             code="probe_failed",
         ) from error
+
+
+def _first(answer: bytes) -> bytes:
+    """Return the file that the beginning of the answer holds."""
+    prefix = b"first\t"
+    lines = answer.split(b"\n")
+    return b"\n".join(line.removeprefix(prefix) for line in lines if line.startswith(prefix))
 
 
 def parse(

@@ -1,8 +1,9 @@
 # Reads everything Moorage wants to know about a server, in one go, and changes nothing.
 #
 # Standard input: one line each: the container engine or "-", the image's name or "-",
-# the folder that images are kept in or "-", whether to read nginx's configuration (yes or "-");
-# then one path of a managed file or folder a line. run/why.sh is in front of this.
+# the folder that images are kept in or "-", whether to read nginx's configuration (yes or "-"),
+# the file to read before everything else or "-"; then one path of a managed file or folder a line.
+# run/why.sh is in front of this.
 # Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
 # shellcheck shell=sh
 set -u
@@ -11,6 +12,7 @@ IFS= read -r engine
 IFS= read -r image
 IFS= read -r storage
 IFS= read -r reads_nginx
+IFS= read -r first
 
 tab=$(printf '\t')
 newline='
@@ -26,6 +28,10 @@ fact() {
 facts() { while IFS= read -r line || [ -n "$line" ]; do printf '%s\t%s\n' "$1" "$line"; done; }
 many_facts() { sed "s/^/$1$tab/"; }
 
+if [ "$first" != - ]; then
+    [ ! -r "$first" ] || many_facts first <"$first"
+    printf 'first_read\n'
+fi
 fact clock "$(date +%s.%N)"
 [ -r /etc/os-release ] && facts os </etc/os-release
 fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"

@@ -89,7 +89,11 @@ class OtherTools:
         inventory = {"all": {"hosts": {"server": host}}}
         (self._folder / "inventory.json").write_text(json.dumps(inventory))
         (self._folder / "playbook.yml").write_text(json.dumps(self._playbook()))
-        environment = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+        # Its connection outlives its tasks, but is not there yet when the next run begins.
+        environment = {
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_SSH_ARGS": "-oControlMaster=auto -oControlPersist=1s",
+        }
         self._run([str(self._ansible), "-i", "inventory.json", "playbook.yml"], environment)
 
     def _playbook(self) -> list[object]:

@@ -34,6 +34,7 @@ class Draft:
 
     def __init__(self, data: Mapping[str, Value] | None = None) -> None:
         self.data: dict[str, Value] = _copied(data) if data is not None else {}
+        self._validated: tuple[Answers | None, tuple[Problem, ...]] | None = None
         self._problems: tuple[Problem, ...] | None = None
 
     @classmethod
@@ -90,7 +91,7 @@ class Draft:
 
     def set(self, path: str, value: Value) -> None:
         """Put a value at a path; folders on the way are made."""
-        self._problems = None
+        self._validated = self._problems = None
         *way, last = parse_path(path)
         here: Value = self.data
         for part in way:
@@ -101,7 +102,7 @@ class Draft:
 
     def remove(self, path: str) -> None:
         """Take away what is at a path, if there is something."""
-        self._problems = None
+        self._validated = self._problems = None
         *way, last = parse_path(path)
         here: Value = self.data
         for part in way:
@@ -147,7 +148,7 @@ class Draft:
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is wrong or missing, in the words of the model."""
         if self._problems is None:
-            answers, problems = _validate(self._for_model())
+            answers, problems = self._validation()
             if answers is not None:
                 problems = tuple(check_registry(answers, None))
             self._problems = problems
@@ -167,7 +168,7 @@ class Draft:
         Raises:
             AnswersError: Something is wrong or missing.
         """
-        answers, problems = _validate(self._for_model())
+        answers, problems = self._validation()
         if answers is None:
             raise AnswersError(problems)
         return answers
@@ -178,7 +179,7 @@ class Draft:
         Raises:
             AnswersError: The name or a server is wrong or missing.
         """
-        answers, problems = _validate(self._for_model())
+        answers, problems = self._validation()
         if answers is not None:
             return answers
         from moorage.deploy.discovery import answers_for
@@ -221,6 +222,12 @@ class Draft:
             return registry_name(self.answers())
         except AnswersError:
             return self.domain
+
+    def _validation(self) -> tuple[Answers | None, tuple[Problem, ...]]:
+        """Return the answers, or what is wrong with them; they are validated once a change."""
+        if self._validated is None:
+            self._validated = _validate(self._for_model())
+        return self._validated
 
     def _for_model(self) -> dict[str, Value]:
         """The data without sections that hold nothing of their own."""

@@ -21,15 +21,24 @@ HEAVY = (
     "lexicon", "requests",
 )  # fmt: skip
 
+FAKES = (
+    f"sys.path.insert(0, {str(Path(__file__).parent)!r}); import made_up_servers; "
+    "import moorage.servers.connect as connect; "
+    "connect.open_transport = made_up_servers.Fleet().open_transport; "
+)
+"""Puts servers that are not there in place of SSH."""
+
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": SOURCE}
 
 
-def _loaded(words: list[str], more: str = "") -> set[str]:
+def _loaded(words: list[str], more: str = "", modules: str = "sys.modules") -> set[str]:
+    """Return the packages and modules that are loaded after a call, or at another moment."""
     code = (
         f"import sys; from moorage.cli.main import main; {more}code = main({words!r}); "
-        "print('LOADED', int(code), *sorted({name.partition('.')[0] for name in sys.modules}))"
+        f"names = set({modules}); names |= {{name.partition('.')[0] for name in names}}; "
+        "print('LOADED', int(code), *sorted(names))"
     )
     completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment()
@@ -48,18 +57,37 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
 
 def test_a_headless_apply_loads_nothing_that_it_does_not_use(home: Path) -> None:
     file = write_answers(home / "two.yml", ["one.example.test", "two.example.test"])
-    fakes = (
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r}); import made_up_servers; "
-        "import moorage.servers.connect as connect; "
-        "connect.open_transport = made_up_servers.Fleet().open_transport; "
-    )
 
-    loaded = _loaded(["apply", str(file), "--yes", "--no-verify"], fakes)
+    loaded = _loaded(["apply", str(file), "--yes", "--no-verify"], FAKES)
 
     assert {"pydantic", "jinja2"} <= loaded
     assert loaded.isdisjoint(
         {"textual", "boto3", "botocore", "lexicon", "requests", "rich", "tui", "screens"}
     )
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_servers_are_asked_before_anything_is_loaded_that_only_their_answers_need(
+    command: str, home: Path
+) -> None:
+    file = write_answers(home / "one.yml", ["one.example.test"])
+    noting = (
+        "before = []; open_fake = connect.open_transport; "
+        "connect.open_transport = "
+        "lambda *words: (before.extend(sys.modules), open_fake(*words))[1]; "
+    )
+
+    words = [command, str(file), *(["--yes", "--no-verify"] if command == "apply" else [])]
+    loaded = _loaded(words, FAKES + noting, "before")
+
+    assert {"pydantic", "moorage.deploy.deployment"} <= loaded
+    assert loaded.isdisjoint(
+        {
+            "jinja2", "dns", "cryptography", "rich", "bcrypt",
+            "moorage.deploy.materials", "moorage.deploy.planning", "moorage.deploy.rollout",
+            "moorage.servers.facts",
+        }
+    )  # fmt: skip
 
 
 def test_every_command_says_what_it_changes_and_shows_an_example() -> None:

@@ -1,6 +1,6 @@
-"""pyinfra and Ansible with the files Moorage put on a server: what finding no change costs them.
+"""No-change runs of pyinfra and Ansible with the files that Moorage put on a server.
 
-Each is installed into an environment of its own, in a temporary folder.
+Each tool is installed into its own virtual environment in a temporary folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ for name in given["services"]:
 
 @dataclass(frozen=True)
 class _File:
-    """A file as it is on the server, and its copy here."""
+    """A file on the server and its local copy."""
 
     path: str
     copy: str
@@ -48,11 +48,11 @@ class _File:
 
 
 class OtherTools:
-    """What the other tools need to find nothing to change on a server.
+    """No-change runs of other tools against a server.
 
     Args:
         server: A server with a deployment.
-        folder: For environments, copies of the files and the tools' own files.
+        folder: For virtual environments, copies of the files and the tools' own files.
     """
 
     def __init__(self, server: LabServer, folder: Path) -> None:
@@ -71,7 +71,7 @@ class OtherTools:
         self._ansible = _installed(folder, "ansible-core") / "ansible-playbook"
 
     def pyinfra(self, at: tuple[str, int]) -> None:
-        """Have pyinfra find nothing to change."""
+        """Run pyinfra with nothing to change."""
         data = {
             "ssh_user": "root", "ssh_port": at[1], "ssh_key": str(self._server.key),
             "ssh_known_hosts_file": self._known_hosts(at), "ssh_strict_host_key_checking": "yes",
@@ -80,7 +80,7 @@ class OtherTools:
         self._run([str(self._pyinfra), "-y", "inventory.py", "deploy.py"])
 
     def ansible(self, at: tuple[str, int]) -> None:
-        """Have Ansible find nothing to change."""
+        """Run Ansible with nothing to change."""
         host = {
             "ansible_user": "root", "ansible_host": at[0], "ansible_port": at[1],
             "ansible_ssh_private_key_file": str(self._server.key),
@@ -89,7 +89,7 @@ class OtherTools:
         inventory = {"all": {"hosts": {"server": host}}}
         (self._folder / "inventory.json").write_text(json.dumps(inventory))
         (self._folder / "playbook.yml").write_text(json.dumps(self._playbook()))
-        # Its connection outlives its tasks, but is not there yet when the next run begins.
+        # Tasks share a connection, but runs do not.
         environment = {
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_SSH_ARGS": "-oControlMaster=auto -oControlPersist=1s",
@@ -119,7 +119,7 @@ class OtherTools:
 
 
 def _installed(folder: Path, package: str) -> Path:
-    """Install a package into an environment of its own; returns where its programs are."""
+    """Install a package into its own virtual environment and return the folder of its programs."""
     environment = folder / f"{package}-environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     programs = environment / "bin"

@@ -1,7 +1,7 @@
 """How long it takes to find nothing to change: `moorage apply`, whole process, beside one `ssh`.
 
 Run as root: python -m bench.unchanged [ROUNDS] [OTHER]. It boots a lab server of its own. OTHER is
-a folder with Moorage's source as it was before, which is measured by turns with this one.
+a folder with an earlier Moorage, which is measured in turn with this one.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ credentials:
 
 @dataclass(frozen=True)
 class Taken:
-    """What one run took, in seconds: by the clock, and of this machine's processors."""
+    """How long one run took, in seconds: wall clock, and CPU on this machine."""
 
     wall: float
     cpu: float
 
 
 def measure(rounds: int, acts: Mapping[str, Callable[[], object]]) -> dict[str, list[Taken]]:
-    """Return how long several things take, done by turns; the first round does not count."""
+    """Time several functions in turn; the first round is a warm-up."""
     times: dict[str, list[Taken]] = {name: [] for name in acts}
     for count in range(rounds + 1):
         for name, act in acts.items():
@@ -54,7 +54,7 @@ def measure(rounds: int, acts: Mapping[str, Callable[[], object]]) -> dict[str, 
 
 
 def median(rounds: int, act: Callable[[], object]) -> float:
-    """Return the median of how long something takes, in seconds by the clock."""
+    """Return the median wall-clock time of a function in seconds."""
     return statistics.median(each.wall for each in measure(rounds, {"it": act})["it"])
 
 
@@ -81,7 +81,7 @@ class Bench:
             "MOORAGE_SSH_CONFIG": str(config),
             "CI_PASSWORD": password,
         }
-        # An installed program is compiled; the first round, which does not count, sees to it here.
+        # An installed program is compiled; here the warm-up round compiles it.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def moorage(self, at: tuple[str, int], *more: str, source: Path | None = None) -> None:
@@ -90,7 +90,7 @@ class Bench:
         Args:
             at: Host and port.
             more: Options.
-            source: The folder with Moorage's source; None takes this one.
+            source: The folder with Moorage's source code; this one when None.
         """
         known_hosts = self.server.known_hosts_line(*at) + "\n"
         (self.folder / "known_hosts").write_text(known_hosts)
@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def report(title: str, times: Mapping[str, list[Taken]]) -> None:
-    """Print a table: what each took, and its ratio to the first."""
+    """Print a table of times, with ratios to the first row."""
     first = statistics.median(each.wall for each in next(iter(times.values())))
     print(f"{title:<44}{'least':>9}{'median':>9}{'CPU':>9}{'ratio':>8}")
     for name, taken in times.items():

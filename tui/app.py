@@ -133,7 +133,7 @@ class WizardApp(BaseApp):
         self._questions = QuestionQueue(self._show_question)
 
     def get_default_screen(self) -> Screen[None]:
-        """The start."""
+        """Return the start screen."""
         return self.opening.start_screen()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:

@@ -99,7 +99,7 @@ class Opening:
             self.asker.close()
 
     def start_screen(self) -> Screen[None]:
-        """Return the start, which is below all other screens."""
+        """Return the start screen, which is below all other screens."""
         return WelcomeScreen(self._open_transport)
 
     def load_the_rest(self) -> None:

@@ -45,7 +45,7 @@ class Desk:
     def __init__(self) -> None:
         self.is_interrupted = False
         self.was_left = False
-        # None says that the work has ended.
+        # None means that the work has ended.
         self._questions: queue.SimpleQueue[tuple[_Outcome[Any], Callable[[], Any]] | None] = (
             queue.SimpleQueue()
         )

@@ -14,8 +14,8 @@ from moorage.cli.session import Session
 from moorage.cli.terminal import has_terminal
 from moorage.errors import ExitCode
 
-_GARBAGE = 200_000
-"""Objects after which Python looks for garbage. Importing makes nearly as many, and all stay."""
+_GARBAGE_THRESHOLD = 200_000
+"""New objects before Python collects garbage. Imports create nearly as many, and all stay."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return run(arguments)
-    gc.set_threshold(_GARBAGE)
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show is no reason to end with a traceback.
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Threads that still wait for a server do not keep the process.
         _flush()
         os._exit(code)
-    # Python would look through all that is left for garbage before it ends.
+    # Leaves nothing for the garbage collection that Python runs on exit.
     gc.freeze()
     sys.exit(code)
 

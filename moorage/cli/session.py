@@ -37,7 +37,7 @@ Piece = str | tuple[str, str]
 """Text, or text and a rich style."""
 
 _TERMINAL = {"FORCE_COLOR", "TTY_COMPATIBLE"}
-"""Variables by which a stream counts as a terminal that is none."""
+"""Environment variables that make rich treat any stream as a terminal."""
 
 
 def _is_plain(stream: TextIO) -> bool:
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def is_live(self) -> bool:
-        """Whether narration goes to a terminal on which lines can change in place."""
+        """Whether narration goes to a terminal that can redraw lines."""
         if _is_plain(sys.stderr):
             return False
         return self.stderr.is_terminal and not self.stderr.is_dumb_terminal
@@ -131,7 +131,7 @@ class Session:
         return printable(self.redact(content))
 
     def _write(self, stream: TextIO, pieces: Sequence[Piece]) -> None:
-        """Print a line as rich would where it has no terminal, without importing it."""
+        """Print a line as rich does without a terminal, but without importing rich."""
         contents = (piece if isinstance(piece, str) else piece[0] for piece in pieces)
         line = "".join(self._shown(content) for content in contents)
         print(line.expandtabs(), file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""Checks passwords of the answers against the hashes on the servers while those are being read."""
+"""Check passwords from the answers against their hashes while the servers are being read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AT_A_TIME = 8
 
 
 class PasswordChecks:
-    """Checks that run in threads of their own, each password with each hash once.
+    """Password checks in threads; each pair of password and hash is checked once.
 
-    A check takes bcrypt as long as reading a server takes, and lets other threads run.
+    A bcrypt check takes as long as reading a server, and other threads can run meanwhile.
 
     Args:
         users: The users of the answers.
@@ -27,7 +27,7 @@ class PasswordChecks:
     def __init__(
         self, users: Sequence[User], resolve: Callable[[SecretReference, str], Secret]
     ) -> None:
-        # Nothing is asked, run or opened before it is known to be needed: only variables are read.
+        # Only environment variables: a prompt or a command may turn out not to be needed.
         self._references = {
             user.name: (user.password, f"credentials.users[{position}].password")
             for position, user in enumerate(users)
@@ -40,14 +40,14 @@ class PasswordChecks:
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is any password that can be checked ahead."""
+        """Whether any password can be checked early."""
         return bool(self._references)
 
     def begin(self, htpasswd: bytes) -> None:
-        """Begin to check what can be checked; may be called in any thread, and returns at once.
+        """Start the checks that are possible, without waiting for them; safe in any thread.
 
         Args:
-            htpasswd: The file with the hashes, as a server has it.
+            htpasswd: The content of the server's htpasswd file.
         """
         from moorage.desired.users import read_htpasswd
         from moorage.users.passwords import verify_password
@@ -55,7 +55,7 @@ class PasswordChecks:
         hashes = read_htpasswd(htpasswd)
         for name in self._references.keys() & hashes.keys():
             reference, where = self._references[name]
-            # What is wrong with it is said when the plan needs it.
+            # The plan reports what is wrong with a reference.
             with suppress(MoorageError), self._lock:
                 pair = self._resolve(reference, where), hashes[name]
                 if pair not in self._checks:
@@ -63,7 +63,7 @@ class PasswordChecks:
                     self._checks[pair] = self._pool.submit(verify_password, *pair)
 
     def verify(self, password: Secret, value: str) -> bool:
-        """Return whether a password belongs to a hash; waits for a check that was begun."""
+        """Return whether a password matches a hash; waits for a check that was started."""
         from moorage.users.passwords import verify_password
 
         with self._lock:

@@ -29,10 +29,10 @@ def open_transport(
 
 
 def load(servers: Iterable[Server]) -> None:
-    """Import what connecting to servers needs, before other threads import something, too.
+    """Import what connecting to servers needs, before other threads start to import modules.
 
-    Threads import by turns, and nothing takes as long as a server's answer: whoever asks it first
-    imports the rest meanwhile.
+    Threads take turns while they import, and nothing takes as long as a server's reply: connect
+    first, and import the rest while waiting.
 
     Args:
         servers: The servers as in the answers.

@@ -23,8 +23,8 @@ fact() {
     for value; do printf '\t%s' "$value"; done
     printf '\n'
 }
-# Prefixes every line of standard input with a fact's name. A program for it is worth starting only
-# where there is much to read (many_facts).
+# Prefix every line of standard input with a fact's name. Starting sed for it (many_facts) only pays off
+# with many lines.
 facts() { while IFS= read -r line || [ -n "$line" ]; do printf '%s\t%s\n' "$1" "$line"; done; }
 many_facts() { sed "s/^/$1$tab/"; }
 
@@ -90,7 +90,7 @@ if command -v systemctl >/dev/null 2>&1; then
         exit 1
     fi
     printf '%s\n' "$states" | facts service
-    # An empty line is behind each unit, the last one too.
+    # An empty line ends each unit, including the last one.
     printf '%s\n\n' "$states" | while IFS='=' read -r name value; do
         case "$name" in
         Id) unit=${value%.service} ;;
@@ -132,7 +132,7 @@ if [ "$reads_nginx" = yes ] && command -v nginx >/dev/null 2>&1; then
     printf '\n'
 fi
 command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | many_facts listener
-# The accounts are readable for everybody; only our own names are asked for.
+# Any user can read the accounts; only our own names are looked up.
 getent passwd moorage www-data | while IFS=: read -r account _ number group _; do
     fact account "$account" "$number" "$group"
 done
@@ -141,7 +141,7 @@ folder=/var/lib
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 disks=$(df -Pk "$folder" /var/lib / 2>/dev/null)
 inodes=$(df -Pi "$folder" /var/lib / 2>/dev/null)
-# The first line of each is a heading.
+# The first line of each is a header.
 printf '%s\n' "${disks#*"$newline"}" | facts disk
 printf '%s\n' "${inodes#*"$newline"}" | facts inodes
 source='' available='' mount=

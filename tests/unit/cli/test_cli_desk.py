@@ -37,7 +37,7 @@ def test_ctrl_c_between_two_looks_stops_the_work(monkeypatch: pytest.MonkeyPatch
     assert waiting.is_interrupted
 
 
-def test_a_command_goes_on_as_soon_as_the_work_has_ended(
+def test_a_command_continues_as_soon_as_the_work_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(foreground, "_TICK", threading.TIMEOUT_MAX)

@@ -26,7 +26,7 @@ FAKES = (
     "import moorage.servers.connect as connect; "
     "connect.open_transport = made_up_servers.Fleet().open_transport; "
 )
-"""Puts servers that are not there in place of SSH."""
+"""Replaces SSH with fake servers."""
 
 
 def _environment() -> dict[str, str]:
@@ -34,7 +34,7 @@ def _environment() -> dict[str, str]:
 
 
 def _loaded(words: list[str], more: str = "", modules: str = "sys.modules") -> set[str]:
-    """Return the packages and modules that are loaded after a call, or at another moment."""
+    """Return the modules that are loaded after a call, or those that an expression lists."""
     code = (
         f"import sys; from moorage.cli.main import main; {more}code = main({words!r}); "
         f"names = set({modules}); names |= {{name.partition('.')[0] for name in names}}; "
@@ -67,9 +67,7 @@ def test_a_headless_apply_loads_nothing_that_it_does_not_use(home: Path) -> None
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_servers_are_asked_before_anything_is_loaded_that_only_their_answers_need(
-    command: str, home: Path
-) -> None:
+def test_what_is_needed_after_connecting_is_not_loaded_before(command: str, home: Path) -> None:
     file = write_answers(home / "one.yml", ["one.example.test"])
     noting = (
         "before = []; open_fake = connect.open_transport; "

@@ -1,5 +1,5 @@
-// Written by Moorage. Names a login in nginx's cache without keeping the password, and makes wrong
-// names take as long as wrong passwords.
+// Written by Moorage. Derives nginx's cache key for a login without storing the password, and makes
+// unknown user names take as long to check as wrong passwords.
 import crypto from 'crypto';
 import fs from 'fs';
 
@@ -11,41 +11,42 @@ function identity(r) {
     return keyed(r, r.headersIn.Authorization || '');
 }
 
-// Returns where a login is checked and what is checked there: "password" and the login itself, or,
-// for a name that nobody has, "nobody" and the same password with the name of one of the users.
-// Always the same one for a name, as a user's password always takes the same time.
+// Returns the server that checks a login, and the Authorization header to check there: "password"
+// and the header itself or, for an unknown name, "nobody" and a header with the same password and
+// the name of an existing user. The same unknown name always maps to the same user, because hashes
+// of different users can take different times.
 function toCheck(r) {
     const authorization = r.headersIn.Authorization || '';
-    const asItIs = `password ${authorization}`;
-    // nginx refuses every other spelling, or reads it itself.
+    const unchanged = `password ${authorization}`;
+    // nginx rejects all other forms, or parses them itself.
     const basic = authorization.match(/^Basic +([A-Za-z0-9+\/]+=*)$/i);
     if (!basic) {
-        return asItIs;
+        return unchanged;
     }
     try {
         const login = Buffer.from(basic[1], 'base64');
         const colon = login.indexOf(':');
         const users = fs.readFileSync('{{ nginx_etc }}/htpasswd');
         if (colon < 0 || users.length < 2) {
-            return asItIs;
+            return unchanged;
         }
-        const wanted = Buffer.concat([Buffer.from('\n'), login.subarray(0, colon + 1)]);
+        const line = Buffer.concat([Buffer.from('\n'), login.subarray(0, colon + 1)]);
         const isFirst = users.subarray(0, colon + 1).equals(login.subarray(0, colon + 1));
-        if (isFirst || users.indexOf(wanted) >= 0) {
-            return asItIs;
+        if (isFirst || users.indexOf(line) >= 0) {
+            return unchanged;
         }
-        const place = parseInt(keyed(r, login.subarray(0, colon)).slice(0, 8), 16) % users.length;
-        const newline = users.indexOf('\n', place);
+        const offset = parseInt(keyed(r, login.subarray(0, colon)).slice(0, 8), 16) % users.length;
+        const newline = users.indexOf('\n', offset);
         const start = newline < 0 || newline + 1 >= users.length ? 0 : newline + 1;
         const end = users.indexOf(':', start);
         if (end < 0) {
-            return asItIs;
+            return unchanged;
         }
         const instead = Buffer.concat([users.subarray(start, end), login.subarray(colon)]);
         return `nobody Basic ${instead.toString('base64')}`;
     } catch (error) {
-        r.error(`logins are checked without hiding which names there are: ${error.message}`);
-        return asItIs;
+        r.error(`cannot hide which user names exist: ${error.message}`);
+        return unchanged;
     }
 }
 

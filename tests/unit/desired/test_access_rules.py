@@ -23,7 +23,7 @@ def _verdict(what: str, value: str, rules: str) -> str:
     for pattern, verdict in re.findall(r'^    "~(.*)" (\w+);$', block, re.MULTILINE):
         if re.search(pattern, f"{value}|{rules}"):
             return str(verdict)
-    return "foreign"
+    return "forbidden"
 
 
 def _is_theirs(repository: str, rules: tuple[str, ...]) -> bool:
@@ -39,13 +39,13 @@ def test_the_patterns_say_what_the_rules_mean(repository: str, rules: list[str],
     line = RegistryUser("x", "h", may, tuple(rules)).rules  # type: ignore[arg-type]  # a word
     for each in (repository, *(rule.removesuffix("/*") for rule in rules)):
         for name in (each, f"{each}/x", f"x/{each}", f"{each}x"):
-            wanted = "theirs" if _is_theirs(name, tuple(rules)) else "foreign"
+            wanted = "allowed" if _is_theirs(name, tuple(rules)) else "forbidden"
             assert _verdict("repository", name, line) == wanted
             assert _verdict("source", name, line) == wanted
 
 
 def test_what_is_no_repository_is_nobodys() -> None:
-    assert _verdict("repository", "", "push a/*") == "foreign"
-    assert _verdict("source", "?", "push *") == "foreign"
-    assert _verdict("source", "", "pull a") == "theirs"
-    assert _verdict("repository", "a", "none") == "foreign"
+    assert _verdict("repository", "", "push a/*") == "forbidden"
+    assert _verdict("source", "?", "push *") == "forbidden"
+    assert _verdict("source", "", "pull a") == "allowed"
+    assert _verdict("repository", "a", "none") == "forbidden"

@@ -1,1 +1,1 @@
-"""The files that land on servers, as templates and shell scripts."""
+"""Templates and shell scripts for the servers."""

@@ -1,4 +1,4 @@
-"""Finds the templates, wherever the package is installed."""
+"""Load templates from wherever the package is installed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ FOLDER = Path(__file__).parent
 
 @cache
 def shell_script(name: str) -> str:
-    """Return one of the shell scripts that run on servers, for example ``probe.sh``."""
+    """Return a shell script that runs on servers, for example ``probe.sh``."""
     return (FOLDER / "shell" / name).read_text(encoding="utf-8")
 
 
 @cache
 def shell_scripts(folder: str) -> dict[str, str]:
-    """Return the shell scripts that belong together on a server, by name."""
+    """Return the shell scripts in a folder, by file name."""
     paths = sorted((FOLDER / "shell" / folder).glob("*.sh"))
     return {path.name: path.read_text(encoding="utf-8") for path in paths}

@@ -1,8 +1,8 @@
-# Puts the failover service on a machine, takes it away, or tells how it is.
+# Installs or removes the failover service, or prints its status.
 #
-# Standard input: a line "install", "uninstall" or "status", a line with the registry's name; for
-# install then a tar with code/, task.json, secrets.json and unit.
-# Standard output: for status and install, what the service knows as JSON, or nothing.
+# Standard input: a line "install", "uninstall" or "status", then a line with the registry's name;
+# for install, then a tar archive with code/, task.json, secrets.json and unit.
+# Standard output: for status and install, the service's status as JSON, or nothing.
 # shellcheck shell=sh
 set -eu
 
@@ -19,21 +19,21 @@ fail() {
     printf '%s\n' "$1" >&2
     exit "${2:-1}"
 }
-command -v systemctl >/dev/null 2>&1 || fail "it has no systemd"
+command -v systemctl >/dev/null 2>&1 || fail "systemd is not installed"
 
 if [ "$action" = status ]; then
-    [ -d "$etc/$name" ] || fail "it is not installed" 3
+    [ -d "$etc/$name" ] || fail "the failover service is not installed" 3
     systemctl is-active "$service" >&2 || true
     [ ! -r "$status" ] || cat "$status"
     exit 0
 fi
 
 if [ "$action" = uninstall ]; then
-    [ -d "$etc/$name" ] || fail "it is not installed" 3
+    [ -d "$etc/$name" ] || fail "the failover service is not installed" 3
     systemctl disable --now "$service" >/dev/null 2>&1 || true
     systemctl reset-failed "$service" >/dev/null 2>&1 || true
     rm -rf "${etc:?}/$name" "/var/lib/moorage-failover/$name"
-    # Another registry may be watched from here, too.
+    # Keep the rest if the service also monitors another registry.
     if rmdir "$etc" 2>/dev/null; then
         rm -rf "$unit" "$code" /var/lib/moorage-failover
         systemctl daemon-reload
@@ -45,16 +45,16 @@ fi
 staging=$(mktemp -d /tmp/moorage-failover.XXXXXX)
 trap 'rm -rf "$staging"' EXIT
 tar -xf - --no-same-owner -C "$staging"
-wanted='import sys, ssl, json, asyncio; sys.exit(sys.version_info < (3, 11))'
-if ! /usr/bin/python3 -c "$wanted" >/dev/null 2>&1; then
-    command -v apt-get >/dev/null 2>&1 || fail "it has no Python 3.11 or newer"
+check='import sys, ssl, json, asyncio; sys.exit(sys.version_info < (3, 11))'
+if ! /usr/bin/python3 -c "$check" >/dev/null 2>&1; then
+    command -v apt-get >/dev/null 2>&1 || fail "Python 3.11 or newer is not installed"
     export DEBIAN_FRONTEND=noninteractive
-    # The apt of Debian 12 may wait without end for a retry that it has delayed.
+    # apt on Debian 12 can hang for ever on a delayed retry.
     apt() { apt-get -q -o Acquire::Retries::Delay=false "$@" >&2; }
     install_python() { apt -y install --no-install-recommends python3 ca-certificates; }
     install_python || { apt update && install_python; } ||
-        fail "python3 cannot be installed"
-    /usr/bin/python3 -c "$wanted" >/dev/null 2>&1 || fail "its Python is older than 3.11"
+        fail "python3 could not be installed"
+    /usr/bin/python3 -c "$check" >/dev/null 2>&1 || fail "the distribution's Python is older than 3.11"
 fi
 id -u "$account" >/dev/null 2>&1 ||
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$account"
@@ -63,7 +63,7 @@ mkdir -p "$etc/$name" "${code%/*}"
 chmod 0755 "$etc"
 chown "root:$account" "$etc/$name"
 chmod 0750 "$etc/$name"
-# Everything is written before anything takes its place: a full disk leaves what was there.
+# Write everything first and then move it into place, so that a full disk changes nothing.
 install -o root -g "$account" -m 0640 "$staging/task.json" "$etc/$name/task.json.new"
 install -o "$account" -g "$account" -m 0400 "$staging/secrets.json" "$etc/$name/secrets.json.new"
 install -o root -g root -m 0644 "$staging/unit" "$unit.new"
@@ -81,14 +81,14 @@ rm -rf "$code.old"
 
 rm -f "$status"
 systemctl daemon-reload
-systemctl enable -q "$service" || fail "the service cannot be enabled"
+systemctl enable -q "$service" || fail "the service could not be enabled"
 systemctl restart "$service"
 tries=0
 while [ ! -s "$status" ]; do
     tries=$((tries + 1))
     if [ "$tries" -gt 150 ]; then
         journalctl -u "$service" -n 20 --no-pager -o cat >&2 || true
-        fail "the service does not come up"
+        fail "the service did not start"
     fi
     sleep 0.2
 done

@@ -1,6 +1,6 @@
 # Prints the registry's journal, nginx's errors, and the requests with their users and addresses: the
-# last lines, then what comes, until standard input ends. Of requests that went well, the registry's
-# own line has nothing that nginx's has not.
+# last lines, then new ones until standard input ends. The registry's own lines for completed
+# requests are left out; nginx's lines have the same information.
 # shellcheck shell=sh
 exec 3<&0
 journalctl -q -n 300 -f -o short-iso --no-hostname -u 'moorage-registry@*' \

@@ -1,11 +1,11 @@
-# Reads from nginx's logs when each user was last let in and last pushed.
+# Reads each user's last login and last push from nginx's logs.
 #
-# What was read of a log is kept in /var/lib/moorage/seen, in a file named after the log's inode, so that
-# the next time only what is new is read. Its first line is a mark of the log's beginning, a tab and the
-# bytes that were read; the others are what this script writes of the log.
+# Results are cached in /var/lib/moorage/seen, in a file named after each log's inode, so that the next
+# call reads only new lines. The cache file's first line has a checksum of the log's beginning, a tab
+# and the number of bytes read; the other lines are this script's output for the log.
 #
-# Standard output: one line for each log and user in it: the name as nginx writes it, and the two
-# times as nginx writes them; the second is empty without a push.
+# Standard output: one line per log and user: the name and the two times as nginx writes them; the
+# second time is empty if there was no push.
 # shellcheck shell=sh
 set -u
 export LC_ALL=C
@@ -15,10 +15,9 @@ state=/var/lib/moorage/seen
 tab=$(printf '\t')
 [ ! -d /var/lib/moorage ] || mkdir -p "$state" 2>/dev/null
 
-# Lines of a log are in the order of their times, so the last one of a user counts. Only a request
-# that was let in has been handed on ($10, the upstream); all others carry a name that is only claimed.
-# What is known from earlier comes first, up to a line "@". A line that nginx has not finished writing
-# is left for the next time.
+# Log lines are in chronological order, so a user's last line counts. Only authenticated requests have
+# an upstream ($10); in all others the user name is unverified. Cached results come first, up to a line
+# "@". An incomplete last line is left for the next call.
 # shellcheck disable=SC2016 # awk expands these
 latest='
 !reading && $0 == "@" { reading = 1; next }
@@ -34,12 +33,12 @@ END {
 }
 '
 
-# Writes what to keep of the log "$log": its first line, then the users.
+# Prints the new cache file for "$log": the first line, then the users.
 read_log() {
     packed=0
     case "$log" in *.gz) packed=1 ;; esac
     {
-        [ "$from" = 0 ] || sed 1d "$kept"
+        [ "$from" = 0 ] || sed 1d "$cached"
         echo @
         if [ "$packed" = 1 ]; then
             gzip -dc -- "$log" 2>/dev/null
@@ -55,26 +54,26 @@ for log in /var/log/nginx/moorage.log*; do
     if [ ! -f "$log" ] || [ -L "$log" ]; then continue; fi
     found=$(stat -c '%i %s' -- "$log" 2>/dev/null) || continue
     size=${found#* }
-    kept=$state/${found% *}
+    cached=$state/${found% *}
     known="$known${found% *} "
-    # A new log can have the inode of one that is gone.
+    # A new log can reuse the inode of a deleted one.
     mark=$(head -c 200 -- "$log" | cksum)
     from=0 old=
-    [ ! -f "$kept" ] || IFS=$tab read -r old from <"$kept"
+    [ ! -f "$cached" ] || IFS=$tab read -r old from <"$cached"
     case "$from" in '' | *[!0-9]* | ??????????????*) from=0 ;; esac
     if [ "$old" != "$mark" ] || [ "$from" -gt "$size" ]; then from=0; fi
     case "$log" in *.gz) [ "$from" = "$size" ] || from=0 ;; esac
     if [ "$from" = 0 ] || [ "$from" != "$size" ]; then
-        if ! { read_log >"$kept.$$" && mv -f "$kept.$$" "$kept"; } 2>/dev/null; then
-            # Nothing can be kept, on a full disk for example: then it is read again the next time.
-            rm -f "$kept.$$"
+        if ! { read_log >"$cached.$$" && mv -f "$cached.$$" "$cached"; } 2>/dev/null; then
+            # The cache cannot be written, for example on a full disk: the next call reads it all.
+            rm -f "$cached.$$"
             read_log | sed 1d
             continue
         fi
     fi
-    sed 1d "$kept"
+    sed 1d "$cached"
 done
-for kept in "$state"/*; do
-    case "$known" in *" ${kept##*/} "*) ;; *) rm -f "$kept" ;; esac
+for cached in "$state"/*; do
+    case "$known" in *" ${cached##*/} "*) ;; *) rm -f "$cached" ;; esac
 done
 exit 0

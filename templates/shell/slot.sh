@@ -1,16 +1,17 @@
 #!/bin/sh
-# Written by Moorage. systemd runs this as root around the start of a registry slot: "prepare SLOT"
-# before the registry, "open SLOT" once it was started.
+# Written by Moorage. systemd runs this as root when a registry slot starts: "prepare SLOT" before
+# the registry, "open SLOT" after it was started.
 #
-# What the slot needs is in the environment, from slot.env beside its configuration. A slot that was
-# set up before there was such a file listens on TCP and needs nothing.
+# The settings are in the environment, from slot.env next to the slot's configuration. Slots from
+# versions without that file listen on TCP and need nothing here.
 set -eu
 account=moorage
 sockets=/run/moorage-registry
 
 case "$1" in
 prepare)
-    # An empty mount point looks like a registry that lost its images, and would take new ones.
+    # Refuse an empty mount point: the registry would seem to have lost its images, and would store
+    # new ones there.
     if [ -n "${MOORAGE_STORE:-}" ]; then
         marker=$MOORAGE_STORE_FOLDER/.moorage-store
         store=missing
@@ -20,21 +21,21 @@ prepare)
             exit 1
         fi
     fi
-    # Whoever can connect to the registry's socket can read and write every image. The socket gets its
-    # group from the folder.
+    # Any process that can connect to the registry's socket can read and write all images. The socket
+    # inherits the folder's group.
     install -d -m 0755 "$sockets"
     install -d -m 2710 -o "$account" -g "${MOORAGE_WEB_GROUP:-root}" "$sockets/$2"
-    # A registry that was killed leaves its socket, which would be opened in place of the new one.
+    # Remove a killed registry's socket, so that "open" does not take it for the new one.
     rm -f -- "$sockets/$2/registry.sock"
     ;;
 open)
     [ -n "${MOORAGE_SOCKET:-}" ] || exit 0
-    # The registry creates its socket so that only its own account can write to it.
+    # The registry creates a socket that only its own account can write to.
     until [ -S "$MOORAGE_SOCKET" ]; do
         kill -0 "$MAINPID" 2>/dev/null || exit 1
         sleep 0.05
     done
-    # As the registry's account: it could have put a link to another file of root's there.
+    # As the registry's account, in case the path is a link to a file of root's.
     setpriv --reuid="$account" --regid="$account" --clear-groups chmod 0660 "$MOORAGE_SOCKET"
     ;;
 esac

@@ -1,21 +1,21 @@
 #!/bin/sh
-# Written by Moorage. Removes uploads that nobody continues from the folder of images, $1: a push that is
-# broken off, or that filled the disk, leaves what it sent. The registry by itself keeps it for a week.
+# Written by Moorage. Removes abandoned uploads from the images' folder, $1: they are left behind when a
+# push is interrupted or fills the disk. The registry itself would keep them for a week.
 #
-# moorage-uploads.timer starts this every five minutes, as the registry's account.
+# moorage-uploads.timer runs this every five minutes under the registry's account.
 set -eu
 repositories=$1/docker/registry/v2/repositories
 [ -d "$repositories" ] || exit 0
 
-# available OPTION: sets $total and $available, as df has them.
+# available OPTION: sets $total and $available from df.
 available() {
     { IFS= read -r _ && read -r _ total _ available _; } <<END
 $(df -P "$1" "$repositories")
 END
 }
 
-# Minutes in which nothing was written to an upload. One that is sent is written to all the time: nginx
-# ends a request that brings nothing for five minutes.
+# Minutes without a write after which an upload counts as abandoned. Active uploads are written to all
+# the time: nginx ends a request that sends nothing for five minutes.
 idle=1440
 available -k
 [ "$available" -ge 1048576 ] || idle=15
@@ -26,9 +26,9 @@ find "$repositories" \( -name _layers -o -name _manifests \) -prune -o \
     -path '*/_uploads/*' -type d -prune -print |
     while IFS= read -r upload; do
         if [ -z "$(find "$upload" -mmin "-$idle" -print -quit)" ]; then
-            # When the disk is full, registry 2.8 forgets to close the file, which would keep its space.
+            # On a full disk, registry 2.8 leaves the file open, which would keep its space in use.
             [ ! -f "$upload/data" ] || true >"$upload/data"
             rm -rf -- "$upload"
-            echo "removed $upload: nothing was written to it for $idle minutes"
+            echo "removed $upload: idle for $idle minutes"
         fi
     done

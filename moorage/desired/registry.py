@@ -26,9 +26,9 @@ _STAYS_HERE = {
 _NOT_IN_CONFIG = {"accesskey", "secretkey", "redirect"}
 
 HEADER = """\
-# Written by Moorage; changes made here are shown as drift and overwritten by the next apply.
-# Secrets are not in here: they are in /etc/moorage/registry/registry.env.
-# Settings come from the answers: registry.settings, registry.environment and storage.
+# Written by Moorage; changes here show up as drift, and the next apply overwrites them.
+# Secrets are in /etc/moorage/registry/registry.env.
+# Settings come from registry.settings, registry.environment and storage in the answers.
 """
 
 
@@ -131,7 +131,7 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
     if answers.storage.driver == "filesystem" and platform.store_id:
         values["MOORAGE_STORE"] = platform.store_id
         values["MOORAGE_STORE_FOLDER"] = answers.storage.filesystem.path
-    header = f"# Written by Moorage. How the slot {slot} is run; see {SLOT_SCRIPT}.\n"
+    header = f"# Written by Moorage. Settings of slot {slot}; see {SLOT_SCRIPT}.\n"
     return (header + _lines(values)).encode()
 
 
@@ -141,7 +141,7 @@ def environment_file(answers: Answers, materials: Materials) -> bytes:
     written = {
         name: value_for_registry(name, value.reveal())[0] for name, value in sorted(values.items())
     }
-    header = "# Written by Moorage. The registry's secrets, for both slots.\n"
+    header = "# Written by Moorage. The registry's secrets, used by both slots.\n"
     return (header + _lines(written)).encode()
 
 

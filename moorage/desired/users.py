@@ -101,8 +101,8 @@ def read_htpasswd(content: bytes) -> dict[str, str]:
 def access_map(users: Iterable[RegistryUser]) -> bytes:
     """Return the lines of the nginx map from user name to access and repositories."""
     lines = [
-        "# Written by Moorage. What each user may do: push (and pull and delete) or pull, then the",
-        "# repositories: a name, team-a/* for all below team-a, or * for all.",
+        "# Written by Moorage. Each user's access: push (includes pull and delete) or pull, then",
+        "# the repositories: a name, team-a/* for everything below team-a, or * for all.",
     ]
     lines += [f'"{_key(user.name)}" "{user.rules}";' for user in users if user.access is not None]
     return ("\n".join(lines) + "\n").encode(*_ENCODING)

@@ -1,5 +1,5 @@
-"""Keeps the registry's name on the servers that work.
+"""DNS failover: keep the registry's records pointing to the servers that are up.
 
-``agent`` and what it imports run on a machine that has nothing but Python: no import from outside
-the standard library, dnspython and, for its providers, dns-lexicon.
+``agent`` and its imports run on a machine that has only Python: import nothing but the standard
+library, dnspython and, for its providers, dns-lexicon.
 """

@@ -1,8 +1,8 @@
-"""The watch as a service: what systemd starts on a machine that has nothing but Python.
+"""The failover service that systemd runs on a machine that has only Python.
 
-The folder it is given holds ``task.json`` (what is watched) and ``secrets.json`` (how the zone is
-changed, readable by the service's account only). What it does goes to the journal; what it knows,
-to ``status.json`` in the runtime folder.
+Its folder has ``task.json`` (the servers and rules) and ``secrets.json`` (the DNS provider's
+credentials, readable only by the service's account). It logs to the journal and keeps its status in
+``status.json`` in the runtime folder.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from moorage.failover.watch import News, Task, Watch, Watched
 
 
 def task_as_json(task: Task) -> dict[str, Any]:
-    """Return what is watched as JSON values.
+    """Return a task as JSON values.
 
     Args:
-        task: What is watched.
+        task: The task.
     """
     registry, rules = task.registry, task.rules
     return {
@@ -46,7 +46,7 @@ def task_as_json(task: Task) -> dict[str, Any]:
 
 
 def task_from_json(value: dict[str, Any]) -> Task:
-    """Return what :func:`task_as_json` was made of.
+    """Return the task of :func:`task_as_json`.
 
     Args:
         value: JSON values.
@@ -62,13 +62,13 @@ def task_from_json(value: dict[str, Any]) -> Task:
 
 
 def provider_as_json(provider: Provider) -> dict[str, Any]:
-    """Return a provider with its secrets as JSON values.
+    """Return a provider as JSON values, including its secrets.
 
     Args:
         provider: The provider.
 
     Raises:
-        MoorageError: It is none that a service can use.
+        MoorageError: The service does not support this provider.
     """
     from moorage.dns.lexicon import LexiconProvider
     from moorage.dns.rfc2136 import Rfc2136Provider
@@ -97,7 +97,7 @@ def provider_as_json(provider: Provider) -> dict[str, Any]:
 
 
 def provider_from_json(value: dict[str, Any]) -> Provider:
-    """Return what :func:`provider_as_json` was made of.
+    """Return the provider of :func:`provider_as_json`.
 
     Args:
         value: JSON values.
@@ -115,16 +115,16 @@ def provider_from_json(value: dict[str, Any]) -> Provider:
 
 
 def main(folder: str) -> int:
-    """Watch until told to stop.
+    """Run until SIGTERM or SIGINT.
 
     Args:
-        folder: Holds ``task.json`` and ``secrets.json``.
+        folder: The folder with ``task.json`` and ``secrets.json``.
     """
     try:
         task = task_from_json(_read(folder, "task.json"))
         provider = provider_from_json(_read(folder, "secrets.json"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "what is in it makes no sense"
+        why = error.strerror if isinstance(error, OSError) else "invalid content"
         print(f"{folder} cannot be read: {why}", file=sys.stderr)
         return 1
     stop = threading.Event()
@@ -140,7 +140,7 @@ def main(folder: str) -> int:
         if watch.known != _remembered(memory):
             _write(memory, list(watch.known))
 
-    print(f"watching {len(task.servers)} servers of {task.name}, {provider.title}", flush=True)
+    print(f"monitoring {len(task.servers)} servers of {task.name}, {provider.title}", flush=True)
     watch.run(stop, after_round)
     return 0
 
@@ -157,7 +157,7 @@ def _read(folder: str, name: str) -> dict[str, Any]:
 
 
 def _remembered(path: Path) -> tuple[str, ...]:
-    """The addresses that were the servers' before this process began."""
+    """Return the servers' addresses known to an earlier process."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

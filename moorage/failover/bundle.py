@@ -1,7 +1,7 @@
-"""What goes to the machine the service runs on: the watch's code, its settings and its secrets.
+"""Build the archive for the failover service: its code, settings and secrets.
 
-Nothing is installed there from a package index: the parts of Moorage that the watch needs, and the
-pure Python packages they import, travel as this machine has them.
+Nothing is installed from a package index: the archive has the required modules of Moorage and the
+pure Python packages they import, copied from this machine.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _PARTS = (
     "failover/verdict.py",
     "failover/watch.py",
 )
-"""The modules the watch consists of."""
+"""The modules of the service."""
 _START = "import sys\n\nfrom moorage.failover.agent import main\n\nsys.exit(main(sys.argv[1]))\n"
 _LEFT_OUT = {"cryptography", "cffi", "pycparser"}
 """Compiled packages that few of Lexicon's providers need."""
 
 
 def bundle(task: Task, provider: Provider, unit: bytes) -> bytes:
-    """Return a tar with everything the service consists of.
+    """Return a tar archive with the whole service.
 
     Args:
-        task: What is watched.
-        provider: Who holds the record.
+        task: The task.
+        provider: The DNS provider.
         unit: The systemd unit.
 
     Raises:
-        MoorageError: A package it needs is not installed here.
+        MoorageError: A required package is not installed on this machine.
     """
     secrets = provider_as_json(provider)
     buffer = io.BytesIO()
@@ -71,14 +71,14 @@ def bundle(task: Task, provider: Provider, unit: bytes) -> bytes:
 
 
 def _with_requirements(packages: list[str]) -> Iterator[str]:
-    """Yield packages and what they require, without extras."""
-    seen: set[str] = set()
+    """Yield packages and their requirements, without extras."""
+    listed: set[str] = set()
     waiting = list(packages)
     while waiting:
         name = waiting.pop().lower().replace("_", "-")
-        if name in seen or name in _LEFT_OUT:
+        if name in listed or name in _LEFT_OUT:
             continue
-        seen.add(name)
+        listed.add(name)
         yield name
         for line in _distribution(name).requires or ():
             requirement, _, marker = line.partition(";")
@@ -91,14 +91,14 @@ def _distribution(name: str) -> importlib.metadata.Distribution:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
         raise MoorageError(
-            f"the package {name} is not installed here, and the service needs it.",
-            advice="Install Moorage with its dependencies, as docs say: pipx install moorage.",
+            f"the service needs the package {name}, which is not installed on this machine.",
+            advice="Install Moorage with its dependencies: pipx install moorage.",
             code="package_missing",
         ) from error
 
 
 def _files(package: str) -> Iterator[tuple[str, bytes]]:
-    """Yield a package's own files: pure Python and data, no compiled parts."""
+    """Yield a package's files, except for compiled modules."""
     for entry in _distribution(package).files or ():
         name = entry.as_posix()
         is_ours = not name.startswith(("..", "/")) and ".dist-info/" not in name

@@ -1,4 +1,4 @@
-"""Whether a registry answers at an address: ``/v2/`` over TLS under its name, as a client asks."""
+"""Check a registry at one address, like a client: ``/v2/`` over TLS under the registry's name."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 from moorage.network import in_words
 
-_WANTED = 401
-"""A registry that works asks for a password."""
+_EXPECTED_STATUS = 401
+"""A working registry requires a password."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """What to ask for.
+    """The registry to check.
 
     Attributes:
-        domain: The registry's name: in SNI, in the Host header and in the certificate.
+        domain: The registry's name in SNI, the Host header and the certificate.
         port: Its port.
-        tls: Whether it speaks TLS.
+        tls: Whether it uses TLS.
         authority: PEM of a CA to trust besides the system's, or None.
     """
 
@@ -31,12 +31,12 @@ class Registry:
 
 
 def find_fault(registry: Registry, address: str, timeout: float) -> str:
-    """Return what is wrong with the registry at an address, or nothing.
+    """Return what is wrong with the registry at an address, or empty.
 
     Args:
-        registry: What to ask for.
+        registry: The registry.
         address: An IP address.
-        timeout: Seconds for all of it.
+        timeout: Time limit for the whole check in seconds.
     """
     end = time.monotonic() + timeout
     try:
@@ -74,9 +74,11 @@ def _ask(connection: socket.socket, registry: Registry, end: float) -> str:
         received += chunk
     words = received.split(b"\r\n", 1)[0].split()
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        return "the answer is no HTTP"
+        return "the response is not HTTP"
     status = int(words[1])
-    return "" if status == _WANTED else f"/v2/ answers {status}, wanted {_WANTED}"
+    if status == _EXPECTED_STATUS:
+        return ""
+    return f"/v2/ returned status {status}, expected {_EXPECTED_STATUS}"
 
 
 def _left(end: float) -> float:

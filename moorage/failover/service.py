@@ -1,4 +1,4 @@
-"""Puts the watch on a machine as a service, takes it away, and asks how it is."""
+"""Install, remove and query the failover service on a machine."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NOT_INSTALLED = 3
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """How a service is.
+    """The status of the service.
 
     Attributes:
-        state: As systemd says: active, failed and the like.
-        known: What the watch knows, as :meth:`moorage.failover.watch.Watch.as_json` tells it; None
-            before its first round.
+        state: systemd's state: active, failed and the like.
+        known: The status from :meth:`moorage.failover.watch.Watch.as_json`; None before its first
+            round.
     """
 
     state: str
@@ -38,16 +38,16 @@ class ServiceStatus:
 def install(
     transport: Transport, task: Task, provider: Provider, cancel: Cancel | None = None
 ) -> ServiceStatus:
-    """Put the service on a machine, or a new version of it, and wait for its first round.
+    """Install or upgrade the service on a machine and wait for its first round.
 
     Args:
         transport: The connection.
-        task: What is watched.
-        provider: Who holds the record; its secrets go with it.
+        task: The task.
+        provider: The DNS provider, whose secrets are sent along.
         cancel: Stops waiting when set.
 
     Raises:
-        MoorageError: It does not come up there; CannotConnect likewise.
+        MoorageError: The service does not start there; CannotConnect likewise.
     """
     unit = render("systemd/moorage-failover@.service.j2", etc=ETC, code=CODE, account=ACCOUNT)
     payload = f"install\n{task.name}\n".encode() + bundle(task, provider, unit)
@@ -56,7 +56,7 @@ def install(
 
 
 def uninstall(transport: Transport, name: str, cancel: Cancel | None = None) -> None:
-    """Take the service away; the record stays as it is.
+    """Remove the service; the DNS records stay as they are.
 
     Args:
         transport: The connection.
@@ -64,13 +64,13 @@ def uninstall(transport: Transport, name: str, cancel: Cancel | None = None) -> 
         cancel: Stops waiting when set.
 
     Raises:
-        MoorageError: It is not there, or cannot be taken away.
+        MoorageError: It is not installed, or cannot be removed.
     """
     _run(transport, f"uninstall\n{name}\n".encode(), cancel)
 
 
 def status(transport: Transport, name: str, cancel: Cancel | None = None) -> ServiceStatus:
-    """Ask how the service is.
+    """Return the service's status.
 
     Args:
         transport: The connection.
@@ -78,7 +78,7 @@ def status(transport: Transport, name: str, cancel: Cancel | None = None) -> Ser
         cancel: Stops waiting when set.
 
     Raises:
-        MoorageError: It is not there.
+        MoorageError: It is not installed.
     """
     completed = _run(transport, f"status\n{name}\n".encode(), cancel)
     state = completed.stderr.decode("utf-8", "replace").strip() or "unknown"
@@ -96,18 +96,18 @@ def _run(transport: Transport, payload: bytes, cancel: Cancel | None) -> Complet
     )
     if completed.exit_status == 0:
         return completed
-    said = completed.stderr.decode("utf-8", "replace").strip().splitlines()
-    why = said[-1] if said else f"the script ended with status {completed.exit_status}"
+    output = completed.stderr.decode("utf-8", "replace").strip().splitlines()
+    why = output[-1] if output else f"the script ended with status {completed.exit_status}"
     if completed.exit_status == _NOT_INSTALLED:
         raise MoorageError(
             "the failover service is not installed there.",
-            advice="'moorage failover install FILE --on HOST' does that.",
+            advice="To install it, run 'moorage failover install FILE --on HOST'.",
             server=transport.server,
             code="not_installed",
         )
     raise MoorageError(
-        f"the failover service cannot be put in order there: {why}.",
-        advice="What the machine said: " + " / ".join(said[-6:-1]) if len(said) > 1 else "",
+        f"the failover service could not be set up: {why}.",
+        advice="Output on the machine: " + " / ".join(output[-6:-1]) if len(output) > 1 else "",
         server=transport.server,
         code="failover_failed",
     )

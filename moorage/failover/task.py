@@ -1,4 +1,4 @@
-"""From the answers to what is watched."""
+"""Derive the failover task from the answers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from moorage.failover.watch import Task, Watched
 
 
 def task_of(answers: Answers, addresses: Mapping[str, str], authority: bytes | None) -> Task:
-    """Return what is watched.
+    """Return the failover task.
 
     Args:
-        answers: What the operator decided; its ``dns.failover``, or what is usual.
-        addresses: Where clients reach each server, by label.
-        authority: PEM of a CA to trust besides the system's.
+        answers: The operator's answers; without ``dns.failover``, the defaults apply.
+        addresses: The address or host name at which clients reach each server, by label.
+        authority: PEM of a CA to trust in addition to the system's.
 
     Raises:
-        MoorageError: There is nothing to fail over to.
+        MoorageError: Failover is not possible with these answers.
     """
     if len(answers.servers) < 2:
         raise MoorageError(
-            "failover needs another server to go to; the answers list one.", code="no_watch"
+            "failover needs at least two servers; the answers list only one.", code="no_watch"
         )
     if answers.dns.record == "cname":
         raise MoorageError(
-            "failover needs address records; a CNAME leads to one name only.",
+            "failover needs address records; a CNAME can point to only one name.",
             advice="Use A and AAAA records.",
             fields=("dns.record",),
             code="no_watch",
@@ -53,15 +53,15 @@ def task_of(answers: Answers, addresses: Mapping[str, str], authority: bytes | N
 
 
 def check_provider(answers: Answers, provider: Provider) -> None:
-    """Make sure that a watch is what this provider needs.
+    """Check that the failover service is useful with this provider.
 
     Raises:
-        MoorageError: It checks the servers itself, or cannot change records.
+        MoorageError: The provider checks the servers itself, or cannot change records.
     """
     if answers.dns.provider == "route53":
         raise MoorageError(
-            "Route 53 checks the servers itself and leaves out those that do not answer; no watch "
-            "is needed.",
+            "the failover service is not needed: Route 53 checks the servers itself and leaves out "
+            "those that do not answer.",
             advice="'moorage dns apply FILE' creates the health checks if failover is set.",
             fields=("dns.failover",),
             code="no_watch",

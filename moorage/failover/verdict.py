@@ -1,4 +1,4 @@
-"""When a server counts as down and when as up again. Pure."""
+"""Decide when a server counts as down and when as up again. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 
 _MOST_PATIENCE = 16
 _MEMORY = 60
-"""Intervals for which it is remembered that a server was taken in."""
+"""Intervals after a server was added during which going down again counts as flapping."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How often is checked, and how much it takes to change one's mind.
+    """The check interval and thresholds.
 
     Attributes:
-        interval: Seconds between two checks.
-        fall: Bad checks in a row that take a server out.
-        rise: Good checks in a row that take it in.
+        interval: Seconds between checks.
+        fall: Failed checks in a row before a server is removed.
+        rise: Successful checks in a row before it is added again.
     """
 
     interval: float
@@ -25,29 +25,29 @@ class Rules:
 
     @property
     def pause_in_doubt(self) -> float:
-        """Seconds between two checks while a server that is in gives bad answers.
+        """Seconds between checks while an active server fails checks.
 
-        So that the last of them is over two intervals after the failure at the latest.
+        Chosen so that the last check ends within two intervals of the failure.
         """
         return self.interval / self.fall
 
     @property
     def timeout(self) -> float:
-        """Seconds one check may take."""
+        """Time limit for one check in seconds."""
         return min(5.0, self.pause_in_doubt)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is thought of one address.
+    """The state of one address.
 
     Attributes:
         is_in: Whether it belongs in the record.
-        against: How many checks in a row said the opposite.
-        patience: How many times the usual number of good checks it needs: more for one that went
-            out again soon after it was taken in, so that a flapping server stays out.
-        taken_in: When it was last taken in, in seconds of a steady clock.
-        needs: How many good checks take it in at first; None for the usual number.
+        against: Checks in a row that contradict ``is_in``.
+        patience: Multiplies the required successful checks; grows for a server that fails again
+            soon after it was added, so that a flapping server stays out.
+        taken_in: When it was last added, in monotonic seconds.
+        needs: Successful checks required at first; None for the usual number.
     """
 
     is_in: bool
@@ -58,18 +58,18 @@ class Verdict:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the last check said the opposite of what is thought."""
+        """Whether the last check contradicts ``is_in``."""
         return self.against > 0
 
 
 def after_check(verdict: Verdict, *, is_good: bool, now: float, rules: Rules) -> Verdict:
-    """Return what is thought after one more check.
+    """Return the state after one more check.
 
     Args:
-        verdict: What was thought before.
-        is_good: What the check said.
-        now: Seconds of a steady clock.
-        rules: How much it takes.
+        verdict: The state before.
+        is_good: Whether the check succeeded.
+        now: Monotonic time in seconds.
+        rules: The thresholds.
     """
     if is_good == verdict.is_in:
         return replace(verdict, against=0)
@@ -81,7 +81,7 @@ def after_check(verdict: Verdict, *, is_good: bool, now: float, rules: Rules) ->
         is_flapping = verdict.taken_in is not None and now - verdict.taken_in < memory
         patience = min(_MOST_PATIENCE, verdict.patience * 2) if is_flapping else 1
         return Verdict(False, patience=patience)
-    wanted = verdict.needs if verdict.needs is not None else rules.rise * verdict.patience
-    if against < wanted:
+    required = verdict.needs if verdict.needs is not None else rules.rise * verdict.patience
+    if against < required:
         return replace(verdict, against=against)
     return Verdict(True, patience=verdict.patience, taken_in=now)

@@ -1,4 +1,4 @@
-"""The watch: checks the servers round after round and keeps the record on those that work."""
+"""The watch: checks the servers in rounds and keeps the record pointing to those that are up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from moorage.failover.health import Registry, find_fault
 from moorage.failover.verdict import Rules, Verdict, after_check
 
 _READ_AGAIN = 60.0
-"""Seconds after which the record is read again, to see whether somebody else changed it."""
+"""Seconds after which the record is read again to detect changes by others."""
 _RESOLVE_WITHIN = 2.0
 
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ Remember = Callable[[Sequence[RecordChange]], None]
 
 @dataclass(frozen=True)
 class Watched:
-    """A server: what it is called, and the address or host name clients reach it at."""
+    """A server's label, and the address or host name at which clients reach it."""
 
     server: str
     host: str
@@ -43,15 +43,15 @@ class Watched:
 
 @dataclass(frozen=True)
 class Task:
-    """What is watched, and what is done about it.
+    """The servers to monitor, and how.
 
     Attributes:
         name: The registry's name.
         servers: All its servers.
-        registry: What to ask them for.
-        rules: How often, and how much it takes.
-        ttl: Seconds for the record.
-        known: Addresses that belonged to the servers before; they may be taken out of the record.
+        registry: The registry to check on them.
+        rules: The check interval and thresholds.
+        ttl: The record's TTL in seconds.
+        known: Former addresses of the servers, which can be removed from the record.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Task:
 
 @dataclass(frozen=True)
 class News:
-    """Something the watch noticed or did.
+    """An event.
 
     Attributes:
         kind: begin, bad, out, in, address, record, none_left, foreign or problem.
-        text: What it is, for people.
-        at: When, seconds since 1970.
+        text: The log message.
+        at: Time in seconds since 1970.
     """
 
     kind: str
@@ -78,13 +78,13 @@ class News:
 
 
 class Watch:
-    """Watches servers and keeps a record on those that work.
+    """Monitors servers and keeps the record pointing to those that are up.
 
     Args:
-        task: What is watched.
-        provider: Who holds the record.
-        on_news: Takes what is noticed and done.
-        remember: Keeps what was changed, so that it can be undone.
+        task: The task.
+        provider: The DNS provider.
+        on_news: Called with each event.
+        remember: Called with each change of the record, so that it can be undone.
     """
 
     def __init__(
@@ -102,15 +102,15 @@ class Watch:
         self.record: frozenset[str] | None = None
         self._ours: set[str] = set(task.known)
         self._read_at = float("-inf")
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
         self._on_news = on_news
         self._remember = remember
 
     def round(self) -> float:
-        """Check every server once, bring the record up to date, and say when to come back.
+        """Check every server once and update the record.
 
         Returns:
-            Seconds from the round's beginning to the next one's.
+            Seconds from the start of this round to the start of the next.
         """
         self._resolve()
         if self.record is None:
@@ -122,10 +122,10 @@ class Watch:
         return rules.pause_in_doubt if in_doubt else rules.interval
 
     def run(self, stop: threading.Event, after_round: Callable[[], None] = lambda: None) -> None:
-        """Make rounds until told to stop.
+        """Make rounds until stopped.
 
         Args:
-            stop: Ends it.
+            stop: Ends the loop when set.
             after_round: Called after each round.
         """
         while not stop.is_set():
@@ -135,10 +135,10 @@ class Watch:
             stop.wait(max(0.0, started + pause - time.monotonic()))
 
     def once(self, stop: threading.Event) -> bool:
-        """Make as many rounds as it takes until nothing is in doubt.
+        """Make rounds until no server's state is in doubt.
 
         Returns:
-            Whether the record leads to the servers that work.
+            Whether the record points to the servers that are up.
         """
         rules = self.task.rules
         for _ in range(max(rules.fall, rules.rise)):
@@ -147,26 +147,26 @@ class Watch:
             if stop.is_set() or not any(each.is_in_doubt for each in self.verdicts.values()):
                 break
             stop.wait(max(0.0, started + rules.pause_in_doubt - time.monotonic()))
-        return self.record is not None and self.record == self.wanted
+        return self.record is not None and self.record == self.desired
 
     @property
-    def wanted(self) -> frozenset[str]:
-        """The addresses that belong in the record; what is there if no server works."""
+    def desired(self) -> frozenset[str]:
+        """The addresses that belong in the record; the current ones if no server is up."""
         return self._working() or self.record or frozenset()
 
     @property
     def known(self) -> tuple[str, ...]:
-        """All addresses that belong to the servers, or did."""
+        """All current and former addresses of the servers."""
         return tuple(sorted(self._ours))
 
     def as_json(self) -> dict[str, object]:
-        """Return what is known, as JSON values."""
+        """Return the status as JSON values."""
         return {
             "name": self.task.name,
             "at": time.time(),
             "record": sorted(self.record) if self.record is not None else None,
-            "is_current": self.record == self.wanted,
-            "problem": self._told.get("problem") or self._told.get("foreign") or None,
+            "is_current": self.record == self.desired,
+            "problem": self._reported.get("problem") or self._reported.get("foreign") or None,
             "servers": [
                 {
                     "server": self.owners[address],
@@ -179,7 +179,7 @@ class Watch:
         }
 
     def _resolve(self) -> None:
-        """Find the servers' addresses; one whose name cannot be looked up keeps those it had."""
+        """Resolve the servers' names; a server keeps its addresses if its name does not resolve."""
         found = _all_addresses(self.task.servers)
         for watched in self.task.servers:
             had = {a for a, owner in self.owners.items() if owner == watched.server}
@@ -187,7 +187,7 @@ class Watch:
             if has == had:
                 continue
             for address in has - had:
-                # A server that moved is as good as it was before: one good check takes it in.
+                # A server that has moved keeps its standing: one successful check is enough.
                 needs = 1 if had else None
                 self.verdicts[address] = Verdict(False, needs=needs)
                 self.owners[address] = watched.server
@@ -203,17 +203,18 @@ class Watch:
             self._ours |= has
 
     def _begin(self) -> None:
-        """Take over what the record says: who is in it is in."""
+        """Take over the current record: servers in it count as up."""
         current = self._read()
         if current is None:
             return
         there = {value for each in current for value in each.values}
         self.record = frozenset(there)
         for address, verdict in self.verdicts.items():
-            # With no record yet, the first good check is enough.
+            # Without a record, the first successful check is enough.
             needs = verdict.needs if there & self._ours else 1
             self.verdicts[address] = replace(verdict, is_in=address in there, needs=needs)
-        self._news("begin", f"{self.task.name} leads to {_listed(there) or 'nothing yet'}")
+        addresses = _listed(there) or "nothing yet"
+        self._news("begin", f"{self.task.name} points to {addresses}")
 
     def _check(self) -> None:
         rules, now = self.task.rules, time.monotonic()
@@ -241,17 +242,17 @@ class Watch:
         """The addresses of the servers that count as up."""
         working = frozenset(a for a, each in self.verdicts.items() if each.is_in)
         if any(each.server not in self.owners.values() for each in self.task.servers):
-            # A server whose name was never found may be one of those in the record.
+            # A server whose name has never resolved can be one of those in the record.
             working |= (self.record or frozenset()) - self.owners.keys()
         return working
 
     def _follow(self) -> None:
-        """Bring the record up to date, unless no server works."""
+        """Update the record, unless no server is up."""
         working = self._working()
         if not working:
-            self._news_once("none_left", "no server works; the record stays as it is")
+            self._news_once("none_left", "no server is up; the record is left unchanged")
             return
-        self._told.pop("none_left", None)
+        self._reported.pop("none_left", None)
         is_old = time.monotonic() - self._read_at > _READ_AGAIN
         if self.record == working and not is_old:
             return
@@ -259,15 +260,15 @@ class Watch:
         if current is None:
             return
         name, ttl = self.task.name, self.task.ttl
-        wanted = record_sets(name, sorted(working), ttl)
-        changes = plan_changes(current, wanted, known=self._ours)
+        desired = record_sets(name, sorted(working), ttl)
+        changes = plan_changes(current, desired, known=self._ours)
         foreign = [each.before for each in changes if each.is_foreign and each.before]
         if foreign:
             lines = "; ".join(line for each in foreign for line in each.lines())
-            self._news_once("foreign", f"somebody else changed the record; it stays: {lines}")
+            self._news_once("foreign", f"the record was changed by others and is kept: {lines}")
             self.record = frozenset(value for each in current for value in each.values)
             return
-        self._told.pop("foreign", None)
+        self._reported.pop("foreign", None)
         if changes and not self._write(changes):
             return
         self.record = working
@@ -279,7 +280,7 @@ class Watch:
             self._news_once("problem", str(error))
             return None
         self._read_at = time.monotonic()
-        self._told.pop("problem", None)
+        self._reported.pop("problem", None)
         return current
 
     def _write(self, changes: Sequence[RecordChange]) -> bool:
@@ -297,14 +298,14 @@ class Watch:
         self._on_news(News(kind, text))
 
     def _news_once(self, kind: str, text: str) -> None:
-        """Tell what goes on for long only when it begins or changes."""
-        if self._told.get(kind) != text:
-            self._told[kind] = text
+        """Report a lasting condition only when it starts or changes."""
+        if self._reported.get(kind) != text:
+            self._reported[kind] = text
             self._news(kind, text)
 
 
 def _all_addresses(servers: Sequence[Watched]) -> Mapping[str, tuple[str, ...]]:
-    """Look all servers' names up, each with little time."""
+    """Resolve all servers' names, with a short time limit for each."""
     found: dict[str, tuple[str, ...]] = {}
     names: dict[str, Callable[[], tuple[str, ...]]] = {}
     for watched in servers:
@@ -316,7 +317,7 @@ def _all_addresses(servers: Sequence[Watched]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _in_parallel(jobs: Mapping[str, Callable[[], Result]], seconds: float) -> dict[str, Result]:
-    """Do several things at once and return what has ended in time; the rest is left behind."""
+    """Run jobs in parallel and return the results that are ready in time; abandon the rest."""
     results: dict[str, Result] = {}
     threads = []
     for key, job in jobs.items():

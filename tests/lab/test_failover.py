@@ -383,4 +383,4 @@ def test_the_service_runs_on_a_machine_of_its_own(
     ).stdout
     assert "no such user" in left
     assert "/moorage-failover" not in left
-    assert _leads_to(names, [one])(), "the record stays as it is"
+    assert _leads_to(names, [one])(), "the record is left unchanged"

@@ -68,8 +68,9 @@ def _inline(page: Path) -> list[str]:
 
 def _lines_of_code(page: Path) -> list[str]:
     """Return the lines of a page's blocks of commands."""
-    blocks = re.findall(r"^```(?:sh|console|)\n(.*?)^```", _text(page), re.M | re.S)
-    return [line for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", _text(page), re.M | re.S)
+    commands = [block for language, block in blocks if language in {"", "sh", "console"}]
+    return [line for block in commands for line in block.splitlines()]
 
 
 def _anchors(page: Path) -> set[str]:

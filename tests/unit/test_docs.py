@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import tomllib
@@ -15,6 +16,8 @@ import package_arrows
 import pytest
 
 from moorage.cli.commands import moorage
+from moorage.cli.errors import as_json
+from moorage.errors import MoorageError
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -194,6 +197,12 @@ def test_options_exist() -> None:
         if re.match(r"--[a-z]", words) and re.split(r"[ =]", words)[0] not in every
     ]
     assert not missing
+
+
+def test_the_error_in_json_has_the_keys_of_an_error() -> None:
+    example = re.search(r"```json\n(.*?)^```", _text(ROOT / "docs/command-line.md"), re.M | re.S)
+    assert example
+    assert set(json.loads(example[1])["error"]) == set(as_json(MoorageError("x", advice="y")))
 
 
 def test_every_command_is_described() -> None:

@@ -45,6 +45,18 @@ def row_line(row: Row, width: int = 0) -> Content:
     )
 
 
+def property_line(row: Row, width: int) -> Content:
+    """Return one of a subject's properties: its label, then what it is.
+
+    Args:
+        row: The property.
+        width: How wide the labels are.
+    """
+    colour = COLOURS[row.level] if row.level in {Level.WARNING, Level.BAD} else ""
+    label = Content.styled(f"  {row.label:<{width}}  ", "$text-muted")
+    return label + Content.styled(printable(row.text), colour)
+
+
 def error_line(error: MoorageError) -> Content:
     """Return a server that cannot be reached, and why."""
     text = f"unreachable: {explain(error)}"

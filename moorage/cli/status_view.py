@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
-from moorage.cli.tables import lined_up
+from moorage.cli.tables import row_lines
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
-from moorage.servers.run_results import RunStatus
+from moorage.deploy.status_rows import draining_since, status_rows
 
 if TYPE_CHECKING:
     from moorage.deploy.acme import Renewal
-    from moorage.servers.facts import Draining, RunRecord
 
 
 def status_lines(status: Status) -> Iterator[Line]:
@@ -61,44 +59,9 @@ def _server_lines(server: ServerStatus) -> Iterator[Line]:
     sign, style = ("✓ ", "green") if server.is_healthy else ("✗ ", "red")
     head = server.domain or "nothing deployed"
     yield ((sign, style), (server.server, "bold"), f"  {head}", (f"  {server.os_name}", "dim"))
-    yield from lined_up(list(_rows(server)), indent="  ")
-    for fault in server.faults:
-        yield (("  wrong: ", "bold red"), fault)
-
-
-def _rows(server: ServerStatus) -> Iterator[tuple[str, str]]:
-    if server.is_deployed:
-        yield "deployed", f"{server.deployed_at} by Moorage {server.moorage}"
-        if server.revision:
-            yield "revision", f"{server.revision}, by {server.by}"
-        state = "running" if server.is_serving else "not running"
-        yield (
-            "registry",
-            f"{server.registry_version or 'unknown version'}, {state}"
-            + (f" on slot {server.slot}" if server.slot else ""),
-        )
-        if server.draining is not None:
-            yield "draining", _draining(server.draining)
-        yield "nginx", "running" if server.has_nginx else "not running"
-        count = len(server.drifted)
-        yield "drift", "none" if not count else "1 file" if count == 1 else f"{count} files"
-    if server.certificate is not None:
-        names = ", ".join(server.certificate.names) or server.certificate.subject
-        yield (
-            "certificate",
-            f"{names}, from {server.certificate.issuer}, until "
-            f"{server.certificate.not_after:%Y-%m-%d} ({server.certificate.days_left} days left)",
-        )
-    if server.renewal is not None:
-        yield "renewal", server.renewal.text
-    if server.disk is not None:
-        yield (
-            "disk",
-            f"{server.disk.free / 1024**3:.1f} GiB free of {server.disk.total / 1024**3:.1f} "
-            f"on {server.disk.mount}",
-        )
-    if server.run is not None:
-        yield "last run", _run(server.run)
+    yield from row_lines(status_rows(server), indent="  ")
+    for problem in server.problems:
+        yield (("  ✗ ", "bold red"), problem.explain())
 
 
 def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
@@ -113,29 +76,15 @@ def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
     }
 
 
-def _draining(there: Draining) -> str:
-    return f"slot {there.slot}, {there.count} since {_in_utc(there)}; it stops when they have ended"
-
-
-def _in_utc(there: Draining) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(there.since))
-
-
-def _run(run: RunRecord) -> str:
-    ended = how_it_ended(run)
-    if ended is RunStatus.RUNNING:
-        return f"{run.run_id} is going on, step {run.step}"
-    return f"{run.run_id} {ended.label}" + (
-        f" at step {run.step}" if ended is not RunStatus.DONE else ""
-    )
-
-
 def _server_as_json(server: ServerStatus) -> dict[str, object]:
     certificate, disk, run = server.certificate, server.disk, server.run
     return {
         "server": server.server,
         "healthy": server.is_healthy,
-        "faults": list(server.faults),
+        "problems": [
+            {"code": each.code, "message": each.message, "advice": each.advice}
+            for each in server.problems
+        ],
         "os": server.os_name,
         "deployed": server.is_deployed,
         "domain": server.domain or None,
@@ -150,7 +99,7 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
         and {
             "slot": server.draining.slot,
             "transfers": server.draining.transfers,
-            "since": _in_utc(server.draining),
+            "since": draining_since(server.draining),
         },
         "nginx_running": server.has_nginx,
         "drifted": list(server.drifted),

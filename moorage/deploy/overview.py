@@ -89,9 +89,9 @@ def overview_of(status: Status) -> Overview:
             return Overview(Health.UNKNOWN, f"{names}: a secret is needed", left)
         return Overview(Health.UNREACHABLE, names, left)
     drifted = sum(len(each.drifted) for each in status.servers)
-    faults = [fault for each in status.servers for fault in each.faults]
-    if len(faults) > drifted:
-        return Overview(Health.ATTENTION, faults[0].rstrip("."), left)
+    problems = [problem for each in status.servers for problem in each.problems]
+    if len(problems) > drifted:
+        return Overview(Health.ATTENTION, problems[0].explain().rstrip("."), left)
     if drifted:
         return Overview(Health.DRIFTED, f"{drifted} file{'s' if drifted != 1 else ''}", left)
     return Overview(Health.HEALTHY, "", left)

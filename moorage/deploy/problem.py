@@ -1,4 +1,4 @@
-"""What about a server keeps a run from starting."""
+"""A problem of a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moorage.servers.facts import Facts
 
 
 def problem_on(
-    facts: Facts, code: str, message: str, advice: str, fields: Sequence[str] = ()
+    facts: Facts, code: str, message: str, advice: str = "", fields: Sequence[str] = ()
 ) -> MoorageError:
     """Return a problem of a server.
 
@@ -17,7 +17,7 @@ def problem_on(
         facts: What the probe read on it.
         code: What kind it is.
         message: What is wrong.
-        advice: What to do.
+        advice: What to do; may be empty.
         fields: The fields of the answers that the advice is about, as dotted paths.
     """
     return MoorageError(message, advice=advice, fields=fields, server=facts.server, code=code)

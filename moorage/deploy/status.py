@@ -30,6 +30,7 @@ from moorage.deploy.listen_addresses import listens_as_deployed
 from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files, unreadable_record
 from moorage.deploy.other_sites import taken_names
 from moorage.deploy.packaged_registry import is_held_back
+from moorage.deploy.problem import problem_on
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_store
 from moorage.deploy.web_server import BY_HAND, missing_nginx, nginx_problems
@@ -70,7 +71,7 @@ class ServerStatus:
         renewal: How the last try to renew it by ACME went; None when that is not how it is got.
         disk: The disk images are kept on, or None when it is not known.
         additions: What the first run found and what runs added; None when nothing is deployed.
-        faults: What is wrong, a sentence each; empty when the server is healthy.
+        problems: What is wrong; empty when the server is healthy.
     """
 
     server: str
@@ -91,7 +92,12 @@ class ServerStatus:
     renewal: Renewal | None = None
     disk: Disk | None = None
     additions: Additions | None = None
-    faults: tuple[str, ...] = ()
+    problems: tuple[MoorageError, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each."""
+        return tuple(each.explain() for each in self.problems)
 
     @property
     def is_deployed(self) -> bool:
@@ -101,7 +107,7 @@ class ServerStatus:
     @property
     def is_healthy(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.faults
+        return not self.problems
 
 
 def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatus:
@@ -134,7 +140,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         renewal=renewal_of(facts),
         disk=facts.disks[0] if facts.disks else None,
         additions=recorded_additions(facts),
-        faults=tuple(_faults(facts, bool(record), slot, run, certificate)),
+        problems=tuple(_problems(facts, bool(record), slot, run, certificate)),
     )
 
 
@@ -146,49 +152,63 @@ def how_it_ended(run: RunRecord) -> RunStatus:
     return run.status
 
 
-def _faults(
+def _problems(
     facts: Facts,
     is_deployed: bool,
     slot: Slot | None,
     run: RunRecord | None,
     certificate: CertificateFacts | None,
-) -> Iterator[str]:
+) -> Iterator[MoorageError]:
     if run is not None and (ended := how_it_ended(run)) in {
         RunStatus.FAILED,
         RunStatus.INTERRUPTED,
     }:
         how = "was interrupted" if ended is RunStatus.INTERRUPTED else ended.label
         why = f": {run.message}" if run.message else "."
-        yield f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
+        text = f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
+        yield problem_on(facts, f"run_{ended}", text)
     if not is_deployed:
         if said := unreadable_record(facts):
-            yield said
+            yield problem_on(facts, "record_unreadable", said)
         elif run is None or not run.running:
-            yield "Nothing is deployed here."
+            yield problem_on(facts, "not_deployed", "Nothing is deployed here.")
         return
-    for problem in misplaced_files(facts, folders=_folders(facts)):
-        yield f"{problem.message} {problem.advice}"
+    yield from misplaced_files(facts, folders=_folders(facts))
     if why := missing_store(facts):
-        yield f"{why[0].upper()}{why[1:]}"
-    if slot is None:
-        yield f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
-    elif not facts.is_active(layout.unit_name(slot)):
-        unit = layout.unit_name(slot)
-        yield f"The registry is not running: {facts.failures.get(unit) or f'{unit} is not active'}."
-    elif layout.unit_name(slot) in facts.outdated:
-        yield f"The registry still runs its old program: {program_update(facts)}. Apply again."
-    if runs_package(facts) and not is_held_back(facts):
-        yield (
-            "docker-registry.service, which comes with the package, is not masked: it can start "
-            "beside the registry and listen on every address. Apply again."
-        )
-    yield from _nginx_faults(facts)
+        yield problem_on(facts, "store_missing", f"{why[0].upper()}{why[1:]}")
+    yield from _registry_problems(facts, slot)
+    yield from _nginx_problems(facts)
     for path in drifted(facts):
-        state = "is gone" if path not in facts.files else "is not as Moorage last wrote it"
-        yield f"{path} {state}."
-    yield from _certificate_faults(facts, certificate)
+        if path in facts.files:
+            yield problem_on(facts, "file_modified", f"{path} is not as Moorage last wrote it.")
+        else:
+            yield problem_on(facts, "file_missing", f"{path} is gone.")
+    yield from _certificate_problems(facts, certificate)
     for disk in facts.disks:
-        yield from _disk_faults(disk, facts.unfinished_uploads if disk is facts.disks[0] else 0)
+        unfinished = facts.unfinished_uploads if disk is facts.disks[0] else 0
+        yield from _disk_problems(facts, disk, unfinished)
+
+
+def _registry_problems(facts: Facts, slot: Slot | None) -> Iterator[MoorageError]:
+    if slot is None:
+        text = f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
+        yield problem_on(facts, "upstream_missing", text)
+    elif not facts.is_active(unit := layout.unit_name(slot)):
+        text = (
+            f"The registry is not running: {facts.failures.get(unit) or f'{unit} is not active'}."
+        )
+        yield problem_on(facts, "registry_down", text)
+    elif unit in facts.outdated:
+        text = f"The registry still runs its old program: {program_update(facts)}."
+        yield problem_on(facts, "registry_outdated", text, "Apply again.")
+    if runs_package(facts) and not is_held_back(facts):
+        yield problem_on(
+            facts,
+            "package_service_enabled",
+            "docker-registry.service, which comes with the package, is not masked: it can start "
+            "beside the registry and listen on every address.",
+            "Apply again.",
+        )
 
 
 def _folders(facts: Facts) -> Iterable[str]:
@@ -197,7 +217,7 @@ def _folders(facts: Facts) -> Iterable[str]:
     return dict.fromkeys((*USER_FOLDERS, *sorted(parents)))
 
 
-def _nginx_faults(facts: Facts) -> Iterator[str]:
+def _nginx_problems(facts: Facts) -> Iterator[MoorageError]:
     """Yield why nginx does not run, or would not start again."""
     applied = as_applied(facts)
     asks = applied is not None and is_asked_on_80(applied.answers)
@@ -208,57 +228,68 @@ def _nginx_faults(facts: Facts) -> Iterator[str]:
         *taken_names(facts, listens, line_of(deployment_record(facts).get("domain"))),
     ]
     if facts.has_nginx_by_hand:
-        yield BY_HAND
-    if facts.runs_nginx:
-        for problem in problems:
-            yield f"{problem.message[0].upper()}{problem.message[1:]} {problem.advice}"
-    elif problems:
-        for problem in problems:
-            yield f"nginx is not running: {problem.message} {problem.advice}"
-    elif why := facts.failures.get("nginx"):
-        yield f"nginx is not running: {why}. Fix that, then start it: systemctl start nginx."
+        yield problem_on(facts, "nginx_by_hand", BY_HAND)
+    for each in problems:
+        text = f"{each.message[0].upper()}{each.message[1:]}"
+        if not facts.runs_nginx:
+            text = f"nginx is not running: {each.message}"
+        yield problem_on(facts, each.code, text, each.advice, each.fields)
+    if facts.runs_nginx or problems:
+        return
+    start = "tart it: systemctl start nginx."
+    if why := facts.failures.get("nginx"):
+        text = f"nginx is not running: {why}."
+        yield problem_on(facts, "nginx_down", text, f"Fix that, then s{start}")
     else:
-        yield "nginx is not running. Start it: systemctl start nginx."
+        yield problem_on(facts, "nginx_down", "nginx is not running.", f"S{start}")
 
 
-def _disk_faults(disk: Disk, unfinished_uploads: int) -> Iterator[str]:
+def _disk_problems(facts: Facts, disk: Disk, unfinished_uploads: int) -> Iterator[MoorageError]:
     if disk.free < LEAST_FREE:
-        of = f"{disk.total / 1024**3:.1f} GiB"
-        said = f"Only {disk.free // 1024**2} MiB of {of} are free on {disk.mount}."
+        total = f"{disk.total / 1024**3:.1f} GiB"
+        text = f"Only {disk.free // 1024**2} MiB of {total} are free on {disk.mount}."
         if unfinished_uploads >= 1024**2:
-            said += (
+            text += (
                 f" Unfinished uploads take {unfinished_uploads / 1024**2:.0f} MiB; those that "
                 "nobody continues are removed within 20 minutes."
             )
-        yield said
+        yield problem_on(facts, "disk_full", text)
     if disk.free_inodes is not None and disk.free_inodes < LEAST_INODES:
-        yield (
+        text = (
             f"{disk.mount} has room for only {disk.free_inodes} of {disk.inodes} files (inodes), "
             "whatever its free space."
         )
+        yield problem_on(facts, "inodes_used_up", text)
 
 
-def _certificate_faults(facts: Facts, certificate: CertificateFacts | None) -> Iterator[str]:
+def _certificate_problems(
+    facts: Facts, certificate: CertificateFacts | None
+) -> Iterator[MoorageError]:
     recorded = recorded_digests(facts)
     renewal = renewal_of(facts)
     if certificate is not None and certificate.days_left < 0:
-        yield f"The certificate expired on {certificate.not_after:%Y-%m-%d}."
+        text = f"The certificate expired on {certificate.not_after:%Y-%m-%d}."
+        yield problem_on(facts, "certificate_expired", text)
     elif certificate is not None and is_late(certificate):
-        yield f"The certificate expires in {certificate.days_left} days."
+        text = f"The certificate expires in {certificate.days_left} days."
+        yield problem_on(facts, "certificate_expires", text)
     elif (
         certificate is not None
         and layout.TLS_CERTIFICATE in recorded
         and is_made_here(certificate.chain, facts)
         and certificate.days_left < RENEW_DAYS
     ):
-        yield f"The certificate has {certificate.days_left} days left; an apply makes a new one."
+        text = f"The certificate has {certificate.days_left} days left; an apply makes a new one."
+        yield problem_on(facts, "certificate_expires", text)
     if renewal is None or layout.CERTBOT_CONFIG not in recorded:
         return
     if renewal.outcome == "failed":
         when = f", on {renewal.tried_at:%Y-%m-%d %H:%M} UTC," if renewal.tried_at else ""
-        yield f"The last renewal of the certificate{when} failed: {renewal.message}."
+        text = f"The last renewal of the certificate{when} failed: {renewal.message}."
+        yield problem_on(facts, "renewal_failed", text)
     if not facts.is_active("certbot.timer"):
-        yield "certbot.timer does not run, so the certificate is not renewed."
+        text = "certbot.timer does not run, so the certificate is not renewed."
+        yield problem_on(facts, "renewal_off", text)
 
 
 def is_made_here(chain: tuple[str, ...], facts: Facts) -> bool:
@@ -345,4 +376,5 @@ def _status_as(facts: Facts, domain: str) -> ServerStatus:
     server, there = status_of(facts), other_domain(facts, domain)
     if not there:
         return server
-    return replace(server, faults=(f"It serves {there} now, not {domain}.", *server.faults))
+    problem = problem_on(facts, "other_registry", f"It serves {there} now, not {domain}.")
+    return replace(server, problems=(problem, *server.problems))

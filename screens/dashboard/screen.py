@@ -16,23 +16,20 @@ from textual.timer import Timer
 from textual.widgets import Button, Footer, Static
 
 from moorage.answers.recorded import RecordedServer
-from moorage.deploy.events import ending_in_words
 from moorage.deploy.operations import OpenTransport
 from moorage.deploy.overview import Health, look, overview_of
-from moorage.deploy.status import ServerStatus, Status, how_it_ended
+from moorage.deploy.status import ServerStatus, Status
+from moorage.deploy.status_rows import status_rows
 from moorage.errors import MoorageError
 from moorage.escape import printable
-from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Cancel
 from tui.document.unapplied import not_applied
 from tui.labels import describe_error, explain
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
 from tui.session import Session
-from tui.signs import HEALTH_SIGNS
+from tui.signs import HEALTH_SIGNS, property_line
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
-
-_GIB = 1024**3
 
 
 class DashboardScreen(Screen[None]):
@@ -272,30 +269,13 @@ def describe(server: ServerStatus) -> Content:
         + Content.styled(printable(server.server), "bold")
         + Content.styled(f"  {printable(server.os_name)}", "$text-muted")
     ]
-    rows: list[tuple[str, str]] = []
-    if server.is_deployed:
-        slot = f" on {server.slot}" if server.slot else ""
-        state = "runs" if server.is_serving else "does not run"
-        rows.append(("Registry", f"{server.registry_version or 'unknown version'}{slot}, {state}"))
-        rows.append(("nginx", "runs" if server.has_nginx else "does not run"))
-    if server.certificate is not None:
-        until = f"{server.certificate.not_after:%Y-%m-%d}"
-        rows.append(("Certificate", f"{server.certificate.days_left} days left, until {until}"))
-    if server.disk is not None:
-        rows.append(("Disk", f"{server.disk.free / _GIB:.1f} GiB free on {server.disk.mount}"))
-    if server.is_deployed:
-        count = len(server.drifted)
-        drift = f"{count} file{'s' if count != 1 else ''} edited or gone" if count else "none"
-        rows.append(("Drift", drift))
-        when = server.deployed_at.replace("T", " ").removesuffix("Z")
-        rows.append(("Deployed", f"{when} UTC by Moorage {server.moorage}"))
-    if server.run is not None and (ended := how_it_ended(server.run)) is not RunStatus.DONE:
-        rows.append(("Last run", ending_in_words(ended, server.run.step, "")))
+    rows = status_rows(server)
+    width = max((len(row.label) for row in rows), default=0)
+    lines += [property_line(row, width) for row in rows]
     lines += [
-        Content.styled(f"  {name:<13}", "$text-muted") + Content(printable(text))
-        for name, text in rows
+        Content.styled(f"  ✗ {printable(explain(problem))}", "$text-warning")
+        for problem in server.problems
     ]
-    lines += [Content.styled(f"  ✗ {printable(fault)}", "$text-warning") for fault in server.faults]
     return Content("\n").join(lines)
 
 

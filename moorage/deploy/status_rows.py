@@ -1,0 +1,81 @@
+"""The status of a server as rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from moorage.deploy.events import ending_in_words
+from moorage.deploy.status import ServerStatus, how_it_ended
+from moorage.rows import Level, Row
+from moorage.servers.run_results import RunStatus
+
+if TYPE_CHECKING:
+    from moorage.servers.facts import Disk, Draining, RunRecord
+
+_GIB = 1024**3
+
+
+def status_rows(server: ServerStatus) -> list[Row]:
+    """Return what there is to know about a server, its problems excepted.
+
+    Args:
+        server: The server.
+    """
+    rows = list(_deployed_rows(server)) if server.is_deployed else []
+    if (certificate := server.certificate) is not None:
+        names = ", ".join(certificate.names) or certificate.subject
+        until = f"{certificate.not_after:%Y-%m-%d} ({certificate.days_left} days left)"
+        text = f"{names}, from {certificate.issuer}, until {until}"
+        rows.append(Row("certificate", "Certificate", text))
+    if server.renewal is not None:
+        rows.append(Row("renewal", "Renewal", server.renewal.text))
+    if server.disk is not None:
+        rows.append(Row("disk", "Disk", _disk(server.disk)))
+    if server.run is not None:
+        rows.append(_run_row(server.run))
+    return rows
+
+
+def _deployed_rows(server: ServerStatus) -> Iterator[Row]:
+    version = server.registry_version or "unknown version"
+    slot = f" on slot {server.slot}" if server.slot else ""
+    yield _running_row("registry", "Registry", server.is_serving, f"{version}, ", slot)
+    if server.draining is not None:
+        yield Row("draining", "Draining", _draining(server.draining), Level.PENDING)
+    yield _running_row("nginx", "nginx", server.has_nginx)
+    count = len(server.drifted)
+    drift = f"{count} file{'s' if count != 1 else ''} edited or gone" if count else "none"
+    yield Row("drift", "Drift", drift, Level.WARNING if count else Level.GOOD)
+    when = server.deployed_at.replace("T", " ").removesuffix("Z")
+    yield Row("deployed", "Deployed", f"{when} UTC by Moorage {server.moorage}")
+    if server.revision:
+        yield Row("revision", "Revision", f"{server.revision}, by {server.by}")
+
+
+def _running_row(key: str, label: str, is_running: bool, before: str = "", after: str = "") -> Row:
+    state = "running" if is_running else "not running"
+    return Row(key, label, f"{before}{state}{after}", Level.GOOD if is_running else Level.BAD)
+
+
+def _disk(disk: Disk) -> str:
+    return f"{disk.free / _GIB:.1f} GiB free of {disk.total / _GIB:.1f} on {disk.mount}"
+
+
+def _draining(there: Draining) -> str:
+    since = draining_since(there)
+    return f"slot {there.slot}, {there.count} since {since}; it stops when they have ended"
+
+
+def draining_since(there: Draining) -> str:
+    """Return since when a slot is draining, ISO 8601 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(there.since))
+
+
+def _run_row(run: RunRecord) -> Row:
+    ended = how_it_ended(run)
+    if ended is RunStatus.DONE:
+        return Row("run", "Last run", f"{run.run_id} done", Level.GOOD)
+    level = Level.PENDING if ended is RunStatus.RUNNING else Level.BAD
+    return Row("run", "Last run", f"{run.run_id} {ending_in_words(ended, run.step, '')}", level)

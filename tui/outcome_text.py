@@ -6,6 +6,7 @@ from moorage.deploy.events import ending_in_words
 from moorage.deploy.name import report_lines
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ServerReport
+from moorage.deploy.verify import CheckStatus
 from moorage.servers.run_results import RunStatus
 from tui.labels import describe_error, guide
 
@@ -47,7 +48,7 @@ def faults_of(outcome: Outcome) -> list[str]:
         if run.status is not RunStatus.DONE:
             lines.append(f"✗ {run.server}: {ending_in_words(run.status, '', run.message)}")
     for check in outcome.verification.checks if outcome.verification else ():
-        if check.status == "bad":
+        if check.status is CheckStatus.BAD:
             detail = " ".join(check.detail.split())
             lines.append(f"✗ {check.server}: {check.name}: {detail}")
     if outcome.name is not None and not outcome.name.is_good:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
-from moorage.cli.progress import mark
-from moorage.cli.tables import lined_up
+from moorage.cli.tables import STYLES, lined_up
 
 if TYPE_CHECKING:
     from moorage.dns.findings import Finding
@@ -73,7 +72,7 @@ def dns_report_lines(report: DnsReport) -> Iterator[Line]:
         count = len(report.replies)
         yield (f"  served by {'its name server' if count == 1 else f'all {count} name servers'}",)
     for each in report.missing:
-        yield (("  not yet: ", "bold yellow"), _told(each))
+        yield (("  not yet: ", "bold yellow"), each.fault or f"{each.server}: {each.text}")
 
 
 def dns_report_as_json(report: DnsReport) -> dict[str, object]:
@@ -106,15 +105,10 @@ def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Li
             yield (f"    {line}",)
     if check.problem:
         yield (("  problem: ", "bold red"), explain(check.problem))
-    rows = [
-        (mark("good" if check.is_right(each) else "bad"), str(each.server), _what(each))
-        for each in check.replies
-    ]
-    if rows:
-        right = {value for each in check.desired for value in each.values}
-        is_found = bool(check.local_addresses) and set(check.local_addresses) <= right
-        here = mark("good" if is_found else "skipped")
-        yield from lined_up([*rows, (here, "this machine", _listed(check.local_addresses))], "  ")
+    if check.replies:
+        yield from lined_up(
+            [((row.sign, STYLES[row.level]), row.label, row.text) for row in check.rows], "  "
+        )
     yield from finding_lines(findings)
 
 
@@ -158,20 +152,6 @@ def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [
         {"code": each.code, "message": each.message, "advice": each.advice} for each in findings
     ]
-
-
-def _told(reply: Reply) -> str:
-    return reply.fault or f"{reply.server} says {_what(reply)}"
-
-
-def _what(reply: Reply) -> str:
-    if reply.fault:
-        return reply.fault
-    return _listed(tuple(f"{each.kind} {value}" for each in reply.records for value in each.values))
-
-
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(values) or "nothing"
 
 
 def _reply(reply: Reply) -> dict[str, object]:

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
@@ -27,6 +28,14 @@ _CHUNK = 1024**2
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
+class CheckStatus(StrEnum):
+    """The result of a check."""
+
+    GOOD = "good"
+    BAD = "bad"
+    SKIPPED = "skipped"
+
+
 @dataclass(frozen=True)
 class Check:
     """One check on one server.
@@ -34,7 +43,7 @@ class Check:
     Attributes:
         server: The server's label.
         name: What was checked, for people.
-        status: good, bad or skipped.
+        status: The result.
         detail: The figure, or what was wrong, or why it was skipped.
         seconds: How long it took.
         problem: What was wrong, with what to do; None unless it is bad.
@@ -42,7 +51,7 @@ class Check:
 
     server: str
     name: str
-    status: str
+    status: CheckStatus
     detail: str
     seconds: float = 0.0
     problem: MoorageError | None = None
@@ -57,7 +66,7 @@ class Verification:
     @property
     def is_good(self) -> bool:
         """Whether no check was bad."""
-        return all(check.status != "bad" for check in self.checks)
+        return all(check.status is not CheckStatus.BAD for check in self.checks)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -106,12 +115,12 @@ def verify(
         started = time.monotonic()
         problem = None
         try:
-            status, detail = "good", work()
+            status, detail = CheckStatus.GOOD, work()
         except _Skipped as error:
-            status, detail = "skipped", str(error)
+            status, detail = CheckStatus.SKIPPED, str(error)
         except MoorageError as error:
             problem = error
-            status, detail = "bad", f"{error.message} {error.advice}".rstrip()
+            status, detail = CheckStatus.BAD, f"{error.message} {error.advice}".rstrip()
         made = Check(server, name, status, detail, time.monotonic() - started, problem)
         checks.append(made)
         on_event(CheckEnded(server, name, status, detail))

@@ -73,6 +73,12 @@ class Reply:
         """All addresses and names in the records."""
         return frozenset(value for each in self.records for value in each.values)
 
+    @property
+    def text(self) -> str:
+        """The records, or why there are none."""
+        records = [f"{each.kind} {value}" for each in self.records for value in each.values]
+        return self.fault or ", ".join(records) or "nothing"
+
 
 def split_endpoint(text: str) -> tuple[str, int]:
     """Split ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT."""

@@ -22,6 +22,7 @@ from moorage.dns.lookup import (
 from moorage.dns.providers import Resolve, open_provider
 from moorage.dns.records import Provider, RecordChange, RecordSet, in_order, plan_changes
 from moorage.errors import MoorageError
+from moorage.rows import Level, Row
 
 SERVED_WITHIN = 60.0
 """Seconds for all name servers of the zone to serve changed records."""
@@ -129,8 +130,28 @@ class DnsCheck:
         """Whether a reply has the desired records; with failover some of them are enough."""
         if reply_matches(reply, self.desired):
             return True
-        values = {value for each in self.desired for value in each.values}
-        return self.may_be_subset and bool(reply.values) and reply.values <= values
+        return self.may_be_subset and bool(reply.values) and reply.values <= self._values
+
+    @property
+    def rows(self) -> list[Row]:
+        """What each name server and this machine say."""
+        rows = [
+            Row(
+                "name_server",
+                str(each.server),
+                each.text,
+                Level.GOOD if self.is_right(each) else Level.BAD,
+            )
+            for each in self.replies
+        ]
+        here = set(self.local_addresses)
+        level = Level.GOOD if here and here <= self._values else Level.INFO
+        text = ", ".join(self.local_addresses) or "nothing"
+        return [*rows, Row("this_machine", "this machine", text, level)]
+
+    @property
+    def _values(self) -> set[str]:
+        return {value for each in self.desired for value in each.values}
 
 
 def plan_dns(answers: Answers, addresses: Mapping[str, str], resolve: Resolve) -> DnsPlan:

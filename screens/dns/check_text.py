@@ -9,6 +9,7 @@ from textual.content import Content
 from moorage.escape import printable
 from screens.dns.check import NameLook
 from tui.labels import describe_error
+from tui.signs import row_line
 
 
 def record_lines(found: NameLook) -> Iterator[Content]:
@@ -39,11 +40,9 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
         here = ", ".join(check.local_addresses)
         says = f"resolves to {here} on this machine" if here else "does not resolve yet"
         yield Content.styled(f"○ {check.name} {says}", "$text-warning")
-    for reply in check.replies:
-        values = ", ".join(sorted(reply.values)) or "nothing"
-        is_right = check.is_right(reply)
-        text = f"{'✓' if is_right else '✗'} {reply.server} says {reply.fault or values}"
-        yield Content.styled(printable(text), "$text-success" if is_right else "$text-warning")
+    if check.replies:
+        width = max(len(row.label) for row in check.rows)
+        yield from (row_line(row, width) for row in check.rows)
     for finding in found.findings:
         yield Content.styled(printable(f"! {finding}"), "$text-warning")
     if found.changes and found.plan is None and not found.problem:

@@ -18,7 +18,7 @@ from moorage.deploy.handover import handover
 from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ApplyReport, ServerReport
-from moorage.deploy.verify import Check, Verification
+from moorage.deploy.verify import Check, CheckStatus, Verification
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp
 from tui.document.draft import Draft
@@ -276,7 +276,7 @@ async def test_done_keeps_its_lines_in_order_and_says_where_it_leads(pretend: Se
     answers = {**ANSWERS, "registry": {"domain": "registry.example.com", "port": 5443}}
     async with opened(pretend, prefill=answers) as wizard:
         await wizard.see("1 server:")
-        check = Check("alpha", "a login", "good", "of somebody " + "and somebody " * 6)
+        check = Check("alpha", "a login", CheckStatus.GOOD, "of somebody " + "and somebody " * 6)
         show_done(wizard, check, from_dashboard=True)
         await wizard.see("registry.example.com:5443 is up", "esc To the dashboard")
         wizard.app.screen.query_one(CopyBlock).query_one(Button).press()

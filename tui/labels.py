@@ -6,79 +6,10 @@ labels of its fields instead: “Name servers” (DNS).
 
 from __future__ import annotations
 
-import re
-
 from moorage.errors import AnswersError, MoorageError, Note, Problem, ServersFailed
 from tui.document.paths import parse_path
 from tui.document.steps import step_at
-
-LABELS = {
-    "registry.domain": "Registry name",
-    "servers[].host": "Server",
-    "servers[].user": "User",
-    "servers[].port": "Port",
-    "servers[].key": "Key file",
-    "servers[].jump": "Jump host",
-    "servers[].address": "Public address",
-    "servers[].password": "password",
-    "servers[].passphrase": "passphrase",
-    "servers[].sudo_password": "sudo password",
-    "credentials.users[].name": "Name",
-    "credentials.users[].access": "Access",
-    "credentials.users[].password": "Password",
-    "storage.filesystem.path": "Folder",
-    "storage.s3.bucket": "Bucket",
-    "storage.s3.region": "Region",
-    "storage.s3.regionendpoint": "Endpoint",
-    "storage.s3.accesskey": "Access key",
-    "storage.s3.secretkey": "Secret key",
-    "storage.s3.rootdirectory": "Folder in it",
-    "dns.rfc2136.server": "Name server",
-    "dns.rfc2136.port": "Port",
-    "dns.rfc2136.key_name": "Key name",
-    "dns.rfc2136.key": "Key",
-    "dns.rfc2136.algorithm": "Algorithm",
-    "dns.rfc2136": "My name server",
-    "dns.route53.zone_id": "Zone id",
-    "dns.route53.accesskey": "Access key",
-    "dns.route53.secretkey": "Secret key",
-    "dns.route53.profile": "Profile",
-    "dns.route53": "Amazon Route 53",
-    "dns.lexicon.name": "Provider",
-    "dns.lexicon": "Another provider",
-    "dns.target": "Leads to",
-    "dns.ttl": "TTL",
-    "dns.zone": "Zone",
-    "dns.nameservers": "Name servers",
-    "ssl.private_ca.name": "Name of the CA",
-    "ssl.private_ca.passphrase": "Passphrase",
-    "ssl.files.certificate": "Certificate",
-    "ssl.files.key": "Key",
-    "ssl.files": "Files I have",
-    "ssl.hsts": "HSTS seconds",
-    "ssl.trusted_proxies": "Load balancers",
-    "ssl.acme.email": "Email",
-    "ssl.acme.directory": "Directory",
-    "ssl.acme.ca_file": "Its CA file",
-    "ssl.acme.external_account.kid": "Account key id",
-    "ssl.acme.external_account.hmac": "Account HMAC",
-    "registry.image_archive": "Image archive",
-    "registry.image": "Image",
-    "registry.runtime": "What runs the registry",
-    "registry.redirect_http": "Port 80 sends people on to HTTPS",
-    "registry.proxy_protocol": "A load balancer sends the PROXY protocol",
-    "dns.failover": "Failover",
-    "registry.port": "Port",
-    "registry.listen": "Listen on",
-    "registry.settings": "Registry settings",
-    "registry.environment": "Registry environment",
-    "hooks[].name": "Name",
-    "hooks[].script": "Script",
-    "hooks[].when": "It runs",
-    "hooks[].on_failure": "When it fails",
-    "hooks[].timeout": "Time limit",
-}
-"""The label of the field for each place; [] stands for any number."""
+from tui.fields import label_at, plain
 
 _THINGS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
 """What one of each list is called."""
@@ -98,8 +29,8 @@ _OPTIONS = {
 
 def label_of(path: tuple[str | int, ...]) -> str:
     """Return what the wizard calls a place: ``Server 2, Key file``; empty when it has no field."""
-    plain = _plain(Problem(path, "").dotted)
-    label = LABELS.get(plain.removesuffix("[]"))
+    dotted = plain(Problem(path, "").dotted)
+    label = label_at(dotted.removesuffix("[]")) or None
     if label is None and len(path) > 3 and path[:3] == ("dns", "lexicon", "options"):
         label = str(path[3]).replace("_", " ")
     if label is None and len(path) > 4 and path[:4] == ("ssl", "acme", "dns", "credentials"):
@@ -108,7 +39,7 @@ def label_of(path: tuple[str | int, ...]) -> str:
     thing = _THINGS.get(str(path[0])) if path else None
     if thing and number:
         return f"{thing} {number}, {label}" if label else f"{thing} {number}"
-    return label or _LISTS.get(plain, "")
+    return label or _LISTS.get(dotted, "")
 
 
 def field_name(dotted: str) -> str:
@@ -117,11 +48,11 @@ def field_name(dotted: str) -> str:
     Args:
         dotted: Its path in the answers; ``[]`` stands for any item of a list.
     """
-    if _plain(dotted) in _ASKED_FOR:
+    if plain(dotted) in _ASKED_FOR:
         return ""
     path = parse_path(dotted.replace("[]", ""))
     step = step_at(path)
-    label = LABELS.get(dotted) or label_of(path)
+    label = label_at(dotted) or label_of(path)
     return f"“{label}” ({step.label})" if label else f"the step {step.label}"
 
 

@@ -1,4 +1,8 @@
-"""Reads the fields' descriptions out of the model's source, when somebody wants to know them."""
+"""Look fields up by their path: their description, default and section of the model.
+
+The descriptions are the texts below the fields in the model's source. They are read when they are
+needed: reading them while the model loads would slow every start down by a few milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import ast
 import functools
 import inspect
 import sys
+from collections.abc import Iterator
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -18,6 +24,48 @@ def describe(section: type[BaseModel], field: str) -> str:
         field: The field's name.
     """
     return _descriptions(section.__module__).get((section.__name__, field), "")
+
+
+def summary(path: str) -> str:
+    """Return the first line of a field's description; empty when there is no such field.
+
+    Args:
+        path: Where the field is, such as ``storage.s3.region`` or ``servers[].host``.
+    """
+    section, name = _field(path)
+    lines = describe(section, name).splitlines() if section is not None else []
+    return lines[0] if lines else ""
+
+
+def default(path: str) -> str:
+    """Return a field's default where that is a text or a number, else nothing.
+
+    Args:
+        path: Where the field is, as in :func:`summary`.
+    """
+    section, name = _field(path)
+    value = section.model_fields[name].default if section is not None else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _field(path: str) -> tuple[type[BaseModel] | None, str]:
+    """The section a field is in, or None, and the field's name."""
+    from moorage.answers.model import Answers
+
+    section: type[BaseModel] | None = Answers
+    *above, name = path.replace("[]", "").split(".")
+    for each in above:
+        fields = section.model_fields if section is not None else {}
+        section = next(_sections(fields[each].annotation), None) if each in fields else None
+    return (section, name) if section is not None and name in section.model_fields else (None, "")
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that a field of a type has or lists."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from _sections(each)
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """The answers model.
 
-The text below a field is its description: in the reference, in the JSON Schema and in the wizard.
+The text below a field is its description in docs/answers.md and in the JSON Schema. Its first line
+alone is the help below the field in the wizard.
 :mod:`moorage.answers.describe` reads it from here when it is asked for; reading it while the module
 loads would cost every start a few milliseconds.
 """
@@ -77,9 +78,12 @@ class Registry(AnswersModel):
     domain: Domain
     """The registry's DNS name, as in registry.example.com/app."""
     port: Port = 443
-    """The HTTPS port nginx listens on (the HTTP port when ssl.mode is none)."""
+    """The port nginx listens on.
+
+    HTTPS, or HTTP when ssl.mode is none.
+    """
     listen: tuple[Address, ...] = ()
-    """The addresses nginx listens on, for example 127.0.0.1; all of them when empty."""
+    """Addresses of the server to listen on. Empty: all of them."""
     proxy_protocol: bool = False
     """Whether a load balancer in front of nginx sends the PROXY protocol."""
     redirect_http: bool = True
@@ -102,7 +106,10 @@ class Server(AnswersModel):
     """A machine the registry runs on."""
 
     host: Host
-    """Its address, host name or alias in ~/.ssh/config; no two servers have the same."""
+    """Address, host name, or alias from ~/.ssh/config.
+
+    No two servers can have the same.
+    """
     connection: Literal["ssh", "local"] = "ssh"
     """ssh, or local for the machine Moorage runs on."""
     user: LoginName | None = None
@@ -178,7 +185,10 @@ class FilesystemStorage(AnswersModel):
     """Images stored in a folder on the server."""
 
     path: ServerPath = "/var/lib/moorage/registry"
-    """The folder on the server."""
+    """The folder on the server.
+
+    It is created if it is missing, and belongs to the registry's own account.
+    """
     maxthreads: Annotated[int, Field(ge=25, le=10000), WHOLE] = 100
     """How many files the registry opens at once."""
 
@@ -190,17 +200,17 @@ class S3Storage(AnswersModel):
         str,
         matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", "3 to 63 letters, digits, . _ -"),
     ]
-    """The bucket; it must exist."""
+    """The bucket. It must exist."""
     region: Annotated[str, matching(r"[A-Za-z0-9-]+", "a region such as eu-central-1", 64)]
-    """The bucket's region; for compatible stores often us-east-1."""
+    """The bucket's region. For compatible stores often us-east-1."""
     accesskey: SecretReference | None = None
-    """The access key id. Without keys, the server's own role is used."""
+    """The access key ID. Empty: use the server's own role."""
     secretkey: SecretReference | None = None
     """The secret access key."""
     regionendpoint: Annotated[
         str, matching(r"https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?", "an http(s) URL")
     ] | None = None  # fmt: skip
-    """The endpoint of a compatible store (MinIO, Ceph, R2 and the like)."""
+    """Only for compatible stores such as MinIO, Ceph or R2."""
     forcepathstyle: bool | None = None
     """Path-style bucket addressing; on by default with an endpoint."""
     encrypt: bool = False
@@ -224,7 +234,7 @@ class S3Storage(AnswersModel):
     rootdirectory: Annotated[
         str, matching(r"/?[A-Za-z0-9._/-]*", "a folder in the bucket: letters, digits . _ - /")
     ] | None = None  # fmt: skip
-    """The folder in the bucket."""
+    """A prefix for all objects. Empty: the whole bucket."""
     storageclass: Annotated[str, matching(r"[A-Z_]+", "a class such as STANDARD", 64)] | None = None
     """The storage class."""
     objectacl: Annotated[str, matching(r"[a-z-]+", "an ACL such as private", 64)] | None = None

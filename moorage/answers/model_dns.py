@@ -28,13 +28,13 @@ class Rfc2136(AnswersModel):
     """A name server that accepts RFC 2136 updates (BIND, Knot, PowerDNS and others)."""
 
     server: Annotated[Host, OPERATORS_OWN]
-    """The primary name server of the zone."""
+    """The zone's primary name server."""
     port: Port = 53
-    """Its port."""
+    """The name server's port."""
     key_name: DnsName | None = None
-    """The TSIG key's name, as in the name server's configuration."""
+    """The name of the TSIG key, as in the name server's configuration."""
     key: SecretReference | None = None
-    """The TSIG key itself, in base64."""
+    """The TSIG key, in base64."""
     algorithm: Literal[
         "hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha224", "hmac-sha1", "hmac-md5"
     ] = "hmac-sha256"  # fmt: skip
@@ -61,7 +61,7 @@ class Route53(AnswersModel):
     secretkey: SecretReference | None = None
     """The secret access key."""
     profile: Annotated[Text, OPERATORS_OWN] | None = None
-    """A profile of ~/.aws/config, instead of keys."""
+    """A profile from ~/.aws/config, instead of keys."""
     endpoint: Annotated[
         str,
         matching(r"https?://[A-Za-z0-9.\[\]:_-]+/?", "an http(s) URL without a path"),

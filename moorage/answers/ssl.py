@@ -79,9 +79,9 @@ class CertificateFiles(AnswersModel):
     """Your own certificate."""
 
     certificate: LocalPath
-    """PEM file with the certificate, followed by its chain."""
+    """A PEM file with the certificate, followed by its chain."""
     key: LocalPath
-    """PEM file with the private key, without a passphrase."""
+    """A PEM file with the private key, without a passphrase."""
 
 
 class PrivateCa(AnswersModel):
@@ -90,7 +90,7 @@ class PrivateCa(AnswersModel):
     name: Annotated[
         str, matching(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "letters, digits, spaces and . _ -", 60)
     ] = "Moorage private CA"
-    """The authority's common name."""
+    """The CA's common name, which clients see as the issuer."""
     passphrase: SecretReference | None = None
     """Encrypts the CA key on your machine; only needed when a certificate is issued."""
 
@@ -99,9 +99,9 @@ class ExternalAccount(AnswersModel):
     """An account at the authority that exists already (external account binding)."""
 
     kid: Annotated[str, matching(r"[A-Za-z0-9._~+/=-]+", "letters, digits and . _ ~ + / = -")]
-    """The key identifier the authority gave you."""
+    """The key ID from the authority. Only for authorities that require an account."""
     hmac: SecretReference
-    """The HMAC key the authority gave you, in base64url."""
+    """The HMAC key from the authority, in base64url."""
 
 
 class DnsChallenge(AnswersModel):

@@ -12,6 +12,7 @@ from textual.widgets import Button, Footer, Static, TextArea
 
 from moorage.deploy.hooks import fault_of_script
 from tui.document.steps import Step
+from tui.fields import placeholder_of
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
@@ -72,22 +73,12 @@ class AdvancedPane(ListPane):
         yield Static("What runs the registry", classes="caption")
         yield Choice(_RUNTIMES, "registry.runtime", id="runtime")
         with Vertical(id="image"):
-            yield Field("Image", "registry.image", default="docker.io/library/registry:3.1.1")
-            yield Field(
-                "Image archive",
-                "registry.image_archive",
-                example="~/registry.tar",
-                help_text="A docker save archive here, for servers with no way out",
-            )
-        yield Field("Port", "registry.port", default="443", help_text="The port nginx listens on")
-        yield ListField(
-            "Listen on",
-            "registry.listen",
-            example="127.0.0.1",
-            help_text="Addresses of the server. Empty: all of them",
-        )
-        yield Toggle("A load balancer sends the PROXY protocol", "registry.proxy_protocol")
-        yield Toggle("Port 80 sends people on to HTTPS", "registry.redirect_http", value=True)
+            yield Field.at("registry.image")
+            yield Field.at("registry.image_archive")
+        yield Field.at("registry.port")
+        yield ListField.at("registry.listen")
+        yield Toggle.at("registry.proxy_protocol")
+        yield Toggle.at("registry.redirect_http", value=True)
         yield Static("Several servers are switched", classes="caption")
         yield Choice(_ROLLOUTS, "rollout")
         yield Static("Registry settings (YAML)", classes="caption")
@@ -95,7 +86,7 @@ class AdvancedPane(ListPane):
             id="settings",
             compact=True,
             tab_behavior="focus",
-            placeholder="e.g. log: {level: debug}",
+            placeholder=placeholder_of("registry.settings"),
         )
         yield Static("", id="settings-error", classes="area-error", markup=False)
         yield Static("Registry environment (YAML, REGISTRY_…: value)", classes="caption")
@@ -103,7 +94,7 @@ class AdvancedPane(ListPane):
             id="environment",
             compact=True,
             tab_behavior="focus",
-            placeholder="e.g. REGISTRY_LOG_LEVEL: debug",
+            placeholder=placeholder_of("registry.environment"),
         )
         yield Static("", id="environment-error", classes="area-error", markup=False)
         yield Static("Scripts of yours on every server (hooks)", classes="caption")
@@ -222,30 +213,15 @@ class HookDialog(FormDialog):
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a hook" if self.is_new else "Edit the hook"
             with HookForm(self.scratch):
-                yield Field(
-                    "Name",
-                    f"{self.place}.name",
-                    example="tell-the-team",
-                    help_text="What plans and logs call it",
-                )
-                yield Field(
-                    "Script",
-                    f"{self.place}.script",
-                    example="hooks/tell-the-team.sh",
-                    help_text="A file here; its first line says what runs it, such as #!/bin/sh",
-                )
+                yield Field.at(f"{self.place}.name")
+                yield Field.at(f"{self.place}.script")
                 yield Static("It runs")
                 for moment, (_, label) in _MOMENTS.items():
                     yield MomentToggle(moment, label, value=moment in when)
                 yield Static("", id="when-error", markup=False)
                 yield Static("When it fails, that")
                 yield Choice(_FAILURES, f"{self.place}.on_failure")
-                yield Field(
-                    "Time limit",
-                    f"{self.place}.timeout",
-                    default="60",
-                    help_text="Seconds; one that takes longer is ended and has failed",
-                )
+                yield Field.at(f"{self.place}.timeout")
             yield from self.buttons("Add" if self.is_new else "OK")
         yield Footer(compact=True, show_command_palette=False)
 
@@ -257,7 +233,7 @@ class HookDialog(FormDialog):
 
     def _check_moments(self) -> bool:
         has_any = bool(self.scratch.items(f"{self.place}.when"))
-        fault = "" if has_any else "✗ wanted: one of them at least"
+        fault = "" if has_any else "✗ Choose at least one"
         self.query_one("#when-error", Static).update(fault)
         return has_any
 

@@ -114,19 +114,14 @@ class UserDialog(FormDialog):
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a user" if self.is_new else "Edit the user"
             with Form(self.scratch):
-                yield Field(
-                    "Name",
-                    f"{self.place}.name",
-                    example="ci",
-                    help_text="What they type at docker login",
-                )
+                yield Field.at(f"{self.place}.name")
                 yield Static("Access", classes="caption")
                 yield Choice(_ACCESS, f"{self.place}.access", id="access")
                 yield Static("Password", classes="caption")
                 yield Choice(options, value=kind, id="kind")
                 yield PasswordField(
                     lambda: str(self.scratch.get(f"{self.place}.name") or ""),
-                    "Choose Made by Moorage, or a longer one.",
+                    "Use a longer password, or let Moorage generate one.",
                     id="password",
                     help_text="At most 72 bytes",
                 )
@@ -134,8 +129,8 @@ class UserDialog(FormDialog):
                     "Hash",
                     id="hash",
                     value=kept["hash"] if kind == "hash" else "",
-                    example="$2y$12$…",
-                    help_text="What stands after the colon in the htpasswd file",
+                    placeholder="e.g. $2y$12$…",
+                    help_text="The part after the colon in the htpasswd line",
                 )
             yield from self.buttons("Add" if self.is_new else "OK")
         yield Footer(compact=True, show_command_palette=False)

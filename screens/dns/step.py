@@ -87,55 +87,25 @@ class DnsPane(StepPane):
             yield Button("Make these records now", id="make", compact=True)
         yield Choice(_PROVIDERS, "dns.provider", id="provider")
         with Vertical(id="rfc2136", classes="provider"):
-            yield Field(
-                "Name server",
-                "dns.rfc2136.server",
-                example="192.0.2.53",
-                help_text="The zone's primary one",
-            )
-            yield Field("Port", "dns.rfc2136.port", default="53")
-            yield Field(
-                "Key name",
-                "dns.rfc2136.key_name",
-                example="moorage",
-                help_text="As in the name server's configuration",
-            )
-            yield _SecretField("Key", "dns.rfc2136.key", help_text="The TSIG key, in base64")
-            yield Field(
-                "Algorithm",
-                "dns.rfc2136.algorithm",
-                default="hmac-sha256",
-                suggestions=_ALGORITHMS,
-            )
+            yield Field.at("dns.rfc2136.server")
+            yield Field.at("dns.rfc2136.port")
+            yield Field.at("dns.rfc2136.key_name")
+            yield _SecretField.at("dns.rfc2136.key")
+            yield Field.at("dns.rfc2136.algorithm", suggestions=_ALGORITHMS)
         with Vertical(id="route53", classes="provider"):
-            yield Field(
-                "Zone id", "dns.route53.zone_id", help_text="Empty: the zone the name is in"
-            )
-            yield _SecretField(
-                "Access key",
-                "dns.route53.accesskey",
-                is_shown=True,
-                help_text="Empty: what the AWS tools here use",
-            )
-            yield _SecretField("Secret key", "dns.route53.secretkey")
-            yield Field("Profile", "dns.route53.profile", help_text="Of ~/.aws/config")
+            yield Field.at("dns.route53.zone_id")
+            yield _SecretField.at("dns.route53.accesskey", is_shown=True)
+            yield _SecretField.at("dns.route53.secretkey")
+            yield Field.at("dns.route53.profile")
         with Vertical(id="lexicon", classes="provider"):
-            yield Field(
-                "Provider",
-                "dns.lexicon.name",
-                example="cloudflare",
-                help_text="As dns-lexicon calls it",
-            )
+            yield Field.at("dns.lexicon.name")
             yield Vertical(id="options")
         yield Choice(_RECORDS, "dns.record", id="record")
         with Vertical(id="cname", classes="provider"):
-            yield Field("Leads to", "dns.target", example="lb.example.net")
-        yield Field("TTL", "dns.ttl", default="300, or 60 with failover",
-                    help_text="Seconds they may be cached")  # fmt: skip
-        yield Field("Zone", "dns.zone", example="example.com",
-                    help_text="Only where asking does not find it")  # fmt: skip
-        yield Field("Name servers", id="nameservers", example="192.0.2.53",
-                    help_text="The zone's own, likewise; several with commas")  # fmt: skip
+            yield Field.at("dns.target")
+        yield Field.at("dns.ttl")
+        yield Field.at("dns.zone")
+        yield Field.at("dns.nameservers", keeps_own=True, id="nameservers")
         yield Toggle("Failover: the name follows working servers")
 
     def load(self) -> None:
@@ -358,9 +328,15 @@ class _SecretField(Field):
     """A field whose value is kept in memory only, or is a reference that stays as it is."""
 
     def __init__(
-        self, label: str, place: str, *, help_text: str = "", is_shown: bool = False
+        self,
+        label: str,
+        place: str,
+        *,
+        help_text: str = "",
+        placeholder: str = "",
+        is_shown: bool = False,
     ) -> None:
-        super().__init__(label, help_text=help_text, password=not is_shown)
+        super().__init__(label, help_text=help_text, placeholder=placeholder, password=not is_shown)
         self.place = place
 
     def load_from(self, reference: object) -> None:

@@ -58,12 +58,7 @@ class ServersPane(ListPane):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
 
     def body(self) -> ComposeResult:
-        yield Field(
-            "Registry name",
-            "registry.domain",
-            example="registry.example.com",
-            help_text="What people put before their images",
-        )
+        yield Field.at("registry.domain")
         yield EditableTable(("Server", "Log in", "Test"))
         with Horizontal(classes="row"):
             yield Button("Add a server", id="add", compact=True)
@@ -180,33 +175,12 @@ class ServerDialog(FormDialog):
             box.border_title = "Add a server" if self.is_new else "Edit the server"
             box.border_subtitle = "Passwords and passphrases are asked for when they are needed"
             with ServerForm(self.scratch, self.place):
-                yield Field(
-                    "Server",
-                    f"{self.place}.host",
-                    example="203.0.113.10",
-                    help_text=offered or "Its address, name or alias in ~/.ssh/config",
-                    suggestions=aliases,
-                )
-                yield Field(
-                    "User",
-                    f"{self.place}.user",
-                    default="as in ~/.ssh/config",
-                    help_text="Who logs in: root, or a user who may use sudo",
-                )
-                yield Field("Port", f"{self.place}.port", default="as in ~/.ssh/config, or 22")
-                yield Field(
-                    "Key file",
-                    f"{self.place}.key",
-                    example="~/.ssh/id_ed25519",
-                    help_text="Without one, ~/.ssh/config, the agent and the usual files are tried",
-                )
-                yield Field("Jump host", f"{self.place}.jump", example="user@bastion.example.com")
-                yield Field(
-                    "Public address",
-                    f"{self.place}.address",
-                    default="the address above",
-                    help_text="Where clients reach it",
-                )
+                yield Field.at(f"{self.place}.host", help_text=offered, suggestions=aliases)
+                yield Field.at(f"{self.place}.user")
+                yield Field.at(f"{self.place}.port")
+                yield Field.at(f"{self.place}.key")
+                yield Field.at(f"{self.place}.jump")
+                yield Field.at(f"{self.place}.address")
                 yield Choice(
                     (
                         Option("ssh", "Over SSH"),

@@ -100,48 +100,19 @@ class SslPane(StepPane):
         yield Choice(_MODES, "ssl.mode", id="mode")
         yield Static("", id="certificate", markup=False)
         with Vertical(id="private_ca", classes="mode"):
-            yield Field(
-                "Name of the CA",
-                _CA_NAME,
-                id="ca-name",
-                default="Moorage private CA",
-                help_text="What clients see as the issuer",
-            )
-            yield Field(
-                "Passphrase",
-                id="passphrase",
-                password=True,
-                help_text="Encrypts the CA's key here; empty: the key is only yours to read",
+            yield Field.at(_CA_NAME, id="ca-name")
+            yield Field.at(
+                "ssl.private_ca.passphrase", keeps_own=True, id="passphrase", password=True
             )
         with Vertical(id="acme", classes="mode"):
             yield from _acme_fields()
         with Vertical(id="files", classes="mode"):
-            yield Field(
-                "Certificate",
-                "ssl.files.certificate",
-                example="~/fullchain.pem",
-                help_text="PEM: the certificate, followed by its chain",
-            )
-            yield Field(
-                "Key",
-                "ssl.files.key",
-                example="~/privkey.pem",
-                help_text="PEM, without a passphrase",
-            )
+            yield Field.at("ssl.files.certificate")
+            yield Field.at("ssl.files.key")
         with Vertical(id="tls", classes="mode"):
             yield Choice(_PROFILES, "ssl.profile")
-            yield Field(
-                "HSTS seconds",
-                "ssl.hsts",
-                example="63072000",
-                help_text="How long browsers insist on HTTPS; empty: off",
-            )
-        yield ListField(
-            "Load balancers",
-            "ssl.trusted_proxies",
-            example="10.0.0.0/8, 192.0.2.7",
-            help_text="Only from these do X-Forwarded-For and -Proto count; empty: from nobody",
-        )
+            yield Field.at("ssl.hsts")
+        yield ListField.at("ssl.trusted_proxies")
 
     def load(self) -> None:
         """Fill the fields and show those of the mode."""
@@ -304,10 +275,7 @@ class SslPane(StepPane):
 
 
 def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:
-    yield Field(
-        "Email", f"{_ACME}.email", example="ops@example.com",
-        help_text="Whom the authority may write to; may be empty",
-    )  # fmt: skip
+    yield Field.at(f"{_ACME}.email")
     yield Choice(_CHALLENGES, f"{_ACME}.challenge", id="challenge")
     yield Vertical(
         Choice(_PROVIDERS, f"{_ACME}.dns.provider", id="provider"),
@@ -315,21 +283,12 @@ def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:
         id="by-dns",
         classes="mode",
     )
-    yield Toggle("Staging: for trying out, trusted by nobody", f"{_ACME}.staging")
-    yield Field(
-        "Directory", f"{_ACME}.directory", example="https://ca.example.com/acme/directory",
-        help_text="Another authority's; empty: Let's Encrypt",
-    )  # fmt: skip
-    yield Field(
-        "Its CA file", f"{_ACME}.ca_file", example="~/company-root.pem",
-        help_text="Only when the directory's own certificate is from a private CA",
-    )  # fmt: skip
+    yield Toggle.at(f"{_ACME}.staging")
+    yield Field.at(f"{_ACME}.directory")
+    yield Field.at(f"{_ACME}.ca_file")
     yield Choice(_KEY_TYPES, f"{_ACME}.key_type")
-    yield Field(
-        "Account key id", f"{_ACME}.external_account.kid",
-        help_text="Only for authorities that bind an account you have there",
-    )  # fmt: skip
-    yield Field("Account HMAC", id="hmac", password=True)
+    yield Field.at(f"{_ACME}.external_account.kid")
+    yield Field.at(f"{_ACME}.external_account.hmac", keeps_own=True, id="hmac", password=True)
 
 
 def _credentials(provider: str) -> Vertical:

@@ -26,10 +26,10 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
             box.border_title = "Connect to a server"
             yield Static("What is deployed there is read; nothing is changed.",
                          classes="dialog--text", markup=False)  # fmt: skip
-            yield Field("Server", id="address", example="root@203.0.113.10",
+            yield Field("Server", id="address", placeholder="e.g. root@203.0.113.10",
                         help_text=offered or "USER@HOST, or an alias from ~/.ssh/config",
                         suggestions=aliases)  # fmt: skip
-            yield Field("Key file", id="key", example="~/.ssh/id_ed25519",
+            yield Field("Key file", id="key", placeholder="e.g. ~/.ssh/id_ed25519",
                         help_text="Without one, the usual ones are tried")  # fmt: skip
             yield from self.buttons("Connect")
         yield Footer(compact=True, show_command_palette=False)

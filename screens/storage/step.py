@@ -73,37 +73,18 @@ class StoragePane(StepPane):
         yield Choice(_DRIVERS, "storage.driver", id="driver")
         yield Static("", id="filled", markup=False)
         with Vertical(id="filesystem", classes="driver"):
-            yield Field(
-                "Folder",
-                "storage.filesystem.path",
-                default="/var/lib/moorage/registry",
-                help_text="Made when it is missing; it belongs to the registry's own account",
-            )
+            yield Field.at("storage.filesystem.path")
         with Vertical(id="s3", classes="driver"):
-            yield Field("Bucket", "storage.s3.bucket", example="my-images")
-            yield Field(
-                "Region",
-                "storage.s3.region",
-                example="eu-central-1",
-                help_text="For compatible stores often us-east-1",
-            )
-            yield Field(
-                "Endpoint",
-                "storage.s3.regionendpoint",
-                example="https://s3.example.com",
-                help_text="Only for compatible stores such as MinIO, Ceph or R2",
-            )
-            yield Field(
-                "Access key", id="accesskey", help_text="Empty: the server's own role is used"
-            )
-            yield SecretField("Secret key", id="secretkey")
-            yield Field(
-                "Folder in it", "storage.s3.rootdirectory", help_text="Empty: the whole bucket"
-            )
-            yield Static("The bucket's name stands", classes="caption")
+            yield Field.at("storage.s3.bucket")
+            yield Field.at("storage.s3.region")
+            yield Field.at("storage.s3.regionendpoint")
+            yield Field.at("storage.s3.accesskey", keeps_own=True, id="accesskey")
+            yield SecretField.at("storage.s3.secretkey", keeps_own=True, id="secretkey")
+            yield Field.at("storage.s3.rootdirectory")
+            yield Static("Bucket addressing", classes="caption")
             yield Choice(_PATH_STYLES, "storage.s3.forcepathstyle")
-            yield Toggle("Encrypt objects at rest", "storage.s3.encrypt")
-            yield Toggle("Clients fetch layers from the store directly", "storage.s3.redirect")
+            yield Toggle.at("storage.s3.encrypt")
+            yield Toggle.at("storage.s3.redirect")
             with Horizontal(classes="row"):
                 yield Button("Test", id="test", compact=True)
                 yield Button("Paste lines", id="paste", compact=True)

@@ -137,7 +137,7 @@ class ImportDialog(UserForm[Source]):
             ],
             id="place",
         )
-        yield Field("File", id="file", example="users.htpasswd",
+        yield Field("File", id="file", placeholder="e.g. users.htpasswd",
                     help_text="bcrypt, apr1 and SHA-crypt stay as they are")  # fmt: skip
         yield Static(_OLDER_RIGHTS, id="older", classes="note")
         yield from rules_part("pull", (), "New users")

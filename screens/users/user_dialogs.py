@@ -156,7 +156,7 @@ def rules_part(
         "Repositories",
         id="repositories",
         value=" ".join(repositories),
-        default="all",
+        placeholder="default: all",
         help_text="Such as team-a/app team-b/*",
     )
 
@@ -217,7 +217,7 @@ class _WithPassword(UserForm[Given]):
             lambda: self.name_typed,
             _INSTEAD,
             id="password",
-            default="made by Moorage",
+            placeholder="default: made by Moorage",
             help_text=_MADE,
             may_be_empty=True,
         )
@@ -245,8 +245,7 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
         self._users = users
 
     def body(self) -> ComposeResult:
-        yield Field("Name", id="name", example="ci", help_text="What they type at docker login",
-                    has_way_out=True)  # fmt: skip
+        yield Field.at("credentials.users[].name", keeps_own=True, id="name", has_way_out=True)
         yield from rules_part("push", ())
         yield from self.password_part()
 

@@ -81,7 +81,7 @@ class UsersView(Screen[None]):
         with VerticalScroll(id="servers", can_focus=False):
             yield Static("", id="server-lines")
         yield Static("", id="title")
-        yield Field("Find", id="find", example="ana, team-a, disabled, changed")
+        yield Field("Find", id="find", placeholder="e.g. ana, team-a, disabled, changed")
         yield UserTable()
         yield Static("", id="said")
         yield Static("", id="detail")

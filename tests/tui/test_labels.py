@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from opening import opened
 from pretend import PretendServer, Servers
 from test_every_field import DRAFT
 
+from moorage.answers.describe import summary
 from moorage.errors import AnswersError, MoorageError, Note, Problem, ServersFailed
 from moorage.servers.sudo import password_wrong
 from tui.document.draft import Draft
 from tui.document.steps import STEPS, Step
+from tui.fields import FIELDS, help_of, placeholder_of, plain
 from tui.labels import (
-    LABELS,
     describe_error,
     describe_problem,
     explain,
@@ -26,8 +25,18 @@ from tui.wizard.frame import WizardFrame
 from tui.wizard.step_list import summary_of
 
 
-def _plain(path: str) -> str:
-    return re.sub(r"\[\d+\]", "[]", path)
+@pytest.mark.parametrize("path", FIELDS)
+def test_each_field_is_one_of_the_answers(path: str) -> None:
+    shown = help_of(path)
+    assert summary(path), f"the answers have no {path}, or do not describe it"
+    assert not shown or summary(path).endswith("."), shown
+    assert len(shown) <= 76, "it takes more than two lines on a small terminal"
+
+
+def test_a_field_shows_the_default_of_the_answers() -> None:
+    assert placeholder_of("registry.port") == "default: 443"
+    assert placeholder_of("servers[3].port") == "default: as in ~/.ssh/config, or 22"
+    assert placeholder_of("storage.s3.region") == "e.g. eu-central-1"
 
 
 async def test_every_place_is_called_as_its_field_is(pretend: Servers) -> None:
@@ -41,12 +50,12 @@ async def test_every_place_is_called_as_its_field_is(pretend: Servers) -> None:
             for field in frame.pane.query(Field):
                 place = field.path or getattr(field, "place", "")
                 if place and not place.startswith("ssl.acme.dns.credentials"):
-                    assert LABELS.get(_plain(place)) == field.label, place
+                    assert FIELDS[plain(place)].label == field.label, place
                     seen += 1
         await wizard.press("alt+1", "a")
         await wizard.see("Add a server")
         for field in wizard.app.screen.query(Field):
-            assert LABELS.get(_plain(field.path)) == field.label
+            assert FIELDS[plain(field.path)].label == field.label
             seen += 1
         assert seen > 30
 

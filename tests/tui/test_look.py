@@ -106,7 +106,7 @@ async def test_the_text_of_a_step_reads_in_order(pretend: Servers) -> None:
             if isinstance(widget, Field) and _is_shown(widget):
                 read.append(widget.label)
         assert read == [
-            "Bucket", "Region", "Endpoint", "Access key", "Secret key", "Folder in it",
+            "Bucket", "Region", "Endpoint", "Access key", "Secret key", "Prefix",
         ]  # fmt: skip
         order = [widget for widget in frame.focus_chain if _is_shown(widget)]
         places = [(widget.region.y, widget.region.x) for widget in order
@@ -153,7 +153,7 @@ async def test_the_field_with_the_focus_is_told_without_colours(
         await wizard.press("tab")
         await wizard.see("Port            ▌default: 443", " (•) The distribution's package")
         await wizard.press("tab", "tab", "tab")
-        await wizard.see("▌[x] Port 80", "Port             default: 443")
+        await wizard.see("▌[x] Redirect HTTP", "Port             default: 443")
         await wizard.press("tab", "tab")
         area = wizard.app.focused
         assert isinstance(area, TextArea)

@@ -49,7 +49,7 @@ async def test_every_mistake_is_listed_and_the_first_field_has_its_error(
         await wizard.press("alt+3")
         await wizard.see("(•) s4", "✗ must be filesystem or s3")
         await wizard.press("up", "alt+6")
-        await wizard.see("maybe is neither yes nor no")
+        await wizard.see("maybe is not yes or no")
         await wizard.press("tab", "tab", "space", "ctrl+n")
         await wizard.see("✗ registry.prot: unknown key", "6 of 7")
         await wizard.press("alt+3")

@@ -270,7 +270,7 @@ async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "a")
-        await wizard.see("What they type at docker login")
+        await wizard.see("The name for `docker login`")
         await wizard.type("ci")
         await wizard.press("tab", "down", "tab", "down", "tab")
         await wizard.type("abc")

@@ -151,7 +151,7 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
                 )
                 if wanted.takes_keys:
                     yield Field(
-                        "Or a key file", id="key", example="~/.ssh/id_ed25519",
+                        "Or a key file", id="key", placeholder="e.g. ~/.ssh/id_ed25519",
                         help_text="" if wanted.is_jump_host else "Kept with the server",
                     )  # fmt: skip
             yield from self.buttons("Log in")

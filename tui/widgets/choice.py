@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from moorage.escape import printable
+from tui.fields import FIELDS, plain
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,11 @@ class Toggle(Widget, can_focus=True):
             """The toggle."""
             return self.toggle
 
+    @classmethod
+    def at(cls, path: str, *, value: bool = False) -> Self:
+        """Return the toggle of a place in the answers."""
+        return cls(FIELDS[plain(path)].label, path, value=value)
+
     def __init__(self, label: str, path: str = "", *, value: bool = False) -> None:
         super().__init__()
         self.label = label
@@ -156,7 +162,7 @@ class Toggle(Widget, can_focus=True):
         """Draw the sign and the label."""
         if not self.odd:
             return Content(f"[{'x' if self.value else ' '}] {self.label}")
-        wrong = f"✗ {printable(self.odd)} is neither yes nor no; Space changes it"
+        wrong = f"✗ {printable(self.odd)} is not yes or no. Press Space to change it"
         return Content(f"[?] {self.label}\n    ") + Content.styled(wrong, "$text-error")
 
     def action_change(self) -> None:

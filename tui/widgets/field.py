@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from rich.text import Text
 from textual import events, on
@@ -15,6 +15,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
+
+from tui.fields import FIELDS, help_of, placeholder_of, plain
 
 _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -85,8 +87,7 @@ class Field(Vertical):
         label: What it is.
         path: Where in the draft its value is kept; empty for a field that keeps its own.
         help_text: One line on what is wanted.
-        example: Something that could be typed; shown as an example.
-        default: What empty means; shown as that.
+        placeholder: What it shows while it is empty.
         value: What it starts with.
         password: Whether what is typed is hidden.
         suggestions: Values offered while typing.
@@ -151,8 +152,7 @@ class Field(Vertical):
         path: str = "",
         *,
         help_text: str = "",
-        example: str = "",
-        default: str = "",
+        placeholder: str = "",
         value: str = "",
         password: bool = False,
         suggestions: Sequence[str] = (),
@@ -164,9 +164,26 @@ class Field(Vertical):
         self.path = path
         self._help = help_text
         self._way_out = Button("", classes="field--way-out", compact=True) if has_way_out else None
-        hint = f"default: {default}" if default else f"e.g. {example}" if example else ""
-        self._input = FieldInput(value, hint, suggestions, password=password)
+        self._input = FieldInput(value, placeholder, suggestions, password=password)
         self._error = Static("", classes="field--error", markup=False)
+
+    @classmethod
+    def at(cls, path: str, *, keeps_own: bool = False, help_text: str = "", **more: Any) -> Self:
+        """Return the field of a place in the answers, with its texts.
+
+        Args:
+            path: The place, such as ``servers[0].host``.
+            keeps_own: Whether its value is not kept in the draft.
+            help_text: What to say instead of the usual help.
+            more: The other arguments of a field.
+        """
+        return cls(
+            FIELDS[plain(path)].label,
+            "" if keeps_own else path,
+            help_text=help_text or help_of(path),
+            placeholder=placeholder_of(path),
+            **more,
+        )
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="field--row"):

@@ -10,6 +10,7 @@ from textual.widgets import Input
 from moorage.answers.secrets import Secret
 from moorage.users.passwords import password_fault
 from moorage.users.strength import estimate
+from tui.fields import FIELDS
 from tui.widgets.field import Field
 from tui.widgets.secret_field import SecretField
 
@@ -24,7 +25,7 @@ class PasswordField(SecretField):
         name: Returns whose password it is, which is what an attacker tries first.
         instead: What to do in place of a weak one, as a sentence.
         help_text: One line on what is wanted.
-        default: What empty means.
+        placeholder: What it shows while it is empty.
         may_be_empty: Whether none is fine, too.
     """
 
@@ -34,11 +35,14 @@ class PasswordField(SecretField):
         instead: str,
         *,
         help_text: str,
-        default: str = "",
+        placeholder: str = "",
         may_be_empty: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
-        super().__init__("Password", help_text=help_text, default=default, has_way_out=True, id=id)
+        super().__init__(
+            FIELDS["credentials.users[].password"].label, help_text=help_text,
+            placeholder=placeholder, has_way_out=True, id=id,
+        )  # fmt: skip
         self._whose = name
         self._instead = instead
         self._may_be_empty = may_be_empty

@@ -17,7 +17,7 @@ class SecretField(Field):
         label: What it is.
         path: Where in the draft its value is kept; empty for a field that keeps its own.
         help_text: One line on what is wanted.
-        default: What empty means.
+        placeholder: What it shows while it is empty.
         has_way_out: Whether what is wrong may come with a button that is a way out of it.
     """
 
@@ -31,12 +31,12 @@ class SecretField(Field):
         path: str = "",
         *,
         help_text: str = "",
-        default: str = "",
+        placeholder: str = "",
         has_way_out: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(
-            label, path, help_text=help_text, default=default, password=True,
+            label, path, help_text=help_text, placeholder=placeholder, password=True,
             has_way_out=has_way_out, id=id,
         )  # fmt: skip
 

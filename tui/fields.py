@@ -1,0 +1,129 @@
+"""The fields of the wizard: what each is called, and what could be typed.
+
+A field's help and its default are those of the answers: the first line below the field in
+``moorage/answers/model.py``, ``model_dns.py`` or ``ssl.py``. No Textual in here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldText:
+    """What the wizard says about a field.
+
+    Attributes:
+        label: The field's name.
+        example: Something that could be typed.
+        default: What empty means, where the answers' own default does not say it.
+        has_help: Whether a line of help is below it: not where the label says it all.
+    """
+
+    label: str
+    example: str = ""
+    default: str = ""
+    has_help: bool = True
+
+
+_SSH_CONFIG = "as in ~/.ssh/config"
+
+FIELDS = {
+    "registry.domain": FieldText("Registry name", "registry.example.com"),
+    "servers[].host": FieldText("Server", "203.0.113.10"),
+    "servers[].user": FieldText("User", default=_SSH_CONFIG),
+    "servers[].port": FieldText("Port", default=f"{_SSH_CONFIG}, or 22", has_help=False),
+    "servers[].key": FieldText("Key file", "~/.ssh/id_ed25519"),
+    "servers[].jump": FieldText("Jump host", "user@bastion.example.com", has_help=False),
+    "servers[].address": FieldText("Public address", default="the address above"),
+    "servers[].password": FieldText("password"),
+    "servers[].passphrase": FieldText("passphrase"),
+    "servers[].sudo_password": FieldText("sudo password"),
+    "credentials.users[].name": FieldText("Name", "ci"),
+    "credentials.users[].access": FieldText("Access"),
+    "credentials.users[].password": FieldText("Password"),
+    "storage.filesystem.path": FieldText("Folder"),
+    "storage.s3.bucket": FieldText("Bucket", "my-images"),
+    "storage.s3.region": FieldText("Region", "eu-central-1"),
+    "storage.s3.regionendpoint": FieldText("Endpoint", "https://s3.example.com"),
+    "storage.s3.accesskey": FieldText("Access key"),
+    "storage.s3.secretkey": FieldText("Secret key", has_help=False),
+    "storage.s3.rootdirectory": FieldText("Prefix"),
+    "storage.s3.encrypt": FieldText("Encrypt objects at rest"),
+    "storage.s3.redirect": FieldText("Clients fetch layers from the store directly"),
+    "dns.rfc2136": FieldText("My name server"),
+    "dns.rfc2136.server": FieldText("Name server", "192.0.2.53"),
+    "dns.rfc2136.port": FieldText("Port", has_help=False),
+    "dns.rfc2136.key_name": FieldText("Key name", "moorage"),
+    "dns.rfc2136.key": FieldText("Key"),
+    "dns.rfc2136.algorithm": FieldText("Algorithm", has_help=False),
+    "dns.route53": FieldText("Amazon Route 53"),
+    "dns.route53.zone_id": FieldText("Zone ID", "Z0123456789ABC"),
+    "dns.route53.accesskey": FieldText("Access key"),
+    "dns.route53.secretkey": FieldText("Secret key", has_help=False),
+    "dns.route53.profile": FieldText("Profile"),
+    "dns.lexicon": FieldText("Another provider"),
+    "dns.lexicon.name": FieldText("Provider", "cloudflare"),
+    "dns.target": FieldText("CNAME target", "lb.example.net"),
+    "dns.ttl": FieldText("TTL", default="300, or 60 with failover"),
+    "dns.zone": FieldText("Zone", "example.com"),
+    "dns.nameservers": FieldText("Name servers", "192.0.2.53, 192.0.2.54"),
+    "dns.failover": FieldText("Failover: the name follows working servers", has_help=False),
+    "ssl.private_ca.name": FieldText("Name of the CA"),
+    "ssl.private_ca.passphrase": FieldText("Passphrase"),
+    "ssl.files": FieldText("Files I have"),
+    "ssl.files.certificate": FieldText("Certificate", "~/fullchain.pem"),
+    "ssl.files.key": FieldText("Key", "~/privkey.pem"),
+    "ssl.hsts": FieldText("HSTS seconds", "63072000"),
+    "ssl.trusted_proxies": FieldText("Load balancers", "10.0.0.0/8, 192.0.2.7"),
+    "ssl.acme.email": FieldText("Email", "ops@example.com"),
+    "ssl.acme.staging": FieldText("Let's Encrypt's staging environment, trusted by nobody"),
+    "ssl.acme.directory": FieldText("Directory", "https://ca.example.com/acme/directory"),
+    "ssl.acme.ca_file": FieldText("Its CA file", "~/company-root.pem"),
+    "ssl.acme.external_account.kid": FieldText("Account key ID"),
+    "ssl.acme.external_account.hmac": FieldText("Account HMAC"),
+    "registry.runtime": FieldText("What runs the registry", has_help=False),
+    "registry.image": FieldText("Image", has_help=False),
+    "registry.image_archive": FieldText("Image archive", "~/registry.tar"),
+    "registry.port": FieldText("Port"),
+    "registry.listen": FieldText("Listen on", "127.0.0.1"),
+    "registry.proxy_protocol": FieldText("A load balancer sends the PROXY protocol"),
+    "registry.redirect_http": FieldText("Redirect HTTP (port 80) to HTTPS"),
+    "registry.settings": FieldText("Registry settings", "log: {level: debug}"),
+    "registry.environment": FieldText("Registry environment", "REGISTRY_LOG_LEVEL: debug"),
+    "hooks[].name": FieldText("Name", "tell-the-team"),
+    "hooks[].script": FieldText("Script", "hooks/tell-the-team.sh"),
+    "hooks[].when": FieldText("It runs"),
+    "hooks[].on_failure": FieldText("When it fails"),
+    "hooks[].timeout": FieldText("Time limit"),
+}
+"""Each field by its path in the answers, in the order of the forms; [] stands for any number."""
+
+
+def plain(path: str) -> str:
+    """Return a path as :data:`FIELDS` has it: ``servers[].host`` for ``servers[2].host``."""
+    return re.sub(r"\[\d+\]", "[]", path)
+
+
+def label_at(path: str) -> str:
+    """Return the name of a field; empty when the wizard has none there."""
+    field = FIELDS.get(plain(path))
+    return field.label if field is not None else ""
+
+
+def help_of(path: str) -> str:
+    """Return the line of help below a field, without a full stop."""
+    from moorage.answers.describe import summary
+
+    name = plain(path)
+    return summary(name).removesuffix(".") if FIELDS[name].has_help else ""
+
+
+def placeholder_of(path: str) -> str:
+    """Return what an empty field shows: its default, or an example."""
+    from moorage.answers.describe import default
+
+    text = FIELDS[plain(path)]
+    means = text.default or default(plain(path))
+    return f"default: {means}" if means else f"e.g. {text.example}" if text.example else ""

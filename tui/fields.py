@@ -18,7 +18,7 @@ class FieldText:
         label: The field's name.
         example: Something that could be typed.
         default: What empty means, where the answers' own default does not say it.
-        has_help: Whether a line of help is below it: not where the label says it all.
+        has_help: Whether a line of help is below it: not where the label is enough.
     """
 
     label: str
@@ -37,12 +37,12 @@ FIELDS = {
     "servers[].key": FieldText("Key file", "~/.ssh/id_ed25519"),
     "servers[].jump": FieldText("Jump host", "user@bastion.example.com", has_help=False),
     "servers[].address": FieldText("Public address", default="the address above"),
-    "servers[].password": FieldText("password"),
-    "servers[].passphrase": FieldText("passphrase"),
-    "servers[].sudo_password": FieldText("sudo password"),
+    "servers[].password": FieldText("password", has_help=False),
+    "servers[].passphrase": FieldText("passphrase", has_help=False),
+    "servers[].sudo_password": FieldText("sudo password", has_help=False),
     "credentials.users[].name": FieldText("Name", "ci"),
-    "credentials.users[].access": FieldText("Access"),
-    "credentials.users[].password": FieldText("Password"),
+    "credentials.users[].access": FieldText("Access", has_help=False),
+    "credentials.users[].password": FieldText("Password", has_help=False),
     "storage.filesystem.path": FieldText("Folder"),
     "storage.s3.bucket": FieldText("Bucket", "my-images"),
     "storage.s3.region": FieldText("Region", "eu-central-1"),
@@ -50,20 +50,22 @@ FIELDS = {
     "storage.s3.accesskey": FieldText("Access key"),
     "storage.s3.secretkey": FieldText("Secret key", has_help=False),
     "storage.s3.rootdirectory": FieldText("Prefix"),
-    "storage.s3.encrypt": FieldText("Encrypt objects at rest"),
-    "storage.s3.redirect": FieldText("Clients fetch layers from the store directly"),
-    "dns.rfc2136": FieldText("My name server"),
+    "storage.s3.encrypt": FieldText("Encrypt objects at rest", has_help=False),
+    "storage.s3.redirect": FieldText(
+        "Clients fetch layers from the store directly", has_help=False
+    ),
+    "dns.rfc2136": FieldText("My name server", has_help=False),
     "dns.rfc2136.server": FieldText("Name server", "192.0.2.53"),
     "dns.rfc2136.port": FieldText("Port", has_help=False),
     "dns.rfc2136.key_name": FieldText("Key name", "moorage"),
     "dns.rfc2136.key": FieldText("Key"),
     "dns.rfc2136.algorithm": FieldText("Algorithm", has_help=False),
-    "dns.route53": FieldText("Amazon Route 53"),
+    "dns.route53": FieldText("Amazon Route 53", has_help=False),
     "dns.route53.zone_id": FieldText("Zone ID", "Z0123456789ABC"),
     "dns.route53.accesskey": FieldText("Access key"),
     "dns.route53.secretkey": FieldText("Secret key", has_help=False),
     "dns.route53.profile": FieldText("Profile"),
-    "dns.lexicon": FieldText("Another provider"),
+    "dns.lexicon": FieldText("Another provider", has_help=False),
     "dns.lexicon.name": FieldText("Provider", "cloudflare"),
     "dns.target": FieldText("CNAME target", "lb.example.net"),
     "dns.ttl": FieldText("TTL", default="300, or 60 with failover"),
@@ -72,13 +74,15 @@ FIELDS = {
     "dns.failover": FieldText("Failover: the name follows working servers", has_help=False),
     "ssl.private_ca.name": FieldText("Name of the CA"),
     "ssl.private_ca.passphrase": FieldText("Passphrase"),
-    "ssl.files": FieldText("Files I have"),
+    "ssl.files": FieldText("Files I have", has_help=False),
     "ssl.files.certificate": FieldText("Certificate", "~/fullchain.pem"),
     "ssl.files.key": FieldText("Key", "~/privkey.pem"),
     "ssl.hsts": FieldText("HSTS seconds", "63072000"),
     "ssl.trusted_proxies": FieldText("Load balancers", "10.0.0.0/8, 192.0.2.7"),
     "ssl.acme.email": FieldText("Email", "ops@example.com"),
-    "ssl.acme.staging": FieldText("Let's Encrypt's staging environment, trusted by nobody"),
+    "ssl.acme.staging": FieldText(
+        "Let's Encrypt's staging environment, trusted by nobody", has_help=False
+    ),
     "ssl.acme.directory": FieldText("Directory", "https://ca.example.com/acme/directory"),
     "ssl.acme.ca_file": FieldText("Its CA file", "~/company-root.pem"),
     "ssl.acme.external_account.kid": FieldText("Account key ID"),
@@ -88,14 +92,18 @@ FIELDS = {
     "registry.image_archive": FieldText("Image archive", "~/registry.tar"),
     "registry.port": FieldText("Port"),
     "registry.listen": FieldText("Listen on", "127.0.0.1"),
-    "registry.proxy_protocol": FieldText("A load balancer sends the PROXY protocol"),
-    "registry.redirect_http": FieldText("Redirect HTTP (port 80) to HTTPS"),
-    "registry.settings": FieldText("Registry settings", "log: {level: debug}"),
-    "registry.environment": FieldText("Registry environment", "REGISTRY_LOG_LEVEL: debug"),
+    "registry.proxy_protocol": FieldText(
+        "A load balancer sends the PROXY protocol", has_help=False
+    ),
+    "registry.redirect_http": FieldText("Redirect HTTP (port 80) to HTTPS", has_help=False),
+    "registry.settings": FieldText("Registry settings", "log: {level: debug}", has_help=False),
+    "registry.environment": FieldText(
+        "Registry environment", "REGISTRY_LOG_LEVEL: debug", has_help=False
+    ),
     "hooks[].name": FieldText("Name", "tell-the-team"),
     "hooks[].script": FieldText("Script", "hooks/tell-the-team.sh"),
-    "hooks[].when": FieldText("It runs"),
-    "hooks[].on_failure": FieldText("When it fails"),
+    "hooks[].when": FieldText("It runs", has_help=False),
+    "hooks[].on_failure": FieldText("When it fails", has_help=False),
     "hooks[].timeout": FieldText("Time limit"),
 }
 """Each field by its path in the answers, in the order of the forms; [] stands for any number."""

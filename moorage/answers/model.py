@@ -127,7 +127,7 @@ class Server(AnswersModel):
     jump: Text | None = None
     """A jump host, USER@HOST:PORT as in ssh's ProxyJump."""
     address: Host | None = None
-    """The address clients connect to, if it differs from the SSH host."""
+    """Where clients connect, if it differs from the SSH host."""
     runtime: Runtime | None = None
     """What runs the registry on this server, if it differs from registry.runtime."""
 

@@ -71,7 +71,7 @@ FIELDS = {
     "dns.ttl": FieldText("TTL", default="300, or 60 with failover"),
     "dns.zone": FieldText("Zone", "example.com"),
     "dns.nameservers": FieldText("Name servers", "192.0.2.53, 192.0.2.54"),
-    "dns.failover": FieldText("Failover: the name follows working servers", has_help=False),
+    "dns.failover": FieldText("Failover", has_help=False),
     "ssl.private_ca.name": FieldText("Name of the CA"),
     "ssl.private_ca.passphrase": FieldText("Passphrase"),
     "ssl.files": FieldText("Files I have", has_help=False),

@@ -12,7 +12,7 @@ from textual.widgets import Button, Footer, Static, TextArea
 
 from moorage.deploy.hooks import fault_of_script
 from tui.document.steps import Step
-from tui.fields import placeholder_of
+from tui.fields import label_at, placeholder_of
 from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
@@ -70,7 +70,7 @@ class AdvancedPane(ListPane):
     """
 
     def body(self) -> ComposeResult:
-        yield Static("What runs the registry", classes="caption")
+        yield Static(label_at("registry.runtime"), classes="caption")
         yield Choice(_RUNTIMES, "registry.runtime", id="runtime")
         with Vertical(id="image"):
             yield Field.at("registry.image")

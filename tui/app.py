@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from moorage.errors import ExitCode, MoorageError
 from tui import theme
+from tui.actions import bindings, without_keys
 from tui.base import BaseApp
 from tui.document import store
 from tui.keys import let_alt_numbers_through
@@ -38,7 +40,7 @@ from tui.messages import (
     UsersWanted,
 )
 from tui.opening import Opening
-from tui.palette import commands_of_screen, theme_commands
+from tui.palette import actions_of_screen, commands_of_screen, theme_commands
 from tui.questions.queue import QuestionQueue
 from tui.saving import Saving
 from tui.toasts import LOOK, BriefNotice
@@ -55,9 +57,9 @@ if TYPE_CHECKING:
 
 def _palette_commands() -> type[Provider]:
     """What the palette offers; loaded when it opens, which the first picture need not wait for."""
-    from tui.palette_order import InOrder
+    from tui.palette_search import CommandSearch
 
-    return InOrder
+    return CommandSearch
 
 
 class WizardApp(BaseApp):
@@ -73,16 +75,7 @@ class WizardApp(BaseApp):
     """
 
     TITLE = "Moorage"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+p", "command_palette", "More", priority=True),
-        Binding("f1", "help", "Help", show=False),
-        Binding("ctrl+q", "leave", "Leave", show=False, priority=True),
-        Binding("ctrl+c", "leave", show=False),
-        # At once, in front of any widget: what is typed after Tab then always lands where Tab led,
-        # also when keys come faster than widgets take them (pasted, or typed ahead).
-        Binding("tab", "app.focus_next", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     COMMANDS = {_palette_commands}  # noqa: RUF012 # Textual declares it so
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
         (0, "-narrow"),
@@ -429,32 +422,21 @@ class WizardApp(BaseApp):
         """Say what the screen is about."""
         text = getattr(self.screen, "help_text", "")
         if text:
-            title = type(self.screen).__name__.removesuffix("Screen")
             from tui.widgets.help_dialog import HelpDialog
 
-            self.push_screen(HelpDialog(title, text, keys="Ctrl+P has every action, with its key."))
+            title = type(self.screen).__name__.removesuffix("Screen")
+            self.push_screen(HelpDialog(title, text, actions_of_screen(self.screen)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
-        from screens.done.screen import DoneScreen
-        from tui.document.steps import STEPS
         from tui.wizard.frame import WizardFrame
 
         yield from commands_of_screen(self, screen)
         if isinstance(screen, WizardFrame):
-            for step in STEPS:
-                yield SystemCommand(
-                    f"Go to {step.label}",
-                    f"Step {step.number}. Key Alt+{step.number}",
-                    lambda step=step: screen.run_worker(screen.action_jump(step.value)),
-                )
-        if self.session is not None and isinstance(screen, WizardFrame | DoneScreen):
-            yield SystemCommand("Users", "Who may log in",
-                                lambda: self.post_message(UsersWanted()))  # fmt: skip
-            yield SystemCommand("Logs", "What the registry and nginx say",
-                                lambda: self.post_message(LogsWanted()))  # fmt: skip
+            for action in without_keys("wizard"):
+                run = partial(self.call_later, self.run_action, action.method, screen)
+                yield SystemCommand(action.title, action.does, run)
         yield from theme_commands(self)
-        yield SystemCommand("Leave Moorage", "The draft is kept. Key Ctrl+Q", self.action_leave)
 
     def _handle_exception(self, error: Exception) -> None:
         """Log what nobody foresaw and end in order; tests want the error itself."""

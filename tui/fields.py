@@ -115,8 +115,8 @@ def plain(path: str) -> str:
 
 
 def label_at(path: str) -> str:
-    """Return the name of a field; empty when the wizard has none there."""
-    field = FIELDS.get(plain(path))
+    """Return the label of a field; empty when :data:`FIELDS` has no such path."""
+    field = FIELDS.get(path)
     return field.label if field is not None else ""
 
 

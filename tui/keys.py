@@ -12,11 +12,12 @@ from typing import ClassVar, cast
 from textual import events, on
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Button
 
+from tui.actions import bindings
 from tui.document.steps import STEPS
 
 
@@ -57,11 +58,7 @@ class KeysApp(App[int]):
     the widget that had the focus before the first of them had its effect.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # In front of a dialog, which keys of the application do not reach otherwise.
-        Binding("left", "app.beside(-1)", show=False, priority=True),
-        Binding("right", "app.beside(1)", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("buttons")
 
     PATIENCE: ClassVar[float] = 0.5
     """Seconds after which the next key is taken in any case."""

@@ -4,60 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from tui import theme
+from tui.actions import AREAS, Action, action_of
 
-_QUIET = {"command_palette", "app.focus_next", "app.focus_previous", "move(1)", "move(-1)",
-          "suggest(1)", "suggest(-1)", "open", "cursor_up", "cursor_down", "help_quit", "press",
-          "leave", "app.leave", "copy_text", "screen.copy_text", "select", "enter",
-          "home", "end"}  # fmt: skip
+if TYPE_CHECKING:
+    from textual.binding import ActiveBinding
 
-_MOVES = ("cursor_", "delete_", "select_", "scroll_", "page_", "toggle_node")
+
+def actions_of_screen(screen: Screen[Any]) -> dict[Action, ActiveBinding]:
+    """Return what can be done by a key here, with the binding of each.
+
+    Args:
+        screen: The screen, with what has the focus on it.
+    """
+    found: dict[Action, ActiveBinding] = {}
+    for active in screen.active_bindings.values():
+        action = action_of(active.binding)
+        if action is not None and active.enabled:
+            found.setdefault(action, active)
+    return found
 
 
 def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
-    """Yield a command for every action that can be taken here by a key.
+    """Yield a command for every action of the screen that has a title.
 
     Args:
         app: The application.
         screen: The screen under the palette.
     """
     seen: set[str] = set()
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        name = binding.action.rpartition(".")[2] if "(" not in binding.action else binding.action
-        title = binding.description
-        if not title or name in _QUIET or binding.action in _QUIET or not active.enabled:
-            continue
-        if title in seen or name.startswith(_MOVES):
-            continue
-        if _is_of_an_input(active.node):
-            continue
-        seen.add(title)
-        about = f"{binding.tooltip}. " if binding.tooltip else ""
-        run = partial(_run, app, binding.action, active.node)
-        yield SystemCommand(title, f"{about}Key {key_in_words(app.get_key_display(binding))}", run)
+    for action, active in actions_of_screen(screen).items():
+        if action.title and action.title not in seen:
+            seen.add(action.title)
+            about = f"{action.does}. " if action.does else ""
+            run = partial(app.call_later, app.run_action, active.binding.action, active.node)
+            yield SystemCommand(action.title, f"{about}Key {action.key_words}", run)
 
 
-def key_in_words(shown: str) -> str:
-    """Return a key of the footer in words: ``^b`` is Ctrl+B."""
-    words = {"⏎": "Enter", "esc": "Escape", "↑↓": "up or down"}
-    if shown.startswith("^"):
-        return f"Ctrl+{shown[1:].upper()}"
-    return words.get(shown, shown.capitalize() if len(shown) > 1 else shown)
+def search_words(title: str) -> str:
+    """Return the other words by which people may look for a command.
 
-
-def _is_of_an_input(node: object) -> bool:
-    """Whether keys are those of editing text, which nobody looks for in a palette."""
-    return type(node).__name__ in {"FieldInput", "Input", "TextArea"}
-
-
-def _run(app: App[Any], action: str, node: Any) -> None:
-    app.call_later(app.run_action, action, node)
+    Args:
+        title: The command's title.
+    """
+    actions = (each for area in AREAS.values() for each in area.actions)
+    return " ".join(dict.fromkeys(each.search for each in actions if each.title == title))
 
 
 def theme_commands(app: App[Any]) -> Iterable[SystemCommand]:

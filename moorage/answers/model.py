@@ -200,7 +200,7 @@ class S3Storage(AnswersModel):
         str,
         matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", "3 to 63 letters, digits, . _ -"),
     ]
-    """The bucket. It must exist."""
+    """The name of an existing bucket."""
     region: Annotated[str, matching(r"[A-Za-z0-9-]+", "a region such as eu-central-1", 64)]
     """The bucket's region. For compatible stores often us-east-1."""
     accesskey: SecretReference | None = None

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -32,6 +32,7 @@ from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 from screens.apply import timings
 from screens.apply.cancel_dialog import CancelDialog, HowFar
+from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import ApplyOver, EngineEvents
 from tui.outcome_text import faults_of
@@ -55,22 +56,10 @@ class ApplyScreen(Screen[None]):
 
     help_text = (
         "Each server has a line: what it is doing, how long it has taken and, once there were "
-        "earlier runs, how long it will still take. The log below is the selected server's; up and "
-        "down select. The runs do not depend on this window: they end by themselves."
+        "earlier runs, how long it will still take. The log below is the selected server's. "
+        "The runs do not depend on this window: they end by themselves."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "select(-1)", "Server", show=False, priority=True),
-        Binding("down", "select(1)", "Server", show=False, priority=True),
-        Binding("slash", "find", "Find"),
-        Binding("l", "level", "Level"),
-        Binding("a", "all_servers", "All servers"),
-        Binding("f", "follow", "Follow"),
-        Binding("s", "save_log", "Save"),
-        Binding("y", "copy_log", "Copy"),
-        Binding("r", "retry", "Retry", tooltip="Apply again on the servers that failed"),
-        Binding("enter,escape", "go_on", "Report"),
-        Binding("escape", "cancel", "Cancel"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("apply")
     DEFAULT_CSS = """
     ApplyScreen #headline { height: auto; padding: 1 2 0 2; text-style: bold; }
     ApplyScreen #rows { height: auto; max-height: 30%; padding: 1 1; }

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -23,6 +23,7 @@ from moorage.deploy.status_rows import status_rows
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.transport import Cancel
+from tui.actions import bindings
 from tui.document.unapplied import not_applied
 from tui.labels import describe_error, explain
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
@@ -45,19 +46,7 @@ class DashboardScreen(Screen[None]):
         "whether somebody edited what Moorage wrote. Looking changes nothing. Settings opens the "
         "wizard on these answers; review shows what an apply would change."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,s", "settings", "Settings", key_display="s"),
-        Binding("v", "review", "Review"),
-        Binding("u", "users", "Users"),
-        Binding("l", "logs", "Logs"),
-        Binding("f", "follow", "Follow the run"),
-        Binding("ctrl+r", "look", "Read again"),
-        Binding("pagedown", "scroll('page_down')", "Scroll", key_display="pgdn"),
-        Binding("pageup", "scroll('page_up')", show=False),
-        Binding("down", "scroll('down')", show=False),
-        Binding("up", "scroll('up')", show=False),
-        Binding("escape", "back", "Back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
     DEFAULT_CSS = """
     DashboardScreen #dashboard { padding: 1 2; height: 1fr; }
     DashboardScreen #verdict { height: auto; text-style: bold; }

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
@@ -22,6 +22,7 @@ from moorage.escape import printable
 from screens.dns import check
 from screens.dns.check import NameLook
 from screens.dns.check_text import record_lines, verdict_lines
+from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, explain, text_of
 from tui.messages import DraftChanged
@@ -65,7 +66,7 @@ class DnsPane(StepPane):
         "registry.example.com  300  AAAA  2001:db8::10\n"
         "^ the name            ^ TTL      ^ where clients reach a server"
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "check_records", "Check, or stop")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dns")
     DEFAULT_CSS = """
     DnsPane .provider, DnsPane #options { height: auto; }
     DnsPane #records { height: auto; background: $panel; padding: 0 1; }

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -32,6 +32,7 @@ from moorage.escape import printable
 from moorage.state import private_folder, write_private
 from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
+from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
 from tui.outcome_text import server_ending, what_stays
@@ -57,14 +58,7 @@ class DoneScreen(Screen[None]):
         "What was verified, each check with its figure, and the lines that clients need. Passwords "
         "that Moorage made are shown here and nowhere else: copy them before you leave."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Save"),
-        Binding("r", "review", "Review", tooltip="Back to the wizard"),
-        Binding("u", "users", "Users"),
-        Binding("l", "logs", "Logs"),
-        Binding("escape,enter", "leave", "To the start"),
-        Binding("escape,enter", "leave_for_dashboard", "To the dashboard"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("done")
     DEFAULT_CSS = """
     DoneScreen #report { padding: 1 2; height: 1fr; }
     DoneScreen #report > Static { height: auto; }

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
@@ -19,6 +19,7 @@ from moorage.deploy.operations import OpenTransport
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.logs.lines import in_order
+from tui.actions import bindings
 from tui.labels import explain
 from tui.questions.asker import WizardAsker
 from tui.widgets.dialog import FindDialog
@@ -40,17 +41,7 @@ class LogsScreen(Screen[None]):
         "What the registry and nginx say, as they say it: the registry's journal and nginx's error "
         "log of every server. Nothing is changed by looking."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", "Find"),
-        Binding("l", "level", "Level", tooltip="Show warnings only, errors only, or all"),
-        Binding("a", "next_server", "Server", tooltip="One server after the other, then all"),
-        Binding("f", "follow", "Follow"),
-        # Before the log takes them, a column at a time.
-        Binding("right", "sideways(20)", "Sideways", key_display="←→", priority=True),
-        Binding("left", "sideways(-20)", "Sideways", show=False, priority=True),
-        Binding("y", "copy_log", "Copy"),
-        Binding("escape", "back", "Back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("logs")
     DEFAULT_CSS = """
     LogsScreen #log-title { height: 1; padding: 0 2; color: $text-muted; background: $surface; }
     LogsScreen LogView { height: 1fr; }

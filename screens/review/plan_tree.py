@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
@@ -15,6 +15,7 @@ from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange
 from moorage.escape import printable
+from tui.actions import bindings
 
 Subject = tuple[ServerPlan, Change | None] | DnsPlan | RecordChange | None
 """What a line stands for: a server or one of its changes, the name or one of its, or nothing."""
@@ -35,11 +36,7 @@ _KINDS = {
 class PlanTree(Tree[Subject]):
     """Servers and their changes; Enter is left to the form."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "wizard_go_on", "Go on", show=False),
-        Binding("left", "collapse", "Close", show=False),
-        Binding("right", "expand", "Open", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("plan_tree")
 
     class Entered(Message):
         """Enter was pressed."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -30,6 +30,7 @@ from moorage.servers.run_results import RunStatus
 from screens.review.commands import all_commands, commands_of
 from screens.review.missed_dialog import Choice, MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
+from tui.actions import bindings
 from tui.document.draft import Draft
 from tui.document.steps import Step, step_of
 from tui.labels import describe_error, describe_problem, explain, field_name
@@ -61,23 +62,8 @@ class ReviewPane(StepPane):
         "changed yet. The tree lists every package, file and service; the pane shows the "
         "difference, with secrets masked. Enter goes on to Apply, which asks once more."
     )
-    example = (
-        "+ new   ~ changed   - removed   ▸ done by the run\n"
-        "v  difference, whole file, commands;  n p  next change"
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "plan", "Read", tooltip="Read the servers and plan again"),
-        Binding("v", "view", "View", tooltip="Difference, whole file, or commands"),
-        Binding("n", "jump(1)", "Change", tooltip="Go to the next change"),
-        Binding("N,p", "jump(-1)", "Before", show=False),
-        Binding("y", "copy", "Copy"),
-        Binding(
-            "e",
-            "end_transfers",
-            "End transfers",
-            tooltip="Apply, and cut off the transfers on the slot that is needed",
-        ),
-    ]
+    example = "+ new   ~ changed   - removed   ▸ done by the run"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("review")
     DEFAULT_CSS = """
     ReviewPane { padding: 0; overflow: hidden; }
     ReviewPane .question { display: none; }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
@@ -19,6 +19,7 @@ from moorage.servers.facts import Facts
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.input_check import jump_fault, key_fault
 from moorage.servers.sudo import PASSWORD_CODES
+from tui.actions import bindings
 from tui.document.draft import Draft
 from tui.document.steps import Step
 from tui.labels import explain
@@ -55,7 +56,7 @@ class ServersPane(ListPane):
         "docker push registry.example.com/team/app:1\n"
         "            ^ the name            ^ chosen by whoever pushes"
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("servers")
 
     def body(self) -> ComposeResult:
         yield Field.at("registry.domain")
@@ -154,9 +155,7 @@ class ServerDialog(FormDialog):
         row: Which server; -1 for a new one.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+t", "test", "Test"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("server_dialog")
     DEFAULT_CSS = """
     ServerDialog > .dialog--box { height: 90%; max-height: 32; }
     ServerDialog .dialog--buttons { margin-top: 1; }

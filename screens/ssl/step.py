@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
@@ -86,7 +86,7 @@ class SslPane(StepPane):
         "your company has a CA                 Files I have\n"
         "a load balancer in front does TLS     None"
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "replace", "Replace on the servers")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("ssl")
     DEFAULT_CSS = """
     SslPane .mode { height: auto; }
     SslPane #certificate { height: auto; margin-bottom: 1; }

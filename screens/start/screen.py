@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
@@ -24,6 +24,7 @@ from moorage.deploy.overview import Overview, kept_overviews, look_in_passing
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.start.marked_list import MarkedList
+from tui.actions import bindings
 from tui.document import store
 from tui.messages import ConnectWanted, OpenFile, OpenNew
 from tui.signs import HEALTH_SIGNS
@@ -57,15 +58,7 @@ class WelcomeScreen(Screen[None]):
         "apply. Deployments you had open are listed with how they are now: they are read in the "
         "background, without asking for anything."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", show=False),
-        Binding("n", "new", "New"),
-        Binding("o", "file", "Open a file"),
-        Binding("c", "connect", "Connect"),
-        Binding("u", "users", "Users"),
-        Binding("d,delete", "forget", "Take off the list"),
-        Binding("escape", "leave", "Leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("start")
     DEFAULT_CSS = """
     WelcomeScreen #welcome { padding: 1 3; height: 1fr; max-width: 110; }
     WelcomeScreen #wordmark { height: 2; margin-bottom: 1; color: $accent; display: none; }

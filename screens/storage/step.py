@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Footer, Static, TextArea
@@ -18,6 +18,7 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.registry_keys import paste_s3_environment
 from screens.storage.growing_text import GrowingText
+from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, field_name, label_of
 from tui.messages import DraftChanged, TestTold
@@ -60,7 +61,7 @@ class StoragePane(StepPane):
         "one server    a folder:  /var/lib/moorage/registry\n"
         "two or more   a bucket:  my-images in eu-central-1"
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "test", "Test")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("storage")
     DEFAULT_CSS = """
     StoragePane .driver { height: auto; }
     StoragePane .row { height: 1; margin-bottom: 1; }

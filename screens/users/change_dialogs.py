@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
@@ -71,11 +71,7 @@ class ChangesDialog(Dialog[bool]):
         notes: What else the operator should know.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view", "Files"),
-        Binding("enter", "accept", "Apply", show=False),
-        Binding("escape", "refuse", "Back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("user_changes")
     DEFAULT_CSS = """
     ChangesDialog > .dialog--box { width: 104; }
     ChangesDialog #words { height: auto; margin-bottom: 1; }
@@ -175,10 +171,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
         plan: The change.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop", "Stop and put back"),
-        Binding("enter,escape", "refuse", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("users_apply")
     DEFAULT_CSS = """
     ProgressDialog > .dialog--box { width: 104; }
     ProgressDialog #rows { height: auto; max-height: 12; margin-bottom: 1; }
@@ -314,10 +307,7 @@ class MadePasswordsDialog(Dialog[None]):
         domain: The registry they are for.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy_all", "Copy"),
-        Binding("escape", "refuse", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("generated_passwords")
 
     def __init__(self, made: Mapping[str, Secret], domain: str) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual import work
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import ActiveBinding, BindingType
 
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan, UsersRead, plan_change
@@ -25,6 +25,7 @@ from screens.users import change_dialogs, import_dialogs, user_dialogs
 from screens.users.servers import UsersEngine
 from screens.users.staging import Edit, StagedChange
 from screens.users.view import UsersView
+from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import GoBack, UsersChanged
 from tui.tasks import in_thread
@@ -57,24 +58,7 @@ class UsersScreen(UsersView):
         "people were last seen, or with changes first. i takes over the users of an htpasswd file. "
         "Ctrl+R reads the servers again."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # In front of any widget, so that what is typed ahead lands where the key before it led.
-        Binding("enter", "apply", "Apply", priority=True),
-        Binding("enter", "found", show=False, priority=True),
-        Binding("z", "undo", "Undo", priority=True),
-        Binding("a", "add", "Add", priority=True),
-        Binding("p", "password", "Password", priority=True),
-        Binding("e", "access", "Access", priority=True),
-        Binding("x", "disable", "Disable", priority=True),
-        Binding("x", "enable", "Enable", priority=True),
-        Binding("d,delete", "remove", "Remove", priority=True),
-        Binding("i", "import_users", "Import", priority=True),
-        Binding("escape", "back", "Back"),
-        # The line above the table names the first two.
-        Binding("slash", "find", "Find", key_display="/", show=False, priority=True),
-        Binding("s", "sort", "Sort", show=False, priority=True),
-        Binding("ctrl+r", "read", "Read again", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("users")
 
     def __init__(self, engine: UsersEngine, domain: str) -> None:
         super().__init__(engine, domain)

@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -135,14 +135,7 @@ class UserTable(ScrollView, can_focus=True):
         "users--title", "users--cursor", "users--cursor-focused", "users--added",
         "users--changed", "users--removed", "users--disabled",
     }  # fmt: skip
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "end(-1)", "First", show=False),
-        Binding("end,G", "end(1)", "Last", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("users_table")
     cursor: reactive[int] = reactive(0, repaint=True)
 
     class Moved(Message):

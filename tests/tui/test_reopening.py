@@ -24,6 +24,7 @@ from moorage.servers.sudo import password_missing
 from screens.dashboard.screen import DashboardScreen
 from screens.logs.lines import in_order
 from screens.logs.screen import LogsScreen
+from screens.users.screen import UsersScreen
 from tui.document import store
 from tui.document.draft import Draft
 from tui.document.unapplied import not_applied
@@ -429,8 +430,9 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         screen = wizard.app.screen
         assert isinstance(screen, WizardFrame)
         titles = {command.title for command in wizard.app.get_system_commands(screen)}
-        assert {"View", "Copy", "Apply", "Back", "Save", "Help", "Users", "Logs",
-                "Go to Storage", "Leave Moorage"} <= titles  # fmt: skip
+        assert {"Difference, whole file, or commands", "Copy what is shown", "Apply",
+                "Previous step", "Save the answers", "Help", "Users", "Logs", "Go to Storage",
+                "Leave Moorage"} <= titles  # fmt: skip
         await wizard.press("ctrl+p")
         await wizard.see("Key Ctrl+N", "Key Ctrl+B")
         # In the order of use, not of the alphabet.
@@ -439,6 +441,11 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         await asyncio.sleep(0.3)
         await wizard.press("enter")
         await wizard.see("Where should images be kept?")
+        await wizard.press("ctrl+p")
+        await wizard.type("passwords")
+        await wizard.see("Users")
+        await wizard.press("enter")
+        await wizard.until(lambda: isinstance(wizard.app.screen, UsersScreen), "the users open")
 
 
 async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:

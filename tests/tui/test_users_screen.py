@@ -558,8 +558,9 @@ async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
         await wizard.see("3 users")
         assert isinstance(wizard.app.screen, UsersScreen)
         titles = {each.title for each in wizard.app.get_system_commands(wizard.app.screen)}
-        assert {"Add", "Password", "Access", "Disable", "Remove", "Import", "Find", "Sort",
-                "Read again"} <= titles  # fmt: skip
+        assert {"Add a user", "Change the password", "Change access", "Disable the user",
+                "Remove the user", "Import users", "Find users", "Sort",
+                "Read the servers again"} <= titles  # fmt: skip
         await wizard.press("escape")
         await wizard.see("Dashboard")
         assert isinstance(wizard.app.screen, DashboardScreen)

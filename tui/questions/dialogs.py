@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
@@ -16,6 +16,7 @@ from moorage.answers.secrets import Secret
 from moorage.escape import printable
 from moorage.servers.ssh.input_check import key_fault
 from moorage.servers.transport import HostKey, LoginRequest
+from tui.actions import bindings
 from tui.document.paths import parse_path
 from tui.labels import label_of
 from tui.widgets.dialog import AskingDialog, Dialog
@@ -32,10 +33,7 @@ class HostKeyDialog(Dialog[bool]):
         key: The key the server showed.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "trust", "Trust"),
-        Binding("escape", "refuse", "Refuse"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("host_key")
 
     def __init__(self, key: HostKey) -> None:
         super().__init__()

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from moorage.escape import printable
+from tui.actions import bindings
 from tui.fields import FIELDS, plain
 
 
@@ -45,10 +46,7 @@ class Choice(Widget, can_focus=True):
     Choice { height: auto; margin-bottom: 1; padding-left: 1; }
     Choice:focus { background: $panel; border-left: outer $accent; padding-left: 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,right", "move(1)", "Choose", key_display="↑↓"),
-        Binding("up,left", "move(-1)", "Choose", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("choice")
     value: reactive[str] = reactive("", layout=False)
     fault: reactive[str] = reactive("", layout=True)
     """What is wrong with the value, until something is chosen."""
@@ -129,7 +127,7 @@ class Toggle(Widget, can_focus=True):
     Toggle { height: auto; margin-bottom: 1; padding-left: 1; }
     Toggle:focus { background: $panel; border-left: outer $accent; padding-left: 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "change", "Change")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("toggle")
     value: reactive[bool] = reactive(False, layout=False)
     odd: reactive[str] = reactive("", layout=True)
     """What a file has in place of yes or no, until it is changed."""

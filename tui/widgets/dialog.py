@@ -7,13 +7,14 @@ from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Footer, Static
 
+from tui.actions import bindings
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field, FieldInput
 
@@ -23,16 +24,7 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result]):
     """A box in the middle; Escape goes back. A text longer than the box scrolls by keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "refuse", "Back"),
-        # From a button as well: it is where the focus is.
-        Binding("down", "scroll_body('scroll_down')", "Scroll", key_display="↑↓"),
-        Binding("up", "scroll_body('scroll_up')", show=False),
-        Binding("pagedown", "scroll_body('scroll_page_down')", show=False),
-        Binding("pageup", "scroll_body('scroll_page_up')", show=False),
-        Binding("end", "scroll_body('scroll_end')", show=False),
-        Binding("home", "scroll_body('scroll_home')", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dialog")
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background 60%; }
     Dialog > .dialog--box {
@@ -143,12 +135,7 @@ class ConfirmDialog(Dialog[bool]):
 class AskingDialog(Dialog[Result]):
     """Fields, and buttons below. Enter leads from field to field, and in the last one accepts."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # Before a field or a form takes Enter.
-        Binding("enter", "next_field", "Next field", priority=True),
-        Binding("enter", "end", "Done", priority=True),
-        Binding("ctrl+s", "accept", "Done"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form_dialog")
 
     def buttons(self, accept: str, *others: Button) -> ComposeResult:
         """Yield the buttons.
@@ -301,7 +288,7 @@ class NoteDialog(Dialog[None]):
         text: What is said; shown as it is.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "refuse", "Go on", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("note")
 
     def __init__(self, title: str, text: str) -> None:
         super().__init__()

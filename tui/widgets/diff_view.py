@@ -10,12 +10,13 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from moorage.escape import printable
+from tui.actions import bindings
 from tui.syntax import LineStyles, highlight
 from tui.widgets.diff import Fold, Line, Pair, Row, changes, compare, fold, side_by_side
 
@@ -65,10 +66,7 @@ class DiffView(VerticalScroll):
     DiffView:focus { border-left: outer $accent; }
     DiffView Static { width: 1fr; height: auto; text-wrap: nowrap; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "jump(1)", "Next change", show=False),
-        Binding("N,p", "jump(-1)", "Change before", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("diff")
     can_focus = True
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 # Textual's name for it

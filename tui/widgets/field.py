@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
+from tui.actions import bindings
 from tui.fields import FIELDS, help_of, placeholder_of, plain
 
 _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -24,10 +25,7 @@ _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 class FieldInput(Input):
     """The input of a field. Enter is left to the form; up and down walk through suggestions."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "suggest(1)", "Suggestions", show=False),
-        Binding("up", "suggest(-1)", "Suggestions", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("field")
 
     class PastedBlock(Message):
         """A block of environment lines was pasted, which is more than one field takes."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Footer, Static
 
+from tui.actions import Action, bindings, key_lines
 from tui.widgets.dialog import Dialog
-
-KEYS = (
-    "Ctrl+N next step, Ctrl+B back, Alt+1 to 7 a step, Ctrl+S save,\n"
-    "F3 the files, Ctrl+P every action with its key."
-)
 
 
 class HelpDialog(Dialog[None]):
@@ -24,13 +21,11 @@ class HelpDialog(Dialog[None]):
     Args:
         title: The step or screen.
         text: What it is about.
+        actions: What can be done there.
         example: What explains it best; may be empty.
-        keys: The keys that matter most; may be empty.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,f1", "refuse", "Close", show=False, priority=True)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("help")
     DEFAULT_CSS = """
     HelpDialog .help--example {
         height: auto; background: $panel; padding: 0 1; margin-bottom: 1; text-wrap: nowrap;
@@ -38,12 +33,13 @@ class HelpDialog(Dialog[None]):
     HelpDialog .help--keys { height: auto; color: $text-muted; margin-bottom: 1; }
     """
 
-    def __init__(self, title: str, text: str, example: str = "", keys: str = "") -> None:
+    def __init__(self, title: str, text: str, actions: Iterable[Action], example: str = "") -> None:
         super().__init__()
         self._title = title
         self._text = text
         self._example = example
-        self._keys = keys
+        self._keys = key_lines(actions)
+        self.add_class("-tall")  # the keys take more room than a small terminal has
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

@@ -8,12 +8,13 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.actions import bindings
 from tui.widgets.log_store import Level, LogEntry, LogStore
 
 _NAME_WIDTH = 16
@@ -43,10 +44,7 @@ class LogView(ScrollView, can_focus=True):
     LogView > .log--server { color: $text-muted; }
     LogView > .log--found { text-style: reverse; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("end", "follow", "Follow", show=False),
-        Binding("home", "home", "Begin", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("log_view")
 
     class Moved(Message):
         """Following began or ended."""

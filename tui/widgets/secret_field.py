@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from moorage.answers.secrets import Secret
+from tui.actions import bindings
 from tui.widgets.field import Field
 
 
@@ -21,9 +22,7 @@ class SecretField(Field):
         has_way_out: Whether what is wrong may come with a button that is a way out of it.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "show_or_hide", "Show", tooltip="Show what is typed, or hide it again")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("secret")
 
     def __init__(
         self,

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import DataTable
+
+from tui.actions import bindings
 
 
 class EditableTable(DataTable[Text]):
     """Rows with keys to add, edit and delete. Shows text as it is, never as markup."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "go_on", "Go on", show=False),
-        Binding("a", "add", "Add"),
-        Binding("e", "edit", "Edit"),
-        Binding("d,delete", "delete", "Remove"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("table")
     DEFAULT_CSS = """
     EditableTable { height: auto; max-height: 12; margin-bottom: 1; }
     """

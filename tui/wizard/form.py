@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
+from tui.actions import bindings
 from tui.document.draft import Draft
 from tui.labels import text_of
 from tui.messages import DraftChanged, GoOn
@@ -23,7 +24,7 @@ class Form(VerticalScroll, can_focus=False):
         draft: What the fields read and write.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go_on", "Go on", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
     DEFAULT_CSS = "Form { padding: 0 1; }"
 
     def __init__(

@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher, Footer
 
 from moorage.errors import MoorageError, Problem
+from tui.actions import bindings
 from tui.document import preview, store
 from tui.document.steps import STEPS, Step, step_of, wrong_steps
 from tui.messages import (
@@ -24,13 +25,16 @@ from tui.messages import (
     GoBack,
     GoOn,
     JumpTo,
+    LogsWanted,
     SaveWanted,
+    UsersWanted,
 )
+from tui.palette import actions_of_screen
 from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
-from tui.widgets.help_dialog import KEYS, HelpDialog
+from tui.widgets.help_dialog import HelpDialog
 from tui.wizard.preview_pane import PreviewPane
 from tui.wizard.step_list import StepList, summary_of
 from tui.wizard.step_pane import StepPane
@@ -46,27 +50,7 @@ class WizardFrame(Screen[None]):
             else it leads back step by step.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "next", "Next"),
-        Binding("ctrl+n", "apply", "Apply"),
-        Binding("ctrl+b", "back", "Back"),
-        Binding("ctrl+b", "step_back", "Back", show=False),
-        Binding("escape", "close", "Close", tooltip="Back to the dashboard"),
-        Binding("escape", "step_back", "Back", show=False),
-        Binding("f3", "preview", "Files"),
-        Binding("ctrl+s", "save", "Save"),
-        Binding("f1", "help", "Help"),
-        *(
-            Binding(
-                f"ctrl+{step.number},alt+{step.number}",
-                f"jump('{step.value}')",
-                show=False,
-                # Before a field takes it for a digit.
-                priority=True,
-            )
-            for step in STEPS
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("wizard")
     DEFAULT_CSS = """
     WizardFrame { layout: vertical; }
     WizardFrame #middle { height: 1fr; }
@@ -311,11 +295,21 @@ class WizardFrame(Screen[None]):
         """Save the answers."""
         self.post_message(SaveWanted())
 
+    def action_users(self) -> None:
+        """Open the users."""
+        self.post_message(UsersWanted())
+
+    def action_logs(self) -> None:
+        """Open the logs."""
+        self.post_message(LogsWanted())
+
     def action_help(self) -> None:
         """Say what this step is about and which keys there are."""
         pane = self.pane
         own = pane.help_text or pane.explanation
-        self.app.push_screen(HelpDialog(pane.step.label, own, pane.example, KEYS))
+        self.app.push_screen(
+            HelpDialog(pane.step.label, own, actions_of_screen(self), pane.example)
+        )
 
     def on_resize(self, _event: events.Resize) -> None:
         """A preview that was opened on top goes when there is room beside the form."""

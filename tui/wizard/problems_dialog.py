@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
 from moorage.errors import Problem
 from moorage.escape import printable
+from tui.actions import bindings
 from tui.document.problems import Mistakes
 from tui.widgets.dialog import Dialog
 
@@ -27,7 +28,7 @@ class MistakesDialog(Dialog[bool]):
         mistakes: What is wrong.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "refuse", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mistakes")
     DEFAULT_CSS = """
     MistakesDialog .mistake { height: auto; color: $text-error; }
     MistakesDialog .no-field { height: auto; margin-top: 1; }

@@ -1,0 +1,50 @@
+"""One table of actions: the docs, the palette and the help say what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from opening import opened
+from pretend import Servers
+from textual.binding import Binding
+
+from tui.actions import AREAS, Action, action_of, bindings, key_in_words, updated
+
+DOCS = Path(__file__).parents[2] / "docs" / "wizard.md"
+ACTIONS = [(area, each) for area in AREAS for each in AREAS[area].actions]
+
+
+def test_the_documented_keys_are_those_of_the_wizard() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert "| R | Apply again on the servers that failed |" in text
+    assert text == updated(text), "run: python -m tui.actions docs/wizard.md"
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_each_binding_leads_back_to_its_action(area: str) -> None:
+    made = [each for each in bindings(area) if isinstance(each, Binding)]
+    found = [action_of(each) for each in made]
+    assert found == [each for each in AREAS[area].actions if each.keys]
+    assert action_of(Binding("x", "cut")) is None
+
+
+@pytest.mark.parametrize(("area", "action"), ACTIONS)
+def test_what_is_shown_is_explained(area: str, action: Action) -> None:
+    assert action.does or not (action.word or action.title) or action.keys == "f1", area
+    assert not action.does.endswith("."), area
+
+
+def test_keys_are_written_as_people_write_them() -> None:
+    keys = ("ctrl+b", "N", "slash", "f1", "shift+tab", "delete")
+    assert [key_in_words(each) for each in keys] == [
+        "Ctrl+B", "Shift+N", "/", "F1", "Shift+Tab", "Delete",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_help_lists_the_keys_that_work_there(pretend: Servers, size: tuple[int, int]) -> None:
+    async with opened(pretend, size=size) as wizard:
+        await wizard.press("f1")
+        await wizard.see("Begin a new deployment", "Read a deployment from one of its servers")
+        assert "Save the answers" not in wizard.text

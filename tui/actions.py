@@ -1,0 +1,421 @@
+"""Every action of the wizard: its keys, its word in the footer, and what it does.
+
+Screens take their bindings from here, and the footer shows them. The command palette, the help and
+the table of keys in docs/wizard.md say what is written here, too;
+``python -m tui.actions docs/wizard.md`` brings that table up to date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.binding import Binding, BindingType
+
+from tui.document.steps import STEPS
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action and its keys.
+
+    Attributes:
+        keys: As Textual writes them; several with commas.
+        method: The method after ``action_``, with arguments if it takes any.
+        word: What the footer says; not in the footer when empty.
+        does: What it does, as a sentence without a full stop.
+        title: Its title in the command palette; not in there when empty.
+        search: Other words people may look for in the palette.
+        display: How the footer and the help write the keys, if not as usual.
+        is_first: Whether its keys work in front of any widget.
+    """
+
+    keys: str
+    method: str
+    word: str = ""
+    does: str = ""
+    title: str = ""
+    search: str = ""
+    display: str = ""
+    is_first: bool = False
+
+    @property
+    def key_words(self) -> str:
+        """The keys in words: ``Ctrl+B``, ``Escape or Enter``."""
+        shown = _DISPLAYED.get(self.display)
+        return shown or " or ".join(key_in_words(key) for key in self.keys.split(","))
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of the wizard and its actions.
+
+    Attributes:
+        title: What people call it.
+        actions: Its actions, in the order of the footer.
+    """
+
+    title: str
+    actions: tuple[Action, ...]
+
+
+_HELP_WIDTH = 64
+"""Columns in the help on a narrow terminal."""
+_DISPLAYED = {"↑↓": "Up or Down", "←→": "Left or Right", "pgdn": "Page Up or Page Down"}
+_TEST = Action("ctrl+t", "test", "Test", "Connect and show the system, Docker, disk and ports",
+               "Test the servers", "check connection ssh ping")  # fmt: skip
+_FIND = Action("slash", "find", "Find", "Show only lines with a text", "Find in the log",
+               "search grep filter")  # fmt: skip
+_FOLLOW = Action("f", "follow", "Follow", "Follow the end of the log, or stop", "Follow the log",
+                 "tail pause")  # fmt: skip
+_LEVEL = Action("l", "level", "Level", "Show warnings only, errors only, or everything",
+                "Change the log level", "errors warnings filter")  # fmt: skip
+_COPY_LOG = Action("y", "copy_log", "Copy", "Copy the log that is shown", "Copy the log",
+                   "clipboard yank")  # fmt: skip
+_USERS = Action("u", "users", "Users", "Add, change and remove who can log in", "Users",
+                "accounts passwords access login htpasswd")  # fmt: skip
+_LOGS = Action("l", "logs", "Logs", "The registry's journal, nginx's errors and each request",
+               "Logs", "journal errors requests access log")  # fmt: skip
+_REFUSE = Action("escape", "refuse", "Back", "Close without doing anything")
+_CLOSE = Action("escape", "refuse", "Close", "Close")
+
+AREAS = {
+    "app": Area("Everywhere", (
+        Action("ctrl+p", "command_palette", "More", "All actions, and the themes", is_first=True),
+        Action("f1", "help", "", "What the screen is about, and its keys", "Help", "manual keys"),
+        Action("ctrl+q", "leave", "", "Leave at once; the draft is kept", "Leave Moorage",
+               "quit exit", is_first=True),
+        Action("ctrl+c", "leave"),
+        # In front of any widget: what is typed after Tab then always lands where Tab led, also
+        # when keys come faster than widgets take them (pasted, or typed ahead).
+        Action("tab", "app.focus_next", "", "Next field", is_first=True),
+        Action("shift+tab", "app.focus_previous", "", "Previous field", is_first=True),
+    )),
+    "buttons": Area("Buttons", (
+        # In front of a dialog, which keys of the application do not reach otherwise.
+        Action("left", "app.beside(-1)", is_first=True),
+        Action("right", "app.beside(1)", "", "Next button of a row; Left: the one before",
+               is_first=True),
+    )),
+    "start": Area("Start", (
+        Action("enter", "open", "", "Open what is selected"),
+        Action("n", "new", "New", "Begin a new deployment", "New deployment", "create install"),
+        Action("o", "file", "Open a file", "Open an answers file", "Open a file", "yaml load"),
+        Action("c", "connect", "Connect", "Read a deployment from one of its servers",
+               "Connect to a server", "ssh import read"),
+        _USERS,
+        Action("d,delete", "forget", "Take off the list",
+               "Remove the selected deployment from the list; servers and files stay as they are",
+               "Take off the list", "remove forget delete recent"),
+        Action("escape", "leave", "Leave", "Leave, when pressed twice"),
+    )),
+    "dashboard": Area("Dashboard", (
+        Action("enter,s", "settings", "Settings", "Open the wizard on these answers", "Settings",
+               "edit answers configure", "s"),
+        Action("v", "review", "Review", "Show what an apply would change", "Review",
+               "plan diff apply"),
+        _USERS,
+        _LOGS,
+        Action("f", "follow", "Follow the run", "Follow a run that is in progress",
+               "Follow the run", "attach apply progress"),
+        Action("ctrl+r", "look", "Read again", "Read the servers again", "Read the servers again",
+               "refresh reload status"),
+        Action("pagedown", "scroll('page_down')", "Scroll", "Scroll", display="pgdn"),
+        Action("pageup", "scroll('page_up')"),
+        Action("down", "scroll('down')"),
+        Action("up", "scroll('up')"),
+        Action("escape", "back", "Back", "Back to the start"),
+    )),
+    "wizard": Area("Wizard", (
+        Action("ctrl+n", "next", "Next", "Next step", "Next step", "continue forward"),
+        Action("ctrl+n", "apply", "Apply", "Apply the plan, after a question", "Apply",
+               "install deploy run"),
+        Action("ctrl+b", "back", "Back", "Previous step", "Previous step", "back"),
+        Action("ctrl+b", "step_back"),
+        Action("escape", "close", "Close", "Back to the dashboard", "Back to the dashboard",
+               "close"),
+        Action("escape", "step_back", "", "Previous step, or back to the dashboard"),
+        Action("f3", "preview", "Files", "Show or hide the files that are written",
+               "Show or hide the files", "preview nginx config"),
+        Action("ctrl+s", "save", "Save", "Save the answers to a file", "Save the answers",
+               "write yaml export"),
+        Action("f1", "help", "Help", "", "Help", "manual keys"),
+        *(Action(f"alt+{step.number},ctrl+{step.number}", f"jump('{step.value}')",
+                 does=f"Go to {step.label}", title=f"Go to {step.label}", search="step",
+                 # Before a field takes it for a digit.
+                 is_first=True)
+          for step in STEPS),
+        Action("", "users", does=_USERS.does, title="Users", search=_USERS.search),
+        Action("", "logs", does=_LOGS.does, title="Logs", search=_LOGS.search),
+    )),
+    "form": Area("A form", (
+        Action("enter", "go_on", "", "Continue, or go to what is wrong"),
+    )),
+    "choice": Area("A choice", (
+        Action("down,right", "move(1)", "Choose", "Choose", display="↑↓"),
+        Action("up,left", "move(-1)"),
+    )),
+    "toggle": Area("Yes or no", (Action("space", "change", "Change", "Change it"),)),
+    "field": Area("A field with suggestions", (
+        Action("down", "suggest(1)", "", "Next suggestion; Up: the one before"),
+        Action("up", "suggest(-1)"),
+    )),
+    "secret": Area("A field for a password or key", (
+        Action("f2", "show_or_hide", "Show", "Show what is typed, or hide it again",
+               "Show or hide what is typed", "reveal password"),
+    )),
+    "table": Area("Servers, users or hooks in the wizard", (
+        Action("enter", "go_on"),
+        Action("a", "add", "Add", "Add one", "Add", "new create"),
+        Action("e", "edit", "Edit", "Edit the selected one", "Edit", "change"),
+        Action("d,delete", "delete", "Remove", "Remove the selected one", "Remove", "delete"),
+    )),
+    "servers": Area("Servers", (_TEST,)),
+    "storage": Area("Storage", (
+        Action("ctrl+t", "test", "Test", "List, write, read and delete in the bucket",
+               "Test the bucket", "s3 check"),
+    )),
+    "dns": Area("DNS", (
+        Action("ctrl+t", "check_records", "Check, or stop",
+               "Look the DNS records up again, or stop looking",
+               "Check the DNS records", "lookup resolve dig"),
+    )),
+    "ssl": Area("SSL", (
+        Action("ctrl+t", "replace", "Replace on the servers",
+               "Put a changed certificate of your own on the servers", "Replace the certificate",
+               "renew tls certificate key"),
+    )),
+    "review": Area("Review", (
+        Action("ctrl+r", "plan", "Read", "Read the servers and plan again",
+               "Read the servers again", "refresh reload plan"),
+        Action("v", "view", "View", "Difference, whole file, or commands",
+               "Difference, whole file, or commands", "view diff"),
+        Action("n", "jump(1)", "Change", "Go to the next change", "Next change", "diff jump"),
+        Action("p,N", "jump(-1)", "", "Go to the previous change", "Previous change", "diff jump"),
+        Action("y", "copy", "Copy", "Copy what is shown", "Copy what is shown", "clipboard yank"),
+        Action("e", "end_transfers", "End transfers",
+               "Apply, and cut off the transfers on the slot that is needed", "End transfers",
+               "apply stop pushes pulls"),
+    )),
+    "plan_tree": Area("The tree of changes", (
+        Action("enter", "wizard_go_on"),
+        Action("left", "collapse", "", "Close a branch"),
+        Action("right", "expand", "", "Open a branch"),
+    )),
+    "diff": Area("A difference", (
+        Action("n", "jump(1)", "", "Next change"),
+        Action("p,N", "jump(-1)", "", "Previous change"),
+    )),
+    "apply": Area("Apply", (
+        Action("up", "select(-1)", is_first=True),
+        Action("down", "select(1)", "", "Select a server: next; Up: the one before",
+               is_first=True),
+        _FIND,
+        _LEVEL,
+        Action("a", "all_servers", "All servers", "Show the log of all servers",
+               "Show the log of all servers"),
+        _FOLLOW,
+        Action("s", "save_log", "Save", "Save the log to a file", "Save the log",
+               "write export"),
+        _COPY_LOG,
+        Action("r", "retry", "Retry", "Apply again on the servers that failed",
+               "Try failed servers again", "retry repeat"),
+        Action("enter,escape", "go_on", "Report", "Show the report", "Show the report", "done"),
+        Action("escape", "cancel", "Cancel", "Stop the runs, or leave them running",
+               "Cancel", "stop abort leave detach"),
+    )),
+    "done": Area("Done", (
+        Action("ctrl+s", "save", "Save", "Save the answers to a file", "Save the answers",
+               "write yaml export"),
+        Action("r", "review", "Review", "Back to Review", "Review", "plan apply again"),
+        _USERS,
+        _LOGS,
+        Action("escape,enter", "leave", "To the start", "Back to the start", "Back to the start"),
+        Action("escape,enter", "leave_for_dashboard", "To the dashboard", "Back to the dashboard",
+               "Back to the dashboard"),
+    )),
+    "logs": Area("Logs", (
+        _FIND,
+        _LEVEL,
+        Action("a", "next_server", "Server", "One server after the other, then all",
+               "Show the log of another server"),
+        _FOLLOW,
+        # Before the log takes them, a column at a time.
+        Action("right", "sideways(20)", "Sideways", "Scroll sideways in long lines",
+               display="←→", is_first=True),
+        Action("left", "sideways(-20)", is_first=True),
+        _COPY_LOG,
+        Action("escape", "back", "Back", "Back"),
+    )),
+    "log_view": Area("A log", (
+        Action("end", "follow", "", "Go to the end and follow it"),
+        Action("home", "home", "", "Go to the beginning"),
+    )),
+    "users": Area("Users", (
+        # In front of any widget, so that what is typed ahead lands where the key before it led.
+        Action("enter", "apply", "Apply", "Show what will change, and apply it",
+               "Apply the changes", is_first=True),
+        Action("enter", "found", is_first=True),
+        Action("z", "undo", "Undo", "Undo the last staged change", "Undo the last change",
+               "revert", is_first=True),
+        Action("a", "add", "Add", "Add a user", "Add a user", "new create", is_first=True),
+        Action("p", "password", "Password", "Change the password", "Change the password",
+               "passwd reset", is_first=True),
+        Action("e", "access", "Access", "Change access and repositories", "Change access",
+               "edit push pull repositories permissions", is_first=True),
+        Action("x", "disable", "Disable", "Keep the user out; the password stays",
+               "Disable the user", "lock block", is_first=True),
+        Action("x", "enable", "Enable", "Let a disabled user in again", "Enable the user",
+               "unlock", is_first=True),
+        Action("d,delete", "remove", "Remove", "Remove the user", "Remove the user", "delete",
+               is_first=True),
+        Action("i", "import_users", "Import",
+               "Import an htpasswd file from this machine or a server", "Import users",
+               "htpasswd", is_first=True),
+        Action("escape", "back", "Back", "Back; in a search, show everybody again"),
+        # The line above the table names the first two.
+        Action("slash", "find", "", "Find by name, repository or state", "Find users", "search",
+               is_first=True),
+        Action("s", "sort", "", "Sort by name, by last login, or changes first", "Sort", "order",
+               is_first=True),
+        Action("ctrl+r", "read", "", "Read the servers again; what is staged stays",
+               "Read the servers again", "refresh reload"),
+    )),
+    "users_table": Area("The table of users", (
+        Action("up,k", "move(-1)"),
+        Action("down,j", "move(1)", "", "Next user; Up or K: the one before"),
+        Action("pageup", "page(-1)"),
+        Action("pagedown", "page(1)", "", "Next page; Page Up: the one before"),
+        Action("home,g", "end(-1)", "", "First user"),
+        Action("end,G", "end(1)", "", "Last user"),
+    )),
+    "user_changes": Area("Changes of users", (
+        Action("v", "view", "Files", "Show the changes as files, with passwords masked",
+               "Show the changes as files", "view diff"),
+        Action("enter", "accept"),
+        _REFUSE,
+    )),
+    "users_apply": Area("A change of users being applied", (
+        Action("s", "stop", "Stop and put back", "Stop, and undo the change on every server",
+               "Stop and undo", "cancel abort"),
+        Action("enter,escape", "refuse", "Close", "Close"),
+    )),
+    "generated_passwords": Area("Generated passwords", (
+        Action("c", "copy_all", "Copy", "Copy all of them", "Copy the passwords", "clipboard"),
+        _CLOSE,
+    )),
+    "dialog": Area("A dialog", (
+        _REFUSE,
+        # From a button as well: it is where the focus is.
+        Action("down", "scroll_body('scroll_down')", "Scroll", "Scroll", display="↑↓"),
+        Action("up", "scroll_body('scroll_up')"),
+        Action("pagedown", "scroll_body('scroll_page_down')"),
+        Action("pageup", "scroll_body('scroll_page_up')"),
+        Action("end", "scroll_body('scroll_end')"),
+        Action("home", "scroll_body('scroll_home')"),
+    )),
+    "form_dialog": Area("A dialog with fields", (
+        # Before a field or a form takes Enter.
+        Action("enter", "next_field", "Next field", "Next field", is_first=True),
+        Action("enter", "end", "Done", "Accept, in the last field", is_first=True),
+        Action("ctrl+s", "accept", "Done", "Accept"),
+    )),
+    "server_dialog": Area("A server", (_TEST,)),
+    "host_key": Area("A new host key", (
+        Action("t", "trust", "Trust", "Trust the key and add it to known_hosts"),
+        Action("escape", "refuse", "Refuse", "Refuse it"),
+    )),
+    "mistakes": Area("Mistakes in a file", (_CLOSE,)),
+    "help": Area("Help", (Action("enter,f1", "refuse", is_first=True),)),
+    "note": Area("A message", (Action("enter", "refuse"),)),
+}  # fmt: skip
+"""Every action by where it works, in the order in which people get there."""
+
+BEGIN = "<!-- Written by: python -m tui.actions docs/wizard.md -->\n"
+END = "<!-- End of the table of keys -->\n"
+
+
+def bindings(area: str) -> list[BindingType]:
+    """Return the bindings of a part of the wizard.
+
+    Args:
+        area: Its name in :data:`AREAS`.
+    """
+    return [
+        Binding(
+            each.keys,
+            each.method,
+            each.word or each.title,
+            show=bool(each.word),
+            key_display=each.display or None,
+            priority=each.is_first,
+            tooltip=each.does,
+            id=f"{area}.{number}",
+        )
+        for number, each in enumerate(AREAS[area].actions)
+        if each.keys
+    ]
+
+
+def action_of(binding: Binding) -> Action | None:
+    """Return the action of a binding, or None where it is one of a widget of Textual's."""
+    area, _, number = (binding.id or "").partition(".")
+    return AREAS[area].actions[int(number)] if area in AREAS else None
+
+
+def without_keys(area: str) -> tuple[Action, ...]:
+    """Return the actions that only the palette has."""
+    return tuple(each for each in AREAS[area].actions if not each.keys)
+
+
+def key_in_words(key: str) -> str:
+    """Return a key as people write it: ``Ctrl+B`` for ``ctrl+b``, ``Shift+N`` for ``N``."""
+    names = {"slash": "/", "pageup": "Page Up", "pagedown": "Page Down"}
+    *modifiers, last = key.split("+")
+    if len(last) == 1 and last.isupper():
+        modifiers.append("shift")
+    return "+".join(
+        [*(each.capitalize() for each in modifiers), names.get(last, last.capitalize())]
+    )
+
+
+def key_lines(actions: Iterable[Action]) -> str:
+    """Return lines of keys and what they do, in two columns."""
+    rows = {each.key_words: each.does for each in actions if each.does}
+    width = max(map(len, rows), default=0)
+    return "\n".join(
+        textwrap.fill(f"{keys:<{width}}  {does}", _HELP_WIDTH, subsequent_indent=" " * (width + 2))
+        for keys, does in rows.items()
+    )
+
+
+def key_table() -> str:
+    """Return the Markdown table of all keys."""
+    lines = ["| where | key | does |", "|---|---|---|"]
+    for area in AREAS.values():
+        rows = [each for each in area.actions if each.keys and each.does]
+        lines += [
+            f"| {'' if number else area.title} | {each.key_words} | {each.does} |"
+            for number, each in enumerate(rows)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def updated(text: str) -> str:
+    """Return a document with the table of keys written anew."""
+    pattern = f"{re.escape(BEGIN)}.*{re.escape(END)}"
+    return re.sub(pattern, lambda _: f"{BEGIN}{key_table()}{END}", text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Bring the file named on the command line up to date."""
+    path = Path(sys.argv[1])
+    path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""How the palette lists and finds commands. Imported when it opens, as that takes a moment."""
+
+from __future__ import annotations
+
+from textual.command import DiscoveryHit, Hit, Hits
+from textual.system_commands import SystemCommandsProvider
+
+from tui.palette import search_words
+
+_LAST = 0.01
+"""The score of a command whose title does not match."""
+
+
+class CommandSearch(SystemCommandsProvider):
+    """Lists commands in the order of use, and finds them by title and by other words."""
+
+    async def discover(self) -> Hits:
+        """Yield every command: those of the screen, the steps, then those that are everywhere."""
+        for title, about, run, is_offered in self.app.get_system_commands(self.screen):
+            if is_offered:
+                yield DiscoveryHit(title, run, help=about)
+
+    async def search(self, query: str) -> Hits:
+        """Yield the commands that match; those that match by another word come last.
+
+        Args:
+            query: What was typed.
+        """
+        matcher = self.matcher(query)
+        for title, about, run, _ in self.app.get_system_commands(self.screen):
+            score = matcher.match(title)
+            if score > 0:
+                yield Hit(score, matcher.highlight(title), run, help=about)
+            elif query.strip().lower() in search_words(title).lower():
+                yield Hit(_LAST, title, run, help=about)

@@ -105,7 +105,3 @@ def text_of(problem: Problem | None) -> str:
         problem: What is wrong with the field, or None.
     """
     return problem.explain(field_name) if problem is not None else ""
-
-
-def _plain(dotted: str) -> str:
-    return re.sub(r"\[\d+\]", "[]", dotted)

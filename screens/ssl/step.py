@@ -25,6 +25,7 @@ from screens.ssl.certificate_preview import (
     describe_replacement,
     read_files,
 )
+from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem, text_of
 from tui.messages import DraftChanged

@@ -39,9 +39,9 @@ _DRIVERS = (
     Option("s3", "S3 or compatible", "also for several servers"),
 )
 _PATH_STYLES = (
-    Option("", "As usual", "depends on the endpoint"),
-    Option("True", "In the path"),
-    Option("False", "In the host name"),
+    Option("", "Automatic", "depends on the endpoint"),
+    Option("True", "Path-style"),
+    Option("False", "Virtual-hosted"),
 )
 _SECRETS = ("accesskey", "secretkey")
 

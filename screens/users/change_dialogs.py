@@ -22,6 +22,7 @@ from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from moorage.users.describe import Action, UserDifference, count_text
 from screens.users.servers import UsersEngine
+from tui.actions import bindings
 from tui.labels import describe_error
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyBlock

@@ -53,10 +53,7 @@ class UsersScreen(UsersView):
         "for some. A disabled user keeps the password and is kept out.\n\n"
         "A server that is outdated missed a change; the next change fixes it. One that is modified "
         "was edited by hand; the next change overwrites it. While a run is in progress there, "
-        "nothing else can be changed: read again when it has ended.\n\n"
-        "/ finds by name, repository or state; Escape shows all again. s sorts by name, by when "
-        "people were last seen, or with changes first. i takes over the users of an htpasswd file. "
-        "Ctrl+R reads the servers again."
+        "nothing else can be changed: read again when it has ended."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("users")
 

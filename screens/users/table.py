@@ -21,6 +21,7 @@ from textual.strip import Strip
 from moorage.deploy.users_rows import UserRow
 from moorage.desired.users import RegistryUser
 from moorage.escape import printable
+from tui.actions import bindings
 
 MARKS = {"+": "added", "~": "changed", "-": "removed", "": ""}
 """The signs of staged changes, and their words."""

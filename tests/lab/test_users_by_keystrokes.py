@@ -119,7 +119,7 @@ def test_the_life_of_a_user_on_three_servers_at_once(
 ) -> None:
     terminal = office.open_users()
     terminal.press("a")
-    terminal.see("The name for `docker login`")
+    terminal.see("The user name for docker login")
     terminal.type("ana")
     terminal.press("Enter", "Enter")
     terminal.type("team-a/*")
@@ -178,7 +178,7 @@ def test_a_server_that_is_away_misses_a_change_and_is_repaired_by_the_next(
     terminal.see("connecting")
     terminal.see("unreachable", seconds=90)
     terminal.press("a")
-    terminal.see("The name for `docker login`")
+    terminal.see("The user name for docker login")
     terminal.type("bob")
     terminal.press("C-s")
     terminal.see("1 staged")

@@ -18,7 +18,7 @@ async def test_a_hook_is_added_and_edited_by_keys_alone(pretend: Servers) -> Non
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await _to_the_button(wizard)
         await wizard.press("enter")
-        await wizard.see("Add a hook", "The hook's name in plans")
+        await wizard.see("Add a hook", "The name shown in plans")
         await wizard.type("tell")
         await wizard.press("enter")
         await wizard.type("tell.sh")
@@ -44,7 +44,7 @@ async def test_a_hook_that_cannot_run_is_refused_beside_its_field(pretend: Serve
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await _to_the_button(wizard)
         await wizard.press("enter")
-        await wizard.see("The hook's name in plans")
+        await wizard.see("The name shown in plans")
         name, script, limit = wizard.app.screen.query(Field)
         await wizard.type("a name")
         await wizard.press("enter")

@@ -166,7 +166,7 @@ async def test_the_first_mistake_is_in_sight_when_the_list_is_closed(
     async with opened(pretend, path=wrote(home, text + USERS)) as wizard:
         await wizard.see("1 mistake in the answers")
         await wizard.press("enter")
-        await wizard.see("Folder in it", "[c]", "✗ must be text, not a list", seconds=5)
+        await wizard.see("Prefix", "[c]", "✗ must be text, not a list", seconds=5)
 
 
 async def test_what_an_empty_field_means_is_cut_at_the_edge_only(pretend: Servers) -> None:

@@ -270,7 +270,7 @@ async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "a")
-        await wizard.see("The name for `docker login`")
+        await wizard.see("The user name for docker login")
         await wizard.type("ci")
         await wizard.press("tab", "down", "tab", "down", "tab")
         await wizard.type("abc")
@@ -451,7 +451,7 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
             ("~/none", "✗ expected a private key file; this file does not exist"),
             ("~/id.pub", "✗ The key ~/id.pub cannot be used"),
             ("~/ssh_config", "✗ The key ~/ssh_config cannot be used"),
-            ("~/id", "Empty: ~/.ssh/config, then the"),
+            ("~/id", "Default: ~/.ssh/config, the agent"),
         ):
             await wizard.press("ctrl+u")
             await wizard.type(text)

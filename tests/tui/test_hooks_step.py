@@ -55,7 +55,7 @@ async def test_a_hook_that_cannot_run_is_refused_beside_its_field(pretend: Serve
         for typed, said in (
             ("nowhere.sh", "cannot be read: no such file"),
             (".", "is not a file"),
-            ("plain.sh", "does not say in its first line what runs it"),
+            ("plain.sh", "has no interpreter in its first line"),
         ):
             script.input.value = typed
             await wizard.pilot.pause()

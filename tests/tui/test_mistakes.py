@@ -119,7 +119,7 @@ async def test_a_step_that_is_wrong_says_why_when_it_is_opened_again(pretend: Se
          "{hash: none}}]}\n", "alt+2",
          ("Edit the user", "✗ must be push or pull", "none", "✗ must be a bcrypt")),
         (f"servers: [{{host: alpha}}]\nhooks: [{{name: a b, script: /x, when: []}}]\n{USERS}",
-         "alt+6", ("Edit the hook", "a b", "✗ wanted: one of them")),
+         "alt+6", ("Edit the hook", "a b", "✗ Choose at least one")),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_with_a_thing_is_said_in_its_dialog(

@@ -19,7 +19,7 @@ import paramiko
 from lab import Lab, LabServer
 from lab.keys import ADMIN_PASSWORD
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretReference, Typed
+from moorage.answers.secrets import Secret, SecretName, SecretReference, Typed
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.transport import SshTransport
 from moorage.servers.transport import HostKey
@@ -36,7 +36,7 @@ class Nobody:
         """Trust nothing that is not known."""
         return False
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Know nothing."""
         return None
 

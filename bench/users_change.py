@@ -22,7 +22,7 @@ from bench.unchanged import Bench, median
 from lab import Lab, LabServer
 from lab.services import start_object_store
 from moorage.answers.load import load
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
@@ -41,7 +41,7 @@ class Trusting:
         """Trust it."""
         return True
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Know nothing."""
         return None
 

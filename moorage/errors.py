@@ -24,6 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.answers.secrets import SecretName
 
 FieldName = Callable[[str], str]
 """Returns the name of a field for display, given its dotted path; empty if it has none."""
@@ -211,7 +215,7 @@ class CannotConnect(MoorageError):
     """A server cannot be reached, does not prove who it is, or refuses the login.
 
     Attributes:
-        refused: The secret that was not taken, as it was asked for; empty when none was refused.
+        refused: The secret that was not accepted, as it was asked for; None if none was refused.
     """
 
     exit_code = ExitCode.CANNOT_CONNECT
@@ -225,7 +229,7 @@ class CannotConnect(MoorageError):
         fields: Sequence[str] = (),
         server: str | None = None,
         code: str | None = None,
-        refused: str = "",
+        refused: SecretName | None = None,
     ) -> None:
         super().__init__(message, advice=advice, fields=fields, server=server, code=code)
         self.refused = refused

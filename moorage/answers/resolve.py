@@ -24,6 +24,7 @@ from moorage.answers.secrets import (
     FromPrompt,
     PasswordReference,
     Secret,
+    SecretName,
     SecretReference,
     Typed,
 )
@@ -37,7 +38,7 @@ KEYRING_SERVICE = "moorage"
 
 _LARGEST = 64 * 1024
 
-Ask = Callable[[str, str | None], Secret | None]
+Ask = Callable[[SecretName, str | None], Secret | None]
 """Asks for a secret: what is wanted, and the server's label if it belongs to one."""
 
 
@@ -117,7 +118,8 @@ class Resolver:
         if isinstance(reference, FromKeyring):
             return _from_keyring(reference, where)
         with self._asking:
-            secret = self._ask(where, server)
+            name = SecretName(where.rpartition(".")[2], field=where)
+            secret = self._ask(name, server)
         if not secret:
             raise SecretUnavailable(
                 "a secret was not entered.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage.answers.model import Answers
-    from moorage.answers.secrets import Secret
+    from moorage.answers.secrets import Secret, SecretName
     from moorage.errors import MoorageError
     from moorage.servers.transport import HostKey, LoginRequest
 
@@ -67,10 +66,9 @@ class CommandLineAsker:
         with self._one_at_a_time:
             return bool(self._desk.ask(lambda: self._ask_about(key)))
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Return a secret that was typed, or None without a terminal; see ``transport.Asker``."""
-        is_for_login = server is not None or what.startswith("servers[")
-        if not self._session.is_interactive or (self.asks_for_logins_only and not is_for_login):
+        if not self._session.is_interactive or (self.asks_for_logins_only and server is None):
             return None
         with self._one_at_a_time:
             return self._desk.ask(lambda: self._ask_secret(what, server))
@@ -112,13 +110,13 @@ class CommandLineAsker:
                 self._session.narrate(ANOTHER_KEY)
         return self._ask_secret(wanted.what, wanted.server)
 
-    def _ask_secret(self, what: str, server: str | None) -> Secret | None:
+    def _ask_secret(self, what: SecretName, server: str | None) -> Secret | None:
         from moorage.answers.secrets import Secret
 
-        what = _in_words(what, self.answers)
-        place = f" on {server}" if server and server not in what else ""
+        prompt = _prompt(what, self.answers)
+        place = f" on {server}" if server and server not in prompt else ""
         with self.pause():
-            typed = getpass.getpass(f"{what}{place}: ", stream=sys.stderr)
+            typed = getpass.getpass(f"{prompt}{place}: ", stream=sys.stderr)
         return Secret(typed) if typed else None
 
     def _yes_or_no(self, question: str) -> bool:
@@ -130,14 +128,15 @@ class CommandLineAsker:
         return answer.strip().lower() in {"y", "yes"}
 
 
-def _in_words(what: str, answers: Answers | None) -> str:
-    """Say whose secret a place in the answers is: ``servers[0].sudo_password`` and the like."""
-    found = re.fullmatch(r"(servers|credentials\.users)\[(\d+)\]\.(\w+)", what)
-    if found is None or answers is None:
-        return what
-    section, number, field = found[1], int(found[2]), found[3].replace("_", " ")
-    if section == "servers":
-        server = answers.servers[number]
-        whose = f"{server.user}@{server.host}" if server.user else server.host
-        return f"{field} of {whose}"
-    return f"{field} of the registry's user {answers.credentials.users[number].name}"
+def _prompt(what: SecretName, answers: Answers | None) -> str:
+    """Return whose secret is asked for: the answers know the owner of one that they name."""
+    if answers is None:
+        return str(what)
+    for number, server in enumerate(answers.servers):
+        if what.field == f"servers[{number}].{what.kind}":
+            whose = f"{server.user}@{server.host}" if server.user else server.host
+            return f"{what.label} of {whose}"
+    for number, user in enumerate(answers.credentials.users):
+        if what.field == f"credentials.users[{number}].{what.kind}":
+            return f"{what.label} of the registry's user {user.name}"
+    return str(what)

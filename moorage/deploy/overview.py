@@ -17,7 +17,7 @@ from moorage.state import private_folder, write_private
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from moorage.answers.secrets import Secret
+    from moorage.answers.secrets import Secret, SecretName
     from moorage.deploy.operations import OpenTransport
     from moorage.deploy.status import Status
     from moorage.servers.transport import Asker, Cancel, HostKey
@@ -104,7 +104,7 @@ class _NoOperator:
         """Trust no new key."""
         return False
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Know no secret."""
         return None
 

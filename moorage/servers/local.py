@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.errors import CannotConnect, SudoRefused
 from moorage.servers import script_command
 from moorage.servers.script_session import InputClosedError, Job, Root, ScriptSession
@@ -59,7 +59,7 @@ class LocalTransport:
         """Run a POSIX shell script as root; see :meth:`.transport.Transport.run`."""
         is_root = os.geteuid() == 0
         user = "root" if is_root else getpass.getuser()
-        what = f"sudo password of {user}"
+        what = SecretName("sudo_password", user)
         reference = self._answers.sudo_password
         if not is_root and self._sudo_password is None and reference is not None:
             self._sudo_password = self._resolve(reference, "sudo_password")

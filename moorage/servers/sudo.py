@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from moorage.answers.secrets import SecretName
 from moorage.errors import SudoRefused
 
 _NOT_FOUND = 127
@@ -26,7 +27,7 @@ class _Reason:
             fields=self.fields,
             server=server,
             code=self.code,
-            refused=f"sudo password of {user}",
+            refused=SecretName("sudo_password", user),
         )
 
 
@@ -107,5 +108,5 @@ def refusal(text: str, status: int, user: str, server: str) -> SudoRefused:
         f"{user} cannot become root with sudo" + (f": {output}" if output else "."),
         advice=f"Log in with 'ssh {user}@{server}' and try 'sudo id'.",
         server=server,
-        refused=f"sudo password of {user}",
+        refused=SecretName("sudo_password", user),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from moorage.answers.secrets import Secret, SecretReference
+from moorage.answers.secrets import Secret, SecretName, SecretReference
 
 Resolve = Callable[[SecretReference | None, str], Secret | None]
 """Resolves a server's secret reference; None if there is none.
@@ -55,11 +55,11 @@ class Asker(Protocol):
     def accept_host_key(self, key: HostKey) -> bool:
         """Return whether to trust an unknown host key and add it to known_hosts."""
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Return a secret, or None if the operator cannot be asked.
 
         Args:
-            what: The secret as shown to the operator: ``sudo password of admin``.
+            what: Which secret.
             server: The server's label, if the secret belongs to one.
         """
 
@@ -69,7 +69,7 @@ class LoginRequest:
     """A login for which no key was accepted.
 
     Attributes:
-        what: The missing secret as shown to the operator: ``password of root``.
+        what: The missing secret.
         server: The server's label.
         reason: Which keys were tried and why they were not enough.
         methods: The SSH authentication methods that the server accepts.
@@ -77,7 +77,7 @@ class LoginRequest:
         is_jump_host: Whether the login is on a jump host.
     """
 
-    what: str
+    what: SecretName
     server: str
     reason: str
     methods: tuple[str, ...]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moorage.answers.model import Answers
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
-from moorage.answers.secrets import Secret, SecretReference
+from moorage.answers.secrets import Secret, SecretName, SecretReference
 from moorage.errors import MoorageError
 from moorage.servers.ssh.config import SshConfig
 from tui.document.draft import Draft
@@ -106,7 +106,7 @@ def public_addresses(draft: Draft) -> dict[str, str]:
     return found
 
 
-def resolver(ask: Callable[[str, str | None], Secret | None], redactor: Redactor) -> Resolve:
+def resolver(ask: Callable[[SecretName, str | None], Secret | None], redactor: Redactor) -> Resolve:
     """Return what finds the provider's secrets.
 
     Args:

@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Button, Static
 
 from moorage.answers.fields import is_secret_option
-from moorage.answers.secrets import Secret, Typed
+from moorage.answers.secrets import Secret, SecretName, Typed
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.dns import check
@@ -354,5 +354,5 @@ def _options(name: str) -> tuple[str, ...]:
     return known_options(name)
 
 
-def _nobody(what: str, server: str | None) -> None:
+def _nobody(what: SecretName, server: str | None) -> None:
     return None

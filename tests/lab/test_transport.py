@@ -20,7 +20,7 @@ from lab.keys import ADMIN_PASSWORD, KEY_PASSPHRASE
 from lab.leaks import LeakWatch
 from lab.process import run_program
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretReference, Typed
+from moorage.answers.secrets import Secret, SecretName, SecretReference, Typed
 from moorage.errors import CannotConnect, SudoRefused
 from moorage.servers import probe
 from moorage.servers.ssh.config import SshConfig
@@ -45,10 +45,10 @@ class Operator:
         self.keys.append(key)
         return self.accepts
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
-        self.questions.append(what)
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+        self.questions.append(str(what))
         for beginning, answer in self.answers.items():
-            if what.startswith(beginning):
+            if str(what).startswith(beginning):
                 return Secret(answer)
         return None
 
@@ -213,7 +213,7 @@ def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
     transport = desk.transport(operator, host=trusted.address, user="root")
     assert transport.run("id -u").stdout == b"0\n"
     (wanted,) = operator.wanted
-    assert wanted.what == "password of root"
+    assert wanted.what == SecretName("password", "root")
     assert wanted.reason == f"No key was accepted for root. Tried: {rejected}."
     assert "publickey" in wanted.methods
 
@@ -389,7 +389,7 @@ def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
             time.sleep(3)
             return super().accept_host_key(key)
 
-        def secret(self, what: str, server: str | None) -> Secret | None:
+        def secret(self, what: SecretName, server: str | None) -> Secret | None:
             time.sleep(3)
             return super().secret(what, server)
 
@@ -413,7 +413,7 @@ def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
             time.sleep(2)
             return super().accept_host_key(key)
 
-        def secret(self, what: str, server: str | None) -> Secret | None:
+        def secret(self, what: SecretName, server: str | None) -> Secret | None:
             time.sleep(4)
             return super().secret(what, server)
 

@@ -15,7 +15,7 @@ import pytest
 from lab import LabServer
 from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
@@ -84,7 +84,7 @@ class Operator:
         """Trust whatever the lab shows."""
         return True
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Have nobody to ask."""
         return None
 

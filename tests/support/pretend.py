@@ -19,7 +19,7 @@ from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers.sudo import password_wrong
 from moorage.servers.transport import (
@@ -117,7 +117,7 @@ class PretendServer:
         if self.fault is not None:
             raise self.fault
         if self.sudo_password is not None:
-            given = self.asker.secret("sudo password of admin", self.server)
+            given = self.asker.secret(SecretName("sudo_password", "admin"), self.server)
             if given is None or given != Secret(self.sudo_password):
                 raise password_wrong("admin", self.server)
 

@@ -13,7 +13,7 @@ from walk import ANSWERS
 from moorage import crash_log
 from moorage.answers.load import load
 from moorage.answers.save import save
-from moorage.answers.secrets import Secret, Typed
+from moorage.answers.secrets import Secret, SecretName, Typed
 from moorage.deploy.handover import handover
 from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
@@ -148,7 +148,7 @@ async def test_leaving_lets_a_waiting_thread_go(pretend: Servers) -> None:
         await wizard.press("ctrl+t")
         await wizard.see("Unknown server")
     assert wizard.app.opening.asker.accept_host_key.__self__ is wizard.app.opening.asker
-    assert wizard.app.opening.asker.secret("anything", None) is None
+    assert wizard.app.opening.asker.secret(SecretName("password"), None) is None
 
 
 def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:

@@ -11,6 +11,7 @@ from pretend import PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
 
 from moorage.answers.save import save
+from moorage.answers.secrets import SecretName
 from moorage.deploy.name import NamePlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
@@ -26,7 +27,7 @@ ANSWERS = {
     "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
 }
 LOGIN = LoginRequest(
-    "password of root",
+    SecretName("password", "root"),
     "alpha",
     "No key was accepted for root. Tried: 2 keys from the ssh agent, ~/.ssh/id_[rsa].",
     ("publickey", "password"),

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.errors import CannotConnect, MoorageError, ServersFailed
 from moorage.servers.transport import HostKey, LoginRequest
 
-Subject = HostKey | LoginRequest | tuple[str, str | None]
+Subject = HostKey | LoginRequest | tuple[SecretName, str | None]
 Answer = bool | Secret | Path | None
 """True or False for a host key, a secret, a key file, or None for a refusal."""
 
@@ -56,7 +56,7 @@ class WizardAsker:
 
     def __init__(self, ask: Callable[[Question], object]) -> None:
         self._ask = ask
-        self._known: dict[tuple[str, str | None], Secret | Path] = {}
+        self._known: dict[tuple[SecretName, str | None], Secret | Path] = {}
         self._lock = threading.Lock()
         self._open: list[Question] = []
         self._is_closed = False
@@ -65,7 +65,7 @@ class WizardAsker:
         """Return whether an unknown host key is to be trusted."""
         return self._wait_for(Question(key)) is True
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         """Return a secret, asked once; None when the operator refuses."""
         with self._lock:
             known = self._known.get((what, server))
@@ -97,12 +97,13 @@ class WizardAsker:
         for error in errors:
             if isinstance(error, ServersFailed):
                 self.forget_refused(*error.errors)
-            elif isinstance(error, CannotConnect) and error.refused:
+            elif isinstance(error, CannotConnect) and error.refused is not None:
+                refused = error.refused
                 with self._lock:
                     self._known = {
                         (what, server): value
                         for (what, server), value in self._known.items()
-                        if server != error.server or not _is_called(what, error.refused)
+                        if server != error.server or not what.is_same(refused)
                     }
 
     def give_up(self) -> None:
@@ -129,12 +130,3 @@ class WizardAsker:
             if question in self._open:
                 self._open.remove(question)
         return question.answer
-
-
-def _is_called(what: str, refused: str) -> bool:
-    """Whether a secret that was asked for is the refused one.
-
-    One that the answers say to ask for has its place in them for a name: servers[0].sudo_password.
-    """
-    kind = refused.partition(" of ")[0].replace(" ", "_")
-    return what == refused or what.endswith(f".{kind}")

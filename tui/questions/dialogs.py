@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.escape import printable
 from moorage.servers.ssh.input_check import key_fault
 from moorage.servers.transport import HostKey, LoginRequest
@@ -23,7 +23,15 @@ from tui.widgets.dialog import AskingDialog, Dialog
 from tui.widgets.field import Field
 from tui.widgets.secret_field import SecretField
 
-_KINDS = ("Passphrase", "Password", "Access key", "Secret key", "Key")
+_LABELS = {
+    "passphrase": "Passphrase",
+    "password": "Password",
+    "sudo_password": "Password",
+    "accesskey": "Access key",
+    "secretkey": "Secret key",
+    "key": "Key",
+}
+"""What the field is called, by the kind of secret."""
 
 
 class HostKeyDialog(Dialog[bool]):
@@ -93,16 +101,16 @@ class SecretDialog(AskingDialog[Secret | None]):
         server: Which server it is for, or None.
     """
 
-    def __init__(self, what: str, server: str | None) -> None:
+    def __init__(self, what: SecretName, server: str | None) -> None:
         super().__init__()
-        self._what = printable(label_of(parse_path(what)) or what)
+        self._kind = what.kind
+        self._what = printable(label_of(parse_path(what.field)) or str(what))
         self._server = printable(server or "")
 
     @property
     def _label(self) -> str:
         """What is asked for, in a word: the sudo password of admin is a password."""
-        kind = self._what.partition(" of ")[0].lower()
-        return next((each for each in _KINDS if each.lower() in kind), "Secret")
+        return _LABELS.get(self._kind, "Secret")
 
     def compose(self) -> ComposeResult:
         title = self._what[:1].upper() + self._what[1:]

@@ -11,7 +11,7 @@ from paramiko import Message, SSHException, Transport
 from paramiko.auth_handler import AuthHandler
 from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_INFO_RESPONSE, cMSG_USERAUTH_REQUEST
 
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.errors import CannotConnect
 from moorage.servers.ssh.dial import HungUpError
 from moorage.servers.ssh.keys import USUAL_FILES, Candidate, PassphraseWrongError, PublicKey
@@ -260,7 +260,7 @@ class Login:
                 advice=f"Try it with 'ssh-keygen -y -f {candidate.file.path}'.",
                 server=self._credentials.server,
                 code="passphrase_wrong",
-                refused=f"passphrase of {candidate.name}",
+                refused=SecretName("passphrase", candidate.name),
             ) from error
         self._credentials.notes.append(f"{candidate.name} (needs a passphrase, and none was given)")
         return False
@@ -424,6 +424,6 @@ class Login:
             refused=self._password_name(),
         )
 
-    def _password_name(self) -> str:
+    def _password_name(self) -> SecretName:
         """Return the password's name as used in prompts."""
-        return f"password of {self._credentials.user}{self._on()}"
+        return SecretName("password", f"{self._credentials.user}{self._on()}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.errors import CannotConnect, MoorageError
 from moorage.servers import script_command
 from moorage.servers.script_session import Job, Root, ScriptSession
@@ -77,7 +77,7 @@ class SshTransport:
         self._link: Link | None = None
         self._breaker: Breaker | None = None
         self._sudo_password: Secret | None = None
-        self._answered: dict[str, Secret | Path | None] = {}
+        self._answered: dict[SecretName, Secret | Path | None] = {}
 
     @property
     def public_address(self) -> str:
@@ -123,7 +123,7 @@ class SshTransport:
                 user=user,
                 needs_sudo=not is_root,
                 password=None if is_root else self._known_sudo_password(),
-                ask=lambda: self._asker.secret(f"sudo password of {user}", self.server),
+                ask=lambda: self._asker.secret(SecretName("sudo_password", user), self.server),
             ),
             self.server,
             limits.start,
@@ -260,10 +260,11 @@ class SshTransport:
         def passphrase(key: str) -> Secret | None:
             if answers.passphrase is not None and answers.key and (is_target or len(keys) == 1):
                 return self._resolve(answers.passphrase, "passphrase")
-            return self._asker.secret(f"passphrase of {key}", self.server)
+            return self._asker.secret(SecretName("passphrase", key), self.server)
 
         def password(reason: str, methods: tuple[str, ...]) -> Secret | Candidate | None:
-            what = f"password of {settings.user}" + ("" if is_target else f" on {machine.name}")
+            where = "" if is_target else f" on {machine.name}"
+            what = SecretName("password", f"{settings.user}{where}")
             if answers.password is not None and is_target:
                 return self._resolve(answers.password, "password")
             if what not in self._answered:

@@ -17,6 +17,7 @@ from moorage.answers.secrets import (
     FromKeyring,
     FromPrompt,
     Secret,
+    SecretName,
     SecretReference,
     Typed,
 )
@@ -25,7 +26,7 @@ from moorage.errors import ExitCode, Problem, SecretUnavailable
 WHERE = "credentials.users[0].password"
 
 
-def nobody(what: str, server: str | None) -> Secret | None:
+def nobody(what: SecretName, server: str | None) -> Secret | None:
     return None
 
 
@@ -174,10 +175,10 @@ class Person:
         self.asked: list[str] = []
         self._busy = threading.Lock()
 
-    def __call__(self, what: str, server: str | None) -> Secret:
+    def __call__(self, what: SecretName, server: str | None) -> Secret:
         assert self._busy.acquire(blocking=False), "two questions at a time"
         time.sleep(0.02)
-        self.asked.append(what)
+        self.asked.append(str(what))
         self._busy.release()
         return Secret(f"answer to {what}")
 

@@ -13,7 +13,7 @@ from calls import Moorage
 from made_up_servers import FINGERPRINT, Fleet
 
 from moorage.answers.load import load
-from moorage.answers.secrets import Secret
+from moorage.answers.secrets import Secret, SecretName
 from moorage.cli.asker import CommandLineAsker
 from moorage.cli.foreground import Desk
 from moorage.cli.session import Session
@@ -99,7 +99,7 @@ def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
 
     def work() -> None:
         def ask(server: str) -> None:
-            answers[server] = asker.secret("sudo password of admin", server)
+            answers[server] = asker.secret(SecretName("sudo_password", "admin"), server)
 
         threads = [threading.Thread(target=ask, args=(f"s{number}",)) for number in range(4)]
         for thread in threads:
@@ -117,7 +117,7 @@ def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
 def test_nobody_is_asked_for_a_secret_without_a_terminal() -> None:
     asker = CommandLineAsker(Session(), Desk())
 
-    assert asker.secret("sudo password of admin", HOST) is None
+    assert asker.secret(SecretName("sudo_password", "admin"), HOST) is None
 
 
 def test_a_prompt_says_whose_secret_is_wanted(
@@ -132,7 +132,7 @@ def test_a_prompt_says_whose_secret_is_wanted(
         "credentials.users[0].password",
         "storage.s3.secretkey",
     ):
-        asker.secret(what, None)
+        asker.secret(SecretName(what.rpartition(".")[2], field=what), None)
 
     assert prompts == [
         f"sudo password of root@{HOST}: ",
@@ -146,7 +146,9 @@ def test_whoever_is_asked_for_a_login_hears_why_and_how_to_name_a_key(
 ) -> None:
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
     asker = CommandLineAsker(interactive, Desk())
-    wanted = LoginRequest("password of root", HOST, "No key was accepted.", ("publickey",))
+    wanted = LoginRequest(
+        SecretName("password", "root"), HOST, "No key was accepted.", ("publickey",)
+    )
 
     assert asker.login(wanted) == Secret("typed")
     said = capsys.readouterr().err
@@ -172,9 +174,11 @@ def test_status_asks_for_logins_only(interactive: Session, monkeypatch: pytest.M
     asker = CommandLineAsker(interactive, Desk())
     asker.asks_for_logins_only = True
 
-    assert asker.secret("credentials.users[0].password", None) is None
-    assert asker.secret("servers[0].sudo_password", None) == Secret("typed")
-    assert asker.secret("sudo password of admin", HOST) == Secret("typed")
+    assert asker.secret(SecretName("password", field="credentials.users[0].password"), None) is None
+    assert asker.secret(
+        SecretName("sudo_password", field="servers[0].sudo_password"), HOST
+    ) == Secret("typed")
+    assert asker.secret(SecretName("sudo_password", "admin"), HOST) == Secret("typed")
 
 
 @pytest.fixture

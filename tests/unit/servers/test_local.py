@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretReference
+from moorage.answers.secrets import Secret, SecretName, SecretReference
 from moorage.errors import CannotConnect
 from moorage.servers.connect import open_transport
 from moorage.servers.local import LocalTransport
@@ -21,7 +21,7 @@ class Nobody:
     def accept_host_key(self, key: HostKey) -> bool:
         raise AssertionError("there is no host key here")
 
-    def secret(self, what: str, server: str | None) -> Secret | None:
+    def secret(self, what: SecretName, server: str | None) -> Secret | None:
         return None
 
 

@@ -19,7 +19,8 @@ import paramiko
 from lab import Lab, LabServer
 from lab.keys import ADMIN_PASSWORD
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretName, SecretReference, Typed
+from moorage.answers.secrets import Secret, SecretReference, Typed
+from moorage.errors import SecretName
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.transport import SshTransport
 from moorage.servers.transport import HostKey

@@ -22,10 +22,11 @@ from bench.unchanged import Bench, median
 from lab import Lab, LabServer
 from lab.services import start_object_store
 from moorage.answers.load import load
-from moorage.answers.secrets import Secret, SecretName
+from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
+from moorage.errors import SecretName
 from moorage.servers.transport import HostKey
 from moorage.users import edits
 

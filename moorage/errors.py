@@ -24,10 +24,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from moorage.answers.secrets import SecretName
 
 FieldName = Callable[[str], str]
 """Returns the name of a field for display, given its dotted path; empty if it has none."""
@@ -209,6 +205,33 @@ class Problem:
         """
         names = _list_names(self.fields, name_of)
         return f"{self.message}; see {names}" if names else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class SecretName:
+    """Which secret the operator is asked for.
+
+    Attributes:
+        kind: The kind of secret, as its key in the answers: ``sudo_password``, ``passphrase``.
+        owner: Whose it is, such as the account or the key file; empty if the answers name it.
+        field: Its dotted path, if the answers say to ask for it.
+    """
+
+    kind: str
+    owner: str = ""
+    field: str = ""
+
+    def __str__(self) -> str:
+        return self.field or f"{self.label} of {self.owner}"
+
+    @property
+    def label(self) -> str:
+        """The kind as shown in prompts: ``sudo password``."""
+        return self.kind.replace("_", " ")
+
+    def is_same(self, other: SecretName) -> bool:
+        """Whether both mean the same secret of a server: the answers name it without an owner."""
+        return self == other or (self.kind == other.kind and bool(self.field) != bool(other.field))
 
 
 class CannotConnect(MoorageError):

@@ -24,12 +24,11 @@ from moorage.answers.secrets import (
     FromPrompt,
     PasswordReference,
     Secret,
-    SecretName,
     SecretReference,
     Typed,
 )
 from moorage.answers.ssl import acme_references
-from moorage.errors import MoorageError, Problem, SecretUnavailable
+from moorage.errors import MoorageError, Problem, SecretName, SecretUnavailable
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a command may take."""

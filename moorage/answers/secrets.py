@@ -54,33 +54,6 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-@dataclass(frozen=True, slots=True)
-class SecretName:
-    """Which secret the operator is asked for.
-
-    Attributes:
-        kind: The kind of secret, as its key in the answers: ``sudo_password``, ``passphrase``.
-        owner: Whose it is, such as the account or the key file; empty if the answers name it.
-        field: Its dotted path, if the answers say to ask for it.
-    """
-
-    kind: str
-    owner: str = ""
-    field: str = ""
-
-    def __str__(self) -> str:
-        return self.field or f"{self.label} of {self.owner}"
-
-    @property
-    def label(self) -> str:
-        """The kind as shown in prompts: ``sudo password``."""
-        return self.kind.replace("_", " ")
-
-    def is_same(self, other: SecretName) -> bool:
-        """Whether both mean the same secret of a server: the answers name it without an owner."""
-        return self == other or (self.kind == other.kind and bool(self.field) != bool(other.field))
-
-
 def _check_text(value: object, message: str) -> None:
     """Raise the message, which never repeats the value: it can be the secret itself."""
     fits = isinstance(value, str) and 0 < len(value) <= _LONGEST

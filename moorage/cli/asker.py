@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage.answers.model import Answers
-    from moorage.answers.secrets import Secret, SecretName
-    from moorage.errors import MoorageError
+    from moorage.answers.secrets import Secret
+    from moorage.errors import MoorageError, SecretName
     from moorage.servers.transport import HostKey, LoginRequest
 
 

@@ -17,9 +17,10 @@ from moorage.state import private_folder, write_private
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
-    from moorage.answers.secrets import Secret, SecretName
+    from moorage.answers.secrets import Secret
     from moorage.deploy.operations import OpenTransport
     from moorage.deploy.status import Status
+    from moorage.errors import SecretName
     from moorage.servers.transport import Asker, Cancel, HostKey
 
 

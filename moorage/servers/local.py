@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretName
-from moorage.errors import CannotConnect, SudoRefused
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, SecretName, SudoRefused
 from moorage.servers import script_command
 from moorage.servers.script_session import InputClosedError, Job, Root, ScriptSession
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve

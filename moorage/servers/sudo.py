@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from moorage.answers.secrets import SecretName
-from moorage.errors import SudoRefused
+from moorage.errors import SecretName, SudoRefused
 
 _NOT_FOUND = 127
 

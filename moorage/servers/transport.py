@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from moorage.answers.secrets import Secret, SecretName, SecretReference
+from moorage.answers.secrets import Secret, SecretReference
+from moorage.errors import SecretName
 
 Resolve = Callable[[SecretReference | None, str], Secret | None]
 """Resolves a server's secret reference; None if there is none.

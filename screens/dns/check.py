@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from moorage.answers.model import Answers
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
-from moorage.answers.secrets import Secret, SecretName, SecretReference
-from moorage.errors import MoorageError
+from moorage.answers.secrets import Secret, SecretReference
+from moorage.errors import MoorageError, SecretName
 from moorage.servers.ssh.config import SshConfig
 from tui.document.draft import Draft
 

@@ -16,8 +16,8 @@ from textual.timer import Timer
 from textual.widgets import Button, Static
 
 from moorage.answers.fields import is_secret_option
-from moorage.answers.secrets import Secret, SecretName, Typed
-from moorage.errors import MoorageError
+from moorage.answers.secrets import Secret, Typed
+from moorage.errors import MoorageError, SecretName
 from moorage.escape import printable
 from screens.dns import check
 from screens.dns.check import NameLook

@@ -20,8 +20,8 @@ from lab.keys import ADMIN_PASSWORD, KEY_PASSPHRASE
 from lab.leaks import LeakWatch
 from lab.process import run_program
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretName, SecretReference, Typed
-from moorage.errors import CannotConnect, SudoRefused
+from moorage.answers.secrets import Secret, SecretReference, Typed
+from moorage.errors import CannotConnect, SecretName, SudoRefused
 from moorage.servers import probe
 from moorage.servers.ssh.config import SshConfig
 from moorage.servers.ssh.dial import Limits

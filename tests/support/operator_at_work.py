@@ -15,13 +15,14 @@ import pytest
 from lab import LabServer
 from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret, SecretName
+from moorage.answers.secrets import Secret
 from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
 from moorage.deploy.plan import Plan
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.verify import Verification
+from moorage.errors import SecretName
 from moorage.servers.transport import HostKey
 
 DOMAIN = "registry.example.test"

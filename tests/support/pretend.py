@@ -19,8 +19,8 @@ from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-from moorage.answers.secrets import Secret, SecretName
-from moorage.errors import CannotConnect, MoorageError
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, MoorageError, SecretName
 from moorage.servers.sudo import password_wrong
 from moorage.servers.transport import (
     Asker,

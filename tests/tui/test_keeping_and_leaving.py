@@ -13,12 +13,14 @@ from walk import ANSWERS
 from moorage import crash_log
 from moorage.answers.load import load
 from moorage.answers.save import save
-from moorage.answers.secrets import Secret, SecretName, Typed
+from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.handover import handover
 from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.verify import Check, CheckStatus, Verification
+from moorage.deploy.verify import Check, Verification
+from moorage.errors import SecretName
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp
 from tui.document.draft import Draft

@@ -11,10 +11,10 @@ from pretend import PretendServer, Servers, Wizard
 from pretend_users import UsersServer, somebody
 
 from moorage.answers.save import save
-from moorage.answers.secrets import SecretName
 from moorage.deploy.name import NamePlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
+from moorage.errors import SecretName
 from moorage.servers.transport import LoginRequest
 from screens.review.step import ReviewPane
 from tui.document import store

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moorage.answers.secrets import Secret, SecretName
-from moorage.errors import CannotConnect, MoorageError, ServersFailed
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, MoorageError, SecretName, ServersFailed
 from moorage.servers.transport import HostKey, LoginRequest
 
 Subject = HostKey | LoginRequest | tuple[SecretName, str | None]

@@ -12,7 +12,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Footer, Static
 
-from moorage.answers.secrets import Secret, SecretName
+from moorage.answers.secrets import Secret
+from moorage.errors import SecretName
 from moorage.escape import printable
 from moorage.servers.ssh.input_check import key_fault
 from moorage.servers.transport import HostKey, LoginRequest

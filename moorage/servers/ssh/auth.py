@@ -11,8 +11,8 @@ from paramiko import Message, SSHException, Transport
 from paramiko.auth_handler import AuthHandler
 from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_INFO_RESPONSE, cMSG_USERAUTH_REQUEST
 
-from moorage.answers.secrets import Secret, SecretName
-from moorage.errors import CannotConnect
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, SecretName
 from moorage.servers.ssh.dial import HungUpError
 from moorage.servers.ssh.keys import USUAL_FILES, Candidate, PassphraseWrongError, PublicKey
 

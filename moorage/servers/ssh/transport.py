@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretName
-from moorage.errors import CannotConnect, MoorageError
+from moorage.answers.secrets import Secret
+from moorage.errors import CannotConnect, MoorageError, SecretName
 from moorage.servers import script_command
 from moorage.servers.script_session import Job, Root, ScriptSession
 from moorage.servers.ssh.config import Hop, SshConfig

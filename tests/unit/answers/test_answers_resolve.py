@@ -17,11 +17,10 @@ from moorage.answers.secrets import (
     FromKeyring,
     FromPrompt,
     Secret,
-    SecretName,
     SecretReference,
     Typed,
 )
-from moorage.errors import ExitCode, Problem, SecretUnavailable
+from moorage.errors import ExitCode, Problem, SecretName, SecretUnavailable
 
 WHERE = "credentials.users[0].password"
 

@@ -13,10 +13,11 @@ from calls import Moorage
 from made_up_servers import FINGERPRINT, Fleet
 
 from moorage.answers.load import load
-from moorage.answers.secrets import Secret, SecretName
+from moorage.answers.secrets import Secret
 from moorage.cli.asker import CommandLineAsker
 from moorage.cli.foreground import Desk
 from moorage.cli.session import Session
+from moorage.errors import SecretName
 from moorage.servers.transport import HostKey, LoginRequest
 
 HOST = "one.example.test"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretName, SecretReference
-from moorage.errors import CannotConnect
+from moorage.answers.secrets import Secret, SecretReference
+from moorage.errors import CannotConnect, SecretName
 from moorage.servers.connect import open_transport
 from moorage.servers.local import LocalTransport
 from moorage.servers.transport import Cancel, Exchange, HostKey

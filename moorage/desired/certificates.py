@@ -92,13 +92,13 @@ def describe(pem: bytes, now: datetime.datetime | None = None) -> CertificateFac
 
 
 def find_faults(
-    certificate: bytes, key: bytes, domain: str, now: datetime.datetime | None = None
+    certificate: bytes, key: bytes | None, domain: str, now: datetime.datetime | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield what would keep clients from trusting a certificate, as (code, sentence).
 
     Args:
         certificate: PEM, the certificate and then its chain.
-        key: PEM, the private key.
+        key: PEM, the private key; None if there is none yet.
         domain: The name clients connect to.
         now: The time to check dates against.
     """
@@ -113,7 +113,8 @@ def find_faults(
         return
     leaf = chain[0]
     now = now or datetime.datetime.now(datetime.UTC)
-    yield from _key_faults(leaf, chain, key)
+    if key is not None:
+        yield from _key_faults(leaf, chain, key)
     if leaf.not_valid_after_utc <= now:
         yield "expired", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}."
     if leaf.not_valid_before_utc > now:

@@ -69,9 +69,7 @@ def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
     except ValueError:
         return "✗ The file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
     lines = [f"{row.label:<7} {row.text}" for row in facts.rows]
-    faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else b"", domain)]
-    if not key:
-        faults = [fault for fault in faults if not fault.startswith("The key")]
+    faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else None, domain)]
     lines += [f"✗ {fault}" for fault in faults]
     if not faults:
         lines.append("✓ The certificate fits the name" + (" and the key" if key else ""))

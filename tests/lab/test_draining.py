@@ -99,7 +99,7 @@ def test_a_slow_pull_outlasts_applies(
         # The next switch needs the slot and waits.
         outcome = operator.install(_logging(operator, server, "info"))
         said = outcome.plan.servers[0].notes
-        assert any("Slot blue" in note and "1 transfer " in note for note in said)
+        assert any("Slot blue" in note.text and "1 transfer " in note.text for note in said)
         assert "wait" in outcome.steps
         wait_until(lambda: bool(slow.digests or slow.failures))
         assert slow.failures == []

@@ -295,9 +295,9 @@ def _holds_typed(value: Value) -> bool:
 
 
 _IN_FORMS: dict[str, str] = {
-    "servers": "wanted: one server at least",
-    "users": "wanted: one user at least",
-    "password": "wanted: a password, or let Moorage make one",
+    "servers": "expected one server at least",
+    "users": "expected one user at least",
+    "password": "expected a password, or let Moorage make one",
 }
 """What the model says about YAML that a form does not show."""
 
@@ -309,6 +309,6 @@ def _validate(data: dict[str, Value]) -> tuple[Answers | None, tuple[Problem, ..
         path = problem.path
         message = problem.message
         if problem.code in {"missing", "empty"} and path:
-            message = _IN_FORMS.get(str(path[-1]), f"wanted: {expected_at(path)}")
+            message = _IN_FORMS.get(str(path[-1]), f"expected {expected_at(path)}")
         problems.setdefault(path, Problem(path, message, code=problem.code, fields=problem.fields))
     return answers, tuple(problems.values())

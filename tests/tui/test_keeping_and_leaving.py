@@ -19,7 +19,6 @@ from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.verify import Check, CheckStatus, Verification
-from moorage.deploy.verify import Check, Verification
 from moorage.errors import SecretName
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp

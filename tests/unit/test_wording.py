@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 # Files and folders whose texts must be plain. Add a folder once its texts are rewritten.
 CHECKED: tuple[str, ...] = (
     *("docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"),
+    "moorage/failover",
 )
 
 # Files and folders with texts that users read.
@@ -99,7 +100,7 @@ HABITS = (
     ),
     Habit(
         r"\b[Mm](ake|akes|ade|aking)\b(?! sure)( [\w'{}-]+){0,4} "
-        r"(passwords?|keys?|records?|certificates?|CA|tokens?|names?|authority)\b"
+        r"(passwords?|keys?|records?|certificates?|CA|tokens?|authority)\b"
         r"|\b(passwords?|keys?|records?|certificates?|tokens?)\b( [\w'-]+){0,3} made\b",
         '"create", "generate", "issue"',
         "keys and passwords are generated, records created, certificates issued",
@@ -156,7 +157,12 @@ class Allowed:
     reason: str
 
 
-ALLOWED: tuple[Allowed, ...] = ()
+ALLOWED: tuple[Allowed, ...] = (
+    Allowed("moorage/servers/sudo.py", "may not run sudo", "what sudo itself prints"),
+    Allowed(
+        "templates/nginx/auth.js", '"nobody"', "the name of a server in the nginx configuration"
+    ),
+)
 
 
 @dataclass(frozen=True)

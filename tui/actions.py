@@ -276,7 +276,7 @@ AREAS = {
         Action("i", "import_users", "Import",
                "Import an htpasswd file from this machine or a server", "Import users",
                "htpasswd", is_first=True),
-        Action("escape", "back", "Back", "Back; in a search, show everybody again"),
+        Action("escape", "back", "Back", "Back; in a search, show all users again"),
         # The line above the table names the first two.
         Action("slash", "find", "", "Find by name, repository or state", "Find users", "search",
                is_first=True),

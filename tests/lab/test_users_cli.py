@@ -92,7 +92,7 @@ def test_the_life_of_a_user(call: CommandLine, machines: Sequence[LabServer]) ->
         "users", "add", "moorage.yml", "ana", "--access", "pull", "--repository", "team-a/*",
         "--password", "env:ANA_PW", "--yes",
     ))  # fmt: skip
-    assert "+ ana: pull team-a/*, bcrypt" in added.stderr
+    assert "+ ana: pull team-a/* (bcrypt hash)" in added.stderr
     assert '+"ana" "pull team-a/*";' in added.stderr
     assert "moorage.yml has the change, too." in added.stderr
     assert statuses(call, machines, "ana", ANAS_PASSWORD) == [200, 200]

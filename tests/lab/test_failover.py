@@ -14,7 +14,7 @@ import pytest
 from dns_at_work import ZONE, NameKeeper, keeper, signed
 from hosts_file import name_in_hosts
 from operator_at_work import DOMAIN, Operator
-from patience import slowness
+from patience import slowness, within
 from test_several_servers import s3_storage
 
 from lab import Lab, LabServer
@@ -86,15 +86,6 @@ def watched() -> Iterator[Callable[[NameKeeper], Foreground]]:
     for watch in begun:
         watch.process.kill()
         watch.process.wait()
-
-
-def _until(what: Callable[[], bool], seconds: float, name: str = "the name's addresses") -> None:
-    """Wait until something holds; a machine that is slow now gets more time."""
-    patience = seconds * slowness()
-    end = time.monotonic() + patience
-    while not what():
-        assert time.monotonic() < end, f"{name}: not as expected within {patience:.0f} s"
-        time.sleep(0.1)
 
 
 def _leads_to(names: NameService, machines: Sequence[LabServer]) -> Callable[[], bool]:
@@ -193,30 +184,30 @@ def test_the_name_follows_three_servers_through_crashes_and_back(
     assert watch.count("record") == 0, watch.news
 
     one.crash()
-    _until(_leads_to(names, [two, three]), WITHIN)
+    within(WITHIN, _leads_to(names, [two, three]), "the name's addresses")
     time.sleep(TTL)
     _pull(keep, resolving_client, names)
     # Failover decides who is in the record; a plan does not want the crashed one back.
     assert keep("dns", "plan", "moorage.yml", "--detailed-exitcode").code == 0
 
     one.start()
-    _until(_leads_to(names, machines), 60)
+    within(60, _leads_to(names, machines), "the name's addresses")
     _pull(keep, resolving_client, names)
 
     one.crash()
     two.crash()
-    _until(_leads_to(names, [three]), WITHIN)
+    within(WITHIN, _leads_to(names, [three]), "the name's addresses")
     time.sleep(TTL)
     _pull(keep, resolving_client, names)
 
     three.crash()
-    _until(lambda: watch.count("none_left") == 1, WITHIN, "the news that none is left")
+    within(WITHIN, lambda: watch.count("none_left") == 1, "the news that none is left")
     time.sleep(2 * INTERVAL)
     assert _leads_to(names, [three])(), "the last server stays in the record"
 
     for machine in machines:
         machine.start()
-    _until(_leads_to(names, machines), 90)
+    within(90, _leads_to(names, machines), "the name's addresses")
     _pull(keep, resolving_client, names)
     assert watch.end() == 130
     # What failover did in a row is one change; undone, the name is as the apply left it.
@@ -253,7 +244,7 @@ def test_a_flapping_server_does_not_make_the_record_flap(
     # Somebody else's change is told and left alone.
     names.serve(ZONE, "registry 30 A 198.51.100.66\n")
     machines[0].run("systemctl stop nginx")
-    _until(lambda: watch.count("foreign") == 1, 30, "the news of a foreign change")
+    within(30, lambda: watch.count("foreign") == 1, "the news of a foreign change")
     assert names.dig(DOMAIN) == ["198.51.100.66"]
     watch.end()
 
@@ -319,9 +310,9 @@ def test_a_server_that_moves_is_followed(
         lead_to(one.address)
         assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
         watch = watched(keep)
-        _until(lambda: watch.count("begin") == 1, 20, "the news that it begins")
+        within(20, lambda: watch.count("begin") == 1, "the news that it begins")
         lead_to(new.address)
-        _until(_leads_to(names, [two, new]), 20)
+        within(20, _leads_to(names, [two, new]), "the name's addresses")
         assert watch.count("address") == 1
         watch.end()
 
@@ -360,17 +351,17 @@ def test_the_service_runs_on_a_machine_of_its_own(
     assert names.key.secret not in shown
 
     one.crash()
-    _until(_leads_to(names, [two]), WITHIN)
+    within(WITHIN, _leads_to(names, [two]), "the name's addresses")
     status = keep("failover", "status", "moorage.yml", *on)
     assert status.code == 0, status.stdout + status.stderr
     assert f"out {one.address} {one.address}" in status.stdout
     one.start()
-    _until(_leads_to(names, [one, two]), 60)
+    within(60, _leads_to(names, [one, two]), "the name's addresses")
 
     watcher.crash()
     watcher.start()
     two.crash()
-    _until(_leads_to(names, [one]), 30)
+    within(30, _leads_to(names, [one]), "the name's addresses")
 
     # Again: a new version takes the old one's place.
     assert keep("failover", "install", "moorage.yml", *on).code == 0

@@ -35,6 +35,13 @@ def drafts(home: Path) -> list[Path]:
     return list((home / "state" / "drafts").glob("*.yml"))
 
 
+async def kept(wizard: Wizard, home: Path, text: str) -> None:
+    """Wait until the one draft has a text, which is a moment after it was typed."""
+    await wizard.until(
+        lambda: any(text in each.read_text() for each in drafts(home)), f"the draft has {text}"
+    )
+
+
 async def test_the_draft_is_kept_while_typing_without_secrets(pretend: Servers, home: Path) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
@@ -43,7 +50,7 @@ async def test_the_draft_is_kept_while_typing_without_secrets(pretend: Servers, 
         await wizard.press("alt+1", "tab", "e", "tab")
         await wizard.type("root")
         await wizard.press("ctrl+s")
-        await asyncio.sleep(0.6)
+        await kept(wizard, home, "root")
         (draft,) = drafts(home)
         assert "registry.example.com" in draft.read_text()
         assert SECRET not in draft.read_text()
@@ -58,8 +65,8 @@ async def test_answers_are_saved_and_open_again(pretend: Servers, home: Path) ->
         await wizard.press("enter")
         await wizard.see("Saved in moorage.yml")
         assert "Servers  1 of 7" in wizard.text.splitlines()[0]
-        await asyncio.sleep(0.6)
-        assert drafts(home) == []
+        await asyncio.sleep(0.6)  # as long as a draft that is still to be kept takes
+        await wizard.until(lambda: drafts(home) == [], "no draft is kept")
     assert load(home / "moorage.yml").servers[0].host == "alpha"
     async with opened(pretend, path=home / "moorage.yml") as wizard:
         await wizard.see("Review  7 of 7", "1 server:")
@@ -100,7 +107,7 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
         await wizard.press("e", "tab")
         await wizard.type("deploy")
         await wizard.press("ctrl+s")
-        await asyncio.sleep(0.6)
+        await kept(wizard, home, "deploy")
     async with opened(pretend, path=home / "moorage.yml") as wizard:
         await wizard.see("was changed in the wizard and not saved since")
         await wizard.press("escape")  # opens nothing, and loses nothing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -417,11 +416,13 @@ async def test_a_crash_loses_at_most_what_is_being_typed(pretend: Servers, home:
         await wizard.new_with_server("alpha")
         await wizard.press("alt+3", "tab")
         await wizard.type("/srv/images")
-        await asyncio.sleep(0.6)  # typing pauses, and the wizard is killed
-        (draft,) = (home / "state" / "drafts").glob("*.yml")
-        kept = draft.read_text()
-    assert "/srv/images" in kept
-    assert "alpha" in kept
+        drafts = home / "state" / "drafts"
+        await wizard.until(
+            lambda: any("/srv/images" in each.read_text() for each in drafts.glob("*.yml")),
+            "typing has paused, and the draft is kept",
+        )
+        (draft,) = drafts.glob("*.yml")  # as a wizard that is killed now leaves it
+        assert "alpha" in draft.read_text()
 
 
 async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) -> None:
@@ -438,7 +439,7 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         # In the order of use, not of the alphabet.
         assert wizard.text.index("Key Ctrl+N") < wizard.text.index("Key Ctrl+B")
         await wizard.type("go to sto")
-        await asyncio.sleep(0.3)
+        await wizard.until(lambda: "Key Ctrl+N" not in wizard.text, "the palette has searched")
         await wizard.press("enter")
         await wizard.see("Where should images be kept?")
         await wizard.press("ctrl+p")

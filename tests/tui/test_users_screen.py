@@ -441,7 +441,7 @@ async def test_a_silent_server_freezes_nothing(fleet: Fleet) -> None:
         began = time.monotonic()
         await wizard.press("escape")
         await wizard.see("New deployment")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 5 * slowness()
         assert isinstance(wizard.app.screen, WelcomeScreen)
 
 
@@ -512,7 +512,7 @@ async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
     for server in fleet.servers:
         server.put(many)
     async with fleet.open() as wizard:
-        await wizard.see("10,001 users", "user-00003", seconds=30)
+        await wizard.see("10,001 users", "user-00003")
         began = time.monotonic()
         await wizard.press("slash")
         await wizard.type("09876")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -62,7 +61,7 @@ async def every_screen(
         yield "review, server", wizard
         for number, step in enumerate(STEPS, start=1):
             await wizard.press(f"alt+{number}")
-            await asyncio.sleep(0.3)
+            await wizard.see(f"{number} of 7")
             yield step, wizard
         await wizard.press("alt+2", "a")
         yield "credentials dialog", wizard
@@ -77,7 +76,7 @@ async def every_screen(
         await wizard.press("escape", "alt+3", "up", "f3")
         yield "preview", wizard
         await wizard.press("escape" if size[0] < 120 else "f3", "ctrl+p")
-        await asyncio.sleep(0.3)
+        await wizard.see("Key Ctrl+")
         yield "palette", wizard
         await wizard.press("escape", "alt+7")
         await wizard.see("1 server:")
@@ -212,5 +211,5 @@ async def _start(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.see("Dashboard", "Debian")
         yield "dashboard", wizard
         await wizard.press("l")
-        await asyncio.sleep(0.2)
+        await wizard.see("Logs")
         yield "logs", wizard

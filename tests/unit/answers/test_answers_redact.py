@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import slowness
 
 from moorage.answers.redact import Redactor
 from moorage.answers.secrets import MASK, Secret
@@ -109,4 +110,4 @@ def test_twenty_thousand_lines_take_less_than_a_second() -> None:
     start = time.process_time()
     for line in lines:
         made.redact(line)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 1 * slowness()

@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import slowness
 
 from moorage.desired.users import RegistryUser
 from moorage.users.htpasswd_import import HtpasswdFile, merge, parse_htpasswd
@@ -135,7 +136,7 @@ def test_ten_thousand_lines_take_well_under_a_second() -> None:
     merge([], file, "pull")
 
     assert len(file.users) == 10_000
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 1 * slowness()
 
 
 def test_users_who_are_there_keep_everything_unless_told_otherwise() -> None:

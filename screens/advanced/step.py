@@ -8,7 +8,7 @@ import yaml
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, Footer, Static, TextArea
+from textual.widgets import Button, Static, TextArea
 
 from moorage.deploy.hooks import fault_of_script
 from tui.document.steps import Step
@@ -17,6 +17,7 @@ from tui.messages import DraftChanged
 from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.field import Field, ListField
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.form_dialog import FormDialog
@@ -223,7 +224,7 @@ class HookDialog(FormDialog):
                 yield Choice(_FAILURES, f"{self.place}.on_failure")
                 yield Field.at(f"{self.place}.timeout")
             yield from self.buttons("Add" if self.is_new else "OK")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(Toggle.Changed)
     def _moment_chosen(self) -> None:

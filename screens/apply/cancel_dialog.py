@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.escape import printable
 from tui.widgets.dialog import Dialog
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.server_row import ServerProgress
 
 _CHECKING = (
@@ -63,7 +64,7 @@ class CancelDialog(Dialog[str]):
                 yield Button("Leave the checks out", id="skip", compact=True)
                 yield Button("Leave", id="leave", compact=True)
                 yield Button("Stop and roll back", id="stop", variant="error", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Keep up with the run."""

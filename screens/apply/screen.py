@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from moorage.deploy.events import (
     CheckEnded,
@@ -40,6 +40,7 @@ from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.log_store import LEVELS, Level, LogEntry, level_of
 from tui.widgets.log_view import LogView
 from tui.widgets.server_row import ServerProgress, ServerRow
@@ -110,7 +111,7 @@ class ApplyScreen(Screen[None]):
         yield Static("", id="log-title", markup=False)
         yield LogView()
         yield Static("", id="ending", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
@@ -14,6 +14,7 @@ from tui.labels import text_of
 from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.password_field import PasswordField
 from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
@@ -133,7 +134,7 @@ class UserDialog(FormDialog):
                     help_text="The part after the colon in the htpasswd line",
                 )
             yield from self.buttons("Add" if self.is_new else "OK")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show the fields of how the password is kept."""

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.operations import OpenTransport
@@ -31,6 +31,7 @@ from tui.session import Session
 from tui.signs import HEALTH_SIGNS, property_line
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 
 
 class DashboardScreen(Screen[None]):
@@ -81,7 +82,7 @@ class DashboardScreen(Screen[None]):
             yield Button("Review", id="review", compact=True)
             yield Button("Users", id="users", compact=True)
             yield Button("Logs", id="logs", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start on the buttons."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from tui.widgets.dialog import Dialog
+from tui.widgets.key_footer import KeyFooter
 
 
 class LeaveDialog(Dialog[str]):
@@ -33,7 +34,7 @@ class LeaveDialog(Dialog[str]):
                 yield Button("Stay", id="stay", compact=True)
                 yield Button("Leave without saving", id="leave", compact=True)
                 yield Button("Save", id="save", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin on what loses nothing."""

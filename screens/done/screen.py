@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated
@@ -40,6 +40,7 @@ from tui.session import Session
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
@@ -119,7 +120,7 @@ class DoneScreen(Screen[None]):
                     "moorage status, in a timer, says when something is wrong",
                     markup=False,
                 )
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin on the report, which scrolls."""

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.logs import LogTail
@@ -24,6 +24,7 @@ from tui.labels import explain
 from tui.questions.asker import WizardAsker
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.log_store import LEVELS, LogEntry
 from tui.widgets.log_view import LogView
 
@@ -65,7 +66,7 @@ class LogsScreen(Screen[None]):
         yield HeaderBar(self._domain, "Logs")
         yield Static("", id="log-title", markup=False)
         yield LogView()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin to follow."""

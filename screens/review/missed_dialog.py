@@ -8,12 +8,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.deploy.merge import CaughtUp
 from moorage.deploy.plan import Plan
 from moorage.escape import printable
 from tui.widgets.dialog import Dialog
+from tui.widgets.key_footer import KeyFooter
 
 Choice = Literal["take", "keep"]
 
@@ -39,7 +40,7 @@ class MissedDialog(Dialog[Choice]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Keep my answers", id="keep", compact=True)
                 yield Button("Take over", id="take", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin on what undoes nobody's work."""

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
@@ -28,6 +28,7 @@ from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.form_dialog import FormDialog
@@ -190,7 +191,7 @@ class ServerDialog(FormDialog):
             yield Static("", id="result", markup=False)
             test = Button("Test", id="test", compact=True)
             yield from self.buttons("Add" if self.is_new else "OK", test)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def is_right(self, field: Field) -> bool:
         """What was typed as USER@HOST is right once it is in its fields."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from moorage.errors import MoorageError
 from moorage.servers.address import parse_server
 from moorage.servers.ssh.config import SshConfig
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 
 
 class ConnectDialog(AskingDialog[tuple[str, str] | None]):
@@ -32,7 +33,7 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
             yield Field("Key file", id="key", placeholder="e.g. ~/.ssh/id_ed25519",
                         help_text="Without one, the usual ones are tried")  # fmt: skip
             yield from self.buttons("Connect")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start typing at once."""

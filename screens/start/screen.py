@@ -17,7 +17,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from moorage.deploy.overview import Overview, kept_overviews, look_in_passing
@@ -30,6 +30,7 @@ from tui.messages import ConnectWanted, OpenFile, OpenNew
 from tui.signs import HEALTH_SIGNS
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
@@ -84,7 +85,7 @@ class WelcomeScreen(Screen[None]):
             yield Static(_INTRODUCTION, id="introduction")
             yield MarkedList()
             yield Static("", id="doing", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show the recents."""

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Footer, Static, TextArea
+from textual.widgets import Button, Static, TextArea
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret, Typed
@@ -28,6 +28,7 @@ from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.copy_block import CopyDialog
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field, FieldInput
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.secret_field import SecretField
 from tui.wizard.step_pane import StepPane
 
@@ -275,7 +276,7 @@ class PasteDialog(AskingDialog[str | None]):
             )
             yield TextArea(compact=True)
             yield from self.buttons("Fill in")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def accept(self) -> None:
         """End with the lines."""

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import Committed, Event, RunEnded, Staged, StepBegan
@@ -28,6 +28,7 @@ from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog, Dialog
 from tui.widgets.diff_view import DiffView, Shown
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.server_row import ServerProgress, ServerRow
 
 _COLOURS = {
@@ -110,7 +111,7 @@ class ChangesDialog(Dialog[bool]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 yield Button(f"Apply to {count}", id="accept", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def _head(self, changed: Sequence[str]) -> Content:
         what = count_text(self._differences) or "Repairing the users of these servers"
@@ -200,7 +201,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
             yield Static("", id="ending")
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Stop and put back", id="stop", variant="error", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin."""
@@ -333,7 +334,7 @@ class MadePasswordsDialog(Dialog[None]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Copy all" if many else "Copy", id="copy-all", compact=True)
                 yield Button("Close", id="refuse", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin on the button that copies."""

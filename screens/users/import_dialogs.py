@@ -10,7 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.desired.users import Access, RegistryUser
 from moorage.errors import MoorageError
@@ -31,6 +31,7 @@ from screens.users.user_dialogs import UserForm, rules_fault, rules_part, split_
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
 from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 
 OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
 """Where an older one-click product keeps its users on a server."""
@@ -230,7 +231,7 @@ class FoundDialog(Dialog[bool]):
                 yield Button("Back", id="refuse", compact=True)
                 if merged.added or merged.replaced:
                     yield Button("Stage them", id="accept", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def _text(self) -> Content:
         source, merged = self._found.source, self._found.merged

@@ -12,7 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from moorage.answers.secrets import Secret
 from moorage.desired.users import Access, RegistryUser
@@ -25,6 +25,7 @@ from moorage.users.strength import estimate
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.password_field import PasswordField
 
 Given = TypeVar("Given")
@@ -108,7 +109,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield from self.body()
             yield from self.buttons(self._accept_label)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def text_of(self, name: str) -> str:
         """Return what is typed in a field."""

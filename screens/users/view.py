@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from moorage.deploy.last_seen import Seen, SeenRead
 from moorage.deploy.users_change import UsersRead
@@ -27,6 +27,7 @@ from screens.users.table import UserTable
 from tui.tasks import in_thread
 from tui.widgets.field import Field
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 
 
 class UsersView(Screen[None]):
@@ -87,7 +88,7 @@ class UsersView(Screen[None]):
         yield Static("", id="detail")
         with VerticalScroll(id="staged", can_focus=False):
             yield Static("", id="staged-words")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin to read."""

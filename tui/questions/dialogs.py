@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret
 from moorage.errors import SecretName
@@ -22,6 +22,7 @@ from tui.document.paths import parse_path
 from tui.labels import label_of
 from tui.widgets.dialog import AskingDialog, Dialog
 from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 from tui.widgets.secret_field import SecretField
 
 _LABELS = {
@@ -75,7 +76,7 @@ class HostKeyDialog(Dialog[bool]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Refuse", id="refuse", compact=True)
                 yield Button("Trust it", id="accept", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin on the side that does nothing."""
@@ -120,7 +121,7 @@ class SecretDialog(AskingDialog[Secret | None]):
             yield Static(Content(title), classes="dialog--text")
             yield SecretField(self._label, help_text="Kept in memory until the wizard ends")
             yield from self.buttons("OK")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start typing at once."""
@@ -162,7 +163,7 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
                         help_text="" if wanted.is_jump_host else "Kept with the server",
                     )  # fmt: skip
             yield from self.buttons("Log in")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start typing at once."""

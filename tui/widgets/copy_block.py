@@ -8,10 +8,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret
 from tui.widgets.dialog import Dialog
+from tui.widgets.key_footer import KeyFooter
 
 
 class CopyBlock(Vertical):
@@ -81,7 +82,7 @@ class CopyDialog(Dialog[None]):
                     yield CopyBlock(title, text)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Close", id="refuse", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(Button.Pressed, "#refuse")
     def _pressed(self) -> None:

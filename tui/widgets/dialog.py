@@ -12,11 +12,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from tui.actions import bindings
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field, FieldInput
+from tui.widgets.key_footer import KeyFooter
 
 Result = TypeVar("Result")
 
@@ -121,7 +122,7 @@ class ConfirmDialog(Dialog[bool]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button(self._refuse, id="refuse", compact=True)
                 yield Button(self._accept, id="accept", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Move the focus to a button."""
@@ -249,7 +250,7 @@ class TextDialog(AskingDialog[str | None]):
                 yield Static(self._text, classes="dialog--text", markup=False)
             yield self._field
             yield from self.buttons(self._accept)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start typing at once."""
@@ -302,7 +303,7 @@ class NoteDialog(Dialog[None]):
                 yield Static(self._text, classes="dialog--text", markup=False)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Close", id="refuse", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(Button.Pressed)
     def _pressed(self) -> None:

@@ -9,10 +9,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from tui.actions import Action, bindings, key_lines
 from tui.widgets.dialog import Dialog
+from tui.widgets.key_footer import KeyFooter
 
 
 class HelpDialog(Dialog[None]):
@@ -52,7 +53,7 @@ class HelpDialog(Dialog[None]):
                     yield Static(self._keys, classes="help--keys", markup=False)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Close", id="refuse", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(Button.Pressed)
     def _pressed(self) -> None:

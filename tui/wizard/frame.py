@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Button, ContentSwitcher, Footer
+from textual.widgets import Button, ContentSwitcher
 
 from moorage.errors import MoorageError, Problem
 from tui.actions import bindings
@@ -35,6 +35,7 @@ from tui.tasks import in_thread
 from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
 from tui.widgets.help_dialog import HelpDialog
+from tui.widgets.key_footer import KeyFooter
 from tui.wizard.preview_pane import PreviewPane
 from tui.wizard.step_list import StepList, summary_of
 from tui.wizard.step_pane import StepPane
@@ -97,7 +98,7 @@ class WizardFrame(Screen[None]):
                     yield Button("Back", id="back", compact=True)
                     yield Button("Next", id="next", variant="primary", compact=True)
             yield PreviewPane()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     async def on_mount(self) -> None:
         """Open the step the session is at."""

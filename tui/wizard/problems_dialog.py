@@ -9,13 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from moorage.errors import Problem
 from moorage.escape import printable
 from tui.actions import bindings
 from tui.document.problems import Mistakes
 from tui.widgets.dialog import Dialog
+from tui.widgets.key_footer import KeyFooter
 
 _FEW = 3
 """Mistakes that fit on a small terminal, with what is said about them."""
@@ -58,7 +59,7 @@ class MistakesDialog(Dialog[bool]):
                 if unknown:
                     yield Button("Take unknown keys out", id="take-out", compact=True)
                 yield Button("Close", id="refuse", variant="primary", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Begin on the button that changes nothing."""

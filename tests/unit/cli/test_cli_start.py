@@ -16,13 +16,14 @@ from moorage.cli.commands import _COMMANDS
 from moorage.cli.commands import moorage as group
 
 SOURCE = str(Path(package.__file__).parents[1])
+SUPPORT = str(Path(__file__).parents[2] / "support")
 HEAVY = (
     "pydantic", "jinja2", "paramiko", "textual", "boto3", "rich", "cryptography", "yaml", "dns",
     "lexicon", "requests",
 )  # fmt: skip
 
 FAKES = (
-    f"sys.path.insert(0, {str(Path(__file__).parent)!r}); import made_up_servers; "
+    f"sys.path.insert(0, {str(Path(__file__).parents[2] / 'support')!r}); import made_up_servers; "
     "import moorage.servers.connect as connect; "
     "connect.open_transport = made_up_servers.Fleet().open_transport; "
 )

@@ -6,31 +6,19 @@ in tests/lab.
 
 from __future__ import annotations
 
-import io
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from probe_answer import probe_answer
+
 from moorage.answers.model import Server
-from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.transport import Asker, Cancel, Completed, Exchange, HostKey, Resolve
 from templates.load import shell_script
 
-PROBE = """\
-clock\t1
-os\tPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
-os\tID=debian
-os\tVERSION_ID="12"
-architecture\tamd64
-hostname\tserver
-systemd\tyes
-disk\t/dev/sda1 100000000 1 90000000 1% /
-"""
-TOOLS = ("apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss", "nginx")
 FINGERPRINT = "SHA256:" + "A" * 43
 
 
@@ -82,20 +70,6 @@ class Fleet:
         return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
 
 
-def _archive(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, content in files.items():
-            member = tarfile.TarInfo(path.lstrip("/"))
-            member.size, member.uname, member.gname = len(content), "root", "root"
-            if path == layout.HTPASSWD:
-                member.mode, member.gname = 0o640, layout.WEB_GROUP
-            elif path == layout.ACCESS_MAP:
-                member.mode = 0o600
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue() if files else b""
-
-
 class MadeUpTransport:
     """A connection to a made-up server."""
 
@@ -141,9 +115,7 @@ class MadeUpTransport:
         assert sent
         assert on_stdout is not None
         if script.endswith(shell_script("probe.sh")):
-            tools = "".join(f"tool\t{tool}\n" for tool in TOOLS)
-            on_stdout(f"{PROBE}{tools}{self._made_up.extra_facts}\n@files\n".encode())
-            on_stdout(_archive(self._made_up.files))
+            on_stdout(probe_answer(self._made_up.extra_facts, self._made_up.files))
             return Completed(0, b"", b"")
         self._made_up.runs += 1
         told: list[bytes] = []

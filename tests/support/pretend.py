@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import settling  # noqa: F401 # lets Pilot wait as it does
+from probe_answer import probe_answer
 from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
@@ -34,23 +35,6 @@ from moorage.servers.transport import (
 from templates.load import shell_script
 from tui.app import WizardApp
 
-FACTS = """\
-clock\t{clock}
-os\tID=debian
-os\tVERSION_ID="12"
-os\tPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
-architecture\tamd64
-hostname\tserver
-systemd\tyes
-tool\tapt-get
-tool\tdpkg-query
-tool\tsystemctl
-tool\tsystemd-run
-tool\tflock
-tool\tss
-tool\tnginx
-disk\t/dev/sda1 80000000 1000000 79000000 2% /
-"""
 SIZES = [(80, 24), (120, 40)]
 
 
@@ -133,8 +117,7 @@ class PretendServer:
         cancel: Cancel | None = None,
     ) -> Completed:
         if script.endswith(shell_script("probe.sh")):
-            text = FACTS.format(clock=time.time()) + self.extra_facts
-            answer = text.encode() + b"\n@files\n"
+            answer = probe_answer(self.extra_facts)
             if on_stdout is None:
                 return Completed(0, answer, b"")
             on_stdout(answer)

@@ -7,11 +7,11 @@ import io
 import json
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pretend import FACTS, PretendServer
+from pretend import PretendServer
+from probe_answer import probe_answer
 
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, read_users, user_files
@@ -88,7 +88,8 @@ class UsersServer(PretendServer):
     ) -> Completed:
         sent = payload if isinstance(payload, bytes) else b"".join(payload)
         if script.endswith(shell_script("probe.sh")):
-            answer = self._probed(sent.decode().splitlines()[3:])
+            paths = sent.decode().splitlines()[3:]
+            answer = probe_answer(self.extra_facts, self.files, paths)
             if on_stdout is None:
                 return Completed(0, answer, b"")
             on_stdout(answer)
@@ -105,18 +106,6 @@ class UsersServer(PretendServer):
         on_start(Exchange(self._hear))
         self._change(sent, on_stdout)
         return Completed(0, b"", b"")
-
-    def _probed(self, wanted: Sequence[str]) -> bytes:
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for path, content in sorted(self.files.items()):
-                if any(path == each or path.startswith(each + "/") for each in wanted):
-                    member = tarfile.TarInfo(path.lstrip("/"))
-                    member.size, member.mode = len(content), 0o640
-                    member.uname, member.gname = "root", "www-data"
-                    tar.addfile(member, io.BytesIO(content))
-        facts = FACTS.format(clock=time.time()) + self.extra_facts
-        return facts.encode() + b"\n@files\n" + archive.getvalue()
 
     def _change(self, sent: bytes, say: Callable[[bytes], None]) -> None:
         say(b"@step\t0\trecheck\n")

@@ -1,10 +1,10 @@
-"""Waiting until the wizard has done what it was told, and drawing it, at little cost.
+"""Waiting until the wizard is idle, and rendering it, at little cost.
 
 Textual's Pilot sends a message to every widget and waits until all have come back. With some sixty
 widgets on a screen and a wait after every key, that was a quarter of all work of these tests.
 
-Without a terminal, Textual draws every change of a screen and throws the picture away: a sixth of
-what was left. Tests draw a screen when they read it.
+Without a terminal, Textual renders every change of a screen and discards the result, which was a
+sixth of what was left. Tests render a screen when they read it.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def _waits(pump: MessagePump) -> bool:
 Pilot._wait_for_screen = settle  # type: ignore[method-assign,assignment]
 
 
-_draw = Screen._compositor_refresh
+_render = Screen._compositor_refresh
 
 
-def _draw_for_somebody(screen: Screen[object]) -> None:
-    """Draw what has changed, unless there is no terminal to draw it on."""
+def _render_for_terminal(screen: Screen[object]) -> None:
+    """Render what has changed, unless there is no terminal to show it."""
     if not screen.app.is_headless or screen is not screen.app.screen:
-        _draw(screen)
+        _render(screen)
         return
     screen._compositor._dirty_regions.clear()
     screen._dirty_widgets.clear()
@@ -65,4 +65,4 @@ def _draw_for_somebody(screen: Screen[object]) -> None:
     screen.app._update_mouse_over(screen)
 
 
-Screen._compositor_refresh = _draw_for_somebody  # type: ignore[method-assign,assignment]
+Screen._compositor_refresh = _render_for_terminal  # type: ignore[method-assign,assignment]

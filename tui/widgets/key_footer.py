@@ -11,10 +11,10 @@ _Keys = list[tuple[Binding, bool, str]]
 
 
 class KeyFooter(Footer):
-    """A compact footer that is built anew only when it would look different.
+    """A compact footer that is rebuilt only when its keys change.
 
-    Textual builds it whenever the focus moves, and restyles every key of it: a fifth of what a key
-    costs on a form.
+    Textual rebuilds it and restyles all of its keys whenever the focus moves. On a form, that was
+    a sixth of the processor time of a key press.
     """
 
     def __init__(self) -> None:
@@ -24,13 +24,13 @@ class KeyFooter(Footer):
     def compose(self) -> ComposeResult:
         self._shown = None
         for key in super().compose():
-            # It would find out that it is compact one style at a time.
+            # Set before it is mounted: Textual would set it afterwards and restyle the key.
             key.set_class(True, "-compact", update=False)
             yield key
             self._shown = _keys(self.screen)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Build it anew unless it shows these keys."""
+        """Rebuild the footer if other keys are active than it shows."""
         if self._shown is None or self._shown != _keys(screen):
             super().bindings_changed(screen)
 

@@ -1,0 +1,63 @@
+"""What the probe of a server that is not there answers: a fresh Debian, and files on it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+
+from moorage.desired import layout
+
+_FACTS = """\
+clock\t{clock}
+os\tID=debian
+os\tVERSION_ID="12"
+os\tPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+architecture\tamd64
+hostname\tserver
+systemd\tyes
+tool\tapt-get
+tool\tdpkg-query
+tool\tsystemctl
+tool\tsystemd-run
+tool\tflock
+tool\tss
+tool\tnginx
+disk\t/dev/sda1 80000000 1000000 79000000 2% /
+"""
+_MODES = {layout.HTPASSWD: 0o640, layout.HTPASSWD_DISABLED: 0o600, layout.ACCESS_MAP: 0o600}
+
+
+def probe_answer(
+    extra_facts: str = "",
+    files: Mapping[str, bytes] | None = None,
+    paths: Sequence[str] | None = None,
+) -> bytes:
+    """Return what the probe prints.
+
+    Args:
+        extra_facts: More lines of facts.
+        files: The content of files that are there, by path.
+        paths: The files and folders that are asked for; all files when None.
+    """
+    found = {
+        path: content
+        for path, content in sorted((files or {}).items())
+        if paths is None or any(path == each or path.startswith(f"{each}/") for each in paths)
+    }
+    return f"{_FACTS.format(clock=time.time())}{extra_facts}\n@files\n".encode() + _archive(found)
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    if not files:
+        return b""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), _MODES.get(path, 0o644)
+            member.uname = "root"
+            member.gname = layout.WEB_GROUP if member.mode == 0o640 else "root"
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

@@ -451,7 +451,7 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
             ("~/none", "✗ expected a private key file; this file does not exist"),
             ("~/id.pub", "✗ The key ~/id.pub cannot be used"),
             ("~/ssh_config", "✗ The key ~/ssh_config cannot be used"),
-            ("~/id", "Default: ~/.ssh/config, the agent"),
+            ("~/id", "A private key file. Default"),
         ):
             await wizard.press("ctrl+u")
             await wizard.type(text)

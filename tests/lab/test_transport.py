@@ -64,7 +64,7 @@ def typed(text: str) -> Typed:
 
 
 @dataclass
-class Desk:
+class Workstation:
     """The operator's side: a folder with an ssh configuration and known hosts."""
 
     folder: Path
@@ -99,26 +99,28 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.write_config()
-    yield desk
-    for transport in desk.transports:
+def workstation(tmp_path: Path) -> Iterator[Workstation]:
+    workstation = Workstation(tmp_path)
+    workstation.write_config()
+    yield workstation
+    for transport in workstation.transports:
         transport.close()
 
 
 @pytest.fixture
-def trusted(desk: Desk, shared_server: LabServer) -> LabServer:
+def trusted(workstation: Workstation, shared_server: LabServer) -> LabServer:
     """The shared server, its host keys known."""
-    desk.trust(shared_server)
+    workstation.trust(shared_server)
     return shared_server
 
 
-def connect(desk: Desk, server: LabServer, user: str = "root", **more: object) -> SshTransport:
+def connect(
+    workstation: Workstation, server: LabServer, user: str = "root", **more: object
+) -> SshTransport:
     answers: dict[str, object] = {"host": server.address, "user": user, "key": str(server.key)}
     if user == "admin":
         answers["sudo_password"] = typed(ADMIN_PASSWORD)
-    return desk.transport(**{**answers, **more})  # type: ignore[arg-type]  # answers and the rest
+    return workstation.transport(**{**answers, **more})  # type: ignore[arg-type]  # answers and the rest
 
 
 def chunks(count: int) -> Iterator[bytes]:
@@ -130,55 +132,63 @@ def chunks(count: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("user", ["root", "admin", "deploy"])
-def test_every_account_runs_scripts_as_root(desk: Desk, trusted: LabServer, user: str) -> None:
-    completed = connect(desk, trusted, user).run("id -u; cat; exit 3", payload=b"data\n")
+def test_every_account_runs_scripts_as_root(
+    workstation: Workstation, trusted: LabServer, user: str
+) -> None:
+    completed = connect(workstation, trusted, user).run("id -u; cat; exit 3", payload=b"data\n")
     assert (completed.exit_status, completed.stdout, completed.stderr) == (3, b"0\ndata\n", b"")
 
 
 @pytest.mark.parametrize("user", ["root", "admin", "deploy"])
 def test_scripts_find_the_same_environment_whoever_logs_in(
-    desk: Desk, trusted: LabServer, user: str
+    workstation: Workstation, trusted: LabServer, user: str
 ) -> None:
     script = 'umask; pwd; echo "$LC_ALL"; command -v useradd; echo "$PATH"'
-    lines = connect(desk, trusted, user).run(script).stdout.decode().split("\n")
+    lines = connect(workstation, trusted, user).run(script).stdout.decode().split("\n")
     assert lines[:3] == ["0022", "/", "C.UTF-8"]
     assert "/usr/sbin/useradd" in lines
 
 
 def test_a_password_that_sudo_does_not_want_never_reaches_the_script(
-    desk: Desk, trusted: LabServer
+    workstation: Workstation, trusted: LabServer
 ) -> None:
-    transport = connect(desk, trusted, "deploy", sudo_password=typed(ADMIN_PASSWORD))
+    transport = connect(workstation, trusted, "deploy", sudo_password=typed(ADMIN_PASSWORD))
     assert transport.run("cat", payload=b"data").stdout == b"data"
 
 
-def test_the_password_of_sudo_is_asked_for_once(desk: Desk, trusted: LabServer) -> None:
+def test_the_password_of_sudo_is_asked_for_once(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     operator = Operator(answers={"sudo password of admin": ADMIN_PASSWORD})
-    transport = connect(desk, trusted, "admin", sudo_password=None, operator=operator)
+    transport = connect(workstation, trusted, "admin", sudo_password=None, operator=operator)
     assert [transport.run("id -u").stdout for _ in range(3)] == [b"0\n"] * 3
     assert operator.questions == ["sudo password of admin"]
 
 
-def test_an_encrypted_key_opens_with_its_passphrase(desk: Desk, trusted: LabServer) -> None:
+def test_an_encrypted_key_opens_with_its_passphrase(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     key = trusted.encrypted_key
-    with_reference = connect(desk, trusted, "admin", key=str(key), passphrase=typed(KEY_PASSPHRASE))
+    with_reference = connect(
+        workstation, trusted, "admin", key=str(key), passphrase=typed(KEY_PASSPHRASE)
+    )
     assert with_reference.run("id -u").stdout == b"0\n"
 
 
 def test_a_wrong_passphrase_is_told_apart_from_a_refused_login(
-    desk: Desk, trusted: LabServer, tmp_path: Path
+    workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "right", "-f", key])
     operator = Operator(answers={"passphrase of": WRONG})
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, trusted, key=str(key), operator=operator).connect()
+        connect(workstation, trusted, key=str(key), operator=operator).connect()
     assert caught.value.code == "passphrase_wrong"
     assert str(key) in caught.value.message
 
 
 def test_nobody_is_asked_for_the_passphrase_of_a_key_the_server_rejects(
-    desk: Desk, trusted: LabServer, tmp_path: Path
+    workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     (tmp_path / ".ssh").mkdir()
     rejected = tmp_path / ".ssh/id_ed25519"
@@ -186,7 +196,7 @@ def test_nobody_is_asked_for_the_passphrase_of_a_key_the_server_rejects(
     run_program(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", tmp_path / ".ssh/id_rsa"])
     operator = Operator()
     with pytest.raises(CannotConnect) as caught:
-        desk.transport(operator, host=trusted.address, user="root").connect()
+        workstation.transport(operator, host=trusted.address, user="root").connect()
     assert caught.value.code == "login_refused"
     assert not [what for what in operator.questions if "passphrase" in what]
 
@@ -205,13 +215,13 @@ class Chooser(Operator):
 
 
 def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
-    desk: Desk, trusted: LabServer, tmp_path: Path
+    workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     (tmp_path / ".ssh").mkdir()
     rejected = tmp_path / ".ssh/id_ed25519"
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", rejected])
     operator = Chooser(trusted.key)
-    transport = desk.transport(operator, host=trusted.address, user="root")
+    transport = workstation.transport(operator, host=trusted.address, user="root")
     assert transport.run("id -u").stdout == b"0\n"
     (wanted,) = operator.wanted
     assert wanted.what == SecretName("password", "root")
@@ -221,31 +231,31 @@ def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
     rejected.unlink()
     operator = Chooser(Secret(ADMIN_PASSWORD))
     answers = {"host": trusted.address, "user": "admin", "sudo_password": typed(ADMIN_PASSWORD)}
-    assert desk.transport(operator, **answers).run("id -u").stdout == b"0\n"  # type: ignore[arg-type]
+    assert workstation.transport(operator, **answers).run("id -u").stdout == b"0\n"  # type: ignore[arg-type]
     assert "none of id_ed25519" in operator.wanted[0].reason
 
 
 def test_a_named_key_that_is_refused_is_named_among_what_was_tried(
-    desk: Desk, trusted: LabServer, tmp_path: Path
+    workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"])
     operator = Chooser(tmp_path / "other")
     with pytest.raises(CannotConnect) as caught:
-        desk.transport(operator, host=trusted.address, user="root").connect()
+        workstation.transport(operator, host=trusted.address, user="root").connect()
     assert caught.value.code == "login_refused"
     assert str(tmp_path / "other") in caught.value.message
     assert len(operator.wanted) == 1
 
 
 def test_the_agent_signs_for_a_key_it_holds(
-    desk: Desk, trusted: LabServer, tmp_path: Path, agent: Path
+    workstation: Workstation, trusted: LabServer, tmp_path: Path, agent: Path
 ) -> None:
-    desk.write_config(f"IdentityAgent {agent}")
-    transport = desk.transport(host=trusted.address, user="deploy")
+    workstation.write_config(f"IdentityAgent {agent}")
+    transport = workstation.transport(host=trusted.address, user="deploy")
     assert transport.run("id -u").stdout == b"0\n"
     by_public_half = tmp_path / "held.pub"
     by_public_half.write_text(Path(f"{trusted.key}.pub").read_text())
-    named = desk.transport(host=trusted.address, user="deploy", key=str(by_public_half))
+    named = workstation.transport(host=trusted.address, user="deploy", key=str(by_public_half))
     assert named.run("id -u").stdout == b"0\n"
 
 
@@ -270,24 +280,26 @@ def agent(trusted: LabServer, tmp_path: Path) -> Iterator[Path]:
         process.wait()
 
 
-def test_a_login_password_works_alone(desk: Desk, trusted: LabServer) -> None:
+def test_a_login_password_works_alone(workstation: Workstation, trusted: LabServer) -> None:
     password = typed(ADMIN_PASSWORD)
-    transport = connect(desk, trusted, "admin", key=None, password=password)
+    transport = connect(workstation, trusted, "admin", key=None, password=password)
     assert transport.run("id -u").stdout == b"0\n"
 
 
-def test_a_password_is_asked_for_when_there_is_no_key(desk: Desk, trusted: LabServer) -> None:
+def test_a_password_is_asked_for_when_there_is_no_key(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     operator = Operator(answers={"password of admin": ADMIN_PASSWORD})
-    transport = connect(desk, trusted, "admin", key=None, operator=operator)
+    transport = connect(workstation, trusted, "admin", key=None, operator=operator)
     assert transport.run("id -u").stdout == b"0\n"
     assert operator.questions == ["password of admin"]
 
 
-def test_a_refused_login_says_who_tried_what(desk: Desk, trusted: LabServer) -> None:
-    stranger = desk.folder / "stranger"
+def test_a_refused_login_says_who_tried_what(workstation: Workstation, trusted: LabServer) -> None:
+    stranger = workstation.folder / "stranger"
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger])
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, trusted, "admin", key=str(stranger), password=typed(WRONG)).connect()
+        connect(workstation, trusted, "admin", key=str(stranger), password=typed(WRONG)).connect()
     assert caught.value.code == "login_refused"
     assert "admin" in caught.value.message
     assert str(stranger) in caught.value.message
@@ -296,29 +308,29 @@ def test_a_refused_login_says_who_tried_what(desk: Desk, trusted: LabServer) -> 
 
 
 def test_a_server_behind_two_others_is_reached_through_them(
-    desk: Desk, servers: BootServers, trusted: LabServer
+    workstation: Workstation, servers: BootServers, trusted: LabServer
 ) -> None:
     first, second = servers(names=["first", "second"])
-    desk.trust(trusted, first, second)
-    desk.write_config(
+    workstation.trust(trusted, first, second)
+    workstation.write_config(
         f"Host first\n  HostName {first.address}\n  User admin\n  IdentityFile {first.key}\n"
         f"Host second\n  HostName {second.address}\n  User deploy\n  IdentityFile {first.key}\n"
         "  ProxyJump first\n"
         f"Host last\n  HostName {trusted.address}\n  User root\n  IdentityFile {first.key}\n"
         "  ProxyJump second\n"
     )
-    completed = desk.transport(host="last").run("hostname; echo $SSH_CONNECTION")
+    completed = workstation.transport(host="last").run("hostname; echo $SSH_CONNECTION")
     assert completed.stdout.decode().split()[:2] == ["shared", second.address]
-    by_answers = connect(desk, trusted, jump=f"admin@{first.address},second")
+    by_answers = connect(workstation, trusted, jump=f"admin@{first.address},second")
     assert by_answers.run("echo $SSH_CONNECTION").stdout.decode().split()[0] == second.address
 
 
 def test_the_key_of_a_jump_host_is_checked_too(
-    desk: Desk, servers: BootServers, trusted: LabServer
+    workstation: Workstation, servers: BootServers, trusted: LabServer
 ) -> None:
     (jump,) = servers(names=["jump"])
     operator = Operator(accepts=False)
-    transport = connect(desk, trusted, jump=f"root@{jump.address}", operator=operator)
+    transport = connect(workstation, trusted, jump=f"root@{jump.address}", operator=operator)
     with pytest.raises(CannotConnect) as caught:
         transport.connect()
     assert caught.value.code == "host_key_unknown"
@@ -332,55 +344,59 @@ def reconfigure(server: LabServer, *lines: str) -> None:
     time.sleep(0.3)
 
 
-def test_keyboard_interactive_takes_the_password_too(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_keyboard_interactive_takes_the_password_too(
+    workstation: Workstation, server: LabServer
+) -> None:
+    workstation.trust(server)
     reconfigure(server, "PasswordAuthentication no", "KbdInteractiveAuthentication yes")
     password = typed(ADMIN_PASSWORD)
-    transport = connect(desk, server, "admin", key=None, password=password)
+    transport = connect(workstation, server, "admin", key=None, password=password)
     assert transport.run("id -u").stdout == b"0\n"
 
 
-def test_a_server_may_want_a_key_and_a_password(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_a_server_may_want_a_key_and_a_password(
+    workstation: Workstation, server: LabServer
+) -> None:
+    workstation.trust(server)
     reconfigure(server, "AuthenticationMethods publickey,password")
-    transport = connect(desk, server, "admin", password=typed(ADMIN_PASSWORD))
+    transport = connect(workstation, server, "admin", password=typed(ADMIN_PASSWORD))
     assert transport.run("id -u").stdout == b"0\n"
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, server, "admin", password=typed(WRONG)).connect()
+        connect(workstation, server, "admin", password=typed(WRONG)).connect()
     assert caught.value.code == "login_refused"
 
 
 def test_an_agent_full_of_keys_leaves_an_attempt_for_the_password(
-    desk: Desk, server: LabServer, agent: Path, tmp_path: Path
+    workstation: Workstation, server: LabServer, agent: Path, tmp_path: Path
 ) -> None:
-    desk.trust(server)
+    workstation.trust(server)
     server.run("rm ~admin/.ssh/authorized_keys")
     for number in range(6):
         key = tmp_path / f"extra{number}"
         run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
         environment = {**os.environ, "SSH_AUTH_SOCK": str(agent)}
         subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True)
-    desk.write_config(f"IdentityAgent {agent}")
+    workstation.write_config(f"IdentityAgent {agent}")
     operator = Operator(answers={"password of admin": ADMIN_PASSWORD})
-    transport = connect(desk, server, "admin", key=None, operator=operator)
+    transport = connect(workstation, server, "admin", key=None, operator=operator)
     assert transport.run("id -u").stdout == b"0\n"
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, server, "admin", key=None).connect()
+        connect(workstation, server, "admin", key=None).connect()
     assert "3 more keys were not tried" in caught.value.advice
 
 
-def test_an_expired_password_is_told_apart(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_an_expired_password_is_told_apart(workstation: Workstation, server: LabServer) -> None:
+    workstation.trust(server)
     server.run("chage -d 0 admin")
     for more in ({}, {"key": None, "password": typed(ADMIN_PASSWORD)}):
         with pytest.raises(CannotConnect) as caught:
-            connect(desk, server, "admin", **more).run("id")
+            connect(workstation, server, "admin", **more).run("id")
         assert caught.value.code == "login_refused"
         assert "expired" in caught.value.message
 
 
 def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
-    desk: Desk, server: LabServer, monkeypatch: pytest.MonkeyPatch
+    workstation: Workstation, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.servers.ssh.transport._PATIENCE_OF_SERVERS", 2.0)
     reconfigure(server, "LoginGraceTime 2")
@@ -395,14 +411,14 @@ def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
             return super().secret(what, server)
 
     operator = Slow(answers={"password of admin": ADMIN_PASSWORD})
-    transport = connect(desk, server, "admin", key=None, operator=operator)
+    transport = connect(workstation, server, "admin", key=None, operator=operator)
     assert transport.run("id -u").stdout == b"0\n"
     assert len(operator.keys) == 1
     assert operator.questions == ["password of admin"]
 
 
 def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
-    desk: Desk, servers: BootServers, monkeypatch: pytest.MonkeyPatch
+    workstation: Workstation, servers: BootServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.servers.ssh.transport._PATIENCE_OF_SERVERS", 2.0)
     three = servers(3)
@@ -420,7 +436,7 @@ def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
 
     operator = Slow(answers={"passphrase of": KEY_PASSPHRASE})
     transports = [
-        connect(desk, server, "admin", key=str(server.encrypted_key), operator=operator)
+        connect(workstation, server, "admin", key=str(server.encrypted_key), operator=operator)
         for server in three
     ]
     monkeypatch.setattr("moorage.servers.ssh.keys._unlocked", {})
@@ -432,19 +448,23 @@ def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
 
 
 def test_a_proxy_command_carries_the_connection(
-    desk: Desk, servers: BootServers, trusted: LabServer
+    workstation: Workstation, servers: BootServers, trusted: LabServer
 ) -> None:
     (jump,) = servers(names=["jump"])
     command = " ".join([*jump.ssh_command("root")[:-1], "-W", "%h:%p", f"root@{jump.address}"])
-    desk.write_config(f"Host last\n  HostName {trusted.address}\n  ProxyCommand {command}\n")
-    transport = connect(desk, trusted, host="last")
+    workstation.write_config(f"Host last\n  HostName {trusted.address}\n  ProxyCommand {command}\n")
+    transport = connect(workstation, trusted, host="last")
     assert transport.run("echo $SSH_CONNECTION").stdout.decode().split()[0] == jump.address
-    desk.write_config(f"Host last\n  HostName {trusted.address}\n  ProxyCommand echo oops >&2\n")
+    workstation.write_config(
+        f"Host last\n  HostName {trusted.address}\n  ProxyCommand echo oops >&2\n"
+    )
     with pytest.raises(CannotConnect, match="The ProxyCommand printed: oops"):
-        connect(desk, trusted, host="last").connect()
+        connect(workstation, trusted, host="last").connect()
 
 
-def test_certificates_prove_both_sides(desk: Desk, server: LabServer, tmp_path: Path) -> None:
+def test_certificates_prove_both_sides(
+    workstation: Workstation, server: LabServer, tmp_path: Path
+) -> None:
     authority, user = tmp_path / "authority", tmp_path / "user"
     for key in (authority, user):
         run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
@@ -459,21 +479,21 @@ def test_certificates_prove_both_sides(desk: Desk, server: LabServer, tmp_path: 
     reconfigure(
         server, "HostCertificate /etc/ssh/host-cert.pub", "TrustedUserCAKeys /etc/ssh/authority.pub"
     )
-    desk.known_hosts.write_text(f"@cert-authority * {public}")
-    assert connect(desk, server, "deploy", key=str(user)).run("id -u").stdout == b"0\n"
-    desk.known_hosts.write_text(f"@cert-authority * {public}@revoked * {public}")
+    workstation.known_hosts.write_text(f"@cert-authority * {public}")
+    assert connect(workstation, server, "deploy", key=str(user)).run("id -u").stdout == b"0\n"
+    workstation.known_hosts.write_text(f"@cert-authority * {public}@revoked * {public}")
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, server, "deploy", key=str(user)).connect()
+        connect(workstation, server, "deploy", key=str(user)).connect()
     assert caught.value.code == "host_key_unknown"
 
 
-def test_the_next_debian_works_the_same(desk: Desk, servers: BootServers) -> None:
+def test_the_next_debian_works_the_same(workstation: Workstation, servers: BootServers) -> None:
     (server,) = servers(names=["next"], suite="trixie")
-    desk.trust(server)
+    workstation.trust(server)
     for user in ("root", "admin", "deploy"):
-        assert connect(desk, server, user).run("id -u; cat", payload=b"x").stdout == b"0\nx"
+        assert connect(workstation, server, user).run("id -u; cat", payload=b"x").stdout == b"0\nx"
     with pytest.raises(SudoRefused) as caught:
-        connect(desk, server, "admin", sudo_password=typed(WRONG)).run("id")
+        connect(workstation, server, "admin", sudo_password=typed(WRONG)).run("id")
     assert caught.value.code == "sudo_password_wrong"
     time.sleep(1)
     assert failures(server) == 1
@@ -483,51 +503,53 @@ def test_the_next_debian_works_the_same(desk: Desk, servers: BootServers) -> Non
 
 
 def test_an_accepted_key_is_written_down_and_not_asked_about_again(
-    desk: Desk, shared_server: LabServer
+    workstation: Workstation, shared_server: LabServer
 ) -> None:
     operator = Operator()
     for _ in range(2):
-        connect(desk, shared_server, operator=operator).connect()
+        connect(workstation, shared_server, operator=operator).connect()
     (key,) = operator.keys
     assert key.fingerprint == shared_server.host_key_fingerprint()
-    assert desk.known_hosts.stat().st_mode & 0o777 == 0o600
+    assert workstation.known_hosts.stat().st_mode & 0o777 == 0o600
     strict = shared_server.ssh_command("root")
-    strict[strict.index("-F") + 1] = str(desk.folder / "config")
+    strict[strict.index("-F") + 1] = str(workstation.folder / "config")
     assert run_program([*strict, "true"], check=False).returncode == 0
 
 
-def test_a_key_that_is_not_accepted_ends_the_attempt(desk: Desk, shared_server: LabServer) -> None:
+def test_a_key_that_is_not_accepted_ends_the_attempt(
+    workstation: Workstation, shared_server: LabServer
+) -> None:
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, shared_server, operator=Operator(accepts=False)).connect()
+        connect(workstation, shared_server, operator=Operator(accepts=False)).connect()
     assert caught.value.code == "host_key_unknown"
     assert shared_server.host_key_fingerprint() in caught.value.message
-    assert not desk.known_hosts.exists()
+    assert not workstation.known_hosts.exists()
 
 
 def test_a_changed_key_is_refused_and_both_are_shown(
-    desk: Desk, trusted: LabServer, tmp_path: Path
+    workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"])
     kind, blob = (tmp_path / "other.pub").read_text().split()[:2]
-    desk.known_hosts.write_text(f"# mine\n{trusted.address} {kind} {blob}\n")
+    workstation.known_hosts.write_text(f"# mine\n{trusted.address} {kind} {blob}\n")
     old = run_program(["ssh-keygen", "-l", "-f", tmp_path / "other"]).stdout.split()[1]
     operator = Operator()
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, trusted, operator=operator).connect()
+        connect(workstation, trusted, operator=operator).connect()
     assert caught.value.code == "host_key_changed"
-    for part in (old, trusted.host_key_fingerprint(), f"{desk.known_hosts}:2"):
+    for part in (old, trusted.host_key_fingerprint(), f"{workstation.known_hosts}:2"):
         assert part in caught.value.message
     assert "ssh-keygen -R" in caught.value.advice
     assert operator.keys == []
 
 
 def test_a_server_is_asked_for_the_kind_of_key_that_is_known(
-    desk: Desk, trusted: LabServer
+    workstation: Workstation, trusted: LabServer
 ) -> None:
     ecdsa = [line for line in trusted.known_hosts_line().split("\n") if "ecdsa" in line]
     assert ecdsa
-    desk.known_hosts.write_text("\n".join(ecdsa) + "\n")
-    connect(desk, trusted).connect()
+    workstation.known_hosts.write_text("\n".join(ecdsa) + "\n")
+    connect(workstation, trusted).connect()
 
 
 # -- sudo -----------------------------------------------------------------------------------------
@@ -540,10 +562,12 @@ def failures(server: LabServer) -> int:
     return journal.count("authentication failure;")
 
 
-def test_a_wrong_password_for_sudo_counts_as_one_failure(desk: Desk, trusted: LabServer) -> None:
+def test_a_wrong_password_for_sudo_counts_as_one_failure(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     before = failures(trusted)
     with pytest.raises(SudoRefused) as caught:
-        connect(desk, trusted, "admin", sudo_password=typed(WRONG)).run("id")
+        connect(workstation, trusted, "admin", sudo_password=typed(WRONG)).run("id")
     assert caught.value.code == "sudo_password_wrong"
     time.sleep(1)
     assert failures(trusted) - before == 1
@@ -551,52 +575,60 @@ def test_a_wrong_password_for_sudo_counts_as_one_failure(desk: Desk, trusted: La
     assert "1 incorrect password attempt" in last
 
 
-def test_sudo_without_any_password_is_not_tried(desk: Desk, trusted: LabServer) -> None:
+def test_sudo_without_any_password_is_not_tried(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     before = failures(trusted)
     with pytest.raises(SudoRefused) as caught:
-        connect(desk, trusted, "admin", sudo_password=None).run("id")
+        connect(workstation, trusted, "admin", sudo_password=None).run("id")
     assert caught.value.code == "sudo_password_missing"
     time.sleep(1)
     assert failures(trusted) == before
 
 
-def test_the_reasons_of_sudo_are_told_apart(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_the_reasons_of_sudo_are_told_apart(workstation: Workstation, server: LabServer) -> None:
+    workstation.trust(server)
     server.run("gpasswd -d admin sudo || :; rm -f /etc/sudoers.d/admin")
     with pytest.raises(SudoRefused) as not_allowed:
-        connect(desk, server, "admin").run("id")
+        connect(workstation, server, "admin").run("id")
     assert not_allowed.value.code == "sudo_not_allowed"
     server.run("mv /usr/bin/sudo /usr/bin/sudo.away")
     with pytest.raises(SudoRefused) as missing:
-        connect(desk, server, "deploy").run("id")
+        connect(workstation, server, "deploy").run("id")
     assert missing.value.code == "sudo_missing"
 
 
-def test_an_account_without_a_shell_is_told_apart(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_an_account_without_a_shell_is_told_apart(
+    workstation: Workstation, server: LabServer
+) -> None:
+    workstation.trust(server)
     server.run("usermod -s /usr/sbin/nologin root")
     with pytest.raises(CannotConnect) as caught:
-        connect(desk, server).run("id")
+        connect(workstation, server).run("id")
     assert caught.value.code == "no_shell"
     assert "not available" in caught.value.message
 
 
-def test_a_chatty_login_shell_is_not_mistaken_for_the_script(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_a_chatty_login_shell_is_not_mistaken_for_the_script(
+    workstation: Workstation, server: LabServer
+) -> None:
+    workstation.trust(server)
     server.run("usermod -s /bin/bash deploy")
     for name in (".bashrc", ".bash_profile"):
         server.run(["sh", "-c", f"printf 'echo Welcome\\necho Oops >&2\\n' > ~deploy/{name}"])
-    completed = connect(desk, server, "deploy").run("echo out; echo err >&2")
+    completed = connect(workstation, server, "deploy").run("echo out; echo err >&2")
     assert (completed.stdout, completed.stderr) == (b"out\n", b"err\n")
 
 
-def test_a_login_shell_that_drips_does_not_keep_anybody(desk: Desk, trusted: LabServer) -> None:
+def test_a_login_shell_that_drips_does_not_keep_anybody(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     trusted.run(["useradd", "-m", "-s", "/bin/bash", "drip"])
     trusted.run(
         "mkdir ~drip/.ssh; cp ~deploy/.ssh/authorized_keys ~drip/.ssh; chown -R drip ~drip; "
         "echo 'while :; do echo .; sleep 0.2; done' > ~drip/.bashrc"
     )
-    transport = desk.transport(
+    transport = workstation.transport(
         limits=Limits(start=3), host=trusted.address, user="drip", key=str(trusted.key)
     )
     error, seconds = failing(lambda: transport.run("id"))
@@ -606,14 +638,14 @@ def test_a_login_shell_that_drips_does_not_keep_anybody(desk: Desk, trusted: Lab
 
 
 def test_a_probe_that_drips_is_given_up_on(
-    desk: Desk, trusted: LabServer, monkeypatch: pytest.MonkeyPatch
+    workstation: Workstation, trusted: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # More than a pipe's buffer at a time, so that it arrives as it is printed.
     drips = "#!/bin/sh\nwhile :; do head -c 9000 /dev/zero | tr '\\0' x; echo; sleep 0.2; done\n"
     trusted.write_file("/usr/local/sbin/ss", drips, mode=0o755)
     monkeypatch.setattr(probe, "_DEADLINE", 4)
     try:
-        error, seconds = failing(lambda: probe.probe(connect(desk, trusted), []))
+        error, seconds = failing(lambda: probe.probe(connect(workstation, trusted), []))
     finally:
         trusted.run("rm /usr/local/sbin/ss")
     assert error.code == "too_slow"
@@ -624,54 +656,66 @@ def test_a_probe_that_drips_is_given_up_on(
 
 
 @pytest.mark.parametrize("user", ["root", "admin"])
-def test_a_large_payload_arrives_whole(desk: Desk, trusted: LabServer, user: str) -> None:
+def test_a_large_payload_arrives_whole(
+    workstation: Workstation, trusted: LabServer, user: str
+) -> None:
     expected = hashlib.sha256()
     for chunk in chunks(300):
         expected.update(chunk)
-    completed = connect(desk, trusted, user).run("sha256sum", payload=chunks(300), timeout=60)
+    completed = connect(workstation, trusted, user).run(
+        "sha256sum", payload=chunks(300), timeout=60
+    )
     assert completed.stdout.decode().split()[0] == expected.hexdigest()
 
 
-def test_output_is_taken_while_a_payload_is_sent(desk: Desk, trusted: LabServer) -> None:
+def test_output_is_taken_while_a_payload_is_sent(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     received = [0]
 
     def count(data: bytes) -> None:
         received[0] += len(data)
 
-    connect(desk, trusted).run("cat", payload=chunks(50), on_stdout=count, timeout=60)
+    connect(workstation, trusted).run("cat", payload=chunks(50), on_stdout=count, timeout=60)
     assert received[0] == 50 << 20
 
 
-def test_both_outputs_may_be_large(desk: Desk, trusted: LabServer) -> None:
+def test_both_outputs_may_be_large(workstation: Workstation, trusted: LabServer) -> None:
     script = "head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait"
-    completed = connect(desk, trusted).run(script, timeout=60)
+    completed = connect(workstation, trusted).run(script, timeout=60)
     assert (len(completed.stdout), len(completed.stderr)) == (3000000, 3000000)
 
 
-def test_a_script_may_end_without_reading_its_payload(desk: Desk, trusted: LabServer) -> None:
-    assert connect(desk, trusted).run("exit 4", payload=chunks(20)).exit_status == 4
+def test_a_script_may_end_without_reading_its_payload(
+    workstation: Workstation, trusted: LabServer
+) -> None:
+    assert connect(workstation, trusted).run("exit 4", payload=chunks(20)).exit_status == 4
 
 
-def test_something_left_running_does_not_hold_the_channel(desk: Desk, trusted: LabServer) -> None:
+def test_something_left_running_does_not_hold_the_channel(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     started = time.monotonic()
-    completed = connect(desk, trusted).run("sleep 60 & echo done")
+    completed = connect(workstation, trusted).run("sleep 60 & echo done")
     assert completed.stdout == b"done\n"
     assert time.monotonic() - started < 10 * slowness()
 
 
-def test_more_can_be_sent_after_the_payload(desk: Desk, trusted: LabServer) -> None:
+def test_more_can_be_sent_after_the_payload(workstation: Workstation, trusted: LabServer) -> None:
     def go_on(exchange: object) -> None:
         exchange.send(b"second\n")  # type: ignore[attr-defined]
         exchange.finish()  # type: ignore[attr-defined]
 
-    completed = connect(desk, trusted, "admin").run("cat", payload=b"first\n", on_start=go_on)
+    completed = connect(workstation, trusted, "admin").run(
+        "cat", payload=b"first\n", on_start=go_on
+    )
     assert completed.stdout == b"first\nsecond\n"
 
 
-def test_a_far_server_costs_few_round_trips(desk: Desk, trusted: LabServer) -> None:
+def test_a_far_server_costs_few_round_trips(workstation: Workstation, trusted: LabServer) -> None:
     host, port = trusted.far(200)
-    desk.known_hosts.write_text(trusted.known_hosts_line(host, port) + "\n")
-    transport = connect(desk, trusted, host=host, port=port)
+    workstation.known_hosts.write_text(trusted.known_hosts_line(host, port) + "\n")
+    transport = connect(workstation, trusted, host=host, port=port)
     started = time.monotonic()
     assert transport.run("cat", payload=b"x" * 10000).stdout == b"x" * 10000
     # TCP, two for the key exchange, login, channel, script; one more to spare, and the machine's.
@@ -691,9 +735,11 @@ def failing(act: Callable[[], object]) -> tuple[CannotConnect, float]:
 QUICK = Limits(connect=2, handshake=4, channel=4, keepalive=1, dead=4)
 
 
-def test_a_cut_cable_is_noticed_while_a_script_runs(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
-    transport = connect(desk, server, limits=QUICK)
+def test_a_cut_cable_is_noticed_while_a_script_runs(
+    workstation: Workstation, server: LabServer
+) -> None:
+    workstation.trust(server)
+    transport = connect(workstation, server, limits=QUICK)
     transport.connect()
     threading.Timer(1, server.cut).start()
     error, seconds = failing(lambda: transport.run("sleep 30"))
@@ -703,9 +749,11 @@ def test_a_cut_cable_is_noticed_while_a_script_runs(desk: Desk, server: LabServe
     assert transport.run("echo back").stdout == b"back\n"
 
 
-def test_a_cut_cable_is_noticed_while_a_payload_is_sent(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
-    transport = connect(desk, server, limits=QUICK)
+def test_a_cut_cable_is_noticed_while_a_payload_is_sent(
+    workstation: Workstation, server: LabServer
+) -> None:
+    workstation.trust(server)
+    transport = connect(workstation, server, limits=QUICK)
     transport.connect()
     threading.Timer(0.3, server.cut).start()
     error, seconds = failing(lambda: transport.run("cat >/dev/null", payload=chunks(100_000)))
@@ -714,10 +762,10 @@ def test_a_cut_cable_is_noticed_while_a_payload_is_sent(desk: Desk, server: LabS
 
 
 def test_a_cut_cable_behind_a_jump_host_is_noticed(
-    desk: Desk, server: LabServer, trusted: LabServer
+    workstation: Workstation, server: LabServer, trusted: LabServer
 ) -> None:
-    desk.trust(server, trusted)
-    transport = connect(desk, server, jump=f"root@{trusted.address}", limits=QUICK)
+    workstation.trust(server, trusted)
+    transport = connect(workstation, server, jump=f"root@{trusted.address}", limits=QUICK)
     transport.connect()
     threading.Timer(1, server.cut).start()
     error, seconds = failing(lambda: transport.run("sleep 30"))
@@ -725,9 +773,9 @@ def test_a_cut_cable_behind_a_jump_host_is_noticed(
     assert seconds < 8 * slowness()
 
 
-def test_a_crash_is_noticed(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
-    transport = connect(desk, server, limits=QUICK)
+def test_a_crash_is_noticed(workstation: Workstation, server: LabServer) -> None:
+    workstation.trust(server)
+    transport = connect(workstation, server, limits=QUICK)
     transport.connect()
     threading.Timer(1, server.crash).start()
     error, seconds = failing(lambda: transport.run("sleep 30"))
@@ -736,10 +784,10 @@ def test_a_crash_is_noticed(desk: Desk, server: LabServer) -> None:
 
 
 def test_the_ways_to_be_unreachable_have_their_own_words(
-    desk: Desk, server: LabServer, trusted: LabServer
+    workstation: Workstation, server: LabServer, trusted: LabServer
 ) -> None:
     def message(**answers: object) -> str:
-        error, _ = failing(desk.transport(limits=QUICK, **answers).connect)
+        error, _ = failing(workstation.transport(limits=QUICK, **answers).connect)
         assert error.code == "unreachable"
         assert error.server == answers["host"]
         return error.message
@@ -755,7 +803,9 @@ def test_the_ways_to_be_unreachable_have_their_own_words(
     assert message(host=server.address).startswith(("The server does not answer", "There is no"))
 
 
-def test_something_that_is_no_ssh_server_is_told_apart(desk: Desk, server: LabServer) -> None:
+def test_something_that_is_no_ssh_server_is_told_apart(
+    workstation: Workstation, server: LabServer
+) -> None:
     script = "import socket\ns = socket.create_server(('', 7000))\n"
     mute = script + "c, _ = s.accept()\nimport time; time.sleep(60)\n"
     web = (
@@ -766,25 +816,29 @@ def test_something_that_is_no_ssh_server_is_told_apart(desk: Desk, server: LabSe
         for code in (mute, web)
     ]
     server.run("until ss -ltn | grep -q :7000 && ss -ltn | grep -q :7001; do sleep 0.1; done")
-    error, seconds = failing(desk.transport(host=server.address, port=7000, limits=QUICK).connect)
+    error, seconds = failing(
+        workstation.transport(host=server.address, port=7000, limits=QUICK).connect
+    )
     assert "sends nothing" in error.message
     assert seconds < 8 * slowness()
-    error, _ = failing(desk.transport(host=server.address, port=7001, limits=QUICK).connect)
+    error, _ = failing(workstation.transport(host=server.address, port=7001, limits=QUICK).connect)
     assert "not an SSH server" in error.message
     for process in processes:
         process.kill()
         process.wait()
 
 
-def test_a_silent_script_is_given_up_on(desk: Desk, trusted: LabServer) -> None:
-    error, seconds = failing(lambda: connect(desk, trusted).run("sleep 30", timeout=1))
+def test_a_silent_script_is_given_up_on(workstation: Workstation, trusted: LabServer) -> None:
+    error, seconds = failing(lambda: connect(workstation, trusted).run("sleep 30", timeout=1))
     assert error.code == "silent"
     assert seconds < 4 * slowness()
 
 
 @pytest.mark.parametrize("user", ["root", "admin"])
-def test_cancelling_returns_at_once(desk: Desk, trusted: LabServer, user: str) -> None:
-    transport = connect(desk, trusted, user)
+def test_cancelling_returns_at_once(
+    workstation: Workstation, trusted: LabServer, user: str
+) -> None:
+    transport = connect(workstation, trusted, user)
     transport.connect()
     cancel = Cancel()
     threading.Timer(0.5, cancel.set).start()
@@ -794,9 +848,9 @@ def test_cancelling_returns_at_once(desk: Desk, trusted: LabServer, user: str) -
 
 
 def test_closing_ends_a_running_script_and_the_next_one_connects_again(
-    desk: Desk, trusted: LabServer
+    workstation: Workstation, trusted: LabServer
 ) -> None:
-    transport = connect(desk, trusted)
+    transport = connect(workstation, trusted)
     transport.connect()
     threading.Timer(0.5, transport.close).start()
     error, seconds = failing(lambda: transport.run("sleep 30", payload=chunks(20)))
@@ -807,10 +861,10 @@ def test_closing_ends_a_running_script_and_the_next_one_connects_again(
     transport.close()
 
 
-def test_closing_ends_an_attempt_to_connect(desk: Desk, server: LabServer) -> None:
-    desk.trust(server)
+def test_closing_ends_an_attempt_to_connect(workstation: Workstation, server: LabServer) -> None:
+    workstation.trust(server)
     server.cut()
-    transport = connect(desk, server)
+    transport = connect(workstation, server)
     threading.Timer(0.5, transport.close).start()
     error, seconds = failing(transport.connect)
     assert error.code in {"connection_closed", "unreachable"}
@@ -821,16 +875,16 @@ def test_closing_ends_an_attempt_to_connect(desk: Desk, server: LabServer) -> No
 
 
 def test_no_secret_is_seen_or_left_on_either_side(
-    desk: Desk, server: LabServer, leak_check: LeakWatch
+    workstation: Workstation, server: LabServer, leak_check: LeakWatch
 ) -> None:
     script_mark, value_mark = "a-marked-script-1", "a-marked-value-2"
     leak_check.add(ADMIN_PASSWORD, label="the password of admin")
     leak_check.add(script_mark, label="the script")
     leak_check.add(value_mark, label="the payload")
-    leak_check.watch_path(desk.folder)
-    desk.trust(server)
+    leak_check.watch_path(workstation.folder)
+    workstation.trust(server)
     password = typed(ADMIN_PASSWORD)
-    transport = connect(desk, server, "admin", key=None, password=password)
+    transport = connect(workstation, server, "admin", key=None, password=password)
     # Long enough for the watch to look at the processes of both sides several times.
     script = f"read -r value; : {script_mark}; ps axww -o args; sleep 2"
     completed = transport.run(script, payload=value_mark.encode() + b"\n")

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from desk import Desk
 from operator_at_work import DOMAIN, Operator, introduce, log_in, push
 from test_several_servers import s3_storage
 from tmux import Terminal
+from workstation import Workstation
 
 from lab import LabServer
 from lab.image import build_small_image
@@ -38,7 +38,7 @@ class Office:
 
     operator: Operator
     machines: Sequence[LabServer]
-    desk: Desk
+    workstation: Workstation
     file: Path
 
     def statuses(self, user: str, password: str) -> list[int]:
@@ -47,7 +47,7 @@ class Office:
 
     def open_users(self, size: tuple[int, int] = (120, 40)) -> Terminal:
         """Open the users from the start."""
-        terminal = self.desk.wizard(size=size)
+        terminal = self.workstation.wizard(size=size)
         terminal.see(DOMAIN)
         terminal.press("u")
         terminal.see("1 user ")
@@ -78,7 +78,7 @@ def office(
     machines = servers(3)
     answers = operator.answers(machines, storage=s3_storage(s3, monkeypatch))
     operator.install(answers)
-    desk = Desk(operator.home)
+    workstation = Workstation(operator.home)
     known = "".join(machine.known_hosts_line() + "\n" for machine in machines)
     (operator.home / "known_hosts").write_text(known)
     file = operator.home / "moorage.yml"
@@ -86,8 +86,8 @@ def office(
     draft = Draft.from_answers(answers)
     store.keep_applied(draft)
     store.remember(file, draft.domain, state="applied")
-    yield Office(operator, machines, desk, file)
-    for terminal in desk.terminals:
+    yield Office(operator, machines, workstation, file)
+    for terminal in workstation.terminals:
         terminal.close()
 
 

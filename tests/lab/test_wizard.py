@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from desk import Desk
 from operator_at_work import Operator, copy_back, inspect_digest, introduce, log_in, push
 from tmux import Terminal
+from workstation import Workstation
 
 from lab import LabServer
 from lab.image import build_small_image
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def workstation(tmp_path: Path) -> Iterator[Workstation]:
     """A home of its own; its terminals end with the test."""
-    desk = Desk(tmp_path / "desk")
-    yield desk
-    for terminal in desk.terminals:
+    workstation = Workstation(tmp_path / "workstation")
+    yield workstation
+    for terminal in workstation.terminals:
         terminal.close()
 
 
@@ -80,13 +80,13 @@ def curl(server: LabServer, authority: Path, login: str) -> str:
     "size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.ready)], ids=["80x24", "120x40"]
 )
 def test_from_nothing_to_done_by_keystrokes_alone(
-    desk: Desk,
+    workstation: Workstation,
     server: LabServer,
     client: LabServer,
     size: tuple[int, int],
     tmp_path: Path,
 ) -> None:
-    terminal = desk.wizard(size=size)
+    terminal = workstation.wizard(size=size)
     fill_in(terminal, server, "root")
     to_review(terminal)
     trust(terminal, server)
@@ -99,7 +99,7 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     shown = re.search(r"Password of (\S+) +Copy\n +([A-Za-z0-9_-]{22})\b", terminal.screen)
     assert shown is not None, terminal.screen
     user, password = shown.groups()
-    (authority,) = desk.state.glob("ca/*/ca.pem")
+    (authority,) = workstation.state.glob("ca/*/ca.pem")
     assert curl(server, authority, f"{user}:{password}") == "200"
     assert curl(server, authority, f"{user}:wrong") == "401"
     introduce(client, server, authority, DOMAIN)
@@ -113,12 +113,12 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     terminal.see("Save the answers")
     terminal.press("Enter")
     terminal.see("Saved in moorage.yml")
-    answers = desk.home / "moorage.yml"
+    answers = workstation.home / "moorage.yml"
     assert password not in answers.read_text()
-    for kept in desk.state.rglob("*"):
+    for kept in workstation.state.rglob("*"):
         assert not kept.is_file() or password.encode() not in kept.read_bytes(), kept
 
-    again = desk.wizard("moorage.yml", size=size)
+    again = workstation.wizard("moorage.yml", size=size)
     again.see("healthy, certificate")
     again.press("v")
     again.see("1 server: nothing to change")
@@ -135,11 +135,11 @@ def test_from_nothing_to_done_by_keystrokes_alone(
 
 @pytest.mark.ready
 def test_a_deployment_is_found_from_its_server_alone(
-    desk: Desk, server: LabServer, operator: Operator
+    workstation: Workstation, server: LabServer, operator: Operator
 ) -> None:
     operator.install(operator.answers([server]))
-    (desk.home / "known_hosts").write_text(server.known_hosts_line() + "\n")
-    terminal = desk.wizard(size=(80, 24))
+    (workstation.home / "known_hosts").write_text(server.known_hosts_line() + "\n")
+    terminal = workstation.wizard(size=(80, 24))
     terminal.see("New deployment")
     terminal.press("c")
     terminal.see("What is deployed there is read")
@@ -155,8 +155,10 @@ def test_a_deployment_is_found_from_its_server_alone(
     terminal.see("1 server: nothing to change")
 
 
-def test_sudo_password_is_asked_and_kept_nowhere(desk: Desk, server: LabServer) -> None:
-    terminal = desk.wizard()
+def test_sudo_password_is_asked_and_kept_nowhere(
+    workstation: Workstation, server: LabServer
+) -> None:
+    terminal = workstation.wizard()
     fill_in(terminal, server, "admin")
     to_review(terminal)
     trust(terminal, server)
@@ -170,12 +172,14 @@ def test_sudo_password_is_asked_and_kept_nowhere(desk: Desk, server: LabServer) 
     terminal.press("Enter")
     terminal.see("1 server: 3 packages")
     assert ADMIN_PASSWORD not in terminal.screen
-    for kept in desk.home.rglob("*"):
+    for kept in workstation.home.rglob("*"):
         assert not kept.is_file() or ADMIN_PASSWORD.encode() not in kept.read_bytes(), kept
 
 
-def test_a_run_outlives_its_terminal_and_is_found_again(desk: Desk, server: LabServer) -> None:
-    terminal = desk.wizard()
+def test_a_run_outlives_its_terminal_and_is_found_again(
+    workstation: Workstation, server: LabServer
+) -> None:
+    terminal = workstation.wizard()
     fill_in(terminal, server, "root")
     terminal.press("C-s")
     terminal.see("Save the answers")
@@ -190,7 +194,7 @@ def test_a_run_outlives_its_terminal_and_is_found_again(desk: Desk, server: LabS
     terminal.see("Installing packages", seconds=60)
     terminal.close()
 
-    again = desk.wizard("moorage.yml")
+    again = workstation.wizard("moorage.yml")
     found = again.see("a run is going on", "nothing to change", seconds=60)
     again.press("Enter")
     if found == "nothing to change":
@@ -200,9 +204,9 @@ def test_a_run_outlives_its_terminal_and_is_found_again(desk: Desk, server: LabS
 
 
 def test_the_wizard_stays_alive_when_a_server_stops_answering(
-    desk: Desk, server: LabServer
+    workstation: Workstation, server: LabServer
 ) -> None:
-    terminal = desk.wizard(size=(80, 24))
+    terminal = workstation.wizard(size=(80, 24))
     fill_in(terminal, server, "root")
     server.cut()
     terminal.press("C-t")
@@ -234,8 +238,10 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
 
 
 @pytest.mark.ready
-def test_a_failed_server_is_tried_again_from_apply(desk: Desk, server: LabServer) -> None:
-    terminal = desk.wizard(size=(120, 40))
+def test_a_failed_server_is_tried_again_from_apply(
+    workstation: Workstation, server: LabServer
+) -> None:
+    terminal = workstation.wizard(size=(120, 40))
     fill_in(terminal, server, "root")
     to_review(terminal)
     trust(terminal, server)
@@ -252,12 +258,12 @@ def test_a_failed_server_is_tried_again_from_apply(desk: Desk, server: LabServer
     terminal.see(f"{DOMAIN} is up.", seconds=180)
     shown = re.search(r"Password of (\S+) +Copy\n +([A-Za-z0-9_-]{22})\b", terminal.screen)
     assert shown is not None, terminal.screen
-    (authority,) = desk.state.glob("ca/*/ca.pem")
+    (authority,) = workstation.state.glob("ca/*/ca.pem")
     assert curl(server, authority, f"{shown[1]}:{shown[2]}") == "200"
 
 
-def test_a_terminal_with_16_colours_gets_no_others(desk: Desk) -> None:
-    terminal = desk.wizard(size=(80, 24), TERM="xterm", COLORTERM="")
+def test_a_terminal_with_16_colours_gets_no_others(workstation: Workstation) -> None:
+    terminal = workstation.wizard(size=(80, 24), TERM="xterm", COLORTERM="")
     terminal.see("New deployment")
     terminal.press("Enter")
     terminal.see("Where should the registry run?")
@@ -265,8 +271,8 @@ def test_a_terminal_with_16_colours_gets_no_others(desk: Desk) -> None:
     assert not re.search(r"[34]8[;:](2|5)[;:]", terminal.painted)
 
 
-def test_without_colours_there_are_only_greys(desk: Desk) -> None:
-    terminal = desk.wizard(size=(80, 24), NO_COLOR="1")
+def test_without_colours_there_are_only_greys(workstation: Workstation) -> None:
+    terminal = workstation.wizard(size=(80, 24), NO_COLOR="1")
     terminal.see("New deployment")
     terminal.press("Enter")
     terminal.see("Where should the registry run?")
@@ -274,8 +280,8 @@ def test_without_colours_there_are_only_greys(desk: Desk) -> None:
         assert red == green == blue
 
 
-def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(desk: Desk) -> None:
-    terminal = desk.wizard(size=(80, 24))
+def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(workstation: Workstation) -> None:
+    terminal = workstation.wizard(size=(80, 24))
     terminal.see("New deployment")
     terminal.press("Enter")
     terminal.see("Where should the registry run?")

@@ -1,4 +1,4 @@
-"""Somebody's home, with the wizard open in terminals."""
+"""An operator's workstation, with the wizard open in terminals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import moorage
 SOURCE = str(Path(moorage.__file__).parents[1])
 
 
-class Desk:
-    """Somebody's home, with terminals in it."""
+class Workstation:
+    """An operator's home folder and terminals."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -1,4 +1,4 @@
-# Follows the log of the run $run from its beginning to its end, and hands words on to it.
+# Follows the log of the run $run from beginning to end, and passes commands on to it.
 #
 # Standard input: lines "go", "abort", "keep" or "undo". Standard output: the log; at the end "@result" if the log
 # does not say it.
@@ -22,7 +22,7 @@ if [ -z "$pid" ]; then
     flock "$run/lock" true &
     pid=$!
 fi
-# A unit that has ended already has the number 0, which tail would wait for without end.
+# A unit that has already ended has PID 0, which tail would wait for for ever.
 case "$pid" in
 0) cat "$run/log" ;;
 *) tail -n +1 -s 0.01 -f --pid="$pid" "$run/log" 2>/dev/null ;;

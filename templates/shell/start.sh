@@ -1,6 +1,7 @@
-# Unpacks a run that arrives on standard input, starts it detached, and follows it (follow.sh).
+# Unpacks a run from standard input, starts it detached, and follows it (follow.sh).
 #
-# Standard input: the run's id, the number of bytes of the tar, the tar; then words for the run.
+# Standard input: the run's ID, the size of the tar archive in bytes, the archive; then commands for
+# the run.
 # shellcheck shell=sh
 set -u
 umask 077
@@ -23,7 +24,7 @@ if ! { true >"$run/log" && true >"$run/lock" && true >>"$state/lock"; }; then
     rm -rf "$run"
     exit 0
 fi
-# The unit outlives this session; it is collected when the run has ended, whichever way.
+# The unit outlives this session, and is removed when the run has ended.
 if ! systemd-run --quiet --collect --unit="moorage-run-$id" --property=KillMode=mixed \
     --property="ExecStop=/bin/sh -c '[ -e $run/result ] || true >$run/abort'" \
     --property="StandardOutput=append:$run/log" --property="StandardError=append:$run/log" \

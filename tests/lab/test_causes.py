@@ -111,7 +111,7 @@ OF_NGINX_AND_APT = {
         before=TWO_KEYS + BAD_PAIR["before"], after=BAD_PAIR["after"], registry=CHANGE,
     ),
     "a neighbour's port that is taken": Cause(
-        "bind() to 0.0.0.0:9090 failed (98: Address already in use); python3 listens there",
+        "bind() to 0.0.0.0:9090 failed (98: Address already in use); it is taken by python3",
         registry=CHANGE, **_neighbour("server { listen 9090; }"),
     ),
     "no way to the package mirror": Cause(

@@ -65,8 +65,8 @@ def test_a_full_disk_never_leaves_half_a_file_or_a_false_word(
         assert server.run("ls /root/filled", check=False).stdout, (when, folder)
         assert report.status == status, (when, folder, report, outcome.log)
         if status == "failed":
-            assert f"no space is left on {folder}" in report.message
-            assert "rolled back: everything is as it was before" in outcome.log
+            assert f"no space left on {folder}" in report.message
+            assert "rolled back to the previous state" in outcome.log
         assert operator.status(server) == 200
         record = json.loads(server.read_file("/etc/moorage/deployment.json"))
         assert (record["run"] == report.run_id) is (status == "done")

@@ -206,5 +206,5 @@ def test_users_are_revoked_while_the_registry_is_down(harbour: Harbour) -> None:
         report = change_users(deployment, plan)
     server.run(f"systemctl start {unit}")
     assert report.is_good, report
-    assert "the registry itself does not run" in " ".join(report.servers[0].warnings)
+    assert "the registry itself is not running" in " ".join(report.servers[0].warnings)
     assert operator.status(server, user="ana", password=PASSWORD) == 401

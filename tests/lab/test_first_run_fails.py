@@ -70,7 +70,8 @@ def test_it_leaves_nothing_but_packages(
     assert left == before
     if not has_nginx:
         assert (
-            "everything is as it was before, except that these stay: the packages " in outcome.log
+            "rolled back to the previous state, except that these remain: the packages "
+            in outcome.log
         )
         assert any("nginx" in warning and "stay" in warning for warning in report.warnings)
 
@@ -140,7 +141,7 @@ def test_a_package_whose_service_does_not_start_is_finished_by_the_next_apply(
     server.write_file("/etc/nginx/conf.d/other.conf", "no_such_thing on;\n")
     answers = operator.answers([server])
     [report] = operator.apply(answers).report.servers
-    assert "nginx is unpacked, and its service does not start" in report.message
+    assert "nginx was unpacked, but its service does not start" in report.message
     assert "/etc/nginx/conf.d/other.conf:1" in report.message
     server.run("rm /etc/nginx/conf.d/other.conf")
     operator.install(answers)

@@ -1,17 +1,17 @@
-# What runs add to this server, and how its services were before; read by run.sh.
+# Records what runs add to this server, and the previous state of its services; sourced by run.sh.
 #
-# It is kept in /var/lib/moorage/additions until the registry is uninstalled, so that runs that fail or
-# die are not taken for what was here before: lines "package NAME VERSION", "account NAME", "folder PATH"
-# and, of a service that Moorage starts, stops or masks, "unit NAME ENABLED ACTIVE" as it was before.
+# The record is /var/lib/moorage/additions. It survives failed and killed runs, so that what they added is
+# not mistaken for part of the original system: lines "package NAME VERSION", "account NAME", "folder
+# PATH" and, for services that Moorage starts, stops or masks, "unit NAME ENABLED ACTIVE".
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 additions=$state/additions
 noted_folders=
 
-# What is in additions.new takes the file's place.
+# Replaces the file by additions.new.
 replace_additions() { sync -- "$additions.new" && mv -f -- "$additions.new" "$additions"; }
 
-# note WORD...: keeps a line, once.
+# note WORD...: records a line, unless it is already there.
 note() {
     line=$1
     shift
@@ -20,8 +20,8 @@ note() {
     { printf '%s\n' "$line" >>"$additions" && sync -- "$additions"; } || cannot_write "$additions"
 }
 
-# Sets $enabled and $active to how a service is; "-" is a service that is not there. Returns 1 when
-# systemd does not say.
+# read_unit NAME: sets $enabled and $active to a service's state; "-" means that it does not exist.
+# Returns 1 if systemd does not answer.
 read_unit() {
     enabled=- active=
     while IFS='=' read -r name value; do
@@ -35,17 +35,17 @@ END
     [ -n "$active" ]
 }
 
-# note_unit NAME: keeps how a service was before this run, and before Moorage's first.
+# note_unit NAME: records a service's state before this run, and before Moorage's first.
 note_unit() {
     read_unit "$1" || fail unit_state_unknown "$1"
     printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
     grep -qs "^unit$tab$1$tab" "$additions" || note unit "$1" "$enabled" "$active"
 }
 
-# The services that a run may start, stop or mask. A change of the users does nothing of that.
+# Records the services that a run can start, stop or mask. A change of users does none of that.
 note_units() {
     [ "$plan_records_additions" = yes ] || return 0
-    # What deployment.json says counts where the file is lost.
+    # If the file is lost, start from the record in deployment.json.
     if [ ! -e "$additions" ]; then
         { cat plan/added >"$additions.new" && replace_additions; } || cannot_write "$additions"
     fi
@@ -61,8 +61,8 @@ list_packages() {
         sed -n "/^not-installed$tab\|^config-files$tab/!s/^[^$tab]*$tab//p"
 }
 
-# note_packages_since FILE: keeps the packages that are installed now and were not when list_packages
-# wrote FILE; their names are added to packages.new.
+# note_packages_since FILE: records the packages installed since list_packages wrote FILE, and adds
+# their names to packages.new.
 note_packages_since() {
     [ -s "$1" ] || return 0
     list_packages | awk -F "$tab" 'NR == FNR { had[$1]; next } !($1 in had)' "$1" - >packages.found ||
@@ -73,7 +73,7 @@ note_packages_since() {
     cut -f 1 packages.found >>packages.new || cannot_write "$run/packages.new"
 }
 
-# note_folder PATH: keeps that this run is about to make a folder, and those above it.
+# note_folder PATH: records a folder that this run is about to create, and its missing parents.
 note_folder() {
     if [ -z "$1" ] || [ -d "$1" ]; then return 0; fi
     note_folder "${1%/*}"
@@ -83,7 +83,7 @@ note_folder() {
 $noted_folders"
 }
 
-# Takes back what this run added, except for packages; those stay, but none of their services.
+# Removes what this run added, except for packages, whose services are disabled.
 remove_additions() {
     remove_image
     if [ -s packages.new ]; then
@@ -91,7 +91,7 @@ remove_additions() {
         dpkg -L $(cat packages.new) 2>/dev/null |
             sed -n 's#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\|path\)\)$#\2#p' |
             sort -u >units.new
-        # A masked service cannot be disabled, and would be enabled again once it is not masked.
+        # A masked service cannot be disabled, and would be enabled after unmasking.
         while read -r unit; do
             restore_mask "$unit"
             systemctl disable -q --now "$unit" 2>/dev/null
@@ -104,13 +104,13 @@ remove_additions() {
     keep_what_stays
 }
 
-# Where its container was still running, the image could not be removed before.
+# Only now, because an image cannot be removed while its container is running.
 remove_image() {
     if [ "${changes_image:-no}" = no ] || [ -n "$image_before" ] || [ -z "$(image_id "$plan_image")" ]; then return 0; fi
     "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 || say_that_stays "the image $plan_image"
 }
 
-# Sets $was_enabled and $was_active to how a service was before the run; to nothing if nobody noted it.
+# find_unit NAME: sets $was_enabled and $was_active to a service's state before the run, if recorded.
 find_unit() {
     was_enabled='' was_active=''
     [ -s units ] || return 0
@@ -119,7 +119,7 @@ find_unit() {
     done <units
 }
 
-# A mask over a service that came with this run's packages stays with them.
+# Unmasks a service, unless it came with this run's packages.
 restore_mask() {
     find_unit "$1"
     case "$was_enabled" in '' | - | masked*) return 0 ;; esac
@@ -138,7 +138,7 @@ restore_units() {
         case "$was_active:$active" in
         active:active) ;;
         active:*) systemctl start "$unit" || is_rolled_back=no ;;
-        # What was starting or reloading was meant to run.
+        # A service that was starting or reloading counts as running.
         inactive:active | failed:active) systemctl stop "$unit" || is_rolled_back=no ;;
         esac
     done <units
@@ -146,7 +146,7 @@ restore_units() {
 
 remove_account() {
     [ "${added_account:-no}" = yes ] || return 0
-    # Images that were pushed meanwhile belong to it.
+    # Keep the account if images were pushed meanwhile: it owns them.
     if [ -d "$plan_storage_folder/docker" ]; then return 0; fi
     id -u "$plan_account" >/dev/null 2>&1 || return 0
     userdel "$plan_account" || is_rolled_back=no
@@ -154,7 +154,7 @@ remove_account() {
 
 remove_folders() {
     if [ "$plan_slot_from" = - ]; then
-        # What nginx made for the site, and is empty or of no use to anybody.
+        # Files that nginx created for the site, which are empty or of no further use.
         rm -rf "${sockets:?}" /run/moorage /run/moorage-cache /run/moorage-guessers
         [ -s /var/log/nginx/moorage.log ] || rm -f /var/log/nginx/moorage.log
     fi
@@ -165,25 +165,25 @@ $noted_folders
 END
 }
 
-# Prints the lines of what was not taken back.
+# Prints the lines for what was not removed.
 lines_that_stay() {
     while IFS="$tab" read -r kind name rest; do
         case "$kind" in
         package) ;;
         account) id -u "$name" >/dev/null 2>&1 || continue ;;
         folder) [ -d "$name" ] || continue ;;
-        # The next first run looks at the services again, but for those that came with packages.
+        # Without a registry, the next run records the services again, except for packages' services.
         unit) [ "$plan_slot_from" != - ] || [ "${rest%%"$tab"*}" = - ] || continue ;;
         esac
         printf '%s\t%s%s\n' "$kind" "$name" "${rest:+$tab$rest}"
     done <"$additions"
 }
 
-# Forgets the lines of what was taken back, and tells what was not.
+# Removes the lines for what was removed, and collects the rest in $stays.
 keep_what_stays() {
     if [ ! -e "$additions" ]; then return 0; fi
     left=$(lines_that_stay)
-    # On a full disk a file that stays as it is can be kept.
+    # If nothing changes, do not write, in case the disk is full.
     if [ "$left" != "$(cat "$additions")" ]; then
         { printf '%s' "${left:+$left
 }" >"$additions.new" && replace_additions; } || is_rolled_back=no
@@ -204,7 +204,7 @@ END
 
 say_that_stays() { stays="${stays:+$stays, }$1"; }
 
-# The line of deployment.json that tells what was added.
+# Prints the "added" line of deployment.json.
 additions_as_json() {
     awk -F "$tab" '
         function text(value) {

@@ -1,7 +1,7 @@
-# The part of a run that gets the certificate by ACME; read by run.sh, whose functions it uses.
+# Obtains the certificate by ACME; sourced by run.sh.
 #
-# It comes before nginx gets the TLS server, which cannot be loaded without a certificate, and before
-# the gate: nothing is switched anywhere unless every server has its certificate.
+# This happens before nginx gets the TLS server, which needs a certificate, and before the go-ahead:
+# no server switches unless all of them have their certificate.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 tls_folder=/etc/nginx/moorage/tls
@@ -9,7 +9,7 @@ challenges=/var/lib/moorage/acme
 acme=/etc/moorage/acme
 lineage=/etc/letsencrypt/live/moorage
 
-# certbot's hook writes the certificate, so the plan does not list it among its files.
+# certbot's hook installs the certificate, so it is not among the plan's files.
 back_up_certificate() {
     [ "$plan_certificate" != - ] || return 0
     for name in key.pem fullchain.pem; do
@@ -26,7 +26,7 @@ restore_certificate() {
         old=$tls_folder/.moorage.old.$name
         if [ ! -e "$old" ]; then
             rm -f -- "$tls_folder/$name"
-        # It may be the same file still, which no rename replaces.
+        # Both can still be the same file, for which a rename does nothing.
         elif [ "$(stat -c %i "$old")" != "$(stat -c %i "$tls_folder/$name" 2>/dev/null)" ]; then
             mv -fT -- "$old" "$tls_folder/$name" || is_rolled_back=no
         fi
@@ -41,8 +41,8 @@ get_certificate() {
     ask_authority
 }
 
-# Port 80 comes first: the authority asks there before there is a certificate, and the other
-# servers may be asked for what this one was given.
+# Port 80 comes first: the authority connects to it to validate the challenge, possibly through the
+# other servers.
 open_port_80() {
     site=/etc/nginx/conf.d/moorage-http.conf
     grep -q "$tab$site\$" plan/files || return 0
@@ -51,15 +51,15 @@ open_port_80() {
     reload_nginx || fail port_80_not_opened "$(why_reload)"
 }
 
-# fetch ADDRESS PATH: what a server answers on port 80 under the registry's name: status, then body.
+# fetch ADDRESS PATH: requests a path on port 80 under the registry's name; prints status and body.
 fetch() {
     # shellcheck disable=SC2016 # bash expands these
     timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/80" && printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$2" "$3" >&3 && cat <&3' \
         bash "$1" "$2" "$plan_domain" 2>/dev/null | tr -d '\r' | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p; $p'
 }
 
-# hands_on PEER TOKEN: whether a peer hands on what this server was given, at any of its addresses,
-# which are separated by commas. Sets $status to what the last that answered said.
+# hands_on PEER TOKEN: whether a peer forwards this server's challenge, at any of its comma-separated
+# addresses. Sets $status to the last response's status.
 hands_on() {
     for address in $(printf '%s' "$1" | tr , ' '); do
         answer=$(fetch "$address" "/.well-known/acme-challenge/$2")
@@ -69,12 +69,12 @@ hands_on() {
     return 1
 }
 
-# Waits until every server behind the name hands on what this one was given: they are at work on
-# their own part of this at the same time.
+# Waits until every other server forwards this server's challenges: their runs open port 80 at the same
+# time.
 meet_peers() {
     install -d -m 755 "$challenges/.well-known" "$challenges/.well-known/acme-challenge" ||
         cannot_write "$challenges/.well-known"
-    # The run's id would not do: all servers have the same.
+    # Random, because the run's ID is the same on all servers.
     token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
     (umask 022 && printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token") ||
         cannot_write "$challenges/.well-known/acme-challenge/$token"
@@ -102,7 +102,7 @@ ask_authority() {
     fi
     if grep -qs '^\[default\]' "$acme/dns.ini"; then export AWS_SHARED_CREDENTIALS_FILE="$acme/dns.ini"; fi
     if [ ! -e /etc/letsencrypt/renewal/moorage.conf ]; then
-        # A certificate of an earlier time, which nothing renews or uses, would be in the way.
+        # Remove an old certificate that is neither renewed nor used.
         rm -rf "$lineage" /etc/letsencrypt/archive/moorage
     fi
     how=--keep-until-expiring
@@ -117,16 +117,16 @@ ask_authority() {
         fail certificate_not_valid "$(date -u '+%Y-%m-%d %H:%M')"
 }
 
-# why_refused STATUS: certbot's explanation in one line.
+# why_refused STATUS: prints certbot's error in one line.
 why_refused() {
     if [ "$1" = 124 ]; then
         echo "certbot did not end within 15 minutes"
         return
     fi
-    # Of a challenge that failed, the authority says what it saw.
+    # For failed challenges, the authority reports details.
     said=$(sed -n 's/^ *Detail: //p' certbot.log | sort -u | tr '\n' ' ')
     if [ -z "$said" ]; then
-        # certbot 2.1 trips over an order that is refused; only its own log has the reason.
+        # certbot 2.1 crashes on a rejected order; only its own log has the reason.
         said=$(tac /var/log/letsencrypt/letsencrypt.log | sed '/certbot._internal.main:certbot version/q' |
             grep -o '"detail": *"\([^"\]\|\\.\)*"' | head -n 1 | sed 's/^"detail": *"//; s/"$//; s/\\"/"/g')
     fi

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Written by Moorage. Removes the unix sockets of the registry's site that no process holds any more.
+# Written by Moorage. Removes stale unix sockets of the registry's site.
 #
-# nginx cannot open a unix socket whose file exists, and an nginx that is killed or fails to start
-# leaves the files behind. So this runs before everything that starts or reloads nginx.
+# nginx cannot bind to a unix socket whose file exists, and leaves the files behind if it is killed or
+# fails to start. So this runs before every start and reload of nginx.
 set -u
 export LC_ALL=C
 
-# The names come first: nginx cannot take a name that exists, so what nobody holds after this is stale.
+# List the files first: nginx cannot bind to an existing file, so those without a holder are stale.
 set -- /run/moorage/*.sock
 [ -S "$1" ] || exit 0
-# A socket that is bound, whether it listens already or not, is in state 01. nginx may be in a network
-# namespace of its own, which has a table of its own.
+# Bound sockets, listening or not, are in state 01. nginx can be in its own network namespace, which
+# has a separate table.
 read -r master 2>/dev/null </run/nginx.pid || master=self
 held=$(grep -hs ' 01 *[0-9]* /run/moorage/' /proc/net/unix "/proc/$master/net/unix")
 line='

@@ -1,6 +1,6 @@
-# Stops a slot of the registry when its last transfer has ended: drain.sh SLOT SECONDS, which is how long
-# that may take at the most. Begun by a run (hand_over), behind words.sh and slots.sh in one file, as a
-# unit of its own that goes on when the run has ended.
+# Stops a registry slot when its last transfer has finished, or after a time limit: drain.sh SLOT
+# SECONDS. Started by a run (hand_over), concatenated to words.sh and slots.sh, in its own unit, which
+# outlives the run.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $now and $transfers are set by the functions of the other files
 set -u
@@ -8,8 +8,8 @@ export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 sockets=/run/moorage-registry
 slot=$1
 most=$2
-# Read by the probe: since when, in seconds after the server's start, and how many transfers are left.
-# It survives the death of this process, not that of the server.
+# Read by the probe: when draining began, as uptime in seconds, and the number of transfers left. It
+# survives this process, but not a reboot.
 state=$sockets/$slot.draining
 
 systemctl disable -q "moorage-registry@$slot"
@@ -22,12 +22,12 @@ while :; do
     count_transfers "$slot"
     printf '%s %s\n' "$since" "$transfers" >"$state.new" && mv -f "$state.new" "$state"
     if [ $((now - since)) -ge "$most" ]; then
-        [ "$transfers" = 0 ] || echo "$transfers transfers on slot $slot have not ended in $most seconds; they are cut off"
+        [ "$transfers" = 0 ] || echo "cutting off $transfers transfers on slot $slot after $most seconds"
         break
     fi
     if [ "$transfers" != 0 ]; then
         quiet=$now
-    # A worker of nginx that was replaced may still ask this slot; it may also stay for other sites.
+    # An old nginx worker can still use this slot; it can also live on because of other sites.
     elif [ $((now - quiet)) -ge 30 ] || ! grep -qs '^nginx: worker process is shutting down' /proc/[0-9]*/cmdline; then
         break
     fi

@@ -1,11 +1,11 @@
-# The files a run changes: looks at them again, backs them up, puts them in place; read by run.sh.
+# Checks, backs up, installs and restores the files of a run; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# nginx reads password files at every request: they are placed when everything else is switched.
+# nginx reads password files on every request, so they are installed only at the switch.
 passwords='/etc/nginx/moorage/htpasswd*'
 
-# Sets $digest to that of what PATH holds; of a link, of where it points; - if there is nothing.
+# take_digest PATH: sets $digest to the file's digest, or the link target's; - if it does not exist.
 take_digest() {
     if [ -L "$1" ]; then
         digest=$(printf '%s' "$(readlink -- "$1")" | sha256sum)
@@ -18,13 +18,13 @@ take_digest() {
 }
 
 recheck() {
-    # Whatever else was done here meanwhile has recorded it.
+    # Any other run since the plan has changed this record.
     must_be "$plan_recorded" /etc/moorage/deployment.json
     while IFS="$tab" read -r _ _ _ _ old path; do must_be "$old" "$path"; done <plan/files
     while IFS="$tab" read -r old path; do must_be "$old" "$path"; done <plan/removals
 }
 
-# must_be DIGEST PATH: a file has to be as it was when the plan was made.
+# must_be DIGEST PATH: fails if a file has changed since the plan was created.
 must_be() {
     take_digest "$2"
     [ "$digest" = "$1" ] || fail changed_meanwhile "$2"
@@ -37,7 +37,7 @@ back_up() {
     back_up_certificate
 }
 
-# Removes what runs left beside the places of files, also of those that this run does not change.
+# Removes temporary files of earlier runs, including those for files that this run does not change.
 clear_beside() {
     for folder in /etc/moorage/registry/blue /etc/moorage/registry/green /etc/nginx/moorage /etc/nginx/conf.d; do
         clear_folder "$folder"
@@ -58,18 +58,17 @@ make_folders() {
     while IFS="$tab" read -r mode owner group path; do
         if [ "$path" = "$plan_storage_folder" ]; then adopt_storage "$owner" "$path"; fi
         note_folder "$path"
-        # The run's umask is strict; folders on the way to this one are for everybody.
+        # Parent folders are world-readable, despite the run's strict umask.
         (umask 022 && mkdir -p -- "$(dirname "$path")") || fail cannot_create "the folder above $path"
         install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail cannot_create "the folder $path"
     done <plan/folders
 }
 
-# Files are written beside their places, all of them before the first takes its place, and take it by a
-# rename. So a disk that fills up is noticed while there is nothing to undo, and a machine that stops
-# leaves each file whole. What is replaced stays beside its place until the run is over: putting it
-# back takes no room on the disk.
+# All new files are written next to their targets first and then renamed, so that a full disk is noticed
+# while there is nothing to undo, and a crash leaves every file intact. The replaced files are kept next
+# to them until the run is over, so that restoring them takes no disk space.
 
-# stage NUMBER MODE OWNER GROUP PATH FROM: writes a file beside its place; sets $new to where.
+# stage NUMBER MODE OWNER GROUP PATH FROM: writes a file next to its target; sets $new to its path.
 stage() {
     new=${5%/*}/.moorage.new.$1
     install -T -m "$2" -o "$3" -g "$4" -- "$6" "$new" || cannot_write "$5"
@@ -82,12 +81,12 @@ stage_files() {
         stage "$number" "$mode" "$owner" "$group" "$path" "content/$number"
         set -- "$@" "$new"
     done <plan/files
-    # A run that could not say that it is done would count as interrupted.
+    # Written now: a run that cannot write its result would count as interrupted.
     printf 'done\n\n' >result.new || cannot_write "$run/result"
     sync -- "$@" result.new || fail cannot_sync
 }
 
-# put_in_place NUMBER PATH: a staged file takes its place; the file it replaces stays beside it.
+# put_in_place NUMBER PATH: installs a staged file and keeps the replaced file next to it.
 put_in_place() {
     new=${2%/*}/.moorage.new.$1
     [ -e "$new" ] || return 0
@@ -99,7 +98,7 @@ put_in_place() {
 }
 placed=' '
 
-# place_files PATTERN [EXCEPT]: the files whose path matches, in the plan's order.
+# place_files PATTERN [EXCEPT]: installs the files whose path matches, in the plan's order.
 place_files() {
     while IFS="$tab" read -r number _ _ _ _ path; do
         # shellcheck disable=SC2254 # patterns are wanted
@@ -145,18 +144,18 @@ restore_files() {
     restore_certificate
 }
 
-# place NUMBER MODE OWNER GROUP PATH FROM: puts a single file in its place.
+# place NUMBER MODE OWNER GROUP PATH FROM: installs a single file.
 place() {
     stage "$@"
     { sync -- "$new" && mv -fT -- "$new" "$5"; } || cannot_write "$5"
 }
 
-# What packages and images wrote has to survive a power cut, too, before the old slot is left.
+# Packages and images must be on disk before the old slot is left, in case of a power cut.
 make_durable() {
     if [ "$plan_slot_to" != "$plan_slot_from" ]; then sync || fail cannot_sync; fi
 }
 
-# stage_record: deployment.json is written before the switch, like all files.
+# stage_record: writes the new deployment.json, like all files before the switch.
 stage_record() {
     if [ -e plan/undone.json ]; then
         stage undone 600 root root /etc/moorage/deployment.json plan/undone.json
@@ -180,10 +179,10 @@ record() {
     sync -- /etc/moorage /etc/nginx/moorage || fail cannot_sync
 }
 
-# Ten runs are kept, but of those that died nothing secret. They are told from running ones by their
-# free lock; a run that ended by itself has tidied up.
+# Keeps the last ten runs, and removes secrets of killed runs. A killed run has no result and its lock
+# is free; all others have removed their secrets themselves.
 forget_old_runs() {
-    # Names sort by time, by the clocks of those who began them.
+    # Names sort by time, according to the clocks of the operators' machines.
     set -- "$state"/runs/*
     while [ $# -gt 10 ]; do
         [ "$1" = "$run" ] || rm -rf "$1"
@@ -193,7 +192,7 @@ forget_old_runs() {
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
         flock -n "$old/lock" true || continue
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out" "$old/login" "$old/request"
-        # One that came further has noted them itself.
+        # Runs that got further have recorded their packages themselves.
         if [ "$(tail -n 1 "$old/step" 2>/dev/null)" = packages ]; then note_packages_since "$old/packages.before"; fi
         {
             printf 'interrupted\nrun_interrupted\n%s\n' \

@@ -1,8 +1,8 @@
-# The operator's scripts; read by run.sh.
+# The operator's hooks; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# run_hooks STEP MOMENT: runs the operator's scripts of a moment, in their order.
+# run_hooks STEP MOMENT: runs the hooks of a moment, in order.
 run_hooks() {
     [ -s plan/hooks ] && grep -q "^[0-9]*$tab$2$tab" plan/hooks || return 0
     step "$1"
@@ -26,8 +26,8 @@ run_hook() {
     tick
     began=$now
     true >hook.out || cannot_write "$run/hook.out"
-    # The hook gets no lock of this run, and writes to a file: what it leaves running in the
-    # background neither keeps this run waiting nor the next one out. systemd ends it with the run.
+    # The hook inherits none of the run's locks and writes to a file, so that its background processes
+    # block neither this run nor the next. systemd kills them with the run.
     (
         umask 022
         exec timeout -k 5 "$seconds" env -i PATH="$PATH" LC_ALL="$LC_ALL" HOME=/root \
@@ -37,7 +37,7 @@ run_hook() {
     hook=$!
     tail -n +1 -s 0.05 -f --pid="$hook" hook.out 8>&- 9>&- | show_hook_output &
     reader=$!
-    # A poll rather than a wait, so that a signal or a cancellation is heard at once.
+    # Poll instead of wait, to handle signals and cancellation right away.
     while kill -0 "$hook" 2>/dev/null; do
         if [ -e abort ]; then
             kill "$hook" 2>/dev/null
@@ -60,17 +60,17 @@ run_hook() {
     esac
 }
 
-# Passes a hook's lines on to the log, marked, so that none can pass for one of the run's own words.
+# Copies a hook's output to the log, prefixed so that no line can pass for one of the run's own.
 show_hook_output() {
     lines=0
     while IFS= read -r line || [ -n "$line" ]; do
         lines=$((lines + 1))
         if [ $lines -gt 2000 ]; then
-            say "[$name] more than 2000 lines: the rest is left out"
+            say "[$name] output truncated after 2000 lines"
             return 0
         fi
-        # Cut in the middle, a secret would not be known as one any more.
-        if [ ${#line} -gt 8000 ]; then line="a line of ${#line} characters is left out"; fi
+        # Do not cut the line: part of a secret would not be recognised and masked.
+        if [ ${#line} -gt 8000 ]; then line="(line of ${#line} characters omitted)"; fi
         say "[$name] $line"
     done
 }

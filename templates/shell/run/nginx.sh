@@ -1,8 +1,8 @@
-# Tests and reloads nginx, and looks at what it answers; read by run.sh.
+# Tests and reloads nginx, and checks its responses; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# Workers from before the last reload: they may send what they have accepted to the slot they knew.
+# The workers from before the last reload: they can still send accepted requests to the old slot.
 old_workers=
 
 test_nginx() {
@@ -11,7 +11,7 @@ test_nginx() {
     fail nginx_refuses "$(why_nginx <nginx.log)"
 }
 
-# Sets $workers to the numbers of nginx's children. (The kernel's own lists of children may lack some.)
+# Sets $workers to the PIDs of nginx's children. (The kernel's own lists of children can be incomplete.)
 find_workers() {
     workers=
     # shellcheck disable=SC2013 # one word a line
@@ -21,8 +21,8 @@ find_workers() {
     done
 }
 
-# A module's installation makes Debian replace the running nginx by itself; a reload in the middle
-# of that is lost.
+# Waits for a binary upgrade of nginx, which Debian starts when a module is installed: a reload in the
+# middle of it would be lost.
 settle_nginx() {
     pid_file=$(systemctl show -p PIDFile --value nginx)
     tries=0
@@ -32,8 +32,8 @@ settle_nginx() {
     done
 }
 
-# Sets $master to an nginx that was started by hand, or to 0. As long as it runs, systemd cannot start
-# another one, and it takes the same signals.
+# Sets $master to the PID of an nginx that was started by hand, or to 0. While it runs, systemd cannot
+# start another one; it accepts the same signals.
 find_nginx_by_hand() {
     pid_file=$(systemctl show -p PIDFile --value nginx)
     master=0
@@ -45,7 +45,7 @@ find_nginx_by_hand() {
     return 1
 }
 
-# Whether nginx runs, whoever has started it; 2 when systemd does not say.
+# Whether nginx runs, started by systemd or by hand; returns 2 if systemd does not answer.
 runs_nginx() {
     is_active nginx
     state_of_nginx=$?
@@ -53,18 +53,18 @@ runs_nginx() {
     find_nginx_by_hand
 }
 
-# Reloads nginx and waits until it has really taken the new files: a worker that was not there before.
-# The signal is what nginx's own way of reloading comes to, once the configuration has been tested.
+# Reloads nginx and waits for a new worker, which proves that it accepted the new files. The
+# configuration has been tested, so the signal is all that 'nginx -s reload' would do.
 reload_nginx() {
     sh clear-sockets.sh
     signal_nginx && return 0
-    # What nginx opened on the way to a failure would be in the way of the next start.
+    # Sockets opened by a failed reload would keep nginx from starting again.
     sh clear-sockets.sh
     return 1
 }
 
 signal_nginx() {
-    # An nginx that systemd does not speak of may run all the same.
+    # nginx can be running even if systemd does not know it.
     known=$(systemctl show -p MainPID -p NeedDaemonReload nginx)
     case "$known" in
     *MainPID=*NeedDaemonReload=yes*) systemctl daemon-reload || return 1 ;;
@@ -106,16 +106,16 @@ signal_nginx() {
     return 1
 }
 
-# Whether nginx has said that it does not take the new files. An address in use it tries a few times.
+# Whether nginx has rejected the new files. It retries an address in use, so ignore that.
 has_refused() { nginx_errors | grep '\[emerg\]' | grep -qv ' bind() to '; }
 
-# Sets $title to what a process calls itself; to nothing when it has ended.
+# read_title PID: sets $title to a process's title; empty if it has ended.
 read_title() {
     title=
     { read -r title || :; } 2>/dev/null <"/proc/$1/cmdline"
 }
 
-# Whether every worker from before the reload has ended or takes no new request any more.
+# Whether all workers from before the reload have ended or no longer accept requests.
 are_old_workers_leaving() {
     for former in $old_workers; do
         read_title "$former"
@@ -126,7 +126,7 @@ are_old_workers_leaving() {
     done
 }
 
-# Whether nginx still has workers from before the last reload, even if nothing is connected to a slot.
+# Whether workers from before the last reload are left, even without connections to a slot.
 are_old_workers_left() {
     for former in $old_workers; do
         read_title "$former"
@@ -135,8 +135,8 @@ are_old_workers_left() {
     return 1
 }
 
-# Prints what nginx is asked at one address, in one go: for the file that only this run has put there,
-# for the registry behind it, as a user where one is known, and as nobody.
+# Prints the pipelined requests for one address: for this run's check file, for the registry, as a user
+# if a login is known, and without a login.
 write_request() {
     if [ "$plan_has_check" = yes ]; then
         printf 'GET /_moorage_check/%s HTTP/1.1\r\nHost: %s\r\n' "$token" "$plan_domain"
@@ -155,7 +155,7 @@ write_request() {
     printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$plan_domain"
 }
 
-# Hands bytes on between openssl and nginx, behind the line that a load balancer begins with.
+# Relays between openssl and nginx, prefixed with a PROXY protocol header.
 # shellcheck disable=SC2016 # perl's own
 relay='use IO::Socket::UNIX; use IO::Socket::IP; use IO::Select; my ($path, $address, $port) = @ARGV;
 alarm 20; my $here = IO::Socket::UNIX->new(Local => $path, Listen => 1) or exit 1;
@@ -165,7 +165,7 @@ syswrite $server, "PROXY UNKNOWN\r\n"; my $both = IO::Select->new($client, $serv
 while (my @ready = $both->can_read) { for my $from (@ready) {
 sysread($from, my $data, 16384) or exit 0; syswrite $from == $client ? $server : $client, $data; } }'
 
-# Sends the request in the file of that name to $address and $port; its answers land in answer.
+# Sends the file "request" to $address and $port, and writes the responses to "answer".
 send_request() {
     case "$address" in *:*) place_to_ask="[$address]:$port" ;; *) place_to_ask=$address:$port ;; esac
     if [ "$tls" = yes ]; then
@@ -180,7 +180,7 @@ send_request() {
             done
             set -- -unix relay.sock
         fi
-        # Whether the certificate is to be trusted is not the question here.
+        # The certificate's validity is checked elsewhere.
         timeout 10 openssl s_client -quiet -no-CAfile -no-CApath "$@" -servername "$plan_domain" \
             <request 2>/dev/null >answer
     else
@@ -190,10 +190,10 @@ send_request() {
     fi
 }
 
-# ask_address: asks nginx at one address; returns 1 and sets $fault when it is not as it should be.
+# ask_address: checks nginx at one address; returns 1 and sets $fault if a response is wrong.
 ask_address() {
     true >answer
-    # An empty request is never answered: each try would take its whole time.
+    # Do not send an incomplete request, which would only time out.
     write_request >request || cannot_write "$run/request"
     send_request
     fault=
@@ -219,7 +219,7 @@ ask_address() {
     [ -z "$fault" ]
 }
 
-# Asks nginx at every address that it listens on for the registry.
+# Checks nginx at every address it listens on for the registry.
 check_public() {
     token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
     checks=$state/check
@@ -229,11 +229,11 @@ check_public() {
     chmod 644 "$checks/$token"
     first_port=
     fault=
-    # Users can be changed while the registry itself is down, revoked above all: nginx keeps them out.
+    # Users can be changed, and above all revoked, while the registry itself is down.
     down=-
     if [ "$plan_slot_to" = "$plan_slot_from" ] && ! systemctl is-active -q "moorage-registry@$plan_slot_to"; then
         down=503
-        printf '@warning\tthe registry itself does not run\n'
+        printf '@warning\tthe registry itself is not running\n'
     fi
     while IFS="$tab" read -r address port tls proxied; do
         [ -n "$first_port" ] || first_port=$port

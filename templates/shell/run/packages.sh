@@ -1,16 +1,16 @@
-# What a server needs before the registry: packages, the account, the image; read by run.sh.
+# Installs packages, the account and the image; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# The id of the image that the name means before a run loads another one.
+# The image ID of the name before the run loads another one.
 image_before=
-# What the registry is run from: the package's version or the image's id.
+# The registry's package version or image ID.
 registry_program=
 
 install_packages() {
     list_packages >packages.before || cannot_write "$run/packages.before"
-    # A mirror that cannot be reached keeps nobody from installing what another one has; only when
-    # that fails it is part of the reason.
+    # Continue if a mirror is unreachable: another can have the packages. If the installation fails,
+    # the unreachable mirror is part of the reason.
     apt update
     unfetched=$(grep '^[EW]: ' apt.log | cause)
     mark_journal
@@ -26,26 +26,26 @@ install_packages() {
         rm -f /etc/nginx/sites-enabled/default
     fi
     if grep -qx nginx plan/packages; then
-        # Nobody uses it yet, and a start from scratch leaves no half-done replacement behind.
+        # nginx is not in use yet; a clean start leaves no half-finished binary upgrade behind.
         mark_journal
         systemctl restart nginx || journal nginx
     fi
 }
 
-# The registry that the package starts listens on every address, and after an update once more.
+# The package starts a registry that listens on all addresses, and does so again after every update.
 mask_packaged_registry() {
     if [ "$plan_mask_packaged_registry" = no ]; then return 0; fi
-    # Where the package is not there yet, it says so.
+    # If the package is not installed yet, systemctl prints a message.
     answer=$(systemctl mask -q --now docker-registry.service 2>&1) ||
         fail unit_not_changed docker-registry.service "$answer"
 }
 
-# apt ARGUMENT...: runs apt-get, its output in the log as it comes and in apt.log. What systemd says
-# about the packaged registry's unit, which is masked on purpose, looks like errors and is none.
+# apt ARGUMENT...: runs apt-get, with its output in the log and in apt.log. Messages about the packaged
+# registry's unit are dropped: it is masked on purpose, but they look like errors.
 apt() {
     {
         umask 022
-        # The apt of Debian 12 may wait without end for a retry that it has delayed.
+        # apt on Debian 12 can hang for ever on a delayed retry.
         apt-get -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Acquire::Retries=2 \
             -o Acquire::Retries::Delay=false -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=180 \
             "$@" </dev/null
@@ -86,7 +86,7 @@ start_docker() {
 
 image_id() { "$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
-# An image of that name may have been there before, so what counts is what the archive brought.
+# Check what the archive contained, because an image of that name can have existed before.
 check_loaded() {
     wanted=$(image_id "$plan_image")
     brought=
@@ -97,9 +97,9 @@ check_loaded() {
     fail image_not_in_archive "${brought:-no image}" "$plan_image"
 }
 
-# After a failure the name means again what it meant: a slot that starts anew starts from it.
+# Points the name to the previous image again, from which a restarted slot runs.
 restore_image() {
-    # A run that failed before it came to the image knows nothing of it.
+    # The run failed before the image step.
     if [ "${changes_image:-no}" = no ]; then return 0; fi
     if [ -n "$image_before" ]; then
         "$plan_engine" tag "$image_before" "$plan_image" || is_rolled_back=no
@@ -108,7 +108,7 @@ restore_image() {
     fi
 }
 
-# It also notes what the registry is run from, by which a later update of it is noticed.
+# Also records the package version or image ID, so that later updates are noticed.
 check_version() {
     true >version.log || cannot_write "$run/version.log"
     if [ "$plan_engine" = - ]; then
@@ -120,7 +120,7 @@ check_version() {
         "$plan_engine" run --rm --network none --cap-drop ALL "$plan_image" --version >version.log 2>&1
     fi
     found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)
-    say "the registry is version ${found:-unknown}, its configuration is written for $plan_version"
+    say "the registry is version ${found:-unknown}; its configuration is for $plan_version"
     case "$found" in
     "$plan_version" | "$plan_version".*) printf '%s\n' "$found" >registry-version || cannot_write "$run/registry-version" ;;
     '') fail version_unknown "$(why_program version.log)" ;;

@@ -1,4 +1,4 @@
-# Puts everything back as it was; read by run.sh.
+# Restores the previous state; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
@@ -22,13 +22,13 @@ rollback() {
         if nginx -t -q 2>/dev/null; then
             reload_nginx || is_rolled_back=no
         else
-            say 'nginx goes on with the configuration it has in memory: its files are broken elsewhere'
+            say 'nginx keeps its running configuration: its files have errors outside of Moorage'
         fi
         ;;
     2) is_rolled_back=no ;;
     esac
     sh clear-sockets.sh
-    # Only now is nobody sent to the new slot any more.
+    # From now on the new slot gets no more requests.
     if [ "$plan_slot_to" != "$plan_slot_from" ]; then
         if [ "$plan_slot_from" = - ]; then
             systemctl disable -q --now "moorage-registry@$plan_slot_to" 2>/dev/null
@@ -40,13 +40,13 @@ rollback() {
     restore_storage
     remove_additions
     if [ "$is_rolled_back" = no ]; then
-        say 'the rollback is incomplete; the next apply puts it right'
+        say 'the rollback is incomplete; the next apply repairs it'
     elif [ -n "$stays" ]; then
-        say "rolled back: everything is as it was before, except that these stay: $stays"
+        say "rolled back to the previous state, except that these remain: $stays"
     else
-        say 'rolled back: everything is as it was before'
+        say 'rolled back to the previous state'
     fi
-    [ -z "$stays" ] || printf '@warning\tthe run added these and they stay: %s\n' "$stays"
+    [ -z "$stays" ] || printf '@warning\tthe run added these and they remain: %s\n' "$stays"
 }
 
 undo() {

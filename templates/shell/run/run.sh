@@ -1,16 +1,16 @@
 # One run of Moorage on this server. Kept in /var/lib/moorage/runs/ID with its log and result.
 #
-# Started detached from the SSH session, as root, with the run's folder as its only argument; what to
-# do is data in that folder (plan/, content/, hooks/). Steps: recheck, back up, install, place, try
-# out; then, once the operator's side has said go, switch, check, record, drain. Whatever fails is
-# rolled back. The operator's scripts run after the recheck and after the check.
-# A change of the users is a run, too: it has nothing to install, and after the switch it waits to hear
-# whether it worked on the other servers.
-# Lines that begin with "@" are read by Moorage, the others are for people.
-# On a small server every process started costs as much as the work itself; people wait for a change
-# of the users, so on its way the shell does itself what it can.
+# Started as root, detached from the SSH session, with the run's folder as its only argument; the plan
+# is data in that folder (plan/, content/, hooks/). Steps: recheck, back up, install, place, test; then,
+# after the operator's go-ahead, switch, check, record, drain. A failed step is rolled back. The
+# operator's hooks run after the recheck and after the check.
+# A change of users is a run, too: it installs nothing, and after the switch it waits for the results of
+# the other servers.
+# Moorage parses output lines that begin with "@"; all others are log messages.
+# On a small server, starting a process costs as much as the work itself, and a change of users should be
+# quick, so its path uses shell built-ins where possible.
 # shellcheck shell=sh source-path=SCRIPTDIR
-# shellcheck disable=SC2034,SC2154 # the parts use what is set here; the settings are plan_NAME
+# shellcheck disable=SC2034,SC2154 # the sourced files use these variables; the settings are plan_NAME
 set -u
 umask 077
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -58,13 +58,16 @@ flock -n 8
 if ! flock -n 9; then
     finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
 fi
-# It is gone when the run rolls back, which then takes no room on the disk.
+# "forward" is removed when the run rolls back.
 { true >forward && printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
     finish failed cannot_write "$state/current"
 trap 'outcome=cancelled && cancel' TERM INT
 
-# The names are Moorage's own; the values stay data.
-while IFS="$tab" read -r name value; do eval "plan_$name=\$value"; done <plan/settings
+# Values are never evaluated.
+while IFS="$tab" read -r name value; do
+    case "$name" in '' | *[!a-z0-9_]*) finish failed run_not_started "invalid setting in the plan" ;; esac
+    eval "plan_$name=\$value"
+done <plan/settings
 watch_programs 8>&- 9>&- </dev/null &
 
 free_slot
@@ -76,7 +79,7 @@ run_hooks hooks-before before_apply
 step back-up
 back_up
 rollback_needed=yes
-# Only what there is to do is said: a change of the users installs nothing.
+# Steps without work are not reported: a change of users installs nothing.
 if [ "$plan_takes_over_packaged_registry" = no ]; then mask_packaged_registry; fi
 if [ -s plan/packages ]; then
     step packages
@@ -101,7 +104,7 @@ mark_store
 stage_files
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
-# A changed unit always takes the other slot.
+# A changed unit always uses the other slot.
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then start_slot; fi
 if [ "$plan_challenge" != - ]; then
     step certificate
@@ -125,7 +128,7 @@ run_hooks hooks-after after_apply
 run_hooks hooks-after after_users
 wait_for_keep
 step record
-# What is recorded is not taken back by a word to stop.
+# From here on the run can no longer be cancelled.
 trap '' TERM INT
 record
 rollback_needed=no

@@ -1,9 +1,9 @@
-# Starts the registry in the other slot, and ends the old one; read by run.sh.
+# Starts the registry in the other slot, and stops the old one; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
 # ask_socket SOCKET PATH: sets $listener to the process that listens on a unix socket, and $status to
-# what it answers with; to nothing what cannot be known. perl is on every Debian; curl is not.
+# its HTTP status; empty if unknown. Every Debian has perl, but not curl.
 ask_socket() {
     listener='' status=''
     # shellcheck disable=SC2016 # perl expands these
@@ -22,7 +22,7 @@ $answer
 END
 }
 
-# is_part_of SLOT PROCESS: whether a process is the registry that runs in a slot's unit.
+# is_part_of SLOT PROCESS: whether a process belongs to a slot's unit or container.
 is_part_of() {
     if [ "$plan_engine" = - ]; then
         main=$(systemctl show -p MainPID --value "moorage-registry@$1")
@@ -37,11 +37,11 @@ is_part_of() {
     return 1
 }
 
-# count_transfers SLOT: sets $transfers to how many connections nginx has to a slot. One that was started
-# before slots had sockets listens on a port.
+# count_transfers SLOT: sets $transfers to the number of nginx's connections to a slot. Slots from
+# versions without sockets listen on a port.
 count_transfers() {
-    # Sockets are listed by network, and a container can have one of its own. Those that were accepted
-    # have no flags; the same list read twice has the same lines.
+    # Sockets are listed per network namespace, and a container can have its own. Accepted sockets have
+    # no flags; sort -u drops lines from namespaces that are read twice.
     # shellcheck disable=SC2046 # one word a file
     transfers=$(grep -hs " 00000000 0001 03 [0-9 ]*$sockets/$1/registry.sock\$" /proc/net/unix \
         $(find /proc -maxdepth 1 -name '[1-9]*' -user moorage -printf '%p/net/unix ' 2>/dev/null) | sort -u | grep -c .)
@@ -53,8 +53,8 @@ count_transfers() {
     transfers=$((transfers + $1))
 }
 
-# has_given_up UNIT: whether it was started three times in vain, or cannot be started at all, for
-# example because something it depends on does not start.
+# has_given_up UNIT: whether three starts have failed, or it cannot be started at all, for example
+# because a dependency fails.
 has_given_up() {
     case "$(systemctl show -p NRestarts -p ActiveState -p Job "$1" | tr '\n' ' ')" in
     '') return 1 ;;
@@ -69,7 +69,7 @@ start_slot() {
     unit=moorage-registry@$plan_slot_to
     systemctl reset-failed "$unit" 2>/dev/null
     systemctl enable -q "$unit" || fail unit_not_changed "$unit"
-    # What it was connected to may still be there.
+    # Remove a stale socket.
     rm -f "$sockets/$plan_slot_to/registry.sock"
     mark_journal
     systemctl restart --no-block "$unit" 2>systemctl.log ||
@@ -80,10 +80,10 @@ start_slot() {
     deadline=$((now + plan_step_seconds))
     while [ $tries -lt 120 ] && [ "$now" -lt $deadline ]; do
         if [ -e abort ]; then cancel; fi
-        # An unknown repository: 404 says that the registry could look it up in its storage.
+        # An unknown repository: status 404 proves that the registry can read its storage.
         ask_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
         case "$status" in
-        # nginx can connect only once the unit's last command has opened the socket to it.
+        # nginx can connect only after the unit's last command has opened the socket to it.
         200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then return 0; fi ;;
         esac
         if has_given_up "$unit"; then break; fi
@@ -100,8 +100,8 @@ start_slot() {
     esac
 }
 
-# leave SLOT: stops a slot that gets no new requests. When its last transfer does not end soon, that is
-# left to a unit of its own, so that the run can end.
+# leave SLOT: stops a slot that gets no new requests. If its transfers do not finish soon, a separate
+# unit does it later, so that the run can end.
 leave() {
     tick
     deadline=$((now + 5))
@@ -120,7 +120,7 @@ leave() {
         printf '@warning\tslot %s could not be stopped; the next apply stops it\n' "$1"
 }
 
-# hand_over SLOT: what is read of it is /run/moorage-registry/SLOT.draining (see drain.sh).
+# hand_over SLOT: starts the unit that stops a slot later (see drain.sh).
 hand_over() {
     stop_draining "$1"
     install -d -m 0755 "$sockets"
@@ -128,13 +128,13 @@ hand_over() {
         systemd-run --quiet --collect --unit="moorage-drain-$1" --property=Restart=on-failure --property=RestartSec=1 \
             --description="Moorage: stop slot $1 when its transfers have ended" \
             /bin/sh "$sockets/$1.drain.sh" "$1" "$plan_drain_seconds" >drain.log 2>&1; }; then
-        printf '@warning\tslot %s goes on running: what stops it could not be started: %s\n' "$1" "$(tail -n 1 drain.log)"
+        printf '@warning\tslot %s keeps running: the unit that stops it could not be started: %s\n' "$1" "$(tail -n 1 drain.log)"
         return
     fi
-    say "slot $1 still sends $transfers transfers; it stops by itself when they have ended, in $((plan_drain_seconds / 3600)) hours at the latest"
+    say "slot $1 still has $transfers transfers; it stops by itself when they have finished, after $((plan_drain_seconds / 3600)) hours at the latest"
 }
 
-# stop_draining SLOT: nobody stops the slot any more.
+# stop_draining SLOT: cancels that unit.
 stop_draining() {
     systemctl stop "moorage-drain-$1" 2>/dev/null
     rm -f "$sockets/$1.draining" "$sockets/$1.drain.sh"
@@ -143,13 +143,13 @@ stop_draining() {
 drain_old() {
     for old in blue green; do
         [ "$old" != "$plan_slot_to" ] || continue
-        # A slot is enabled before it is started, and until it is left.
+        # A slot is enabled from before its start until it is left.
         [ -L "/etc/systemd/system/multi-user.target.wants/moorage-registry@$old.service" ] || continue
         leave "$old"
     done
 }
 
-# What was asked of the slot that is to be started, before an earlier switch, is sent to its end.
+# Lets transfers from before an earlier switch finish on the slot that is about to be started.
 free_slot() {
     [ "$plan_slot_to" != "$plan_slot_from" ] || return 0
     count_transfers "$plan_slot_to"
@@ -160,7 +160,7 @@ free_slot() {
     stop_draining "$plan_slot_to"
 }
 
-# end_slot SLOT: stops it with its transfers, to which the registry would otherwise give another minute.
+# end_slot SLOT: stops a slot and its transfers at once; the registry would give them another minute.
 end_slot() {
     systemctl stop "moorage-drain-$1" 2>/dev/null
     systemctl stop --no-block "moorage-registry@$1"
@@ -174,7 +174,7 @@ end_slot() {
 
 wait_for_transfers() {
     if ! systemctl is-active -q "moorage-drain-$plan_slot_to"; then
-        # A run that died may have left nginx sending to this slot, and its files to the other.
+        # After a killed run, nginx can still be using this slot while its files name the other.
         is_active "moorage-registry@$plan_slot_from"
         case $? in
         1) return 0 ;;

@@ -1,14 +1,14 @@
-# The folder of images and its marker, which tells it from an empty mount point; read by run.sh.
+# The images folder and its marker file, which tells it from an empty mount point; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# Sets $marker to what the marker in the images' folder says; to - when there is none.
+# Sets $marker to the content of the marker file, or to - if there is none.
 read_marker() {
     marker=-
     { read -r marker; } 2>/dev/null <"$plan_storage_folder/.moorage-store" || :
 }
 
-# A disk that was unmounted since the plan was made must not get a new, empty registry.
+# If the disk was unmounted since the plan was created, do not create an empty registry in its place.
 recheck_store() {
     [ "$plan_storage_folder" != - ] || return 0
     read_marker
@@ -23,8 +23,8 @@ mark_store() {
     place store 644 root root "$plan_storage_folder/.moorage-store" marker
 }
 
-# adopt_storage OWNER PATH: images that are there already may belong to whoever ran the registry
-# before; a folder that holds anything else is left alone.
+# adopt_storage OWNER PATH: takes over existing images, which can have another owner; fails if the
+# folder has any other files.
 adopt_storage() {
     [ ! -L "$2" ] || fail storage_is_link "$2"
     if [ ! -d "$2" ] || [ "$(stat -c %U "$2")" = "$1" ]; then return 0; fi
@@ -40,15 +40,15 @@ adopt_storage() {
     esac
 }
 
-# The distribution's own registry could not read its images any more, and would answer 500.
+# The packaged registry could no longer read the images and would return status 500.
 take_over_packaged_registry() {
     [ "$plan_takes_over_packaged_registry" = yes ] || return 0
     true >backup/registry-was-active || cannot_write "$run/backup/registry-was-active"
     mask_packaged_registry
-    say 'docker-registry.service is stopped: its images are served by this registry now'
+    say 'stopped docker-registry.service: its images are now served by this registry'
 }
 
-# Gives the images and their registry back to whoever had them.
+# Returns the images to their previous owner and registry.
 restore_storage() {
     [ "${store_is_marked:-no}" = no ] || rm -f -- "$plan_storage_folder/.moorage-store"
     [ -s backup/storage-owner ] || return 0

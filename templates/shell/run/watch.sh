@@ -1,12 +1,11 @@
-# Ends programs that hang, so that a run can roll back; read by run.sh.
+# Kills programs that hang, so that a run can roll back; sourced by run.sh.
 #
-# The shell hears nothing, neither a word to stop nor a signal, while it waits for a program. A process
-# beside it ends the program when it takes longer than the step allows, or when the run is to stop and
-# the program does not end.
+# While the shell waits for a program, it handles neither commands nor signals. A background process
+# kills a program that exceeds the step's time limit, or that does not end after a cancellation.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# Ends what hangs until the run has ended. Begun in the background, without the run's locks.
+# Kills hanging programs until the run has ended. Runs in the background, without the run's locks.
 watch_programs() {
     trap '' TERM INT
     read -r watcher _ </proc/self/stat
@@ -14,7 +13,7 @@ watch_programs() {
     while sleep 2 && kill -0 $$ 2>/dev/null; do
         found=$(list_programs $$)
         tick
-        # A shell that polls has another program each time.
+        # A polling shell has a different program each time.
         if [ "${found%% *}" != "$watched" ]; then watched=${found%% *} since=$now; fi
         if [ "$stopping" = 0 ] && [ -e abort ]; then stopping=$now; fi
         [ -n "$found" ] || continue
@@ -24,24 +23,24 @@ watch_programs() {
     done
 }
 
-# Sets $limit to how many seconds a program may take in the step that goes on.
+# Sets $limit to the time limit of programs in the current step, in seconds.
 limit_programs() {
     step=
     while read -r line; do step=$line; done <step 2>/dev/null || :
     limit=$plan_step_seconds can_stop=yes
     case "$step" in
-    # What packages and images wrote is written to the disks when all is staged.
+    # "staged" flushes the packages' and images' files to the disk.
     packages | image | certificate | staged) limit=$plan_long_step_seconds ;;
     hooks-*) limit=$((plan_hook_seconds + plan_step_seconds)) ;;
     esac
-    # A large folder of images that is taken over, or given back, changes its owner.
+    # Changing the owner of a large images folder takes long.
     if [ -s backup/storage-owner ]; then limit=$plan_long_step_seconds; fi
-    # Cut off while it configures a package, dpkg leaves it half installed.
+    # Do not interrupt dpkg, which would leave packages half installed.
     if [ ! -e forward ] || runs dpkg; then can_stop=no; fi
     if [ "$stopping" != 0 ] && [ $can_stop = yes ]; then limit=$plan_stop_seconds; fi
 }
 
-# runs NAME: whether one of the programs that were found is called that.
+# runs NAME: whether one of the programs in $found has this name.
 runs() {
     for process in $found; do
         { read -r said <"/proc/$process/comm"; } 2>/dev/null || continue
@@ -50,7 +49,7 @@ runs() {
     return 1
 }
 
-# Ends everything the shell has started but this watch, and notes what it was and how long it took.
+# Kills everything the shell has started except this watch, and records the program and the limit.
 end_programs() {
     name=
     for process in $found; do
@@ -61,12 +60,12 @@ end_programs() {
     # shellcheck disable=SC2086 # one word a process
     kill -TERM $found 2>/dev/null
     sleep 2
-    # shellcheck disable=SC2086 # likewise; what the shell has started meanwhile goes on
+    # shellcheck disable=SC2086 # likewise; newly started programs are left alone
     kill -KILL $found 2>/dev/null
     watched=
 }
 
-# list_programs PROCESS: the processes below one, each before those it has started.
+# list_programs PROCESS: prints its descendants, parents first.
 list_programs() (
     children=
     { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null

@@ -1,5 +1,4 @@
-# Names the cause: picks the one telling line out of what a program said; read by run.sh, and in front
-# of probe.sh.
+# Finds the cause of a failure in a program's output; sourced by run.sh, and prepended to probe.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
@@ -7,12 +6,12 @@ journal_mark=
 error_log=/var/log/nginx/error.log
 error_mark=0
 
-# Marks where the journal ends now: what comes later belongs to this attempt.
+# Marks the current end of the journal: later entries belong to this attempt.
 mark_journal() {
     journal_mark=$(journalctl -q -n 1 --show-cursor -o cat 2>/dev/null | sed -n 's/^-- cursor: //p')
 }
 
-# journal UNIT: what a unit said since mark_journal, and systemd about it.
+# journal UNIT: prints the unit's entries since mark_journal, including systemd's.
 journal() {
     if [ -n "$journal_mark" ]; then
         journalctl -q -u "$1" --after-cursor "$journal_mark" --no-pager -o cat 2>/dev/null
@@ -21,17 +20,17 @@ journal() {
     fi
 }
 
-# Marks the same in nginx's error log, which is where its master's standard error goes.
+# Marks the current end of nginx's error log, the standard error of its master.
 mark_errors() {
     error_log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
     [ -f "$error_log" ] || error_log=/var/log/nginx/error.log
     error_mark=$(stat -c %s "$error_log" 2>/dev/null || echo 0)
 }
 
-# What nginx's error log got since mark_errors.
+# Prints nginx's error log since mark_errors.
 nginx_errors() { tail -c "+$((error_mark + 1))" "$error_log" 2>/dev/null; }
 
-# show_journal UNIT: the same for the run's log, without Go's stacks and in a bearable length.
+# show_journal UNIT: like journal, but without Go stack traces and limited to 60 lines.
 show_journal() {
     journal "$1" | awk '
         /^goroutine [0-9]+ / { stack = 1 }
@@ -39,7 +38,7 @@ show_journal() {
         !stack && ++shown <= 60'
 }
 
-# why_registry UNIT: why a slot does not start. Its container engine may be the reason.
+# why_registry UNIT: why a slot does not start; the container engine can be the cause.
 why_registry() {
     reason=$({ journal "$1"; cat systemctl.log 2>/dev/null; } | cause)
     case "$reason" in
@@ -51,7 +50,7 @@ why_registry() {
     printf '%s' "$reason"
 }
 
-# why_nginx: why nginx refuses something, by what it said, and who is in its way.
+# why_nginx: why nginx fails, from its output on standard input, and which program has its port.
 why_nginx() {
     reason=$(cause)
     case "$reason" in
@@ -59,31 +58,31 @@ why_nginx() {
         port=${reason#bind() to }
         port=${port%% failed*}
         program=$(ss -Hltnp "sport = :${port##*:}" 2>/dev/null | sed -n 's/.*(("\([^"]*\)".*/\1/p' | grep -vx nginx | head -n 1)
-        reason="$reason${program:+; $program listens there}"
+        reason="$reason${program:+; it is taken by $program}"
         ;;
     esac
     printf '%s' "$reason"
 }
 
-# why_apt UNFETCHED: why apt did not install, with what kept it from the package lists if that is why.
+# why_apt UNFETCHED: why apt failed, and why the package lists are incomplete if that is the cause.
 why_apt() {
     reason=$(cause <apt.log)
     case "$reason" in
     'Unable to locate package'* | *'no installation candidate'* | 'Failed to fetch'* | 'Unable to fetch'* | *'not going to be installed'* | *'not installable'*)
         reason="$reason${1:+; the package lists are incomplete: $1}"
         ;;
-    # Most often it is the service, which the package starts at once.
+    # Usually the package's service, which is started right away, failed.
     *'installed '*' package post-installation script '*)
         package=${reason#*installed }
         package=${package%% package post-installation*}
         said=$(journal "$package" | cause)
-        [ -z "$said" ] || reason="$package is unpacked, and its service does not start: $said"
+        [ -z "$said" ] || reason="$package was unpacked, but its service does not start: $said"
         ;;
     esac
     printf '%s' "$reason"
 }
 
-# why_program FILE: why the registry does not tell its version, by what was said instead.
+# why_program FILE: why the registry does not print its version, from its output.
 why_program() {
     reason=$(cause <"$1")
     if [ "$plan_engine" != - ]; then

@@ -1,32 +1,32 @@
-# What a run says, and how it ends; read by run.sh.
+# Output, steps and the end of a run; sourced by run.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
 say() { printf '%s\n' "$*"; }
 
-# cannot_write PATH: fails, and says so when the disk is full.
+# cannot_write PATH: fails, and reports a full disk.
 cannot_write() {
     find_full_disk "${1%/*}"
     fail cannot_write "$1" "$full_disk"
 }
 
-# find_full_disk FOLDER: sets $full_disk to what its disk lacks, or to nothing.
+# find_full_disk FOLDER: sets $full_disk if the folder's disk has no space or inodes left.
 find_full_disk() {
     read -r room inodes mount <<END
 $(df -k --output=avail,iavail,target -- "$1" 2>/dev/null | tail -n 1)
 END
     full_disk=
-    if [ "${room:-64}" -lt 64 ]; then full_disk="no space is left on $mount"; fi
-    if [ "${inodes:-1}" = 0 ]; then full_disk="no inodes are left on $mount"; fi
+    if [ "${room:-64}" -lt 64 ]; then full_disk="no space left on $mount"; fi
+    if [ "${inodes:-1}" = 0 ]; then full_disk="no inodes left on $mount"; fi
 }
 
-# Sets $now: seconds since the machine started. It costs no process, and nobody sets this clock.
+# Sets $now to the uptime in seconds: needs no process, and does not change when the clock is set.
 tick() {
     read -r now _ </proc/uptime
     now=${now%%.*}
 }
 
-# is_active UNIT: whether a service runs; 2 when systemd does not say.
+# is_active UNIT: whether a service is active; returns 2 if systemd does not answer.
 is_active() {
     systemctl is-active -q "$1"
     case $? in
@@ -37,12 +37,12 @@ is_active() {
 }
 
 step() {
-    # All steps are kept, and the last one counts: nothing is lost when the disk is full.
+    # Append: the last line counts, and a full disk does not lose the earlier ones.
     printf '%s\n' "$1" >>step || [ "$1" = drain ] || cannot_write "$run/step"
     current_step=$1
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) "$1"
-    # Once everything is recorded there is nothing left to cancel: only the old slot has to end.
+    # After "record" there is nothing left to cancel: only the old slot has to stop.
     if [ "$1" = drain ]; then return 0; fi
     if [ -e abort ]; then cancel; fi
     if [ -e overdue ]; then
@@ -51,14 +51,14 @@ step() {
     fi
 }
 
-# Sets $late_program and $late_seconds to what watch_programs ended, and to nothing otherwise.
+# Sets $late_program and $late_seconds if watch_programs has killed a program.
 read_overdue() {
     late_program='' late_seconds=''
     { IFS="$tab" read -r late_program late_seconds; } 2>/dev/null <overdue
 }
 
-# finish STATUS CODE VALUE...: the last thing a run does; what is secret does not outlive it. What the
-# codes mean stands in moorage/servers/run_results.py.
+# finish STATUS CODE VALUE...: ends the run and removes its secrets. For the codes, see
+# moorage/servers/run_results.py.
 finish() {
     rm -rf content hooks backup image.tar hook.out login request answer
     status=$1 code=$2
@@ -69,7 +69,7 @@ finish() {
         values=$values$tab$value
     done
     values=${values#"$tab"}
-    # That a run is done was written down before the switch (stage_files).
+    # The result "done" was written before the switch (stage_files).
     if { [ "$status" = "done" ] || { printf '%s\n%s\n%s\n' "$status" "$code" "$values" >result.new && sync result.new; }; } &&
         mv result.new result; then
         printf '@result\t%s\t%s\t%s\n' "$status" "$code" "$values"
@@ -79,9 +79,9 @@ finish() {
     exit 0
 }
 
-# fail CODE VALUE...: rolls back and ends the run; the codes are as for finish.
+# fail CODE VALUE...: rolls back and ends the run; codes as for finish.
 fail() {
-    # Where what a program says cannot be kept, that it failed is all that is known of it.
+    # On a full disk, a program's output may be lost, so mention the disk, too.
     find_full_disk "$run"
     case "$*" in *"$full_disk"*) ;; *) set -- "$@" "$full_disk" ;; esac
     read_overdue
@@ -92,7 +92,7 @@ fail() {
     say "failed while doing: ${current_step:-nothing}"
     say "$*"
     if [ "$rollback_needed" = yes ]; then
-        # Neither a failure in there nor a word to stop begins another one.
+        # Neither a failure nor a cancellation during the rollback starts another one.
         rollback_needed=no
         trap '' TERM INT
         rm -f forward
@@ -117,8 +117,8 @@ wait_for_go() {
     done
 }
 
-# After the switch: waits to hear whether the other servers managed it, too. Without a word the change
-# stays, because then it is likely on them as well.
+# After the switch: waits for the other servers' results. Without an answer the change is kept, because
+# then the others most likely have it, too.
 wait_for_keep() {
     [ "$plan_keep" = wait ] || return 0
     printf '@committed\n' || cannot_write "$run/log"
@@ -128,7 +128,7 @@ wait_for_keep() {
         if [ -e undo ]; then undo; fi
         tick
         if [ "$now" -ge $deadline ]; then
-            say 'nobody said whether to keep the change: it stays'
+            say 'timed out waiting for the other servers; keeping the change'
             return 0
         fi
         sleep 0.01

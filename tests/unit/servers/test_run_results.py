@@ -27,10 +27,10 @@ def test_a_code_and_its_values_become_a_message() -> None:
     [
         ("nginx_refuses", ["", ""], "nginx refuses the configuration"),
         ("nginx_refuses", ["no ;"], "nginx refuses the configuration: no ;"),
-        ("cannot_write", ["/etc/x", "no space is left on /"],
-         "/etc/x could not be written: no space is left on /"),
-        ("cannot_sync", ["no space is left on /", "cp did not end within 180 seconds"],
-         "the new files could not be written to the disk: no space is left on /; cp did not end "
+        ("cannot_write", ["/etc/x", "no space left on /"],
+         "/etc/x could not be written: no space left on /"),
+        ("cannot_sync", ["no space left on /", "cp did not end within 180 seconds"],
+         "the new files could not be written to the disk: no space left on /; cp did not end "
          "within 180 seconds"),
         ("slot_taken", ["blue", "", "unit"],
          "what answers in slot blue is process unknown, which unit did not start"),

@@ -1,4 +1,4 @@
-"""What the registry's own configuration may hold, and what of it an operator may set.
+"""The registry's configuration keys, and which of them operators are allowed to set.
 
 The registry is CNCF distribution; its keys are documented in "Configuring a registry",
 https://distribution.github.io/distribution/about/configuration/.

@@ -1,4 +1,4 @@
-"""Checks what an operator adds to the registry's configuration."""
+"""Check the operator's additions to the registry's configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from moorage.registry_keys.tree import TREE, Key, Node, Path, Section, Version, 
 SETTINGS = ("registry", "settings")
 ENVIRONMENT = ("registry", "environment")
 
-# Header and option names whose values are secrets, wherever they stand.
+# Names of headers and options whose values are secrets, anywhere in the configuration.
 _SECRET_NAME = re.compile(
     r"authorization|passw(or)?d|secret|token|api-?key|account-?key|access-?key|cookie", re.I
 )
@@ -30,7 +30,7 @@ _LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]*@", re.I)
 
 
 def check_registry(answers: Answers, version: Version | None) -> list[Problem]:
-    """Return what is wrong with registry.settings and registry.environment.
+    """Return the problems in registry.settings and registry.environment.
 
     Args:
         answers: What the operator decided.
@@ -44,12 +44,12 @@ def check_registry(answers: Answers, version: Version | None) -> list[Problem]:
 def check_settings(
     settings: Mapping[str, Any], version: Version | None, above: Path = SETTINGS
 ) -> list[Problem]:
-    """Return what is wrong with a part of the registry's configuration.
+    """Return the problems in a part of the registry's configuration.
 
     Args:
-        settings: The part, beginning at the configuration's top.
+        settings: The part, starting at the top level.
         version: The registry's version; None when it may be either.
-        above: Where the part stands in the answers.
+        above: The part's path in the answers.
     """
     checker = _Checker(version, above)
     checker.section(settings, TREE, ())
@@ -59,12 +59,12 @@ def check_settings(
 def check_environment(
     environment: Mapping[str, object], version: Version | None, above: Path = ENVIRONMENT
 ) -> list[Problem]:
-    """Return what is wrong with ``REGISTRY_*`` environment variables.
+    """Return the problems in ``REGISTRY_*`` environment variables.
 
     Args:
         environment: Names and values: text, a number, true or false, or a secret reference.
         version: The registry's version; None when it may be either.
-        above: Where they stand in the answers.
+        above: Their path in the answers.
     """
     problems: list[Problem] = []
     for name, value in environment.items():
@@ -75,7 +75,7 @@ def check_environment(
             problems.append(Problem(where, str(error), fields=("registry.settings",)))
             continue
         except KeyError:
-            problems.append(Problem(where, f"is no setting of the registry; {_nearest(name)}"))
+            problems.append(Problem(where, f"is not a registry setting; {_nearest(name)}"))
             continue
         owned = next((node.owned for node in way if node.owned), "")
         other = next((node.only for node in way if node.only not in (None, version)), None)
@@ -90,12 +90,12 @@ def check_environment(
 
 
 def shape_fault(value: Any, node: Node, path: Path) -> str:
-    """Return why a value is not what a setting takes, without a word of the value; else empty.
+    """Return why a value does not fit a setting, or empty. The text never contains the value.
 
     Args:
-        value: The value; it may hold secrets.
-        node: What it is for.
-        path: Where it goes.
+        value: The value; it can contain secrets.
+        node: The setting.
+        path: The setting's path.
     """
     checker = _Checker(None, (), may_hold_secrets=True)
     checker.check(value, node, path)
@@ -105,9 +105,9 @@ def shape_fault(value: Any, node: Node, path: Path) -> str:
 def _check_plain(
     value: str | int | bool, path: Path, node: Node, version: Version | None, where: Path
 ) -> list[Problem]:
-    """Check a variable whose value is written in the answers."""
+    """Check a variable whose value is in the answers."""
     if isinstance(node, Key) and node.is_secret:
-        message = "is a secret and not written in clear; give it by reference, such as {env: NAME}"
+        message = "is a secret and must not be in plain text; give it by reference, such as {env: NAME}"
         return [Problem(where, message)]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     read, message = read_value(text, node, path)
@@ -146,24 +146,24 @@ def _owner(path: Path, owned: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _only_in(only: Version, version: Version) -> str:
-    return f"exists in registry {only} only, and this is {version}"
+    return f"exists only in registry {only}; this is {version}"
 
 
 def _nearest(name: str) -> str:
     near = difflib.get_close_matches(name, list(names()), n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else "see the registry's reference for its names"
+    return f"did you mean {near[0]}?" if near else "see the registry's configuration reference"
 
 
 def _nearest_key(key: str, known: Iterable[str]) -> str:
-    wanted = sorted(known)
-    near = difflib.get_close_matches(key.lower(), wanted, n=1, cutoff=0.6)
+    keys = sorted(known)
+    near = difflib.get_close_matches(key.lower(), keys, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known here: {', '.join(wanted)}" if wanted else "there are no keys here"
+    return f"expected one of {', '.join(keys)}" if keys else "there are no keys here"
 
 
 class _Checker:
-    """Compares values with the tree and collects what is wrong."""
+    """Compares values with the tree and collects problems."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class _Checker:
         if value is None:
             if any(below.owned for below in section.keys.values()):
                 self._report(
-                    path, "is empty, and Moorage has settings of its own in it: leave it out"
+                    path, "is empty, but Moorage has settings in this section: leave it out"
                 )
             return
         if section.is_list:
@@ -191,14 +191,14 @@ class _Checker:
             return
         if not isinstance(value, Mapping):
             keys = ", ".join(sorted(section.keys))
-            self._report(path, f"wanted: a section with {keys}" if keys else "wanted: nothing")
+            self._report(path, f"must be a section with {keys}" if keys else "must be empty")
             return
         for key, below in value.items():
             here = (*path, key)
             node = section.keys.get(key)
             if node is None:
                 hint = _nearest_key(str(key), section.keys)
-                self._report(here, f"is no key of the registry's configuration; {hint}")
+                self._report(here, f"is not a key of the registry's configuration; {hint}")
             else:
                 self._entry(below, node, here)
 
@@ -213,7 +213,7 @@ class _Checker:
             self.check(value, node, path)
 
     def check(self, value: Any, node: Node, path: Path) -> None:
-        """Check a value whose own place is allowed."""
+        """Check a value whose key is allowed."""
         if isinstance(node, Section):
             self.section(value, node, path)
         elif value is None:
@@ -225,11 +225,11 @@ class _Checker:
 
     def _items(self, value: Any, section: Section, path: Path) -> None:
         if not isinstance(value, list):
-            self._report(path, "wanted: a list")
+            self._report(path, "must be a list")
             return
         for index, item in enumerate(value):
             if not isinstance(item, Mapping):
-                self._report((*path, index), f"wanted: a section with {', '.join(section.keys)}")
+                self._report((*path, index), f"must be a section with {', '.join(section.keys)}")
                 continue
             self.section(item, Section(section.keys), (*path, index))
 
@@ -250,7 +250,7 @@ class _Checker:
             self._secrets_in(value, path)
 
     def _secrets_in(self, value: Any, path: Path) -> None:
-        """Find secrets in clear where the tree cannot know them: headers, options, addresses."""
+        """Find plain-text secrets in places the tree does not cover: headers, options, URLs."""
         if isinstance(value, Mapping):
             for key, below in value.items():
                 if _SECRET_NAME.search(str(key)) and below not in (None, "", [], {}):
@@ -268,14 +268,14 @@ class _Checker:
         if not advice:
             advice = f"take it out and set the variable {_settable(path)} by reference"
             fields = ("registry.environment",)
-        self._report(path, f"holds a secret, which is not written in clear; {advice}", fields)
+        self._report(path, f"contains a secret, which must not be in plain text; {advice}", fields)
 
     def _report(self, path: Path, message: str, fields: tuple[str, ...] = ()) -> None:
         self.problems.append(Problem((*self._above, *path), message, fields=fields))
 
 
 def _settable(path: Path) -> str:
-    """The variable that sets what is at a path; for a header all headers: their names vary."""
+    """Return the variable that sets a path; for a header, the one for all headers."""
     while len(path) > 1:
         try:
             found, _ = find(variable(path))
@@ -288,19 +288,19 @@ def _settable(path: Path) -> str:
 
 
 def _check_flag(value: Any, node: Key, path: Path) -> str:
-    return "" if isinstance(value, bool) else "wanted: true or false, without quotes"
+    return "" if isinstance(value, bool) else "must be true or false, without quotes"
 
 
 def _check_number(value: Any, node: Key, path: Path) -> str:
     fits = isinstance(value, int) and not isinstance(value, bool)
-    return "" if fits else "wanted: a whole number, without quotes"
+    return "" if fits else "must be a whole number, without quotes"
 
 
 def _check_text(value: Any, node: Key, path: Path) -> str:
     if not isinstance(value, str):
-        return "wanted: text; put it in quotes"
+        return "must be text; put it in quotes"
     if node.choices and value.lower() not in node.choices:
-        return f"wanted: {', '.join(node.choices[:-1])} or {node.choices[-1]}"
+        return f"must be {', '.join(node.choices[:-1])} or {node.choices[-1]}"
     return ""
 
 
@@ -308,23 +308,23 @@ def _check_duration(value: Any, node: Key, path: Path) -> str:
     if value in (0, "0") and not isinstance(value, bool):
         return ""
     if re.fullmatch("[0-9]+", str(value)) and not isinstance(value, bool):
-        return "wanted: a duration with its unit, such as 10s: a bare number is in nanoseconds"
+        return "must have a unit, such as 10s: a bare number is in nanoseconds"
     if isinstance(value, str) and re.fullmatch(f"({_DURATION.pattern})+", value):
         return ""
-    return "wanted: a duration such as 500ms, 10s, 5m or 168h"
+    return "must be a duration such as 500ms, 10s, 5m or 168h"
 
 
 def _check_texts(value: Any, node: Key, path: Path) -> str:
     fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return "" if fits else "wanted: a list of texts"
+    return "" if fits else "must be a list of texts"
 
 
 def _check_headers(value: Any, node: Key, path: Path) -> str:
     fits = isinstance(value, Mapping) and all(
         not _check_texts(each, node, path) for each in value.values()
     )
-    return "" if fits else "wanted: header names, each with a list, such as X-Header: [value]"
+    return "" if fits else "must be header names, each with a list, such as X-Header: [value]"
 
 
 def _check_map(value: Any, node: Key, path: Path) -> str:
-    return "" if isinstance(value, Mapping) else "wanted: keys and values"
+    return "" if isinstance(value, Mapping) else "must be keys and values"

@@ -1,8 +1,8 @@
-"""Translates ``REGISTRY_*`` environment variables into configuration.
+"""Translate ``REGISTRY_*`` environment variables into configuration.
 
-A variable is named after a path in capitals, joined by ``_``; its value is YAML. Moorage translates
-it rather than passing it on because the registry would let ``REGISTRY_STORAGE=s3`` replace the
-whole storage section.
+A variable's name is a path in upper case, joined by ``_``; its value is YAML. Moorage translates
+variables instead of passing them on, because in the registry ``REGISTRY_STORAGE=s3`` would replace
+the whole storage section.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _PREFIX = "REGISTRY_"
 
 
 class Ambiguous(ValueError):  # reads as what it says
-    """A variable's name fits several paths; the text names them."""
+    """A variable's name matches several paths; the message lists them."""
 
 
 class Translated(NamedTuple):
-    """What environment variables mean.
+    """The translation of environment variables.
 
     Attributes:
-        settings: The part of the configuration they describe, without secrets.
-        secrets: Names of variables that hold secrets, each with its path in the configuration;
+        settings: The configuration they describe, without secrets.
+        secrets: The names of variables with secrets, each with its path in the configuration;
             they are given by reference.
-        problems: What cannot be translated.
+        problems: The variables that cannot be translated.
     """
 
     settings: dict[str, Any]
@@ -43,13 +43,13 @@ def environment_to_settings(
     """Return the configuration that ``REGISTRY_*`` environment variables describe.
 
     Args:
-        environment: Names and values; a value is YAML. A secret's value is not looked at.
-        above: Where they stand in the answers, for problems.
+        environment: Names and values; values are YAML. Values of secrets are not read.
+        above: Their path in the answers, for problems.
     """
     settings: dict[str, Any] = {}
     secrets: dict[str, str] = {}
     problems: list[Problem] = []
-    # A section as a whole comes before what is below it.
+    # A whole section comes before its parts.
     for name, text in sorted(environment.items(), key=lambda item: item[0].count("_")):
         where = (*above, name)
         try:
@@ -62,7 +62,7 @@ def environment_to_settings(
             hint = (
                 f"did you mean {near[0]}?" if near else "its names are in the registry's reference"
             )
-            problems.append(Problem(where, f"is no setting of the registry; {hint}"))
+            problems.append(Problem(where, f"is not a registry setting; {hint}"))
             continue
         node = way[-1]
         if isinstance(node, Key) and node.is_secret:
@@ -85,7 +85,7 @@ def find(name: str) -> tuple[Path, tuple[Node, ...]]:
 
     Raises:
         KeyError: The registry has no such setting.
-        Ambiguous: It fits several.
+        Ambiguous: It matches several.
     """
     if not name.startswith(_PREFIX) or name == _PREFIX:
         raise KeyError(name)
@@ -99,12 +99,12 @@ def find(name: str) -> tuple[Path, tuple[Node, ...]]:
 
 
 def variable(path: Path) -> str:
-    """Return the name of the variable that sets what is at a path."""
+    """Return the name of the variable that sets a path."""
     return _PREFIX + "_".join(str(part).upper() for part in path)
 
 
 def _match(node: Node, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
-    """The paths below a node that a variable's remaining name fits."""
+    """Yield the paths below a node that match the rest of a variable's name."""
     if not rest:
         yield (), ()
     elif isinstance(node, Key):
@@ -124,7 +124,7 @@ def _match(node: Node, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
 
 
 def _match_inside(node: Key, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
-    """What a name may say below a key whose own keys are not known beforehand."""
+    """Match the rest of a name below a key with free-form keys."""
     if node.kind == "texts" and rest.isdigit() and len(rest) < 4:
         yield (int(rest),), (Key("text"),)
     elif node.kind == "headers":
@@ -135,12 +135,12 @@ def _match_inside(node: Key, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]
 
 
 def read_value(text: str, node: Node, path: Path) -> tuple[Any, str]:
-    """Return a variable's value, and what is wrong with it.
+    """Return a variable's value, and why it is invalid.
 
     Args:
         text: The value as written.
-        node: What it is for.
-        path: Where it goes.
+        node: The setting.
+        path: The setting's path.
     """
     if path == ("storage",) and text.strip() in DRIVERS:
         return {text.strip(): {}}, ""
@@ -153,12 +153,12 @@ def read_value(text: str, node: Node, path: Path) -> tuple[Any, str]:
     if read.problems:
         return None, "is not YAML; text with special characters goes in quotes inside the value"
     if path == ("storage",) and isinstance(read.value, str):
-        return None, f"is no storage driver; wanted: one of {', '.join(DRIVERS)}"
+        return None, f"is not a storage driver; expected one of {', '.join(DRIVERS)}"
     return read.value, ""
 
 
 def _put(settings: dict[str, Any], path: Path, value: Any) -> bool:
-    """Put a value at a path; lists are mappings by index until all is there."""
+    """Set the value at a path; lists are mappings by index until they are complete."""
     here: dict[Any, Any] = settings
     for part in path[:-1]:
         below = here.setdefault(part, {})

@@ -1,4 +1,4 @@
-"""Reads a pasted block of the registry's S3 settings, however it was written down."""
+"""Parse a pasted block of the registry's S3 settings, in any common format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AWS = {
     "AWS_ENDPOINT_URL": "regionendpoint",
     "AWS_ENDPOINT_URL_S3": "regionendpoint",
 }
-# What may stand before a name: a list's dash, a shell's export, docker's -e, a Dockerfile's ENV.
+# Prefixes of a name: a list's dash, a shell's export, docker's -e, a Dockerfile's ENV.
 _BEFORE = re.compile(r"^(?:-\s+|export\s+|set\s+|ENV\s+|(?:-e|--env)[\s=]+|\$env:)+", re.I)
 _LINE = re.compile(r"""^["']?([A-Za-z][A-Za-z0-9_]*)["']?\s*(=|:(?=\s|$))\s*(.*)$""")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
@@ -32,19 +32,19 @@ _TRUTHS = {
 
 
 def paste_s3_environment(text: str) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the fields of S3 storage in a pasted text, and what could not be read.
+    """Return the S3 storage fields in a pasted text, and the problems in it.
 
-    Understood are ``NAME=value`` and ``NAME: value``, as in shells, env files, compose files and
-    the registry's own configuration, with ``REGISTRY_STORAGE_S3_*``, AWS's own names or bare keys.
-    A secret comes as :class:`~moorage.answers.secrets.Typed`, or, where the text names a variable
-    of the environment, as a reference to it.
+    Supports ``NAME=value`` and ``NAME: value``, as in shells, env files, compose files and the
+    registry's own configuration, with ``REGISTRY_STORAGE_S3_*``, AWS's names or bare keys. A secret
+    becomes a :class:`~moorage.answers.secrets.Typed`, or a reference if the text names an
+    environment variable.
 
     Args:
         text: What was pasted.
 
     Returns:
-        Values for the fields of ``S3Storage``, and problems with the line in the text. Problems
-        never hold a value.
+        Values for the fields of ``S3Storage``, and problems with their line in the text. Problems
+        never contain a value.
     """
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -65,7 +65,7 @@ def paste_s3_environment(text: str) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def _read_line(line: str) -> tuple[str, str] | None:
-    """A line's name and value; an empty name when it is neither blank nor a pair."""
+    """Return a line's name and value, an empty name if it is invalid, or None if it is blank."""
     stripped = line.strip().removesuffix("\\").rstrip()
     if not stripped or stripped.startswith(("#", "//", ";")):
         return None
@@ -93,9 +93,9 @@ def _unquoted(value: str) -> str:
 
 
 def _field_of(name: str, value: str) -> tuple[str, str]:
-    """The field a name is for, or what is wrong with the name; both empty for what is no matter."""
+    """Return the field for a name, or why the name is invalid; both empty if it can be ignored."""
     if not name:
-        return "", "is not understood; wanted: NAME=value"
+        return "", "cannot be parsed; expected NAME=value"
     upper = name.upper()
     known = name.lower() if name.lower() in _FIELDS else _AWS.get(upper, "")
     if upper.startswith(_S3) and upper.removeprefix(_S3).lower() in _FIELDS:
@@ -103,7 +103,7 @@ def _field_of(name: str, value: str) -> tuple[str, str]:
     if known:
         return known, ""
     if upper == "REGISTRY_STORAGE" and value.lower() not in {"", "s3"}:
-        return "", "REGISTRY_STORAGE chooses another driver than s3"
+        return "", "REGISTRY_STORAGE selects a driver other than s3"
     if upper in {"REGISTRY_STORAGE", "STORAGE", "S3", "ENVIRONMENT"}:
         return "", ""
     return "", _unknown(name)
@@ -113,33 +113,33 @@ def _unknown(name: str) -> str:
     upper = name.upper()
     near = difflib.get_close_matches(upper, [_S3 + each.upper() for each in _FIELDS], n=1)
     if near:
-        return f"{name} is not known; did you mean {near[0]}?"
+        return f"unknown setting {name}; did you mean {near[0]}?"
     if upper.startswith("REGISTRY_"):
-        return f"{name} is not about S3: it belongs to the registry's environment"
-    return f"{name} is not about S3"
+        return f"{name} is not an S3 setting: it belongs to the registry's environment"
+    return f"{name} is not an S3 setting"
 
 
 def _convert(field: str, value: str) -> tuple[Any, str]:
-    """A field's value, or what is wrong with what was written."""
+    """Return a field's value, or why it is invalid."""
     if not value:
         return None, "is empty"
     variable = _VARIABLE.fullmatch(value)
     if field in _SECRETS:
         return FromEnvironment(variable.group(1)) if variable else Typed(Secret(value)), ""
     if variable:
-        return None, "names a variable; wanted: its value"
+        return None, "is a variable's name; expected its value"
     kind = _kind(_FIELDS[field].annotation)
     if kind is bool:
         truth = _TRUTHS.get(value.lower())
-        return truth, "" if truth is not None else "wanted: true or false"
+        return truth, "" if truth is not None else "must be true or false"
     if kind is int:
         number = int(value) if re.fullmatch("[0-9]{1,18}", value) else None
-        return number, "" if number is not None else "wanted: a whole number"
+        return number, "" if number is not None else "must be a whole number"
     return value, ""
 
 
 def _kind(annotation: Any) -> type:
-    """Which of bool, int and str a field is."""
+    """Return a field's type: bool, int or str."""
     if annotation in (bool, int, str):
         return cast(type, annotation)
     kinds = [_kind(inner) for inner in get_args(annotation)]

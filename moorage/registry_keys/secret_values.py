@@ -1,4 +1,4 @@
-"""How a secret is written so that the registry, which reads YAML, uses it as it is."""
+"""Quote secrets so that the registry, which parses values as YAML, uses them unchanged."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from moorage.registry_keys.tree import Key, Node
 
 
 def value_for_registry(name: str, secret: str) -> tuple[str, str]:
-    """Return what a variable has to hold, in printable ASCII, and what is wrong with the secret.
+    """Return a variable's value in printable ASCII, and why the secret is invalid.
 
-    A setting that is text gets the secret as a YAML string, whatever it looks like. For numbers,
-    durations, lists and sections the secret is YAML itself, and has to be what the setting takes.
+    Text settings get the secret as a YAML string. For numbers, durations, lists and sections the
+    secret itself is YAML, and has to fit the setting.
 
     Args:
         name: The variable's name.
-        secret: What a reference led to. It is in no message.
+        secret: The secret. Messages never contain it.
     """
     try:
         path, way = find(name)
@@ -34,10 +34,10 @@ def value_for_registry(name: str, secret: str) -> tuple[str, str]:
 
 
 class _OneLine(yaml.SafeDumper):
-    """Writes YAML in one line of ASCII, with all text in double quotes."""
+    """Writes YAML as one line of ASCII, with all text in double quotes."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Write what stands there twice twice."""
+        """Write repeated values in full."""
         return True
 
 

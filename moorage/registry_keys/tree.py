@@ -1,7 +1,7 @@
 """The registry's configuration keys, versions 2.8 and 3, as a typed tree.
 
-Taken from the registry's reference ("Configuring a registry", the storage drivers' pages) and from
-the structures its parser fills (configuration/configuration.go).
+Sources: the registry's reference ("Configuring a registry" and the storage drivers' pages) and its
+parser's structures (configuration/configuration.go).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Key:
         kind: What the value is: flag (true or false), number (whole), text, duration (``10s``),
             texts (a list of text), headers (names, each with a list of text), map (keys and
             values), free (anything).
-        only: The one version that has the key; None when both do.
-        choices: What a text may be; empty when it is free.
-        is_secret: Whether the value must not be written in clear.
-        owned: Why it is not the operator's to set; empty when it is.
+        only: The only version with the key; None if both have it.
+        choices: The allowed texts; empty for any.
+        is_secret: Whether the value must not be in plain text.
+        owned: Why operators cannot set it; empty if they can.
     """
 
     kind: Kind
@@ -42,8 +42,8 @@ class Section:
 
     Attributes:
         keys: The keys below.
-        only: The one version that has the section; None when both do.
-        owned: Why it is not the operator's to set; empty when it is.
+        only: The only version with the section; None if both have it.
+        owned: Why operators cannot set it; empty if they can.
         is_list: Whether it is a list of such sections.
     """
 
@@ -197,7 +197,7 @@ _REDIS: dict[str, Node] = {
     "unstableresp3": _new(_FLAG),
 }
 _LEVEL = Key("text", choices=("error", "warn", "info", "debug"))
-_SLOTS = "Moorage decides it: nginx reaches each of the registry's two slots at one of its own"
+_SLOTS = "Moorage sets it: each of the registry's two slots has its own"
 _MIDDLEWARE = _items({"name": _TEXT, "disabled": _FLAG, "options": Key("map")})
 
 TREE = Section(
@@ -282,9 +282,9 @@ TREE = Section(
                 "secret": Key(
                     "text",
                     is_secret=True,
-                    owned="Moorage generates it, the same one for all servers",
+                    owned="Moorage generates it for all servers",
                 ),
-                "tls": Key("map", owned="nginx does TLS; the answers' section ssl is about it"),
+                "tls": Key("map", owned="nginx terminates TLS; see the answers' section ssl"),
                 "host": _TEXT,
                 "relativeurls": _FLAG,
                 "draintimeout": _DURATION,
@@ -386,7 +386,7 @@ TREE = Section(
 
 
 def names(node: Node = TREE, above: str = "REGISTRY") -> Iterator[str]:
-    """Return the environment variables there are, lists and maps apart."""
+    """Yield the names of all environment variables, except for items of lists and maps."""
     for key, below in node.keys.items() if isinstance(node, Section) else ():
         name = f"{above}_{key.upper()}"
         yield name

@@ -1,4 +1,4 @@
-"""Which version of the registry the answers are about."""
+"""Determine the registry's version from the answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from moorage.registry_keys.tree import Version
 
 
 def registry_version(answers: Answers) -> Version:
-    """Return the version the configuration has to be written for, on a server of this runtime.
+    """Return the version to write the configuration for.
 
-    What the answers say wins; then the image's tag. Debian's and Ubuntu's package is a 2.8.
+    The answers take precedence over the image's tag. Debian's and Ubuntu's package is version 2.8.
     """
     if answers.registry.version is not None:
         return answers.registry.version

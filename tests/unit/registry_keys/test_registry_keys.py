@@ -90,17 +90,17 @@ def test_the_documented_configuration_is_known(version: str) -> None:
         ({"lgo": {}}, "lgo", "did you mean log?"),
         ({"log": {"levle": "info"}}, "log.levle", "did you mean level?"),
         ({"log": {"Level": "info"}}, "log.Level", "did you mean level?"),
-        ({"log": {"level": "loud"}}, "log.level", "wanted: error, warn, info or debug"),
-        ({"log": "info"}, "log", "wanted: a section with"),
+        ({"log": {"level": "loud"}}, "log.level", "must be error, warn, info or debug"),
+        ({"log": "info"}, "log", "must be a section with"),
         ({"log": {"accesslog": {"disabled": "yes"}}}, "log.accesslog.disabled", "true or false"),
         ({"catalog": {"maxentries": "5"}}, "catalog.maxentries", "a whole number"),
         ({"catalog": {"maxentries": True}}, "catalog.maxentries", "a whole number"),
-        ({"http": {"host": 5}}, "http.host", "wanted: text"),
+        ({"http": {"host": 5}}, "http.host", "must be text"),
         ({"http": {"draintimeout": 60}}, "http.draintimeout", "in nanoseconds"),
         ({"http": {"draintimeout": "1 min"}}, "http.draintimeout", "such as 500ms"),
         ({"http": {"headers": {"A": "b"}}}, "http.headers", "each with a list"),
         ({"policy": {"repository": {"classes": "a"}}}, "policy.repository.classes", "a list"),
-        ({"health": {"tcp": {"addr": "a"}}}, "health.tcp", "wanted: a list"),
+        ({"health": {"tcp": {"addr": "a"}}}, "health.tcp", "must be a list"),
         ({"health": {"tcp": [{"adr": "a"}]}}, "health.tcp[0].adr", "did you mean addr?"),
         ({"version": 0.1}, "version", "Moorage writes it"),
         ({"http": {"addr": ":5000"}}, "http.addr", "slots"),
@@ -109,7 +109,7 @@ def test_the_documented_configuration_is_known(version: str) -> None:
         ({"http": {"secret": "a"}}, "http.secret", "generates it"),
         ({"http": None}, "http", "leave it out"),
         ({"storage": None}, "storage", "leave it out"),
-        ({"http": {"tls": {"certificate": "a"}}}, "http.tls", "nginx does TLS"),
+        ({"http": {"tls": {"certificate": "a"}}}, "http.tls", "nginx terminates TLS"),
         ({"http": {"debug": {"addr": ":1"}}}, "http.debug.addr", "slots"),
         ({"storage": {"s3": {"bucket": "a"}}}, "storage.s3", "section storage"),
         ({"auth": {"htpasswd": {}}}, "auth", "section credentials"),
@@ -137,7 +137,7 @@ def test_a_setting_of_the_other_version_is_told(
 ) -> None:
     other = "3" if version == "2.8" else "2.8"
     assert told(settings, version) == {
-        path: f"exists in registry {other} only, and this is {version}"
+        path: f"exists only in registry {other}; this is {version}"
     }
     assert told(settings, None) == {}
 
@@ -161,7 +161,7 @@ def test_a_secret_in_clear_is_told_without_repeating_it(
     settings: dict[str, Any], name: str
 ) -> None:
     (message,) = told(settings).values()
-    assert "holds a secret" in message
+    assert "contains a secret" in message
     assert f"set the variable {name} by reference" in message
     assert SECRET not in message
 
@@ -214,8 +214,8 @@ def test_variables_are_translated() -> None:
     [
         ("REGISTRY_LOG_LEVL", "info", "did you mean REGISTRY_LOG_LEVEL?"),
         ("REGISTRY_LOG_LEVEL_X", "info", "did you mean REGISTRY_LOG_LEVEL?"),
-        ("REGISTRY_ZZZ", "1", "is no setting"),
-        ("REGISTRY_STORAGE", "floppy", "wanted: one of filesystem"),
+        ("REGISTRY_ZZZ", "1", "is not a registry setting"),
+        ("REGISTRY_STORAGE", "floppy", "expected one of filesystem"),
         ("REGISTRY_CATALOG_MAXENTRIES", "", "is empty"),
         ("REGISTRY_CATALOG_MAXENTRIES", "[1", "is not YAML"),
     ],
@@ -234,9 +234,9 @@ def test_a_variable_that_cannot_be_translated_is_told(name: str, value: str, wor
         ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/a", "storage.filesystem.path"),
         ("REGISTRY_AUTH_HTPASSWD_PATH", "a", "section credentials"),
         ("REGISTRY_HTTP_ADDR", ":5000", "slots"),
-        ("REGISTRY_HTTP_TLS_KEY", "a", "nginx does TLS"),
+        ("REGISTRY_HTTP_TLS_KEY", "a", "nginx terminates TLS"),
         ("REGISTRY_REDIS_PASSWORD", SECRET, "by reference"),
-        ("REGISTRY_REDIS_ADDR", "a", "exists in registry 2.8 only"),
+        ("REGISTRY_REDIS_ADDR", "a", "exists only in registry 2.8"),
         ("REGISTRY_CATALOG_MAXENTRIES", "many", "a whole number"),
         ("REGISTRY_HTTP_DRAINTIMEOUT", 60, "in nanoseconds"),
         ("REGISTRY_NOTIFICATIONS_ENDPOINTS", f"[{{headers: {{Authorization: [{SECRET}]}}}}]",
@@ -397,11 +397,11 @@ def test_a_secret_of_another_kind_keeps_its_meaning(name: str, secret: str, valu
     [
         ("REGISTRY_REDIS_DB", "hunter2-hunter2", "a whole number"),
         ("REGISTRY_REDIS_DIALTIMEOUT", "hunter2-hunter2", "a duration"),
-        ("REGISTRY_LOG_LEVEL", "hunter2-hunter2", "wanted: error"),
+        ("REGISTRY_LOG_LEVEL", "hunter2-hunter2", "must be error"),
         ("REGISTRY_HTTP_HEADERS_X-Token", "hunter2-hunter2", "a list"),
         ("REGISTRY_NOTIFICATIONS_ENDPOINTS", "@hunter2-hunter2", "is not YAML"),
-        ("REGISTRY_NOTIFICATIONS_ENDPOINTS", "[{hunter2-hunter2: 1}]", "is no key"),
-        ("REGISTRY_REDIS", "hunter2-hunter2: 1", "is no key"),
+        ("REGISTRY_NOTIFICATIONS_ENDPOINTS", "[{hunter2-hunter2: 1}]", "is not a key"),
+        ("REGISTRY_REDIS", "hunter2-hunter2: 1", "is not a key"),
         ("REGISTRY_REDIS", "a\0b", "is not YAML"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What the answers mean for one server, as pure functions."""
+"""Derive a server's desired state from the answers. Pure functions."""

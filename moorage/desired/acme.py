@@ -1,4 +1,4 @@
-"""What a server needs to get its certificate by ACME, and to renew it by itself."""
+"""The packages and files for obtaining and renewing a certificate by ACME."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from moorage.desired.state import (
 
 
 def certificate_order(answers: Answers, platform: Platform) -> CertificateOrder | None:
-    """Return the certificate certbot is to get, or None when the mode is another.
+    """Return the certificate that certbot has to obtain, or None if ssl.mode is not acme.
 
     Args:
         answers: What the operator decided.
@@ -41,7 +41,7 @@ def certificate_order(answers: Answers, platform: Platform) -> CertificateOrder 
 
 
 def acme_packages(answers: Answers) -> list[Package]:
-    """Return the packages: certbot, and its plugin for the DNS provider."""
+    """Return certbot and its plugin for the DNS provider."""
     acme = answers.ssl.acme
     if answers.ssl.mode != "acme":
         return []
@@ -52,20 +52,20 @@ def acme_packages(answers: Answers) -> list[Package]:
 
 
 def acme_folders(answers: Answers) -> list[DesiredFolder]:
-    """Return the folders; the one for challenges is read by nginx's workers."""
+    """Return certbot's folders and the challenge folder, which nginx's workers read."""
     if answers.ssl.mode != "acme":
         return []
     folders = [
         DesiredFolder(layout.ACME_ETC, "holds certbot's configuration", mode=0o700),
-        DesiredFolder(layout.CERTBOT_DROP_INS, "holds what the renewal's timer needs"),
+        DesiredFolder(layout.CERTBOT_DROP_INS, "holds settings of the renewal service"),
     ]
     if answers.ssl.acme.challenge == "http-01":
-        folders.append(DesiredFolder(layout.CHALLENGES, "what the authority looks for"))
+        folders.append(DesiredFolder(layout.CHALLENGES, "holds ACME challenges"))
     return folders
 
 
 def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
-    """Return certbot's configuration, the hook, and what the authority and the DNS want to see."""
+    """Return certbot's configuration, its deploy hook, CA and DNS credentials."""
     acme = answers.ssl.acme
     if answers.ssl.mode != "acme":
         return []
@@ -104,11 +104,11 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
                 clear_sockets=layout.CLEAR_SOCKETS,
             ),
             Effect.RENEWAL,
-            "serves a renewed certificate",
+            "installs renewed certificates",
             mode=0o755,
         ),
         DesiredFile(
-            layout.CERTBOT_DROP_IN, drop_in, Effect.RENEWAL, "what the renewal's timer runs"
+            layout.CERTBOT_DROP_IN, drop_in, Effect.RENEWAL, "settings of the renewal service"
         ),
         DesiredFile(
             layout.CERTBOT_CONFIG,
@@ -135,7 +135,7 @@ def acme_files(answers: Answers, materials: Materials) -> list[DesiredFile]:
 
 
 def _credentials(dns: DnsChallenge, materials: Materials) -> bytes:
-    """Return the file certbot's plugin reads, in the form that plugin wants."""
+    """Return the credentials file in the format of certbot's plugin."""
     values = {}
     for name, value in dns.credentials.items():
         path = f"ssl.acme.dns.credentials.{name}"

@@ -1,4 +1,4 @@
-"""Answers to desired state."""
+"""Build the desired state of a server from the answers."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ from moorage.registry_keys import registry_version
 from templates.load import shell_script
 
 _LONGEST_HASHED = 40
-_NJS = Package("libnginx-mod-http-js", "remembers checked passwords", ("nginx-module-njs",))
-_ALL_OF_IPV4 = "0.0.0.0"  # noqa: S104 # somebody wrote it
+_NJS = Package("libnginx-mod-http-js", "caches logins", ("nginx-module-njs",))
+_ALL_OF_IPV4 = "0.0.0.0"  # noqa: S104 # from the answers
 
 
 def desired(answers: Answers, materials: Materials, platform: Platform, slot: Slot) -> DesiredState:
-    """Return what the answers mean for one server.
+    """Return the desired state of one server.
 
     Args:
-        answers: What the operator decided.
+        answers: The operator's answers.
         materials: Secrets, hashes and certificates.
-        platform: What kind of server it is.
+        platform: The server's platform.
         slot: The registry slot to render for.
     """
     registry = answers.registry
@@ -82,7 +82,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
 
 
 def listening_ports(answers: Answers) -> tuple[int, ...]:
-    """Return the public ports nginx is to listen on."""
+    """Return nginx's public ports."""
     return (answers.registry.port, *((80,) if _needs_port_80(answers) else ()))
 
 
@@ -110,7 +110,7 @@ def _addresses(answers: Answers, platform: Platform, port: int) -> tuple[str, ..
 
 
 def is_asked_on_80(answers: Answers) -> bool:
-    """Return whether ACME's authority asks on port 80."""
+    """Return whether the ACME authority connects to port 80."""
     return answers.ssl.mode == "acme" and answers.ssl.acme.challenge == "http-01"
 
 
@@ -136,7 +136,7 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
                 packages.append(Package("docker-cli", reason, ("docker-ce-cli", "moby-cli")))
         case "podman":
             packages.append(Package("podman", reason))
-            # Debian's podman looks for crun even where runc is installed.
+            # Debian's podman needs crun even if runc is installed.
             packages.append(Package("crun", reason))
     return (*packages, *acme_packages(answers))
 
@@ -147,8 +147,8 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
         DesiredFolder(layout.REGISTRY_ETC, "holds the registry's configuration"),
         DesiredFolder(f"{layout.REGISTRY_ETC}/blue", "the registry's configuration, slot blue"),
         DesiredFolder(f"{layout.REGISTRY_ETC}/green", "the registry's configuration, slot green"),
-        DesiredFolder(layout.NGINX_ETC, "holds what nginx needs"),
-        DesiredFolder(layout.NGINX_DROP_INS, "holds what keeps nginx able to start"),
+        DesiredFolder(layout.NGINX_ETC, "holds nginx's files"),
+        DesiredFolder(layout.NGINX_DROP_INS, "holds settings of nginx's unit"),
     ]
     if answers.ssl.mode != "none":
         folders.append(DesiredFolder(layout.TLS_ETC, "holds the certificate", mode=0o700))
@@ -189,13 +189,13 @@ def _registry_files(
             layout.slot_env_path(slot),
             slot_file(answers, materials, platform, slot),
             Effect.REGISTRY,
-            "how the slot is run",
+            "the slot's settings",
         ),
         _script(
             layout.SLOT_SCRIPT,
             "slot.sh",
             Effect.REGISTRY,
-            "lets nginx reach the registry, and nobody else",
+            "restricts access to the registry to nginx",
         ),
         DesiredFile(layout.UNIT, _unit(answers, materials), Effect.REGISTRY, ("registry.runtime",)),
         *_upload_files(answers),
@@ -203,7 +203,7 @@ def _registry_files(
 
 
 def _upload_files(answers: Answers) -> list[DesiredFile]:
-    """Return what removes abandoned uploads from the server's disk."""
+    """Return the files of the service that removes abandoned uploads from the disk."""
     folder = _storage_folder(answers)
     if folder is None:
         return []
@@ -214,7 +214,7 @@ def _upload_files(answers: Answers) -> list[DesiredFile]:
         uploads_script=layout.UPLOADS_SCRIPT,
         account=layout.ACCOUNT,
     )
-    why = "removes uploads that nobody continues"
+    why = "removes abandoned uploads"
     return [
         _script(layout.UPLOADS_SCRIPT, "uploads.sh", Effect.REGISTRY, why),
         DesiredFile(layout.UPLOADS_SERVICE, service, Effect.REGISTRY, why),
@@ -267,13 +267,13 @@ def _files_of_nginx_unit() -> list[DesiredFile]:
             layout.CLEAR_SOCKETS,
             "run/clear-sockets.sh",
             Effect.NOTHING,
-            "lets nginx start after it was killed",
+            "lets nginx start again after a crash",
         ),
         DesiredFile(
             layout.NGINX_DROP_IN,
             render("systemd/nginx.conf.j2", clear_sockets=layout.CLEAR_SOCKETS),
             Effect.NGINX,
-            "restarts nginx when it was killed",
+            "restarts nginx after a crash",
         ),
     ]
 
@@ -302,7 +302,7 @@ def _nginx_files(
                 layout.AUTH_SCRIPT,
                 render("nginx/auth.js", nginx_etc=layout.NGINX_ETC),
                 Effect.NGINX,
-                "remembers checked passwords, and hides which names there are",
+                "caches logins, and hides which user names exist",
             ),
         ]
     files += [
@@ -311,13 +311,13 @@ def _nginx_files(
             layout.UPSTREAM,
             render("nginx/upstream.conf.j2", slot=slot, socket=layout.socket_path(slot)),
             Effect.NGINX,
-            "the slot that gets the traffic",
+            "the active slot",
         ),
         DesiredFile(
             layout.INHERITED,
             render("nginx/inherited.conf.j2", inherited=undo(platform.http_directives)),
             Effect.NGINX,
-            "what nginx.conf sets for all sites",
+            "resets settings from nginx.conf",
         ),
         DesiredFile(
             layout.NGINX_SITE,
@@ -350,11 +350,11 @@ def _hook_files(materials: Materials) -> list[DesiredFile]:
 
 
 def desired_user_files(users: Sequence[RegistryUser], web_group: str) -> list[DesiredFile]:
-    """Return the files that hold the users.
+    """Return the files with the users.
 
     Args:
         users: The users.
-        web_group: The group of nginx's workers, who read the password hashes.
+        web_group: The group of nginx's workers, which read the password hashes.
     """
     who = ("credentials.users",)
     may = ("credentials.users[].access", "credentials.users[].repositories")
@@ -371,19 +371,19 @@ def desired_user_files(users: Sequence[RegistryUser], web_group: str) -> list[De
 
 
 def desired_auth_key(key: Secret) -> DesiredFile:
-    """Return the file with the key of nginx's cache of logins."""
+    """Return the file with the key of nginx's login cache."""
     return DesiredFile(
         layout.AUTH_KEY,
         render("nginx/auth_key.conf.j2", key=key.reveal()),
         Effect.NGINX,
-        "keys the cache of logins",
+        "the key of the login cache",
         mode=0o600,
     )
 
 
 def _tls_settings(answers: Answers, platform: Platform) -> dict[str, object]:
-    """Return what nginx/tls.conf.j2 and its neighbours refer to."""
-    # OpenSSL 3.5, which has the hybrid key exchange, comes with Debian 13.
+    """Return the values for nginx/tls.conf.j2 and related templates."""
+    # Debian 13 is the first with OpenSSL 3.5, which has the hybrid key exchange.
     knows_hybrid = platform.os_id == "debian" and platform.os_version.isdigit()
     hybrid = "X25519MLKEM768:" if knows_hybrid and int(platform.os_version) >= 13 else ""
     return {
@@ -398,7 +398,7 @@ def _tls_settings(answers: Answers, platform: Platform) -> dict[str, object]:
 
 
 def _port_80(answers: Answers, platform: Platform) -> DesiredFile:
-    """Return the server on port 80, in a file of its own: ACME needs it before there is TLS."""
+    """Return the port 80 server, in a separate file because ACME needs it before TLS."""
     registry = answers.registry
     order = certificate_order(answers, platform)
     is_asked = order is not None and order.challenge == "http-01"
@@ -422,7 +422,7 @@ def _port_80(answers: Answers, platform: Platform) -> DesiredFile:
 
 
 def _peers(order: CertificateOrder, platform: Platform) -> list[tuple[str, ...]]:
-    """Return where nginx asks each peer, which comes to 500 with an address of no family it has."""
+    """Return the peers' addresses for nginx, leaving out IPv6 if the server has none."""
     usable = (
         tuple(address for address in peer if platform.ipv6 or ":" not in address)
         for peer in order.peers
@@ -435,12 +435,12 @@ def _in_brackets(address: str) -> str:
 
 
 def is_hashed_name(domain: str) -> bool:
-    """Return whether nginx finds a name in its hash, not by a pattern."""
+    """Return whether a name fits into nginx's default server_names hash."""
     return len(domain) <= _LONGEST_HASHED
 
 
 def _server_name(domain: str) -> str:
-    """Return nginx's server_name: long names do not fit its usual hash, a pattern always does."""
+    """Return nginx's server_name: a regular expression if the name is too long for its hash."""
     if is_hashed_name(domain):
         return domain
     return '"~^' + domain.replace(".", r"\.") + '$"'

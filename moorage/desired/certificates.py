@@ -1,4 +1,4 @@
-"""Reads certificates back and says what is wrong with them."""
+"""Read certificates and find their problems."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class CertificateFacts:
     Attributes:
         names: The DNS names and addresses it is for.
         subject: Its common name, or its whole subject.
-        issuer: Who signed it.
-        not_after: When it expires, UTC.
-        days_left: Whole days until then; negative when it is over.
-        chain: The subjects of the file's certificates, in its order.
+        issuer: The issuer's name.
+        not_after: When it expires, in UTC.
+        days_left: Whole days until then; negative if it has expired.
+        chain: The subjects of the file's certificates, in order.
     """
 
     names: tuple[str, ...]
@@ -53,14 +53,14 @@ class CertificateFacts:
 
 
 def read_chain(pem: bytes) -> list[x509.Certificate]:
-    """Return the certificates of a PEM file in its order.
+    """Return the certificates in a PEM file, in order.
 
     Raises:
         ValueError: There are none, or one of them cannot be read.
     """
     try:
         chain = x509.load_pem_x509_certificates(pem)
-        # The rest is parsed when it is asked for, where nobody expects an error any more.
+        # The rest is parsed lazily, where errors are not expected: do it now.
         chain[0].public_key()
         for each in chain:
             _names(each)
@@ -107,8 +107,7 @@ def find_faults(
     except ValueError:
         yield (
             "unreadable",
-            "The certificate file holds no PEM certificate (-----BEGIN CERTIFICATE-----), or one "
-            "that cannot be read.",
+            "The certificate file has no readable PEM certificate (-----BEGIN CERTIFICATE-----).",
         )
         return
     leaf = chain[0]
@@ -124,8 +123,8 @@ def find_faults(
         )
     names = _names(leaf)
     if not any(_covers(name, domain) for name in names):
-        carried = ", ".join(names) or "none"
-        yield "wrong_name", f"The certificate is not for {domain}; the names it carries: {carried}."
+        listed = ", ".join(names) or "none"
+        yield "wrong_name", f"The certificate is not valid for {domain}; its names: {listed}."
     yield from _chain_faults(chain)
 
 
@@ -141,7 +140,7 @@ def _key_faults(
         )
         return
     except (ValueError, UnsupportedAlgorithm):
-        yield "key_unreadable", "The key file holds no PEM private key."
+        yield "key_unreadable", "The key file has no PEM private key."
         return
 
     def public(of: object) -> bytes:
@@ -149,13 +148,13 @@ def _key_faults(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
-    wanted = public(private.public_key())
-    if public(leaf.public_key()) == wanted:
+    expected = public(private.public_key())
+    if public(leaf.public_key()) == expected:
         return
-    if any(public(certificate.public_key()) == wanted for certificate in chain[1:]):
+    if any(public(certificate.public_key()) == expected for certificate in chain[1:]):
         yield (
             "wrong_order",
-            "The key belongs to a later certificate of the file: the server's own must come first.",
+            "The key belongs to a later certificate in the file; the server's own must come first.",
         )
     else:
         yield "key_mismatch", "The key does not belong to the certificate."
@@ -170,7 +169,7 @@ def _chain_faults(chain: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
                 "broken_chain",
                 f"Certificate {position + 1} of the file ({_title(upper.subject)}) did not sign "
                 f"certificate {position} ({_title(lower.subject)}); "
-                "wanted: the server's, then each one's issuer.",
+                "expected the server's certificate, followed by each one's issuer.",
             )
             return
     last = chain[-1]
@@ -178,7 +177,7 @@ def _chain_faults(chain: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
         yield (
             "no_chain",
             f"The certificate was signed by {_title(last.issuer)}, which is not in the file; "
-            "wanted: the full chain (fullchain.pem).",
+            "use the full chain (fullchain.pem).",
         )
 
 

@@ -1,4 +1,4 @@
-"""What an nginx.conf sets for all sites, and what comes of it for the registry."""
+"""Settings for all sites in nginx.conf, and how they affect the registry."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _UNDONE = {
     "add_before_body": 'add_before_body "";',
     "add_after_body": 'add_after_body "";',
     "recursive_error_pages": "recursive_error_pages off;",
-    # One of its own is what keeps a server from taking over the others.
+    # An error_page of its own keeps a server from inheriting others.
     "error_page": "error_page 599 /;",
 }
-"""Modules and versions that have these differ, so they are undone where they are set only."""
+"""Not every nginx has these directives, so they are reset only if nginx.conf sets them."""
 
 HEEDED = frozenset(
     {
@@ -27,13 +27,13 @@ HEEDED = frozenset(
         "ssl_verify_client", "set_real_ip_from", "real_ip_header",
     }
 )  # fmt: skip
-"""Set for all sites on purpose, most likely: it goes for the registry as well, and is said."""
+"""Most likely set for all sites on purpose: they apply to the registry, too, with a notice."""
 
 
 def undo(directives: Iterable[str]) -> tuple[str, ...]:
-    """Return the lines that undo what an nginx.conf sets for all sites.
+    """Return the lines that reset directives set in nginx.conf.
 
-    What every nginx knows is in nginx/inherited.conf.j2, whether it is set or not.
+    Directives that every nginx has are always reset, in nginx/inherited.conf.j2.
 
     Args:
         directives: The names of the directives at http level.
@@ -42,7 +42,7 @@ def undo(directives: Iterable[str]) -> tuple[str, ...]:
 
 
 def undone_in(text: str) -> frozenset[str]:
-    """Return the names of the directives that an inherited.conf undoes; see :func:`undo`.
+    """Return the names of the directives that an inherited.conf resets; see :func:`undo`.
 
     Args:
         text: The file's content.

@@ -1,4 +1,4 @@
-"""Where things are on a server: paths, ports and names."""
+"""Paths, ports and names on a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ETC = "/etc/moorage"
 REGISTRY_ETC = f"{ETC}/registry"
 REGISTRY_ENV = f"{REGISTRY_ETC}/registry.env"
 SLOT_SCRIPT = f"{REGISTRY_ETC}/slot.sh"
-"""What systemd runs before and after a slot starts."""
+"""Run by systemd before and after a slot starts."""
 HOOKS_ETC = f"{ETC}/hooks"
 DEPLOYMENT = f"{ETC}/deployment.json"
 NGINX_ETC = "/etc/nginx/moorage"
@@ -39,40 +39,40 @@ NGINX_DROP_IN = f"{NGINX_DROP_INS}/moorage.conf"
 CERTBOT_DROP_INS = "/etc/systemd/system/certbot.service.d"
 CERTBOT_DROP_IN = f"{CERTBOT_DROP_INS}/moorage.conf"
 LINEAGE = "moorage"
-"""What certbot calls the registry's certificate."""
+"""certbot's name for the registry's certificate."""
 RENEWAL = f"/etc/letsencrypt/renewal/{LINEAGE}.conf"
-"""certbot's own file: how it renews the certificate."""
+"""certbot's renewal configuration."""
 UNIT = "/etc/systemd/system/moorage-registry@.service"
 UPLOADS_SCRIPT = f"{REGISTRY_ETC}/uploads.sh"
 UPLOADS_SERVICE = "/etc/systemd/system/moorage-uploads.service"
 UPLOADS_TIMER = "/etc/systemd/system/moorage-uploads.timer"
 STATE = "/var/lib/moorage"
 CHALLENGES = f"{STATE}/acme"
-"""What nginx answers ACME's authority with."""
+"""ACME challenges served by nginx."""
 ADDITIONS = f"{STATE}/additions"
-"""What runs added to the server, and how its services were before; the run script writes it."""
+"""What runs added to the server, and its services' previous state; written by the run script."""
 CHECK_URL = "/_moorage_check/"
 CHECKS = f"{STATE}/check"
-"""Where a run puts what it then asks nginx for."""
+"""Files that a run creates and then requests from nginx."""
 
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
     CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ADDITIONS,
 )  # fmt: skip
-"""What the probe reads: every file and folder that is Moorage's, and how certbot renews."""
+"""The paths that the probe reads: Moorage's files and folders, and certbot's renewal file."""
 
 SOCKETS = "/run/moorage-registry"
-"""Holds a folder for each slot, which only the registry's account and nginx can enter."""
+"""Has a folder for each slot, accessible only to the registry's account and nginx."""
 OLD_PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}
-"""The loopback port each slot listened on before it had a socket."""
+"""The loopback ports that slots used before they had sockets."""
 DEBUG_PORTS: dict[Slot, int] = {"blue": 5111, "green": 5112}
-"""The loopback port each slot's debug server listens on, if the settings ask for one."""
+"""The loopback ports of the slots' debug servers, if enabled in the settings."""
 STORE_MARKER = ".moorage-store"
-"""The file in the images' folder that tells it from an empty mount point."""
+"""The marker file that tells the images folder from an empty mount point."""
 
 
 def other(slot: Slot) -> Slot:
-    """Return the slot that is not this one."""
+    """Return the other slot."""
     return "green" if slot == "blue" else "blue"
 
 
@@ -82,12 +82,12 @@ def config_path(slot: Slot) -> str:
 
 
 def slot_env_path(slot: Slot) -> str:
-    """Return the path of the file that says how a slot is run."""
+    """Return the path of a slot's slot.env."""
     return f"{REGISTRY_ETC}/{slot}/slot.env"
 
 
 def slot_files(slot: Slot) -> tuple[str, str]:
-    """Return the paths of the files that are a slot's own."""
+    """Return the paths of a slot's own files."""
     return config_path(slot), slot_env_path(slot)
 
 

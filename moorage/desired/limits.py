@@ -1,7 +1,7 @@
-"""How many layers a server sends at a time, and what the registry's memory may grow to.
+"""The registry's memory limit, and the number of concurrent layer downloads.
 
-The registry reads a layer through a buffer of 4 MiB (fileReaderBufferSize in distribution's
-registry/storage/filereader.go), which it keeps for as long as the pull lasts.
+The registry reads a layer through a 4 MiB buffer (fileReaderBufferSize in distribution's
+registry/storage/filereader.go), which it keeps until the download ends.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ _FEWEST = 8
 
 
 def memory_limit(memory: int) -> int:
-    """Return the bytes of memory that the registry's garbage collector keeps it below.
+    """Return the memory limit for the registry's garbage collector in bytes.
 
     Args:
-        memory: The bytes of memory that the server's kernel says it has.
+        memory: The server's memory in bytes, as reported by its kernel.
     """
     return _nominal(memory) // 4
 
 
 def most_pulls(memory: int) -> int:
-    """Return how many layers are sent at a time; what is more is asked to come back.
+    """Return the limit of concurrent layer downloads; clients over it have to retry.
 
     Args:
-        memory: The bytes of memory that the server's kernel says it has.
+        memory: The server's memory in bytes, as reported by its kernel.
     """
     return max(_FEWEST, (memory_limit(memory) - _WITHOUT_PULLS) // _A_PULL)
 
 
 def _nominal(memory: int) -> int:
-    """Return the memory a machine is sold with: the kernel's figure changes with its version."""
+    """Return the machine's nominal memory: the kernel's figure changes with its version."""
     size = 512 * MiB
     while size < memory:
         # 512 MiB, 768 MiB, 1 GiB, 1.5 GiB, 2 GiB and so on.

@@ -1,7 +1,7 @@
-"""Which files hold secrets, and what people may see of them: their shape, never a value.
+"""Mask the secrets in files before they are displayed.
 
-What is on a server is no more trusted here than elsewhere: a line is shown only where the file's
-kind says that it cannot be part of a secret. Everything else is masked.
+Files from servers are not trusted: a line is shown only if the file's format guarantees that it is
+not part of a secret. Everything else is masked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from moorage.desired import layout
 
 
 class SecretKind(StrEnum):
-    """How a file with secrets is written, which decides what of it is shown."""
+    """The format of a file with secrets, which decides what is shown."""
 
     PEM = "pem"
     """Only the lines around the blocks are shown."""
@@ -36,13 +36,13 @@ _KINDS = {
     layout.AUTH_KEY: SecretKind.OPAQUE,
 }
 
-# What of a line is shown: the first group, if the line as a whole is of the kind.
+# The first group is the part of a line that is shown, if the whole line matches.
 _SHAPES = {
     SecretKind.PEM: re.compile(
         r"(-----(?:BEGIN|END) (?:(?:EC |RSA |DSA |ENCRYPTED |OPENSSH )?PRIVATE KEY|"
         r"EC PARAMETERS|CERTIFICATE)-----)"
     ),
-    # The names that our own templates write: base64 has neither their "_" nor their "-".
+    # The names written by our templates; base64 has no "_" or "-".
     SecretKind.SETTINGS: re.compile(
         r"((?:(?:REGISTRY|AWS|HTTP|HTTPS|NO|OTEL)_[A-Z0-9_-]+|(?:aws|dns)_[a-z0-9_]+|"
         r"domains|cert-name|server|email|register-unsafely-without-email|no-eff-email|"
@@ -50,7 +50,7 @@ _SHAPES = {
         r"dns-[a-z0-9]+-(?:credentials|propagation-seconds)|eab-kid|eab-hmac-key) ?= ?).*",
         re.DOTALL,
     ),
-    # Only before a hash stands a name; elsewhere somebody may have mixed the two up.
+    # A name is shown only before a hash, in case name and password were swapped.
     SecretKind.HTPASSWD: re.compile(
         r"([^:\s\x00-\x1f\x7f-\x9f]{1,128}:)(?:\$[0-9a-z]{1,4}\$|\{[A-Z0-9]+\}).*", re.DOTALL
     ),
@@ -62,23 +62,23 @@ _PRIVATE_KEY = re.compile(
 
 
 def kind_of_secret(path: str) -> SecretKind | None:
-    """Return how a file with secrets is written; None when it holds none.
+    """Return the format of a file with secrets; None if it has none.
 
     Args:
-        path: Where the file is on a server.
+        path: The file's path on a server.
     """
     return _KINDS.get(path)
 
 
 def masked(kind: SecretKind, text: str, label: str, other: str = "", ours: str = "") -> str:
-    """Return what people see of a file with secrets.
+    """Return a file with its secrets masked.
 
     Args:
-        kind: How the file is written.
-        text: Its content, from wherever.
-        label: Stands behind a masked line that the other version does not have.
-        other: The other version; lines that both have are marked as unchanged.
-        ours: What Moorage writes there: its comments are shown, nobody else's are.
+        kind: The file's format.
+        text: Its content.
+        label: The label of masked lines that the other version does not have.
+        other: The other version; lines in both are labelled as unchanged.
+        ours: Moorage's version: only comments from it are shown.
     """
     unchanged = frozenset(other.splitlines())
     plain = frozenset(line for line in ours.splitlines() if line.startswith("#"))
@@ -90,12 +90,12 @@ def masked(kind: SecretKind, text: str, label: str, other: str = "", ours: str =
             lines.append(line.strip())
             continue
         shown = f"{visible}{MASK} ({'unchanged' if line in unchanged else label})"
-        # How many lines a key has says nothing to anybody.
+        # Collapse consecutive masked lines, such as a key's.
         if visible or lines[-1:] != [shown]:
             lines.append(shown)
     return "".join(f"{line}\n" for line in lines)
 
 
 def without_private_keys(text: str) -> str:
-    """Return the text of a file that should hold no secrets, without private keys in it."""
+    """Return a text with private keys masked, for files that should not contain any."""
     return _PRIVATE_KEY.sub(rf"\1{MASK}\n\2", text)

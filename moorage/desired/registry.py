@@ -1,4 +1,4 @@
-"""The registry's config.yml and the environment that holds its secrets."""
+"""The registry's config.yml, and the environment file with its secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEADER = """\
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what the registry's YAML reader takes for something else than text, too."""
+    """Also quotes texts that the registry's YAML parser would not read as text."""
 
 
 # https://github.com/go-yaml/yaml/blob/v2.4.0/resolve.go: 08 and 1e3 are numbers there, y is true.
@@ -70,16 +70,16 @@ def config(answers: Answers, slot: Slot) -> dict[str, Any]:
 
 
 def has_debug_listener(config: Mapping[str, Any]) -> bool:
-    """Return whether a configuration asks for the debug server, which asks for no password."""
-    # What a server recorded may be anything.
+    """Return whether a configuration enables the debug server, which requires no password."""
+    # A configuration from a server's record can be anything.
     http = config["http"]
     return isinstance(http, Mapping) and "debug" in http
 
 
 def reaches_out(config: Mapping[str, Any], secret_names: Iterable[str]) -> bool:
-    """Return whether the registry uses the network besides its socket.
+    """Return whether the registry needs network access besides its socket.
 
-    What is not known to stay on the server counts as reaching out.
+    Settings that are not known to be local count as network access.
 
     Args:
         config: The complete configuration.
@@ -109,14 +109,14 @@ def config_file(answers: Answers, slot: Slot) -> bytes:
 
 
 def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: Slot) -> bytes:
-    """Return slot.env: how a slot is run, as systemd reads it (its EnvironmentFile).
+    """Return slot.env: a slot's settings, for systemd's EnvironmentFile.
 
-    A slot that was set up before there was such a file listens on TCP and needs nothing of it.
+    Slots from versions without this file listen on TCP and do not need it.
 
     Args:
-        answers: What the operator decided.
+        answers: The operator's answers.
         materials: Secrets, hashes and certificates.
-        platform: What kind of server it is.
+        platform: The server's platform.
         slot: The slot.
     """
     secret_names = _secret_values(answers, materials)
@@ -136,7 +136,7 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
 
 
 def environment_file(answers: Answers, materials: Materials) -> bytes:
-    """Return registry.env: the secrets, as systemd reads them (its EnvironmentFile)."""
+    """Return registry.env: the secrets, for systemd's EnvironmentFile."""
     values = _secret_values(answers, materials)
     written = {
         name: value_for_registry(name, value.reveal())[0] for name, value in sorted(values.items())
@@ -146,7 +146,7 @@ def environment_file(answers: Answers, materials: Materials) -> bytes:
 
 
 def _secret_values(answers: Answers, materials: Materials) -> dict[str, Secret]:
-    """Return the environment variables that hold secrets."""
+    """Return the environment variables with secrets."""
     values = {"REGISTRY_HTTP_SECRET": materials.http_secret}
     s3 = answers.storage.s3
     if answers.storage.driver == "s3" and s3 is not None and s3.accesskey is not None:
@@ -159,19 +159,19 @@ def _secret_values(answers: Answers, materials: Materials) -> dict[str, Secret]:
 
 
 def read_http_secret(content: bytes) -> Secret | None:
-    """Return the HTTP secret that registry.env holds, if it is one that Moorage has written.
+    """Return the HTTP secret in registry.env, if Moorage wrote it.
 
     Args:
-        content: The file as it is on a server.
+        content: The file from a server.
     """
-    # Without the inner quotes as long as the last apply was by a version that did not write them.
+    # Older versions wrote no inner quotes.
     line = rb'^REGISTRY_HTTP_SECRET="(?:\\")?([!#-\[\]-~]+)(?:\\")?"$'
     found = re.search(line, content, re.MULTILINE)
     return Secret(found[1].decode()) if found else None
 
 
 def _plain(answers: Answers) -> Mapping[str, str]:
-    """The environment variables whose values are not secrets, as YAML text."""
+    """Return the environment variables without secrets, as YAML text."""
     plain = {}
     for name, value in answers.registry.environment.items():
         if isinstance(value, (str, int, bool)):
@@ -180,7 +180,7 @@ def _plain(answers: Answers) -> Mapping[str, str]:
 
 
 def _lines(values: Mapping[str, str]) -> str:
-    """Write variables the way systemd reads them; no value has line breaks."""
+    """Format variables for systemd; no value has line breaks."""
     escaped = {name: re.sub(r'(["\\`$])', r"\\\1", value) for name, value in values.items()}
     return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
 
@@ -208,7 +208,7 @@ def _storage(answers: Answers, version: RegistryVersion) -> dict[str, Any]:
         },
     }
     if len(answers.servers) == 1:
-        # With several servers a delete on one would leave the others' caches wrong.
+        # With several servers, a delete on one would leave the others' caches outdated.
         storage["cache"] = {"blobdescriptor": "inmemory"}
     return storage
 
@@ -223,7 +223,7 @@ def _s3(s3: S3Storage, version: RegistryVersion) -> dict[str, Any]:
             continue
         values[name] = value
     if version == "3" and s3.forcepathstyle is None and s3.regionendpoint is not None:
-        # 2.8 always did it with an endpoint, and that is what compatible stores expect.
+        # 2.8 always did this with an endpoint, and S3-compatible stores expect it.
         values["forcepathstyle"] = True
     return values
 

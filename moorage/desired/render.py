@@ -1,4 +1,4 @@
-"""The one place that renders templates."""
+"""Render templates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 # these are not HTML; values are validated or quoted before
+        autoescape=False,  # noqa: S701 # not HTML; values are validated or quoted
     )
 
 
@@ -30,13 +30,13 @@ def render(template: str, **values: object) -> bytes:
 
     Args:
         template: Its path below ``templates``, for example ``nginx/site.conf.j2``.
-        **values: What it refers to; a name it needs and does not get is an error.
+        **values: Its variables; a missing one is an error.
     """
     return _environment().get_template(template).render(**values).encode()
 
 
 def load_templates() -> None:
-    """Compile all templates; :func:`render` does it when it has to."""
+    """Compile all templates ahead of time."""
     environment = _environment()
     for name in environment.list_templates(extensions=["j2"]):
         environment.get_template(name)

@@ -1,4 +1,4 @@
-"""The users as files: their password hashes (htpasswd) and what they may do (the access map)."""
+"""The users' files: password hashes (htpasswd) and access rules (the access map)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from moorage.desired import layout
 Access = Literal["push", "pull"]
 
 EVERYTHING = "*"
-"""What the access map says of somebody who may use all repositories."""
+"""All repositories, in the access map."""
 
-# Names and hashes that somebody else wrote go through unchanged, whatever they are encoded in.
+# Keeps names and hashes from other tools unchanged, whatever their encoding.
 _ENCODING = ("utf-8", "surrogateescape")
-# nginx's hash of a map takes keys of 46 bytes with its usual settings; longer ones are patterns.
+# By default, keys in nginx's map hash can have 46 bytes; longer ones become regular expressions.
 _LONGEST_KEY = 46
-# Words that mean something else at the beginning of a line of an nginx map.
+# Keywords at the start of a line in an nginx map.
 _MAP_WORDS = {"default", "hostnames", "include", "volatile"}
-# A server's map becomes other servers' map, so only what Moorage writes is understood: quotes,
-# dollars and backslashes would mean something to nginx.
+# One server's map is copied to others, so only lines in Moorage's own format are read: quotes,
+# dollars and backslashes have a meaning in nginx.
 _LINE = re.compile(r'"(?:\\|~\^)?([\w.@+\\-]+?)\$?" "(push|pull) ([a-z0-9._/* -]+)";', re.ASCII)
 
 
 @dataclass(frozen=True)
 class RegistryUser:
-    """Somebody who logs in to the registry, as a server has them.
+    """A registry user, as in a server's files.
 
     Attributes:
-        name: What they type at docker login.
-        hash: Their password's hash, as htpasswd holds it.
-        access: push may push, pull and delete; pull may only pull; None when the access map does
-            not know them (somebody else wrote the htpasswd file): they are denied everything.
-        repositories: The repositories they may use, ``team-a/*`` for all below; all when empty.
-        disabled: Whether they are kept out for now.
+        name: The login name.
+        hash: The password hash in htpasswd format.
+        access: push allows push, pull and delete; pull only pull; None if the user is not in the
+            access map (the htpasswd file was edited by hand), which denies everything.
+        repositories: The allowed repositories, ``team-a/*`` for all below; empty for all.
+        disabled: Whether the user is disabled.
     """
 
     name: str
@@ -46,15 +46,15 @@ class RegistryUser:
 
     @property
     def rules(self) -> str:
-        """What they may do, as the access map says it."""
+        """The user's value in the access map."""
         return f"{self.access} {' '.join(self.repositories) or EVERYTHING}"
 
 
 def user_files(users: Sequence[RegistryUser]) -> dict[str, bytes]:
-    """Return the content of the files that hold the users, by path.
+    """Return the content of the users' files, by path.
 
-    The file of disabled users is only there while somebody is disabled. The order is that of the
-    names, so that the same users are always the same files.
+    The file of disabled users exists only if there are any. Users are sorted by name, so that the
+    same users always give the same files.
     """
     users = sorted(users, key=lambda user: user.name)
     files = {
@@ -68,10 +68,10 @@ def user_files(users: Sequence[RegistryUser]) -> dict[str, bytes]:
 
 
 def read_users(files: Mapping[str, bytes]) -> tuple[RegistryUser, ...]:
-    """Return the users that a server's files hold; the inverse of :func:`user_files`.
+    """Return the users in a server's files; the inverse of :func:`user_files`.
 
     Args:
-        files: The contents of the files that are there, by path.
+        files: The contents of the existing files, by path.
     """
     access = read_access_map(files.get(layout.ACCESS_MAP, b""))
     users = []
@@ -79,8 +79,8 @@ def read_users(files: Mapping[str, bytes]) -> tuple[RegistryUser, ...]:
         for name, value in read_htpasswd(files.get(path, b"")).items():
             may, repositories = access.get(name.lower(), (None, ()))
             users.append(RegistryUser(name, value, may, repositories, disabled))
-    seen = {user.name for user in users if not user.disabled}
-    return tuple(user for user in users if not (user.disabled and user.name in seen))
+    enabled = {user.name for user in users if not user.disabled}
+    return tuple(user for user in users if not (user.disabled and user.name in enabled))
 
 
 def htpasswd(users: Iterable[RegistryUser]) -> bytes:
@@ -89,7 +89,7 @@ def htpasswd(users: Iterable[RegistryUser]) -> bytes:
 
 
 def read_htpasswd(content: bytes) -> dict[str, str]:
-    """Return the hashes by user name; the first line of a name counts, as it does for nginx."""
+    """Return the hashes by user name; as in nginx, a name's first line wins."""
     hashes: dict[str, str] = {}
     for line in content.decode(*_ENCODING).split("\n"):
         name, separator, rest = line.rstrip("\r").partition(":")
@@ -109,7 +109,7 @@ def access_map(users: Iterable[RegistryUser]) -> bytes:
 
 
 def read_access_map(content: bytes) -> dict[str, tuple[Access, tuple[str, ...]]]:
-    """Return access and repositories by user name in small letters, which is how nginx looks."""
+    """Return access and repositories by user name in lower case, as nginx looks names up."""
     found: dict[str, tuple[Access, tuple[str, ...]]] = {}
     for line in content.decode(*_ENCODING).split("\n"):
         match = _LINE.fullmatch(line.strip())
@@ -123,7 +123,7 @@ def read_access_map(content: bytes) -> dict[str, tuple[Access, tuple[str, ...]]]
 
 
 def _key(name: str) -> str:
-    """Write a user name as the key of a map's line."""
+    """Return a user name as a key of the map."""
     if len(name) > _LONGEST_KEY:
         return "~^" + re.sub(r"[.+]", r"\\\g<0>", name) + "$"
     return "\\" + name if name.lower() in _MAP_WORDS else name

@@ -107,7 +107,9 @@ def _check_plain(
 ) -> list[Problem]:
     """Check a variable whose value is in the answers."""
     if isinstance(node, Key) and node.is_secret:
-        message = "is a secret and must not be in plain text; give it by reference, such as {env: NAME}"
+        message = (
+            "is a secret and must not be in plain text; give it by reference, such as {env: NAME}"
+        )
         return [Problem(where, message)]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     read, message = read_value(text, node, path)

@@ -512,7 +512,7 @@ async def test_a_certificate_is_read_back_as_it_was_typed_last(
         await wizard.press("tab")
         await wizard.type(f"{home}/k.pem")
         await wizard.see("Names   other.example.com", "days left")
-        await wizard.see("✗ The certificate is not for registry.example.com")
+        await wizard.see("✗ The certificate is not valid for registry.example.com")
         assert "cannot be read" not in wizard.text
         await wizard.type("x")
         await wizard.press("shift+tab")

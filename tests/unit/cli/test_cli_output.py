@@ -159,8 +159,8 @@ def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
     assert outcome.code == 2
     assert "servers[0].key: the file no-such-key cannot be read: no such file" in outcome.stderr
     assert "moorage.yml:8:" in outcome.stderr
-    assert "The key file holds no PEM private key." in outcome.stderr
-    assert "The certificate is not for registry.example.test" in outcome.stderr
+    assert "The key file has no PEM private key." in outcome.stderr
+    assert "The certificate is not valid for registry.example.test" in outcome.stderr
 
 
 def test_a_secret_in_an_error_is_taken_out(

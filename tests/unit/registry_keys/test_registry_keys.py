@@ -136,9 +136,7 @@ def test_a_setting_of_the_other_version_is_told(
     settings: dict[str, Any], path: str, version: Any
 ) -> None:
     other = "3" if version == "2.8" else "2.8"
-    assert told(settings, version) == {
-        path: f"exists only in registry {other}; this is {version}"
-    }
+    assert told(settings, version) == {path: f"exists only in registry {other}; this is {version}"}
     assert told(settings, None) == {}
 
 

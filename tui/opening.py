@@ -419,7 +419,7 @@ class Opening:
         )
         session.read = Draft(adopted.values)
         session.left_out = read.found.left_out(agreed)
-        session.withheld = adopted.withheld
+        session.unconfirmed = adopted.unconfirmed
         self._saving.note_applied(read.applied_at, is_hearsay=True)
         if not isinstance(self._app.screen, WelcomeScreen):
             return
@@ -430,15 +430,15 @@ class Opening:
 
     async def _withheld_is_settled(self, session: Session) -> bool:
         """Show what a record names on the operator's side; it is used only when that is right."""
-        if not session.withheld:
+        if not session.unconfirmed:
             return True
-        agrees = await self._app.push_screen_wait(_withheld_dialog(session.withheld))
+        agrees = await self._app.push_screen_wait(_unconfirmed_dialog(session.unconfirmed))
         if agrees is None:
             return False
-        for path, value in session.withheld.items() if agrees else ():
+        for path, value in session.unconfirmed.items() if agrees else ():
             for draft in filter(None, (session.draft, session.read)):
                 draft.set(Problem(path, "").dotted, value)
-        session.withheld = {}
+        session.unconfirmed = {}
         return True
 
 
@@ -456,14 +456,14 @@ def _others_dialog(deployment: FoundDeployment) -> ConfirmDialog:
     )
 
 
-def _withheld_dialog(withheld: Mapping[RecordedPath, object]) -> ConfirmDialog:
+def _unconfirmed_dialog(unconfirmed: Mapping[RecordedPath, object]) -> ConfirmDialog:
     from moorage.escape import printable
     from tui.labels import label_of
     from tui.widgets.dialog import ConfirmDialog
 
     lines = [
         printable(f"{label_of(path) or Problem(path, '').dotted}: {_shown(value)}")
-        for path, value in withheld.items()
+        for path, value in unconfirmed.items()
     ]
     return ConfirmDialog(
         "To be confirmed",

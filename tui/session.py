@@ -32,7 +32,7 @@ class Session:
         tested: What the test of a server said, by host: whether it was good, and a sentence.
         read: What a server said is applied, where the deployment was read from one.
         left_out: Why other servers of the deployment that was read are not connected to.
-        withheld: What the record has that was read and only the operator may say, by its path.
+        unconfirmed: What the record has that was read and only the operator may say, by its path.
         is_applied: Whether the draft is as it was last applied, and that went well.
         seen: The deployment's revision when the servers were first read, for answers that do not
             say which one they know.
@@ -49,7 +49,7 @@ class Session:
     tested: dict[str, tuple[bool, str]] = field(default_factory=dict)
     read: Draft | None = None
     left_out: tuple[MoorageError, ...] = ()
-    withheld: Mapping[RecordedPath, object] = field(default_factory=dict)
+    unconfirmed: Mapping[RecordedPath, object] = field(default_factory=dict)
     is_applied: bool = False
     seen: int | None = None
 

@@ -13,7 +13,7 @@ from moorage.answers.save import HEADER, dump
 from moorage.errors import AnswersError, MoorageError
 
 
-def amended(text: str, answers: Answers) -> str:
+def amend(text: str, answers: Answers) -> str:
     """Return an answers file that says something else.
 
     Comments and order stay, but for those in the sections that change. Where that cannot be done

@@ -46,9 +46,9 @@ class Document:
     Attributes:
         value: The value at the top; None when the file cannot be read as YAML.
         problems: What is wrong with the file as YAML.
-        keys: Where the key that leads to a path stands; for a list's items the item.
-        values: Where the value at a path begins.
-        truths: Paths of values written as ``yes``, ``no``, ``on``, ``off``, ``true`` or ``false``.
+        keys: The position of each path's key; for a list's items, of the item.
+        values: The position at which the value of each path begins.
+        booleans: Values written as ``yes``, ``no``, ``on``, ``off``, ``true`` or ``false``, by path.
         file: The file's name for messages, or None.
     """
 
@@ -56,7 +56,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     keys: dict[Path, Mark] = field(default_factory=dict)
     values: dict[Path, Mark] = field(default_factory=dict)
-    truths: dict[Path, str] = field(default_factory=dict)
+    booleans: dict[Path, str] = field(default_factory=dict)
     file: str | None = None
 
     def problem(
@@ -103,11 +103,11 @@ class Document:
         )
 
 
-class _TooMuch(Exception):  # not an error of anybody's
+class _TooManyAliases(Exception):  # not an error of anybody's
     """The document's aliases repeat more values than anybody needs to."""
 
 
-class _Circle(Exception):  # likewise
+class _SelfReference(Exception):  # likewise
     """A value holds itself, by an alias.
 
     Args:
@@ -153,10 +153,10 @@ def read(text: str, file: str | None = None) -> Document:
     reader = _Reader(document)
     try:
         document.value = reader.value(node, ())
-    except _TooMuch:
+    except _TooManyAliases:
         _refuse(document, None, f"repeats more than {_MOST_REPEATED} values through aliases (*)")
         document.value = None
-    except _Circle as circle:
+    except _SelfReference as circle:
         message = "contains itself through an alias (*); write the value out instead"
         document.problems.append(document._at(circle.mark, circle.path, message))
         document.value = None
@@ -192,7 +192,7 @@ class _Reader:
 
     def value(self, node: Any, path: Path) -> Any:
         if any(node is each for each in self._around):
-            raise _Circle(path, _mark(node))
+            raise _SelfReference(path, _mark(node))
         self._around.append(node)
         value = self._value(node, path)
         self._around.pop()
@@ -202,7 +202,7 @@ class _Reader:
         self._repeated += id(node) in self._seen
         self._seen.add(id(node))
         if self._repeated > _MOST_REPEATED:
-            raise _TooMuch
+            raise _TooManyAliases
         mark = _mark(node)
         self._document.values[path] = mark
         if path and isinstance(path[-1], int):
@@ -244,7 +244,7 @@ class _Reader:
         if read is not None:
             return read(text)
         if kind == "bool":
-            self._document.truths[path] = text
+            self._document.booleans[path] = text
             return text.lower() in {"true", "yes", "on"}
         if kind == "int":
             return self._integer(node, path)

@@ -73,11 +73,11 @@ class matching:  # noqa: N801  # reads as a word in the annotations below
 
 
 @dataclass(frozen=True)
-class _OperatorsOwn:
-    """Marks what only the operator may say: see :data:`OPERATORS_OWN`."""
+class _OperatorOnly:
+    """Marks what only the operator may say: see :data:`OPERATOR_ONLY`."""
 
 
-OPERATORS_OWN = _OperatorsOwn()
+OPERATOR_ONLY = _OperatorOnly()
 """Marks a field that names something of the operator's machine, or makes that machine connect.
 
 Such a value is never taken from a server; see :mod:`moorage.answers.recorded`.
@@ -182,7 +182,7 @@ def _check_no_control(value: str) -> str:
     return value
 
 
-def _check_not_a_switch(value: object) -> object:
+def _check_not_boolean(value: object) -> object:
     # YAML's true and false are numbers to Python.
     if isinstance(value, bool):
         raise reject("not_a_number", "must be a whole number")
@@ -267,7 +267,7 @@ OptionName = Annotated[
 ]
 ServerPath = Annotated[str, AfterValidator(_check_server_path)]
 LocalPath = Annotated[
-    str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control), OPERATORS_OWN
+    str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control), OPERATOR_ONLY
 ]
 Text = Annotated[str, Field(max_length=1024), AfterValidator(_check_no_control)]
 LoginName = Annotated[
@@ -297,9 +297,9 @@ ImageName = Annotated[
         "an image such as docker.io/library/registry:3.1.1",
     ),
 ]
-WHOLE = BeforeValidator(_check_not_a_switch)
+WHOLE_NUMBER = BeforeValidator(_check_not_boolean)
 """Goes behind a whole number's limits."""
-Port = Annotated[int, Field(ge=1, le=65535), WHOLE]
+Port = Annotated[int, Field(ge=1, le=65535), WHOLE_NUMBER]
 EnvironmentName = Annotated[
     str,
     matching(

@@ -20,7 +20,7 @@ OnNotice = Callable[[str], None]
 
 
 @dataclass
-class Loaded:
+class LoadedAnswers:
     """An answers file as far as it could be read.
 
     Attributes:
@@ -38,7 +38,7 @@ class Loaded:
     notices: tuple[str, ...] = ()
     document: Document = field(default_factory=Document)
 
-    def located(self, problems: Iterable[Problem]) -> list[Problem]:
+    def locate(self, problems: Iterable[Problem]) -> list[Problem]:
         """Return problems that were found elsewhere with file, line and column of this one.
 
         Args:
@@ -58,7 +58,7 @@ def load(path: str | Path, on_notice: OnNotice = lambda notice: None) -> Answers
         AnswersError: The answers are wrong; it has all problems, with line and column.
         MoorageError: The file cannot be read (``cannot_read``).
     """
-    return _finished(load_draft(path), on_notice)
+    return _answers_or_raise(load_draft(path), on_notice)
 
 
 def loads(text: str, file: str | None = None, on_notice: OnNotice = lambda notice: None) -> Answers:
@@ -72,10 +72,10 @@ def loads(text: str, file: str | None = None, on_notice: OnNotice = lambda notic
     Raises:
         AnswersError: The answers are wrong; it has all problems, with line and column.
     """
-    return _finished(loads_draft(text, file), on_notice)
+    return _answers_or_raise(loads_draft(text, file), on_notice)
 
 
-def load_draft(path: str | Path) -> Loaded:
+def load_draft(path: str | Path) -> LoadedAnswers:
     """Read a file that may be incomplete or wrong, for the wizard.
 
     Args:
@@ -94,14 +94,14 @@ def load_draft(path: str | Path) -> Loaded:
         raise MoorageError(message, code="cannot_read") from error
     if len(content) > yaml_document.LARGEST_FILE:
         problem = Problem((), yaml_document.TOO_LARGE, file=file, line=1, column=1)
-        return Loaded(problems=(problem,))
+        return LoadedAnswers(problems=(problem,))
     text, problems = yaml_document.decode(content, file)
     if problems:
-        return Loaded(problems=tuple(problems))
+        return LoadedAnswers(problems=tuple(problems))
     return loads_draft(text, file)
 
 
-def loads_draft(text: str, file: str | None = None) -> Loaded:
+def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:
     """Read a text that may be incomplete or wrong. Raises nothing.
 
     Args:
@@ -116,7 +116,7 @@ def loads_draft(text: str, file: str | None = None) -> Loaded:
             what = "a list" if isinstance(data, list) else "a single value"
             message = f"is {what}; expected keys such as version, registry and servers"
             problems.append(document.problem((), message))
-        return Loaded(problems=tuple(problems), document=document)
+        return LoadedAnswers(problems=tuple(problems), document=document)
     notices: list[str] = []
     try:
         data, notices = migrate(data)
@@ -124,14 +124,16 @@ def loads_draft(text: str, file: str | None = None) -> Loaded:
         problems.append(document.problem(("version",), str(error)))
         if "version" in data:
             # What is right in another version cannot be told.
-            return Loaded(data, problems=tuple(problems), document=document)
+            return LoadedAnswers(data, problems=tuple(problems), document=document)
         data = {**data, "version": VERSION}
     document.value = data
     answers, found = _validate(data, document)
     known = {problem.path for problem in problems}
     problems += [problem for problem in found if problem.path not in known]
     problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
-    return Loaded(data, None if problems else answers, tuple(problems), tuple(notices), document)
+    return LoadedAnswers(
+        data, None if problems else answers, tuple(problems), tuple(notices), document
+    )
 
 
 def validate(data: dict[str, Any]) -> tuple[Answers | None, tuple[Problem, ...]]:
@@ -151,7 +153,7 @@ def _validate(data: dict[str, Any], document: Document) -> tuple[Answers | None,
         return None, explain(error, document)
 
 
-def _finished(loaded: Loaded, on_notice: OnNotice) -> Answers:
+def _answers_or_raise(loaded: LoadedAnswers, on_notice: OnNotice) -> Answers:
     if loaded.answers is None:
         raise AnswersError(loaded.problems)
     for notice in loaded.notices:

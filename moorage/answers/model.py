@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
-    WHOLE,
+    WHOLE_NUMBER,
     Address,
     Domain,
     EnvironmentName,
@@ -189,7 +189,7 @@ class FilesystemStorage(AnswersModel):
 
     It is created if it is missing, and belongs to the registry's own account.
     """
-    maxthreads: Annotated[int, Field(ge=25, le=10000), WHOLE] = 100
+    maxthreads: Annotated[int, Field(ge=25, le=10000), WHOLE_NUMBER] = 100
     """How many files the registry opens at once."""
 
 
@@ -223,13 +223,13 @@ class S3Storage(AnswersModel):
     """Whether to skip checking the store's certificate."""
     v4auth: bool = True
     """Whether requests are signed with version 4."""
-    chunksize: Annotated[int, Field(ge=5 * 1024**2, le=5 * 1024**3), WHOLE] = 10 * 1024**2
+    chunksize: Annotated[int, Field(ge=5 * 1024**2, le=5 * 1024**3), WHOLE_NUMBER] = 10 * 1024**2
     """The size of an upload's parts, in bytes (5 MiB at least)."""
-    multipartcopychunksize: Annotated[int, Field(ge=5 * 1024**2), WHOLE] | None = None
+    multipartcopychunksize: Annotated[int, Field(ge=5 * 1024**2), WHOLE_NUMBER] | None = None
     """The size of a copy's parts, in bytes."""
-    multipartcopymaxconcurrency: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
+    multipartcopymaxconcurrency: Annotated[int, Field(ge=1, le=1000), WHOLE_NUMBER] | None = None
     """How many parts are copied at once."""
-    multipartcopythresholdsize: Annotated[int, Field(ge=5 * 1024**2), WHOLE] | None = None
+    multipartcopythresholdsize: Annotated[int, Field(ge=5 * 1024**2), WHOLE_NUMBER] | None = None
     """The object size from which copies are done in parts, in bytes."""
     rootdirectory: Annotated[
         str, matching(r"/?[A-Za-z0-9._/-]*", "a folder in the bucket: letters, digits . _ - /")
@@ -294,7 +294,7 @@ class Hook(AnswersModel):
     """The script's file on this machine; its first line names the interpreter (#!/bin/sh)."""
     when: Annotated[tuple[Moment, ...], Field(min_length=1)]
     """Before an apply changes anything, after its checks, or after users are changed."""
-    timeout: Annotated[int, Field(ge=1, le=3600), WHOLE] = 60
+    timeout: Annotated[int, Field(ge=1, le=3600), WHOLE_NUMBER] = 60
     """Timeout in seconds; a hook that runs longer is stopped and counts as failed."""
     on_failure: Literal["roll_back", "go_on"] = "roll_back"
     """Whether a failure rolls the run back or is only reported."""
@@ -326,7 +326,7 @@ class Answers(AnswersModel):
     """Scripts of yours that run on every server, in this order."""
     ask: tuple[Step, ...] = ()
     """Steps the wizard opens even if they are filled in."""
-    based_on: Annotated[int, Field(ge=0, le=2**53), WHOLE] | None = None
+    based_on: Annotated[int, Field(ge=0, le=2**53), WHOLE_NUMBER] | None = None
     """The deployment revision these answers are based on; written by Moorage on apply and save."""
 
     @model_validator(mode="after")

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
-    OPERATORS_OWN,
-    WHOLE,
+    OPERATOR_ONLY,
+    WHOLE_NUMBER,
     DnsName,
     Host,
     NameServer,
@@ -27,7 +27,7 @@ from moorage.answers.secrets import SecretReference
 class Rfc2136(AnswersModel):
     """A name server that accepts RFC 2136 updates (BIND, Knot, PowerDNS and others)."""
 
-    server: Annotated[Host, OPERATORS_OWN]
+    server: Annotated[Host, OPERATOR_ONLY]
     """The zone's primary name server."""
     port: Port = 53
     """The name server's port."""
@@ -41,7 +41,7 @@ class Rfc2136(AnswersModel):
     """The TSIG algorithm."""
 
     @model_validator(mode="after")
-    def _key_is_whole(self) -> Rfc2136:
+    def _key_is_complete(self) -> Rfc2136:
         if (self.key is None) != (self.key_name is None):
             missing = "key" if self.key is None else "key_name"
             raise reject("incomplete", "set both key_name and key, or neither",
@@ -60,12 +60,12 @@ class Route53(AnswersModel):
     """The access key ID. Without keys, this machine's AWS credentials are used."""
     secretkey: SecretReference | None = None
     """The secret access key."""
-    profile: Annotated[Text, OPERATORS_OWN] | None = None
+    profile: Annotated[Text, OPERATOR_ONLY] | None = None
     """A profile from ~/.aws/config, instead of keys."""
     endpoint: Annotated[
         str,
         matching(r"https?://[A-Za-z0-9.\[\]:_-]+/?", "an http(s) URL without a path"),
-        OPERATORS_OWN,
+        OPERATOR_ONLY,
     ] | None = None  # fmt: skip
     """An endpoint other than Amazon's."""
 
@@ -83,7 +83,7 @@ class Lexicon(AnswersModel):
 
     name: Annotated[str, matching(r"[a-z0-9]+", "a dns-lexicon provider such as cloudflare")]
     """The provider, as dns-lexicon calls it."""
-    options: Annotated[dict[OptionName, Variable], OPERATORS_OWN] = Field(default_factory=dict)
+    options: Annotated[dict[OptionName, Variable], OPERATOR_ONLY] = Field(default_factory=dict)
     """Its options, such as auth_token; logins, tokens and keys as references to secrets."""
 
     @model_validator(mode="after")
@@ -98,11 +98,11 @@ class Lexicon(AnswersModel):
 class Failover(AnswersModel):
     """How DNS follows the healthy servers."""
 
-    interval: Annotated[int, Field(ge=2, le=3600), WHOLE] = 10
+    interval: Annotated[int, Field(ge=2, le=3600), WHOLE_NUMBER] = 10
     """Seconds between two checks of a server."""
-    fall: Annotated[int, Field(ge=1, le=20), WHOLE] = 2
+    fall: Annotated[int, Field(ge=1, le=20), WHOLE_NUMBER] = 2
     """Failed checks in a row before a server is removed from DNS."""
-    rise: Annotated[int, Field(ge=1, le=100), WHOLE] = 3
+    rise: Annotated[int, Field(ge=1, le=100), WHOLE_NUMBER] = 3
     """Passed checks in a row before it is added again."""
 
 
@@ -110,18 +110,18 @@ class Dns(AnswersModel):
     """Who creates the registry's DNS records, and what they are."""
 
     provider: Annotated[
-        Literal["manual", "rfc2136", "route53", "lexicon"], OPERATORS_OWN
+        Literal["manual", "rfc2136", "route53", "lexicon"], OPERATOR_ONLY
     ] = "manual"  # fmt: skip
     """manual: you create the records, Moorage lists and checks them; otherwise Moorage does it."""
     record: Literal["address", "cname"] = "address"
     """address: A and AAAA records of the servers; cname: a CNAME to another name."""
     target: DnsName | None = None
     """The CNAME's target, if the record is cname. Default: the only server's name."""
-    ttl: Annotated[int, Field(ge=1, le=604800), WHOLE] | None = None
+    ttl: Annotated[int, Field(ge=1, le=604800), WHOLE_NUMBER] | None = None
     """The records' TTL in seconds. Default: 300, with failover 60."""
     zone: DnsName | None = None
     """The zone of the records, if it cannot be detected."""
-    nameservers: Annotated[tuple[NameServer, ...], OPERATORS_OWN] = ()
+    nameservers: Annotated[tuple[NameServer, ...], OPERATOR_ONLY] = ()
     """The zone's own name servers, ADDRESS or ADDRESS:PORT, if they cannot be detected."""
     failover: Failover | None = None
     """With several servers: DNS lists only the healthy ones."""

@@ -128,7 +128,7 @@ def _not_text(error: ErrorDetails, path: Path, document: Document) -> str:
     if value is None:
         return f"is empty; expected {expected_at(path)}"
     if isinstance(value, bool):
-        written = document.truths.get(path, "")
+        written = document.booleans.get(path, "")
         if written.lower() in {"yes", "no", "on", "off", "true", "false"}:
             return f"must be text, but YAML reads {written} as true or false; write '{written}'"
         return "must be text, not true or false; put it in quotes"

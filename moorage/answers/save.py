@@ -102,7 +102,7 @@ def _replace(target: Path, content: bytes) -> None:
         os.close(folder)
 
 
-class _InOneLine(dict[str, Any]):
+class _InlineMapping(dict[str, Any]):
     """A mapping written in braces."""
 
 
@@ -110,7 +110,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return _section(value)
     if is_reference(value):
-        return _InOneLine(as_mapping(value))
+        return _InlineMapping(as_mapping(value))
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
@@ -155,9 +155,9 @@ def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
-def _represent_in_one_line(dumper: yaml.SafeDumper, value: _InOneLine) -> yaml.MappingNode:
+def _represent_inline(dumper: yaml.SafeDumper, value: _InlineMapping) -> yaml.MappingNode:
     return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
 
 
 _Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(_InOneLine, _represent_in_one_line)
+_Dumper.add_representer(_InlineMapping, _represent_inline)

@@ -283,8 +283,8 @@ def _schema(kinds: _Kinds) -> GetPydanticSchema:
     return GetPydanticSchema(build, lambda _schema, _handler: _describe(kinds))
 
 
-type_of_reference = FromEnvironment | FromFile | FromCommand | FromKeyring | FromPrompt | Typed
-SecretReference = Annotated[type_of_reference, _schema(_KINDS)]
+_ReferenceType = FromEnvironment | FromFile | FromCommand | FromKeyring | FromPrompt | Typed
+SecretReference = Annotated[_ReferenceType, _schema(_KINDS)]
 """Where a secret is found: env, file, command, keyring or prompt."""
-PasswordReference = Annotated[type_of_reference | Hash | Generated, _schema(_PASSWORD_KINDS)]
+PasswordReference = Annotated[_ReferenceType | Hash | Generated, _schema(_PASSWORD_KINDS)]
 """Where a user's password is found: as above, or hash, or generate."""

@@ -17,7 +17,7 @@ from pydantic import (
 
 from moorage.answers.base import AnswersModel
 from moorage.answers.dns_plugins import PLUGINS
-from moorage.answers.fields import WHOLE, LocalPath, matching, reject
+from moorage.answers.fields import WHOLE_NUMBER, LocalPath, matching, reject
 from moorage.answers.secrets import (
     REFERENCE_SCHEMA,
     SecretReference,
@@ -114,7 +114,7 @@ class DnsChallenge(AnswersModel):
     """Where the zone is managed: the providers Debian has a plugin of certbot for."""
     credentials: dict[str, Credential] = Field(default_factory=dict)
     """The plugin's credentials; docs/certificates.md lists the names."""
-    propagation_seconds: Annotated[int, Field(ge=0, le=3600), WHOLE] | None = None
+    propagation_seconds: Annotated[int, Field(ge=0, le=3600), WHOLE_NUMBER] | None = None
     """Seconds to wait for DNS propagation. Default: the plugin's."""
 
     @model_validator(mode="after")
@@ -162,7 +162,7 @@ class Acme(AnswersModel):
     """Used when the challenge is dns-01."""
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Acme:
+    def _is_complete(self) -> Acme:
         if self.challenge == "dns-01" and self.dns is None:
             message = "the challenge dns-01 needs a section dns with provider and credentials"
             raise reject("incomplete", message, ("dns",))
@@ -196,7 +196,7 @@ class Ssl(AnswersModel):
     """Used when the mode is private_ca."""
     profile: Literal["intermediate", "modern"] = "intermediate"
     """Mozilla's TLS profile: intermediate allows TLS 1.2 and 1.3, modern only 1.3."""
-    hsts: Annotated[int, Field(ge=1, le=2 * TWO_YEARS), WHOLE] | None = None
+    hsts: Annotated[int, Field(ge=1, le=2 * TWO_YEARS), WHOLE_NUMBER] | None = None
     """HSTS max-age in seconds; off by default."""
     trusted_proxies: tuple[Network, ...] = ()
     """Load balancers whose X-Forwarded-For and X-Forwarded-Proto headers are trusted."""

@@ -36,7 +36,7 @@ def plan_with_others(
 
 
 def _offer_to_catch_up(engine: Engine, file: Path, answers: Answers, plan: Plan) -> Answers | None:
-    from moorage.answers.amend import amended
+    from moorage.answers.amend import amend
     from moorage.answers.load import load
     from moorage.answers.save import save_text
     from moorage.cli.plan_view import missed_lines
@@ -53,7 +53,7 @@ def _offer_to_catch_up(engine: Engine, file: Path, answers: Answers, plan: Plan)
         return None
     if caught.left:
         session.narrate(f"Left as they are in {file}: {', '.join(caught.left)}.")
-    save_text(amended(file.expanduser().read_text("utf-8-sig"), caught.answers), file)
+    save_text(amend(file.expanduser().read_text("utf-8-sig"), caught.answers), file)
     return load(file)
 
 

@@ -35,7 +35,7 @@ def open_answers(session: Session, path: Path) -> Answers:
     answers = loaded.answers
     if answers is None:
         raise AnswersError(loaded.problems)
-    problems = loaded.located(check_registry(answers, only_version(answers)))
+    problems = loaded.locate(check_registry(answers, only_version(answers)))
     if problems:
         raise AnswersError(problems)
     for notice in loaded.notices:
@@ -76,7 +76,7 @@ def check_machine(path: Path, answers: Answers) -> None:
 
     problems = check_available(answers, terminal=False) + check_local_files(answers)
     if problems:
-        raise AnswersError(load_draft(path).located(problems))
+        raise AnswersError(load_draft(path).locate(problems))
 
 
 def check_provider(path: Path, answers: Answers) -> None:
@@ -110,4 +110,4 @@ def check_provider(path: Path, answers: Answers) -> None:
             if name.replace("-", "_") not in known
         ]
     if problems:
-        raise AnswersError(load_draft(path).located(problems))
+        raise AnswersError(load_draft(path).locate(problems))

@@ -29,7 +29,7 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield (f"  {explain(error)}",)
         yield ("",)
     for other in status.others:
-        yield ("○ ", (other.named, "bold"), "  recorded as another server; not connected to")
+        yield ("○ ", (other.destination, "bold"), "  recorded as another server; not connected to")
     if status.unknown_because:
         yield (f"Whether an apply would change something is not known: {status.unknown_because}",)
     elif status.has_changes is not None:
@@ -51,7 +51,7 @@ def status_as_json(status: Status) -> dict[str, object]:
         "unknown_because": status.unknown_because or None,
         "servers": [_server_as_json(server) for server in status.servers],
         "unreached": [as_json(error) for error in status.unreached],
-        "others": [other.named for other in status.others],
+        "others": [other.destination for other in status.others],
     }
 
 

@@ -29,7 +29,7 @@ from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
-from moorage.users.on_servers import Roster, reference, roster_of
+from moorage.users.on_servers import UserList, latest_users, read_user_list
 
 Need = Literal["removals", "regained", "begin_empty"]
 """What the operator has to accept explicitly: a field of :class:`Accepted`."""
@@ -235,7 +235,7 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
         materials: The desired users.
         every: The facts of each server.
     """
-    current = reference([roster_of(facts, deployment_record(facts)) for facts in every])
+    current = latest_users([read_user_list(facts, deployment_record(facts)) for facts in every])
     places = {
         place
         for recorded in map(as_applied, every)
@@ -256,13 +256,13 @@ def _recorded(facts: Facts) -> Answers | None:
 
 
 def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Iterator[Consequence]:
-    rosters = [roster_of(facts, deployment_record(facts)) for facts in every]
-    current = reference(rosters)
+    user_lists = [read_user_list(facts, deployment_record(facts)) for facts in every]
+    current = latest_users(user_lists)
     desired = {user.name: user for user in materials.users}
     existing = {user.name: user for user in current.users} if current else {}
     revision = latest(every)
     base = base_of(answers, every, revision)
-    yield from _removed(rosters, desired, revision, base)
+    yield from _removed(user_lists, desired, revision, base)
     added = [name for name in desired if name not in existing]
     pairs = [(existing[name], user) for name, user in desired.items() if name in existing]
     yield from _regained(existing, desired, revision.since(base))
@@ -301,27 +301,27 @@ def _of_users(
 
 
 def _removed(
-    rosters: Sequence[Roster],
+    user_lists: Sequence[UserList],
     desired: Mapping[str, RegistryUser],
     revision: Revision,
     base: int | None,
 ) -> Iterator[Consequence]:
     """Yield the users that will be removed from any server; a hand-edited one can have more."""
     places: dict[str, list[str]] = {}
-    for roster in rosters:
-        for user in roster.users:
+    for user_list in user_lists:
+        for user in user_list.users:
             if user.name not in desired:
-                places.setdefault(user.name, []).append(roster.server)
+                places.setdefault(user.name, []).append(user_list.server)
     if not places:
         return
     known: set[str] = set()
     if base is not None:
-        known = {name for roster in rosters for name in roster.declared}
+        known = {name for user_list in user_lists for name in user_list.declared}
         known |= {name for change in revision.history for name in change.removed}
         known -= {name for change in revision.since(base) for name in change.added}
     names = sorted(places)
     unknown = tuple(name for name in names if name not in known)
-    everywhere = all(len(servers) == len(rosters) for servers in places.values())
+    everywhere = all(len(servers) == len(user_lists) for servers in places.values())
     text = f"{_count(len(names), 'user')} {_is(names)} removed: {', '.join(names)}."
     yield Consequence(
         Code.USERS_REMOVED,

@@ -44,11 +44,11 @@ class Adopted:
 
     Attributes:
         values: The answers as a file has them; secrets are to be asked for.
-        withheld: What is missing because only the operator may say it, as it was recorded.
+        unconfirmed: What is missing because only the operator may say it, as it was recorded.
     """
 
     values: Mapping[str, Any]
-    withheld: Mapping[Path, Any]
+    unconfirmed: Mapping[Path, Any]
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,18 @@ class FoundDeployment:
     @property
     def others_in_words(self) -> str:
         """Which other servers are recorded, as a sentence."""
-        names = ", ".join(each.named for each in self.others)
+        names = ", ".join(each.destination for each in self.others)
         by = ", ".join(each.server for each in self.records)
         kind = "another server" if len(self.others) == 1 else "other servers"
         return f"{by} names {kind} of {self.domain}: {names}."
 
     def not_named(self) -> ServersNotNamed:
         """Return the error for where nobody can be asked about the other servers."""
-        options = " ".join(f"--server {each.named}" for each in self.others)
+        options = " ".join(f"--server {each.destination}" for each in self.others)
         return ServersNotNamed(
             self.others_in_words,
             advice=f"Add {options}, or use the answers file.",
-            servers=[each.named for each in self.others],
+            servers=[each.destination for each in self.others],
         )
 
     def left_out(self, agreed: Sequence[RecordedServer]) -> tuple[MoorageError, ...]:
@@ -98,7 +98,7 @@ class FoundDeployment:
         return tuple(
             MoorageError(
                 "not connected to, because nobody named it.",
-                advice=f"--server {each.named} does.",
+                advice=f"--server {each.destination} does.",
                 server=each.host,
                 code="server_not_named",
             )
@@ -119,7 +119,7 @@ class FoundDeployment:
         found: dict[str, Server] = {}
         for each in self._recorded():
             host = labels.get(each.host, each.host)
-            server = named.get(host) or (each.reached(key) if each in agreed else None)
+            server = named.get(host) or (each.as_server(key) if each in agreed else None)
             if server is not None:
                 found[host] = server.model_copy(update={"runtime": each.runtime})
         return tuple((found | {host: each for host, each in named.items() if host not in found}
@@ -132,7 +132,7 @@ class FoundDeployment:
     def adopted(self, agreed: Sequence[RecordedServer] = ()) -> Adopted:
         """Return what becomes of the recorded answers when the operator takes them over."""
         said = self.records[0].said
-        values, withheld = as_values(said), dict(said.withheld)
+        values, unconfirmed = as_values(said), dict(said.unconfirmed)
         servers = self.servers(agreed)
         values["based_on"] = self.revision
         values["servers"] = [
@@ -143,8 +143,8 @@ class FoundDeployment:
         addresses = {labels.get(each.host, each.host): each.address for each in said.servers}
         for place, server in enumerate(servers):
             if address := addresses.get(server.host):
-                withheld["servers", place, "address"] = address
-        return Adopted(values, withheld)
+                unconfirmed["servers", place, "address"] = address
+        return Adopted(values, unconfirmed)
 
     def _recorded(self) -> Iterable[RecordedServer]:
         return {each.host: each for said in self.records for each in said.servers}.values()

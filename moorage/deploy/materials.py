@@ -26,12 +26,12 @@ from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
 from moorage.registry_keys import value_for_registry
 from moorage.servers.facts import Facts
-from moorage.users.on_servers import USER_FILES, Roster, reference, roster_of
+from moorage.users.on_servers import USER_FILES, UserList, latest_users, read_user_list
 from moorage.users.passwords import (
     Scheme,
     generate_password,
     hash_password,
-    password_fault,
+    password_problem,
     verify_password,
 )
 from moorage.users.strength import estimate
@@ -68,8 +68,8 @@ def gather(
         AnswersError: A certificate, key, hook, image archive or password cannot be used.
     """
     resolved = _resolve_all(answers, resolve)
-    rosters = [roster_of(each, deployment_record(each)) for each in facts]
-    current = reference(rosters)
+    user_lists = [read_user_list(each, deployment_record(each)) for each in facts]
+    current = latest_users(user_lists)
     users, generated, weak = _users(answers, current, resolve, verify, scheme_for(facts))
     changes_users = current is None or frozenset(users) != frozenset(current.users)
     certificate = _certificate(answers, facts, resolve)
@@ -153,7 +153,7 @@ def _acme_ca(answers: Answers) -> bytes | None:
 
 
 def _users(
-    answers: Answers, current: Roster | None, resolve: Resolve, verify: Verify, scheme: Scheme
+    answers: Answers, current: UserList | None, resolve: Resolve, verify: Verify, scheme: Scheme
 ) -> tuple[tuple[RegistryUser, ...], dict[str, Secret], tuple[str, ...]]:
     """Return the desired users, new generated passwords by user, and users with weak new passwords.
 
@@ -203,7 +203,7 @@ def _users(
 
 def check_password(password: Secret, where: str) -> None:
     """Raise AnswersError, with the reason, when a password cannot be used."""
-    if fault := password_fault(password):
+    if fault := password_problem(password):
         raise AnswersError([_at(where, fault)])
 
 

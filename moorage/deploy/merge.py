@@ -12,15 +12,15 @@ from typing import Any
 
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.record import without_secrets
-from moorage.answers.recorded import holds_operators_own
+from moorage.answers.recorded import has_operator_only_part
 from moorage.answers.secrets import Hash
 from moorage.deploy.deployment_json import deployment_record, recorded_on
 from moorage.deploy.plan import Plan
 from moorage.deploy.revisions import revision_of
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
-from moorage.users.answers_sync import KEPT
-from moorage.users.on_servers import reference, roster_of
+from moorage.users.answers_sync import KEEP_PASSWORD
+from moorage.users.on_servers import latest_users, read_user_list
 
 _LOCAL = {"dns", "ssl.private_ca"}
 """What depends on this machine, besides the fields marked as the operator's own."""
@@ -57,8 +57,8 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
         plan: Their current plan.
     """
     every = [server.facts for server in plan.servers]
-    rosters = [roster_of(facts, deployment_record(facts)) for facts in every]
-    current = reference(rosters)
+    user_lists = [read_user_list(facts, deployment_record(facts)) for facts in every]
+    current = latest_users(user_lists)
     existing = {user.name: user for user in current.users} if current else {}
     touched = {name for each in plan.missed
                for name in (*each.added, *each.removed, *each.changed)}  # fmt: skip
@@ -91,7 +91,7 @@ def _is_operators(place: str) -> bool:
     section, _, name = place.partition(".")
     model = Answers.model_fields[section].annotation
     field = getattr(model, "model_fields", {}).get(name)
-    return bool({section, place} & _LOCAL) or field is None or holds_operators_own(field)
+    return bool({section, place} & _LOCAL) or field is None or has_operator_only_part(field)
 
 
 def _users(
@@ -123,7 +123,7 @@ def _users(
 def _listed(user: RegistryUser) -> User | None:
     """Return a user for the answers; None if nginx has a name that is invalid in answers."""
     try:
-        return _followed(User(name=user.name, password=KEPT), user)
+        return _followed(User(name=user.name, password=KEEP_PASSWORD), user)
     except ValueError:
         return None
 
@@ -135,7 +135,7 @@ def _followed(user: User, now: RegistryUser) -> User:
         "disabled": now.disabled,
     }
     if isinstance(user.password, Hash) and user.password.hash != now.hash:
-        update["password"] = KEPT
+        update["password"] = KEEP_PASSWORD
     return user.model_copy(update=update)
 
 

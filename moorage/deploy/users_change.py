@@ -34,7 +34,7 @@ from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import RunStatus
-from moorage.users.on_servers import Roster, UsersStatus, reference, roster_of, statuses
+from moorage.users.on_servers import UserList, UsersStatus, latest_users, read_user_list, statuses
 from moorage.users.passwords import Scheme
 
 GATE_SECONDS = 60
@@ -46,36 +46,36 @@ class UsersRead:
     """The users as they were read.
 
     Attributes:
-        rosters: The users as each reached server has them, in the answers' order.
+        user_lists: The users as each reached server has them, in the answers' order.
         unreached: Why the other servers could not be read.
-        facts: What the probe read, in the rosters' order.
+        facts: What the probe read, in the same order.
     """
 
-    rosters: tuple[Roster, ...]
+    user_lists: tuple[UserList, ...]
     unreached: tuple[MoorageError, ...]
     facts: tuple[Facts, ...] = field(repr=False)
 
     @property
-    def counts(self) -> Roster:
-        """The roster that counts where servers differ."""
-        found = reference(self.rosters)
+    def latest(self) -> UserList:
+        """The latest user list, which counts where servers differ."""
+        found = latest_users(self.user_lists)
         assert found is not None
         return found
 
     @property
     def users(self) -> tuple[RegistryUser, ...]:
         """The users that count, as they are."""
-        return self.counts.users
+        return self.latest.users
 
     @property
     def statuses(self) -> dict[str, UsersStatus]:
         """How each reached server's users compare with those that count."""
-        return statuses(self.rosters)
+        return statuses(self.user_lists)
 
     @property
     def revision(self) -> int:
         """How many changes any server's users have seen."""
-        return max(roster.revision for roster in self.rosters)
+        return max(user_list.revision for user_list in self.user_lists)
 
     @property
     def scheme(self) -> Scheme:
@@ -86,9 +86,9 @@ class UsersRead:
     def places(self) -> dict[str, tuple[str, ...]]:
         """The reached servers that have each user, by name, as labels in the answers' order."""
         found: dict[str, list[str]] = {}
-        for roster in self.rosters:
-            for user in roster.users:
-                found.setdefault(user.name, []).append(roster.server)
+        for user_list in self.user_lists:
+            for user in user_list.users:
+                found.setdefault(user.name, []).append(user_list.server)
         return {name: tuple(servers) for name, servers in found.items()}
 
 
@@ -145,25 +145,25 @@ def read_users(
     if not facts:
         raise ServersFailed(unreached)
     domain = deployment.answers.registry.domain
-    rosters = tuple(roster_of(each, deployment_record(each)) for each in facts)
-    for each, roster in zip(facts, rosters, strict=True):
+    user_lists = tuple(read_user_list(each, deployment_record(each)) for each in facts)
+    for each, user_list in zip(facts, user_lists, strict=True):
         for problem in misplaced_files(each):
             raise problem
         if active_slot(each) is None:
             raise MoorageError(
                 "no registry of Moorage's is here.",
                 advice="Apply the answers to this server first: moorage apply FILE.",
-                server=roster.server,
+                server=user_list.server,
                 code="not_deployed",
             )
         if there := other_domain(each, domain):
             raise MoorageError(
                 f"it serves {there}, and these answers are for {domain}.",
                 advice=f"Open the answers of {there}, or apply these first, which takes it over.",
-                server=roster.server,
+                server=user_list.server,
                 code="other_registry",
             )
-    return UsersRead(rosters, (*unreached, *left_out), facts)
+    return UsersRead(user_lists, (*unreached, *left_out), facts)
 
 
 def plan_change(

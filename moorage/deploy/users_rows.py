@@ -11,7 +11,7 @@ from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.rows import Level, Row
 from moorage.users import describe
-from moorage.users.on_servers import Roster, UsersStatus
+from moorage.users.on_servers import UserList, UsersStatus
 from moorage.users.passwords import hash_kind
 
 _STATUSES = {
@@ -40,22 +40,24 @@ def server_rows(
         read: The users as they were read.
         explain: Returns an error as text, in the words of the interface.
     """
-    rows = [_server_row(roster, read.statuses[roster.server]) for roster in read.rosters]
+    rows = [
+        _server_row(user_list, read.statuses[user_list.server]) for user_list in read.user_lists
+    ]
     return [*rows, *(_unreachable_row(error, read, explain) for error in read.unreached)]
 
 
-def _server_row(roster: Roster, status: UsersStatus) -> Row:
+def _server_row(user_list: UserList, status: UsersStatus) -> Row:
     level, text = _STATUSES[status]
-    text = text.format(run=roster.run)
-    if roster.has_drifted and status is not UsersStatus.MODIFIED:
+    text = text.format(run=user_list.run)
+    if user_list.has_drifted and status is not UsersStatus.MODIFIED:
         text += "; its files were edited by hand"
-    return Row(status, roster.server, text, level)
+    return Row(status, user_list.server, text, level)
 
 
 def _unreachable_row(
     error: MoorageError, read: UsersRead, explain: Callable[[MoorageError], str]
 ) -> Row:
-    outdated = ", outdated" if error.server in read.counts.missed else ""
+    outdated = ", outdated" if error.server in read.latest.missed else ""
     text = f"unreachable{outdated}: {explain(error)}"
     return Row(UsersStatus.UNREACHABLE, error.server or "", text, Level.BAD)
 
@@ -118,7 +120,7 @@ def user_rows(
         seen: When users logged in and pushed last; None when that was not read.
     """
     where = read.places if read is not None else {}
-    total = len(read.rosters) + len(read.unreached) if read is not None else 0
+    total = len(read.user_lists) + len(read.unreached) if read is not None else 0
     counting = {user.name for user in read.users} if read is not None else set()
     return [
         UserRow(
@@ -136,8 +138,8 @@ def only_elsewhere(read: UsersRead) -> list[RegistryUser]:
     """Return the users that are only on servers that do not count."""
     known = {user.name for user in read.users}
     found: dict[str, RegistryUser] = {}
-    for roster in read.rosters:
-        for user in roster.users:
+    for user_list in read.user_lists:
+        for user in user_list.users:
             if user.name not in known:
                 found.setdefault(user.name, user)
     return list(found.values())

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.answers.amend import amended, lost_comments
+from moorage.answers.amend import amend, lost_comments
 from moorage.answers.load import load
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.save import dump, save_text
@@ -17,12 +17,12 @@ from moorage.errors import MoorageError
 from moorage.recents import applied_file
 from moorage.state import write_private
 
-KEPT = Generated(generate=True)
+KEEP_PASSWORD = Generated(generate=True)
 """In answers: the password is on the servers; it is only made for a user they do not have."""
 
 
 @dataclass(frozen=True)
-class Synced:
+class SyncedAnswers:
     """Answers that say what the servers have.
 
     Attributes:
@@ -76,7 +76,7 @@ def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
         text = path.expanduser().read_text("utf-8-sig")
     except OSError as error:
         raise MoorageError(f"{path} cannot be read: {error.strerror}.") from error
-    written = amended(text, synced.answers)
+    written = amend(text, synced.answers)
     save_text(written, path)
     if synced.answers.credentials == answers.credentials:
         return synced.notices
@@ -134,7 +134,7 @@ def sync_applied(domain: str, change: UsersChange) -> None:
         write_private(kept, dump(sync(load(kept), change).answers).encode())
 
 
-def sync(answers: Answers, change: UsersChange) -> Synced:
+def sync(answers: Answers, change: UsersChange) -> SyncedAnswers:
     """Return answers that would not undo a change of the users.
 
     Only what the change changed is touched: answers may hold what was not applied yet.
@@ -166,9 +166,9 @@ def sync(answers: Answers, change: UsersChange) -> Synced:
         notices.append(f"{left.name} is listed now, because answers list at least one user.")
         users.append(_user(left))
     if tuple(users) == answers.credentials.users:
-        return Synced(answers)
+        return SyncedAnswers(answers)
     credentials = Credentials(users=tuple(users))
-    return Synced(answers.model_copy(update={"credentials": credentials}), tuple(notices))
+    return SyncedAnswers(answers.model_copy(update={"credentials": credentials}), tuple(notices))
 
 
 def _followed(
@@ -185,12 +185,12 @@ def _followed(
         update["disabled"] = new.disabled
     is_found_there = reference is not None and user.password == reference
     if (old is None or old.hash != new.hash) and not is_found_there:
-        if user.password != KEPT:
+        if user.password != KEEP_PASSWORD:
             notices.append(
                 f"The password of {user.name} is not the one that was referred to any more: it "
                 "is {generate: true} now, which keeps what the servers have."
             )
-        update["password"] = KEPT
+        update["password"] = KEEP_PASSWORD
     return user.model_copy(update=update)
 
 
@@ -200,5 +200,5 @@ def _user(user: RegistryUser) -> User:
         access=user.access or "pull",
         repositories=user.repositories,
         disabled=user.disabled,
-        password=KEPT,
+        password=KEEP_PASSWORD,
     )

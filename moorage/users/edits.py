@@ -74,7 +74,7 @@ def set_disabled(users: Sequence[RegistryUser], names: Iterable[str], disabled: 
     changed = tuple(
         replace(user, disabled=disabled) if user.name in chosen else user for user in users
     )
-    _check_somebody_is_left(changed, chosen)
+    _check_a_user_can_log_in(changed, chosen)
     return changed
 
 
@@ -86,7 +86,7 @@ def remove(users: Sequence[RegistryUser], names: Iterable[str]) -> Users:
     """
     chosen = _find_all(users, names)
     left = tuple(user for user in users if user.name not in chosen)
-    _check_somebody_is_left(left, chosen)
+    _check_a_user_can_log_in(left, chosen)
     return left
 
 
@@ -133,7 +133,7 @@ def check(user: RegistryUser) -> None:
         raise wrong from error
 
 
-def _check_somebody_is_left(
+def _check_a_user_can_log_in(
     users: Sequence[RegistryUser], changed: Mapping[str, RegistryUser]
 ) -> None:
     if not all(user.disabled for user in users):

@@ -45,7 +45,7 @@ _FAULTS = {
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedUser:
     """A user of the file.
 
     Attributes:
@@ -58,7 +58,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedLine:
     """A line that gives no user.
 
     Attributes:
@@ -80,12 +80,12 @@ class Rejected:
 class HtpasswdFile:
     """What an htpasswd file holds: every line that is neither empty nor a comment, once."""
 
-    users: tuple[Imported, ...]
-    rejected: tuple[Rejected, ...]
+    users: tuple[ImportedUser, ...]
+    rejected: tuple[RejectedLine, ...]
 
 
 @dataclass(frozen=True)
-class Merged:
+class ImportResult:
     """The users with those of a file among them.
 
     Attributes:
@@ -100,7 +100,7 @@ class Merged:
     added: tuple[str, ...]
     replaced: tuple[str, ...]
     kept: tuple[str, ...]
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RejectedLine, ...]
 
 
 def parse_htpasswd(content: bytes) -> HtpasswdFile:
@@ -112,8 +112,8 @@ def parse_htpasswd(content: bytes) -> HtpasswdFile:
     Args:
         content: The file.
     """
-    users: list[Imported] = []
-    rejected: list[Rejected] = []
+    users: list[ImportedUser] = []
+    rejected: list[RejectedLine] = []
     seen: dict[str, tuple[str, int]] = {}
     for number, line in _lines(content):
         name, value, reason = _read(line)
@@ -124,14 +124,14 @@ def parse_htpasswd(content: bytes) -> HtpasswdFile:
                 if before[0] == name
                 else f"differs from {before[0]} in line {before[1]} in capitals only"
             )
-            rejected.append(Rejected(number, name, again))
+            rejected.append(RejectedLine(number, name, again))
             continue
         if name:
             seen[name.lower()] = (name, number)
         if reason:
-            rejected.append(Rejected(number, name, reason))
+            rejected.append(RejectedLine(number, name, reason))
         else:
-            users.append(Imported(number, name, value))
+            users.append(ImportedUser(number, name, value))
     return HtpasswdFile(tuple(users), tuple(rejected))
 
 
@@ -141,7 +141,7 @@ def merge(
     access: Access,
     repositories: Iterable[str] = (),
     on_existing: OnExisting = "keep",
-) -> Merged:
+) -> ImportResult:
     """Add a file's users to those who are there.
 
     Who is there already keeps access, repositories and being disabled in any case.
@@ -165,7 +165,7 @@ def merge(
             added.append(each.name)
         elif known.name != each.name:
             reason = f"differs from the user {known.name}, who is there already, in capitals only"
-            rejected.append(Rejected(each.line, each.name, reason))
+            rejected.append(RejectedLine(each.line, each.name, reason))
         elif known.hash == each.hash:
             # Somebody who was let in by that very file may have had no access until now.
             if known.access is None:
@@ -177,7 +177,7 @@ def merge(
         else:
             kept.append(each.name)
     rejected.sort(key=lambda each: each.line)
-    return Merged(
+    return ImportResult(
         tuple(merged.values()), tuple(added), tuple(replaced), tuple(kept), tuple(rejected)
     )
 
@@ -212,12 +212,12 @@ def _read(line: bytes) -> tuple[str, str, str]:
     name, separator, rest = text.partition(":")
     if not separator:
         return "", "", "has no colon; wanted: NAME:HASH"
-    fault = _name_fault(name)
+    fault = _name_problem(name)
     if fault:
         # Somebody who mixed the two up has a hash or a password where the name belongs.
         return "", "", fault
     value = rest.partition(":")[0].rstrip(" \t")
-    return name, value, _hash_fault(value)
+    return name, value, _hash_problem(value)
 
 
 @cache
@@ -225,7 +225,7 @@ def _names() -> TypeAdapter[str]:
     return TypeAdapter(UserName)
 
 
-def _name_fault(name: str) -> str:
+def _name_problem(name: str) -> str:
     try:
         _names().validate_python(name)
     except ValidationError as error:
@@ -235,11 +235,11 @@ def _name_fault(name: str) -> str:
     return ""
 
 
-def _hash_fault(value: str) -> str:
+def _hash_problem(value: str) -> str:
     try:
         Hash(value)
     except ValueError:
-        return _kind_of_fault(value)
+        return _unsupported_hash(value)
     if value.startswith("$2") and int(value[4:6]) not in _BCRYPT_COSTS:
         return f"its bcrypt hash has cost {value[4:6]}; 4 to 15 can be checked in time"
     rounds = _ROUNDS.match(value)
@@ -248,7 +248,7 @@ def _hash_fault(value: str) -> str:
     return ""
 
 
-def _kind_of_fault(value: str) -> str:
+def _unsupported_hash(value: str) -> str:
     """Say what is wrong with something that is no hash that can be taken."""
     for prefix, fault in _FAULTS.items():
         if value.startswith(prefix):

@@ -29,7 +29,7 @@ class UsersStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class Roster:
+class UserList:
     """The users as one server has them.
 
     Attributes:
@@ -53,12 +53,12 @@ class Roster:
     has_drifted: bool = False
     run: str = ""
 
-    def is_same_as(self, other: Roster) -> bool:
+    def is_same_as(self, other: UserList) -> bool:
         """Return whether both servers let the same people do the same things."""
         return frozenset(self.users) == frozenset(other.users)
 
 
-def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
+def read_user_list(facts: Facts, record: Mapping[str, object]) -> UserList:
     """Return the users a server has.
 
     Args:
@@ -72,7 +72,7 @@ def roster_of(facts: Facts, record: Mapping[str, object]) -> Roster:
     digests = digests if isinstance(digests, dict) else {}
     revision = noted.get("revision")
     run = facts.active_run
-    return Roster(
+    return UserList(
         server=facts.server,
         users=read_users(files),
         revision=max(0, revision) if type(revision) is int else 0,
@@ -92,12 +92,12 @@ def _names(noted: object) -> frozenset[str]:
     return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
 
-def reference(rosters: Sequence[Roster]) -> Roster | None:
-    """Return the roster that counts: the latest change; None when nobody was deployed anywhere.
+def latest_users(user_lists: Sequence[UserList]) -> UserList | None:
+    """Return the user_list that counts: the latest change; None when nobody was deployed anywhere.
 
     Of several with the same change, one that nobody edited by hand since.
     """
-    deployed = [each for each in rosters if each.is_deployed or each.users]
+    deployed = [each for each in user_lists if each.is_deployed or each.users]
     return max(
         deployed, key=lambda each: (
             each.is_deployed, each.revision, not (each.has_drifted or each.run)
@@ -106,16 +106,16 @@ def reference(rosters: Sequence[Roster]) -> Roster | None:
     )  # fmt: skip
 
 
-def statuses(rosters: Sequence[Roster]) -> dict[str, UsersStatus]:
+def statuses(user_lists: Sequence[UserList]) -> dict[str, UsersStatus]:
     """Return how each server's users compare with those that count, by server."""
-    counts = reference(rosters)
+    newest = latest_users(user_lists)
     found: dict[str, UsersStatus] = {}
-    for each in rosters:
+    for each in user_lists:
         if each.run:
             found[each.server] = UsersStatus.CHANGING
-        elif counts is None or each.is_same_as(counts):
+        elif newest is None or each.is_same_as(newest):
             found[each.server] = UsersStatus.UP_TO_DATE
-        elif each.revision < counts.revision:
+        elif each.revision < newest.revision:
             found[each.server] = UsersStatus.OUTDATED
         else:
             found[each.server] = UsersStatus.MODIFIED

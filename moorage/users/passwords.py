@@ -51,7 +51,7 @@ def verify_password(password: Secret, value: str) -> bool:
     return False
 
 
-def password_fault(password: Secret) -> str:
+def password_problem(password: Secret) -> str:
     """Return why a password cannot be used, or empty."""
     text = password.reveal()
     if not text:

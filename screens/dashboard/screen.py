@@ -272,7 +272,7 @@ def describe(server: ServerStatus) -> Content:
 def _describe_other(other: RecordedServer) -> Content:
     return (
         Content.styled("○ ", "$text-muted")
-        + Content.styled(printable(other.named), "bold")
+        + Content.styled(printable(other.destination), "bold")
         + Content.styled("\n  recorded as another server; not connected to", "$text-muted")
     )
 

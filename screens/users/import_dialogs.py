@@ -20,7 +20,7 @@ from moorage.users.edits import Users
 from moorage.users.htpasswd_import import (
     LARGEST_FILE,
     HtpasswdFile,
-    Merged,
+    ImportResult,
     OnExisting,
     check_size,
     merge,
@@ -73,7 +73,7 @@ class Found:
 
     source: Source
     file: HtpasswdFile
-    merged: Merged
+    merged: ImportResult
 
     def edit(self, users: Users) -> Users:
         """Return users with those of the file among them."""
@@ -106,7 +106,7 @@ def find(source: Source, users: Users, engine: UsersEngine) -> Found:
     return Found(source, parsed, _merged(source, parsed, users))
 
 
-def _merged(source: Source, file: HtpasswdFile, users: Users) -> Merged:
+def _merged(source: Source, file: HtpasswdFile, users: Users) -> ImportResult:
     return merge(users, file, source.access, source.repositories, source.on_existing)
 
 

@@ -221,7 +221,7 @@ class UsersScreen(UsersView):
     async def action_import_users(self) -> None:
         """Take users over from an htpasswd file."""
         assert self.users_read is not None
-        reached = [roster.server for roster in self.users_read.rosters]
+        reached = [user_list.server for user_list in self.users_read.user_lists]
         source = await self.app.push_screen_wait(import_dialogs.ImportDialog(reached))
         if source is None:
             return

@@ -225,7 +225,7 @@ class UsersView(Screen[None]):
         if row is not None:
             user, there = row.user, row.row.servers
             parts = ["disabled" if user.disabled else rights(user), f"{row.row.hash} hash"]
-            reached = len(self.users_read.rosters) if self.users_read else 0
+            reached = len(self.users_read.user_lists) if self.users_read else 0
             where = f"all {reached} servers" if len(there) == reached > 1 else ", ".join(there)
             parts += [f"on {where}"] if there else []
             parts += [f"seen {row.seen}"] if row.seen[:1].isdigit() else []

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from moorage.answers.amend import amended, lost_comments
+from moorage.answers.amend import amend, lost_comments
 from moorage.answers.save import HEADER, save_text
 from moorage.answers.secrets import Typed
 from moorage.errors import AnswersError
@@ -60,7 +60,7 @@ def write_answers(draft: Draft, path: Path) -> Saved:
             hashed.set(f"credentials.users[{position}].password", {"hash": value})
     before = store.text_of(path)
     try:
-        text = amended(before, hashed.answers())
+        text = amend(before, hashed.answers())
     except AnswersError:
         # Not finished: what was typed is kept as it is; opening the file shows what is missing.
         unfinished = hashed.without_secrets()

@@ -8,7 +8,7 @@ from textual import on
 from textual.widgets import Input
 
 from moorage.answers.secrets import Secret
-from moorage.users.passwords import password_fault
+from moorage.users.passwords import password_problem
 from moorage.users.strength import estimate
 from tui.fields import FIELDS
 from tui.widgets.field import Field
@@ -52,7 +52,7 @@ class PasswordField(SecretField):
     def fault(self) -> str:
         """Why what is typed cannot be a password, weak or not; empty when it can."""
         is_fine = self._may_be_empty and not self.value
-        return "" if is_fine else password_fault(Secret(self.value))
+        return "" if is_fine else password_problem(Secret(self.value))
 
     def check(self) -> bool:
         """Show why the password is not taken, if it is not; returns whether it is."""

@@ -278,7 +278,7 @@ def _sync(work: UsersAtWork, how: HowToChange, this: _Change) -> AnswersSync:
 
 def _warn_about_answers(session: Session, work: UsersAtWork, this: _Change) -> None:
     """Say whom an apply of answers that were not updated would bring back or change."""
-    declared = work.read.counts.declared
+    declared = work.read.latest.declared
     names = [each.name for each in this.differences if each.name in declared]
     if names:
         which = str(work.target.file or "The answers file that was applied last")

@@ -15,7 +15,7 @@ from moorage.cli.users.target import UsersAtWork, target_from, target_options
 if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.desired.users import Access, RegistryUser
-    from moorage.users.htpasswd_import import Merged, OnExisting
+    from moorage.users.htpasswd_import import ImportResult, OnExisting
 
 _OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
 
@@ -137,7 +137,7 @@ def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
     from moorage.deploy.remote_file import read_file
     from moorage.users.htpasswd_import import check_size
 
-    labels = [host] if host else [roster.server for roster in work.read.rosters]
+    labels = [host] if host else [user_list.server for user_list in work.read.user_lists]
     found = work.engine.look(lambda: read_file(work.engine.deployment, path, labels))
     if not found:
         raise WrongUsageError(f"There is no {path} on {', '.join(labels)}.", code="no_such_file")
@@ -154,7 +154,7 @@ def _read_on_server(work: UsersAtWork, host: str, path: str) -> bytes:
     return content
 
 
-def _report(session: Session, merged: Merged, new: RegistryUser) -> None:
+def _report(session: Session, merged: ImportResult, new: RegistryUser) -> None:
     """Narrate what happens to the lines of the file; with JSON it is in the result."""
     from moorage.users.describe import rights
 
@@ -173,7 +173,7 @@ def _report(session: Session, merged: Merged, new: RegistryUser) -> None:
         session.narrate(f"Added users get: {rights(new)}.")
 
 
-def _as_json(merged: Merged) -> dict[str, object]:
+def _as_json(merged: ImportResult) -> dict[str, object]:
     return {
         "added": list(merged.added),
         "replaced": list(merged.replaced),

@@ -77,9 +77,9 @@ class PasswordChoice:
         return NewPassword(typed) if typed else _generated()
 
     def _checked(self, work: UsersAtWork, name: str, secret: Secret) -> Secret:
-        from moorage.users.passwords import password_fault
+        from moorage.users.passwords import password_problem
 
-        fault = password_fault(secret)
+        fault = password_problem(secret)
         if fault:
             raise WrongUsageError(
                 f"The password of {name} cannot be used: {fault}.", code="password"
@@ -99,7 +99,7 @@ class PasswordChoice:
     def _asked(self, work: UsersAtWork, name: str) -> Secret | None:
         """Ask for a password twice; None when Moorage is to make one."""
         from moorage.answers.secrets import Secret
-        from moorage.users.passwords import password_fault
+        from moorage.users.passwords import password_problem
 
         session = work.target.session
         for _ in range(_TRIES):
@@ -107,7 +107,7 @@ class PasswordChoice:
             secret = Secret(typed)
             if not typed:
                 return None
-            fault = password_fault(secret)
+            fault = password_problem(secret)
             if fault:
                 session.narrate(f"That cannot be used: {fault}.")
                 continue

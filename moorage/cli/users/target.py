@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from moorage.desired.users import RegistryUser
     from moorage.errors import MoorageError
     from moorage.servers.facts import Facts
-    from moorage.users.on_servers import Roster
+    from moorage.users.on_servers import UserList
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -124,8 +124,8 @@ class UsersAtWork:
     engine: Engine
     read: UsersRead
 
-    def roster(self, label: str | None) -> Roster:
-        """Return the roster that counts.
+    def user_list(self, label: str | None) -> UserList:
+        """Return the user list that counts.
 
         Args:
             label: The server that ``--from`` names, or None.
@@ -136,38 +136,38 @@ class UsersAtWork:
         from moorage.cli.errors import WrongUsageError
         from moorage.users.on_servers import UsersStatus
 
-        rosters = self.read.rosters
-        labels = ", ".join(roster.server for roster in rosters)
+        user_lists = self.read.user_lists
+        labels = ", ".join(user_list.server for user_list in user_lists)
         if label is not None:
-            for roster in rosters:
-                if roster.server == label:
-                    return roster
+            for user_list in user_lists:
+                if user_list.server == label:
+                    return user_list
             raise WrongUsageError(f"--from {label} is none of the servers reached: {labels}.")
         statuses = self.read.statuses.items()
         modified = [name for name, status in statuses if status is UsersStatus.MODIFIED]
         if modified:
             raise WrongUsageError(
                 f"The users on {', '.join(modified)} differ from those on "
-                f"{self.read.counts.server}, and not because of a change that was missed: somebody "
+                f"{self.read.latest.server}, and not because of a change that was missed: somebody "
                 "edited them.",
                 advice="Name the server that counts with --from; 'moorage users list' shows who is "
                 "where. The others get the same users.",
                 code="servers_differ",
             )
-        return self.read.counts
+        return self.read.latest
 
     def say_what_was_edited(self) -> None:
         """Narrate where users were changed by somebody else."""
-        for roster in self.read.rosters:
-            if roster.has_drifted:
+        for user_list in self.read.user_lists:
+            if user_list.has_drifted:
                 self.target.session.narrate(
-                    f"{roster.server}: the files of the users were edited by hand since Moorage "
+                    f"{user_list.server}: the files of the users were edited by hand since Moorage "
                     "wrote them."
                 )
 
     def users(self, label: str | None = None) -> tuple[RegistryUser, ...]:
-        """Return the users that count; see :meth:`roster`."""
-        return self.roster(label).users
+        """Return the users that count; see :meth:`user_list`."""
+        return self.user_list(label).users
 
 
 @contextmanager

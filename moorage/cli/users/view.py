@@ -100,19 +100,19 @@ def users_as_json(read: UsersRead, seen: Mapping[str, Seen] | None) -> dict[str,
     statuses = read.statuses
     servers: list[dict[str, object]] = [
         {
-            "server": roster.server,
-            "status": statuses[roster.server],
-            "edited_by_hand": roster.has_drifted,
-            "users_revision": roster.revision,
-            "run": roster.run or None,
+            "server": user_list.server,
+            "status": statuses[user_list.server],
+            "edited_by_hand": user_list.has_drifted,
+            "users_revision": user_list.revision,
+            "run": user_list.run or None,
         }
-        for roster in read.rosters
+        for user_list in read.user_lists
     ]
     servers += [
         {
             "server": error.server,
             "status": UsersStatus.UNREACHABLE,
-            "outdated": error.server in read.counts.missed,
+            "outdated": error.server in read.latest.missed,
             "error": as_json(error),
         }
         for error in read.unreached

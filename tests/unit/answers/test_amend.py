@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from commented_answers import TEXT
 
-from moorage.answers.amend import amended, lost_comments
+from moorage.answers.amend import amend, lost_comments
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.answers.save import dump
@@ -21,7 +21,7 @@ def _with(**sections: Any) -> Answers:
 def test_only_the_section_that_changes_is_written_anew() -> None:
     answers = _with(credentials={"users": [{"name": "ci", "password": {"env": "CI_PW"}}]})
 
-    text = amended(TEXT, answers)
+    text = amend(TEXT, answers)
 
     assert text == TEXT.replace("  # the CI system\n", "").replace(
         "    - {name: ci, access: push, password: {env: CI_PW}}\n"
@@ -35,13 +35,13 @@ def test_only_the_section_that_changes_is_written_anew() -> None:
 def test_a_new_section_goes_to_the_end() -> None:
     more = _with(ssl={"mode": "none"})
 
-    text = amended(TEXT, more)
+    text = amend(TEXT, more)
 
     assert text.startswith(TEXT)
     assert loads(text) == more
     assert not lost_comments(TEXT, text)
-    assert amended(text, more) == text
-    assert loads(amended(text, loads(TEXT))) == loads(TEXT)
+    assert amend(text, more) == text
+    assert loads(amend(text, loads(TEXT))) == loads(TEXT)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_new_section_goes_to_the_end() -> None:
 def test_whatever_the_file_is_it_says_the_answers_afterwards(text: str) -> None:
     answers = _with(rollout="all_at_once", ssl={"mode": "none"})
 
-    assert loads(amended(text, answers)) == answers
+    assert loads(amend(text, answers)) == answers
 
 
 def test_json_stays_json() -> None:
@@ -77,6 +77,6 @@ def test_json_stays_json() -> None:
     wanted = Answers.model_validate(
         {**answers.model_dump(mode="json"), "credentials": {"users": more}, "based_on": 3}
     )
-    written = amended(text, wanted)
+    written = amend(text, wanted)
     assert [user["name"] for user in json.loads(written)["credentials"]["users"]] == ["ci", "ana"]
     assert loads(written) == loads(dump(wanted))

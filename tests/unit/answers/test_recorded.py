@@ -12,7 +12,7 @@ from bait import WORD, Bait
 
 from moorage.answers import fields, model, model_dns, ssl
 from moorage.answers.base import AnswersModel
-from moorage.answers.recorded import as_values, is_operators_own, read_recorded
+from moorage.answers.recorded import as_values, is_operator_only, read_recorded
 from moorage.answers.secrets import FromPrompt, Generated, is_reference
 
 
@@ -48,9 +48,9 @@ def test_no_reference_path_or_server_is_left(said: dict[str, Any]) -> None:
     assert {type(each) for each in left} == {FromPrompt, Generated}
     assert WORD not in str(read.answers)
     assert WORD not in json.dumps(values)
-    assert [each.named for each in read.servers] == ["one.example.test", "two.example.test"]
-    assert read.withheld["hooks", 0, "script"].endswith("baited-hook.sh")
-    assert read.withheld["dns", "provider"] == "rfc2136"
+    assert [each.destination for each in read.servers] == ["one.example.test", "two.example.test"]
+    assert read.unconfirmed["hooks", 0, "script"].endswith("baited-hook.sh")
+    assert read.unconfirmed["dns", "provider"] == "rfc2136"
 
 
 @pytest.mark.parametrize("kind", ["env", "file", "command", "keyring"])
@@ -63,11 +63,11 @@ def test_every_kind_of_reference_becomes_a_prompt(said: dict[str, Any], kind: st
 
     assert read.answers.storage.s3 is not None
     assert read.answers.storage.s3.accesskey == FromPrompt(prompt=True)
-    assert read.withheld["dns", "lexicon", "options"] == {"a": {"prompt": True}}
+    assert read.unconfirmed["dns", "lexicon", "options"] == {"a": {"prompt": True}}
 
 
 def test_every_local_path_of_the_answers_is_the_operators_own() -> None:
-    """A field that is added later with a path of this machine is withheld without more ado."""
+    """A field that is added later with a path of this machine is left unconfirmed by default."""
     models = [
         each
         for module in (model, model_dns, ssl)
@@ -75,9 +75,9 @@ def test_every_local_path_of_the_answers_is_the_operators_own() -> None:
         if inspect.isclass(each) and issubclass(each, AnswersModel)
     ]
     own = {(each.__name__, name) for each in models
-           for name, field in each.model_fields.items() if is_operators_own(field)}  # fmt: skip
+           for name, field in each.model_fields.items() if is_operator_only(field)}  # fmt: skip
 
-    assert fields.OPERATORS_OWN in fields.LocalPath.__metadata__  # type: ignore[attr-defined]
+    assert fields.OPERATOR_ONLY in fields.LocalPath.__metadata__  # type: ignore[attr-defined]
     assert {
         ("Registry", "image_archive"), ("Server", "key"), ("Hook", "script"), ("Acme", "ca_file"),
         ("CertificateFiles", "certificate"), ("CertificateFiles", "key"), ("Dns", "provider"),

@@ -6,7 +6,7 @@ from moorage.answers.secrets import Secret
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, access_map, read_users, user_files
 from moorage.users import edits
-from moorage.users.passwords import password_fault
+from moorage.users.passwords import password_problem
 
 USERS = (
     RegistryUser("ci", "$2y$12$ci"),
@@ -30,7 +30,7 @@ def test_the_order_in_which_people_came_does_not_show() -> None:
 
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\x85"])
 def test_a_password_has_no_control_characters(character: str) -> None:
-    assert "control character" in password_fault(Secret(f"a{character}b"))
+    assert "control character" in password_problem(Secret(f"a{character}b"))
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Document:
         problems: What is wrong with the file as YAML.
         keys: The position of each path's key; for a list's items, of the item.
         values: The position at which the value of each path begins.
-        booleans: Values written as ``yes``, ``no``, ``on``, ``off``, ``true`` or ``false``, by path.
+        booleans: By path, the text of values written as ``yes``, ``no``, ``on``, ``off`` and so on.
         file: The file's name for messages, or None.
     """
 

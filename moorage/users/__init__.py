@@ -1,1 +1,1 @@
-"""Who may log in to a registry: passwords, the users on servers, and changes to them."""
+"""A registry's users: their passwords, the users on each server, and changes to them."""

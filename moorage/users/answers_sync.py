@@ -1,4 +1,4 @@
-"""How the users in answers follow a change on the servers, so that no apply undoes it."""
+"""Copy a change of the users on the servers into the answers, so that no apply undoes it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from moorage.recents import applied_file
 from moorage.state import write_private
 
 KEEP_PASSWORD = Generated(generate=True)
-"""In answers: the password is on the servers; it is only made for a user they do not have."""
+"""In answers: keeps the password on the servers, and generates one only for a new user."""
 
 
 @dataclass(frozen=True)
 class SyncedAnswers:
-    """Answers that say what the servers have.
+    """Answers that match the servers' users.
 
     Attributes:
         answers: The answers.
-        notices: What the operator should know, a sentence each.
+        notices: What the operator should know, one sentence each.
     """
 
     answers: Answers
@@ -36,15 +36,15 @@ class SyncedAnswers:
 
 @dataclass(frozen=True)
 class UsersChange:
-    """A change of the users that the servers have.
+    """A change of the users that the servers already have.
 
     Attributes:
-        before: The users as they were on the servers.
-        after: The users as they are now.
-        listed: Names of new users that the answers are to list; others stay on the servers without
-            being listed.
-        reference: Where the new password was found, if it was found through a reference.
-        revisions: The deployment's before and after: answers that knew the one know the other.
+        before: The users on the servers before the change.
+        after: The users on the servers now.
+        listed: New users to add to the answers; others are only on the servers.
+        reference: The reference the new password came from, if any.
+        revisions: The deployment's revision before and after; answers based on the first become
+            based on the second.
     """
 
     before: Sequence[RegistryUser]
@@ -55,19 +55,19 @@ class UsersChange:
 
 
 def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
-    """Write what changed to an answers file; comments and order stay. Blocks.
+    """Update an answers file; comments and order are kept. Blocks.
 
     Args:
         path: The file.
         change: The change.
 
     Returns:
-        What the operator should know, a sentence each; None when the file stayed as it was.
+        What the operator should know, one sentence each; None if the file did not change.
 
     Raises:
-        MoorageError: It cannot be read or written.
+        MoorageError: The file cannot be read or written.
     """
-    # Somebody may have changed it since it was read.
+    # The file may have changed since it was read.
     answers = load(path)
     synced = sync(answers, change)
     if synced.answers == answers:
@@ -80,18 +80,18 @@ def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
     save_text(written, path)
     if synced.answers.credentials == answers.credentials:
         return synced.notices
-    lost = ("Comments among its users were not kept.",) if lost_comments(text, written) else ()
-    return (*synced.notices, f"{path.name} has the change, too.", *lost)
+    lost = ("Comments between its users were lost.",) if lost_comments(text, written) else ()
+    return (*synced.notices, f"Updated {path.name}.", *lost)
 
 
 @dataclass(frozen=True)
 class AnswersSync:
-    """What became of the answers after a change of the users.
+    """The outcome for the answers of a change of the users.
 
     Attributes:
         is_saved: Whether the answers file was written.
-        notices: What the operator should know, a sentence each.
-        failure: Why the file could not be written, though it should have been; None otherwise.
+        notices: What the operator should know, one sentence each.
+        failure: Why the file could not be updated; None if it was, or if there is none.
     """
 
     is_saved: bool = False
@@ -100,11 +100,11 @@ class AnswersSync:
 
 
 def sync_answers(domain: str, file: Path | None, change: UsersChange) -> AnswersSync:
-    """Let everything that is kept of a deployment follow a change of its users. Blocks.
+    """Update the answers on this machine after a change of a deployment's users. Blocks.
 
     Args:
         domain: The registry's name.
-        file: The answers file; None when there is none, or it is to stay as it is.
+        file: The answers file; None if there is none or it must not change.
         change: The change.
     """
     sync_applied(domain, change)
@@ -123,7 +123,7 @@ def sync_answers(domain: str, file: Path | None, change: UsersChange) -> Answers
 
 
 def sync_applied(domain: str, change: UsersChange) -> None:
-    """Let what was applied last, which answers are compared with, follow; nothing fails for that.
+    """Update the copy of the answers applied last, which drafts are compared with. Never fails.
 
     Args:
         domain: The registry's name.
@@ -135,9 +135,9 @@ def sync_applied(domain: str, change: UsersChange) -> None:
 
 
 def sync(answers: Answers, change: UsersChange) -> SyncedAnswers:
-    """Return answers that would not undo a change of the users.
+    """Return answers that do not undo a change of the users.
 
-    Only what the change changed is touched: answers may hold what was not applied yet.
+    Nothing else is touched: answers may contain changes that have not been applied yet.
 
     Args:
         answers: The answers.
@@ -161,9 +161,9 @@ def sync(answers: Answers, change: UsersChange) -> SyncedAnswers:
         if name not in listed:
             users.append(_user(now[name]))
     if not users:
-        # Answers list at least one user.
+        # Answers must list at least one user.
         left = next(user for user in after if not user.disabled)
-        notices.append(f"{left.name} is listed now, because answers list at least one user.")
+        notices.append(f"Added {left.name} to the answers, which must list at least one user.")
         users.append(_user(left))
     if tuple(users) == answers.credentials.users:
         return SyncedAnswers(answers)
@@ -183,12 +183,12 @@ def _followed(
         update |= {"access": new.access or "pull", "repositories": new.repositories}
     if old is None or old.disabled != new.disabled:
         update["disabled"] = new.disabled
-    is_found_there = reference is not None and user.password == reference
-    if (old is None or old.hash != new.hash) and not is_found_there:
+    is_same_reference = reference is not None and user.password == reference
+    if (old is None or old.hash != new.hash) and not is_same_reference:
         if user.password != KEEP_PASSWORD:
             notices.append(
-                f"The password of {user.name} is not the one that was referred to any more: it "
-                "is {generate: true} now, which keeps what the servers have."
+                f"The password of {user.name} in the answers was out of date: it is now "
+                "{generate: true}, which keeps the password on the servers."
             )
         update["password"] = KEEP_PASSWORD
     return user.model_copy(update=update)

@@ -1,4 +1,4 @@
-"""Users and changes of them in words."""
+"""Users and their changes as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMES = 4
 
 
 class Action(StrEnum):
-    """What happens to a user."""
+    """A kind of change to a user."""
 
     ADD = "add"
     CHANGE = "change"
@@ -25,13 +25,13 @@ _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
 
 @dataclass(frozen=True)
 class UserDifference:
-    """How one user changes.
+    """The change of one user.
 
     Attributes:
-        action: What happens.
-        name: The user.
-        text: Their access, or what changes.
-        fields: What changes: password, access and disabled; empty unless the action is change.
+        action: Whether the user is added, changed or removed.
+        name: The user's name.
+        text: The new user's access, or what changes.
+        fields: password, access or disabled, for a changed user; empty otherwise.
     """
 
     action: Action
@@ -46,7 +46,7 @@ class UserDifference:
 
 
 def rights(user: RegistryUser) -> str:
-    """Return a user's access with the repositories it is for."""
+    """Return a user's access and the repositories it covers."""
     if user.access is None:
         return "no access"
     return f"{user.access} {' '.join(user.repositories) or 'all repositories'}"
@@ -60,11 +60,11 @@ def repositories(user: RegistryUser) -> str:
 def differences(
     before: Sequence[RegistryUser], after: Sequence[RegistryUser]
 ) -> list[UserDifference]:
-    """Return how users change, in the order of their names.
+    """Return the changes between two lists of users, sorted by name.
 
     Args:
-        before: The users as they are.
-        after: The users as they will be.
+        before: The current users.
+        after: The future users.
     """
     old = {user.name: user for user in before}
     new = {user.name: user for user in after}
@@ -76,7 +76,7 @@ def differences(
             text = f"{rights(will)}{disabled} ({hash_kind(will.hash)} hash)"
             found.append(UserDifference(Action.ADD, name, text))
         elif will is None:
-            found.append(UserDifference(Action.REMOVE, name, "removed, with their password"))
+            found.append(UserDifference(Action.REMOVE, name, "removed, including the password"))
         elif was is not None and was != will:
             changed = dict(_changes(was, will))
             text = "; ".join(changed.values())
@@ -90,11 +90,11 @@ def _changes(was: RegistryUser, will: RegistryUser) -> Iterator[tuple[str, str]]
     if rights(was) != rights(will):
         yield "access", f"{rights(was)} → {rights(will)}"
     if was.disabled != will.disabled:
-        yield "disabled", "disabled" if will.disabled else "enabled again"
+        yield "disabled", "disabled" if will.disabled else "re-enabled"
 
 
 def count_text(changes: Sequence[UserDifference]) -> str:
-    """Return how many users are added, changed and removed."""
+    """Return the number of users added, changed and removed, as text."""
     parts = []
     for action, word in (
         (Action.ADD, "added"),
@@ -108,7 +108,7 @@ def count_text(changes: Sequence[UserDifference]) -> str:
 
 
 def names_text(changes: Sequence[UserDifference]) -> str:
-    """Return a change in a few words: ``+ ana, - bob``; empty without changes."""
+    """Return a short summary such as ``+ ana, - bob``; empty without changes."""
     names = [f"{each.sign} {each.name}" for each in changes]
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES] + ([f"and {more} more"] if more > 0 else []))

@@ -1,4 +1,4 @@
-"""Changes to the users: pure functions from the users as they are to those as they should be."""
+"""Changes to the users, as pure functions from the current users to the new ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Users = tuple[RegistryUser, ...]
 
 
 class WrongUserError(MoorageError):
-    """A user that is not there, is there already, or has a name or access that cannot be.
+    """A user does not exist, already exists, or has an invalid name or access.
 
     Attributes:
-        reason: What is wrong, for a form that shows it beside the value; empty if the message is.
+        reason: A shorter message, for a form that shows it beside the value; may be empty.
     """
 
     exit_code = ExitCode.USAGE
@@ -28,22 +28,22 @@ class WrongUserError(MoorageError):
 
 
 def add(users: Sequence[RegistryUser], user: RegistryUser) -> Users:
-    """Return the users with one more.
+    """Return the users with a new one.
 
     Raises:
-        WrongUserError: The name is taken or malformed, or the repositories are.
+        WrongUserError: The name is taken or invalid, or the repositories are invalid.
     """
     for each in users:
         if each.name.lower() == user.name.lower():
             if each.name == user.name:
                 raise WrongUserError(
-                    f"The user {user.name} is there already.",
-                    advice="Change them instead: 'moorage users passwd' or 'moorage users access'.",
+                    f"A user {user.name} already exists.",
+                    advice="To change it, use 'moorage users passwd' or 'moorage users access'.",
                     code="user_exists",
                 )
             raise WrongUserError(
-                f"The user {user.name} is too like {each.name}.",
-                advice="Names have to differ in more than capitals; choose another one.",
+                f"A user {each.name} already exists.",
+                advice="Names must differ in more than case; choose another one.",
                 code="user_exists",
             )
     check(user)
@@ -51,21 +51,21 @@ def add(users: Sequence[RegistryUser], user: RegistryUser) -> Users:
 
 
 def set_password(users: Sequence[RegistryUser], name: str, value: str) -> Users:
-    """Return the users with another password hash for one of them; see :func:`find`."""
+    """Return the users with one user's password hash replaced; see :func:`find`."""
     return _with(users, replace(find(users, name), hash=value))
 
 
 def set_access(
     users: Sequence[RegistryUser], name: str, access: Access, repositories: Iterable[str]
 ) -> Users:
-    """Return the users with another access for one of them; see :func:`find` and :func:`add`."""
+    """Return the users with one user's access replaced; see :func:`find` and :func:`add`."""
     changed = replace(find(users, name), access=access, repositories=tuple(repositories))
     check(changed)
     return _with(users, changed)
 
 
 def set_disabled(users: Sequence[RegistryUser], names: Iterable[str], disabled: bool) -> Users:
-    """Return the users with some of them kept out, or let in again; see :func:`find`.
+    """Return the users with some of them disabled or re-enabled; see :func:`find`.
 
     Raises:
         WrongUserError: Nobody could log in any more.
@@ -92,30 +92,30 @@ def remove(users: Sequence[RegistryUser], names: Iterable[str]) -> Users:
 
 def _find_all(users: Sequence[RegistryUser], names: Iterable[str]) -> dict[str, RegistryUser]:
     """Return users by name, in the order of the names; see :func:`find`."""
-    there = {user.name: user for user in users}
-    return {name: there[name] if name in there else find(users, name) for name in names}
+    known = {user.name: user for user in users}
+    return {name: known[name] if name in known else find(users, name) for name in names}
 
 
 def find(users: Sequence[RegistryUser], name: str) -> RegistryUser:
     """Return a user by name.
 
     Raises:
-        WrongUserError: There is none of that name.
+        WrongUserError: No user has that name.
     """
     for user in users:
         if user.name == name:
             return user
     near = [user.name for user in users if user.name.lower() == name.lower()]
-    there = ", ".join(user.name for user in users[:10]) + (", …" if len(users) > 10 else "")
+    names = ", ".join(user.name for user in users[:10]) + (", …" if len(users) > 10 else "")
     raise WrongUserError(
         f"There is no user {name}.",
-        advice=f"Did you mean {near[0]}?" if near else f"There are: {there}.",
+        advice=f"Did you mean {near[0]}?" if near else f"Existing users: {names}.",
         code="unknown_user",
     )
 
 
 def check(user: RegistryUser) -> None:
-    """Raise WrongUserError when a user's name or repositories cannot be."""
+    """Raise WrongUserError if a user's name or repositories are invalid."""
     try:
         User(
             name=user.name,
@@ -125,7 +125,7 @@ def check(user: RegistryUser) -> None:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        # What concerns none of the fields alone is how long all repositories are together.
+        # Only the total length of the repositories is not about a single field.
         where = str(first["loc"][0]) if first["loc"] else "repositories"
         what = user.name if where == "name" else " ".join(user.repositories)
         wrong = WrongUserError(f"{where} {what[:80]!r}: {first['msg']}.")
@@ -139,8 +139,8 @@ def _check_a_user_can_log_in(
     if not all(user.disabled for user in users):
         return
     last = [user.name for user in changed.values() if not user.disabled] or list(changed)
-    who = f"The user {last[-1]} is the last one who may log in."
-    raise WrongUserError(who, advice="Add another user first.", code="last_user")
+    message = f"{last[-1]} is the last user who can log in."
+    raise WrongUserError(message, advice="Add another user first.", code="last_user")
 
 
 def _with(users: Sequence[RegistryUser], changed: RegistryUser) -> Users:

@@ -1,4 +1,4 @@
-"""Reads the users of an htpasswd file that somebody else wrote, and reports what it cannot take."""
+"""Import users from an htpasswd file, and report the lines that cannot be used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST_FILE = 8 * 1024**2
 """Bytes: some 100,000 users."""
 
 OnExisting = Literal["keep", "replace"]
-"""Whether a user who is there already keeps their password or gets the file's."""
+"""Whether an existing user keeps their password or gets the file's."""
 
 # nginx reads htpasswd files through a buffer of 2048 bytes.
 _LONGEST_LINE = 1024
@@ -29,18 +29,18 @@ _MOST_ROUNDS = 1_000_000
 _ROUNDS = re.compile(r"\$[56]\$rounds=(\d+)\$")
 _DES = re.compile(r"[./0-9A-Za-z]{13}")
 _ADVICE = "give this user a new password"
-_DAMAGED = "hash is damaged or of a variant that is not known"
-# By what they begin with; the first that fits counts.
-_FAULTS = {
-    "{SHA}": "its hash is SHA-1, which is guessed by the billion a second",
-    "{SSHA}": "its hash is SHA-1, which is guessed by the billion a second",
-    "$1$": "its hash is MD5-crypt ($1$), which is guessed by the million a second",
+_DAMAGED = "hash is damaged or of an unknown variant"
+# By prefix; the first match applies.
+_UNSUPPORTED = {
+    "{SHA}": "its hash is SHA-1, which attackers test billions of times a second",
+    "{SSHA}": "its hash is SHA-1, which attackers test billions of times a second",
+    "$1$": "its hash is MD5-crypt ($1$), which attackers test millions of times a second",
     "$2": f"its bcrypt {_DAMAGED}",
     "$apr1$": f"its apr1 {_DAMAGED}",
     "$5$": f"its SHA-256 crypt {_DAMAGED}",
     "$6$": f"its SHA-512 crypt {_DAMAGED}",
-    "$": "its hash is of a kind other than bcrypt, apr1 and SHA-crypt",
-    "{": "its hash is of a kind other than bcrypt, apr1 and SHA-crypt",
+    "$": "its hash is not bcrypt, apr1 or SHA-crypt",
+    "{": "its hash is not bcrypt, apr1 or SHA-crypt",
 }
 
 
@@ -59,11 +59,11 @@ class ImportedUser:
 
 @dataclass(frozen=True)
 class RejectedLine:
-    """A line that gives no user.
+    """A line that cannot be imported.
 
     Attributes:
         line: The line, from 1.
-        name: The user's name, as far as it can be shown; never a hash.
+        name: The user's name, if it can be shown; never a hash.
         reason: Why, and what to do about it.
     """
 
@@ -78,7 +78,7 @@ class RejectedLine:
 
 @dataclass(frozen=True)
 class HtpasswdFile:
-    """What an htpasswd file holds: every line that is neither empty nor a comment, once."""
+    """The content of an htpasswd file: each line that is not empty or a comment, once."""
 
     users: tuple[ImportedUser, ...]
     rejected: tuple[RejectedLine, ...]
@@ -86,14 +86,14 @@ class HtpasswdFile:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """The users with those of a file among them.
+    """The users after an import.
 
     Attributes:
         users: All of them.
-        added: Names that are new.
+        added: Names of new users.
         replaced: Names of users who got the file's password.
-        kept: Names of users who kept theirs, though the file has another one for them.
-        rejected: Lines that could not be taken, in order.
+        kept: Names of users who kept their password although the file has another one.
+        rejected: Lines that cannot be imported, in order.
     """
 
     users: tuple[RegistryUser, ...]
@@ -106,8 +106,8 @@ class ImportResult:
 def parse_htpasswd(content: bytes) -> HtpasswdFile:
     """Read an htpasswd file. Never raises, whatever is in it.
 
-    The first line of a name counts, as it does for nginx, even when it cannot be taken: a later
-    one has never let anybody in.
+    As in nginx, the first line for a name counts, even if it cannot be imported: nobody has ever
+    logged in with a later one.
 
     Args:
         content: The file.
@@ -120,9 +120,9 @@ def parse_htpasswd(content: bytes) -> HtpasswdFile:
         before = seen.get(name.lower()) if name else None
         if before is not None:
             again = (
-                f"is in line {before[1]} already, which counts"
+                f"repeats line {before[1]}, which is the one nginx uses"
                 if before[0] == name
-                else f"differs from {before[0]} in line {before[1]} in capitals only"
+                else f"differs from {before[0]} in line {before[1]} only in case"
             )
             rejected.append(RejectedLine(number, name, again))
             continue
@@ -142,32 +142,32 @@ def merge(
     repositories: Iterable[str] = (),
     on_existing: OnExisting = "keep",
 ) -> ImportResult:
-    """Add a file's users to those who are there.
+    """Add a file's users to the current ones.
 
-    Who is there already keeps access, repositories and being disabled in any case.
+    Existing users always keep their access and repositories, and stay disabled if they are.
 
     Args:
-        users: The users as they are.
-        file: What :func:`parse_htpasswd` returned.
-        access: What new users may do.
-        repositories: Where; everywhere when empty.
-        on_existing: What happens to the password of a user who is there already.
+        users: The current users.
+        file: The result of :func:`parse_htpasswd`.
+        access: The access of new users.
+        repositories: The repositories of new users; all if empty.
+        on_existing: Whether an existing user keeps their password or gets the file's.
     """
-    there = {user.name.lower(): user for user in users}
+    existing = {user.name.lower(): user for user in users}
     merged = {user.name: user for user in users}
     added, replaced, kept = [], [], []
     rejected = list(file.rejected)
     rules = tuple(repositories)
     for each in file.users:
-        known = there.get(each.name.lower())
+        known = existing.get(each.name.lower())
         if known is None:
             merged[each.name] = RegistryUser(each.name, each.hash, access, rules)
             added.append(each.name)
         elif known.name != each.name:
-            reason = f"differs from the user {known.name}, who is there already, in capitals only"
+            reason = f"differs from the existing user {known.name} only in case"
             rejected.append(RejectedLine(each.line, each.name, reason))
         elif known.hash == each.hash:
-            # Somebody who was let in by that very file may have had no access until now.
+            # A user from that very file can have had a login but no access until now.
             if known.access is None:
                 merged[each.name] = replace(known, access=access, repositories=rules)
                 added.append(each.name)
@@ -183,7 +183,7 @@ def merge(
 
 
 def check_size(content: bytes, name: str) -> None:
-    """Raise MoorageError when a file is too large to be an htpasswd file."""
+    """Raise MoorageError if a file is too large to be an htpasswd file."""
     if len(content) > LARGEST_FILE:
         raise _TooLarge(f"{name} is larger than {LARGEST_FILE // 1024**2} MiB.")
 
@@ -194,28 +194,28 @@ class _TooLarge(MoorageError):
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that mean something, with their numbers."""
+    """Yield each line that is not empty or a comment, with its number."""
     for number, line in enumerate(content.removeprefix(_BOM).split(b"\n"), 1):
-        # As nginx and htpasswd have it, a comment begins in the first column.
+        # For nginx and htpasswd, a comment begins in the first column.
         if line.strip() and not line.startswith(b"#"):
             yield number, line.rstrip(b"\r")
 
 
 def _read(line: bytes) -> tuple[str, str, str]:
-    """Return a line's name, hash, and why it cannot be taken, or empty."""
+    """Return a line's name and hash, and why it cannot be imported (or empty)."""
     if len(line) > _LONGEST_LINE:
-        return "", "", f"has more than {_LONGEST_LINE} bytes; nginx would not read it"
+        return "", "", f"is longer than {_LONGEST_LINE} bytes, which nginx cannot read"
     try:
         text = line.decode()
     except UnicodeDecodeError:
         return "", "", "is not UTF-8"
     name, separator, rest = text.partition(":")
     if not separator:
-        return "", "", "has no colon; wanted: NAME:HASH"
-    fault = _name_problem(name)
-    if fault:
-        # Somebody who mixed the two up has a hash or a password where the name belongs.
-        return "", "", fault
+        return "", "", "has no colon; expected NAME:HASH"
+    problem = _name_problem(name)
+    if problem:
+        # The name is not shown: if the two were mixed up, it is a hash or a password.
+        return "", "", problem
     value = rest.partition(":")[0].rstrip(" \t")
     return name, value, _hash_problem(value)
 
@@ -231,7 +231,7 @@ def _name_problem(name: str) -> str:
     except ValidationError as error:
         if not name:
             return "has no name before the colon"
-        return f"its name cannot be: {error.errors()[0]['msg']}"
+        return f"invalid name: {error.errors()[0]['msg']}"
     return ""
 
 
@@ -241,20 +241,20 @@ def _hash_problem(value: str) -> str:
     except ValueError:
         return _unsupported_hash(value)
     if value.startswith("$2") and int(value[4:6]) not in _BCRYPT_COSTS:
-        return f"its bcrypt hash has cost {value[4:6]}; 4 to 15 can be checked in time"
+        return f"its bcrypt hash has cost {value[4:6]}; the cost must be 4 to 15"
     rounds = _ROUNDS.match(value)
     if rounds and int(rounds[1]) > _MOST_ROUNDS:
-        return f"its hash takes {rounds[1]} rounds; {_MOST_ROUNDS} can be checked in time"
+        return f"its hash has {rounds[1]} rounds (maximum {_MOST_ROUNDS})"
     return ""
 
 
 def _unsupported_hash(value: str) -> str:
-    """Say what is wrong with something that is no hash that can be taken."""
-    for prefix, fault in _FAULTS.items():
+    """Return why a hash cannot be used, and what to do."""
+    for prefix, reason in _UNSUPPORTED.items():
         if value.startswith(prefix):
-            return f"{fault}; {_ADVICE}"
+            return f"{reason}; {_ADVICE}"
     if not value:
         return f"has no hash; {_ADVICE}"
     if _DES.fullmatch(value):
-        return f"its hash looks like DES crypt, which only takes 8 characters; {_ADVICE}"
-    return f"what follows the colon is no hash but, it seems, a password in clear; {_ADVICE}"
+        return f"its hash looks like DES crypt, which ignores all but 8 characters; {_ADVICE}"
+    return f"the part after the colon looks like a password in plain text, not a hash; {_ADVICE}"

@@ -1,4 +1,4 @@
-"""The users as each server has them, and which server's word counts where they differ."""
+"""The users on each server, and which server has the latest ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from moorage.desired.users import RegistryUser, read_users
 from moorage.servers.facts import Facts
 
 USER_FILES = (layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.ACCESS_MAP)
-"""The files that hold the users."""
+"""The files that contain the users."""
 
 
 class UsersStatus(StrEnum):
-    """How a server's users compare with those that count.
+    """A server's users, compared with the latest ones.
 
     outdated: it missed a change, and the next one fixes it. modified: its files were edited by
-    hand. changing: a run is in progress there, so what was read may be half of a change.
+    hand. changing: a run is in progress there, so its users can be those of half a change.
     """
 
     UP_TO_DATE = "up_to_date"
@@ -30,18 +30,18 @@ class UsersStatus(StrEnum):
 
 @dataclass(frozen=True)
 class UserList:
-    """The users as one server has them.
+    """The users on one server.
 
     Attributes:
         server: The server's label.
-        users: Who may log in there, disabled users last.
-        revision: How many changes its users have seen; 0 where none was recorded.
-        declared: The names that the answers listed when they were last applied.
-        missed: The servers that were left out of the last change, by label.
-        is_deployed: Whether Moorage has been on the server.
-        has_drifted: Whether its files are not as Moorage last wrote them; not while a run goes on,
-            which writes them.
-        run: The run that goes on there; empty when there is none.
+        users: Its users, disabled ones last.
+        revision: The number of changes to its users; 0 if none is recorded.
+        declared: The names in the answers that were last applied.
+        missed: The labels of the servers that missed the last change.
+        is_deployed: Whether Moorage has deployed a registry on the server.
+        has_drifted: Whether its files differ from what Moorage last wrote; always false during a
+            run, which writes them.
+        run: The ID of the run in progress there; empty if there is none.
     """
 
     server: str
@@ -54,16 +54,16 @@ class UserList:
     run: str = ""
 
     def is_same_as(self, other: UserList) -> bool:
-        """Return whether both servers let the same people do the same things."""
+        """Return whether both servers have the same users with the same access."""
         return frozenset(self.users) == frozenset(other.users)
 
 
 def read_user_list(facts: Facts, record: Mapping[str, object]) -> UserList:
-    """Return the users a server has.
+    """Return the users on a server.
 
     Args:
         facts: What the probe read.
-        record: Its deployment.json; empty when there is none.
+        record: Its deployment.json; empty if there is none.
     """
     files = {path: facts.files[path].content for path in USER_FILES if path in facts.files}
     noted = record.get("users")
@@ -93,9 +93,9 @@ def _names(noted: object) -> frozenset[str]:
 
 
 def latest_users(user_lists: Sequence[UserList]) -> UserList | None:
-    """Return the user_list that counts: the latest change; None when nobody was deployed anywhere.
+    """Return the list with the latest change; None if no server has a deployment or users.
 
-    Of several with the same change, one that nobody edited by hand since.
+    If several have it, prefer one that was not edited by hand since.
     """
     deployed = [each for each in user_lists if each.is_deployed or each.users]
     return max(
@@ -107,7 +107,7 @@ def latest_users(user_lists: Sequence[UserList]) -> UserList | None:
 
 
 def statuses(user_lists: Sequence[UserList]) -> dict[str, UsersStatus]:
-    """Return how each server's users compare with those that count, by server."""
+    """Return the status of each server's users, by server."""
     newest = latest_users(user_lists)
     found: dict[str, UsersStatus] = {}
     for each in user_lists:

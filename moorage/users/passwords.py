@@ -1,4 +1,4 @@
-"""Passwords of the registry's users: made, checked, hashed and verified."""
+"""Generate, check, hash and verify the passwords of the registry's users."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 from moorage.answers.secrets import Secret
 
 Scheme = Literal["bcrypt", "sha512"]
-"""How new passwords are hashed: bcrypt, or SHA-512 crypt where nginx cannot cache a check."""
+"""The hash of new passwords: bcrypt, or SHA-512 crypt if nginx cannot cache the checks."""
 
 BCRYPT_COST = 12
-LONGEST = 72
-"""Bytes: bcrypt does not look at more."""
+MAX_BYTES = 72
+"""bcrypt ignores the rest of a password."""
 
 
 def generate_password() -> Secret:
@@ -22,7 +22,7 @@ def generate_password() -> Secret:
 
 
 def hash_password(password: Secret, scheme: Scheme = "bcrypt") -> str:
-    """Return a hash in the form nginx and htpasswd know."""
+    """Return a hash in htpasswd format, which nginx reads."""
     if scheme == "sha512":
         from passlib.hash import sha512_crypt
 
@@ -30,12 +30,12 @@ def hash_password(password: Secret, scheme: Scheme = "bcrypt") -> str:
     import bcrypt
 
     salt = bcrypt.gensalt(BCRYPT_COST, prefix=b"2b")
-    # $2b$ and $2y$ name the same algorithm; $2y$ is what htpasswd writes.
+    # $2b$ and $2y$ are the same algorithm; htpasswd writes $2y$.
     return bcrypt.hashpw(password.reveal().encode(), salt).decode().replace("$2b$", "$2y$", 1)
 
 
 def verify_password(password: Secret, value: str) -> bool:
-    """Return whether a password belongs to a hash of any kind that htpasswd holds."""
+    """Return whether a password matches a hash of any kind that htpasswd supports."""
     if value.startswith("$2"):
         import bcrypt
 
@@ -56,15 +56,15 @@ def password_problem(password: Secret) -> str:
     text = password.reveal()
     if not text:
         return "the password is empty"
-    if len(text.encode(errors="surrogatepass")) > LONGEST:
-        size = len(text.encode(errors="surrogatepass"))
-        return f"the password has {size} bytes; bcrypt takes {LONGEST} at most"
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_BYTES:
+        return f"the password is too long for bcrypt: {size} bytes (maximum {MAX_BYTES})"
     if any(unicodedata.category(character) == "Cc" for character in text):
-        return "the password has a control character in it"
+        return "the password contains a control character"
     return ""
 
 
 def hash_kind(value: str) -> str:
-    """Return what a hash is called: bcrypt, apr1, SHA-256, SHA-512 or unknown."""
+    """Return the kind of a hash: bcrypt, apr1, SHA-256, SHA-512 or unknown."""
     kinds = {"$2": "bcrypt", "$a": "apr1", "$5": "SHA-256", "$6": "SHA-512"}
     return kinds.get(value[:2], "unknown")

@@ -94,7 +94,7 @@ def test_the_life_of_a_user(call: CommandLine, machines: Sequence[LabServer]) ->
     ))  # fmt: skip
     assert "+ ana: pull team-a/* (bcrypt hash)" in added.stderr
     assert '+"ana" "pull team-a/*";' in added.stderr
-    assert "moorage.yml has the change, too." in added.stderr
+    assert "Updated moorage.yml." in added.stderr
     assert statuses(call, machines, "ana", ANAS_PASSWORD) == [200, 200]
     assert statuses(call, machines, "ana", ANAS_PASSWORD, "/v2/team-b/x/tags/list") == [403, 403]
     assert users_in(call)["ana"] == {

@@ -72,7 +72,7 @@ def test_differences_in_words() -> None:
             "pull team-a/* → push all repositories; disabled",
             ("access", "disabled"),
         ),
-        UserDifference(Action.REMOVE, "ci", "removed, with their password"),
+        UserDifference(Action.REMOVE, "ci", "removed, including the password"),
         UserDifference(Action.ADD, "dora", "pull team-d/* base (bcrypt hash)"),
     ]
 
@@ -99,7 +99,7 @@ def test_answers_follow_but_for_what_is_imported(tmp_path: Path) -> None:
     path.write_text("# mine\n" + path.read_text())
     after = (somebody("ci", "pull"), somebody("dora"), somebody("imported"))
     change = UsersChange((somebody("ci"),), after, ("dora",))
-    assert sync_file(path, change) == (f"{path.name} has the change, too.",)
+    assert sync_file(path, change) == (f"Updated {path.name}.",)
     assert path.read_text().startswith("# mine\n")
     users = load(path).credentials.users
     assert [(user.name, user.access) for user in users] == [("ci", "pull"), ("dora", "push")]

@@ -50,7 +50,7 @@ def test_another_password_is_kept_on_the_servers() -> None:
     same = sync(loads(TEXT), UsersChange(THERE, after, reference=FromEnvironment("CI_PW")))
 
     assert _users(line.answers)["ci"]["password"] == {"generate": True}
-    assert "The password of ci is not the one" in line.notices[0]
+    assert "The password of ci in the answers was out of date" in line.notices[0]
     assert _users(same.answers)["ci"]["password"] == {"env": "CI_PW"}
     assert same.notices == ()
 
@@ -77,4 +77,4 @@ def test_answers_never_list_nobody() -> None:
     line = sync(loads(TEXT), UsersChange(before, before[2:]))
 
     assert set(_users(line.answers)) == {"bob"}
-    assert "bob is listed now" in line.notices[0]
+    assert "Added bob to the answers" in line.notices[0]

@@ -47,7 +47,7 @@ def test_what_cannot_be_is_refused_with_a_hint(change: Callable[[], object], cod
     assert refused.value.exit_code == 2
 
 
-def test_a_name_that_is_there_and_one_that_is_too_like_are_told_apart() -> None:
+def test_the_same_name_and_one_that_differs_only_in_case_get_different_advice() -> None:
     with pytest.raises(edits.WrongUserError) as same:
         edits.add(USERS, RegistryUser("ana", "h"))
     with pytest.raises(edits.WrongUserError) as like:
@@ -55,5 +55,5 @@ def test_a_name_that_is_there_and_one_that_is_too_like_are_told_apart() -> None:
 
     assert "moorage users passwd" in same.value.advice
     assert "moorage users access" in same.value.advice
-    assert "capitals" not in same.value.advice
-    assert "capitals" in like.value.advice
+    assert "case" not in same.value.advice
+    assert "case" in like.value.advice

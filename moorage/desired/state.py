@@ -22,11 +22,11 @@ Reason = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Listen:
-    """Where nginx listens for clients.
+    """One of nginx's listen addresses.
 
     Attributes:
-        address: ``*`` or ``[::]`` for every address of a family, else one of them.
-        has_proxy_protocol: Whether a load balancer says there who the client is.
+        address: ``*`` or ``[::]`` for all addresses of a family, or one address.
+        has_proxy_protocol: Whether a load balancer sends the PROXY protocol there.
     """
 
     address: str
@@ -35,7 +35,7 @@ class Listen:
     has_proxy_protocol: bool = False
 
     def __str__(self) -> str:
-        """Write what nginx's ``listen`` takes."""
+        """Return the arguments of nginx's ``listen``."""
         where = str(self.port) if self.address == "*" else f"{self.address}:{self.port}"
         words = (where, "ssl" * self.tls, "proxy_protocol" * self.has_proxy_protocol)
         return " ".join(word for word in words if word)
@@ -43,19 +43,19 @@ class Listen:
 
 @dataclass(frozen=True)
 class Platform:
-    """What desired state needs to know about a server that the answers do not say.
+    """The properties of a server that its desired state depends on.
 
     Attributes:
-        os_id: As in os-release: debian, ubuntu.
-        os_version: As in os-release: 12, 13, 24.04.
+        os_id: The ID in os-release: debian, ubuntu.
+        os_version: The version in os-release: 12, 13, 24.04.
         ipv6: Whether the server has IPv6.
-        has_njs: Whether nginx can run scripts there, which remembering logins takes.
+        has_njs: Whether nginx has njs, which the login cache needs.
         peers: The other servers behind the name, each with all its addresses.
-        store_id: What the marker in the images' folder says, or is to say.
-        memory: Bytes of memory, as the kernel counts them.
-        addresses: Where to listen, by port, where other sites of the same nginx have a say in it.
+        store_id: The content of the marker file in the images folder.
+        memory: Memory in bytes, as reported by the kernel.
+        addresses: The listen addresses by port, if other sites of the same nginx restrict them.
         web_group: The group of nginx's workers.
-        http_directives: What nginx.conf sets for all sites.
+        http_directives: The directives that nginx.conf sets for all sites.
     """
 
     os_id: str = "debian"
@@ -72,27 +72,27 @@ class Platform:
 
 @dataclass(frozen=True)
 class Materials:
-    """What desired state is made of besides the answers: secrets, hashes and certificates.
+    """The inputs of desired state besides the answers: secrets, hashes and certificates.
 
     Attributes:
         http_secret: Signs upload states; the same on all servers.
-        auth_key: Keys the authentication cache, hexadecimal.
+        auth_key: The key of the login cache, in hexadecimal.
         secrets: Resolved secrets by their path in the answers.
         users: The users as they should be on every server, in order.
-        kept_users: Names of users whom only the servers know, and who stay.
-        users_revision: How many changes of the users that makes.
+        kept_users: Names of users who are only on the servers, and are kept.
+        users_revision: The number of changes of users so far.
         certificate: PEM, the certificate and its chain; None without TLS.
         certificate_key: PEM; None without TLS.
         ca_certificate: PEM of the private CA, if there is one.
         creates_ca: Whether the private CA was created for these materials.
-        generated: Passwords made in this session, by user; shown once.
+        generated: Passwords generated in this session, by user; shown once.
         weak_passwords: The users whose new password is easy to guess.
-        hooks: The scripts of the operator's, by their hook's name.
+        hooks: The operator's scripts, by hook name.
         acme_ca: PEM of the CA that the ACME directory's certificate comes from, if it is private.
-        addresses: Where the servers reach each other, by label; filled in when they have to.
-        new_store_id: For the marker of a folder of images that has none yet.
+        addresses: The addresses at which servers reach each other, by label, if they need to.
+        new_store_id: The marker for an images folder that has none yet.
         image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
-        keep: Keeps on this machine what was made for these materials; called before a run.
+        keep: Saves what was created for these materials on this machine; called before a run.
     """
 
     http_secret: Secret
@@ -122,7 +122,7 @@ class Package:
     Attributes:
         name: The package.
         reason: Why it is there.
-        satisfied_by: Other packages that do as well, when they are there already.
+        satisfied_by: Other packages that serve the same purpose if already installed.
     """
 
     name: str
@@ -131,28 +131,28 @@ class Package:
 
 
 class Effect(StrEnum):
-    """What has to happen for a changed file to count."""
+    """What has to happen for a changed file to take effect."""
 
     REGISTRY = "registry"
     """Switch slots."""
     NGINX = "nginx"
     """Reload nginx."""
     NOTHING = "nothing"
-    """It counts as soon as it is there."""
+    """Nothing: it takes effect immediately."""
     CERTIFICATE = "certificate"
-    """Ask the authority for a certificate if the one that is there does not fit any more."""
+    """Request a certificate if the current one no longer fits."""
     RENEWAL = "renewal"
-    """Nothing now: it counts from the next renewal on."""
+    """Nothing now: it takes effect with the next renewal."""
 
 
 @dataclass(frozen=True)
 class DesiredFile:
-    """A file as it should be.
+    """A desired file.
 
     Attributes:
-        path: Where on the server.
-        content: All of it.
-        effect: What has to happen for a change to count.
+        path: Its path on the server.
+        content: Its content.
+        effect: What has to happen for a change to take effect.
         reason: Why it is there.
     """
 
@@ -171,13 +171,13 @@ class DesiredFile:
 
     @property
     def secret(self) -> SecretKind | None:
-        """How it is written if it holds secrets, which decides what people see of it."""
+        """Its format if it has secrets, which decides what is shown of it."""
         return kind_of_secret(self.path)
 
 
 @dataclass(frozen=True)
 class DesiredFolder:
-    """A folder as it should be."""
+    """A desired folder."""
 
     path: str
     reason: Reason
@@ -193,7 +193,7 @@ class Image:
     Attributes:
         engine: docker or podman.
         name: The image's name and tag or digest.
-        archive: A local archive to carry to the server, or None to pull.
+        archive: A local archive to upload to the server, or None to pull.
         archive_digest: The archive's SHA-256, or None.
     """
 
@@ -205,14 +205,14 @@ class Image:
 
 @dataclass(frozen=True)
 class CertificateOrder:
-    """A certificate that certbot gets on the server.
+    """A certificate that certbot obtains on the server.
 
     Attributes:
         directory: The authority's directory URL.
-        challenge: How it is proved that the name is the operator's.
-        authenticator: certbot's plugin for that.
+        challenge: The ACME challenge.
+        authenticator: certbot's plugin for the challenge.
         key_type: ecdsa or rsa.
-        peers: The other servers that the authority may ask, each with all its addresses.
+        peers: The other servers the authority can connect to, each with all its addresses.
     """
 
     directory: str
@@ -224,19 +224,19 @@ class CertificateOrder:
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the answers mean for one server, in the order it is made.
+    """The desired state of one server, in the order of installation.
 
     Attributes:
         slot: The registry slot the files were rendered for.
         version: The registry's version the configuration is written for.
-        storage_folder: The folder images are kept in; None when they are kept elsewhere.
-        store_id: What the marker in that folder says, or is to say; empty without a folder.
-        has_debug_listener: Whether the registry has a debug server, on a loopback port.
-        listens: Where nginx listens for clients; the registry's own port comes first.
-        files: In an order in which every file only refers to earlier ones.
-        remembers_logins: Whether nginx remembers checked passwords.
-        order: The certificate certbot gets, or None when it comes from elsewhere.
-        has_check: Whether the site has what a run asks for to know it; those of before have not.
+        storage_folder: The folder that images are stored in; None if they are stored elsewhere.
+        store_id: The content of that folder's marker file; empty without a folder.
+        has_debug_listener: Whether the registry has a debug server on a loopback port.
+        listens: nginx's listen addresses; those on the registry's port come first.
+        files: The files, in an order in which each refers only to earlier ones.
+        remembers_logins: Whether nginx caches logins.
+        order: The certificate that certbot obtains, or None if it comes from elsewhere.
+        has_check: Whether the site serves a run's check files; sites of older versions do not.
     """
 
     slot: Slot

@@ -75,10 +75,10 @@ REASONS = {
     "cannot_create": Reason("{0} could not be created"),
     "cannot_sync": Reason("the new files could not be written to the disk"),
     "cannot_write": Reason("{0} could not be written"),
-    "certificate_not_installed": Reason("the certificate could not be given to nginx"),
-    "certificate_not_issued": Reason("no certificate"),
+    "certificate_not_installed": Reason("the certificate could not be installed in nginx"),
+    "certificate_not_issued": Reason("no certificate was issued"),
     "certificate_not_valid": Reason(
-        "the authority's certificate is not valid by this server's clock ({0} UTC)",
+        "the certificate is not valid according to this server's clock ({0} UTC)",
         "Set the clock, for example with: timedatectl set-ntp true.",
     ),
     "changed_meanwhile": Reason("{0} was changed after it was read"),
@@ -98,8 +98,8 @@ REASONS = {
         "An image archive works for servers without internet access.",
         ("registry.image", "registry.image_archive"),
     ),
-    "nginx_not_reloaded": Reason("nginx did not take the new configuration"),
-    "nginx_refuses": Reason("nginx refuses the configuration"),
+    "nginx_not_reloaded": Reason("nginx did not load the new configuration"),
+    "nginx_refuses": Reason("nginx rejects the configuration"),
     "no_go_ahead": Reason("timed out waiting for the go-ahead (connection lost before the switch)"),
     "not_served": Reason("what serves {0} on {1}, port {2}, {3}"),
     "packages_not_installed": Reason("the packages could not be installed"),
@@ -122,7 +122,7 @@ REASONS = {
         "{0} holds other files; the images need a folder of their own",
         fields=("storage.filesystem.path",),
     ),
-    "storage_not_owned": Reason("{0} could not be given to {1}"),
+    "storage_not_owned": Reason("the owner of {0} could not be changed to {1}"),
     "storage_not_usable": Reason("the registry starts but cannot use its storage (status {0})"),
     "timed_out": Reason("{0} did not end within {1} seconds"),
     "transfers_in_the_way": Reason(
@@ -131,18 +131,18 @@ REASONS = {
     ),
     "unit_not_changed": Reason("{0} could not be enabled or masked"),
     "unit_not_started": Reason("{0} could not be started"),
-    "unit_state_unknown": Reason("systemd does not say how {0} is"),
+    "unit_state_unknown": Reason("systemd does not report the state of {0}"),
     "upload_not_unpacked": Reason("the files could not be unpacked on the server"),
     "version_differs": Reason(
         "the registry is version {0}, but its configuration is written for {1}",
         "Set the registry's version.",
         ("registry.version",),
     ),
-    "version_unknown": Reason("the registry does not tell its version"),
-    # By status, where nothing more is to be said.
-    "run_cancelled": Reason("it was cancelled"),
-    "run_interrupted": Reason("the run ended without a result while doing: {0}"),
-    "run_locked": Reason("run {0} is going on"),
+    "version_unknown": Reason("the registry does not report its version"),
+    # By status, without further detail.
+    "run_cancelled": Reason("the run was cancelled"),
+    "run_interrupted": Reason("the run ended without a result in step {0}"),
+    "run_locked": Reason("run {0} is in progress"),
     "run_undone": Reason("another server failed"),
 }
 """Why runs end, by code. Codes are stable: scripts and records on servers have them."""

@@ -1,9 +1,9 @@
-# Reads everything Moorage wants to know about a server, in one go, and changes nothing.
+# Reads all facts about a server in one go. Changes nothing.
 #
 # Standard input: one line each: the container engine or "-", the image's name or "-",
-# the folder that images are kept in or "-", whether to read nginx's configuration (yes or "-"),
+# the folder that images are stored in or "-", whether to read nginx's configuration (yes or "-"),
 # the file to read before everything else or "-"; then one path of a managed file or folder a line.
-# run/why.sh is in front of this.
+# run/why.sh is prepended to this script.
 # Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
 # shellcheck shell=sh
 set -u
@@ -37,9 +37,9 @@ fact clock "$(date +%s.%N)"
 fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"
 { read -r name </proc/sys/kernel/hostname; } 2>/dev/null && fact hostname "$name"
 [ -d /run/systemd/system ] && fact systemd yes
-# Files in /proc have no size, so whether this one holds anything is known by reading it.
+# Files in /proc have no size, so read this one to see whether it is empty.
 { read -r _ </proc/net/if_inet6; } 2>/dev/null && fact ipv6 yes
-# Scope 00 is global: what others can reach this server at.
+# Scope 00 is global: the addresses at which others can reach this server.
 [ -r /proc/net/if_inet6 ] && while read -r address _ _ scope _; do
     [ "$scope" = 00 ] && fact address6 "$address"
 done </proc/net/if_inet6
@@ -56,7 +56,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
         nginx nginx-full nginx-light nginx-extras libnginx-mod-http-js nginx-module-njs openssl docker-registry docker.io docker-cli docker-ce \
         podman crun runc certbot 'python3-certbot-dns-*' 2>/dev/null)
     [ -z "$packages" ] || printf '%s\n' "$packages"
-    # Packages on hold, and those that an installation has left half done, whichever they are.
+    # All packages that are on hold or half installed.
     # shellcheck disable=SC2016
     dpkg-query -W -f 'unsettled\t${Package}\t${db:Status-Abbrev}\n' '*' 2>/dev/null |
         grep "${tab}h..\$\|${tab}.[HUF].\$\|${tab}..R\$"
@@ -65,7 +65,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
         case "$holder" in *":${lock:--} "*) fact apt_runs yes && break ;; esac
     done </proc/locks
 fi
-# Asking apt takes a while, so only where the answer counts; without package lists it knows nothing.
+# apt is slow, so query it only if the answer matters and there are package lists.
 if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
     [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' 2>/dev/null | head -n 1)" ]; then
     case "$(apt-cache policy libnginx-mod-http-js 2>/dev/null)" in
@@ -74,7 +74,7 @@ if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
     esac
 fi
 if command -v systemctl >/dev/null 2>&1; then
-    # What a unit said in its last attempt, where a run has what it said since a mark.
+    # Prints the output of a unit's last start. (In a run, journal() prints it since a mark.)
     journal() {
         attempt=$(systemctl show -p InvocationID --value "$1" 2>/dev/null)
         [ -z "$attempt" ] || journalctl -q -n 200 --no-pager -o cat \
@@ -103,7 +103,7 @@ if command -v systemctl >/dev/null 2>&1; then
                 fact failure "$unit" "$(why_registry "$unit")"
                 ;;
             esac
-            # An update of the package replaces the program, not the process.
+            # A package update replaces the binary, but not the running process.
             case "$unit" in moorage-registry@*)
                 if [ -e /usr/bin/docker-registry ] && [ "${process:-0}" != 0 ]; then
                     case "$(readlink "/proc/$process/exe" 2>/dev/null)" in
@@ -117,7 +117,7 @@ if command -v systemctl >/dev/null 2>&1; then
         esac
     done
 fi
-# What a slot still sends that was left for the other one; the file outlives whoever writes it.
+# Transfers left on a draining slot; the file can outlive its writer.
 for slot in blue green; do
     { read -r since transfers; } 2>/dev/null </run/moorage-registry/$slot.draining || continue
     systemctl is-active -q "moorage-registry@$slot" || continue
@@ -125,7 +125,7 @@ for slot in blue green; do
     act*) read -r uptime _ </proc/uptime && fact draining "$slot" $((${uptime%%.*} - since)) "$transfers" ;;
     esac
 done
-# Other sites' files are read for where they listen and what they are called; 4 MiB are plenty.
+# Other sites' files are read for their listen addresses and names; 4 MiB are plenty.
 if [ "$reads_nginx" = yes ] && command -v nginx >/dev/null 2>&1; then
     nginx -V 2>&1 | facts nginx_build
     nginx -T 2>&1 | head -c 4194304 | many_facts nginx_dump
@@ -148,7 +148,7 @@ source='' available='' mount=
 read -r source _ _ available _ mount <<END
 ${disks#*"$newline"}
 END
-# What fills the disk may be pushes that were broken off. Looking for them takes a while.
+# Interrupted pushes can fill the disk. Looking for them is slow.
 if [ "$storage" != - ] && [ "${available:-0}" -lt 1048576 ]; then
     fact uploads "$(timeout 10 find "$storage/docker/registry/v2/repositories" \
         \( -name _layers -o -name _manifests \) -prune -o -path '*/_uploads/*' -type f -printf '%k\n' 2>/dev/null |
@@ -158,7 +158,7 @@ if [ "$storage" != - ]; then
     marker='' has_images=no
     { read -r marker; } 2>/dev/null <"$storage/.moorage-store"
     for repository in "$storage"/docker/registry/v2/repositories/*; do
-        # What verifying leaves behind is nobody's image.
+        # Not an image: left behind by 'moorage verify'.
         case "$repository" in */\* | */moorage-verify) ;; *) has_images=yes && break ;; esac
     done
     fact store "$storage" "$marker" "$mount" "$source" "$has_images"
@@ -166,8 +166,8 @@ fi
 if [ "$storage" != - ] && [ -d "$storage" ]; then
     fact folder "$(stat -c "%a$tab%U$tab%G" "$storage")" "$storage"
 fi
-# The folders the slots store images in, and whether one is in there: a manifest that is linked. Names of
-# repositories stay when everything in them is deleted.
+# The slots' images folders, and whether they have images, that is, a linked manifest: repository names
+# remain when everything in them is deleted.
 sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 2>/dev/null | sort -u |
     while IFS= read -r root; do
         found=$(find "$root/docker/registry/v2/repositories" \( -name _layers -o -name _uploads \) -prune -o \
@@ -180,7 +180,7 @@ sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 
 if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>&1; then
     identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "$identity"
 fi
-# How renewals of the certificate went: certbot's log, the oldest line first. It has local times.
+# Results of certificate renewals from certbot's log, oldest first. It has local times.
 if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
     fact zone "$(date +%z)"
     cat /var/log/letsencrypt/letsencrypt.log.1 /var/log/letsencrypt/letsencrypt.log 2>/dev/null |
@@ -191,11 +191,11 @@ if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
 fi
 stat -c '%Y %n' /var/lib/moorage/runs/* 2>/dev/null | while read -r changed run; do
     running=no step='' status='' code='' values=''
-    # The last of its lines counts.
+    # The last line counts.
     while read -r begun; do step=$begun; done 2>/dev/null <"$run/step"
     # A run from before there were codes has its message there, and no third line.
     { read -r status && IFS= read -r code && IFS= read -r values; } 2>/dev/null <"$run/result"
-    # The run holds its lock for as long as it lives, so a free lock means that it has ended.
+    # A run holds its lock until it ends, so a free lock means that it has ended.
     if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
     fact run "${run##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
 done
@@ -205,6 +205,6 @@ set --
 while IFS= read -r path; do
     if [ -e "$path" ] || [ -L "$path" ]; then set -- "$@" "${path#/}"; fi
 done
-# A run that was killed leaves two names of one file; each needs its content.
+# A killed run leaves hard links; include the content for each name.
 [ $# -eq 0 ] || tar --hard-dereference -C / -cf - -- "$@" 2>/dev/null
 exit 0

@@ -73,7 +73,7 @@ def test_it_leaves_nothing_but_packages(
             "rolled back to the previous state, except that these remain: the packages "
             in outcome.log
         )
-        assert any("nginx" in warning and "stay" in warning for warning in report.warnings)
+        assert any("nginx" in warning and "remain" in warning for warning in report.warnings)
 
     # What the failed run added is no less added by Moorage because the next one finds it.
     script.write_text("#!/bin/sh\nexit 0\n")

@@ -25,8 +25,8 @@ def test_a_code_and_its_values_become_a_message() -> None:
 @pytest.mark.parametrize(
     ("code", "values", "message"),
     [
-        ("nginx_refuses", ["", ""], "nginx refuses the configuration"),
-        ("nginx_refuses", ["no ;"], "nginx refuses the configuration: no ;"),
+        ("nginx_refuses", ["", ""], "nginx rejects the configuration"),
+        ("nginx_refuses", ["no ;"], "nginx rejects the configuration: no ;"),
         ("cannot_write", ["/etc/x", "no space left on /"],
          "/etc/x could not be written: no space left on /"),
         ("cannot_sync", ["no space left on /", "cp did not end within 180 seconds"],

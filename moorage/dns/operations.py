@@ -134,7 +134,7 @@ class DnsCheck:
 
     @property
     def rows(self) -> list[Row]:
-        """What each name server and this machine say."""
+        """The values that each name server and this machine return."""
         rows = [
             Row(
                 "name_server",

@@ -153,7 +153,7 @@ _PLACE = re.compile(r"\{(\d)\}")
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run said about its end.
+    """The reported end of a run.
 
     Attributes:
         status: How it ended.
@@ -168,7 +168,7 @@ class RunResult:
 
 
 def read_result(status: str, values: Sequence[str]) -> RunResult:
-    """Return what a run said about its end; everything in it is the server's word.
+    """Parse the reported end of a run. The values come from the server and are not trusted.
 
     Args:
         status: The status as reported.

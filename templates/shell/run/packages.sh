@@ -88,13 +88,13 @@ image_id() { "$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
 # Check what the archive contained, because an image of that name can have existed before.
 check_loaded() {
-    wanted=$(image_id "$plan_image")
-    brought=
+    expected=$(image_id "$plan_image")
+    loaded=
     for name in $(sed -n 's/^Loaded image\((s)\)\{0,1\}\( ID\)\{0,1\}: //p' load.log | tr ',' ' '); do
-        if [ "$(image_id "$name")" = "$wanted" ]; then return 0; fi
-        brought="$brought${brought:+, }$name"
+        if [ "$(image_id "$name")" = "$expected" ]; then return 0; fi
+        loaded="$loaded${loaded:+, }$name"
     done
-    fail image_not_in_archive "${brought:-no image}" "$plan_image"
+    fail image_not_in_archive "${loaded:-no image}" "$plan_image"
 }
 
 # Points the name to the previous image again, from which a restarted slot runs.

@@ -1,1 +1,1 @@
-"""What the operator decided: one typed, validated, versioned model, kept as YAML."""
+"""The operator's answers: one typed, validated, versioned model, stored as YAML."""

@@ -1,4 +1,4 @@
-"""Changes an answers file, and leaves what does not change as somebody wrote it."""
+"""Change an answers file, and leave the rest of it as the operator wrote it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from moorage.errors import AnswersError, MoorageError
 
 
 def amend(text: str, answers: Answers) -> str:
-    """Return an answers file that says something else.
+    """Return an answers file with other answers.
 
-    Comments and order stay, but for those in the sections that change. Where that cannot be done
-    (a file with mistakes), the whole file is written anew. JSON stays JSON.
+    Comments and order are kept outside the sections that change. If that is not possible (the file
+    has mistakes), the whole file is written anew. JSON stays JSON.
 
     Args:
         text: The file.
-        answers: What the file is to say.
+        answers: The new answers.
     """
     anew = dump(answers)
     same = with_base(text, answers.based_on) if answers.based_on is not None else None
@@ -31,7 +31,7 @@ def amend(text: str, answers: Answers) -> str:
         return json.dumps(yaml_document.read(anew).value, indent=2, ensure_ascii=False) + "\n"
     try:
         candidate = _with_sections_of(text, anew)
-        # Not the answers themselves: a typed secret is a prompt in a file.
+        # Compared as files: in a file, a typed secret is a prompt.
         if loads(candidate) == loads(anew):
             return candidate
     except AnswersError:
@@ -44,10 +44,10 @@ def with_base(text: str, revision: int) -> str | None:
 
     Args:
         text: The file, as YAML or JSON.
-        revision: What it is based on.
+        revision: The revision it is based on.
 
     Returns:
-        The file; None where that cannot be written without touching the rest.
+        The file; None if the value cannot be written without touching the rest.
     """
     line = f"based_on: {revision}"
     candidate, found = re.subn(r"(?m)^based_on:[^\n#]*?([ \t]*(?:#.*)?)$", rf"{line}\1", text)
@@ -72,7 +72,7 @@ def _is_json(text: str) -> bool:
 
 
 def lost_comments(before: str, after: str) -> bool:
-    """Return whether lines of comment are in the one text and not in the other."""
+    """Return whether the first text has comment lines that the second does not have."""
     return bool(_comments(before) - _comments(after) - _comments(HEADER))
 
 
@@ -81,12 +81,12 @@ def _comments(text: str) -> set[str]:
 
 
 def _with_sections_of(text: str, anew: str) -> str:
-    """Replace the sections that change, take out those that are gone, add new ones at the end.
+    """Replace changed sections, drop removed ones and add new ones at the end.
 
     Raises:
         AnswersError: The file has mistakes.
     """
-    were, will = _sections(dump(loads(text))), _sections(anew)
+    old, new = _sections(dump(loads(text))), _sections(anew)
     document = yaml_document.read(text)
     tops = sorted((mark.line, str(path[0])) for path, mark in document.keys.items()
                   if len(path) == 1)  # fmt: skip
@@ -96,22 +96,22 @@ def _with_sections_of(text: str, anew: str) -> str:
     written = lines[: tops[0][0] - 1] if tops else lines
     for (line, key), (following, _) in zip(tops, [*tops[1:], (len(lines) + 1, "")], strict=True):
         body = lines[line - 1 : following - 1]
-        if were.get(key) == will.get(key):
+        if old.get(key) == new.get(key):
             written += body
             continue
-        # Comments and empty lines right before the next section belong to that one.
+        # Comments and empty lines directly before the next section belong to it.
         length = len(body)
         while length > 1 and (not (last := body[length - 1].strip()) or last.startswith("#")):
             length -= 1
-        written += [will.get(key, ""), *body[length:]]
+        written += [new.get(key, ""), *body[length:]]
     present = {key for _, key in tops}
-    written += [section for key, section in will.items()
-                if key not in present and section != were.get(key)]  # fmt: skip
+    written += [section for key, section in new.items()
+                if key not in present and section != old.get(key)]  # fmt: skip
     return "".join(written)
 
 
 def _sections(dumped: str) -> dict[str, str]:
-    """Return the text of each section that :func:`moorage.answers.save.dump` wrote, by its key."""
+    """Return the text of each section written by :func:`moorage.answers.save.dump`, by key."""
     sections: dict[str, str] = {}
     key = ""
     for line in dumped.removeprefix(HEADER).splitlines(keepends=True):

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class AnswersModel(BaseModel):
-    """The base of every part of the answers: unknown keys are errors, values do not change."""
+    """The base of every part of the answers: unknown keys are errors, values are immutable."""
 
-    # Only the whole is validated as a rule, so its parts are not built before somebody needs them.
+    # Usually only the whole is validated, so validators of the parts are built when needed.
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)

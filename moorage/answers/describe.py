@@ -1,7 +1,7 @@
-"""Look fields up by their path: their description, default and section of the model.
+"""Look up fields by path: their description, default and section of the model.
 
-The descriptions are the texts below the fields in the model's source. They are read when they are
-needed: reading them while the model loads would slow every start down by a few milliseconds.
+The descriptions are the texts below the fields in the model's source. They are read on demand,
+because reading them while the model loads would slow down every start by a few milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 
 def describe(section: type[BaseModel], field: str) -> str:
-    """Return a field's description, or nothing where it has none.
+    """Return a field's description; empty if it has none.
 
     Args:
         section: A part of the answers, for example ``Registry``.
@@ -27,10 +27,10 @@ def describe(section: type[BaseModel], field: str) -> str:
 
 
 def summary(path: str) -> str:
-    """Return the first line of a field's description; empty when there is no such field.
+    """Return the first line of a field's description; empty if there is no such field.
 
     Args:
-        path: Where the field is, such as ``storage.s3.region`` or ``servers[].host``.
+        path: The field's path, such as ``storage.s3.region`` or ``servers[].host``.
     """
     section, name = _field(path)
     lines = describe(section, name).splitlines() if section is not None else []
@@ -38,10 +38,10 @@ def summary(path: str) -> str:
 
 
 def default(path: str) -> str:
-    """Return a field's default where that is a text or a number, else nothing.
+    """Return a field's default if it is text or a number; empty otherwise.
 
     Args:
-        path: Where the field is, as in :func:`summary`.
+        path: The field's path, as in :func:`summary`.
     """
     section, name = _field(path)
     value = section.model_fields[name].default if section is not None else None
@@ -49,7 +49,7 @@ def default(path: str) -> str:
 
 
 def _field(path: str) -> tuple[type[BaseModel] | None, str]:
-    """The section a field is in, or None, and the field's name."""
+    """Return a field's section, or None, and its name."""
     from moorage.answers.model import Answers
 
     section: type[BaseModel] | None = Answers
@@ -61,7 +61,7 @@ def _field(path: str) -> tuple[type[BaseModel] | None, str]:
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The sections that a field of a type has or lists."""
+    """Yield the sections that a field of a type has or lists."""
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         yield annotation
     for each in get_args(annotation):
@@ -70,7 +70,7 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
 
 @functools.cache
 def _descriptions(module: str) -> dict[tuple[str, str], str]:
-    """The text below each field of a module's sections, by the names of section and field."""
+    """Return the text below each field of a module's sections, by section and field name."""
     found = {}
     for section in ast.parse(inspect.getsource(sys.modules[module])).body:
         if not isinstance(section, ast.ClassDef):

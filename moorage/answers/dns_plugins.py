@@ -1,7 +1,7 @@
-"""certbot's DNS plugins: which Debian packages them, and what each wants to log in with.
+"""certbot's DNS plugins in Debian, and the credentials each needs.
 
-The names of the credentials are those of the plugins' own documentation, without the plugin's
-prefix: what they call ``dns_rfc2136_secret`` is ``secret`` here.
+Credentials are named as in the plugins' documentation, without the plugin's prefix: their
+``dns_rfc2136_secret`` is ``secret`` here.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class DnsPlugin:
-    """A plugin of certbot that makes the record a DNS-01 challenge wants.
+    """A certbot plugin that creates the record for a DNS-01 challenge.
 
     Attributes:
-        name: What certbot calls it, after ``dns-``.
-        secrets: Credentials that are secrets.
-        plain: Credentials that are not.
-        optional: Those of both that may be left out.
+        name: certbot's name for it, after ``dns-``.
+        secrets: The secret credentials.
+        plain: The other credentials.
+        optional: The names of optional credentials, secret or not.
     """
 
     name: str
@@ -32,7 +32,7 @@ class DnsPlugin:
 
     @property
     def authenticator(self) -> str:
-        """What certbot's configuration calls it."""
+        """Its name in certbot's configuration."""
         return f"dns-{self.name}"
 
 
@@ -49,7 +49,7 @@ PLUGINS = {
             "route53",
             ("secret_access_key",),
             ("access_key_id",),
-            # Without keys the server's own role is used.
+            # Without keys, the server's own role is used.
             frozenset({"secret_access_key", "access_key_id"}),
         ),
         DnsPlugin("cloudflare", ("api_token",)),

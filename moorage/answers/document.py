@@ -1,4 +1,4 @@
-"""Reads YAML into plain values and remembers where each of them stands."""
+"""Read YAML into plain values, with the position of each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True)
 class Mark:
-    """Where something stands in a file: line and column, from 1."""
+    """A position in a file: line and column, from 1."""
 
     line: int
     column: int
@@ -41,11 +41,11 @@ class Mark:
 
 @dataclass
 class Document:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         value: The value at the top; None when the file cannot be read as YAML.
-        problems: What is wrong with the file as YAML.
+        problems: The YAML errors in the file.
         keys: The position of each path's key; for a list's items, of the item.
         values: The position at which the value of each path begins.
         booleans: By path, the text of values written as ``yes``, ``no``, ``on``, ``off`` and so on.
@@ -68,14 +68,14 @@ class Document:
         fields: Sequence[str] = (),
         at_key: bool = False,
     ) -> Problem:
-        """Return a problem that says where it is.
+        """Return a problem with its position.
 
         Args:
-            path: The path it is about; when it is not in the file, its nearest parent is shown.
+            path: The path it is about; if the file does not have it, the nearest parent is shown.
             message: What is wrong and what would be right.
             code: A stable identifier.
             fields: Other fields that the message is about, as dotted paths.
-            at_key: Whether it is about the key rather than about the value.
+            at_key: Whether it is about the key rather than the value.
         """
         mark = self.keys.get(path) if at_key else self.values.get(path)
         above = path
@@ -103,16 +103,16 @@ class Document:
         )
 
 
-class _TooManyAliases(Exception):  # not an error of anybody's
-    """The document's aliases repeat more values than anybody needs to."""
+class _TooManyAliases(Exception):  # internal, becomes a problem
+    """The document's aliases repeat too many values."""
 
 
 class _SelfReference(Exception):  # likewise
-    """A value holds itself, by an alias.
+    """A value contains itself through an alias.
 
     Args:
-        path: Where the alias stands.
-        mark: Where the value begins.
+        path: The path of the alias.
+        mark: The position of the value.
     """
 
     def __init__(self, path: Path, mark: Mark) -> None:
@@ -122,7 +122,7 @@ class _SelfReference(Exception):  # likewise
 
 
 def read(text: str, file: str | None = None) -> Document:
-    """Read YAML text. Nothing is raised: what is wrong is in the document's problems.
+    """Read YAML text. Raises nothing: errors are in the document's problems.
 
     Args:
         text: The text.
@@ -156,15 +156,15 @@ def read(text: str, file: str | None = None) -> Document:
     except _TooManyAliases:
         _refuse(document, None, f"repeats more than {_MOST_REPEATED} values through aliases (*)")
         document.value = None
-    except _SelfReference as circle:
+    except _SelfReference as error:
         message = "contains itself through an alias (*); write the value out instead"
-        document.problems.append(document._at(circle.mark, circle.path, message))
+        document.problems.append(document._at(error.mark, error.path, message))
         document.value = None
     return document
 
 
 def decode(content: bytes, file: str | None = None) -> tuple[str, list[Problem]]:
-    """Return a file's text, or what is wrong with its encoding.
+    """Return a file's text, or the problem with its encoding.
 
     Args:
         content: The file.
@@ -181,11 +181,11 @@ def decode(content: bytes, file: str | None = None) -> tuple[str, list[Problem]]
 
 
 class _Reader:
-    """Turns YAML nodes into plain values: text, numbers, true, false, null, lists and mappings."""
+    """Converts YAML nodes to plain values: text, numbers, booleans, null, lists and mappings."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        # What is written down is bounded by the file's size; what aliases make of it is not.
+        # The file's size limits what it spells out, but not what aliases make of that.
         self._seen: set[int] = set()
         self._repeated = 0
         self._around: list[Any] = []
@@ -240,7 +240,7 @@ class _Reader:
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         text: str = node.value
         kind = node.tag.removeprefix(_TAG)
-        read = {"null": _nothing, "float": _float}.get(kind)
+        read = {"null": _null, "float": _float}.get(kind)
         if read is not None:
             return read(text)
         if kind == "bool":
@@ -249,7 +249,7 @@ class _Reader:
         if kind == "int":
             return self._integer(node, path)
         if kind in {"str", "timestamp", "value", "!"}:
-            # A date stays the text it was written as: nothing in the answers is a date.
+            # A date is kept as text: no answer is a date.
             return text
         self._report(node, path, "has an unknown YAML tag (a word that begins with an "
                      "exclamation mark); use a plain value, and put text that begins with one in "
@@ -263,7 +263,7 @@ class _Reader:
             return None
         digits = text.replace("_", "")
         if not _INT.fullmatch(digits):
-            # YAML 1.1 reads 22:22 as a number to the base 60; nobody means that here.
+            # YAML 1.1 reads 22:22 as a base 60 number, which is never meant here.
             return text
         sign = -1 if digits.startswith("-") else 1
         digits = digits.lstrip("+-")
@@ -276,7 +276,7 @@ class _Reader:
 
 
 def _merged(node: MappingNode) -> Iterator[tuple[Node, Node]]:
-    """A mapping's keys and values, with what ``<<`` merges in and the mapping does not have."""
+    """Yield a mapping's keys and values, then those that ``<<`` merges in."""
     own = [(key, value) for key, value in node.value if key.tag != f"{_TAG}merge"]
     yield from own
     taken = {key.value for key, _ in own if isinstance(key, ScalarNode)}
@@ -294,7 +294,7 @@ def _merged(node: MappingNode) -> Iterator[tuple[Node, Node]]:
                     yield merged_key, merged_value
 
 
-def _nothing(text: str) -> None:
+def _null(text: str) -> None:
     return None
 
 
@@ -302,7 +302,7 @@ def _float(text: str) -> Any:
     try:
         return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
     except ValueError:
-        return text  # to the base 60, as in 1:30.5
+        return text  # base 60, as in 1:30.5
 
 
 def _kind(node: ScalarNode) -> str:
@@ -361,7 +361,7 @@ _EXPLAINED = (
 
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[Mark | None, str]:
-    """Say where the text stops being YAML and why, without repeating it: it may hold secrets."""
+    """Return where and why the text is not YAML, never quoting it: it can contain secrets."""
     found = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     mark = Mark(found.line + 1, found.column + 1) if found is not None else None
     if mark is not None:
@@ -369,8 +369,8 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[Mark | None, str]:
         line = lines[mark.line - 1] if mark.line <= len(lines) else ""
         if "\t" in line[: len(line) - len(line.lstrip())]:
             return mark, "this line is indented with a tab; YAML requires spaces"
-    said = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
+    message = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
     for words, sentence in _EXPLAINED:
-        if words in said:
+        if words in message:
             return mark, f"is not valid YAML from here on: {sentence}"
     return mark, "is not valid YAML from here on: check for a missing quote, colon or bracket"

@@ -1,4 +1,4 @@
-"""The kinds of values the answers have. Each says what it wants when it is wrong."""
+"""The types of values in the answers. Each reports what it expects."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class matching:  # noqa: N801  # reads as a word in the annotations below
 
 @dataclass(frozen=True)
 class _OperatorOnly:
-    """Marks what only the operator may say: see :data:`OPERATOR_ONLY`."""
+    """The type of :data:`OPERATOR_ONLY`."""
 
 
 OPERATOR_ONLY = _OperatorOnly()
-"""Marks a field that names something of the operator's machine, or makes that machine connect.
+"""Marks a field that names something on the operator's machine, or makes it connect somewhere.
 
 Such a value is never taken from a server; see :mod:`moorage.answers.recorded`.
 """
@@ -121,7 +121,7 @@ def _check_address(value: str) -> str:
 def _check_ascii_name(value: str) -> str:
     try:
         plain = value.encode("idna").decode()
-    except UnicodeError:  # no name at all, which is said by what comes next
+    except UnicodeError:  # not a DNS name, which the next validator reports
         return value
     if value.isascii() or not re.fullmatch(r"[A-Za-z0-9.-]+", plain):
         return value
@@ -190,7 +190,7 @@ def _check_not_boolean(value: object) -> object:
 
 
 def _check_setting(value: object) -> object:
-    """Return a copy of a setting that YAML and JSON can both hold without loss."""
+    """Return a copy of a setting that both YAML and JSON can represent without loss."""
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
@@ -242,7 +242,7 @@ Domain = Annotated[
     str,
     AfterValidator(_check_ascii_name),
     matching(
-        # An address is no name: its last part has digits only.
+        # An IP address is not a name: its last part is all digits.
         rf"({_LABEL}\.)+(?!\d+$){_LABEL}",
         "a DNS name such as registry.example.com",
         longest=253,
@@ -298,7 +298,7 @@ ImageName = Annotated[
     ),
 ]
 WHOLE_NUMBER = BeforeValidator(_check_not_boolean)
-"""Goes behind a whole number's limits."""
+"""Rejects true and false; comes after a whole number's limits."""
 Port = Annotated[int, Field(ge=1, le=65535), WHOLE_NUMBER]
 EnvironmentName = Annotated[
     str,

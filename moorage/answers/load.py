@@ -1,4 +1,4 @@
-"""Loads an answers file and says everything that is wrong with it in one go."""
+"""Load an answers file and report all its problems at once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class LoadedAnswers:
     """An answers file as far as it could be read.
 
     Attributes:
-        data: The answers as nested dictionaries and lists, in the current version's form; whatever
-            could be read, right or wrong.
-        answers: The answers, when nothing is wrong.
-        problems: Everything that is wrong, in the order of the file.
-        notices: What the operator should know, such as that the file was of an older version.
-        document: Tells where in the file a path stands.
+        data: The answers as nested dictionaries and lists, in the current version's format; all
+            that could be read, valid or not.
+        answers: The answers, if there are no problems.
+        problems: All problems, in the order of the file.
+        notices: What the operator should know, such as that the file has an older version.
+        document: The file, with the position of each path.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class LoadedAnswers:
     document: Document = field(default_factory=Document)
 
     def locate(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Return problems that were found elsewhere with file, line and column of this one.
+        """Return problems found by other checks, with this file's name, line and column.
 
         Args:
             problems: For example those of the registry's settings.
@@ -52,10 +52,10 @@ def load(path: str | Path, on_notice: OnNotice = lambda notice: None) -> Answers
 
     Args:
         path: The file.
-        on_notice: Takes notices, for example that the file was of an older version.
+        on_notice: Takes notices, for example that the file has an older version.
 
     Raises:
-        AnswersError: The answers are wrong; it has all problems, with line and column.
+        AnswersError: The answers are invalid; it has all problems, with line and column.
         MoorageError: The file cannot be read (``cannot_read``).
     """
     return _answers_or_raise(load_draft(path), on_notice)
@@ -70,13 +70,13 @@ def loads(text: str, file: str | None = None, on_notice: OnNotice = lambda notic
         on_notice: Takes notices.
 
     Raises:
-        AnswersError: The answers are wrong; it has all problems, with line and column.
+        AnswersError: The answers are invalid; it has all problems, with line and column.
     """
     return _answers_or_raise(loads_draft(text, file), on_notice)
 
 
 def load_draft(path: str | Path) -> LoadedAnswers:
-    """Read a file that may be incomplete or wrong, for the wizard.
+    """Read a file that can be incomplete or invalid, for the wizard.
 
     Args:
         path: The file.
@@ -102,7 +102,7 @@ def load_draft(path: str | Path) -> LoadedAnswers:
 
 
 def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:
-    """Read a text that may be incomplete or wrong. Raises nothing.
+    """Read a text that can be incomplete or invalid. Raises nothing.
 
     Args:
         text: YAML.
@@ -123,7 +123,7 @@ def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:
     except MigrationError as error:
         problems.append(document.problem(("version",), str(error)))
         if "version" in data:
-            # What is right in another version cannot be told.
+            # The rules of another version are not known.
             return LoadedAnswers(data, problems=tuple(problems), document=document)
         data = {**data, "version": VERSION}
     document.value = data
@@ -137,7 +137,7 @@ def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:
 
 
 def validate(data: dict[str, Any]) -> tuple[Answers | None, tuple[Problem, ...]]:
-    """Return the answers in nested dictionaries and lists, or everything that is wrong with them.
+    """Return the answers in nested dictionaries and lists, or all their problems.
 
     Args:
         data: The answers; secrets are references or :class:`~moorage.answers.secrets.Typed`.

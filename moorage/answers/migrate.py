@@ -1,4 +1,4 @@
-"""Brings answers of older versions to the current one, step by step."""
+"""Convert answers of older versions to the current one, step by step."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from moorage.answers.model import VERSION
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-"""Takes the answers of one version, returns those of the next, ``version`` apart."""
+"""Converts answers from one version to the next, apart from ``version``."""
 
 MIGRATIONS: Mapping[int, Migration] = {}
-"""The step that leads on from each older version."""
+"""The step from each older version to the next."""
 
 
 class MigrationError(ValueError):
-    """The version is missing, unknown or newer than this Moorage; the text says what to do."""
+    """The version is missing, unknown or too new; the text says what to do."""
 
 
 def migrate(
@@ -24,15 +24,15 @@ def migrate(
     migrations: Mapping[int, Migration] = MIGRATIONS,
     current: int = VERSION,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return answers in the current version's form, and notices about what was changed.
+    """Return answers in the current version's format, and notices about changes.
 
     Args:
         data: The answers as read; not changed.
-        migrations: The step that leads on from each older version.
-        current: The version that is wanted.
+        migrations: The step from each older version to the next.
+        current: The version to convert to.
 
     Raises:
-        MigrationError: The version cannot be brought to the current one.
+        MigrationError: The version cannot be converted.
     """
     version = data.get("version")
     if "version" not in data or version is None:

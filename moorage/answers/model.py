@@ -1,9 +1,8 @@
 """The answers model.
 
 The text below a field is its description in docs/answers.md and in the JSON Schema. Its first line
-alone is the help below the field in the wizard.
-:mod:`moorage.answers.describe` reads it from here when it is asked for; reading it while the module
-loads would cost every start a few milliseconds.
+alone is the help below the field in the wizard. :mod:`moorage.answers.describe` reads it from here
+on demand.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ _LONGEST_RULES = 3500
 
 
 class Registry(AnswersModel):
-    """The registry itself: its name, how it runs and how it is configured."""
+    """The registry itself: its name, runtime and configuration."""
 
     domain: Domain
     """The registry's DNS name, as in registry.example.com/app."""
@@ -148,7 +147,7 @@ class User(AnswersModel):
 
     @model_validator(mode="after")
     def _rules_fit_a_line(self) -> User:
-        # nginx reads configuration words of 4096 bytes at the most.
+        # nginx reads configuration words of at most 4096 bytes.
         if sum(len(rule) + 1 for rule in self.repositories) > _LONGEST_RULES:
             message = (
                 f"the repositories are too long (maximum {_LONGEST_RULES} characters in total); "
@@ -166,7 +165,7 @@ class Credentials(AnswersModel):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Credentials:
-        # nginx looks users up without regard to case, so Ana and ana would share their access.
+        # nginx ignores case when it looks up access, so Ana and ana would share theirs.
         seen: dict[str, str] = {}
         for position, user in enumerate(self.users):
             before = seen.get(user.name.lower())
@@ -265,7 +264,7 @@ class S3Storage(AnswersModel):
 
 
 class Storage(AnswersModel):
-    """Where images are stored."""
+    """Image storage."""
 
     driver: Literal["filesystem", "s3"] = "filesystem"
     """filesystem (one server only) or s3."""
@@ -286,7 +285,7 @@ Moment = Literal["before_apply", "after_apply", "after_users"]
 
 
 class Hook(AnswersModel):
-    """A script of yours that runs on every server, as root."""
+    """Your own script, run on every server as root."""
 
     name: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits and . _ -", 64)]
     """The name shown in plans and logs."""
@@ -304,7 +303,7 @@ Step = Literal["servers", "credentials", "storage", "dns", "ssl", "advanced"]
 
 
 class Answers(AnswersModel):
-    """Everything the operator decided about one deployment."""
+    """The operator's answers for one deployment."""
 
     version: Literal[1] = 1
     """The version of this format."""
@@ -323,7 +322,7 @@ class Answers(AnswersModel):
     rollout: Literal["rolling", "all_at_once"] = "rolling"
     """Whether several servers are switched one by one or all at once."""
     hooks: tuple[Hook, ...] = ()
-    """Scripts of yours that run on every server, in this order."""
+    """Your own scripts, run on every server in this order."""
     ask: tuple[Step, ...] = ()
     """Steps the wizard opens even if they are filled in."""
     based_on: Annotated[int, Field(ge=0, le=2**53), WHOLE_NUMBER] | None = None
@@ -358,7 +357,7 @@ class Answers(AnswersModel):
         return self
 
     def for_server(self, host: str) -> Answers:
-        """Return the answers as they apply to one server: with its own runtime."""
+        """Return the answers for one server, with its own runtime."""
         for server in self.servers:
             if server.host == host and server.runtime is not None:
                 registry = self.registry.model_copy(update={"runtime": server.runtime})
@@ -367,7 +366,7 @@ class Answers(AnswersModel):
 
 
 def storage_not_shared(servers: int) -> str:
-    """Return what is wrong with keeping the images of several servers in a folder of each."""
+    """Return the message for several servers with the driver filesystem."""
     return (
         f"the driver filesystem stores images on one server, but {servers} are listed: an image "
         "pushed to one would be missing on the others. Use the driver s3, or one server"

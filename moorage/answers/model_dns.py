@@ -96,7 +96,7 @@ class Lexicon(AnswersModel):
 
 
 class Failover(AnswersModel):
-    """How DNS follows the healthy servers."""
+    """Health checks that keep failed servers out of DNS."""
 
     interval: Annotated[int, Field(ge=2, le=3600), WHOLE_NUMBER] = 10
     """Seconds between two checks of a server."""
@@ -107,7 +107,7 @@ class Failover(AnswersModel):
 
 
 class Dns(AnswersModel):
-    """Who creates the registry's DNS records, and what they are."""
+    """The registry's DNS records, and who creates them."""
 
     provider: Annotated[
         Literal["manual", "rfc2136", "route53", "lexicon"], OPERATOR_ONLY

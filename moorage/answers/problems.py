@@ -1,4 +1,4 @@
-"""Says in plain sentences what pydantic found wrong, and never repeats a value."""
+"""Turn pydantic's errors into plain sentences that never repeat a value."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NOT_TEXT = {"string_type", "string_unicode", "string_sub_type"}
 
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
-    """Return what is wrong in the order of the file.
+    """Return the problems, in the order of the file.
 
     Args:
-        error: What pydantic raised for the document's value.
-        document: The answers as read; tells where things stand.
+        error: pydantic's error for the document's value.
+        document: The answers as read, with positions.
     """
     details = error.errors(include_url=False)
     problems = [_problem(each, document) for each in details if not _is_echo(each, details)]
@@ -44,7 +44,7 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return what to say about an unknown key: the nearest known ones, or all of them."""
+    """Return advice about an unknown key: the nearest known key, or all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if near:
@@ -53,7 +53,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _is_echo(error: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """A list counts as too short when its items are wrong; they are reported themselves."""
+    """Return whether a list is only too short because its items are invalid (and reported)."""
     location = error["loc"]
     return error["type"] == "too_short" and any(
         len(other["loc"]) > len(location) and other["loc"][: len(location)] == location
@@ -79,7 +79,7 @@ def _problem(error: ErrorDetails, document: Document) -> Problem:
 
 
 def expected_at(path: Path) -> str:
-    """Return what is expected at a path where there is nothing.
+    """Return what is expected at a path that has no value.
 
     Args:
         path: The path.
@@ -146,14 +146,14 @@ def _unknown(path: Path, document: Document) -> str:
     for part in path[:-1]:
         above = above[part]
     missing = known - set(above)
-    # A key that is there already is not what was meant, unless none other is near.
+    # Prefer keys that the section does not have yet.
     near = difflib.get_close_matches(str(path[-1]).lower(), sorted(missing), n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}?" if near else nearest(str(path[-1]), known)
     return f"unknown key; {hint}"
 
 
 def model_at(path: Path) -> type[BaseModel] | None:
-    """Return the part of the model that describes the section at a path, if there is one."""
+    """Return the part of the model for the section at a path, if there is one."""
     model: type[BaseModel] = Answers
     for part in path:
         if isinstance(part, int):
@@ -182,7 +182,7 @@ def _keys(path: Path) -> str:
 
 
 def _choices(path: Path) -> str:
-    """The values a field may have, as people list them: push or pull."""
+    """Return a field's allowed values as text: push or pull."""
     names = [part for part in path if isinstance(part, str)]
     model = model_at(tuple(names[:-1]))
     if model is None or not names or names[-1] not in model.model_fields:
@@ -202,7 +202,7 @@ def _literals(annotation: Any) -> list[Any]:
 
 
 def _hidden(document: Document, reported: set[Path]) -> list[Problem]:
-    """Find what the model checks only once its parts are right."""
+    """Find problems that the model only checks once its parts are valid."""
     data = document.value
     if not isinstance(data, dict):
         return []

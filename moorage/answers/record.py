@@ -1,4 +1,4 @@
-"""Answers as they are recorded on servers."""
+"""The answers as recorded on servers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from moorage.answers.model import Answers
 
 
 def without_secrets(answers: Answers) -> dict[str, Any]:
-    """Return the answers as JSON values, with defaults left out and without password hashes.
+    """Return the answers as JSON values, without defaults and password hashes.
 
-    A user's hash becomes ``{"generate": true}``: on a server that has the user, that keeps the
-    password.
+    A user's hash becomes ``{"generate": true}``, which keeps the password on servers that have the
+    user.
     """
     dumped: dict[str, Any] = answers.model_dump(mode="json", exclude_defaults=True)
     dumped["version"] = answers.version
-    # What they were based on is the file's; the record has a revision of its own.
+    # based_on belongs to the file; the record has its own revision.
     dumped.pop("based_on", None)
     for user in dumped.get("credentials", {}).get("users", []):
         if "hash" in user["password"]:

@@ -1,8 +1,8 @@
-"""Answers that a server sent: what in them only the operator may say is taken out.
+"""Answers from a server's record, without the values that only the operator can set.
 
-Whoever has root on a server writes its deployment.json. Nothing in it may start a program, open a
-file or reach another machine on the operator's side, so a recorded :class:`Answers` exists only
-without its servers, without references to secrets and without the fields that are marked with
+Root on a server can write its deployment.json. Nothing in it must start a program, open a file or
+connect to another machine on the operator's side, so a recorded :class:`Answers` never has
+servers, references to secrets or the fields marked with
 :data:`moorage.answers.fields.OPERATOR_ONLY`.
 """
 
@@ -30,15 +30,15 @@ _KEEP_PASSWORD = Generated(generate=True)
 
 @dataclass(frozen=True)
 class RecordedServer:
-    """A server that a record names: where it is, and nothing that helps to log in there.
+    """A server named in a record: its address, and nothing that helps to log in there.
 
     Attributes:
         host: Its label.
-        user: Who logged in; None where ~/.ssh/config said so.
+        user: The login user; None if ~/.ssh/config sets it.
         port: The SSH port; None likewise.
-        runtime: What runs the registry there, where that differs from the others.
-        address: Where clients reach it, where that is not the host.
-        is_local: Whether it is the machine that Moorage ran on.
+        runtime: The runtime there, if it differs from the other servers'.
+        address: The address clients connect to, if it is not the host.
+        is_local: Whether it is the machine Moorage ran on.
     """
 
     host: str
@@ -50,32 +50,32 @@ class RecordedServer:
 
     @property
     def destination(self) -> str:
-        """The server as ``--server`` takes it."""
+        """The server in the form ``--server`` takes: USER@HOST:PORT."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         who = f"{self.user}@" if self.user else ""
         return f"{who}{host}" + (f":{self.port}" if self.port else "")
 
     def as_server(self, key: str | None = None) -> Server:
-        """Return the server to connect to, once the operator has agreed to that.
+        """Return the server to connect to, after the operator has agreed.
 
         Args:
-            key: The private key file the operator named.
+            key: The operator's private key file.
         """
         return Server(host=self.host, user=self.user, port=self.port, key=key)
 
 
 @dataclass(frozen=True)
 class RecordedAnswers:
-    """What a record says was applied.
+    """The answers that were applied, according to a record.
 
     Attributes:
-        answers: The answers, harmless: without servers, with ``{prompt: true}`` in place of
-            references (``{generate: true}`` for users, which keeps their passwords), and empty
-            where a value is unconfirmed.
-        servers: The servers it names.
-        unconfirmed: What only the operator may say, as it was recorded, by its path in the answers:
+        answers: Safe answers: without servers, with ``{prompt: true}`` in place of references
+            (``{generate: true}`` for users, which keeps their passwords), and without
+            unconfirmed values.
+        servers: The recorded servers.
+        unconfirmed: Recorded values that only the operator can set, by their path in the answers:
             to be shown and confirmed.
-        values: All of it as plain values, to compare answers with and for nothing else.
+        values: The whole record as plain values, only to compare answers with.
     """
 
     answers: Answers
@@ -85,13 +85,13 @@ class RecordedAnswers:
 
 
 def read_recorded(value: object) -> RecordedAnswers:
-    """Return what a record holds under ``answers``.
+    """Return the answers in a record.
 
     Args:
-        value: JSON values.
+        value: The record's JSON value under ``answers``.
 
     Raises:
-        ValueError: They are no answers.
+        ValueError: The answers are invalid.
     """
     try:
         answers = Answers.model_validate(value)
@@ -115,7 +115,7 @@ def _recorded(server: Server) -> RecordedServer:
 def _without_operator_values(
     model: BaseModel, aside: tuple[str, ...], above: Path, unconfirmed: dict[Path, Any]
 ) -> BaseModel:
-    """Return a section without what is the operator's own; that goes to ``unconfirmed``."""
+    """Return a section without operator-only values, and add these to ``unconfirmed``."""
     kept = {}
     for name, field in type(model).model_fields.items():
         if name in aside:
@@ -157,7 +157,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_values(recorded: RecordedAnswers) -> dict[str, Any]:
-    """Return recorded answers as an answers file has them; what is unconfirmed is missing."""
+    """Return recorded answers as in an answers file, without unconfirmed values."""
     values: dict[str, Any] = recorded.answers.model_dump(mode="json", exclude_defaults=True)
     values["version"] = recorded.answers.version
     for *way, last in recorded.unconfirmed:
@@ -169,12 +169,12 @@ def as_values(recorded: RecordedAnswers) -> dict[str, Any]:
 
 
 def is_operator_only(field: FieldInfo) -> bool:
-    """Return whether a field's value is never taken from a server."""
+    """Return whether only the operator can set a field; a server's value is never used."""
     return OPERATOR_ONLY in field.metadata or _is_marked(field.annotation)
 
 
 def has_operator_only_part(field: FieldInfo) -> bool:
-    """Return whether a field's value, or a part of it, is never taken from a server."""
+    """Return whether only the operator can set a field or a part of it."""
     models = (each for each in _types_in(field.annotation) if issubclass(each, BaseModel))
     return is_operator_only(field) or any(
         has_operator_only_part(inner) for model in models for inner in model.model_fields.values()

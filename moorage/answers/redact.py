@@ -1,4 +1,4 @@
-"""The last line of defence: takes revealed secrets out of text on its way to a log or a screen."""
+"""The last line of defence: mask revealed secrets in text for logs and screens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHORTEST_BASE64 = 6
 
 
 class Redactor:
-    """Knows the secrets that were revealed. Safe to use from several threads."""
+    """Masks known secrets. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class Redactor:
         self._is_stale = False
 
     def add(self, *secrets: Secret | str) -> None:
-        """Take these out from now on, in every form they are likely to be written in."""
+        """Mask these secrets from now on, in every form they are likely to be written in."""
         with self._lock:
             before = len(self._plain) + len(self._short)
             for secret in secrets:
@@ -47,19 +47,19 @@ class Redactor:
 
     def _compile(self) -> None:
         with self._lock:
-            # Longest first: a secret that begins with another one goes as a whole.
+            # Longest first, so that a secret that begins with another one is masked completely.
             forms = sorted(self._plain, key=lambda form: (-len(form), form))
             parts = [_trie(forms)] if forms else []
             for short in sorted(self._short, key=lambda form: (-len(form), form)):
-                # Taking out every "ab" would spoil the text and tell what the secret is: so only
-                # where it stands as a value of its own.
+                # Masking every "ab" would garble the text and reveal the secret, so mask it only
+                # where it is a whole value.
                 parts.append(rf"(?:(?<=[=:'\"])|(?<=[=:] )){re.escape(short)}(?![\w-])")
             self._pattern = re.compile("|".join(parts)) if parts else None
             self._is_stale = False
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The ways a secret is written: as it is, quoted, escaped and encoded."""
+    """Yield the forms of a secret: as it is, quoted, escaped and encoded."""
     yield from _quoted(value)
     yield from _in_base64(value)
     lines = [line.strip() for line in value.splitlines()]
@@ -80,7 +80,7 @@ def _quoted(value: str) -> Iterator[str]:
     yield repr(value.encode(errors="surrogatepass"))[2:-1]
     yield value.replace("'", "''")  # YAML, SQL
     yield shlex.quote(value)
-    yield value.replace("'", r"'\''")  # what people and other tools write in shell
+    yield value.replace("'", r"'\''")  # how people and other tools quote in shell
     yield re.sub(r'(["\\`$])', r"\\\1", value)  # shell and systemd, in double quotes
     yield value.replace("\\", "\\\\")
     for safe in ("", "/"):
@@ -96,9 +96,9 @@ def _as_in_yaml(escape: re.Match[str]) -> str:
 
 
 def _in_base64(value: str) -> Iterator[str]:
-    """What base64 makes of a secret wherever in a longer text it begins, ``user:secret`` say.
+    """Yield a secret's base64 forms at any offset in a longer text, such as ``user:secret``.
 
-    Three bytes make four characters, so there are three ways to be cut. Characters at either end
+    Three bytes become four characters, so there are three alignments. Characters at either end
     that depend on the neighbours are left out.
     """
     content = value.encode(errors="surrogatepass")
@@ -115,7 +115,7 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 def _trie(forms: list[str]) -> str:
-    """A pattern for any of the forms, grouped by their first characters.
+    """Return a pattern for any of the forms, grouped by their first two characters.
 
     Python's engine tries alternatives one by one, so a flat list of a few hundred would be slow.
     """

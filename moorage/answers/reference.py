@@ -1,6 +1,6 @@
-"""Writes the reference of every field, for docs/answers.md.
+"""Write the reference of all fields for docs/answers.md.
 
-``python -m moorage.answers.reference docs/answers.md`` brings the file up to date.
+``python -m moorage.answers.reference docs/answers.md`` updates the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def reference() -> str:
 
 
 def updated(text: str) -> str:
-    """Return a document with the part after the marker written anew."""
+    """Return a document with the part after the marker regenerated."""
     return text.partition(BEGIN)[0] + BEGIN + "\n" + reference()
 
 
@@ -43,7 +43,7 @@ def _below(
 
 
 def _section(field: dict[str, Any]) -> tuple[str, bool]:
-    """The name of the section a field is or lists, and whether it lists them."""
+    """Return the name of a field's section, and whether the field is a list of them."""
     for each in [field, *field.get("anyOf", [])]:
         if "$ref" in each:
             return each["$ref"].rpartition("/")[2], False
@@ -111,7 +111,7 @@ def _limits(kind: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Bring the file named on the command line up to date."""
+    """Update the file named on the command line."""
     path = Path(sys.argv[1])
     path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Finds the secrets that an answers file refers to."""
+"""Resolve the secret references in an answers file."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from moorage.answers.ssl import acme_references
 from moorage.errors import MoorageError, Problem, SecretName, SecretUnavailable
 
 COMMAND_TIMEOUT = 30.0
-"""Seconds a command may take."""
+"""Seconds a command can take."""
 KEYRING_SERVICE = "moorage"
-"""What entries of the keyring are kept under."""
+"""The service name of entries in the keyring."""
 
 _LARGEST = 64 * 1024
 
 Ask = Callable[[SecretName, str | None], Secret | None]
-"""Asks for a secret: what is wanted, and the server's label if it belongs to one."""
+"""Asks for a secret: its path in the answers, and the server's label if it belongs to one."""
 
 
 class Resolver:
     """Resolves secret references, each of them once. Safe to use from several threads.
 
     Args:
-        ask: Asks the operator for a secret; returns None when there is nobody to ask. It is never
-            called by two threads at a time.
-        on_notice: Takes what the operator should know, such as that a file with a secret can be
-            read by everybody. May be called in any thread.
-        timeout: Seconds a command may take.
+        ask: Asks the operator for a secret; returns None if it cannot ask. Never called by two
+            threads at a time.
+        on_notice: Takes what the operator should know, such as that other users can read a file
+            with a secret. Called in any thread.
+        timeout: Seconds a command can take.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Resolver:
     def resolve(
         self, reference: SecretReference, where: str, *, server: str | None = None
     ) -> Secret:
-        """Return the secret a reference leads to.
+        """Return the secret a reference points to.
 
-        What is asked for is kept per place in the answers, everything else per reference.
+        Prompted secrets are remembered per path in the answers, all others per reference.
 
         Args:
             reference: The reference.
@@ -79,31 +79,31 @@ class Resolver:
             server: The label of the server it belongs to, if it belongs to one.
 
         Raises:
-            SecretUnavailable: It leads nowhere.
+            SecretUnavailable: The reference cannot be resolved.
         """
         if isinstance(reference, Typed):
             return reference.secret
         key = _key(reference, where)
         with self._lock:
             future = self._found.get(key)
-            ours = future is None
+            is_first = future is None
             if future is None:
                 future = self._found[key] = Future()
-        if not ours:
+        if not is_first:
             return _same_error(future, where)
         try:
             secret = self._find(reference, where, server)
             _check_is_text(secret, where)
             future.set_result(secret)
         except BaseException as error:
-            # Whoever waits gets the error; whoever comes later tries again.
+            # Waiting threads get the error; later calls try again.
             with self._lock:
                 self._found.pop(key, None)
             future.set_exception(error)
         return future.result()
 
     def forget(self, reference: SecretReference, where: str) -> None:
-        """Find a secret anew the next time, for example because a typed one was wrong."""
+        """Resolve a secret again next time, for example because a typed one was wrong."""
         with self._lock:
             self._found.pop(_key(reference, where), None)
 
@@ -147,7 +147,7 @@ class Resolver:
 def references(
     answers: Answers,
 ) -> Iterator[tuple[tuple[str | int, ...], PasswordReference]]:
-    """Return every secret reference that applying the answers follows, with its path."""
+    """Yield every secret reference that an apply resolves, with its path."""
     for name, value in answers.registry.environment.items():
         if not isinstance(value, (str, int, bool)):
             yield ("registry", "environment", name), value
@@ -176,7 +176,7 @@ def references(
 def dns_references(
     answers: Answers,
 ) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
-    """Return the secret references of the DNS provider, with their paths."""
+    """Yield the secret references of the DNS provider, with their paths."""
     dns = answers.dns
     if dns.provider == "rfc2136" and dns.rfc2136 and dns.rfc2136.key is not None:
         yield ("dns", "rfc2136", "key"), dns.rfc2136.key
@@ -192,11 +192,11 @@ def dns_references(
 
 
 def check_available(answers: Answers, *, terminal: bool | None = None) -> list[Problem]:
-    """Return every reference that cannot be followed, without running a command or asking.
+    """Return every reference that cannot be resolved, without running a command or asking.
 
     Args:
-        answers: What the operator decided.
-        terminal: Whether there is somebody to ask; whether standard input is one when None.
+        answers: The answers.
+        terminal: Whether an operator can be asked; None: whether standard input is a terminal.
     """
     if terminal is None:
         terminal = sys.stdin is not None and sys.stdin.isatty()
@@ -209,7 +209,7 @@ def check_available(answers: Answers, *, terminal: bool | None = None) -> list[P
 
 
 def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> str:
-    """Say why a reference leads nowhere, or nothing."""
+    """Return why a reference cannot be resolved; empty if it can."""
     try:
         if isinstance(reference, FromEnvironment):
             _from_environment(reference, where)
@@ -221,7 +221,7 @@ def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> st
         elif isinstance(reference, FromKeyring):
             _import_keyring(where)
         elif isinstance(reference, FromPrompt) and not terminal:
-            return "has to be typed, but there is no terminal; use env, file or command"
+            return "must be typed, but there is no terminal; use env, file or command"
     except MoorageError as error:
         return f"{error.message} {error.advice}".strip().removesuffix(".")
     return ""
@@ -231,7 +231,7 @@ def _check_file(reference: FromFile, where: str) -> None:
     path = Path(reference.file).expanduser()
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return  # reading a pipe would take what is in it
+            return  # reading a pipe would consume its content
         with path.open("rb") as stream:
             _first_line(stream.read(_LARGEST + 1), where, f"the file {reference.file}")
     except OSError as error:
@@ -246,14 +246,14 @@ def _same_error(future: Future[Secret], where: str) -> Secret:
     try:
         return future.result()
     except SecretUnavailable as error:
-        # The same reference at another place: the error points to this one.
+        # The same reference at another path: point the error to this one.
         raise SecretUnavailable(
             error.message, advice=error.advice, fields=(where,), code=error.code
         ) from None
 
 
 def _check_is_text(secret: Secret, where: str) -> None:
-    """Raise SecretUnavailable for bytes that no encoding made text of."""
+    """Raise SecretUnavailable if a secret contains bytes that could not be decoded."""
     if any("\ud800" <= character <= "\udfff" for character in secret.reveal()):
         raise SecretUnavailable("the secret is not UTF-8.", fields=(where,))
 
@@ -276,7 +276,7 @@ def _cannot_read(reference: FromFile, where: str, error: OSError) -> SecretUnava
 
 
 def _first_line(content: bytes, where: str, source: str) -> Secret:
-    """Return the first line of what was read; what follows it is no concern of ours."""
+    """Return the first line of the content; the rest is ignored."""
     if len(content) > _LARGEST and b"\n" not in content:
         raise SecretUnavailable(
             f"the first line of {source} is longer than 64 kB.", fields=(where,)
@@ -302,7 +302,7 @@ def _no_program(reference: FromCommand, where: str) -> SecretUnavailable:
 
 
 def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
-    # Arguments may hold what is not for everybody's eyes, so messages name the program only.
+    # Arguments can be confidential, so messages name only the program.
     program = os.path.expanduser(reference.command[0])  # noqa: PTH111  # a bare name stays one
     source = f"the program {reference.command[0]}"
     try:
@@ -343,9 +343,9 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
 
 
 def _read_until(stream: IO[bytes], deadline: float) -> bytes:
-    """Read a pipe to its end, or one byte more than there may be.
+    """Read a pipe to its end, but not much more than the limit.
 
-    A child of the program may hold the pipe open after it; so this watches the clock itself.
+    A child of the program can keep the pipe open after it has ended, so this has its own deadline.
 
     Raises:
         TimeoutError: The deadline has passed.
@@ -381,7 +381,7 @@ def _from_keyring(reference: FromKeyring, where: str) -> Secret:
 
     try:
         value = keyring.get_password(KEYRING_SERVICE, reference.keyring)
-    except Exception:  # backends raise what they like, and their words may hold anything
+    except Exception:  # backends raise anything, with any text in it
         raise SecretUnavailable(
             "the keyring cannot be opened.",
             fields=(where,),

@@ -1,4 +1,4 @@
-"""Writes answers as YAML, and never a secret in clear."""
+"""Write answers as YAML, without any secret in plain text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from moorage.answers.secrets import as_mapping, is_reference
 from moorage.errors import MoorageError
 
 HEADER = "# yaml-language-server: $schema=moorage.schema.json\n"
-"""Tells editors where the schema is; ``moorage schema`` prints it."""
+"""Names the schema for editors; ``moorage schema`` prints it."""
 
-# Worth seeing even where they are what they would be anyway.
+# Written even if they have the default value.
 _ALWAYS = {"version", "runtime", "driver", "provider", "mode"}
-# YAML 1.2 and Go's YAML read these as numbers, PyYAML as text: quotes leave no doubt.
+# YAML 1.2 and Go's YAML read these as numbers, PyYAML as text, so quote them.
 _NUMBER_ELSEWHERE = re.compile(
     r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)([eE][-+]?[0-9]+)?|0o[0-7]+"
 )
@@ -29,13 +29,12 @@ _BREAKS = re.compile("[\n\r\x85\u2028\u2029\ufeff]")
 
 
 def dump(answers: Answers) -> str:
-    """Return the answers as an answers file; ``loads`` gives them back.
+    """Return the answers as an answers file; ``loads`` is the inverse.
 
-    Defaults are left out, but for what people want to see. A typed secret becomes
-    ``{prompt: true}``.
+    Most defaults are left out. A typed secret becomes ``{prompt: true}``.
 
     Args:
-        answers: What the operator decided.
+        answers: The answers.
     """
     text: str = yaml.dump(
         _plain(answers),
@@ -49,12 +48,12 @@ def dump(answers: Answers) -> str:
 
 
 def save(answers: Answers, path: str | Path) -> None:
-    """Write the answers to a file that only its owner can read, whole or not at all.
+    """Write the answers atomically to a file that only its owner can read.
 
-    A symbolic link stays one: the file it leads to is written.
+    A symbolic link is followed: the file it points to is written.
 
     Args:
-        answers: What the operator decided.
+        answers: The answers.
         path: The file.
 
     Raises:
@@ -64,7 +63,7 @@ def save(answers: Answers, path: str | Path) -> None:
 
 
 def save_text(text: str, path: str | Path) -> None:
-    """Write a text the way :func:`save` does.
+    """Write a text as :func:`save` does.
 
     Args:
         text: The file's content.
@@ -83,7 +82,7 @@ def save_text(text: str, path: str | Path) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    # mkstemp makes the file with mode 0600.
+    # mkstemp creates the file with mode 0600.
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -125,19 +124,19 @@ def _section(model: BaseModel) -> dict[str, Any]:
         is_default = not field.is_required() and value == field.get_default(
             call_default_factory=True
         )
-        if is_default and name not in _ALWAYS and not _shows_something(value):
+        if is_default and name not in _ALWAYS and not _is_always_written(value):
             continue
         if value is not None:
             section[name] = _plain(value)
     return section
 
 
-def _shows_something(value: Any) -> bool:
+def _is_always_written(value: Any) -> bool:
     return isinstance(value, BaseModel) and not _ALWAYS.isdisjoint(type(value).model_fields)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists indented below their key, and quotes what other YAML readers would misread."""
+    """Indents lists below their key, and quotes text that other YAML readers would misread."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

@@ -19,7 +19,7 @@ IDENTIFIER = f"urn:moorage:answers:{VERSION}"
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out what pydantic adds without being asked: a title made of each field's name."""
+    """Leaves out the titles that pydantic derives from field names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -33,14 +33,14 @@ def json_schema() -> dict[str, Any]:
         described = schema if section is Answers else definitions.get(name)
         if described is not None:
             _describe(described, section)
-    # A file says which version it is; in memory there is only the current one.
+    # A file must name its version; in memory there is only the current one.
     schema["required"] = ["version", *schema["required"]]
     return {
         "$schema": DIALECT,
         "$id": IDENTIFIER,
         **schema,
         "title": "Moorage answers",
-        "description": "What the operator decided about one deployment of a registry.",
+        "description": "The operator's answers for one deployment of a registry.",
     }
 
 

@@ -1,4 +1,4 @@
-"""Secrets and the references to them that an answers file may hold."""
+"""Secrets, and the references to them in an answers file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HASH = (
 
 
 class Secret:
-    """A secret in memory. Redacts itself everywhere; :meth:`reveal` is the only way in."""
+    """A secret in memory. Prints as a mask; only :meth:`reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -55,7 +55,7 @@ class Secret:
 
 
 def _check_text(value: object, message: str) -> None:
-    """Raise the message, which never repeats the value: it can be the secret itself."""
+    """Raise ValueError if a value is not valid text; never with the value, which can be secret."""
     fits = isinstance(value, str) and 0 < len(value) <= _LONGEST
     if not fits or re.search("[\0-\x1f\x7f\ud800-\udfff]", str(value)):
         raise ValueError(message)
@@ -195,10 +195,10 @@ _JSON_SCHEMAS: dict[str, dict[str, Any]] = {
 
 
 def _read(value: object, kinds: _Kinds) -> object:
-    """Return the reference that a mapping's only key names.
+    """Return the reference named by a mapping's only key.
 
     Raises:
-        PydanticCustomError: It is none, in words that never hold the value: it may be the secret.
+        PydanticCustomError: It is not one. The message never has the value, which can be secret.
     """
     if isinstance(value, (Typed, *kinds.values())):
         return value
@@ -222,7 +222,7 @@ def _read(value: object, kinds: _Kinds) -> object:
 
 
 def as_mapping(reference: PasswordReference) -> dict[str, Any]:
-    """Return a reference as it is written in an answers file, for example ``{"env": "CI_PW"}``.
+    """Return a reference as written in an answers file, for example ``{"env": "CI_PW"}``.
 
     A typed secret becomes ``{"prompt": True}``.
     """
@@ -234,20 +234,20 @@ def as_mapping(reference: PasswordReference) -> dict[str, Any]:
 
 
 def is_reference(value: object) -> TypeGuard[PasswordReference]:
-    """Return whether a value is one of those that stand for a secret."""
+    """Return whether a value is a secret reference."""
     return isinstance(value, (Typed, *_PASSWORD_KINDS.values()))
 
 
 def dump_reference(value: Any) -> Any:
-    """Return a reference as plain values, and whatever is none as it is."""
+    """Return a reference as plain values, and any other value unchanged."""
     return as_mapping(value) if is_reference(value) else value
 
 
 def read_reference(value: object) -> object:
-    """Return the secret reference that a mapping holds.
+    """Return the secret reference in a mapping.
 
     Raises:
-        PydanticCustomError: It is none; the words never hold the value.
+        PydanticCustomError: It is not one. The message never has the value.
     """
     return _read(value, _KINDS)
 
@@ -272,7 +272,7 @@ REFERENCE_SCHEMA = _describe(_KINDS)
 
 
 def _schema(kinds: _Kinds) -> GetPydanticSchema:
-    """A pydantic schema that picks the reference by its only key and says what would be right."""
+    """Return a pydantic schema that selects the reference by its only key."""
 
     def build(_source: object, _handler: object) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -285,6 +285,6 @@ def _schema(kinds: _Kinds) -> GetPydanticSchema:
 
 _ReferenceType = FromEnvironment | FromFile | FromCommand | FromKeyring | FromPrompt | Typed
 SecretReference = Annotated[_ReferenceType, _schema(_KINDS)]
-"""Where a secret is found: env, file, command, keyring or prompt."""
+"""The source of a secret: env, file, command, keyring or prompt."""
 PasswordReference = Annotated[_ReferenceType | Hash | Generated, _schema(_PASSWORD_KINDS)]
-"""Where a user's password is found: as above, or hash, or generate."""
+"""The source of a user's password: as above, or hash or generate."""

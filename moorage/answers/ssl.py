@@ -1,4 +1,4 @@
-"""The answers about TLS: where the certificate comes from, and how connections are secured."""
+"""The answers about TLS: the certificate and how connections are secured."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class PrivateCa(AnswersModel):
 
 
 class ExternalAccount(AnswersModel):
-    """An account at the authority that exists already (external account binding)."""
+    """An existing account at the authority (external account binding)."""
 
     kid: Annotated[str, matching(r"[A-Za-z0-9._~+/=-]+", "letters, digits and . _ ~ + / = -")]
     """The key ID from the authority. Only for authorities that require an account."""
@@ -105,7 +105,7 @@ class ExternalAccount(AnswersModel):
 
 
 class DnsChallenge(AnswersModel):
-    """How certbot creates the DNS record that proves you control the name."""
+    """The DNS provider for certbot's DNS-01 challenge, and its credentials."""
 
     provider: Literal[
         "rfc2136", "route53", "cloudflare", "digitalocean", "dnsimple", "gehirn", "google",
@@ -142,7 +142,7 @@ class DnsChallenge(AnswersModel):
 
 
 class Acme(AnswersModel):
-    """A certificate from an authority that speaks ACME, renewed on the servers by certbot."""
+    """A certificate from an ACME authority, renewed on the servers by certbot."""
 
     email: Email | None = None
     """Contact address for the authority; most no longer use it."""
@@ -178,12 +178,12 @@ class Acme(AnswersModel):
 
     @property
     def is_public(self) -> bool:
-        """Whether clients trust the authority's certificates without being told to."""
+        """Whether clients trust the authority's certificates by default."""
         return self.url == LETS_ENCRYPT
 
 
 class Ssl(AnswersModel):
-    """How the registry gets its certificate, and how connections to it are secured."""
+    """The registry's certificate and TLS settings."""
 
     mode: Literal["acme", "files", "private_ca", "none"] = "private_ca"
     """acme: from an authority such as Let's Encrypt; files: your own; private_ca: from Moorage's

@@ -133,7 +133,7 @@ def test_a_wrong_token_a_missing_zone_and_no_network_are_told(
     assert "powerdns cannot be reached" in unreachable.json["error"]["message"]
 
 
-def test_a_secret_in_clear_is_refused(keep: NameKeeper, power: PowerDns) -> None:
+def test_a_plain_text_secret_is_refused(keep: NameKeeper, power: PowerDns) -> None:
     keep.write(_dns(power, {"auth_token": "in-clear-in-the-file"}), ["192.0.2.1"])
 
     refused = keep("validate", "moorage.yml")

@@ -231,7 +231,7 @@ def test_problems_found_elsewhere_are_located_in_the_file() -> None:
     loaded = loads_draft(text, "moorage.yml")
     (problem,) = loaded.locate(check_settings(loaded.data["registry"]["settings"], "3"))
     assert str(problem) == (
-        "moorage.yml:4:18: registry.settings.log.level: wanted: error, warn, info or debug"
+        "moorage.yml:4:18: registry.settings.log.level: must be error, warn, info or debug"
     )
 
 

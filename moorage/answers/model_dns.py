@@ -128,7 +128,7 @@ class Dns(AnswersModel):
     rfc2136: Rfc2136 | None = None
     """Used when the provider is rfc2136."""
     route53: Route53 | None = None
-    """Used when the provider is route53; may be left out."""
+    """Used when the provider is route53; optional."""
     lexicon: Lexicon | None = None
     """Used when the provider is lexicon."""
 

@@ -124,14 +124,14 @@ def _section(model: BaseModel) -> dict[str, Any]:
         is_default = not field.is_required() and value == field.get_default(
             call_default_factory=True
         )
-        if is_default and name not in _ALWAYS and not _is_always_written(value):
+        if is_default and name not in _ALWAYS and not _has_always_written_field(value):
             continue
         if value is not None:
             section[name] = _plain(value)
     return section
 
 
-def _is_always_written(value: Any) -> bool:
+def _has_always_written_field(value: Any) -> bool:
     return isinstance(value, BaseModel) and not _ALWAYS.isdisjoint(type(value).model_fields)
 
 

@@ -155,7 +155,7 @@ def test_a_setting_of_the_other_version_is_told(
          "REGISTRY_MIDDLEWARE_STORAGE_0_OPTIONS_SECRETKEY"),
     ],
 )  # fmt: skip
-def test_a_secret_in_clear_is_told_without_repeating_it(
+def test_a_plain_text_secret_is_reported_without_repeating_it(
     settings: dict[str, Any], name: str
 ) -> None:
     (message,) = told(settings).values()

@@ -1,7 +1,4 @@
-"""What clients of the registry are told: its name, who logs in, and lines that are ready to copy.
-
-None of them holds a secret.
-"""
+"""Lines for clients of the registry, ready to copy. None of them contains a secret."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ class Snippet:
     """Lines for one kind of client.
 
     Attributes:
-        title: Which client.
+        title: The client.
         text: The lines.
     """
 
@@ -25,16 +22,16 @@ class Snippet:
 
 
 def registry_name(answers: Answers) -> str:
-    """Return what people put before their images: the domain, and the port if it is needed."""
+    """Return the prefix of image names: the domain, and the port if it is not the default."""
     registry = answers.registry
-    # Without TLS a load balancer stands in front, and its port is not known; 443 is the rule.
+    # Without TLS there is a load balancer in front; its port is unknown, but usually 443.
     if answers.ssl.mode == "none" or registry.port == 443:
         return registry.domain
     return f"{registry.domain}:{registry.port}"
 
 
 def first_user(answers: Answers) -> str:
-    """Return who is told to log in: the first who may push everywhere, else push, else log in."""
+    """Return the user for login examples: preferably one that can push to all repositories."""
     users = answers.credentials.users
 
     def rank(user: User) -> tuple[bool, bool, bool]:
@@ -44,12 +41,12 @@ def first_user(answers: Answers) -> str:
 
 
 def login_command(answers: Answers) -> str:
-    """Return the command that logs somebody in with Docker."""
+    """Return the command to log in with Docker."""
     return f"docker login {registry_name(answers)} -u {first_user(answers)}"
 
 
 def docker_folder(address: str) -> str:
-    """Return where Docker looks for the private CA, as ca.crt."""
+    """Return the folder where Docker looks for the private CA, as ca.crt."""
     return f"/etc/docker/certs.d/{address}"
 
 
@@ -75,10 +72,10 @@ def trust_for_system(domain: str) -> str:
 
 
 def snippets(answers: Answers) -> list[Snippet]:
-    """Return the lines for every kind of client but Docker, which everybody sees first.
+    """Return the lines for all kinds of clients except Docker, which is shown separately.
 
     Args:
-        answers: What was deployed.
+        answers: The deployed answers.
     """
     address, user = registry_name(answers), first_user(answers)
     has_own_ca = answers.ssl.mode == "private_ca"
@@ -108,7 +105,7 @@ def _containerd(address: str, *, has_own_ca: bool) -> str:
 
 
 def _kubernetes() -> str:
-    # From the file docker login wrote: the password is in no argument list.
+    # Use the file that docker login wrote, so that the password is not in any argument list.
     return (
         "kubectl create secret generic registry \\\n"
         "  --type=kubernetes.io/dockerconfigjson \\\n"

@@ -1,4 +1,4 @@
-"""The connections to a deployment's servers: worked on in parallel, closed together."""
+"""The connections to a deployment's servers: used in parallel, closed together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 def close_aside(close: Callable[[], None]) -> None:
-    """Close connections in a thread of its own: saying goodbye to a dead server takes long.
+    """Close connections in their own thread: closing one to a dead server takes long.
 
     Args:
         close: Closes them.
@@ -26,14 +26,14 @@ def close_aside(close: Callable[[], None]) -> None:
     def run() -> None:
         try:
             close()
-        except Exception as error:  # nobody waits for it; the log file has it
+        except Exception as error:  # no caller waits for it, so write it to the log file
             crash_log.record(error)
 
     threading.Thread(target=run, name="close", daemon=True).start()
 
 
 class Connections:
-    """Connections to the servers of the answers; they connect when they are first used.
+    """The connections to the servers of the answers; they connect on first use.
 
     Args:
         servers: The servers of the answers.
@@ -41,8 +41,8 @@ class Connections:
         open_it: Opens a connection.
 
     Attributes:
-        chosen: The connections to work on, in the answers' order.
-        others: Those that are outside the limit.
+        chosen: The connections to use, in the answers' order.
+        others: The connections outside the limit.
 
     Raises:
         MoorageError: The limit names a server that is not in the answers.
@@ -58,7 +58,7 @@ class Connections:
         for label in limit:
             if label not in known:
                 raise MoorageError(
-                    f"{label} is none of the servers in the answers: {', '.join(known)}.",
+                    f"{label} is not a server in the answers: {', '.join(known)}.",
                     code="unknown_server",
                 )
         self._open = open_it
@@ -73,13 +73,13 @@ class Connections:
         return next(each for each in (*self.chosen, *self.others) if each.server == label)
 
     def to_guest(self, server: Server) -> Transport:
-        """Return a connection to a machine that need not be one of the servers."""
+        """Return a connection to a machine that is not one of the servers."""
         guest = self._open(server)
         self._guests.append(guest)
         return guest
 
     def hand_over(self, label: str) -> Transport | None:
-        """Return the connection to a server, which is from now on somebody else's to close."""
+        """Return the connection to a server; the caller closes it from now on."""
         for place, transport in enumerate(self.chosen):
             if transport.server == label:
                 return self.chosen.pop(place)
@@ -92,13 +92,13 @@ class Connections:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where clients reach each server to work on, by label."""
+        """Where clients reach each chosen server, by label."""
         labels = {each.server for each in self.chosen}
         return {label: where for label, where in self.all_addresses.items() if label in labels}
 
     @property
     def all_addresses(self) -> dict[str, str]:
-        """Where clients reach each server of the answers, those outside a limit too."""
+        """Where clients reach each server of the answers, including those outside the limit."""
         return {
             server.host: server.address or self.to(server.host).public_address
             for server in self._servers
@@ -110,15 +110,15 @@ def on_all(
     work: Callable[[Transport], _Result],
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[_Result, ...]:
-    """Do something on several servers in parallel.
+    """Run something on several servers in parallel.
 
     Args:
         transports: The connections.
-        work: What to do with each.
-        meanwhile: What to do here while the servers are at work.
+        work: Called with each connection.
+        meanwhile: Called here in the meantime.
 
     Returns:
-        What it returned, in the connections' order.
+        The results, in the connections' order.
 
     Raises:
         ServersFailed: It failed on some of them.
@@ -141,14 +141,14 @@ def on_all(
 def on_each(
     transports: Sequence[Transport], work: Callable[[Transport], _Result]
 ) -> dict[str, _Result | MoorageError]:
-    """Do something on several servers in parallel; one that fails keeps none of the others from it.
+    """Run something on several servers in parallel; a failure on one does not stop the others.
 
     Args:
         transports: The connections.
-        work: What to do with each.
+        work: Called with each connection.
 
     Returns:
-        What it returned, or why it failed, by server label in the connections' order.
+        The results or errors, by server label in the connections' order.
     """
 
     def attempt(transport: Transport) -> _Result | MoorageError:

@@ -240,7 +240,7 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
         place
         for recorded in map(as_applied, every)
         if recorded is not None
-        for place in changed_paths(recorded.said.values, answers)
+        for place in changed_paths(recorded.recorded.values, answers)
     }
     users = users_changed(current.users if current else (), materials.users)
     return replace(users, answers=tuple(sorted(places)))

@@ -1,4 +1,4 @@
-"""A deployment at work: all its servers, from connecting to the report."""
+"""A deployment: all its servers, from connecting to the report."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Deployment:
     """The servers of one deployment. Use it as a context manager: it closes the connections.
 
     Args:
-        answers: What the operator decided.
-        asker: Who is asked for host keys and secrets.
-        on_event: Takes events, from several threads.
+        answers: The operator's answers.
+        asker: Asks for host keys and secrets.
+        on_event: Called with events, from several threads.
         limit: The servers to work on, by label; all when empty.
-        open_transport: Opens a connection; replaced where no SSH is wanted.
+        open_transport: Opens a connection; over SSH by default.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class Deployment:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; runs that go on are left to themselves."""
+        """Close all connections; runs on the servers continue by themselves."""
         self._connections.close()
 
     def with_answers(self, answers: Answers) -> Deployment:
-        """Return a deployment of other answers, which takes over the connections to its servers.
+        """Return a deployment of other answers that takes over this one's connections.
 
         Args:
-            answers: The answers; servers are the same when their labels are.
+            answers: The answers; servers with the same label are the same.
         """
 
         def open_or_take(server: Server, asker: Asker, resolve: Resolve) -> Transport:
@@ -111,20 +111,20 @@ class Deployment:
 
     @property
     def all_addresses(self) -> dict[str, str]:
-        """Where clients reach each server of the answers, those outside a limit too."""
+        """Where clients reach each server of the answers, including those outside the limit."""
         return self._connections.all_addresses
 
     def connection_to(self, server: Server) -> Transport:
-        """Return a connection to a machine that need not be one of the servers; closed with them.
+        """Return a connection to a server or another machine; closed with the others.
 
         Args:
-            server: A server of the answers, or another machine without secrets of its own.
+            server: A server of the answers, or another machine.
         """
         return self._connections.to_guest(server)
 
     @property
     def name(self) -> RegistryName:
-        """The registry's name and what it leads to."""
+        """The registry's DNS name and its records."""
         return RegistryName(self.answers, self.all_addresses, self._resolve, self.cancel)
 
     def probe(self) -> tuple[Facts, ...]:
@@ -139,26 +139,26 @@ class Deployment:
     def probe_each(
         self, known: Sequence[Facts | MoorageError] = ()
     ) -> tuple[Facts | MoorageError, ...]:
-        """Read the facts of all servers, and return an error for each that cannot be read.
+        """Return the facts of all servers, or an error for each that cannot be read.
 
         Args:
-            known: What was just read of some of them.
+            known: Facts that were just read from some of them.
         """
-        there = {each.server: each for each in known}
+        fresh = {each.server: each for each in known}
 
         def read(transport: Transport) -> Facts | MoorageError:
-            return there.get(transport.server) or self._probe(transport)
+            return fresh.get(transport.server) or self._probe(transport)
 
         return tuple(self.on_each(read).values())
 
     def on_each(self, work: Callable[[Transport], _Result]) -> dict[str, _Result | MoorageError]:
-        """Do something on all servers in parallel; one that fails does not keep the others from it.
+        """Run something on all servers in parallel; a failure on one does not stop the others.
 
         Args:
-            work: What to do, with the connection to a server.
+            work: Called with the connection to each server.
 
         Returns:
-            What it returned, or why it failed, by server label in the answers' order.
+            Its results or errors, by server label in the answers' order.
         """
         return on_each(self._connections.chosen, work)
 
@@ -172,7 +172,7 @@ class Deployment:
         return self.plan_from(self.probe())
 
     def plan_from(self, facts: Sequence[Facts]) -> Plan:
-        """Return what an apply would do, from facts that are there already."""
+        """Return what an apply would do, from known facts."""
         wrong = check_registry(self.answers, only_version(self.answers))
         if wrong:
             raise AnswersError(wrong)
@@ -202,7 +202,7 @@ class Deployment:
         )
 
     def _peers(self) -> dict[str, tuple[str, ...]]:
-        """Return the addresses where servers ask each other for ACME's challenges, by label."""
+        """Return the addresses servers use to forward ACME challenges to each other, by label."""
         from moorage.dns.local_resolver import is_usable_remotely, resolve_locally
 
         acme = self.answers.ssl.acme
@@ -218,7 +218,7 @@ class Deployment:
             if not found[label]:
                 why = "is this machine's own name" if addresses else "does not resolve"
                 raise MoorageError(
-                    f"{name} {why}, and the other servers have to know its address.",
+                    f"{name} {why}, but the other servers need its address.",
                     advice="Give the server an address that the others can reach.",
                     fields=("servers[].address",),
                     server=label,
@@ -227,28 +227,28 @@ class Deployment:
         return found
 
     def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:
-        """Return the facts of servers left out by a limit, when a new server has to share theirs.
+        """Return the facts of servers outside the limit if a new server needs their shared values.
 
         Raises:
-            ServersFailed: Some of them cannot be reached: what they share would be made anew.
+            ServersFailed: Some of them cannot be reached: shared values would be generated again.
         """
         if all(layout.REGISTRY_ENV in each.files for each in facts):
             return ()
         return on_all(self._connections.others, self._probe)
 
     def apply(self, plan: Plan, accepted: Accepted = NOTHING) -> ApplyReport:
-        """Apply a plan: stage everywhere, then switch one server after the other (or together).
+        """Apply a plan: stage all servers, then switch them one after the other, or together.
 
-        A run goes on by itself when the connection is lost. A failure before the switch rolls back
-        on every server; a failure later stops the rollout.
+        Runs continue by themselves when the connection is lost. A failure before the switch rolls
+        back all servers; a later failure stops the rollout.
 
         Args:
-            plan: The plan; its consequences were shown.
-            accepted: What the operator has accepted of them.
+            plan: The plan.
+            accepted: The consequences that the operator accepted.
 
         Raises:
-            ServersFailed: Something in the plan keeps it from starting, or was not accepted;
-                nothing was done.
+            ServersFailed: The plan has problems, or consequences that were not accepted; nothing
+                was changed.
         """
         from moorage.deploy.consequences import refusals
         from moorage.deploy.hooks import gate_seconds
@@ -257,8 +257,8 @@ class Deployment:
         from moorage.deploy.report import ApplyReport, ServerReport
         from moorage.deploy.rollout import Rollout
 
-        if against := (*plan.problems, *refusals(plan.consequences, accepted)):
-            raise ServersFailed(against)
+        if obstacles := (*plan.problems, *refusals(plan.consequences, accepted)):
+            raise ServersFailed(obstacles)
         if plan.materials.keep is not None:
             plan.materials.keep()
         changed = [
@@ -314,33 +314,33 @@ class Deployment:
         return replace(report, revision=plan.revision.number) if report.is_good else report
 
     def _known_login(self, plan: Plan) -> Login | None:
-        """Return a login that a run can try after its switch, if one is known."""
+        """Return a login for the check after the switch, if one is known."""
         from moorage.deploy.verify_login import login_for_verify
 
         try:
             return login_for_verify(self.answers, plan.materials.generated, self._resolve)
-        except MoorageError:  # the check from outside says what about it is wrong
+        except MoorageError:  # verify reports what is wrong with it
             return None
 
     @property
     def on_event(self) -> OnEvent:
-        """Takes events."""
+        """The callback for events."""
         return self._on_event
 
     def new_run(self, server: str, run_id: str, on_event: OnEvent) -> ServerRun:
-        """Return a run on one of the servers, by label."""
+        """Return a new run on a server, by label."""
         from moorage.deploy.run import ServerRun
 
         return ServerRun(self._connections.to(server), run_id, on_event, self.redactor.redact)
 
     def watch_runs(self, runs: list[ServerRun]) -> None:
-        """Let :meth:`abort` stop these runs, before they start if it was called already."""
+        """Let :meth:`abort` stop these runs; at once if it was called before."""
         self._runs = runs
         if self._is_aborted:
             self.abort()
 
     def attach(self, facts: Sequence[Facts]) -> tuple[RunEnded, ...]:
-        """Follow the runs that go on, on all servers, until they end."""
+        """Follow the runs in progress on all servers until they end."""
         from moorage.deploy.run import ServerRun
 
         busy = {each.server: each.active_run for each in facts if each.active_run}
@@ -359,9 +359,9 @@ class Deployment:
         return on_all(transports, follow)
 
     def abort(self) -> None:
-        """Make all runs, those that are about to start too, stop before their next step.
+        """Stop all runs, including those about to start, before their next step.
 
-        They roll back, unless everything is switched and recorded already.
+        They roll back, unless everything is already switched and recorded.
         """
         self._is_aborted = True
         for run in self._runs:
@@ -375,7 +375,7 @@ class Deployment:
             large_upload: Whether to send over 100 MB to each server.
 
         Raises:
-            ServersFailed: The private CA is not kept here, and a server cannot be asked for it.
+            ServersFailed: The private CA is not on this machine, and no server can be read.
         """
         from moorage.deploy.targets import targets_of
         from moorage.deploy.verify import verify
@@ -398,10 +398,10 @@ class Deployment:
         )
 
     def authority(self) -> bytes | None:
-        """Return the certificate clients trust besides the public ones, in PEM, or None.
+        """Return the CA certificate clients trust besides the public ones, as PEM, or None.
 
         Raises:
-            ServersFailed: The private CA is not kept here, and no server can be asked for it.
+            ServersFailed: The private CA is not on this machine, and no server can be read.
         """
         from moorage.deploy.trust import authority_for
 
@@ -450,7 +450,7 @@ class Deployment:
 
 
 def _load_what_a_plan_needs() -> None:
-    """Import what is slow to import while the servers are being waited for."""
+    """Import slow modules while waiting for the servers."""
     from moorage.deploy import consequences, materials, planning, revisions  # noqa: F401
     from moorage.desired.render import load_templates
 

@@ -1,4 +1,4 @@
-"""What the facts say about what is deployed on a server."""
+"""Read what is deployed on a server: deployment.json and nginx's upstream, from the facts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from moorage.servers.facts import Draining, Facts
 
 
 def active_slot(facts: Facts) -> Slot | None:
-    """Return the slot that gets the traffic, as nginx's upstream says, or None."""
+    """Return the slot that gets the traffic, from nginx's upstream, or None."""
     upstream = facts.files.get(layout.UPSTREAM)
     if upstream is None:
         return None
@@ -31,19 +31,19 @@ def active_slot(facts: Facts) -> Slot | None:
 
 
 def draining(facts: Facts, slot: Slot) -> Draining | None:
-    """Return what a slot still sends that stops by itself when that has ended, or None."""
+    """Return the open transfers of a slot that stops when they finish, or None."""
     return next((each for each in facts.draining if each.slot == slot), None)
 
 
 UNKNOWN_NAME = "unknown.invalid"
-"""Stands for a registry's name in answers for a server that was not read yet."""
+"""A placeholder for the registry's name in answers for a server that was not read yet."""
 
 
 def deployment_record(facts: Facts) -> Mapping[str, object]:
-    """Return what the last run recorded in deployment.json; empty when there is nothing usable.
+    """Return the content of deployment.json; empty when there is none, or it is unusable.
 
-    Whoever has root on the server may have written it: it is data, and never more than some
-    megabytes, levels and digits of it.
+    Root on the server can write anything there: it is untrusted data, and size, depth and numbers
+    are limited.
     """
     record = facts.files.get(layout.DEPLOYMENT)
     if record is None or len(record.content) > _LARGEST_RECORD:
@@ -59,7 +59,7 @@ def recorded_part(facts: Facts, name: str) -> Mapping[str, Any]:
     """Return one section of the record; empty when there is none.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
         name: The section's name.
     """
     part = deployment_record(facts).get(name)
@@ -67,10 +67,10 @@ def recorded_part(facts: Facts, name: str) -> Mapping[str, Any]:
 
 
 def line_of(value: object) -> str:
-    """Return a recorded text as a part of one line; empty when it is not a text.
+    """Return a recorded text as printable characters of one line; empty when it is not a text.
 
     Args:
-        value: What a record has there.
+        value: The recorded value.
     """
     text = value if isinstance(value, str) else ""
     return "".join(each for each in text if each.isprintable())[:_LONGEST_LINE]
@@ -105,24 +105,24 @@ def _is_deep(value: object) -> bool:
 
 
 def other_domain(facts: Facts, domain: str) -> str:
-    """Return the name a server's registry has if it is another than this one, or empty.
+    """Return the name of a server's registry if it differs from this one; else empty.
 
     Args:
-        facts: What the probe read.
-        domain: The name it should have.
+        facts: The server's facts.
+        domain: The expected name.
     """
     recorded = line_of(deployment_record(facts).get("domain"))
     return "" if domain in {recorded, UNKNOWN_NAME} else recorded
 
 
 def deployed_at(every: Iterable[Facts]) -> float | None:
-    """Return when servers were last deployed to, seconds since 1970; None where none says so."""
+    """Return the time of the last apply on any of the servers, seconds since 1970, or None."""
     found = []
     for facts in every:
         with contextlib.suppress(KeyError, ValueError, OverflowError, OSError):
             then = datetime.datetime.fromisoformat(str(deployment_record(facts)["deployed_at"]))
             found.append(then.timestamp())
-    # A clock may be wrong, and a record may say anything.
+    # Ignore times in the future: clocks and records can be wrong.
     return max((each for each in found if 0 < each < time.time() + _DAY), default=None)
 
 
@@ -135,7 +135,7 @@ def recorded_digests(facts: Facts) -> Mapping[str, str]:
 
 
 def drifted(facts: Facts) -> tuple[str, ...]:
-    """Return the managed files that are not as Moorage last wrote them, or gone."""
+    """Return the managed files that were modified or removed since Moorage wrote them."""
     return tuple(
         path
         for path, digest in sorted(recorded_digests(facts).items())
@@ -144,19 +144,19 @@ def drifted(facts: Facts) -> tuple[str, ...]:
 
 
 def runs_package(facts: Facts) -> bool:
-    """Return whether what is deployed is the distribution's package, and no image.
+    """Return whether the deployed registry is the distribution's package, not an image.
 
     Args:
-        facts: What the probe read.
+        facts: The server's facts.
     """
     return "package" in recorded_part(facts, "registry_program")
 
 
 def program_update(facts: Facts) -> str:
-    """Return how the program that was deployed was replaced since; empty when it was not.
+    """Return how the deployed program was replaced since; empty when it was not.
 
-    An update of the package or of the image's tag changes what the next start runs, and leaves what
-    runs now as it is.
+    An update of the package or of the image's tag does not affect the running registry, only its
+    next start.
     """
     recorded = recorded_part(facts, "registry_program")
     slot = active_slot(facts)
@@ -164,41 +164,41 @@ def program_update(facts: Facts) -> str:
     if installed is not None and recorded.get("package") not in (None, "", installed):
         return f"docker-registry was updated to {installed}"
     if slot is not None and layout.unit_name(slot) in facts.outdated:
-        return "docker-registry was installed anew"
+        return "docker-registry was reinstalled"
     if facts.image is not None and recorded.get("image") not in (None, "", facts.image):
-        return "another image has its image's name"
+        return "its image tag now refers to another image"
     return ""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a server says of the deployment it belongs to: words of a stranger.
+    """A server's record of its deployment: untrusted input.
 
-    This is no :class:`Answers`, so no deployment can be opened with it.
+    This is not :class:`Answers`, so no deployment can be opened with it.
 
     Attributes:
         server: The label it was reached by.
         label: The label it was deployed under.
-        said: What was applied last.
+        recorded: The answers that were applied last.
     """
 
     server: str
     label: str
-    said: RecordedAnswers
+    recorded: RecordedAnswers
 
     @property
     def answers(self) -> Answers:
         """The answers that were applied last; see :class:`RecordedAnswers`."""
-        return self.said.answers
+        return self.recorded.answers
 
     @property
     def servers(self) -> tuple[RecordedServer, ...]:
-        """The servers of the deployment, as it names them."""
-        return self.said.servers
+        """The servers of the deployment, according to the record."""
+        return self.recorded.servers
 
     @property
     def answers_here(self) -> Answers:
-        """The answers as they apply to this server: with its own runtime."""
+        """The answers with this server's own runtime."""
         runtime = next((each.runtime for each in self.servers if each.host == self.label), None)
         if runtime is None:
             return self.answers
@@ -207,7 +207,7 @@ class Recorded:
 
 
 def recorded_on(facts: Facts) -> Recorded:
-    """Return what was applied last to a server, as its record says.
+    """Return the answers applied last to a server, from its record.
 
     Raises:
         MoorageError: Nothing is deployed there, or its record cannot be read.
@@ -224,7 +224,7 @@ def recorded_on(facts: Facts) -> Recorded:
         read = read_recorded(record["answers"])
     except (KeyError, ValueError) as error:
         raise MoorageError(
-            f"{layout.DEPLOYMENT} does not say what is deployed here.",
+            f"{layout.DEPLOYMENT} contains no usable answers.",
             advice="Apply the answers to this server again: moorage apply FILE.",
             server=facts.server,
             code="no_record",
@@ -234,7 +234,7 @@ def recorded_on(facts: Facts) -> Recorded:
 
 
 def as_applied(facts: Facts) -> Recorded | None:
-    """Return what was applied last to a server; None where its record does not say."""
+    """Return the answers applied last to a server; None without a usable record."""
     try:
         return recorded_on(facts)
     except MoorageError:

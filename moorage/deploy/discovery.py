@@ -1,6 +1,6 @@
-"""A deployment that is found on servers the operator named, without an answers file.
+"""Find a deployment on servers that the operator named, without an answers file.
 
-Nothing connects to a server for being named in a record: the faces ask first, or say what to add.
+Servers that are only named in a record are not connected to: the interfaces ask the operator first.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from moorage.servers.transport import Asker, Transport
 
 
 def answers_for(servers: Sequence[Server], domain: str = UNKNOWN_NAME) -> Answers:
-    """Return answers that name servers and decide nothing, to look at them with.
+    """Return minimal answers for reading servers.
 
     Args:
         servers: The servers.
         domain: The registry's name, where it is known.
     """
-    nobody = User(name="nobody", password=Generated(generate=True))
+    placeholder = User(name="nobody", password=Generated(generate=True))
     answers = Answers(
         registry=Registry(domain=domain),
         servers=servers[:1],
-        credentials=Credentials(users=(nobody,)),
+        credentials=Credentials(users=(placeholder,)),
     )
-    # Where images are kept is not known, so that several servers are no contradiction.
+    # Set afterwards: several servers are invalid with the default storage, which is unknown here.
     return answers.model_copy(update={"servers": tuple(servers)})
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """Recorded answers on their way to an answers file.
+    """Recorded answers, ready to become an answers file.
 
     Attributes:
-        values: The answers as a file has them; secrets are to be asked for.
-        unconfirmed: What is missing because only the operator may say it, as it was recorded.
+        values: The answers as in a file; secrets are prompts.
+        unconfirmed: Recorded values left out because only the operator can set them.
     """
 
     values: Mapping[str, Any]
@@ -53,13 +53,13 @@ class Adopted:
 
 @dataclass(frozen=True)
 class FoundDeployment:
-    """What servers say of the deployment they belong to.
+    """A deployment as its servers recorded it.
 
     Attributes:
         named: The servers that the operator named.
-        records: What those say that were reached.
-        others: The servers that the records name besides.
-        revision: What the deployment has seen, which adopted answers are based on.
+        records: The records of those that were reached.
+        others: Further servers named in the records.
+        revision: The deployment's revision, which adopted answers are based on.
     """
 
     named: tuple[Server, ...]
@@ -74,14 +74,14 @@ class FoundDeployment:
 
     @property
     def others_in_words(self) -> str:
-        """Which other servers are recorded, as a sentence."""
+        """A sentence that lists the other recorded servers."""
         names = ", ".join(each.destination for each in self.others)
         by = ", ".join(each.server for each in self.records)
         kind = "another server" if len(self.others) == 1 else "other servers"
-        return f"{by} names {kind} of {self.domain}: {names}."
+        return f"The record on {by} names {kind} of {self.domain}: {names}."
 
     def not_named(self) -> ServersNotNamed:
-        """Return the error for where nobody can be asked about the other servers."""
+        """Return the error for the other servers when the operator cannot be asked."""
         options = " ".join(f"--server {each.destination}" for each in self.others)
         return ServersNotNamed(
             self.others_in_words,
@@ -90,15 +90,15 @@ class FoundDeployment:
         )
 
     def left_out(self, agreed: Sequence[RecordedServer]) -> tuple[MoorageError, ...]:
-        """Return an error for each other server that is not to be connected to.
+        """Return an error for each other server that must not be connected to.
 
         Args:
             agreed: The other servers that the operator agreed to connect to.
         """
         return tuple(
             MoorageError(
-                "not connected to, because nobody named it.",
-                advice=f"--server {each.destination} does.",
+                "not connected to, because you did not name it.",
+                advice=f"Add --server {each.destination}.",
                 server=each.host,
                 code="server_not_named",
             )
@@ -107,14 +107,14 @@ class FoundDeployment:
         )
 
     def servers(self, agreed: Sequence[RecordedServer] = ()) -> tuple[Server, ...]:
-        """Return the servers to work on, in the order of the records.
+        """Return the servers to use, in the order of the records.
 
         Args:
             agreed: The other servers that the operator agreed to connect to.
         """
         labels = {each.label: each.server for each in self.records}
         named = {each.host: each for each in self.named}
-        # The way in is the one the operator knows.
+        # Log in the way the operator specified.
         key = self.named[0].key
         found: dict[str, Server] = {}
         for each in self._recorded():
@@ -126,13 +126,13 @@ class FoundDeployment:
                       ).values())  # fmt: skip
 
     def answers(self, agreed: Sequence[RecordedServer] = ()) -> Answers:
-        """Return answers to look at these servers with, and to change their users."""
+        """Return answers for reading these servers and changing their users."""
         return answers_for(self.servers(agreed), self.domain)
 
     def adopted(self, agreed: Sequence[RecordedServer] = ()) -> Adopted:
-        """Return what becomes of the recorded answers when the operator takes them over."""
-        said = self.records[0].said
-        values, unconfirmed = as_values(said), dict(said.unconfirmed)
+        """Return the recorded answers, ready to become an answers file."""
+        recorded = self.records[0].recorded
+        values, unconfirmed = as_values(recorded), dict(recorded.unconfirmed)
         servers = self.servers(agreed)
         values["based_on"] = self.revision
         values["servers"] = [
@@ -140,14 +140,14 @@ class FoundDeployment:
             for each in servers
         ]
         labels = {each.label: each.server for each in self.records}
-        addresses = {labels.get(each.host, each.host): each.address for each in said.servers}
+        addresses = {labels.get(each.host, each.host): each.address for each in recorded.servers}
         for place, server in enumerate(servers):
             if address := addresses.get(server.host):
                 unconfirmed["servers", place, "address"] = address
         return Adopted(values, unconfirmed)
 
     def _recorded(self) -> Iterable[RecordedServer]:
-        return {each.host: each for said in self.records for each in said.servers}.values()
+        return {each.host: each for record in self.records for each in record.servers}.values()
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class ReadDeployment:
     """A deployment that was read from servers.
 
     Attributes:
-        found: What they say of it.
-        applied_at: When it was last applied, seconds since 1970; None where they do not say.
+        found: The deployment.
+        applied_at: When it was last applied, seconds since 1970; None if unknown.
     """
 
     found: FoundDeployment
@@ -166,15 +166,15 @@ class ReadDeployment:
 def read_deployment(
     servers: Sequence[Server], asker: Asker, open_transport: Callable[..., Transport] | None = None
 ) -> ReadDeployment:
-    """Read what is deployed from servers alone. Blocks.
+    """Read a deployment from its servers alone. Blocks.
 
     Args:
-        servers: The servers that the operator named; no other is connected to.
-        asker: Who is asked for host keys and secrets.
-        open_transport: Opens a connection; None goes over SSH.
+        servers: The servers that the operator named; no others are connected to.
+        asker: Asks for host keys and secrets.
+        open_transport: Opens a connection; over SSH by default.
 
     Raises:
-        MoorageError: None can be reached, or Moorage was never on one of them.
+        MoorageError: None can be reached, or Moorage never deployed to one of them.
     """
     with Deployment(answers_for(servers), asker, open_transport=open_transport) as deployment:
         read = deployment.probe_each()
@@ -185,16 +185,16 @@ def read_deployment(
 def find_deployment(
     named: Sequence[Server], read: Sequence[Facts | MoorageError]
 ) -> FoundDeployment:
-    """Return the deployment that servers say they belong to.
+    """Return the deployment that servers belong to.
 
     Args:
         named: The servers that the operator named.
-        read: What :meth:`.deployment.Deployment.probe_each` returned for them.
+        read: The result of :meth:`.deployment.Deployment.probe_each` for them.
 
     Raises:
         ServersFailed: None of them was reached.
-        MoorageError: Nothing is deployed on one that was, or its record cannot be read; or another
-            server is the machine that Moorage ran on then.
+        MoorageError: One of them has no deployment or no readable record; or another server is
+            recorded as the machine that Moorage ran on.
     """
     facts = [each for each in read if isinstance(each, Facts)]
     if not facts:
@@ -204,20 +204,20 @@ def find_deployment(
     for each in others:
         if each.is_local:
             raise MoorageError(
-                f"{each.host} is recorded as the machine that Moorage ran on, and this may be "
-                "another one.",
-                advice="Name it as it is reached from here, or use the answers file.",
+                f"{each.host} is recorded as the machine that Moorage ran on, which is not "
+                "necessarily this one.",
+                advice="Add it with the address it has from here, or use the answers file.",
                 code="recorded_as_local",
             )
     return FoundDeployment(tuple(named), records, others, latest(facts).number)
 
 
 def other_servers(named: Sequence[Server], facts: Sequence[Facts]) -> tuple[RecordedServer, ...]:
-    """Return the servers that records name besides those that are known.
+    """Return the servers that records name besides the known ones.
 
     Args:
-        named: The servers that are known.
-        facts: What the probe read; a server without a usable record names none.
+        named: The known servers.
+        facts: The servers' facts; one without a usable record names none.
     """
     records = []
     for each in facts:
@@ -228,5 +228,5 @@ def other_servers(named: Sequence[Server], facts: Sequence[Facts]) -> tuple[Reco
 
 def _others(named: Sequence[Server], records: Sequence[Recorded]) -> tuple[RecordedServer, ...]:
     known = {each.host for each in named} | {each.label for each in records}
-    found = {each.host: each for said in records for each in said.servers}
+    found = {each.host: each for record in records for each in record.servers}
     return tuple(each for host, each in found.items() if host not in known)

@@ -1,4 +1,4 @@
-"""Events: what happens while servers are reached, planned and changed."""
+"""Events: the progress of connecting, planning and applying."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from moorage.servers.run_results import RunStatus
 
 STEPS: dict[str, str] = {
     "connect": "Connecting",
-    "probe": "Reading what is there",
+    "probe": "Reading the server",
     "upload": "Sending the files",
-    "wait": "Waiting for transfers on the idle slot to end",
-    "recheck": "Checking that nothing has changed since",
+    "wait": "Waiting for transfers on the idle slot to finish",
+    "recheck": "Checking that nothing has changed since the plan",
     "back-up": "Backing up what will change",
     "hooks-before": "Running your hooks",
     "packages": "Installing packages",
-    "account": "Making the account",
-    "image": "Getting the image",
+    "account": "Creating the account",
+    "image": "Fetching the image",
     "version": "Checking the registry's version",
     "registry": "Starting the registry on the idle slot",
-    "certificate": "Getting the certificate",
-    "nginx-files": "Placing and testing nginx's files",
+    "certificate": "Requesting the certificate",
+    "nginx-files": "Writing and testing nginx's files",
     "staged": "Ready to switch",
     "switch": "Switching nginx over",
-    "check": "Asking the registry through nginx",
+    "check": "Checking the registry through nginx",
     "hooks-after": "Running your hooks",
-    "record": "Recording what is deployed",
-    "drain": "Letting open transfers end",
+    "record": "Recording the deployment",
+    "drain": "Letting open transfers finish",
     "rollback": "Rolling back",
 }
-"""A run's steps in order and what they are called for people."""
+"""The steps of a run, in order, with their titles."""
 CHANGE_RECORDS = "records"
-"""The step that follows when all servers are done: the DNS records of the registry's name."""
+"""The step after all servers are done: the DNS records of the registry's name."""
 
 
 def step_title(step: str) -> str:
-    """Return what a step is called for people.
+    """Return a step's title.
 
     Args:
-        step: Its name; an unknown one stays as it is.
+        step: Its name; returned as it is if unknown.
     """
     if step == CHANGE_RECORDS:
-        return "Changing the records, and waiting for the name servers"
+        return "Updating DNS records and waiting for the name servers"
     return STEPS.get(step, step)
 
 
 def ending_in_words(status: RunStatus | str, step: str, message: str) -> str:
-    """Return how a run ended, for people: ``failed while installing packages: no space left``.
+    """Return a run's result for display: ``failed while installing packages: no space left``.
 
     Args:
         status: How it ended.
@@ -82,26 +82,26 @@ class StepBegan(Event):
 
 @dataclass(frozen=True)
 class LogLine(Event):
-    """A line of the run's log, redacted, control characters made visible."""
+    """A line of the run's log, redacted, with control characters escaped."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something went wrong that the run goes on without; safe to show, as :class:`LogLine`."""
+    """A problem that does not stop the run; safe to display, as :class:`LogLine`."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Staged(Event):
-    """The server has everything in place and waits for the others."""
+    """The server has everything prepared and waits for the others."""
 
 
 @dataclass(frozen=True)
 class Committed(Event):
-    """The server has switched and waits to hear whether the others managed it, too."""
+    """The server has switched and waits to hear whether the others have."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class RunEnded(Event):
         code: Why, as a code (see :mod:`moorage.servers.run_results`); empty when it is done.
         message: Why, unless it is done.
         step: The last step it began.
-        warnings: What went wrong that the run went on without.
+        warnings: Problems that did not stop the run.
     """
 
     run_id: str
@@ -135,4 +135,4 @@ class CheckEnded(Event):
 
 
 OnEvent = Callable[[Event], None]
-"""Takes events; called from several threads."""
+"""A callback for events; called from several threads."""

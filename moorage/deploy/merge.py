@@ -73,7 +73,7 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
     taken, left = [], []
     for place in dict.fromkeys(place for each in plan.missed for place in each.answers):
         mine = _value(without_secrets(answers), place)
-        theirs = _value(recorded.said.values, place)
+        theirs = _value(recorded.recorded.values, place)
         if mine == theirs:
             continue
         section, _, name = place.partition(".")

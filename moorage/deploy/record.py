@@ -1,4 +1,4 @@
-"""What deployment.json on a server says once a run is done."""
+"""The new content of deployment.json on a server, written at the end of a run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from moorage.desired import layout
 def record_of_apply(
     answers: Answers, plan: ServerPlan, run_id: str, revision: Revision, change: Change
 ) -> dict[str, object]:
-    """Return the record of a server that answers were applied to.
+    """Return the record of a server after an apply.
 
     Args:
-        answers: What the operator decided.
-        plan: What the run does.
+        answers: The operator's answers.
+        plan: The server's plan.
         run_id: The run's id.
-        revision: The deployment's before.
-        change: What the apply changes.
+        revision: The deployment's revision before the apply.
+        change: The apply's change.
     """
-    # A switch leaves the files of the slot it came from as they are.
+    # A switch does not touch the files of the old slot.
     left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
     digests = {
         path: digest
@@ -73,14 +73,14 @@ def record_of_users(
     missed: Iterable[str],
     deployment: Mapping[str, object],
 ) -> dict[str, object]:
-    """Return the record of a server whose users were changed.
+    """Return the record of a server after a change of the users.
 
     Args:
-        plan: What the run does.
+        plan: The server's plan.
         run_id: The run's id.
-        revision: How many changes the users have seen with this one.
-        missed: The servers that were left out of it, by label.
-        deployment: What it says of the deployment's revision, as ``revisions.as_record`` has it.
+        revision: The users' revision after the change.
+        missed: The servers left out of it, by label.
+        deployment: The part with the deployment's revision, from ``revisions.as_record``.
     """
     digests = dict(recorded_digests(plan.facts))
     digests |= {file.path: file.digest for file in plan.writes}
@@ -92,10 +92,10 @@ def record_of_users(
 def record_of_undone_users(
     plan: ServerPlan, run_id: str, revision: int, missed: Iterable[str]
 ) -> dict[str, object]:
-    """Return the record of a server whose users were changed and changed back.
+    """Return the record of a server that undid a change of the users.
 
-    It counts as a later change than the one that was undone: a server that could not be reached
-    any more and kept that one is behind.
+    Its revision is later than that of the undone change: a server that became unreachable and kept
+    the change is then outdated.
     """
     return _with_users(plan, run_id, revision + 1, dict(recorded_digests(plan.facts)), missed)
 

@@ -1,4 +1,4 @@
-"""Reads one file on the servers, as root."""
+"""Read one file on the servers, as root."""
 
 from __future__ import annotations
 

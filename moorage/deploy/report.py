@@ -1,4 +1,4 @@
-"""How an apply ended."""
+"""The result of an apply."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from moorage.servers.run_results import REASONS, RunStatus
 
 @dataclass(frozen=True)
 class ServerReport:
-    """How an apply ended on one server.
+    """The result of an apply on one server.
 
     Attributes:
         status: How it ended. A failed server was rolled back; a cancelled one was rolled back or
-            never switched; on a lost one the run may be going on.
+            never switched; on a lost one the run can still be in progress.
         message: Why, unless it is done or unchanged.
         step: The last step it began.
         run_id: The run, or empty when there was none.
         code: Why, as a code (see :mod:`moorage.servers.run_results`); empty when it is good.
-        warnings: What went wrong that the run went on without.
+        warnings: Problems that did not stop the run.
     """
 
     server: str
@@ -62,14 +62,14 @@ class ServerReport:
         if cause is None:
             return None
         log = f"/var/lib/moorage/runs/{self.run_id}/log" if self.run_id else ""
-        told = (
+        parts = (
             f"Its log is {log} on the server." if log else "",
             cause.advice,
             advice.get(cause.code) or advice.get(f"run_{self.status}", ""),
         )
         return MoorageError(
             cause.message,
-            advice=" ".join(filter(None, told)),
+            advice=" ".join(filter(None, parts)),
             fields=cause.fields,
             server=self.server,
             code=cause.code,
@@ -80,27 +80,27 @@ ADVICE = {
     "changed_meanwhile": "Plan again.",
     "storage_changed": "Plan again.",
     "run_locked": "Follow it with 'moorage status FILE --follow', then apply again.",
-    "run_lost": "The run may go on: 'moorage status FILE --follow' shows it or how it ended.",
-    "run_interrupted": "Apply again: it puts right what was left half-done.",
+    "run_lost": "The run may still be in progress: see 'moorage status FILE --follow'.",
+    "run_interrupted": "Apply again: it completes what was interrupted.",
 }
 """What to do after an apply, by code."""
 ADVICE_OF_USERS = {
     "changed_meanwhile": "Try the change again.",
     "storage_changed": "Try the change again.",
     "run_locked": "Follow it with 'moorage status FILE --follow', then try the change again.",
-    "run_lost": "The run may go on: 'moorage users list FILE' shows what has become of it.",
-    "run_interrupted": "Try the change again: it puts right what was left half-done.",
+    "run_lost": "The run may still be in progress: 'moorage users list FILE' shows its result.",
+    "run_interrupted": "Try the change again: it completes what was interrupted.",
 }
 """What to do after a change of the users, by code."""
 
 
 @dataclass(frozen=True)
 class ApplyReport:
-    """How an apply ended.
+    """The result of an apply.
 
     Attributes:
         servers: One report per server, in the answers' order.
-        generated: The passwords that were made, by user; to be shown once.
+        generated: The generated passwords, by user; to be shown once.
         ca_certificate: PEM of the private CA, if there is one.
         revision: The deployment's revision now; 0 where it is not known.
     """
@@ -116,10 +116,10 @@ class ApplyReport:
         return all(server.is_good for server in self.servers)
 
     def followed_by(self, later: ApplyReport) -> ApplyReport:
-        """Return one report of this apply and a later one on some of its servers.
+        """Return one report of this apply and of a later one on some of its servers.
 
-        Passwords that were made here count only if a server has them: where none was done, the
-        later apply made others.
+        Passwords generated here only count if a server has them: if no server was done, the later
+        apply generated new ones.
         """
         again = {server.server: server for server in later.servers}
         kept = (
@@ -136,12 +136,12 @@ class ApplyReport:
 
     @property
     def serves(self) -> bool:
-        """Whether some server has a registry that is as the answers say."""
+        """Whether at least one server is at the desired state."""
         return any(server.is_good for server in self.servers)
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a command ends with."""
+        """The exit code of the command."""
         if self.is_good:
             return ExitCode.DONE
         return ExitCode.PARTLY_DONE if self.serves else ExitCode.FAILED

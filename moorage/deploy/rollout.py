@@ -1,4 +1,4 @@
-"""Several servers in one change: staged together, then switched, kept or undone."""
+"""Coordinate the runs of several servers: stage all, then switch, keep or undo."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from moorage.deploy.run import ServerRun
 from moorage.servers.run_results import RunStatus
 
 PATIENCE = 40.0
-"""Seconds to wait for servers that were told to commit; busy ones take a while.
+"""Seconds to wait for servers to commit.
 
-Less than they wait for a word themselves (``payload.KEEP_SECONDS``), so that the others still hear
-that the change is undone.
+Less than servers wait for the decision (``payload.KEEP_SECONDS``), so that they still get it when
+one of them does not answer.
 """
 
 
 class _Servers:
-    """Notes how far each server's run has come, and hands all events on.
+    """Tracks the progress of each server's run, and forwards all events.
 
     Attributes:
         runs: One run per server.
@@ -32,7 +32,7 @@ class _Servers:
         self._changed = threading.Condition()
 
     def on_event(self, event: Event) -> None:
-        """Hand an event on, then note what concerns the runs' order."""
+        """Forward an event, then record the run's progress."""
         try:
             self._on_event(event)
         finally:
@@ -49,22 +49,22 @@ class _Servers:
             self._changed.notify_all()
 
     @property
-    def _everyone(self) -> set[str]:
+    def _all(self) -> set[str]:
         return {run.server for run in self.runs}
 
     def _wait_until_staged(self) -> RunEnded | None:
-        """Wait until every server has staged; return the first run that ended before, if any."""
+        """Wait until all servers are staged; return the first run that ended before, if any."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._staged >= self._everyone)
+            self._changed.wait_for(lambda: self._ended or self._staged >= self._all)
             return next(iter(self._ended.values()), None)
 
 
 class Rollout(_Servers):
-    """All servers are staged before the first is switched, and a failure stops the rest.
+    """An apply: all servers are staged before the first one switches; a failure stops the rest.
 
     Args:
         order: ``rolling`` or ``all_at_once``.
-        on_event: Takes events.
+        on_event: Called with events.
     """
 
     def __init__(self, order: str, on_event: OnEvent) -> None:
@@ -73,7 +73,7 @@ class Rollout(_Servers):
         self._order = order
 
     def conduct(self) -> None:
-        """Wait until every server has staged, then switch; blocks until all was said."""
+        """Wait until all servers are staged, then let them switch. Blocks."""
         failed = self._wait_until_staged()
         if failed is not None:
             self._abort_the_rest(f"not switched, because {failed.server} failed before the switch")
@@ -99,11 +99,11 @@ class Rollout(_Servers):
 
 
 class AllOrNothing(_Servers):
-    """All servers are staged, all commit, and a failure of one undoes the change everywhere.
+    """A change of the users: a failure on one server undoes the change on all of them.
 
     Args:
-        on_event: Takes events.
-        patience: Seconds to wait for servers that were told to commit.
+        on_event: Called with events.
+        patience: Seconds to wait for servers to commit.
     """
 
     def __init__(self, on_event: OnEvent, patience: float = PATIENCE) -> None:
@@ -113,21 +113,18 @@ class AllOrNothing(_Servers):
 
     @property
     def failed(self) -> str | None:
-        """The server for whose sake the others undo the change, by label; None when all is well.
-
-        Of those that failed by themselves the first.
-        """
+        """The label of the server because of which the others undo the change, or None."""
         ended = [each.server for each in self._ended.values() if each.status is not RunStatus.DONE]
         return min(self._silent) if self._silent else next(iter(ended), None)
 
     def conduct(self) -> None:
-        """Lead all runs to the same end; blocks until all was said."""
+        """Bring all runs to the same result. Blocks until all have been signalled."""
         if self._wait_until_staged() is None and self._is_committed_everywhere():
             for run in self.runs:
                 run.keep()
             return
         for run in self.runs:
-            # Whichever of the two a run still waits for; the other is of no consequence.
+            # A run waits for one of these, depending on its progress; it ignores the other.
             run.abort()
             run.undo()
 
@@ -136,8 +133,8 @@ class AllOrNothing(_Servers):
             run.go()
         with self._changed:
             self._changed.wait_for(
-                lambda: self._ended or self._committed >= self._everyone, timeout=self.patience
+                lambda: self._ended or self._committed >= self._all, timeout=self.patience
             )
             if not self._ended:
-                self._silent = self._everyone - self._committed
+                self._silent = self._all - self._committed
             return not self._ended and not self._silent

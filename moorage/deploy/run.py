@@ -1,4 +1,4 @@
-"""One run on one server: sends it, follows its log, and says how it ended."""
+"""One run on one server: send it, follow its log, and report its result."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ATTACH = 'IFS= read -r id\nrun=/var/lib/moorage/runs/$id\n[ -d "$run" ] || exit
 
 
 class ServerRun:
-    """A run on one server, followed in a thread of its own.
+    """A run on one server, followed in its own thread.
 
     Attributes:
         server: The server's label.
         run_id: The run's id.
-        ended: How it ended, once it has.
+        ended: Its result, once it has ended.
     """
 
     def __init__(
@@ -60,30 +60,30 @@ class ServerRun:
         """Send the run and follow it until it ends; blocks.
 
         Args:
-            payload: What ``start.sh`` reads.
+            payload: The input of ``start.sh``.
         """
         self._emit(StepBegan(self.server, "upload"))
         self._follow(shell_script("start.sh") + shell_script("follow.sh"), payload)
 
     def attach(self) -> None:
-        """Follow a run that goes on, or read how it ended; blocks."""
+        """Follow a run in progress, or read its result; blocks."""
         self._follow(_ATTACH + shell_script("follow.sh"), [f"{self.run_id}\n".encode()])
 
     def go(self) -> None:
         """Let a staged run switch."""
-        self._say(b"go\n")
+        self._signal(b"go\n")
 
     def abort(self) -> None:
         """Make the run stop before its next step and roll back."""
-        self._say(b"abort\n")
+        self._signal(b"abort\n")
 
     def keep(self) -> None:
-        """Let a run that has switched keep its change."""
-        self._say(b"keep\n")
+        """Let a switched run keep its change."""
+        self._signal(b"keep\n")
 
     def undo(self) -> None:
-        """Make a run that has switched undo its change, because another server failed."""
-        self._say(b"undo\n")
+        """Make a switched run undo its change, because another server failed."""
+        self._signal(b"undo\n")
 
     def _follow(self, script: str, payload: Iterable[bytes]) -> None:
         lost = ""
@@ -99,14 +99,14 @@ class ServerRun:
         except MoorageError as error:
             lost = error.message
         except Exception as error:
-            # Others wait for this run to end; whatever it is must not keep it from them.
+            # Other runs wait for this one to end, so report any error as its result.
             logging.getLogger(__name__).debug("following a run failed", exc_info=True)
             lost = f"following the run failed: {error}"
         self._feed(b"\n" if self._partial else b"")
         with self._lock:
             self._exchange = None
         result = self._result or RunResult(
-            RunStatus.LOST, "run_lost", lost or "the run said nothing about how it ended"
+            RunStatus.LOST, "run_lost", lost or "the run reported no result"
         )
         self.ended = RunEnded(
             self.server,
@@ -126,13 +126,13 @@ class ServerRun:
         for word in words:
             exchange.send(word)
 
-    def _say(self, word: bytes) -> None:
+    def _signal(self, word: bytes) -> None:
         with self._lock:
             exchange = self._exchange
             if exchange is None:
                 self._words.append(word)
                 return
-        # A connection that is gone shows where the log is followed.
+        # A lost connection is reported by the thread that follows the log.
         try:
             exchange.send(word)
         except CannotConnect:
@@ -141,7 +141,7 @@ class ServerRun:
     def _feed(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
         if len(self._partial) > _LONGEST_LINE:
-            # Something that prints no line ends does not fill this machine's memory.
+            # Output without line breaks must not fill this machine's memory.
             lines.append(self._partial)
             self._partial = b""
         for line in lines:
@@ -153,7 +153,7 @@ class ServerRun:
             return
         word, *values = line.split("\t")
         if word == "@step" and len(values) == 2:
-            # The step that failed is of interest, not the rollback that followed it.
+            # Report the step that failed, not the rollback after it.
             if values[1] != "rollback":
                 self._step = values[1]
             self._emit(StepBegan(self.server, values[1]))

@@ -1,4 +1,4 @@
-"""Who verifies a registry: a user whose password is known and who may push what verify pushes."""
+"""The login for verify: a user with a known password who can push to any repository."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import FromPrompt, Generated, Hash, Secret, SecretReference
 
 Resolve = Callable[[SecretReference, str], Secret]
-"""Finds a secret; the second argument says where the answers refer to it."""
+"""Resolves a secret reference; the second argument is its path in the answers."""
 
 
 def login_for_verify(
     answers: Answers, generated: Mapping[str, Secret], resolve: Resolve
 ) -> tuple[str, Secret] | None:
-    """Return the first user who may push everything, and the password, if it is known unasked.
+    """Return the first user who can push everything, with the password, if known without asking.
 
     Args:
-        answers: What the operator decided.
-        generated: The passwords that were just made, by user.
-        resolve: Finds a secret.
+        answers: The operator's answers.
+        generated: The passwords that were just generated, by user.
+        resolve: Resolves a secret reference.
     """
     for position, user in enumerate(answers.credentials.users):
         if user.access != "push" or user.repositories or user.disabled:

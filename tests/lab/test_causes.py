@@ -204,7 +204,7 @@ def test_an_update_by_apt_is_noticed_and_put_to_use(operator: Operator, server: 
         [facts] = deployment.probe()
     assert any("old program" in fault for fault in status_of(facts).faults)
     outcome = operator.install(answers)
-    assert "docker-registry was installed anew" in _reasons(outcome.plan)
+    assert "docker-registry was reinstalled" in _reasons(outcome.plan)
     program = server.run("readlink /proc/$(pidof docker-registry)/exe").stdout.strip()
     assert program == "/usr/bin/docker-registry"
     assert not operator.plan(answers).has_changes

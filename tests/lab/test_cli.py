@@ -149,7 +149,7 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
     assert meanwhile.code == 1
     assert "is in progress" in meanwhile.stderr
     assert followed.code == 0, followed.stdout + followed.stderr
-    assert "Recording what is deployed" in followed.stderr
+    assert "Recording the deployment" in followed.stderr
     # The password that was made reached the file before the run began.
     user, _, password = (call.home / "passwords").read_text().strip().partition(":")
     assert call.operator.status(server, user=user, password=password) == 200

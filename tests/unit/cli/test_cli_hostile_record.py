@@ -88,7 +88,7 @@ def test_a_record_that_is_none_is_told_in_a_sentence(
     status = moorage("status", "--server", f"root@{HOST}", "--json")
 
     assert users.code == 1
-    assert "does not say what is deployed here" in users.stderr
+    assert "contains no usable answers" in users.stderr
     assert status.code == 1
     assert "unexpected" not in status.stdout
     if not record.startswith(b'{"'):

@@ -89,7 +89,7 @@ def test_the_file_stays_when_a_run_may_go_on(
 
     assert outcome.code == 1
     assert (home / "passwords").read_text().startswith("ci:")
-    assert "The run may go on" in outcome.stdout
+    assert "The run may still be in progress" in outcome.stdout
 
 
 def test_they_are_printed_on_demand(moorage: Moorage, file: str, fleet: Fleet) -> None:

@@ -502,7 +502,10 @@ def test_2_when_a_recorded_server_was_not_named_and_nobody_can_be_asked(
     value = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
 
     assert outcome.code == 2
-    assert f"The record on {TWO} names another server of registry.example.test: root@{ONE}." in outcome.stderr
+    assert (
+        f"The record on {TWO} names another server of registry.example.test: root@{ONE}."
+        in outcome.stderr
+    )
     assert f"Add --server root@{ONE}, or use the answers file." in outcome.stderr
     assert value["error"]["code"] == "servers_not_named"
     assert value["error"]["servers"] == [f"root@{ONE}"]

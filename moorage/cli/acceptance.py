@@ -30,7 +30,7 @@ def plan_with_others(
     """
     plan = engine.look(engine.operations.make_plan)
     if asks and (caught_up := _offer_to_catch_up(engine, file, answers, plan)) is not None:
-        engine.go_on_with(caught_up)
+        engine.continue_with(caught_up)
         return caught_up, engine.look(engine.operations.make_plan)
     return answers, plan
 

@@ -114,13 +114,13 @@ class Engine:
             raise WasInterruptedError("Interrupted. Nothing was changed.")
         return result
 
-    def go_on_with(self, answers: Answers) -> None:
+    def continue_with(self, answers: Answers) -> None:
         """Work on the servers of other answers from now on, over the connections that are open.
 
         Args:
             answers: What was found out about the deployment.
         """
-        self.operations.go_on_with(answers)
+        self.operations.continue_with(answers)
         self.asker.answers = answers
         self._servers = [server.host for server in answers.servers]
 

@@ -1,4 +1,4 @@
-"""What the first run found on a server and what runs added: recorded for uninstalling."""
+"""Packages, accounts and folders that runs added to a server, recorded for uninstalling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDED_BY_RUNS = "@ADDED@"
 
 @dataclass(frozen=True)
 class Additions:
-    """What a server had before Moorage, and what Moorage added.
+    """The state of a server before Moorage, and Moorage's additions.
 
     Attributes:
         found: Packages, services, accounts and folders from before the first run; None

@@ -1,4 +1,4 @@
-"""The certificate clients see: what each server serves, and replacing it on all of them."""
+"""The certificate clients see: read it from each server, and replace it on all of them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _TLS_FILES = {layout.TLS_CERTIFICATE, layout.TLS_KEY}
 
 @dataclass(frozen=True)
 class Served:
-    """What a server shows to whoever connects.
+    """The certificate that a server presents to clients.
 
     Attributes:
         server: The server's label.
         certificate: The certificate; None when there was no handshake, or it cannot be read.
         fingerprint: Its SHA-256, in hexadecimal; empty when there was no handshake.
-        protocol: The TLS version that was agreed on, such as TLSv1.3.
+        protocol: The negotiated TLS version, such as TLSv1.3.
         fault: Why there is no certificate; empty otherwise.
     """
 
@@ -53,14 +53,14 @@ class Served:
 
 
 def look(server: str, address: str, port: int, domain: str, *, is_proxied: bool = False) -> Served:
-    """Connect to a server and say which certificate it shows, trusted or not. Blocks.
+    """Connect to a server and return the certificate it presents, trusted or not. Blocks.
 
     Args:
         server: The server's label.
         address: Where it is reached.
         port: The HTTPS port.
-        domain: The name that is asked for.
-        is_proxied: Whether the server wants the PROXY protocol.
+        domain: The name to request (SNI).
+        is_proxied: Whether the server expects the PROXY protocol.
     """
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -82,7 +82,7 @@ def look(server: str, address: str, port: int, domain: str, *, is_proxied: bool 
 
 
 def look_at_all(deployment: Deployment) -> tuple[Served, ...]:
-    """Return which certificate each server of a deployment shows. Blocks."""
+    """Return the certificate each server of a deployment presents. Blocks."""
     registry = deployment.answers.registry
     addresses = deployment.addresses
     if not addresses:
@@ -104,14 +104,14 @@ def look_at_all(deployment: Deployment) -> tuple[Served, ...]:
 
 @dataclass(frozen=True)
 class ServerCertificate:
-    """The certificate a server has and the one it shows.
+    """The certificate on a server and the one it presents.
 
     Attributes:
         server: The server's label.
         there: The certificate on it; None when there is none.
-        fingerprint: The SHA-256 of that; empty likewise.
-        served: The certificate it shows.
-        renewal: How the last renewal by ACME went, if it is renewed that way.
+        fingerprint: Its SHA-256; empty likewise.
+        served: The certificate it presents.
+        renewal: The last renewal by ACME, if it is renewed that way.
     """
 
     server: str
@@ -122,7 +122,7 @@ class ServerCertificate:
 
     @property
     def is_good(self) -> bool:
-        """Whether it shows the certificate that it has."""
+        """Whether it presents the certificate that is on it."""
         return self.there is not None and self.served.fingerprint == self.fingerprint
 
     @property
@@ -148,7 +148,7 @@ class ServerCertificate:
 
 
 def read_certificates(deployment: Deployment) -> list[ServerCertificate]:
-    """Read the certificate each server has and the one it shows. Blocks.
+    """Read the certificate on each server and the one it presents. Blocks.
 
     Raises:
         ServersFailed: A server cannot be reached.
@@ -173,21 +173,21 @@ def fingerprint(pem: bytes) -> str:
 
 
 def with_files(answers: Answers, certificate: str | None, key: str | None) -> Answers:
-    """Return the answers with another certificate, which is checked.
+    """Return the answers with another certificate, after checking it.
 
     Args:
-        answers: What the operator decided; ``ssl.mode`` is files.
-        certificate: Path of the new certificate with its chain; that of the answers when None.
-        key: Path of its key; that of the answers when None.
+        answers: The operator's answers; ``ssl.mode`` is files.
+        certificate: Path of the new certificate with its chain; the answers' if None.
+        key: Path of its key; the answers' if None.
 
     Raises:
-        MoorageError: ``ssl.mode`` is another.
+        MoorageError: ``ssl.mode`` is not files.
         AnswersError: The certificate, its chain or its key cannot be used.
     """
     files = answers.ssl.files
     if answers.ssl.mode != "files" or files is None:
         raise MoorageError(
-            "the registry's certificate does not come from files, so there is none to replace.",
+            "the registry's certificate does not come from files, so it cannot be replaced.",
             advice="ACME and the private CA renew the certificate by themselves. To use your own, "
             "set its files.",
             fields=("ssl.mode", "ssl.files"),
@@ -207,12 +207,12 @@ def with_files(answers: Answers, certificate: str | None, key: str | None) -> An
 
 @dataclass(frozen=True)
 class Replacement:
-    """How a replacement went.
+    """The result of a replacement.
 
     Attributes:
-        report: How the apply ended; None when the servers had the certificate already.
-        served: The certificate each server shows now.
-        expected: The SHA-256 of the certificate they should show.
+        report: The result of the apply; None when all servers already had the certificate.
+        served: The certificate each server presents now.
+        expected: The SHA-256 of the certificate they should present.
     """
 
     report: ApplyReport | None
@@ -221,28 +221,28 @@ class Replacement:
 
     @property
     def is_good(self) -> bool:
-        """Whether every server shows the new certificate."""
+        """Whether all servers present the new certificate."""
         applied = self.report is None or self.report.is_good
         return applied and all(each.fingerprint == self.expected for each in self.served)
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a command ends with."""
+        """The exit code of the command."""
         code = self.report.exit_code if self.report is not None else ExitCode.DONE
         return ExitCode.FAILED if code == ExitCode.DONE and not self.is_good else code
 
     @property
     def rows(self) -> list[Row]:
-        """The certificate each server shows now."""
+        """The certificate each server presents now."""
         return [served_row(each, self.expected) for each in self.served]
 
 
 def served_row(served: Served, expected: str) -> Row:
-    """Return what a server shows as a row.
+    """Return the certificate that a server presents as a row.
 
     Args:
-        served: What it shows.
-        expected: The SHA-256 of the certificate it should show.
+        served: The certificate.
+        expected: The SHA-256 of the certificate it should present.
     """
     facts = served.certificate
     if served.fault or facts is None:
@@ -256,14 +256,14 @@ def served_row(served: Served, expected: str) -> Row:
 
 
 def replace_on(deployment: Deployment, plan: Plan) -> Replacement:
-    """Put the certificate of a deployment's answers on its servers, and nothing else. Blocks.
+    """Install the certificate of the answers on the servers, and change nothing else. Blocks.
 
     Args:
-        deployment: Opened with what :func:`with_files` returned.
+        deployment: Opened with the result of :func:`with_files`.
         plan: Its plan.
 
     Raises:
-        MoorageError: Something else waits to be applied, too.
+        MoorageError: Other changes are waiting to be applied as well.
         ServersFailed: A server cannot be reached.
     """
     check_nothing_else(plan)
@@ -287,24 +287,24 @@ def check_nothing_else(plan: Plan) -> None:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             raise MoorageError(
                 f"more than the certificate would change: {others[0]}{more}.",
-                advice="'moorage plan FILE' shows it; 'moorage apply FILE' brings all of it, the "
-                "certificate included, when the answers name the new files.",
+                advice="See 'moorage plan FILE'. To apply everything, including the certificate, "
+                "set the new files in the answers and run 'moorage apply FILE'.",
                 server=server.server,
                 code="other_changes",
             )
 
 
 def keep(answers: Answers, replaced: Answers) -> tuple[str, ...]:
-    """Make the files that the answers name hold the new certificate; the old ones stay beside.
+    """Write the new certificate to the files that the answers name; the old ones become FILE.old.
 
-    So the next apply does not bring the old certificate back.
+    Otherwise the next apply would bring the old certificate back.
 
     Args:
-        answers: The answers as they are saved.
+        answers: The saved answers.
         replaced: The same with the new files.
 
     Returns:
-        The files that were written.
+        The written files.
 
     Raises:
         MoorageError: A file cannot be written.
@@ -327,7 +327,7 @@ def keep(answers: Answers, replaced: Answers) -> tuple[str, ...]:
         except OSError as error:
             raise MoorageError(
                 f"{path} cannot be written: {(error.strerror or 'unknown').lower()}.",
-                advice="The servers have the new certificate; without it in this file the next "
+                advice="The servers have the new certificate; unless it is in this file, the next "
                 "apply brings the old one back.",
                 code="cannot_write",
             ) from error

@@ -92,13 +92,13 @@ class Connections:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where clients reach each chosen server, by label."""
+        """The addresses at which clients reach the chosen servers, by label."""
         labels = {each.server for each in self.chosen}
         return {label: where for label, where in self.all_addresses.items() if label in labels}
 
     @property
     def all_addresses(self) -> dict[str, str]:
-        """Where clients reach each server of the answers, including those outside the limit."""
+        """The addresses at which clients reach all servers of the answers, by label."""
         return {
             server.host: server.address or self.to(server.host).public_address
             for server in self._servers

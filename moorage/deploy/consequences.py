@@ -1,4 +1,4 @@
-"""What an apply means for users and clients: lost logins, images that are no longer served.
+"""The consequences of an apply for users and clients: lost logins, images no longer served.
 
 Pure functions of the facts, the recorded answers and the new ones. Every confirmation shows these
 first; docs/command-line.md lists the codes.
@@ -421,9 +421,9 @@ def _storage(server: _Server) -> Iterator[Consequence]:
     folder = server.facts.store if now.storage.driver == "filesystem" else None
     has_images = folder is not None and folder.has_images
     if not _has_images(was.storage, server.facts):
-        text = f"Images will be stored in {after} instead of {before}, where there are none."
+        text = f"Images will be stored in {after} instead of {before}, which has none."
         if has_images:
-            text = f"The images in {after} will be served; there are none in {before}."
+            text = f"The images in {after} will be served; {before} has none."
         yield _replaced(server, Code.STORAGE_CHANGED, text, before, after)
         return
     then = f"begins empty in {after}"

@@ -106,12 +106,12 @@ class Deployment:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where clients reach each server, by label."""
+        """The addresses at which clients reach the servers, by label."""
         return self._connections.addresses
 
     @property
     def all_addresses(self) -> dict[str, str]:
-        """Where clients reach each server of the answers, including those outside the limit."""
+        """The addresses at which clients reach all servers, including those outside the limit."""
         return self._connections.all_addresses
 
     def connection_to(self, server: Server) -> Transport:

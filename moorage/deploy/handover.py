@@ -1,4 +1,4 @@
-"""What people need to know once a registry runs: how to log in, what to trust, which name."""
+"""The handover after an apply: how to log in, which CA to trust, which DNS records to create."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from moorage.dns.records import RecordSet
 
 @dataclass(frozen=True)
 class Handover:
-    """What people need to know once a registry runs.
+    """The information that clients and operators need once a registry runs.
 
     Attributes:
-        registry: What stands before an image's name: the domain, and the port if it is needed.
-        login: The command that logs in the first user who may push, or the first user.
-        ca_file: The private CA's certificate on this machine, or None when there is none here.
-        ca_place: Where else it is, for people; empty when there is no private CA.
+        registry: The prefix of image names: the domain, and the port if it is not the default.
+        login: The login command for the first user that can push, or the first user.
+        ca_file: The private CA's certificate on this machine, or None.
+        ca_place: Where else it is, for display; empty when there is no private CA.
         docker_ca_file: Where Docker looks for it; empty when there is no private CA.
         records: The DNS records the registry needs.
-        no_records: Why there are none, as when a server's name has no address; else None.
-        resolves_to: The addresses its name has now, on this machine.
-        is_resolved: Whether all of these are servers of this deployment, and there is one.
+        no_records: Why there are none, for example a server's name has no address; else None.
+        resolves_to: The addresses its name currently resolves to on this machine.
+        is_resolved: Whether it resolves, and only to servers of this deployment.
     """
 
     registry: str
@@ -46,23 +46,23 @@ class Handover:
 def handover(
     answers: Answers, addresses: Mapping[str, str], found: tuple[str, ...] | None = None
 ) -> Handover:
-    """Say what people need to know; looks the registry's name up.
+    """Return the handover; looks the registry's name up unless that was done.
 
     Args:
-        answers: What the operator decided.
+        answers: The operator's answers.
         addresses: Where clients reach each server, by label.
-        found: What the registry's name resolves to, if that was looked up already.
+        found: The addresses the registry's name resolves to, if already looked up.
     """
     registry = registry_name(answers)
     is_private = answers.ssl.mode == "private_ca"
     domain = answers.registry.domain
     target = answers.dns.target if answers.dns.record == "cname" else None
-    leads_to = [target] if target is not None else list(dict.fromkeys(addresses.values()))
+    targets = [target] if target is not None else list(dict.fromkeys(addresses.values()))
     folder = ca.folder_of(answers.ssl.private_ca.name, domain) if is_private else None
-    kept = folder / "ca.pem" if folder else None
-    wanted: set[str] = set()
-    for address in leads_to:
-        wanted |= set(resolve_locally(address))
+    ca_file = folder / "ca.pem" if folder else None
+    expected: set[str] = set()
+    for address in targets:
+        expected |= set(resolve_locally(address))
     if found is None:
         found = resolve_locally(domain)
     records: tuple[RecordSet, ...] = ()
@@ -74,7 +74,7 @@ def handover(
     return Handover(
         registry=registry,
         login=login_command(answers),
-        ca_file=kept if kept is not None and kept.is_file() else None,
+        ca_file=ca_file if ca_file is not None and ca_file.is_file() else None,
         ca_place=f"the last certificate in {layout.TLS_CERTIFICATE} on the server"
         if is_private
         else "",
@@ -82,5 +82,5 @@ def handover(
         records=records,
         no_records=no_records,
         resolves_to=found,
-        is_resolved=bool(found) and set(found) <= wanted,
+        is_resolved=bool(found) and set(found) <= expected,
     )

@@ -43,7 +43,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class SeenRead:
-    """When users were last here.
+    """Last logins and pushes of users.
 
     Attributes:
         times: By user.

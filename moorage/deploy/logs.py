@@ -1,4 +1,4 @@
-"""Follows the logs of a deployment: the registry's journal and nginx's logs, on every server."""
+"""Follow the logs of a deployment: the registry's journal and nginx's logs, on every server."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class LogTail:
 
     Args:
         answers: The deployment.
-        asker: Who is asked for host keys and secrets.
-        on_lines: Takes a server's label and its new lines; called from several threads.
-        on_failure: Takes a server's label and why its logs cannot be followed; likewise.
-        open_transport: Opens a connection; None goes over SSH.
+        asker: Asks for host keys and secrets.
+        on_lines: Called with a server's label and its new lines, from several threads.
+        on_failure: Called with a server's label and why its logs cannot be followed, likewise.
+        open_transport: Opens a connection; over SSH by default.
     """
 
     def __init__(

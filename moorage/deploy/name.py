@@ -139,7 +139,7 @@ class NamePlan:
 
 @dataclass(frozen=True)
 class NameOutcome:
-    """How the DNS changes of an apply ended.
+    """The result of the DNS changes of an apply.
 
     Attributes:
         handover: What the name resolves to on this machine, and what it still needs.

@@ -1,6 +1,6 @@
-"""What can be done with a deployment, each thing once: what the command line and the wizard call.
+"""The use cases of a deployment, each once: the command line and the wizard call them.
 
-They present what comes of it, ask, and show progress; order, conditions and endings are in here.
+Both interfaces ask questions, show progress and present results; order and conditions are here.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ OpenTransport = Callable[..., Transport]
 
 
 class OperatorAsker(Asker, Protocol):
-    """Who is asked for host keys and secrets, and may remember what was typed."""
+    """Asks the operator for host keys and secrets, and can remember secrets for retries."""
 
     def forget_refused(self, *errors: MoorageError) -> None:
-        """Forget the secrets that servers did not take, and no others."""
+        """Forget the secrets that servers rejected, and only those."""
 
     def give_up(self) -> None:
-        """Settle every open question with a refusal."""
+        """Answer every open question with a refusal."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an apply and the checks after it ended.
+    """The result of an apply and the checks after it.
 
     Attributes:
-        report: How the apply ended; None when runs that went on already were followed.
+        report: The result of the apply; None when runs in progress were followed instead.
         verification: The checks, or None when there was nothing to check.
-        ended: How the followed runs ended.
-        name: How the registry's name is; None when it was not looked at.
+        ended: The results of followed runs.
+        name: The result for the registry's DNS name; None when it was not looked up.
         was_stopped: Whether the operator stopped it.
         ran_before: Whether something was deployed before.
     """
@@ -79,7 +79,7 @@ class Outcome:
 
     @property
     def is_rolled_back(self) -> bool:
-        """Whether it was stopped, and nothing else kept it from being done."""
+        """Whether the operator stopped it and nothing else failed."""
         servers = self.report.servers if self.report else ()
         left = [each for each in servers if not each.is_good]
         return (
@@ -90,7 +90,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a process ends with that did this and nothing else."""
+        """The exit code of a process that did only this."""
         code = self.report.exit_code if self.report is not None else ExitCode.DONE
         if code != ExitCode.DONE or self.is_good:
             return code
@@ -98,7 +98,7 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether everything succeeded."""
         return (
             (self.report is None or self.report.is_good)
             and (self.verification is None or self.verification.is_good)
@@ -108,21 +108,21 @@ class Outcome:
 
 
 class Operations:
-    """What can be done with one deployment at a time. The methods block, in whatever thread.
+    """The use cases, with one open deployment at a time. The methods block.
 
     Attributes:
-        asker: Who is asked.
-        redactor: Takes the secrets of this deployment out of text.
-        plan: The plan that was made last, None before.
-        name: What it would do at the registry's name.
-        facts: What the last probe read, by server.
-        outcome: How the last apply ended.
-        accepted: What the operator has accepted of the plan.
+        asker: Asks the operator.
+        redactor: Removes the secrets of this deployment from text.
+        plan: The latest plan, or None.
+        name: The DNS changes of that plan.
+        facts: The facts from the last probe, by server.
+        outcome: The result of the last apply.
+        accepted: The consequences of the plan that the operator accepted.
 
     Args:
-        asker: Who is asked for host keys and secrets.
-        on_event: Takes events, from several threads.
-        open_transport: Opens a connection; replaced where no SSH is wanted.
+        asker: Asks the operator for host keys and secrets.
+        on_event: Called with events, from several threads.
+        open_transport: Opens a connection; over SSH by default.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Operations:
 
     @property
     def deployment(self) -> Deployment:
-        """The deployment that is open.
+        """The open deployment.
 
         Raises:
             AssertionError: None is.
@@ -164,10 +164,10 @@ class Operations:
         return self._deployment
 
     def open(self, answers: Answers, limit: Sequence[str] = ()) -> Deployment:
-        """Take up a deployment; its servers are connected to when they are needed.
+        """Open a deployment; it connects to its servers when needed.
 
         Args:
-            answers: What the operator decided.
+            answers: The operator's answers.
             limit: The servers to work on; all when empty.
 
         Raises:
@@ -182,22 +182,22 @@ class Operations:
             self.plan, self.name, self._looked_up = None, NamePlan(), None
         return deployment
 
-    def go_on_with(self, answers: Answers) -> None:
-        """Work on other answers from now on, over the connections that are open.
+    def continue_with(self, answers: Answers) -> None:
+        """Continue with other answers, over the open connections.
 
         Args:
-            answers: What was found out about the deployment.
+            answers: The new answers.
         """
         with self._lock:
             before, self._deployment = self.deployment, self.deployment.with_answers(answers)
         before.close()
 
     def look_up_name(self) -> None:
-        """Begin to look the registry's name up: name servers may take their time."""
+        """Start looking up the registry's name in the background."""
         self._looked_up = look_up(self.deployment)
 
     def make_plan(self) -> Plan:
-        """Read the servers of the open deployment and plan, their name included.
+        """Read the servers of the open deployment and plan, including DNS.
 
         Raises:
             MoorageError: A server cannot be reached, or a secret or certificate cannot be used.
@@ -208,7 +208,7 @@ class Operations:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
             plan = deployment.plan_from(facts)
-            # Servers that are left out would be missing at the name.
+            # With a limit, the records would lack the other servers.
             name = NamePlan() if self._limit else plan_name(deployment)
         except MoorageError as error:
             self.asker.forget_refused(error)
@@ -219,11 +219,11 @@ class Operations:
         return plan
 
     def run(self) -> Outcome:
-        """Apply the plan that was made; whoever calls this has shown it.
+        """Apply the plan, which the operator has confirmed.
 
         Raises:
-            ServersFailed: Something in the plan keeps it from starting, or was not accepted;
-                nothing was done.
+            ServersFailed: The plan has problems, or consequences that were not accepted; nothing
+                was changed.
         """
         assert self.plan is not None
         deployment, plan = self.deployment, self.plan
@@ -234,16 +234,16 @@ class Operations:
         return self.outcome
 
     def finish(self, *, verifies: bool = True, large_upload: bool = True) -> Outcome:
-        """Check the registry from outside after a run that went well, then lead its name to it.
+        """After a successful run, verify the registry from outside, then update its DNS records.
 
-        Records of somebody else's are replaced: they are a part of the plan that was shown.
+        Records of others are replaced: they are part of the confirmed plan.
 
         Args:
-            verifies: Whether it is checked.
+            verifies: Whether to verify it.
             large_upload: Whether the checks send over 100 MB to each server.
 
         Returns:
-            How all of it ended; nothing more is done after a run that did not go well.
+            The overall result; after a failed run, nothing more is done.
         """
         outcome = self.outcome
         assert outcome is not None
@@ -261,13 +261,13 @@ class Operations:
         return outcome
 
     def handover(self) -> Handover:
-        """Return what people need to know, however far all of this came."""
+        """Return the handover, however far the apply got."""
         if self.outcome is not None and self.outcome.name is not None:
             return self.outcome.name.handover
         return handover_of(self.deployment, self._looked_up)
 
     def apply(self, *, large_upload: bool = True) -> Outcome:
-        """Apply the plan that was made, check the registry and lead its name to it.
+        """Apply the plan, verify the registry and update its DNS records.
 
         Args:
             large_upload: Whether the checks send over 100 MB to each server.
@@ -282,7 +282,7 @@ class Operations:
         return Outcome(report, was_stopped=self._was_stopped, ran_before=ran_before)
 
     def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:
-        """Plan and apply once more on the servers it failed on, then check all servers.
+        """Plan and apply again on the failed servers, then verify all servers.
 
         Args:
             servers: Their labels.
@@ -313,10 +313,10 @@ class Operations:
         return self.finish(large_upload=large_upload)
 
     def plan_replacement(self) -> Plan:
-        """Plan to replace a certificate of the operator's own, which the open answers name.
+        """Plan to replace the operator's own certificate with the one the open answers name.
 
         Raises:
-            MoorageError: A server cannot be reached, or something else would change, too.
+            MoorageError: A server cannot be reached, or something else would change as well.
         """
         from moorage.deploy.certificate import check_nothing_else
 
@@ -329,7 +329,7 @@ class Operations:
         return plan
 
     def replace_certificate(self) -> Replacement:
-        """Apply that plan, then look at the certificate each server shows."""
+        """Apply that plan, then check the certificate each server presents."""
         from moorage.deploy.certificate import replace_on
 
         assert self.plan is not None
@@ -350,7 +350,7 @@ class Operations:
         return read
 
     def read_last_seen(self) -> SeenRead:
-        """Read when each user was last here, on any server, as far back as the logs go."""
+        """Read each user's last login and push on any server, as far back as the logs go."""
         from moorage.deploy.last_seen import read_last_seen
 
         return read_last_seen(self.deployment)
@@ -362,12 +362,12 @@ class Operations:
         return change_users(self.deployment, plan)
 
     def attach(self) -> Outcome:
-        """Follow the runs that go on until they end, then check if all went well."""
+        """Follow the runs in progress until they end; verify if all succeeded."""
         deployment = self.deployment
         ended = deployment.attach(tuple(self.facts.values()))
         self.outcome = Outcome(ended=ended)
         if ended and all(run.status is RunStatus.DONE for run in ended):
-            # The plan from before knows nothing of what the run made.
+            # The earlier plan does not know what the run created.
             self.plan = deployment.plan()
             checks = deployment.verify(self.plan, large_upload=False)
             self.outcome = Outcome(verification=checks, ended=ended)
@@ -377,7 +377,7 @@ class Operations:
         """Connect to one server and read it.
 
         Raises:
-            CannotConnect: It cannot be reached, or refuses.
+            CannotConnect: It cannot be reached, or refuses the login.
         """
         from moorage.desired import layout
         from moorage.servers.connect import open_transport as open_over_ssh
@@ -410,13 +410,13 @@ class Operations:
         return facts
 
     def test_storage(
-        self, storage: S3Storage, tell: Callable[[BucketCheck], object]
+        self, storage: S3Storage, on_check: Callable[[BucketCheck], object]
     ) -> Sequence[BucketCheck]:
-        """Try a bucket with what the registry does; see :func:`moorage.cloud.s3.try_bucket`.
+        """Test a bucket with the registry's operations; see :func:`moorage.cloud.s3.try_bucket`.
 
         Args:
             storage: The bucket.
-            tell: Takes every result as it comes, in this thread.
+            on_check: Called with each result, in this thread.
 
         Raises:
             MoorageError: A key cannot be found, or the test was stopped.
@@ -434,23 +434,23 @@ class Operations:
             self.redactor.add(keys.secret)
         self._storage_test.set()
         self._storage_test = cancel = Cancel()
-        return try_bucket(storage, keys, tell, cancel)
+        return try_bucket(storage, keys, on_check, cancel)
 
     def stop_tests(self) -> None:
-        """Give up on the tests that go on."""
+        """Cancel the tests in progress."""
         self._storage_test.set()
         for cancel, transport in list(self._tests):
             cancel.set()
             close_aside(transport.close)
 
     def abort(self) -> None:
-        """Make the runs that go on stop before their next step and roll back."""
+        """Make the runs in progress stop before their next step and roll back."""
         if self._deployment is not None:
             self._was_stopped = True
             self._deployment.abort()
 
     def skip_checks(self) -> None:
-        """Leave the checks out that were not made yet."""
+        """Skip the remaining checks."""
         if self._deployment is not None:
             self._deployment.cancel.set()
 
@@ -460,7 +460,7 @@ class Operations:
         )
 
     def stop(self) -> None:
-        """Close all connections. Runs that go on are left to themselves on their servers."""
+        """Close all connections. Runs in progress continue on their servers."""
         with self._lock:
             deployment, self._deployment = self._deployment, None
             self.plan = None

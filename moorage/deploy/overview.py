@@ -1,4 +1,4 @@
-"""A deployment's state in one line, and what was last seen of every deployment known here."""
+"""A deployment's state in one line, and the last known state of all deployments."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Health(StrEnum):
     """The state of a deployment.
 
-    drifted: files were edited on a server, and nothing else is wrong. attention: something is
-    wrong. unknown: it cannot be read without asking somebody.
+    drifted: files were edited on a server; there are no other problems. attention: there are
+    problems. unknown: it cannot be read without asking the operator.
     """
 
     HEALTHY = "healthy"
@@ -42,12 +42,12 @@ _NEEDS_AN_ANSWER = {
     "sudo_refused", "sudo_password_missing", "sudo_password_wrong", "passphrase_wrong",
     "host_key_unknown", "login_refused",
 }  # fmt: skip
-"""Errors that an operator who opens the deployment can solve by answering a question."""
+"""Errors that the operator can solve by opening the deployment and answering a question."""
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A deployment when it was last read.
+    """The state of a deployment when it was last read.
 
     Attributes:
         health: Its state.
@@ -74,7 +74,7 @@ class Overview:
 
     @property
     def when(self) -> str:
-        """When it was read, in words."""
+        """The time it was read, in words."""
         then = datetime.datetime.fromtimestamp(self.at).astimezone()
         today = datetime.datetime.now().astimezone().date()
         return f"{then:%H:%M}" if then.date() == today else f"{then:%Y-%m-%d %H:%M}"
@@ -116,13 +116,13 @@ def look(
     open_transport: OpenTransport | None = None,
     cancel: Cancel | None = None,
 ) -> Status:
-    """Read the status of a deployment over connections of its own. Blocks.
+    """Read the status of a deployment over new connections. Blocks.
 
     Args:
         answers: The deployment.
-        asker: Who is asked for host keys and secrets; None asks nobody.
-        open_transport: Opens a connection; None goes over SSH.
-        cancel: Ends it early when set.
+        asker: Asks for host keys and secrets; None refuses every question.
+        open_transport: Opens a connection; over SSH by default.
+        cancel: Stops it early when set.
     """
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.status import read_status
@@ -133,15 +133,15 @@ def look(
         return read_status(deployment)
 
 
-def look_in_passing(
+def look_in_background(
     path: Path, read_answers: Callable[[], Answers], open_transport: OpenTransport | None = None
 ) -> Overview:
-    """Read a deployment's state without asking anybody, and keep it for the next start. Blocks.
+    """Read a deployment's state without questions, and keep it for the next start. Blocks.
 
     Args:
         path: Its answers file or draft.
         read_answers: Reads the answers in it.
-        open_transport: Opens a connection; None goes over SSH.
+        open_transport: Opens a connection; over SSH by default.
     """
     try:
         overview = overview_of(look(read_answers(), None, open_transport))
@@ -153,7 +153,7 @@ def look_in_passing(
 
 
 def kept_overviews() -> dict[str, Overview]:
-    """Return what was last seen of every deployment, by path."""
+    """Return the last known state of every deployment, by path."""
     try:
         rows = json.loads(_file().read_text(encoding="utf-8"))
         return {
@@ -167,11 +167,11 @@ _lock = threading.Lock()
 
 
 def keep_overview(path: Path, overview: Overview) -> None:
-    """Keep what was seen of a deployment.
+    """Store the state of a deployment.
 
     Args:
         path: Its answers file or draft.
-        overview: What was seen.
+        overview: Its state.
     """
     with _lock:
         known = kept_overviews() | {str(path): overview}

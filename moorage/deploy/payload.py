@@ -43,7 +43,7 @@ _CHUNK = 256 * 1024
 
 @dataclass(frozen=True)
 class Timing:
-    """When a run continues by itself, and when it waits for a signal from Moorage.
+    """The timing of a run: when it continues by itself, and when it waits for Moorage's signal.
 
     Attributes:
         gate: ``go`` switches as soon as it is staged, ``wait`` waits for the signal.

@@ -88,16 +88,16 @@ class Change:
 
     @property
     def script(self) -> str | None:
-        """What a hook runs; None for everything else."""
+        """The script of a hook; None for everything else."""
         return self.after if self.kind is Kind.HOOK else None
 
 
 @dataclass(frozen=True)
 class PlannedHook:
-    """A script of the operator's that a run executes, at one moment.
+    """An operator's script that a run executes at a certain moment.
 
     Attributes:
-        hook: What the answers say about it.
+        hook: The hook in the answers.
         moment: When in the run.
         content: The script.
     """
@@ -109,24 +109,24 @@ class PlannedHook:
 
 @dataclass(frozen=True)
 class ServerPlan:
-    """What a run will do to one server.
+    """The changes a run will make on one server.
 
     Attributes:
         server: The server's label.
-        changes: In the order they are made.
-        problems: What keeps the run from starting.
-        notes: What the operator should know.
-        writes: The files to place, those of the switch included.
-        removals: Files of Moorage's that are no longer wanted.
+        changes: The changes, in order.
+        problems: The problems that prevent the run.
+        notes: Notes for the operator.
+        writes: The files to write, including those of the switch.
+        removals: Obsolete files of Moorage's.
         packages: The packages to install.
-        folders: The folders to make or mend.
-        hooks: The operator's scripts the run executes, in order.
+        folders: The folders to create or fix.
+        hooks: The operator's scripts to execute, in order.
         slot_from: The slot that gets the traffic now, None before the first run.
-        slot_to: The slot that will get it; equal to ``slot_from`` when the registry stays.
+        slot_to: The slot that will get it; ``slot_from`` if there is no switch.
         reload_nginx: Whether nginx has to be reloaded or started.
         restart_nginx: Whether a reload is not enough.
-        drops_default_site: Whether the page of nginx's package, which it installs, goes again.
-        users_revision: How many changes of its users the server will have seen.
+        drops_default_site: Whether to remove the default site of nginx's package.
+        users_revision: The users' revision after the run.
         masks_packaged_registry: Whether the service of the registry's package is stopped for good.
         takes_over_packaged_registry: Whether that is because its images are served from now on.
         transfers_in_the_way: How many transfers the slot still sends that is to be started.

@@ -262,7 +262,7 @@ def _broken(request: str, error: OSError | http.client.HTTPException) -> Moorage
     return MoorageError(f"{request}: {what}.", advice=advice, code=code)
 
 
-_LOG_ADVICE = "nginx's log on the server may say more: /var/log/nginx/error.log."
+_LOG_ADVICE = "See nginx's log on the server: /var/log/nginx/error.log."
 
 
 class _TooSlow(TimeoutError):

@@ -55,7 +55,7 @@ class Change:
 
     @property
     def what(self) -> str:
-        """What it changed, in words; empty when that is unknown."""
+        """The changes in words; empty when unknown."""
         parts = [
             f"{what} {', '.join(names)}"
             for what, names in (

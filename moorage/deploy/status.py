@@ -1,4 +1,4 @@
-"""Status: what is deployed on a server and how it is; :func:`status_of` is pure."""
+"""Status: what is deployed on a server, and its problems; :func:`status_of` is pure."""
 
 from __future__ import annotations
 
@@ -43,35 +43,35 @@ from moorage.servers.facts import Disk, Draining, Facts, RunRecord
 from moorage.servers.run_results import RunStatus
 
 LEAST_FREE = 512 * 1024**2
-"""Bytes: with less free disk, pushes are about to fail."""
+"""Bytes of free disk space below which pushes are about to fail."""
 LEAST_INODES = 5000
-"""With room for fewer files, likewise: a push makes about ten for each layer."""
+"""Free inodes below which, likewise: a push creates about ten files for each layer."""
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """How one server is.
+    """The status of one server.
 
     Attributes:
         server: The server's label.
         os_name: Its operating system.
         domain: The registry's name as recorded; empty when nothing is deployed.
-        deployed_at: When the last run that was done recorded it, as ISO 8601 in UTC.
-        revision: How many applies and changes of its users it has seen; 0 where none was recorded.
-        by: Who made the last of them.
-        moorage: The version of Moorage that did it.
+        deployed_at: When the last successful run recorded it, as ISO 8601 in UTC.
+        revision: The deployment's revision on it; 0 where none was recorded.
+        by: The operator of the last change.
+        moorage: The version of Moorage that made it.
         registry_version: The registry's version.
         slot: The slot that gets the traffic, or None.
         is_serving: Whether that slot's service runs.
-        draining: What the other slot still sends from before it was left; None when it is stopped.
+        draining: The open transfers of the other slot; None when it is stopped.
         has_nginx: Whether nginx runs.
-        run: The last run, or the one that goes on; None when there was none.
-        drifted: Managed files that are not as Moorage last wrote them, or gone.
+        run: The last run, or the one in progress; None when there was none.
+        drifted: Managed files that were modified or removed since Moorage wrote them.
         certificate: The certificate nginx has, or None without TLS.
-        renewal: How the last try to renew it by ACME went; None when that is not how it is got.
-        disk: The disk images are kept on, or None when it is not known.
+        renewal: The last attempt to renew it by ACME; None when ACME is not used.
+        disk: The disk with the images, or None when it is not known.
         additions: What the first run found and what runs added; None when nothing is deployed.
-        problems: What is wrong; empty when the server is healthy.
+        problems: The server's problems; empty when it is healthy.
     """
 
     server: str
@@ -96,7 +96,7 @@ class ServerStatus:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong, a sentence each."""
+        """The problems as sentences."""
         return tuple(each.explain() for each in self.problems)
 
     @property
@@ -106,16 +106,16 @@ class ServerStatus:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
 
 def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatus:
-    """Say how a server is.
+    """Return a server's status.
 
     Args:
-        facts: What the probe read.
-        now: The time to count a certificate's days from; the present when None.
+        facts: The server's facts.
+        now: The time from which a certificate's days are counted; now if None.
     """
     record = deployment_record(facts)
     slot = active_slot(facts)
@@ -145,8 +145,8 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
 
 
 def how_it_ended(run: RunRecord) -> RunStatus:
-    """Return how a run ended, or that it is running."""
-    # By its last step all is in force and recorded.
+    """Return a run's status: how it ended, or that it is running."""
+    # When its last step began, everything was in effect and recorded.
     if run.status is RunStatus.INTERRUPTED and run.step == "drain":
         return RunStatus.DONE
     return run.status
@@ -168,8 +168,8 @@ def _problems(
         text = f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
         yield problem_on(facts, f"run_{ended}", text)
     if not is_deployed:
-        if said := unreadable_record(facts):
-            yield problem_on(facts, "record_unreadable", said)
+        if message := unreadable_record(facts):
+            yield problem_on(facts, "record_unreadable", message)
         elif run is None or not run.running:
             yield problem_on(facts, "not_deployed", "Nothing is deployed here.")
         return
@@ -180,9 +180,9 @@ def _problems(
     yield from _nginx_problems(facts)
     for path in drifted(facts):
         if path in facts.files:
-            yield problem_on(facts, "file_modified", f"{path} is not as Moorage last wrote it.")
+            yield problem_on(facts, "file_modified", f"{path} was modified since Moorage wrote it.")
         else:
-            yield problem_on(facts, "file_missing", f"{path} is gone.")
+            yield problem_on(facts, "file_missing", f"{path} is missing.")
     yield from _certificate_problems(facts, certificate)
     for disk in facts.disks:
         unfinished = facts.unfinished_uploads if disk is facts.disks[0] else 0
@@ -191,7 +191,7 @@ def _problems(
 
 def _registry_problems(facts: Facts, slot: Slot | None) -> Iterator[MoorageError]:
     if slot is None:
-        text = f"nginx's upstream {layout.UPSTREAM} is gone or names no slot."
+        text = f"nginx's upstream {layout.UPSTREAM} is missing or names no slot."
         yield problem_on(facts, "upstream_missing", text)
     elif not facts.is_active(unit := layout.unit_name(slot)):
         text = (
@@ -205,8 +205,8 @@ def _registry_problems(facts: Facts, slot: Slot | None) -> Iterator[MoorageError
         yield problem_on(
             facts,
             "package_service_enabled",
-            "docker-registry.service, which comes with the package, is not masked: it can start "
-            "beside the registry and listen on every address.",
+            "docker-registry.service, which the package installs, is not masked: it can start "
+            "alongside the registry and listen on all addresses.",
             "Apply again.",
         )
 
@@ -218,7 +218,7 @@ def _folders(facts: Facts) -> Iterable[str]:
 
 
 def _nginx_problems(facts: Facts) -> Iterator[MoorageError]:
-    """Yield why nginx does not run, or would not start again."""
+    """Yield why nginx is not running, or would not restart."""
     applied = as_applied(facts)
     asks = applied is not None and is_asked_on_80(applied.answers)
     listens = listens_as_deployed(facts)
@@ -250,14 +250,14 @@ def _disk_problems(facts: Facts, disk: Disk, unfinished_uploads: int) -> Iterato
         text = f"Only {disk.free // 1024**2} MiB of {total} are free on {disk.mount}."
         if unfinished_uploads >= 1024**2:
             text += (
-                f" Unfinished uploads take {unfinished_uploads / 1024**2:.0f} MiB; those that "
-                "nobody continues are removed within 20 minutes."
+                f" Unfinished uploads take {unfinished_uploads / 1024**2:.0f} MiB; abandoned "
+                "ones are removed within 20 minutes."
             )
         yield problem_on(facts, "disk_full", text)
     if disk.free_inodes is not None and disk.free_inodes < LEAST_INODES:
         text = (
             f"{disk.mount} has room for only {disk.free_inodes} of {disk.inodes} files (inodes), "
-            "whatever its free space."
+            "regardless of its free space."
         )
         yield problem_on(facts, "inodes_used_up", text)
 
@@ -276,10 +276,10 @@ def _certificate_problems(
     elif (
         certificate is not None
         and layout.TLS_CERTIFICATE in recorded
-        and is_made_here(certificate.chain, facts)
+        and is_issued_here(certificate.chain, facts)
         and certificate.days_left < RENEW_DAYS
     ):
-        text = f"The certificate has {certificate.days_left} days left; an apply makes a new one."
+        text = f"The certificate has {certificate.days_left} days left; apply again to renew it."
         yield problem_on(facts, "certificate_expires", text)
     if renewal is None or layout.CERTBOT_CONFIG not in recorded:
         return
@@ -288,12 +288,12 @@ def _certificate_problems(
         text = f"The last renewal of the certificate{when} failed: {renewal.message}."
         yield problem_on(facts, "renewal_failed", text)
     if not facts.is_active("certbot.timer"):
-        text = "certbot.timer does not run, so the certificate is not renewed."
+        text = "certbot.timer is not running, so the certificate is not renewed."
         yield problem_on(facts, "renewal_off", text)
 
 
-def is_made_here(chain: tuple[str, ...], facts: Facts) -> bool:
-    """Return whether a certificate is the private CA's, as the record on the server has it."""
+def is_issued_here(chain: tuple[str, ...], facts: Facts) -> bool:
+    """Return whether the private CA issued a certificate, according to the server's record."""
     ssl = recorded_part(facts, "answers").get("ssl", {})
     mode = ssl.get("mode", "private_ca") if isinstance(ssl, dict) else ""
     return mode == "private_ca" and len(chain) > 1
@@ -311,14 +311,14 @@ def _certificate(facts: Facts, now: datetime.datetime | None) -> CertificateFact
 
 @dataclass(frozen=True)
 class Status:
-    """How a deployment is.
+    """The status of a deployment.
 
     Attributes:
         servers: The servers that could be read.
-        unreached: Why the others could not.
-        has_changes: Whether the answers differ from what is there; None when that is not known.
-        unknown_because: Why it is not known; empty otherwise.
-        others: Servers that the deployment is recorded to have besides; they were not connected to.
+        unreached: The errors of the others.
+        has_changes: Whether the answers differ from the servers; None when unknown.
+        unknown_because: Why that is unknown; empty otherwise.
+        others: Further servers named in the records, which were not connected to.
     """
 
     servers: tuple[ServerStatus, ...]
@@ -329,7 +329,7 @@ class Status:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a command ends with."""
+        """The exit code of the command."""
         if self.unreached:
             return self.unreached[0].exit_code
         healthy = all(server.is_healthy for server in self.servers)
@@ -341,8 +341,8 @@ def read_status(deployment: Deployment, *, with_plan: bool = False, follow: bool
 
     Args:
         deployment: The deployment.
-        with_plan: Whether to compare with the answers, too.
-        follow: Whether to follow runs that are going on until they end, first.
+        with_plan: Whether to compare the servers with the answers as well.
+        follow: Whether to follow runs in progress first, until they end.
     """
     read = deployment.probe_each()
     facts = [each for each in read if isinstance(each, Facts)]
@@ -365,16 +365,16 @@ def _status_from(
         except MoorageError as error:
             why = str(error)
     elif with_plan and facts:
-        # Planning would make a private CA and passwords for nothing.
+        # Planning would create a private CA and passwords for nothing.
         has_changes = True
     others = other_servers(deployment.answers.servers, facts)
     return Status(servers, unreached, has_changes, why, others)
 
 
 def _status_as(facts: Facts, domain: str) -> ServerStatus:
-    """A server's status, with a fault when its registry goes by another name than this one."""
-    server, there = status_of(facts), other_domain(facts, domain)
-    if not there:
+    """Return a server's status, with a problem if it serves a registry of another name."""
+    server, other = status_of(facts), other_domain(facts, domain)
+    if not other:
         return server
-    problem = problem_on(facts, "other_registry", f"It serves {there} now, not {domain}.")
+    problem = problem_on(facts, "other_registry", f"It serves {other} now, not {domain}.")
     return replace(server, problems=(problem, *server.problems))

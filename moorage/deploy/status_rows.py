@@ -18,7 +18,7 @@ _GIB = 1024**3
 
 
 def status_rows(server: ServerStatus) -> list[Row]:
-    """Return what there is to know about a server, its problems excepted.
+    """Return a server's status as rows, without its problems.
 
     Args:
         server: The server.
@@ -46,7 +46,7 @@ def _deployed_rows(server: ServerStatus) -> Iterator[Row]:
         yield Row("draining", "Draining", _draining(server.draining), Level.PENDING)
     yield _running_row("nginx", "nginx", server.has_nginx)
     count = len(server.drifted)
-    drift = f"{count} file{'s' if count != 1 else ''} edited or gone" if count else "none"
+    drift = f"{count} file{'s' if count != 1 else ''} edited or missing" if count else "none"
     yield Row("drift", "Drift", drift, Level.WARNING if count else Level.GOOD)
     when = server.deployed_at.replace("T", " ").removesuffix("Z")
     yield Row("deployed", "Deployed", f"{when} UTC by Moorage {server.moorage}")
@@ -65,11 +65,11 @@ def _disk(disk: Disk) -> str:
 
 def _draining(there: Draining) -> str:
     since = draining_since(there)
-    return f"slot {there.slot}, {there.count} since {since}; it stops when they have ended"
+    return f"slot {there.slot}, {there.count} since {since}; it stops when they finish"
 
 
 def draining_since(there: Draining) -> str:
-    """Return since when a slot is draining, ISO 8601 in UTC."""
+    """Return when a slot started draining, ISO 8601 in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(there.since))
 
 

@@ -1,4 +1,4 @@
-"""The users of a deployment: read from all servers, changed on all servers as one act."""
+"""The users of a deployment: read from all servers, changed on all servers or none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from moorage.users.on_servers import UserList, UsersStatus, latest_users, read_u
 from moorage.users.passwords import Scheme
 
 GATE_SECONDS = 60
-"""How long a server that has staged a change of its users waits for the others."""
+"""Seconds a server that has staged a change of its users waits for the others."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class UsersRead:
 
     Attributes:
         user_lists: The users as each reached server has them, in the answers' order.
-        unreached: Why the other servers could not be read.
-        facts: What the probe read, in the same order.
+        unreached: The errors of the other servers.
+        facts: The servers' facts, in the same order.
     """
 
     user_lists: tuple[UserList, ...]
@@ -57,29 +57,29 @@ class UsersRead:
 
     @property
     def latest(self) -> UserList:
-        """The latest user list, which counts where servers differ."""
+        """The latest user list, which is authoritative where servers differ."""
         found = latest_users(self.user_lists)
         assert found is not None
         return found
 
     @property
     def users(self) -> tuple[RegistryUser, ...]:
-        """The users that count, as they are."""
+        """The users of the latest list."""
         return self.latest.users
 
     @property
     def statuses(self) -> dict[str, UsersStatus]:
-        """How each reached server's users compare with those that count."""
+        """The status of each reached server's users, compared with the latest list."""
         return statuses(self.user_lists)
 
     @property
     def revision(self) -> int:
-        """How many changes any server's users have seen."""
+        """The highest revision of any server's users."""
         return max(user_list.revision for user_list in self.user_lists)
 
     @property
     def scheme(self) -> Scheme:
-        """How new passwords are to be hashed: all servers get the same hash."""
+        """The scheme for new password hashes, the same on all servers."""
         return scheme_for(self.facts)
 
     @property
@@ -97,12 +97,12 @@ class UsersPlan:
     """A change of the users.
 
     Attributes:
-        users: The users as they will be.
-        servers: What happens on each server that is reached; those without changes included.
+        users: The users after the change.
+        servers: The plan of each reached server, including those without changes.
         left_out: The servers that miss the change, by label.
-        revision: How many changes the users will have seen.
-        before: The deployment's revision.
-        revised: What changes, with the number it gives the deployment.
+        revision: The users' revision after the change.
+        before: The deployment's revision before it.
+        revised: The change, with its new revision.
     """
 
     users: tuple[RegistryUser, ...]
@@ -114,7 +114,7 @@ class UsersPlan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is anything to do anywhere."""
+        """Whether any server has changes."""
         return any(server.has_changes for server in self.servers)
 
     @property
@@ -132,12 +132,12 @@ def read_users(
 
     Args:
         deployment: The deployment.
-        left_out: Why other servers of it are not connected to; they count as not reached.
-        known: What was just read of some of the servers.
+        left_out: Errors for servers that must not be connected to; they count as unreached.
+        known: Facts that were just read from some of the servers.
 
     Raises:
         ServersFailed: No server could be reached.
-        MoorageError: Nothing is deployed on a reached server, or the registry of another name.
+        MoorageError: A reached server has no registry, or one of another name.
     """
     read = deployment.probe_each(known)
     facts = tuple(each for each in read if isinstance(each, Facts))
@@ -151,15 +151,15 @@ def read_users(
             raise problem
         if active_slot(each) is None:
             raise MoorageError(
-                "no registry of Moorage's is here.",
+                "Moorage has not deployed a registry on this server.",
                 advice="Apply the answers to this server first: moorage apply FILE.",
                 server=user_list.server,
                 code="not_deployed",
             )
         if there := other_domain(each, domain):
             raise MoorageError(
-                f"it serves {there}, and these answers are for {domain}.",
-                advice=f"Open the answers of {there}, or apply these first, which takes it over.",
+                f"it serves {there}, but these answers are for {domain}.",
+                advice=f"Open the answers of {there}, or apply these first, which replaces it.",
                 server=user_list.server,
                 code="other_registry",
             )
@@ -169,16 +169,15 @@ def read_users(
 def plan_change(
     read: UsersRead, users: Sequence[RegistryUser], *, without_unreached: bool = False
 ) -> UsersPlan:
-    """Return what changing the users does to every server; repairs servers that are behind.
+    """Return the plan of a change of the users; it also fixes outdated servers.
 
     Args:
-        read: What :func:`read_users` returned.
-        users: The users as they should be.
-        without_unreached: Whether servers that cannot be reached may miss the change.
+        read: The result of :func:`read_users`.
+        users: The desired users.
+        without_unreached: Whether to proceed without the servers that cannot be reached.
 
     Raises:
-        ServersFailed: Some servers cannot be reached, and the change was not to go on without them;
-            or something keeps a server from taking it.
+        ServersFailed: Some servers cannot be reached and may not be left out, or have problems.
     """
     if read.unreached and not without_unreached:
         raise ServersFailed(read.unreached)
@@ -195,18 +194,18 @@ def plan_change(
 
 
 def change_users(deployment: Deployment, plan: UsersPlan) -> ApplyReport:
-    """Change the users on all servers as one act.
+    """Change the users on all servers or none.
 
-    All servers stage and validate the change; then all reload nginx. When one of them fails, those
-    that had reloaded undo it. A server that is lost in between counts as failed.
+    All servers stage and validate the change; then all reload nginx. When one of them fails, the
+    others undo it. A server whose connection is lost counts as failed.
 
     Args:
         deployment: The deployment.
-        plan: What :func:`plan_change` returned.
+        plan: The result of :func:`plan_change`.
     """
     changed = [server for server in plan.servers if server.has_changes]
     run_id = new_run_id()
-    # The servers' hooks run side by side; those that are done first wait for the others.
+    # The servers run their hooks in parallel; the fastest wait for the slowest.
     hooks = users_hooks_seconds(changed)
     timing = partial(Timing, "wait", GATE_SECONDS, KEEP_SECONDS + hooks)
     together = AllOrNothing(deployment.on_event, PATIENCE + hooks)

@@ -34,10 +34,10 @@ _STATUSES = {
 def server_rows(
     read: UsersRead, explain: Callable[[MoorageError], str] = MoorageError.explain
 ) -> list[Row]:
-    """Return how each server's users compare; the key is a :class:`UsersStatus`.
+    """Return the status of each server's users; the key is a :class:`UsersStatus`.
 
     Args:
-        read: The users as they were read.
+        read: The users that were read.
         explain: Returns an error as text, in the words of the interface.
     """
     rows = [
@@ -68,10 +68,10 @@ class UserRow:
 
     Attributes:
         user: The user.
-        servers: The reached servers that have them, by label.
-        total: How many servers there are.
-        seen: When they logged in and pushed last; None when that was not read.
-        counts: Whether they are among the users that count, not only on another server.
+        servers: The reached servers that have the user, by label.
+        total: The number of servers.
+        seen: The last login and push; None when not read.
+        counts: Whether the user is in the latest list, not only on an outdated server.
     """
 
     user: RegistryUser
@@ -82,29 +82,29 @@ class UserRow:
 
     @property
     def access(self) -> str:
-        """What they can do."""
+        """The user's access."""
         return self.user.access or "none"
 
     @property
     def repositories(self) -> str:
-        """Where they can do it."""
+        """The repositories the access is limited to."""
         return describe.repositories(self.user)
 
     @property
     def hash(self) -> str:
-        """The kind of their password's hash."""
+        """The kind of the password's hash."""
         return hash_kind(self.user.hash)
 
     @property
     def state(self) -> str:
-        """Why they cannot log in or do anything; empty when they can."""
+        """Why the user has no access; empty otherwise."""
         if self.user.disabled:
             return "disabled"
         return "" if self.user.access else "no access"
 
     @property
     def where(self) -> str:
-        """The servers that have them."""
+        """The servers that have the user."""
         is_everywhere = bool(self.servers) and len(self.servers) == self.total
         return "all" if is_everywhere else ", ".join(self.servers)
 
@@ -115,9 +115,9 @@ def user_rows(
     """Return users as rows.
 
     Args:
-        read: The users as they were read; None before.
+        read: The users that were read; None before.
         users: The users to show.
-        seen: When users logged in and pushed last; None when that was not read.
+        seen: The users' last logins and pushes; None when not read.
     """
     where = read.places if read is not None else {}
     total = len(read.user_lists) + len(read.unreached) if read is not None else 0
@@ -135,7 +135,7 @@ def user_rows(
 
 
 def only_elsewhere(read: UsersRead) -> list[RegistryUser]:
-    """Return the users that are only on servers that do not count."""
+    """Return the users that are only on servers that differ from the latest list."""
     known = {user.name for user in read.users}
     found: dict[str, RegistryUser] = {}
     for user_list in read.user_lists:

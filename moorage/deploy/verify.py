@@ -1,4 +1,4 @@
-"""Verify: the checks made from outside, on each server separately, past DNS."""
+"""Verify: checks from outside, of each server separately, bypassing DNS."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from moorage.errors import ExitCode, MoorageError
 from moorage.servers.transport import Cancel
 
 LARGE = 105 * 1024**2
-"""Bytes of the large upload: more than the 100 MB at which proxies and limits tend to cut."""
+"""Bytes of the large upload: more than the 100 MB to which proxies often limit requests."""
 REPOSITORY = "moorage-verify"
-"""What is pushed to. Its name stays in the catalog, because the API cannot remove one, so it is the
-same every time."""
+"""The repository for the checks. The API cannot remove its name from the catalog, so it is always
+the same."""
 _CHUNK = 1024**2
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -42,11 +42,11 @@ class Check:
 
     Attributes:
         server: The server's label.
-        name: What was checked, for people.
+        name: The check, for display.
         status: The result.
-        detail: The figure, or what was wrong, or why it was skipped.
+        detail: The figure, the problem, or why it was skipped.
         seconds: How long it took.
-        problem: What was wrong, with what to do; None unless it is bad.
+        problem: The problem, with advice; None unless it is bad.
     """
 
     server: str
@@ -59,7 +59,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """All checks, in the order they were made."""
+    """All checks, in order."""
 
     checks: tuple[Check, ...]
 
@@ -70,18 +70,18 @@ class Verification:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a command ends with."""
+        """The exit code of the command."""
         return ExitCode.DONE if self.is_good else ExitCode.FAILED
 
 
 class _Bad(MoorageError):
-    """A check found something wrong; the text says what."""
+    """A check failed; the text says why."""
 
     code = "check_failed"
 
 
 class _Skipped(Exception):  # not an error of the program
-    """A check could not be made; the text says why."""
+    """A check was skipped; the text says why."""
 
 
 def verify(
@@ -98,12 +98,12 @@ def verify(
     """Check a registry from this machine.
 
     Args:
-        answers: What the operator decided.
-        targets: The servers; each is checked at its address under the registry's name.
+        answers: The operator's answers.
+        targets: The addresses to check, under the registry's name.
         user: A user with push access, if a password is known.
-        password: That user's password, or None: then what needs it is skipped and said so.
+        password: That user's password; if None, checks that need it are skipped.
         ca_certificate: PEM of the CA to trust besides the system's.
-        on_event: Takes a :class:`CheckEnded` after each check.
+        on_event: Called with a :class:`CheckEnded` after each check.
         large_upload: Whether to send over 100 MB to each server.
         cancel: Stops before the next check when set.
     """
@@ -121,8 +121,8 @@ def verify(
         except MoorageError as error:
             problem = error
             status, detail = CheckStatus.BAD, f"{error.message} {error.advice}".rstrip()
-        made = Check(server, name, status, detail, time.monotonic() - started, problem)
-        checks.append(made)
+        seconds = time.monotonic() - started
+        checks.append(Check(server, name, status, detail, seconds, problem))
         on_event(CheckEnded(server, name, status, detail))
 
     def client(target: Target, login: bool = True) -> RegistryClient:
@@ -143,9 +143,9 @@ def verify(
         session = _Session(client(target), f"check-{run}", password is not None)
         anonymous = client(target, login=False)
         planned = list(_checks(session, anonymous, answers, large_upload))
-        problem = _fault_of_all(anonymous)
+        problem = _connection_problem(anonymous)
         if problem is not None:
-            # Each check would only wait for the same thing again.
+            # Every check would only run into the same timeout.
             unreached.add(target)
             is_certificate = problem.code == "certificate_untrusted"
             failed = "certificate" if is_certificate else f"reach port {target.port}"
@@ -154,11 +154,11 @@ def verify(
             planned = [(name, _raising(why)) for name, _ in planned if name != failed]
         for name, work in planned:
             check(target.server, name + _over(target), work)
-    # One target of each server.
+    # One target per server.
     apart = tuple({target.server: target for target in reversed(targets)}.values())[::-1]
     if len(apart) > 1:
         first, second = apart[:2]
-        name = f"upload begun on {first.server}, finished here"
+        name = f"upload started on {first.server}, finished here"
 
         def across() -> str:
             if password is None:
@@ -175,17 +175,17 @@ def _over(target: Target) -> str:
     return f" over {target.way}" if target.way else ""
 
 
-_UNKNOWN_LOGIN = (  # that is no password
-    "no password of a user who may push everything is known here: refer to one by {env: NAME} or "
-    "{file: PATH}, or verify right after the apply that made it"
+_UNKNOWN_LOGIN = (  # not a password
+    "no password of a user who can push everything is known here: refer to one by {env: NAME} or "
+    "{file: PATH}, or verify right after the apply that generated it"
 )
 
 _UNREACHED = "the server's port cannot be reached from here"
 _UNTRUSTED = "the server's certificate is not trusted"
 
 
-def _fault_of_all(client: RegistryClient) -> MoorageError | None:
-    """Return why no request to a server can be answered, or None when one is."""
+def _connection_problem(client: RegistryClient) -> MoorageError | None:
+    """Return why requests to a server fail, or None when they work."""
     try:
         client.request("GET", "/v2/")
     except MoorageError as error:
@@ -202,7 +202,7 @@ def _raising(error: Exception) -> Callable[[], str]:
 
 @dataclass
 class _Session:
-    """What the checks on one server share."""
+    """The state shared by the checks of one server."""
 
     client: RegistryClient
     tag: str
@@ -233,8 +233,9 @@ def _checks(
 
 def _expect(answer: Answer, *statuses: int) -> Answer:
     if answer.status not in statuses:
-        wanted = " or ".join(str(status) for status in statuses)
-        raise _Bad(f"{answer.request} answered {answer.status}, wanted {wanted}: {answer.excerpt}")
+        expected = " or ".join(str(status) for status in statuses)
+        got = f"{answer.request} returned {answer.status}, expected {expected}"
+        raise _Bad(f"{got}: {answer.excerpt}")
     return answer
 
 
@@ -250,7 +251,7 @@ def _refused(client: RegistryClient) -> str:
     answer = _expect(client.request("GET", "/v2/"), 401)
     challenge = answer.header("WWW-Authenticate") or ""
     if not challenge.lower().startswith("basic"):
-        raise _Bad(f"401 came without 'WWW-Authenticate: Basic' (but with {challenge!r})")
+        raise _Bad(f"401 has no 'WWW-Authenticate: Basic' header (but {challenge!r})")
     return "401"
 
 
@@ -287,10 +288,10 @@ def _begin_upload(client: RegistryClient, answers: Answers | None = None) -> str
     answer = _expect(client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/"), 202)
     location = answer.header("Location") or ""
     if answers is not None:
-        # Without TLS here it is a load balancer that ends it: clients come by HTTPS all the same.
-        wanted = f"https://{client.host}/"
-        if not location.startswith((wanted, "/")):
-            raise _Bad(f"Location is {location.split('?')[0]}, wanted it to begin with {wanted}")
+        # Even without TLS here, clients use HTTPS: a load balancer terminates it.
+        base = f"https://{client.host}/"
+        if not location.startswith((base, "/")):
+            raise _Bad(f"Location is {location.split('?')[0]}, expected it to begin with {base}")
     return location
 
 
@@ -302,17 +303,17 @@ def _pull(session: _Session) -> str:
     path = f"{base}/manifests/{session.tag}"
     answer = _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 200)
     if answer.body != session.manifest:
-        raise _Bad("the manifest that came back is not the one that was pushed")
+        raise _Bad("the pulled manifest is not the one that was pushed")
     blob = _expect(
         session.client.request("GET", f"{base}/blobs/{_digest(session.layer)}"), 200, 307
     )
     if blob.status == 307:
         host = split_address(blob.header("Location") or "").netloc
         if not host:
-            raise _Bad("the layer is redirected, but not to an absolute URL")
+            raise _Bad("the layer is redirected to something that is not an absolute URL")
         return f"manifest, layer redirected to {host}"
     if blob.body != session.layer:
-        raise _Bad("the layer that came back is not the one that was pushed")
+        raise _Bad("the pulled layer is not the one that was pushed")
     return f"same digest {_digest(session.manifest)[:19]}…"
 
 
@@ -342,7 +343,7 @@ def _large_upload(session: _Session) -> str:
     )
     _expect(answer, 202)
     rate = LARGE / 1e6 / (time.monotonic() - started)
-    # Given up rather than finished: nothing of it stays in the registry.
+    # Cancel the upload instead of finishing it, so that nothing stays in the registry.
     session.client.request("DELETE", answer.header("Location") or location)
     return f"{LARGE / 1e6:.0f} MB at {rate:.0f} MB/s"
 
@@ -359,7 +360,7 @@ def _upload_across(first: RegistryClient, second: RegistryClient) -> str:
     _expect(second.put_blob(location, b"", digest), 201)
     blob = _expect(first.request("GET", f"/v2/{REPOSITORY}/blobs/{digest}"), 200, 307)
     if blob.status == 200 and _digest(blob.body) != digest:
-        raise _Bad("the layer that came back is not the one that was pushed")
+        raise _Bad("the pulled layer is not the one that was pushed")
     second.request("DELETE", f"/v2/{REPOSITORY}/blobs/{digest}")
     return "64 KiB in two halves"
 

@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from moorage.deploy.overview import Overview, kept_overviews, look_in_passing
+from moorage.deploy.overview import Overview, kept_overviews, look_in_background
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from screens.start.marked_list import MarkedList
@@ -117,7 +117,7 @@ class WelcomeScreen(Screen[None]):
     @work
     async def _look_at(self, path: str) -> None:
         file = Path(path)
-        look = partial(look_in_passing, file, partial(_answers_in, file), self._open_transport)
+        look = partial(look_in_background, file, partial(_answers_in, file), self._open_transport)
         with suppress(MoorageError):
             self._seen[path] = await in_thread(look)
         self._looking.discard(path)

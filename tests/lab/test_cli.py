@@ -77,7 +77,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     server.run("echo '# by hand' >> /etc/nginx/conf.d/moorage.conf")
     drifted = call("status", "--server", f"root@{server.address}", "--key", str(server.key))
     assert drifted.code == 1
-    assert "/etc/nginx/conf.d/moorage.conf is not as Moorage last wrote it." in drifted.stdout
+    assert "/etc/nginx/conf.d/moorage.conf was modified since Moorage wrote it." in drifted.stdout
     replanned = call("plan", "moorage.yml", "--diff")
     assert "(drift: not as Moorage last wrote it)" in replanned.stdout
     assert "\n-# by hand\n" in replanned.stdout
@@ -90,7 +90,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     taken = call("plan", "other.yml")
     assert f"{DOMAIN} will no longer be served" in taken.stdout
     misled = call("users", "list", "other.yml")
-    assert f"it serves {DOMAIN}, and these answers are for other.example.test" in misled.stderr
+    assert f"it serves {DOMAIN}, but these answers are for other.example.test" in misled.stderr
     assert call("apply", "other.yml", "--yes", "--no-verify").code == 0
     assert call("status", "other.yml").code == 0
     lost = call("status", "moorage.yml")

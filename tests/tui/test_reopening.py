@@ -150,7 +150,7 @@ async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: P
         await wizard.press("escape")
         await wizard.see("Dashboard")
         await wizard.press("u")
-        await wizard.see("no registry of Moorage's is here")
+        await wizard.see("Moorage has not deployed a registry")
         await wizard.press("escape")
         await wizard.see("Dashboard")
 

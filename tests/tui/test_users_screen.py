@@ -597,4 +597,4 @@ async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
 async def test_a_server_without_a_registry_says_so(fleet: Fleet) -> None:
     fleet.pretend["beta"] = PretendServer("beta")
     async with fleet.open() as wizard:
-        await wizard.see("no registry of Moorage's is here")
+        await wizard.see("Moorage has not deployed a registry")

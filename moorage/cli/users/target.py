@@ -201,7 +201,7 @@ def open_users(target: Target) -> Iterator[UsersAtWork]:
             found = find_deployment(target.servers, known)
             agreed = _agreed(engine, found)
             answers, left_out = found.answers(agreed), found.left_out(agreed)
-            engine.go_on_with(answers)
+            engine.continue_with(answers)
         read = engine.look(lambda: engine.operations.read_users(left_out, known))
         yield UsersAtWork(target, answers, engine, read)
 

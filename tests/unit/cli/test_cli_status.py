@@ -123,7 +123,7 @@ def test_drift(facts: Facts) -> None:
     gone = {path: file for path, file in facts.files.items() if path != layout.NGINX_SITE}
 
     assert status_of(replace(facts, files=changed)).drifted == (layout.NGINX_SITE,)
-    assert status_of(replace(facts, files=gone)).faults == (f"{layout.NGINX_SITE} is gone.",)
+    assert status_of(replace(facts, files=gone)).faults == (f"{layout.NGINX_SITE} is missing.",)
 
 
 @pytest.mark.parametrize(

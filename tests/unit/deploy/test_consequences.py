@@ -307,7 +307,7 @@ def test_a_store_that_has_images_is_not_called_empty() -> None:
     back = replace(deployed(FOLDER, images=images), store=store)
     changed = found(answers(), back)[Code.STORAGE_CHANGED]
     assert changed.text == (
-        "The images in /var/lib/moorage/registry will be served; there are none in /srv/images."
+        "The images in /var/lib/moorage/registry will be served; /srv/images has none."
     )
     both = replace(back, images={"/srv/images": ImagesFolder(has_images=True)})
     left = found(answers(), both)[Code.IMAGES_LEFT_BEHIND]

@@ -47,7 +47,7 @@ def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> 
         try:
             facts = describe(_read(ca_file))
         except ValueError:
-            return "✗ The CA file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
+            return "✗ The CA file contains no PEM certificate (-----BEGIN CERTIFICATE-----).", False
         lines.append(f"CA file: {facts.subject}, {facts.days_left} days left")
     return "\n".join(lines), True
 
@@ -67,7 +67,7 @@ def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
     try:
         facts = describe(pem)
     except ValueError:
-        return "✗ The file holds no PEM certificate (-----BEGIN CERTIFICATE-----).", False
+        return "✗ The file contains no PEM certificate (-----BEGIN CERTIFICATE-----).", False
     lines = [f"{row.label:<7} {row.text}" for row in facts.rows]
     faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else None, domain)]
     lines += [f"✗ {fault}" for fault in faults]

@@ -124,7 +124,7 @@ async def test_hostile_values_are_shown_as_they_are(pretend: Servers, value: str
         await wizard.press("alt+7")
         await wizard.see("Some answers are missing or wrong")
         await wizard.press("f1")
-        await wizard.see("Ctrl+N")
+        await wizard.see("Ctrl+R", "Shift+Tab")
 
 
 async def test_the_name_of_a_server_is_never_markup(pretend: Servers) -> None:

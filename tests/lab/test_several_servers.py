@@ -86,7 +86,7 @@ def test_docker_and_package_servers_share_a_bucket(
         outcome = operator.install(answers, verify=True)
 
         assert outcome.verification is not None
-        assert any(check.name.startswith("upload begun") for check in outcome.verification.checks)
+        assert any(check.name.startswith("upload started") for check in outcome.verification.checks)
         operator.trust(client, machines[0])
         operator.log_in(client)
         image = build_small_image(tmp_path / "shared.tar", "shared:1")

@@ -87,7 +87,7 @@ def test_a_good_certificate_is_left_to_the_timer() -> None:
         (_facts(), {"key_type": "rsa"}, "the kind of key changes", True),
         (_facts(), {"challenge": "dns-01", "dns": {"provider": "route53"}},
          "the challenge changes", True),
-        (_facts(names=("other.example.com",)), {}, "is not for registry.example.com", False),
+        (_facts(names=("other.example.com",)), {}, "is not valid for registry.example.com", False),
         (_facts(days=-1), {}, "expired", False),
         (_facts(days=5), {}, "expires in 4 days and was not renewed", False),
     ],

@@ -133,7 +133,7 @@ def a_registry(location: str) -> Iterator[int]:
     ("location", "status", "detail"),
     [
         ("https://bucket.example/layer", "good", "layer redirected to bucket.example"),
-        ("layer", "bad", "not to an absolute URL"),
+        ("layer", "bad", "not an absolute URL"),
         ("http://[", "bad", "not a valid URL"),
     ],
 )

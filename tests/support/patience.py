@@ -37,10 +37,12 @@ def within(seconds: float, condition: Callable[[], bool], what: str) -> None:
         condition: What is to hold in the end.
         what: Names it for the failure.
     """
-    began, slowest = time.monotonic(), 1.0
+    began, slowest, samples = time.monotonic(), 1.0, 0
     while not condition():
-        slowest = max(slowest, _sample())
-        limit = seconds * slowest + _GRACE
         took = time.monotonic() - began
+        if took >= samples:  # once a second
+            slowest = max(slowest, _sample())
+            samples += 1
+        limit = seconds * slowest + _GRACE
         assert took < limit, f"{what}: not as expected within {limit:.0f} s"
         time.sleep(0.1)

@@ -97,7 +97,7 @@ async def test_records_are_shown_as_a_diff_and_made(
         await wizard.see("This deployment did not make:", "Replace them")
         await wizard.press("tab", "enter")
         app.screen.query_one(DnsPane).scroll_home(animate=False)
-        await wizard.see("✓", "192.0.2.1, 192.0.2.2")
+        await wizard.see("✓", "A 192.0.2.1, A 192.0.2.2")
         assert service.dig(DOMAIN) == ["192.0.2.1", "192.0.2.2"]
         assert not making.display
         assert app.session is not None

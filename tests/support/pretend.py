@@ -173,7 +173,7 @@ class Wizard:
     async def see(self, *wanted: str, seconds: float = 60) -> None:
         """Wait until all of these are on the screen."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and self.app._exception is None:
             await self.pilot.pause()
             if all(each in self.text for each in wanted):
                 return

@@ -20,6 +20,7 @@ from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.verify import Check, CheckStatus, Verification
 from moorage.errors import SecretName
+from moorage.servers.run_results import RunStatus
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp
 from tui.document.draft import Draft
@@ -274,7 +275,7 @@ def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> N
     session = wizard.app.session
     assert session is not None
     answers = session.draft.answers()
-    made = ApplyReport((ServerReport("alpha", "done"),), {"ci": Secret(SECRET)})
+    made = ApplyReport((ServerReport("alpha", RunStatus.DONE),), {"ci": Secret(SECRET)})
     name = NameOutcome(handover(answers, {"alpha": "203.0.113.10"}, ()))
     outcome = Outcome(made, Verification(checks), name=name)
     done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)

@@ -72,7 +72,7 @@ class Note:
 
 
 class ExitCode(IntEnum):
-    """What the process exits with. Documented in docs/command-line.md."""
+    """The exit codes of the process. Documented in docs/command-line.md."""
 
     DONE = 0
     FAILED = 1

@@ -1,4 +1,4 @@
-"""What is shown of a subject, a row each: made once by the engine, presented by both interfaces."""
+"""Rows: the facts about a subject, built once by the engine and shown by both interfaces."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How each address is checked: by a TCP connection, because ``/v2/`` requires a password.
+    """The health check of each address: a TCP connection, because ``/v2/`` requires a password.
 
     Route 53 treats an HTTPS response of 401 as unhealthy.
 

@@ -131,7 +131,7 @@ class Package:
 
 
 class Effect(StrEnum):
-    """What has to happen for a changed file to take effect."""
+    """The action that puts a changed file into effect."""
 
     REGISTRY = "registry"
     """Switch slots."""

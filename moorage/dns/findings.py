@@ -200,7 +200,7 @@ def _wildcard(check: DnsCheck) -> Iterator[Finding]:
         return
     yield Finding(
         "wildcard",
-        f"{parent} has a wildcard record: {sibling}, which nobody created, resolves to "
+        f"{parent} has a wildcard record: {sibling}, which was never created, resolves to "
         f"{', '.join(values)}.",
         f"Mistyped names send clients and their passwords to that machine, and {check.name} "
         "resolves even without its own record. Remove the wildcard record if it is not needed.",

@@ -264,7 +264,7 @@ TREE = Section(
         ),
         "auth": Section(
             dict.fromkeys(("htpasswd", "token", "silly", "none"), Key("map")),
-            owned="nginx asks for passwords; who may log in is in the answers' section credentials",
+            owned="nginx checks passwords; the users are in the answers' section credentials",
         ),
         "middleware": Section(dict.fromkeys(("registry", "repository", "storage"), _MIDDLEWARE)),
         "reporting": Section(

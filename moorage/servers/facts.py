@@ -147,7 +147,7 @@ class RunRecord:
 
     @property
     def status(self) -> RunStatus:
-        """How it ended, or that it is running."""
+        """The run's status: its result, or that it is running."""
         if self.running:
             return RunStatus.RUNNING
         # Without a result it died: power, kill -9, a full disk.

@@ -1,4 +1,4 @@
-"""How runs end: the statuses, and the codes by which the script on the server says why.
+"""The results of runs: statuses, and the codes by which the script on the server gives reasons.
 
 The script reports ``@result STATUS CODE VALUE...`` (templates/shell/run/words.sh). The messages are
 written here, so the codes are stable and the texts can change.
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """How a run, or a server in an apply, ended. Documented in docs/command-line.md."""
+    """The status of a run, or of a server in an apply. Documented in docs/command-line.md."""
 
     DONE = "done"
     UNCHANGED = "unchanged"
@@ -141,7 +141,7 @@ REASONS = {
     "version_unknown": Reason("the registry does not report its version"),
     # By status, without further detail.
     "run_cancelled": Reason("the run was cancelled"),
-    "run_interrupted": Reason("the run ended without a result in step {0}"),
+    "run_interrupted": Reason("the run ended without a result, at step {0}"),
     "run_locked": Reason("run {0} is in progress"),
     "run_undone": Reason("another server failed"),
 }

@@ -86,7 +86,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Root:
-    """How the script becomes root.
+    """The way the script becomes root.
 
     Attributes:
         user: The logged-in user.

@@ -5,60 +5,60 @@ PYTHON := .venv/bin/python
 SUITE ?= bookworm
 LOCK_PYTHON ?= /usr/bin/python3
 N ?= 1
-# With compiled modules kept, each test process starts several seconds earlier.
+# Write bytecode: it saves several seconds at the start of each test process.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo demo-open demo-down test faults test-unit check format lab-up lab-down bench screenshots lock
 
-help: ## list the commands
+help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
-setup: ## install what everything below needs (they all do it themselves)
+setup: ## install dependencies (the other targets run this themselves)
 	@sh tools/setup.sh
 
-demo: setup ## a throw-away server with a registry on it; with a terminal, through the wizard
+demo: setup ## install a registry on a throwaway server; in a terminal, with the wizard
 	@$(PYTHON) -m lab.demo
 
-demo-open: setup ## come back to the demo's registry with the wizard
+demo-open: setup ## open the demo's registry in the wizard
 	@$(PYTHON) -m lab.demo open
 
 demo-down: setup ## remove the demo's servers
 	@$(PYTHON) -m lab down moorage-demo moorage-demo-client
 
-test: setup ## all tests; without root, all that need no servers
+test: setup ## run all tests; without root, only those that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder
 
-faults: setup ## every fault at every step of a run, on a real server, as a table
+faults: setup ## test every fault at every step of a run on a real server; prints a table
 	MOORAGE_ALL_FAULTS="$(or $(FAULTS),1)" $(PYTHON) -m pytest -s -q tests/lab/test_every_fault.py
 
-test-unit: setup ## the tests that need no servers
+test-unit: setup ## run the tests that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder tests/unit tests/tui
 
-check: setup ## ruff, mypy, import-linter, shellcheck
+check: setup ## run ruff, mypy, import-linter, shellcheck
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/shellcheck templates/shell/*.sh templates/shell/*/*.sh tools/*.sh .ci/run
 
-format: setup ## put the code into the project's format
+format: setup ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-lab-up: setup ## boot N throw-away servers: make lab-up N=3 SUITE=trixie
+lab-up: setup ## boot N throwaway servers: make lab-up N=3 SUITE=trixie
 	$(PYTHON) -m lab up $(N) --suite $(SUITE)
 
-lab-down: setup ## remove all throw-away servers
+lab-down: setup ## remove all throwaway servers
 	$(PYTHON) -m lab down
 
-bench: setup ## measure against peers, side by side
+bench: setup ## run the benchmarks
 	$(PYTHON) -m bench
 
-screenshots: setup ## pictures of every screen into docs/screenshots, from a real run
+screenshots: setup ## take screenshots of a real run into docs/screenshots
 	$(PYTHON) -m lab.screenshots
 
-# By the oldest Python at hand: a newer one locks what an older one cannot install.
-lock: ## renew the locked versions in requirements/dev.txt
+# Use the oldest supported Python: a newer one can lock versions that an older one cannot install.
+lock: ## update the locked versions in requirements/dev.txt
 	$(LOCK_PYTHON) -m venv .lock
 	.lock/bin/pip install --quiet pip-tools
 	.lock/bin/pip-compile --quiet --extra dev --extra keyring --extra web --generate-hashes --strip-extras \

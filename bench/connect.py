@@ -143,7 +143,7 @@ def main() -> None:
         bench = Bench(server, Path(folder), rounds)
         for title, at in (
             ("on the same bridge", (server.address, 22)),
-            ("100 ms per round trip away", server.far(100)),
+            ("100 ms per round trip away", server.start_proxy(100)),
         ):
             print(f"{title}:")
             bench.report("  Moorage, root", partial(bench.moorage, "root", at))

@@ -117,7 +117,7 @@ def main() -> None:
         near = (server.address, 22)
         bench.moorage(near, "--show-passwords", "--no-verify")
         tools = OtherTools(server, Path(folder))
-        for title, at in (("on the same bridge", near), ("100 ms away", server.far(100))):
+        for title, at in (("on the same bridge", near), ("100 ms away", server.start_proxy(100))):
             acts = {
                 "ssh": partial(bench.ssh, at),
                 "moorage": partial(bench.moorage, at, "--no-verify"),

@@ -119,7 +119,7 @@ def main() -> None:
         bench.environment |= {"S3_ACCESS_KEY": store.access_key, "S3_SECRET_KEY": store.secret_key}
         os.environ.update(bench.environment)
         near = [(server.address, 22) for server in servers]
-        far = [server.far(100) for server in servers]
+        far = [server.start_proxy(100) for server in servers]
         known = "".join(
             server.known_hosts_line(*place) + "\n"
             for server, *places in zip(servers, near, far, strict=True)

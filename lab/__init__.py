@@ -1,7 +1,7 @@
-"""Real throw-away Debian servers on one machine, for the demo and the tests.
+"""Real, throwaway Debian servers on one machine, for the demo and the tests.
 
 Each server is a systemd-nspawn container that boots its own systemd, sshd and network, on top of
-a cached image that is never written to. Run `python -m lab --help`, or from Python:
+a cached read-only image. Run `python -m lab --help`, or from Python:
 
     with Lab() as lab:
         server = lab.boot("web")

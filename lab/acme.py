@@ -1,7 +1,7 @@
-"""A certificate authority that speaks ACME, for the servers: Pebble, and the DNS it asks.
+"""An ACME certificate authority for the servers: Pebble, and the name server it queries.
 
-Pebble is Let's Encrypt's own test server. It looks names up at pebble-challtestsrv, which is told
-where they lead; the records of one name can be handed on to a real name server instead.
+Pebble is Let's Encrypt's test server. It queries pebble-challtestsrv, where tests set the records,
+or a real name server.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from lab.machine import install_program
 from lab.services import free_ports, in_brackets, note_service, wait_for_port
 
 PEBBLE = {"pebble": "pebble", "pebble-challtestsrv": "pebble"}
-"""The programs and the Debian package that brings them."""
+"""The programs and the Debian package that provides them."""
 ACCOUNT_KEY_ID = "lab-account"
 ACCOUNT_HMAC = "bGFiLWFjY291bnQtaG1hYy1rZXktb2YtMzItYnl0ZXMhIQ"
-"""An external account that the authority knows, where it wants one."""
+"""The external account that the authority accepts when it requires one."""
 
 
 @dataclass
@@ -35,19 +35,19 @@ class AcmeAuthority:
     lab: Lab
     folder: Path
     directory: str
-    """Its directory URL; works from the servers and from this machine."""
+    """Its directory URL, reachable from the servers and this machine."""
     ca_file: Path
-    """The certificate of the CA that the directory's own certificate comes from."""
+    """The CA certificate of the directory's own certificate."""
     management: str
     dns_management: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
-    def lead(self, name: str, *addresses: str) -> None:
-        """Make a name lead to servers, for the authority.
+    def set_addresses(self, name: str, *addresses: str) -> None:
+        """Make a name resolve to servers, for the authority.
 
         Args:
             name: The DNS name.
-            addresses: The servers' addresses, of either family; none takes the name away.
+            addresses: The servers' IPv4 and IPv6 addresses; none removes the name.
         """
         for kind, is_six in (("a", False), ("aaaa", True)):
             self._tell(f"clear-{kind}", {"host": name})
@@ -55,14 +55,14 @@ class AcmeAuthority:
                 self._tell(f"add-{kind}", {"host": name, "addresses": these})
 
     def roots(self) -> bytes:
-        """Return the root certificates that what it issues comes from, as PEM."""
+        """Return the root certificates of the certificates it issues, as PEM."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         with urllib.request.urlopen(f"{self.management}/roots/0", context=context) as answer:
             content: bytes = answer.read()
         return content
 
     def stop(self) -> None:
-        """Stop it; what it has issued stays."""
+        """Stop the authority; certificates it has issued remain."""
         for process in self.processes:
             process.kill()
             process.wait()
@@ -75,7 +75,7 @@ class AcmeAuthority:
             with urllib.request.urlopen(f"{self.dns_management}/{what}", body, timeout=10):
                 return
         except URLError as error:
-            raise LabError(f"pebble-challtestsrv does not take {what}: {error}") from error
+            raise LabError(f"pebble-challtestsrv rejects {what}: {error}") from error
 
 
 def start_authority(
@@ -84,25 +84,25 @@ def start_authority(
     *,
     host: str | None = None,
     name_server: str | None = None,
-    wants_account: bool = False,
+    requires_account: bool = False,
     refused: tuple[str, ...] = (),
-    lasts_seconds: int = 90 * 86400,
+    lifetime_seconds: int = 90 * 86400,
     directory_since: datetime.datetime | None = None,
 ) -> AcmeAuthority:
-    """Start an ACME server at an address of the machine's on the bridge.
+    """Start an ACME server on this machine's address on the bridge.
 
     Args:
-        lab: The lab whose servers shall reach it.
+        lab: The lab whose servers use it.
         folder: An empty folder for its files.
-        host: Its address, `lab.gateway6` for servers with IPv6 alone; `lab.gateway` when None.
-        name_server: ADDRESS:PORT of the name server it asks, instead of one of its own.
-        wants_account: Whether it wants an external account, which is ACCOUNT_KEY_ID.
-        refused: Names it issues nothing for.
-        lasts_seconds: How long its certificates last.
-        directory_since: From when on the directory's own certificate is valid.
+        host: Its address: `lab.gateway6` for IPv6-only servers; `lab.gateway` when None.
+        name_server: ADDRESS:PORT of the name server to query, instead of its own.
+        requires_account: Whether it requires an external account, which is ACCOUNT_KEY_ID.
+        refused: Names it issues no certificates for.
+        lifetime_seconds: The lifetime of its certificates in seconds.
+        directory_since: The start of validity of the directory's own certificate.
 
     Raises:
-        LabError: It does not start.
+        LabError: It did not start.
     """
     for program, package in PEBBLE.items():
         install_program(program, package)
@@ -110,7 +110,7 @@ def start_authority(
     host = host or lab.gateway
     names = ("acme", "management", "dns", "dns_management")
     ports = dict(zip(names, free_ports(host, len(names)), strict=True))
-    make_certificate(folder, host, directory_since)
+    issue_certificate(folder, host, directory_since)
     at = {name: f"{in_brackets(host)}:{port}" for name, port in ports.items()}
     configuration = {
         "listenAddress": at["acme"],
@@ -120,10 +120,10 @@ def start_authority(
         "httpPort": 80,
         "tlsPort": 443,
         "ocspResponderURL": "",
-        "externalAccountBindingRequired": wants_account,
-        "externalAccountMACKeys": {ACCOUNT_KEY_ID: ACCOUNT_HMAC} if wants_account else {},
+        "externalAccountBindingRequired": requires_account,
+        "externalAccountMACKeys": {ACCOUNT_KEY_ID: ACCOUNT_HMAC} if requires_account else {},
         "domainBlocklist": list(refused),
-        "certificateValidityPeriod": lasts_seconds,
+        "certificateValidityPeriod": lifetime_seconds,
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": configuration}), encoding="utf-8")
     authority = AcmeAuthority(
@@ -162,7 +162,7 @@ def _start(authority: AcmeAuthority, log: str, words: list[str], host: str, port
             stdout=output,
             stderr=output,
             start_new_session=True,
-            # It would otherwise wait before each check, refuse nonces and forget orders by chance.
+            # By default it waits before each check and randomly rejects nonces and forgets orders.
             env={
                 "PATH": "/usr/bin:/bin", "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0",
                 "PEBBLE_AUTHZREUSE": "0",
@@ -170,16 +170,16 @@ def _start(authority: AcmeAuthority, log: str, words: list[str], host: str, port
         )  # fmt: skip
     authority.processes.append(process)
     note_service(authority.lab, process, f"{words[0]} {host}:{port}")
-    wait_for_port(process, host, port, f"{words[0]} does not start; see {authority.folder / log}")
+    wait_for_port(process, host, port, f"{words[0]} did not start; see {authority.folder / log}")
 
 
-def make_certificate(folder: Path, address: str, since: datetime.datetime | None = None) -> None:
+def issue_certificate(folder: Path, address: str, since: datetime.datetime | None = None) -> None:
     """Write ca.pem, and directory.pem and directory.key for an address of this machine.
 
     Args:
-        folder: Where to.
-        address: The address it is for.
-        since: From when on it is valid; from yesterday when None.
+        folder: The folder to write to.
+        address: The certificate's address.
+        since: The start of its validity; yesterday when None.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

@@ -1,7 +1,6 @@
-"""The machine's apt configuration, carried over to a server's own Debian release.
+"""The machine's apt configuration, adapted to a server's Debian release.
 
-Only sources of the Debian archive are carried over: a third party's repository on this machine
-has no business on a bare server.
+Only sources of the Debian archive are used: a bare server has no third-party repositories.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ POCKETS = ("-updates", "-security", "-backports")
 _RUNS_PROGRAMS = re.compile(r"(Pre|Post)-Invoke|Pre-Install-Pkgs", re.IGNORECASE)
 
 SERVER_SETTINGS = """\
-// Packages stay in the cache, which is shared between lab servers.
+// Keep packages in the cache, which lab servers share.
 APT::Keep-Downloaded-Packages "true";
 Binary::apt::APT::Keep-Downloaded-Packages "true";
-// Descriptions in other languages only cost time.
+// Translated descriptions only take time.
 Acquire::Languages "none";
 """
 
@@ -38,18 +37,18 @@ class Source:
     signed_by: str | None = None
     trusted: bool = False
 
-    def for_suite(self, machine: str, wanted: str) -> Source:
+    def for_suite(self, machine: str, target: str) -> Source:
         """Return the same repository for another release.
 
         Args:
-            machine: The release that this source is for.
-            wanted: The release that it shall be for.
+            machine: The release of this source.
+            target: The release to return it for.
         """
-        suite = self.suite.replace(machine, wanted, 1)
+        suite = self.suite.replace(machine, target, 1)
         return Source(self.uri, suite, self.components, self.signed_by, self.trusted)
 
     def as_deb822(self) -> str:
-        """Return the stanza of a .sources file."""
+        """Return the source as a stanza of a .sources file."""
         lines = [
             "Types: deb",
             f"URIs: {self.uri}",
@@ -67,14 +66,14 @@ def machine_suite(release_file: Path = Path("/etc/os-release")) -> str:
     """Return the code name of the Debian release on this machine.
 
     Args:
-        release_file: Where it is written.
+        release_file: The os-release file.
 
     Raises:
         LabError: This is not Debian.
     """
     found = re.search(r'^VERSION_CODENAME="?(\w+)', release_file.read_text("utf-8"), re.MULTILINE)
     if found is None:
-        raise LabError(f"{release_file} names no release: the lab runs on Debian")
+        raise LabError(f"{release_file} has no VERSION_CODENAME: the lab needs Debian")
     return found[1]
 
 
@@ -89,7 +88,7 @@ def read_sources(apt_folder: Path = Path("/etc/apt"), suite: str | None = None) 
         The repositories, the main one first.
 
     Raises:
-        LabError: There is none.
+        LabError: None is configured.
     """
     suite = suite or machine_suite()
     parts = apt_folder / "sources.list.d"
@@ -101,9 +100,9 @@ def read_sources(apt_folder: Path = Path("/etc/apt"), suite: str | None = None) 
         if path.is_file():
             for line in path.read_text("utf-8").splitlines():
                 sources += _parse_line(line)
-    wanted = [suite, *(f"{suite}{pocket}" for pocket in POCKETS)]
-    debian = [source for source in sources if source.suite in wanted]
-    debian.sort(key=lambda source: wanted.index(source.suite))
+    suites = [suite, *(f"{suite}{pocket}" for pocket in POCKETS)]
+    debian = [source for source in sources if source.suite in suites]
+    debian.sort(key=lambda source: suites.index(source.suite))
     if not debian or debian[0].suite != suite:
         raise LabError(f"apt on this machine has no source for {suite}; see {apt_folder}")
     return list(dict.fromkeys(debian))
@@ -165,13 +164,13 @@ def sources_text(suite: str) -> str:
 
 
 def settings_files(folder: Path = Path("/etc/apt/apt.conf.d")) -> list[Path]:
-    """List the settings that somebody made on this machine: a proxy, checks, timeouts.
+    """List this machine's local apt settings, such as a proxy or timeouts.
 
-    Settings that came with a package are the server's own business; those that run programs would
-    run what the server does not have; those of Debian's container images throw the cache away.
+    Leaves out settings from packages, those that run programs, which the server may not have, and
+    those of Debian's container images, which empty the cache.
 
     Args:
-        folder: Where apt keeps its settings.
+        folder: The folder of apt's settings.
     """
     candidates = [
         path
@@ -188,7 +187,7 @@ def _belongs_to_a_package(path: Path) -> bool:
 
 
 def write_configuration(root: Path, suite: str) -> None:
-    """Give a server's filesystem the machine's way to its packages.
+    """Write the machine's apt configuration into a server's filesystem.
 
     Args:
         root: The server's root folder.
@@ -210,20 +209,20 @@ def write_configuration(root: Path, suite: str) -> None:
 
 
 def proxy_environment() -> dict[str, str]:
-    """Return the proxy that apt is told to use, for programs that do not read its settings."""
+    """Return apt's proxy as environment variables, for programs that do not read its settings."""
     dumped = run_program(["apt-config", "dump", "Acquire::http::Proxy"]).stdout
     found = re.search(r'Acquire::http::Proxy "([^"]+)"', dumped)
     return {"http_proxy": found[1]} if found and found[1] != "DIRECT" else {}
 
 
 def mirror_hosts_lines(hosts_file: Path = Path("/etc/hosts")) -> list[str]:
-    """List the lines of /etc/hosts that say where the mirrors are.
+    """List the lines of /etc/hosts for the mirrors.
 
     Args:
         hosts_file: The machine's file.
 
     Returns:
-        Lines for the servers' own /etc/hosts; empty when the mirrors are in the DNS.
+        Lines for the servers' /etc/hosts; empty when the mirrors are in DNS.
     """
     hosts = {urlsplit(source.uri).hostname for source in read_sources()}
     lines = []

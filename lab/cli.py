@@ -14,28 +14,28 @@ from lab.errors import LabError
 from lab.lab import Lab
 
 DESCRIPTION = """\
-Real throw-away Debian servers on this machine: each boots its own systemd and sshd, has its own
-address, and is gone without a trace after `down`. Run it as root.
+Real, throwaway Debian servers on this machine. Each boots its own systemd and sshd and has its own
+address; `down` removes every trace of it. Run this as root.
 """
 
 EPILOG = f"""\
-a first round:
-  python -m lab up 2                    two bare Debian 12 servers: server1 and server2
-  python -m lab list                    their addresses, and the key that opens them
-  python -m lab sh server1 ip address   run something inside, without SSH
-  python -m lab cut server1             pull its network cable; mend plugs it in again
-  python -m lab far server1 100         a second address for it, 100 ms away
-  python -m lab crash server1           pull its plug; start boots it with its disk as it is
-  python -m lab down                    remove everything
+getting started:
+  python -m lab up 2                    boot two bare Debian 12 servers: server1 and server2
+  python -m lab list                    show their addresses and the SSH key to use
+  python -m lab sh server1 ip address   run a command inside, without SSH
+  python -m lab cut server1             cut its network connection; reconnect restores it
+  python -m lab delay server1 100       add an address with 100 ms more latency
+  python -m lab crash server1           cut its power; start boots it from the same disk
+  python -m lab down                    remove all servers
 
-who may log in:
+logins:
   root     with the lab's key
-  deploy   with the lab's key; sudo without a password
-  admin    with the lab's key, or the password {keys.ADMIN_PASSWORD}; sudo asks for the password.
-           Also with the lab's encrypted key, whose passphrase is {keys.KEY_PASSPHRASE}
+  deploy   with the lab's key; passwordless sudo
+  admin    with the lab's key, the lab's encrypted key (passphrase {keys.KEY_PASSPHRASE}),
+           or the password {keys.ADMIN_PASSWORD}; sudo asks for the password
 
-Images and servers are kept in MOORAGE_LAB_DIR, or /var/lib/moorage-lab. The first `up` builds an
-image (about a minute); from then on a server takes a second.
+Images and servers are kept in MOORAGE_LAB_DIR (default: /var/lib/moorage-lab). The first `up`
+builds an image (about a minute); after that, a server boots in a second.
 """
 
 
@@ -56,34 +56,34 @@ def build_parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    setup = command("setup", _setup, "install what this machine lacks and build an image")
+    setup = command("setup", _setup, "install missing packages and build an image")
     _add_image_options(setup)
-    up = command("up", _up, "boot N new servers; they stay until `down`")
+    up = command("up", _up, "boot N new servers, which run until `down`")
     up.add_argument("count", type=int, metavar="N", nargs="?", default=1)
     up.add_argument("--prefix", default="server", help="names are PREFIX1, PREFIX2, ...")
     _add_image_options(up)
-    down = command("down", _down, "remove servers; all that `up` made when no name is given")
+    down = command("down", _down, "remove the named servers, or all that `up` booted")
     down.add_argument("names", nargs="*", metavar="NAME")
-    command("list", _list, "show the servers: name, address, release, image, state")
-    inside = command("sh", _sh, "open a shell in a server as root, or run a command there")
+    command("list", _list, "list servers: name, address, release, image, state")
+    inside = command("sh", _sh, "open a root shell in a server, or run a command there")
     inside.add_argument("name", metavar="NAME")
     inside.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     for name, run, help_text in (
-        ("cut", _cut, "cut a server's network cable: connections hang"),
-        ("mend", _mend, "connect the cable again"),
-        ("crash", _crash, "pull a server's plug: nothing is shut down"),
-        ("start", _start, "boot a server that is off, with its disk as it is"),
-        ("reset", _reset, "put a server back to its bare image"),
+        ("cut", _cut, "cut a server's network connection: TCP connections hang"),
+        ("reconnect", _reconnect, "restore the network connection"),
+        ("crash", _crash, "cut a server's power, without a shutdown"),
+        ("start", _start, "boot a stopped server from its existing disk"),
+        ("reset", _reset, "reset a server to its image"),
     ):
         command(name, run, help_text).add_argument("name", metavar="NAME")
-    far = command("far", _far, "print HOST:PORT of a proxy that puts a server MS milliseconds away")
-    far.add_argument("name", metavar="NAME")
-    far.add_argument("delay", type=float, metavar="MS", nargs="?", help="added per round trip")
-    far.add_argument("--port", type=int, default=22, help="the server's port (22)")
-    far.add_argument("--stop", action="store_true", help="take the server's proxies away")
+    delay = command("delay", _delay, "start a delaying proxy to a server and print its HOST:PORT")
+    delay.add_argument("name", metavar="NAME")
+    delay.add_argument("delay", type=float, metavar="MS", nargs="?", help="added per round trip")
+    delay.add_argument("--port", type=int, default=22, help="the server's port (22)")
+    delay.add_argument("--stop", action="store_true", help="stop the server's proxies")
     _add_image_command(commands)
-    clean = command("clean", _clean, "remove images that no server uses (they are built again)")
-    clean.add_argument("--packages", action="store_true", help="and the downloaded packages")
+    clean = command("clean", _clean, "remove unused images; they are rebuilt when needed")
+    clean.add_argument("--packages", action="store_true", help="also remove downloaded packages")
     return parser
 
 
@@ -93,7 +93,7 @@ def _add_image_options(parser: argparse.ArgumentParser) -> None:
         "--variant",
         choices=list(rootfs.VARIANTS),
         default="bare",
-        help="bare: nothing but SSH; client: Docker, Podman, skopeo and more (bare)",
+        help="bare: only SSH; client: Docker, Podman, skopeo and more (bare)",
     )
 
 
@@ -147,11 +147,11 @@ def _list(arguments: argparse.Namespace) -> int:
         servers = lab.all_servers()
         for server in servers:
             record = server.record
-            owner = f"of process {record.owner[0]}" if record.owner else "until down"
+            owner = f"process {record.owner[0]}" if record.owner else "until down"
             state = "on" if server.is_on() else "off"
             columns = [record.name, record.address, record.suite, record.variant, state, owner]
             columns += [
-                f"{proxy.delay:g} ms away at 127.0.0.1:{proxy.port}" for proxy in record.proxies
+                f"{proxy.delay:g} ms delay at 127.0.0.1:{proxy.port}" for proxy in record.proxies
             ]
             print("\t".join(columns))
         if servers:
@@ -173,9 +173,9 @@ def _cut(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _mend(arguments: argparse.Namespace) -> int:
+def _reconnect(arguments: argparse.Namespace) -> int:
     with Lab(stay=True) as lab:
-        lab.find(arguments.name).mend()
+        lab.find(arguments.name).reconnect()
     return 0
 
 
@@ -197,15 +197,15 @@ def _reset(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _far(arguments: argparse.Namespace) -> int:
+def _delay(arguments: argparse.Namespace) -> int:
     with Lab(stay=True) as lab:
         server = lab.find(arguments.name)
         if arguments.stop:
-            server.stop_far()
+            server.stop_proxies()
             return 0
         if arguments.delay is None:
-            raise LabError("say how far: python -m lab far NAME MS")
-        host, port = server.far(arguments.delay, arguments.port)
+            raise LabError("missing delay: python -m lab delay NAME MS")
+        host, port = server.start_proxy(arguments.delay, arguments.port)
         print(f"{host}:{port}")
     return 0
 
@@ -232,7 +232,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        words: The command line without the program's name; that of the process when None.
+        words: The arguments; those of this process when None.
 
     Returns:
         The exit status: 0, or 1 with a message on stderr.

@@ -1,8 +1,7 @@
-"""The demo: a throw-away server, a registry on it, and a real Docker engine that logs in.
+"""The demo: a throwaway server, a registry on it, and a real Docker engine that logs in.
 
-With a terminal the wizard opens, filled in; without one the same answers are applied headless.
-Everything the demo writes is in `.lab/demo` of the checkout. ``python -m lab.demo open`` comes back
-to it.
+In a terminal it opens the wizard, filled in; without one it applies the same answers headless.
+The demo writes only to `.lab/demo` in the checkout. ``python -m lab.demo open`` reopens it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ FOLDER = Path(__file__).parent.parent / ".lab" / "demo"
 
 
 def main() -> int:
-    """Run the demo and return what to exit with."""
+    """Run the demo and return the exit status."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         lab = Lab(stay=True)
@@ -32,7 +31,7 @@ def main() -> int:
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    # What is remembered of an earlier demo is gone with its server.
+    # The state describes an earlier demo's server, which no longer exists.
     shutil.rmtree(FOLDER / "state", ignore_errors=True)
     answers = _write_answers(server)
     passwords = FOLDER / "passwords.txt"
@@ -47,33 +46,33 @@ def main() -> int:
     if passwords.exists():
         password = passwords.read_text(encoding="utf-8").strip().partition(":")[2]
     elif with_terminal:
-        print(f"The registry runs. {CLIENT} logs in now, with the password that Done showed.")
-        password = getpass(f"Password of {USER} (Enter alone leaves that out): ")
-    known = f"        # the password: {password}" if passwords.exists() else ""
-    print(f"\nThe registry {DOMAIN} runs on {server.address}. Log in:\n")
+        print(f"The registry is running. {CLIENT} logs in next, with the password from Done.")
+        password = getpass(f"Password of {USER} (press Enter to skip): ")
+    known = f"        # password: {password}" if passwords.exists() else ""
+    print(f"\nThe registry {DOMAIN} is running on {server.address}. Log in:\n")
     print(f"  docker login {DOMAIN} -u {USER}" + known)
     if password:
-        print(f"\n{CLIENT} did: {_log_in(client, password)}")
+        print(f"\n{CLIENT}: {_log_in(client, password)}")
     print(
-        f"\nA Docker engine that knows the registry:  .venv/bin/python -m lab sh {CLIENT}\n"
-        f"The server itself:                         .venv/bin/python -m lab sh {SERVER}\n"
-        "Come back to it with the wizard:           make demo-open\n"
-        "Remove both:                               make demo-down"
+        f"\nShell on the Docker client:   .venv/bin/python -m lab sh {CLIENT}\n"
+        f"Shell on the server:          .venv/bin/python -m lab sh {SERVER}\n"
+        "Reopen the wizard:            make demo-open\n"
+        "Remove both:                  make demo-down"
     )
     return 0
 
 
-def come_back() -> int:
-    """Open the wizard on the demo's registry, as it is."""
+def reopen() -> int:
+    """Open the wizard on the existing demo registry."""
     answers = FOLDER / "moorage.yml"
     if not answers.exists():
-        print("demo: there is none yet; make demo", file=sys.stderr)
+        print("demo: no demo exists yet; run `make demo`", file=sys.stderr)
         return 1
     return _moorage([str(answers)])
 
 
 def _fresh(lab: Lab, name: str, variant: str) -> LabServer:
-    """Boot a server, or put the one of an earlier demo back to how it was."""
+    """Boot a server, or reset the one from an earlier demo."""
     try:
         server = lab.find(name)
     except LabError:
@@ -86,7 +85,7 @@ def _fresh(lab: Lab, name: str, variant: str) -> LabServer:
 
 
 def _write_answers(server: LabServer) -> Path:
-    """Write the answers, and an ssh configuration that knows this server and no other."""
+    """Write the answers, and an SSH configuration that knows only this server."""
     known_hosts = FOLDER / "known_hosts"
     known_hosts.write_text(server.known_hosts_line() + "\n", encoding="utf-8")
     (FOLDER / "ssh_config").write_text(
@@ -119,7 +118,7 @@ def _moorage(words: list[str]) -> int:
 
 
 def _introduce(client: LabServer, server: LabServer) -> None:
-    """Let the client find the registry by its name and trust its certificate authority."""
+    """Make the client resolve the registry's name and trust its certificate authority."""
     authority = next((FOLDER / "state" / "ca").glob("*/ca.pem")).read_text(encoding="utf-8")
     client.write_file(f"/etc/docker/certs.d/{DOMAIN}/ca.crt", authority)
     client.run(
@@ -128,7 +127,7 @@ def _introduce(client: LabServer, server: LabServer) -> None:
 
 
 def _log_in(client: LabServer, password: str) -> str:
-    """Log in with a real Docker engine and return what it says."""
+    """Log in with a real Docker engine and return its message."""
     command = ["docker", "login", DOMAIN, "-u", USER, "--password-stdin"]
     done = client.run(command, stdin=password, check=False)
     lines = (done.stdout + done.stderr).splitlines()
@@ -136,4 +135,4 @@ def _log_in(client: LabServer, password: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(come_back() if sys.argv[1:] == ["open"] else main())
+    sys.exit(reopen() if sys.argv[1:] == ["open"] else main())

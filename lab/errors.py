@@ -1,4 +1,4 @@
-"""What the lab raises."""
+"""Errors of the lab."""
 
 
 class LabError(Exception):

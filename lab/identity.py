@@ -1,4 +1,4 @@
-"""What makes a server this one and not another: its name, its host keys, who may log in."""
+"""A server's identity: its hostname, host keys and authorized keys."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def write_identity(
     user_keys: Sequence[Path],
     admin_keys: Sequence[Path],
 ) -> None:
-    """Write a server's own files into its filesystem, before it boots.
+    """Write a server's identity into its filesystem, before it boots.
 
     Args:
         root: The server's root folder.
-        hostname: What it calls itself.
+        hostname: Its hostname.
         host_keys: Folder for its SSH host keys; filled on first use.
-        user_keys: Private keys that open root and deploy.
-        admin_keys: Private keys that open admin.
+        user_keys: Private keys that can log in as root and deploy.
+        admin_keys: Private keys that can log in as admin.
     """
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n", encoding="utf-8")
     (root / "etc/hostname").write_text(f"{hostname}\n", encoding="utf-8")
@@ -51,7 +51,7 @@ def write_identity(
 
 
 def _machine_resolver() -> str:
-    """Return the machine's resolv.conf; not that of a resolver only the machine can reach."""
+    """Return the machine's resolv.conf, but not one that points to a local resolver."""
     behind_stub = Path("/run/systemd/resolve/resolv.conf")
     path = Path("/etc/resolv.conf")
     text = path.read_text("utf-8", errors="replace")

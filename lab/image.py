@@ -46,7 +46,7 @@ health:
     interval: 10s
     threshold: 3
 """
-"""What the official image brings along at /etc/docker/registry/config.yml."""
+"""The official image's /etc/docker/registry/config.yml."""
 
 REGISTRY_3_ENTRY_POINT = """\
 #!/bin/sh
@@ -57,12 +57,12 @@ serve | garbage-collect | help | -*) exec /bin/registry "$@" ;;
 esac
 exec "$@"
 """
-"""From release 3 on, the official image starts a script that also takes a configuration alone."""
+"""The official image's entry point since release 3; it also accepts just a configuration file."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or, without content, a folder of an image."""
+    """A file in an image or, without content, a folder."""
 
     content: bytes | None = None
     mode: int = 0o644
@@ -71,8 +71,8 @@ class Entry:
 def build_registry_image(target: Path, tag: str = REGISTRY_TAG, *, suite: str = "bookworm") -> Path:
     """Write a registry image that behaves like the official one of release 2.8.
 
-    It holds Debian's docker-registry and the libraries it is linked with. The entry point is the
-    program itself, so `serve PATH` works as with the official image.
+    It contains Debian's docker-registry and its shared libraries. The entry point is the program
+    itself, so `serve PATH` works as with the official image.
 
     Args:
         target: The archive to write.
@@ -91,7 +91,7 @@ def build_registry_image(target: Path, tag: str = REGISTRY_TAG, *, suite: str = 
         settings = _run_settings(["/bin/registry"], ["serve", "/etc/docker/registry/config.yml"])
         write_archive(draft, tag, files, settings)
 
-    return _keep_and_copy(folder, target, write, source.layers[0].parent.name, tag)
+    return _build_cached(folder, target, write, source.layers[0].parent.name, tag)
 
 
 def build_registry_3_image(
@@ -101,9 +101,9 @@ def build_registry_3_image(
 
     Args:
         target: The archive to write.
-        program: The registry, linked statically, as its makers release it.
+        program: The statically linked registry, as released upstream.
         tag: The image's name.
-        suite: The Debian release to take the shell from, which the entry point needs.
+        suite: The Debian release to take the entry point's shell from.
 
     Returns:
         The archive.
@@ -121,7 +121,7 @@ def build_registry_3_image(
         write_archive(draft, tag, files, settings)
 
     digest = hashlib.sha256(binary).hexdigest()
-    return _keep_and_copy(folder, target, write, source.layers[0].parent.name, tag, digest)
+    return _build_cached(folder, target, write, source.layers[0].parent.name, tag, digest)
 
 
 def _run_settings(entry_point: list[str], arguments: list[str]) -> dict[str, object]:
@@ -134,33 +134,33 @@ def _run_settings(entry_point: list[str], arguments: list[str]) -> dict[str, obj
     }
 
 
-def _keep_and_copy(
+def _build_cached(
     folder: LabFolder, target: Path, write: Callable[[Path], None], source: str, *parts: str
 ) -> Path:
-    """Write an archive once, keep it for the next time, and give a copy away."""
+    """Write an archive unless it is cached, and copy it to the target."""
     name = f"{source}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:10]}.tar"
-    kept = folder.container_images / name
+    cached = folder.container_images / name
     with folder.lock(f"container-image-{name}"):
-        if not kept.exists():
+        if not cached.exists():
             folder.container_images.mkdir(parents=True, exist_ok=True)
-            draft = kept.with_name(f".{name}.draft")
+            draft = cached.with_name(f".{name}.draft")
             write(draft)
-            draft.rename(kept)
+            draft.rename(cached)
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(kept, target)
+    shutil.copyfile(cached, target)
     return target
 
 
 def build_small_image(
     target: Path, tag: str = "lab/small:1", *, size: int = 2048, command: str = "/hello"
 ) -> Path:
-    """Write an image with one file, to be pushed and pulled; it cannot be run.
+    """Write an image with one file, to push and pull; it cannot run.
 
     Args:
         target: The archive to write.
-        tag: The image's name; another name makes another content.
-        size: Bytes of the file, which no compression makes smaller.
-        command: What the image would run.
+        tag: The image's name, which also seeds the file's content.
+        size: The file's size in bytes; its content does not compress.
+        command: The command in the image's configuration.
 
     Returns:
         The archive.
@@ -174,12 +174,12 @@ def build_small_image(
 def write_archive(
     target: Path, tag: str, files: Mapping[str, Entry], run_settings: Mapping[str, object]
 ) -> None:
-    """Write an image with one layer; the same input gives the same image.
+    """Write an image with one layer, reproducibly.
 
     Args:
         target: The archive to write.
         tag: The image's name.
-        files: What it holds, by path without a leading slash.
+        files: Its content, by path without a leading slash.
         run_settings: The `config` part of the image's JSON.
     """
     layer = _tar({path: files[path] for path in sorted(files)})
@@ -227,11 +227,11 @@ def _tar(entries: Mapping[str, Entry]) -> bytes:
 def _base_files(
     folder: LabFolder, source: rootfs.RootImage, programs: Mapping[str, str]
 ) -> dict[str, Entry]:
-    """Return what every registry image holds: programs with their libraries, and authorities.
+    """Return the files of a registry image: programs, their libraries, and CA certificates.
 
     Args:
         folder: The lab's folder.
-        source: Where it comes from.
+        source: The image to copy from.
         programs: Paths in the source by their paths in the image.
     """
     with tempfile.TemporaryDirectory(dir=folder.path) as name:

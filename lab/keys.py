@@ -1,4 +1,4 @@
-"""Who may log in to a lab server, and with what."""
+"""SSH keys and passwords of lab servers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from lab.process import run_program
 from lab.state import LabFolder
 
 ADMIN_PASSWORD = "anchor-chain-7"
-"""Opens `admin` on every server, for SSH and for sudo."""
+"""The password of `admin` on every server, for SSH and sudo."""
 
 KEY_PASSPHRASE = "harbour-bell-9"
-"""Opens the encrypted key."""
+"""The passphrase of the encrypted key."""
 
 
 def plain_key(folder: LabFolder) -> Path:
-    """Return the key for root, admin and deploy; it has no passphrase.
+    """Return the key for root, admin and deploy, which has no passphrase.
 
     Args:
         folder: The lab's folder.
@@ -24,7 +24,7 @@ def plain_key(folder: LabFolder) -> Path:
 
 
 def encrypted_key(folder: LabFolder) -> Path:
-    """Return the key for admin that KEY_PASSPHRASE opens.
+    """Return the key for admin that is encrypted with KEY_PASSPHRASE.
 
     Args:
         folder: The lab's folder.
@@ -52,10 +52,10 @@ def create_key(
     """Create an SSH key pair.
 
     Args:
-        path: The private key; the public one gets `.pub` behind it.
+        path: The private key; the public one is at the same path with `.pub` appended.
         kind: ed25519, ecdsa or rsa.
-        passphrase: Encrypts the private key; empty leaves it plain.
-        comment: The text behind the public key.
+        passphrase: Encrypts the private key; empty leaves it unencrypted.
+        comment: The public key's comment.
     """
     run_program(
         ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", comment, "-f", path],
@@ -63,7 +63,7 @@ def create_key(
 
 
 def public_key(path: Path) -> str:
-    """Return the line that goes into authorized_keys.
+    """Return a key's line for authorized_keys.
 
     Args:
         path: The private key.

@@ -1,4 +1,4 @@
-"""A lab: the servers that one process (or the command line) has in use."""
+"""A lab: the servers that one process, or the command line, uses."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
 class Lab:
-    """Boots throw-away servers and removes them again.
+    """Boots throwaway servers and removes them.
 
     Args:
-        stay: Servers outlive this process and carry exactly the name asked for (as on the
-            command line). Otherwise they end with this process, and their names get a random
-            tail, so that processes side by side do not meet.
-        folder: Where everything is kept; MOORAGE_LAB_DIR or /var/lib/moorage-lab when None.
+        stay: Servers outlive this process and have exactly the given name, as on the command
+            line. Otherwise they are removed with this process, and their names get a random
+            suffix, so that parallel processes do not collide.
+        folder: The lab's folder; MOORAGE_LAB_DIR or /var/lib/moorage-lab when None.
 
     Raises:
         LabError: Servers cannot run on this machine.
@@ -61,7 +61,7 @@ class Lab:
 
     @property
     def network(self) -> Network:
-        """The bridge; created when there is none."""
+        """The bridge, created on first use."""
         with self.folder.lock("network"):
             return ensure_network(self.folder)
 
@@ -72,7 +72,7 @@ class Lab:
 
     @property
     def gateway6(self) -> str:
-        """This machine's address as servers see it that were given IPv6."""
+        """This machine's IPv6 address as the servers see it."""
         network = self.network
         network.add_ipv6()
         return network.gateway6
@@ -85,19 +85,19 @@ class Lab:
         variant: str = "bare",
         extra: Sequence[str] = (),
     ) -> LabServer:
-        """Boot a new server and wait until it lets people log in.
+        """Boot a new server and wait until it accepts logins.
 
         Args:
             name: Its hostname: small letters, digits and dashes.
             suite: bookworm or trixie.
             variant: A key of rootfs.VARIANTS.
-            extra: More packages; the image with them is kept for the next time.
+            extra: Additional packages; the resulting image is cached.
 
         Raises:
-            LabError: The name is taken or malformed, or the server does not come up.
+            LabError: The name is taken or invalid, or the server does not come up.
         """
         if not _NAME.fullmatch(name):
-            raise LabError(f"{name!r} is no server name: use a-z, 0-9 and -, at most 40 characters")
+            raise LabError(f"invalid name {name!r}: use a-z, 0-9 and -, at most 40 characters")
         image = rootfs.ensure_image(self.folder, suite, variant, extra)
         server = self._register(name, image)
         try:
@@ -122,7 +122,7 @@ class Lab:
             names: Their hostnames.
             suite: bookworm or trixie.
             variant: A key of rootfs.VARIANTS.
-            extra: More packages.
+            extra: Additional packages.
         """
         with ThreadPoolExecutor(max_workers=4) as pool:
             started = [
@@ -142,10 +142,10 @@ class Lab:
         own = ProcessIdentity.own()
         with self.folder.lock("network"):
             network = ensure_network(self.folder)
-            # Read once each: other processes may remove theirs meanwhile.
+            # Read each record only once: other processes can remove theirs at any time.
             others = [record for _, record in self._all_records()]
             if name in [record.name for record in others]:
-                raise LabError(f"there is a server {name} already; `python -m lab down {name}`")
+                raise LabError(f"server {name} already exists; see `python -m lab down {name}`")
             last_file = self.folder.path / "last-address"
             last = last_file.read_text().strip() if last_file.exists() else None
             address = network.next_address((record.address for record in others), last)
@@ -167,11 +167,11 @@ class Lab:
 
     @property
     def servers(self) -> list[LabServer]:
-        """The servers that this lab has booted and not destroyed."""
+        """The servers that this lab has booted and not yet removed."""
         return list(self._servers)
 
     def all_servers(self) -> list[LabServer]:
-        """List the servers of all processes and of the command line."""
+        """List the servers of all processes and the command line."""
         return [LabServer(self.folder, name) for name, _ in self._all_records()]
 
     def _all_records(self) -> list[tuple[str, ServerRecord]]:
@@ -183,10 +183,10 @@ class Lab:
         """Return a server by its name.
 
         Args:
-            name: The name that `python -m lab list` shows.
+            name: Its name, as in `python -m lab list`.
 
         Raises:
-            LabError: There is none.
+            LabError: It does not exist.
         """
         server = LabServer(self.folder, name)
         assert server.record is not None
@@ -202,14 +202,14 @@ class Lab:
         self._servers = [other for other in self._servers if other.name != server.name]
 
     def destroy_all(self) -> None:
-        """Remove every server that this lab has booted."""
+        """Remove all servers that this lab has booted."""
         for server in self.servers:
             self.destroy(server)
 
     def close(self) -> None:
-        """Remove this lab's servers, unless they stay, and the network if nobody needs it."""
+        """Remove this lab's servers, unless they stay, and the network if it is unused."""
         if os.getpid() != self._process:
-            return  # A fork of the process that the servers belong to.
+            return  # This is a fork of the process that owns the servers.
         atexit.unregister(self.close)
         if not self.stay:
             self.destroy_all()
@@ -217,13 +217,13 @@ class Lab:
         sweep(self.folder)
 
     def remove_unused(self, *, packages: bool = False) -> list[Path]:
-        """Remove images that no server needs; they are built again when they are asked for.
+        """Remove unused images; they are rebuilt when needed.
 
         Args:
-            packages: Remove the downloaded packages, too.
+            packages: Also remove downloaded packages.
 
         Returns:
-            The folders that were removed.
+            The removed folders.
         """
         used = {
             Path(layer).parent for server in self.all_servers() for layer in server.record.layers

@@ -1,4 +1,4 @@
-"""Watches a test for secrets that turn up where they must not be."""
+"""Watch a test for leaked secrets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lab.errors import LabError
 from lab.server import LabServer
 
 INTERVAL = 0.3
-"""Seconds between two looks at the processes."""
+"""Seconds between two checks of the processes."""
 
 LOGIN_USER_IDS = range(1000, 60_000)
-"""Accounts of people: whoever logs in as one of them reads its processes' environments."""
+"""Accounts of people, who can read the environments of their own processes."""
 
 MEMORY_FOLDERS = ("/run", "/tmp", "/dev/shm")
 """Folders of a running server that are not on its disk."""
@@ -31,13 +31,13 @@ class _Secret:
 
 
 class LeakWatch:
-    """Looks for secrets in process lists, in what servers wrote, and in local files.
+    """Looks for secrets in process lists, in files on servers, and in local files.
 
-    Only the label of a secret is ever shown.
+    Failures show only a secret's label.
 
     Args:
-        servers: Returns the servers to look at.
-        interval: Seconds between two looks at the processes.
+        servers: Returns the servers to check.
+        interval: Seconds between two checks of the processes.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class LeakWatch:
         self._thread: threading.Thread | None = None
 
     def add(self, secret: str, allowed: Sequence[str] = (), *, label: str | None = None) -> None:
-        """Register a secret; from now on the processes are watched for it.
+        """Register a secret and start watching processes for it.
 
         Args:
-            secret: What must not turn up; at least 6 characters, or it would be found by chance.
-            allowed: Paths (fnmatch patterns) where it may be: in a server, or local ones.
-            label: What to call it in a failure.
+            secret: The secret; at least 6 characters, to avoid accidental matches.
+            allowed: Paths (fnmatch patterns), on servers or local, that can contain it.
+            label: Its name in failures.
 
         Raises:
             ValueError: It is too short.
         """
         if len(secret) < 6:
-            raise ValueError("a secret shorter than 6 characters is found by chance")
+            raise ValueError("a secret shorter than 6 characters matches by accident")
         label = label or f"secret {len(self._secrets) + 1}"
         self._secrets.append(_Secret(label, secret.encode(), tuple(allowed)))
         if self._thread is None:
@@ -72,7 +72,7 @@ class LeakWatch:
             self._thread.start()
 
     def watch_path(self, path: Path) -> None:
-        """Look into a local file or folder as well, when the test ends.
+        """Also search a local file or folder at the end of the test.
 
         Args:
             path: The file or folder.
@@ -80,10 +80,10 @@ class LeakWatch:
         self._local.append(path)
 
     def watch_output(self, name: str, text: str | bytes) -> None:
-        """Look into an output as well.
+        """Also search an output.
 
         Args:
-            name: What to call it in a failure.
+            name: Its name in failures.
             text: The output.
         """
         self._outputs.append((name, text.encode() if isinstance(text, str) else text))
@@ -95,7 +95,7 @@ class LeakWatch:
             self._thread.join()
 
     def findings(self) -> list[str]:
-        """Stop watching and say where secrets turned up, in no more than a line each."""
+        """Stop watching and return where secrets were found, a line each."""
         self.stop()
         found = set(self._seen)
         if self._secrets:
@@ -108,10 +108,10 @@ class LeakWatch:
         return sorted(found)
 
     def check(self) -> None:
-        """Fail when a secret turned up.
+        """Fail if a secret leaked.
 
         Raises:
-            AssertionError: One did; says where.
+            AssertionError: With the places where secrets were found.
         """
         found = self.findings()
         if found:
@@ -123,23 +123,23 @@ class LeakWatch:
             self._ended.wait(self._interval)
 
     def look_at_processes(self) -> None:
-        """Look once at every argument list, and at environments that others can read."""
+        """Check all argument lists, and the environments of login users' processes, once."""
         spaces = {server.process_space(): server.name for server in self._servers()}
         secrets = list(self._secrets)
-        # Without Path: there are hundreds of processes, three times a second.
+        # os is faster than Path here: hundreds of processes, three times a second.
         for number in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
             process = f"/proc/{number}"
             try:
                 arguments = _read(f"{process}/cmdline").replace(b"\0", b" ")
                 if not arguments:
-                    continue  # The kernel's own.
+                    continue  # A kernel thread.
                 self._note(secrets, arguments, "arguments", process)
                 server = spaces.get(os.readlink(f"{process}/ns/pid"))  # noqa: PTH115
                 if server is None or os.stat(process).st_uid not in LOGIN_USER_IDS:  # noqa: PTH116
                     continue
                 environment = _read(f"{process}/environ")
             except OSError:
-                continue  # It has ended meanwhile.
+                continue  # It has ended in the meantime.
             self._note(secrets, environment, "environment", process, f" on {server}")
 
     def _note(
@@ -173,14 +173,14 @@ class LeakWatch:
         """Search all files of a folder.
 
         Args:
-            folder: Where it is on this machine.
+            folder: Its path on this machine.
             shown_as: Its path in the server; empty for a local folder or the server's root.
             server: The server's name.
         """
         patterns = b"\n".join(
             line for secret in self._secrets for line in secret.content.splitlines() if line
         )
-        # The journal is packed; journalctl reads it.
+        # Journal files are compressed; they are searched through journalctl.
         options = ["-rlZF", "--devices=skip", "--exclude-dir=journal"]
         grep = ["grep", *options, "-f", "-", "--", str(folder)]
         listing = subprocess.run(grep, input=patterns, capture_output=True, check=False).stdout

@@ -1,4 +1,4 @@
-"""Who still needs the lab's network, and what can be cleaned up because nobody does."""
+"""Leases on the lab's network, and the removal of what dead processes left behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from lab.network import remove_network
-from lab.nspawn import give_memory_back
+from lab.nspawn import release_machine
 from lab.process import ProcessIdentity, run_program
 from lab.record import ServerRecord
 from lab.server import LabServer
@@ -24,7 +24,7 @@ def take_lease(folder: LabFolder) -> None:
 
 
 def drop_lease(folder: LabFolder) -> None:
-    """Say that this process needs the network no longer.
+    """Release this process's hold on the network.
 
     Args:
         folder: The lab's folder.
@@ -33,7 +33,7 @@ def drop_lease(folder: LabFolder) -> None:
 
 
 def sweep(folder: LabFolder) -> None:
-    """Remove what processes left behind that are gone, and the network if nobody needs it.
+    """Remove what dead processes left behind, and the network if it is unused.
 
     Args:
         folder: The lab's folder.
@@ -51,7 +51,7 @@ def sweep(folder: LabFolder) -> None:
         if not in_use:
             remove_network(folder)
             _remove_stray_namespaces(folder)
-            give_memory_back()
+            release_machine()
 
 
 def _drop_dead_leases(folder: LabFolder) -> None:

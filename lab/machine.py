@@ -1,4 +1,4 @@
-"""What this machine needs before it can hold servers."""
+"""Prerequisites on this machine for running servers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NEEDED_PROGRAMS = {
     "ssh-keygen": "openssh-client",
     "mount": "mount",
 }
-"""Program and the Debian package that brings it."""
+"""Programs and the Debian packages that provide them."""
 
 INOTIFY_INSTANCES = 4096
-"""How many inotify instances root may have."""
+"""The number of inotify instances root is allowed."""
 
 
 def say(message: str) -> None:
-    """Tell the person at the terminal what takes time.
+    """Print progress to stderr.
 
     Args:
         message: One line.
@@ -35,11 +35,7 @@ def say(message: str) -> None:
 
 
 def reason_it_cannot_run() -> str | None:
-    """Say why no server can run on this machine.
-
-    Returns:
-        The reason in one sentence, or None when servers can run.
-    """
+    """Return why servers cannot run on this machine, in one sentence, or None if they can."""
     if os.geteuid() != 0:
         return "the lab needs root: it mounts filesystems and creates network interfaces"
     if "overlay" not in Path("/proc/filesystems").read_text(encoding="utf-8"):
@@ -54,7 +50,7 @@ def reason_it_cannot_run() -> str | None:
 
 
 def find_unified_cgroups() -> Path | None:
-    """Return where the cgroup v2 hierarchy is mounted, or None."""
+    """Return the mount point of the cgroup v2 hierarchy, or None."""
     for folder in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
         if (folder / "cgroup.procs").is_file() and (folder / "cgroup.controllers").is_file():
             return folder
@@ -62,7 +58,7 @@ def find_unified_cgroups() -> Path | None:
 
 
 def missing_packages() -> list[str]:
-    """List the packages that still have to be installed."""
+    """List the missing packages."""
     return sorted(
         {
             package
@@ -73,7 +69,7 @@ def missing_packages() -> list[str]:
 
 
 def prepare() -> None:
-    """Check this machine and install what it lacks.
+    """Check this machine and install missing packages.
 
     Raises:
         LabError: Servers cannot run here.
@@ -94,28 +90,29 @@ def prepare() -> None:
 
 
 def allow_many_watches() -> None:
-    """Raise the kernel's limit of inotify instances: every server's systemd wants a dozen.
+    """Raise the kernel's limit on inotify instances: each server's systemd uses about a dozen.
 
-    At the usual 128, the tenth server or so dies at boot ("Failed to allocate manager object").
+    With the default of 128, about the tenth server fails to boot ("Failed to allocate manager
+    object").
     """
     limit = Path("/proc/sys/fs/inotify/max_user_instances")
     try:
         if int(limit.read_text(encoding="ascii")) < INOTIFY_INSTANCES:
             limit.write_text(str(INOTIFY_INSTANCES), encoding="ascii")
     except OSError:
-        say(f"{limit} cannot be raised; about ten servers fit on this machine")
+        say(f"cannot raise {limit}; this machine can run about ten servers")
 
 
 def install_program(program: str, package: str) -> None:
-    """Install a program that only some tests need, if it is not there.
+    """Install a program that only some tests need, unless it is already installed.
 
     Args:
         program: Its name.
-        package: The Debian package that brings it.
+        package: The Debian package that provides it.
     """
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
         say(f"installing {package}")
-        # A package's own service has no business on this machine.
+        # Keep the package from starting its service on this machine.
         quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         run_program(["apt-get", "update", "--quiet"], environment=quiet)
         run_program(

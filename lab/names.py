@@ -1,4 +1,4 @@
-"""Name servers in lab servers: bind9 with zones that TSIG keys may change, and PowerDNS."""
+"""Name servers on lab servers: bind9 with zones that TSIG keys can update, and PowerDNS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POWERDNS_PACKAGES = ("pdns-server", "pdns-backend-sqlite3", "sqlite3", "bind9-dn
 
 @dataclass(frozen=True)
 class TsigKey:
-    """A key that may change zones."""
+    """A key that can update zones."""
 
     name: str
     algorithm: str
@@ -30,7 +30,7 @@ class TsigKey:
 
     @classmethod
     def new(cls, name: str = "moorage-key", algorithm: str = "hmac-sha256") -> TsigKey:
-        """Make a key.
+        """Generate a key.
 
         Args:
             name: Its name.
@@ -41,12 +41,12 @@ class TsigKey:
 
 @dataclass
 class NameService:
-    """A bind9 that runs in a lab server.
+    """bind9 on a lab server.
 
     Attributes:
         server: The server.
-        keys: The keys it knows.
-        zones: What it holds: each zone's records besides SOA and NS.
+        keys: The keys it accepts.
+        zones: Its zone files, by zone.
     """
 
     server: LabServer
@@ -55,7 +55,7 @@ class NameService:
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """Its IP address."""
         return self.server.address
 
     @property
@@ -64,13 +64,13 @@ class NameService:
         return self.keys[0]
 
     def serve(self, zone: str, records: str = "", *, ttl: int = 30, others: str = "") -> None:
-        """Hold a zone, anew.
+        """Serve a zone, replacing an earlier version of it.
 
         Args:
             zone: Its name.
             records: More lines of the zone file.
-            ttl: Seconds for records that say nothing else.
-            others: NS records besides its own, as lines of the zone file.
+            ttl: The default TTL in seconds.
+            others: Additional NS records, as lines of the zone file.
         """
         self.zones[zone] = (
             f"$TTL {ttl}\n"
@@ -80,7 +80,7 @@ class NameService:
         self.restart()
 
     def restart(self) -> None:
-        """Write the configuration and start bind9 on it."""
+        """Write the configuration and restart bind9."""
         self.server.run("systemctl stop named; systemctl reset-failed named; rm -f /var/lib/bind/*")
         configuration = "".join(
             f'key "{key.name}" {{ algorithm {key.algorithm}; secret "{key.secret}"; }};\n'
@@ -104,7 +104,7 @@ class NameService:
                         "done; journalctl -u named -n 30 --no-pager; exit 1")  # fmt: skip
 
     def dig(self, name: str, kind: str = "A") -> list[str]:
-        """Return what it says, sorted.
+        """Return the records of a name, sorted.
 
         Args:
             name: The name.
@@ -113,7 +113,7 @@ class NameService:
         return sorted(" ".join(_ask(self.address, name, kind)[1]).split())
 
     def ttl(self, name: str, kind: str = "A") -> int:
-        """Return the seconds a record may be cached.
+        """Return a record's TTL in seconds.
 
         Args:
             name: The name.
@@ -123,15 +123,15 @@ class NameService:
 
 
 def _ask(address: str, name: str, kind: str) -> tuple[int, list[str]]:
-    """Ask a name server itself, from here: tests ask often, and a program in the server is slow.
+    """Query a name server from this machine: tests query often, and running dig there is slow.
 
     Args:
-        address: Where it answers.
+        address: Its IP address.
         name: The name.
         kind: The record type.
 
     Returns:
-        The seconds that the answer may be cached, and its records.
+        The answer's lowest TTL in seconds, and its records.
 
     Raises:
         LabError: It does not answer.
@@ -147,12 +147,12 @@ def _ask(address: str, name: str, kind: str) -> tuple[int, list[str]]:
 
 
 def start_bind(lab: Lab, name: str = "names", keys: Sequence[TsigKey] = ()) -> NameService:
-    """Boot a server with bind9 on it, without a zone.
+    """Boot a server with bind9 and no zones.
 
     Args:
         lab: The lab.
         name: The server's name.
-        keys: The keys it knows; one is made when there is none.
+        keys: The keys it accepts; by default it generates one.
     """
     server = lab.boot(name, extra=BIND_PACKAGES)
     return NameService(server, list(keys) or [TsigKey.new()])
@@ -160,18 +160,18 @@ def start_bind(lab: Lab, name: str = "names", keys: Sequence[TsigKey] = ()) -> N
 
 @dataclass(frozen=True)
 class PowerDns:
-    """A PowerDNS with its API that runs in a lab server."""
+    """PowerDNS and its API on a lab server."""
 
     server: LabServer
     token: str = field(repr=False)
 
     @property
     def api(self) -> str:
-        """Where its API answers."""
+        """The URL of its API."""
         return f"http://{self.server.address}:8081"
 
     def dig(self, name: str, kind: str = "A") -> list[str]:
-        """Return what it says, sorted.
+        """Return the records of a name, sorted.
 
         Args:
             name: The name.
@@ -181,7 +181,7 @@ class PowerDns:
 
 
 def start_powerdns(lab: Lab, zone: str, name: str = "powerdns") -> PowerDns:
-    """Boot a server with PowerDNS on it that holds a zone.
+    """Boot a server with PowerDNS that serves a zone.
 
     Args:
         lab: The lab.

@@ -1,7 +1,7 @@
-"""The bridge that servers are plugged in to, and each server's cable.
+"""The bridge that connects the servers, and each server's cable.
 
-Everything is named after the lab's folder, so that two folders never meet. A server's network
-namespace is made here and outlives its power: a reboot comes up with the same address.
+Names are derived from the lab's folder, so that two labs do not collide. A server's network
+namespace is created here and survives a power-off, so that a server keeps its address.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Network:
     """Such as 10.77.0.0/22; the first address is the machine's own."""
     mtu: int
     forwarding_before: str
-    """The machine's ip_forward setting, to be put back."""
+    """The machine's original ip_forward setting, restored at the end."""
 
     @property
     def gateway(self) -> str:
@@ -44,12 +44,12 @@ class Network:
 
     @property
     def subnet6(self) -> str:
-        """The IPv6 subnet, from the range of private ones (RFC 4193); only the bridge knows it."""
+        """The IPv6 subnet, a unique local one (RFC 4193); it is not routed beyond the bridge."""
         tag = self.bridge.removeprefix("moor")
         return f"fd4c:{tag[:4]}:{tag[4:]}::/64"
 
     def address6(self, address: str) -> str:
-        """Return the IPv6 address that goes with an IPv4 address.
+        """Return the IPv6 address that corresponds to an IPv4 address.
 
         Args:
             address: An address of the subnet.
@@ -63,16 +63,16 @@ class Network:
 
     def add_ipv6(self) -> None:
         """Give the machine its IPv6 address on the bridge."""
-        # Without the search for duplicates an address counts at once.
+        # Without duplicate address detection, the address is usable immediately.
         machine = f"{self.gateway6}/64"
         run_program(["ip", "address", "replace", machine, "dev", self.bridge, "nodad"])
 
     def next_address(self, taken: Iterable[str], last: str | None) -> str:
-        """Choose an address, preferring one that nobody had lately.
+        """Choose a free address, preferring one not used recently.
 
         Args:
             taken: Addresses in use.
-            last: The address that was given out last.
+            last: The address assigned last.
 
         Raises:
             LabError: All are in use.
@@ -87,7 +87,7 @@ class Network:
 
 
 def current_network(folder: LabFolder) -> Network | None:
-    """Return the network if it is there.
+    """Return the network, or None if it does not exist.
 
     Args:
         folder: The lab's folder.
@@ -100,7 +100,7 @@ def current_network(folder: LabFolder) -> Network | None:
 
 
 def ensure_network(folder: LabFolder) -> Network:
-    """Return the network, creating bridge and rules when there are none.
+    """Return the network; create the bridge and its rules if necessary.
 
     Args:
         folder: The lab's folder; the caller holds its `network` lock.
@@ -153,7 +153,7 @@ def _rules(network: Network) -> list[list[str]]:
 
 
 def _remove_rules(network: Network) -> None:
-    """Delete every rule that carries the bridge's name, whatever its subnet was."""
+    """Delete every rule with the bridge's name, whatever its subnet."""
     for table in ("nat", "filter"):
         listing = run_program(["iptables", "-w", "-t", table, "-S"]).stdout
         for line in listing.splitlines():
@@ -163,10 +163,10 @@ def _remove_rules(network: Network) -> None:
 
 
 def choose_subnet() -> str:
-    """Choose a subnet that this machine has no other way to.
+    """Choose a subnet that this machine has no route to.
 
     Raises:
-        LabError: There is none in 10.0.0.0/8.
+        LabError: Every subnet in 10.0.0.0/8 has a route.
     """
     used = [ipaddress.ip_network(text, strict=False) for text in _known_networks()]
     for second in (*range(77, 256), *range(77)):
@@ -174,7 +174,7 @@ def choose_subnet() -> str:
             candidate = ipaddress.ip_network(f"10.{second}.{third}.0/22")
             if not any(candidate.overlaps(network) for network in used):
                 return str(candidate)
-    raise LabError("every subnet in 10.0.0.0/8 has a route already")
+    raise LabError("no free subnet in 10.0.0.0/8")
 
 
 def _known_networks() -> list[str]:
@@ -189,7 +189,7 @@ def _known_networks() -> list[str]:
 
 
 def _mtu_to_the_world() -> int:
-    """Return the MTU of the default route's interface: larger packets would be lost behind it."""
+    """Return the MTU of the default route's interface; larger packets would be dropped there."""
     routes = json.loads(run_program(["ip", "-json", "-4", "route", "show", "default"]).stdout)
     if not routes:
         return 1500
@@ -198,32 +198,32 @@ def _mtu_to_the_world() -> int:
 
 @dataclass(frozen=True)
 class Cable:
-    """What connects one server with the bridge."""
+    """The connection between one server and the bridge."""
 
     namespace: str
     interface: str
-    """The cable's end at the machine; the other end is the server's eth0."""
+    """The machine's end; the other end is the server's eth0."""
     hardware_address: str
-    """Always the same for a server, or its peers would look for it in vain after a restart."""
+    """Fixed for each server, because its peers cache it across restarts."""
 
     @classmethod
     def for_server(cls, folder: LabFolder, name: str) -> Cable:
-        """Name the cable of a server.
+        """Return a server's cable.
 
         Args:
             folder: The lab's folder.
             name: The server's name.
         """
         digest = hashlib.sha256(f"{folder.path}\0{name}".encode()).hexdigest()
-        # The kernel takes 15 characters at the most.
+        # Interface names have at most 15 characters.
         hardware_address = ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
         return cls(f"moor{folder.tag}-{name}", f"lab{digest[:10]}", hardware_address)
 
     def plug_in(self, network: Network, address: str) -> None:
-        """Create the server's network from scratch and connect it.
+        """Create the server's network namespace from scratch and connect it.
 
         Args:
-            network: The network to connect it with.
+            network: The network to connect it to.
             address: The server's address.
         """
         self.remove()
@@ -245,12 +245,12 @@ class Cable:
         run_program([*inside, "route", "add", "default", "via", network.gateway])
 
     def add_ipv6(self, network: Network, address: str, *, alone: bool) -> None:
-        """Give a server that is on an IPv6 address; neither is routed beyond the bridge.
+        """Give a running server an IPv6 address, which is not routed beyond the bridge.
 
         Args:
-            network: The network it is connected with.
+            network: The network it is connected to.
             address: The server's IPv4 address.
-            alone: Take the IPv4 address away.
+            alone: Remove the IPv4 address.
         """
         network.add_ipv6()
         host = f"{network.address6(address)}/64"
@@ -260,14 +260,14 @@ class Cable:
             run_program([*inside, "-4", "address", "flush", "dev", "eth0"])
 
     def cut(self) -> None:
-        """Let packets go nowhere; both ends still believe in the link."""
+        """Drop all packets while both ends still see the link as up."""
         run_program(["ip", "link", "set", self.interface, "nomaster"])
 
-    def mend(self, network: Network) -> None:
-        """Connect the cable again.
+    def reconnect(self, network: Network) -> None:
+        """Reconnect the cable.
 
         Args:
-            network: The network to connect it with.
+            network: The network to connect it to.
         """
         run_program(["ip", "link", "set", self.interface, "master", network.bridge])
 

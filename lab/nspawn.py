@@ -1,4 +1,4 @@
-"""A server's power switch: systemd-nspawn and the control group it runs in."""
+"""A server's power supply: systemd-nspawn and its control group."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.machine import find_unified_cgroups
 from lab.process import ProcessIdentity, children_of, run_program
 
 REBOOT_STATUS = 133
-"""systemd-nspawn ends with this when the server asked for a reboot (with --keep-unit)."""
+"""systemd-nspawn's exit status when the server requests a reboot (with --keep-unit)."""
 
 NSPAWN_FOLDER = Path("/run/systemd/nspawn")
 _MOUNT_NAME = "moorage-lab"
@@ -35,9 +35,9 @@ class PowerSupply:
     """Starts and stops the processes of one server."""
 
     machine: str
-    """A name that no other server on this machine has."""
+    """A name that is unique on this machine."""
     folder: Path
-    """The server's folder: root, console.log and the supervisor's process number."""
+    """The server's folder, with root, console.log and the supervisor's process ID."""
 
     @property
     def _supervisor_file(self) -> Path:
@@ -49,12 +49,12 @@ class PowerSupply:
         """Boot the server; it is not ready yet when this returns.
 
         Args:
-            hostname: What it calls itself.
-            namespace: The network namespace that it lives in.
-            binds: Folders of this machine and where they appear in the server.
+            hostname: Its hostname.
+            namespace: Its network namespace.
+            binds: Folders of this machine and their mount points in the server.
 
         Raises:
-            LabError: systemd-nspawn ended at once.
+            LabError: systemd-nspawn ended immediately.
         """
         _use_memory_for_nspawn()
         groups = self._control_groups()
@@ -62,7 +62,7 @@ class PowerSupply:
             group.mkdir(parents=True, exist_ok=True)
 
         script = _SUPERVISOR.format(
-            # Without a group of its own, the server's systemd would manage its neighbour's.
+            # Without its own control group, the server's systemd would manage its neighbour's.
             enter_groups="\n".join(f"echo $$ > '{group}/cgroup.procs'" for group in groups),
             number_file=self._supervisor_file,
             console=self.folder / "console.log",
@@ -99,13 +99,13 @@ class PowerSupply:
         self._supervisor_file.write_text(f"{identity.pid} {identity.started}\n")
 
     def is_on(self) -> bool:
-        """Say whether the server has power (it may still be booting)."""
+        """Return whether the server is on; it may still be booting."""
         supervisor = self._supervisor()
         return supervisor is not None and supervisor.is_alive()
 
     def leader(self) -> int | None:
-        """Return the number of the server's first process on this machine, or None."""
-        # The kernel's lists of children may lack one while others come and go.
+        """Return the server's init process, by its ID on this machine, or None."""
+        # The kernel's list of children can miss one while others start and end.
         for _ in range(20):
             supervisor = self._supervisor()
             if supervisor is None or not supervisor.is_alive():
@@ -124,13 +124,13 @@ class PowerSupply:
         return None
 
     def wait_for_leader(self, timeout: float) -> int:
-        """Wait until the server has a first process.
+        """Wait until the server's init process runs.
 
         Args:
             timeout: Seconds.
 
         Raises:
-            LabError: It went off or took too long.
+            LabError: The server stopped or took too long.
         """
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -143,7 +143,7 @@ class PowerSupply:
         raise LabError(f"{self.machine} does not boot:\n{self.console_tail()}")
 
     def pull_the_plug(self) -> None:
-        """Kill the server's first process, and with it every other, without a warning."""
+        """Kill the server's init process, and with it all others."""
         leader = self.leader()
         identity = ProcessIdentity.of(leader) if leader is not None else None
         if identity is not None:
@@ -152,7 +152,7 @@ class PowerSupply:
             self.remove()
 
     def remove(self) -> None:
-        """Kill whatever is left and remove the control groups."""
+        """Kill remaining processes and remove the control groups."""
         supervisor = self._supervisor()
         if supervisor is not None:
             supervisor.kill()
@@ -167,7 +167,7 @@ class PowerSupply:
         shutil.rmtree(NSPAWN_FOLDER / "propagate" / self.machine, ignore_errors=True)
 
     def console_tail(self) -> str:
-        """Return the last lines that the server wrote to its console."""
+        """Return the last lines of the server's console."""
         try:
             text = (self.folder / "console.log").read_text("utf-8", errors="replace")
         except OSError:
@@ -176,7 +176,7 @@ class PowerSupply:
 
     @property
     def control_group(self) -> Path:
-        """The control group (version 2) that holds the server's processes."""
+        """The control group (version 2) of the server's processes."""
         return self._control_groups()[0]
 
     def _control_groups(self) -> list[Path]:
@@ -212,7 +212,7 @@ def _is_first_in_its_namespace(pid: int) -> bool:
     except OSError:
         return False
     numbers = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
-    # Until it has become the server's systemd, its root folder is still the machine's.
+    # Before it executes the server's systemd, its root folder is the machine's.
     return numbers.split()[-1:] == ["1"] and name == "systemd"
 
 
@@ -227,9 +227,9 @@ def _remove_group(group: Path) -> None:
 
 
 def _use_memory_for_nspawn() -> None:
-    """Let systemd-nspawn clean up after itself where /run is on a disk.
+    """Mount a tmpfs for systemd-nspawn where /run is on a disk.
 
-    It refuses to remove its own folders there, and then cannot reboot a server.
+    There it refuses to remove its own folders, and then cannot reboot a server.
     """
     NSPAWN_FOLDER.mkdir(parents=True, exist_ok=True)
     kind = run_program(["stat", "--file-system", "--format=%T", NSPAWN_FOLDER]).stdout.strip()
@@ -237,8 +237,8 @@ def _use_memory_for_nspawn() -> None:
         run_program(["mount", "-t", "tmpfs", "-o", "mode=0755", _MOUNT_NAME, NSPAWN_FOLDER])
 
 
-def give_memory_back() -> None:
-    """Undo what servers needed of the machine, if no server of any lab folder is left."""
+def release_machine() -> None:
+    """Undo the changes to this machine, if no server of any lab folder is left."""
     if any(any(group.glob("*/")) for group in _all_control_groups()):
         return
     for group in _all_control_groups():
@@ -248,11 +248,11 @@ def give_memory_back() -> None:
 
 
 def _all_control_groups() -> list[Path]:
-    """List the groups above all servers: one in each hierarchy that systemd uses."""
+    """List the lab's parent control groups, one in each hierarchy that systemd uses."""
     unified = find_unified_cgroups()
     if unified is None:
         raise LabError("this machine has no cgroup v2 hierarchy")
-    # A hybrid machine has systemd's own version 1 hierarchy, which must agree.
+    # A hybrid setup also has systemd's own version 1 hierarchy, which must match.
     hierarchies = [unified, Path("/sys/fs/cgroup/systemd")]
     return [
         hierarchy / "moorage-lab"

@@ -1,4 +1,4 @@
-"""Running programs, and telling one process from a later one with the same number."""
+"""Run programs, and identify processes even when process IDs are reused."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run_program(
 
     Args:
         arguments: The program and its arguments.
-        stdin: What it reads; nothing when None.
-        check: Raise when it exits with something else than 0.
+        stdin: Its standard input; empty when None.
+        check: Raise when its exit status is not 0.
         timeout: Seconds until it is killed.
-        environment: Variables on top of this process's own.
+        environment: Additional environment variables.
 
     Returns:
         The finished process with stdout and stderr as text.
@@ -51,7 +51,7 @@ def run_program(
     except FileNotFoundError as error:
         raise LabError(f"{words[0]} is not installed; run `python -m lab setup`") from error
     except subprocess.TimeoutExpired as error:
-        raise LabError(f"no end after {timeout} s: {' '.join(words)}") from error
+        raise LabError(f"did not end within {timeout} s: {' '.join(words)}") from error
     if check and done.returncode != 0:
         output = (done.stderr or done.stdout).strip()[-2000:]
         raise LabError(f"{' '.join(words)} ended with {done.returncode}: {output}")
@@ -60,27 +60,27 @@ def run_program(
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process number together with its start time, because numbers are used again."""
+    """A process ID and its start time, because IDs are reused."""
 
     pid: int
     started: int
-    """Clock ticks after the machine's boot (field 22 of /proc/PID/stat)."""
+    """Clock ticks since boot (field 22 of /proc/PID/stat)."""
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """Look a running process up.
+        """Look up a running process.
 
         Args:
-            pid: Its number.
+            pid: Its ID.
 
         Returns:
-            Its identity, or None when there is no such process (or only its zombie).
+            Its identity, or None when it does not exist or is a zombie.
         """
         try:
             text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        # The second field is the program's name in parentheses and may hold spaces itself.
+        # The second field is the program's name in parentheses, which can contain spaces.
         fields = text.rpartition(")")[2].split()
         if fields[0] in "ZX":
             return None
@@ -88,30 +88,30 @@ class ProcessIdentity:
 
     @classmethod
     def own(cls) -> ProcessIdentity:
-        """Return the identity of the process that asks."""
+        """Return the identity of this process."""
         identity = cls.of(os.getpid())
         assert identity is not None, "a running process finds itself in /proc"
         return identity
 
     def is_alive(self) -> bool:
-        """Say whether this very process still runs."""
+        """Return whether the process is still running."""
         return ProcessIdentity.of(self.pid) == self
 
     def kill(self) -> None:
-        """Kill the process if it still runs."""
+        """Kill the process if it is still running."""
         if self.is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
 
 def children_of(pid: int) -> list[int]:
-    """List the processes that a process started itself.
+    """List a process's direct children.
 
     Args:
-        pid: The parent's number.
+        pid: The parent's ID.
 
     Returns:
-        The numbers of its children; empty when it is gone.
+        The IDs of its children; empty when it no longer exists.
     """
     found: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):

@@ -1,4 +1,4 @@
-"""Starts the proxies that make servers far away."""
+"""Start delaying proxies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _started: list[subprocess.Popen[bytes]] = []
 """Proxies of this process; kept so that Python does not warn about them."""
 
 
-def start_proxy(address: str, port: int, delay: float) -> Proxy:
+def start_delaying_proxy(address: str, port: int, delay: float) -> Proxy:
     """Start a delaying proxy on a free port of 127.0.0.1; it runs until it is killed.
 
     Args:
@@ -24,13 +24,13 @@ def start_proxy(address: str, port: int, delay: float) -> Proxy:
         delay: Milliseconds to add per round trip.
 
     Raises:
-        LabError: It ended at once.
+        LabError: It ended immediately.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy_port: int = listener.getsockname()[1]
         process = subprocess.Popen(
             [
-                *(sys.executable, "-I", str(Path(__file__).with_name("far.py"))),
+                *(sys.executable, "-I", str(Path(__file__).with_name("delaying_proxy.py"))),
                 *(str(listener.fileno()), address, str(port), str(delay)),
             ],
             pass_fds=[listener.fileno()],

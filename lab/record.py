@@ -1,4 +1,4 @@
-"""What is written down about a server, so that other processes know it."""
+"""The record of a server, which other processes read."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class ServerRecord:
     variant: str
     layers: tuple[str, ...]
     owner: tuple[int, int] | None
-    """Process number and start time; None when it stays until somebody takes it down."""
+    """Process ID and start time; None for a server that stays until it is removed."""
     proxies: tuple[Proxy, ...] = field(default=())
 
     @classmethod
     def load(cls, path: Path) -> ServerRecord | None:
-        """Read a record, or return None when there is none that can be read.
+        """Read a record; return None if it is missing or unreadable.
 
         Args:
             path: The server's server.json.
@@ -53,5 +53,5 @@ class ServerRecord:
             return None
 
     def is_abandoned(self) -> bool:
-        """Say whether the process that made this server is gone."""
+        """Return whether the process that booted this server has ended."""
         return self.owner is not None and not ProcessIdentity(*self.owner).is_alive()

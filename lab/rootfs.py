@@ -1,7 +1,7 @@
-"""Root filesystems that servers start from: built once, kept, never written to again.
+"""Root filesystems for servers: built once, cached and read-only.
 
-A bare image is a folder made by debootstrap. Every other image is an overlay layer on top of the
-bare one, with packages installed. A server is one more layer on top, so that it boots at once.
+A bare image is a folder created by debootstrap. Every other image is an overlay layer on top of the
+bare one, with packages installed. A server adds one more layer, so that it boots immediately.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lab.process import run_program
 from lab.state import LabFolder
 
 RECIPE_VERSION = 1
-"""Raise it when the steps below change, so that nobody gets an image of the old kind."""
+"""Increase it when the steps below change, so that cached images are rebuilt."""
 
 BARE_PACKAGES = (
     "systemd",
@@ -53,32 +53,32 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "tmux",
     ),
 }
-"""Image variants and the packages they add to a bare server."""
+"""Image variants and the packages they add to the bare image."""
 
 VARIANT_MASKED_UNITS: dict[str, tuple[str, ...]] = {
-    # As Moorage leaves it where it installs the package.
+    # As Moorage leaves it after installing the package.
     "ready": ("docker-registry.service",),
 }
-"""Units that a variant's packages bring and that do not start."""
+"""Units of a variant's packages that must not start."""
 
 SUITE_PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "trixie": {"docker.io": ("docker-cli",), "podman": ("nftables",)},
 }
-"""What else a package needs in one release, to be what it is in the other."""
+"""Packages that another package needs in one release to work as in the other."""
 
 MASKED_UNITS = (
-    # They would act on the kernel or the disks, which belong to the machine.
+    # They would change the machine's kernel or disks.
     "systemd-sysctl.service",
     "systemd-binfmt.service",
     "systemd-modules-load.service",
     "fstrim.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
-    # They would take apt's locks at a time of their own choosing.
+    # They would take apt's locks at arbitrary times.
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
-    # Nobody sits at the console; the network is set up from outside.
+    # The console is unused; the network is set up from outside.
     "console-getty.service",
     "getty.target",
     "systemd-networkd.service",
@@ -96,11 +96,11 @@ MASKED_GENERATORS = tuple(
         "rc-local", "run", "ssh", "system-update", "tpm2", "veritysetup",
     )
 )  # fmt: skip
-"""What systemd starts at boot and whenever it reads its units, and what finds nothing to do here:
-half of what a `systemctl daemon-reload` costs, and every apply has some."""
+"""Generators without effect here. They take half the time of a `systemctl daemon-reload`, and every
+apply runs several."""
 
 CONTAINERS_SETTINGS = """\
-# A lab server has no cgroup controllers of its own to give to a container.
+# A lab server has no cgroup controllers that it could delegate to a container.
 [containers]
 cgroups = "disabled"
 
@@ -113,7 +113,7 @@ PLAIN_FOLDERS = {
     "containerd": "/var/lib/containerd",
     "containers": "/var/lib/containers",
 }
-"""Folders that container engines mount overlays in, which an overlay does not allow."""
+"""Folders where container engines mount overlays, which does not work on an overlay."""
 
 USERS_SCRIPT = """\
 set -eu
@@ -152,10 +152,10 @@ def packages_of(suite: str, variant: str, extra: Sequence[str] = ()) -> tuple[st
     Args:
         suite: The Debian release.
         variant: A key of VARIANTS.
-        extra: Packages on top.
+        extra: Additional packages.
 
     Raises:
-        LabError: Nobody knows this suite or variant.
+        LabError: The suite or variant is unknown.
     """
     if suite not in apt.SUITES:
         raise LabError(f"suite {suite!r} is not one of: {', '.join(apt.SUITES)}")
@@ -171,13 +171,13 @@ def packages_of(suite: str, variant: str, extra: Sequence[str] = ()) -> tuple[st
 def ensure_image(
     folder: LabFolder, suite: str, variant: str = "bare", extra: Sequence[str] = ()
 ) -> RootImage:
-    """Return an image, building what is not there yet.
+    """Return an image; build it if necessary.
 
     Args:
         folder: The lab's folder.
         suite: The Debian release.
         variant: A key of VARIANTS.
-        extra: Packages to install on top.
+        extra: Additional packages.
 
     Raises:
         LabError: It could not be built.
@@ -279,7 +279,7 @@ def _build_layer(
 
 
 def _remove(leftover: Path) -> None:
-    """Remove what a killed build has left, while what it had started may still write there."""
+    """Remove a killed build's files, which its child processes may still be writing."""
     end = time.monotonic() + 60
     while leftover.exists() and time.monotonic() < end:
         unmount(leftover)
@@ -289,10 +289,10 @@ def _remove(leftover: Path) -> None:
 
 @contextmanager
 def _draft(home: Path) -> Iterator[Path]:
-    """Build in a folder beside the image and give it the image's name once all went well."""
+    """Build in a temporary folder and rename it to the image's name on success."""
     for leftover in home.parent.glob(f".{home.name}.*"):
         _remove(leftover)
-    # The number keeps apart what a killed build's debootstrap may still be writing.
+    # The process ID keeps it apart from a killed build whose debootstrap is still writing.
     draft = home.with_name(f".{home.name}.{os.getpid()}")
     draft.mkdir(parents=True)
     yield draft
@@ -309,10 +309,10 @@ def run_in_root(
         root: The filesystem's root folder.
         suite: Its Debian release.
         command: Program and arguments, run as root.
-        stdin: What it reads.
+        stdin: Its standard input.
     """
     private = root.parent / "archives"
-    lend_packages(folder, suite, private)
+    fill_package_cache(folder, suite, private)
     done = run_program(
         [
             "systemd-nspawn",
@@ -335,10 +335,10 @@ def run_in_root(
     return done
 
 
-def lend_packages(folder: LabFolder, suite: str, target: Path) -> None:
-    """Give a server its own package cache, filled with everything downloaded before.
+def fill_package_cache(folder: LabFolder, suite: str, target: Path) -> None:
+    """Give a server its own package cache with everything downloaded before.
 
-    The files are hard links: no copy, and each server has its own lock and may clean up.
+    The files are hard links, so nothing is copied, and each server can lock and clean its own.
 
     Args:
         folder: The lab's folder.
@@ -353,7 +353,7 @@ def lend_packages(folder: LabFolder, suite: str, target: Path) -> None:
 
 
 def store_packages(folder: LabFolder, suite: str, source: Path) -> None:
-    """Keep what a server downloaded for the next one.
+    """Keep a server's downloaded packages for the next one.
 
     Args:
         folder: The lab's folder.
@@ -367,7 +367,7 @@ def store_packages(folder: LabFolder, suite: str, source: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    # When another process was faster, it was with the same file.
+    # If another process was faster, it linked the same file.
     with suppress(FileExistsError, FileNotFoundError):
         target.hardlink_to(source)
 
@@ -376,10 +376,10 @@ def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path])
     """Mount a writable layer on top of others.
 
     Args:
-        root: Where the whole appears.
-        upper: The folder that takes the changes.
+        root: The mount point.
+        upper: The writable folder.
         work: An empty folder beside it, which the kernel needs.
-        lower: Folders that are only read, the uppermost first.
+        lower: Read-only folders, the uppermost first.
     """
     layers = ":".join(str(path) for path in lower)
     options = f"lowerdir={layers},upperdir={upper},workdir={work}"
@@ -387,7 +387,7 @@ def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path])
 
 
 def mask_generators(root: Path) -> None:
-    """Keep a server's systemd from starting what has nothing to do there.
+    """Mask the systemd generators that have no effect in a lab server.
 
     Args:
         root: The server's root folder, before it boots.
@@ -399,7 +399,7 @@ def mask_generators(root: Path) -> None:
 
 
 def unmount(path: Path) -> None:
-    """Unmount whatever is mounted at a folder or below it.
+    """Unmount everything at or below a folder.
 
     Args:
         path: The folder; it need not exist.
@@ -408,5 +408,5 @@ def unmount(path: Path) -> None:
     points = [Path(line.split()[1].replace("\\040", " ")) for line in mounts.splitlines()]
     for point in reversed([point for point in points if point.is_relative_to(path)]):
         if run_program(["umount", point], check=False).returncode != 0:
-            # Somebody on this machine still looks at it: let go now, clean up when they are done.
+            # A process on this machine still uses it: detach it, the kernel cleans up later.
             run_program(["umount", "--lazy", point])

@@ -1,6 +1,6 @@
-"""Pictures of every screen, from a real run on a throw-away server: ``make screenshots``.
+"""Screenshots of every screen, from a real run on a throwaway server: ``make screenshots``.
 
-Writes SVGs to docs/screenshots, or to the folder given: python -m lab.screenshots [FOLDER [SIZE
+Writes SVGs to docs/screenshots or a given folder: python -m lab.screenshots [FOLDER [SIZE
 [THEME]]], such as: python -m lab.screenshots /tmp/shots 80x24 light.
 """
 
@@ -28,12 +28,12 @@ FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 
 
 class Camera:
-    """Drives the wizard and takes pictures.
+    """Drives the wizard and takes screenshots.
 
     Args:
         app: The wizard.
         pilot: Presses its keys.
-        folder: Where pictures go.
+        folder: The folder for the screenshots.
     """
 
     def __init__(self, app: WizardApp, pilot: Pilot[int], folder: Path) -> None:
@@ -47,7 +47,7 @@ class Camera:
         await self._pilot.pause()
 
     async def write(self, text: str) -> None:
-        """Type a text into the field that has the focus."""
+        """Type text into the focused field."""
         from textual.widgets import Input
 
         focused = self._app.focused
@@ -56,7 +56,7 @@ class Camera:
         await self._pilot.pause()
 
     async def see(self, wanted: str, seconds: float = 120) -> None:
-        """Wait until a text is on the screen."""
+        """Wait for a text on the screen."""
         end = time.monotonic() + seconds
         shown = ""
         while time.monotonic() < end:
@@ -69,18 +69,18 @@ class Camera:
         raise LabError(f"{wanted!r} does not appear on the screen:\n{shown}")
 
     async def shoot(self, name: str) -> None:
-        """Take a picture."""
+        """Take a screenshot."""
         await asyncio.sleep(0.4)
         await self._pilot.pause()
         svg = self._app.export_screenshot(title="Moorage", simplify=True)
-        # Runs of spaces count, whatever shows the picture, and no font is fetched from elsewhere.
+        # Preserve runs of spaces in every viewer, and load no fonts from the network.
         svg = svg.replace("<text ", '<text xml:space="preserve" ')
         svg = re.sub(r"\s*@font-face \{[^}]*\}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
         (self._folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
 
 
 async def take_all(server: LabServer, folder: Path, size: tuple[int, int], theme: str) -> None:
-    """Go through the wizard once on a server, and take a picture of every screen."""
+    """Go through the wizard on a server and take a screenshot of every screen."""
     from tui.app import WizardApp
 
     app = WizardApp(large_upload=False)
@@ -217,7 +217,7 @@ async def _users(camera: Camera) -> None:
 
 
 def main() -> int:
-    """Boot a server, take the pictures, and remove the server; returns what to exit with."""
+    """Boot a server, take the screenshots, and remove the server; return the exit status."""
     folder = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else FOLDER
     columns, _, lines = (sys.argv[2] if len(sys.argv) > 2 else "120x40").partition("x")
     theme = sys.argv[3] if len(sys.argv) > 3 else "dark"
@@ -231,12 +231,12 @@ def main() -> int:
     except LabError as error:
         print(f"screenshots: {error}", file=sys.stderr)
         return 1
-    print(f"The pictures are in {folder}")
+    print(f"Screenshots are in {folder}")
     return 0
 
 
 def _live_in(home: Path, server: LabServer) -> None:
-    """A home that knows the server and has seen nothing else."""
+    """Use an empty home folder that only knows the server."""
     (home / "known_hosts").write_text(server.known_hosts_line() + "\n", encoding="utf-8")
     (home / "ssh_config").write_text(f"Host *\n  UserKnownHostsFile {home}/known_hosts\n")
     os.environ |= {

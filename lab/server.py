@@ -1,4 +1,4 @@
-"""One lab server: what can be done to it from outside, as with a machine in a rack."""
+"""One lab server, controlled from outside like a machine in a rack."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lab.identity import host_public_keys, write_identity
 from lab.network import Cable, Network, current_network
 from lab.nspawn import PowerSupply
 from lab.process import ProcessIdentity, run_program
-from lab.proxy import start_proxy
+from lab.proxy import start_delaying_proxy
 from lab.record import Proxy, ServerRecord
 from lab.rootfs import PLAIN_FOLDERS
 from lab.state import LabFolder, write_json
 
 BOOT_TIMEOUT = 60.0
-"""Seconds until a server that does not answer counts as broken."""
+"""Seconds a server has to boot."""
 
 
 class LabServer:
-    """A running (or crashed) throw-away server."""
+    """A running or stopped lab server."""
 
     def __init__(self, lab_folder: LabFolder, name: str) -> None:
         self.lab_folder = lab_folder
@@ -41,10 +41,10 @@ class LabServer:
 
     @property
     def record(self) -> ServerRecord:
-        """What is written down about this server."""
+        """The server's record."""
         record = ServerRecord.load(self.folder / "server.json")
         if record is None:
-            raise LabError(f"there is no server {self.name}; see `python -m lab list`")
+            raise LabError(f"server {self.name} does not exist; see `python -m lab list`")
         return record
 
     @property
@@ -54,12 +54,12 @@ class LabServer:
 
     @property
     def address6(self) -> str:
-        """The IPv6 address on the lab's bridge, once it has one."""
+        """The IPv6 address on the lab's bridge, after :meth:`add_ipv6`."""
         return self._network().address6(self.address)
 
     @property
     def hostname(self) -> str:
-        """What the server calls itself."""
+        """The server's hostname."""
         return self.record.hostname
 
     @property
@@ -74,12 +74,12 @@ class LabServer:
 
     @property
     def changes(self) -> Path:
-        """What the server's filesystem has that its image has not."""
+        """The overlay layer with the server's changes to its image."""
         return self.folder / "upper"
 
     @property
     def changed_folders(self) -> dict[str, Path]:
-        """Where this machine keeps what the server wrote, by the path in the server."""
+        """Folders on this machine with what the server wrote, by their path in the server."""
         plain = {target: self.folder / name for name, target in PLAIN_FOLDERS.items()}
         return {"/": self.changes, **plain}
 
@@ -90,16 +90,16 @@ class LabServer:
 
     @property
     def encrypted_key(self) -> Path:
-        """The private key for admin that keys.KEY_PASSPHRASE opens."""
+        """The private key for admin that is encrypted with keys.KEY_PASSPHRASE."""
         return keys.encrypted_key(self.lab_folder)
 
     @property
     def control_group(self) -> Path:
-        """The control group that holds the server's processes."""
+        """The control group of the server's processes."""
         return self._power.control_group
 
     def process_space(self) -> str:
-        """Name the process namespace that the server's processes are in; empty when it is off."""
+        """Return the PID namespace of the server's processes; empty when it is off."""
         leader = self._power.leader()
         return str(Path(f"/proc/{leader}/ns/pid").readlink()) if leader is not None else ""
 
@@ -109,19 +109,19 @@ class LabServer:
         return self._power.console_tail()
 
     def is_on(self) -> bool:
-        """Say whether the server has power."""
+        """Return whether the server is on."""
         return self._power.is_on()
 
     # --- power ---------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Boot the server with the disk as it is, and wait until it lets people log in.
+        """Boot the server from its existing disk, and wait until it accepts logins.
 
         Raises:
-            LabError: It is on already or does not come up.
+            LabError: It is already on, or does not come up.
         """
         if self.is_on():
-            raise LabError(f"{self.name} is on already")
+            raise LabError(f"{self.name} is already on")
         self._power.remove()
         record = self.record
         self._cable.plug_in(self._network(), record.address)
@@ -149,9 +149,9 @@ class LabServer:
         end = time.monotonic() + timeout
         self._power.wait_for_leader(timeout)
         while time.monotonic() < end:
-            # Until boot has ended, only root may log in. (Asking systemctl to wait for that hangs
-            # when it is asked just before systemd begins to tell.)
-            # sshd is asked first: that takes no program.
+            # Only root can log in before boot has finished. (`systemctl --wait` hangs when it is
+            # called just before systemd starts to send signals.)
+            # Check sshd first, which does not need a process in the server.
             if self._ssh_answers() and self._boot_state() in ("running", "degraded"):
                 return
             if not self.is_on():
@@ -160,19 +160,19 @@ class LabServer:
         raise LabError(f"{self.name} does not come up:\n{self.console}")
 
     def _boot_state(self) -> str:
-        """What systemd says of itself; empty while nobody answers."""
+        """Return systemd's state; empty while it does not answer."""
         try:
             return self.run("systemctl is-system-running", check=False, timeout=10).stdout.strip()
         except LabError:
             return ""
 
     def crash(self) -> None:
-        """Pull the plug: every process dies at once, nothing is shut down."""
+        """Cut the power: all processes die at once, without a shutdown."""
         self._power.pull_the_plug()
 
     def _ssh_answers(self) -> bool:
         if not Path(f"/sys/class/net/{self._cable.interface}/master").exists():
-            return True  # The cable is cut: sshd cannot be asked from here.
+            return True  # The cable is cut: sshd cannot be reached from here.
         try:
             with socket.create_connection((self.address, 22), timeout=1) as connection:
                 return connection.recv(4) == b"SSH-"
@@ -182,10 +182,10 @@ class LabServer:
     # --- network -------------------------------------------------------------------------
 
     def add_ipv6(self, *, alone: bool = False) -> str:
-        """Give the server an IPv6 address, until it is started again.
+        """Give the server an IPv6 address, until its next start.
 
         Args:
-            alone: Take the IPv4 address away. Packages cannot be fetched then.
+            alone: Remove the IPv4 address, without which packages cannot be downloaded.
 
         Returns:
             The IPv6 address.
@@ -194,32 +194,32 @@ class LabServer:
         return self.address6
 
     def cut(self) -> None:
-        """Cut the network cable: connections hang, as they do in real life."""
+        """Cut the network cable: connections hang, as with a real one."""
         self._cable.cut()
 
-    def mend(self) -> None:
-        """Connect the cable again, and wait until the server is reached over it."""
-        self._cable.mend(self._network())
+    def reconnect(self) -> None:
+        """Reconnect the network cable, and wait until the server is reachable."""
+        self._cable.reconnect(self._network())
         end = time.monotonic() + 10
         while self.is_on() and not self._ssh_answers() and time.monotonic() < end:
             time.sleep(0.05)
 
-    def far(self, delay: float, port: int = 22) -> tuple[str, int]:
-        """Put the server far away, behind a proxy that delays both directions.
+    def start_proxy(self, delay: float, port: int = 22) -> tuple[str, int]:
+        """Start a proxy to the server that adds latency.
 
         Args:
-            delay: Milliseconds to add per round trip.
+            delay: Milliseconds to add per round trip, half of it in each direction.
             port: The server's port.
 
         Returns:
-            Host and port where the proxy listens.
+            The proxy's host and port.
         """
-        proxy = start_proxy(self.address, port, delay)
+        proxy = start_delaying_proxy(self.address, port, delay)
         self._update(proxies=(*self.record.proxies, proxy))
         return "127.0.0.1", proxy.port
 
-    def stop_far(self) -> None:
-        """Take all proxies away."""
+    def stop_proxies(self) -> None:
+        """Stop all proxies to the server."""
         for proxy in self.record.proxies:
             ProcessIdentity(proxy.pid, proxy.started).kill()
         self._update(proxies=())
@@ -234,11 +234,11 @@ class LabServer:
         check: bool = True,
         timeout: float | None = 300,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the server as root, without going over SSH.
+        """Run a command in the server as root, without SSH.
 
         Args:
             command: A line for `sh -c`, or program and arguments.
-            stdin: What it reads.
+            stdin: Its standard input.
             check: Raise when it fails.
             timeout: Seconds.
 
@@ -251,7 +251,7 @@ class LabServer:
         return run_program(self.enter_command(command), stdin=stdin, check=check, timeout=timeout)
 
     def enter_command(self, command: str | Sequence[str]) -> list[str]:
-        """Return the words that run a command in the server, for a program of your own.
+        """Return the argument list that runs a command in the server.
 
         Args:
             command: A line for `sh -c`, or program and arguments.
@@ -274,7 +274,7 @@ class LabServer:
         return [*enter, "env", "--chdir=/root", "--ignore-environment", *environment, *words]
 
     def inside(self, path: str) -> Path:
-        """Return where this machine sees a folder of the running server, memory included.
+        """Return the path on this machine of a running server's folder, including tmpfs.
 
         Args:
             path: The absolute path in the server.
@@ -288,7 +288,7 @@ class LabServer:
         return Path(f"/proc/{leader}/root{path}")
 
     def write_file(self, path: str, content: str, *, mode: int = 0o644) -> None:
-        """Write a file in the running server; its folder is created.
+        """Write a file in the running server; creates its folder.
 
         Args:
             path: The absolute path in the server.
@@ -307,11 +307,11 @@ class LabServer:
         return self.run(["cat", path]).stdout
 
     def set_password(self, user: str, password: str) -> None:
-        """Give somebody on the server another password.
+        """Change the password of an account on the server.
 
         Args:
-            user: Such as admin.
-            password: The new one.
+            user: The account, such as admin.
+            password: The new password.
         """
         self.run("chpasswd", stdin=f"{user}:{password}\n")
 
@@ -327,11 +327,11 @@ class LabServer:
         return run_program(["ssh-keygen", "-l", "-f", path]).stdout.split()[1]
 
     def known_hosts_line(self, host: str | None = None, port: int = 22) -> str:
-        """Return lines for known_hosts, one per host key.
+        """Return the server's known_hosts lines, one per host key.
 
         Args:
-            host: What the server is called there; its address when None.
-            port: The port that is connected to.
+            host: The host name in the lines; the server's address when None.
+            port: The SSH port.
         """
         host = host or self.address
         label = host if port == 22 else f"[{host}]:{port}"
@@ -340,12 +340,12 @@ class LabServer:
     def ssh_command(
         self, user: str = "root", *, key: Path | None = None, at: tuple[str, int] | None = None
     ) -> list[str]:
-        """Return the words of an OpenSSH client call that trusts this server only.
+        """Return the arguments of an OpenSSH client call that trusts only this server.
 
         Args:
-            user: Whom to log in as.
-            key: The private key; the plain lab key when None.
-            at: Host and port when not the server's own, such as what far() returned.
+            user: The account to log in to.
+            key: The private key; the unencrypted lab key when None.
+            at: Host and port, if not the server's own, such as those of :meth:`start_proxy`.
         """
         host, port = at or (self.address, 22)
         known_hosts = self.folder / f"known_hosts-{port}"
@@ -366,14 +366,14 @@ class LabServer:
     # --- life ----------------------------------------------------------------------------
 
     def set_up(self) -> None:
-        """Create the filesystem of a new server; its record is written already."""
+        """Create the filesystem of a new server, which already has a record."""
         for name in PLAIN_FOLDERS:
             (self.folder / name).mkdir()
-        rootfs.lend_packages(self.lab_folder, self.suite, self.folder / "archives")
+        rootfs.fill_package_cache(self.lab_folder, self.suite, self.folder / "archives")
         self._mount()
 
     def reset(self) -> None:
-        """Go back to the bare image, with the same name, address and host keys."""
+        """Reset the server to its image, keeping its name, address and host keys."""
         self._power.remove()
         rootfs.unmount(self.root)
         rootfs.store_packages(self.lab_folder, self.suite, self.folder / "archives")
@@ -383,7 +383,7 @@ class LabServer:
         self.start()
 
     def destroy(self) -> None:
-        """Remove the server and everything that belongs to it."""
+        """Remove the server and all its files."""
         record = ServerRecord.load(self.folder / "server.json")
         for proxy in record.proxies if record else ():
             ProcessIdentity(proxy.pid, proxy.started).kill()
@@ -417,7 +417,7 @@ class LabServer:
     def _network(self) -> Network:
         network = current_network(self.lab_folder)
         if network is None:
-            raise LabError("the lab's bridge is gone; run `python -m lab down` and start again")
+            raise LabError("the lab's bridge is missing; run `python -m lab down` and start again")
         return network
 
     def _update(self, *, proxies: tuple[Proxy, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Services on this machine that the servers can reach: what a cloud would offer them."""
+"""Services on this machine that stand in for a cloud provider's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.process import ProcessIdentity
 from lab.state import write_json
 
 START_TIMEOUT = 30.0
-"""Seconds until a service that does not answer counts as broken."""
+"""Seconds a service has to start."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ObjectStore:
 
     lab: Lab
     endpoint: str
-    """Such as http://10.77.0.1:40123; works from the servers and from this machine."""
+    """Such as http://10.77.0.1:40123; reachable from the servers and this machine."""
     bucket: str
     region: str = "us-east-1"
     access_key: str = "lab-access-key"
@@ -48,10 +48,10 @@ class ObjectStore:
             with urllib.request.urlopen(request, timeout=10):
                 return
         except URLError as error:
-            raise LabError(f"the S3 server does not create bucket {name}: {error}") from error
+            raise LabError(f"the S3 server did not create bucket {name}: {error}") from error
 
     def stop(self) -> None:
-        """Stop the server; what it held is gone."""
+        """Stop the server; its contents are lost."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -61,18 +61,18 @@ class ObjectStore:
 def start_object_store(
     lab: Lab, bucket: str = "registry", *, host: str | None = None
 ) -> ObjectStore:
-    """Start moto's S3 server at an address of the machine's on the bridge.
+    """Start moto's S3 server on this machine's address on the bridge.
 
     Args:
-        lab: The lab whose servers shall reach it.
+        lab: The lab whose servers use it.
         bucket: A bucket to create.
-        host: Its address, `lab.gateway6` for servers with IPv6 alone; `lab.gateway` when None.
+        host: Its address: `lab.gateway6` for IPv6-only servers; `lab.gateway` when None.
 
     Returns:
         The running server.
 
     Raises:
-        LabError: moto is not installed, or does not start.
+        LabError: moto is not installed or does not start.
     """
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
         raise LabError("the S3 server needs moto: pip install 'moto[server]'")
@@ -91,7 +91,7 @@ def start_object_store(
     note_service(lab, process, endpoint)
     store = ObjectStore(lab, endpoint, bucket, process=process)
     try:
-        wait_for_port(process, host, port, "moto's server does not start; see services/s3.log")
+        wait_for_port(process, host, port, "moto's server did not start; see services/s3.log")
         store.create_bucket(bucket)
     except BaseException:
         store.stop()
@@ -100,12 +100,12 @@ def start_object_store(
 
 
 def note_service(lab: Lab, process: subprocess.Popen[bytes], endpoint: str) -> None:
-    """Write down that a process belongs to this one, so that it is ended when this one is gone.
+    """Record a service that belongs to this process, so that it is killed once this one is gone.
 
     Args:
         lab: The lab it serves.
         process: The service's process.
-        endpoint: Where it listens, for people.
+        endpoint: Its address, for information.
     """
     identity = ProcessIdentity.of(process.pid)
     own = ProcessIdentity.own()
@@ -122,7 +122,7 @@ def note_service(lab: Lab, process: subprocess.Popen[bytes], endpoint: str) -> N
 
 
 def in_brackets(host: str) -> str:
-    """Return an address as URLs have it.
+    """Return an address as it is written in URLs.
 
     Args:
         host: An IP address of either family.
@@ -131,40 +131,41 @@ def in_brackets(host: str) -> str:
 
 
 def free_port(host: str) -> int:
-    """Return a TCP port that nobody listens on.
+    """Return a free TCP port.
 
     Args:
-        host: The address it is to be free at.
+        host: The address to listen on.
     """
     return free_ports(host, 1)[0]
 
 
 def free_ports(host: str, count: int) -> list[int]:
-    """Return several TCP ports that nobody listens on, each another.
+    """Return several different free TCP ports.
 
     Args:
-        host: The address they are to be free at.
-        count: How many.
+        host: The address to listen on.
+        count: The number of ports.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with ExitStack() as held:
+    with ExitStack() as open_listeners:
         listeners = [
-            held.enter_context(socket.create_server((host, 0), family=family)) for _ in range(count)
+            open_listeners.enter_context(socket.create_server((host, 0), family=family))
+            for _ in range(count)
         ]
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def wait_for_port(process: subprocess.Popen[bytes], host: str, port: int, complaint: str) -> None:
-    """Wait until a service takes connections.
+def wait_for_port(process: subprocess.Popen[bytes], host: str, port: int, message: str) -> None:
+    """Wait until a service accepts connections.
 
     Args:
         process: The service.
         host: The address it listens at.
         port: The port.
-        complaint: What to say when it does not.
+        message: The error message if it does not.
 
     Raises:
-        LabError: It ended, or took too long.
+        LabError: The service ended or took too long.
     """
     end = time.monotonic() + START_TIMEOUT
     while time.monotonic() < end and process.poll() is None:
@@ -173,4 +174,4 @@ def wait_for_port(process: subprocess.Popen[bytes], host: str, port: int, compla
                 return
         except OSError:
             time.sleep(0.05)
-    raise LabError(complaint)
+    raise LabError(message)

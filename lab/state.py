@@ -1,4 +1,4 @@
-"""Where the lab keeps its things, and the locks that keep two processes apart."""
+"""The lab's folder, and the locks that processes share."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ DEFAULT_FOLDER = Path("/var/lib/moorage-lab")
 
 @dataclass(frozen=True)
 class LabFolder:
-    """The folder that holds images, servers and keys; shared by all processes that use it."""
+    """The folder with images, servers and keys, which several processes can use at once."""
 
     path: Path
 
     @classmethod
     def from_environment(cls) -> LabFolder:
-        """Use MOORAGE_LAB_DIR, or /var/lib/moorage-lab."""
+        """Return MOORAGE_LAB_DIR, or /var/lib/moorage-lab."""
         return cls(Path(os.environ.get("MOORAGE_LAB_DIR") or DEFAULT_FOLDER).absolute())
 
     @property
     def tag(self) -> str:
-        """Six characters that tell this folder's interfaces and rules from another folder's."""
+        """Six characters that identify this folder's interfaces and firewall rules."""
         return hashlib.sha256(str(self.path).encode()).hexdigest()[:6]
 
     @property
     def keys(self) -> Path:
-        """The SSH keys that open every server."""
+        """The SSH keys for all servers."""
         return self.path / "keys"
 
     @property
@@ -62,11 +62,11 @@ class LabFolder:
 
     @property
     def network(self) -> Path:
-        """What the network looks like while it exists."""
+        """The description of the network, while it exists."""
         return self.path / "network.json"
 
     def packages(self, suite: str) -> Path:
-        """Return the folder of the .deb files that were downloaded before.
+        """Return the folder of downloaded .deb files.
 
         Args:
             suite: The Debian release's code name.
@@ -75,25 +75,25 @@ class LabFolder:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Keep every other thread and process out until the block ends.
+        """Hold a lock against other threads and processes during the block.
 
         Args:
-            name: What is locked.
+            name: The lock's name.
         """
         folder = self.path / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / name).open("w") as file:
-            # A new open file each time: flock then also holds threads of one process apart.
+            # Each call opens the file anew, so that flock also works between threads.
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write a JSON file so that a reader sees the old or the new one, never a half.
+    """Write a JSON file atomically.
 
     Args:
         path: The file; its folder is created.
-        content: What it holds.
+        content: The content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")

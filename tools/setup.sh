@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sets up a checkout: the programs that tests need, and a virtual environment with locked packages.
-# Run again after a change of the locked versions; otherwise it does nothing.
+# Set up a checkout: install the tests' programs and a virtual environment with locked packages.
+# Does nothing if these have not changed since the last run.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,22 +16,22 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     if [ -n "$missing" ]; then
         echo "setup: installing$missing" >&2
         apt-get -q update >&2
-        # shellcheck disable=SC2086 # one word a package
+        # shellcheck disable=SC2086 # one word per package
         DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >&2
     fi
 fi
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "setup: Python 3.11 or newer is needed, as python3" >&2
+    echo "setup: python3 must be Python 3.11 or newer" >&2
     exit 1
 fi
 
-wanted=$(cat requirements/dev.txt pyproject.toml tools/setup.sh | cksum)
-if [ "$(cat .venv/ready 2>/dev/null)" = "$wanted" ]; then
+inputs=$(cat requirements/dev.txt pyproject.toml tools/setup.sh | cksum)
+if [ "$(cat .venv/ready 2>/dev/null)" = "$inputs" ]; then
     exit 0
 fi
 echo "setup: installing the locked packages into .venv; this takes about a minute" >&2
 python3 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-printf '%s\n' "$wanted" >.venv/ready
+printf '%s\n' "$inputs" >.venv/ready

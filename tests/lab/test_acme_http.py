@@ -33,7 +33,7 @@ def _roots(authority: AcmeAuthority, folder: Path) -> Path:
 def test_one_server_gets_its_certificate(
     operator: Operator, server: LabServer, authority: AcmeAuthority, tmp_path: Path
 ) -> None:
-    authority.lead(DOMAIN, server.address)
+    authority.set_addresses(DOMAIN, server.address)
     answers = by_acme(operator, [server], authority)
 
     outcome = operator.install(answers, verify=True)
@@ -69,8 +69,8 @@ def test_one_server_gets_its_certificate(
 def test_an_account_that_exists_already_is_used(
     operator: Operator, server: LabServer, lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = start_authority(lab, tmp_path / "authority", wants_account=True)
-    authority.lead(DOMAIN, server.address)
+    authority = start_authority(lab, tmp_path / "authority", requires_account=True)
+    authority.set_addresses(DOMAIN, server.address)
     operator.leaks.add(ACCOUNT_HMAC, ("/etc/moorage/acme/certbot.ini",), label="the account's HMAC")
     monkeypatch.setenv("EAB_HMAC", ACCOUNT_HMAC)
     try:
@@ -95,7 +95,7 @@ def test_three_servers_behind_one_name(
     tmp_path: Path,
 ) -> None:
     machines = servers(3)
-    authority.lead(DOMAIN, *(machine.address for machine in machines))
+    authority.set_addresses(DOMAIN, *(machine.address for machine in machines))
     storage = s3_storage(s3, monkeypatch)
     answers = by_acme(operator, machines, authority, storage=storage)
 
@@ -109,7 +109,7 @@ def test_three_servers_behind_one_name(
     assert not operator.plan(answers).has_changes
 
     # The name leads to the last one only; the first is renewed all the same.
-    authority.lead(DOMAIN, machines[2].address)
+    authority.set_addresses(DOMAIN, machines[2].address)
     renew(machines[0])
     next_certificate(machines[0], certificates[0])
     # What nobody has is not asked for in circles.
@@ -125,7 +125,7 @@ def test_three_servers_behind_one_name(
 def test_a_renewal_under_load_fails_no_request(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
-    authority.lead(DOMAIN, server.address)
+    authority.set_addresses(DOMAIN, server.address)
     operator.install(by_acme(operator, [server], authority))
     roots = authority.roots()
     password = Secret(operator.passwords["ci"])
@@ -144,7 +144,7 @@ def test_a_renewal_under_load_fails_no_request(
 def test_status_shows_how_renewals_go(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
-    authority.lead(DOMAIN, server.address)
+    authority.set_addresses(DOMAIN, server.address)
     answers = by_acme(operator, [server], authority)
     operator.install(answers)
 
@@ -178,7 +178,7 @@ def test_status_shows_how_renewals_go(
 def test_a_certificate_that_nginx_refuses_is_not_served(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
-    authority.lead(DOMAIN, server.address)
+    authority.set_addresses(DOMAIN, server.address)
     answers = by_acme(operator, [server], authority)
     operator.install(answers)
     before = served_certificate(server)

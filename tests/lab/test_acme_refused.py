@@ -46,7 +46,7 @@ def test_each_refusal_has_its_words_and_is_rolled_back(
     assert DOMAIN in message, message
 
     # It leads to a machine where nobody answers on port 80.
-    authority.lead(DOMAIN, lab.gateway)
+    authority.set_addresses(DOMAIN, lab.gateway)
     message = _refused(operator, server, authority)
     assert "refused" in message or "Fetching http" in message, message
 
@@ -121,7 +121,7 @@ def test_a_deployed_registry_keeps_its_certificate_when_acme_fails(
     plan = operator.plan(operator.answers([server]))
     assert not any(change.kind == "file" for change in plan.servers[0].changes), plan.servers
     # When the name leads here, it works.
-    authority.lead(DOMAIN, server.address)
+    authority.set_addresses(DOMAIN, server.address)
     operator.install(by_acme(operator, [server], authority))
     assert served_certificate(server) != before
 
@@ -136,7 +136,7 @@ def test_servers_that_cannot_reach_each_other_are_told_before_the_authority_is_a
 ) -> None:
     monkeypatch.setattr("moorage.deploy.payload.PEER_SECONDS", 10)
     machines = servers(2)
-    authority.lead(DOMAIN, *(machine.address for machine in machines))
+    authority.set_addresses(DOMAIN, *(machine.address for machine in machines))
     listed = [
         {"host": machine.address, "user": "root", "key": str(machine.key)} for machine in machines
     ]

@@ -217,7 +217,7 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
 
     def cut(met: Meeting) -> None:
         server.cut()
-        mending = threading.Timer(8, server.mend)
+        mending = threading.Timer(8, server.reconnect)
         mending.start()
         on_the_way.callback(mending.join)
 
@@ -382,7 +382,7 @@ def _parts(
         return lambda changes: {"storage": storage}
     if kind == "acme":
         authority = request.getfixturevalue("authority")
-        authority.lead(DOMAIN, machines[0].address)
+        authority.set_addresses(DOMAIN, machines[0].address)
         acme = {
             "email": "ops@example.com",
             "directory": authority.directory,

@@ -163,13 +163,13 @@ class Replayed:
             }
             name_server = f"{self.names.address}:53"
         self.authority = start_authority(
-            self.lab, self.folder / "authority", name_server=name_server, wants_account=account
+            self.lab, self.folder / "authority", name_server=name_server, requires_account=account
         )
         if account:
             self.operator.monkeypatch.setenv("ACME_HMAC", ACCOUNT_HMAC)
             section["external_account"]["kid"] = ACCOUNT_KEY_ID
         if name_server is None:
-            self.authority.lead(domain, *(machine.address for machine in machines))
+            self.authority.set_addresses(domain, *(machine.address for machine in machines))
         section |= {
             "directory": self.authority.directory,
             "ca_file": str(self.authority.ca_file),

@@ -92,7 +92,7 @@ def test_certificates_are_proved_over_ipv6(
     store = start_object_store(lab, host=lab.gateway6)
     authority = start_authority(lab, tmp_path / "authority", host=lab.gateway6)
     try:
-        authority.lead(DOMAIN, *addresses)
+        authority.set_addresses(DOMAIN, *addresses)
         answers = by_acme(operator, [six, both], authority,
                           storage=s3_storage(store, monkeypatch), servers=logins)  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_certificates_are_proved_over_ipv6(
 
         # And of each, what the other was given.
         for machine, asked_at in ((both, [address]), (six, addresses)):
-            authority.lead(DOMAIN, *asked_at)
+            authority.set_addresses(DOMAIN, *asked_at)
             before = _certificate(machine)
             renew(machine)
             assert _certificate(machine) != before

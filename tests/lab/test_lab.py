@@ -137,12 +137,12 @@ def test_servers_reach_each_other(servers: BootServers) -> None:
     assert first.run(["bash", "-c", banner]).stdout == "SSH-"
 
 
-def test_a_cut_cable_hangs_until_it_is_mended(server: LabServer) -> None:
+def test_connections_hang_while_the_cable_is_cut(server: LabServer) -> None:
     server.cut()
     soon = [*server.ssh_command()[:1], "-oConnectTimeout=2", *server.ssh_command()[1:]]
     assert "timed out" in run_program([*soon, "true"], check=False).stderr
     assert server.run("echo inside").stdout == "inside\n"
-    server.mend()
+    server.reconnect()
     assert ssh(server, "echo back").stdout == "back\n"
 
 
@@ -171,7 +171,7 @@ def test_a_reboot_comes_back_by_itself(server: LabServer) -> None:
 
 def test_a_far_server_answers_late(server: LabServer) -> None:
     near = shortest_time(server, None)
-    far = server.far(100)
+    far = server.start_proxy(100)
     assert shortest_time(server, far) > near + 0.4
     copied = subprocess.run(
         [*server.ssh_command(at=far), "cat"],
@@ -180,7 +180,7 @@ def test_a_far_server_answers_late(server: LabServer) -> None:
         check=True,
     )
     assert len(copied.stdout) == 5_000_000
-    server.stop_far()
+    server.stop_proxies()
     assert ssh(server, "true", at=far).returncode == 255
 
 
@@ -289,7 +289,7 @@ def test_nothing_is_found_where_nothing_leaks(server: LabServer, leak_check: Lea
 
 
 def test_what_a_killed_process_left_is_removed(lab: Lab) -> None:
-    script = "import time; from lab import Lab; s = Lab().boot('orphan'); s.far(10);\n"
+    script = "import time; from lab import Lab; s = Lab().boot('orphan'); s.start_proxy(10);\n"
     script += "print(s.name, flush=True); time.sleep(1000)"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -713,7 +713,7 @@ def test_more_can_be_sent_after_the_payload(workstation: Workstation, trusted: L
 
 
 def test_a_far_server_costs_few_round_trips(workstation: Workstation, trusted: LabServer) -> None:
-    host, port = trusted.far(200)
+    host, port = trusted.start_proxy(200)
     workstation.known_hosts.write_text(trusted.known_hosts_line(host, port) + "\n")
     transport = connect(workstation, trusted, host=host, port=port)
     started = time.monotonic()
@@ -745,7 +745,7 @@ def test_a_cut_cable_is_noticed_while_a_script_runs(
     error, seconds = failing(lambda: transport.run("sleep 30"))
     assert error.code == "connection_lost"
     assert seconds < 8 * slowness()
-    server.mend()
+    server.reconnect()
     assert transport.run("echo back").stdout == b"back\n"
 
 

@@ -193,7 +193,7 @@ def test_a_server_that_is_away_misses_a_change_and_is_repaired_by_the_next(
     terminal.press("Enter")
     password = office.made_password(terminal, "bob")
     close_password(terminal)
-    away.mend()
+    away.reconnect()
     away.wait_until_up()
     assert office.statuses("bob", password) == [200, 401, 200]
 

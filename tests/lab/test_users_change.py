@@ -129,7 +129,7 @@ def test_an_unreachable_server_stops_the_change_or_is_behind(harbour: Harbour) -
     record = harbour.machines[0].read_file("/etc/moorage/deployment.json")
     assert f'"missed": [\n      "{lost.address}"' in record
 
-    lost.mend()
+    lost.reconnect()
     lost.wait_until_up()
     read = harbour.read()
     assert read.statuses == {

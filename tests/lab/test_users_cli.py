@@ -236,7 +236,7 @@ def test_a_server_that_is_cut_off(call: CommandLine, machines: Sequence[LabServe
     assert listed.code == 4
     assert f"{cut.address}  unreachable, outdated" in listed.stdout
 
-    cut.mend()
+    cut.reconnect()
     assert call.operator.status(cut, user="ana", password=ANAS_PASSWORD) == 401
     listed = ok(call("users", "list", "moorage.yml"))
     assert f"{cut.address}  outdated" in listed.stdout

@@ -217,7 +217,7 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
     terminal.see("Reading the servers")
     terminal.press("Escape")
     terminal.see("Anything special?")
-    server.mend()
+    server.reconnect()
     terminal.press("M-7")
     trust(terminal, server)
     terminal.see("1 server: 3 packages", seconds=60)
@@ -231,7 +231,7 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
     terminal.see("Stop and roll back")
     terminal.press("Tab", "Enter")
     terminal.see("Review  7 of 7")
-    server.mend()
+    server.reconnect()
     terminal.press("C-r")
     found = terminal.see("a run is going on", "nothing to change", seconds=90)
     assert found

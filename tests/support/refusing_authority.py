@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lab.acme import make_certificate
+from lab.acme import issue_certificate
 from lab.services import free_port
 
 
@@ -36,7 +36,7 @@ class RefusingAuthority:
         self, address: str, folder: Path, *, kind: str, detail: str, status: int = 403
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        make_certificate(folder, address)
+        issue_certificate(folder, address)
         port = free_port(address)
         self.ca_file = folder / "ca.pem"
         base = f"https://{address}:{port}"

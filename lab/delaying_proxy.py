@@ -1,7 +1,7 @@
-"""A TCP proxy that makes a server far away.
+"""A TCP proxy that adds latency.
 
-Runs as a program of its own: far.py LISTENER_FD HOST PORT MILLISECONDS. Bytes wait half of the
-given time in each direction, and a new connection waits the whole of it, as its handshake would.
+Run as its own process: delaying_proxy.py LISTENER_FD HOST PORT MILLISECONDS. Bytes are delayed by
+half of the time in each direction, and new connections by all of it, as their handshake would be.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import sys
 
 CHUNK = 64 * 1024
 CHUNKS_UNDER_WAY = 256
-"""How much is on the long line at once (16 MiB): it delays, and does not slow down."""
+"""Data in transit at once (16 MiB): enough that latency does not limit throughput."""
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Pass bytes on, each a fixed time after it came.
+    """Forward bytes, each after a fixed delay.
 
     Args:
-        reader: Where they come from.
-        writer: Where they go.
+        reader: The source.
+        writer: The destination.
         delay: Seconds.
     """
     loop = asyncio.get_running_loop()
@@ -53,7 +53,7 @@ async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
 
 
 async def serve(listener: socket.socket, host: str, port: int, delay: float) -> None:
-    """Answer connections until the process is killed.
+    """Accept connections until the process is killed.
 
     Args:
         listener: The listening socket.
@@ -80,7 +80,7 @@ async def serve(listener: socket.socket, host: str, port: int, delay: float) -> 
 
 
 def main() -> None:
-    """Read the command line and serve."""
+    """Parse the command line and serve."""
     number, host, port, milliseconds = sys.argv[1:]
     listener = socket.socket(fileno=int(number))
     asyncio.run(serve(listener, host, int(port), float(milliseconds) / 1000))

@@ -155,7 +155,7 @@ def test_what_cannot_be_used_is_refused_before_and_changes_nothing(
 
     save(operator.answers([server]), file)
     assert _replace(file, *words) == 1
-    assert "ssl.mode is private_ca" in capfd.readouterr().err
+    assert "does not come from files" in capfd.readouterr().err
 
     assert files.certificate.read_bytes() == kept
     line = kept.decode().splitlines()[5]

@@ -172,7 +172,7 @@ def test_an_ipv6_record_to_a_server_without_ipv6(
 
     found = plan()
     assert [each["code"] for each in found] == ["ipv6_unreachable"]
-    assert "AAAA record to 2001:db8::77" in found[0]["message"]
+    assert "AAAA record for 2001:db8::77" in found[0]["message"]
     assert "their global IPv6 addresses: none" in found[0]["message"]
     shown = keep("plan", "moorage.yml").stdout
     assert "note: " + found[0]["message"] in shown

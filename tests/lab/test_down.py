@@ -116,7 +116,7 @@ def test_a_port_that_another_program_has(harbour: Harbour) -> None:
     harbour.server.run("until ss -Hltn | grep -q :443; do sleep 0.1; done")
     told = (
         "port 443 is taken by python3, so nginx cannot start. "
-        "Stop python3, or choose another port in registry.port."
+        "Stop python3, or choose another port. See registry.port."
     )
 
     assert harbour.fault() == f"nginx is not running: {told}"

@@ -171,7 +171,7 @@ def test_status_shows_how_renewals_go(
     assert served_certificate(server) == before
 
     server.run("systemctl disable --now certbot.timer")
-    assert any("certbot.timer does not run" in fault for fault in status().faults)
+    assert any("certbot.timer is not running" in fault for fault in status().faults)
 
 
 @READY

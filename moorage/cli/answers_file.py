@@ -1,4 +1,4 @@
-"""Opens the answers file a command was given."""
+"""Load and check the answers file of a command."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import WrongUsageError
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 from moorage.errors import AnswersError, MoorageError, Problem
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
 
 
-def open_answers(session: Session, path: Path) -> Answers:
-    """Load an answers file and narrate what the loader has to say about it.
+def open_answers(output: Output, path: Path) -> Answers:
+    """Load an answers file and print the loader's notices.
 
     Args:
-        session: The session.
+        output: The output.
         path: The file.
 
     Raises:
-        AnswersError: The answers are wrong.
+        AnswersError: The answers are invalid.
         WrongUsageError: The file cannot be read.
     """
     from moorage.answers.load import load_draft
@@ -39,36 +39,36 @@ def open_answers(session: Session, path: Path) -> Answers:
     if problems:
         raise AnswersError(problems)
     for notice in loaded.notices:
-        session.narrate(f"{path}: {notice}")
+        output.message(f"{path}: {notice}")
     return answers
 
 
-def check_there(path: Path) -> None:
-    """Make sure that there is such a file, before anything else is complained about.
+def check_exists(path: Path) -> None:
+    """Check that the file exists, before any other error is reported.
 
     Raises:
-        WrongUsageError: There is none.
+        WrongUsageError: It does not exist, or is a directory.
     """
     try:
-        # Not opened: what comes through a pipe is read only once.
+        # Do not open it: a pipe can be read only once.
         is_folder = stat.S_ISDIR(path.expanduser().stat().st_mode)
-        why = "is a directory" if is_folder else ""
+        reason = "is a directory" if is_folder else ""
     except OSError as error:
-        why = (error.strerror or "unknown").lower()
-    if why:
-        message = f"The answers file {path} cannot be read: {why}."
+        reason = (error.strerror or "unknown").lower()
+    if reason:
+        message = f"The answers file {path} cannot be read: {reason}."
         raise WrongUsageError(message, code="cannot_read")
 
 
-def check_machine(path: Path, answers: Answers) -> None:
-    """Make sure that this machine has what an apply without a terminal needs: secrets and files.
+def check_local_requirements(path: Path, answers: Answers) -> None:
+    """Check that this machine has the secrets and files for an apply without a terminal.
 
     Args:
-        path: The file the answers came from.
+        path: The answers file.
         answers: The answers.
 
     Raises:
-        AnswersError: Something is missing; it lists all of it, with line and column.
+        AnswersError: Some are missing; lists all of them, with line and column.
     """
     from moorage.answers.load import load_draft
     from moorage.answers.resolve import check_available
@@ -80,14 +80,14 @@ def check_machine(path: Path, answers: Answers) -> None:
 
 
 def check_provider(path: Path, answers: Answers) -> None:
-    """Make sure that dns-lexicon has the provider of the answers, with their options.
+    """Check that dns-lexicon has the answers' provider and its options.
 
     Args:
-        path: The file the answers came from.
+        path: The answers file.
         answers: The answers.
 
     Raises:
-        AnswersError: It has not.
+        AnswersError: It does not have them.
     """
     section = answers.dns.lexicon
     if answers.dns.provider != "lexicon" or section is None:
@@ -103,7 +103,7 @@ def check_provider(path: Path, answers: Answers) -> None:
         problems = [
             Problem(
                 ("dns", "lexicon", "options", name),
-                f"{section.name} has no such option; it takes {', '.join(known) or 'none'}",
+                f"unknown option for {section.name}; use {', '.join(known) or 'none'}",
                 code="no_option",
             )
             for name in section.options

@@ -1,4 +1,4 @@
-"""Who is asked for host keys and secrets on the command line."""
+"""Ask the operator about host keys and secrets on the command line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import ANOTHER_KEY
-from moorage.cli.foreground import Desk
-from moorage.cli.session import Session
+from moorage.cli.main_thread import MainThread
+from moorage.cli.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,91 +24,90 @@ if TYPE_CHECKING:
 
 
 class CommandLineAsker:
-    """Asks at the terminal, one question at a time; without a terminal nobody is asked.
+    """Prompts on the terminal, one question at a time; without a terminal, declines.
 
     Attributes:
-        pause: Makes room on the terminal while a question is asked.
-        asks_for_logins_only: Whether secrets are asked for only if a server's login or sudo needs
-            them.
-        answers: The answers, to say whose secret a place in them is.
+        pause: Hides the progress table during a question.
+        asks_for_logins_only: Whether to ask only for secrets of a server's login or sudo.
+        answers: The answers, to name the owner of a secret.
 
     Args:
-        session: The session.
-        desk: Where questions are asked.
-        accepted_host_keys: Fingerprints that are trusted on first contact; ``new`` trusts any.
-        answers: The answers, to say whose secret a place in them is.
+        output: The output.
+        main_thread: Runs the prompts.
+        accepted_host_keys: Fingerprints to trust on first contact; ``new`` trusts any.
+        answers: The answers, to name the owner of a secret.
     """
 
     def __init__(
         self,
-        session: Session,
-        desk: Desk,
+        output: Output,
+        main_thread: MainThread,
         accepted_host_keys: Sequence[str] = (),
         answers: Answers | None = None,
     ) -> None:
         self.asks_for_logins_only = False
         self.pause: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._session = session
-        self._desk = desk
+        self._output = output
+        self._main_thread = main_thread
         self.answers = answers
         self._accepted = frozenset(accepted_host_keys)
         self._one_at_a_time = threading.Lock()
 
     def accept_host_key(self, key: HostKey) -> bool:
-        """Return whether an unknown host key is to be trusted; see ``transport.Asker``."""
+        """Return whether to trust an unknown host key; see ``transport.Asker``."""
         if key.fingerprint in self._accepted or "new" in self._accepted:
-            self._session.narrate(
-                f"{key.server}: the {key.kind} key {key.fingerprint} is trusted from now on."
+            self._output.message(
+                f"{key.server}: the {key.kind} key {key.fingerprint} is now trusted."
             )
             return True
-        if not self._session.is_interactive:
+        if not self._output.is_interactive:
             return False
         with self._one_at_a_time:
-            return bool(self._desk.ask(lambda: self._ask_about(key)))
+            return bool(self._main_thread.ask(lambda: self._ask_about(key)))
 
     def secret(self, what: SecretName, server: str | None) -> Secret | None:
-        """Return a secret that was typed, or None without a terminal; see ``transport.Asker``."""
-        if not self._session.is_interactive or (self.asks_for_logins_only and server is None):
+        """Prompt for a secret; None without a terminal. See ``transport.Asker``."""
+        if not self._output.is_interactive or (self.asks_for_logins_only and server is None):
             return None
         with self._one_at_a_time:
-            return self._desk.ask(lambda: self._ask_secret(what, server))
+            return self._main_thread.ask(lambda: self._ask_secret(what, server))
 
-    def login(self, wanted: LoginRequest) -> Secret | Path | None:
-        """Return a password that was typed, once it was said why; see ``transport.LoginAsker``."""
-        if wanted.key or not self._session.is_interactive:
+    def login(self, request: LoginRequest) -> Secret | Path | None:
+        """Explain a refused login and prompt for a password; see ``transport.LoginAsker``."""
+        if request.key or not self._output.is_interactive:
             return None
         with self._one_at_a_time:
-            return self._desk.ask(lambda: self._ask_for_login(wanted))
+            return self._main_thread.ask(lambda: self._ask_for_login(request))
 
     def forget_refused(self, *errors: MoorageError) -> None:
-        """Nothing that was typed is remembered."""
+        """Do nothing: no input is remembered."""
 
     def give_up(self) -> None:
-        """Nobody waits for an answer but the main thread, which Ctrl-C reaches."""
+        """Do nothing: only the main thread waits for input, and Ctrl-C ends that."""
 
     def confirm(self, question: str) -> bool:
-        """Return whether the operator says yes; main thread only."""
+        """Ask a yes-or-no question; main thread only."""
         with self.pause():
             return self._yes_or_no(question)
 
     def _ask_about(self, key: HostKey) -> bool:
         with self.pause():
-            self._session.narrate(
-                f"{key.server} is not known yet. At {key.address} it shows the {key.kind} key"
+            self._output.message(
+                f"The host key of {key.server} is unknown. {key.address} has the {key.kind} key"
             )
-            self._session.narrate("  ", (key.fingerprint, "bold"))
-            self._session.narrate(
-                "On the server, 'ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub' (or the file "
-                "for another kind of key) prints the same if nobody is in between."
+            self._output.message("  ", (key.fingerprint, "bold"))
+            self._output.message(
+                "Compare with 'ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub' on the server "
+                "(or the file of another key type)."
             )
-            return self._yes_or_no("Trust this key from now on?")
+            return self._yes_or_no("Trust this key?")
 
-    def _ask_for_login(self, wanted: LoginRequest) -> Secret | None:
+    def _ask_for_login(self, request: LoginRequest) -> Secret | None:
         with self.pause():
-            self._session.narrate(f"{wanted.server}: {wanted.reason}")
-            if wanted.takes_keys:
-                self._session.narrate(ANOTHER_KEY)
-        return self._ask_secret(wanted.what, wanted.server)
+            self._output.message(f"{request.server}: {request.reason}")
+            if request.takes_keys:
+                self._output.message(ANOTHER_KEY)
+        return self._ask_secret(request.what, request.server)
 
     def _ask_secret(self, what: SecretName, server: str | None) -> Secret | None:
         from moorage.answers.secrets import Secret
@@ -120,23 +119,23 @@ class CommandLineAsker:
         return Secret(typed) if typed else None
 
     def _yes_or_no(self, question: str) -> bool:
-        self._session.stderr.print(self._session.text(question, " [y/N] "), end="")
+        self._output.stderr.print(self._output.text(question, " [y/N] "), end="")
         sys.stderr.flush()
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
-            self._session.narrate("")
+            self._output.message("")
         return answer.strip().lower() in {"y", "yes"}
 
 
 def _prompt(what: SecretName, answers: Answers | None) -> str:
-    """Return whose secret is asked for: the answers know the owner of one that they name."""
+    """Return the prompt for a secret, with its owner if the answers name one."""
     if answers is None:
         return str(what)
     for number, server in enumerate(answers.servers):
         if what.field == f"servers[{number}].{what.kind}":
-            whose = f"{server.user}@{server.host}" if server.user else server.host
-            return f"{what.label} of {whose}"
+            owner = f"{server.user}@{server.host}" if server.user else server.host
+            return f"{what.label} of {owner}"
     for number, user in enumerate(answers.credentials.users):
         if what.field == f"credentials.users[{number}].{what.kind}":
-            return f"{what.label} of the registry's user {user.name}"
+            return f"{what.label} of registry user {user.name}"
     return str(what)

@@ -1,4 +1,4 @@
-"""``moorage certificate``: what is served, and replacing a certificate of your own."""
+"""``moorage certificate``: show certificates, and replace your own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import answers_argument, limit_option, server_options, session_of
+from moorage.cli.options import answers_argument, limit_option, output_of, server_options
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
-    from moorage.cli.deployment import Engine
-    from moorage.cli.session import Session
+    from moorage.cli.output import Output
+    from moorage.cli.runner import Runner
     from moorage.deploy.certificate import Replacement
 
 
@@ -25,9 +25,9 @@ Examples:
 
 @click.group("certificate", epilog=_EXAMPLES)
 def command() -> None:
-    """Show the certificate clients see, or replace one of your own.
+    """Show the certificate clients see, or replace your own.
 
-    show changes nothing; replace changes the certificate on the servers and nothing else.
+    show changes nothing; replace changes only the certificate.
     """
 
 
@@ -43,29 +43,29 @@ def show(
     limit: tuple[str, ...],
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    """Show the certificate of each server: the one it has, and the one it shows.
+    """Show each server's certificate, installed and served.
 
-    Names, issuer, chain, days left, and with ACME how the last renewal went. Changes nothing. Exits
-    with 1 when a server shows no certificate, or another than it has.
+    Names, issuer, chain, days left, and with ACME the last renewal. Changes nothing. Exits with 1
+    if a server serves no certificate, or not the installed one.
     """
     from moorage.cli import certificate_view
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.deployment import open_engine
+    from moorage.cli.runner import open_deployment
     from moorage.deploy.certificate import read_certificates
 
-    session = session_of(context)
-    answers = open_answers(session, file)
-    with open_engine(
-        session, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as engine:
-        engine.asker.asks_for_logins_only = True
-        found = engine.look(lambda: read_certificates(engine.deployment))
-    if session.as_json:
-        session.emit({"servers": [certificate_view.as_json(each) for each in found]})
+    output = output_of(context)
+    answers = open_answers(output, file)
+    with open_deployment(
+        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
+        runner.asker.asks_for_logins_only = True
+        found = runner.query(lambda: read_certificates(runner.deployment))
+    if output.as_json:
+        output.emit({"servers": [certificate_view.as_json(each) for each in found]})
     else:
         for each in found:
             for line in certificate_view.lines(each):
-                session.data(*line)
+                output.data(*line)
     return ExitCode.DONE if all(each.is_good for each in found) else ExitCode.FAILED
 
 
@@ -75,15 +75,15 @@ def show(
     "--certificate",
     metavar="PEM",
     type=click.Path(dir_okay=False),
-    help="The new certificate, followed by its chain; the file in the answers without it.",
+    help="The new certificate, followed by its chain. Default: the file in the answers.",
 )
 @click.option(
     "--key",
     metavar="PEM",
     type=click.Path(dir_okay=False),
-    help="Its key, without a passphrase; the file in the answers without it.",
+    help="Its key, without a passphrase. Default: the file in the answers.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before anything is changed.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @limit_option
 @server_options
 @click.pass_context
@@ -97,60 +97,60 @@ def replace(
     limit: tuple[str, ...],
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    """Replace a certificate of your own on all servers (ssl.mode: files).
+    """Replace your own certificate on all servers (ssl.mode: files).
 
-    Checks the new certificate first: its chain, key, names and dates. Then puts it on the servers,
-    without a failed request, and looks at what each of them shows. Nothing else is changed: when
-    something else waits to be applied, it says so and stops.
+    Checks the new certificate's chain, key, names and dates first. Then installs it without a
+    failed request, and checks what each server serves. Changes nothing else: it stops if there are
+    other changes to apply.
 
-    At the end the files that the answers name hold the new certificate; what they held is kept
-    beside them with the ending .old.
+    Finally copies the new certificate to the files that the answers name, and keeps the previous
+    ones with the suffix .old.
     """
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.deployment import open_engine
     from moorage.cli.errors import WrongUsageError
+    from moorage.cli.runner import open_deployment
     from moorage.deploy.certificate import keep, with_files
 
-    session = session_of(context)
-    answers = open_answers(session, file)
+    output = output_of(context)
+    answers = open_answers(output, file)
     replaced = with_files(answers, certificate, key)
-    if not yes and not session.is_interactive:
+    if not yes and not output.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
-            advice="Add --yes to replace the certificate without being asked.",
+            advice="Add --yes to replace the certificate without confirmation.",
         )
-    with open_engine(
-        session, replaced, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as engine:
-        done = _replace(engine, ask=not yes)
+    with open_deployment(
+        output, replaced, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
+        done = _replace(runner, ask=not yes)
     if done is None:
-        session.narrate("Nothing was changed.")
+        output.message("Nothing was changed.")
         return ExitCode.FAILED
     if done.is_good and not limit:
         for path in keep(answers, replaced):
-            session.narrate(f"{path} holds the new certificate; {path}.old what it held.")
-    _report(session, done)
+            output.message(f"{path} is the new certificate, {path}.old the previous one.")
+    _report(output, done)
     return done.exit_code
 
 
-def _replace(engine: Engine, *, ask: bool) -> Replacement | None:
+def _replace(runner: Runner, *, ask: bool) -> Replacement | None:
     from moorage.cli.plan_view import plan_lines
 
-    plan = engine.look(engine.operations.plan_replacement)
-    if not engine.session.as_json:
+    plan = runner.query(runner.operations.plan_replacement)
+    if not runner.output.as_json:
         for line in plan_lines(plan, with_diff=False):
-            engine.session.narrate(*line)
-    if plan.has_changes and ask and not engine.asker.confirm("Replace the certificate?"):
+            runner.output.message(*line)
+    if plan.has_changes and ask and not runner.asker.confirm("Replace the certificate?"):
         return None
-    return engine.do(engine.operations.replace_certificate, engine.operations.abort)
+    return runner.run(runner.operations.replace_certificate, runner.operations.abort)
 
 
-def _report(session: Session, done: Replacement) -> None:
+def _report(output: Output, done: Replacement) -> None:
     from moorage.cli import certificate_view, report_view
     from moorage.cli.tables import row_line
 
-    if session.as_json:
-        session.emit(
+    if output.as_json:
+        output.emit(
             {
                 "is_good": done.is_good,
                 "fingerprint": done.expected,
@@ -161,6 +161,6 @@ def _report(session: Session, done: Replacement) -> None:
         return
     if done.report is not None:
         for line in report_view.report_lines(done.report):
-            session.data(*line)
+            output.data(*line)
     for row in done.rows:
-        session.data(*row_line(row))
+        output.data(*row_line(row))

@@ -1,4 +1,4 @@
-"""The certificates of servers as text and as JSON values."""
+"""Server certificates as text and as JSON values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moorage.desired.certificates import CertificateFacts
 
 
 def lines(found: ServerCertificate) -> Iterator[Line]:
-    """Yield a server's certificate as lines for people."""
+    """Yield a server's certificate as text."""
     sign, style = ("✓ ", "green") if found.is_good else ("✗ ", "red")
     yield ((sign, style), (found.server, "bold"))
     yield from row_lines(found.rows, indent="  ")
@@ -31,7 +31,7 @@ def as_json(found: ServerCertificate) -> dict[str, object]:
 
 
 def served_as_json(served: Served) -> dict[str, object]:
-    """Return what a server shows as JSON values."""
+    """Return the certificate a server serves as JSON values."""
     return {
         "server": served.server,
         "sha256": served.fingerprint or None,

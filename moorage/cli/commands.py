@@ -1,4 +1,4 @@
-"""The commands of ``moorage``, as click knows them."""
+"""The commands of ``moorage``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import click
 from moorage import __version__
 from moorage.cli.lazy_group import LazyCommand, LazyGroup
 from moorage.cli.options import no_color_option, web_options
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 
 _COMMANDS = {
     "validate": LazyCommand(
         "moorage.cli.validate", "Check an answers file, without touching any server."
     ),
     "plan": LazyCommand("moorage.cli.plan", "Show what an apply would change on each server."),
-    "apply": LazyCommand("moorage.cli.apply", "Bring the servers to what the answers say."),
-    "status": LazyCommand("moorage.cli.status", "Show what is deployed and how it is."),
+    "apply": LazyCommand("moorage.cli.apply", "Apply the answers to the servers."),
+    "status": LazyCommand("moorage.cli.status", "Show what is deployed, and its state."),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
-    "users": LazyCommand("moorage.cli.users.group", "Manage who may log in to the registry."),
-    "dns": LazyCommand("moorage.cli.dns", "Look at, make, undo and check the DNS records."),
+    "users": LazyCommand("moorage.cli.users.group", "Manage the registry's users."),
+    "dns": LazyCommand("moorage.cli.dns", "Plan, apply, undo and check the DNS records."),
     "failover": LazyCommand(
-        "moorage.cli.failover", "Keep the name on the servers that work: here, or as a service."
+        "moorage.cli.failover",
+        "Point the name to the servers that work, here or as a service.",
     ),
     "certificate": LazyCommand(
         "moorage.cli.certificate", "Show the certificate clients see, or replace your own."
@@ -35,14 +36,14 @@ Examples:
   moorage moorage.yml                      the wizard on these answers
   moorage --web                            the wizard in a browser, on this machine only
   moorage plan moorage.yml --diff          what would change, line by line
-  moorage apply moorage.yml --yes          the same, done, in a script
+  moorage apply moorage.yml --yes          apply it, in a script
   moorage status --server root@203.0.113.10
   moorage users add moorage.yml ana --access pull
 
 \b
 Exit codes: 0 done, 1 failed, 2 wrong usage or answers, 3 the plan has changes
-(plan --detailed-exitcode), 4 cannot connect, 5 some servers done and some
-not, 130 interrupted. docs/command-line.md has the details.
+(plan --detailed-exitcode), 4 cannot connect, 5 done on some servers only,
+130 interrupted. See docs/command-line.md.
 """
 
 
@@ -65,10 +66,10 @@ class _Moorage(LazyGroup):
 def moorage(context: click.Context) -> None:
     """Install, secure and run a private Docker registry on your servers, over SSH.
 
-    Without a command the wizard opens. Commands that take FILE read an answers file, which the
-    wizard saves; validate, plan, status, verify and schema change nothing.
+    Without a command, opens the wizard. FILE is an answers file, as saved by the wizard. validate,
+    plan, status, verify and schema change nothing.
     """
     if context.invoked_subcommand is None:
         from moorage.cli.wizard import open_wizard
 
-        context.exit(open_wizard(context.ensure_object(Session), None))
+        context.exit(open_wizard(context.ensure_object(Output), None))

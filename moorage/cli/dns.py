@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import answers_argument, common_options, session_of
+from moorage.cli.options import answers_argument, common_options, output_of
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from moorage.cli.deployment import Engine
-    from moorage.cli.session import Session
+    from moorage.cli.output import Output
+    from moorage.cli.runner import Runner
     from moorage.dns.findings import Finding
     from moorage.dns.operations import DnsCheck, DnsPlan
 
@@ -31,25 +31,25 @@ replace_option = click.option(
     "--replace-records",
     "replace",
     is_flag=True,
-    help="Replace records of the name that this deployment did not make.",
+    help="Replace records that this deployment did not create.",
 )
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask before anything is changed.")
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _wait_option = click.option(
     "--wait",
     metavar="SECONDS",
     type=click.FloatRange(0, 86400),
     default=60,
     show_default=True,
-    help="How long to wait until all name servers of the zone serve the change.",
+    help="Wait this long for all of the zone's name servers to serve the change.",
 )
 
 
 @click.group("dns", epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Look at, make, undo and check the DNS records of the registry's name.
+    """Plan, apply, undo and check the DNS records of the registry's name.
 
-    None of these connects to the registry's servers. 'apply' and 'undo' change the name's A, AAAA
-    and CNAME records and nothing else; 'plan' and 'check' change nothing.
+    No command connects to the registry's servers. 'apply' and 'undo' change only the name's A,
+    AAAA and CNAME records; 'plan' and 'check' change nothing.
     """
 
 
@@ -58,16 +58,16 @@ def command() -> None:
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 3 when there is something to change, 0 when there is not.",
+    help="Exit with 3 if there are changes, 0 if not.",
 )
 @common_options
 @click.pass_context
 def plan_command(context: click.Context, *, file: Path, detailed_exitcode: bool) -> int:
-    """Show what would change at the name, as a diff. Changes nothing."""
-    session = session_of(context)
-    with _open(session, file) as engine:
-        plan = engine.ask_dns(engine.deployment.name.plan)
-    _show_plan(session, plan)
+    """Show how the name's records would change, as a diff. Changes nothing."""
+    output = output_of(context)
+    with _open(output, file) as runner:
+        plan = runner.query_dns(runner.deployment.name.plan)
+    _show_plan(output, plan)
     return ExitCode.CHANGES if detailed_exitcode and plan.changes else ExitCode.DONE
 
 
@@ -81,16 +81,16 @@ def plan_command(context: click.Context, *, file: Path, detailed_exitcode: bool)
 def apply_command(
     context: click.Context, *, file: Path, yes: bool, replace: bool, wait: float
 ) -> int:
-    """Make the records, and wait until the zone's name servers serve them.
+    """Create or update the records, and wait until the zone's name servers serve them.
 
-    Records that somebody else made are replaced only with --replace-records, or when you say so.
-    What was there before is kept; 'undo' brings it back. Exits with 1 when a name server does not
-    serve the change in time.
+    Replaces records that this deployment did not create only with --replace-records, or if you
+    confirm it. 'undo' restores the previous records. Exits with 1 if a name server does not serve
+    the change in time.
     """
-    session = session_of(context)
-    _need_someone(session, yes)
-    with _open(session, file) as engine:
-        return _make(engine, engine.ask_dns(engine.deployment.name.plan), yes, replace, wait)
+    output = output_of(context)
+    _require_confirmation(output, yes)
+    with _open(output, file) as runner:
+        return _apply(runner, runner.query_dns(runner.deployment.name.plan), yes, replace, wait)
 
 
 @command.command("undo")
@@ -103,18 +103,20 @@ def apply_command(
 def undo_command(
     context: click.Context, *, file: Path, yes: bool, replace: bool, wait: float
 ) -> int:
-    """Bring back what was at the name before the last change from this machine.
+    """Undo the last change of the records from this machine.
 
-    Called again it takes back the change before that.
+    Run it again to undo the change before that.
     """
     from moorage.dns.operations import check_can_undo
 
-    session = session_of(context)
-    with _open(session, file) as engine:
-        # What cannot be undone is said first, whoever could be asked.
-        check_can_undo(engine.deployment.answers)
-        _need_someone(session, yes)
-        return _make(engine, engine.ask_dns(engine.deployment.name.plan_undo), yes, replace, wait)
+    output = output_of(context)
+    with _open(output, file) as runner:
+        # Before the check for a terminal: it is the more useful error.
+        check_can_undo(runner.deployment.answers)
+        _require_confirmation(output, yes)
+        return _apply(
+            runner, runner.query_dns(runner.deployment.name.plan_undo), yes, replace, wait
+        )
 
 
 @command.command("check")
@@ -124,41 +126,42 @@ def undo_command(
     metavar="SECONDS",
     type=click.FloatRange(0, 86400),
     default=0,
-    help="Look again until all name servers serve the records, for this long.",
+    help="Check again until all name servers serve the records, for this long at most.",
 )
 @click.option(
     "--ca",
     "authority",
     metavar="NAME",
     default="",
-    help="Check that CAA records let this authority issue, such as letsencrypt.org; with ssl.mode "
-    "acme the one of the answers is checked without being named.",
+    help="Check that CAA records allow this authority, such as letsencrypt.org. Default with "
+    "ssl.mode acme: the one in the answers.",
 )
 @common_options
 @click.pass_context
 def check_command(context: click.Context, *, file: Path, wait: float, authority: str) -> int:
-    """Ask the zone's own name servers what the name leads to, and look for surprises.
+    """Check the name on the zone's name servers, and look for problems.
 
-    Changes nothing and needs no login. Exits with 0 when all name servers lead to the servers.
+    Changes nothing and needs no login. Exits with 0 if the name resolves to the servers on all name
+    servers.
     """
     from moorage.cli.dns_view import dns_check_as_json, dns_check_lines
 
-    session = session_of(context)
-    with _open(session, file) as engine:
-        check, findings = engine.ask_dns(lambda: _check(engine, wait, authority))
-    if session.as_json:
-        session.emit(dns_check_as_json(check, findings))
+    output = output_of(context)
+    with _open(output, file) as runner:
+        check, findings = runner.query_dns(lambda: _check(runner, wait, authority))
+    if output.as_json:
+        output.emit(dns_check_as_json(check, findings))
     else:
         for line in dns_check_lines(check, findings):
-            session.data(*line)
+            output.data(*line)
     return ExitCode.DONE if check.is_good else ExitCode.FAILED
 
 
-def _check(engine: Engine, wait: float, authority: str) -> tuple[DnsCheck, tuple[Finding, ...]]:
+def _check(runner: Runner, wait: float, authority: str) -> tuple[DnsCheck, tuple[Finding, ...]]:
     from moorage.dns.caa import issuer_identity
     from moorage.dns.findings import find
 
-    deployment = engine.deployment
+    deployment = runner.deployment
     authority = authority or issuer_identity(deployment.answers)
     end = time.monotonic() + wait
     check = deployment.name.check()
@@ -172,73 +175,73 @@ def _check(engine: Engine, wait: float, authority: str) -> tuple[DnsCheck, tuple
     )
 
 
-def _make(engine: Engine, plan: DnsPlan, yes: bool, replace: bool, wait: float) -> int:
+def _apply(runner: Runner, plan: DnsPlan, yes: bool, replace: bool, wait: float) -> int:
     from moorage.cli.dns_view import dns_report_as_json, dns_report_lines
     from moorage.dns.operations import foreign_records_error
 
-    session = engine.session
-    if not session.as_json:
-        _show_plan(session, plan, narrate=True)
+    output = runner.output
+    if not output.as_json:
+        _show_plan(output, plan, on_stderr=True)
     if not plan.can_write:
         plan.provider.write(plan.changes)
-    if plan.changes and not may_replace(engine, plan, yes=yes, replace=replace):
+    if plan.changes and not confirm_replacement(runner, plan, yes=yes, replace=replace):
         raise foreign_records_error(plan)
-    if plan.changes and not yes and not engine.asker.confirm("Make this change?"):
-        session.narrate("Nothing was changed.")
+    if plan.changes and not yes and not runner.asker.confirm("Make this change?"):
+        output.message("Nothing was changed.")
         return ExitCode.FAILED
-    report = engine.ask_dns(
-        lambda: engine.deployment.name.apply(plan, replace=bool(plan.foreign), wait=wait),
+    report = runner.query_dns(
+        lambda: runner.deployment.name.apply(plan, replace=bool(plan.foreign), wait=wait),
         changes=True,
     )
-    if session.as_json:
-        session.emit(dns_report_as_json(report))
+    if output.as_json:
+        output.emit(dns_report_as_json(report))
     else:
         for line in dns_report_lines(report):
-            session.data(*line)
-    if engine.desk.is_interrupted:
+            output.data(*line)
+    if runner.main_thread.is_interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if report.missing else ExitCode.DONE
 
 
-def may_replace(engine: Engine, plan: DnsPlan, *, yes: bool, replace: bool) -> bool:
-    """Return whether records of somebody else's may be replaced; asks where somebody can be asked.
+def confirm_replacement(runner: Runner, plan: DnsPlan, *, yes: bool, replace: bool) -> bool:
+    """Return whether foreign records can be replaced; asks on a terminal.
 
     Args:
-        engine: The open deployment.
+        runner: The open deployment.
         plan: The plan.
-        yes: Whether nothing is to be asked.
-        replace: Whether the operator said so already.
+        yes: Whether ``--yes`` rules out questions.
+        replace: Whether ``--replace-records`` allows it.
     """
     if not plan.foreign or replace:
         return True
-    if yes or not engine.session.is_interactive:
+    if yes or not runner.output.is_interactive:
         return False
     lines = "; ".join(line for each in plan.foreign for line in each.lines())
-    return engine.asker.confirm(f"Replace what this deployment did not make ({lines})?")
+    return runner.asker.confirm(f"Replace records that this deployment did not create ({lines})?")
 
 
-def _show_plan(session: Session, plan: DnsPlan, *, narrate: bool = False) -> None:
+def _show_plan(output: Output, plan: DnsPlan, *, on_stderr: bool = False) -> None:
     from moorage.cli.dns_view import dns_plan_as_json, dns_plan_lines
 
-    if session.as_json:
-        session.emit(dns_plan_as_json(plan))
+    if output.as_json:
+        output.emit(dns_plan_as_json(plan))
         return
     for line in dns_plan_lines(plan):
-        (session.narrate if narrate else session.data)(*line)
+        (output.message if on_stderr else output.data)(*line)
 
 
-def _need_someone(session: Session, yes: bool) -> None:
+def _require_confirmation(output: Output, yes: bool) -> None:
     from moorage.cli.errors import WrongUsageError
 
-    if not yes and not session.is_interactive:
+    if not yes and not output.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
-            advice="Add --yes; 'moorage dns plan FILE' shows what it does.",
+            advice="Add --yes; 'moorage dns plan FILE' shows the changes.",
         )
 
 
-def _open(session: Session, file: Path) -> AbstractContextManager[Engine]:
+def _open(output: Output, file: Path) -> AbstractContextManager[Runner]:
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.deployment import open_engine
+    from moorage.cli.runner import open_deployment
 
-    return open_engine(session, open_answers(session, file))
+    return open_deployment(output, open_answers(output, file))

@@ -1,4 +1,4 @@
-"""DNS plans, reports, checks and findings, as text and as JSON values."""
+"""DNS plans, reports, checks and findings as text and as JSON values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
-from moorage.cli.tables import STYLES, lined_up
+from moorage.cli.tables import STYLES, aligned
 
 if TYPE_CHECKING:
     from moorage.dns.findings import Finding
@@ -19,7 +19,7 @@ _STYLES = {"+": "green", "-": "red"}
 
 
 def dns_plan_lines(plan: DnsPlan) -> Iterator[Line]:
-    """Yield what would change at a name, record by record.
+    """Yield a plan's changes, record by record.
 
     Args:
         plan: The plan.
@@ -33,15 +33,15 @@ def dns_plan_lines(plan: DnsPlan) -> Iterator[Line]:
             yield ((f"  {line}", _STYLES.get(line[0], "")),)
         if change.is_foreign:
             yield (
-                ("  somebody else's: ", "bold yellow"),
-                "this deployment did not make the record that goes",
+                ("  foreign: ", "bold yellow"),
+                "this deployment did not create the record to be removed",
             )
     if not plan.can_write:
-        yield ("  These records are yours to make where the domain is managed.",)
+        yield ("  Create these records at your DNS provider.",)
 
 
 def dns_plan_as_json(plan: DnsPlan) -> dict[str, object]:
-    """Return what would change at a name, as JSON values.
+    """Return a plan as JSON values.
 
     Args:
         plan: The plan.
@@ -56,12 +56,12 @@ def dns_plan_as_json(plan: DnsPlan) -> dict[str, object]:
 
 
 def dns_report_lines(report: DnsReport) -> Iterator[Line]:
-    """Yield how a change ended.
+    """Yield the result of a change.
 
     Args:
         report: The report.
     """
-    state = "changed" if report.changes else "as wanted already"
+    state = "changed" if report.changes else "up to date"
     yield ((report.name, "bold"), f"  {state}")
     for change in report.changes:
         for line in change.diff:
@@ -76,7 +76,7 @@ def dns_report_lines(report: DnsReport) -> Iterator[Line]:
 
 
 def dns_report_as_json(report: DnsReport) -> dict[str, object]:
-    """Return how a change ended, as JSON values.
+    """Return the result of a change as JSON values.
 
     Args:
         report: The report.
@@ -91,43 +91,43 @@ def dns_report_as_json(report: DnsReport) -> dict[str, object]:
 
 
 def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Line]:
-    """Yield what a name leads to, and what is to be known about it.
+    """Yield the result of a check, with findings.
 
     Args:
-        check: What the name servers say.
-        findings: What was found.
+        check: The name servers' replies.
+        findings: The findings.
     """
     where = f"  zone {check.zone}" if check.zone else ""
     yield ((check.name, "bold"), (where, "dim"))
-    yield ("  wanted:",)
-    for wanted in check.desired:
-        for line in wanted.lines():
+    yield ("  expected:",)
+    for record_set in check.desired:
+        for line in record_set.lines():
             yield (f"    {line}",)
     if check.problem:
         yield (("  problem: ", "bold red"), explain(check.problem))
     if check.replies:
-        yield from lined_up(
+        yield from aligned(
             [((row.sign, STYLES[row.level]), row.label, row.text) for row in check.rows], "  "
         )
     yield from finding_lines(findings)
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
-    """Yield findings, one a line.
+    """Yield findings, one per line.
 
     Args:
-        findings: What was found.
+        findings: The findings.
     """
     for finding in findings:
         yield (("  note: ", "bold yellow"), str(finding))
 
 
 def dns_check_as_json(check: DnsCheck, findings: Sequence[Finding]) -> dict[str, object]:
-    """Return what a name leads to, as JSON values.
+    """Return the result of a check as JSON values.
 
     Args:
-        check: What the name servers say.
-        findings: What was found.
+        check: The name servers' replies.
+        findings: The findings.
     """
     return {
         "name": check.name,
@@ -147,7 +147,7 @@ def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
     """Return findings as JSON values.
 
     Args:
-        findings: What was found.
+        findings: The findings.
     """
     return [
         {"code": each.code, "message": each.message, "advice": each.advice} for each in findings

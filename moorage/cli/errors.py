@@ -1,4 +1,4 @@
-"""How errors reach people: once, in one paragraph, and never as a traceback."""
+"""Print errors: once, as one paragraph, never as a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from moorage import __version__
-from moorage.cli.session import Piece, Session
+from moorage.cli.output import Output, Piece
 from moorage.errors import (
     AnswersError,
     ExitCode,
@@ -20,61 +20,61 @@ from moorage.errors import (
     ServersNotNamed,
 )
 
-_LOGS_KEPT = 20
-ANOTHER_KEY = "Another key is named with --key (for --server), or as servers[].key in the answers."
-"""What to do where none of the keys opens a login."""
+_MOST_LOGS = 20
+ANOTHER_KEY = "Choose another key with --key (for --server) or servers[].key in the answers."
+"""Advice for a login that refuses all keys."""
 _OPTIONS = {
-    "host_key_unknown": "Or give it to --accept-host-key.",
+    "host_key_unknown": "Or pass it to --accept-host-key.",
     "login_refused": ANOTHER_KEY,
-    "transfers_in_the_way": "With --end-transfers, an apply cuts them off.",
+    "transfers_in_the_way": "--end-transfers cuts them off.",
 }
-"""What the command line offers besides an error's or a note's own advice, by code."""
+"""Advice that only applies to the command line, by code of the error or note."""
 
 
 class WrongUsageError(MoorageError):
-    """The command was called in a way that cannot work."""
+    """The command was used incorrectly."""
 
     exit_code = ExitCode.USAGE
     code = "usage"
 
 
 class WasInterruptedError(MoorageError):
-    """The operator pressed Ctrl-C, or the process was told to stop."""
+    """The operator pressed Ctrl-C, or the process received SIGTERM."""
 
     exit_code = ExitCode.INTERRUPTED
     code = "interrupted"
 
 
-def complain(session: Session, error: BaseException) -> ExitCode:
-    """Print an error and return what the process exits with.
+def report_error(output: Output, error: BaseException) -> ExitCode:
+    """Print an error and return the exit code.
 
     Args:
-        session: The session.
-        error: What ended the command.
+        output: The output.
+        error: The error that ended the command.
     """
-    known = _known(session, error)
-    if session.as_json:
-        session.emit(
-            ({"event": "result"} if session.is_stream else {})
-            | {"exit_code": int(known.exit_code), "error": as_json(known)}
+    reported = _as_moorage_error(output, error)
+    if output.as_json:
+        output.emit(
+            ({"event": "result"} if output.is_stream else {})
+            | {"exit_code": int(reported.exit_code), "error": as_json(reported)}
         )
     else:
-        for paragraph in _paragraphs(known):
-            session.narrate(*paragraph)
-    return known.exit_code
+        for paragraph in _paragraphs(reported):
+            output.message(*paragraph)
+    return reported.exit_code
 
 
 def explain(error: MoorageError | Note) -> str:
-    """Return what an error or a note says and what to do, with the keys of the answers file.
+    """Return an error's or note's message and advice, with the keys of the answers file.
 
     Args:
-        error: The error, whose server is not in the text, or the note.
+        error: The error (the text leaves out its server) or the note.
     """
     return " ".join(filter(None, (error.explain(), _OPTIONS.get(error.code, ""))))
 
 
 def guide(error: MoorageError) -> str:
-    """Return what to do about an error, with the keys of the answers file; may be empty.
+    """Return the advice of an error, with the keys of the answers file; can be empty.
 
     Args:
         error: The error.
@@ -86,7 +86,7 @@ def as_json(error: MoorageError) -> dict[str, object]:
     """Return an error as JSON values.
 
     Args:
-        error: The error; several problems or servers are listed in it.
+        error: The error; the value lists several problems or servers.
     """
     value: dict[str, object] = {
         "code": error.code,
@@ -115,37 +115,35 @@ def as_json(error: MoorageError) -> dict[str, object]:
     return value
 
 
-def _known(session: Session, error: BaseException) -> MoorageError:
+def _as_moorage_error(output: Output, error: BaseException) -> MoorageError:
     if isinstance(error, ServersFailed) and len(error.errors) == 1:
-        return _known(session, error.errors[0])
+        return _as_moorage_error(output, error.errors[0])
     if isinstance(error, MoorageError):
         return error
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "moorage"
-        return WrongUsageError(
-            error.format_message(), advice=f"'{command} --help' shows what it takes."
-        )
+        return WrongUsageError(error.format_message(), advice=f"See '{command} --help'.")
     if isinstance(error, click.ClickException):
         return WrongUsageError(error.format_message())
     if isinstance(error, KeyboardInterrupt | click.Abort | EOFError):
         return WasInterruptedError("Interrupted.")
-    return _unexpected(session, error)
+    return _unexpected(output, error)
 
 
-def _unexpected(session: Session, error: BaseException) -> MoorageError:
+def _unexpected(output: Output, error: BaseException) -> MoorageError:
     text = "".join(traceback.format_exception(error))
     kind = type(error).__name__
     try:
-        path = _write_log(session.redact(text))
+        path = _write_log(output.redact(text))
     except OSError as problem:
         return MoorageError(
-            f"Something went wrong inside Moorage ({kind}), and the details could not be kept: "
+            f"Internal error in Moorage ({kind}). Its log could not be written: "
             f"{problem.strerror}.",
             code="unexpected",
         )
     return MoorageError(
-        f"Something went wrong inside Moorage ({kind}). The details are in {path}.",
-        advice="This is a fault of Moorage; that file is what a report of it needs.",
+        f"Internal error in Moorage ({kind}). The log is {path}.",
+        advice="This is a bug: please report it with that file.",
         code="unexpected",
     )
 
@@ -158,7 +156,7 @@ def _write_log(text: str) -> Path:
     path = folder / f"error-{stamp}-{time.time_ns() % 10**6:06d}.log"
     head = f"moorage {__version__}, python {sys.version.split()[0]}, {sys.platform}\n\n"
     write_private(path, (head + text).encode("utf-8", "backslashreplace"))
-    for old in sorted(folder.glob("error-*.log"))[:-_LOGS_KEPT]:
+    for old in sorted(folder.glob("error-*.log"))[:-_MOST_LOGS]:
         old.unlink(missing_ok=True)
     return path
 

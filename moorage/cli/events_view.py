@@ -15,7 +15,7 @@ from moorage.deploy.events import (
 
 
 def event_as_json(event: Event) -> dict[str, object]:
-    """Return an event as one line of ``apply --json``.
+    """Return an event as a line of ``apply --json``.
 
     Args:
         event: The event.

@@ -1,4 +1,4 @@
-"""A click group that imports a command's module only when that command is used."""
+"""A click group that imports a command's module when it is first used."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command is found.
+    """A command that is imported on demand.
 
     Attributes:
-        module: The module; its attribute ``command`` is the click command.
-        summary: The line shown in the list of commands.
-        hidden: Whether the list leaves it out.
+        module: Its module, whose attribute ``command`` is the click command.
+        summary: Its line in the list of commands.
+        hidden: Whether it is left out of that list.
     """
 
     module: str
@@ -31,11 +31,11 @@ class LazyCommand:
 
 
 class LazyGroup(click.Group):
-    """Lists its commands without importing them; may take a file in place of a command.
+    """Lists its commands without importing them; can take a file in place of a command.
 
     Attributes:
-        lazy: The commands by name, in the order they are listed.
-        file_command: The command that gets an argument which is no command but names a file.
+        lazy: The commands by name, in the order of the list.
+        file_command: The command to run if the first argument is a file.
     """
 
     lazy: Mapping[str, LazyCommand]
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
         return [name for name, command in self.lazy.items() if not command.hidden]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command, or return None when there is none of that name."""
+        """Import a command; return None if it does not exist."""
         if cmd_name not in self.lazy:
             return None
         found = importlib.import_module(self.lazy[cmd_name].module).command
@@ -63,20 +63,20 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the first argument names; a file opens the wizard on it."""
+        """Return the command for the first argument, which can be a file."""
         first = args[0]
         if first in self.lazy:
             return first, self.get_command(ctx, first), args[1:]
         if self.file_command and not first.startswith("-") and _names_a_file(first):
             return self.file_command, self.get_command(ctx, self.file_command), args
         listed = self.list_commands(ctx)
-        near = difflib.get_close_matches(first, listed, n=1)
-        advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(listed)}."
-        what = "neither a command nor a file" if self.file_command else "no command"
-        raise click.UsageError(f"{first} is {what}. {advice}", ctx)
+        matches = difflib.get_close_matches(first, listed, n=1)
+        advice = f"Did you mean {matches[0]}?" if matches else f"Commands: {', '.join(listed)}."
+        kind = "command or file" if self.file_command else "command"
+        raise click.UsageError(f"No such {kind}: {first}. {advice}", ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer commands, and files where one is taken in place of a command."""
+        """Complete commands, and files if the group takes one in place of a command."""
         from click.shell_completion import CompletionItem
 
         files = [CompletionItem(incomplete, type="file")] if self.file_command else []

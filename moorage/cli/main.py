@@ -1,4 +1,4 @@
-"""How ``moorage`` begins and ends."""
+"""The entry point of ``moorage``."""
 
 from __future__ import annotations
 
@@ -10,68 +10,67 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 from moorage.cli.terminal import has_terminal
 from moorage.errors import ExitCode
 
 _GARBAGE_THRESHOLD = 200_000
-"""New objects before Python collects garbage. Imports create nearly as many, and all stay."""
+"""New objects before a garbage collection. Imports create almost as many, and keep them all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: The words after ``moorage``; this process's own when None, and then the process
-            ends when they have been dealt with.
+        arguments: The arguments after ``moorage``; None uses this process's and exits afterwards.
 
     Returns:
-        What to exit with; see :class:`moorage.errors.ExitCode`.
+        The exit code; see :class:`moorage.errors.ExitCode`.
     """
     if arguments is not None:
         return run(arguments)
     gc.set_threshold(_GARBAGE_THRESHOLD)
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal cannot show is no reason to end with a traceback.
+        # Escape characters that the terminal's encoding lacks instead of failing.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     code = run(sys.argv[1:])
     if code == ExitCode.INTERRUPTED:
-        # Threads that still wait for a server do not keep the process.
+        # Do not wait for threads that are still connected to a server.
         _flush()
         os._exit(code)
-    # Leaves nothing for the garbage collection that Python runs on exit.
+    # Saves time in the garbage collection that Python runs on exit.
     gc.freeze()
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return what to exit with; every error is printed here."""
+    """Run a command, print its error if it fails, and return the exit code."""
     words = list(arguments)
-    # Wrong usage is reported in JSON, too, and that is before the options have been read.
+    # Usage errors are JSON, too, but occur before click has parsed --json.
     options = words[: words.index("--")] if "--" in words else words
-    session = Session(as_json="--json" in options)
+    output = Output(as_json="--json" in options)
     try:
         if not words and has_terminal():
-            # The wizard does not wait for what reads commands.
+            # Skip importing the commands: the wizard starts sooner.
             from tui.app import run_wizard
 
             return run_wizard()
         from moorage.cli.commands import moorage
 
-        result = moorage.main(words, prog_name="moorage", standalone_mode=False, obj=session)
+        result = moorage.main(words, prog_name="moorage", standalone_mode=False, obj=output)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.FAILED
-    except BaseException as error:  # nothing reaches people as a traceback
-        from moorage.cli.errors import complain
+    except BaseException as error:  # users never see a traceback
+        from moorage.cli.errors import report_error
 
-        return complain(session, error)
+        return report_error(output, error)
     return int(result or ExitCode.DONE)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Treat being told to stop as Ctrl-C."""
+    """Treat SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 

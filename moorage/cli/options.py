@@ -10,52 +10,52 @@ from typing import Any, TypeVar
 
 import click
 
-from moorage.cli.session import Session, WebPlace
+from moorage.cli.output import Output, WebOptions
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _set_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        session_of(context).as_json = True
+        output_of(context).as_json = True
 
 
 def _set_no_color(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        session_of(context).no_color = True
+        output_of(context).no_color = True
 
 
-def session_of(context: click.Context) -> Session:
-    """Return the session of this call."""
-    session = context.ensure_object(Session)
-    assert isinstance(session, Session)
-    return session
+def output_of(context: click.Context) -> Output:
+    """Return the output of this invocation."""
+    output = context.ensure_object(Output)
+    assert isinstance(output, Output)
+    return output
 
 
 def _set_web(context: click.Context, parameter: click.Parameter, value: object) -> None:
     if not value:
         return
-    session = session_of(context)
-    place = session.web or WebPlace()
+    output = output_of(context)
+    options = output.web or WebOptions()
     if parameter.name == "web_no_token":
-        place = replace(place, with_token=False)
+        options = replace(options, with_token=False)
     elif parameter.name == "web_listen":
         host, _, port = str(value).rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
-            raise click.BadParameter("wanted: HOST:PORT", context, parameter)
-        place = replace(place, host=host.strip("[]"), port=int(port))
-    session.web = place
+            raise click.BadParameter("expected HOST:PORT", context, parameter)
+        options = replace(options, host=host.strip("[]"), port=int(port))
+    output.web = options
 
 
 def web_options(function: _Function) -> _Function:
-    """Add the options that serve the wizard to a browser."""
+    """Add the options for serving the wizard to a browser."""
     for option in (
         click.option("--web-no-token", is_flag=True, expose_value=False, callback=_set_web,
-                     help="With --web: let everybody in who reaches the port."),
+                     help="With --web: admit every client that can reach the port."),
         click.option("--web-listen", metavar="HOST:PORT", expose_value=False, callback=_set_web,
-                     help="With --web: where to listen, instead of a free port of 127.0.0.1."),
+                     help="With --web: listen here instead of on a free port of 127.0.0.1."),
         click.option("--web", is_flag=True, expose_value=False, callback=_set_web,
-                     help="Serve the wizard to a browser; prints an address that works once."),
+                     help="Serve the wizard to a browser; prints a URL that works once."),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -67,7 +67,7 @@ json_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_set_json,
-    help="Print JSON on stdout, errors included.",
+    help="Print JSON on stdout, including errors.",
 )
 
 no_color_option = click.option(
@@ -76,7 +76,7 @@ no_color_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_set_no_color,
-    help="Print without colours; NO_COLOR=1 in the environment does the same.",
+    help="Disable colours, like NO_COLOR=1 in the environment.",
 )
 
 answers_argument = click.argument(
@@ -87,7 +87,7 @@ limit_option = click.option(
     "--limit",
     metavar="HOST",
     multiple=True,
-    help="Work on this server only, named as in the answers; can be given several times.",
+    help="Only work on this server, as named in the answers; repeatable.",
 )
 
 
@@ -97,9 +97,8 @@ def _check_host_keys(
     for value in values:
         if value != "new" and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
             raise click.BadParameter(
-                f"{value!r} is no fingerprint. Wanted: SHA256: and 43 characters as "
-                "'ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub' on the server prints it, "
-                "or the word new.",
+                f"Invalid fingerprint {value!r}. Expected SHA256:... (see 'ssh-keygen -l -f "
+                '/etc/ssh/ssh_host_ed25519_key.pub\' on the server) or "new".',
                 context,
                 parameter,
             )
@@ -112,36 +111,35 @@ accept_host_key_option = click.option(
     metavar="SHA256:...|new",
     multiple=True,
     callback=_check_host_keys,
-    help="Trust a server that is not in known_hosts if its key has this fingerprint, and remember "
-    "it; can be given several times. new trusts every unknown key. A changed key is always "
-    "refused.",
+    help="Trust and remember a server that is not in known_hosts if its key has this "
+    "fingerprint; repeatable. new trusts every unknown key. A changed key is always rejected.",
 )
 
 
 def common_options(function: _Function) -> _Function:
-    """Add what every command takes."""
+    """Add the options of every command."""
     decorated: _Function = no_color_option(json_option(function))
     return decorated
 
 
 def server_options(function: _Function) -> _Function:
-    """Add what every command that connects to servers takes."""
+    """Add the options of every command that connects to servers."""
     decorated: _Function = accept_host_key_option(common_options(function))
     return decorated
 
 
 def passwords_options(function: _Function) -> _Function:
-    """Add where passwords that are made go: ``passwords_to`` and ``show_passwords``."""
+    """Add ``passwords_to`` and ``show_passwords``, the destinations of generated passwords."""
     to_file = click.option(
         "--passwords-to",
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Write passwords that are made to this new file, a line USER:PASSWORD each.",
+        help="Write generated passwords to this new file, one USER:PASSWORD per line.",
     )
     shown = click.option(
         "--show-passwords",
         is_flag=True,
-        help="Print passwords that are made on stdout, even when that is no terminal.",
+        help="Print generated passwords on stdout, even if it is not a terminal.",
     )
     decorated: _Function = to_file(shown(function))
     return decorated

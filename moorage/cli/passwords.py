@@ -1,4 +1,4 @@
-"""Where passwords that were just made are shown: once, and only where they were asked for."""
+"""Show generated passwords once, or write them to a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import WrongUsageError
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 from moorage.servers.run_results import RunStatus
 
 if TYPE_CHECKING:
@@ -18,136 +18,136 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class PasswordSink:
-    """Takes the passwords of one apply.
+class PasswordOutput:
+    """The destination of one command's generated passwords.
 
     Attributes:
         file: The new file to write them to, or None.
-        on_stdout: Whether they are shown on stdout.
+        on_stdout: Whether to print them on stdout.
     """
 
     file: Path | None
     on_stdout: bool
     _is_json: bool = False
-    _taken: dict[str, Secret] = field(default_factory=dict)
+    _passwords: dict[str, Secret] = field(default_factory=dict)
 
     @classmethod
-    def choose(cls, session: Session, file: Path | None, show: bool) -> PasswordSink:
-        """Return where this session's passwords go.
+    def choose(cls, output: Output, file: Path | None, show: bool) -> PasswordOutput:
+        """Return the destination that the options select.
 
         Args:
-            session: The session.
-            file: What ``--passwords-to`` said.
-            show: What ``--show-passwords`` said.
+            output: The output.
+            file: The file of ``--passwords-to``, if given.
+            show: Whether ``--show-passwords`` was given.
 
         Raises:
-            WrongUsageError: The file exists or cannot be made, or stdout was to hold JSON and
-                passwords both.
+            WrongUsageError: The file exists or cannot be created, or stdout would mix JSON and
+                passwords.
         """
-        if show and session.as_json:
+        if show and output.as_json:
             raise WrongUsageError(
                 "--show-passwords would put passwords into the JSON on stdout.",
                 advice="Use --passwords-to FILE.",
             )
         if file is not None and os.path.lexists(file):
             raise WrongUsageError(
-                f"{file} is there already, and passwords are written to a new file only.",
-                advice="Move it away or name another one.",
+                f"{file} already exists; passwords are only written to a new file.",
+                advice="Move it away or choose another name.",
             )
         if file is not None:
-            # That it can be made is known by making it.
-            os.close(_make(file))
+            # Fail now rather than after the run.
+            os.close(_create(file))
             file.unlink()
-        at_terminal = session.is_interactive and session.stdout.is_terminal
-        shows = show or (at_terminal and file is None and not session.as_json)
-        return cls(file, shows, session.as_json)
+        at_terminal = output.is_interactive and output.stdout.is_terminal
+        shows = show or (at_terminal and file is None and not output.as_json)
+        return cls(file, shows, output.as_json)
 
     def check(self, generated: Mapping[str, Secret]) -> None:
-        """Make sure that passwords can be handed over before anything is done.
+        """Check that generated passwords can be delivered, before anything is changed.
 
         Args:
             generated: The passwords a plan would set, by user.
 
         Raises:
-            WrongUsageError: There is nowhere to put them.
+            WrongUsageError: They have no destination.
         """
         if generated and self.file is None and not self.on_stdout:
             raise WrongUsageError(
-                f"A password would be made for {', '.join(generated)}, and there is nobody to show "
-                "it to. Nothing was done.",
+                f"No destination for the generated password of {', '.join(generated)}. Nothing was "
+                "changed.",
                 advice="Add --passwords-to FILE."
                 if self._is_json
                 else "Add --passwords-to FILE or --show-passwords.",
                 code="passwords_unseen",
             )
 
-    def take(self, generated: Mapping[str, Secret]) -> None:
-        """Keep the passwords a run is about to set.
+    def store(self, generated: Mapping[str, Secret]) -> None:
+        """Store the passwords a run is about to set.
 
-        The file is written here, before the run, so that they outlive this process.
+        Writes the file before the run, so that they survive a crash of this process.
 
         Args:
             generated: The passwords, by user.
 
         Raises:
-            WrongUsageError: The file cannot be made.
+            WrongUsageError: The file cannot be created.
         """
         if self.file is not None and generated:
             self._write(self.file, generated)
-        self._taken = dict(generated)
+        self._passwords = dict(generated)
 
-    def settle(self, report: ApplyReport) -> None:
-        """Forget the passwords, the file too, when they were certainly not set anywhere.
+    def discard_unused(self, report: ApplyReport) -> None:
+        """Discard the passwords and their file if no server can have them.
 
         Args:
-            report: How the run ended.
+            report: The result of the run.
         """
-        maybe_set = {RunStatus.DONE, RunStatus.LOST, RunStatus.INTERRUPTED}
-        if any(each.status in maybe_set for each in report.servers):
+        uncertain = {RunStatus.DONE, RunStatus.LOST, RunStatus.INTERRUPTED}
+        if any(each.status in uncertain for each in report.servers):
             return
-        if self.file is not None and self._taken:
+        if self.file is not None and self._passwords:
             self.file.unlink(missing_ok=True)
-        self._taken = {}
+        self._passwords = {}
 
     @property
     def users(self) -> list[str]:
-        """The users whose new passwords count, sorted."""
-        return sorted(self._taken)
+        """The users with a new password, sorted."""
+        return sorted(self._passwords)
 
     @property
     def written_to(self) -> Path | None:
-        """The file that has the new passwords; None when there is none."""
-        return self.file if self._taken else None
+        """The file with the new passwords, or None."""
+        return self.file if self._passwords else None
 
-    def show(self, session: Session) -> None:
-        """Show the passwords, or say which file has them.
+    def show(self, output: Output) -> None:
+        """Print the passwords, or the name of their file.
 
         Args:
-            session: The session.
+            output: The output.
         """
-        if not self._taken:
+        if not self._passwords:
             return
         if self.file is not None:
-            session.narrate(f"The new passwords are in {self.file}.")
+            output.message(f"The new passwords are in {self.file}.")
         if self.on_stdout:
-            session.narrate("New passwords, shown this once and kept nowhere:")
-            for user, password in self._taken.items():
-                session.reveal(f"{user}:{password.reveal()}")
+            output.message("New passwords. They are not stored and will not be shown again:")
+            for user, password in self._passwords.items():
+                output.reveal(f"{user}:{password.reveal()}")
 
     def _write(self, path: Path, generated: Mapping[str, Secret]) -> None:
-        with os.fdopen(_make(path), "w", encoding="utf-8") as file:
+        with os.fdopen(_create(path), "w", encoding="utf-8") as file:
             for user, password in generated.items():
                 file.write(f"{user}:{password.reveal()}\n")
             file.flush()
             os.fsync(file.fileno())
 
 
-def _make(path: Path) -> int:
-    """Make a file that was not there, and return its descriptor."""
+def _create(path: Path) -> int:
+    """Create a new file and return its descriptor."""
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise WrongUsageError(
-            f"{path} cannot be made: {error.strerror}. Nothing was done.",
-            advice="Name another file with --passwords-to.",
+            f"Cannot create {path}: {error.strerror}. Nothing was changed.",
+            advice="Choose another file with --passwords-to.",
         ) from error

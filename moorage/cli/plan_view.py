@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
-from moorage.cli.session import Piece
+from moorage.cli.output import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,17 +28,17 @@ FLAGS = {
     "regained": "--accept-regained",
     "begin_empty": "--begin-empty",
 }
-"""The options that accept what a plan needs to have accepted."""
+"""The options that accept consequences, by what they accept."""
 _MOST_NAMES = 10
-_DRIFT = "drift: not as Moorage last wrote it"
+_DRIFT = "drift: modified since Moorage last wrote it"
 
 
 def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
-    """Yield a plan as lines for people.
+    """Yield a plan as text.
 
     Args:
         plan: The plan.
-        with_diff: Whether the files' diffs and the hooks' scripts follow.
+        with_diff: Whether to include the files' diffs and the hooks' scripts.
     """
     yield from missed_lines(plan)
     yield from consequence_lines(plan, plan.consequences)
@@ -48,24 +48,24 @@ def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
         yield from _server_lines(server, with_diff)
         yield ("",)
     if plan.materials.kept_users:
-        yield (_kept(plan.materials.kept_users),)
+        yield (_unlisted_users(plan.materials.kept_users),)
     yield ((plan.summary, "bold"),)
 
 
-def consequence_lines(plan: Plan, some: Sequence[Consequence]) -> Iterator[Line]:
-    """Yield what an apply means for people, a line each.
+def consequence_lines(plan: Plan, consequences: Sequence[Consequence]) -> Iterator[Line]:
+    """Yield consequences, one per line.
 
     Args:
         plan: The plan.
-        some: The consequences to tell, in their order.
+        consequences: The consequences, in order.
     """
-    for each in some:
+    for each in consequences:
         sign, style = ("! ", "bold red") if each.is_destructive else ("  ", "")
         yield ((sign, style), (each.sentence(len(plan.servers)), style))
 
 
 def missed_lines(plan: Plan) -> Iterator[Line]:
-    """Yield what was changed since the revision that the answers are based on."""
+    """Yield the changes since the revision that the answers are based on."""
     if plan.missed:
         head = f"Changed since revision {plan.based_on}, which the answers are based on:"
         yield ((head, "bold"),)
@@ -79,7 +79,7 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
 
     Args:
         plan: The plan.
-        with_diff: Whether the files' diffs and the hooks' scripts are in it.
+        with_diff: Whether to include the files' diffs and the hooks' scripts.
     """
     return {
         "has_changes": plan.has_changes,
@@ -124,13 +124,13 @@ def _change_as_json(each: Revised) -> dict[str, object]:
     }
 
 
-def _kept(names: Sequence[str]) -> str:
+def _unlisted_users(names: Sequence[str]) -> str:
     some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     if len(names) == 1:
-        return f"The user {some} is not in the answers, and stays: 'moorage users' manages them."
+        return f"The user {some} is not in the answers and is kept; manage with 'moorage users'."
     return (
-        f"{len(names)} users are not in the answers, and stay: {some}. 'moorage users' manages "
-        "them."
+        f"{len(names)} users are not in the answers and are kept: {some}. Manage them with "
+        "'moorage users'."
     )
 
 
@@ -168,7 +168,7 @@ def _change_line(change: Change, wide: int) -> Line:
 
 
 def diff_lines(diff: str) -> Iterator[Line]:
-    """Yield a unified diff as lines, coloured.
+    """Yield a unified diff in colour.
 
     Args:
         diff: The diff.

@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: a live table, plain lines, or JSON Lines."""
+"""Show the progress of a run: as a live table, plain lines, or JSON Lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from moorage.cli.events_view import event_as_json
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 from moorage.deploy.events import (
     STEPS,
     CheckEnded,
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from moorage.servers.run_results import RunStatus
 
 MARKS = {"good": "✓", "done": "✓", "unchanged": "✓", "bad": "✗", "skipped": "-"}
-"""What stands before a result; everything else gets a cross."""
+"""The sign of a result; all others get a cross."""
 
 STYLES = {"good": "green", "done": "green", "unchanged": "green", "skipped": "dim"}
-"""The colour of a result; everything else is red."""
+"""The colour of a result; all others are red."""
 
 
 def mark(status: str) -> tuple[str, str]:
-    """Return the mark of a status and its style."""
+    """Return the sign of a status and its style."""
     return MARKS.get(status, "✗"), STYLES.get(status, "red")
 
 
 class Progress:
-    """Takes events and shows nothing; the base of the ones that do."""
+    """Ignores events; the base class."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, output: Output) -> None:
+        self._output = output
         self._lock = threading.Lock()
 
     def on_event(self, event: Event) -> None:
-        """Show an event; called from several threads."""
+        """Show an event; thread-safe."""
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Leave the terminal to somebody else for a while."""
+        """Free the terminal for a prompt."""
         yield
 
     def __enter__(self) -> Self:
@@ -62,41 +62,41 @@ class Progress:
 
 
 class JsonProgress(Progress):
-    """One JSON line an event."""
+    """Prints one JSON line per event."""
 
     def on_event(self, event: Event) -> None:
         """Print an event as JSON."""
-        self._session.emit(event_as_json(event))
+        self._output.emit(event_as_json(event))
 
 
 class PlainProgress(Progress):
-    """One line an event, for logs and pipes."""
+    """Prints one line per event, for logs and pipes."""
 
     def on_event(self, event: Event) -> None:
         """Print an event as a line."""
         line = _sentence(event)
         if line:
             with self._lock:
-                self._session.narrate(f"{event.server}: {line}")
+                self._output.message(f"{event.server}: {line}")
 
 
 class LiveProgress(Progress):
-    """One line a server that changes in place, the log above.
+    """Shows one line per server, updated in place, below the log.
 
     Args:
-        session: The session.
+        output: The output.
         servers: The labels of the servers, in order.
-        with_log: Whether log lines are shown.
+        with_log: Whether to show log lines.
     """
 
-    def __init__(self, session: Session, servers: Sequence[str], *, with_log: bool) -> None:
+    def __init__(self, output: Output, servers: Sequence[str], *, with_log: bool) -> None:
         from rich.live import Live
 
-        super().__init__(session)
+        super().__init__(output)
         self._with_log = with_log
         self._rows = {server: _Row(server) for server in servers}
         self._live = Live(
-            self, console=session.stderr, refresh_per_second=8, transient=True,
+            self, console=output.stderr, refresh_per_second=8, transient=True,
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
 
@@ -104,22 +104,22 @@ class LiveProgress(Progress):
         """Show an event."""
         if isinstance(event, LogLine):
             if self._with_log:
-                self._session.stderr.print(
-                    self._session.text((f"{event.server}  ", "dim"), event.text)
+                self._output.stderr.print(
+                    self._output.text((f"{event.server}  ", "dim"), event.text)
                 )
             return
         if isinstance(event, Warned):
-            self._session.stderr.print(
-                self._session.text((f"{event.server}  ", "dim"), (f"! {event.text}", "yellow"))
+            self._output.stderr.print(
+                self._output.text((f"{event.server}  ", "dim"), (f"! {event.text}", "yellow"))
             )
             return
         with self._lock:
             row = self._rows.setdefault(event.server, _Row(event.server))
-            row.take(event)
+            row.update(event)
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Take the table away for a while."""
+        """Hide the table during a prompt."""
         was_shown = self._live.is_started
         if was_shown:
             self._live.stop()
@@ -140,7 +140,7 @@ class LiveProgress(Progress):
         """Draw the table; called by rich several times a second."""
         width = max((len(server) for server in self._rows), default=0)
         with self._lock:
-            lines = [row.line(self._session, width) for row in self._rows.values()]
+            lines = [row.line(self._output, width) for row in self._rows.values()]
         for line in lines:
             line.truncate(options.max_width, overflow="ellipsis")
             yield line
@@ -157,7 +157,7 @@ class _Row:
         self._number = ""
         self._status: RunStatus | None = None
 
-    def take(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         if isinstance(event, RunEnded):
             self._status, self._ended = event.status, time.monotonic()
         elif isinstance(event, CheckEnded):
@@ -171,29 +171,29 @@ class _Row:
                 self._number = f"{steps.index(event.step) + 1}/{len(steps) - 1}"
             self._title = step_title(event.step)
 
-    def line(self, session: Session, width: int) -> Text:
+    def line(self, output: Output, width: int) -> Text:
         seconds = int((self._ended or time.monotonic()) - self._began)
         clock = f"{seconds // 60}:{seconds % 60:02d}"
         sign, style = mark(self._status) if self._status else ("•", "cyan")
         title = self._title if not self._status else f"{self._status.label} ({self._title})"
-        return session.text(
+        return output.text(
             (f"{sign} ", style), f"{self._server:<{width}}  ", (f"{clock:>5}  ", "dim"), title
         )
 
 
-def show_progress(session: Session, servers: Sequence[str], *, with_log: bool = True) -> Progress:
-    """Return what fits the session.
+def show_progress(output: Output, servers: Sequence[str], *, with_log: bool = True) -> Progress:
+    """Return the progress display for the output.
 
     Args:
-        session: The session.
+        output: The output.
         servers: The labels of the servers, in order.
-        with_log: Whether a live table shows log lines, too.
+        with_log: Whether a live table also shows log lines.
     """
-    if session.as_json:
-        return JsonProgress(session) if session.is_stream else Progress(session)
-    if session.is_live:
-        return LiveProgress(session, servers, with_log=with_log)
-    return PlainProgress(session)
+    if output.as_json:
+        return JsonProgress(output) if output.is_stream else Progress(output)
+    if output.is_live:
+        return LiveProgress(output, servers, with_log=with_log)
+    return PlainProgress(output)
 
 
 def _sentence(event: Event) -> str:

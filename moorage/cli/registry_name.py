@@ -1,4 +1,4 @@
-"""The registry's name within ``plan`` and ``apply``, which is looked at while servers are read."""
+"""Check the registry's name in ``plan`` and ``apply`` while the servers are read."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from moorage.background import Background
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
-    from moorage.cli.deployment import Engine
     from moorage.cli.plan_view import Line
+    from moorage.cli.runner import Runner
     from moorage.deploy.name import NameOutcome, NamePlan
     from moorage.deploy.plan import Plan
     from moorage.dns.findings import Finding
     from moorage.dns.operations import DnsCheck, DnsPlan
 
-FOUND_WITHIN = 5.0
-"""Seconds name servers have after the servers were read; findings are not worth waiting longer."""
+FINDINGS_TIMEOUT = 5.0
+"""Seconds to wait for name servers after the servers have been read."""
 
 
 @dataclass
-class NameWork:
-    """What is to be done about the registry's name, and what is to be known about it.
+class RegistryName:
+    """The registry's name: planned changes of its records, and findings.
 
     Attributes:
-        engine: The open deployment.
-        findings: What about the name will surprise somebody.
+        runner: The open deployment.
+        findings: Problems with the name.
     """
 
-    engine: Engine
+    runner: Runner
     _check: Background[DnsCheck]
     _is_limited: bool = False
     findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def begin(cls, engine: Engine, *, is_limited: bool) -> NameWork:
-        """Begin to ask name servers.
+    def start_check(cls, runner: Runner, *, is_limited: bool) -> RegistryName:
+        """Start to query name servers in the background.
 
         Args:
-            engine: The open deployment.
-            is_limited: Whether servers are left out: then the name is left alone.
+            runner: The open deployment.
+            is_limited: Whether servers are left out, so that the records must not change.
         """
         from moorage.servers.connect import load
 
-        load(engine.deployment.answers.servers)
-        return cls(engine, Background(engine.deployment.name.check), is_limited)
+        load(runner.deployment.answers.servers)
+        return cls(runner, Background(runner.deployment.name.check), is_limited)
 
     @property
     def has_changes(self) -> bool:
@@ -55,31 +55,31 @@ class NameWork:
 
     @property
     def _planned(self) -> NamePlan:
-        return self.engine.operations.name
+        return self.runner.operations.name
 
     @property
     def problem(self) -> MoorageError | None:
-        """Why the provider could not be asked."""
+        """The error of the provider, if it failed."""
         return self._planned.problem
 
     @property
     def dns(self) -> DnsPlan | None:
-        """What would change at the name; None without a provider that can write."""
+        """The planned changes; None without a provider that can write."""
         return self._planned.dns
 
     @property
-    def _is_left_alone(self) -> bool:
-        provider = self.engine.deployment.answers.dns.provider
+    def _is_skipped(self) -> bool:
+        provider = self.runner.deployment.answers.dns.provider
         return self._is_limited and provider != "manual"
 
-    def find(self, plan: Plan) -> None:
-        """Find out what about the name will surprise somebody, after the servers were read.
+    def collect_findings(self, plan: Plan) -> None:
+        """Collect the findings, once the servers have been read.
 
         Args:
-            plan: What was read.
+            plan: The plan, with the servers' facts.
         """
-        deployment = self.engine.deployment
-        check = self._check.result(FOUND_WITHIN)
+        deployment = self.runner.deployment
+        check = self._check.result(FINDINGS_TIMEOUT)
         if check is None or not check.replies:
             return
         from moorage.deploy.listen_addresses import serves_on
@@ -102,47 +102,47 @@ class NameWork:
                 cancelled=lambda: deployment.cancel.is_set,
             )
         )
-        self.findings = search.result(FOUND_WITHIN) or ()
+        self.findings = search.result(FINDINGS_TIMEOUT) or ()
 
-    def may_begin(self, *, yes: bool, replace: bool) -> None:
-        """Stop before any server is changed, if the name could not be changed in the end.
+    def check_can_change(self, *, yes: bool, replace: bool) -> None:
+        """Check that the records can be changed, before any server is.
 
         Args:
-            yes: Whether nothing is to be asked.
-            replace: Whether records of somebody else's may be replaced.
+            yes: Whether ``--yes`` rules out questions.
+            replace: Whether ``--replace-records`` allows replacing foreign records.
 
         Raises:
-            MoorageError: The provider refuses, or records of somebody else's are in the way.
+            MoorageError: The provider failed, or foreign records would be replaced.
         """
-        from moorage.cli.dns import may_replace
+        from moorage.cli.dns import confirm_replacement
 
         if self.problem is not None:
             raise self.problem
         if self.dns is None:
             return
-        if not may_replace(self.engine, self.dns, yes=yes, replace=replace):
+        if not confirm_replacement(self.runner, self.dns, yes=yes, replace=replace):
             from moorage.dns.operations import foreign_records_error
 
             raise foreign_records_error(self.dns)
 
     def lines(self) -> Iterator[Line]:
-        """Yield what would change, and what is to be known."""
+        """Yield the planned changes and findings as text."""
         from moorage.cli.dns_view import dns_plan_lines, finding_lines
 
         if self.dns is not None:
             yield from dns_plan_lines(self.dns)
-        elif self.problem is not None or self.findings or self._is_left_alone:
-            yield ((self.engine.deployment.answers.registry.domain, "bold"), ("  DNS", "dim"))
+        elif self.problem is not None or self.findings or self._is_skipped:
+            yield ((self.runner.deployment.answers.registry.domain, "bold"), ("  DNS", "dim"))
         if self.problem is not None:
             yield (("  problem: ", "bold red"), str(self.problem))
-        if self._is_left_alone:
-            yield ("  left alone with --limit; 'moorage dns apply FILE' leads it to all servers",)
+        if self._is_skipped:
+            yield ("  not changed with --limit; 'moorage dns apply FILE' points it to all servers",)
         yield from finding_lines(self.findings)
-        if self.dns or self.problem is not None or self.findings or self._is_left_alone:
+        if self.dns or self.problem is not None or self.findings or self._is_skipped:
             yield ("",)
 
     def as_json(self) -> dict[str, object]:
-        """Return what would change, and what is to be known, as JSON values."""
+        """Return the planned changes and findings as JSON values."""
         from moorage.cli.dns_view import dns_plan_as_json, findings_as_json
         from moorage.cli.errors import as_json
 
@@ -156,10 +156,10 @@ class NameWork:
 
 
 def change_lines(outcome: NameOutcome | None) -> list[Line]:
-    """Return how a change of the records ended; nothing when there was none.
+    """Return the result of changing the records as text; empty without a change.
 
     Args:
-        outcome: How the name is in the end; None when it was not looked at.
+        outcome: The result for the name, or None.
     """
     from moorage.cli.dns_view import dns_report_lines
 
@@ -167,15 +167,15 @@ def change_lines(outcome: NameOutcome | None) -> list[Line]:
     if outcome is not None and outcome.report is not None:
         lines = [("",), *dns_report_lines(outcome.report)]
     if outcome is not None and outcome.problem is not None:
-        lines += [("",), (("The records were not changed: ", "bold red"), str(outcome.problem))]
+        lines += [("",), (("DNS records not changed: ", "bold red"), str(outcome.problem))]
     return lines
 
 
 def change_as_json(outcome: NameOutcome | None) -> dict[str, object]:
-    """Return the same as JSON values.
+    """Return the result of changing the records as JSON values.
 
     Args:
-        outcome: How the name is in the end; None when it was not looked at.
+        outcome: The result for the name, or None.
     """
     from moorage.cli.dns_view import dns_report_as_json
     from moorage.cli.errors import as_json

@@ -1,4 +1,4 @@
-"""How an apply and a verification ended, as text and as JSON values."""
+"""The results of an apply and of its checks as text and as JSON values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from moorage.cli.errors import guide
 from moorage.cli.plan_view import Line
 from moorage.cli.progress import mark
-from moorage.cli.tables import lined_up
+from moorage.cli.tables import aligned
 from moorage.deploy.clients import trust_for_docker
 from moorage.deploy.report import ADVICE
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Iterator[Line]:
-    """Yield how an apply ended on each server.
+    """Yield each server's result as text.
 
     Args:
         report: The report.
-        advice: What to do next, by code.
+        advice: The advice, by code.
     """
     rows = [
         (mark(server.status), server.server, _state(server.status, server.message, server.step))
         for server in report.servers
     ]
-    yield from lined_up(rows)
+    yield from aligned(rows)
     for server in report.servers:
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
@@ -42,11 +42,11 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
 def report_as_json(
     report: ApplyReport, advice: Mapping[str, str] = ADVICE
 ) -> list[dict[str, object]]:
-    """Return how an apply ended on each server, as JSON values.
+    """Return each server's result as JSON values.
 
     Args:
         report: The report.
-        advice: What to do next, by code.
+        advice: The advice, by code.
     """
     return [
         {
@@ -62,12 +62,12 @@ def report_as_json(
 
 
 def verification_lines(verification: Verification) -> Iterator[Line]:
-    """Yield the checks as a table with their figures.
+    """Yield the checks as a table.
 
     Args:
         verification: The checks.
     """
-    yield from lined_up(
+    yield from aligned(
         [
             (
                 mark(check.status),
@@ -100,33 +100,33 @@ def verification_as_json(verification: Verification) -> list[dict[str, object]]:
     ]
 
 
-def handover_lines(handed: Handover) -> Iterator[Line]:
-    """Yield what people need to know now.
+def handover_lines(handover: Handover) -> Iterator[Line]:
+    """Yield the next steps after an apply.
 
     Args:
-        handed: What they need to know.
+        handover: The next steps.
     """
-    if not handed.is_resolved:
-        now = ", ".join(handed.resolves_to)
-        state = f"resolves to {now} now" if now else "does not resolve now"
-        if handed.no_records is not None:
-            yield (f"DNS: the name {state}. {handed.no_records}",)
+    if not handover.is_resolved:
+        now = ", ".join(handover.resolves_to)
+        state = f"resolves to {now}" if now else "does not resolve"
+        if handover.no_records is not None:
+            yield (f"DNS: the name {state}. {handover.no_records}",)
         else:
-            yield (f"DNS: the name {state}. These records are needed:",)
-        for line in (line for each in handed.records for line in each.lines()):
+            yield (f"DNS: the name {state}. Create these records:",)
+        for line in (line for each in handover.records for line in each.lines()):
             yield (f"  {line}",)
-    if handed.docker_ca_file:
-        place = str(handed.ca_file) if handed.ca_file else handed.ca_place
+    if handover.docker_ca_file:
+        place = str(handover.ca_file) if handover.ca_file else handover.ca_place
         yield (f"The private CA's certificate is {place}.",)
-        yield (f"Docker looks for it at {handed.docker_ca_file}, on each of its machines:",)
-        for line in trust_for_docker(handed.registry, handed.ca_file or "ca.pem").splitlines():
+        yield (f"Docker needs it as {handover.docker_ca_file} on each client:",)
+        for line in trust_for_docker(handover.registry, handover.ca_file or "ca.pem").splitlines():
             yield (f"  {line}",)
     yield ("Log in with:",)
-    yield ((f"  {handed.login}", "bold"),)
+    yield ((f"  {handover.login}", "bold"),)
 
 
 def _failure(problem: MoorageError | None, message: str = "") -> dict[str, object]:
-    """Return what went wrong, as every failure in JSON has it; no code where nothing did."""
+    """Return the JSON values of a failure; code is null without one."""
     if problem is None:
         return {"code": None, "message": message, "advice": None, "fields": []}
     return {
@@ -137,24 +137,24 @@ def _failure(problem: MoorageError | None, message: str = "") -> dict[str, objec
     }
 
 
-def handover_as_json(handed: Handover, *, serves: bool) -> dict[str, object]:
-    """Return what people need to know now, as JSON values.
+def handover_as_json(handover: Handover, *, serves: bool) -> dict[str, object]:
+    """Return the next steps after an apply as JSON values.
 
     Args:
-        handed: What they need to know.
-        serves: Whether there is a registry to log in to.
+        handover: The next steps.
+        serves: Whether a registry is running to log in to.
     """
     return {
-        "registry": handed.registry,
-        "login": handed.login if serves else None,
-        "ca_file": str(handed.ca_file) if serves and handed.ca_file else None,
-        "docker_ca_file": (serves and handed.docker_ca_file) or None,
+        "registry": handover.registry,
+        "login": handover.login if serves else None,
+        "ca_file": str(handover.ca_file) if serves and handover.ca_file else None,
+        "docker_ca_file": (serves and handover.docker_ca_file) or None,
         "dns": {
-            "is_resolved": handed.is_resolved,
-            "resolves_to": list(handed.resolves_to),
+            "is_resolved": handover.is_resolved,
+            "resolves_to": list(handover.resolves_to),
             "records": [
                 {"name": each.name, "type": each.kind, "value": value}
-                for each in handed.records
+                for each in handover.records
                 for value in each.values
             ],
         },

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from moorage.cli.options import common_options, session_of
+from moorage.cli.options import common_options, output_of
 
 _EXAMPLES = """\b
 Example:
@@ -18,14 +18,14 @@ Example:
 @common_options
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Print the JSON Schema of the answers file, for editors and checks.
+    """Print the JSON Schema of the answers file, for editors and validators.
 
     Changes nothing.
     """
     from moorage.answers.schema import json_schema
 
-    session = session_of(context)
-    if session.as_json:
-        session.emit(json_schema())
+    output = output_of(context)
+    if output.as_json:
+        output.emit(json_schema())
     else:
-        session.reveal(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        output.reveal(json.dumps(json_schema(), indent=2, ensure_ascii=False))

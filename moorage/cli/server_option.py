@@ -1,4 +1,4 @@
-"""Servers that are named on the command line, in place of an answers file."""
+"""The options ``--server`` and ``--key``, in place of an answers file."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ _server_option = click.option(
     "addresses",
     metavar="USER@HOST[:PORT]",
     multiple=True,
-    help="Work without an answers file: what is deployed is read from this server. Can be given "
-    "several times.",
+    help="Work without an answers file: read the deployment from this server. Repeatable.",
 )
 _key_option = click.option(
     "--key",
     metavar="PATH",
     type=click.Path(dir_okay=False),
-    help="The private key file to log in with, for --server.",
+    help="The private key file for --server.",
 )
 
 
-def named_server_options(function: _Function) -> _Function:
-    """Add --server and --key; they become ``addresses`` and ``key``."""
+def server_and_key_options(function: _Function) -> _Function:
+    """Add --server and --key as ``addresses`` and ``key``."""
     decorated: _Function = _server_option(_key_option(function))
     return decorated
 
 
-def server_named(context: click.Context, address: str, key: str | None) -> Server:
-    """Return the server that ``--server`` names.
+def parse_server_option(context: click.Context, address: str, key: str | None) -> Server:
+    """Parse the value of ``--server``.
 
     Args:
-        context: The command's, for errors.
+        context: The command's context, for errors.
         address: USER@HOST, USER@HOST:PORT or an alias from ~/.ssh/config.
-        key: What ``--key`` said.
+        key: The value of ``--key``.
 
     Raises:
-        click.UsageError: It names none.
+        click.UsageError: The address is invalid.
     """
     from moorage.errors import MoorageError
     from moorage.servers.address import parse_server
@@ -54,12 +53,12 @@ def server_named(context: click.Context, address: str, key: str | None) -> Serve
         raise click.UsageError(error.message, context) from error
 
 
-def servers_named(
+def parse_server_options(
     context: click.Context, addresses: tuple[str, ...], key: str | None
 ) -> tuple[Server, ...]:
-    """Return the servers that several ``--server`` name; see :func:`server_named`."""
-    servers = tuple(server_named(context, address, key) for address in addresses)
+    """Parse several values of ``--server``; see :func:`parse_server_option`."""
+    servers = tuple(parse_server_option(context, address, key) for address in addresses)
     hosts = [server.host for server in servers]
-    if twice := next((host for host in hosts if hosts.count(host) > 1), None):
-        raise click.UsageError(f"--server names {twice} more than once.", context)
+    if duplicate := next((host for host in hosts if hosts.count(host) > 1), None):
+        raise click.UsageError(f"Duplicate --server {duplicate}.", context)
     return servers

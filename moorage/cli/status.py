@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import limit_option, server_options, session_of
-from moorage.cli.server_option import named_server_options, servers_named
+from moorage.cli.options import limit_option, output_of, server_options
+from moorage.cli.server_option import parse_server_options, server_and_key_options
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
@@ -25,9 +25,9 @@ Examples:
 @click.argument(
     "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
-@named_server_options
+@server_and_key_options
 @limit_option
-@click.option("--follow", is_flag=True, help="If a run is going on, show its log until it ends.")
+@click.option("--follow", is_flag=True, help="If a run is in progress, show its log until it ends.")
 @server_options
 @click.pass_context
 def command(
@@ -40,35 +40,34 @@ def command(
     follow: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    """Show what is deployed on each server, and how it is.
+    """Show what is deployed on each server, and its state.
 
-    Says whether the registry runs and on which slot, which files somebody changed, how long the
-    certificate lasts, how much disk is free, and how the last run ended. With FILE also whether the
-    answers differ from what is deployed. With --server, other servers that the deployment is
-    recorded to have are listed and not connected to. Changes nothing.
+    Shows whether the registry is running and on which slot, modified files, the certificate's
+    expiry, free disk space, and the result of the last run; with FILE, also whether the answers
+    differ from the deployment. With --server, lists other servers on record without connecting to
+    them. Changes nothing.
 
-    Exits with 0 when all servers are healthy, 1 when something is wrong, and 4 when a server cannot
-    be reached.
+    Exits with 0 if all servers are healthy, 1 if one is not, and 4 if one is unreachable.
     """
-    from moorage.cli.deployment import open_engine
+    from moorage.cli.runner import open_deployment
     from moorage.cli.status_view import status_as_json, status_lines
     from moorage.deploy.status import read_status
 
-    session = session_of(context)
+    output = output_of(context)
     answers = _answers(context, file, addresses, key)
-    with open_engine(
-        session, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as engine:
-        # The registry's own secrets are not needed to see whether it runs.
-        engine.asker.asks_for_logins_only = True
-        status = engine.look(
-            lambda: read_status(engine.deployment, with_plan=file is not None, follow=follow)
+    with open_deployment(
+        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
+        # Reading the status does not need the registry's own secrets.
+        runner.asker.asks_for_logins_only = True
+        status = runner.query(
+            lambda: read_status(runner.deployment, with_plan=file is not None, follow=follow)
         )
-    if session.as_json:
-        session.emit(status_as_json(status))
+    if output.as_json:
+        output.emit(status_as_json(status))
     else:
         for line in status_lines(status):
-            session.data(*line)
+            output.data(*line)
     return status.exit_code
 
 
@@ -79,9 +78,9 @@ def _answers(
     from moorage.deploy.discovery import answers_for
 
     if (file is None) != bool(addresses):
-        raise click.UsageError("Wanted: either FILE or --server USER@HOST[:PORT].", context)
+        raise click.UsageError("Expected either FILE or --server USER@HOST[:PORT].", context)
     if file is not None:
         if key is not None:
-            raise click.UsageError("--key goes with --server; FILE names the keys itself.", context)
-        return open_answers(session_of(context), file)
-    return answers_for(servers_named(context, addresses, key))
+            raise click.UsageError("--key needs --server; FILE has its own keys.", context)
+        return open_answers(output_of(context), file)
+    return answers_for(parse_server_options(context, addresses, key))

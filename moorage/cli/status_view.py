@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def status_lines(status: Status) -> Iterator[Line]:
-    """Yield a status as lines for people.
+    """Yield a status as text.
 
     Args:
         status: The status.
@@ -25,16 +25,16 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield from _server_lines(server)
         yield ("",)
     for error in status.unreached:
-        yield ((f"✗ {error.server}", "bold red"), "  not reached")
+        yield ((f"✗ {error.server}", "bold red"), "  unreachable")
         yield (f"  {explain(error)}",)
         yield ("",)
     for other in status.others:
-        yield ("○ ", (other.destination, "bold"), "  recorded as another server; not connected to")
+        yield ("○ ", (other.destination, "bold"), "  another server on record; not connected to")
     if status.unknown_because:
-        yield (f"Whether an apply would change something is not known: {status.unknown_because}",)
+        yield (f"Cannot tell whether an apply would change anything: {status.unknown_because}",)
     elif status.has_changes is not None:
         if status.has_changes:
-            yield ("An apply would change something; 'moorage plan FILE --diff' shows what.",)
+            yield ("There are changes to apply; see 'moorage plan FILE --diff'.",)
         else:
             yield ("An apply would change nothing.",)
 
@@ -65,7 +65,7 @@ def _server_lines(server: ServerStatus) -> Iterator[Line]:
 
 
 def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
-    """Return how the last renewal went, as JSON values."""
+    """Return the last renewal as JSON values."""
     if renewal is None:
         return None
     return {
@@ -119,7 +119,7 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
             "inodes": disk.inodes,
             "free_inodes": disk.free_inodes,
         },
-        # found is null where the first run did not record it.
+        # found is null if the first run did not record it.
         "additions": server.additions
         and {
             "found": server.additions.found and dict(server.additions.found),

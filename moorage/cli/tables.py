@@ -1,10 +1,10 @@
-"""Columns of text that line up."""
+"""Print rows in aligned columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from moorage.cli.session import Piece
+from moorage.cli.output import Piece
 from moorage.rows import Level, Row
 
 Cell = Piece
@@ -19,26 +19,26 @@ STYLES = {
 
 
 def row_lines(rows: Sequence[Row], indent: str = "") -> Iterator[tuple[Piece, ...]]:
-    """Yield the properties of one subject: their labels, then what they are.
+    """Yield the properties of one subject, label and text.
 
     Args:
         rows: The properties.
-        indent: What every line begins with.
+        indent: The prefix of each line.
     """
-    yield from lined_up([(row.label, row.text) for row in rows], indent)
+    yield from aligned([(row.label, row.text) for row in rows], indent)
 
 
 def row_line(row: Row) -> tuple[Piece, ...]:
-    """Return one of several subjects: its sign, its name and what there is to say about it."""
+    """Return one of several subjects as a line: sign, label and text."""
     return ((f"{row.sign} ", STYLES[row.level]), (row.label, "bold"), f"  {row.text}")
 
 
-def lined_up(rows: Sequence[Sequence[Cell]], indent: str = "") -> Iterator[tuple[Piece, ...]]:
-    """Yield rows as lines with cells padded to their column's width.
+def aligned(rows: Sequence[Sequence[Cell]], indent: str = "") -> Iterator[tuple[Piece, ...]]:
+    """Yield rows as lines, each cell padded to the width of its column.
 
     Args:
         rows: The rows, all with the same number of cells.
-        indent: What every line begins with.
+        indent: The prefix of each line.
     """
     widths = [max(len(_plain(cell)) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:

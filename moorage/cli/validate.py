@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from moorage.cli.options import answers_argument, common_options, session_of
+from moorage.cli.options import answers_argument, common_options, output_of
 
 _EXAMPLES = """\b
 Examples:
@@ -20,25 +20,25 @@ Examples:
 @click.option(
     "--headless",
     is_flag=True,
-    help="Also check that this machine has what an apply without a terminal needs: every secret "
-    "the answers refer to, and the key, certificate and image files they name.",
+    help="Also check that this machine has all secrets and key, certificate and image files in "
+    "the answers, as an apply without a terminal needs.",
 )
 @common_options
 @click.pass_context
 def command(context: click.Context, file: Path, headless: bool) -> None:
     """Check an answers file without touching any server.
 
-    All problems are listed at once, with file, line and column. Changes nothing. Exits with 0 when
-    the answers are valid and 2 when they are not.
+    Lists all problems at once, with file, line and column. Changes nothing. Exits with 0 if the
+    answers are valid, 2 if not.
     """
-    from moorage.cli.answers_file import check_machine, check_provider, open_answers
+    from moorage.cli.answers_file import check_local_requirements, check_provider, open_answers
 
-    session = session_of(context)
-    answers = open_answers(session, file)
+    output = output_of(context)
+    answers = open_answers(output, file)
     check_provider(file, answers)
     if headless:
-        check_machine(file, answers)
-    if session.as_json:
-        session.emit({"valid": True, "file": str(file), "domain": answers.registry.domain})
+        check_local_requirements(file, answers)
+    if output.as_json:
+        output.emit({"valid": True, "file": str(file), "domain": answers.registry.domain})
     else:
-        session.data(f"{file}: the answers are valid.")
+        output.data(f"{file}: the answers are valid.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from moorage.cli.options import answers_argument, limit_option, server_options, session_of
+from moorage.cli.options import answers_argument, limit_option, output_of, server_options
 
 _EXAMPLES = """\b
 Examples:
@@ -18,9 +18,7 @@ Examples:
 @click.command("verify", epilog=_EXAMPLES)
 @answers_argument
 @limit_option
-@click.option(
-    "--skip-large-upload", is_flag=True, help="Leave out the check that sends over 100 MB."
-)
+@click.option("--skip-large-upload", is_flag=True, help="Skip the check that uploads over 100 MB.")
 @server_options
 @click.pass_context
 def command(
@@ -31,27 +29,27 @@ def command(
     skip_large_upload: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    """Check the registry from outside, the way a client uses it.
+    """Check the registry from outside, as a client would use it.
 
-    Each server is checked by itself at its own address, whatever DNS says: certificate, refusals,
-    log-in, push, pull, delete, and an upload of over 100 MB. Pushes to the repository
-    moorage-verify and deletes that again; changes nothing else. Log-in and what follows needs a
-    user whose password the answers lead to, such as {env: CI_PW}.
+    Checks each server at its own address, regardless of DNS: certificate, refusals, login, push,
+    pull, delete, and an upload of over 100 MB. Pushes to the repository moorage-verify and deletes
+    it again; changes nothing else. The login and later checks need a user whose password the
+    answers can resolve, such as {env: CI_PW}.
     """
     from moorage.cli import report_view
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.deployment import open_engine
+    from moorage.cli.runner import open_deployment
 
-    session = session_of(context)
-    answers = open_answers(session, file)
-    with open_engine(
-        session, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as engine:
-        verification = engine.look(
-            lambda: engine.deployment.verify(large_upload=not skip_large_upload)
+    output = output_of(context)
+    answers = open_answers(output, file)
+    with open_deployment(
+        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
+        verification = runner.query(
+            lambda: runner.deployment.verify(large_upload=not skip_large_upload)
         )
-    if session.as_json:
-        session.emit(
+    if output.as_json:
+        output.emit(
             {
                 "is_good": verification.is_good,
                 "checks": report_view.verification_as_json(verification),
@@ -59,5 +57,5 @@ def command(
         )
     else:
         for line in report_view.verification_lines(verification):
-            session.data(*line)
+            output.data(*line)
     return verification.exit_code

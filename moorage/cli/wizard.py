@@ -9,69 +9,69 @@ import click
 
 from moorage.cli import terminal
 from moorage.cli.errors import WrongUsageError
-from moorage.cli.options import session_of
-from moorage.cli.session import Session, WebPlace
+from moorage.cli.options import output_of
+from moorage.cli.output import Output, WebOptions
 
 
 @click.command("wizard")
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
 @click.pass_context
 def command(context: click.Context, file: Path | None) -> int:
-    """Open the wizard, on an answers file if there is one."""
-    return open_wizard(session_of(context), file)
+    """Open the wizard, optionally with an answers file."""
+    return open_wizard(output_of(context), file)
 
 
 def open_wizard(
-    session: Session,
+    output: Output,
     file: Path | None,
     *,
     users: bool = False,
     servers: tuple[tuple[str, ...], str] | None = None,
 ) -> int:
-    """Open the wizard and return what to exit with.
+    """Open the wizard and return the exit code.
 
     Args:
-        session: The session.
+        output: The output.
         file: The answers file to open, or None.
-        users: Whether to begin with the users.
-        servers: The addresses and the key file (or empty) of servers to read instead of a file.
+        users: Whether to open the Users screen.
+        servers: Addresses of servers to read instead of a file, and their key file (or empty).
 
     Raises:
-        WrongUsageError: There is no terminal, or no such file.
+        WrongUsageError: There is no terminal, or the file does not exist.
     """
     if file is not None and file.is_dir():
         raise WrongUsageError(
-            f"{file} is a folder, and an answers file is wanted.",
-            advice=f"Name the file in it, such as {file / 'moorage.yml'}; 'moorage' alone starts "
-            "with new answers and lists those opened before.",
+            f"{file} is a folder, not an answers file.",
+            advice=f"Use a file in it, such as {file / 'moorage.yml'}. 'moorage' alone starts "
+            "with new answers and lists recent ones.",
         )
     if file is not None and not file.is_file():
         raise WrongUsageError(
-            f"There is no file {file}.", advice="'moorage' alone starts with new answers."
+            f"{file} does not exist.", advice="'moorage' alone starts with new answers."
         )
-    if session.web is not None:
-        return _serve(session.web, file)
+    if output.web is not None:
+        return _serve(output.web, file)
     if not terminal.has_terminal():
         advice = (
-            "'moorage users list FILE' lists the users, and 'moorage users --help' shows what else "
-            "there is."
+            "'moorage users list FILE' lists the users; see 'moorage users --help' for more "
+            "commands."
             if users
-            else "Without one, use: moorage validate FILE, moorage plan FILE, "
+            else "Without one, use moorage validate FILE, moorage plan FILE, "
             "moorage apply FILE --yes, moorage status FILE, moorage verify FILE."
         )
-        raise WrongUsageError("The wizard needs a terminal, and this is none.", advice=advice)
-    if session.no_color:
+        raise WrongUsageError("The wizard needs an interactive terminal.", advice=advice)
+    if output.no_color:
         os.environ["NO_COLOR"] = "1"
     from tui.app import run_wizard
 
     return int(run_wizard(file, users=users, servers=servers))
 
 
-def _serve(place: WebPlace, file: Path | None) -> int:
+def _serve(options: WebOptions, file: Path | None) -> int:
     try:
         from tui.web.serve import serve_wizard
     except ModuleNotFoundError as error:
         raise WrongUsageError(
             "The wizard in a browser needs textual-serve.", advice="pip install 'moorage[web]'"
         ) from error
-    return serve_wizard(file, place.host, place.port, with_token=place.with_token)
+    return serve_wizard(file, options.host, options.port, with_token=options.with_token)

@@ -55,7 +55,7 @@ def test_what_is_missing_is_told_with_what_to_make(keep: NameKeeper, service: Na
     assert f"{DOMAIN} 300 A 192.0.2.1" in outcome.stdout
     assert "A 198.51.100.1" in outcome.stdout
     planned = keep("dns", "plan", "moorage.yml")
-    assert "These records are yours to make" in planned.stdout
+    assert "Create these records" in planned.stdout
     refused = keep("dns", "apply", "moorage.yml", "--yes", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "dns_manual")
 

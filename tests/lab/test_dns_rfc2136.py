@@ -106,7 +106,7 @@ def test_somebody_elses_record_is_never_replaced_silently(
     planned = keep("dns", "plan", "moorage.yml")
     assert f"- {DOMAIN} 120 A 198.51.100.7" in planned.stdout
     assert f"+ {DOMAIN} 300 A 192.0.2.1" in planned.stdout
-    assert "somebody else's" in planned.stdout
+    assert "foreign:" in planned.stdout
 
     refused = keep("dns", "apply", "moorage.yml", "--yes", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "dns_foreign")

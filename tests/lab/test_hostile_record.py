@@ -89,7 +89,7 @@ async def test_a_record_starts_opens_and_reaches_nothing_here(lure: Lure) -> Non
     status = call("status", *lure.way)
     assert refused.code == 2
     assert f"Add --server {lure.other}, or use the answers file." in refused.stderr
-    assert f"○ {lure.other}  recorded as another server; not connected to" in status.stdout
+    assert f"○ {lure.other}  another server on record; not connected to" in status.stdout
     with watched(bait.port) as seen:
         named = ((f"root@{server.address}",), str(server.key))
         app = WizardApp(servers=named, large_upload=False)

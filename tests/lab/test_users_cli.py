@@ -116,7 +116,7 @@ def test_the_life_of_a_user(call: CommandLine, machines: Sequence[LabServer]) ->
     assert statuses(call, machines, "ana", ANAS_NEXT_PASSWORD) == [401, 401]
     assert users_in(call)["ana"]["disabled"] is True
     exported = ok(call("users", "export", "moorage.yml", "--to", "users.htpasswd"))
-    assert "Left out, because disabled: ana." in exported.stderr
+    assert "Left out (disabled): ana." in exported.stderr
     text = (call.home / "users.htpasswd").read_text()
     assert [line.partition(":")[0] for line in text.splitlines()] == ["ci"]
     assert (call.home / "users.htpasswd").stat().st_mode & 0o777 == 0o600
@@ -132,7 +132,7 @@ def test_the_life_of_a_user(call: CommandLine, machines: Sequence[LabServer]) ->
     # With a terminal or not, a password that is made goes where it was asked for and nowhere else.
     unseen = call("users", "add", "moorage.yml", "bot", "--yes")
     assert unseen.code == 2
-    assert "nobody to show it to" in unseen.stderr
+    assert "No destination for the generated password" in unseen.stderr
     ok(call("users", "add", "moorage.yml", "bot", "--yes", "--passwords-to", "bot"))
     assert statuses(call, machines, "bot", made(call, "bot")) == [200, 200]
 
@@ -157,10 +157,10 @@ def test_without_an_answers_file(call: CommandLine, machines: Sequence[LabServer
     password = made(call, "bot")
     assert statuses(call, machines, "bot", password) == [200, 200]
     planned = ok(call("plan", "moorage.yml", "--detailed-exitcode"))
-    assert "The user bot is not in the answers, and stays" in planned.stdout
+    assert "The user bot is not in the answers and is kept" in planned.stdout
 
     removed = ok(call("users", "passwd", *one, "ci", "--yes", "--passwords-to", "ci"))
-    assert "applying it as it is undoes this change" in removed.stderr
+    assert "applying it undoes this change" in removed.stderr
     assert statuses(call, machines, "ci", made(call, "ci")) == [200, 200]
     assert statuses(call, machines, "ci", PASSWORD) == [401, 401]
 

@@ -21,8 +21,14 @@ ROOT = Path(__file__).parents[2]
 # Files and folders whose texts must be plain. Add a folder once its texts are rewritten.
 CHECKED: tuple[str, ...] = (
     *("docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"),
-    *("moorage/answers", "moorage/cloud", "moorage/deploy", "moorage/desired", "moorage/dns"),
-    *("moorage/failover", "moorage/registry_keys", "moorage/servers", "moorage/users"),
+    *("moorage/answers", "moorage/cli", "moorage/cloud", "moorage/deploy", "moorage/desired"),
+    *(
+        "moorage/dns",
+        "moorage/failover",
+        "moorage/registry_keys",
+        "moorage/servers",
+        "moorage/users",
+    ),
     *("moorage/errors.py", "moorage/network.py", "moorage/rows.py", "templates"),
 )
 

@@ -1,1 +1,1 @@
-"""``moorage users``: who may log in to the registry."""
+"""``moorage users``: manage the registry's users."""

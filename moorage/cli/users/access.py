@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from moorage.cli.users.access_options import repositories_option
-from moorage.cli.users.change import Wanted, change, change_options, how_to_change
-from moorage.cli.users.target import UsersAtWork, target_from, target_options
+from moorage.cli.users.change import NewUsers, change, change_options, take_change_options
+from moorage.cli.users.open_users import OpenUsers, deployment_arguments, parse_arguments
 
 if TYPE_CHECKING:
     from moorage.desired.users import Access, RegistryUser
@@ -21,34 +21,34 @@ Examples:
 
 
 @click.command("access", epilog=_EXAMPLES)
-@target_options("NAME", "push|pull")
+@deployment_arguments("NAME", "push|pull")
 @repositories_option
-@click.option("--all-repositories", is_flag=True, help="They may use all repositories.")
+@click.option("--all-repositories", is_flag=True, help="Allow all repositories.")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Say what a user may do, and where.
+    """Set a user's access and repositories.
 
-    push may push, pull and delete; pull may only pull. Without --repository and
-    --all-repositories, the repositories stay as they are.
+    push allows push, pull and delete; pull allows pull only. Without --repository and
+    --all-repositories, the repositories do not change.
     """
     from moorage.desired.users import RegistryUser
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME", "push|pull")
-    how = how_to_change(options)
-    name, word = target.words
+    arguments = parse_arguments(context, options, "NAME", "push|pull")
+    chosen = take_change_options(options)
+    name, word = arguments.words
     if word not in {"push", "pull"}:
-        raise click.UsageError(f"{word!r} is no access. Wanted: push or pull.", context)
+        raise click.UsageError(f"Invalid access {word!r}: use push or pull.", context)
     access = cast("Access", word)
     given: tuple[str, ...] = tuple(options["repositories"])
     everywhere: bool = options["all_repositories"]
     if given and everywhere:
-        raise click.UsageError("--repository and --all-repositories exclude each other.", context)
+        raise click.UsageError("Use either --repository or --all-repositories.", context)
     edits.check(RegistryUser(name, "", access, given))
 
-    def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
+    def edit(opened: OpenUsers, users: tuple[RegistryUser, ...]) -> NewUsers:
         rules = given if given or everywhere else edits.find(users, name).repositories
-        return Wanted(edits.set_access(users, name, access, rules))
+        return NewUsers(edits.set_access(users, name, access, rules))
 
-    return change(target, how, decide)
+    return change(arguments, chosen, edit)

@@ -1,4 +1,4 @@
-"""The options that say where a user may do something."""
+"""The options for a user's access."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ repositories_option = click.option(
     "repositories",
     metavar="REPOSITORY",
     multiple=True,
-    help="A repository they may use: team-a/app, or 'team-a/*' for all below; can be given several "
-    "times. Without it, all of them.",
+    help="An allowed repository: team-a/app, or 'team-a/*' for all below it; repeatable. "
+    "Default: all.",
 )
 
 
@@ -23,13 +23,13 @@ def access_option(default: str | None, more: str = "") -> Callable[[_Function], 
     """Return the option ``--access``.
 
     Args:
-        default: What is meant without it, or None.
-        more: Another sentence of help.
+        default: The default, or None.
+        more: More help text.
     """
     return click.option(
         "--access",
         type=click.Choice(["push", "pull"]),
         default=default,
         show_default=default is not None,
-        help=f"push may push, pull and delete; pull may only pull. {more}".rstrip(),
+        help=f"push allows push, pull and delete; pull allows pull only. {more}".rstrip(),
     )

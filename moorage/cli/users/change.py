@@ -1,4 +1,4 @@
-"""One change of the users: shown, confirmed, made on all servers, told, and noted in the file."""
+"""Change the users: show and confirm the change, run it, report it, update the answers file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.answers.secrets import PasswordReference, Secret
-    from moorage.cli.passwords import PasswordSink
-    from moorage.cli.users.target import Target, UsersAtWork
+    from moorage.cli.passwords import PasswordOutput
+    from moorage.cli.users.open_users import Arguments, OpenUsers
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.users_change import UsersPlan
     from moorage.desired.users import RegistryUser
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _CANCELLING = (
-    "Cancelling: a server that has not changed its users keeps them, and one that has changes them "
-    "back. Ctrl-C again ends Moorage without waiting for that."
+    "Cancelling: servers that have not changed keep their users, the others restore them. "
+    "Press Ctrl-C again to exit without waiting."
 )
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a change is to come to.
+class NewUsers:
+    """The users after an edit.
 
     Attributes:
-        users: The users as they should be.
-        listed_too: New users whom the answers file is to list.
-        generated: Passwords that were made for it, by user.
-        reference: Where the new password was found, if through a reference.
-        details: More for the JSON result.
-        lines: What to say about it before it is made.
+        users: All users.
+        add_to_file: New users to list in the answers file.
+        generated: Generated passwords, by user.
+        reference: The reference of the new password, if it has one.
+        details: Further values for the JSON result.
+        lines: Messages to show with the change.
     """
 
     users: tuple[RegistryUser, ...]
-    listed_too: tuple[str, ...] = ()
+    add_to_file: tuple[str, ...] = ()
     generated: Mapping[str, Secret] = field(default_factory=dict)
     reference: PasswordReference | None = None
     details: Mapping[str, object] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
 
-Decide = Callable[["UsersAtWork", tuple["RegistryUser", ...]], Wanted]
-"""Returns what a change is to come to, from the users as they are."""
+Edit = Callable[["OpenUsers", tuple["RegistryUser", ...]], NewUsers]
+"""Returns the new users, from the current ones."""
 
 
 @dataclass(frozen=True)
-class HowToChange:
-    """The options that every change takes."""
+class ChangeOptions:
+    """The options of every change."""
 
     yes: bool
     without_unreached: bool
@@ -65,17 +65,17 @@ class HowToChange:
 
 
 def change_options(function: _Function) -> _Function:
-    """Add what every change takes; :func:`how_to_change` takes them out of the options again."""
+    """Add the options of every change; :func:`take_change_options` reads them."""
     decorators = (
-        click.option("--yes", is_flag=True, help="Do not ask before anything is changed."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
         click.option(
             "--without-unreached",
             is_flag=True,
-            help="Go on although a server cannot be reached; it misses the change and is repaired "
-            "by the next one.",
+            help="Continue although a server is unreachable; it misses this change, and the next "
+            "one fixes it.",
         ),
         from_option,
-        click.option("--no-save", is_flag=True, help="Leave FILE as it is."),
+        click.option("--no-save", is_flag=True, help="Do not update FILE."),
     )
     for decorator in reversed(decorators):
         function = decorator(function)
@@ -86,25 +86,25 @@ from_option = click.option(
     "--from",
     "source",
     metavar="HOST",
-    help="Where servers differ because somebody edited their users: the server that counts.",
+    help="The server with the right users, if they were edited by hand and differ.",
 )
 
 
-def how_to_change(options: dict[str, Any]) -> HowToChange:
-    """Take the options of :func:`change_options` out of a command's options."""
+def take_change_options(options: dict[str, Any]) -> ChangeOptions:
+    """Remove the options of :func:`change_options` from a command's options and return them."""
     names = ("yes", "without_unreached", "source", "no_save")
-    return HowToChange(*(options.pop(name) for name in names))
+    return ChangeOptions(*(options.pop(name) for name in names))
 
 
-def check_confirmation(session: Session, how: HowToChange) -> None:
-    """Make sure that there is somebody to ask, or that nobody has to be asked.
+def check_confirmation(output: Output, chosen: ChangeOptions) -> None:
+    """Check that the operator can confirm or has passed ``--yes``.
 
     Raises:
-        WrongUsageError: There is no terminal, and no ``--yes``.
+        WrongUsageError: There is neither a terminal nor ``--yes``.
     """
     from moorage.cli.errors import WrongUsageError
 
-    if not how.yes and not session.is_interactive:
+    if not chosen.yes and not output.is_interactive:
         raise WrongUsageError(
             "There is no terminal to ask for confirmation.",
             advice="Add --yes to change the users without being asked.",
@@ -112,177 +112,175 @@ def check_confirmation(session: Session, how: HowToChange) -> None:
 
 
 def change(
-    target: Target, how: HowToChange, decide: Decide, passwords: PasswordSink | None = None
+    arguments: Arguments, chosen: ChangeOptions, edit: Edit, passwords: PasswordOutput | None = None
 ) -> int:
     """Change the users of a deployment.
 
     Args:
-        target: Which deployment.
-        how: The options.
-        decide: Says what to change.
-        passwords: Where passwords that are made go.
+        arguments: The command's arguments.
+        chosen: The options.
+        edit: Returns the new users.
+        passwords: The destination of generated passwords.
 
     Returns:
-        What the process exits with.
+        The exit code.
     """
-    from moorage.cli.users.target import open_users
+    from moorage.cli.users.open_users import open_users
     from moorage.deploy.users_change import plan_change
     from moorage.errors import ServersFailed
 
-    session = target.session
-    check_confirmation(session, how)
-    with open_users(target) as work:
-        if work.read.unreached and not how.without_unreached:
-            # Before anybody types a password.
-            session.narrate(
-                "Nothing was changed, because not every server was reached. --without-unreached "
-                "goes on without those."
+    output = arguments.output
+    check_confirmation(output, chosen)
+    with open_users(arguments) as opened:
+        if opened.read.unreached and not chosen.without_unreached:
+            # Before the operator types a password.
+            output.message(
+                "Nothing was changed, because a server is unreachable. Use --without-unreached to "
+                "continue without it."
             )
-            raise ServersFailed(work.read.unreached)
-        work.say_what_was_edited()
-        before = work.users(how.source)
-        wanted = decide(work, before)
-        work.engine.deployment.redactor.add(*wanted.generated.values())
-        plan = plan_change(work.read, wanted.users, without_unreached=how.without_unreached)
+            raise ServersFailed(opened.read.unreached)
+        opened.report_manual_edits()
+        before = opened.users(chosen.source)
+        new = edit(opened, before)
+        opened.runner.deployment.redactor.add(*new.generated.values())
+        plan = plan_change(opened.read, new.users, without_unreached=chosen.without_unreached)
         if passwords is not None:
-            passwords.check(wanted.generated)
-        return _go_on(work, how, _Change(before, wanted, plan), passwords)
+            passwords.check(new.generated)
+        return _confirm_and_run(opened, chosen, _Change(before, new, plan), passwords)
 
 
 @dataclass(frozen=True)
 class _Change:
     before: tuple[RegistryUser, ...]
-    wanted: Wanted
+    new: NewUsers
     plan: UsersPlan
 
     @property
     def differences(self) -> list[UserDifference]:
         from moorage.users.describe import differences
 
-        return differences(self.before, self.wanted.users)
+        return differences(self.before, self.new.users)
 
 
-def _go_on(
-    work: UsersAtWork, how: HowToChange, this: _Change, passwords: PasswordSink | None
+def _confirm_and_run(
+    opened: OpenUsers, chosen: ChangeOptions, this: _Change, passwords: PasswordOutput | None
 ) -> int:
     from moorage.cli.users.view import change_lines
     from moorage.users.describe import names_text
 
-    session = work.target.session
-    if not session.as_json:
-        for line in change_lines(this.differences, this.plan, this.wanted.lines):
-            session.narrate(*line)
-    if this.plan.has_changes and not how.yes:
+    output = opened.arguments.output
+    if not output.as_json:
+        for line in change_lines(this.differences, this.plan, this.new.lines):
+            output.message(*line)
+    if this.plan.has_changes and not chosen.yes:
         where = "all servers"
         if this.plan.left_out:
             where = f"all servers but {', '.join(this.plan.left_out)}"
-        # What was said of them first may have scrolled out of sight by now.
-        what = names_text(this.differences)
-        question = f"Change the users of {where} ({what})?" if what else f"Repair {where}?"
-        if not work.engine.asker.confirm(question):
-            session.narrate("Nothing was changed.")
+        # The changes above may have scrolled out of sight.
+        names = names_text(this.differences)
+        question = f"Change the users of {where} ({names})?" if names else f"Repair {where}?"
+        if not opened.runner.asker.confirm(question):
+            output.message("Nothing was changed.")
             return ExitCode.FAILED
     try:
-        report = _run(work, this, passwords)
-        return _tell(work, how, this, report, passwords)
+        report = _run(opened, this, passwords)
+        return _report(opened, chosen, this, report, passwords)
     finally:
         if passwords is not None:
-            passwords.show(session)
+            passwords.show(output)
 
 
-def _run(work: UsersAtWork, this: _Change, passwords: PasswordSink | None) -> ApplyReport:
+def _run(opened: OpenUsers, this: _Change, passwords: PasswordOutput | None) -> ApplyReport:
     from moorage.cli.errors import WasInterruptedError
 
-    engine = work.engine
+    runner = opened.runner
     if passwords is not None:
-        passwords.take(this.wanted.generated)
+        passwords.store(this.new.generated)
 
     def cancel() -> None:
-        engine.narrate(_CANCELLING)
-        engine.deployment.abort()
+        runner.message(_CANCELLING)
+        runner.deployment.abort()
 
     try:
-        report = engine.do(lambda: engine.operations.change_users(this.plan), cancel)
+        report = runner.run(lambda: runner.operations.change_users(this.plan), cancel)
     except WasInterruptedError as error:
         raise WasInterruptedError(
-            "Interrupted twice: the servers were told to stop and are left to themselves.",
-            advice="'moorage users list' shows what has become of them.",
+            "Interrupted twice: Moorage told the servers to stop, but did not wait for them.",
+            advice="'moorage users list' shows their status.",
         ) from error
     if passwords is not None:
-        passwords.settle(report)
+        passwords.discard_unused(report)
     return report
 
 
-def _tell(
-    work: UsersAtWork,
-    how: HowToChange,
+def _report(
+    opened: OpenUsers,
+    chosen: ChangeOptions,
     this: _Change,
     report: ApplyReport,
-    passwords: PasswordSink | None,
+    passwords: PasswordOutput | None,
 ) -> int:
     from moorage.cli.report_view import report_as_json, report_lines
     from moorage.cli.users.view import changes_as_json
     from moorage.deploy.report import ADVICE_OF_USERS
     from moorage.users.answers_sync import AnswersSync
 
-    session = work.target.session
+    output = opened.arguments.output
     left_out = this.plan.left_out
     code = report.exit_code
     if code == ExitCode.DONE and left_out:
         code = ExitCode.PARTLY_DONE
-    synced = _sync(work, how, this) if report.is_good else AnswersSync()
+    synced = _sync(opened, chosen, this) if report.is_good else AnswersSync()
     if synced.failure is not None and code == ExitCode.DONE:
         code = ExitCode.FAILED
-    if work.engine.desk.is_interrupted and not report.is_good:
+    if opened.runner.main_thread.is_interrupted and not report.is_good:
         code = ExitCode.INTERRUPTED
-    if session.as_json:
-        session.emit(
+    if output.as_json:
+        output.emit(
             {
                 "exit_code": int(code),
                 "changes": changes_as_json(this.differences),
                 "servers": report_as_json(report, ADVICE_OF_USERS),
                 "left_out": list(left_out),
                 "generated": passwords.users if passwords else [],
-                "saved": str(work.target.file) if synced.is_saved else None,
-                **this.wanted.details,
+                "saved": str(opened.arguments.file) if synced.is_saved else None,
+                **this.new.details,
             }
         )
         return code
     for line in report_lines(report, ADVICE_OF_USERS):
-        session.data(*line)
+        output.data(*line)
     for label in left_out:
-        session.data(
-            ("✗  ", "red"), f"{label}  outdated: it could not be reached; the next change fixes it"
-        )
+        output.data(("✗  ", "red"), f"{label}  outdated: unreachable; the next change fixes it")
     return code
 
 
-def _sync(work: UsersAtWork, how: HowToChange, this: _Change) -> AnswersSync:
-    """Let the answers follow, and say what became of them."""
+def _sync(opened: OpenUsers, chosen: ChangeOptions, this: _Change) -> AnswersSync:
+    """Update the answers file and print the result."""
     from moorage.users.answers_sync import UsersChange, sync_answers
 
-    session, wanted = work.target.session, this.wanted
-    file = None if how.no_save else work.target.file
+    output, new = opened.arguments.output, this.new
+    file = None if chosen.no_save else opened.arguments.file
     change = UsersChange(
-        this.before, wanted.users, wanted.listed_too, wanted.reference, this.plan.revisions
+        this.before, new.users, new.add_to_file, new.reference, this.plan.revisions
     )
-    synced = sync_answers(work.engine.deployment.answers.registry.domain, file, change)
+    synced = sync_answers(opened.runner.deployment.answers.registry.domain, file, change)
     if file is None:
-        _warn_about_answers(session, work, this)
+        _warn_about_answers(output, opened, this)
     if synced.failure is not None:
-        session.narrate(("Warning: ", "bold yellow"), str(synced.failure))
+        output.message(("Warning: ", "bold yellow"), str(synced.failure))
     for notice in synced.notices:
-        session.narrate(notice)
+        output.message(notice)
     return synced
 
 
-def _warn_about_answers(session: Session, work: UsersAtWork, this: _Change) -> None:
-    """Say whom an apply of answers that were not updated would bring back or change."""
-    declared = work.read.latest.declared
+def _warn_about_answers(output: Output, opened: OpenUsers, this: _Change) -> None:
+    """Warn that applying answers without this change would undo it."""
+    declared = opened.read.latest.declared
     names = [each.name for each in this.differences if each.name in declared]
     if names:
-        which = str(work.target.file or "The answers file that was applied last")
-        session.narrate(
-            f"{which} lists {', '.join(names)}: applying it as it is undoes this change for them, "
-            "but for passwords that are {generate: true}."
+        which = str(opened.arguments.file or "The answers file that was applied last")
+        output.message(
+            f"{which} lists {', '.join(names)}: applying it undoes this change, except for "
+            "passwords with {generate: true}."
         )

@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.users.change import Wanted, change, change_options, how_to_change
-from moorage.cli.users.target import UsersAtWork, target_from, target_options
+from moorage.cli.users.change import NewUsers, change, change_options, take_change_options
+from moorage.cli.users.open_users import OpenUsers, deployment_arguments, parse_arguments
 
 if TYPE_CHECKING:
     from moorage.desired.users import RegistryUser
 
 
 @click.command("disable")
-@target_options("NAME...")
+@deployment_arguments("NAME...")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Keep users out for now: one, or several as one change.
+    """Disable users; several names are one change.
 
-    They are refused from the next request on. Their passwords and access stay, and
-    'moorage users enable' lets them in again.
+    Their logins stop working at once. Passwords and access are kept for
+    'moorage users enable'.
     """
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME...")
-    how = how_to_change(options)
+    arguments = parse_arguments(context, options, "NAME...")
+    chosen = take_change_options(options)
 
-    def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        return Wanted(edits.set_disabled(users, target.words, True))
+    def edit(opened: OpenUsers, users: tuple[RegistryUser, ...]) -> NewUsers:
+        return NewUsers(edits.set_disabled(users, arguments.words, True))
 
-    return change(target, how, decide)
+    return change(arguments, chosen, edit)

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.users.change import Wanted, change, change_options, how_to_change
-from moorage.cli.users.target import UsersAtWork, target_from, target_options
+from moorage.cli.users.change import NewUsers, change, change_options, take_change_options
+from moorage.cli.users.open_users import OpenUsers, deployment_arguments, parse_arguments
 
 if TYPE_CHECKING:
     from moorage.desired.users import RegistryUser
 
 
 @click.command("enable")
-@target_options("NAME...")
+@deployment_arguments("NAME...")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Let disabled users in again, with the passwords and access they had."""
+    """Enable disabled users, with their previous passwords and access."""
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME...")
-    how = how_to_change(options)
+    arguments = parse_arguments(context, options, "NAME...")
+    chosen = take_change_options(options)
 
-    def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        return Wanted(edits.set_disabled(users, target.words, False))
+    def edit(opened: OpenUsers, users: tuple[RegistryUser, ...]) -> NewUsers:
+        return NewUsers(edits.set_disabled(users, arguments.words, False))
 
-    return change(target, how, decide)
+    return change(arguments, chosen, edit)

@@ -1,4 +1,4 @@
-"""Where a new password comes from: a prompt, standard input, a reference, or Moorage makes it."""
+"""Get a new password: prompt for it, read it, or generate it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moorage.cli.options import passwords_options
 
 if TYPE_CHECKING:
     from moorage.answers.secrets import PasswordReference, Secret, SecretReference
-    from moorage.cli.users.target import UsersAtWork
+    from moorage.cli.users.open_users import OpenUsers
     from moorage.users.strength import Strength
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -29,8 +29,8 @@ class NewPassword:
     """A new password.
 
     Attributes:
-        is_generated: Whether Moorage made it, so that it has to be shown.
-        reference: Where it was found, if through a reference.
+        is_generated: Whether Moorage generated it and has to show it.
+        reference: Its reference, if it has one.
     """
 
     secret: Secret
@@ -40,98 +40,98 @@ class NewPassword:
 
 @dataclass(frozen=True)
 class PasswordChoice:
-    """What the options say about a new password.
+    """The options for a new password.
 
     Attributes:
-        takes_weak: Whether it may be easy to guess.
+        allows_weak: Whether a weak password is accepted.
     """
 
     generate: bool
     from_stdin: bool
-    takes_weak: bool
+    allows_weak: bool
     reference: SecretReference | None
 
-    def get(self, work: UsersAtWork, name: str) -> NewPassword:
-        """Return the password; asks when the options leave it open and somebody is there.
+    def get(self, opened: OpenUsers, name: str) -> NewPassword:
+        """Return the password; prompts on a terminal unless an option provides it.
 
         Args:
-            work: The open deployment.
-            name: Whose it is.
+            opened: The open deployment.
+            name: The user.
 
         Raises:
-            WrongUsageError: It cannot be used.
-            SecretUnavailable: The reference leads nowhere.
+            WrongUsageError: The password is invalid or weak.
+            SecretUnavailable: The reference cannot be resolved.
         """
         from moorage.answers.resolve import Resolver
 
-        session = work.target.session
+        output = opened.arguments.output
         if self.reference is not None:
-            resolver = Resolver(work.engine.asker.secret, session.narrate)
+            resolver = Resolver(opened.runner.asker.secret, output.message)
             secret = resolver.resolve(self.reference, "--password")
-            return NewPassword(self._checked(work, name, secret), reference=self.reference)
+            return NewPassword(self._checked(opened, name, secret), reference=self.reference)
         if self.from_stdin:
-            return NewPassword(self._checked(work, name, _from_stdin()))
+            return NewPassword(self._checked(opened, name, _from_stdin()))
         typed = None
-        if not self.generate and session.is_interactive:
-            typed = self._asked(work, name)
+        if not self.generate and output.is_interactive:
+            typed = self._prompt(opened, name)
         return NewPassword(typed) if typed else _generated()
 
-    def _checked(self, work: UsersAtWork, name: str, secret: Secret) -> Secret:
+    def _checked(self, opened: OpenUsers, name: str, secret: Secret) -> Secret:
         from moorage.users.passwords import password_problem
 
         fault = password_problem(secret)
         if fault:
-            raise WrongUsageError(
-                f"The password of {name} cannot be used: {fault}.", code="password"
-            )
-        strength = _strength(work, name, secret)
-        if strength.is_weak and not self.takes_weak:
+            raise WrongUsageError(f"Invalid password for {name}: {fault}.", code="password")
+        strength = _strength(opened, name, secret)
+        if strength.is_weak and not self.allows_weak:
             raise WrongUsageError(
                 f"The password of {name} is {strength}",
-                advice="Have one made with --generate, or add --weak-password to use it anyway.",
+                advice="Use --generate for a strong one, or --weak-password to allow it.",
                 code="weak_password",
             )
         if strength.is_weak:
-            work.target.session.narrate(f"The password of {name} is {strength}")
-        work.engine.deployment.redactor.add(secret)
+            opened.arguments.output.message(f"The password of {name} is {strength}")
+        opened.runner.deployment.redactor.add(secret)
         return secret
 
-    def _asked(self, work: UsersAtWork, name: str) -> Secret | None:
-        """Ask for a password twice; None when Moorage is to make one."""
+    def _prompt(self, opened: OpenUsers, name: str) -> Secret | None:
+        """Prompt for a password twice; return None to generate one."""
         from moorage.answers.secrets import Secret
         from moorage.users.passwords import password_problem
 
-        session = work.target.session
+        output = opened.arguments.output
         for _ in range(_TRIES):
-            typed = getpass.getpass(f"Password of {name} (empty: make one): ", stream=sys.stderr)
+            typed = getpass.getpass(
+                f"Password for {name} (empty: generate one): ", stream=sys.stderr
+            )
             secret = Secret(typed)
             if not typed:
                 return None
             fault = password_problem(secret)
             if fault:
-                session.narrate(f"That cannot be used: {fault}.")
+                output.message(f"Invalid password: {fault}.")
                 continue
-            strength = _strength(work, name, secret)
-            session.narrate(f"Strength: {strength}")
-            if strength.is_weak and not self.takes_weak:
-                session.narrate(
-                    "Another one is wanted; empty has one made. (--weak-password takes any.)"
+            strength = _strength(opened, name, secret)
+            output.message(f"Strength: {strength}")
+            if strength.is_weak and not self.allows_weak:
+                output.message(
+                    "Enter a stronger one, or nothing to generate it. (--weak-password allows any.)"
                 )
                 continue
-            if getpass.getpass("The same again: ", stream=sys.stderr) == typed:
-                work.engine.deployment.redactor.add(secret)
+            if getpass.getpass("Repeat the password: ", stream=sys.stderr) == typed:
+                opened.runner.deployment.redactor.add(secret)
                 return secret
-            session.narrate("The two differ.")
+            output.message("The passwords do not match.")
         raise WrongUsageError(
-            f"No password of {name} was typed that could be used.",
-            advice="'--generate' has one made.",
+            f"No valid password for {name} was entered.",
+            advice="Use --generate to generate one.",
         )
 
 
 def password_options(function: _Function) -> _Function:
-    """Add where a new password comes from; :func:`password_choice` takes them out again."""
+    """Add the options for a new password; :func:`password_choice` reads them."""
     decorators = (
-        click.option("--generate", is_flag=True, help="Have a password made, and show it once."),
+        click.option("--generate", is_flag=True, help="Generate a password and show it once."),
         click.option(
             "--password-stdin",
             is_flag=True,
@@ -141,13 +141,13 @@ def password_options(function: _Function) -> _Function:
             "--password",
             "reference",
             metavar="REFERENCE",
-            help="Where the password is found: env:NAME, file:PATH, command:PROGRAM ARGUMENT..., "
-            "or keyring:NAME. Never the password itself.",
+            help="Read the password from env:NAME, file:PATH, command:PROGRAM ARGUMENT..., "
+            "or keyring:NAME. Not the password itself.",
         ),
         click.option(
             "--weak-password",
             is_flag=True,
-            help="Take a password although it is easy to guess.",
+            help="Allow a password that is easy to guess.",
         ),
         passwords_options,
     )
@@ -157,19 +157,19 @@ def password_options(function: _Function) -> _Function:
 
 
 def password_choice(options: dict[str, Any]) -> PasswordChoice:
-    """Take the options of :func:`password_options` out of a command's options.
+    """Remove the options of :func:`password_options` from a command's options and return them.
 
     Raises:
-        WrongUsageError: More than one of them was given, or a reference is none.
+        WrongUsageError: More than one is given, or the reference is invalid.
     """
     generate, from_stdin = options.pop("generate"), options.pop("password_stdin")
-    takes_weak, text = options.pop("weak_password"), options.pop("reference")
+    allows_weak, text = options.pop("weak_password"), options.pop("reference")
     if generate + from_stdin + (text is not None) > 1:
         raise WrongUsageError(
-            "--generate, --password-stdin and --password exclude each other.",
+            "Use only one of --generate, --password-stdin and --password.",
         )
     reference = None if text is None else _reference(text)
-    return PasswordChoice(generate, from_stdin, takes_weak, reference)
+    return PasswordChoice(generate, from_stdin, allows_weak, reference)
 
 
 def _reference(text: str) -> SecretReference:
@@ -188,11 +188,11 @@ def _reference(text: str) -> SecretReference:
                 return FromKeyring(value)
     except ValueError as error:
         raise WrongUsageError(f"--password {kind}: {error}.") from None
-    # The text may be the password itself, so it is not repeated.
+    # The text may be the password itself: do not print it.
     raise WrongUsageError(
-        "--password takes env:NAME, file:PATH, command:PROGRAM ARGUMENT... or keyring:NAME. A "
-        "password itself would be seen by whoever lists this machine's processes.",
-        advice="If that was one, use another one from now on.",
+        "--password takes env:NAME, file:PATH, command:PROGRAM ARGUMENT... or keyring:NAME: a "
+        "password on the command line is visible in the process list.",
+        advice="If that was a password, change it.",
         code="password_in_arguments",
     )
 
@@ -213,7 +213,7 @@ def _from_stdin() -> Secret:
         raise WrongUsageError("The password on standard input is not UTF-8.") from None
 
 
-def _strength(work: UsersAtWork, name: str, secret: Secret) -> Strength:
+def _strength(opened: OpenUsers, name: str, secret: Secret) -> Strength:
     from moorage.users.strength import estimate
 
-    return estimate(secret.reveal(), [name, work.answers.registry.domain])
+    return estimate(secret.reveal(), [name, opened.answers.registry.domain])

@@ -6,28 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.users.change import Wanted, change, change_options, how_to_change
-from moorage.cli.users.target import UsersAtWork, target_from, target_options
+from moorage.cli.users.change import NewUsers, change, change_options, take_change_options
+from moorage.cli.users.open_users import OpenUsers, deployment_arguments, parse_arguments
 
 if TYPE_CHECKING:
     from moorage.desired.users import RegistryUser
 
 
 @click.command("remove")
-@target_options("NAME...")
+@deployment_arguments("NAME...")
 @change_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Remove users: one, or several as one change.
+    """Remove users; several names are one change.
 
-    They are refused from the next request on, and FILE lists them no more. What they pushed stays.
+    Their logins stop working at once, and FILE no longer lists them. Their images are kept.
     """
     from moorage.users import edits
 
-    target = target_from(context, options, "NAME...")
-    how = how_to_change(options)
+    arguments = parse_arguments(context, options, "NAME...")
+    chosen = take_change_options(options)
 
-    def decide(work: UsersAtWork, users: tuple[RegistryUser, ...]) -> Wanted:
-        return Wanted(edits.remove(users, target.words))
+    def edit(opened: OpenUsers, users: tuple[RegistryUser, ...]) -> NewUsers:
+        return NewUsers(edits.remove(users, arguments.words))
 
-    return change(target, how, decide)
+    return change(arguments, chosen, edit)

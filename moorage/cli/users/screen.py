@@ -1,4 +1,4 @@
-"""``moorage users FILE``: the wizard's screen of users."""
+"""``moorage users FILE``: the wizard's Users screen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from moorage.cli.options import session_of
+from moorage.cli.options import output_of
 from moorage.cli.wizard import open_wizard
 
 
@@ -14,5 +14,5 @@ from moorage.cli.wizard import open_wizard
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.pass_context
 def command(context: click.Context, file: Path) -> int:
-    """Open the wizard on the users of an answers file."""
-    return open_wizard(session_of(context), file, users=True)
+    """Open the Users screen of an answers file."""
+    return open_wizard(output_of(context), file, users=True)

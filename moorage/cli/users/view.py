@@ -1,4 +1,4 @@
-"""Users, their status on servers, and changes, as text and as JSON values."""
+"""Users, servers and changes as text and as JSON values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json
 from moorage.cli.plan_view import Line, diff_lines
-from moorage.cli.tables import STYLES, Cell, lined_up
+from moorage.cli.tables import STYLES, Cell, aligned
 from moorage.deploy.users_rows import UserRow, only_elsewhere, server_rows, user_rows
 from moorage.users.describe import Action
 from moorage.users.on_servers import UsersStatus
@@ -26,12 +26,12 @@ _STYLES = {Action.ADD: "green", Action.CHANGE: "yellow", Action.REMOVE: "red"}
 def change_lines(
     changes: Sequence[UserDifference], plan: UsersPlan, more: Sequence[str] = ()
 ) -> Iterator[Line]:
-    """Yield a change as lines for people: what it is for each user, then the files' diffs.
+    """Yield a change as text: each user's change, then the diffs.
 
     Args:
-        changes: How users change.
-        plan: What happens on each server.
-        more: What else to say about the change.
+        changes: The changes of users.
+        plan: The changes on each server.
+        more: Further lines about the change.
     """
     for each in changes[:_MOST_CHANGES]:
         yield ((f"{each.sign} ", _STYLES[each.action]), f"{each.name}: {each.text}")
@@ -46,7 +46,7 @@ def change_lines(
         if not server.has_changes:
             yield ((server.server, "bold"), "  nothing to change")
         elif diffs in shown:
-            yield ((server.server, "bold"), f"  the same as on {shown[diffs]}")
+            yield ((server.server, "bold"), f"  same as on {shown[diffs]}")
         else:
             shown[diffs] = server.server
             yield from _server_lines(server)
@@ -57,7 +57,7 @@ def change_lines(
 
 
 def changes_as_json(changes: Sequence[UserDifference]) -> list[dict[str, object]]:
-    """Return a change as JSON values: what it is for each user."""
+    """Return each user's change as JSON values."""
     return [
         {
             "user": each.name,
@@ -73,14 +73,14 @@ def users_lines(read: UsersRead, seen: Mapping[str, Seen] | None) -> Iterator[Li
     """Yield the users as a table, and each server's status.
 
     Args:
-        read: The users as they were read.
-        seen: When they were last here, or None to leave that out.
+        read: The users on the servers.
+        seen: Each user's last login and push, or None to leave them out.
     """
     head = ["user", "access", "repositories", "password", "state", "servers"]
     head += ["last seen", "last push"] if seen is not None else []
-    yield from lined_up([tuple((title, "bold") for title in head), *map(_cells, _rows(read, seen))])
+    yield from aligned([tuple((title, "bold") for title in head), *map(_cells, _rows(read, seen))])
     yield ("",)
-    yield from lined_up(
+    yield from aligned(
         [((row.sign, STYLES[row.level]), row.label, row.text) for row in server_rows(read)]
     )
 

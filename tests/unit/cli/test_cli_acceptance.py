@@ -12,7 +12,7 @@ from made_up_servers import Fleet
 
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
-from moorage.cli.session import Session
+from moorage.cli.output import Output
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 
@@ -40,7 +40,7 @@ def stale(answers_file: Path, fleet: Fleet) -> Path:
 
 def at_a_terminal(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
     """Have somebody answer the questions with these lines."""
-    monkeypatch.setattr(Session, "is_interactive", True)
+    monkeypatch.setattr(Output, "is_interactive", True)
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
 
 

@@ -15,8 +15,8 @@ from made_up_servers import FINGERPRINT, Fleet
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.cli.asker import CommandLineAsker
-from moorage.cli.foreground import Desk
-from moorage.cli.session import Session
+from moorage.cli.main_thread import MainThread
+from moorage.cli.output import Output
 from moorage.errors import SecretName
 from moorage.servers.transport import HostKey, LoginRequest
 
@@ -45,7 +45,7 @@ def test_a_key_that_was_named_is_accepted(
     outcome = moorage("plan", str(answers_file), "--accept-host-key", accepted)
 
     assert outcome.code == 0
-    assert f"{FINGERPRINT} is trusted from now on" in outcome.stderr
+    assert f"{FINGERPRINT} is now trusted" in outcome.stderr
 
 
 def test_another_fingerprint_is_of_no_use(
@@ -61,25 +61,25 @@ def test_another_fingerprint_is_of_no_use(
     [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False), ("", False), ("yep\n", False)],
 )
 def test_a_key_is_accepted_by_a_plain_yes_only(
-    typed: str, accepted: bool, interactive: Session, monkeypatch: pytest.MonkeyPatch
+    typed: str, accepted: bool, interactive: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
 
-    assert CommandLineAsker(interactive, Desk()).accept_host_key(KEY) is accepted
+    assert CommandLineAsker(interactive, MainThread()).accept_host_key(KEY) is accepted
 
 
 def test_the_question_shows_the_fingerprint(
-    interactive: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    interactive: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
 
-    CommandLineAsker(interactive, Desk()).accept_host_key(KEY)
+    CommandLineAsker(interactive, MainThread()).accept_host_key(KEY)
 
     assert FINGERPRINT in capsys.readouterr().err
 
 
 def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
-    interactive: Session, monkeypatch: pytest.MonkeyPatch
+    interactive: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     going_on: list[str] = []
     overlaps: list[str] = []
@@ -94,8 +94,8 @@ def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
         return f"answer to {prompt}"
 
     monkeypatch.setattr("getpass.getpass", slow)
-    desk = Desk()
-    asker = CommandLineAsker(interactive, desk)
+    main_thread = MainThread()
+    asker = CommandLineAsker(interactive, main_thread)
     answers: dict[str, Secret | None] = {}
 
     def work() -> None:
@@ -108,7 +108,7 @@ def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
         for thread in threads:
             thread.join()
 
-    desk.wait_for(work)
+    main_thread.wait_for(work)
 
     assert overlaps == []
     assert askers == {threading.main_thread()}
@@ -116,17 +116,17 @@ def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
 
 
 def test_nobody_is_asked_for_a_secret_without_a_terminal() -> None:
-    asker = CommandLineAsker(Session(), Desk())
+    asker = CommandLineAsker(Output(), MainThread())
 
     assert asker.secret(SecretName("sudo_password", "admin"), HOST) is None
 
 
 def test_a_prompt_says_whose_secret_is_wanted(
-    interactive: Session, answers_file: Path, monkeypatch: pytest.MonkeyPatch
+    interactive: Output, answers_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts: list[str] = []
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: prompts.append(prompt) or "x")
-    asker = CommandLineAsker(interactive, Desk(), (), load(answers_file))
+    asker = CommandLineAsker(interactive, MainThread(), (), load(answers_file))
 
     for what in (
         "servers[0].sudo_password",
@@ -137,16 +137,16 @@ def test_a_prompt_says_whose_secret_is_wanted(
 
     assert prompts == [
         f"sudo password of root@{HOST}: ",
-        "password of the registry's user ci: ",
+        "password of registry user ci: ",
         "storage.s3.secretkey: ",
     ]
 
 
 def test_whoever_is_asked_for_a_login_hears_why_and_how_to_name_a_key(
-    interactive: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    interactive: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
-    asker = CommandLineAsker(interactive, Desk())
+    asker = CommandLineAsker(interactive, MainThread())
     wanted = LoginRequest(
         SecretName("password", "root"), HOST, "No key was accepted.", ("publickey",)
     )
@@ -170,9 +170,9 @@ def test_a_refused_login_says_how_to_name_a_key(
     assert "servers[].key" in outcome.stderr
 
 
-def test_status_asks_for_logins_only(interactive: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_asks_for_logins_only(interactive: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
-    asker = CommandLineAsker(interactive, Desk())
+    asker = CommandLineAsker(interactive, MainThread())
     asker.asks_for_logins_only = True
 
     assert asker.secret(SecretName("password", field="credentials.users[0].password"), None) is None
@@ -183,7 +183,7 @@ def test_status_asks_for_logins_only(interactive: Session, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def interactive(monkeypatch: pytest.MonkeyPatch) -> Session:
-    """A session at a terminal."""
-    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
-    return Session()
+def interactive(monkeypatch: pytest.MonkeyPatch) -> Output:
+    """Output on a terminal."""
+    monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
+    return Output()

@@ -88,7 +88,7 @@ def test_1_when_something_keeps_the_plan_from_starting(
 def test_1_when_the_operator_says_no(
     moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
     monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
 
     outcome = moorage("apply", str(answers_file))
@@ -195,7 +195,7 @@ def test_130_when_a_question_is_interrupted(
         raise KeyboardInterrupt
 
     fleet[HOST].has_unknown_key = True
-    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
     monkeypatch.setattr("moorage.cli.asker.CommandLineAsker._yes_or_no", interrupt)
 
     outcome = moorage("plan", str(answers_file))

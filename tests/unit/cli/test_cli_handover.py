@@ -114,7 +114,7 @@ def test_a_server_without_an_address_is_told_instead_of_records(
     text = "\n".join("".join(str(piece) for piece in line) for line in handover_lines(handed))
 
     assert "one.example.test does not resolve" in text
-    assert "These records are needed" not in text
+    assert "Create these records" not in text
 
 
 def test_nobody_who_may_not_log_in_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is printed where: data on stdout, narration on stderr, JSON, colours, secrets, errors."""
+"""Output: data on stdout, messages on stderr, JSON, colours, secrets, errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from calls import PASSWORD, Moorage, write_answers
 from made_up_servers import Fleet
 
+from moorage.cli.output import Output
 from moorage.cli.progress import LiveProgress, show_progress
-from moorage.cli.session import Session
 from moorage.deploy import ca
 from moorage.deploy.events import LogLine, RunEnded, StepBegan
 from moorage.errors import MoorageError
@@ -184,7 +184,7 @@ def test_the_live_table_has_a_line_a_server_and_the_log_above(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "60")
-    progress = show_progress(Session(), ["one", "two"])
+    progress = show_progress(Output(), ["one", "two"])
     assert isinstance(progress, LiveProgress)
 
     with progress:

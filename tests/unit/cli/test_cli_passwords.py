@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_made_is_told_before_anything_is_done(
     outcome = moorage("apply", file, "--yes", "--passwords-to", "no/such/folder/passwords")
 
     assert outcome.code == 2
-    assert "Nothing was done." in outcome.stderr
+    assert "Nothing was changed." in outcome.stderr
     assert "Connecting" not in outcome.stderr
     assert fleet[HOST].runs == 0
 
@@ -97,7 +97,7 @@ def test_they_are_printed_on_demand(moorage: Moorage, file: str, fleet: Fleet) -
 
     assert outcome.code == 0
     assert any(line.startswith("ci:") for line in outcome.stdout.splitlines())
-    assert "shown this once" in outcome.stderr
+    assert "will not be shown again" in outcome.stderr
 
 
 def test_json_on_stdout_and_printed_passwords_exclude_each_other(

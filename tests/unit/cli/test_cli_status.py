@@ -192,7 +192,7 @@ def test_a_server_that_cannot_be_reached_hides_none_of_the_others(
 
     assert outcome.code == 4
     assert "two.example.test  nothing deployed" in outcome.stdout
-    assert f"✗ {HOST}  not reached" in outcome.stdout
+    assert f"✗ {HOST}  unreachable" in outcome.stdout
     assert [server["server"] for server in value["servers"]] == ["two.example.test"]
     assert [error["server"] for error in value["unreached"]] == [HOST]
     assert value["has_changes"] is True
@@ -215,7 +215,7 @@ def test_other_servers_that_are_recorded_are_listed_and_left_alone(
     told = moorage("status", "--server", f"root@{HOST}")
     both = moorage("status", "--server", HOST, "--server", "[2001:db8::7]", "--json")
 
-    assert "○ [2001:db8::7]:2222  recorded as another server; not connected to" in told.stdout
+    assert "○ [2001:db8::7]:2222  another server on record; not connected to" in told.stdout
     assert [each["server"] for each in both.json["servers"]] == [HOST, "2001:db8::7"]
     assert both.json["others"] == []
     assert fleet["2001:db8::7"].connections == 1

@@ -73,7 +73,7 @@ def two(home: Path, fleet: Fleet) -> Path:
 def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> None:
     """Have somebody at a terminal who types these passwords."""
     typed = iter(answers)
-    monkeypatch.setattr("moorage.cli.session.Session.is_interactive", True)
+    monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
     monkeypatch.setattr("getpass.getpass", lambda *_, **__: next(typed))
     monkeypatch.setattr("sys.stdin", io.StringIO(yes))
 
@@ -116,9 +116,9 @@ def test_without_a_terminal_no_screen_opens(moorage: Moorage, two: Path) -> None
 
     assert [each.code for each in (alone, of_file, of_server, misplaced)] == [2, 2, 2, 2]
     assert "Add a user." in alone.stderr
-    assert "needs a terminal" in of_file.stderr
+    assert "needs an interactive terminal" in of_file.stderr
     assert "moorage users list FILE" in of_server.stderr
-    assert "stand behind list" in misplaced.stderr
+    assert "after list" in misplaced.stderr
 
 
 def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
@@ -180,7 +180,7 @@ def test_list_says_whose_logs_could_not_be_read(
     outcome = moorage("users", "list", str(two), "--last-seen")
     value = moorage("users", "list", str(two), "--last-seen", "--json").json
 
-    assert f"Last seen is without {TWO}: no logs could be read." in outcome.stderr
+    assert f"Last seen does not include {TWO}: could not read the logs." in outcome.stderr
     assert value["last_seen_without"] == [TWO]
 
 
@@ -219,8 +219,8 @@ def test_2_with_one_argument_too_many_which_is_named(
     outcome = moorage("users", "passwd", str(two), "ana", "ci", "--yes")
 
     assert outcome.code == 2
-    assert "Wanted: FILE NAME" in outcome.stderr
-    assert "too many, or more: ci." in outcome.stderr
+    assert "Expected FILE NAME" in outcome.stderr
+    assert "Unexpected arguments: ci." in outcome.stderr
 
 
 def test_a_change_that_came_too_late_is_to_be_tried_again(
@@ -251,7 +251,7 @@ def test_0_when_a_user_is_added_and_the_file_says_so(
     assert outcome.code == 0, outcome.stderr
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
     assert "+ bob: pull all repositories (bcrypt hash)" in outcome.stderr
-    assert f"{TWO}  the same as on {ONE}" in outcome.stderr
+    assert f"{TWO}  same as on {ONE}" in outcome.stderr
     assert "$2y$" not in outcome.stderr
     bob = load(two).credentials.users[-1]
     assert (bob.name, bob.access, without_secrets(load(two))["credentials"]["users"][-1]) == (
@@ -278,7 +278,7 @@ def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet
 
     assert outcome.code == 0
     assert two.read_text() == before
-    assert "two.yml lists ci: applying it as it is undoes this change" in outcome.stderr
+    assert "two.yml lists ci: applying it undoes this change" in outcome.stderr
 
 
 def test_a_typed_password_is_judged_and_asked_for_twice(
@@ -292,7 +292,7 @@ def test_a_typed_password_is_judged_and_asked_for_twice(
     assert outcome.code == 0, outcome.stderr
     assert "73 bytes (maximum 72" in outcome.stderr
     assert "Strength: strong" in outcome.stderr
-    assert "The two differ." in outcome.stderr
+    assert "The passwords do not match." in outcome.stderr
     assert "lantern" not in outcome.stdout + outcome.stderr
     assert fleet[ONE].runs == 1
 
@@ -310,7 +310,7 @@ def test_a_weak_password_is_explained_and_asked_for_again(
     assert (refused.code, better.code, on_purpose.code) == (2, 0, 0), better.stderr
     assert "Strength: very weak: This is a top-10 common password." in refused.stderr
     assert "Strength: very weak: It can be guessed within moments." in refused.stderr
-    assert "empty has one made" in refused.stderr
+    assert "Enter a stronger one" in refused.stderr
     assert "--generate" in refused.stderr
     assert fleet[ONE].runs == 2
 
@@ -341,7 +341,7 @@ def test_a_password_that_is_made_is_shown_once(
     kept = moorage(*words, "--json", "--passwords-to", "made.txt")
 
     assert unseen.code == 2
-    assert "nobody to show it to" in unseen.stderr
+    assert "No destination for the generated password" in unseen.stderr
     password = next(line for line in shown.stdout.splitlines() if line.startswith("ci:"))[3:]
     assert len(password) == 22
     assert kept.json["generated"] == ["ci"]
@@ -359,7 +359,7 @@ def test_nothing_to_do_when_the_password_is_the_same(
     outcome = moorage("users", "passwd", str(two), "ci", "--password", "env:CI_PW", "--yes")
 
     assert outcome.code == 0
-    assert "ci has this password already." in outcome.stderr
+    assert "ci already has this password." in outcome.stderr
     assert fleet[ONE].runs == 0
 
 
@@ -441,8 +441,10 @@ def test_2_when_somebody_edited_a_server_until_one_is_named(
     named = moorage("users", "access", str(two), "ana", "push", "--yes", "--from", TWO)
 
     assert (unnamed.code, wrong.code, named.code) == (2, 2, 0)
-    assert f"The users on {ONE} differ from those on {TWO}" in unnamed.stderr
-    assert f"{ONE}: the files of the users were edited by hand" in unnamed.stderr
+    assert (
+        f"The users on {ONE} were edited by hand and differ from those on {TWO}" in unnamed.stderr
+    )
+    assert f"{ONE}: the users' files were edited by hand" in unnamed.stderr
     assert "htpasswd was edited by hand" in named.stderr
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
 
@@ -459,7 +461,7 @@ def test_4_when_a_server_cannot_be_reached_and_5_without_it(
 
     assert (refused.code, partly.code) == (4, 5)
     assert f"Error: {TWO}: Nobody answers." in refused.stderr
-    assert f"{TWO}  outdated: it could not be reached" in partly.stdout
+    assert f"{TWO}  outdated: unreachable" in partly.stdout
     assert alone.json["left_out"] == [TWO]
     assert load(two).credentials.users[0].disabled is True
 
@@ -492,7 +494,7 @@ def test_servers_are_enough_when_all_are_named(moorage: Moorage, two: Path, flee
     assert [server["server"] for server in listed["servers"]] == [ONE, TWO]
     assert changed.code == 0, changed.stderr
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
-    assert "lists ci: applying it as it is undoes this change" in changed.stderr
+    assert "lists ci: applying it undoes this change" in changed.stderr
 
 
 def test_2_when_a_recorded_server_was_not_named_and_nobody_can_be_asked(
@@ -568,12 +570,12 @@ def test_import_reports_every_line_it_cannot_take(
 
     assert outcome.code == 0, outcome.stderr
     assert (
-        "Not taken: line 2, plain: the part after the colon looks like a password" in outcome.stderr
+        "Rejected: line 2, plain: the part after the colon looks like a password" in outcome.stderr
     )
-    assert "Not taken: line 4: has no colon" in outcome.stderr
-    assert "Here already, with another password, which they keep: ana" in outcome.stderr
-    assert "1 added, 0 replaced, 1 kept, 2 lines not taken." in outcome.stderr
-    assert "Added users get: pull all repositories." in outcome.stderr
+    assert "Rejected: line 4: has no colon" in outcome.stderr
+    assert "Existing users who keep their different password: ana" in outcome.stderr
+    assert "1 added, 0 replaced, 1 kept, 2 lines rejected." in outcome.stderr
+    assert "Access of added users: pull all repositories." in outcome.stderr
     assert (value["access"], value["repositories"]) == ("pull", [])
     assert "in-the-clear" not in outcome.stderr
     assert (value["added"], value["replaced"]) == (["bob"], ["ana"])
@@ -613,11 +615,11 @@ def test_users_of_the_older_product_keep_what_they_could_do_and_that_is_said(
     )
 
     assert adopted.code == 0, adopted.stderr
-    assert "Everybody in this file could push everywhere" in adopted.stderr
+    assert "The users in this file could push everywhere" in adopted.stderr
     assert "+ old: push all repositories (apr1 hash)" in adopted.stderr
     assert (other.code, here.code) == (2, 2)
     assert "--access push or --access pull" in other.stderr
-    assert "Added users get: pull a/*." in limited.stderr
+    assert "Access of added users: pull a/*." in limited.stderr
 
 
 def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:
@@ -629,7 +631,7 @@ def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:
     to_file = moorage("users", "export", str(two), "--to", "users", "--json")
 
     assert outcome.stdout == f"ana:{APR1}\nci:{CI.hash}\n"
-    assert "Left out, because disabled: out." in outcome.stderr
+    assert "Left out (disabled): out." in outcome.stderr
     assert (home / "users").read_text() == outcome.stdout
     assert (home / "users").stat().st_mode & 0o777 == 0o600
     assert to_file.json["left_out"] == ["out"]

@@ -1,7 +1,7 @@
-"""Engine calls in a thread of their own, while the main thread answers questions and Ctrl-C.
+"""Run engine calls in a thread while the main thread handles prompts and Ctrl-C.
 
-Questions are asked in the main thread only: Ctrl-C reaches it and nothing else, so a prompt ends
-there cleanly and the terminal shows again what is typed.
+Only the main thread prompts. Only the main thread receives Ctrl-C, so a prompt ends cleanly and the
+terminal echoes input again.
 """
 
 from __future__ import annotations
@@ -20,41 +20,39 @@ _TICK = 0.1
 
 @dataclass
 class _Outcome(Generic[_Result]):
-    """What a call ended with, once it has ended."""
+    """The result or error of a call."""
 
     value: _Result | None = None
     error: BaseException | None = None
-    is_there: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
 
-    def take(self, call: Callable[[], _Result]) -> None:
+    def run(self, call: Callable[[], _Result]) -> None:
         try:
             self.value = call()
-        except BaseException as error:  # raised again where it is waited for
+        except BaseException as error:  # raised again in the waiting thread
             self.error = error
-        self.is_there.set()
+        self.ended.set()
 
 
-class Desk:
-    """Where engine threads bring their questions.
+class MainThread:
+    """Prompts for other threads, and handles Ctrl-C for them.
 
     Attributes:
         is_interrupted: Whether Ctrl-C was pressed.
-        was_left: Whether it was pressed twice: whatever goes on is left to itself.
     """
 
     def __init__(self) -> None:
         self.is_interrupted = False
-        self.was_left = False
         # None means that the work has ended.
         self._questions: queue.SimpleQueue[tuple[_Outcome[Any], Callable[[], Any]] | None] = (
             queue.SimpleQueue()
         )
 
     def ask(self, question: Callable[[], _Result]) -> _Result | None:
-        """Have the main thread ask somebody; blocks.
+        """Ask a question in the main thread and wait for the answer.
 
         Args:
-            question: Asks and returns the answer.
+            question: Prompts the operator and returns the answer.
 
         Returns:
             The answer, or None once the operator has interrupted.
@@ -63,7 +61,7 @@ class Desk:
             return question()
         outcome: _Outcome[_Result] = _Outcome()
         self._questions.put((outcome, question))
-        while not outcome.is_there.wait(_TICK):
+        while not outcome.ended.wait(_TICK):
             if self.is_interrupted:
                 return None
         if outcome.error is not None:
@@ -73,30 +71,30 @@ class Desk:
     def wait_for(
         self, work: Callable[[], _Result], on_interrupt: Callable[[], None] = lambda: None
     ) -> _Result:
-        """Do something in a thread and answer its questions until it ends; main thread only.
+        """Run a function in a thread and ask its questions until it returns; main thread only.
 
         Args:
-            work: What is done.
-            on_interrupt: Called at the first Ctrl-C; should make the work end soon.
+            work: The function.
+            on_interrupt: Called on the first Ctrl-C; makes the function return soon.
 
         Returns:
-            What the work returned.
+            The function's result.
 
         Raises:
-            WasInterruptedError: Ctrl-C was pressed a second time, and the work left to itself.
+            WasInterruptedError: Ctrl-C was pressed a second time, and the function was abandoned.
         """
         outcome: _Outcome[_Result] = _Outcome()
 
         def run() -> None:
-            outcome.take(work)
+            outcome.run(work)
             self._questions.put(None)
 
         threading.Thread(target=run, daemon=True).start()
         while True:
-            # The loop is inside: Python may raise Ctrl-C at its condition as well as in its body.
+            # The loop is inside the try: Python can raise Ctrl-C in its condition, too.
             try:
-                while not outcome.is_there.is_set():
-                    self._answer_one()
+                while not outcome.ended.is_set():
+                    self._ask_next()
                 break
             except KeyboardInterrupt:
                 self._interrupt(on_interrupt)
@@ -113,17 +111,16 @@ class Desk:
                 pass
             else:
                 return
-        self.was_left = True
         raise WasInterruptedError("Interrupted twice.")
 
-    def _answer_one(self) -> None:
+    def _ask_next(self) -> None:
         try:
-            asked = self._questions.get(timeout=_TICK)
+            queued = self._questions.get(timeout=_TICK)
         except queue.Empty:
             return
-        if asked is not None and not self.is_interrupted:
-            waiting, question = asked
-            waiting.take(question)
+        if queued is not None and not self.is_interrupted:
+            waiting, question = queued
+            waiting.run(question)
             if isinstance(waiting.error, KeyboardInterrupt):
                 waiting.error = None
                 raise KeyboardInterrupt

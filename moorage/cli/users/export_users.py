@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from moorage.cli.users.change import from_option
-from moorage.cli.users.target import open_users, target_from, target_options
+from moorage.cli.users.open_users import deployment_arguments, open_users, parse_arguments
 from moorage.errors import ExitCode
 
 _EXAMPLES = """\b
@@ -21,42 +21,42 @@ Examples:
 
 
 @click.command("export", epilog=_EXAMPLES)
-@target_options()
+@deployment_arguments()
 @click.option(
     "--to",
     "path",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this new file, which only you can read, instead of stdout.",
+    help="Write to this new file, readable only by you, instead of stdout.",
 )
 @from_option
 @click.pass_context
 def command(
     context: click.Context, /, *, path: Path | None, source: str | None, **options: Any
 ) -> int:
-    """Write the users as an htpasswd file: a line NAME:HASH each.
+    """Export the users as an htpasswd file, one NAME:HASH per line.
 
-    Disabled users are left out, because an htpasswd file would let them in. What users may do is
-    not in such a file; 'moorage users list --json' has it. Changes nothing on the servers.
+    Leaves out disabled users, whom an htpasswd file would enable. Access is not part of the format;
+    'moorage users list --json' shows it. Changes nothing on the servers.
     """
     from moorage.cli.errors import WrongUsageError
     from moorage.desired.users import htpasswd
 
-    target = target_from(context, options)
-    session = target.session
-    if session.as_json and path is None:
+    arguments = parse_arguments(context, options)
+    output = arguments.output
+    if output.as_json and path is None:
         raise WrongUsageError(
-            "stdout cannot hold both JSON and an htpasswd file.", advice="Add --to FILE."
+            "--json and the htpasswd file cannot both go to stdout.", advice="Add --to FILE."
         )
     if path is not None and os.path.lexists(path):
         raise WrongUsageError(
-            f"{path} is there already, and hashes are written to a new file only.",
-            advice="Move it away or name another one.",
+            f"{path} already exists; hashes are only written to a new file.",
+            advice="Move it away or choose another name.",
         )
-    with open_users(target) as work:
-        users = work.users(source)
-    for error in work.read.unreached:
-        session.narrate(f"{error.server} could not be reached; the users are those of the others.")
+    with open_users(arguments) as opened:
+        users = opened.users(source)
+    for error in opened.read.unreached:
+        output.message(f"{error.server} is unreachable; exporting the users of the other servers.")
     exported = [user for user in users if not user.disabled]
     content = htpasswd(exported)
     if path is None:
@@ -65,8 +65,8 @@ def command(
     else:
         _write(path, content)
     disabled = sorted(user.name for user in users if user.disabled)
-    if session.as_json:
-        session.emit(
+    if output.as_json:
+        output.emit(
             {
                 "exit_code": int(ExitCode.DONE),
                 "file": str(path),
@@ -76,9 +76,9 @@ def command(
         )
     else:
         where = f" to {path}" if path else ""
-        session.narrate(f"{len(exported)} users were written{where}.")
+        output.message(f"Exported {len(exported)} users{where}.")
         if disabled:
-            session.narrate(f"Left out, because disabled: {', '.join(disabled)}.")
+            output.message(f"Left out (disabled): {', '.join(disabled)}.")
     return ExitCode.DONE
 
 
@@ -88,6 +88,6 @@ def _write(path: Path, content: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise WrongUsageError(f"{path} cannot be made: {error.strerror}.") from error
+        raise WrongUsageError(f"Cannot create {path}: {error.strerror}.") from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

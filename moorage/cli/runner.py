@@ -1,4 +1,4 @@
-"""A deployment as the commands use it: opened with progress, an asker and Ctrl-C."""
+"""Run a deployment's operations with progress, prompts and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from moorage.cli.asker import CommandLineAsker
 from moorage.cli.errors import WasInterruptedError, WrongUsageError
-from moorage.cli.foreground import Desk
+from moorage.cli.main_thread import MainThread
+from moorage.cli.output import Output
 from moorage.cli.progress import Progress, show_progress
-from moorage.cli.session import Session
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
 from moorage.deploy.operations import Operations
@@ -24,19 +24,19 @@ _Result = TypeVar("_Result")
 
 
 @dataclass
-class Engine:
-    """An open deployment and what belongs to it on the command line.
+class Runner:
+    """An open deployment with its progress, prompts and Ctrl-C handling.
 
     Attributes:
-        operations: What can be done with the deployment.
-        asker: Who is asked.
-        desk: Waits for the deployment, and knows about Ctrl-C.
+        operations: The deployment's operations.
+        asker: Prompts the operator.
+        main_thread: Waits for operations and handles Ctrl-C.
     """
 
-    session: Session
+    output: Output
     operations: Operations
     asker: CommandLineAsker
-    desk: Desk
+    main_thread: MainThread
     _servers: Sequence[str]
     _progress: Progress
 
@@ -45,36 +45,36 @@ class Engine:
         """The deployment."""
         return self.operations.deployment
 
-    def do(
+    def run(
         self,
         work: Callable[[], _Result],
         on_interrupt: Callable[[], None],
         *,
         with_log: bool = True,
     ) -> _Result:
-        """Do something while its progress is shown.
+        """Run a function in a thread and show its progress.
 
         Args:
-            work: What is done, in a thread of its own.
-            on_interrupt: What the first Ctrl-C does; it should make the work end soon.
-            with_log: Whether a live table shows log lines, too.
+            work: The function.
+            on_interrupt: Called on the first Ctrl-C; makes the function return soon.
+            with_log: Whether a live table also shows log lines.
 
         Raises:
-            WasInterruptedError: A second Ctrl-C left the work to itself.
+            WasInterruptedError: A second Ctrl-C abandoned the function.
         """
-        self._progress = show_progress(self.session, self._servers, with_log=with_log)
+        self._progress = show_progress(self.output, self._servers, with_log=with_log)
         self.asker.pause = self._progress.pause
         try:
             with self._progress:
-                return self.desk.wait_for(work, on_interrupt)
+                return self.main_thread.wait_for(work, on_interrupt)
         finally:
-            self.asker.pause = Progress(self.session).pause
+            self.asker.pause = Progress(self.output).pause
 
-    def look(self, work: Callable[[], _Result]) -> _Result:
-        """Do something that changes nothing on any server; Ctrl-C ends it.
+    def query(self, work: Callable[[], _Result]) -> _Result:
+        """Run a function that changes nothing on the servers; Ctrl-C ends it.
 
         Args:
-            work: What is done.
+            work: The function.
 
         Raises:
             WasInterruptedError: Ctrl-C was pressed.
@@ -85,67 +85,67 @@ class Engine:
             self.deployment.close()
 
         try:
-            result = self.do(work, stop)
+            result = self.run(work, stop)
         except MoorageError as error:
-            if self.desk.is_interrupted:
+            if self.main_thread.is_interrupted:
                 raise WasInterruptedError("Interrupted. No server was changed.") from error
             raise
-        if self.desk.is_interrupted:
+        if self.main_thread.is_interrupted:
             raise WasInterruptedError("Interrupted. No server was changed.")
         return result
 
-    def ask_dns(self, work: Callable[[], _Result], *, changes: bool = False) -> _Result:
-        """Do something with name servers, which no server's line could show; Ctrl-C ends it.
+    def query_dns(self, work: Callable[[], _Result], *, changes: bool = False) -> _Result:
+        """Run a function that talks to name servers only, without progress; Ctrl-C ends it.
 
         Args:
-            work: What is done.
-            changes: Whether it changes something: then what came of it counts in any case.
+            work: The function.
+            changes: Whether it changes records: then its result is returned even after Ctrl-C.
 
         Raises:
             WasInterruptedError: Ctrl-C was pressed.
         """
         try:
-            result = self.desk.wait_for(work, self.deployment.cancel.set)
+            result = self.main_thread.wait_for(work, self.deployment.cancel.set)
         except MoorageError as error:
-            if self.desk.is_interrupted:
+            if self.main_thread.is_interrupted:
                 raise WasInterruptedError("Interrupted.") from error
             raise
-        if self.desk.is_interrupted and not changes:
+        if self.main_thread.is_interrupted and not changes:
             raise WasInterruptedError("Interrupted. Nothing was changed.")
         return result
 
     def continue_with(self, answers: Answers) -> None:
-        """Work on the servers of other answers from now on, over the connections that are open.
+        """Switch to other answers, keeping open connections.
 
         Args:
-            answers: What was found out about the deployment.
+            answers: The new answers.
         """
         self.operations.continue_with(answers)
         self.asker.answers = answers
         self._servers = [server.host for server in answers.servers]
 
-    def narrate(self, text: str) -> None:
-        """Say something while progress is shown; may be called in any thread."""
+    def message(self, text: str) -> None:
+        """Print a line on stderr while progress is shown; thread-safe."""
         with self._progress.pause():
-            self.session.narrate(text)
+            self.output.message(text)
 
     def show(self, event: Event) -> None:
-        """Show an event; called from several threads."""
+        """Show an event; thread-safe."""
         self._progress.on_event(event)
 
 
 @contextmanager
-def open_engine(
-    session: Session,
+def open_deployment(
+    output: Output,
     answers: Answers,
     *,
     limit: Sequence[str] = (),
     accepted_host_keys: Sequence[str] = (),
-) -> Iterator[Engine]:
-    """Open a deployment; its connections are closed at the end.
+) -> Iterator[Runner]:
+    """Open a deployment; leaving the context closes its connections.
 
     Args:
-        session: The session; it redacts what the deployment learns.
+        output: The output; the deployment sets what it redacts.
         answers: The answers.
         limit: The servers to work on; all when empty.
         accepted_host_keys: See :class:`moorage.cli.asker.CommandLineAsker`.
@@ -153,9 +153,9 @@ def open_engine(
     Raises:
         WrongUsageError: A server of ``limit`` is not in the answers.
     """
-    desk = Desk()
-    asker = CommandLineAsker(session, desk, accepted_host_keys, answers)
-    opened: list[Engine] = []
+    main_thread = MainThread()
+    asker = CommandLineAsker(output, main_thread, accepted_host_keys, answers)
+    opened: list[Runner] = []
 
     def show(event: Event) -> None:
         opened[0].show(event)
@@ -167,11 +167,11 @@ def open_engine(
         if error.code == "unknown_server":
             raise WrongUsageError(error.message, code=error.code) from error
         raise
-    session.redact = operations.redactor.redact
+    output.redact = operations.redactor.redact
     servers = [server.host for server in answers.servers if not limit or server.host in limit]
-    engine = Engine(session, operations, asker, desk, servers, Progress(session))
-    opened.append(engine)
+    runner = Runner(output, operations, asker, main_thread, servers, Progress(output))
+    opened.append(runner)
     try:
-        yield engine
+        yield runner
     finally:
-        engine.deployment.close()
+        runner.deployment.close()

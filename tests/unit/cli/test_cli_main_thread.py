@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from moorage.cli import foreground
+from moorage.cli import main_thread
 
 
 class _PressedOnce(threading.Event):
@@ -22,16 +22,16 @@ class _PressedOnce(threading.Event):
 
 
 def test_ctrl_c_between_two_looks_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = foreground._Outcome
+    real = main_thread._Outcome
     told = threading.Event()
 
     def outcome() -> object:
-        made: foreground._Outcome[bool] = real()
-        made.is_there = _PressedOnce()
+        made: main_thread._Outcome[bool] = real()
+        made.ended = _PressedOnce()
         return made
 
-    monkeypatch.setattr(foreground, "_Outcome", outcome)
-    waiting = foreground.Desk()
+    monkeypatch.setattr(main_thread, "_Outcome", outcome)
+    waiting = main_thread.MainThread()
 
     assert waiting.wait_for(lambda: told.wait(10), told.set) is True
     assert waiting.is_interrupted
@@ -40,7 +40,7 @@ def test_ctrl_c_between_two_looks_stops_the_work(monkeypatch: pytest.MonkeyPatch
 def test_a_command_continues_as_soon_as_the_work_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(foreground, "_TICK", threading.TIMEOUT_MAX)
-    waiting = foreground.Desk()
+    monkeypatch.setattr(main_thread, "_TICK", threading.TIMEOUT_MAX)
+    waiting = main_thread.MainThread()
 
     assert waiting.wait_for(lambda: waiting.ask(lambda: "an answer")) == "an answer"

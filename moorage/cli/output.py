@@ -1,4 +1,4 @@
-"""What a command prints with: data on stdout, narration on stderr, both redacted and inert."""
+"""Print data on stdout and messages on stderr, redacted and escaped."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WebPlace:
-    """Where the wizard is served to a browser.
+class WebOptions:
+    """Settings for serving the wizard to a browser.
 
     Attributes:
         host: The address to listen on.
-        port: The port; 0 takes a free one.
-        with_token: Whether the address that is printed is needed to get in.
+        port: The port; 0 picks a free one.
+        with_token: Whether browsers need the token in the printed URL.
     """
 
     host: str = "127.0.0.1"
@@ -49,44 +49,44 @@ def _unchanged(text: str) -> str:
 
 
 @dataclass
-class Session:
-    """One call of the command line.
+class Output:
+    """The output of one invocation, and the global options that shape it.
 
     Attributes:
         as_json: Whether stdout is JSON.
-        no_color: Whether colours are off whatever the terminal can do.
-        web: Where the wizard is served to a browser; None opens it in the terminal.
-        is_stream: Whether stdout is JSON Lines whose last line is the result.
-        redact: Takes known secrets out of a text.
+        no_color: Whether colours are off on any terminal.
+        web: The settings for a browser; None opens the wizard in the terminal.
+        is_stream: Whether stdout is JSON Lines, the result last.
+        redact: Removes known secrets from a text.
     """
 
     as_json: bool = False
     no_color: bool = False
     is_stream: bool = False
-    web: WebPlace | None = None
+    web: WebOptions | None = None
     redact: Callable[[str], str] = _unchanged
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def is_interactive(self) -> bool:
-        """Whether there is somebody at a terminal who can be asked."""
+        """Whether the operator can be prompted on a terminal."""
         return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
     @property
     def is_live(self) -> bool:
-        """Whether narration goes to a terminal that can redraw lines."""
+        """Whether stderr is a terminal that can redraw lines."""
         if _is_plain(sys.stderr):
             return False
         return self.stderr.is_terminal and not self.stderr.is_dumb_terminal
 
     @cached_property
     def stdout(self) -> Console:
-        """Where data goes."""
+        """The console for data."""
         return self._console(sys.stdout)
 
     @cached_property
     def stderr(self) -> Console:
-        """Where narration goes."""
+        """The console for messages."""
         return self._console(sys.stderr)
 
     def data(self, *pieces: Piece) -> None:
@@ -100,40 +100,40 @@ class Session:
         else:
             self.stdout.print(self.text(*pieces), soft_wrap=True)
 
-    def narrate(self, *pieces: Piece) -> None:
-        """Print a line of narration on stderr; see :meth:`data`."""
+    def message(self, *pieces: Piece) -> None:
+        """Print a message on stderr; see :meth:`data`."""
         if _is_plain(sys.stderr):
             self._write(sys.stderr, pieces)
         else:
             self.stderr.print(self.text(*pieces), soft_wrap=True)
 
     def reveal(self, text: str) -> None:
-        """Print a line on stdout that holds a secret on purpose."""
+        """Print a line on stdout without redaction."""
         print(printable(text), file=sys.stdout, flush=True)
 
     def emit(self, value: object) -> None:
-        """Print one JSON value as a line on stdout; may be called in any thread."""
+        """Print one JSON value as a line on stdout; thread-safe."""
         line = inert_json(json.dumps(self._clean(value), ensure_ascii=False))
         with self._lock:
             print(line, file=sys.stdout, flush=True)
 
     def text(self, *pieces: Piece) -> Text:
-        """Make text of pieces: redacted, control characters escaped."""
+        """Return pieces as rich text: redacted, control characters escaped."""
         from rich.text import Text
 
-        made = Text()
+        text = Text()
         for piece in pieces:
             content, style = (piece, "") if isinstance(piece, str) else piece
-            made.append(self._shown(content), style or None)
-        return made
+            text.append(self._safe(content), style or None)
+        return text
 
-    def _shown(self, content: str) -> str:
+    def _safe(self, content: str) -> str:
         return printable(self.redact(content))
 
     def _write(self, stream: TextIO, pieces: Sequence[Piece]) -> None:
-        """Print a line as rich does without a terminal, but without importing rich."""
+        """Print a line as rich would without a terminal; importing rich takes time."""
         contents = (piece if isinstance(piece, str) else piece[0] for piece in pieces)
-        line = "".join(self._shown(content) for content in contents)
+        line = "".join(self._safe(content) for content in contents)
         print(line.expandtabs(), file=stream, flush=True)
 
     def _clean(self, value: object) -> object:
@@ -148,7 +148,7 @@ class Session:
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 
-        # NO_COLOR and TERM=dumb are rich's own business; None leaves the decision to it.
+        # None lets rich decide from NO_COLOR and TERM.
         return Console(
             file=stream,
             no_color=True if self.no_color else None,

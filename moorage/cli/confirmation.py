@@ -1,0 +1,137 @@
+"""The questions an apply asks first: merge other operators' changes, accept its consequences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers
+    from moorage.cli.output import Output
+    from moorage.cli.runner import Runner
+    from moorage.deploy.acceptance import Accepted
+    from moorage.deploy.plan import Plan
+
+
+def plan_with_merge(
+    runner: Runner, file: Path, answers: Answers, *, asks: bool
+) -> tuple[Answers, Plan]:
+    """Plan an apply; offer to merge what changed since the revision the answers are based on.
+
+    Args:
+        runner: The open deployment.
+        file: The answers file.
+        answers: Its answers.
+        asks: Whether the operator can be asked and the file can be written.
+
+    Returns:
+        The answers, as they are in the file now, and the plan.
+    """
+    plan = runner.query(runner.operations.make_plan)
+    if asks and (merged := _offer_to_merge(runner, file, answers, plan)) is not None:
+        runner.continue_with(merged)
+        return merged, runner.query(runner.operations.make_plan)
+    return answers, plan
+
+
+def _offer_to_merge(runner: Runner, file: Path, answers: Answers, plan: Plan) -> Answers | None:
+    from moorage.answers.amend import amend
+    from moorage.answers.load import load
+    from moorage.answers.save import save_text
+    from moorage.cli.plan_view import missed_lines
+    from moorage.deploy.merge import catch_up
+
+    output = runner.output
+    caught_up = catch_up(answers, plan)
+    if not caught_up.has_changes:
+        return None
+    for line in missed_lines(plan):
+        output.message(*line)
+    names = ", ".join((*caught_up.users, *caught_up.places))
+    if not runner.asker.confirm(f"Merge these changes into {file} ({names})?"):
+        return None
+    if caught_up.left:
+        output.message(f"Not merged into {file}: {', '.join(caught_up.left)}.")
+    save_text(amend(file.expanduser().read_text("utf-8-sig"), caught_up.answers), file)
+    return load(file)
+
+
+def accept(
+    runner: Runner,
+    plan: Plan,
+    accepted: Accepted,
+    *,
+    asks: bool,
+    all_removals: bool,
+    all_regained: bool,
+) -> Accepted | None:
+    """Return the accepted consequences of a plan, or None if the operator says no.
+
+    Args:
+        runner: The open deployment.
+        plan: The plan, already shown.
+        accepted: The consequences accepted on the command line.
+        asks: Whether the operator can be asked.
+        all_removals: Whether all removals of users are accepted.
+        all_regained: Whether all restored access is accepted.
+
+    Raises:
+        ServersFailed: A consequence is not accepted, and the operator cannot be asked.
+    """
+    from moorage.cli.plan_view import consequence_lines
+    from moorage.deploy.consequences import accepting, refusals
+    from moorage.errors import ServersFailed
+
+    everything = accepting(plan.consequences)
+    if not asks:
+        accepted = replace(
+            accepted,
+            removals=everything.removals if all_removals else frozenset(),
+            regained=everything.regained if all_regained else frozenset(),
+        )
+        if refused := refusals(plan.consequences, accepted):
+            raise ServersFailed(refused)
+        return accepted
+    # The plan above may have scrolled them out of sight.
+    for line in consequence_lines(plan, plan.destructive):
+        runner.output.message(*line)
+    if any(each.needs == "begin_empty" for each in plan.consequences):
+        begin_empty = accepted.begin_empty or runner.asker.confirm("Begin with an empty store?")
+        accepted = replace(accepted, begin_empty=begin_empty)
+        if not begin_empty:
+            return None
+    if not runner.asker.confirm("Apply this plan?"):
+        return None
+    return replace(accepted, removals=everything.removals, regained=everything.regained)
+
+
+def record_base(output: Output, file: Path, answers: Answers, revision: int) -> Answers:
+    """Write the deployment's revision into an answers file; a failure is only a warning.
+
+    Args:
+        output: The output.
+        file: The answers file.
+        answers: Its answers.
+        revision: The deployment's revision.
+
+    Returns:
+        The answers with the new base.
+    """
+    from moorage.answers.amend import with_base
+    from moorage.answers.save import save_text
+    from moorage.errors import MoorageError
+
+    try:
+        text = file.expanduser().read_text("utf-8-sig")
+        written = with_base(text, revision)
+        if written is None:
+            raise MoorageError(f"Add 'based_on: {revision}' to it.")
+        if written != text:
+            save_text(written, file)
+    except (MoorageError, OSError, ValueError) as error:
+        output.message(
+            ("Warning: ", "bold yellow"),
+            f"Could not record the new revision in {file}: {error}",
+        )
+    return answers.model_copy(update={"based_on": revision})

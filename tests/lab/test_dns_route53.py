@@ -204,9 +204,7 @@ def test_zones_that_are_missing_or_ambiguous_are_told(
 
     keep.write(_dns(cloud), ["192.0.2.1"], registry={"domain": "registry.elsewhere.test"})
     none = keep("dns", "plan", "moorage.yml", "--json")
-    assert (
-        "no public zone in Route 53 for registry.elsewhere.test" in none.json["error"]["message"]
-    )
+    assert "no public zone in Route 53 for registry.elsewhere.test" in none.json["error"]["message"]
 
 
 def test_wrong_keys_and_no_network_are_told(

@@ -1,4 +1,4 @@
-"""Credentials: who may log in to the registry."""
+"""Credentials: the users of the registry."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tui.wizard.form_dialog import FormDialog
 from tui.wizard.list_pane import ListPane
 
 _ACCESS = (
-    Option("push", "Push", "may push, pull and delete"),
-    Option("pull", "Pull", "may only pull"),
+    Option("push", "Push", "can push, pull and delete"),
+    Option("pull", "Pull", "can only pull"),
 )
 _ACCESS_WORDS = {"push": "push and pull", "pull": "pull only"}
 
@@ -33,12 +33,12 @@ class CredentialsPane(ListPane):
 
     step = Step.CREDENTIALS
     items = "credentials.users"
-    question = "Who may log in?"
-    explanation = "One user with a password made by Moorage is enough to begin with."
+    question = "Who can log in?"
+    explanation = "One user with a generated password is enough to start with."
     help_text = (
-        "Users log in with docker login. A password made by Moorage is shown once, when the "
-        "deployment is done. A typed password is kept in memory only; an answers file gets its "
-        "hash. Hashes of an existing htpasswd file (bcrypt, apr1, SHA-crypt) keep working."
+        "Users log in with docker login. A generated password is shown once, at the end of the "
+        "deployment. A typed password is kept in memory only; an answers file gets its hash. "
+        "Hashes from an existing htpasswd file (bcrypt, apr1, SHA-crypt) keep working."
     )
     example = (
         "ci    Push   a pipeline: pushes, pulls and deletes\n"
@@ -70,7 +70,7 @@ class CredentialsPane(ListPane):
         )
 
     def focus_first(self) -> None:
-        """Start in the table when there is somebody in it."""
+        """Focus the table, or the Add button while there are no users."""
         if self.draft.items("credentials.users"):
             self.take_focus(self.query_one(EditableTable))
         else:
@@ -86,7 +86,7 @@ class UserDialog(FormDialog):
 
     Args:
         session: The deployment that is open.
-        row: Which user; -1 for a new one.
+        row: The user's position in the list; -1 for a new one.
     """
 
     DEFAULT_CSS = """
@@ -97,21 +97,21 @@ class UserDialog(FormDialog):
     def __init__(self, session: Session, row: int) -> None:
         fresh = {"name": "", "access": "push", "password": {"generate": True}}
         super().__init__(session.draft, "credentials.users", row, fresh)
-        self._kept = self.scratch.get(f"{self.place}.password")
+        self._current_password = self.scratch.get(f"{self.place}.password")
 
     def compose(self) -> ComposeResult:
-        kept = self._kept
+        current = self._current_password
         options = [
-            Option("generate", "Made by Moorage", "shown once at the end"),
-            Option("type", "Typed here"),
-            Option("hash", "A hash", "from an htpasswd file"),
+            Option("generate", "Generated", "shown once, at the end"),
+            Option("type", "Typed in"),
+            Option("hash", "Hash", "from an htpasswd file"),
         ]
         kind = "generate"
-        if isinstance(kept, dict) and "hash" in kept:
+        if isinstance(current, dict) and "hash" in current:
             kind = "hash"
-        elif not (isinstance(kept, dict) and kept.get("generate")):
+        elif not (isinstance(current, dict) and current.get("generate")):
             kind = "keep"
-            options.insert(0, Option("keep", "As it is", describe_password(kept)))
+            options.insert(0, Option("keep", "Unchanged", describe_password(current)))
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a user" if self.is_new else "Edit the user"
             with Form(self.scratch):
@@ -129,7 +129,7 @@ class UserDialog(FormDialog):
                 yield Field(
                     "Hash",
                     id="hash",
-                    value=kept["hash"] if kind == "hash" else "",
+                    value=current["hash"] if kind == "hash" else "",
                     placeholder="e.g. $2y$12$…",
                     help_text="The part after the colon in the htpasswd line",
                 )
@@ -137,7 +137,7 @@ class UserDialog(FormDialog):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Show the fields of how the password is kept."""
+        """Show the field for the kind of password."""
         self._show_kind()
 
     @property
@@ -163,7 +163,7 @@ class UserDialog(FormDialog):
             password.show_error(password.fault)
 
     def show_problems(self) -> bool:
-        """Show what is wrong, also with a hash, which has a field without a path."""
+        """Show what is wrong with the fields and the hash, whose field has no path."""
         fields_are_good, hash_is_good = super().show_problems(), self._check_hash()
         if fields_are_good and not hash_is_good:
             self.query_one("#hash", Field).focus()
@@ -176,7 +176,7 @@ class UserDialog(FormDialog):
         return problem is None
 
     def accept(self) -> None:
-        """Take the user as it is typed."""
+        """Accept the user if everything is valid."""
         path = f"{self.place}.password"
         password = self.query_one(PasswordField)
         hashed = self.query_one("#hash", Field)
@@ -188,7 +188,7 @@ class UserDialog(FormDialog):
             case "generate":
                 self.scratch.set(path, {"generate": True})
             case _:
-                self.scratch.set(path, self._kept)
+                self.scratch.set(path, self._current_password)
         is_good = self.show_problems()
         if self._kind == "type" and not password.check():
             if is_good:
@@ -199,14 +199,14 @@ class UserDialog(FormDialog):
 
 
 def describe_password(reference: object) -> str:
-    """Return where a password comes from, in words."""
+    """Return where a password comes from, as a phrase."""
     if isinstance(reference, Typed):
         return "typed"
     if not isinstance(reference, dict) or len(reference) != 1:
         return "?"
     kind, value = next(iter(reference.items()))
     words = {
-        "generate": "made by Moorage",
+        "generate": "generated",
         "hash": f"hash ({passwords.hash_kind(str(value))})",
         "env": f"from ${value}",
         "prompt": "asked for",

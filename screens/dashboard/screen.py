@@ -1,4 +1,4 @@
-"""Dashboard: how a deployment is, and from there to everything that can be done with it."""
+"""Dashboard: the status of a deployment, and the screens to work on it."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class DashboardScreen(Screen[None]):
     """
 
     help_text = (
-        "How every server is: the registry and its version, nginx, the certificate, the disk, and "
-        "whether somebody edited what Moorage wrote. Looking changes nothing. Settings opens the "
-        "wizard on these answers; review shows what an apply would change."
+        "The status of every server: the registry and its version, nginx, the certificate, the "
+        "disk, and whether files that Moorage wrote were edited. Reading it changes nothing. "
+        "Settings opens the wizard with these answers; Review shows what an apply would change."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
     DEFAULT_CSS = """
@@ -57,8 +57,8 @@ class DashboardScreen(Screen[None]):
         height: auto; background: $surface; padding: 0 1; margin-bottom: 1;
         border-left: outer $edge;
     }
-    DashboardScreen #ways { height: 1; margin: 0 2 1 2; }
-    DashboardScreen #ways Button { margin-right: 2; }
+    DashboardScreen #buttons { height: 1; margin: 0 2 1 2; }
+    DashboardScreen #buttons Button { margin-right: 2; }
     """
 
     def __init__(self, session: Session, open_transport: OpenTransport | None = None) -> None:
@@ -77,7 +77,7 @@ class DashboardScreen(Screen[None]):
             yield Static("", id="verdict", markup=False)
             yield Static("", id="pending", markup=False)
             yield Vertical(id="servers")
-        with Horizontal(id="ways"):
+        with Horizontal(id="buttons"):
             yield Button("Settings", id="settings", variant="primary", compact=True)
             yield Button("Review", id="review", compact=True)
             yield Button("Users", id="users", compact=True)
@@ -85,35 +85,35 @@ class DashboardScreen(Screen[None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Start on the buttons."""
+        """Focus the first button."""
         self.query_one("#settings").focus()
 
     def on_screen_resume(self) -> None:
-        """Something may have been done since, unless it was only a dialog that closed."""
+        """Read the servers again, unless only a dialog was closed."""
         if not self._is_covered:
             self._show_pending()
             self.action_look()
         self._is_covered = False
 
     def _show_pending(self) -> None:
-        """Say what was changed in the wizard and not applied since."""
+        """Show how many settings were changed in the wizard and not applied since."""
         count = len(not_applied(self._session.draft, self._session.read))
         shown = self.query_one("#pending", Static)
         shown.display = count > 0
         settings = f"{count} setting{'s' if count != 1 else ''}"
-        shown.update(f"○ Changed, not applied: {settings}; v Review shows what an apply does")
+        shown.update(f"○ {settings} changed but not applied. Press v to review.")
 
     def on_screen_suspend(self) -> None:
-        """What is read in vain is given up."""
+        """Stop reading when another screen is opened."""
         self._is_covered = isinstance(self.app.screen, ModalScreen)
         if not self._is_covered:
-            self._give_up()
+            self._stop_reading()
 
     def on_unmount(self) -> None:
-        """Likewise."""
-        self._give_up()
+        """Stop reading."""
+        self._stop_reading()
 
-    def _give_up(self) -> None:
+    def _stop_reading(self) -> None:
         self.workers.cancel_group(self, "look")
         self._cancel.set()
         self._stop_clock()
@@ -124,11 +124,11 @@ class DashboardScreen(Screen[None]):
 
     def action_look(self) -> None:
         """Read the servers."""
-        self._give_up()
+        self._stop_reading()
         try:
             answers = self._session.draft.answers_to_look()
         except MoorageError as error:
-            self._say(f"✗ The answers are not finished: {describe_error(error)}", "$text-error")
+            self._say(f"✗ The answers are incomplete: {describe_error(error)}", "$text-error")
             return
         self._cancel = cancel = Cancel()
         asker, opener = self._session.operations.asker, self._open_transport
@@ -157,7 +157,7 @@ class DashboardScreen(Screen[None]):
 
     def _tick(self) -> None:
         self._seconds += 1
-        self._say(f"Reading {self._names()}, {self._seconds} s; Escape goes back", "")
+        self._say(f"Reading {self._names()}, {self._seconds} s (Escape: back)", "")
 
     def _say(self, text: str, colour: str) -> None:
         self.query_one("#verdict", Static).update(Content.styled(text, colour))
@@ -165,7 +165,7 @@ class DashboardScreen(Screen[None]):
     async def _show(self, status: Status) -> None:
         self._note_tests(status)
         overview = overview_of(status)
-        if overview.health is Health.ATTENTION:  # the faults are below, with their servers
+        if overview.health is Health.ATTENTION:  # the problems are listed below, by server
             overview = replace(overview, detail="")
         sign, colour = HEALTH_SIGNS[overview.health]
         name = self._session.draft.registry_name
@@ -180,11 +180,11 @@ class DashboardScreen(Screen[None]):
         self.call_after_refresh(self.refresh_bindings)
 
     def on_resize(self) -> None:
-        """All of it may be in sight now, or no more."""
+        """Offer scrolling only if something is out of sight."""
         self.call_after_refresh(self.refresh_bindings)
 
     def action_scroll(self, where: str) -> None:
-        """Show what is above or below."""
+        """Scroll the report."""
         report = self.query_one("#dashboard")
         {
             "page_down": report.scroll_page_down,
@@ -194,23 +194,23 @@ class DashboardScreen(Screen[None]):
         }[where](animate=False)
 
     def _note_tests(self, status: Status) -> None:
-        """What was read here need not be tested again in Settings."""
+        """Take what was read here for tests of the servers, so that Settings shows them as tested."""
         tested = self._session.tested
         for server in status.servers:
             if not tested.get(server.server, (False, ""))[0]:
-                tested[server.server] = (True, f"{server.os_name}, read for the dashboard")
+                tested[server.server] = (True, f"{server.os_name}, checked on the dashboard")
         for error in status.unreached:
             if error.server is not None:
                 tested[error.server] = (False, explain(error))
 
     @property
     def _has_run(self) -> bool:
-        """Whether a run goes on somewhere."""
+        """Whether a run is in progress on any server."""
         servers = self._status.servers if self._status else ()
         return any(each.run is not None and each.run.running for each in servers)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A run is followed while there is one; what is all in sight is not scrolled."""
+        """Offer to follow a run while there is one, and to scroll what does not fit."""
         if action == "scroll":
             return self.is_mounted and self.query_one("#dashboard").max_scroll_y > 0
         return self._has_run if action == "follow" else True
@@ -234,7 +234,7 @@ class DashboardScreen(Screen[None]):
         self.post_message(SettingsWanted(reviews=True))
 
     def action_users(self) -> None:
-        """Manage who may log in."""
+        """Manage the users."""
         self.post_message(UsersWanted())
 
     def action_logs(self) -> None:
@@ -242,7 +242,7 @@ class DashboardScreen(Screen[None]):
         self.post_message(LogsWanted())
 
     def action_follow(self) -> None:
-        """Follow the run that goes on."""
+        """Follow the run in progress."""
         self.post_message(AttachWanted())
 
     def action_back(self) -> None:
@@ -251,7 +251,7 @@ class DashboardScreen(Screen[None]):
 
 
 def describe(server: ServerStatus) -> Content:
-    """Return how one server is, as lines."""
+    """Return the status of a server, as lines."""
     kind = "$text-success" if server.is_healthy else "$text-warning"
     sign = "✓" if server.is_healthy else "!"
     lines = [

@@ -1,1 +1,1 @@
-"""Logs of all servers."""
+"""The logs screen and the lines it shows."""

@@ -1,4 +1,4 @@
-"""Puts what matters of a line of the logs first. Pure."""
+"""Log lines with the important part first. No I/O."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _REQUEST = re.compile(
 """A request in nginx's log: time, user, status, method, path, address; see site.conf.j2."""
 
 
-def in_order(line: str) -> tuple[Level, str]:
-    """Return how much a line matters, and its words in the order in which they do.
+def reorder(line: str) -> tuple[Level, str]:
+    """Return a line's level, and its text with the important part first.
 
-    A request is its time, status, method, path, user and address. An error of the registry has its
-    reason before the path, which is long. Another line of the registry is its time, level and
-    message. Whatever is neither stays.
+    A request becomes its time, status, method, path, user and address. An error of the registry
+    has its reason before the path, which is long. Other lines of the registry become their time,
+    level and message. Lines of any other form are unchanged.
 
     Args:
         line: A line of a log, as :func:`moorage.deploy.logs.without_repetition` returns it.
@@ -41,12 +41,12 @@ def in_order(line: str) -> tuple[Level, str]:
     pairs = _FIELD.findall(line[found.end() :])
     fields = {key: _unquoted(value) for key, value in pairs}
     level = _level(fields)
-    first, said = [found[1]], {"level", "msg", "err.message", _USER}
+    first, used = [found[1]], {"level", "msg", "err.message", _USER}
     message = fields.get("err.message") or fields.get("msg", "")
     if fields.get(_METHOD) and fields.get(_URI):
         path = _LONG.sub("…", fields[_URI])
-        # A path that was shortened stands once more with the rest, to be found and copied.
-        said |= {_STATUS, _METHOD, _ADDRESS} | ({_URI} if path == fields[_URI] else set())
+        # A path that was shortened is repeated in full at the end, to be found and copied.
+        used |= {_STATUS, _METHOD, _ADDRESS} | ({_URI} if path == fields[_URI] else set())
         message = message.removeprefix("response completed").strip()
         words = [fields[_METHOD], path, fields.get(_USER, ""), fields.get(_ADDRESS, "")]
         first += [fields.get(_STATUS, ""), *(words if level is not Level.ERROR else ())]
@@ -54,12 +54,12 @@ def in_order(line: str) -> tuple[Level, str]:
             message = f"{_reason(fields, message)}: {' '.join(filter(None, words))}"
     if level in {Level.WARNING, Level.ERROR}:
         first.append(f"{fields['level']}:")
-    rest = [f"{key}={value}" for key, value in pairs if key not in said]
+    rest = [f"{key}={value}" for key, value in pairs if key not in used]
     return level, " ".join(filter(None, [*first, message, *rest]))
 
 
 def _request(line: re.Match[str]) -> tuple[Level, str]:
-    """A request as nginx has it. That something is not there is how a push begins, and no error."""
+    """Return the level and text of a request. A 404 is not an error: every push starts with some."""
     day, clock, user, status, method, path, address = line.groups()
     level = Level.INFO
     if status in {"403", "413", "429"}:
@@ -71,7 +71,7 @@ def _request(line: re.Match[str]) -> tuple[Level, str]:
 
 
 def _level(fields: dict[str, str]) -> Level:
-    """How much a line of the registry matters; it calls every answer but success an error."""
+    """Return the level of a registry line: the registry itself logs every failed request as an error."""
     level = _LEVELS.get(fields.get("level", ""), Level.INFO)
     if level is not Level.ERROR:
         return level
@@ -80,15 +80,15 @@ def _level(fields: dict[str, str]) -> Level:
         return Level.INFO
     if status.startswith("4"):
         return Level.WARNING
-    # Moorage's check throws its large upload away, and the registry closes its file twice.
-    is_thrown_away = fields.get(_METHOD) == "DELETE" and fields.get("msg", "").endswith(
+    # Moorage's check discards its large upload, and the registry closes that file twice.
+    is_discarded = fields.get(_METHOD) == "DELETE" and fields.get("msg", "").endswith(
         ": file already closed"
     )
-    return Level.INFO if is_thrown_away and fields.get("vars.name") == REPOSITORY else level
+    return Level.INFO if is_discarded and fields.get("vars.name") == REPOSITORY else level
 
 
 def _reason(fields: dict[str, str], message: str) -> str:
-    """Why a request failed: what the storage said, of which the end says most."""
+    """Return why a request failed: the storage's message, or its end if it is long."""
     detail = fields.get("err.detail", "")
     if not detail or detail.startswith("map["):
         return message

@@ -1,4 +1,4 @@
-"""Servers: the registry's name, and the machines it runs on."""
+"""Servers: the registry's name and the servers it runs on."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ class ServersPane(ListPane):
     question = "Where should the registry run?"
     explanation = "One server is enough. Several share their images through S3."
     help_text = (
-        "The name is what people put before their images: registry.example.com/app. Servers are "
-        "reached over SSH as root or as a user who may use sudo; aliases, keys and jump hosts of "
-        "~/.ssh/config work. Nothing is written to a server before Review and Apply."
+        "Image names begin with the registry name: registry.example.com/app. Moorage connects to "
+        "servers over SSH as root or as a user with sudo; aliases, keys and jump hosts in "
+        "~/.ssh/config work. Nothing is written to a server until you review and apply."
     )
     example = (
         "docker push registry.example.com/team/app:1\n"
-        "            ^ the name            ^ chosen by whoever pushes"
+        "            ^ registry name      ^ chosen by the client"
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("servers")
 
     def body(self) -> ComposeResult:
         yield Field.at("registry.domain")
-        yield EditableTable(("Server", "Log in", "Test"))
+        yield EditableTable(("Server", "Login", "Test"))
         with Horizontal(classes="row"):
             yield Button("Add a server", id="add", compact=True)
         yield Static("", id="tested", markup=False)
@@ -91,14 +91,14 @@ class ServersPane(ListPane):
         return str(server.get("host", "")), login, sign if known else "not tested"
 
     def focus_first(self) -> None:
-        """Start with the name; with the servers once there is one."""
+        """Focus the name, or the table once there is a server."""
         if self.draft.domain and self.draft.items("servers"):
             self.take_focus(self.query_one(EditableTable))
         else:
             super().focus_first()
 
     def check(self) -> bool:
-        """With a name and no server yet, going on adds one."""
+        """Check the fields; with a name and no server yet, open the dialog to add one."""
         if super().check():
             return True
         if not self.draft.items("servers") and not self.draft.problem_at("registry.domain"):
@@ -111,11 +111,11 @@ class ServersPane(ListPane):
         return ServerDialog(self.session, row)
 
     def edited(self, thing: dict[str, Any]) -> None:
-        """Forget what a test said of the server as it was."""
+        """Discard the test result of a server that was edited."""
         self.session.tested.pop(str(thing.get("host")), None)
 
     def action_test(self) -> None:
-        """Connect to every server and show what is there."""
+        """Test every server and show the results."""
         servers = _servers_of(self.draft)
         for server in servers:
             self.session.tested[server.host] = (True, "")
@@ -128,7 +128,7 @@ class ServersPane(ListPane):
         self.load()
 
     def _show_tested(self) -> None:
-        """What tests found, of the servers that are still in the list."""
+        """Show the test results of the servers in the list."""
         hosts = [str(server.get("host", "")) for server in self.draft.items("servers")]
         known = [
             (host, *self.session.tested[host]) for host in hosts if host in self.session.tested
@@ -142,7 +142,7 @@ class ServersPane(ListPane):
         self.query_one("#tested", Static).update("\n".join(waiting + lines))
 
     def closed(self) -> None:
-        """Give up on tests that go on."""
+        """Cancel running tests."""
         self.session.operations.stop_tests()
         tested = self.session.tested
         self.session.tested = {host: known for host, known in tested.items() if known[1]}
@@ -153,7 +153,7 @@ class ServerDialog(FormDialog):
 
     Args:
         session: The deployment that is open.
-        row: Which server; -1 for a new one.
+        row: The server's position in the list; -1 for a new one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("server_dialog")
@@ -173,7 +173,7 @@ class ServerDialog(FormDialog):
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Add a server" if self.is_new else "Edit the server"
-            box.border_subtitle = "Passwords and passphrases are asked for when they are needed"
+            box.border_subtitle = "Moorage asks for passwords and passphrases when it needs them"
             with ServerForm(self.scratch, self.place):
                 yield Field.at(f"{self.place}.host", help_text=offered, suggestions=aliases)
                 yield Field.at(f"{self.place}.user")
@@ -194,12 +194,12 @@ class ServerDialog(FormDialog):
         yield KeyFooter()
 
     def is_right(self, field: Field) -> bool:
-        """What was typed as USER@HOST is right once it is in its fields."""
+        """Whether a field is valid, once USER@HOST is split into its fields."""
         self.query_one(ServerForm).split_address()
         return super().is_right(field)
 
     def action_test(self) -> None:
-        """Connect to this server and show what is there."""
+        """Test this server and show the result."""
         if not self.query_one(Form).check():
             return
         position = int(self.place.removeprefix("servers[").removesuffix("]"))
@@ -219,7 +219,7 @@ class ServerDialog(FormDialog):
             self._show(f"✗ {text}", "$text-error")
 
     def take_key(self, server: str, key: str) -> None:
-        """Show the key file that was named while a server was tested, if it is this one."""
+        """Show the key file entered during a test, if this server is the one tested."""
         if server == self.scratch.text(f"{self.place}.host"):
             self.scratch.set(f"{self.place}.key", key)
             self.query_one(Form).load()
@@ -234,12 +234,12 @@ class ServerDialog(FormDialog):
         self.action_test()
 
     def action_refuse(self) -> None:
-        """Give up on a test that goes on, and go back."""
+        """Cancel a running test and go back."""
         self._session.operations.stop_tests()
         self.dismiss(None)
 
     def accept(self) -> None:
-        """Take the server as it is typed."""
+        """Accept the server if it is valid."""
         if self.query_one(Form).check():
             self._session.operations.stop_tests()
             server = self.scratch.get(self.place)
@@ -249,11 +249,11 @@ class ServerDialog(FormDialog):
 
 
 class ServerForm(Form):
-    """The fields of a server; what they name on this machine is looked at, too.
+    """The fields of a server, checked against this machine's key files and SSH configuration.
 
     Args:
         draft: The draft.
-        row: Where the server is in it.
+        row: The server's path in it.
     """
 
     def __init__(self, draft: Draft, row: str) -> None:
@@ -261,13 +261,13 @@ class ServerForm(Form):
         self._row = row
 
     def check(self) -> bool:
-        """Show what is wrong, once everything is in its own field."""
+        """Check the fields, once USER@HOST is split."""
         self.split_address()
         return super().check()
 
     @on(Field.Left)
     def split_address(self) -> None:
-        """Put what was typed as USER@HOST:PORT into its fields and say so, if they are empty."""
+        """Split USER@HOST:PORT into its fields, unless those have other values, and say so."""
         typed = self.draft.text(f"{self._row}.host")
         try:
             server = parse_server(typed) if "@" in typed else None
@@ -284,8 +284,7 @@ class ServerForm(Form):
         self.load()
         host = next(field for field in self.fields if field.path == f"{self._row}.host")
         host.show_error("")
-        host.show_help(f"{' and '.join(new).capitalize()} went to the field"
-                       f"{'s' if len(new) > 1 else ''} below")  # fmt: skip
+        host.show_help(f"Moved {' and '.join(new)} to the field{'s' if len(new) > 1 else ''} below")
         self.post_message(DraftChanged())
 
     def problem_of(self, field: Field) -> str:
@@ -301,10 +300,10 @@ class ServerForm(Form):
 
 
 def try_server(operations: Operations, server: Server) -> str:
-    """Connect to a server and return what was found there, for people. Blocks.
+    """Test a server and return a description of it. Blocks.
 
     Raises:
-        MoorageError: It cannot be reached, or refuses.
+        MoorageError: It cannot be reached, or does not accept the login.
     """
     facts = operations.test_server(server)
     return describe_facts(facts, "root" if _is_root(server) else "sudo")
@@ -317,12 +316,12 @@ def _is_root(server: Server) -> bool:
     return settings.user == "root"
 
 
-def describe_facts(facts: Facts, way: str) -> str:
-    """Return what a test found, for people, in one line.
+def describe_facts(facts: Facts, login: str) -> str:
+    """Return what a test found, as one line.
 
     Args:
-        facts: What is there.
-        way: What works, root or sudo.
+        facts: The server's facts.
+        login: How commands run as root there: root or sudo.
     """
     engine = next((name for name in ("docker", "podman") if name in facts.tools), "no Docker")
     disk = f"{facts.disks[0].free / _GIB:.0f} GiB free" if facts.disks else "disk unknown"
@@ -333,8 +332,8 @@ def describe_facts(facts: Facts, way: str) -> str:
     ]
     ports = ", ".join(taken) or "ports 80 and 443 free"
     moorage = ", runs Moorage" if any("moorage" in path for path in facts.files) else ""
-    going_on = ", a run is going on" if facts.active_run else ""
-    return f"{facts.os_name}, {way} works, {engine}, {disk}, {ports}{moorage}{going_on}"
+    running = ", a run is in progress" if facts.active_run else ""
+    return f"{facts.os_name}, {login} works, {engine}, {disk}, {ports}{moorage}{running}"
 
 
 def describe_error(error: MoorageError) -> str:
@@ -342,7 +341,7 @@ def describe_error(error: MoorageError) -> str:
     errors = error.errors if isinstance(error, ServersFailed) else (error,)
     lines = [explain(each) for each in errors]
     if any(each.code in PASSWORD_CODES for each in errors):
-        lines.append("Ctrl+T tests again and asks for the password again.")
+        lines.append("Press Ctrl+T to test again and re-enter the password.")
     return "\n".join(lines)
 
 
@@ -354,7 +353,7 @@ def _aliases() -> list[str]:
 
 
 def _servers_of(draft: Draft, position: int | None = None) -> list[Any]:
-    """The servers of a draft that are valid, or the one at a position."""
+    """Return the valid servers of a draft, or the one at a position if it is valid."""
     from pydantic import ValidationError
 
     from moorage.answers.model import Server
@@ -371,7 +370,7 @@ def _servers_of(draft: Draft, position: int | None = None) -> list[Any]:
 
 
 async def _tested(operations: Operations, server: Server) -> tuple[bool, str]:
-    """Return whether a server can be used, and what was found there or what is wrong."""
+    """Return whether a server passed its test, and what was found there or what is wrong."""
     try:
         return True, await in_thread(lambda: try_server(operations, server), operations.redactor)
     except MoorageError as error:

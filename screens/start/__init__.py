@@ -1,1 +1,1 @@
-"""The start: recent deployments, and the ways into a new, a saved or a running one."""
+"""The start screen and its dialogs."""

@@ -1,4 +1,4 @@
-"""How to reach a server that runs Moorage already."""
+"""Asks for a server that already runs Moorage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.widgets.key_footer import KeyFooter
 
 
 class ConnectDialog(AskingDialog[tuple[str, str] | None]):
-    """Asks how to reach a server; returns its address and the key file."""
+    """Asks how to reach a server; returns its address and key file."""
 
     def compose(self) -> ComposeResult:
         try:
@@ -25,22 +25,22 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
         offered = f"From ~/.ssh/config: {', '.join(aliases[:6])}" if aliases else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Connect to a server"
-            yield Static("What is deployed there is read; nothing is changed.",
+            yield Static("Moorage reads what is deployed there and changes nothing.",
                          classes="dialog--text", markup=False)  # fmt: skip
             yield Field("Server", id="address", placeholder="e.g. root@203.0.113.10",
                         help_text=offered or "USER@HOST, or an alias from ~/.ssh/config",
                         suggestions=aliases)  # fmt: skip
             yield Field("Key file", id="key", placeholder="e.g. ~/.ssh/id_ed25519",
-                        help_text="Without one, the usual ones are tried")  # fmt: skip
+                        help_text="Empty: the keys that ssh would use")  # fmt: skip
             yield from self.buttons("Connect")
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Start typing at once."""
+        """Focus the first field."""
         self.query_one("#address", Field).focus()
 
     def accept(self) -> None:
-        """End with the server, or say what is wrong with its address."""
+        """Return the server, or show what is wrong with its address or key."""
         from moorage.servers.ssh.input_check import key_fault
 
         address = self.query_one("#address", Field)
@@ -55,4 +55,4 @@ class ConnectDialog(AskingDialog[tuple[str, str] | None]):
             key.show_error(fault)
             key.focus()
         else:
-            self.dismiss((address.value.strip(), self.query_one("#key", Field).value.strip()))
+            self.dismiss((address.value.strip(), key.value.strip()))

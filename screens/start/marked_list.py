@@ -1,4 +1,4 @@
-"""A list whose line under the cursor has a mark, so that no colour is needed to see it."""
+"""A list that marks the highlighted line with a bar, because colour alone is not enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.widgets import OptionList
 
 
 class MarkedList(OptionList):
-    """Options; the highlighted one has a mark before it while the list has the focus."""
+    """An option list with a bar before the highlighted option while it has the focus."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"option-list--mark"}
     DEFAULT_CSS = """
@@ -19,7 +19,7 @@ class MarkedList(OptionList):
     """
 
     def render_line(self, y: int) -> Strip:
-        """Draw a line, with the mark in its first cell."""
+        """Draw a line, with the bar in its first cell."""
         strip = super().render_line(y)
         if self.has_focus and self._is_highlighted(strip):
             mark = Segment("▌", self.get_component_rich_style("option-list--mark"))
@@ -27,6 +27,6 @@ class MarkedList(OptionList):
         return strip
 
     def _is_highlighted(self, strip: Strip) -> bool:
-        """Whether a line is the highlighted option's, and not the rule below it."""
+        """Whether a line belongs to the highlighted option and is not a separator."""
         styles = [segment.style for segment in strip if segment.style is not None]
         return any(style.meta.get("option", -1) == self.highlighted for style in styles)

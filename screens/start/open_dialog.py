@@ -1,4 +1,4 @@
-"""Which answers file to open."""
+"""Asks which answers file to open."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from pathlib import Path
 
 from tui.widgets.dialog import TextDialog
 
-_NAMED = 3
-"""How many files of the current folder the help names."""
+_MOST_NAMED = 3
+"""Files of the current folder that the help lists."""
 
 
 class OpenFileDialog(TextDialog):
-    """Asks for an answers file, and refuses what is none right there."""
+    """Asks for an answers file; refuses a path that does not exist or is a folder."""
 
     def __init__(self) -> None:
         here = sorted(str(each) for each in Path().glob("*.yml") if each.is_file())
-        more = ", …" if len(here) > _NAMED else ""
-        offered = f"Its path; ↓ offers what is here: {', '.join(here[:_NAMED])}{more}"
+        more = ", …" if len(here) > _MOST_NAMED else ""
+        offered = f"Press ↓ for the files in this folder: {', '.join(here[:_MOST_NAMED])}{more}"
         super().__init__(
             "Open an answers file",
             "File",
-            help_text=offered if here else "Its path",
+            help_text=offered if here else "Path of the file",
             accept="Open",
             suggestions=here,
         )
 
     def fault(self, text: str) -> str:
-        """Return why there is no file to open, or empty."""
+        """Return why the file cannot be opened, or empty."""
         if not text.strip():
             return super().fault(text.strip())
         path = Path(text.strip()).expanduser()
         if path.is_dir():
-            return f"{path} is a folder; wanted: the answers file in it"
+            return f"{path} is a folder; expected an answers file"
         return "" if path.exists() else f"no such file: {path.absolute()}"

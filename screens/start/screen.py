@@ -1,6 +1,6 @@
-"""The start: recent deployments and how they are, a new one, a file, a server.
+"""Start: recent deployments with their status, and how to open others.
 
-Its first picture waits for no more than it needs: dialogs are imported when they open.
+Dialogs are imported when they open, because the first screen must appear quickly.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.deploy.operations import OpenTransport
 
-_FRESH = 30
-"""Seconds for which what was seen is not looked at again."""
-_BESIDE = 3
-"""Columns of a line that are beside its text."""
-_ONCE_MORE = "Escape once more leaves; Ctrl+Q leaves at once"
+_FRESH_SECONDS = 30
+"""How long a status counts as current and is not read again."""
+_MARGIN = 3
+"""Columns of a line that its text cannot use."""
+_AGAIN = "Press Escape again to leave. Ctrl+Q leaves at once."
 _WORDMARK = """\
 █▀▄▀█ █▀█ █▀█ █▀█ ▄▀█ █▀▀ █▀▀
 █ ▀ █ █▄█ █▄█ █▀▄ █▀█ █▄█ ██▄"""
-_INTRODUCTION = "A private Docker registry on servers you own, behind TLS, with users of its own."
+_INTRODUCTION = "A private Docker registry on your own servers, with TLS and user accounts."
 
 
 class WelcomeScreen(Screen[None]):
-    """Lists what can be opened.
+    """Lists recent deployments and opens them, or another one.
 
     Args:
         open_transport: Opens a connection; None goes over SSH.
     """
 
     help_text = (
-        "A new deployment takes a name and a server; nothing is changed on a server before you say "
-        "apply. Deployments you had open are listed with how they are now: they are read in the "
-        "background, without asking for anything."
+        "A new deployment needs a registry name and a server. Nothing changes on a server until you "
+        "apply. The list shows your recent deployments and their status, which Moorage reads in "
+        "the background without prompting."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("start")
     DEFAULT_CSS = """
@@ -73,10 +73,10 @@ class WelcomeScreen(Screen[None]):
     def __init__(self, open_transport: OpenTransport | None = None) -> None:
         super().__init__()
         self._open_transport = open_transport
-        self._looking: set[str] = set()
-        self._seen: dict[str, Overview] = {}
+        self._being_read: set[str] = set()
+        self._overviews: dict[str, Overview] = {}
         self._recents: list[store.Recent] = []
-        self._leaves_next = False
+        self._leaves_on_escape = False
 
     def compose(self) -> ComposeResult:
         yield HeaderBar("private Docker registries, from a terminal")
@@ -89,42 +89,42 @@ class WelcomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the recents."""
-        self._seen = kept_overviews()
+        self._overviews = kept_overviews()
         self._list()
         self.query_one(OptionList).focus()
 
     def on_screen_resume(self) -> None:
-        """Something may have been opened since; look at everything once more."""
-        self._stay()
+        """Read the status of every deployment again, unless it is current."""
+        self._forget_escape()
         for each in store.recents():
-            seen = self._seen.get(each.path)
-            is_fresh = seen is not None and time.time() - seen.at < _FRESH
-            if each.state and each.path not in self._looking and not is_fresh:
-                self._looking.add(each.path)
-                self._look_at(each.path)
+            last = self._overviews.get(each.path)
+            is_fresh = last is not None and time.time() - last.at < _FRESH_SECONDS
+            if each.state and each.path not in self._being_read and not is_fresh:
+                self._being_read.add(each.path)
+                self._read_status(each.path)
         self._list()
 
     def on_resize(self) -> None:
-        """There may be more room for each."""
+        """Fit the lines into the new width."""
         self._list()
 
     @property
     def _room(self) -> int:
-        """How wide a line of the list may be."""
+        """The width of a line's text, in columns."""
         laid_out = self.query_one(OptionList).scrollable_content_region.width
-        return max(20, (laid_out or min(self.app.size.width, 110) - 8) - _BESIDE)
+        return max(20, (laid_out or min(self.app.size.width, 110) - 8) - _MARGIN)
 
     @work
-    async def _look_at(self, path: str) -> None:
+    async def _read_status(self, path: str) -> None:
         file = Path(path)
         look = partial(look_in_background, file, partial(_answers_in, file), self._open_transport)
         with suppress(MoorageError):
-            self._seen[path] = await in_thread(look)
-        self._looking.discard(path)
+            self._overviews[path] = await in_thread(look)
+        self._being_read.discard(path)
         self._list()
 
     def say(self, text: str) -> None:
-        """Say what is being done, below the list; nothing with an empty text."""
+        """Show a message below the list; an empty text removes it."""
         self.query_one("#doing", Static).update(Content(printable(text)))
 
     def _list(self) -> None:
@@ -134,8 +134,8 @@ class WelcomeScreen(Screen[None]):
         recents = self._recents = store.recents()
         for title, detail, name in (
             ("New deployment", "answer a few questions", "new"),
-            ("Open an answers file", "a .yml saved before", "file"),
-            ("Connect to a server", "one that runs Moorage already", "connect"),
+            ("Open an answers file", "a .yml you saved earlier", "file"),
+            ("Connect to a server", "one that already runs Moorage", "connect"),
         ):
             line = Content.styled(f"{title:<22}", "bold") + Content.styled(detail, "$text-muted")
             options.add_option(Option(line, id=name))
@@ -144,27 +144,29 @@ class WelcomeScreen(Screen[None]):
         for each in recents:
             options.add_option(Option(self._line(each), id=f"recent:{each.path}"))
         ids = [option.id for option in options.options]
-        # What somebody comes back for is mostly what they had open last.
+        # Most people come back for the deployment they had open last.
         first = f"recent:{recents[0].path}" if recents else "new"
         is_another = [each.path for each in before] != [each.path for each in recents[:1]]
         options.highlighted = ids.index(first if is_another or chosen not in ids else chosen)
 
     def _line(self, recent: store.Recent) -> Content:
         title = Content.styled(printable(recent.domain or "unnamed"), "bold")
-        if recent.state and (last := self._seen.get(recent.path)) is not None:
+        if recent.state and (last := self._overviews.get(recent.path)) is not None:
             sign, colour = HEALTH_SIGNS[last.health]
-            seen = " · looking…" if recent.path in self._looking else f" · seen {last.when}"
+            checked = (
+                " · checking…" if recent.path in self._being_read else f" · checked {last.when}"
+            )
             state = Content.styled(f"{sign} {printable(' '.join(last.text.split()))}", colour)
         else:
             words = recent.state or "not applied yet"
-            if recent.path in self._looking:
-                words += ", looking…"
-            seen = ""
+            if recent.path in self._being_read:
+                words += ", checking…"
+            checked = ""
             state = Content.styled(f"○ {words}", "$text-muted")
         # One line, however much a server has to say; the dashboard has all of it.
         first = (title + Content("  ") + state).truncate(self._room, ellipsis=True)
         where = " · not saved to a file" if recent.is_draft else f" · {recent.path}"
-        opened = Content.styled(f"\n  {recent.when}{seen}{printable(where)}", "$text-muted")
+        opened = Content.styled(f"\n  {recent.when}{checked}{printable(where)}", "$text-muted")
         return first + opened
 
     @on(OptionList.OptionSelected)
@@ -206,31 +208,31 @@ class WelcomeScreen(Screen[None]):
         self.app.push_screen(ConnectDialog(), chosen)
 
     def action_users(self) -> None:
-        """Manage who may log in to the highlighted deployment."""
+        """Manage the users of the highlighted deployment."""
         if path := self._chosen():
             self.post_message(OpenFile(path, users=True))
 
     async def action_leave(self) -> None:
-        """Leave, but not by one Escape too many on the way back here."""
-        if self._leaves_next:
+        """Leave on the second Escape: the first may be one too many on the way back here."""
+        if self._leaves_on_escape:
             await self.run_action("app.leave")
         else:
-            self._leaves_next = True
-            self.say(_ONCE_MORE)
+            self._leaves_on_escape = True
+            self.say(_AGAIN)
 
-    def _stay(self) -> None:
-        """Something else was done: leaving begins anew."""
-        if self._leaves_next:
-            self._leaves_next = False
+    def _forget_escape(self) -> None:
+        """Ask for Escape twice again, because another key came in between."""
+        if self._leaves_on_escape:
+            self._leaves_on_escape = False
             self.say("")
 
     @on(OptionList.OptionHighlighted)
     def _moved(self) -> None:
-        self._stay()
+        self._forget_escape()
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What is for a deployment takes one under the cursor; users, one that may have some."""
+        """Offer what needs a deployment only while one is highlighted, Users only if it has been applied."""
         if action not in {"users", "forget"} or not self.is_mounted:
             return True
         chosen = self._chosen()
@@ -239,19 +241,19 @@ class WelcomeScreen(Screen[None]):
         return any(each.path == chosen and each.may_have_users for each in self._recents)
 
     def _chosen_id(self) -> str:
-        """The id of the line under the cursor, or empty."""
+        """The id of the highlighted line, or empty."""
         options = self.query_one(OptionList)
         if options.highlighted is None:
             return ""
         return options.get_option_at_index(options.highlighted).id or ""
 
     def _chosen(self) -> str:
-        """The path of the deployment under the cursor, or empty."""
+        """The path of the highlighted deployment, or empty."""
         chosen = self._chosen_id()
         return chosen.removeprefix("recent:") if chosen.startswith("recent:") else ""
 
     def action_forget(self) -> None:
-        """Take the highlighted deployment off the list, once that was meant; its file stays."""
+        """Remove the highlighted deployment from the list after a question; its file stays."""
         path = self._chosen()
         chosen = next((each for each in self._recents if each.path == path), None)
         if chosen is None:
@@ -265,10 +267,10 @@ class WelcomeScreen(Screen[None]):
                 self._list()
 
         name = printable(chosen.domain or "unnamed")
-        stays = "What was typed is lost." if chosen.is_draft else f"Its file stays: {path}"
+        text = "Its answers are deleted." if chosen.is_draft else f"The file is kept: {path}"
         from tui.widgets.dialog import ConfirmDialog
 
-        dialog = ConfirmDialog(f"Take {name} off the list", stays, "Take it off")
+        dialog = ConfirmDialog(f"Remove {name} from this list?", text, "Remove")
         self.app.push_screen(dialog, confirmed)
 
 

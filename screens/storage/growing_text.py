@@ -1,4 +1,4 @@
-"""A text that gets longer while somebody waits for it."""
+"""A text that grows line by line, such as the results of a test."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from textual.widgets import Static
 
 
 class GrowingText(Static):
-    """A text that is kept in sight while it grows."""
+    """Text that can stay in view while it grows."""
 
-    _is_kept_in_sight = False
+    _stays_in_view = False
 
-    def tell(self, content: Content, *, is_kept_in_sight: bool = True) -> None:
-        """Show something else.
+    def replace(self, content: Content, *, stays_in_view: bool = True) -> None:
+        """Replace the text.
 
         Args:
-            content: What to show.
-            is_kept_in_sight: Whether to scroll to it, now and when it turns out to need more lines.
+            content: The new text.
+            stays_in_view: Whether to scroll to it, now and when it wraps to more lines.
         """
-        self._is_kept_in_sight = is_kept_in_sight
+        self._stays_in_view = stays_in_view
         self.update(content)
-        if is_kept_in_sight:
+        if stays_in_view:
             self.call_after_refresh(self.scroll_visible, animate=False)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Scroll to it, now that there is room for all of it."""
-        if self._is_kept_in_sight:
+        """Scroll to it, now that its height is known."""
+        if self._stays_in_view:
             self.call_after_refresh(self.scroll_visible, animate=False)

@@ -1,4 +1,4 @@
-"""Storage: where images are kept."""
+"""Storage: where images are stored."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from moorage.cloud.s3 import BucketCheck
 
 _DRIVERS = (
-    Option("filesystem", "On the server", "one server, its disk"),
-    Option("s3", "S3 or compatible", "also for several servers"),
+    Option("filesystem", "On the server", "one server only"),
+    Option("s3", "S3 or compatible", "one or more servers"),
 )
 _PATH_STYLES = (
     Option("", "Automatic", "depends on the endpoint"),
@@ -48,15 +48,15 @@ _SECRETS = ("accesskey", "secretkey")
 
 
 class StoragePane(StepPane):
-    """One driver at a time, with only its own fields."""
+    """The storage driver and its fields."""
 
     step = Step.STORAGE
-    question = "Where should images be kept?"
+    question = "Where should images be stored?"
     help_text = (
-        "On the server: a folder on its disk; images are there and nowhere else. S3: a bucket "
-        "that exists; needed for several servers. Without keys the server's own role is used. "
-        "Keys typed here are kept in memory only; saved answers ask for them again. "
-        "A block of REGISTRY_STORAGE_S3_* lines can be pasted with the button."
+        "On the server: a folder on its disk, and no other copy. S3: an existing bucket; required "
+        "for several servers. Without keys, the server's own role is used. Keys typed here are "
+        "kept in memory only; saved answers ask for them again. Paste lines fills in the form "
+        "from REGISTRY_STORAGE_S3_* variables."
     )
     example = (
         "one server    a folder:  /var/lib/moorage/registry\n"
@@ -96,18 +96,18 @@ class StoragePane(StepPane):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._test = 0
-        self._told: list[str] = []
+        self._results: list[str] = []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing to test on a server's disk before it is connected to."""
+        """Offer the test for buckets only."""
         return action != "test" or self.draft.text("storage.driver") == "s3"
 
     def closed(self) -> None:
-        """Give up on a test that goes on."""
+        """Cancel a running test."""
         self._test += 1
         self.workers.cancel_group(self, "test")
-        self._told = []
-        self.query_one("#tested", GrowingText).tell(Content(""), is_kept_in_sight=False)
+        self._results = []
+        self.query_one("#tested", GrowingText).replace(Content(""), stays_in_view=False)
         self._show_filled([])
         self.session.operations.stop_tests()
 
@@ -117,48 +117,48 @@ class StoragePane(StepPane):
         self.action_test()
 
     def action_test(self) -> None:
-        """Try the bucket with what a registry does; a second time stops it."""
+        """Test the bucket with the requests a registry makes; restarts a running test."""
         if not self.check():
             return
         self._test += 1
-        self._told = []
+        self._results = []
         test, operations = self._test, self.session.operations
         storage = self.draft.answers_of(S3Storage, "storage.s3")
         if storage is None:
             return
 
-        def tell(result: BucketCheck) -> None:
+        def show(result: BucketCheck) -> None:
             sign = {"good": "✓", "bad": "✗", "note": "!"}[result.status]
             self.post_message(TestTold(test, f"{sign} {result.name}: {result.detail}"))
 
-        self._show_test("Trying the bucket… leaving the step stops it")
-        self._try(lambda: operations.test_storage(storage, tell))
+        self._show_test("Testing the bucket… (leave this step to cancel)")
+        self._run_test(lambda: operations.test_storage(storage, show))
 
     @on(TestTold)
-    def _test_told(self, event: TestTold) -> None:
+    def _show_result(self, event: TestTold) -> None:
         if event.test == self._test:
-            self._told.append(event.text)
+            self._results.append(event.text)
             self._show_test("…")
 
     @work(exclusive=True, group="test")
-    async def _try(self, test: Callable[[], Sequence[BucketCheck]]) -> None:
+    async def _run_test(self, test: Callable[[], Sequence[BucketCheck]]) -> None:
         try:
             results = await in_thread(test, self.session.operations.redactor)
         except MoorageError as error:
             self._show_last(f"✗ {describe_error(error)}")
         else:
-            bad = any(each.status == "bad" for each in results)
-            self._show_last("" if bad else "✓ the bucket can keep images")
+            has_failed = any(each.status == "bad" for each in results)
+            self._show_last("" if has_failed else "✓ the bucket can store images")
 
     def _show_last(self, text: str) -> None:
-        """Show how it ended below what is on its way already."""
+        """Show the outcome below the results whose messages are still queued."""
         self.call_later(self._show_test, text)
 
     def _show_test(self, last: str) -> None:
-        self.query_one("#tested", GrowingText).tell(_in_colours([*self._told, last]))
+        self.query_one("#tested", GrowingText).replace(_in_colours([*self._results, last]))
 
     def _show_filled(self, lines: Sequence[str]) -> None:
-        """Say above the fields what came of a pasted block."""
+        """Show above the fields what was filled in from a pasted block."""
         filled = self.query_one("#filled", Static)
         filled.update(_in_colours(lines))
         filled.display = bool(lines)
@@ -174,9 +174,9 @@ class StoragePane(StepPane):
             return
         self.app.push_screen(
             CopyDialog(
-                "Rights on the bucket",
-                "The least that the registry's key or role needs, and a rule that removes what "
-                "aborted pushes leave behind.",
+                "Bucket permissions",
+                "The minimum permissions for the registry's key or role, and a rule that cleans up "
+                "after aborted pushes.",
                 [("IAM policy", least_policy(storage)), ("Lifecycle", lifecycle_rule(storage))],
             )
         )
@@ -190,7 +190,7 @@ class StoragePane(StepPane):
             if isinstance(reference, Typed):
                 field.value = reference.secret.reveal()
             elif isinstance(reference, dict):
-                field.input.placeholder = f"kept as it is: {reference}"
+                field.input.placeholder = f"unchanged: {reference}"
         self._show_driver()
 
     def _show_driver(self) -> None:
@@ -218,9 +218,9 @@ class StoragePane(StepPane):
 
     @on(FieldInput.PastedBlock)
     def _pasted_block(self, event: FieldInput.PastedBlock) -> None:
-        """A block of settings pasted into any field, of other steps as well, fills the form."""
+        """Fill in the form from a block of settings pasted into any field of any step."""
         event.stop()
-        self._take(event.text)
+        self._fill_in(event.text)
 
     @on(Button.Pressed, "#paste")
     def _paste(self, event: Button.Pressed) -> None:
@@ -228,11 +228,11 @@ class StoragePane(StepPane):
 
         def pasted(text: str | None) -> None:
             if text:
-                self._take(text)
+                self._fill_in(text)
 
         self.app.push_screen(PasteDialog(), pasted)
 
-    def _take(self, text: str) -> None:
+    def _fill_in(self, text: str) -> None:
         fields, problems = paste_s3_environment(text)
         for name, value in fields.items():
             self.draft.set(f"storage.s3.{name}", value)
@@ -244,9 +244,9 @@ class StoragePane(StepPane):
                 field.show_error(self.problem_of(field))
         self.post_message(DraftChanged())
         names = ", ".join(label_of(("storage", "s3", name)) or name for name in fields)
-        said = f"✓ filled in: {names}" if fields else "✗ No S3 setting was found"
+        result = f"✓ filled in: {names}" if fields else "✗ No S3 settings found"
         self._show_filled(
-            [said, *(f"✗ Line {each.line}: {each.explain(field_name)}" for each in problems)]
+            [result, *(f"✗ Line {each.line}: {each.explain(field_name)}" for each in problems)]
         )
         if fields:
             self.query("#s3 Field").first(Field).focus()
@@ -254,14 +254,14 @@ class StoragePane(StepPane):
 
 
 def _in_colours(lines: Sequence[str]) -> Content:
-    """Lines in the colours of the signs they begin with."""
+    """Return lines in the colours of the signs they begin with."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
     words = [Content.styled(printable(line), colours.get(line[0], "")) for line in lines if line]
     return Content("\n").join(words)
 
 
 class PasteDialog(AskingDialog[str | None]):
-    """Takes a block of environment lines."""
+    """Asks for a block of environment lines."""
 
     DEFAULT_CSS = "PasteDialog TextArea { height: 10; margin-bottom: 1; }"
 
@@ -269,8 +269,8 @@ class PasteDialog(AskingDialog[str | None]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Paste environment lines"
             yield Static(
-                "Lines such as REGISTRY_STORAGE_S3_BUCKET=my-images; with export, quotes or as "
-                "YAML, it does not matter.",
+                "Lines such as REGISTRY_STORAGE_S3_BUCKET=my-images. Export, quotes and YAML are "
+                "fine.",
                 classes="dialog--text",
                 markup=False,
             )
@@ -279,5 +279,5 @@ class PasteDialog(AskingDialog[str | None]):
         yield KeyFooter()
 
     def accept(self) -> None:
-        """End with the lines."""
+        """Return the lines."""
         self.dismiss(self.query_one(TextArea).text)

@@ -54,7 +54,7 @@ async def test_the_later_wizard_is_told_and_undoes_nothing_unseen(
         early = WizardApp(early_file, large_upload=False)
         async with early.run_test(size=(120, 40)) as other_pilot:
             other = Wizard(early, other_pilot)
-            await other.see("Changed, not applied")
+            await other.see("changed but not applied")
             await other.press("v")
             await other.see("2 users are added: dora, eve.")
             await other.press("enter")

@@ -212,7 +212,7 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
     terminal.press("C-t")
     terminal.see("Connecting")
     terminal.press("Enter")  # going on gives the test up
-    terminal.see("Who may log in?")
+    terminal.see("Who can log in?")
     terminal.press("M-7")
     terminal.see("Reading the servers")
     terminal.press("Escape")

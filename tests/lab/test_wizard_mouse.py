@@ -67,7 +67,7 @@ async def test_from_nothing_to_done_with_the_mouse(
         await click(wizard, "ServerDialog #accept")
         await wizard.see("Where should the registry run?")
         await click(wizard, "#step-storage")
-        await wizard.see("Where should images be kept?")
+        await wizard.see("Where should images be stored?")
         for step in ("DNS", "SSL", "Advanced"):
             await click(wizard, "#next")
             await wizard.see(f"{step}  ")

@@ -77,7 +77,7 @@ async def test_every_field_of_every_step_takes_it_or_says_why_not(
     ("step", "title", "question"),
     [
         ("servers", "Add a server", "Where should the registry run?"),
-        ("credentials", "Add a user", "Who may log in?"),
+        ("credentials", "Add a user", "Who can log in?"),
         ("advanced", "Add a hook", "Anything special?"),
     ],
 )

@@ -21,7 +21,7 @@ from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.sudo import password_missing
 from screens.dashboard.screen import DashboardScreen
-from screens.logs.lines import in_order
+from screens.logs.lines import reorder
 from screens.logs.screen import LogsScreen
 from tui.document import store
 from tui.document.draft import Draft
@@ -48,7 +48,7 @@ async def test_the_start_shows_how_deployments_are_without_asking(
     async with opened(pretend) as wizard:
         await wizard.see("registry.example.com", "✗ unreachable, alpha")
     async with opened(pretend) as wizard:
-        await wizard.see("✗ unreachable, alpha", "seen ")  # remembered
+        await wizard.see("✗ unreachable, alpha", "checked ")  # remembered
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_a_deployment_leaves_the_list_only_when_that_was_meant(
     async with opened(pretend) as wizard:
         await wizard.see("registry.example.com")
         await wizard.press("d")
-        await wizard.see("Its file stays")
+        await wizard.see("The file is kept")
         await wizard.press("escape")
         await wizard.see("registry.example.com", "New deployment")
         await wizard.press("d", "enter")
@@ -166,7 +166,7 @@ async def test_the_dashboard_says_what_was_changed_and_not_applied(
         await wizard.type("8443")
         await wizard.see("not saved · Advanced")
         await wizard.press("escape")
-        await wizard.see("Changed, not applied: 1 setting; v Review")
+        await wizard.see("1 setting changed but not applied. Press v to review.")
         await wizard.press("s")
         await wizard.see("○ Review", "Alt+1 to 7")
         await wizard.press("escape")
@@ -202,7 +202,7 @@ async def test_the_dashboard_stays_alive_while_a_server_is_silent(
     path = applied(home)
     pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
     async with opened(pretend, path=path) as wizard:
-        await wizard.see("Reading alpha", "Escape goes back")
+        await wizard.see("Reading alpha", "(Escape: back)")
         await wizard.press("escape")
         await wizard.see("New deployment")
         pretend["alpha"].slow.set()  # type: ignore[union-attr]
@@ -407,7 +407,7 @@ def _discarded(name: str) -> bytes:
     ],
 )
 def test_only_what_keeps_somebody_from_something_is_an_error(line: bytes, level: Level) -> None:
-    assert in_order(without_repetition(line.decode()))[0] is level
+    assert reorder(without_repetition(line.decode()))[0] is level
 
 
 async def test_a_crash_loses_at_most_what_is_being_typed(pretend: Servers, home: Path) -> None:
@@ -440,13 +440,13 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         await wizard.type("go to sto")
         await wizard.until(lambda: "Key Ctrl+N" not in wizard.text, "the palette has searched")
         await wizard.press("enter")
-        await wizard.see("Where should images be kept?")
+        await wizard.see("Where should images be stored?")
         await wizard.press("ctrl+p")
         await wizard.type("passwords")
         await wizard.see("Add, change and remove who can log in")
         await wizard.until(lambda: "Key Ctrl+N" not in wizard.text, "the palette searches")
         await wizard.press("enter")
-        await wizard.see("Who may log in?")
+        await wizard.see("Who can log in?")
 
 
 async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:

@@ -213,7 +213,7 @@ async def test_a_user_typed_before_the_host_goes_to_its_field(pretend: Servers) 
         await wizard.press("a")
         await wizard.type("admin@10.77.0.31:2222")
         await wizard.press("enter")
-        await wizard.see("User and port went to the fields below")
+        await wizard.see("Moved user and port to the fields below")
         assert [each.value for each in wizard.app.screen.query(Field)][:3] == [
             "10.77.0.31", "admin", "2222",
         ]  # fmt: skip
@@ -355,7 +355,7 @@ async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(
         await wizard.press("f3")
         await wizard.see("config.yml", "filesystem")
         await wizard.press("escape")
-        await wizard.see("Where should images be kept?", "3 of 7")
+        await wizard.see("Where should images be stored?", "3 of 7")
 
 
 async def test_the_button_that_goes_on_shows_its_whole_name_in_every_step(

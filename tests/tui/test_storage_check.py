@@ -127,7 +127,7 @@ async def test_a_pasted_block_fills_the_form_and_the_test_button_tries_it(
         secret = wizard.app.screen.query_one("#secretkey", Field)
         assert secret.value == "a-secret-key"
         await wizard.press("ctrl+t")
-        await wizard.see("✓ upload in parts: 5 MiB in 2 parts", "✓ the bucket can keep images")
+        await wizard.see("✓ upload in parts: 5 MiB in 2 parts", "✓ the bucket can store images")
         assert "a-secret-key" not in wizard.text
 
 
@@ -154,11 +154,11 @@ async def test_the_form_stays_alive_while_a_store_is_silent(pretend: Servers, si
         wizard.app.focused.post_message(events.Paste(BLOCK.format(url=silent)))
         await wizard.see(silent)
         await wizard.press("ctrl+t")
-        await wizard.see("Trying the bucket")
+        await wizard.see("Testing the bucket")
         await wizard.press("escape")
-        await wizard.see("Who may log in?")
+        await wizard.see("Who can log in?")
         await wizard.press("ctrl+n")
-        await wizard.see("Where should images be kept?")
+        await wizard.see("Where should images be stored?")
         assert threading.active_count() < 40
 
 

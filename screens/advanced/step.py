@@ -1,4 +1,4 @@
-"""Advanced: what runs the registry, its ports, its own configuration, and scripts of yours."""
+"""Advanced: the registry's runtime, ports and configuration, and hooks."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ from tui.wizard.list_pane import ListPane
 
 _RUNTIMES = (
     Option("package", "The distribution's package", "no container engine"),
-    Option("docker", "Docker", "the registry's image"),
-    Option("podman", "Podman", "the registry's image"),
+    Option("docker", "Docker", "the registry image"),
+    Option("podman", "Podman", "the registry image"),
 )
 _ROLLOUTS = (
-    Option("rolling", "One server after the other"),
-    Option("all_at_once", "All servers at once"),
+    Option("rolling", "One server at a time"),
+    Option("all_at_once", "All at once"),
 )
 _MOMENTS = {
     "before_apply": ("before", "Before an apply changes anything"),
-    "after_apply": ("after", "After an apply, when the registry answers"),
-    "after_users": ("users", "After a change of the users"),
+    "after_apply": ("after", "After an apply, once the registry answers"),
+    "after_users": ("users", "After the users change"),
 }
 _FAILURES = (
-    Option("roll_back", "Undoes it", "what was changed is taken back"),
-    Option("go_on", "Is only reported"),
+    Option("roll_back", "Roll back", "undo what was changed"),
+    Option("go_on", "Only report it"),
 )
 
 
 class AdvancedPane(ListPane):
-    """Everything most people leave as it is."""
+    """Settings whose defaults suit most installations."""
 
     step = Step.ADVANCED
     items = "hooks"
-    question = "Anything special?"
-    explanation = "Most people leave this as it is."
+    question = "Any special requirements?"
+    explanation = "The defaults suit most installations."
     help_text = (
-        "Settings are any part of the registry's own configuration, merged over what Moorage "
-        "writes; environment takes REGISTRY_* variables for the same. In the two text areas Enter "
-        "begins a new line; Ctrl+N goes on. Hooks are scripts of yours; they run as root on every "
-        "server."
+        "Settings can be any part of the registry's own configuration and override what Moorage "
+        "writes; the environment takes REGISTRY_* variables for the same. In the two text areas, "
+        "Enter starts a new line and Ctrl+N continues. Hooks are your own scripts; they run as "
+        "root on every server."
     )
     example = (
         "log: {level: info}\n"
         "storage: {delete: {enabled: true}}\n"
         "REGISTRY_LOG_LEVEL: info      the same, as environment\n"
-        "hooks/tell-the-team.sh        after a change of the users"
+        "hooks/tell-the-team.sh        after the users change"
     )
     DEFAULT_CSS = """
     AdvancedPane .caption { color: $foreground; }
@@ -80,7 +80,7 @@ class AdvancedPane(ListPane):
         yield ListField.at("registry.listen")
         yield Toggle.at("registry.proxy_protocol")
         yield Toggle.at("registry.redirect_http", value=True)
-        yield Static("Several servers are switched", classes="caption")
+        yield Static("Rollout to several servers", classes="caption")
         yield Choice(_ROLLOUTS, "rollout")
         yield Static("Registry settings (YAML)", classes="caption")
         yield TextArea(
@@ -98,7 +98,7 @@ class AdvancedPane(ListPane):
             placeholder=placeholder_of("registry.environment"),
         )
         yield Static("", id="environment-error", classes="area-error", markup=False)
-        yield Static("Scripts of yours on every server (hooks)", classes="caption")
+        yield Static("Hooks: your scripts on every server", classes="caption")
         yield EditableTable(("Hook", "Runs", "Script"))
         with Horizontal(classes="row"):
             yield Button("Add a hook", id="add", compact=True)
@@ -138,7 +138,7 @@ class AdvancedPane(ListPane):
         value, fault = read_mapping(event.text_area.text)
         path = f"registry.{name}"
         if fault:
-            # Kept as text: the draft loses nothing, and the model refuses it.
+            # Keep it as text: the draft loses nothing, and the model rejects it.
             self.draft.set(path, event.text_area.text)
         elif value:
             self.draft.set(path, value)
@@ -162,27 +162,27 @@ class AdvancedPane(ListPane):
 
 
 def read_mapping(text: str) -> tuple[dict[str, Any], str]:
-    """Read YAML that must be keys and values; returns it and what is wrong, or empty.
+    """Read YAML that must be a mapping; return it and what is wrong, or empty.
 
     Args:
-        text: What was typed; blank text is an empty mapping.
+        text: The YAML; blank text is an empty mapping.
     """
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or "this is no YAML"
+        problem = getattr(error, "problem", None) or "not valid YAML"
         return {}, f"{place}{problem}"
     if value is None:
         return {}, ""
     if not isinstance(value, dict):
-        return {}, "wanted: keys and values, such as log: {level: info}"
+        return {}, "expected keys and values, such as log: {level: info}"
     return value, ""
 
 
 class HookForm(Form):
-    """The fields of a hook; its script is looked at on this machine."""
+    """The fields of a hook; its script must be a file on this machine."""
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field, or with the file it names."""
@@ -197,7 +197,7 @@ class HookDialog(FormDialog):
 
     Args:
         session: The deployment that is open.
-        row: Which hook; -1 for a new one.
+        row: The hook's position in the list; -1 for a new one.
     """
 
     DEFAULT_CSS = """
@@ -216,11 +216,11 @@ class HookDialog(FormDialog):
             with HookForm(self.scratch):
                 yield Field.at(f"{self.place}.name")
                 yield Field.at(f"{self.place}.script")
-                yield Static("It runs")
+                yield Static(label_at("hooks[].when"))
                 for moment, (_, label) in _MOMENTS.items():
                     yield MomentToggle(moment, label, value=moment in when)
                 yield Static("", id="when-error", markup=False)
-                yield Static("When it fails, that")
+                yield Static(label_at("hooks[].on_failure"))
                 yield Choice(_FAILURES, f"{self.place}.on_failure")
                 yield Field.at(f"{self.place}.timeout")
             yield from self.buttons("Add" if self.is_new else "OK")
@@ -239,25 +239,25 @@ class HookDialog(FormDialog):
         return has_any
 
     def show_problems(self) -> bool:
-        """Show what is wrong, also with the moments, which have no field."""
+        """Show what is wrong with the fields and the moments, which have no field."""
         fields_are_good, has_moments = super().show_problems(), self._check_moments()
         if fields_are_good and not has_moments:
             self.query(MomentToggle).first().focus()
         return fields_are_good and has_moments
 
     def accept(self) -> None:
-        """Take the hook as it is typed."""
+        """Accept the hook if it is valid."""
         if self.show_problems():
             self.dismiss(self.scratch.get(self.place))
 
 
 class MomentToggle(Toggle):
-    """Whether a hook runs at a moment.
+    """Switches whether a hook runs at a moment.
 
     Args:
         moment: The moment, as the answers name it.
-        label: The moment in words.
-        value: Whether it does at first.
+        label: The moment for people.
+        value: Whether it does initially.
     """
 
     def __init__(self, moment: str, label: str, *, value: bool) -> None:

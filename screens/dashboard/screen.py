@@ -194,7 +194,7 @@ class DashboardScreen(Screen[None]):
         }[where](animate=False)
 
     def _note_tests(self, status: Status) -> None:
-        """Take what was read here for tests of the servers, so that Settings shows them as tested."""
+        """Record the servers as tested, so that Settings need not test them again."""
         tested = self._session.tested
         for server in status.servers:
             if not tested.get(server.server, (False, ""))[0]:

@@ -1,4 +1,4 @@
-"""What the draft says about the registry's name, looked at: no Textual in here."""
+"""Check the DNS records of a draft, and change them. No Textual in here."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NameLook:
-    """What is and what is wanted.
+class NameCheck:
+    """The current and the desired records of the registry's name.
 
     Attributes:
-        answers: What was looked at.
-        check: What the zone's own name servers and this machine say.
-        changes: From what is there to what is wanted.
-        findings: What will surprise somebody.
-        plan: What the provider would change; None when it cannot, or was not asked.
-        problem: Why the provider did not answer; None when it did, or was not asked.
+        answers: The answers the check was made for.
+        check: The replies of the zone's name servers and of this machine's resolver.
+        changes: The changes from the current to the desired records.
+        findings: Problems that clients or the certificate authority will run into.
+        plan: The provider's plan; None if it has none, or was not asked.
+        problem: Why the provider did not answer; None if it did, or was not asked.
     """
 
     answers: Answers
@@ -43,11 +43,11 @@ class NameLook:
     problem: MoorageError | None = None
 
 
-def about_the_name(draft: Draft) -> Answers:
-    """Return answers that hold what the draft says about the name, and nothing else of it.
+def answers_to_check(draft: Draft) -> Answers:
+    """Return answers with what the draft says about DNS, and sample values for the rest.
 
     Raises:
-        MoorageError: There is no name or server yet, or something about them is wrong.
+        MoorageError: The name or the servers are missing or invalid.
     """
     from pydantic import ValidationError
 
@@ -55,13 +55,13 @@ def about_the_name(draft: Draft) -> Answers:
     if not domain or draft.problem_at("registry.domain"):
         raise MoorageError("The registry has no name yet.", code="no_name")
     if draft.problem_at("dns"):
-        raise MoorageError("Something about DNS is still missing or wrong.", code="not_yet")
+        raise MoorageError("Some DNS settings are missing or invalid.", code="not_yet")
     servers = [
         {key: server[key] for key in ("host", "address", "connection") if server.get(key)}
         for server in draft.items("servers")
     ]
     if not servers:
-        raise MoorageError("No server has a known address yet.", code="no_server")
+        raise MoorageError("There are no servers yet.", code="no_server")
     dns = {
         key: value
         for key, value in draft.get("dns", {}).items()
@@ -84,11 +84,11 @@ def about_the_name(draft: Draft) -> Answers:
             }
         )
     except ValidationError as error:
-        raise MoorageError("Something about the servers is still wrong.", code="not_yet") from error
+        raise MoorageError("Some server settings are invalid.", code="not_yet") from error
 
 
 def public_addresses(draft: Draft) -> dict[str, str]:
-    """Return where clients reach each server: the address given, or ssh's HostName."""
+    """Return each server's public address by label: the one in the answers, or ssh's HostName."""
     try:
         config = SshConfig.load()
     except (MoorageError, OSError):
@@ -107,11 +107,11 @@ def public_addresses(draft: Draft) -> dict[str, str]:
 
 
 def resolver(ask: Callable[[SecretName, str | None], Secret | None], redactor: Redactor) -> Resolve:
-    """Return what finds the provider's secrets.
+    """Return a function that resolves the provider's secrets.
 
     Args:
-        ask: Asks the operator; returns None when nobody is to be asked.
-        redactor: Learns them.
+        ask: Asks the operator; returns None if it must not prompt.
+        redactor: Gets every secret that is resolved.
     """
     finds = Resolver(ask)
 
@@ -123,25 +123,25 @@ def resolver(ask: Callable[[SecretName, str | None], Secret | None], redactor: R
     return resolve
 
 
-def look(
+def check_records(
     answers: Answers,
     addresses: Mapping[str, str],
     resolve: Resolve,
     cancelled: Callable[[], bool],
     *,
     asks_provider: bool = True,
-) -> NameLook:
-    """Look at the name; blocks for seconds where name servers are silent.
+) -> NameCheck:
+    """Check the records. Blocks, for seconds if name servers do not answer.
 
     Args:
-        answers: What :func:`about_the_name` returned.
-        addresses: Where clients reach each server, by label.
-        resolve: Finds secrets.
-        cancelled: Ends it.
-        asks_provider: Whether the provider is asked, too, with the operator's login.
+        answers: The result of :func:`answers_to_check`.
+        addresses: The servers' public addresses, by label.
+        resolve: Resolves secrets.
+        cancelled: Whether to stop.
+        asks_provider: Whether to ask the provider, too, with the operator's credentials.
 
     Raises:
-        MoorageError: A server's name has no address, or it was cancelled.
+        MoorageError: A server's name does not resolve, or the check was cancelled.
     """
     from moorage.dns.caa import issuer_identity
     from moorage.dns.findings import find
@@ -149,35 +149,35 @@ def look(
     from moorage.dns.records import plan_changes
 
     check = check_dns(answers, addresses)
-    _go_on(cancelled)
+    _stop_if(cancelled)
     findings = find(
         check, port=answers.registry.port, authority=issuer_identity(answers), cancelled=cancelled
     )
-    _go_on(cancelled)
+    _stop_if(cancelled)
     plan, problem = None, None
     if asks_provider and answers.dns.provider != "manual":
         try:
             plan = plan_dns(answers, addresses, resolve)
         except MoorageError as error:
             problem = error
-        _go_on(cancelled)
+        _stop_if(cancelled)
     if plan is not None:
-        return NameLook(answers, check, plan.changes, findings, plan)
+        return NameCheck(answers, check, plan.changes, findings, plan)
     answering = next((each for each in check.replies if not each.fault), None)
     current = answering.records if answering else ()
     changes = plan_changes(current, check.desired, may_be_subset=answers.dns.failover is not None)
-    return NameLook(answers, check, changes, findings, None, problem)
+    return NameCheck(answers, check, changes, findings, None, problem)
 
 
-def make(found: NameLook, cancelled: Callable[[], bool]) -> DnsReport:
-    """Make the changes that were shown, and wait until they are served.
+def update_records(found: NameCheck, cancelled: Callable[[], bool]) -> DnsReport:
+    """Apply the changes that were shown, and wait until the name servers serve them.
 
     Args:
-        found: What was shown; it has a plan.
-        cancelled: Ends the waiting.
+        found: The check that was shown; it has a plan.
+        cancelled: Whether to stop waiting.
 
     Raises:
-        MoorageError: The provider refuses, or something else is there by now.
+        MoorageError: The provider refuses, or the records have changed since the check.
     """
     from moorage.dns.operations import apply_dns
 
@@ -185,6 +185,6 @@ def make(found: NameLook, cancelled: Callable[[], bool]) -> DnsReport:
     return apply_dns(found.answers, found.plan, replace=True, wait=20, cancelled=cancelled)
 
 
-def _go_on(cancelled: Callable[[], bool]) -> None:
+def _stop_if(cancelled: Callable[[], bool]) -> None:
     if cancelled():
-        raise MoorageError("The check was stopped.", code="cancelled")
+        raise MoorageError("Check stopped.", code="cancelled")

@@ -1,4 +1,4 @@
-"""What was found about the registry's name, as the DNS step says it."""
+"""The result of a DNS check as lines of text."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from moorage.escape import printable
-from screens.dns.check import NameLook
+from screens.dns.check import NameCheck
 from tui.labels import describe_error
 from tui.signs import row_line
 
 
-def record_lines(found: NameLook) -> Iterator[Content]:
-    """The records as a diff of what is and what is wanted."""
+def record_lines(found: NameCheck) -> Iterator[Content]:
+    """Return the records as a diff of the current and the desired ones."""
     changed = {line[2:] for change in found.changes for line in change.diff}
     for change in found.changes:
         for line in change.diff:
             style = {"+": "$text-success", "-": "$text-error"}.get(line[0], "")
             yield Content.styled(printable(line), style)
-    for wanted in found.check.desired:
-        for line in wanted.lines():
+    for record in found.check.desired:
+        for line in record.lines():
             if line not in changed:
                 yield Content(f"  {printable(line)}")
 
 
-def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Content]:
-    """What was found about the name.
+def result_lines(found: NameCheck, *, needs_name: bool) -> Iterator[Content]:
+    """Return what the check found.
 
     Args:
-        found: What was found.
-        is_asked_by_name: Whether the certificate's authority comes to the servers by the name.
+        found: The check.
+        needs_name: Whether the certificate authority connects to the servers by this name.
     """
     check = found.check
     if found.problem:
@@ -38,8 +38,8 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
     if check.problem:
         yield Content.styled(printable(f"○ {describe_error(check.problem)}"), "$text-warning")
         here = ", ".join(check.local_addresses)
-        says = f"resolves to {here} on this machine" if here else "does not resolve yet"
-        yield Content.styled(f"○ {check.name} {says}", "$text-warning")
+        state = f"resolves to {here} on this machine" if here else "does not resolve yet"
+        yield Content.styled(f"○ {check.name} {state}", "$text-warning")
     if check.replies:
         width = max(len(row.label) for row in check.rows)
         yield from (row_line(row, width) for row in check.rows)
@@ -47,13 +47,13 @@ def verdict_lines(found: NameLook, *, is_asked_by_name: bool) -> Iterator[Conten
         yield Content.styled(printable(f"! {finding}"), "$text-warning")
     if found.changes and found.plan is None and not found.problem:
         if found.answers.dns.provider != "manual":
-            yield Content("ctrl+t asks the provider what it would change.")
+            yield Content("Press Ctrl+T to ask the provider what would change.")
             return
-        yield Content("Make these records where the domain is managed; ctrl+t looks again.")
+        yield Content("Create these records where the domain is managed; Ctrl+T checks again.")
         yield Content.styled(
-            "Enter goes on without them, but Apply gets no certificate before they are there."
-            if is_asked_by_name
-            else "Enter goes on without them: Apply works, but clients do not find the registry "
-            "by its name until they are there.",
+            "Enter continues without them, but an apply gets no certificate until they exist."
+            if needs_name
+            else "Enter continues without them. An apply works, but clients cannot find the "
+            "registry by its name until they exist.",
             "$text-muted",
         )

@@ -1,4 +1,4 @@
-"""DNS: who makes the records, what they are, and what is there now."""
+"""DNS: the records of the registry's name, and who manages them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.errors import MoorageError, SecretName
 from moorage.escape import printable
 from screens.dns import check
-from screens.dns.check import NameLook
-from screens.dns.check_text import record_lines, verdict_lines
+from screens.dns.check import NameCheck
+from screens.dns.check_text import record_lines, result_lines
 from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, explain, text_of
@@ -34,37 +34,37 @@ from tui.widgets.field import Field
 from tui.wizard.step_pane import StepPane
 
 _PROVIDERS = (
-    Option("manual", "I make the records", "Moorage checks them"),
+    Option("manual", "I create the records", "Moorage checks them"),
     Option("rfc2136", "My name server", "RFC 2136 with a TSIG key"),
-    Option("route53", "Amazon Route 53", "checks the servers, too"),
+    Option("route53", "Amazon Route 53", "with health checks"),
     Option("lexicon", "Another provider", "Cloudflare, OVH and others"),
 )
 _RECORDS = (
-    Option("address", "A and AAAA records", "of the servers' addresses"),
-    Option("cname", "A CNAME", "to a load balancer, say"),
+    Option("address", "A and AAAA records", "for the servers' addresses"),
+    Option("cname", "CNAME record", "for example to a load balancer"),
 )
 _ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha1", "hmac-md5")
 _PAUSE = 1.0
-"""Seconds without typing after which the name is looked at again."""
+"""Seconds without typing after which the records are checked again."""
 
 
 class DnsPane(StepPane):
-    """Who makes the records, and whether they are there."""
+    """The DNS provider, the records and their current state."""
 
     step = Step.DNS
-    question = "Does the name lead to the servers?"
+    question = "Who manages the DNS records?"
     help_text = (
-        "The registry's name must lead to the servers before people can log in. Going on without "
-        "the records is fine: the checks at the end reach each server by its address. With a "
-        "provider Moorage makes them, shows what is there now as a diff, and replaces nothing of "
-        "somebody else's unasked; 'moorage dns undo FILE' brings back what was there. Failover: "
-        "Route 53 checks the servers itself; otherwise 'moorage failover FILE' does, and "
-        "'moorage failover install FILE --on HOST' puts it on a machine as a service."
+        "The registry's name must resolve to the servers before clients can use it. You can "
+        "continue without the records: the checks after an apply connect to each server by its "
+        "address. With a provider, Moorage manages the records: it shows changes as a diff, and "
+        "asks before it replaces records it did not create; 'moorage dns undo FILE' restores the "
+        "previous ones. Failover: Route 53 checks the servers itself; otherwise 'moorage failover "
+        "FILE' does, and 'moorage failover install FILE --on HOST' installs it as a service."
     )
     example = (
         "registry.example.com  300  A     203.0.113.10\n"
         "registry.example.com  300  AAAA  2001:db8::10\n"
-        "^ the name            ^ TTL      ^ where clients reach a server"
+        "^ registry name       ^ TTL      ^ a server's public address"
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("dns")
     DEFAULT_CSS = """
@@ -78,14 +78,14 @@ class DnsPane(StepPane):
         super().__init__(session)
         self._stop: threading.Event | None = None
         self._timer: Timer | None = None
-        self._found: NameLook | None = None
-        self._options_of = ""
+        self._found: NameCheck | None = None
+        self._options_provider = ""
 
     def body(self) -> ComposeResult:
         yield Static("", id="records", markup=False)
         yield Static("", id="resolved", markup=False)
-        with Horizontal(classes="row", id="making"):
-            yield Button("Make these records now", id="make", compact=True)
+        with Horizontal(classes="row", id="update-row"):
+            yield Button("Update the records now", id="update", compact=True)
         yield Choice(_PROVIDERS, "dns.provider", id="provider")
         with Vertical(id="rfc2136", classes="provider"):
             yield Field.at("dns.rfc2136.server")
@@ -107,7 +107,7 @@ class DnsPane(StepPane):
         yield Field.at("dns.ttl")
         yield Field.at("dns.zone")
         yield Field.at("dns.nameservers", keeps_own=True, id="nameservers")
-        yield Toggle("Failover: the name follows working servers")
+        yield Toggle("Failover: publish only working servers")
 
     def load(self) -> None:
         """Fill the fields and show those of the provider."""
@@ -120,17 +120,17 @@ class DnsPane(StepPane):
         self._show_fields()
 
     def opened(self) -> None:
-        """Look the name up at once."""
+        """Check the records at once."""
         super().opened()
-        self._look(is_asked_for=False)
+        self._check(is_asked_for=False)
 
     def focus_first(self) -> None:
-        """Begin at the question who makes the records."""
+        """Focus the choice of the provider."""
         self.take_focus(self.query_one("#provider", Choice))
 
     def closed(self) -> None:
-        """Stop looking."""
-        self._stop_looking()
+        """Stop the check."""
+        self._stop_check()
 
     def _show_fields(self) -> None:
         provider = self.query_one("#provider", Choice).value
@@ -139,7 +139,7 @@ class DnsPane(StepPane):
         self.query_one("#cname").display = self.query_one("#record", Choice).value == "cname"
         several = len(self.draft.items("servers")) > 1
         self.query_one(Toggle).display = several or self.query_one(Toggle).value
-        self.query_one("#making").display = False
+        self.query_one("#update-row").display = False
         if provider == "lexicon":
             self._ask_for_options(self.draft.text("dns.lexicon.name"))
 
@@ -150,7 +150,7 @@ class DnsPane(StepPane):
             self.draft.set(section, {})
         self.show_fault("")
         self._show_fields()
-        self._look_soon()
+        self._check_soon()
 
     @on(Toggle.Changed)
     def _failover_chosen(self, event: Toggle.Changed) -> None:
@@ -159,7 +159,7 @@ class DnsPane(StepPane):
         else:
             self.draft.remove("dns.failover")
         self.post_message(DraftChanged())
-        self._look_soon()
+        self._check_soon()
 
     @on(Field.Changed)
     def _field_typed(self, event: Field.Changed) -> None:
@@ -179,26 +179,26 @@ class DnsPane(StepPane):
             self.post_message(DraftChanged())
         if field.path == "dns.lexicon.name":
             self._ask_for_options(event.value.strip())
-        self._look_soon()
+        self._check_soon()
 
     @on(Field.Left, "#nameservers")
     def _name_servers_left(self, event: Field.Left) -> None:
         event.field.show_error(text_of(self.draft.problem_at("dns.nameservers")))
 
     def _ask_for_options(self, name: str) -> None:
-        if name and name != self._options_of:
+        if name and name != self._options_provider:
             self._show_options(name)
 
     @work(exclusive=True, group="options")
     async def _show_options(self, name: str) -> None:
-        """Make a field for each option that the provider takes."""
+        """Show a field for each option of the provider."""
         try:
             options = await in_thread(lambda: _options(name))
         except MoorageError:
             return
-        if name != self.draft.text("dns.lexicon.name") or name == self._options_of:
+        if name != self.draft.text("dns.lexicon.name") or name == self._options_provider:
             return
-        self._options_of = name
+        self._options_provider = name
         given = self.draft.get("dns.lexicon.options", {})
         for option in [each for each in given if each.replace("-", "_") not in options]:
             self.draft.remove(f"dns.lexicon.options.{option}")  # another provider's
@@ -216,15 +216,15 @@ class DnsPane(StepPane):
                 field.value = self.draft.text(place)
 
     def action_check_records(self) -> None:
-        """Look at the name, or stop looking; what is found is at the top."""
+        """Check the records, or stop a running check; results are at the top."""
         self.scroll_home(animate=False)
         if self._stop is not None:
-            self._stop_looking()
-            self._say("The check was stopped.")
+            self._stop_check()
+            self._say("Check stopped.")
         else:
-            self._look(is_asked_for=True)
+            self._check(is_asked_for=True)
 
-    def _stop_looking(self) -> None:
+    def _stop_check(self) -> None:
         if self._timer is not None:
             self._timer.stop()
         if self._stop is not None:
@@ -232,37 +232,37 @@ class DnsPane(StepPane):
             self._stop = None
         self.workers.cancel_group(self, "look")
 
-    def _look_soon(self) -> None:
-        self._stop_looking()
-        # Half a password is not tried at a provider: that is for ctrl+t.
-        look = partial(self._look, is_asked_for=False, asks_provider=False)
-        self._timer = self.set_timer(_PAUSE, look)
+    def _check_soon(self) -> None:
+        self._stop_check()
+        # The provider is only asked on Ctrl+T, never with a half-typed password.
+        start = partial(self._check, is_asked_for=False, asks_provider=False)
+        self._timer = self.set_timer(_PAUSE, start)
 
-    def _look(self, *, is_asked_for: bool, asks_provider: bool = True) -> None:
-        self._stop_looking()
-        self.query_one("#making").display = False
+    def _check(self, *, is_asked_for: bool, asks_provider: bool = True) -> None:
+        self._stop_check()
+        self.query_one("#update-row").display = False
         try:
-            answers = check.about_the_name(self.draft)
+            answers = check.answers_to_check(self.draft)
         except MoorageError as error:
             self._say(explain(error))
             return
         addresses = check.public_addresses(self.draft)
         operations = self.session.operations
-        # Nobody who only looks at a step wants to be asked for a password.
-        ask = operations.asker.secret if is_asked_for else _nobody
+        # Opening the step must not prompt for a password.
+        ask = operations.asker.secret if is_asked_for else _no_secret
         resolve = check.resolver(ask, operations.redactor)
         stop = self._stop = threading.Event()
-        self._say(f"Looking up {answers.registry.domain}…  ctrl+t stops")
-        self._show_name(
-            lambda: check.look(
+        self._say(f"Looking up {answers.registry.domain}… (Ctrl+T: stop)")
+        self._show_check(
+            lambda: check.check_records(
                 answers, addresses, resolve, stop.is_set, asks_provider=asks_provider
             )
         )
 
     @work(group="look")
-    async def _show_name(self, look: Callable[[], NameLook]) -> None:
+    async def _show_check(self, run: Callable[[], NameCheck]) -> None:
         try:
-            found = await in_thread(look, self.session.operations.redactor)
+            found = await in_thread(run, self.session.operations.redactor)
         except MoorageError as error:
             self._say_failed(error)
             return
@@ -273,9 +273,9 @@ class DnsPane(StepPane):
         self._stop = None
         self._say("", Content.styled(printable(f"✗ {describe_error(error)}"), "$text-error"))
 
-    @on(Button.Pressed, "#make")
+    @on(Button.Pressed, "#update")
     @work
-    async def _make_wanted(self, event: Button.Pressed) -> None:
+    async def _confirm_update(self, event: Button.Pressed) -> None:
         event.stop()
         found = self._found
         if found is None or found.plan is None:
@@ -284,36 +284,36 @@ class DnsPane(StepPane):
         foreign = [line for each in found.plan.foreign for line in each.lines()]
         text = f"{found.plan.provider.title}\n\n{lines}"
         if foreign:
-            text += "\n\nThis deployment did not make:\n" + "\n".join(foreign)
-        accept = "Replace them" if foreign else "Make them"
-        dialog = ConfirmDialog("Records", printable(text), accept, careful=bool(foreign))
+            text += "\n\nNot created by this deployment:\n" + "\n".join(foreign)
+        accept = "Replace them" if foreign else "Update"
+        dialog = ConfirmDialog("Update the records", printable(text), accept, careful=bool(foreign))
         if await self.app.push_screen_wait(dialog) and self._found is found:
-            self._stop_looking()
-            self._make(found)
+            self._stop_check()
+            self._update(found)
 
     @work(group="look")
-    async def _make(self, found: NameLook) -> None:
+    async def _update(self, found: NameCheck) -> None:
         stop = self._stop = threading.Event()
         self.focus_first()
-        self.query_one("#making").display = False
-        self._say("Changing the records…")
+        self.query_one("#update-row").display = False
+        self._say("Updating the records…")
         try:
             await in_thread(
-                lambda: check.make(found, stop.is_set), self.session.operations.redactor
+                lambda: check.update_records(found, stop.is_set), self.session.operations.redactor
             )
         except MoorageError as error:
             self._say_failed(error)
             return
         self._stop = None
-        self._look(is_asked_for=True)
+        self._check(is_asked_for=True)
 
-    def _show(self, found: NameLook) -> None:
+    def _show(self, found: NameCheck) -> None:
         self._found = found
         by_http = self.draft.text("ssl.acme.challenge") != "dns-01"
         by_name = self.draft.text("ssl.mode") == "acme" and by_http
-        verdict = verdict_lines(found, is_asked_by_name=by_name)
-        self._say(Content("\n").join(record_lines(found)), Content("\n").join(verdict))
-        self.query_one("#making").display = found.plan is not None and found.plan.has_changes
+        result = result_lines(found, needs_name=by_name)
+        self._say(Content("\n").join(record_lines(found)), Content("\n").join(result))
+        self.query_one("#update-row").display = found.plan is not None and found.plan.has_changes
 
     def _say(self, records: str | Content, resolved: str | Content = "") -> None:
         shown = self.query_one("#records", Static)
@@ -321,12 +321,12 @@ class DnsPane(StepPane):
         shown.display = bool(str(records))
         self.query_one("#resolved", Static).update(resolved)
         if self.screen.focused in {None, self.query_one("#provider")}:
-            # Nobody types further down: what was found is what they want to see.
+            # Nothing is being typed further down, so show the results at the top.
             self.call_after_refresh(self.scroll_home, animate=False)
 
 
 class _SecretField(Field):
-    """A field whose value is kept in memory only, or is a reference that stays as it is."""
+    """A field for a secret: kept in memory only; a reference in the answers stays unchanged."""
 
     def __init__(
         self,
@@ -341,11 +341,11 @@ class _SecretField(Field):
         self.place = place
 
     def load_from(self, reference: object) -> None:
-        """Show what the draft holds."""
+        """Show the draft's value."""
         if isinstance(reference, Typed):
             self.value = reference.secret.reveal()
         elif isinstance(reference, dict):
-            self.input.placeholder = f"kept as it is: {reference}"
+            self.input.placeholder = f"unchanged: {reference}"
 
 
 def _options(name: str) -> tuple[str, ...]:
@@ -354,5 +354,5 @@ def _options(name: str) -> tuple[str, ...]:
     return known_options(name)
 
 
-def _nobody(what: SecretName, server: str | None) -> None:
+def _no_secret(what: SecretName, server: str | None) -> None:
     return None

@@ -59,7 +59,7 @@ def reorder(line: str) -> tuple[Level, str]:
 
 
 def _request(line: re.Match[str]) -> tuple[Level, str]:
-    """Return the level and text of a request. A 404 is not an error: every push starts with some."""
+    """Return the level and text of a request. 404 is not an error: pushes begin with some."""
     day, clock, user, status, method, path, address = line.groups()
     level = Level.INFO
     if status in {"403", "413", "429"}:
@@ -71,7 +71,7 @@ def _request(line: re.Match[str]) -> tuple[Level, str]:
 
 
 def _level(fields: dict[str, str]) -> Level:
-    """Return the level of a registry line: the registry itself logs every failed request as an error."""
+    """Return the level of a registry line; the registry logs every failed request as an error."""
     level = _LEVELS.get(fields.get("level", ""), Level.INFO)
     if level is not Level.ERROR:
         return level

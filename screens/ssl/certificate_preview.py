@@ -1,4 +1,4 @@
-"""Certificates read back for people: what is in the files, and what will be made."""
+"""Descriptions of certificates: those in files, and those an apply will create."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from moorage.errors import MoorageError
 
 
 def describe_authority(name: str, domain: str) -> tuple[str, bool]:
-    """Return whether the registry's private CA is there already, and how long it lasts."""
+    """Return a description of the registry's private CA, and that all is well."""
     authority = ca.load(name, domain)
     if authority is None:
         return (
-            "A new CA is made with the first apply and kept on this machine.\n"
-            f"It can vouch for {domain} and names below it, and for nothing else."
+            "The first apply creates a CA and keeps it on this machine.\n"
+            f"It can issue certificates only for {domain} and names below it."
         ), True
     facts = describe(authority.certificate_pem)
     folder = ca.folder_of(name, domain)
     locked = "encrypted" if authority.is_encrypted else "not encrypted"
-    return f"✓ This CA is in {folder}, {facts.days_left} days left, its key {locked}.", True
+    return f"✓ The CA in {folder}: {facts.days_left} days left, key {locked}.", True
 
 
 def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> tuple[str, bool]:
-    """Return what the authority will do, and what is in the CA file.
+    """Return how the CA validates the name, and whether the CA file is well.
 
     Args:
         domain: The registry's name.
-        by_dns: Whether it looks for a record rather than at port 80.
-        is_staging: Whether it is Let's Encrypt's staging.
+        by_dns: Whether it looks up a record instead of connecting to port 80.
+        is_staging: Whether it is Let's Encrypt's staging environment.
         ca_file: The path of the directory's CA; empty when there is none.
 
     Raises:
         MoorageError: The file cannot be read.
     """
     lines = [
-        f"The authority looks for the record _acme-challenge.{domain}."
+        f"The CA looks up the record _acme-challenge.{domain}."
         if by_dns
-        else f"The authority asks http://{domain} on port 80, on any of the servers."
+        else f"The CA requests http://{domain} on port 80, from any of the servers."
     ]
     if is_staging:
-        lines.append("Staging: clients do not trust these certificates. Turn it off when it works.")
+        lines.append("Staging: clients do not trust these certificates. Turn it off once it works.")
     if ca_file:
         try:
             facts = describe(_read(ca_file))
@@ -53,11 +53,11 @@ def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> 
 
 
 def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
-    """Read a certificate and its key back; returns a description and whether all is well.
+    """Read a certificate and its key; return a description and whether all is well.
 
     Args:
         certificate: Path of the certificate with its chain.
-        key: Path of the key; empty when it was not given yet.
+        key: Path of the key; empty if not entered yet.
         domain: The registry's name.
 
     Raises:
@@ -72,7 +72,7 @@ def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
     faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else None, domain)]
     lines += [f"✗ {fault}" for fault in faults]
     if not faults:
-        lines.append("✓ The certificate fits the name" + (" and the key" if key else ""))
+        lines.append("✓ The certificate matches the name" + (" and the key" if key else ""))
     return "\n".join(lines), not faults
 
 

@@ -36,16 +36,16 @@ from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.field import Field, ListField
 from tui.wizard.step_pane import StepPane
 
-# The first is what the model has by itself.
+# The first is the model's default.
 _MODES = (
-    Option("private_ca", "Private CA", "clients have to trust it"),
-    Option("acme", "ACME", "Let's Encrypt; renews itself"),
+    Option("private_ca", "Private CA", "clients must trust it"),
+    Option("acme", "ACME", "Let's Encrypt, auto-renewed"),
     Option("files", "Files I have", "a certificate and its key"),
-    Option("none", "None", "a load balancer in front does TLS"),
+    Option("none", "None", "a load balancer terminates TLS"),
 )
 _CHALLENGES = (
-    Option("http-01", "By port 80", "the authority asks the servers"),
-    Option("dns-01", "By DNS", "certbot makes a record"),
+    Option("http-01", "HTTP challenge", "the CA connects to port 80"),
+    Option("dns-01", "DNS challenge", "certbot creates a record"),
 )
 _KEY_TYPES = (Option("ecdsa", "ECDSA key"), Option("rsa", "RSA key", "for very old clients"))
 _PROFILES = (
@@ -64,28 +64,28 @@ _SECRETS = {
     for plugin in PLUGINS.values()
     for name in plugin.secrets
 }
-"""Fields whose text is a secret: their id, and where the draft has it."""
+"""The paths of the secrets in the draft, by the id of their field."""
 
 
 class SslPane(StepPane):
-    """The certificate's source with only its own fields, and the certificate read back."""
+    """The source of the certificate and its fields, with a description of the certificate."""
 
     step = Step.SSL
     question = "How does the registry get its certificate?"
     help_text = (
-        "Private CA: Moorage makes a certificate authority, keeps its key on this machine and "
-        "issues the registry's certificate; every machine that uses the registry has to trust it. "
-        "ACME: certbot gets the certificate on the servers and renews it; choosing it agrees to "
-        "the authority's terms. Files: PEM files on this machine, the certificate followed by its "
-        "chain, the key without a passphrase; Ctrl+T puts changed ones on the servers. None: only "
-        "behind a load balancer that ends TLS; docker login refuses plain HTTP."
+        "Private CA: Moorage creates a certificate authority, keeps its key on this machine and "
+        "issues the registry's certificate; every client must trust the CA. ACME: certbot obtains "
+        "the certificate on the servers and renews it; choosing it accepts the CA's terms of "
+        "service. Files: PEM files on this machine: the certificate followed by its chain, and "
+        "the key without a passphrase; Ctrl+T installs changed files on the servers. None: only "
+        "behind a load balancer that terminates TLS; docker login refuses plain HTTP."
     )
     example = (
-        "your own machines use it              Private CA\n"
-        "anybody may, port 80 is open          ACME, by port 80\n"
-        "anybody may, port 80 is closed        ACME, by DNS\n"
+        "only your own machines use it         Private CA\n"
+        "public clients, port 80 is open       ACME, HTTP challenge\n"
+        "public clients, port 80 is closed     ACME, DNS challenge\n"
         "your company has a CA                 Files I have\n"
-        "a load balancer in front does TLS     None"
+        "a load balancer terminates TLS        None"
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("ssl")
     DEFAULT_CSS = """
@@ -123,7 +123,7 @@ class SslPane(StepPane):
             reference = self.draft.get(path)
             field.value = reference.secret.reveal() if isinstance(reference, Typed) else ""
             if isinstance(reference, dict):
-                field.input.placeholder = f"kept as it is: {reference}"
+                field.input.placeholder = f"unchanged: {reference}"
         self._show_mode()
 
     def _show_mode(self) -> None:
@@ -143,7 +143,7 @@ class SslPane(StepPane):
             self.query_one(f"#dns-{name}").display = name == provider
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer replacing the certificate only where it is the operator's own."""
+        """Offer to replace the certificate only if it comes from files."""
         if action == "replace":
             return self.is_mounted and self.query_one("#mode", Choice).value == "files"
         return super().check_action(action, parameters)
@@ -173,7 +173,7 @@ class SslPane(StepPane):
     @on(Field.Changed)
     @on(Field.Left)
     def _path_typed(self, event: Field.Said) -> None:
-        """Keep what has no place of its own; read the files once typing pauses."""
+        """Store secrets in the draft; read the files once typing pauses."""
         name = event.field.id or ""
         if isinstance(event, Field.Changed) and name in _SECRETS:
             self._keep_secret(_SECRETS[name], event.value)
@@ -190,17 +190,17 @@ class SslPane(StepPane):
         self.post_message(DraftChanged())
 
     def _read_back(self) -> None:
-        """Read the certificate in a thread and show what is in it."""
+        """Read the certificate in a thread and describe it."""
         self.workers.cancel_group(self, "reading")
         mode = self.query_one("#mode", Choice).value
         domain = self.draft.domain or "registry.example.com"
         if mode == "none":
             self._show(
-                "docker login refuses plain HTTP: put a load balancer that ends TLS in front.",
+                "docker login refuses plain HTTP: a load balancer must terminate TLS.",
                 "$text-warning",
             )
         elif mode == "private_ca" and (fault := self.draft.problem_at(_CA_NAME)):
-            # No CA can have such a name: there is none to look for.
+            # No CA has an invalid name, so there is none to read.
             self._show("", "")
             self.query_one("#ca-name", Field).show_error(text_of(fault))
         elif mode == "private_ca":
@@ -220,13 +220,15 @@ class SslPane(StepPane):
                 self._show("", "")
 
     def action_replace(self) -> None:
-        """Put the certificate on the servers, and nothing else."""
+        """Install the certificate on the servers, and nothing else."""
         if not self.check():
             return
         try:
             answers = self.draft.answers()
         except AnswersError as error:
-            self.show_fault(f"The answers are not whole yet: {describe_problem(error.problems[0])}")
+            self.show_fault(
+                f"Some answers are still missing: {describe_problem(error.problems[0])}"
+            )
             return
         self.workers.cancel_group(self, "reading")
         self._replace(answers)
@@ -239,25 +241,27 @@ class SslPane(StepPane):
     async def _replace(self, answers: Answers) -> None:
         operations = self.session.operations
 
-        def plan_it() -> Plan:
+        def plan() -> Plan:
             operations.open(with_files(answers, None, None))
             return operations.plan_replacement()
 
-        self._show("Reading what is on the servers…", "")
+        self._show("Reading the servers…", "")
         try:
-            plan = await in_thread(plan_it)
+            planned = await in_thread(plan)
         except MoorageError as error:
             self._show(f"✗ {describe_error(error)}", "$text-error")
             return
-        servers = [server.server for server in plan.servers if server.has_changes]
+        servers = [server.server for server in planned.servers if server.has_changes]
         if not servers:
-            self._show("✓ All servers have this certificate already", "$text-success")
+            self._show("✓ All servers already have this certificate", "$text-success")
             return
         text = (
-            f"The certificate in {self.draft.text('ssl.files.certificate')} replaces the one on "
-            f"{', '.join(servers)}. Nothing else is changed, and no request fails."
+            f"{self.draft.text('ssl.files.certificate')} replaces the certificate on "
+            f"{', '.join(servers)}. Nothing else changes, and no request fails."
         )
-        if not await self.app.push_screen_wait(ConfirmDialog("Certificate", text, "Replace")):
+        if not await self.app.push_screen_wait(
+            ConfirmDialog("Replace the certificate", text, "Replace")
+        ):
             self._read_back()
             return
         self._show("Replacing the certificate…", "")
@@ -298,7 +302,7 @@ def _credentials(provider: str) -> Vertical:
         Field(
             name.replace("_", " ").capitalize(),
             f"{_CREDENTIALS}.{name}",
-            help_text="May be empty" if name in plugin.optional else "",
+            help_text="Optional" if name in plugin.optional else "",
         )
         for name in plugin.plain
     ]
@@ -307,7 +311,7 @@ def _credentials(provider: str) -> Vertical:
             name.replace("_", " ").capitalize(),
             id=f"dns-{provider}-{name}",
             password=True,
-            help_text="Empty: the server's own role is used" if name in plugin.optional else "",
+            help_text="Empty: the server's own role" if name in plugin.optional else "",
         )
         for name in plugin.secrets
     ]

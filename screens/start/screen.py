@@ -55,9 +55,9 @@ class WelcomeScreen(Screen[None]):
     """
 
     help_text = (
-        "A new deployment needs a registry name and a server. Nothing changes on a server until you "
-        "apply. The list shows your recent deployments and their status, which Moorage reads in "
-        "the background without prompting."
+        "A new deployment needs a registry name and a server. Nothing changes on a server until "
+        "you apply. The list shows your recent deployments and their status, which Moorage reads "
+        "in the background without prompting."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("start")
     DEFAULT_CSS = """
@@ -232,7 +232,7 @@ class WelcomeScreen(Screen[None]):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what needs a deployment only while one is highlighted, Users only if it has been applied."""
+        """Offer Forget for a deployment only, and Users for one that can have users."""
         if action not in {"users", "forget"} or not self.is_mounted:
             return True
         chosen = self._chosen()

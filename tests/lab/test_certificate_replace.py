@@ -192,11 +192,11 @@ async def test_one_key_replaces_it_from_the_wizard(
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         wizard = Wizard(app, pilot)
         await wizard.press("alt+5")
-        await wizard.see("The certificate fits the name and the key", "Replace on the servers")
+        await wizard.see("The certificate matches the name and the key", "Replace on the servers")
         await wizard.press("ctrl+t")
         await wizard.see("no request fails", server.address, seconds=60)
         await wizard.press("enter")
         await wizard.see(f"{server.address} shows the new certificate", seconds=60)
         await wizard.press("ctrl+t")
-        await wizard.see("have this certificate already", seconds=60)
+        await wizard.see("already have this certificate", seconds=60)
     assert files.certificate.read_text().splitlines()[5] in handshake(server)

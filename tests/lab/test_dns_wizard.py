@@ -56,9 +56,9 @@ async def _put(wizard: Wizard, place: str, text: str) -> None:
 
 async def _look_again(wizard: Wizard) -> None:
     """Look; the key stops a look that began by itself meanwhile, and then it takes another."""
-    await wizard.until(lambda: "ctrl+t stops" not in wizard.text, "the first look is over")
+    await wizard.until(lambda: "Ctrl+T: stop" not in wizard.text, "the first look is over")
     await wizard.press("ctrl+t")
-    if "The check was stopped." in wizard.text:
+    if "Check stopped." in wizard.text:
         await wizard.press("ctrl+t")
 
 
@@ -74,7 +74,7 @@ async def test_records_are_shown_as_a_diff_and_made(
     async with app.run_test(size=size, notifications=True) as pilot:
         wizard = Wizard(app, pilot)
         await wizard.press("alt+4")
-        await wizard.see("DNS  4 of 7", "Does the name lead to the servers?")
+        await wizard.see("DNS  4 of 7", "Who manages the DNS records?")
         await wizard.see(f"- {DOMAIN} 60 A 198.51.100.7", f"+ {DOMAIN} 300 A 192.0.2.1")
 
         app.screen.query_one("#provider", Choice).choose("rfc2136")
@@ -89,12 +89,12 @@ async def test_records_are_shown_as_a_diff_and_made(
         toggle.focus()
         await wizard.press("space")
         await _look_again(wizard)
-        making, make = app.screen.query_one("#making"), app.screen.query_one("#make")
+        making, make = app.screen.query_one("#update-row"), app.screen.query_one("#update")
         await wizard.until(lambda: making.display, "the records can be made")
-        await wizard.see(f"+ {DOMAIN} 60 A 192.0.2.1", "Make these records now")
+        await wizard.see(f"+ {DOMAIN} 60 A 192.0.2.1", "Update the records now")
         make.focus()
         await wizard.press("enter")
-        await wizard.see("This deployment did not make:", "Replace them")
+        await wizard.see("Not created by this deployment:", "Replace them")
         await wizard.press("tab", "enter")
         app.screen.query_one(DnsPane).scroll_home(animate=False)
         await wizard.see("✓", "A 192.0.2.1, A 192.0.2.2")
@@ -125,9 +125,9 @@ async def test_a_look_at_silent_name_servers_can_be_stopped(
         async with app.run_test(size=(80, 24)) as pilot:
             wizard = Wizard(app, pilot)
             await wizard.press("alt+4")
-            await wizard.see("ctrl+t stops")
+            await wizard.see("Ctrl+T: stop")
             await wizard.press("ctrl+t")
-            await wizard.see("The check was stopped.")
+            await wizard.see("Check stopped.")
     finally:
         service.server.run("systemctl kill -s CONT named")
 

@@ -216,7 +216,7 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
     terminal.press("M-7")
     terminal.see("Reading the servers")
     terminal.press("Escape")
-    terminal.see("Anything special?")
+    terminal.see("Any special requirements?")
     server.reconnect()
     terminal.press("M-7")
     trust(terminal, server)

@@ -11,27 +11,27 @@ from walk import ANSWERS, dns_plan
 
 from moorage.dns.operations import DnsCheck
 from screens.dns import check
-from screens.dns.check import NameLook
+from screens.dns.check import NameCheck
 
 
 @pytest.mark.parametrize(
     ("ssl", "said"),
     [
-        ({"mode": "private_ca"}, "Enter goes on without them: Apply works, but clients"),
-        ({"mode": "acme"}, "but Apply gets no"),
-        ({"mode": "acme", "acme": {"challenge": "dns-01"}}, "Apply works, but clients"),
+        ({"mode": "private_ca"}, "Enter continues without them. An apply works, but clients"),
+        ({"mode": "acme"}, "but an apply gets no"),
+        ({"mode": "acme", "acme": {"challenge": "dns-01"}}, "An apply works, but clients"),
     ],
 )
 async def test_going_on_without_a_record_says_what_does_not_work_until_then(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch, ssl: dict[str, Any], said: str
 ) -> None:
-    def look(answers: Any, *_: object, **__: object) -> NameLook:
+    def check_records(answers: Any, *_: object, **__: object) -> NameCheck:
         plan = dns_plan()
-        return NameLook(
+        return NameCheck(
             answers, DnsCheck(plan.name, "example.com", plan.desired, (), ()), plan.changes, ()
         )
 
-    monkeypatch.setattr(check, "look", look)
+    monkeypatch.setattr(check, "check_records", check_records)
     async with opened(pretend, prefill=ANSWERS | {"ssl": ssl}) as wizard:
         await wizard.press("alt+4")
-        await wizard.see("Make these records", said)
+        await wizard.see("Create these records", said)

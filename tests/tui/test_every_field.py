@@ -78,7 +78,7 @@ async def test_every_field_of_every_step_takes_it_or_says_why_not(
     [
         ("servers", "Add a server", "Where should the registry run?"),
         ("credentials", "Add a user", "Who can log in?"),
-        ("advanced", "Add a hook", "Anything special?"),
+        ("advanced", "Add a hook", "Any special requirements?"),
     ],
 )
 async def test_every_field_of_a_dialog_takes_it_or_says_why_not(

@@ -58,7 +58,7 @@ async def test_each_mode_has_only_its_own_fields(pretend: Servers) -> None:
         await wizard.see("Private CA")
         assert _labels(wizard) == ["Name of the CA", "Passphrase", "HSTS seconds", "Load balancers"]
         await wizard.press("down")
-        await wizard.see("By port 80")
+        await wizard.see("HTTP challenge")
         assert _labels(wizard)[:3] == ["Email", "Directory", "Its CA file"]
         await wizard.press("down")
         await wizard.see("Certificate")
@@ -89,7 +89,7 @@ async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
 ) -> None:
     async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
         await wizard.press("alt+5", "down", "tab", "tab", "down")
-        await wizard.see("By DNS")
+        await wizard.see("DNS challenge")
         fields = {"Server", "Port", "Name", "Algorithm", "Secret"}
         await wizard.until(lambda: fields <= set(_labels(wizard)), "the provider's fields")
         pane = _pane(wizard)
@@ -160,11 +160,11 @@ async def test_load_balancers_are_a_list(pretend: Servers) -> None:
 async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
-        await wizard.see("A new CA is made", "vouch for registry.example.com")
+        await wizard.see("The first apply creates a CA", "only for registry.example.com")
         authority = ca.create("Moorage private CA", "registry.example.com", Secret("s3"))
         ca.keep("Moorage private CA", "registry.example.com", authority)
         await wizard.press("alt+4", "alt+5")
-        await wizard.see("This CA is in", "its key encrypted")
+        await wizard.see("✓ The CA in", "key encrypted")
 
 
 async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: Path) -> None:
@@ -175,7 +175,7 @@ async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: 
     )  # fmt: skip
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5", "down")
-        await wizard.see("The authority asks http://registry.example.com", "port 80")
+        await wizard.see("The CA requests http://registry.example.com", "port 80")
         field = next(each for each in _pane(wizard).query(Field) if each.label == "Its CA file")
         field.input.value = str(home / "c.pem")
         await wizard.see("CA file: Company root")
@@ -194,7 +194,7 @@ async def test_replacing_says_when_more_would_change(pretend: Servers, home: Pat
     answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
     async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
-        await wizard.see("The certificate fits the name and the key", "Replace on the servers")
+        await wizard.see("The certificate matches the name and the key", "Replace on the servers")
         await wizard.press("ctrl+t")
         await wizard.see("more than the certificate would change", "moorage plan FILE")
         await wizard.press("up")
@@ -204,14 +204,14 @@ async def test_replacing_says_when_more_would_change(pretend: Servers, home: Pat
 async def test_a_name_no_ca_can_have_is_explained_and_not_looked_for(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
-        await wizard.see("A new CA is made with the first apply")
+        await wizard.see("The first apply creates a CA")
         await wizard.press("tab")
         await wizard.type("ä")
         await wizard.see("✗ must be letters, digits")
         assert "CA cannot be read" not in wizard.text
         await wizard.press("backspace")
         await wizard.type("Yard")
-        await wizard.see("A new CA is made with the first apply")
+        await wizard.see("The first apply creates a CA")
         assert "✗" not in wizard.text
 
 
@@ -237,7 +237,7 @@ async def test_what_is_typed_while_a_certificate_is_replaced_does_not_hide_how_t
     answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
     async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
         await wizard.press("alt+5", "ctrl+t")
-        await wizard.see("replaces the one on alpha")
+        await wizard.see("replaces the certificate on alpha")
         await wizard.press("enter")
         await wizard.until(began.is_set, "it is being replaced")
         # Leaving a field reads the files once more.

@@ -300,7 +300,7 @@ AREAS = {
         _REFUSE,
     )),
     "users_apply": Area("A change of users being applied", (
-        Action("s", "stop", "Stop and put back", "Stop, and undo the change on every server",
+        Action("s", "stop", "Stop and undo", "Stop, and undo the change on every server",
                "Stop and undo", "cancel abort"),
         Action("enter,escape", "refuse", "Close", "Close"),
     )),

@@ -1,1 +1,1 @@
-"""Users: staged changes, the table, its dialogs, and the users as the servers have them."""
+"""The users screen: the table, its dialogs, and staged changes."""

@@ -1,4 +1,4 @@
-"""Dialogs from staged changes to changed servers: what will change, how far it is, passwords."""
+"""Dialogs that apply staged changes: a preview, the progress, and the generated passwords."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _COLOURS = {
 }
 _MOST_LINES = 500
 _FEW = 6
-"""Lines that fit the smallest terminal with everything else."""
+"""Lines that fit the smallest terminal beside the rest of the dialog."""
 
 
 def describe(differences: Sequence[UserDifference], most: int = _MOST_LINES) -> Content:
-    """Return changes in words, one line per user: ``+ ana  pull team-a/*``."""
+    """Return changes as text, one line per user: ``+ ana  pull team-a/*``."""
     shown = differences[:most]
     width = min(24, max((len(each.name) for each in shown), default=0))
     lines = [
@@ -56,33 +56,35 @@ def describe(differences: Sequence[UserDifference], most: int = _MOST_LINES) -> 
     return Content("\n").join(lines)
 
 
-def _words_of_hooks(plan: UsersPlan) -> list[str]:
-    """Say which of the operator's scripts run on the servers, each once."""
-    ends = {"roll_back": "undoes the change", "go_on": "is only reported"}
+def _describe_hooks(plan: UsersPlan) -> list[str]:
+    """Return a sentence for each hook that runs."""
+    failures = {"roll_back": "the change is rolled back", "go_on": "Moorage only reports it"}
     hooks = [planned.hook for server in plan.servers for planned in server.hooks]
-    said = [f"The hook {hook.name} runs; a failure {ends[hook.on_failure]}." for hook in hooks]
-    return list(dict.fromkeys(said))
+    sentences = [
+        f"Runs hook {each.name}; if it fails, {failures[each.on_failure]}." for each in hooks
+    ]
+    return list(dict.fromkeys(sentences))
 
 
 class ChangesDialog(Dialog[bool]):
-    """Shows what will change: users in words, and the files one key away.
+    """Shows the changes of users, and on a key the files that change.
 
     Args:
         differences: How users change.
-        plan: What that does to every server.
-        notes: What else the operator should know.
+        plan: The plan for every server.
+        notes: Other remarks for the operator.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("user_changes")
     DEFAULT_CSS = """
     ChangesDialog > .dialog--box { width: 104; }
-    ChangesDialog #words { height: auto; margin-bottom: 1; }
-    ChangesDialog.-tall #words { height: 1fr; }
+    ChangesDialog #summary { height: auto; margin-bottom: 1; }
+    ChangesDialog.-tall #summary { height: 1fr; }
     ChangesDialog #notes { height: auto; color: $text-warning; }
     ChangesDialog DiffView { height: 1fr; min-height: 8; display: none; margin-bottom: 1; }
     ChangesDialog.-files > .dialog--box { height: 90%; }
     ChangesDialog.-files DiffView { display: block; }
-    ChangesDialog.-files #words { display: none; }
+    ChangesDialog.-files #summary { display: none; }
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class ChangesDialog(Dialog[bool]):
         super().__init__()
         self._differences = differences
         self._plan = plan
-        self._notes = (*notes, *_words_of_hooks(plan))
+        self._notes = (*notes, *_describe_hooks(plan))
         self._files = _files_of(plan)
         self._place = -1
         self.set_class(len(differences) + 2 * len(self._notes) > _FEW, "-tall")
@@ -102,7 +104,7 @@ class ChangesDialog(Dialog[bool]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = "What will change"
             yield Static(self._head(changed), classes="dialog--text")
-            with VerticalScroll(id="words"):
+            with VerticalScroll(id="summary"):
                 yield Static(describe(self._differences))
             yield DiffView()
             if self._notes:
@@ -114,18 +116,18 @@ class ChangesDialog(Dialog[bool]):
         yield KeyFooter()
 
     def _head(self, changed: Sequence[str]) -> Content:
-        what = count_text(self._differences) or "Repairing the users of these servers"
+        what = count_text(self._differences) or "Repairs the users"
         where = ", ".join(printable(name) for name in changed)
         return Content.styled(what, "bold") + Content.styled(
             f"  on {where}. nginx is reloaded; nothing is interrupted.", "$text-muted"
         )
 
     def on_mount(self) -> None:
-        """Begin on the button that goes on."""
+        """Focus the button that applies."""
         self.set_focus(self.query_one("#accept"))
 
     def action_view(self) -> None:
-        """Show the users in words, then every file, then the users again."""
+        """Show each file in turn, then the summary again."""
         self._place += 1
         if self._place >= len(self._files):
             self._place = -1
@@ -141,16 +143,16 @@ class ChangesDialog(Dialog[bool]):
         self.dismiss(event.button.id == "accept")
 
     def action_accept(self) -> None:
-        """Enter goes on from wherever nothing else takes it."""
+        """Apply, wherever the focus is."""
         self.dismiss(True)
 
     def action_refuse(self) -> None:
-        """Escape is no."""
+        """Go back."""
         self.dismiss(False)
 
 
 def _files_of(plan: UsersPlan) -> list[Shown]:
-    """Return each change of a file once, with the servers that get it."""
+    """Return every distinct change of a file, with the servers it is for."""
     servers: dict[tuple[str, str | None, str | None], list[str]] = {}
     for server in plan.servers:
         for change in server.changes:
@@ -164,20 +166,20 @@ def _files_of(plan: UsersPlan) -> list[Shown]:
 
 
 class ProgressDialog(Dialog[ApplyReport | None]):
-    """Changes the users on all servers and shows how far each is.
+    """Changes the users on all servers and shows the progress of each.
 
-    Closes by itself when all went well; else it stays and says what happened.
+    Closes by itself if all succeed; otherwise it says what happened.
 
     Args:
-        engine: Makes the change.
-        plan: The change.
+        engine: Changes the users.
+        plan: The plan of the change.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("users_apply")
     DEFAULT_CSS = """
     ProgressDialog > .dialog--box { width: 104; }
     ProgressDialog #rows { height: auto; max-height: 12; margin-bottom: 1; }
-    ProgressDialog #ending { height: auto; margin-bottom: 1; }
+    ProgressDialog #outcome { height: auto; margin-bottom: 1; }
     """
 
     def __init__(self, engine: UsersEngine, plan: UsersPlan) -> None:
@@ -187,9 +189,9 @@ class ProgressDialog(Dialog[ApplyReport | None]):
         self._servers = {each.server: ServerProgress(each.server) for each in plan.servers}
         for each in plan.servers:
             if not each.has_changes:
-                self._servers[each.server].end("unchanged", "nothing to change")
+                self._servers[each.server].end("unchanged", "no changes")
         self._report: ApplyReport | None = None
-        self._is_over = False
+        self._has_ended = False
 
     def compose(self) -> ComposeResult:
         width = min(30, max((len(name) for name in self._servers), default=0))
@@ -198,25 +200,25 @@ class ProgressDialog(Dialog[ApplyReport | None]):
             with VerticalScroll(id="rows", can_focus=False):
                 for progress in self._servers.values():
                     yield ServerRow(progress, width)
-            yield Static("", id="ending")
+            yield Static("", id="outcome")
             with Horizontal(classes="dialog--buttons"):
-                yield Button("Stop and put back", id="stop", variant="error", compact=True)
+                yield Button("Stop and undo", id="stop", variant="error", compact=True)
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Start the change."""
         self.set_interval(0.1, self._pump)
         self._change()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Stopping is for while it goes on, closing for when it is over."""
+        """Offer to stop while the change is running, and to close once it has ended."""
         if action == "stop":
-            return not self._is_over
-        return self._is_over if action == "refuse" else True
+            return not self._has_ended
+        return self._has_ended if action == "refuse" else True
 
     def action_stop(self) -> None:
-        """Make all servers put back what they have."""
-        self.query_one("#ending", Static).update("Stopping; what was changed is put back…")
+        """Stop, and roll back all servers."""
+        self.query_one("#outcome", Static).update("Stopping and undoing the change…")
         self._engine.stop_change()
 
     def _pump(self) -> None:
@@ -249,7 +251,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
         except MoorageError as error:
             failure = error
         self._pump()
-        self._is_over = True
+        self._has_ended = True
         self._report = report
         if report is not None and report.is_good:
             self.dismiss(report)
@@ -257,7 +259,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
         for each in report.servers if report else ():
             if not each.is_good:
                 self._servers[each.server].end("bad", each.message or each.status.label)
-        self.query_one("#ending", Static).update(_ending(report, failure))
+        self.query_one("#outcome", Static).update(_describe_outcome(report, failure))
         button = self.query_one("#stop", Button)
         button.label, button.variant = "Close", "primary"
         button.focus()
@@ -265,71 +267,70 @@ class ProgressDialog(Dialog[ApplyReport | None]):
 
     @on(Button.Pressed)
     def _pressed(self) -> None:
-        if self._is_over:
+        if self._has_ended:
             self.dismiss(self._report)
         else:
             self.action_stop()
 
     def action_refuse(self) -> None:
-        """Close, once it is over."""
-        if self._is_over:
+        """Close, once the change has ended."""
+        if self._has_ended:
             self.dismiss(self._report)
 
 
-def _ending(report: ApplyReport | None, error: MoorageError | None) -> Content:
-    """Return what happened, and what is so now."""
+def _describe_outcome(report: ApplyReport | None, error: MoorageError | None) -> Content:
+    """Return what happened, and the state of the servers now."""
     if report is None:
         return Content.styled("✗ Nothing was changed. ", "bold $text-error") + Content(
             printable(describe_error(error) if error else "")
         )
     failed = [each for each in report.servers if not each.is_good]
-    put_back = [each.server for each in failed if each.status.is_rolled_back]
-    culprits = [each for each in failed if each.server not in put_back]
-    stayed = [each.server for each in report.servers if each.status is RunStatus.DONE]
+    rolled_back = [each.server for each in failed if each.status.is_rolled_back]
+    culprits = [each for each in failed if each.server not in rolled_back]
+    changed = [each.server for each in report.servers if each.status is RunStatus.DONE]
     lines = [
         Content.styled(f"✗ {printable(each.server)}: ", "bold $text-error")
         + Content(printable(each.message or each.status.label))
         for each in culprits
     ]
-    if put_back:
-        names = ", ".join(printable(name) for name in put_back)
-        lines.append(Content(f"Put back as it was: {names}."))
-    if stayed:
-        names = ", ".join(printable(name) for name in stayed)
+    if rolled_back:
+        names = ", ".join(printable(name) for name in rolled_back)
+        lines.append(Content(f"Rolled back: {names}."))
+    if changed:
+        names = ", ".join(printable(name) for name in changed)
         lines.append(Content(f"Changed: {names}. The other servers are outdated."))
-    lines.append(Content("The changes are still staged: try again once that is mended."))
+    lines.append(Content("Your changes are kept. Fix the problem and try again."))
     return Content("\n").join(lines)
 
 
-class MadePasswordsDialog(Dialog[None]):
-    """Shows passwords that Moorage made, once; asks before it closes without one being copied.
+class GeneratedPasswordsDialog(Dialog[None]):
+    """Shows generated passwords once; asks before it closes if one was not copied.
 
     Args:
-        made: The passwords, by user.
-        domain: The registry they are for.
+        passwords: The passwords, by user.
+        domain: The registry's name.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("generated_passwords")
 
-    def __init__(self, made: Mapping[str, Secret], domain: str) -> None:
+    def __init__(self, passwords: Mapping[str, Secret], domain: str) -> None:
         super().__init__()
-        self._made = made
-        self.set_class(len(made) > 2, "-tall")
+        self._passwords = passwords
+        self.set_class(len(passwords) > 2, "-tall")
         self._domain = domain
 
     def compose(self) -> ComposeResult:
-        many = len(self._made) > 1
+        many = len(self._passwords) > 1
         with Vertical(classes="dialog--box") as box:
             box.border_title = "New passwords" if many else "New password"
             yield Static(
-                f"In force on {self._domain} now, and shown only here. Moorage keeps no copy: "
-                "hand it on before you close this. Copying is up to the terminal, and some refuse: "
-                "see that it has arrived.",
+                f"Valid on {self._domain} from now on, and shown only once: Moorage keeps no copy. "
+                "Some terminals block the clipboard: paste to check that it worked.",
                 classes="dialog--text",
                 markup=False,
             )
             with VerticalScroll(classes="dialog--body", can_focus=False):
-                for name, secret in self._made.items():
+                for name, secret in self._passwords.items():
                     yield CopyBlock(f"Password of {printable(name)}", secret.reveal(), secret)
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Copy all" if many else "Copy", id="copy-all", compact=True)
@@ -337,15 +338,17 @@ class MadePasswordsDialog(Dialog[None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin on the button that copies."""
+        """Focus the button that copies."""
         self.set_focus(self.query_one("#copy-all"))
 
     def action_copy_all(self) -> None:
-        """Copy the password, or all of them with their users."""
-        if len(self._made) == 1:
-            text = next(iter(self._made.values())).reveal()
+        """Copy the password, or all passwords with their users."""
+        if len(self._passwords) == 1:
+            text = next(iter(self._passwords.values())).reveal()
         else:
-            text = "\n".join(f"{name}\t{made.reveal()}" for name, made in self._made.items())
+            text = "\n".join(
+                f"{name}\t{secret.reveal()}" for name, secret in self._passwords.items()
+            )
         self.app.copy_to_clipboard(text)
         for block in self.query(CopyBlock):
             block.is_copied = True
@@ -361,7 +364,7 @@ class MadePasswordsDialog(Dialog[None]):
             self.action_refuse()
 
     def action_refuse(self) -> None:
-        """Close, and ask when something would be lost."""
+        """Close, after a question if a password was not copied."""
         left = [block for block in self.query(CopyBlock) if not block.is_copied]
         if not left:
             self.dismiss(None)
@@ -375,7 +378,7 @@ class MadePasswordsDialog(Dialog[None]):
         self.app.push_screen(
             ConfirmDialog(
                 "Not copied yet",
-                f"{what} not copied. Nobody can show it again; a new one can be made instead.",
+                f"{what} not copied. Moorage cannot show it again.",
                 "Close without copying",
                 careful=True,
             ),

@@ -1,4 +1,4 @@
-"""Asks for an htpasswd file to take users over from, and shows what that comes to."""
+"""Dialogs to import users from an htpasswd file: which file, and a preview."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from tui.widgets.field import Field
 from tui.widgets.key_footer import KeyFooter
 
 OLDER_PRODUCT = "/etc/nginx/conf.d/cloud66.htpasswd"
-"""Where an older one-click product keeps its users on a server."""
-_OLDER_RIGHTS = "Everybody there could push everywhere; with Push, that stays so."
+"""The htpasswd file of an older one-click product on a server."""
+_OLDER_RIGHTS = "There, every user could push everywhere; choose Push to keep that."
 _HERE = "here"
 _MOST_LINES = 200
 _FEW = 6
-"""Lines that fit the smallest terminal with everything else."""
+"""Lines that fit the smallest terminal beside the rest of the dialog."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where users come from.
+    """The file to import, and how.
 
     Attributes:
         server: The server's label; empty for a file on this machine.
         path: The htpasswd file.
-        access: What the new users may do.
-        repositories: Where; everywhere when empty.
-        on_existing: What happens to the password of a user who is there already.
+        access: The new users' access.
+        repositories: The repositories it is limited to; empty for all.
+        on_existing: Whether existing users keep their password.
     """
 
     server: str
@@ -62,13 +62,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file's users, on their way to those who are there.
+class ImportPreview:
+    """An import before it is staged.
 
     Attributes:
-        source: Where they come from.
-        file: What the file holds.
-        merged: What taking them over comes to.
+        source: The file to import, and how.
+        file: The file's content.
+        merged: The outcome for the current users.
     """
 
     source: Source
@@ -76,20 +76,20 @@ class Found:
     merged: ImportResult
 
     def edit(self, users: Users) -> Users:
-        """Return users with those of the file among them."""
+        """Return users with those of the file added."""
         return _merged(self.source, self.file, users).users
 
 
-def find(source: Source, users: Users, engine: UsersEngine) -> Found:
-    """Read a file. Blocks.
+def read_import(source: Source, users: Users, engine: UsersEngine) -> ImportPreview:
+    """Read the file. Blocks.
 
     Args:
-        source: Where it is.
-        users: The users who are there.
-        engine: Reads from servers.
+        source: The file to import, and how.
+        users: The current users.
+        engine: Reads files from servers.
 
     Raises:
-        MoorageError: It cannot be read, or is too large to be what it should be.
+        MoorageError: The file cannot be read, or is too large for an htpasswd file.
     """
     if source.server:
         content = engine.read_file(source.server, source.path)
@@ -103,7 +103,7 @@ def find(source: Source, users: Users, engine: UsersEngine) -> Found:
             ) from error
     check_size(content, source.path)
     parsed = parse_htpasswd(content)
-    return Found(source, parsed, _merged(source, parsed, users))
+    return ImportPreview(source, parsed, _merged(source, parsed, users))
 
 
 def _merged(source: Source, file: HtpasswdFile, users: Users) -> ImportResult:
@@ -111,7 +111,7 @@ def _merged(source: Source, file: HtpasswdFile, users: Users) -> ImportResult:
 
 
 class ImportDialog(UserForm[Source]):
-    """Asks for an htpasswd file, here or on a server.
+    """Asks for an htpasswd file on this machine or a server.
 
     Args:
         servers: The labels of the servers that can be reached.
@@ -124,7 +124,7 @@ class ImportDialog(UserForm[Source]):
     """
 
     def __init__(self, servers: Sequence[str]) -> None:
-        super().__init__("Import users", "Read it")
+        super().__init__("Import users", "Read")
         self.add_class("-tall")
         self._servers = servers
         self._access_was_chosen = False
@@ -139,15 +139,15 @@ class ImportDialog(UserForm[Source]):
             id="place",
         )
         yield Field("File", id="file", placeholder="e.g. users.htpasswd",
-                    help_text="bcrypt, apr1 and SHA-crypt stay as they are")  # fmt: skip
+                    help_text="bcrypt, apr1 and SHA-crypt hashes keep working")  # fmt: skip
         yield Static(_OLDER_RIGHTS, id="older", classes="note")
         yield from rules_part("pull", (), "New users")
-        yield Static("Users who are there already", classes="caption")
-        yield Choice([Option("keep", "Stay as they are"),
-                      Option("replace", "Get the file's password")], id="known")  # fmt: skip
+        yield Static("Existing users", classes="caption")
+        yield Choice([Option("keep", "Keep their password"),
+                      Option("replace", "Get the password in the file")], id="known")  # fmt: skip
 
     def on_mount(self) -> None:
-        """Start typing at once."""
+        """Focus the file."""
         self.query_one("#file", Field).focus()
 
     @property
@@ -156,25 +156,25 @@ class ImportDialog(UserForm[Source]):
 
     @on(Choice.Changed, "#place")
     def _place_chosen(self) -> None:
-        """Offer the older product's file on a server."""
+        """Suggest the older product's file on a server."""
         file = self.query_one("#file", Field)
         if self._is_here and file.value == OLDER_PRODUCT:
             file.value = ""
         elif not self._is_here and not file.value:
             file.value = OLDER_PRODUCT
         file.show_error("")
-        self._suit_access()
+        self._suggest_access()
 
     @on(Field.Changed, "#file")
     def _file_typed(self) -> None:
-        self._suit_access()
+        self._suggest_access()
 
     @on(Choice.Changed, "#access")
     def _access_chosen(self) -> None:
         self._access_was_chosen = True
 
-    def _suit_access(self) -> None:
-        """Begin with the least, and with what they had where that is known."""
+    def _suggest_access(self) -> None:
+        """Suggest the least access, or the access users had in the older product."""
         is_older = not self._is_here and self.text_of("file").strip() == OLDER_PRODUCT
         self.set_class(is_older, "-older")
         if not self._access_was_chosen:
@@ -189,13 +189,13 @@ class ImportDialog(UserForm[Source]):
 
     def _file_fault(self, text: str) -> str:
         if not text.strip():
-            return "wanted: the path of an htpasswd file"
+            return "expected the path of an htpasswd file"
         if not self._is_here:
             is_good = text.startswith("/") and "\n" not in text
-            return "" if is_good else "wanted: a path on the server that begins with /"
+            return "" if is_good else "must be a path on the server that begins with /"
         path = Path(text.strip()).expanduser()
         if not path.is_file():
-            return "there is no such file" if not path.exists() else "that is no file"
+            return "no such file" if not path.exists() else "not a file"
         return ""
 
     def given(self) -> Source:
@@ -209,20 +209,20 @@ class ImportDialog(UserForm[Source]):
         )
 
 
-class FoundDialog(Dialog[bool]):
-    """Shows what an import comes to before it is staged.
+class ImportPreviewDialog(Dialog[bool]):
+    """Shows the outcome of an import before it is staged.
 
     Args:
-        found: What was read.
+        preview: The import.
     """
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, preview: ImportPreview) -> None:
         super().__init__()
-        self._found = found
-        self.set_class(len(found.merged.rejected) > _FEW, "-tall")
+        self._preview = preview
+        self.set_class(len(preview.merged.rejected) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
-        merged = self._found.merged
+        merged = self._preview.merged
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Import users"
             with VerticalScroll(classes="dialog--body", can_focus=bool(merged.rejected)):
@@ -230,24 +230,24 @@ class FoundDialog(Dialog[bool]):
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Back", id="refuse", compact=True)
                 if merged.added or merged.replaced:
-                    yield Button("Stage them", id="accept", variant="primary", compact=True)
+                    yield Button("Stage", id="accept", variant="primary", compact=True)
         yield KeyFooter()
 
     def _text(self) -> Content:
-        source, merged = self._found.source, self._found.merged
+        source, merged = self._preview.source, self._preview.merged
         where = f"{source.path} on {source.server}" if source.server else source.path
         lines = [Content.styled(printable(where), "bold")]
         lines += _group("+", "$text-success", "new", merged.added)
         if merged.added:
-            may = rights(RegistryUser("", "", source.access, source.repositories))
-            lines.append(Content(f"  may {printable(may)}"))
-        lines += _group("~", "$text-warning", "with another password", merged.replaced)
-        lines += _group(" ", "$text-muted", "there already, as they were", merged.kept)
+            can = rights(RegistryUser("", "", source.access, source.repositories))
+            lines.append(Content(f"  can {printable(can)}"))
+        lines += _group("~", "$text-warning", "with a new password", merged.replaced)
+        lines += _group(" ", "$text-muted", "unchanged", merged.kept)
         if not (merged.added or merged.replaced or merged.kept):
-            lines.append(Content("Nobody is in it who is not there already."))
+            lines.append(Content("The file has no users to import."))
         rejected = merged.rejected
         if rejected:
-            head = f"✗ {len(rejected)} line{'s' if len(rejected) != 1 else ''} left out"
+            head = f"✗ {len(rejected)} line{'s' if len(rejected) != 1 else ''} skipped"
             lines += [Content(""), Content.styled(head, "bold $text-error")]
             lines += [Content(f"  {printable(str(each))}") for each in rejected[:_MOST_LINES]]
             if len(rejected) > _MOST_LINES:
@@ -255,7 +255,7 @@ class FoundDialog(Dialog[bool]):
         return Content("\n").join(lines)
 
     def on_mount(self) -> None:
-        """Begin on the button that goes on."""
+        """Focus the button that stages, or Back."""
         self.set_focus(self.query("#accept, #refuse").last(Button))
 
     @on(Button.Pressed)
@@ -263,7 +263,7 @@ class FoundDialog(Dialog[bool]):
         self.dismiss(event.button.id == "accept")
 
     def action_refuse(self) -> None:
-        """Escape is no."""
+        """Go back."""
         self.dismiss(False)
 
 

@@ -1,4 +1,4 @@
-"""What the users screen says: the servers in lines, the users in rows. Pure but for the clock."""
+"""The texts of the users screen: a line per server, a row per user. No I/O but the clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FEW = 4
 
 
 class Reading:
-    """How far reading the servers is.
+    """The progress of reading the servers.
 
     Args:
         servers: Their labels.
@@ -36,22 +36,22 @@ class Reading:
     def __init__(self, servers: Sequence[str]) -> None:
         self._steps = dict.fromkeys(servers, "connecting")
         self._began = time.monotonic()
-        self.goes_on = True
+        self.is_running = True
         self.error: MoorageError | None = None
 
     def take(self, event: Event) -> None:
-        """Note what happened."""
+        """Record an event."""
         if isinstance(event, StepBegan):
-            words = {"connect": "connecting", "probe": "reading"}
-            self._steps[event.server] = words.get(event.step, event.step)
+            names = {"connect": "connecting", "probe": "reading"}
+            self._steps[event.server] = names.get(event.step, event.step)
 
     def end(self, error: MoorageError | None) -> None:
-        """Note that it is over."""
-        self.goes_on = False
+        """Record the end."""
+        self.is_running = False
         self.error = error
 
     def lines(self) -> Content:
-        """Return a line for every server, or one for all when there are many."""
+        """Return a line for every server, or one line for all of many."""
         seconds = int(time.monotonic() - self._began)
         clock = f" {seconds} s" if seconds else ""
         if len(self._steps) > _FEW:
@@ -61,24 +61,24 @@ class Reading:
         return Content("\n").join(
             Content.styled("… ", "$accent")
             + Content.styled(f"{printable(name):<{width}}", "bold")
-            + Content.styled(f"  {words}{clock}", "$text-muted")
-            for name, words in self._steps.items()
+            + Content.styled(f"  {step}{clock}", "$text-muted")
+            for name, step in self._steps.items()
         )
 
     def error_lines(self) -> Content:
-        """Return why nothing could be read."""
+        """Return why the users could not be read."""
         error = self.error
         errors = error.errors if isinstance(error, ServersFailed) else (error,)
-        again = Content.styled("Ctrl+R reads again; Escape goes back.", "$text-muted")
+        again = Content.styled("Ctrl+R: try again. Escape: back.", "$text-muted")
         lines = [error_line(each) for each in errors if each is not None]
         return Content("\n").join([*lines, again])
 
 
 def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
-    """Return how every server is; those that are up to date share a line when there are many.
+    """Return the status of every server; many that are up to date share a line.
 
     Args:
-        read: What the servers said.
+        read: The users as they were read.
         unseen: The servers whose logs could not be read.
     """
     if read is None:
@@ -97,7 +97,7 @@ def server_lines(read: UsersRead | None, unseen: Sequence[str] = ()) -> Content:
     width = max((len(printable(row.label)) for row in rows), default=0)
     lines += [row_line(row, width) for row in rows]
     if unseen:
-        text = f"Last seen is without {', '.join(unseen)}: no logs could be read"
+        text = f"Last seen is incomplete: cannot read the logs of {', '.join(unseen)}"
         lines.append(Content.styled(f"! {printable(text)}", "$text-warning"))
     return Content("\n").join(lines)
 
@@ -106,17 +106,17 @@ def rows_of(
     staging: Staging,
     read: UsersRead | None,
     seen: Mapping[str, Seen] | None,
-    wanted: str,
+    text: str,
     sort: int,
 ) -> list[TableRow]:
-    """Return the table's rows: who will be there, and who goes.
+    """Return the table's rows: the users, and those about to be removed.
 
     Args:
-        staging: The users as they are and will be.
-        read: What the servers said.
-        seen: When users were last here; None while that is being read.
-        wanted: What a row must hold, in small letters; empty shows all.
-        sort: An index into :data:`SORTS`, whatever its size.
+        staging: The current users and the staged changes.
+        read: The users as they were read.
+        seen: The users' last logins and pushes; None while the logs are being read.
+        text: The text a row must contain, in lower case; empty for all rows.
+        sort: An index into :data:`SORTS`, modulo its length.
     """
     marks = {each.name: each.sign for each in staging.differences}
     gone = {name for name, sign in marks.items() if sign == "-"}
@@ -125,7 +125,7 @@ def rows_of(
     rows = []
     for each in user_rows(read, users, seen):
         row = TableRow(each, marks.get(each.user.name, ""), now)
-        if wanted in f"{each.user.name} {rights(each.user)} {row.state}".lower():
+        if text in f"{each.user.name} {rights(each.user)} {row.state}".lower():
             rows.append(row)
     rows.sort(key=lambda row: (row.user.name.lower(), row.user.name))
     if SORTS[sort % len(SORTS)] == "last seen":
@@ -136,8 +136,8 @@ def rows_of(
     return rows
 
 
-def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:
-    """Return how many users there are and which of them are shown, as a line."""
+def table_title(staging: Staging, shown: int, text: str, sort: int) -> str:
+    """Return the number of users and which of them the table shows, as a line."""
     total = len(staging.users)
     parts = [f"{total:,} user{'s' if total != 1 else ''}"]
     disabled = sum(1 for user in staging.users if user.disabled)
@@ -145,10 +145,9 @@ def what_is_shown(staging: Staging, shown: int, wanted: str, sort: int) -> str:
         parts.append(f"{disabled} disabled")
     if staging.count:
         parts.append(f"{staging.count} staged")
-    if wanted:
-        parts.append(f"{shown:,} with “{wanted}”, Escape shows all")
+    if text:
+        parts.append(f"{shown:,} with “{text}” (Escape: all)")
     else:
         order = SORTS[sort % len(SORTS)]
-        parts.append(f"s sorts, now {order if order == 'changes first' else f'by {order}'}")
-        parts.append("/ finds")
+        parts.append(f"{order if order == 'changes first' else f'by {order}'} (s: sort, /: find)")
     return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""Users: who may log in, on all servers; changes are staged, shown, then made as one act."""
+"""Users: manage who can log in; changes are staged, shown, then applied to all servers."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from tui.widgets.dialog import ConfirmDialog, NoteDialog
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
                  "import_users", "find", "sort"}  # fmt: skip
 _ROOM_FOR_ALL_KEYS = 90
-"""Columns of the terminal from which the footer has every key, also while changes are staged."""
+"""Columns of the terminal from which the footer has room for every key."""
 
 
 class UsersScreen(UsersView):
-    """What can be done with the users that were read.
+    """Adds, changes and removes users.
 
     Args:
         engine: Reads and changes them.
-        domain: The registry.
+        domain: The registry's name.
     """
 
     help_text = (
-        "Who may log in, as the servers have it. Adding, changing and removing is staged: nothing "
-        "happens on a server until Enter shows what will change and you apply it, to all servers "
-        "at once. When one server fails, the others are put back.\n\n"
-        "Access: push may push, pull and delete; pull may only pull; both for all repositories or "
-        "for some. A disabled user keeps the password and is kept out.\n\n"
-        "A server that is outdated missed a change; the next change fixes it. One that is modified "
-        "was edited by hand; the next change overwrites it. While a run is in progress there, "
-        "nothing else can be changed: read again when it has ended."
+        "The users who can log in, as read from the servers. Changes are staged: nothing happens "
+        "on a server until you press Enter, check what will change and apply it to all servers at "
+        "once. If one server fails, the others are rolled back.\n\n"
+        "Access: push can push, pull and delete; pull can only pull; both for all repositories or "
+        "for some. A disabled user cannot log in and keeps the password.\n\n"
+        "An outdated server missed a change; the next change fixes it. A modified server was "
+        "edited by hand; the next change overwrites it. While a run is in progress on a server, "
+        "no users can be changed: read again when it has ended."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("users")
 
@@ -62,12 +62,12 @@ class UsersScreen(UsersView):
         self._hashing = 0
         self._is_planning = False
 
-    def _tell(self, title: str, error: MoorageError) -> None:
+    def _show_error(self, title: str, error: MoorageError) -> None:
         self.app.push_screen(NoteDialog(title, printable(describe_error(error))))
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys, with as many of them in the footer as there is room for."""
+        """The active keys, without Import in the footer where it does not fit."""
         found = super().active_bindings
         if "i" in found and self.has_staged and self.app.size.width < _ROOM_FOR_ALL_KEYS:
             import_users = found["i"]
@@ -76,18 +76,18 @@ class UsersScreen(UsersView):
         return found
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what there is something to do with; a text that is typed takes every key."""
+        """Offer the actions that apply to the row and the changes; none of them while typing."""
         if self._is_planning and action in {*_OF_THE_TABLE, "back", "read"}:
-            return False  # what is about to be shown is what was staged until now
+            return False  # the preview shows the changes staged until now
         if self.is_finding or action == "found":
             return action not in _OF_THE_TABLE and self.is_finding
         row = self.table.row if self.is_mounted else None
-        is_somebody_chosen = row is not None and row.mark != "-"
-        is_kept_out = row is not None and row.user.disabled
+        is_selected = row is not None and row.mark != "-"
+        is_disabled = row is not None and row.user.disabled
         offered = {
-            **dict.fromkeys(("password", "access", "remove"), is_somebody_chosen),
-            "disable": is_somebody_chosen and not is_kept_out,
-            "enable": is_somebody_chosen and is_kept_out,
+            **dict.fromkeys(("password", "access", "remove"), is_selected),
+            "disable": is_selected and not is_disabled,
+            "enable": is_selected and is_disabled,
             **dict.fromkeys(("add", "import_users"), self.users_read is not None),
             "undo": self.has_staged,
             "apply": self.has_staged or self._needs_repair,
@@ -106,33 +106,34 @@ class UsersScreen(UsersView):
         try:
             self.staging.add(change)
         except WrongUserError as error:
-            self._tell("Not possible", error)
+            self._show_error("Not possible", error)
         self.show_users(name)
 
     @work
     async def _stage_password(
         self,
-        words: str,
+        summary: str,
         name: str,
         password: user_dialogs.Password,
         edit: Callable[[str], Edit],
         *,
         is_new: bool = False,
     ) -> None:
-        """Hash a password in a thread, which takes a moment, then stage a change with the hash."""
+        """Hash a password in a thread, because that is slow, then stage a change with the hash."""
         assert self.users_read is not None
         scheme: Scheme = self.users_read.scheme
-        made = {name: password.secret} if password.is_made else {}
+        generated = {name: password.secret} if password.is_generated else {}
         listed = (name,) if is_new else ()
 
         def change() -> StagedChange:
-            return StagedChange(words, edit(hash_password(password.secret, scheme)), made, listed)
+            hashed = hash_password(password.secret, scheme)
+            return StagedChange(summary, edit(hashed), generated, listed)
 
         self._hashing += 1
         try:
             staged = await in_thread(change)
         except MoorageError as error:
-            self._tell("Password", error)
+            self._show_error("Password", error)
             return
         finally:
             self._hashing -= 1
@@ -157,7 +158,7 @@ class UsersScreen(UsersView):
         self.app.push_screen(user_dialogs.NewUserDialog(self.staging.users), given)
 
     def action_password(self) -> None:
-        """Ask for another password."""
+        """Ask for a new password."""
         user = self._chosen()
 
         def given(password: user_dialogs.Password | None) -> None:
@@ -172,7 +173,7 @@ class UsersScreen(UsersView):
         self.app.push_screen(user_dialogs.PasswordDialog(user), given)
 
     def action_access(self) -> None:
-        """Ask what somebody may do."""
+        """Ask for new access and repositories."""
         user = self._chosen()
 
         def given(new: user_dialogs.NewAccess | None) -> None:
@@ -186,11 +187,11 @@ class UsersScreen(UsersView):
         self.app.push_screen(user_dialogs.AccessDialog(user), given)
 
     def action_disable(self) -> None:
-        """Keep somebody out."""
+        """Disable the selected user."""
         self._stage_disabled("disable", disabled=True)
 
     def action_enable(self) -> None:
-        """Let somebody in again."""
+        """Enable the selected user."""
         self._stage_disabled("enable", disabled=False)
 
     def _stage_disabled(self, word: str, *, disabled: bool) -> None:
@@ -199,27 +200,27 @@ class UsersScreen(UsersView):
         self._stage(StagedChange(f"{word} {user.name}", edit), user.name)
 
     def action_remove(self) -> None:
-        """Remove somebody."""
+        """Remove the selected user."""
         user = self._chosen()
         edit = functools.partial(edits.remove, names=(user.name,))
         self._stage(StagedChange(f"remove {user.name}", edit), user.name)
 
     def action_undo(self) -> None:
-        """Take the last staged change back."""
+        """Undo the last staged change."""
         undone = self.staging.undo()
-        self.say(f"Not staged any more: {undone}")
+        self.say(f"Undone: {undone}")
         self.show_users()
 
     def _chosen(self) -> RegistryUser:
         row = self.table.row
-        assert row is not None  # check_action offers nothing else
+        assert row is not None  # check_action offers these actions only with a row
         return row.user
 
     # --- import --------------------------------------------------------------------------
 
     @work
     async def action_import_users(self) -> None:
-        """Take users over from an htpasswd file."""
+        """Import users from an htpasswd file."""
         assert self.users_read is not None
         reached = [user_list.server for user_list in self.users_read.user_lists]
         source = await self.app.push_screen_wait(import_dialogs.ImportDialog(reached))
@@ -228,23 +229,25 @@ class UsersScreen(UsersView):
         users = self.staging.users
         self.say("Reading the file…")
         try:
-            found = await in_thread(lambda: import_dialogs.find(source, users, self.engine))
+            preview = await in_thread(
+                lambda: import_dialogs.read_import(source, users, self.engine)
+            )
         except MoorageError as error:
-            self._tell("Import users", error)
+            self._show_error("Import users", error)
             return
         finally:
             self.say("")
-        if await self.app.push_screen_wait(import_dialogs.FoundDialog(found)):
-            self._stage(StagedChange(f"import from {found.source.path}", found.edit))
+        if await self.app.push_screen_wait(import_dialogs.ImportPreviewDialog(preview)):
+            self._stage(StagedChange(f"import from {preview.source.path}", preview.edit))
 
     # --- applying ------------------------------------------------------------------------
 
     @work
     async def action_apply(self) -> None:
-        """Show what will change, on the way to changing it."""
+        """Show what will change, and apply it."""
         read = self.users_read
         if read is None or self._hashing or self.is_reading:
-            self.say("One moment: the servers are being read or a password is being hashed")
+            self.say("Please wait: still reading the servers or hashing a password")
             return
         if read.unreached and not await self.app.push_screen_wait(_left_out(read)):
             return
@@ -252,14 +255,17 @@ class UsersScreen(UsersView):
         if plan is None:
             return
         if not plan.has_changes:
-            self.say("The servers have it like this already")
+            self.say("No changes: the servers already match")
             return
         notes = [
             f"{server} was edited by hand; this change overwrites it"
             for server, status in read.statuses.items()
             if status is UsersStatus.MODIFIED
         ]
-        notes += [f"{server} misses this change until the next one" for server in plan.left_out]
+        notes += [
+            f"{server} will not get this change now; the next change brings it up to date"
+            for server in plan.left_out
+        ]
         changes = change_dialogs.ChangesDialog(self.staging.differences, plan, notes)
         if not await self.app.push_screen_wait(changes):
             return
@@ -278,14 +284,14 @@ class UsersScreen(UsersView):
                 lambda: plan_change(read, users, without_unreached=bool(read.unreached))
             )
         except MoorageError as error:
-            self._tell("Users", error)
+            self._show_error("Users", error)
             return None
         finally:
             self._is_planning = False
             self.refresh_bindings()
 
     def _applied(self, report: ApplyReport, plan: UsersPlan) -> None:
-        made, staging = self.staging.made, self.staging
+        passwords, staging = self.staging.generated_passwords, self.staging
         self.post_message(UsersChanged(staging.base, staging.users, staging.listed, plan.revisions))
         count = sum(1 for each in report.servers if each.status is RunStatus.DONE)
         staging.clear()
@@ -293,20 +299,20 @@ class UsersScreen(UsersView):
         for each in report.servers:
             for warning in each.warnings:
                 self.say(f"{each.server}: {warning}", warns=True, more=True)
-        if made:
-            self.app.push_screen(change_dialogs.MadePasswordsDialog(made, self.domain))
+        if passwords:
+            self.app.push_screen(change_dialogs.GeneratedPasswordsDialog(passwords, self.domain))
 
     # --- leaving -------------------------------------------------------------------------
 
     def action_back(self) -> None:
-        """Show all users again, or leave; asks when changes are staged."""
+        """Show all users again, or leave; asks if changes are staged."""
         if self.query_one("#find").has_class("-shown"):
             self.show_all()
             return
         self.ask_to_leave(lambda: self.post_message(GoBack()))
 
     def ask_to_leave(self, leave: Callable[[], object]) -> None:
-        """Leave, and ask when that loses something."""
+        """Leave, after a question if changes are staged."""
         if not self.has_staged:
             leave()
             return
@@ -315,12 +321,12 @@ class UsersScreen(UsersView):
             if go:
                 leave()
 
-        what = count_text(self.staging.differences) or "changes"
+        what = count_text(self.staging.differences) or "The changes"
         self.app.push_screen(
             ConfirmDialog(
                 "Not applied yet",
-                f"{what}: no server has that yet, and leaving forgets it.",
-                "Leave and forget it",
+                f"{what}, but not applied to any server.",
+                "Discard and leave",
                 careful=True,
             ),
             answered,
@@ -328,16 +334,14 @@ class UsersScreen(UsersView):
 
 
 def _left_out(read: UsersRead) -> ConfirmDialog:
-    """Return the question whether to go on without the servers that cannot be reached."""
+    """Return the question whether to continue without the unreachable servers."""
     names = ", ".join(printable(error.server or "a server") for error in read.unreached)
     why = "\n".join(printable(describe_error(error)) for error in read.unreached)
-    misses = "it misses" if len(read.unreached) == 1 else "they miss"
-    are = "is" if len(read.unreached) == 1 else "are"
+    them = "it" if len(read.unreached) == 1 else "them"
     return ConfirmDialog(
         f"{names} cannot be reached",
-        f"{why}\n\nNothing was changed. Going on without {names}: {misses} the change and {are} "
-        "repaired by the next one. Until then, what you take away from somebody still works "
-        "there.",
-        "Go on without",
+        f"{why}\n\nNothing has been changed. If you continue without {names}, the next change "
+        f"brings {them} up to date. Until then, access you revoke still works there.",
+        f"Continue without {them}",
         careful=True,
     )

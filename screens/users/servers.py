@@ -1,4 +1,4 @@
-"""The users of one deployment, as the screen reads and changes them: calls that block."""
+"""Read and change the users of a deployment for the screen, with calls that block."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class UsersEngine:
-    """Reads and changes the users. Its methods block: call them in threads.
+    """Reads and changes the users. Its methods block, so call them in threads.
 
     Args:
-        answers: Whose servers.
-        asker: Who is asked for host keys and secrets.
+        answers: The deployment's answers.
+        asker: Asks the operator for host keys and secrets.
         open_transport: Opens a connection; None goes over SSH.
-        left_out: Why other servers of the deployment are not connected to.
+        left_out: Why Moorage does not connect to other servers of the deployment.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class UsersEngine:
         self._operations = Operations(asker, self._events.put, open_transport)
 
     def events(self) -> list[Event]:
-        """Return what happened since the last call, in order."""
+        """Return the events since the last call, in order."""
         return self._events.take()
 
     def read(self) -> UsersRead:
-        """Read the users of all servers; connections stay open for a change."""
+        """Read the users of all servers, and keep the connections for a change."""
         if not self._operations.is_open:
             self._operations.open(self._answers)
         return self._operations.read_users(self._left_out)
@@ -71,15 +71,15 @@ class UsersEngine:
         ) as deployment:
             found = read_file(deployment, path, [server])
         if server not in found:
-            raise MoorageError(f"There is no file {path}.", server=server, code="no_such_file")
+            raise MoorageError(f"No such file: {path}.", server=server, code="no_such_file")
         return found[server]
 
     def read_seen(self) -> SeenRead:
-        """Return when each user was last here."""
+        """Return when each user last logged in and pushed."""
         return self._operations.read_last_seen()
 
     def stop_change(self) -> None:
-        """Make the change that is running stop; every server is put back."""
+        """Stop the running change; every server is rolled back."""
         self._operations.abort()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Changes to the users that are decided and not applied yet. Knows nothing of Textual."""
+"""Changes of the users that are not applied yet. No Textual in here."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from moorage.users.describe import UserDifference, differences
 from moorage.users.edits import Users, WrongUserError
 
 Edit = Callable[[Users], Users]
-"""Returns the users with a change; raises WrongUserError when it cannot be made."""
+"""Returns the users with a change; raises WrongUserError if it is not possible."""
 
 
 @dataclass(frozen=True)
 class StagedChange:
-    """One decision.
+    """One change, as the operator made it.
 
     Attributes:
-        words: What it does, for people.
-        edit: Does it.
-        made: The passwords that Moorage made for it, by user.
-        listed: New users that an answers file is to list, too.
+        summary: The change as a short phrase.
+        edit: Makes the change.
+        generated: The passwords generated for it, by user.
+        listed: The new users that an answers file should list, too.
     """
 
-    words: str
+    summary: str
     edit: Edit
-    made: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    generated: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     listed: tuple[str, ...] = ()
 
 
 class Staging:
-    """The users as they are on the servers, and as they will be.
+    """The users on the servers, and with the staged changes.
 
     Attributes:
         base: The users as they were read.
@@ -45,10 +45,10 @@ class Staging:
         self._changes: list[StagedChange] = []
 
     def begin(self, base: Sequence[RegistryUser]) -> list[str]:
-        """Take the users as they were read, and make the staged changes on them.
+        """Apply the staged changes to the users as they were read.
 
         Returns:
-            What cannot be done any more, because somebody else was faster.
+            The changes that are no longer possible, because the servers have changed.
         """
         self.base = self.users = tuple(base)
         lost = []
@@ -57,7 +57,7 @@ class Staging:
             try:
                 self.users = change.edit(self.users)
             except WrongUserError as error:
-                lost.append(f"{change.words}: {error.message}")
+                lost.append(f"{change.summary}: {error.message}")
             else:
                 kept.append(change)
         self._changes = kept
@@ -67,41 +67,41 @@ class Staging:
         """Stage a change.
 
         Raises:
-            WrongUserError: It cannot be made.
+            WrongUserError: The change is not possible.
         """
         self.users = change.edit(self.users)
         self._changes.append(change)
 
     def undo(self) -> str:
-        """Take the last change back and return what it was; empty when there is none."""
+        """Undo the last change and return its summary; empty if there is none."""
         if not self._changes:
             return ""
         last = self._changes.pop()
         self.begin(self.base)
-        return last.words
+        return last.summary
 
     def clear(self) -> None:
-        """Forget the staged changes, because they were applied or are not wanted."""
+        """Drop all staged changes."""
         self._changes.clear()
         self.users = self.base
 
     @property
     def count(self) -> int:
-        """How many decisions are staged."""
+        """The number of staged changes."""
         return len(self._changes)
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """The new users that an answers file is to list, too."""
+        """The new users that an answers file should list, too."""
         names = {name for change in self._changes for name in change.listed}
         return tuple(user.name for user in self.users if user.name in names)
 
     @property
-    def made(self) -> dict[str, Secret]:
-        """The passwords that Moorage made, by user; only those that will be in force."""
+    def generated_passwords(self) -> dict[str, Secret]:
+        """The generated passwords that will be valid, by user."""
         found: dict[str, Secret] = {}
         for change in self._changes:
-            found |= change.made
+            found |= change.generated
         before = {user.name: user.hash for user in self.base}
         return {
             user.name: found[user.name]
@@ -111,5 +111,5 @@ class Staging:
 
     @property
     def differences(self) -> list[UserDifference]:
-        """What all staged changes come to, by user."""
+        """The effect of all staged changes, by user."""
         return differences(self.base, self.users)

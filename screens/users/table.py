@@ -1,4 +1,4 @@
-"""The table of users: only the lines in sight are drawn, so that 10,000 are as quick as ten."""
+"""The table of users. Draws only the visible lines, so 10,000 users are as fast as ten."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from moorage.escape import printable
 from tui.actions import bindings
 
 MARKS = {"+": "added", "~": "changed", "-": "removed", "": ""}
-"""The signs of staged changes, and their words."""
+"""The signs of staged changes, and what they mean."""
 _WIDTH_OF_WHERE = 12
 
 
@@ -33,7 +33,7 @@ class TableRow:
     """One line of the table.
 
     Attributes:
-        row: The user as they will be; as they are when they are removed.
+        row: The user with the staged changes; before them if the user is removed.
         mark: The sign of the staged change; empty without one.
         now: The time, which times are relative to.
     """
@@ -49,24 +49,24 @@ class TableRow:
 
     @property
     def seen(self) -> str:
-        """When they last logged in, in words."""
+        """The time since the last login, such as 3 h ago."""
         return ago(self.row.seen.last_seen, self.now) if self.row.seen else "…"
 
     @property
     def pushed(self) -> str:
-        """When they last pushed, in words."""
+        """The time since the last push, such as 3 h ago."""
         return ago(self.row.seen.last_push, self.now) if self.row.seen else "…"
 
     @property
     def where(self) -> str:
-        """The servers that have them, as short as the column is wide."""
+        """The servers that have the user, as names or as a count, whichever fits."""
         where = self.row.where
         short = f"{len(self.row.servers)} of {self.row.total}"
         return where if len(where) <= _WIDTH_OF_WHERE else short
 
     @property
     def state(self) -> str:
-        """Their state, with the staged change."""
+        """The user's state and staged change."""
         words = [f"{self.mark} {MARKS[self.mark]}"] if self.mark else []
         if self.row.state and (not words or (self.user.disabled and self.mark != "-")):
             words.append(self.row.state)
@@ -74,10 +74,10 @@ class TableRow:
 
 
 def ago(moment: str, now: datetime) -> str:
-    """Return how long ago a moment was, in words.
+    """Return how long ago a time was, such as 3 h ago.
 
     Args:
-        moment: ISO 8601 in UTC; empty for one that no log knows.
+        moment: ISO 8601 in UTC; empty if unknown.
         now: The time.
     """
     if not moment:
@@ -94,7 +94,7 @@ def ago(moment: str, now: datetime) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, how it is filled, and how wide it is; 0 shares what is left."""
+    """A column: its title, the text of a row, and its width; 0 shares the remaining space."""
 
     title: str
     text: Callable[[TableRow], str]
@@ -153,15 +153,15 @@ class UserTable(ScrollView, can_focus=True):
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._rows)
 
     def show(self, rows: Sequence[TableRow], name: str = "") -> None:
-        """Show these rows and no others.
+        """Replace the rows.
 
         Args:
             rows: The rows.
-            name: Who gets the cursor; it stays with the same user when empty.
+            name: The user to move the cursor to; empty keeps it on the same user.
         """
         here = name or (self.row.user.name if self.row else "")
         self._rows = rows
@@ -173,7 +173,7 @@ class UserTable(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     def watch_cursor(self) -> None:
-        """Say where the cursor is."""
+        """Scroll to the cursor and announce the move."""
         self._keep_in_sight()
         self.post_message(self.Moved())
 
@@ -182,11 +182,11 @@ class UserTable(ScrollView, can_focus=True):
         self.cursor = max(0, min(len(self._rows) - 1, self.cursor + step))
 
     def action_page(self, step: int) -> None:
-        """Move by what is in sight."""
+        """Move by a page."""
         self.action_move(step * max(1, self._in_sight - 1))
 
     def action_end(self, step: int) -> None:
-        """Move to the first or the last."""
+        """Move to the first or the last row."""
         self.action_move(step * len(self._rows))
 
     @property
@@ -213,7 +213,7 @@ class UserTable(ScrollView, can_focus=True):
                 self.cursor = place
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line of what is in sight."""
+        """Draw one visible line."""
         width = self.scrollable_content_region.width
         columns = self._columns(width)
         if y == 0:
@@ -259,7 +259,7 @@ class UserTable(ScrollView, can_focus=True):
 
 
 def _fitted(text: str, width: int) -> str:
-    """A text in as many cells as there is room, with an ellipsis where it is cut."""
+    """Return a text padded or cut to a width in cells, with an ellipsis where it is cut."""
     if cell_len(text) > width:
         return set_cell_size(text, width - 1) + "…"
     return set_cell_size(text, width)

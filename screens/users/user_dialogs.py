@@ -1,4 +1,4 @@
-"""Dialogs about one user: a new one, another password, another access."""
+"""Dialogs for one user: a new user, a new password, different access."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tui.widgets.password_field import PasswordField
 Given = TypeVar("Given")
 
 _ACCESS = (
-    Option("push", "Push", "may push, pull and delete"),
-    Option("pull", "Pull", "may only pull"),
+    Option("push", "Push", "can push, pull and delete"),
+    Option("pull", "Pull", "can only pull"),
 )
-_MADE = "Empty: Moorage makes one and shows it once"
-_INSTEAD = "Leave it empty, and Moorage makes one."
+_GENERATED = "Empty: Moorage generates one and shows it once"
+_INSTEAD = "Leave it empty to generate one."
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Password:
 
     Attributes:
         secret: The password.
-        is_made: Whether Moorage made it, so that it has to be shown.
+        is_generated: Whether Moorage generated it, so it has to be shown.
     """
 
     secret: Secret = field(repr=False)
-    is_made: bool
+    is_generated: bool
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ class NewUser:
 
 @dataclass(frozen=True)
 class NewAccess:
-    """What a user may do from now on."""
+    """The new access of a user."""
 
     access: Access
     repositories: tuple[str, ...]
 
 
 class UserForm(AskingDialog[Given | None], Generic[Given]):
-    """A dialog of fields that are checked on leaving them and all together at the end.
+    """A dialog whose fields are checked when they are left, and all of them at the end.
 
     Args:
-        title: What it is about.
-        accept: What the button that does it says.
+        title: The dialog's title.
+        accept: The label of the button that accepts.
     """
 
     DEFAULT_CSS = """
@@ -88,19 +88,19 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         self._accept_label = accept
 
     def body(self) -> ComposeResult:
-        """Yield what is asked for."""
+        """Yield the fields."""
         raise NotImplementedError
 
     def checks(self) -> dict[str, Callable[[str], str]]:
-        """Return what judges each field that is shown, by its id; a password judges itself."""
+        """Return the check of each visible field by id; password fields check themselves."""
         raise NotImplementedError
 
     def way_out(self, name: str, text: str) -> str:
-        """Return what the button says that is a way out of what is wrong in a field, or empty."""
+        """Return the label of a button that solves a field's problem, or empty."""
         return ""
 
     def given(self) -> Given:
-        """Return what was decided, once nothing is wrong."""
+        """Return the result, once all fields are valid."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
@@ -112,7 +112,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         yield KeyFooter()
 
     def text_of(self, name: str) -> str:
-        """Return what is typed in a field."""
+        """Return the text of a field."""
         return self.query_one(f"#{name}", Field).value
 
     @on(Field.Changed)
@@ -139,7 +139,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         return not fault
 
     def accept(self) -> None:
-        """Take what was given, or show what is wrong with it."""
+        """Return the result, or show what is wrong."""
         wrong = [place for place in self.query(Field) if not self.is_right(place)]
         if wrong:
             wrong[0].focus()
@@ -150,7 +150,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
 def rules_part(
     access: str, repositories: tuple[str, ...], caption: str = "Access"
 ) -> ComposeResult:
-    """Yield what asks for an access and repositories."""
+    """Yield the fields for access and repositories."""
     yield Static(caption, classes="caption")
     yield Choice(_ACCESS, value=access, id="access")
     yield Field(
@@ -158,28 +158,28 @@ def rules_part(
         id="repositories",
         value=" ".join(repositories),
         placeholder="default: all",
-        help_text="Such as team-a/app team-b/*",
+        help_text="For example team-a/app team-b/*",
     )
 
 
 def split_rules(text: str) -> tuple[str, ...]:
-    """Return the repositories in what was typed, whatever is between them."""
+    """Return the repositories in a text, separated by spaces, commas or semicolons."""
     return tuple(part for part in re.split(r"[\s,;]+", text) if part)
 
 
 def rules_fault(text: str) -> str:
-    """Return what is wrong with repositories as they were typed, or empty."""
+    """Return what is wrong with a text of repositories, or empty."""
     try:
-        edits.check(RegistryUser("somebody", "", "pull", split_rules(text)))
+        edits.check(RegistryUser("user", "", "pull", split_rules(text)))
     except WrongUserError as error:
         return error.reason or error.message
     return ""
 
 
 def name_fault(users: Users, name: str) -> str:
-    """Return why nobody can be added under a name, or empty."""
+    """Return why no user with this name can be added, or empty."""
     if not name:
-        return "wanted: a name, such as ci"
+        return "expected a name, such as ci"
     try:
         edits.add(users, RegistryUser(name, ""))
     except WrongUserError as error:
@@ -189,53 +189,53 @@ def name_fault(users: Users, name: str) -> str:
     return ""
 
 
-def like(users: Users, name: str) -> RegistryUser | None:
-    """Return the user who has a name, or one that differs in capitals only."""
+def find_similar(users: Users, name: str) -> RegistryUser | None:
+    """Return the user with this name, ignoring case."""
     return next((user for user in users if user.name.lower() == name.lower()), None)
 
 
 class _WithPassword(UserForm[Given]):
-    """What the dialogs with a password have in common."""
+    """A dialog with a password field."""
 
     def on_mount(self) -> None:
-        """Start typing at once."""
-        # Its word lists take half a second to load.
+        """Focus the first field, and load the word lists of the strength check."""
+        # Loading the word lists takes half a second.
         threading.Thread(target=estimate, args=("word",), name="strength", daemon=True).start()
         self.focus_first()
 
     def focus_first(self) -> None:
-        """Move the focus where typing starts."""
+        """Focus the field to start with."""
         raise NotImplementedError
 
     @property
     def name_typed(self) -> str:
-        """Whose password it is."""
+        """The name of the user whose password it is."""
         raise NotImplementedError
 
     def password_part(self) -> ComposeResult:
-        """Yield the field for the password."""
+        """Yield the password field."""
         yield PasswordField(
             lambda: self.name_typed,
             _INSTEAD,
             id="password",
-            placeholder="default: made by Moorage",
-            help_text=_MADE,
+            placeholder="default: generated",
+            help_text=_GENERATED,
             may_be_empty=True,
         )
 
     def password(self) -> Password:
-        """Return the password, made now unless it was typed."""
+        """Return the typed password, or a generated one."""
         typed = self.text_of("password")
         if typed:
-            return Password(Secret(typed), is_made=False)
-        return Password(generate_password(), is_made=True)
+            return Password(Secret(typed), is_generated=False)
+        return Password(generate_password(), is_generated=True)
 
 
 class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
-    """Asks for a new user; returns the one who is there when that is who was meant.
+    """Asks for a new user; returns an existing user if the operator selects it instead.
 
     Args:
-        users: The users as they will be, whose names are taken.
+        users: The users with the staged changes, whose names are taken.
     """
 
     DEFAULT_CSS = "NewUserDialog > .dialog--box { max-height: 21; }"
@@ -264,12 +264,12 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
         }
 
     def way_out(self, name: str, text: str) -> str:
-        there = like(self._users, text.strip()) if name == "name" else None
-        return f"Select {printable(there.name)}" if there is not None else ""
+        existing = find_similar(self._users, text.strip()) if name == "name" else None
+        return f"Select {printable(existing.name)}" if existing is not None else ""
 
     @on(Field.WayOut, "#name")
-    def _select_who_is_there(self, event: Field.WayOut) -> None:
-        self.dismiss(like(self._users, event.value.strip()))
+    def _select_existing(self, event: Field.WayOut) -> None:
+        self.dismiss(find_similar(self._users, event.value.strip()))
 
     def given(self) -> NewUser:
         access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"
@@ -282,19 +282,19 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
 
 
 class PasswordDialog(_WithPassword[Password]):
-    """Asks for another password of somebody.
+    """Asks for a user's new password.
 
     Args:
-        user: Whose.
+        user: The user.
     """
 
     def __init__(self, user: RegistryUser) -> None:
-        super().__init__(f"Password of {user.name}", "Change it")
+        super().__init__(f"Password of {user.name}", "Change")
         self._user = user
 
     def body(self) -> ComposeResult:
         yield Static(
-            "The old one is refused from the next request on, on every server.", classes="note"
+            "Once applied, the old password stops working on every server.", classes="note"
         )
         yield from self.password_part()
 
@@ -313,14 +313,14 @@ class PasswordDialog(_WithPassword[Password]):
 
 
 class AccessDialog(UserForm[NewAccess]):
-    """Asks what somebody may do.
+    """Asks for a user's access.
 
     Args:
-        user: Who.
+        user: The user.
     """
 
     def __init__(self, user: RegistryUser) -> None:
-        super().__init__(f"Access of {user.name}", "Change it")
+        super().__init__(f"Access of {user.name}", "Change")
         self._user = user
 
     def body(self) -> ComposeResult:
@@ -328,7 +328,7 @@ class AccessDialog(UserForm[NewAccess]):
         yield from rules_part(self._user.access or "pull", self._user.repositories)
 
     def on_mount(self) -> None:
-        """Start where access is chosen."""
+        """Focus the choice of access."""
         self.set_focus(self.query_one("#access"))
 
     def checks(self) -> dict[str, Callable[[str], str]]:

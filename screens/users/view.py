@@ -1,4 +1,4 @@
-"""Reads the users of all servers and shows them: servers in lines, users in a table."""
+"""The users of all servers: read them and show them, servers in lines, users in a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.users.describe import count_text, rights
 from screens.users import change_dialogs
-from screens.users.rows import Reading, rows_of, server_lines, what_is_shown
+from screens.users.rows import Reading, rows_of, server_lines, table_title
 from screens.users.servers import UsersEngine
 from screens.users.staging import Staging
 from screens.users.table import UserTable
@@ -31,16 +31,16 @@ from tui.widgets.key_footer import KeyFooter
 
 
 class UsersView(Screen[None]):
-    """Reads the users when it is opened.
+    """Reads the users when it is opened, and again on demand.
 
     Attributes:
-        engine: Reads and changes them.
-        domain: The registry.
-        staging: The users as they are, and as they will be.
-        users_read: What was read last; None before.
+        engine: Reads and changes the users.
+        domain: The registry's name.
+        staging: The current users and the staged changes.
+        users_read: The users as last read; None before.
     """
 
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # Textual declares it so
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # as Textual declares it
         (0, "-narrow"),
         (100, "-wide"),
     ]
@@ -52,14 +52,14 @@ class UsersView(Screen[None]):
     UsersView.-high #title { margin-bottom: 1; }
     UsersView #find { display: none; margin: 0 2; }
     UsersView #find.-shown { display: block; }
-    UsersView #said { height: auto; max-height: 4; padding: 0 2; display: none; }
-    UsersView #said.-shown { display: block; }
+    UsersView #message { height: auto; max-height: 4; padding: 0 2; display: none; }
+    UsersView #message.-shown { display: block; }
     UsersView #detail { height: auto; max-height: 3; padding: 0 2; background: $surface; }
     UsersView #staged {
         height: auto; max-height: 30%; padding: 0 2; display: none; background: $panel;
     }
     UsersView #staged.-shown { display: block; }
-    UsersView #staged-words { height: auto; }
+    UsersView #staged-changes { height: auto; }
     """
 
     def __init__(self, engine: UsersEngine, domain: str) -> None:
@@ -69,13 +69,13 @@ class UsersView(Screen[None]):
         self.staging = Staging()
         self.users_read: UsersRead | None = None
         self._reading = Reading(engine.servers)
-        self._was_begun = False
+        self._has_started = False
         self._seen: Mapping[str, Seen] | None = None
         self._unseen: tuple[str, ...] = ()
         self._filter = ""
         self._sort = 0
         self._timer: Timer | None = None
-        self._said = Content("")
+        self._message = Content("")
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.domain, "Users")
@@ -84,14 +84,14 @@ class UsersView(Screen[None]):
         yield Static("", id="title")
         yield Field("Find", id="find", placeholder="e.g. ana, team-a, disabled, changed")
         yield UserTable()
-        yield Static("", id="said")
+        yield Static("", id="message")
         yield Static("", id="detail")
         with VerticalScroll(id="staged", can_focus=False):
-            yield Static("", id="staged-words")
+            yield Static("", id="staged-changes")
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self.set_focus(self.table)
         self.action_read()
 
@@ -106,21 +106,21 @@ class UsersView(Screen[None]):
     @property
     def is_reading(self) -> bool:
         """Whether the servers are being read."""
-        return self._reading.goes_on
+        return self._reading.is_running
 
     @property
     def has_staged(self) -> bool:
-        """Whether leaving would lose something."""
+        """Whether there are staged changes."""
         return self.staging.count > 0
 
     # --- reading -------------------------------------------------------------------------
 
     def action_read(self) -> None:
-        """Read the users of all servers; what is staged stays staged."""
-        if self._reading.goes_on and self._was_begun:
-            self.engine.stop()  # the attempt before waits for somebody silent
+        """Read the users of all servers again; staged changes stay staged."""
+        if self._reading.is_running and self._has_started:
+            self.engine.stop()  # end the attempt that still waits for a silent server
         self.say("")
-        self._was_begun = True
+        self._has_started = True
         self._reading = Reading(self.engine.servers)
         if self._timer is not None:
             self._timer.stop()
@@ -135,7 +135,7 @@ class UsersView(Screen[None]):
         except MoorageError as error:
             self._was_read(None, error)
             return
-        # The logs take longer than the users, and nobody has to wait for them.
+        # Reading the logs takes longer, so show the users first.
         try:
             seen = await in_thread(self.engine.read_seen)
         except MoorageError:
@@ -150,7 +150,7 @@ class UsersView(Screen[None]):
         self._show_servers()
 
     def _show_servers(self) -> None:
-        is_reading = self._reading.goes_on
+        is_reading = self._reading.is_running
         lines = self._reading.lines() if is_reading else server_lines(self.users_read, self._unseen)
         if not is_reading and self._reading.error is not None:
             lines = self._reading.error_lines()
@@ -163,50 +163,49 @@ class UsersView(Screen[None]):
         if read is not None:
             self.users_read = read
             self._unseen = ()
-            for lost in self.staging.begin(read.users):
-                self.say(f"Not staged any more: {lost}", warns=True, more=True)
+            for dropped in self.staging.begin(read.users):
+                self.say(f"No longer possible: {dropped}", warns=True, more=True)
         self._show_servers()
         self.show_users()
 
     # --- showing -------------------------------------------------------------------------
 
     def say(self, text: str, *, warns: bool = False, more: bool = False) -> None:
-        """Say what came of something, in the line below the table.
+        """Show the result of an action in the line below the table.
 
         Args:
-            text: A sentence, with ✓ before it where something was done; what was said before goes
-                when it is empty.
+            text: A sentence, after a ✓ for success; empty removes the message.
             warns: Whether it is a warning.
-            more: Whether what was said before stays, too.
+            more: Whether to keep the previous message, too.
         """
         colour = "$text-warning" if warns else "$text-success" if text[:1] == "✓" else ""
-        said = Content.styled(f"{'! ' if warns else ''}{printable(text)}", colour)
-        before = self._said if more else Content("")
-        # A warning begins a line; what else is said goes on in it.
+        new = Content.styled(f"{'! ' if warns else ''}{printable(text)}", colour)
+        before = self._message if more else Content("")
+        # A warning starts a new line; other messages continue on the same one.
         between = Content("" if not before else "\n" if warns else " ")
-        self._said = before + between + said if text else before
-        line = self.query_one("#said", Static)
-        line.update(self._said)
-        line.set_class(bool(self._said), "-shown")
+        self._message = before + between + new if text else before
+        line = self.query_one("#message", Static)
+        line.update(self._message)
+        line.set_class(bool(self._message), "-shown")
 
     def show_users(self, name: str = "") -> None:
         staging = self.staging
         rows = rows_of(staging, self.users_read, self._seen, self._filter, self._sort)
         self.table.show(rows, name)
-        title = what_is_shown(staging, len(rows), self._filter, self._sort)
+        title = table_title(staging, len(rows), self._filter, self._sort)
         if self.users_read is None:
-            # The lines above say why, and how to try again.
-            title = "Reading the users" if self._reading.goes_on else "The users were not read"
+            # The lines above give the reason, and how to try again.
+            title = "Reading users" if self._reading.is_running else "Could not read the users"
         self.query_one("#title", Static).update(Content(title))
         different = staging.differences
         place = self.query_one("#staged")
         place.set_class(bool(different), "-shown")
-        # Behind a dialog it stays in sight when nothing is staged any more, so it is emptied, too.
+        # It stays visible behind a dialog after the last change is undone, so empty it, too.
         words = Content("")
         if different:
-            head = f"{count_text(different)}, not applied yet: Enter shows it all\n"
+            head = f"{count_text(different)}, not applied yet (Enter: review and apply)\n"
             words = Content.styled(head, "bold") + change_dialogs.describe(different, 100)
-        self.query_one("#staged-words", Static).update(words)
+        self.query_one("#staged-changes", Static).update(words)
         self.call_after_refresh(place.scroll_end, animate=False)
         self.refresh_bindings()
 
@@ -237,12 +236,12 @@ class UsersView(Screen[None]):
         self.refresh_bindings()
 
     def action_sort(self) -> None:
-        """Sort by the next thing."""
+        """Sort by the next criterion."""
         self._sort += 1
         self.show_users()
 
     def action_find(self) -> None:
-        """Show only the users that a text fits."""
+        """Show only the users that match a text."""
         find = self.query_one("#find", Field)
         find.add_class("-shown")
         find.focus()
@@ -254,14 +253,14 @@ class UsersView(Screen[None]):
 
     @property
     def is_finding(self) -> bool:
-        """Whether a text to find is being typed."""
-        # Not has_focus, which only follows once the widget has heard of it.
+        """Whether the text to find is being typed."""
+        # Not has_focus, which changes only after the widget has handled its event.
         return self.is_mounted and self.focused is self.query_one("#find", Field).input
 
     async def action_found(self) -> None:
-        """Go to what was found, once everything that was typed before is in the field.
+        """Move to the table, once everything that was typed is in the field.
 
-        Else a key typed ahead would act on whoever was under the cursor before.
+        Otherwise, a key typed ahead would act on the user who was selected before.
         """
         field = self.query_one("#find", Field)
         is_typed = asyncio.Event()

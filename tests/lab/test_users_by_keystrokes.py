@@ -144,7 +144,7 @@ def test_the_life_of_a_user_on_three_servers_at_once(
     terminal.press("/")
     terminal.type("ana")
     terminal.press("Enter", "p")
-    terminal.see("The old one is refused")
+    terminal.see("the old password stops working")
     terminal.type(TYPED)
     terminal.see("strong")
     terminal.press("Enter")
@@ -161,7 +161,7 @@ def test_the_life_of_a_user_on_three_servers_at_once(
     apply(terminal, 3)
     see_nothing_staged(terminal)
     assert office.statuses("ana", TYPED) == [401] * 3
-    terminal.see("moorage.yml has the change")
+    terminal.see("Updated moorage.yml")
     assert office.listed == ["ci"]
     assert not office.operator.plan(
         Draft(yaml.safe_load(office.file.read_text())).answers()

@@ -78,7 +78,7 @@ async def test_users_that_were_not_read_are_not_none(pretend: Servers, home: Pat
         await wizard.press("u")
         await wizard.see("Sudo password of admin")
         await wizard.press("escape")
-        await wizard.see("The users were not read", "Ctrl+R reads again")
+        await wizard.see("Could not read the users", "Ctrl+R: try again")
         assert "0 users" not in wizard.text
         await wizard.press("ctrl+r")
         await wizard.see("Sudo password of admin")

@@ -137,7 +137,7 @@ async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Flee
         await wizard.press("v")
         await wizard.see("/etc/nginx/moorage/access.map")
         await wizard.press("enter")
-        await wizard.see("Password of dora", "shown only here")
+        await wizard.see("Password of dora", "shown only once")
         await wizard.press("escape")
         await wizard.see("Not copied yet")
         await wizard.press("enter")  # the careful button
@@ -176,7 +176,7 @@ async def test_results_are_said_in_a_line_and_cover_nothing(fleet: Fleet) -> Non
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x", "down", "d", "z")
-        await wizard.see("Not staged any more: remove bob", "~ ana  disabled")
+        await wizard.see("Undone: remove bob", "~ ana  disabled")
         await apply(wizard)
         await wizard.see("✓ Changed on 2 servers.")
         assert not wizard.app.screen.query("Toast")
@@ -209,7 +209,7 @@ async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) ->
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("p")
-        await wizard.see("Password of ana", "refused from the next request on")
+        await wizard.see("Password of ana", "the old password stops working")
         await wizard.type("hunter2")
         await wizard.see("weak")
         await wizard.type("-and-a-gravel-lantern")
@@ -252,7 +252,7 @@ async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
         await wizard.press("f2")
         await wizard.see("Password        ▌x")
         await wizard.press("enter")
-        await wizard.see("✗ very weak: It can be guessed", "Leave it empty, and Moorage makes one",
+        await wizard.see("✗ very weak: It can be guessed", "Leave it empty to generate one",
                          "Use it anyway")  # fmt: skip
         await wizard.press("enter")
         await wizard.see("Password of ana", "Use it anyway")
@@ -294,7 +294,7 @@ async def test_a_field_says_what_is_wrong(fleet: Fleet) -> None:
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("3 users")
         await wizard.press("a", "enter")
-        await wizard.see("wanted: a name")
+        await wizard.see("expected a name")
         await wizard.type("ana")
         await wizard.press("tab")
         await wizard.see("A user ana already exists")
@@ -338,7 +338,7 @@ async def test_a_change_that_goes_on_is_not_an_edit_by_hand(fleet: Fleet) -> Non
 async def test_servers_whose_logs_cannot_be_read_are_named(fleet: Fleet) -> None:
     fleet.beta.has_no_logs = True
     async with fleet.open() as wizard:
-        await wizard.see("! Last seen is without beta: no logs could be read")
+        await wizard.see("! Last seen is incomplete: cannot read the logs of beta")
 
 
 async def test_where_a_user_is_does_not_claim_servers_that_were_not_read(fleet: Fleet) -> None:
@@ -357,7 +357,7 @@ async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) ->
         await wizard.see("3 users")
         await wizard.press("x")
         await apply(wizard)
-        await wizard.see("htpasswd was changed after it was read", "try again once")
+        await wizard.see("htpasswd was changed after it was read", "and try again")
         assert "lan again" not in wizard.text
         assert "apply them again" not in wizard.text
 
@@ -368,8 +368,8 @@ async def test_a_failure_puts_the_others_back_and_keeps_what_is_staged(fleet: Fl
         await wizard.see("3 users")
         await add(wizard, "dora")
         await apply(wizard)
-        await wizard.see("✗ beta: [b]nginx -t\\x1b[2J failed", "Put back as it was: alpha",
-                         "still staged")  # fmt: skip
+        await wizard.see("✗ beta: [b]nginx -t\\x1b[2J failed", "Rolled back: alpha",
+                         "Your changes are kept")  # fmt: skip
         await wizard.press("enter")
         await wizard.see("1 staged", "+ dora")
         assert "dora" not in fleet.alpha.users
@@ -385,7 +385,7 @@ async def test_a_lost_server_fails_the_change(fleet: Fleet) -> None:
         await wizard.see("3 users")
         await wizard.press("x")
         await apply(wizard)
-        await wizard.see("✗ alpha: The connection was lost.", "Put back as it was: beta")
+        await wizard.see("✗ alpha: The connection was lost.", "Rolled back: beta")
 
 
 async def test_a_change_is_stopped_and_put_back(fleet: Fleet) -> None:
@@ -394,10 +394,10 @@ async def test_a_change_is_stopped_and_put_back(fleet: Fleet) -> None:
         await wizard.see("3 users")
         await wizard.press("x")
         await apply(wizard)
-        await wizard.see("Ready, waiting", "Stop and put back")
+        await wizard.see("Ready, waiting", "Stop and undo")
         await wizard.press("s")
         fleet.beta.holds.set()
-        await wizard.see("still staged")
+        await wizard.see("Your changes are kept")
     assert not fleet.alpha.users["ana"].disabled
 
 
@@ -406,12 +406,12 @@ async def test_a_server_that_cannot_be_reached_is_left_out_only_on_purpose(fleet
     async with fleet.open() as wizard:
         await wizard.see("✓ alpha  up to date", "✗ beta   unreachable: No answer on port 22.")
         await wizard.press("x", "enter")
-        await wizard.see("beta cannot be reached", "it misses the change", "repaired by the next")
+        await wizard.see("beta cannot be reached", "brings it up to date", "access you revoke")
         await wizard.press("enter")  # the careful button
         await wizard.see("1 staged")
         assert not fleet.alpha.users["ana"].disabled
         await wizard.press("enter", "tab", "enter")
-        await wizard.see("Apply to 1 server", "beta misses this change")
+        await wizard.see("Apply to 1 server", "beta will not get this change now")
         await wizard.press("enter")
         await wizard.see("Changed on 1 server")
         assert fleet.alpha.users["ana"].disabled
@@ -427,7 +427,7 @@ async def test_nobody_can_be_reached(fleet: Fleet) -> None:
     for server in fleet.servers:
         server.fault = CannotConnect("No answer.", server=server.server)
     async with fleet.open() as wizard:
-        await wizard.see("✗ alpha", "✗ beta", "Ctrl+R reads again")
+        await wizard.see("✗ alpha", "✗ beta", "Ctrl+R: try again")
         for server in fleet.servers:
             server.fault = None
         await wizard.press("ctrl+r")
@@ -467,13 +467,13 @@ async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Pat
         await wizard.press("i")
         await wizard.type("nowhere.htpasswd")
         await wizard.press("enter")
-        await wizard.see("there is no such file")
+        await wizard.see("no such file")
         await wizard.press(*["backspace"] * 16)
         await wizard.type("old.htpasswd")
         await wizard.press("ctrl+s")
-        await wizard.see("+ 1 new: dora", "may pull all repositories",
-                         "1 there already, as they were: ana",
-                         "2 lines left out", "line 3", "line 4, eve")  # fmt: skip
+        await wizard.see("+ 1 new: dora", "can pull all repositories",
+                         "1 unchanged: ana",
+                         "2 lines skipped", "line 3", "line 4, eve")  # fmt: skip
         await wizard.press("escape", "i")
         await wizard.type("old.htpasswd")
         await wizard.press("tab", "up", "tab")
@@ -483,7 +483,7 @@ async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Pat
         await wizard.press(*["backspace"] * 4)
         await wizard.type("team-a/*")
         await wizard.press("enter", "enter")
-        await wizard.see("+ 1 new: dora", "may push team-a/*")
+        await wizard.see("+ 1 new: dora", "can push team-a/*")
         await wizard.press("enter")
         await wizard.see("+ dora", "apr1")
         await apply(wizard)
@@ -502,9 +502,9 @@ async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet
         await wizard.press("up")
         await wizard.see("( ) Push", "(•) Pull")
         await wizard.press("down", "ctrl+s")
-        await wizard.see("There is no file /etc/nginx/conf.d/cloud66.htpasswd")
+        await wizard.see("No such file: /etc/nginx/conf.d/cloud66.htpasswd")
         await wizard.press("enter", "i", "shift+tab", "down", "down", "ctrl+s")
-        await wizard.see("+ 1 new: dora", "may push all repositories", "cloud66.htpasswd on beta")
+        await wizard.see("+ 1 new: dora", "can push all repositories", "cloud66.htpasswd on beta")
 
 
 async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
@@ -537,7 +537,7 @@ async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
         assert table.row is not None
         assert table.row.user.name == "ci"
         await wizard.press("s")
-        await wizard.see("s sorts, now by last seen")
+        await wizard.see("by last seen (s: sort, /: find)")
         await asyncio.sleep(0.1)
         order = [row.user.name for row in table._rows]
         assert order == ["bob", "ci", "ana"]

@@ -53,11 +53,13 @@ def test_only_passwords_that_will_be_in_force_are_shown() -> None:
         made = {"ana": Secret(f"password {number}")}
         edit = partial(edits.set_password, name="ana", value=HASH[:-1] + value)
         staging.add(StagedChange("password of ana", edit, made))
-    assert {name: made.reveal() for name, made in staging.made.items()} == {"ana": "password 1"}
+    assert {name: made.reveal() for name, made in staging.generated_passwords.items()} == {
+        "ana": "password 1"
+    }
     staging.undo()
-    assert staging.made["ana"].reveal() == "password 0"
+    assert staging.generated_passwords["ana"].reveal() == "password 0"
     staging.add(removal("ana"))
-    assert staging.made == {}
+    assert staging.generated_passwords == {}
 
 
 def test_differences_in_words() -> None:

@@ -181,7 +181,7 @@ async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         yield "changed files", wizard
         alpha.refuses = "no luck"
         await wizard.press("enter")
-        await wizard.see("still staged")
+        await wizard.see("Your changes are kept")
         yield "change failed", wizard
         await wizard.press("enter")
         alpha.refuses = ""

@@ -323,7 +323,7 @@ async def test_a_file_that_is_not_there_is_refused_beside_its_field(
         await wizard.press("ctrl+u")
         await wizard.type("./")
         await wizard.press("enter")
-        await wizard.see("is a folder; wanted:")
+        await wizard.see("is a folder; expected")
         await wizard.press("ctrl+u", "down", "enter")
         await wizard.see("in the answers", "mine.yml:")
 

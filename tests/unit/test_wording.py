@@ -30,6 +30,8 @@ CHECKED: tuple[str, ...] = (
         "moorage/users",
     ),
     *("moorage/errors.py", "moorage/network.py", "moorage/rows.py", "templates"),
+    *("screens/start", "screens/dashboard", "screens/logs", "screens/users", "screens/servers"),
+    *("screens/credentials", "screens/storage", "screens/dns", "screens/ssl", "screens/advanced"),
 )
 
 # Files and folders with texts that users read.

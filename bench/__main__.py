@@ -1,4 +1,4 @@
-"""Run all measurements, one after the other: python -m bench."""
+"""Run all benchmarks, one after the other: python -m bench."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How long it takes to connect and run one script: Moorage, ssh, and paramiko as it comes.
+"""Time to connect and run one script: Moorage, ssh, and plain paramiko.
 
-Run as root: python bench/connect.py [ROUNDS]. It boots a lab server of its own.
+Run as root: python bench/connect.py [ROUNDS]. It boots its own lab server.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ PAYLOAD = b"x" * 20_000
 LARGE = 300
 
 
-class Nobody:
-    """An asker who must not be needed."""
+class NoOperator:
+    """An asker that no benchmark should need."""
 
     def accept_host_key(self, key: HostKey) -> bool:
-        """Trust nothing that is not known."""
+        """Reject unknown keys."""
         return False
 
     def secret(self, what: SecretName, server: str | None) -> Secret | None:
-        """Know nothing."""
+        """Return no secret."""
         return None
 
 
 def resolve(reference: SecretReference | None, what: str) -> Secret | None:
-    """Return what was typed."""
+    """Return a typed secret."""
     return reference.secret if isinstance(reference, Typed) else None
 
 
 class Bench:
-    """The measurements against one server.
+    """The benchmarks against one server.
 
     Args:
         server: A lab server.
-        folder: For the ssh configuration.
-        rounds: How often each is repeated.
+        folder: A folder for the SSH configuration.
+        rounds: The number of repetitions.
     """
 
     def __init__(self, server: LabServer, folder: Path, rounds: int) -> None:
@@ -62,7 +62,7 @@ class Bench:
         self.rounds = rounds
 
     def transport(self, user: str, at: tuple[str, int]) -> SshTransport:
-        """Make a transport that knows the server's key."""
+        """Return a transport that knows the server's key."""
         known_hosts = self.folder / "known_hosts"
         known_hosts.write_text(self.server.known_hosts_line(*at) + "\n", encoding="utf-8")
         config = self.folder / "config"
@@ -74,7 +74,7 @@ class Bench:
             key=str(self.server.key),
             sudo_password=Typed(Secret(ADMIN_PASSWORD)) if user == "admin" else None,
         )
-        return SshTransport(answers, Nobody(), resolve, config=SshConfig.load(config))
+        return SshTransport(answers, NoOperator(), resolve, config=SshConfig.load(config))
 
     def moorage(self, user: str, at: tuple[str, int]) -> None:
         """Connect and run the script."""
@@ -103,7 +103,7 @@ class Bench:
         client.close()
 
     def report(self, name: str, act: Callable[[], object]) -> None:
-        """Repeat something and print how long it took."""
+        """Run a function repeatedly and print its times."""
         times = []
         for _ in range(self.rounds):
             started = time.perf_counter()
@@ -128,7 +128,7 @@ class Bench:
         print(f"{f'payload of {LARGE} MiB':<44} {rate:7.0f} MiB/s")
 
     def report_again(self, at: tuple[str, int]) -> None:
-        """Run more scripts over a connection that stands."""
+        """Run more scripts over an open connection."""
         transport = self.transport("root", at)
         transport.connect()
         self.report("  another script, connected", lambda: transport.run("true"))
@@ -136,19 +136,21 @@ class Bench:
 
 
 def main() -> None:
-    """Measure near and far, and print a table."""
+    """Measure with and without added latency, and print a table."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         server = lab.boot("bench")
         bench = Bench(server, Path(folder), rounds)
         for title, at in (
             ("on the same bridge", (server.address, 22)),
-            ("100 ms per round trip away", server.start_proxy(100)),
+            ("with 100 ms latency", server.start_proxy(100)),
         ):
             print(f"{title}:")
             bench.report("  Moorage, root", partial(bench.moorage, "root", at))
-            bench.report("  Moorage, admin, sudo asks", partial(bench.moorage, "admin", at))
-            bench.report("  Moorage, deploy, sudo does not ask",
+            bench.report(
+                "  Moorage, admin, sudo with a password", partial(bench.moorage, "admin", at)
+            )
+            bench.report("  Moorage, deploy, sudo without a password",
                          partial(bench.moorage, "deploy", at))  # fmt: skip
             bench.report("  ssh, root", partial(bench.openssh, at))
             bench.report("  paramiko's client, root", partial(bench.paramiko, at))

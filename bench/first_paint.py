@@ -1,6 +1,6 @@
-"""How long the wizard takes to its first picture, beside a Textual app with the same widgets.
+"""Time until the wizard's first paint, compared with a Textual app with the same widgets.
 
-Run: python -m bench.first_paint [ROUNDS]. Both are whole processes, in a terminal of 120 by 40.
+Run: python -m bench.first_paint [ROUNDS]. Both run as processes in a terminal of 120 by 40.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Hello(App):
 Hello().run()
 """
 _ENOUGH = 60.0
-"""Seconds after which a program that paints nothing counts as broken."""
+"""Seconds a program has to paint something."""
 
 
 def first_paint(command: list[str], wanted: bytes) -> float:
-    """Return the seconds from starting a program until it has painted a text."""
+    """Return the seconds from the start of a program until it paints a text."""
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor",
                    "COLUMNS": "120", "LINES": "40"}  # fmt: skip
-    # An installed program is compiled; the first round, which does not count, sees to it here.
+    # Installed programs have bytecode; here the warm-up round writes it.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -61,7 +61,7 @@ def first_paint(command: list[str], wanted: bytes) -> float:
 
 
 def main() -> None:
-    """Measure both, one after the other, and print the ratio."""
+    """Measure both in turn and print the ratio."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory() as folder:
         hello = Path(folder) / "hello.py"

@@ -1,7 +1,7 @@
-"""How what takes time grows with users, rules, servers and logs.
+"""Growth of run times with users, rules, servers and logs.
 
-Run as root: python -m bench.growth. It boots lab servers and an S3 server of its own. A row that
-grows faster than the number beside it is a fault.
+Run as root: python -m bench.growth. It boots its own lab servers and an S3 server. Times must
+not grow faster than the number beside them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from moorage.desired.users import RegistryUser
 from moorage.users import edits
 from moorage.users.passwords import hash_password
 
-DOMAIN, PASSWORD = "registry.bench.test", "a password that is measured"
+DOMAIN, PASSWORD = "registry.bench.test", "a password for benchmarks"
 USERS = (10, 100, 1_000, 10_000)
-# 3,500 characters of rules are the most a user can have.
+# A user can have at most 3,500 characters of rules.
 RULES = (1, 10, 50, 200, 290)
 LOG_LINE = (
     "2026-01-02T03:04:05+00:00\tuser%d\t200\tGET\t/v2/team/app/manifests/latest\t10.0.0.1\t1234"
@@ -44,25 +44,25 @@ LOG_LINE = (
 
 
 def row(what: str, values: Sequence[tuple[int | str, float]], unit: str, scale: float) -> None:
-    """Print one row of the table: how much of what, and how long it took."""
+    """Print one row of the table: the subject, its size, and the time."""
     cells = "".join(f"{f'{size}: {seconds * scale:.3g} {unit}':>20}" for size, seconds in values)
     print(f"{what:<36}{cells}", flush=True)
 
 
 def timed(act: Callable[[], object]) -> float:
-    """Return the seconds that something takes once."""
+    """Return the seconds that one call takes."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
 
 
 def many(count: int) -> tuple[RegistryUser, ...]:
-    """Return users whose passwords nobody knows."""
+    """Return users with random passwords."""
     return tuple(RegistryUser(f"user{each}", HASH, "pull", ("team-a/*",)) for each in range(count))
 
 
 def in_memory() -> None:
-    """Measure what needs no server."""
+    """Measure operations that need no server."""
     disabled, loaded, written = [], [], []
     head = "version: 1\nregistry: {domain: registry.bench.test}\nservers: [{host: one}]\n"
     for count in USERS:
@@ -78,7 +78,7 @@ def in_memory() -> None:
 
 
 def change_to(deployment: Deployment, users: Sequence[RegistryUser]) -> float:
-    """Make the users so, and return the seconds from reading them to the end of the change."""
+    """Change the users and return the seconds it takes, from reading them to the end."""
     began = time.perf_counter()
     read = read_users(deployment)
     first = tuple(user for user in read.users if user.name == "user0")
@@ -89,7 +89,7 @@ def change_to(deployment: Deployment, users: Sequence[RegistryUser]) -> float:
 
 
 def per_request(server: LabServer, user: str, path: str) -> float:
-    """Return the seconds of the quickest of many requests on one connection."""
+    """Return the seconds of the fastest of many requests on one connection."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     login = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
@@ -110,7 +110,7 @@ def per_request(server: LabServer, user: str, path: str) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print a table."""
     in_memory()
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         servers = lab.boot_many([f"growth{number}" for number in range(1, 5)])
@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def on_servers(servers: Sequence[LabServer], endpoint: str, bench: Bench) -> None:
-    """Measure what needs servers."""
+    """Measure operations on servers."""
     bench.environment |= {"S3_ACCESS_KEY": "lab-access-key", "S3_SECRET_KEY": "lab-secret-key"}
     os.environ.update(bench.environment)
     known = "".join(server.known_hosts_line(server.address, 22) + "\n" for server in servers)
@@ -146,7 +146,7 @@ def on_servers(servers: Sequence[LabServer], endpoint: str, bench: Bench) -> Non
 
 
 def growing_users(deployment: Deployment, server: LabServer) -> None:
-    """Measure changes and requests with more and more users, then with more and more rules."""
+    """Measure changes and requests with growing numbers of users and rules."""
     hashed = hash_password(Secret(PASSWORD))
     changes, requests = [], []
     for count in USERS:
@@ -166,7 +166,7 @@ def growing_users(deployment: Deployment, server: LabServer) -> None:
 
 
 def growing_logs(deployment: Deployment, server: LabServer) -> None:
-    """Measure when users were last seen, for the first time and again with some new lines."""
+    """Measure the evaluation of logs for last-seen times, at first and with some new lines."""
     first, again = [], []
     for megabytes in (10, 100, 1000):
         lines = megabytes * 1_000_000 // len(LOG_LINE)
@@ -178,7 +178,7 @@ def growing_logs(deployment: Deployment, server: LabServer) -> None:
         first.append((f"{megabytes} MB", timed(lambda: read_seen(deployment))))
         server.run(f"tail -n 100 {log} >/root/new && cat /root/new >>{log}")
         again.append((f"{megabytes} MB", timed(lambda: read_seen(deployment))))
-    row("last seen, the first time: log", first, "s", 1)
+    row("last seen, first time: log", first, "s", 1)
     row("last seen, again: log", again, "s", 1)
 
 

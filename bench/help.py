@@ -1,4 +1,4 @@
-"""How much longer `moorage --help` takes than Python itself, whole processes.
+"""Time of `moorage --help` compared with starting Python.
 
 Run: python -m bench.help [ROUNDS].
 """
@@ -17,7 +17,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Measure both by turns, and print the difference."""
+    """Measure both in turn and print the difference."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(rounds):

@@ -1,6 +1,6 @@
-"""The wizard's log under load: 20,000 lines a second from two servers, and how keys are answered.
+"""The wizard's log view under load: latency of keys at 20,000 lines a second from two servers.
 
-Prints the time from a key to its effect (Pilot), and the memory after every 100,000 lines.
+Prints the time from a key to its effect (Pilot), and the memory after each 100,000 lines.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 LINES_A_SECOND = 20_000
 SERVERS = ("alpha", "beta")
 ROUNDS = 4
-"""How often 100,000 lines are sent."""
+"""The number of times that 100,000 lines are sent."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured.
+class Measurement:
+    """The results.
 
     Attributes:
         keys: Seconds from each key to its effect, sorted.
         memory: MiB of resident memory after each 100,000 lines.
-        lines_a_second: How fast the lines really came.
+        lines_a_second: The actual rate of lines.
     """
 
     keys: list[float]
@@ -40,7 +40,7 @@ class Measured:
 
     @property
     def worst_percent(self) -> float:
-        """The 99th percentile of the keys, seconds."""
+        """The 99th percentile of the keys in seconds."""
         return self.keys[min(len(self.keys) - 1, int(len(self.keys) * 0.99))]
 
 
@@ -49,8 +49,8 @@ def _memory() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024**2
 
 
-async def measure(rounds: int = ROUNDS) -> Measured:
-    """Run the apply screen with servers that talk a lot, and press keys meanwhile."""
+async def measure(rounds: int = ROUNDS) -> Measurement:
+    """Press keys on the apply screen while servers produce many log lines."""
     from moorage.deploy.events import LogLine, StepBegan
     from moorage.deploy.operations import Operations
     from screens.apply.screen import ApplyScreen
@@ -106,11 +106,11 @@ async def measure(rounds: int = ROUNDS) -> Measured:
             memory.append(_memory())
         over.set()
         app.exit()
-    return Measured(sorted(keys), memory, sent[0] / spent)
+    return Measurement(sorted(keys), memory, sent[0] / spent)
 
 
 async def _press(log: LogView) -> float:
-    """Press a key that turns following on or off; return the seconds until it has."""
+    """Press the key that toggles following; return the seconds until it takes effect."""
     from textual import events
 
     before = log.follows
@@ -125,12 +125,12 @@ async def _press(log: LogView) -> float:
 
 
 def app_file() -> Path:
-    """Return where the draft of the bench is kept."""
+    """Return the path of the benchmark's draft."""
     return Path(os.environ["MOORAGE_STATE"]) / "draft.yml"
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MOORAGE_STATE"] = folder
         found = asyncio.run(measure())

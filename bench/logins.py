@@ -1,7 +1,7 @@
-"""Requests per second that ask for a password, beside the usual recipes and no password at all.
+"""Requests per second with passwords, compared with common nginx recipes and no password.
 
-Run as root: python -m bench.logins [SECONDS]. It boots a lab server and a client of its own. All
-four ways serve `GET /v2/` of the same registry through TLS to 16 connections, one after the other.
+Run as root: python -m bench.logins [SECONDS]. It boots its own lab server and client. All four
+variants serve `GET /v2/` of the same registry over TLS to 16 connections, one after the other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.unchanged import Bench
 from lab import Lab, LabServer
 
 DOMAIN = "registry.bench.test"
-USER, PASSWORD = "ci", "a password that is measured"
+USER, PASSWORD = "ci", "a password for benchmarks"
 SITE = """\
 server {{
     listen {port} ssl;
@@ -33,14 +33,14 @@ server {{
 """
 WAYS = {
     "no password": (8441, None),
-    "apr1, checked every time": (8442, "$apr1$"),
-    "bcrypt 12, checked every time": (8443, "$2"),
-    "bcrypt 12 by Moorage": (443, None),
+    "apr1, checked on each request": (8442, "$apr1$"),
+    "bcrypt 12, checked on each request": (8443, "$2"),
+    "bcrypt 12, Moorage": (443, None),
 }
 
 
 def prepare(server: LabServer) -> None:
-    """Put the recipes beside Moorage's site."""
+    """Add sites with the recipes beside Moorage's."""
     from passlib.hash import apr_md5_crypt
 
     from moorage.answers.secrets import Secret
@@ -62,21 +62,21 @@ def prepare(server: LabServer) -> None:
 
 
 def rate(client: LabServer, server: LabServer, port: int, seconds: int) -> float:
-    """Return the requests per second that ApacheBench counts; all must have been answered 200."""
+    """Return the requests per second that ApacheBench measures; all must get status 200."""
     output = client.run(
         ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000", "-s", "60",
          "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
          f"https://{server.address}:{port}/v2/"]
     ).stdout  # fmt: skip
     if "Non-2xx responses" in output:
-        raise SystemExit(f"port {port}: not everything was answered 200\n{output}")
+        raise SystemExit(f"port {port}: some responses were not 200\n{output}")
     found = re.search(r"Requests per second:\s+([\d.]+)", output)
     assert found is not None, output
     return float(found[1])
 
 
 def main() -> None:
-    """Measure the four ways and print a table."""
+    """Measure the four variants and print a table."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         server = lab.boot("bench")

@@ -1,4 +1,4 @@
-"""No-change runs of pyinfra and Ansible with the files that Moorage put on a server.
+"""No-change runs of pyinfra and Ansible with the files that Moorage manages on a server.
 
 Each tool is installed into its own virtual environment in a temporary folder.
 """
@@ -52,14 +52,14 @@ class OtherTools:
 
     Args:
         server: A server with a deployment.
-        folder: For virtual environments, copies of the files and the tools' own files.
+        folder: A folder for virtual environments, copies of the files and the tools' own files.
     """
 
     def __init__(self, server: LabServer, folder: Path) -> None:
         self._server = server
         self._folder = folder
         self._files = _copies(server, folder)
-        # Ansible's modules need more of Python than the smallest Debian has.
+        # Ansible's modules need more than python3-minimal.
         server.run("apt-get -qq update && apt-get -qq install -y python3 python3-apt")
         given = {
             "packages": _PACKAGES, "services": _SERVICES,
@@ -119,7 +119,7 @@ class OtherTools:
 
 
 def _installed(folder: Path, package: str) -> Path:
-    """Install a package into its own virtual environment and return the folder of its programs."""
+    """Install a package into its own virtual environment and return its bin folder."""
     environment = folder / f"{package}-environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     programs = environment / "bin"

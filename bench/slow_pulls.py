@@ -1,7 +1,7 @@
-"""What slow pulls cost a server: disk, memory, and how fast pulls beside them are.
+"""The cost of slow pulls for a server: disk, memory, and the speed of concurrent pulls.
 
-Run as root: python -m bench.slow_pulls [PULLS] [SECONDS]. It boots a lab server of its own, puts a
-layer of 1 GB into its registry, and pulls it PULLS times at 100 kB/s each.
+Run as root: python -m bench.slow_pulls [PULLS] [SECONDS]. It boots its own lab server, pushes a
+layer of 1 GB to its registry, and pulls it PULLS times at 100 kB/s each.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 
 DOMAIN = "registry.bench.test"
-USER, PASSWORD = "ci", "a password that is measured"
+USER, PASSWORD = "ci", "a password for benchmarks"
 REPOSITORY = "bench/slow"
 RATE = 100_000
-"""Bytes a second that a slow pull takes."""
+"""Bytes per second of a slow pull."""
 _CHUNK = 1 << 20
 
 
 class SlowPulls:
-    """Clients that pull one blob slowly while the block lasts, in one thread of their own.
+    """Clients that pull one blob slowly during the block, in one thread.
 
     Attributes:
-        received: Bytes of the blob that each of them has so far.
-        statuses: What each of them was answered; 0 before the answer.
-        digests: The SHA-256 of the blobs that were pulled to their end.
-        failures: What went wrong, a line each.
-        rate: Bytes a second that each of them takes; may change on the way.
+        received: Bytes of the blob that each client has received.
+        statuses: The HTTP status of each client's response; 0 before the response.
+        digests: The SHA-256 of the completely pulled blobs.
+        failures: Errors, a line each.
+        rate: Bytes per second of each client; can be changed while they run.
 
     Args:
-        client: How to reach the registry.
+        client: The registry's client.
         path: The blob's path.
-        count: How many clients there are.
-        rate: Bytes a second that each of them takes.
+        count: The number of clients.
+        rate: Bytes per second of each client.
     """
 
     def __init__(self, client: RegistryClient, path: str, count: int, rate: float) -> None:
@@ -68,7 +68,7 @@ class SlowPulls:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # Closed already when every pull came to its end.
+        # Already closed if all pulls have finished.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop)
         self._thread.join()
@@ -84,7 +84,7 @@ class SlowPulls:
             task.cancel()
 
     async def _pull(self, number: int) -> None:
-        # A reader that takes 16 KiB at a time, so that the rest waits at the server.
+        # Read 16 KiB at a time, so that the rest stays on the server.
         reader, writer = await asyncio.open_connection(
             self._client.address,
             self._client.port,
@@ -126,7 +126,7 @@ def _request(client: RegistryClient, path: str) -> bytes:
 
 
 def push_blob(client: RegistryClient, size: int) -> str:
-    """Push a blob of so many bytes and return its path."""
+    """Push a blob of a given size and return its path."""
     chunk = os.urandom(_CHUNK)
     digest = hashlib.sha256()
 
@@ -151,7 +151,7 @@ def push_blob(client: RegistryClient, size: int) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """What is in use on a server: bytes of memory and of disk."""
+    """Bytes of memory and disk in use on a server."""
 
     registry: int
     nginx: int
@@ -159,7 +159,7 @@ class Cost:
 
     @classmethod
     def of(cls, server: LabServer) -> Cost:
-        """Look at a server."""
+        """Measure a server."""
         return cls(
             resident(server, "docker-registry"),
             resident(server, "nginx"),
@@ -168,9 +168,9 @@ class Cost:
 
 
 def spooled(server: LabServer) -> int:
-    """Return the bytes of the files that nginx keeps answers in.
+    """Return the size of nginx's temporary files in bytes.
 
-    It removes them from their folder when it opens them.
+    nginx unlinks them when it opens them.
     """
     listed = server.run(
         "for worker in $(pidof nginx); do "
@@ -180,7 +180,7 @@ def spooled(server: LabServer) -> int:
 
 
 def resident(server: LabServer, program: str) -> int:
-    """Return the bytes of memory that a program's processes on a server have."""
+    """Return the resident memory of a program's processes on a server in bytes."""
     lines = server.run("grep -s VmRSS /proc/[0-9]*/status; grep -s . /proc/[0-9]*/comm").stdout
     names: dict[str, str] = {}
     sizes: dict[str, int] = {}
@@ -197,7 +197,7 @@ def resident(server: LabServer, program: str) -> int:
 def fast_pulls(
     client: RegistryClient, authority: Path, path: str, seconds: float
 ) -> tuple[float, float]:
-    """Pull a blob again and again, in another process than the slow pulls.
+    """Pull a blob repeatedly, in another process than the slow pulls.
 
     Returns:
         The median of MB/s, and the longest pull in seconds.
@@ -221,7 +221,7 @@ def fast_pulls(
 
 
 def main() -> None:
-    """Measure before, during and after, and print a table."""
+    """Measure before, during and after the slow pulls, and print a table."""
     count, seconds = (int(word) for word in (*sys.argv[1:], *("100", "20")[len(sys.argv) - 1 :]))
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         server = lab.boot("bench")
@@ -233,20 +233,20 @@ def main() -> None:
         )
         large, small = push_blob(client, 1024**3), push_blob(client, 20 * 1024**2)
         print(f"{f'{count} slow pulls of 1 GB':<22}{'registry':>11}{'nginx':>9}{'spooled':>10}"
-              f"{'pulls beside them':>26}")  # fmt: skip
-        tell("before", Cost.of(server), *fast_pulls(client, authority, small, 5))
+              f"{'concurrent pulls':>26}")  # fmt: skip
+        print_row("before", Cost.of(server), *fast_pulls(client, authority, small, 5))
         with SlowPulls(client, large, count, RATE) as slow:
             time.sleep(min(5, seconds))
             rate, longest = fast_pulls(client, authority, small, max(seconds - 5, 1))
-            tell("during", Cost.of(server), rate, longest)
+            print_row("during", Cost.of(server), rate, longest)
         time.sleep(5)
-        tell("after", Cost.of(server), *fast_pulls(client, authority, small, 5))
+        print_row("after", Cost.of(server), *fast_pulls(client, authority, small, 5))
         got = sum(slow.received) / 1e6
         print(f"{got:.0f} MB were pulled slowly; {len(slow.failures)} pulls failed")
 
 
-def tell(moment: str, cost: Cost, rate: float, longest: float) -> None:
-    """Print a line of the table."""
+def print_row(moment: str, cost: Cost, rate: float, longest: float) -> None:
+    """Print a row of the table."""
     print(
         f"{moment:<22}{cost.registry / 1e6:>8.0f} MB{cost.nginx / 1e6:>6.0f} MB"
         f"{cost.spooled / 1e6:>7.0f} MB{rate:>10.0f} MB/s, longest {longest:>4.2f} s",

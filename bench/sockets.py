@@ -1,8 +1,8 @@
-"""Push, pull and requests per second: nginx to the registry over a unix socket beside TCP.
+"""Push, pull and requests per second: nginx to the registry over a Unix socket or TCP.
 
-Run as root: python -m bench.sockets [ROUNDS] [SECONDS]. It boots a lab server and a client of its
-own, and runs a second registry on the server that listens on a loopback port, with the same images.
-The two take turns, measure by measure, and each goes first every other time.
+Run as root: python -m bench.sockets [ROUNDS] [SECONDS]. It boots its own lab server and client, and
+runs a second registry on the server that listens on a loopback port, with the same images. Each
+measurement alternates between the two, and so does the order.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from bench.unchanged import Bench
 from lab import Lab, LabServer
 
 DOMAIN = "registry.bench.test"
-USER, PASSWORD = "ci", "a password that is measured"
+USER, PASSWORD = "ci", "a password for benchmarks"
 SIZE = 256 * 1024**2
-PORTS = {"unix socket": 443, "TCP": 8443}
+PORTS = {"Unix socket": 443, "TCP": 8443}
 
 
 def add_tcp(server: LabServer) -> None:
-    """Run a second registry on a loopback port, and a site like Moorage's in front of it."""
+    """Run a second registry on a loopback port, behind a site like Moorage's."""
     config = server.read_file("/etc/moorage/registry/blue/config.yml")
     config, changes = re.subn(r"(?m)^  net: unix\n", "", config)
     config, more = re.subn(r"(?m)^  addr: /run/.*$", "  addr: 127.0.0.1:5999", config)
     assert (changes, more) == (1, 1), config
     server.write_file("/etc/bench-registry.yml", config)
-    # The same sandbox, which costs something with every system call.
+    # Use the same sandbox, which slows down system calls.
     unit = server.read_file("/etc/systemd/system/moorage-registry@.service")
     unit = re.sub(r"(?m)^ExecStart(Pre|Post)=.*\n", "", unit.replace("%i", "blue"))
     unit = unit.replace("/etc/moorage/registry/blue/config.yml", "/etc/bench-registry.yml")
     server.write_file("/etc/systemd/system/bench-registry.service", unit)
     site = server.read_file("/etc/nginx/conf.d/moorage.conf")
-    # The same location, its own port and upstream; what is defined once stays where it is.
+    # The same location with its own port and upstream; shared definitions are not repeated.
     location = re.search(r"(?ms)^    location /v2/ \{$.*?^    \}$", site)
     check = re.search(r"(?ms)^    location = /_moorage_auth \{$.*?^    \}$", site)
     assert location is not None, site
@@ -61,7 +61,7 @@ def add_tcp(server: LabServer) -> None:
 
 
 class Client:
-    """curl and ApacheBench on a machine of their own."""
+    """curl and ApacheBench on their own machine."""
 
     def __init__(self, machine: LabServer, server: LabServer, authority: bytes) -> None:
         self._machine = machine
@@ -99,7 +99,7 @@ class Client:
         return SIZE / float(took) / 1e6
 
     def requests(self, port: int, seconds: int) -> float:
-        """Return the answers to ``GET /v2/`` per second, 16 at a time."""
+        """Return the requests to ``GET /v2/`` per second, 16 at a time."""
         output = self._machine.run(
             ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000", "-s", "60",
              "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
@@ -132,7 +132,7 @@ def main() -> None:
         }
         for turn in range(rounds):
             for name, measure in measures.items():
-                # What grows slower or warmer on the way meets both alike.
+                # Alternate, so that drift affects both equally.
                 for way in sorted(PORTS, reverse=turn % 2 == 1):
                     found[name][way].append(measure(PORTS[way]))
     head = f"median of {rounds} (range)"

@@ -1,7 +1,7 @@
-"""How long it takes to find nothing to change: `moorage apply`, whole process, beside one `ssh`.
+"""Time of a `moorage apply` without changes, compared with one `ssh`.
 
-Run as root: python -m bench.unchanged [ROUNDS] [OTHER]. It boots a lab server of its own. OTHER is
-a folder with an earlier Moorage, which is measured in turn with this one.
+Run as root: python -m bench.unchanged [ROUNDS] [OTHER]. It boots its own lab server. OTHER is a
+folder with another version of Moorage to compare with.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ credentials:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """How long one run took, in seconds: wall clock, and CPU on this machine."""
+class Duration:
+    """The duration of one run in seconds: wall-clock time, and CPU time on this machine."""
 
     wall: float
     cpu: float
 
 
-def measure(rounds: int, acts: Mapping[str, Callable[[], object]]) -> dict[str, list[Taken]]:
+def measure(rounds: int, acts: Mapping[str, Callable[[], object]]) -> dict[str, list[Duration]]:
     """Time several functions in turn; the first round is a warm-up."""
-    times: dict[str, list[Taken]] = {name: [] for name in acts}
+    times: dict[str, list[Duration]] = {name: [] for name in acts}
     for count in range(rounds + 1):
         for name, act in acts.items():
             before, started = _cpu(), time.perf_counter()
             act()
             if count:
-                times[name].append(Taken(time.perf_counter() - started, _cpu() - before))
+                times[name].append(Duration(time.perf_counter() - started, _cpu() - before))
     return times
 
 
@@ -64,9 +64,9 @@ def _cpu() -> float:
 
 
 class Bench:
-    """Moorage and ssh against one server; ``folder`` holds what they need.
+    """Moorage and ssh against one server; ``folder`` contains their files.
 
-    The registry's user ``ci`` gets the password, or one that is made.
+    The registry's user ``ci`` gets the password, or a generated one.
     """
 
     def __init__(self, server: LabServer, folder: Path, password: str = "") -> None:
@@ -81,7 +81,7 @@ class Bench:
             "MOORAGE_SSH_CONFIG": str(config),
             "CI_PASSWORD": password,
         }
-        # An installed program is compiled; here the warm-up round compiles it.
+        # Installed programs have bytecode; here the warm-up round writes it.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def moorage(self, at: tuple[str, int], *more: str, source: Path | None = None) -> None:
@@ -89,7 +89,7 @@ class Bench:
 
         Args:
             at: Host and port.
-            more: Options.
+            more: Additional options.
             source: The folder with Moorage's source code; this one when None.
         """
         known_hosts = self.server.known_hosts_line(*at) + "\n"
@@ -103,12 +103,12 @@ class Bench:
         )
 
     def ssh(self, at: tuple[str, int]) -> None:
-        """Run one command that does nothing."""
+        """Run a command that does nothing."""
         subprocess.run([*self.server.ssh_command(at=at), "true"], check=True, capture_output=True)
 
 
 def main() -> None:
-    """Measure near and far, and print a table."""
+    """Measure with and without added latency, and print a table."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     other = Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
@@ -117,7 +117,10 @@ def main() -> None:
         near = (server.address, 22)
         bench.moorage(near, "--show-passwords", "--no-verify")
         tools = OtherTools(server, Path(folder))
-        for title, at in (("on the same bridge", near), ("100 ms away", server.start_proxy(100))):
+        for title, at in (
+            ("on the same bridge", near),
+            ("100 ms latency", server.start_proxy(100)),
+        ):
             acts = {
                 "ssh": partial(bench.ssh, at),
                 "moorage": partial(bench.moorage, at, "--no-verify"),
@@ -129,7 +132,7 @@ def main() -> None:
             report(f"nothing to change, one server {title}", measure(rounds, acts))
 
 
-def report(title: str, times: Mapping[str, list[Taken]]) -> None:
+def report(title: str, times: Mapping[str, list[Duration]]) -> None:
     """Print a table of times, with ratios to the first row."""
     first = statistics.median(each.wall for each in next(iter(times.values())))
     print(f"{title:<44}{'least':>9}{'median':>9}{'CPU':>9}{'ratio':>8}")

@@ -1,7 +1,7 @@
-"""How long one change of 200 users on three servers takes, beside one `ssh` to the slowest of them.
+"""Time of one change to 200 users on three servers, compared with one `ssh` to the slowest.
 
-Run as root: python -m bench.users_change [ROUNDS]. It boots three lab servers and an S3 server.
-"In the screen" is what the users screen waits for: the connections are open, the users were read.
+Run as root: python -m bench.users_change [ROUNDS]. It boots three lab servers and an S3 server. "A
+change in the screen" is the time on open connections, after the users have been read.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from moorage.servers.transport import HostKey
 from moorage.users import edits
 
 USERS = 200
-# Nobody knows these hashes' password.
+# Hashes of an unknown password.
 HASH = "$2y$12$" + "abcdefghijklmnopqrstuu" + "Syn8a9zXl4qM8lXU0n0w1m1r4l0cT9u"
 
 
 class Trusting:
-    """An operator who trusts every key and knows no secret."""
+    """An operator who trusts every host key and enters no secrets."""
 
     def accept_host_key(self, key: HostKey) -> bool:
-        """Trust it."""
+        """Accept the key."""
         return True
 
     def secret(self, what: SecretName, server: str | None) -> Secret | None:
-        """Know nothing."""
+        """Return no secret."""
         return None
 
 
 def write_answers(
-    bench: Bench, servers: list[LabServer], places: list[tuple[str, int]], endpoint: str
+    bench: Bench, servers: list[LabServer], addresses: list[tuple[str, int]], endpoint: str
 ) -> Path:
-    """Write answers for servers that are reached at ``places``, and 200 users."""
-    # Two servers at one address are told apart by aliases.
-    names = [f"{host}-{port}" for host, port in places]
+    """Write answers for servers at ``addresses`` and 200 users."""
+    # Aliases distinguish servers at the same address.
+    names = [f"{host}-{port}" for host, port in addresses]
     with (bench.folder / "ssh_config").open("a") as config:
-        for name, (host, port) in zip(names, places, strict=True):
+        for name, (host, port) in zip(names, addresses, strict=True):
             config.write(f"Host {name}\n  HostName {host}\n  Port {port}\n")
     document = {
         "version": 1,
@@ -86,7 +86,7 @@ def write_answers(
 
 
 def in_the_screen(path: Path, rounds: int) -> float:
-    """Return the median of how long a change takes on open connections, in seconds."""
+    """Return the median duration of a change on open connections in seconds."""
     times: list[float] = []
     with Deployment(load(path), Trusting()) as deployment:
         for _ in range(rounds):
@@ -95,7 +95,7 @@ def in_the_screen(path: Path, rounds: int) -> float:
 
 
 def one_change(deployment: Deployment, times: list[float]) -> None:
-    """Add a user, or take them away again; note the time between the two clicks."""
+    """Add a user or remove them again, and record the duration."""
     read = read_users(deployment)
     name = "coming-and-going"
     users = (
@@ -121,9 +121,9 @@ def main() -> None:
         near = [(server.address, 22) for server in servers]
         far = [server.start_proxy(100) for server in servers]
         known = "".join(
-            server.known_hosts_line(*place) + "\n"
-            for server, *places in zip(servers, near, far, strict=True)
-            for place in places
+            server.known_hosts_line(*address) + "\n"
+            for server, *pair in zip(servers, near, far, strict=True)
+            for address in pair
         )
         (bench.folder / "known_hosts").write_text(known)
         path = write_answers(bench, servers, near, store.endpoint)
@@ -135,13 +135,13 @@ def main() -> None:
 
         moorage("apply", str(path), "--yes", "--no-verify")
         print(f"{f'one change, {USERS} users, 3 servers':<40}{'seconds':>9}{'ratio':>8}")
-        for title, places, file in (
+        for title, addresses, file in (
             ("on the same bridge", near, path),
-            ("100 ms away", far, far_path),
+            ("with 100 ms latency", far, far_path),
         ):
             slowest = max(
                 median(rounds, partial(_ssh, server, at))
-                for server, at in zip(servers, places, strict=True)
+                for server, at in zip(servers, addresses, strict=True)
             )
             screen = in_the_screen(file, rounds)
             options = (str(file), "user7", "--yes", "--no-save")

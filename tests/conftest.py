@@ -1,4 +1,4 @@
-"""What all tests share: signals, garbage, and what the end of a run says of skipped ones."""
+"""Shared setup of all tests: signals, garbage collection, and the summary of skipped tests."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ NOT_TESTED = {
     "no lab: ": "NOT TESTED ON REAL SERVERS",
     "no registry 3: ": "NOT TESTED WITH REGISTRY 3",
 }
-"""How the reasons of tests begin that were skipped for want of something, and what that means."""
+"""Beginnings of skip reasons, and the warning each one causes in the summary."""
 
 
 def pytest_configure() -> None:
-    """Let tests press Ctrl-C.
+    """Restore SIGINT for tests of Ctrl-C.
 
-    A shell that puts a job into the background has it ignore the signal, and so do the programs
-    that tests start.
+    Shells start background jobs with the signal ignored, and the programs that tests start inherit
+    that.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep those in one process that share what is made once for their module.
+    """Group tests that share a module's fixtures in one process.
 
-    All others are given out one by one (`--dist loadgroup`), those with servers first, so that no
-    process is left with the slow ones at the end.
+    All others are distributed one by one (`--dist loadgroup`), those with servers first, so that
+    the slow ones are not left to the end.
     """
     for item in items:
         fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look rarely, and never at what stays until the end.
+    """Run the garbage collector rarely, and never on objects that stay until the end.
 
-    A wizard makes so many objects that looking for garbage among them took a fifth of its tests.
+    The wizard creates so many objects that collecting garbage took a fifth of its tests' time.
     """
     gc.collect()
     gc.freeze()
@@ -48,15 +48,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords as fast as bcrypt can, but where the time it takes matters."""
+    """Hash passwords with bcrypt's lowest cost, except where its time matters."""
     if request.node.get_closest_marker("slow_hashes") is None:
         monkeypatch.setattr("moorage.users.passwords.BCRYPT_COST", 4)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what was not tested.
+    """Warn about what was not tested.
 
-    This reads the reports: with several processes, the one that prints has collected nothing.
+    This uses the reports, because with several processes the one that prints collects no tests.
     """
     reasons = [
         str(report.longrepr[2]).removeprefix("Skipped: ")

@@ -1,9 +1,9 @@
-"""Fixtures that give tests real servers.
+"""Fixtures with real servers.
 
-`server` is a fresh bare one (with the mark `ready`, one that has the packages already), `servers`
-makes several, `shared_server` is one for all tests of a module, `client` has Docker and Podman and
-lives for the whole session. Where no server can run, these tests are skipped, and the end of the
-run says so. Likewise those with `registry_3_image`.
+`server` is a fresh bare server (with the mark `ready`, one with the packages installed), `servers`
+boots several, `shared_server` is one for all tests of a module, `client` has Docker and Podman and
+runs for the whole session. Where no server can run, these tests are skipped, and the summary says
+so. The same goes for tests with `registry_3_image`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lab.services import ObjectStore, start_object_store
 
 HERE = Path(__file__).parent
 REGISTRY_3 = "MOORAGE_TEST_REGISTRY_3"
-"""Names a registry of release 3, linked statically, which no Debian package brings."""
+"""The path of a statically linked registry 3, which Debian does not package."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and skip those that cannot run here."""
+    """Mark the tests in this folder, and skip those that cannot run here."""
     no_lab = reason_it_cannot_run()
-    no_registry_3 = None if os.environ.get(REGISTRY_3) else f"{REGISTRY_3} names no program"
+    no_registry_3 = None if os.environ.get(REGISTRY_3) else f"{REGISTRY_3} is not a program"
     for item in items:
         if not item.path.is_relative_to(HERE):
             continue
@@ -45,18 +45,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The session's lab; what other sessions left behind is gone before it starts."""
+    """The session's lab, after the leftovers of other sessions were removed."""
     with Lab() as lab:
         yield lab
 
 
 def _usual_image(request: pytest.FixtureRequest) -> tuple[str, tuple[str, ...]]:
-    """What servers are: bare, or with the mark `ready` of a test or module with the packages.
+    """Return the servers' image: bare, or with the packages if marked `ready`.
 
-    Installing them is half of the work of a first apply, which only some tests are about.
+    Installing packages takes half the time of a first apply, which few tests are about.
 
     Returns:
-        The variant, and what it has besides.
+        The variant and the additional packages.
     """
     ready = request.node.get_closest_marker("ready")
     return ("bare", ()) if ready is None else ("ready", ready.args)
@@ -64,7 +64,7 @@ def _usual_image(request: pytest.FixtureRequest) -> tuple[str, tuple[str, ...]]:
 
 @pytest.fixture
 def servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[BootServers]:
-    """Boot as many fresh servers as a test wants."""
+    """A function that boots fresh servers."""
     usual, usual_extra = _usual_image(request)
     booted: list[LabServer] = []
 
@@ -96,7 +96,7 @@ def server(servers: BootServers) -> LabServer:
 
 @pytest.fixture(scope="module")
 def shared_server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[LabServer]:
-    """One bare Debian 12 server for all tests of a module, which leave it as they found it."""
+    """One bare Debian 12 server for all tests of a module, which must not change it."""
     variant, extra = _usual_image(request)
     server = lab.boot("shared", variant=variant, extra=extra)
     yield server
@@ -105,7 +105,7 @@ def shared_server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[LabServe
 
 @pytest.fixture(scope="session")
 def client(lab: Lab) -> Iterator[LabServer]:
-    """A machine of somebody who uses the registry: Docker, Podman, skopeo, curl, htpasswd."""
+    """A user's machine with Docker, Podman, skopeo, curl and htpasswd."""
     server = lab.boot("client", variant="client")
     yield server
     lab.destroy(server)
@@ -128,7 +128,7 @@ def registry_3_image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def s3(lab: Lab) -> Iterator[ObjectStore]:
-    """An S3 server that the servers reach, with a bucket named `registry`."""
+    """An S3 server with a bucket named `registry`."""
     store = start_object_store(lab)
     yield store
     store.stop()
@@ -136,9 +136,9 @@ def s3(lab: Lab) -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def leak_check(lab: Lab, servers: BootServers) -> Iterator[LeakWatch]:
-    """Fail the test when a secret it registers turns up anywhere but where it is allowed.
+    """Fail the test if a secret it registers leaks.
 
-    It asks for `servers` so that it ends, and looks, before they are gone.
+    Depends on `servers`, so that it searches them before they are removed.
     """
     watch = LeakWatch(lambda: lab.servers)
     yield watch
@@ -147,7 +147,7 @@ def leak_check(lab: Lab, servers: BootServers) -> Iterator[LeakWatch]:
 
 @pytest.fixture
 def operator(leak_check: LeakWatch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Operator:
-    """Somebody who runs Moorage, with a home and a state folder of their own."""
+    """An operator with their own home and state folder."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     monkeypatch.setenv("HOME", str(home))
@@ -161,7 +161,7 @@ def operator(leak_check: LeakWatch, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.fixture
 def authority(lab: Lab, tmp_path: Path) -> Iterator[AcmeAuthority]:
-    """A certificate authority that speaks ACME, and that the servers reach."""
+    """An ACME server that the servers can reach."""
     running = start_authority(lab, tmp_path / "authority")
     yield running
     running.stop()

@@ -25,7 +25,7 @@ def call(operator: Operator) -> Iterator[CommandLine]:
 
 def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
 
     assert call("validate", "moorage.yml", "--headless").code == 0
 
@@ -116,7 +116,7 @@ def test_an_unknown_server_is_trusted_by_its_fingerprint_only(
 
 def test_ctrl_c_leaves_the_server_as_it_was(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
     read = call.until(process, '"step": "packages"')
 
@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_the_server_as_it_was(call: CommandLine, server: LabServer
 
 def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
     call.until(process, '"step": "packages"')
     process.kill()
@@ -157,7 +157,7 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
 
 def test_being_told_to_stop_is_like_ctrl_c(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
     read = call.until(process, '"step": "packages"')
 
@@ -168,7 +168,7 @@ def test_being_told_to_stop_is_like_ctrl_c(call: CommandLine, server: LabServer)
 
 def test_a_server_that_is_off(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
     server.crash()
 
     for command in ("plan", "status"):

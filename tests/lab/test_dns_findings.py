@@ -163,7 +163,7 @@ def test_an_ipv6_record_to_a_server_without_ipv6(
     service.zones.clear()
     service.serve(ZONE, f"registry A {server.address}\nregistry AAAA 2001:db8::77\n")
     keep.write({"provider": "manual", "nameservers": [service.address]}, [server])
-    keep.know(server)
+    keep.add_known_hosts(server)
 
     def plan() -> Any:
         outcome = keep("plan", "moorage.yml", "--json")

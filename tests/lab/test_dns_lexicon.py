@@ -152,7 +152,7 @@ def test_the_failover_service_carries_lexicon_along(
     keep.write(
         _dns(power, zone=ZONE, failover={}), ["192.0.2.1", "192.0.2.2"], ssl={"mode": "none"}
     )
-    keep.know(watcher)
+    keep.add_known_hosts(watcher)
     (keep.operator.home / ".ssh" / "config").write_text(
         f"Host {watcher.address}\n  IdentityFile {watcher.key}\n"
     )

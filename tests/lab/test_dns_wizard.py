@@ -142,7 +142,7 @@ async def test_apply_alone_makes_the_records_and_they_can_be_undone(
     service.serve(ZONE, "registry 60 A 198.51.100.7\n")
     at_home = keeper(operator, service)
     at_home.write(signed(service, nameservers=[service.address]), [server])
-    at_home.know(server)
+    at_home.add_known_hosts(server)
     for name, value in at_home.environment.items():
         monkeypatch.setenv(name, value)
     app = WizardApp(at_home.file, large_upload=False)

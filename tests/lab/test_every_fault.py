@@ -20,16 +20,16 @@ from typing import Any
 
 import pytest
 from fault_injection import (
-    Meeting,
+    Breakpoint,
     end_run,
     fill_disk,
     fill_inodes,
+    install_wrappers,
     leave_small_disk,
     leftovers,
     make_room,
     next_command,
     put_on_small_disk,
-    put_shims,
     record_of,
     steps,
     wait_at_steps,
@@ -140,7 +140,7 @@ class Stage:
             if must_move:
                 leave_small_disk(machine) if self.is_on_small_disk else put_on_small_disk(machine)
             if self.kept is None:
-                put_shims(machine)
+                install_wrappers(machine)
         self.is_on_small_disk = fault in FULL
         if not is_first and (must_move or self.kept is None):
             self.install()
@@ -198,7 +198,7 @@ class Stage:
 
 
 @contextmanager
-def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Callable[[], Any]]]:
+def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Breakpoint, Callable[[], Any]]]:
     """Let a fault meet a step of what is called meanwhile: what applies."""
     server, operator = stage.server, stage.operator
     engine = stage.answers.registry.runtime
@@ -210,28 +210,28 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
         target=lambda: operator.apply(stage.answers)
     )
 
-    def cancel(met: Meeting) -> None:
+    def cancel(point: Breakpoint) -> None:
         assert operator.applying is not None
         operator.applying.abort()
-        met.wait_for_word("abort")
+        point.wait_for_word("abort")
 
-    def cut(met: Meeting) -> None:
+    def cut(point: Breakpoint) -> None:
         server.cut()
         mending = threading.Timer(8, server.reconnect)
         mending.start()
         on_the_way.callback(mending.join)
 
-    acts: dict[str, Callable[[Meeting], Any]] = {
-        "disk full": lambda met: fill_disk(server),
-        "inodes full": lambda met: fill_inodes(server),
-        "fails": lambda met: next_command(server, "fail", program),
-        "hangs": lambda met: next_command(server, "hang", program),
+    acts: dict[str, Callable[[Breakpoint], Any]] = {
+        "disk full": lambda point: fill_disk(server),
+        "inodes full": lambda point: fill_inodes(server),
+        "fails": lambda point: next_command(server, "fail", program),
+        "hangs": lambda point: next_command(server, "hang", program),
         "cancel": cancel,
-        "stop": lambda met: end_run(server),
+        "stop": lambda point: end_run(server),
         "cable cut": cut,
-        "moorage killed": lambda met: process.kill(),
-        "kill -9": lambda met: met.kill_run(),
-        "crash": lambda met: server.crash(),
+        "moorage killed": lambda point: process.kill(),
+        "kill -9": lambda point: point.kill_run(),
+        "crash": lambda point: server.crash(),
     }
 
     def apply_and_die() -> dict[str, str]:
@@ -244,31 +244,31 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Meeting, Calla
         if step == "wait":
             pulls.enter_context(stage.slot_in_use())
 
-        def act(met: Meeting) -> None:
-            acts[fault](met)
+        def act(point: Breakpoint) -> None:
+            acts[fault](point)
             pulls.close()
 
         if fault == "hangs":
             limits = on_the_way.enter_context(pytest.MonkeyPatch.context())
             for limit in ("STEP_SECONDS", "LONG_STEP_SECONDS"):
                 limits.setattr(f"moorage.deploy.payload.{limit}", 15)
-        met = on_the_way.enter_context(Meeting(server, step, act))
+        point = on_the_way.enter_context(Breakpoint(server, step, act))
         if step == "rollback":
             server.run("touch /run/hook-fails")
-        yield met, apply_and_die if fault == "moorage killed" else stage.apply
+        yield point, apply_and_die if fault == "moorage killed" else stage.apply
 
 
 def _try(stage: Stage, step: str, fault: str) -> str:
     """Let a fault meet a step; return how the run ended and what is wrong afterwards."""
     operator, server = stage.operator, stage.server
     began = time.monotonic()
-    with _fault(stage, step, fault) as (met, apply):
+    with _fault(stage, step, fault) as (point, apply):
         before = {each.address: record_of(each) for each in stage.servers}
         ended = apply()
     if fault == "crash":
         server.start()
     wrong = []
-    if not met.met:
+    if not point.was_hit:
         wrong.append("no such step")
     elif ended.get(server.address) not in _may_end(step, fault):
         wrong.append("it must not end like that")

@@ -104,7 +104,7 @@ def _install(
     storage = s3_storage(store, monkeypatch)
     keep.environment |= {"S3_ACCESS_KEY": store.access_key, "S3_SECRET_KEY": store.secret_key}
     keep.write(dns, list(machines), storage=storage)
-    keep.know(*machines)
+    keep.add_known_hosts(*machines)
     installed = keep("apply", "moorage.yml", "--yes", "--json", "--skip-large-upload")
     assert installed.code == 0, installed.stdout + installed.stderr
     assert installed.result["dns_change"]["is_served"]
@@ -327,7 +327,7 @@ def test_the_service_runs_on_a_machine_of_its_own(
     keep = keeper(operator, names)
     one, two, watcher = servers(3)
     _install(keep, [one, two], s3, monkeypatch, signed(names, ttl=TTL, failover=FAILOVER))
-    keep.know(one, two, watcher)
+    keep.add_known_hosts(one, two, watcher)
     (keep.operator.home / ".ssh" / "config").write_text(
         f"Host {watcher.address}\n  IdentityFile {watcher.key}\n"
     )

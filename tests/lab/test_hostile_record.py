@@ -64,7 +64,7 @@ def lure(operator: Operator, server: LabServer) -> Iterator[Lure]:
     operator.leaks.add(PASSWORD, label="the password of ci")
     bait, call = Bait(operator.home), CommandLine(operator)
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
     applied = call("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "made")
     assert applied.code == 0, applied.stdout + applied.stderr
     (operator.home / "moorage.yml").unlink()

@@ -60,7 +60,7 @@ def test_what_others_did_is_told_and_nothing_of_it_goes_unaccepted(
     call: CommandLine, server: LabServer
 ) -> None:
     call.write_answers(server)
-    call.know(server)
+    call.add_known_hosts(server)
     shared, stale = call.home / "moorage.yml", call.home / "stale.yml"
     with_users(shared)
     assert call(*APPLY, "moorage.yml").code == 0

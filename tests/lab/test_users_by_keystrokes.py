@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from operator_at_work import DOMAIN, Operator, introduce, log_in, push
+from operator_at_work import DOMAIN, Operator, log_in, push, trust_registry
 from test_several_servers import s3_storage
 from tmux import Terminal
 from workstation import Workstation
@@ -133,7 +133,7 @@ def test_the_life_of_a_user_on_three_servers_at_once(
     (authority,) = (office.operator.home / "state" / "ca").glob("*/ca.pem")
     image = build_small_image(tmp_path / "small.tar", "users-screen:1")
     for number, machine in enumerate(office.machines):
-        introduce(client, machine, authority)
+        trust_registry(client, machine, authority)
         log_in(client, "ana", first)
         assert push(client, image, f"team-a/app:{number}")
     assert office.listed == ["ci", "ana"]

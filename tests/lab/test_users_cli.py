@@ -50,7 +50,7 @@ def call(
     line.write_answers(
         *machines, storage={"driver": "s3", "s3": storage}, credentials={"users": users}
     )
-    line.know(*machines)
+    line.add_known_hosts(*machines)
     applied = line("apply", "moorage.yml", "--yes", "--no-verify")
     assert applied.code == 0, applied.stdout + applied.stderr
     yield line

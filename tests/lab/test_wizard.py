@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from operator_at_work import Operator, copy_back, inspect_digest, introduce, log_in, push
+from operator_at_work import Operator, copy_back, inspect_digest, log_in, push, trust_registry
 from tmux import Terminal
 from workstation import Workstation
 
@@ -102,7 +102,7 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     (authority,) = workstation.state.glob("ca/*/ca.pem")
     assert curl(server, authority, f"{user}:{password}") == "200"
     assert curl(server, authority, f"{user}:wrong") == "401"
-    introduce(client, server, authority, DOMAIN)
+    trust_registry(client, server, authority, DOMAIN)
     log_in(client, user, password, DOMAIN)
     image = build_small_image(tmp_path / "small.tar", f"wizard-{size[0]}:1")
     digest = push(client, image, "team/app:1")

@@ -1,4 +1,4 @@
-"""A terminal that a test types into and looks at: tmux with a server of its own."""
+"""A terminal for tests: tmux with its own server."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Terminal:
 
     Args:
         command: The program and its arguments.
-        environment: What it sees besides PATH and a terminal.
-        folder: Where it runs.
+        environment: Additional environment variables, besides PATH and TERM.
+        folder: Its working directory.
         size: Columns and lines.
     """
 
@@ -49,28 +49,28 @@ class Terminal:
         ).stdout
 
     def press(self, *keys: str) -> None:
-        """Press keys by tmux's names: Enter, Escape, Tab, C-s, M-3, F1, x."""
+        """Press keys by tmux's names, such as Enter, Escape, C-s, M-3, F1, x."""
         for key in keys:
             self._tmux("send-keys", "-t", "main", key)
             self.keystrokes += 1
 
     def type(self, text: str) -> None:
-        """Type a text."""
+        """Type text."""
         self._tmux("send-keys", "-t", "main", "-l", text)
         self.keystrokes += len(text)
 
     @property
     def screen(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         return self._tmux("capture-pane", "-p", "-t", "main")
 
     @property
     def painted(self) -> str:
-        """What is on the screen, with its colours as escape sequences."""
+        """The text on the screen, with colours as escape sequences."""
         return self._tmux("capture-pane", "-p", "-e", "-t", "main")
 
     def see(self, *wanted: str, seconds: float = 60) -> str:
-        """Wait until one of these is on the screen, and return the one that is."""
+        """Wait until one of these texts is on the screen, and return it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             screen = self.screen
@@ -81,6 +81,6 @@ class Terminal:
         raise AssertionError(f"none of {wanted} is on the screen:\n{self.screen}")
 
     def close(self) -> None:
-        """Close the terminal the way a lost connection does: the program gets a hang-up."""
+        """Close the terminal as after a lost connection: the program gets SIGHUP."""
         words = ["tmux", "-L", self._socket, "kill-server"]
         subprocess.run(words, check=False, capture_output=True)

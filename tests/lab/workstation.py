@@ -1,4 +1,4 @@
-"""An operator's workstation, with the wizard open in terminals."""
+"""An operator's workstation with the wizard in terminals."""
 
 from __future__ import annotations
 

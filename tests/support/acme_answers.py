@@ -1,4 +1,4 @@
-"""Answers that get the certificate from the lab's authority, and renewals on a server."""
+"""Answers for certificates from the lab's ACME server, and renewals on a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def by_acme(
     acme: dict[str, Any] | None = None,
     **parts: Any,
 ) -> Answers:
-    """Return answers that get the certificate from the lab's authority."""
+    """Return answers that request the certificate from the lab's ACME server."""
     section = {
         "email": "ops@example.com",
         "directory": authority.directory,
@@ -29,7 +29,7 @@ def by_acme(
 
 
 def renew(server: LabServer, *, check: bool = True) -> None:
-    """Let the packaged service renew the certificate, as if it were about to expire."""
+    """Renew the certificate with the packaged service, as if it were about to expire."""
     server.run(
         "sed -i 's/^#* *renew_before_expiry.*/renew_before_expiry = 3000 days/' "
         "/etc/letsencrypt/renewal/moorage.conf"

@@ -1,7 +1,7 @@
-"""A deployment.json that wants to be resolved, opened and connected to, and what took the bait.
+"""A hostile deployment.json, and a watch for programs, files and connections that it triggers.
 
-The same record is used in this process, where an audit hook sees what Python does, and in calls of
-the command line, where :data:`SITE` puts the hook into the process.
+Tests use the record in this process, with an audit hook, and in calls of the command line, where
+:data:`SITE` installs the hook.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from moorage.desired import layout
 
 WORD = "baited"
-"""In the name of every file, program and host that only the record names."""
+"""Part of the name of every file, program and host that only the record names."""
 
 SITE = f"""\
 import os, sys
@@ -40,7 +40,7 @@ def _hook(event, arguments):
 
 sys.addaudithook(_hook)
 """
-"""A sitecustomize module that writes what takes the bait, and every program that is started."""
+"""A sitecustomize module that logs all started programs and all uses of the bait."""
 
 _STARTS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"}
 _LOOKS = {"open", "socket.connect", "socket.getaddrinfo", "os.listdir", "os.scandir"}
@@ -48,12 +48,12 @@ _LOOKS = {"open", "socket.connect", "socket.getaddrinfo", "os.listdir", "os.scan
 
 @dataclass
 class Bait:
-    """What a record may name.
+    """Files and a port for a record to name.
 
     Attributes:
-        folder: Where the files are.
-        port: A port of this machine where connections are counted.
-        connections: How many there were.
+        folder: The folder of the files.
+        port: A port of this machine.
+        connections: The number of connections to the port.
     """
 
     folder: Path
@@ -80,7 +80,7 @@ class Bait:
             connection.close()
 
     def close(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         self._listener.close()
 
     def path(self, name: str) -> Path:
@@ -89,14 +89,14 @@ class Bait:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether no command ran and nobody connected."""
+        """Whether no command ran and no connection was opened."""
         return not self.path("ran").exists() and self.connections == 0
 
     def answers(self, *servers: dict[str, Any]) -> dict[str, Any]:
-        """Return answers that name something to resolve, open or connect to wherever they can.
+        """Return answers that name something to resolve, open or connect to wherever possible.
 
         Args:
-            servers: Where the deployment is, besides the server whose record it is.
+            servers: Servers of the deployment besides the one with this record.
         """
         command = {"command": ["touch", str(self.path("ran"))]}
         file = {"file": str(self.path("secret"))}
@@ -148,7 +148,7 @@ class Bait:
         Args:
             host: The server.
             others: More servers of the deployment.
-            more: What else it says.
+            more: Additional entries.
         """
         value = {
             "version": 1, "moorage": "0.1.0\x1b]0;bait\x07", "run": "../../x", "server": host,
@@ -162,7 +162,7 @@ class Bait:
 
 @contextmanager
 def watched(port: int) -> Iterator[list[str]]:
-    """List the programs that are started, and the bait that is opened or connected to, meanwhile.
+    """List the programs that start, and the uses of the bait, during the block.
 
     Args:
         port: The bait's.
@@ -187,7 +187,7 @@ _notes: list[Callable[[str, str], None]] = []
 
 @cache
 def _install() -> None:
-    # There is no way to take an audit hook out again; this one costs little while nobody watches.
+    # Audit hooks cannot be removed; this one costs little while no test watches.
     sys.addaudithook(_hook)
 
 
@@ -199,4 +199,4 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 DEPLOYED = {layout.UPSTREAM: b"server 127.0.0.1:5101;\n"}
-"""What else makes a server one with a registry."""
+"""The other files of a server with a registry."""

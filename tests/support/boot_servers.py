@@ -9,7 +9,7 @@ from lab import LabServer
 
 
 class BootServers(Protocol):
-    """Boots fresh servers that end with the test."""
+    """Boots fresh servers and removes them after the test."""
 
     def __call__(
         self,
@@ -23,9 +23,9 @@ class BootServers(Protocol):
         """Boot servers side by side.
 
         Args:
-            count: How many, named server1, server2, ...
+            count: The number of servers, named server1, server2, ...
             suite: bookworm or trixie.
             variant: bare, ready or client; bare unless the test is marked otherwise.
-            extra: More packages in the image; those that the mark names when None.
+            extra: Additional packages; those of the test's mark when None.
             names: Their hostnames, instead of a count.
         """

@@ -1,4 +1,4 @@
-"""A real browser that a test looks at and types into: Chromium, through its DevTools protocol."""
+"""Chromium, controlled through its DevTools protocol."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Browser:
     """A browser with one page.
 
     Args:
-        profile: A folder of its own.
+        profile: Its profile folder.
     """
 
     def __init__(self, profile: Path) -> None:
@@ -75,22 +75,22 @@ class Browser:
         await self._call("Page.navigate", url=address)
 
     async def value_of(self, script: str) -> Any:
-        """Return what a script in the page comes to."""
+        """Return the value of a JavaScript expression in the page."""
         found = await self._call("Runtime.evaluate", expression=script, returnByValue=True)
         return found.get("result", {}).get("value")
 
     async def wait_for(self, script: str, seconds: float = 30) -> None:
-        """Wait until a script in the page comes to something true."""
+        """Wait until a JavaScript expression in the page is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if await self.value_of(script):
                 return
             await asyncio.sleep(0.1)
         body = await self.value_of("document.body.outerHTML")
-        raise AssertionError(f"{script} never came true: {str(body)[:2000]}")
+        raise AssertionError(f"{script} never became true: {str(body)[:2000]}")
 
     async def type(self, text: str) -> None:
-        """Type text, a key at a time; a line break is Enter."""
+        """Type text key by key; a newline is Enter."""
         for character in text:
             is_enter = character == "\n"
             key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
@@ -100,12 +100,12 @@ class Browser:
             await self._call("Input.dispatchKeyEvent", type="keyUp", **key)
 
     async def click(self, x: int, y: int) -> None:
-        """Click at a place of the page, in pixels."""
+        """Click at a position in the page, in pixels."""
         for kind in ("mousePressed", "mouseReleased"):
             await self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left",
                              clickCount=1)  # fmt: skip
 
     async def picture(self, path: Path) -> None:
-        """Take a picture of the page."""
+        """Take a screenshot of the page."""
         found = await self._call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(found["data"]))

@@ -1,4 +1,4 @@
-"""Makes certificates of every kind for tests."""
+"""Certificates for tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Authority:
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
 
     def sub_authority(self, name: str) -> Authority:
-        """Return an authority whose certificate this one signed."""
+        """Return an intermediate authority."""
         return Authority(name, self)
 
     def issue(
@@ -63,7 +63,7 @@ class Authority:
         return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
 
     def encrypted_key(self) -> bytes:
-        """Return this authority's key, with a passphrase."""
+        """Return this authority's key, encrypted with a passphrase."""
         return _pem(self.key, serialization.BestAvailableEncryption(b"passphrase"))
 
 

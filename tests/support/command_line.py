@@ -1,4 +1,4 @@
-"""The command line as people and CI jobs call it: in processes of its own."""
+"""The command line in its own processes, as operators and CI jobs call it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ moorage.users.passwords.BCRYPT_COST = 4
 from moorage.cli.main import main
 main()
 """
-"""The command line, but that it hashes passwords as fast as bcrypt can."""
+"""The command line with bcrypt's lowest cost."""
 
 
 @dataclass
 class CommandLine:
-    """Calls the command line in processes of their own, without a terminal."""
+    """Calls the command line in separate processes without a terminal."""
 
     operator: Operator
     environment: dict[str, str] = field(default_factory=dict)
@@ -37,11 +37,11 @@ class CommandLine:
 
     @property
     def home(self) -> Path:
-        """The operator's home, where the answers file is."""
+        """The operator's home folder, with the answers file."""
         return self.operator.home
 
     def write_answers(self, *servers: LabServer, **parts: Any) -> None:
-        """Write moorage.yml: one user whose password is known, one whose is made."""
+        """Write moorage.yml with two users, one with a given and one with a generated password."""
         users = [
             {"name": "ci", "access": "push", "password": {"env": "CI_PW"}},
             {"name": "bot", "access": "pull", "password": {"generate": True}},
@@ -59,8 +59,8 @@ class CommandLine:
         # JSON is YAML.
         (self.home / "moorage.yml").write_text(json.dumps(document, indent=2))
 
-    def know(self, *servers: LabServer) -> None:
-        """Put servers' host keys into known_hosts."""
+    def add_known_hosts(self, *servers: LabServer) -> None:
+        """Add servers' host keys to known_hosts."""
         path = self.home / ".ssh" / "known_hosts"
         path.write_text("".join(f"{server.known_hosts_line()}\n" for server in servers))
 
@@ -83,13 +83,13 @@ class CommandLine:
         return process
 
     def __call__(self, *words: str, stdin: str | None = None) -> Outcome:
-        """Call and wait."""
+        """Run a call to its end."""
         return self.finish(self.start(*words, stdin=stdin), stdin=stdin)
 
     def finish(
         self, process: subprocess.Popen[str], so_far: str = "", stdin: str | None = None
     ) -> Outcome:
-        """Wait for the end of a call."""
+        """Wait until a call ends."""
         stdout, stderr = process.communicate(stdin, timeout=300)
         stdout = so_far + stdout
         self.operator.leaks.watch_output("stdout", stdout)
@@ -98,11 +98,11 @@ class CommandLine:
         return Outcome(process.returncode, stdout, stderr)
 
     def until(self, process: subprocess.Popen[str], text: str) -> str:
-        """Read stdout up to the line that holds a text, and return what was read."""
+        """Read stdout up to the line with a text and return it."""
         assert process.stdout is not None
         read = ""
         for line in process.stdout:
             read += line
             if text in line:
                 return read
-        raise AssertionError(f"it ended before {text!r}: {read}")
+        raise AssertionError(f"the process ended before {text!r}: {read}")

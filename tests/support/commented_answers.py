@@ -1,4 +1,4 @@
-"""An answers file with comments of its owner's."""
+"""An answers file with comments."""
 
 TEXT = """\
 # Our registry.

@@ -1,4 +1,4 @@
-"""How readable text is: WCAG 2's contrast of two colours, and what on a screen has too little."""
+"""WCAG 2 contrast of colours, and texts on a screen with too little of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 
 Colour = tuple[int, int, int]
 LEAST = 4.5
-"""What WCAG 2 wants of text, level AA."""
+"""The minimum for text in WCAG 2, level AA."""
 
 
 def luminance(colour: Colour) -> float:
@@ -33,7 +33,7 @@ def contrast(one: Colour, other: Colour) -> float:
 
 
 def colours_of(style: Style, system: ColorSystem = ColorSystem.TRUECOLOR) -> tuple[Colour, Colour]:
-    """Return text colour and ground of a style, on a terminal that can do so many colours."""
+    """Return a style's text and background colour on a terminal with that many colours."""
     assert style.color is not None
     assert style.bgcolor is not None
     text, ground = (
@@ -42,10 +42,10 @@ def colours_of(style: Style, system: ColorSystem = ColorSystem.TRUECOLOR) -> tup
     return (ground, text) if style.reverse else (text, ground)  # type: ignore[return-value]
 
 
-def hard_to_read(
+def low_contrast_texts(
     app: App[object], system: ColorSystem = ColorSystem.TRUECOLOR, least: float = LEAST
 ) -> list[str]:
-    """Return the texts on the screen whose contrast is too small, with their colours."""
+    """Return the texts on the screen with too little contrast, and their colours."""
     found = []
     for text, style in _texts(app):
         front, ground = colours_of(style, system)
@@ -54,8 +54,8 @@ def hard_to_read(
     return found
 
 
-def unseen_lines(app: App[object], system: ColorSystem = ColorSystem.TRUECOLOR) -> list[str]:
-    """Return the lines that are drawn in the colour of their ground."""
+def invisible_lines(app: App[object], system: ColorSystem = ColorSystem.TRUECOLOR) -> list[str]:
+    """Return the lines that are drawn in their background colour."""
     return [
         f"{text!r} is as its ground"
         for text, style in _drawn(app)
@@ -86,7 +86,7 @@ def _placed(strip: Iterable[Segment]) -> Iterator[tuple[int, Segment]]:
 
 
 def _in_front(app: App[object]) -> list[Region]:
-    """What is not behind a dialog."""
+    """Return the widgets that no dialog covers."""
     if isinstance(app.screen, CommandPalette):
         return [each.region for each in app.screen.query("CommandInput, CommandList")]
     boxes = [each.region for each in app.screen.query(".dialog--box")]

@@ -1,4 +1,4 @@
-"""Somebody who keeps the registry's records with the command line."""
+"""An operator who manages the registry's DNS records with the command line."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ZONE = "example.test"
 
 @dataclass
 class NameKeeper:
-    """Calls the command line in processes of their own, without a terminal.
+    """Calls the command line in separate processes without a terminal.
 
     Attributes:
-        operator: Whose home and state it uses.
-        environment: What else is in the shell.
+        operator: The operator whose home and state it uses.
+        environment: Additional environment variables.
     """
 
     operator: Operator
@@ -40,7 +40,7 @@ class NameKeeper:
         return self.operator.home / "moorage.yml"
 
     def write(self, dns: dict[str, Any], hosts: Sequence[str | LabServer], **parts: Any) -> None:
-        """Write answers for servers that need not be there."""
+        """Write answers for servers that need not exist."""
         servers = [
             {"host": each, "user": "root"}
             if isinstance(each, str)
@@ -77,29 +77,29 @@ class NameKeeper:
         )  # fmt: skip
 
     def __call__(self, *words: str) -> Outcome:
-        """Call and wait."""
+        """Run a call to its end."""
         return self.finish(self.start(*words))
 
     def finish(self, process: subprocess.Popen[str]) -> Outcome:
-        """Wait for the end of a call."""
+        """Wait until a call ends."""
         stdout, stderr = process.communicate(timeout=300)
         self.operator.leaks.watch_output("stdout", stdout)
         self.operator.leaks.watch_output("stderr", stderr)
         assert "Traceback" not in stdout + stderr
         return Outcome(process.returncode, stdout, stderr)
 
-    def know(self, *servers: LabServer) -> None:
-        """Put servers' host keys into known_hosts."""
+    def add_known_hosts(self, *servers: LabServer) -> None:
+        """Add servers' host keys to known_hosts."""
         path = self.operator.home / ".ssh" / "known_hosts"
         path.write_text("".join(f"{server.known_hosts_line()}\n" for server in servers))
 
 
 NOWHERE = {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}}
-"""Storage that several servers may have, where nobody looks at it."""
+"""Storage that several servers can share, for tests that do not use it."""
 
 
 def signed(service: NameService, **more: Any) -> dict[str, Any]:
-    """The answers' DNS part for a name server and its key, which $DNS_KEY holds."""
+    """Return the answers' DNS part for a name server and its key, which is in $DNS_KEY."""
     key = service.key
     return {
         "provider": "rfc2136",
@@ -114,7 +114,7 @@ def signed(service: NameService, **more: Any) -> dict[str, Any]:
 
 
 def keeper(operator: Operator, service: NameService) -> NameKeeper:
-    """Return somebody who has a name server's key in their shell; the key is watched for."""
+    """Return an operator with a name server's key in the environment; leaks of it are watched."""
     for key in service.keys:
         operator.leaks.add(
             key.secret,
@@ -125,7 +125,7 @@ def keeper(operator: Operator, service: NameService) -> NameKeeper:
 
 
 def fresh(service: NameService, records: str = "", **more: Any) -> Iterator[NameService]:
-    """Give a test a zone as it wants it."""
+    """Reset the zone for a test."""
     service.zones.clear()
     service.serve(ZONE, records, **more)
     yield service

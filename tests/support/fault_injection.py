@@ -1,9 +1,8 @@
-"""Faults that meet a run exactly when it has begun a step, with nothing of it in the product.
+"""Faults at the exact beginning of a run's step, without support in the product.
 
-A run that has begun a step that is to be met waits there, until it is seen and its control group is
-frozen from outside the server. Commands that fail or take long are programs in
-/usr/local/sbin, which stands first in a run's PATH: they do what the real ones do until a file says
-otherwise.
+A run pauses at the beginning of the step to interrupt, until its control group is frozen from
+outside the server. Commands that fail or hang are wrappers in /usr/local/sbin, which is first in a
+run's PATH: they call the real program until a file tells them to fail.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ PROGRAMS = (
     "apt-get", "certbot", "cp", "docker", "docker-registry", "flock", "install", "mkdir", "mv",
     "nginx", "openssl", "podman", "rm", "sync", "systemctl", "timeout", "useradd",
 )  # fmt: skip
-"""What runs call; one of them is the first that a step needs."""
+"""Programs that runs call; each step starts with one of them."""
 SHIM = """\
 #!/bin/sh
 # Fails or hangs once when /run/fault says so and a run calls it.
@@ -46,14 +45,14 @@ FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage")
 
 
 def steps() -> tuple[str, ...]:
-    """List the steps of a run, in order, as its scripts have them; what undoes them comes last."""
+    """List the steps in a run's scripts, in order, those of the rollback last."""
     scripts = shell_script("run/slots.sh") + shell_script("run/run.sh")
     found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", scripts)
     return tuple(dict.fromkeys((*found, "rollback")))
 
 
 def wait_at_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs wait where they are to be met."""
+    """Make runs pause at the steps to interrupt."""
     wait = "    while [ -e /run/meet.{} ]; do sleep 0.01; done\n"
     for script, line, step in (
         ("words.sh", "    current_step=$1\n", '"$1"'),
@@ -65,16 +64,16 @@ def wait_at_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(scripts, script, text)
 
 
-def put_shims(server: LabServer) -> None:
-    """Put programs in front of the real ones."""
+def install_wrappers(server: LabServer) -> None:
+    """Install wrappers in front of the real programs."""
     for program in PROGRAMS:
-        # Some come with the packages that a first run installs.
+        # Some programs only come with the packages that a first run installs.
         real = f"$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v {program} || echo /usr/bin/false)"
         server.write_file(f"/usr/local/sbin/{program}", SHIM.format(real=real), mode=0o755)
 
 
 def put_on_small_disk(server: LabServer) -> None:
-    """Let all folders that a run writes to be on one file system, which can be filled."""
+    """Move all folders that a run writes to onto one small filesystem."""
     server.run(
         f"mkdir -p {SMALL} && mount -t tmpfs -o size=1200m,nr_inodes=20000,mode=0755 tmpfs {SMALL}"
     )
@@ -86,7 +85,7 @@ def put_on_small_disk(server: LabServer) -> None:
 
 
 def leave_small_disk(server: LabServer) -> None:
-    """Let them be on the server's own disk again, with what is in them."""
+    """Move the folders back to the server's own disk, with their content."""
     for number, folder in enumerate(FOLDERS):
         server.run(
             f"! mountpoint -q {folder} || "
@@ -96,20 +95,20 @@ def leave_small_disk(server: LabServer) -> None:
 
 
 def _forget_runs(server: LabServer) -> None:
-    """Let there be nothing that a run takes away by itself, which would make room."""
+    """Delete finished runs, which the next run would delete to free space."""
     server.run(
         'for run in /var/lib/moorage/runs/*; do [ ! -e "$run/result" ] || rm -r "$run"; done'
     )
 
 
 def fill_disk(server: LabServer) -> None:
-    """Leave no byte."""
+    """Fill the disk to the last byte."""
     _forget_runs(server)
     server.run(f"cat /dev/zero >{SMALL}/full 2>/dev/null || true")
 
 
 def fill_inodes(server: LabServer) -> None:
-    """Leave no inode."""
+    """Use all inodes."""
     _forget_runs(server)
     server.run(
         f'mkdir -p {SMALL}/many && python3 -c "import itertools\n'
@@ -118,39 +117,39 @@ def fill_inodes(server: LabServer) -> None:
 
 
 def make_room(server: LabServer) -> None:
-    """Take away what fills the disk."""
+    """Delete the files that fill the disk."""
     server.run(f"rm -rf {SMALL}/full {SMALL}/many")
 
 
 def next_command(server: LabServer, what: str, program: str = "any") -> None:
-    """Have the next program of the run fail or hang, or the next "NAME", or "NAME ARGUMENT"."""
+    """Make the run's next program, or the next "NAME" or "NAME ARGUMENT", fail or hang."""
     server.inside("/run/fault").write_text(f"{what} {program}\n")
 
 
 def end_run(server: LabServer) -> None:
-    """Stop the unit of the run that goes on."""
+    """Stop the unit of the current run."""
     server.run("systemctl stop --no-block 'moorage-run-*'")
 
 
 def record_of(server: LabServer) -> str:
-    """Return what a server says is deployed on it."""
+    """Return a server's deployment.json."""
     return server.run("cat /etc/moorage/deployment.json 2>/dev/null || true").stdout
 
 
-class Meeting:
-    """Waits for a run to begin a step while the block lasts, and acts while all of it stands still.
+class Breakpoint:
+    """Freezes a run at the beginning of a step and calls a function, during the block.
 
     Attributes:
-        met: Whether a run came to the step.
+        was_hit: Whether a run reached the step.
 
     Args:
-        server: Where the run is going to be.
+        server: The run's server.
         step: The step.
-        act: What is done then.
+        act: The function to call while the run is frozen.
     """
 
-    def __init__(self, server: LabServer, step: str, act: Callable[[Meeting], object]) -> None:
-        self.met = False
+    def __init__(self, server: LabServer, step: str, act: Callable[[Breakpoint], object]) -> None:
+        self.was_hit = False
         self._server, self._step, self._act = server, step, act
         self._runs = server.inside("/var/lib/moorage/runs")
         self._run = self._runs
@@ -160,7 +159,7 @@ class Meeting:
         self._hold = server.inside(f"/run/meet.{step}")
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Meeting:
+    def __enter__(self) -> Breakpoint:
         self._hold.touch()
         self._thread.start()
         return self
@@ -185,25 +184,25 @@ class Meeting:
     def _meet(self, run: Path) -> None:
         group = next(self._server.control_group.rglob(f"moorage-run-{run.name}.service"), None)
         if group is None:
-            return  # It has ended already.
+            return  # It has already ended.
         (group / "cgroup.freeze").write_text("1")
         while "frozen 1" not in (group / "cgroup.events").read_text():
             time.sleep(0.001)
         self._hold.unlink()
-        self.met, self._run, self._group = True, run, group
+        self.was_hit, self._run, self._group = True, run, group
         self._act(self)
         # It is gone when the run was killed.
         with suppress(OSError):
             (group / "cgroup.freeze").write_text("0")
 
     def wait_for_word(self, word: str) -> None:
-        """Wait until the run could hear a word."""
+        """Wait until the run can receive a word."""
         end = time.monotonic() + 30
         while not (self._run / word).exists() and time.monotonic() < end:
             time.sleep(0.01)
 
     def kill_run(self) -> None:
-        """Kill every process of the run at once, as the kernel does."""
+        """Kill all processes of the run at once, as the kernel does."""
         (self._group / "cgroup.kill").write_text("1")
 
 
@@ -215,7 +214,7 @@ def _steps_of(run: Path) -> list[str]:
 
 
 def leftovers(server: LabServer) -> list[str]:
-    """List what a run must not leave: drafts of files, secrets, a second slot, itself."""
+    """List leftovers of a run: drafts of files, secrets, a second slot, the run's unit."""
     found = server.run(
         "find /etc/moorage /etc/nginx /etc/systemd/system -name '.moorage.*' 2>/dev/null; "
         "find /var/lib/moorage/runs -mindepth 2 -maxdepth 2 "

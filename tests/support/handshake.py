@@ -1,4 +1,4 @@
-"""What openssl says when it connects to a server."""
+"""TLS handshakes with openssl."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lab import LabServer
 
 
 def handshake(server: LabServer, authority: Path | None = None, *options: str) -> str:
-    """Connect with ``openssl s_client`` under the registry's name; return all it says.
+    """Connect with ``openssl s_client`` under the registry's name and return its output.
 
     Args:
         server: The server.
         authority: The only authority to trust.
-        options: More options.
+        options: Additional options.
     """
     trust = ["-CAfile", str(authority)] if authority is not None else []
     done = subprocess.run(
@@ -30,17 +30,17 @@ def handshake(server: LabServer, authority: Path | None = None, *options: str) -
 
 
 def served_certificate(server: LabServer) -> str:
-    """Return what tells the served certificate from another: its first lines in PEM."""
+    """Return the first lines of the served certificate in PEM, which identify it."""
     found = re.search(r"-----BEGIN CERTIFICATE-----\n(.*?)-----END", handshake(server), re.DOTALL)
     return found[1] if found else ""
 
 
 def next_certificate(server: LabServer, *before: str) -> str:
-    """Return the certificate a server comes to show in place of others; a reload takes a moment.
+    """Wait until a server presents a new certificate after a reload, and return it.
 
     Args:
         server: The server.
-        before: What :func:`served_certificate` returned earlier.
+        before: Earlier results of :func:`served_certificate`.
     """
     end = time.monotonic() + 10
     while (now := served_certificate(server)) in before and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Names in this machine's /etc/hosts, which tests in several processes change at the same time."""
+"""Names in this machine's /etc/hosts, which tests in several processes change concurrently."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ HOSTS = Path("/etc/hosts")
 
 @contextmanager
 def name_in_hosts(name: str) -> Iterator[Callable[[str], None]]:
-    """Yield what leads a name to an address; it goes at the end.
+    """Yield a function that sets a name's address; the name is removed at the end.
 
     Args:
-        name: A name that no other test looks up.
+        name: A name that no other test uses.
     """
     try:
         yield lambda address: _set(name, f"{address} {name}\n")

@@ -1,4 +1,4 @@
-"""A server on this machine that does something with each connection."""
+"""A TCP server on this machine with a given behaviour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 Behave = Callable[[socket.socket, threading.Event], object]
-"""What is done with a connection; the event is set when the server ends."""
+"""Handles a connection; the event is set when the server ends."""
 
 
 @contextlib.contextmanager
@@ -16,7 +16,7 @@ def listening(behave: Behave) -> Iterator[int]:
     """Run a server and yield its port.
 
     Args:
-        behave: What is done with each connection, in a thread of its own.
+        behave: Handles each connection in its own thread.
     """
     ended = threading.Event()
 

@@ -1,7 +1,6 @@
-"""Servers that are not there: they answer the probe and runs as a fresh Debian would.
+"""Fake servers for the command line: they answer probes and runs like a fresh Debian.
 
-For endings that real servers cannot be made to have on demand. What servers really do is tested
-in tests/lab.
+They provide outcomes that are hard to provoke on real servers, which tests/lab uses.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ FINGERPRINT = "SHA256:" + "A" * 43
 
 
 @dataclass
-class MadeUpServer:
-    """One server.
+class FakeServer:
+    """A fake server.
 
     Attributes:
-        refuses: Whether nobody can log in, or the code of the error why.
+        refuses: Whether it refuses logins, or the code of the error.
         has_unknown_key: Whether its host key has to be accepted first.
-        extra_facts: More lines of the probe's answer.
-        files: The content of managed files that are there, by path.
-        log: What a run prints before its result.
-        result: How a run ends.
-        waits: Whether a run goes on until it is aborted or the fleet ends.
+        extra_facts: Additional lines of the probe's output.
+        files: The content of existing managed files, by path.
+        log: A run's output before its result.
+        result: A run's result.
+        waits: Whether a run continues until it is aborted or the fleet ends.
     """
 
     refuses: bool | str = False
@@ -49,32 +48,32 @@ class MadeUpServer:
 
 
 class Fleet:
-    """All made-up servers, by host; one that was not described is a fresh Debian."""
+    """Fake servers by host; by default, each is a fresh Debian."""
 
     def __init__(self) -> None:
-        self.servers: dict[str, MadeUpServer] = {}
+        self.servers: dict[str, FakeServer] = {}
         self.opened: list[Server] = []
         self.is_over = threading.Event()
 
-    def __getitem__(self, host: str) -> MadeUpServer:
-        return self.servers.setdefault(host, MadeUpServer())
+    def __getitem__(self, host: str) -> FakeServer:
+        return self.servers.setdefault(host, FakeServer())
 
     def end(self) -> None:
-        """Let every run end."""
+        """End all runs."""
         self.is_over.set()
 
     def open_transport(self, server: Server, asker: Asker, resolve: Resolve) -> Any:
-        """Stand in for :func:`moorage.servers.connect.open_transport`."""
+        """Replace :func:`moorage.servers.connect.open_transport`."""
         self[server.host].connections += 1
         self.opened.append(server)
-        return MadeUpTransport(server.host, self[server.host], asker, self.is_over)
+        return FakeTransport(server.host, self[server.host], asker, self.is_over)
 
 
-class MadeUpTransport:
-    """A connection to a made-up server."""
+class FakeTransport:
+    """A connection to a fake server."""
 
     def __init__(
-        self, host: str, server: MadeUpServer, asker: Asker, is_over: threading.Event
+        self, host: str, server: FakeServer, asker: Asker, is_over: threading.Event
     ) -> None:
         self.server = host
         self._made_up = server
@@ -90,9 +89,7 @@ class MadeUpTransport:
         key = HostKey(self.server, self.server, "ssh-ed25519", FINGERPRINT)
         if self._made_up.refuses:
             code = self._made_up.refuses if isinstance(self._made_up.refuses, str) else None
-            raise CannotConnect(
-                "Nobody answers.", advice="Try later.", server=self.server, code=code
-            )
+            raise CannotConnect("No answer.", advice="Try later.", server=self.server, code=code)
         if self._made_up.has_unknown_key and not self._asker.accept_host_key(key):
             raise CannotConnect(
                 f"The host key is not known: {FINGERPRINT}.",
@@ -133,7 +130,7 @@ class MadeUpTransport:
             self._was_told.wait(30)
         deadline = time.monotonic() + 20
         while self._made_up.waits and b"abort\n" not in told and not self._is_over.is_set():
-            assert time.monotonic() < deadline, "nobody aborted the run"
+            assert time.monotonic() < deadline, "the run was not aborted"
             self._was_told.wait(0.05)
             self._was_told.clear()
         result = self._made_up.result.encode()
@@ -142,7 +139,7 @@ class MadeUpTransport:
         elif b"keep\twait" in sent and result.startswith(b"@result\tdone"):
             on_stdout(b"@committed\n")
             while not {b"keep\n", b"undo\n"} & set(told):
-                assert time.monotonic() < deadline, "nobody said whether to keep the change"
+                assert time.monotonic() < deadline, "no decision whether to keep the change"
                 self._was_told.wait(0.05)
                 self._was_told.clear()
             if b"undo\n" in told:

@@ -1,4 +1,4 @@
-"""Secrets that a program on the way is likely to cut, convert or choke on."""
+"""Secrets that programs are likely to truncate, convert or reject."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CONTROL = ("two\nlines", "cr\r", "\n", "tab\t", "nul\0nul", "\x1b[31m", "\x01")
 
 
 def odd_secrets(count: int, seed: int = 7, *, control: bool = True) -> list[str]:
-    """Return different secrets, the known bad ones first.
+    """Return different secrets, known problem cases first.
 
     Args:
-        count: How many.
-        seed: Where the others begin.
-        control: Whether control characters may be in them.
+        count: The number of secrets.
+        seed: The seed of the random ones.
+        control: Whether they can contain control characters.
     """
     chance = random.Random(seed)
     pools = (

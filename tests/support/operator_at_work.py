@@ -1,4 +1,4 @@
-"""Somebody who runs Moorage on lab servers, with a home of their own."""
+"""An operator who runs Moorage on lab servers, with their own home folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from moorage.errors import SecretName
 from moorage.servers.transport import HostKey
 
 DOMAIN = "registry.example.test"
-# A container engine keeps the environment of a running container; only root reads these.
+# Container engines store the environment of running containers; only root can read it.
 ENGINE_STATE = (
     "/var/lib/docker/containers/*",
     "/var/lib/docker/*/containers/*",
@@ -47,7 +47,7 @@ ACME_FILES = ("/etc/moorage/acme/certbot.ini", "/etc/moorage/acme/dns.ini")
 
 @dataclass
 class Outcome:
-    """What one apply did."""
+    """The outcome of one apply."""
 
     plan: Plan
     report: ApplyReport
@@ -61,18 +61,18 @@ class Outcome:
 
     @property
     def steps(self) -> list[str]:
-        """The steps that began, in order."""
+        """The started steps, in order."""
         return [event.step for event in self.events if isinstance(event, StepBegan)]
 
 
 @dataclass
 class Operator:
-    """Runs Moorage and remembers the passwords it made.
+    """Runs Moorage and remembers the passwords it generated.
 
     Attributes:
-        home: Where its state and known_hosts are.
-        passwords: What users log in with.
-        applying: What is applied, or was last.
+        home: The folder of its state and known_hosts.
+        passwords: Passwords by user.
+        applying: The current or last plan.
     """
 
     home: Path
@@ -82,15 +82,15 @@ class Operator:
     applying: Deployment | None = None
 
     def accept_host_key(self, key: HostKey) -> bool:
-        """Trust whatever the lab shows."""
+        """Accept every host key."""
         return True
 
     def secret(self, what: SecretName, server: str | None) -> Secret | None:
-        """Have nobody to ask."""
+        """Return no secret."""
         return None
 
     def answers(self, machines: Sequence[LabServer], /, **parts: Any) -> Answers:
-        """Return answers for servers: root by key, one user, a private CA; parts are merged in."""
+        """Return answers for servers: root by key, one user, a private CA, and the given parts."""
         document: dict[str, Any] = {
             "registry": {"domain": DOMAIN},
             "servers": [
@@ -116,7 +116,7 @@ class Operator:
         return Deployment(answers, self, on_event, limit=limit)
 
     def plan(self, answers: Answers) -> Plan:
-        """Plan and change nothing."""
+        """Plan without changing anything."""
         with self.open(answers) as deployment:
             return deployment.plan()
 
@@ -128,10 +128,10 @@ class Operator:
         large_upload: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> Outcome:
-        """Plan, accept what it means, apply and, when asked, verify.
+        """Plan, accept the consequences, apply and optionally verify.
 
-        The large upload is left out where it is no other than elsewhere: three servers and a
-        pretended S3 take a minute for it.
+        Skips the large upload where it tests nothing new: with three servers and a simulated S3
+        it takes a minute.
         """
         events: list[Event] = []
 
@@ -143,7 +143,7 @@ class Operator:
             self.applying = deployment
             plan = deployment.plan()
             report = deployment.apply(plan, accepting(plan.consequences))
-            self.learn(plan, report)
+            self.remember_secrets(plan, report)
             verification = None
             if verify and report.is_good:
                 verification = deployment.verify(plan, large_upload=large_upload)
@@ -157,7 +157,7 @@ class Operator:
     def install(
         self, answers: Answers, *, verify: bool = False, large_upload: bool = False
     ) -> Outcome:
-        """Apply and insist that it works."""
+        """Apply and fail if it does not succeed."""
         outcome = self.apply(answers, verify=verify, large_upload=large_upload)
         assert outcome.report.is_good, (outcome.report, outcome.log)
         if verify:
@@ -166,8 +166,8 @@ class Operator:
             assert not bad, bad
         return outcome
 
-    def learn(self, plan: Plan, report: ApplyReport) -> None:
-        """Remember the passwords that were made and watch for all secrets of a plan."""
+    def remember_secrets(self, plan: Plan, report: ApplyReport) -> None:
+        """Remember generated passwords and watch for all secrets of a plan."""
         for user, password in report.generated.items():
             self.passwords[user] = password.reveal()
             self.leaks.add(password.reveal(), label=f"the password of {user}")
@@ -183,7 +183,7 @@ class Operator:
         for user in materials.users:
             self.leaks.add(user.hash, SECRET_FILES[1:], label=f"the hash of {user.name}")
         if materials.certificate_key is not None:
-            # A line from the middle: the armour around it is no secret.
+            # A line from the middle: the first and last lines are not secret.
             middle = materials.certificate_key.reveal().splitlines()[1]
             kept = str(self.home / "*")
             self.leaks.add(middle, ("/etc/nginx/moorage/tls/key.pem", kept), label="TLS key")
@@ -198,12 +198,12 @@ class Operator:
         method: str = "GET",
         domain: str = DOMAIN,
     ) -> int:
-        """Return the HTTP status curl sees on a server; 0 when nothing answers."""
+        """Return the HTTP status of a request with curl on a server; 0 without an answer."""
         login = ""
         if user is not None:
             secret = password if password is not None else self.passwords[user]
             login = f'user = "{user}:{secret}"\n'
-        # curl reads the login from its standard input: it is in no argument list.
+        # curl reads the login from standard input, so that it is not in an argument list.
         completed = subprocess.run(
             ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", "-X", method,
              "--resolve", f"{domain}:443:{server.address}", "-K", "-", f"https://{domain}{path}"],
@@ -213,14 +213,16 @@ class Operator:
 
     def trust(self, client: LabServer, server: LabServer) -> None:
         """Make a client resolve the registry to a server and trust its private CA."""
-        introduce(client, server, next((self.home / "state" / "ca").glob("*/ca.pem")))
+        trust_registry(client, server, next((self.home / "state" / "ca").glob("*/ca.pem")))
 
     def log_in(self, client: LabServer, user: str = "ci") -> None:
-        """Log in with a real Docker engine, and skopeo with the same file."""
+        """Log in with a real Docker engine; skopeo uses the same file."""
         log_in(client, user, self.passwords[user])
 
 
-def introduce(client: LabServer, server: LabServer, authority: Path, domain: str = DOMAIN) -> None:
+def trust_registry(
+    client: LabServer, server: LabServer, authority: Path, domain: str = DOMAIN
+) -> None:
     """Make a client resolve the registry to a server and trust a certificate authority."""
     certificate = authority.read_text()
     client.write_file(f"/etc/docker/certs.d/{domain}/ca.crt", certificate)
@@ -234,7 +236,7 @@ def introduce(client: LabServer, server: LabServer, authority: Path, domain: str
 
 
 def log_in(client: LabServer, user: str, password: str, domain: str = DOMAIN) -> None:
-    """Log in with a real Docker engine, which skopeo then uses the file of."""
+    """Log in with a real Docker engine; skopeo uses the same file."""
     command = ["docker", "login", "-u", user, "--password-stdin", domain]
     for _ in range(4):
         said = client.run(command, stdin=password, check=False)
@@ -256,7 +258,7 @@ def push(client: LabServer, archive: Path, name: str, domain: str = DOMAIN) -> s
 
 
 def inspect_digest(client: LabServer, reference: str) -> str:
-    """Return the digest skopeo finds for a reference such as domain/name:tag."""
+    """Return the digest that skopeo reports for a reference such as domain/name:tag."""
     return client.run(
         ["skopeo", "inspect", "--authfile", "/root/.docker/config.json", "--format",
          "{{.Digest}}", f"docker://{reference}"]
@@ -264,7 +266,7 @@ def inspect_digest(client: LabServer, reference: str) -> str:
 
 
 def copy_back(client: LabServer, reference: str) -> None:
-    """Pull an image with skopeo into a folder; raises when a digest does not fit."""
+    """Pull an image with skopeo into a folder; raises if a digest does not match."""
     client.run(
         ["sh", "-c", 'rm -rf /tmp/pulled && skopeo copy -q --authfile /root/.docker/config.json '
          '"docker://$1" dir:/tmp/pulled', "sh", reference]

@@ -1,4 +1,4 @@
-"""What one call of the command line did."""
+"""The outcome of a call of the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Outcome:
-    """What one call of the command line did."""
+    """The outcome of a call of the command line."""
 
     code: int
     stdout: str
@@ -17,12 +17,12 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """Stdout as one JSON value."""
+        """Standard output as a JSON value."""
         return json.loads(self.stdout)
 
     @property
     def lines(self) -> list[Any]:
-        """Stdout as JSON Lines."""
+        """Standard output as JSON Lines."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
     @property

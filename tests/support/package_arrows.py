@@ -1,4 +1,4 @@
-"""The picture of the packages in ARCHITECTURE.md, from the imports there are.
+"""The package diagram in ARCHITECTURE.md, generated from the imports.
 
 ``python tests/support/package_arrows.py`` updates ARCHITECTURE.md.
 """
@@ -17,16 +17,16 @@ BEGIN = "<!-- The picture is written by: python tests/support/package_arrows.py 
 END = "<!-- The end of the picture. -->\n"
 
 APP = "tui (app)"
-"""The modules of tui that import screens, directly or not."""
+"""The modules of tui that import screens, directly or indirectly."""
 SHARED = "tui (shared)"
 
 Arrows = Mapping[str, Set[str]]
 
 
 def package_arrows() -> Arrows:
-    """Return for each package the packages it imports.
+    """Return the imported packages of each package.
 
-    Packages that import each other are one, named ``a + b``. Modules directly in moorage/, such as
+    Packages that import each other are merged as ``a + b``. Modules directly in moorage/, such as
     errors, are left out: every package can use them.
     """
     graph = grimp.build_graph("moorage", "tui", "screens", "templates")
@@ -41,7 +41,7 @@ def package_arrows() -> Arrows:
 
 
 def _package(module: str, app: Set[str]) -> str:
-    """Return the package a module is drawn in; empty for a module directly in moorage/."""
+    """Return the package of a module in the diagram; empty for a module directly in moorage/."""
     top, _, rest = module.partition(".")
     if top == "tui":
         return APP if module in app else SHARED
@@ -53,7 +53,7 @@ def _package(module: str, app: Set[str]) -> str:
 
 
 def _joined(arrows: Arrows) -> Arrows:
-    """Return the arrows with packages that import each other as one."""
+    """Return the arrows with packages that import each other merged."""
     below = {each: _reached(each, arrows) for each in arrows}
     name = {
         each: " + ".join(sorted({each} | {o for o in below[each] if each in below[o]}))
@@ -80,7 +80,7 @@ def picture() -> str:
     """Return the packages as a Mermaid flowchart, without arrows that others imply."""
     arrows = package_arrows()
     reached = {each: _reached(each, arrows) for each in arrows}
-    # Entry points first, and then each package as high up as what imports it allows.
+    # Entry points first, then each package as high up as its importers allow.
     order = sorted(arrows, key=lambda each: (-len(reached[each]), each))
     ids = {each: f"p{number}" for number, each in enumerate(order)}
     lines = ["```mermaid", "flowchart TD"]
@@ -93,7 +93,7 @@ def picture() -> str:
 
 
 def updated(page: str) -> str:
-    """Return a page with the picture between the markers written anew."""
+    """Return a page with an updated diagram between the markers."""
     before, _, rest = page.partition(BEGIN)
     return before + BEGIN + picture() + END + rest.partition(END)[2]
 

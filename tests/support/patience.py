@@ -1,4 +1,4 @@
-"""How slow this machine is right now, for what is promised in seconds."""
+"""The current speed of this machine, for tests with time limits."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 
 _USUAL = 0.02
-"""Seconds that the work below takes where nothing else computes."""
+"""Seconds that the work below takes on an idle machine."""
 _SAMPLES = 5
 _GRACE = 5
-"""Seconds that starting a few programs may take on any machine."""
+"""Seconds that starting a few programs can take on any machine."""
 
 
 def slowness() -> float:
-    """Return how many times as long as usual this machine takes now; at least 1.
+    """Return how many times slower than usual this machine is now; at least 1.
 
-    The slowest of a few samples counts: a process that gets its turn in short slices is sometimes
-    lucky.
+    Uses the slowest of a few samples: with short time slices, some samples are too fast.
     """
     return max(1.0, *(_sample() for _ in range(_SAMPLES)))
 
@@ -28,14 +27,14 @@ def _sample() -> float:
 
 
 def within(seconds: float, condition: Callable[[], bool], what: str) -> None:
-    """Wait until something holds that is promised within some seconds.
+    """Wait until a condition holds that must hold within a time limit.
 
-    Where the machine proves to be slow meanwhile, the promise is worth that much longer.
+    The limit is extended if the machine turns out to be slow.
 
     Args:
-        seconds: The promise, on a machine that does nothing else.
-        condition: What is to hold in the end.
-        what: Names it for the failure.
+        seconds: The limit on an idle machine.
+        condition: The condition.
+        what: Its name in a failure.
     """
     began, slowest, samples = time.monotonic(), 1.0, 0
     while not condition():

@@ -1,7 +1,7 @@
-"""A wizard with a home of its own, and servers that stand in where a real one cannot be made to.
+"""The wizard with its own home folder, and fake servers.
 
-What works on a server is tested on real ones in tests/lab; here servers are only unreachable,
-unknown, slow, hostile or in the middle of something.
+tests/lab tests on real servers. Fake servers are for states that are hard to provoke: unreachable,
+unknown, slow, hostile or in the middle of a run.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ SIZES = [(80, 24), (120, 40)]
 
 @dataclass
 class PretendServer:
-    """A server as a transport.
+    """A fake server as a transport.
 
     Attributes:
         server: Its label.
-        fault: What connecting raises.
-        unknown_key: Whether it asks for its host key to be trusted.
-        login: What it says to whoever has no key it knows.
-        password: What it takes as the login's password; None for anything.
-        logged_in: What it was given then.
-        sudo_password: What sudo wants, if it wants something.
-        slow: Set to let connecting go on, where it is to hang.
-        extra_facts: More lines of the probe's answer.
-        log: What a run says.
-        aborted: Whether a run was told to stop.
-        waits_for_abort: Whether a run goes on until then.
+        fault: The error that connecting raises.
+        unknown_key: Whether its host key has to be accepted.
+        login: The error for a login without a known key.
+        password: The login password; None accepts any.
+        logged_in: The password that was entered.
+        sudo_password: The sudo password, if sudo asks for one.
+        slow: An event that connecting waits for, if it is to hang.
+        extra_facts: Additional lines of the probe's output.
+        log: The log of a run.
+        aborted: Whether a run was aborted.
+        waits_for_abort: Whether a run continues until it is aborted.
     """
 
     server: str
@@ -129,7 +129,7 @@ class PretendServer:
             on_start(Exchange(self._hear))
         on_stdout(self.log)
         if self.waits_for_abort:
-            assert self.aborted.wait(600), "nobody stopped the run"
+            assert self.aborted.wait(600), "the run was not aborted"
             on_stdout(b"@step\t0\trollback\n@result\tcancelled\tit was cancelled\n")
         return Completed(0, b"", b"")
 
@@ -144,14 +144,14 @@ class PretendServer:
 
 
 class Wizard:
-    """Drives the wizard the way somebody at a keyboard does."""
+    """Drives the wizard with the keyboard."""
 
     def __init__(self, app: WizardApp, pilot: Pilot[int]) -> None:
         self.app = app
         self.pilot = pilot
 
     async def press(self, *keys: str) -> None:
-        """Press keys and let the wizard settle."""
+        """Press keys and wait until the wizard is idle."""
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
@@ -166,12 +166,12 @@ class Wizard:
 
     @property
     def text(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
     async def see(self, *wanted: str, seconds: float = 60) -> None:
-        """Wait until all of these are on the screen."""
+        """Wait until all of these texts are on the screen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.app._exception is None:
             await self.pilot.pause()
@@ -182,14 +182,14 @@ class Wizard:
         raise AssertionError(f"{missing} is not on the screen:\n{self.text}")
 
     async def until(self, holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
-        """Wait until something holds that no text on the screen tells."""
+        """Wait for a condition that is not visible on the screen."""
         end = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < end, f"waited in vain until {what}:\n{self.text}"
+            assert time.monotonic() < end, f"timed out waiting until {what}:\n{self.text}"
             await self.pilot.pause(0.02)
 
     async def new_with_server(self, host: str = "server1.example.com") -> None:
-        """Go from the start to Servers with a name and a server."""
+        """Go from Start to Servers with a name and a server."""
         await self.press("enter")
         await self.type("registry.example.com")
         await self.press("enter")
@@ -200,10 +200,10 @@ class Wizard:
 
 
 class Servers(dict[str, PretendServer]):
-    """Pretend servers by label; made when they are first connected to."""
+    """Fake servers by label, created on the first connection."""
 
     def open(self, server: Any, asker: Asker, _resolve: Any) -> PretendServer:
-        """Open a connection the way ``open_transport`` does."""
+        """Open a connection like ``open_transport``."""
         there = self.setdefault(server.host, PretendServer(server.host))
         there.asker = asker
         return there

@@ -1,4 +1,4 @@
-"""Servers that stand in for ones with users on them: they take a change the way a run makes it."""
+"""Fake servers with users, which apply changes like a run."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from templates.load import shell_script
 HASH = "$2y$12$" + "a" * 53
 
 
-def somebody(name: str, access: str = "push", *rules: str, disabled: bool = False) -> RegistryUser:
-    """A user with some bcrypt hash."""
+def some_user(name: str, access: str = "push", *rules: str, disabled: bool = False) -> RegistryUser:
+    """Return a user with a bcrypt hash."""
     return RegistryUser(name, HASH, access, rules, disabled)  # type: ignore[arg-type]
 
 
 @dataclass
 class UsersServer(PretendServer):
-    """A server that a registry with users is deployed on.
+    """A fake server with a registry and users.
 
     Attributes:
-        files: What is on it, by path.
-        refuses: What a change of its users fails with; empty when it does not.
-        breaks: Whether the connection is lost in the middle of a change.
-        holds: Set to let a change go on, where it is to take long.
-        seen: What its logs say of users, as ``seen.sh`` writes it.
-        has_no_logs: Whether they cannot be read.
+        files: Its files, by path.
+        refuses: The error that changes of its users fail with; empty when they succeed.
+        breaks: Whether the connection is lost during a change.
+        holds: An event that a change waits for, if it is to take long.
+        seen: The last-seen times in its logs, in the format of ``seen.sh``.
+        has_no_logs: Whether its logs cannot be read.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -51,11 +51,11 @@ class UsersServer(PretendServer):
 
     @property
     def users(self) -> dict[str, RegistryUser]:
-        """The users it has, by name."""
+        """Its users, by name."""
         return {user.name: user for user in read_users(self.files)}
 
     def put(self, users: Sequence[RegistryUser], revision: int = 1) -> None:
-        """Put users on it, as a change that Moorage made."""
+        """Set its users, as a change by Moorage."""
         for path in (layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.ACCESS_MAP):
             self.files.pop(path, None)
         self.files |= user_files(users)

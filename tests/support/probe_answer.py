@@ -1,4 +1,4 @@
-"""What the probe of a server that is not there answers: a fresh Debian, and files on it."""
+"""The probe's output on a fake server: a fresh Debian with given files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def probe_answer(
     files: Mapping[str, bytes] | None = None,
     paths: Sequence[str] | None = None,
 ) -> bytes:
-    """Return what the probe prints.
+    """Return the probe's output.
 
     Args:
-        extra_facts: More lines of facts.
-        files: The content of files that are there, by path.
-        paths: The files and folders that are asked for; all files when None.
+        extra_facts: Additional lines of facts.
+        files: The content of existing files, by path.
+        paths: The requested files and folders; all files when None.
     """
     found = {
         path: content

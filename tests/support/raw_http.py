@@ -1,4 +1,4 @@
-"""Requests written byte by byte, as no well-behaved client would send them."""
+"""Raw HTTP requests that no well-behaved client would send."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back."""
+    """The response."""
 
     status: int
     headers: dict[str, str]
@@ -20,13 +20,13 @@ class Reply:
 
     @property
     def everything(self) -> bytes:
-        """Headers and body, to look for what must not be in there."""
+        """Headers and body, for searches."""
         return repr(self.headers).encode() + self.body
 
 
 @dataclass(frozen=True)
 class Wire:
-    """A TLS connection for each request to one server, whatever its certificate.
+    """Requests to one server, each over its own TLS connection, without certificate checks.
 
     Attributes:
         address: The server's address.
@@ -46,15 +46,15 @@ class Wire:
         body: bytes = b"",
         version: str = "1.1",
     ) -> Reply:
-        """Send a request whose target goes out as it is.
+        """Send a request with an unmodified target.
 
         Args:
-            method: The method, or what stands for one.
+            method: The method, which need not be valid.
             target: The request's target.
             login: User and password.
-            headers: More header lines.
-            body: What follows.
-            version: The HTTP version claimed.
+            headers: Additional header lines.
+            body: The body.
+            version: The HTTP version.
         """
         lines = [f"{method} {target} HTTP/{version}", f"Host: {self.domain}", "Connection: close"]
         if login is not None:
@@ -65,11 +65,11 @@ class Wire:
         return self.send(head.encode("latin-1") + body, method)
 
     def send(self, request: bytes, method: str = "GET") -> Reply:
-        """Send bytes and return what came back.
+        """Send bytes and return the response.
 
         Args:
-            request: All of the request.
-            method: What the answer is read as an answer to.
+            request: The complete request.
+            method: The method to parse the response for.
         """
         with (
             socket.create_connection((self.address, 443), timeout=20) as plain,
@@ -84,7 +84,7 @@ class Wire:
 
 @cache
 def _trusting_context() -> ssl.SSLContext:
-    """Making one reads all of this machine's authorities, which takes longer than a request."""
+    """Cached: creating a context loads all CA certificates, which takes longer than a request."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -92,5 +92,5 @@ def _trusting_context() -> ssl.SSLContext:
 
 
 def basic(user: str, password: str) -> str:
-    """Return the header line of a login."""
+    """Return the Authorization header line for a login."""
     return "Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

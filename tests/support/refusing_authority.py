@@ -1,6 +1,6 @@
-"""An ACME server that refuses every order, in the words of a real one.
+"""An ACME server that refuses every order with a real server's error.
 
-Pebble knows neither rate limits nor CAA records, so it cannot be made to refuse for them.
+Pebble supports neither rate limits nor CAA records, so it cannot produce these errors.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from lab.services import free_port
 
 
 class RefusingAuthority:
-    """Runs while the block lasts.
+    """Runs during the block.
 
     Attributes:
         directory: Its directory URL.
-        ca_file: What its own certificate comes from.
+        ca_file: The CA certificate of its own certificate.
 
     Args:
-        address: An address of this machine that the servers reach.
-        folder: Where its certificate is kept.
+        address: An address of this machine that servers can reach.
+        folder: The folder for its certificate.
         kind: The problem's type, such as rateLimited.
-        detail: What it says.
-        status: The HTTP status that goes with it.
+        detail: The problem's detail.
+        status: The problem's HTTP status.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
-"""Waiting until the wizard is idle, and rendering it, at little cost.
+"""Cheap ways to wait until the wizard is idle, and to render it.
 
-Textual's Pilot sends a message to every widget and waits until all have come back. With some sixty
-widgets on a screen and a wait after every key, that was a quarter of all work of these tests.
+Textual's Pilot sends a message to every widget and waits until all have been handled. With about
+sixty widgets on a screen and a wait after every key, that took a quarter of these tests' time.
 
-Without a terminal, Textual renders every change of a screen and discards the result, which was a
-sixth of what was left. Tests render a screen when they read it.
+Without a terminal, Textual renders every change of a screen and discards the result, which took a
+sixth of the rest. Tests render a screen when they read it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from textual.screen import Screen
 
 
 async def settle(pilot: Pilot[int], timeout: float = 60) -> bool:
-    """Wait until the application and all widgets of its screen wait for messages themselves.
+    """Wait until the application and all widgets of its screen have no messages to handle.
 
     Args:
-        pilot: Who drives the application.
+        pilot: The application's pilot.
         timeout: Seconds.
 
     Returns:
-        Whether it went on without an error.
+        Whether it continued without an error.
 
     Raises:
-        WaitForScreenTimeout: Something takes longer.
+        WaitForScreenTimeout: It took longer.
     """
     app = pilot.app
     end = time.monotonic() + timeout
@@ -37,13 +37,13 @@ async def settle(pilot: Pilot[int], timeout: float = 60) -> bool:
         if all(_waits(each) for each in (app, *app.screen.walk_children(with_self=True))):
             return True
         if time.monotonic() > end:
-            raise WaitForScreenTimeout("some widgets did not come to rest")
+            raise WaitForScreenTimeout("some widgets did not become idle")
         await asyncio.sleep(0.001)
     return False
 
 
 def _waits(pump: MessagePump) -> bool:
-    """Whether somebody waits for the next message, or will take no more."""
+    """Return whether a widget waits for its next message, or is closed."""
     queue = pump._message_queue
     return pump._closing or pump._closed or (queue.empty() and bool(queue.ready_event._waiters))  # type: ignore[attr-defined]
 
@@ -55,7 +55,7 @@ _render = Screen._compositor_refresh
 
 
 def _render_for_terminal(screen: Screen[object]) -> None:
-    """Render what has changed, unless there is no terminal to show it."""
+    """Render changes, but only if there is a terminal."""
     if not screen.app.is_headless or screen is not screen.app.screen:
         _render(screen)
         return

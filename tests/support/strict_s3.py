@@ -1,7 +1,7 @@
-"""An S3 server that only takes requests signed with one key, in front of one that takes them all.
+"""A proxy that checks the signatures of S3 requests, in front of a server that does not.
 
-moto accepts any signature. This one computes it again (AWS Signature Version 4, "Authenticating
-Requests: Using the Authorization Header") and passes on what is right.
+moto accepts any signature. This proxy computes it again (AWS Signature Version 4, "Authenticating
+Requests: Using the Authorization Header") and forwards correctly signed requests.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class StrictS3:
 
     Attributes:
         endpoint: Its address, such as http://10.77.0.1:40124.
-        accepted: How many requests were signed with the key, by access key.
-        refused: The access keys of requests that were not.
+        accepted: The number of correctly signed requests, by access key.
+        refused: The access keys of the other requests.
     """
 
     endpoint: str
@@ -44,13 +44,13 @@ class StrictS3:
 
 @contextmanager
 def strict_s3(host: str, keys: dict[str, str], behind: str = "") -> Iterator[StrictS3]:
-    """Run one.
+    """Run the proxy.
 
     Args:
         host: The address it listens on.
         keys: Secret keys by access key.
-        behind: The endpoint that accepted requests are passed to; without it every answer is an
-            empty bucket's.
+        behind: The endpoint to forward accepted requests to; without it, all responses are those
+            of an empty bucket.
     """
 
     class Handler(BaseHTTPRequestHandler):

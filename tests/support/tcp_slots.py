@@ -1,4 +1,4 @@
-"""Servers as they were before slots had sockets: the registry listens on loopback ports."""
+"""Servers deployed before slots had Unix sockets: the registry listens on loopback ports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SINCE_SOCKETS = (
 
 
 def listen_on_ports(server: LabServer) -> None:
-    """Turn a server that was just deployed, its slot blue, into one of the time before sockets."""
+    """Convert a freshly deployed server (slot blue) to loopback ports."""
     config = server.read_file(CONFIG)
     config = re.sub(r"  net: unix\n  addr: .*\n", "  addr: 127.0.0.1:5101\n", config)
     unit = server.read_file(UNIT)

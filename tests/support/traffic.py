@@ -1,4 +1,4 @@
-"""Clients that push and pull all the time, and count what failed."""
+"""Clients that push and pull continuously and record failures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from moorage.deploy.registry_client import Answer, RegistryClient
 from moorage.errors import MoorageError
 
 
-def asked_again(ask: Callable[[], Answer]) -> Answer:
-    """Ask once more when the connection was closed before anything was answered.
+def retry_once(ask: Callable[[], Answer]) -> Answer:
+    """Retry a request whose connection was closed without a response.
 
-    A worker of nginx that ends closes connections whose request it has not begun to read; clients
-    have to expect that of every reload.
+    After a reload, old nginx workers close connections with requests they have not started to read,
+    which clients must expect.
     """
     try:
         return ask()
@@ -28,14 +28,14 @@ def asked_again(ask: Callable[[], Answer]) -> Answer:
 
 
 class Traffic:
-    """Clients at work while the block lasts, each in a thread of its own.
+    """Clients that run during the block, each in its own thread.
 
     Attributes:
-        failures: What went wrong, a line each.
-        count: How many pushes with a pull each there were.
+        failures: Errors, a line each.
+        count: The number of pushes, each followed by a pull.
 
     Args:
-        clients: What each of them talks to.
+        clients: A registry client for each.
     """
 
     def __init__(self, clients: Sequence[RegistryClient]) -> None:
@@ -49,7 +49,7 @@ class Traffic:
 
     @property
     def count(self) -> int:
-        """How many pushes with a pull each there were."""
+        """The number of pushes, each followed by a pull."""
         return sum(self._counts)
 
     def __enter__(self) -> Traffic:
@@ -73,10 +73,10 @@ class Traffic:
                 blob = os.urandom(50_000)
                 digest = push_blob(client, f"load/worker{number}", blob)
                 path = f"/v2/load/worker{number}/blobs/{digest}"
-                pulled = asked_again(partial(client.request, "GET", path))
+                pulled = retry_once(partial(client.request, "GET", path))
                 assert pulled.status == 200, pulled
                 assert pulled.body == blob
-            except Exception as error:  # whatever it is, it is a failure to report
+            except Exception as error:  # Any error is a failure.
                 self.failures.append(repr(error))
             self._counts[number] += 1
 
@@ -84,9 +84,9 @@ class Traffic:
 def push_blob(client: RegistryClient, repository: str, blob: bytes) -> str:
     """Push a blob and return its digest."""
     digest = "sha256:" + hashlib.sha256(blob).hexdigest()
-    begun = asked_again(lambda: client.request("POST", f"/v2/{repository}/blobs/uploads/"))
+    begun = retry_once(lambda: client.request("POST", f"/v2/{repository}/blobs/uploads/"))
     assert begun.status == 202, begun
     location = begun.header("Location") or ""
-    done = asked_again(lambda: client.put_blob(location, blob, digest))
+    done = retry_once(lambda: client.put_blob(location, blob, digest))
     assert done.status == 201, done
     return digest

@@ -1,4 +1,4 @@
-"""Waiting until something holds."""
+"""Wait for conditions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait until something holds.
+    """Wait until a condition holds.
 
     Args:
-        condition: What holds in the end.
-        seconds: How long it may take.
+        condition: The condition.
+        seconds: The time limit.
     """
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, "timed out waiting for a condition"
         time.sleep(0.1)

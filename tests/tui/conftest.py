@@ -1,4 +1,4 @@
-"""A wizard with a home of its own, and servers that stand in where a real one cannot be made to."""
+"""Fixtures for the wizard: a home folder and fake servers."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pretend() -> Servers:
-    """The servers the wizard can reach."""
+    """The fake servers that the wizard can reach."""
     return Servers()

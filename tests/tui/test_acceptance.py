@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from opening import opened
 from pretend import SIZES, Servers, Wizard
-from pretend_users import UsersServer, somebody
+from pretend_users import UsersServer, some_user
 from textual.widgets import Button
 
 from moorage.desired import layout
@@ -38,7 +38,7 @@ HISTORY = [
 def changed_by_bob(pretend: Servers) -> UsersServer:
     """A server on which Bob added two users and turned a setting since revision 3."""
     alpha = UsersServer("alpha")
-    alpha.put([somebody("ci"), somebody("dora", "pull"), somebody("eve")])
+    alpha.put([some_user("ci"), some_user("dora", "pull"), some_user("eve")])
     record = json.loads(alpha.files[layout.DEPLOYMENT])
     record |= {"revision": 4, "by": "bob@desk", "at": "2026-03-02T09:12:40Z", "history": HISTORY}
     record["users"]["declared"] = ["ci", "dora", "eve"]
@@ -93,7 +93,7 @@ async def test_what_others_did_is_taken_over(pretend: Servers) -> None:
 
 async def test_a_wizard_that_was_open_meanwhile_hears_of_it_too(pretend: Servers) -> None:
     alpha = UsersServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     pretend["alpha"] = alpha
     unsaved = {name: part for name, part in ANSWERS.items() if name != "based_on"}
     async with opened(pretend, prefill=unsaved) as wizard:
@@ -105,7 +105,7 @@ async def test_a_wizard_that_was_open_meanwhile_hears_of_it_too(pretend: Servers
 
 async def test_images_are_left_behind_only_on_purpose(pretend: Servers) -> None:
     alpha = UsersServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     alpha.extra_facts = "images\t/var/lib/moorage/registry\tyes\t\n"
     pretend["alpha"] = alpha
     elsewhere = ANSWERS | {"storage": {"filesystem": {"path": "/srv/elsewhere"}}}
@@ -118,7 +118,7 @@ async def test_images_are_left_behind_only_on_purpose(pretend: Servers) -> None:
 
 async def test_a_missing_disk_of_images_can_be_accepted(pretend: Servers) -> None:
     alpha, folder = UsersServer("alpha"), "/var/lib/moorage/registry"
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     record = json.loads(alpha.files[layout.DEPLOYMENT])
     record["store"] = {"folder": folder, "marker": "0" * 16, "mount": "/srv", "source": "/dev/sdb"}
     alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
@@ -155,7 +155,7 @@ async def test_transfers_in_the_way_are_ended_only_on_purpose(
     pretend: Servers, *, by_palette: bool
 ) -> None:
     alpha = AppliedServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     alpha.extra_facts = "draining\tgreen\t60\t2\n"
     pretend["alpha"] = alpha
     answers = ANSWERS | {"based_on": None}
@@ -186,7 +186,7 @@ async def test_nothing_is_offered_to_be_ended_where_nothing_is_in_the_way(
     pretend: Servers,
 ) -> None:
     alpha = AppliedServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     pretend["alpha"] = alpha
     async with opened(pretend, prefill=ANSWERS | {"based_on": None}) as wizard:
         await wizard.see("1 server:")
@@ -204,7 +204,7 @@ async def test_what_is_handed_on_late_does_not_hide_how_it_ended(
 ) -> None:
     monkeypatch.setattr(WizardApp, "_pump", lambda app: None)
     alpha = AppliedServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     pretend["alpha"] = alpha
     async with opened(pretend, prefill=ANSWERS | {"based_on": None}) as wizard:
         await wizard.see("1 server:")
@@ -216,7 +216,7 @@ async def test_what_is_handed_on_late_does_not_hide_how_it_ended(
 
 async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home: Path) -> None:
     alpha = AppliedServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     pretend["alpha"] = alpha
     file = home / "moorage.yml"
     text = (

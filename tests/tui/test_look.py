@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from contrast import LEAST, contrast, hard_to_read, unseen_lines
+from contrast import LEAST, contrast, invisible_lines, low_contrast_texts
 from opening import opened
 from pretend import Servers, Wizard
 from rich.color import ColorSystem
@@ -59,8 +59,8 @@ async def test_every_screen_is_readable_and_whole(size: tuple[int, int], name: s
     colours = ColorSystem.STANDARD if name == theme.SIXTEEN.name else ColorSystem.TRUECOLOR
     bad, seen = [], set()
     async for screen, wizard in every_screen(size, name):
-        bad += [f"{screen}: {each}" for each in hard_to_read(wizard.app, colours)]
-        bad += [f"{screen}: {each}" for each in unseen_lines(wizard.app, colours)]
+        bad += [f"{screen}: {each}" for each in low_contrast_texts(wizard.app, colours)]
+        bad += [f"{screen}: {each}" for each in invisible_lines(wizard.app, colours)]
         assert len(wizard.text.splitlines()) == size[1], screen
         for widget in wizard.app.screen.query("Button, Input, Footer, HeaderBar"):
             is_shown = widget.region.area and widget.display

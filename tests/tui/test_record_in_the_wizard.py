@@ -9,7 +9,7 @@ import pytest
 from bait import Bait, watched
 from opening import opened
 from pretend import Servers
-from pretend_users import UsersServer, somebody
+from pretend_users import UsersServer, some_user
 
 from moorage.desired import layout
 from tui.document import store
@@ -23,7 +23,7 @@ def bait(home: Path, pretend: Servers) -> Iterator[Bait]:
     """Bait in the operator's home, and a server whose record names it."""
     bait = Bait(home)
     alpha = UsersServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     alpha.files[layout.DEPLOYMENT] = bait.record("alpha", {"host": OTHER, "user": "eve"})
     pretend["alpha"] = alpha
     yield bait

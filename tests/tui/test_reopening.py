@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from opening import opened
 from pretend import PretendServer, Servers
-from pretend_users import UsersServer, somebody
+from pretend_users import UsersServer, some_user
 from walk import ANSWERS, LOGIN
 
 from moorage.answers.save import save
@@ -233,7 +233,7 @@ async def test_what_a_server_says_is_deployed_is_applied_at_the_start(
     pretend: Servers, home: Path
 ) -> None:
     alpha = UsersServer("alpha")
-    alpha.put([somebody("ci")])
+    alpha.put([some_user("ci")])
     record = json.loads(alpha.files[layout.DEPLOYMENT]) | {"deployed_at": "2026-01-02T03:04:05Z"}
     alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
     pretend["alpha"] = alpha

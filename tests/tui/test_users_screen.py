@@ -16,7 +16,7 @@ import yaml
 from opening import opened
 from patience import slowness
 from pretend import SIZES, PretendServer, Servers, Wizard
-from pretend_users import UsersServer, somebody
+from pretend_users import UsersServer, some_user
 from textual import events
 
 from moorage.answers.save import save
@@ -32,7 +32,7 @@ from tui.document import store
 from tui.document.draft import Draft
 
 NAMES = ("alpha", "beta")
-USERS = (somebody("ana", "pull", "team-a/*"), somebody("bob", disabled=True), somebody("ci"))
+USERS = (some_user("ana", "pull", "team-a/*"), some_user("bob", disabled=True), some_user("ci"))
 
 
 class Fleet:
@@ -280,7 +280,7 @@ async def test_the_last_change_is_taken_back(fleet: Fleet) -> None:
 
 async def test_the_last_user_who_may_log_in_stays(fleet: Fleet) -> None:
     for server in fleet.servers:
-        server.put([somebody("ci")])
+        server.put([some_user("ci")])
     async with fleet.open() as wizard:
         await wizard.see("1 user")
         for key in ("d", "x"):
@@ -327,7 +327,7 @@ async def test_who_is_there_already_is_selected(fleet: Fleet) -> None:
 
 
 async def test_a_change_that_goes_on_is_not_an_edit_by_hand(fleet: Fleet) -> None:
-    fleet.beta.put([*USERS, somebody("dora")], revision=2)
+    fleet.beta.put([*USERS, some_user("dora")], revision=2)
     fleet.beta.extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("… beta   run 20261125T101112-ab12 is in progress",
@@ -508,7 +508,7 @@ async def test_the_file_of_the_older_product_is_offered_on_a_server(fleet: Fleet
 
 
 async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
-    many = [somebody("ci"), *(somebody(f"user-{n:05}", "pull", "a/*") for n in range(10_000))]
+    many = [some_user("ci"), *(some_user(f"user-{n:05}", "pull", "a/*") for n in range(10_000))]
     for server in fleet.servers:
         server.put(many)
     async with fleet.open() as wizard:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from pretend_users import HASH, somebody
+from pretend_users import HASH, some_user
 from walk import ANSWERS
 
 from moorage.answers.load import load
@@ -21,7 +21,7 @@ from screens.users.table import ago
 from tui.document.draft import Draft
 from tui.document.users_sync import sync_draft
 
-BASE = (somebody("ana", "pull", "team-a/*"), somebody("ci"))
+BASE = (some_user("ana", "pull", "team-a/*"), some_user("ci"))
 
 
 def removal(name: str) -> StagedChange:
@@ -32,7 +32,7 @@ def test_what_is_staged_survives_reading_again() -> None:
     staging = Staging()
     staging.begin(BASE)
     staging.add(removal("ana"))
-    lost = staging.begin((*BASE, somebody("eve")))
+    lost = staging.begin((*BASE, some_user("eve")))
     assert not lost
     assert [user.name for user in staging.users] == ["ci", "eve"]
 
@@ -64,8 +64,8 @@ def test_only_passwords_that_will_be_in_force_are_shown() -> None:
 
 def test_differences_in_words() -> None:
     after = (
-        somebody("ana", "push", disabled=True),
-        somebody("dora", "pull", "team-d/*", "base"),
+        some_user("ana", "push", disabled=True),
+        some_user("dora", "pull", "team-d/*", "base"),
     )
     assert differences(BASE, after) == [
         UserDifference(
@@ -99,8 +99,8 @@ def test_answers_follow_but_for_what_is_imported(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     save(draft.answers(), path)
     path.write_text("# mine\n" + path.read_text())
-    after = (somebody("ci", "pull"), somebody("dora"), somebody("imported"))
-    change = UsersChange((somebody("ci"),), after, ("dora",))
+    after = (some_user("ci", "pull"), some_user("dora"), some_user("imported"))
+    change = UsersChange((some_user("ci"),), after, ("dora",))
     assert sync_file(path, change) == (f"Updated {path.name}.",)
     assert path.read_text().startswith("# mine\n")
     users = load(path).credentials.users

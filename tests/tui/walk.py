@@ -7,7 +7,7 @@ from pathlib import Path
 
 from opening import opened
 from pretend import PretendServer, Servers, Wizard
-from pretend_users import UsersServer, somebody
+from pretend_users import UsersServer, some_user
 
 from moorage.answers.save import save
 from moorage.deploy.name import NamePlan
@@ -156,7 +156,9 @@ async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
     """Yield the users screen and its dialogs."""
     store.keep_applied(Draft(ANSWERS))
     alpha = UsersServer("alpha")
-    alpha.put([somebody("ana", "pull", "team-a/*"), somebody("bob", disabled=True), somebody("ci")])
+    alpha.put(
+        [some_user("ana", "pull", "team-a/*"), some_user("bob", disabled=True), some_user("ci")]
+    )
     servers = Servers()
     servers["alpha"] = alpha
     async with opened(servers, size=size, prefill=ANSWERS) as wizard:

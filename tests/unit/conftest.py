@@ -1,4 +1,4 @@
-"""How thorough tests with made-up examples are: quick, unless MOORAGE_THOROUGH is set."""
+"""Hypothesis profiles: quick, or thorough if MOORAGE_THOROUGH is set."""
 
 from __future__ import annotations
 

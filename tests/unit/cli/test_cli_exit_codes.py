@@ -160,7 +160,7 @@ def test_4_when_a_server_cannot_be_reached(
     outcome = moorage(command, str(answers_file), *(["--yes"] if command == "apply" else []))
 
     assert outcome.code == ExitCode.CANNOT_CONNECT == 4
-    assert "Nobody answers. Try later." in outcome.stdout + outcome.stderr
+    assert "No answer. Try later." in outcome.stdout + outcome.stderr
 
 
 def test_5_when_some_servers_are_done_and_some_not(

@@ -98,7 +98,7 @@ def test_errors_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet, comm
     error = last["unreached"][0] if command == "status" else last["error"]
     assert error == {
         "code": "cannot_connect",
-        "message": "Nobody answers.",
+        "message": "No answer.",
         "advice": "Try later.",
         "fields": [],
         "server": HOST,

@@ -149,7 +149,7 @@ def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fl
 
     assert (behind.code, unreachable.code) == (0, 4)
     assert f"{TWO}  outdated: missed a change" in behind.stdout
-    assert f"{TWO}  unreachable, outdated: Nobody answers." in unreachable.stdout
+    assert f"{TWO}  unreachable, outdated: No answer." in unreachable.stdout
     assert [each["status"] for each in different["servers"]] == ["modified", "up_to_date"]
     assert different["servers"][0]["edited_by_hand"] is True
 
@@ -460,7 +460,7 @@ def test_4_when_a_server_cannot_be_reached_and_5_without_it(
     alone = moorage(*words, "--without-unreached", "--json")
 
     assert (refused.code, partly.code) == (4, 5)
-    assert f"Error: {TWO}: Nobody answers." in refused.stderr
+    assert f"Error: {TWO}: No answer." in refused.stderr
     assert f"{TWO}  outdated: unreachable" in partly.stdout
     assert alone.json["left_out"] == [TWO]
     assert load(two).credentials.users[0].disabled is True

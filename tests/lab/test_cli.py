@@ -155,7 +155,7 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
     assert call.operator.status(server, user=user, password=password) == 200
 
 
-def test_being_told_to_stop_is_like_ctrl_c(call: CommandLine, server: LabServer) -> None:
+def test_sigterm_is_like_ctrl_c(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
     call.add_known_hosts(server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")

@@ -169,7 +169,7 @@ def test_every_algorithm_signs(names: NameService, algorithm: str) -> None:
         ({"key": "no base64 at all"}, "dns_key_wrong", "not valid base64"),
     ],
 )
-def test_a_wrong_key_is_told(
+def test_a_wrong_key_is_reported(
     keep: NameKeeper, names: NameService, wrong: dict[str, str], code: str, said: str
 ) -> None:
     dns = signed(names)
@@ -186,7 +186,7 @@ def test_a_wrong_key_is_told(
     assert names.dig(DOMAIN) == []
 
 
-def test_a_missing_zone_is_told(keep: NameKeeper, names: NameService) -> None:
+def test_a_missing_zone_is_reported(keep: NameKeeper, names: NameService) -> None:
     names.zones.clear()
     names.serve("example.net")
     keep.write(signed(names), ["192.0.2.1"])
@@ -238,7 +238,7 @@ def test_a_silent_name_server_is_given_up_soon(keep: NameKeeper, names: NameServ
     assert "does not answer within 2 s" in silent.json["error"]["message"]
 
 
-def test_servfail_is_told(keep: NameKeeper, names: NameService) -> None:
+def test_servfail_is_reported(keep: NameKeeper, names: NameService) -> None:
     broken = names.server.inside("/var/lib/bind/example.test.zone")
     broken.write_text("this is no zone\n")
     names.server.run("rndc reload || true; systemctl restart named; sleep 0.5")
@@ -259,7 +259,9 @@ def test_journal_and_answers_hold_no_key(keep: NameKeeper, names: NameService) -
     assert keep.environment["DNS_KEY"] not in journal.read_text()
 
 
-def test_a_damaged_journal_is_told(keep: NameKeeper, names: NameService, tmp_path: Path) -> None:
+def test_a_damaged_journal_is_reported(
+    keep: NameKeeper, names: NameService, tmp_path: Path
+) -> None:
     keep.write(signed(names), ["192.0.2.1"])
     assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
     (keep.operator.home / "state" / "dns" / f"{DOMAIN}.json").write_text("[{")

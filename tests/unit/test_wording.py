@@ -32,6 +32,7 @@ CHECKED: tuple[str, ...] = (
     *("moorage/errors.py", "moorage/network.py", "moorage/rows.py", "templates"),
     *("screens/start", "screens/dashboard", "screens/logs", "screens/users", "screens/servers"),
     *("screens/credentials", "screens/storage", "screens/dns", "screens/ssl", "screens/advanced"),
+    *("lab", "bench", "tools", "tests/support"),
 )
 
 # Files and folders with texts that users read.

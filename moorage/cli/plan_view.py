@@ -127,7 +127,7 @@ def _change_as_json(each: Revised) -> dict[str, object]:
 def _unlisted_users(names: Sequence[str]) -> str:
     some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     if len(names) == 1:
-        return f"The user {some} is not in the answers and is kept; manage with 'moorage users'."
+        return f"The user {some} is not in the answers and is kept. Manage it with 'moorage users'."
     return (
         f"{len(names)} users are not in the answers and are kept: {some}. Manage them with "
         "'moorage users'."

@@ -116,6 +116,7 @@ def test_the_life_of_a_user(call: CommandLine, machines: Sequence[LabServer]) ->
     assert statuses(call, machines, "ana", ANAS_NEXT_PASSWORD) == [401, 401]
     assert users_in(call)["ana"]["disabled"] is True
     exported = ok(call("users", "export", "moorage.yml", "--to", "users.htpasswd"))
+    assert "Exported 1 user to users.htpasswd." in exported.stderr
     assert "Left out (disabled): ana." in exported.stderr
     text = (call.home / "users.htpasswd").read_text()
     assert [line.partition(":")[0] for line in text.splitlines()] == ["ci"]

@@ -142,7 +142,7 @@ def test_a_deployment_is_found_from_its_server_alone(
     terminal = workstation.wizard(size=(80, 24))
     terminal.see("New deployment")
     terminal.press("c")
-    terminal.see("What is deployed there is read")
+    terminal.see("Moorage reads what is deployed there")
     terminal.type(f"root@{server.address}")
     terminal.press("Tab")
     terminal.type(str(server.key))

@@ -76,7 +76,8 @@ def command(
         )
     else:
         where = f" to {path}" if path else ""
-        output.message(f"Exported {len(exported)} users{where}.")
+        count = "1 user" if len(exported) == 1 else f"{len(exported)} users"
+        output.message(f"Exported {count}{where}.")
         if disabled:
             output.message(f"Left out (disabled): {', '.join(disabled)}.")
     return ExitCode.DONE

@@ -398,7 +398,7 @@ def test_an_expired_password_is_told_apart(workstation: Workstation, server: Lab
 def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
     workstation: Workstation, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.servers.ssh.transport._PATIENCE_OF_SERVERS", 2.0)
+    monkeypatch.setattr("moorage.servers.ssh.transport._LOGIN_GRACE", 2.0)
     reconfigure(server, "LoginGraceTime 2")
 
     class Slow(Operator):
@@ -420,7 +420,7 @@ def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
 def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
     workstation: Workstation, servers: BootServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.servers.ssh.transport._PATIENCE_OF_SERVERS", 2.0)
+    monkeypatch.setattr("moorage.servers.ssh.transport._LOGIN_GRACE", 2.0)
     three = servers(3)
     for server in three:
         reconfigure(server, "LoginGraceTime 3")

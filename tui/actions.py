@@ -68,7 +68,7 @@ _HELP_WIDTH = 64
 _DISPLAYED = {"↑↓": "Up or Down", "←→": "Left or Right", "pgdn": "Page Up or Page Down"}
 _TEST = Action("ctrl+t", "test", "Test", "Connect and show the system, Docker, disk and ports",
                "Test the servers", "check connection ssh ping")  # fmt: skip
-_FIND = Action("slash", "find", "Find", "Show only lines with a text", "Find in the log",
+_FIND = Action("slash", "find", "Find", "Show only lines that contain a text", "Find in the log",
                "search grep filter")  # fmt: skip
 _FOLLOW = Action("f", "follow", "Follow", "Follow the end of the log, or stop", "Follow the log",
                  "tail pause")  # fmt: skip
@@ -80,14 +80,14 @@ _USERS = Action("u", "users", "Users", "Add, change and remove who can log in", 
                 "accounts passwords access login htpasswd")  # fmt: skip
 _LOGS = Action("l", "logs", "Logs", "The registry's journal, nginx's errors and each request",
                "Logs", "journal errors requests access log")  # fmt: skip
-_REFUSE = Action("escape", "refuse", "Back", "Close without doing anything")
+_REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
 _CLOSE = Action("escape", "refuse", "Close", "Close")
 
 AREAS = {
     "app": Area("Everywhere", (
-        Action("ctrl+p", "command_palette", "More", "All actions, and the themes", is_first=True),
-        Action("f1", "help", "", "What the screen is about, and its keys", "Help", "manual keys"),
-        Action("ctrl+q", "leave", "", "Leave at once; the draft is kept", "Leave Moorage",
+        Action("ctrl+p", "command_palette", "More", "Show all actions and themes", is_first=True),
+        Action("f1", "help", "", "Show what this screen does, and its keys", "Help", "manual keys"),
+        Action("ctrl+q", "leave", "", "Leave Moorage; the draft is saved", "Leave Moorage",
                "quit exit", is_first=True),
         Action("ctrl+c", "leave"),
         # In front of any widget: what is typed after Tab then always lands where Tab led, also
@@ -98,23 +98,23 @@ AREAS = {
     "buttons": Area("Buttons", (
         # In front of a dialog, which keys of the application do not reach otherwise.
         Action("left", "app.beside(-1)", is_first=True),
-        Action("right", "app.beside(1)", "", "Next button of a row; Left: the one before",
+        Action("right", "app.beside(1)", "", "Next button in the row; Left: previous button",
                is_first=True),
     )),
     "start": Area("Start", (
         Action("enter", "open", "", "Open what is selected"),
-        Action("n", "new", "New", "Begin a new deployment", "New deployment", "create install"),
+        Action("n", "new", "New", "Start a new deployment", "New deployment", "create install"),
         Action("o", "file", "Open a file", "Open an answers file", "Open a file", "yaml load"),
         Action("c", "connect", "Connect", "Read a deployment from one of its servers",
                "Connect to a server", "ssh import read"),
         _USERS,
-        Action("d,delete", "forget", "Take off the list",
-               "Remove the selected deployment from the list; servers and files stay as they are",
-               "Take off the list", "remove forget delete recent"),
-        Action("escape", "leave", "Leave", "Leave, when pressed twice"),
+        Action("d,delete", "forget", "Remove",
+               "Remove the selected deployment from this list; servers and files do not change",
+               "Remove from the list", "take off forget delete recent"),
+        Action("escape", "leave", "Leave", "Leave (press twice)"),
     )),
     "dashboard": Area("Dashboard", (
-        Action("enter,s", "settings", "Settings", "Open the wizard on these answers", "Settings",
+        Action("enter,s", "settings", "Settings", "Edit the answers in the wizard", "Settings",
                "edit answers configure", "s"),
         Action("v", "review", "Review", "Show what an apply would change", "Review",
                "plan diff apply"),
@@ -132,14 +132,14 @@ AREAS = {
     )),
     "wizard": Area("Wizard", (
         Action("ctrl+n", "next", "Next", "Next step", "Next step", "continue forward"),
-        Action("ctrl+n", "apply", "Apply", "Apply the plan, after a question", "Apply",
+        Action("ctrl+n", "apply", "Apply", "Apply the plan, after confirmation", "Apply",
                "install deploy run"),
         Action("ctrl+b", "back", "Back", "Previous step", "Previous step", "back"),
         Action("ctrl+b", "step_back"),
         Action("escape", "close", "Close", "Back to the dashboard", "Back to the dashboard",
                "close"),
         Action("escape", "step_back", "", "Previous step, or back to the dashboard"),
-        Action("f3", "preview", "Files", "Show or hide the files that are written",
+        Action("f3", "preview", "Files", "Show or hide the files Moorage will write",
                "Show or hide the files", "preview nginx config"),
         Action("ctrl+s", "save", "Save", "Save the answers to a file", "Save the answers",
                "write yaml export"),
@@ -153,7 +153,7 @@ AREAS = {
         Action("", "logs", does=_LOGS.does, title="Logs", search=_LOGS.search),
     )),
     "form": Area("A form", (
-        Action("enter", "go_on", "", "Continue, or go to what is wrong"),
+        Action("enter", "go_on", "", "Continue, or go to the first problem"),
     )),
     "choice": Area("A choice", (
         Action("down,right", "move(1)", "Choose", "Choose", display="↑↓"),
@@ -161,11 +161,11 @@ AREAS = {
     )),
     "toggle": Area("Yes or no", (Action("space", "change", "Change", "Change it"),)),
     "field": Area("A field with suggestions", (
-        Action("down", "suggest(1)", "", "Next suggestion; Up: the one before"),
+        Action("down", "suggest(1)", "", "Next suggestion; Up: previous suggestion"),
         Action("up", "suggest(-1)"),
     )),
     "secret": Area("A field for a password or key", (
-        Action("f2", "show_or_hide", "Show", "Show what is typed, or hide it again",
+        Action("f2", "show_or_hide", "Show", "Show or hide the text you type",
                "Show or hide what is typed", "reveal password"),
     )),
     "table": Area("Servers, users or hooks in the wizard", (
@@ -186,25 +186,25 @@ AREAS = {
     )),
     "ssl": Area("SSL", (
         Action("ctrl+t", "replace", "Replace on the servers",
-               "Put a changed certificate of your own on the servers", "Replace the certificate",
+               "Install your changed certificate on the servers", "Replace the certificate",
                "renew tls certificate key"),
     )),
     "review": Area("Review", (
         Action("ctrl+r", "plan", "Read", "Read the servers and plan again",
                "Read the servers again", "refresh reload plan"),
-        Action("v", "view", "View", "Difference, whole file, or commands",
+        Action("v", "view", "View", "Switch between difference, whole file and commands",
                "Difference, whole file, or commands", "view diff"),
         Action("n", "jump(1)", "Change", "Go to the next change", "Next change", "diff jump"),
         Action("p,N", "jump(-1)", "", "Go to the previous change", "Previous change", "diff jump"),
         Action("y", "copy", "Copy", "Copy what is shown", "Copy what is shown", "clipboard yank"),
         Action("e", "end_transfers", "End transfers",
-               "Apply, and cut off the transfers on the slot that is needed", "End transfers",
+               "Apply, and cut off transfers on the slot it needs", "End transfers",
                "apply stop pushes pulls"),
     )),
     "plan_tree": Area("The tree of changes", (
         Action("enter", "wizard_go_on"),
-        Action("left", "collapse", "", "Close a branch"),
-        Action("right", "expand", "", "Open a branch"),
+        Action("left", "collapse", "", "Collapse a branch"),
+        Action("right", "expand", "", "Expand a branch"),
     )),
     "diff": Area("A difference", (
         Action("n", "jump(1)", "", "Next change"),
@@ -212,7 +212,7 @@ AREAS = {
     )),
     "apply": Area("Apply", (
         Action("up", "select(-1)", is_first=True),
-        Action("down", "select(1)", "", "Select a server: next; Up: the one before",
+        Action("down", "select(1)", "", "Select the next server; Up: previous server",
                is_first=True),
         _FIND,
         _LEVEL,
@@ -223,7 +223,7 @@ AREAS = {
                "write export"),
         _COPY_LOG,
         Action("r", "retry", "Retry", "Apply again on the servers that failed",
-               "Try failed servers again", "retry repeat"),
+               "Retry failed servers", "try again repeat"),
         Action("enter,escape", "go_on", "Report", "Show the report", "Show the report", "done"),
         Action("escape", "cancel", "Cancel", "Stop the runs, or leave them running",
                "Cancel", "stop abort leave detach"),
@@ -241,7 +241,7 @@ AREAS = {
     "logs": Area("Logs", (
         _FIND,
         _LEVEL,
-        Action("a", "next_server", "Server", "One server after the other, then all",
+        Action("a", "next_server", "Server", "Each server in turn, then all",
                "Show the log of another server"),
         _FOLLOW,
         # Before the log takes them, a column at a time.
@@ -267,29 +267,29 @@ AREAS = {
                "passwd reset", is_first=True),
         Action("e", "access", "Access", "Change access and repositories", "Change access",
                "edit push pull repositories permissions", is_first=True),
-        Action("x", "disable", "Disable", "Keep the user out; the password stays",
+        Action("x", "disable", "Disable", "Block the user from logging in; the password is kept",
                "Disable the user", "lock block", is_first=True),
-        Action("x", "enable", "Enable", "Let a disabled user in again", "Enable the user",
+        Action("x", "enable", "Enable", "Allow a disabled user to log in again", "Enable the user",
                "unlock", is_first=True),
         Action("d,delete", "remove", "Remove", "Remove the user", "Remove the user", "delete",
                is_first=True),
         Action("i", "import_users", "Import",
                "Import an htpasswd file from this machine or a server", "Import users",
                "htpasswd", is_first=True),
-        Action("escape", "back", "Back", "Back; in a search, show all users again"),
+        Action("escape", "back", "Back", "Back; in a search, show all users"),
         # The line above the table names the first two.
         Action("slash", "find", "", "Find by name, repository or state", "Find users", "search",
                is_first=True),
         Action("s", "sort", "", "Sort by name, by last login, or changes first", "Sort", "order",
                is_first=True),
-        Action("ctrl+r", "read", "", "Read the servers again; what is staged stays",
+        Action("ctrl+r", "read", "", "Read the servers again; staged changes are kept",
                "Read the servers again", "refresh reload"),
     )),
     "users_table": Area("The table of users", (
         Action("up,k", "move(-1)"),
-        Action("down,j", "move(1)", "", "Next user; Up or K: the one before"),
+        Action("down,j", "move(1)", "", "Next user; Up or K: previous user"),
         Action("pageup", "page(-1)"),
-        Action("pagedown", "page(1)", "", "Next page; Page Up: the one before"),
+        Action("pagedown", "page(1)", "", "Next page; Page Up: previous page"),
         Action("home,g", "end(-1)", "", "First user"),
         Action("end,G", "end(1)", "", "Last user"),
     )),
@@ -305,7 +305,7 @@ AREAS = {
         Action("enter,escape", "refuse", "Close", "Close"),
     )),
     "generated_passwords": Area("Generated passwords", (
-        Action("c", "copy_all", "Copy", "Copy all of them", "Copy the passwords", "clipboard"),
+        Action("c", "copy_all", "Copy", "Copy all passwords", "Copy the passwords", "clipboard"),
         _CLOSE,
     )),
     "dialog": Area("A dialog", (
@@ -327,7 +327,7 @@ AREAS = {
     "server_dialog": Area("A server", (_TEST,)),
     "host_key": Area("A new host key", (
         Action("t", "trust", "Trust", "Trust the key and add it to known_hosts"),
-        Action("escape", "refuse", "Refuse", "Refuse it"),
+        Action("escape", "refuse", "Refuse", "Refuse the key"),
     )),
     "mistakes": Area("Mistakes in a file", (_CLOSE,)),
     "help": Area("Help", (Action("enter,f1", "refuse", is_first=True),)),

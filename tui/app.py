@@ -399,8 +399,8 @@ class WizardApp(BaseApp):
         self.push_screen(
             ConfirmDialog(
                 "Leave",
-                "The draft is kept, but typed passwords and keys are not: they have to be typed "
-                "again.",
+                "The draft is saved, but not the passwords and keys you typed: you will have to "
+                "enter them again.",
                 "Leave",
             ),
             answered,

@@ -52,7 +52,7 @@ FIELDS = {
     "storage.s3.rootdirectory": FieldText("Prefix"),
     "storage.s3.encrypt": FieldText("Encrypt objects at rest", has_help=False),
     "storage.s3.redirect": FieldText(
-        "Clients fetch layers from the store directly", has_help=False
+        "Clients fetch layers directly from the bucket", has_help=False
     ),
     "dns.rfc2136": FieldText("My name server", has_help=False),
     "dns.rfc2136.server": FieldText("Name server", "192.0.2.53"),
@@ -81,19 +81,19 @@ FIELDS = {
     "ssl.trusted_proxies": FieldText("Load balancers", "10.0.0.0/8, 192.0.2.7"),
     "ssl.acme.email": FieldText("Email", "ops@example.com"),
     "ssl.acme.staging": FieldText(
-        "Let's Encrypt's staging environment, trusted by nobody", has_help=False
+        "Let's Encrypt's staging environment (not trusted)", has_help=False
     ),
     "ssl.acme.directory": FieldText("Directory", "https://ca.example.com/acme/directory"),
     "ssl.acme.ca_file": FieldText("Its CA file", "~/company-root.pem"),
     "ssl.acme.external_account.kid": FieldText("Account key ID"),
     "ssl.acme.external_account.hmac": FieldText("Account HMAC"),
-    "registry.runtime": FieldText("What runs the registry", has_help=False),
+    "registry.runtime": FieldText("Registry runs in", has_help=False),
     "registry.image": FieldText("Image", has_help=False),
     "registry.image_archive": FieldText("Image archive", "~/registry.tar"),
     "registry.port": FieldText("Port"),
     "registry.listen": FieldText("Listen on", "127.0.0.1"),
     "registry.proxy_protocol": FieldText(
-        "A load balancer sends the PROXY protocol", has_help=False
+        "The load balancer sends the PROXY protocol", has_help=False
     ),
     "registry.redirect_http": FieldText("Redirect HTTP (port 80) to HTTPS", has_help=False),
     "registry.settings": FieldText("Registry settings", "log: {level: debug}", has_help=False),

@@ -22,7 +22,7 @@ _ASKED_FOR = {"servers[].password", "servers[].passphrase", "servers[].sudo_pass
 
 _OPTIONS = {
     "sudo_password_missing": "Enter it when the wizard asks for it.",
-    "transfers_in_the_way": "E in Review cuts them off instead.",
+    "transfers_in_the_way": "Press E in Review to cut them off instead.",
 }
 """What the wizard offers besides an error's or a note's own advice, by code."""
 

@@ -115,9 +115,9 @@ class Opening:
         if len({each.domain for each in applied}) == 1:
             await self.open_file(Path(applied[0].path), users=True)
         elif applied:
-            self._app.notify("U opens the users of the deployment that is chosen here")
+            self._app.notify("Press U to open the users of the selected deployment")
         else:
-            self._app.notify("No deployment is known here yet: C reads one of its servers")
+            self._app.notify("No deployments yet. Press C to connect to a server.")
 
     def open_new(self) -> None:
         """Begin a new deployment."""
@@ -162,10 +162,10 @@ class Opening:
         goes_on = await self._app.push_screen_wait(
             ConfirmDialog(
                 "Unsaved changes",
-                f"{path} was changed in the wizard and not saved since. "
-                "Opening the file as it is drops the changes.",
-                "Go on with the changes",
-                "Open the file as it is",
+                f"{path} has changes that you made in the wizard and did not save. "
+                "Opening the saved file discards them.",
+                "Keep the changes",
+                "Open the saved file",
             )
         )
         if goes_on is None:
@@ -306,7 +306,7 @@ class Opening:
         try:
             answers = (draft or session.draft).answers_to_look()
         except MoorageError as error:
-            self._app.tell("Users", f"The answers are not finished.\n{describe_error(error)}")
+            self._app.tell("Users", f"Some answers are still missing.\n{describe_error(error)}")
             return
         engine = UsersEngine(answers, self.asker, self._open_transport, session.left_out)
         self._app.push_screen(UsersScreen(engine, session.draft.domain))
@@ -450,7 +450,7 @@ def _others_dialog(deployment: FoundDeployment) -> ConfirmDialog:
     return ConfirmDialog(
         "Other servers",
         f"{deployment.others_in_words}\n\nMoorage has not connected to {them}.",
-        f"Connect to {them}, too",
+        f"Connect to {them} too",
         f"Only {only}",
         careful=True,
     )
@@ -466,10 +466,10 @@ def _unconfirmed_dialog(unconfirmed: Mapping[RecordedPath, object]) -> ConfirmDi
         for path, value in unconfirmed.items()
     ]
     return ConfirmDialog(
-        "To be confirmed",
-        "The server's record also names these files and systems, as they were on the "
-        "machine that applied it. Nothing was opened or contacted. Are they right for "
-        "this machine?\n\n" + "\n".join(lines),
+        "Confirm these settings",
+        "The server's record also names these files and systems. They come from the machine "
+        "that applied it, and Moorage has not opened or contacted any of them. Are they right "
+        "for this machine?\n\n" + "\n".join(lines),
         "Use them",
         "Leave them out",
         careful=True,

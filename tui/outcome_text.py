@@ -22,7 +22,7 @@ def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
         return ending_in_words(server.status, "", server.message)
     if was_stopped and server.status is RunStatus.CANCELLED:
         during = ending_in_words("stopped", "" if server.step == "rollback" else server.step, "")
-        return f"{during}, and rolled back"
+        return f"{during} and rolled back"
     how = ending_in_words(server.status, server.step, server.message)
     way_out = guide(server.cause) if server.cause is not None else ""
     return f"{how}. {way_out}" if way_out else how
@@ -31,10 +31,10 @@ def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
 def what_stays(outcome: Outcome) -> str:
     """Return what is on the servers after an apply was stopped and rolled back."""
     servers = outcome.report.servers if outcome.report else ()
-    ran = "What ran before still runs." if outcome.ran_before else "Nothing is deployed."
+    ran = "The old registry is still running." if outcome.ran_before else "Nothing is deployed."
     if any(each.status is RunStatus.DONE for each in servers):
-        ran = "Servers that were done stay done."
-    return f"{ran} Packages that were installed already stay."
+        ran = "Servers that had finished keep the change."
+    return f"{ran} Packages that were installed are kept."
 
 
 def faults_of(outcome: Outcome) -> list[str]:
@@ -52,8 +52,8 @@ def faults_of(outcome: Outcome) -> list[str]:
             detail = " ".join(check.detail.split())
             lines.append(f"✗ {check.server}: {check.name}: {detail}")
     if outcome.name is not None and not outcome.name.is_good:
-        if outcome.name.problem is not None:
-            lines.append(f"✗ The records were not changed: {describe_error(outcome.name.problem)}")
+        if (problem := outcome.name.problem) is not None:
+            lines.append(f"✗ The DNS records were not changed: {describe_error(problem)}")
         elif outcome.name.report is not None:
             lines += report_lines(outcome.name.report)
     if outcome.is_rolled_back:

@@ -61,7 +61,7 @@ def theme_commands(app: App[Any]) -> Iterable[SystemCommand]:
     words = {
         theme.DARK.name: ("Use the dark theme", "For dark terminals"),
         theme.LIGHT.name: ("Use the light theme", "For light terminals"),
-        theme.SIXTEEN.name: ("Use the theme with 16 colours", "For terminals with few colours"),
+        theme.SIXTEEN.name: ("Use the 16-colour theme", "For terminals with few colours"),
     }
     for name, (title, about) in words.items():
         if name != app.theme:

@@ -18,8 +18,8 @@ from tui.tasks import in_thread
 if TYPE_CHECKING:
     from tui.session import Session
 
-_THERE = "is there already."
-_CHANGED = "was changed by somebody else since it was opened here."
+_EXISTS = "already exists."
+_CHANGED = "has changed on disk since you opened it."
 
 
 class Saving:
@@ -68,7 +68,7 @@ class Saving:
                 store.remember(session.draft_file, session.draft.domain, is_draft=True)
         except OSError as error:
             self._app.notify(
-                f"The draft cannot be kept in {session.draft_file}: {error.strerror}",
+                f"Cannot save the draft in {session.draft_file}: {error.strerror}",
                 severity="warning",
                 markup=False,
             )
@@ -137,14 +137,14 @@ class Saving:
                     "Save the answers",
                     "File",
                     value=default_name(session.draft.domain),
-                    help_text=f"Without a folder it goes to {Path.cwd()}",
+                    help_text=f"Relative to {Path.cwd()}",
                     accept="Save",
                 )
             )
             if not name:
                 return
             path = Path(name).expanduser()
-            doubt = _THERE if path.exists() else ""
+            doubt = _EXISTS if path.exists() else ""
         if doubt and not await self._app.push_screen_wait(
             ConfirmDialog("Save the answers", f"{path} {doubt}", "Replace it", careful=True)
         ):
@@ -172,5 +172,5 @@ class Saving:
         store.remember(path, session.draft.domain, like=kept)
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
-        lost = "; comments in the sections that changed are gone" if saved.lost_comments else ""
+        lost = "; comments in the sections that changed are lost" if saved.lost_comments else ""
         self._app.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}{lost}"))

@@ -16,12 +16,12 @@ from tui.widgets.key_footer import KeyFooter
 from tui.widgets.server_row import ServerProgress
 
 _CHECKING = (
-    "The servers are done; only the checks go on. Leaving them out changes nothing on the servers."
+    "The servers are done; only the checks are running. Skipping them changes nothing there."
 )
-_NAME_WAITS = " The DNS records are not made then; another apply makes them."
+_NAME_WAITS = " The DNS records are then not created; the next apply creates them."
 _NAMING = (
-    "The servers are done and checked; the DNS records are made, and the name servers are waited "
-    "for. Not waiting takes nothing back: 'moorage dns undo FILE' does."
+    "The servers are done and checked. Moorage has sent the DNS records and is waiting for the "
+    "name servers. Not waiting does not undo anything; 'moorage dns undo FILE' does."
 )
 _SETTLED = {"record", "drain"}
 
@@ -60,8 +60,8 @@ class CancelDialog(Dialog[str]):
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(classes="dialog--text", markup=False)
             with Horizontal(classes="dialog--buttons"):
-                yield Button("Go on", id="back", variant="primary", compact=True)
-                yield Button("Leave the checks out", id="skip", compact=True)
+                yield Button("Continue", id="back", variant="primary", compact=True)
+                yield Button("Skip the checks", id="skip", compact=True)
                 yield Button("Leave", id="leave", compact=True)
                 yield Button("Stop and roll back", id="stop", variant="error", compact=True)
         yield KeyFooter()
@@ -80,9 +80,7 @@ class CancelDialog(Dialog[str]):
         elif now.is_checking:
             text = _CHECKING + (_NAME_WAITS if now.name_state == "waiting" else "")
         self.query_one(".dialog--text", Static).update(text)
-        self.query_one("#skip", Button).label = (
-            "Do not wait" if is_naming else "Leave the checks out"
-        )
+        self.query_one("#skip", Button).label = "Do not wait" if is_naming else "Skip the checks"
         for button in self.query(Button):
             button.display = button.id == "back" or (button.id == "skip") == now.is_checking
         if self.focused is not None and not self.focused.display:
@@ -100,22 +98,19 @@ class CancelDialog(Dialog[str]):
 def what_it_means(now: HowFar) -> str:
     """Return what stopping and what leaving would do as things are now."""
     lines = [
-        "Stop: every run stops before its next step and rolls back; servers that are done stay "
-        "done. Now that means:"
+        "Stop: every run stops before its next step and rolls back. Servers that have finished "
+        "keep the change. Right now:"
     ]
     for server in now.servers:
         lines.append(f"  {printable(server.name)}: {_fate(server)}")
     lines.append("")
-    leave = (
-        "Leave: the runs go on by themselves on the servers. Opening these answers again shows "
-        "them."
-    )
+    leave = "Leave: the runs continue on the servers. Open these answers again to see them."
     if now.made_for:
         plural = "s" if len(now.made_for) > 1 else ""
         leave += (
-            f" The password{plural} of {printable(', '.join(now.made_for))} "
-            f"{'are' if plural else 'is'} then shown nowhere; Users gives "
-            f"{'new ones' if plural else 'a new one'}."
+            f" Moorage then cannot show the password{plural} of "
+            f"{printable(', '.join(now.made_for))}; set {'new ones' if plural else 'a new one'} "
+            "in Users."
         )
     lines.append(leave)
     return "\n".join(lines)
@@ -123,13 +118,13 @@ def what_it_means(now: HowFar) -> str:
 
 def _fate(server: ServerProgress) -> str:
     if server.state == "waiting":
-        return "has not begun; nothing is changed"
+        return "has not started; nothing will change"
     if server.state in {"done", "unchanged"}:
-        return "is done, and stays so"
+        return "has finished, and keeps the change"
     if server.state == "bad":
-        return "has ended already"
+        return "has already ended"
     if server.step == "rollback":
         return "is rolling back"
     if server.step in _SETTLED:
-        return "has switched and recorded it; it stays done"
+        return "has switched, and keeps the change"
     return f"rolls back ({server.words.lower()})"

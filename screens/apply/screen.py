@@ -56,9 +56,9 @@ class ApplyScreen(Screen[None]):
     """
 
     help_text = (
-        "Each server has a line: what it is doing, how long it has taken and, once there were "
-        "earlier runs, how long it will still take. The log below is the selected server's. "
-        "The runs do not depend on this window: they end by themselves."
+        "Each server has a line with its current step, the elapsed time and, after earlier runs, "
+        "the time left. The log below is the selected server's. The runs continue on the servers "
+        "even if you close this window."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("apply")
     DEFAULT_CSS = """
@@ -166,7 +166,7 @@ class ApplyScreen(Screen[None]):
             case StepBegan():
                 progress.begin_step(event.step)
                 if event.server == NAME_ROW:
-                    self._say("Leading the registry's name to the servers")
+                    self._say("Updating DNS records")
                 return LogEntry(event.server, Level.STEP, f"── {progress.words}")
             case Staged():
                 progress.words = "Ready, waiting for the others"
@@ -177,7 +177,7 @@ class ApplyScreen(Screen[None]):
             case RunEnded():
                 text = printable(f"{event.status.label}: {event.message}")
                 if self._was_stopped and event.status is RunStatus.CANCELLED:
-                    text = "stopped, and rolled back"
+                    text = "stopped and rolled back"
                 progress.end("bad", text)
                 return LogEntry(event.server, Level.ERROR, f"── {text}")
             case CheckEnded():
@@ -218,7 +218,7 @@ class ApplyScreen(Screen[None]):
         if store.text:
             parts.append(f"lines with “{store.text}”")
         if not self._log.follows:
-            parts.append("standing still, f follows")
+            parts.append("paused, press f to follow")
         if store.dropped:
             parts.append(f"{store.dropped} older lines are on the server only")
         self.query_one("#log-title", Static).update(Content(" · ".join(parts)))
@@ -260,7 +260,7 @@ class ApplyScreen(Screen[None]):
 
         self.app.push_screen(
             FindDialog("Find in the log", "Text", value=self._log.store.text, accept="Find",
-                       help_text="Shows only lines with it; empty shows all"), found
+                       help_text="Show only lines that contain it; empty shows all"), found
         )  # fmt: skip
 
     def action_save_log(self) -> None:
@@ -268,7 +268,7 @@ class ApplyScreen(Screen[None]):
         try:
             path = save_log(self._selected or "all", self._log.store.lines())
         except OSError as error:
-            self._say_what_is_shown(f"✗ The log cannot be written: {error.strerror}")
+            self._say_what_is_shown(f"✗ Cannot save the log: {error.strerror}")
         else:
             self._say_what_is_shown(f"✓ Saved in {path}")
 
@@ -324,9 +324,9 @@ class ApplyScreen(Screen[None]):
         for progress in self._servers.values():
             if progress.state in {"waiting", "running"}:
                 progress.end("bad", "not done")
-        self._say("Stopped" if self._was_stopped else "Not everything went well")
-        retry = "r tries the failed servers again, " if self._failed else ""
-        lines.append(f"Enter goes on to the report, {retry}s saves the log.")
+        self._say("Stopped" if self._was_stopped else "Apply failed")
+        retry = " r: retry failed servers." if self._failed else ""
+        lines.append(f"Enter: report.{retry} s: save log.")
         ending = self.query_one("#ending", Static)
         ending.update(Content(printable("\n".join(lines))))
         ending.add_class("-shown")
@@ -362,7 +362,7 @@ class ApplyScreen(Screen[None]):
             self._servers[name].start_again()
         self._select(failed[0])
         names = ", ".join(printable(name) for name in failed)
-        self._begin(f"Trying again: {names}", lambda: operations.retry(failed, large_upload=large))
+        self._begin(f"Retrying: {names}", lambda: operations.retry(failed, large_upload=large))
 
     def action_go_on(self) -> None:
         """Go on to the report once all is over."""
@@ -380,7 +380,7 @@ class ApplyScreen(Screen[None]):
             operations = self._session.operations
             if what == "stop":
                 self._was_stopped = True
-                self._say("Stopping before the next step, and rolling back")
+                self._say("Stopping before the next step and rolling back")
                 operations.abort()
             elif what == "skip":
                 operations.skip_checks()

@@ -87,6 +87,8 @@ class DashboardScreen(Screen[None]):
     def on_mount(self) -> None:
         """Focus the first button."""
         self.query_one("#settings").focus()
+        report = self.query_one("#dashboard")
+        self.watch(report, "show_vertical_scrollbar", self.refresh_bindings, init=False)
 
     def on_screen_resume(self) -> None:
         """Read the servers again, unless only a dialog was closed."""
@@ -177,11 +179,7 @@ class DashboardScreen(Screen[None]):
             *(Static(_describe_error(each), classes="server") for each in status.unreached),
             *(Static(_describe_other(each), classes="server") for each in status.others),
         )
-        self.call_after_refresh(self.refresh_bindings)
-
-    def on_resize(self) -> None:
-        """Offer scrolling only if something is out of sight."""
-        self.call_after_refresh(self.refresh_bindings)
+        self.refresh_bindings()
 
     def action_scroll(self, where: str) -> None:
         """Scroll the report."""
@@ -212,7 +210,7 @@ class DashboardScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to follow a run while there is one, and to scroll what does not fit."""
         if action == "scroll":
-            return self.is_mounted and self.query_one("#dashboard").max_scroll_y > 0
+            return self.is_mounted and self.query_one("#dashboard").show_vertical_scrollbar
         return self._has_run if action == "follow" else True
 
     @on(Button.Pressed)

@@ -50,16 +50,16 @@ class MissedDialog(Dialog[Choice]):
         caught = self._caught
         lines = [
             Content(
-                "The deployment was changed since revision "
-                f"{self._plan.based_on}, which these answers are based on:"
+                f"The deployment has changed since revision {self._plan.based_on}, on which these "
+                "answers are based:"
             ),
             *(Content.styled(printable(str(each)), "bold") for each in self._plan.missed),
             Content(""),
-            Content(f"To take over: {printable(', '.join((*caught.users, *caught.places)))}"),
+            Content(f"Can be taken over: {printable(', '.join((*caught.users, *caught.places)))}"),
         ]
         if caught.left:
-            lines.append(Content(f"Yours to change: {printable(', '.join(caught.left))}"))
-        lines.append(Content("With your answers as they are, an apply undoes these changes."))
+            lines.append(Content(f"Change yourself: {printable(', '.join(caught.left))}"))
+        lines.append(Content("If you keep your answers, an apply undoes these changes."))
         return Content("\n").join(lines)
 
     @on(Button.Pressed)

@@ -96,7 +96,7 @@ class PlanTree(Tree[Subject]):
             sign, word = _SIGNS[change.action]
             either = change.after or change.before
             values = ", ".join(either.values) if either else ""
-            foreign = "somebody else's, " if change.is_foreign else ""
+            foreign = "not Moorage's, " if change.is_foreign else ""
             text = f"{sign} {either.kind if either else ''}  {foreign}{word}  {values}"
             branch.add_leaf(Text(printable(text)), data=change)
 
@@ -117,7 +117,7 @@ class PlanTree(Tree[Subject]):
             change.kind is Kind.FILE and change.action != "remove" for change in server.changes
         )
         if same > 0:
-            branch.add_leaf(Text(f"= {same} file{'s stay' if same != 1 else ' stays'} the same"))
+            branch.add_leaf(Text(f"= {same} file{'s' if same != 1 else ''} unchanged"))
 
 
 def _line(change: Change) -> Text:

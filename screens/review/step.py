@@ -49,7 +49,8 @@ from tui.widgets.diff_view import DiffView, Shown, View
 from tui.wizard.step_pane import StepPane
 
 _GOING_ON = "run_going_on"
-"""A problem that has a line of its own here: Enter follows the run."""
+"""A problem that has its own line here: Enter follows the run."""
+_FOREIGN = "The record to be removed was not created by this deployment."
 
 
 class ReviewPane(StepPane):
@@ -58,9 +59,9 @@ class ReviewPane(StepPane):
     step = Step.REVIEW
     question = "Review"
     help_text = (
-        "This is what an apply does, compared with what is on the servers now. Nothing was "
-        "changed yet. The tree lists every package, file and service; the pane shows the "
-        "difference, with secrets masked. Enter goes on to Apply, which asks once more."
+        "What an apply would change on the servers. Nothing has changed yet. The tree lists "
+        "every package, file and service; the pane shows the difference, with secrets masked. "
+        "Enter applies the plan, after confirmation."
     )
     example = "+ new   ~ changed   - removed   ▸ done by the run"
     BINDINGS: ClassVar[list[BindingType]] = bindings("review")
@@ -154,7 +155,7 @@ class ReviewPane(StepPane):
 
     def _tick(self) -> None:
         elapsed = int(time.monotonic() - self._began)
-        lines = [f"Reading the servers, {elapsed} s. Nothing is changed by this."]
+        lines = [f"Reading the servers ({elapsed} s). This changes nothing."]
         lines += [f"  … {host}: {what.lower()}" for host, what in self._doing.items()]
         self._say("\n".join(lines), "")
 
@@ -173,7 +174,7 @@ class ReviewPane(StepPane):
                 self._doing[event.server] = step_title(event.step)
 
     def _show_open_questions(self, error: AnswersError) -> None:
-        lines = ["Some answers are missing or wrong. Enter goes to the first."]
+        lines = ["Some answers are missing or wrong. Press Enter to go to the first."]
         for problem in error.problems:
             lines.append(f"✗ {step_of(problem).label}: {describe_problem(problem)}")
         self._say(printable("\n".join(lines)), "$text-error")
@@ -208,7 +209,7 @@ class ReviewPane(StepPane):
             lines.append(f"✗ {place}{each.message}")
             if guide := each.guide(field_name):
                 lines.append(f"  {guide}")
-        lines.append("Ctrl+R reads the servers again; Escape goes back.")
+        lines.append("Press Ctrl+R to try again, Escape to go back.")
         self._say(printable("\n".join(lines)), "$text-error")
 
     def _show_plan(self, plan: Plan) -> None:
@@ -317,7 +318,7 @@ class ReviewPane(StepPane):
             return
         name = self.session.operations.name
         if plan.problems or name.problem is not None:
-            self._show_status("✗ Solve what is marked ✗ first; Ctrl+R reads the servers again.")
+            self._show_status("✗ Fix the items marked ✗, then press Ctrl+R.")
             return
 
         def confirmed(go: bool | None) -> None:
@@ -330,7 +331,7 @@ class ReviewPane(StepPane):
             dialog = _question(plan, name, ends_transfers=ends_transfers)
         else:
             hosts = ", ".join(server.server for server in plan.servers)
-            text = f"There is nothing to change on {hosts}. The registry is checked from outside."
+            text = f"Nothing to change on {hosts}. Moorage only checks the registry from outside."
             dialog = ConfirmDialog("Check", text, "Check")
         self.app.push_screen(dialog, confirmed)
 
@@ -358,18 +359,18 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
     for server in _in_the_way(plan) if ends_transfers else ():
         count = server.transfers_in_the_way
         what = "1 transfer is" if count == 1 else f"{count} transfers are"
-        text = f"! {server.server}: {what} cut off; clients must try again."
+        text = f"! {server.server}: {what} cut off; clients must retry."
         lines.append(Content.styled(printable(text), "$text-error"))
         accept = "Apply and end transfers"
     lines += [Content("")] if lines else []
     lines += [Content(_summary(plan, name)), Content(""), Content(f"On {hosts}")]
     if name.foreign:
-        lines.append(Content("\nDNS records that this deployment did not make are replaced:"))
+        lines.append(Content("\nDNS records not created by this deployment will be replaced:"))
         lines.append(Content(printable("\n".join(name.foreign))))
         accept = "Apply and replace them"
     codes = {each.code for each in plan.consequences}
     if Code.NAME_NOT_SERVED in codes:
-        accept = "Apply and take over"
+        accept = "Apply and replace it"
     if any(each.needs == "begin_empty" for each in plan.consequences):
         accept = "Apply and begin empty"
     is_careful = bool(name.foreign or plan.destructive or ends_transfers)
@@ -396,11 +397,11 @@ def _notes(plan: Plan) -> list[Content]:
         last = server.facts.runs[-1] if server.facts.runs else None
         if running is not None:
             step = step_title(running.step).lower()
-            text = f"● {server.server}: a run is going on ({step}); Enter follows it"
+            text = f"● {server.server}: a run is in progress ({step}); Enter follows it"
             lines.append(Content.styled(printable(text), "$text-warning"))
         elif last is not None and last.status is not RunStatus.DONE:
             how = ending_in_words(last.status, last.step, last.message)
-            text = f"! {server.server}: the last run: {how}"
+            text = f"! {server.server}: last run {how}"
             lines.append(Content.styled(printable(text), "$text-warning"))
         lines += [
             Content.styled(printable(f"! {server.server}: {explain(note)}"), "$text-warning")
@@ -418,10 +419,10 @@ def _summary(plan: Plan, name: NamePlan) -> str:
 
 def _notes_of_name(name: NamePlan) -> list[Content]:
     if name.problem is not None:
-        text = f"✗ The records cannot be changed: {describe_error(name.problem)}"
+        text = f"✗ Cannot change the DNS records: {describe_error(name.problem)}"
         return [Content.styled(printable(text), "$text-error")]
     return [
-        Content.styled(printable(f"! this deployment did not make {line}"), "$text-warning")
+        Content.styled(printable(f"! not created by this deployment: {line}"), "$text-warning")
         for line in name.foreign
     ]
 
@@ -429,8 +430,8 @@ def _notes_of_name(name: NamePlan) -> list[Content]:
 def _describe_name(dns: DnsPlan) -> Shown:
     return Shown(
         title=dns.name,
-        note=f"{dns.provider.title}. Changed last, once the registry was checked from outside; "
-        "'moorage dns undo FILE' takes it back.",
+        note=f"{dns.provider.title}. Changed last, after the checks from outside; "
+        "'moorage dns undo FILE' undoes it.",
         path="records" if dns.changes else "",
         before=_records(dns.current),
         after=_records(dns.desired),
@@ -442,7 +443,7 @@ def _describe_records(change: RecordChange) -> Shown:
     return Shown(
         title=f"{either.name} {either.kind}" if either else "",
         note="from DNS",
-        warning="This deployment did not make what goes." if change.is_foreign else "",
+        warning=_FOREIGN if change.is_foreign else "",
         path="records",
         before=_records([change.before] if change.before else []),
         after=_records([change.after] if change.after else []),
@@ -472,7 +473,7 @@ def _describe_change(server: ServerPlan, change: Change) -> Shown:
     return Shown(
         title=change.subject,
         note=f"from {why}" if change.kind is Kind.FILE else why,
-        warning="It was edited on the server since Moorage wrote it; that edit is lost."
+        warning="Edited on the server since Moorage wrote it; an apply discards that edit."
         if change.drift
         else "",
         path=change.subject if change.kind is Kind.FILE else "",

@@ -149,11 +149,11 @@ async def test_apply_alone_makes_the_records_and_they_can_be_undone(
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         wizard = Wizard(app, pilot)
         await wizard.see("1 server:", "1 record set to change", "DNS  1 record set")
-        await wizard.see("! this deployment did not make", "198.51.100.7")
+        await wizard.see("! not created by this deployment", "198.51.100.7")
         await wizard.press("home", "down")
         await wizard.see(f"- {DOMAIN} 60 A 198.51.100.7", f"+ {DOMAIN} 300 A {server.address}")
         await wizard.press("enter")
-        await wizard.see("DNS records that this deployment did not make are replaced")
+        await wizard.see("DNS records not created by this deployment")
         await wizard.press("tab", "enter")
         await wizard.see("DNS records", "after the checks")
         assert service.dig(DOMAIN) == ["198.51.100.7"]
@@ -187,6 +187,6 @@ async def test_a_provider_that_refuses_keeps_apply_from_starting(
     app = WizardApp(at_home.file, open_transport=Servers().open, large_upload=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         wizard = Wizard(app, pilot)
-        await wizard.see("✗ The records cannot be changed")
+        await wizard.see("✗ Cannot change the DNS records")
         await wizard.press("enter")
-        await wizard.see("Solve what is marked")
+        await wizard.see("Fix the items marked")

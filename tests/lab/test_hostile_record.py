@@ -103,7 +103,7 @@ async def test_a_record_starts_opens_and_reaches_nothing_here(lure: Lure) -> Non
             await wizard.press("escape")
             await wizard.see("Dashboard", f"○ {lure.other}")
             await wizard.press("v")
-            await wizard.see("To be confirmed", "Hook 1, Script")
+            await wizard.see("Confirm these settings", "Hook 1, Script")
             await wizard.press("enter")
             await wizard.see("Review  7 of 7")
     assert seen == []

@@ -195,7 +195,7 @@ def test_a_run_outlives_its_terminal_and_is_found_again(
     terminal.close()
 
     again = workstation.wizard("moorage.yml")
-    found = again.see("a run is going on", "nothing to change", seconds=60)
+    found = again.see("a run is in progress", "nothing to change", seconds=60)
     again.press("Enter")
     if found == "nothing to change":
         again.see("There is nothing to change")
@@ -233,7 +233,7 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
     terminal.see("Review  7 of 7")
     server.reconnect()
     terminal.press("C-r")
-    found = terminal.see("a run is going on", "nothing to change", seconds=90)
+    found = terminal.see("a run is in progress", "nothing to change", seconds=90)
     assert found
 
 
@@ -251,10 +251,10 @@ def test_a_failed_server_is_tried_again_from_apply(
     terminal.press("Enter")
     terminal.see("On " + server.address)
     terminal.press("Enter")
-    terminal.see("Not everything went well", seconds=120)
+    terminal.see("Apply failed", seconds=120)
     server.run(["rm", broken])
     terminal.press("r")
-    terminal.see("Trying again")
+    terminal.see("Retrying")
     terminal.see(f"{DOMAIN} is up.", seconds=180)
     shown = re.search(r"Password of (\S+) +Copy\n +([A-Za-z0-9_-]{22})\b", terminal.screen)
     assert shown is not None, terminal.screen

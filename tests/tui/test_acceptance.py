@@ -78,7 +78,7 @@ async def test_what_others_did_is_told_and_kept_out_only_on_purpose(
 async def test_what_others_did_is_taken_over(pretend: Servers) -> None:
     changed_by_bob(pretend)
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("Changed meanwhile", "registry.redirect_http", "Yours to change: servers")
+        await wizard.see("Changed meanwhile", "registry.redirect_http", "Change yourself: servers")
         await wizard.press("enter")
         await wizard.see("1 server:")
         assert "removed: dora" not in wizard.text
@@ -160,7 +160,7 @@ async def test_transfers_in_the_way_are_ended_only_on_purpose(
     pretend["alpha"] = alpha
     answers = ANSWERS | {"based_on": None}
     async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
-        await wizard.see("Slot green", "2 transfers", "cuts them off instead")
+        await wizard.see("Slot green", "2 transfers", "to cut them off instead")
         assert "--end-transfers" not in wizard.text
         await wizard.press("enter")
         await wizard.see("On alpha")
@@ -178,7 +178,7 @@ async def test_transfers_in_the_way_are_ended_only_on_purpose(
         await wizard.see("! alpha: 2 transfers are cut off", "Apply and end transfers")
         assert focused(wizard) == "Back"
         await wizard.press("right", "enter")
-        await wizard.see("Not everything went well")  # nobody answers the checks
+        await wizard.see("Apply failed")  # nobody answers the checks
     assert "ends_transfers\tyes" in alpha.settings
 
 
@@ -195,7 +195,7 @@ async def test_nothing_is_offered_to_be_ended_where_nothing_is_in_the_way(
         await wizard.press("enter")
         await wizard.see("On alpha")
         await wizard.press("enter")
-        await wizard.see("Not everything went well")
+        await wizard.see("Apply failed")
     assert "ends_transfers\tno" in alpha.settings
 
 
@@ -211,7 +211,7 @@ async def test_what_is_handed_on_late_does_not_hide_how_it_ended(
         await wizard.press("enter")
         await wizard.see("On alpha")
         await wizard.press("enter")
-        await wizard.see("Not everything went well", "✗ reach port 443", "- delete")
+        await wizard.see("Apply failed", "✗ reach port 443", "- delete")
 
 
 async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home: Path) -> None:
@@ -230,8 +230,8 @@ async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home:
         await wizard.press("enter")
         await wizard.see("On alpha")
         await wizard.press("enter")
-        await wizard.see("Not everything went well")  # nobody answers the checks
+        await wizard.see("Apply failed")  # nobody answers the checks
         await wizard.press("enter")
-        await wizard.see("is not as it should be")
+        await wizard.see("The apply did not complete.")
     assert file.read_text() == f"{text}based_on: 1\n"
     assert json.loads(alpha.files[layout.DEPLOYMENT])["revision"] == 1

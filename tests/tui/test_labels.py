@@ -85,7 +85,7 @@ def test_errors_point_to_fields_under_the_wizards_names() -> None:
     both = ServersFailed([error, MoorageError("no.", server="web2")])
     assert describe_error(both) == f"web1: {told}\nweb2: no."
     assert explain(Note("transfers_in_the_way", "It waits.")) == (
-        "It waits. E in Review cuts them off instead."
+        "It waits. Press E in Review to cut them off instead."
     )
 
 

@@ -56,7 +56,7 @@ async def test_nothing_recorded_is_followed_unasked(
             await wizard.press("escape")
             await wizard.see("Dashboard", f"○ eve@{OTHER}")
             await wizard.press("v")
-            await wizard.see("To be confirmed", "Hook 1, Script", f"127.0.0.1:{bait.port}")
+            await wizard.see("Confirm these settings", "Hook 1, Script", f"127.0.0.1:{bait.port}")
             await wizard.press("enter")  # leaves them out
             await wizard.see("Review  7 of 7", "Certificate", "Script")
             plain = session.draft.without_secrets()
@@ -84,7 +84,7 @@ async def test_what_is_confirmed_is_used(pretend: Servers, bait: Bait) -> None:
             assert set(pretend) == {"alpha", OTHER}
             assert seen == []
             await wizard.press("s")
-            await wizard.see("To be confirmed", f"127.0.0.1:{bait.port}")
+            await wizard.see("Confirm these settings", f"127.0.0.1:{bait.port}")
             await wizard.press("tab", "enter")
             await wizard.see("Where should the registry run?")
             session = wizard.app.session

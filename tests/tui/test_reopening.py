@@ -109,7 +109,7 @@ async def test_a_draft_that_is_deployed_nowhere_offers_no_users(
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("escape")
-        await wizard.see("not saved to a file", "Take off the list")
+        await wizard.see("not saved to a file", "Remove")
         assert "Users" not in wizard.text
         await wizard.press("u")
         await wizard.see("New deployment")
@@ -457,10 +457,10 @@ async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:
         await wizard.press("enter")
         await wizard.see("On alpha")
         await wizard.press("enter")
-        await wizard.see("Not everything went well", "r Retry")
+        await wizard.see("Apply failed", "r Retry")
         connected = pretend["alpha"].connected
         await wizard.press("r")
-        await wizard.see("Not everything went well", "no luck")
+        await wizard.see("Apply failed", "no luck")
         assert pretend["alpha"].connected > connected
 
 

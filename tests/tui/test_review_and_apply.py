@@ -80,7 +80,7 @@ async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Serve
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("2 keys from the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
         await wizard.press("enter", "enter")
-        await wizard.see("✗ wanted: a password or a key")
+        await wizard.see("✗ Enter a password or a key")
         await wizard.type("hush")
         await wizard.press("enter")
         await wizard.see("1 server:")
@@ -131,7 +131,7 @@ async def test_a_key_named_while_a_server_is_tested_shows_in_its_dialog(
 async def test_a_server_that_takes_no_keys_is_not_offered_one(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", login=replace(LOGIN, methods=("password",)))
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("The server takes: password.")
+        await wizard.see("The server accepts: password.")
         assert "key file" not in wizard.text
 
 
@@ -208,7 +208,7 @@ async def test_the_difference_gets_half_of_the_room_at_least(
 async def test_missing_answers_are_listed_and_enter_leads_to_them(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+7")
-        await wizard.see("Some answers are missing or wrong", "Servers: Registry name: wanted")
+        await wizard.see("Some answers are missing or wrong", "Servers: Registry name: expected")
         assert "registry.domain" not in wizard.text
         await wizard.press("enter")
         await wizard.see("1 of 7")
@@ -220,7 +220,7 @@ async def test_what_keeps_a_run_from_starting_keeps_it_from_starting(pretend: Se
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("✗ alpha: port 443 is taken by [apache]")
         await wizard.press("enter")
-        await wizard.see("Solve what is marked", "port 443 is taken")
+        await wizard.see("Fix the items marked", "port 443 is taken")
         assert not wizard.app.screen.query(Toast)
         assert isinstance(wizard.app.screen.query_one("#review"), ReviewPane)
         assert not isinstance(wizard.app.screen, ApplyScreen)
@@ -234,10 +234,10 @@ async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) 
     pretend["alpha"] = PretendServer("alpha", log=log)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
-        await wizard.see("Not everything went well", "apt-get ended with 100")
+        await wizard.see("Apply failed", "apt-get ended with 100")
         await wizard.see("E: [red]Unable[/] \\x1b[31mto locate")
         await wizard.press("enter")
-        await wizard.see("is not as it should be", "failed while installing packages")
+        await wizard.see("The apply did not complete.", "failed while installing packages")
         pretend["alpha"].extra_facts = INTERRUPTED
         await wizard.press("r")
         await wizard.see("Review  7 of 7", "1 server:", "power lost")  # read anew
@@ -249,15 +249,15 @@ async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) ->
         await to_apply(wizard)
         await wizard.see("Installing packages")
         await wizard.press("escape")
-        await wizard.see("rolls back", "Stop and roll back", "Go on")
+        await wizard.see("rolls back", "Stop and roll back", "Continue")
         await wizard.press("right", "right", "enter")
-        await wizard.see("Stopped", "── stopped, and rolled back", "Nothing is deployed.")
+        await wizard.see("Stopped", "── stopped and rolled back", "Nothing is deployed.")
         assert "cancelled" not in wizard.text
         assert pretend["alpha"].aborted.is_set()
         await wizard.press("escape")
         await wizard.see("The apply to registry.example.com was stopped and rolled back.",
-                         "Packages that were installed already stay.")  # fmt: skip
-        assert "as it should be" not in wizard.text
+                         "Packages that were installed are kept.")  # fmt: skip
+        assert "did not complete" not in wizard.text
         assert "cancelled" not in wizard.text
 
 
@@ -270,12 +270,12 @@ async def test_the_question_what_to_cancel_goes_when_the_run_is_over(pretend: Se
         await wizard.press("escape")
         await wizard.see("rolls back (installing packages)")
         words = " ".join(wizard.app.screen.query_one(".dialog--text", Static).content.split())
-        assert "password of ci is then shown nowhere; Users gives a new one." in words
+        assert "Moorage then cannot show the password of ci; set a new one in Users." in words
         screen = next(each for each in wizard.app.screen_stack if isinstance(each, ApplyScreen))
         screen._servers["alpha"].begin_step("record")
-        await wizard.see("has switched and recorded it")  # it follows the run
+        await wizard.see("has switched, and keeps the change")  # it follows the run
         alpha.aborted.set()
-        await wizard.see("Not everything went well", "Report")
+        await wizard.see("Apply failed", "Report")
         assert "rolls back" not in wizard.text
         assert "Cancel" not in wizard.text
 
@@ -312,7 +312,7 @@ async def test_bad_checks_after_a_good_run_are_told(pretend: Servers) -> None:
         wizard.app.session.draft.set("registry.port", 1)
         await wizard.press("ctrl+r")
         await to_apply(wizard)
-        await wizard.see("Not everything went well", "✗ alpha")
+        await wizard.see("Apply failed", "✗ alpha")
 
 
 async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
@@ -322,7 +322,7 @@ async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
         log=b"@step\t0\tnginx-files\nhalf way\n@result\tfailed\tno luck\n",
     )
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("a run is going on (installing packages)")
+        await wizard.see("a run is in progress (installing packages)")
         await wizard.press("enter")
         await wizard.see("half way", "no luck")
 
@@ -330,7 +330,7 @@ async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
 async def test_an_interrupted_run_is_told(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", extra_facts=INTERRUPTED)
     async with opened(pretend, prefill=ANSWERS) as wizard:
-        await wizard.see("the last run: interrupted while installing", "power lost")
+        await wizard.see("last run interrupted while installing", "power lost")
 
 
 async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -> None:
@@ -363,7 +363,7 @@ async def test_the_log_of_a_server_is_saved(pretend: Servers, home: Path) -> Non
     pretend["alpha"] = PretendServer("alpha", log=log)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
-        await wizard.see("Not everything went well")
+        await wizard.see("Apply failed")
         await wizard.press("s")
         await wizard.see("✓ Saved in")
         await wizard.press("y")

@@ -96,7 +96,7 @@ async def test_saving_over_another_file_asks(pretend: Servers, home: Path) -> No
         await wizard.press("ctrl+s", "ctrl+u")
         await wizard.type("taken.yml")
         await wizard.press("enter")
-        await wizard.see("is there already")
+        await wizard.see("already exists")
         await wizard.press("enter")
         assert (home / "taken.yml").read_text() == "mine"
 
@@ -111,12 +111,12 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
         await wizard.press("ctrl+s")
         await kept(wizard, home, "deploy")
     async with opened(pretend, path=home / "moorage.yml") as wizard:
-        await wizard.see("was changed in the wizard and not saved since")
+        await wizard.see("has changes that you made in the wizard")
         await wizard.press("escape")  # opens nothing, and loses nothing
         await wizard.see("New deployment", "registry.example.com  ○")
         assert wizard.app.session is None
         await wizard.press("enter")
-        await wizard.see("was changed in the wizard and not saved since")
+        await wizard.see("has changes that you made in the wizard")
         await wizard.press("enter")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.get("servers[0].user") == "deploy"
@@ -295,7 +295,7 @@ async def test_done_keeps_its_lines_in_order_and_says_where_it_leads(pretend: Se
         await wizard.see("    ✓ a login  of somebody", f"\n{'':15}somebody")
         notes = [str(each.content) for each in wizard.app.screen.query(".note").results(Static)]
         file = next(each for each in notes if "ca.pem" in each)
-        assert file.startswith("Bring this file there as ca.pem:\n/")
+        assert file.startswith("Copy this file there as ca.pem:\n/")
 
 
 async def test_one_escape_too_many_does_not_leave(pretend: Servers) -> None:
@@ -333,7 +333,7 @@ async def test_done_says_first_what_is_still_to_do(pretend: Servers) -> None:
         await wizard.see("1 server:")
         show_done(wizard)
         await wizard.see(
-            "is up", "does not resolve from here yet", "not saved to a file: Ctrl+S", SECRET
+            "is up", "does not resolve from here yet", "not saved to a file: press Ctrl+S", SECRET
         )
         await wizard.press("ctrl+s", "enter")
         await wizard.see("✓ Saved in moorage.yml")
@@ -348,7 +348,7 @@ async def test_the_arrows_lead_along_a_row_of_buttons(pretend: Servers) -> None:
         for keys, button in (((), "refuse"), (("right",), "accept"), (("right", "left"), "refuse"),
                              (("left",), "refuse")):  # fmt: skip
             await wizard.press("r")
-            await wizard.see("Are they kept somewhere?")
+            await wizard.see("Have you saved them elsewhere?")
             await wizard.press(*keys)
             assert wizard.app.focused is wizard.app.screen.query_one(f"#{button}")
             await wizard.press("escape")
@@ -363,14 +363,14 @@ async def test_leaving_done_asks_whether_to_save(pretend: Servers, home: Path, k
         show_done(wizard)
         await wizard.see("is up")
         await wizard.press(key)
-        await wizard.see("shown only here, and not every one was copied", "not saved to a file",
+        await wizard.see("shown only here, and you have not copied", "not saved to a file",
                          "Stay", "Leave without saving")  # fmt: skip
         await wizard.press("escape")
         await wizard.see("is up")
         wizard.app.screen.query_one(CopyBlock).query_one(Button).press()
         await wizard.press(key)
         await wizard.see("They are not lost")
-        assert "not every one was copied" not in wizard.text
+        assert "not copied all" not in wizard.text
         await wizard.press("enter")
         await wizard.see("Save the answers")
         await wizard.press("escape")  # thought better of it, and saves without leaving later
@@ -409,11 +409,11 @@ async def test_saving_keeps_comments_and_asks_when_somebody_else_changed_the_fil
         path.write_text(path.read_text() + "# Somebody was here.\n")
         await wizard.type("y")
         await wizard.press("ctrl+s")
-        await wizard.see("was changed by somebody else", "Replace it")
+        await wizard.see("has changed on disk", "Replace it")
         await wizard.press("escape")
         assert "Somebody was here" in path.read_text()
         await wizard.press("ctrl+s")
-        await wizard.see("was changed by somebody else")
+        await wizard.see("has changed on disk")
         await wizard.press("tab", "enter")
         await wizard.see("Saved in")
         assert load(path).registry.domain.endswith("xy")

@@ -343,7 +343,7 @@ async def test_the_preview_follows_what_is_typed(pretend: Servers) -> None:
         await wizard.see("/etc/moorage/registry/blue/config.yml")
         await wizard.press("down", "tab")
         await wizard.type("my-images")
-        await wizard.see("»     bucket: my-images", "+   level: info", "+ new, all of it")
+        await wizard.see("»     bucket: my-images", "+   level: info", "+ all new")
 
 
 async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(

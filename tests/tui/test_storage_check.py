@@ -144,7 +144,7 @@ async def test_a_block_pasted_into_another_step_fills_storage(pretend: Servers) 
         await wizard.press("alt+2", "a")
         assert wizard.app.focused is not None
         wizard.app.focused.post_message(events.Paste(block))
-        await wizard.see("Add a user", "These lines fill the form of Storage")
+        await wizard.see("Add a user", "These lines belong in Storage")
 
 
 async def test_the_form_stays_alive_while_a_store_is_silent(pretend: Servers, silent: str) -> None:

@@ -89,10 +89,10 @@ async def every_screen(
         yield "cancel", wizard
         await wizard.press("escape")
         servers["alpha"].aborted.set()
-        await wizard.see("Not everything went well")
+        await wizard.see("Apply failed")
         yield "apply, failed", wizard
         await wizard.press("enter")
-        await wizard.see("is not as it should be")
+        await wizard.see("The apply did not complete.")
         yield "done, failed", wizard
     async for name, wizard in _login(size, theme):
         yield name, wizard
@@ -126,7 +126,7 @@ async def _login(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.see("Installing packages")
         yield "apply, records", wizard
         servers["alpha"].aborted.set()
-        await wizard.see("Not everything went well")
+        await wizard.see("Apply failed")
 
 
 def dns_plan() -> DnsPlan:

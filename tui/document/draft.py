@@ -295,9 +295,9 @@ def _holds_typed(value: Value) -> bool:
 
 
 _IN_FORMS: dict[str, str] = {
-    "servers": "expected one server at least",
-    "users": "expected one user at least",
-    "password": "expected a password, or let Moorage make one",
+    "servers": "add at least one server",
+    "users": "add at least one user",
+    "password": "enter a password, or let Moorage generate one",
 }
 """What the model says about YAML that a form does not show."""
 

@@ -45,7 +45,7 @@ class Mark(StrEnum):
     @property
     def meaning(self) -> str:
         """The mark in words."""
-        return {"●": "current", "✓": "done", "✗": "has problems", "○": "not yet"}[self.value]
+        return {"●": "current", "✓": "done", "✗": "has problems", "○": "not visited"}[self.value]
 
 
 @dataclass(frozen=True)

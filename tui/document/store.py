@@ -106,7 +106,7 @@ def read_draft(path: Path) -> KeptDraft:
         answers: dict[str, Any] = body["answers"]
         draft = Draft(answers)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no draft") from error
+        raise ValueError(f"{path} is not a draft") from error
     of = Path(body["of"]) if body.get("of") else None
     visited = tuple(str(each) for each in body.get("visited") or ())
     return KeptDraft(draft, of, visited, str(body.get("left_at") or ""))

@@ -56,20 +56,20 @@ class HostKeyDialog(Dialog[bool]):
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(
                     Content(
-                        f"{printable(key.server)} shows a host key that this machine has not seen "
-                        "before. Trust it when the fingerprint is the server's own."
+                        f"{printable(key.server)} has a host key that is not in known_hosts. Trust "
+                        "it only if the fingerprint is the server's."
                     ),
                     classes="dialog--text",
                 )
                 yield Static(
-                    Content(f"Address      {printable(key.address)}\nKind         {key.kind}\n")
+                    Content(f"Address      {printable(key.address)}\nType         {key.kind}\n")
                     + Content("Fingerprint  ")
                     + Content.styled(key.fingerprint, "bold $accent"),
                     classes="dialog--text",
                 )
                 yield Static(
                     "On the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n"
-                    "A trusted key is remembered in known_hosts.",
+                    "If you trust the key, it is added to known_hosts.",
                     classes="dialog--text",
                     markup=False,
                 )
@@ -133,7 +133,7 @@ class SecretDialog(AskingDialog[Secret | None]):
         if field.value:
             self.dismiss(Secret(field.value))
         else:
-            field.show_error("wanted: something here, or Escape to go without")
+            field.show_error("Required. Press Escape to skip.")
 
 
 class LoginDialog(AskingDialog[Secret | Path | None]):
@@ -149,7 +149,7 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
 
     def compose(self) -> ComposeResult:
         wanted = self._wanted
-        takes = f"\nThe server takes: {', '.join(wanted.methods)}." if wanted.methods else ""
+        takes = f"\nThe server accepts: {', '.join(wanted.methods)}." if wanted.methods else ""
         with Vertical(classes="dialog--box") as box:
             box.border_title = Content(printable(wanted.server))
             with VerticalScroll(classes="dialog--body", can_focus=False):
@@ -160,7 +160,7 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
                 if wanted.takes_keys:
                     yield Field(
                         "Or a key file", id="key", placeholder="e.g. ~/.ssh/id_ed25519",
-                        help_text="" if wanted.is_jump_host else "Kept with the server",
+                        help_text="" if wanted.is_jump_host else "Saved with the server",
                     )  # fmt: skip
             yield from self.buttons("Log in")
         yield KeyFooter()
@@ -192,5 +192,5 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
         elif password.value:
             self.dismiss(Secret(password.value))
         else:
-            password.show_error("wanted: a password or a key, or Escape to go without")
+            password.show_error("Enter a password or a key. Press Escape to skip.")
             password.focus()

@@ -80,7 +80,7 @@ class WizardServer(Server):
                 break
         print(self.address, flush=True)
         words = "The address works once. " if self._token else ""
-        print(f"{words}Ctrl+C ends the server.", file=sys.stderr, flush=True)
+        print(f"{words}Press Ctrl+C to stop the server.", file=sys.stderr, flush=True)
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -95,7 +95,7 @@ class WizardServer(Server):
         if is_local and request.host not in {own, f"localhost:{self.port}"}:
             raise web.HTTPForbidden(text="Open the address that moorage --web printed.")
         if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="This comes from another site.")
+            raise web.HTTPForbidden(text="This request comes from another site.")
         if self._is_open:
             return await self._with_headers(handler, request)
         given = request.query.get("token", "")
@@ -107,7 +107,7 @@ class WizardServer(Server):
         cookie = request.cookies.get(_COOKIE, "")
         if not hmac.compare_digest(cookie.encode(), self._cookie.encode()):
             raise web.HTTPForbidden(
-                text="This address has been used, or is not the one that moorage --web printed.",
+                text="This address was already used, or is not the one that moorage --web printed.",
                 headers=_HEADERS,
             )
         return await self._with_headers(handler, request)
@@ -140,7 +140,7 @@ def serve_wizard(file: Path | None, host: str, port: int, *, with_token: bool) -
     except OSError as error:
         why = (error.strerror or "no such address").lower()
         raise MoorageError(
-            f"{host}:{port} cannot be listened on: {why}.", code="cannot_listen"
+            f"Cannot listen on {host}:{port}: {why}.", code="cannot_listen"
         ) from error
     token = secrets.token_urlsafe(24) if with_token else None
     WizardServer(shlex.join(words), host, port, token).serve()

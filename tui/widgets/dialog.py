@@ -54,22 +54,20 @@ class Dialog(ModalScreen[Result]):
             super()._forward_event(event)
 
     def on_mount(self) -> None:
-        """Move the focus in here, and hand on what was typed meanwhile; after subclasses' own."""
+        """Move the focus in here and replay type-ahead. Runs after the subclass's ``on_mount``."""
+        for body in self.query(".dialog--body"):
+            self.watch(body, "show_vertical_scrollbar", self.refresh_bindings, init=False)
         if self.focused is None and (chain := self.focus_chain):
             self.set_focus(chain[0])
         self._is_ready = True
         for event in self._typed_ahead:
             (self.focused or self)._forward_event(event)
 
-    def on_resize(self, _event: events.Resize) -> None:
-        """What scrolls is known once all is laid out."""
-        self.call_after_refresh(self.refresh_bindings)
-
     @on(FieldInput.PastedBlock)
     def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
         """No dialog has a field for such lines."""
         event.stop()
-        self.notify("These lines fill the form of Storage (Alt+3): paste them there", markup=False)
+        self.notify("These lines belong in Storage (Alt+3): paste them there", markup=False)
 
     def action_scroll_body(self, way: str) -> None:
         """Scroll what does not fit."""
@@ -80,7 +78,7 @@ class Dialog(ModalScreen[Result]):
         """Offer to scroll what does not fit."""
         if action != "scroll_body":
             return True
-        return any(body.max_scroll_y > 0 for body in self.query(".dialog--body"))
+        return any(body.show_vertical_scrollbar for body in self.query(".dialog--body"))
 
     def action_refuse(self) -> None:
         """Go back without an answer."""
@@ -258,7 +256,7 @@ class TextDialog(AskingDialog[str | None]):
 
     def fault(self, text: str) -> str:
         """Return what is wrong with the text, or empty."""
-        return "" if text else "wanted: something here"
+        return "" if text else "Required"
 
     def accept(self) -> None:
         """End with the text, or say what is wrong with it."""

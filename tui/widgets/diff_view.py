@@ -136,7 +136,7 @@ class DiffView(VerticalScroll):
     def _body(self, shown: Shown, width: int) -> tuple[list[Content], list[int]]:
         if self.view is View.COMMANDS or not shown.path:
             self._plain = "\n".join(shown.commands)
-            caption = [Content.styled("The run does the same as:", "$text-muted"), Content("")]
+            caption = [Content.styled("Equivalent commands:", "$text-muted"), Content("")]
             lines = [piece for line in shown.commands
                      for piece in _wrapped(Content(printable(line)), width)]  # fmt: skip
             return (caption + lines if lines else []), []
@@ -164,9 +164,9 @@ _GROUNDS = {"add": "$diff-add", "remove": "$diff-remove"}
 
 
 def _plain_line(row: Row) -> str:
-    return (
-        f"@@ {row.count} equal lines @@" if isinstance(row, Fold) else _SIGNS[row.kind] + row.text
-    )
+    if isinstance(row, Fold):
+        return f"@@ {row.count} unchanged lines @@"
+    return _SIGNS[row.kind] + row.text
 
 
 def _unified(
@@ -220,7 +220,7 @@ def _cell(lines: Sequence[Content], place: int, width: int) -> Content:
 def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
     """One row as lines that are exactly as wide as there is room."""
     if isinstance(row, Fold):
-        text = f"{' ' * digits} ⋯ {row.count} equal lines"
+        text = f"{' ' * digits} ⋯ {row.count} unchanged lines"
         return [Content.styled(text.ljust(width), "$text-muted")]
     number = row.after if row.after is not None else row.before
     body = Content(printable(row.text))

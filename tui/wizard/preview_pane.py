@@ -70,7 +70,7 @@ def _legend(files: Sequence[PreviewFile]) -> str:
     used = {mark for file in files for mark, _ in file.lines}
     words = []
     if Mark.NEW in used:
-        words.append("+ new since the last apply" if Mark.SAME in used else "+ new, all of it")
+        words.append("+ new since the last apply" if Mark.SAME in used else "+ all new")
     if Mark.FRESH in used:
         words.append("» changed on this step")
-    return "; ".join(words) or "as it was last applied"
+    return "; ".join(words) or "unchanged since the last apply"

@@ -48,7 +48,7 @@ class MistakesDialog(Dialog[bool]):
             box.border_title = f"{count} mistake{'s' if count != 1 else ''} in the answers"
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(
-                    "The file stays as it is until you save. Close leads to the first of these.",
+                    "The file does not change until you save. Close goes to the first mistake.",
                     classes="dialog--text",
                 )
                 for line in lines:
@@ -57,7 +57,7 @@ class MistakesDialog(Dialog[bool]):
                     yield Static(Content(printable(_no_field(unknown))), classes="no-field")
             with Horizontal(classes="dialog--buttons"):
                 if unknown:
-                    yield Button("Take unknown keys out", id="take-out", compact=True)
+                    yield Button("Remove unknown keys", id="remove", compact=True)
                 yield Button("Close", id="refuse", variant="primary", compact=True)
         yield KeyFooter()
 
@@ -67,7 +67,7 @@ class MistakesDialog(Dialog[bool]):
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "take-out")
+        self.dismiss(event.button.id == "remove")
 
     def action_refuse(self) -> None:
         """Change nothing."""
@@ -77,6 +77,6 @@ class MistakesDialog(Dialog[bool]):
 def _no_field(unknown: tuple[tuple[str | int, ...], ...]) -> str:
     names = ", ".join(Problem(place, "").dotted for place in unknown)
     return (
-        f"No field has {names}: take {'it' if len(unknown) == 1 else 'them'} out of the answers "
+        f"No field for {names}. Remove {'it' if len(unknown) == 1 else 'them'} from the answers "
         "here, or correct the file and open it again."
     )

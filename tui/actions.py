@@ -1,8 +1,7 @@
-"""Every action of the wizard: its keys, its word in the footer, and what it does.
+"""Every action of the wizard: its keys, its label in the footer, and its description.
 
-Screens take their bindings from here, and the footer shows them. The command palette, the help and
-the table of keys in docs/wizard.md say what is written here, too;
-``python -m tui.actions docs/wizard.md`` brings that table up to date.
+The bindings of all screens come from here, and so do the footer, the command palette, the help and
+the table of keys in docs/wizard.md, which ``python -m tui.actions docs/wizard.md`` updates.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ class Action:
     """An action and its keys.
 
     Attributes:
-        keys: As Textual writes them; several with commas.
-        method: The method after ``action_``, with arguments if it takes any.
-        word: What the footer says; not in the footer when empty.
-        does: What it does, as a sentence without a full stop.
-        title: Its title in the command palette; not in there when empty.
-        search: Other words people may look for in the palette.
-        display: How the footer and the help write the keys, if not as usual.
-        is_first: Whether its keys work in front of any widget.
+        keys: The keys in Textual's notation, separated by commas.
+        method: The method's name after ``action_``, with arguments if it takes any.
+        label: The label in the footer; empty to leave the action out.
+        does: Its description, without a full stop.
+        title: Its title in the command palette; empty to leave the action out.
+        search: Other words that find it in the palette.
+        display: The keys as the footer and the help show them, if not as usual.
+        is_first: Whether its keys take precedence over those of the focused widget.
     """
 
     keys: str
     method: str
-    word: str = ""
+    label: str = ""
     does: str = ""
     title: str = ""
     search: str = ""
@@ -55,7 +54,7 @@ class Area:
     """A part of the wizard and its actions.
 
     Attributes:
-        title: What people call it.
+        title: Its name.
         actions: Its actions, in the order of the footer.
     """
 
@@ -90,13 +89,13 @@ AREAS = {
         Action("ctrl+q", "leave", "", "Leave Moorage; the draft is saved", "Leave Moorage",
                "quit exit", is_first=True),
         Action("ctrl+c", "leave"),
-        # In front of any widget: what is typed after Tab then always lands where Tab led, also
-        # when keys come faster than widgets take them (pasted, or typed ahead).
+        # First, so that text typed after Tab goes to the field that Tab moved to, even if keys
+        # come faster than widgets handle them (pasted, or typed ahead).
         Action("tab", "app.focus_next", "", "Next field", is_first=True),
         Action("shift+tab", "app.focus_previous", "", "Previous field", is_first=True),
     )),
     "buttons": Area("Buttons", (
-        # In front of a dialog, which keys of the application do not reach otherwise.
+        # First, because keys of the application do not reach dialogs otherwise.
         Action("left", "app.beside(-1)", is_first=True),
         Action("right", "app.beside(1)", "", "Next button in the row; Left: previous button",
                is_first=True),
@@ -146,7 +145,7 @@ AREAS = {
         Action("f1", "help", "Help", "", "Help", "manual keys"),
         *(Action(f"alt+{step.number},ctrl+{step.number}", f"jump('{step.value}')",
                  does=f"Go to {step.label}", title=f"Go to {step.label}", search="step",
-                 # Before a field takes it for a digit.
+                 # Or a field would take it as a digit.
                  is_first=True)
           for step in STEPS),
         Action("", "users", does=_USERS.does, title="Users", search=_USERS.search),
@@ -244,7 +243,7 @@ AREAS = {
         Action("a", "next_server", "Server", "Each server in turn, then all",
                "Show the log of another server"),
         _FOLLOW,
-        # Before the log takes them, a column at a time.
+        # Or the log would take them and scroll by one column.
         Action("right", "sideways(20)", "Sideways", "Scroll sideways in long lines",
                display="←→", is_first=True),
         Action("left", "sideways(-20)", is_first=True),
@@ -256,7 +255,7 @@ AREAS = {
         Action("home", "home", "", "Go to the beginning"),
     )),
     "users": Area("Users", (
-        # In front of any widget, so that what is typed ahead lands where the key before it led.
+        # First, so that type-ahead goes where the previous key moved to.
         Action("enter", "apply", "Apply", "Show what will change, and apply it",
                "Apply the changes", is_first=True),
         Action("enter", "found", is_first=True),
@@ -277,7 +276,7 @@ AREAS = {
                "Import an htpasswd file from this machine or a server", "Import users",
                "htpasswd", is_first=True),
         Action("escape", "back", "Back", "Back; in a search, show all users"),
-        # The line above the table names the first two.
+        # The line above the table shows the first two.
         Action("slash", "find", "", "Find by name, repository or state", "Find users", "search",
                is_first=True),
         Action("s", "sort", "", "Sort by name, by last login, or changes first", "Sort", "order",
@@ -310,7 +309,7 @@ AREAS = {
     )),
     "dialog": Area("A dialog", (
         _REFUSE,
-        # From a button as well: it is where the focus is.
+        # From a button as well, which has the focus.
         Action("down", "scroll_body('scroll_down')", "Scroll", "Scroll", display="↑↓"),
         Action("up", "scroll_body('scroll_up')"),
         Action("pagedown", "scroll_body('scroll_page_down')"),
@@ -319,7 +318,7 @@ AREAS = {
         Action("home", "scroll_body('scroll_home')"),
     )),
     "form_dialog": Area("A dialog with fields", (
-        # Before a field or a form takes Enter.
+        # Or a field or a form would take Enter.
         Action("enter", "next_field", "Next field", "Next field", is_first=True),
         Action("enter", "end", "Done", "Accept, in the last field", is_first=True),
         Action("ctrl+s", "accept", "Done", "Accept"),
@@ -333,7 +332,7 @@ AREAS = {
     "help": Area("Help", (Action("enter,f1", "refuse", is_first=True),)),
     "note": Area("A message", (Action("enter", "refuse"),)),
 }  # fmt: skip
-"""Every action by where it works, in the order in which people get there."""
+"""The actions by the part of the wizard they work in, in the order of use."""
 
 BEGIN = "<!-- Written by: python -m tui.actions docs/wizard.md -->\n"
 END = "<!-- End of the table of keys -->\n"
@@ -349,8 +348,8 @@ def bindings(area: str) -> list[BindingType]:
         Binding(
             each.keys,
             each.method,
-            each.word or each.title,
-            show=bool(each.word),
+            each.label or each.title,
+            show=bool(each.label),
             key_display=each.display or None,
             priority=each.is_first,
             tooltip=each.does,
@@ -362,13 +361,13 @@ def bindings(area: str) -> list[BindingType]:
 
 
 def action_of(binding: Binding) -> Action | None:
-    """Return the action of a binding, or None where it is one of a widget of Textual's."""
+    """Return the action of a binding; None if the binding is one of Textual's own."""
     area, _, number = (binding.id or "").partition(".")
     return AREAS[area].actions[int(number)] if area in AREAS else None
 
 
 def without_keys(area: str) -> tuple[Action, ...]:
-    """Return the actions that only the palette has."""
+    """Return the actions that are only in the palette."""
     return tuple(each for each in AREAS[area].actions if not each.keys)
 
 
@@ -406,13 +405,13 @@ def key_table() -> str:
 
 
 def updated(text: str) -> str:
-    """Return a document with the table of keys written anew."""
+    """Return a document with an updated table of keys."""
     pattern = f"{re.escape(BEGIN)}.*{re.escape(END)}"
     return re.sub(pattern, lambda _: f"{BEGIN}{key_table()}{END}", text, flags=re.DOTALL)
 
 
 def main() -> None:
-    """Bring the file named on the command line up to date."""
+    """Update the file named on the command line."""
     path = Path(sys.argv[1])
     path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
 

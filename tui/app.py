@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 def _palette_commands() -> type[Provider]:
-    """What the palette offers; loaded when it opens, which the first picture need not wait for."""
+    """Return the palette's commands; importing them here keeps the start fast."""
     from tui.palette_search import CommandSearch
 
     return CommandSearch
@@ -70,7 +70,7 @@ class WizardApp(BaseApp):
         prefill: Answers to begin with instead.
         users: Whether to begin with the users.
         servers: The addresses and the key file (or empty) of servers to read instead of a file.
-        open_transport: Opens a connection; replaced where no SSH is wanted.
+        open_transport: Opens a connection; tests pass one without SSH.
         large_upload: Whether the checks send over 100 MB to each server.
     """
 
@@ -89,7 +89,7 @@ class WizardApp(BaseApp):
         theme.STYLE
         + """
     WizardFrame #next { width: 11; }
-    WizardFrame.-narrow ReviewPane.-planned #told { max-height: 5; margin: 1 0 0 0; }
+    WizardFrame.-narrow ReviewPane.-planned #messages { max-height: 5; margin: 1 0 0 0; }
     WizardFrame.-narrow ReviewPane #detail { height: 75%; }
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }
     WizardFrame.-wide ReviewPane PlanTree {
@@ -130,7 +130,7 @@ class WizardApp(BaseApp):
         return self.opening.start_screen()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The variables of our own, known before a theme of ours is used."""
+        """Return Moorage's own variables, which exist before one of its themes is in use."""
         return dict(theme.DARK.variables)
 
     def notify(
@@ -142,17 +142,17 @@ class WizardApp(BaseApp):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """Show a toast; one that goes in any case."""
+        """Show a toast that always goes away; see :class:`BriefNotice`."""
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self.post_message(Notify(BriefNotice(message, title, severity, seconds, markup=markup)))
 
     @on(Notify)
     def _look_after_toasts(self) -> None:
-        """Paint the screen anew when toasts are gone.
+        """Repaint the screen once the toasts are gone.
 
-        On a busy machine Textual at times does not paint what was below one.
+        On a busy machine, Textual sometimes does not repaint the area below a toast.
         """
-        if not self.screen_stack:  # the application ends
+        if not self.screen_stack:  # the application is closing
             return
         if self._notifications or self.screen.query("Toast"):
             self.set_timer(LOOK, self._look_after_toasts)
@@ -160,7 +160,7 @@ class WizardApp(BaseApp):
             self.set_timer(LOOK, self.refresh)
 
     def on_mount(self) -> None:
-        """Show the start, or what was asked for."""
+        """Open what the command line asked for; else the start screen stays."""
         self.set_interval(0.05, self._pump)
         self.opening.load_the_rest()
         users = self._begins_with_users
@@ -178,7 +178,7 @@ class WizardApp(BaseApp):
             draft = Draft.from_answers(filled) if isinstance(filled, Answers) else Draft(filled)
             self.opening.open_draft(draft, store.new_draft_file())
 
-    # --- what screens ask for ------------------------------------------------------------
+    # --- requests from screens ------------------------------------------------------------
 
     @on(OpenNew)
     def _open_new(self) -> None:
@@ -279,7 +279,7 @@ class WizardApp(BaseApp):
             store.keep_applied(session.draft)
             session.read = None
         self.pop_screen()
-        # What Review showed has been done by now: whoever goes back there sees it anew.
+        # The plan in Review is outdated now, so going back there reads the servers again.
         from_dashboard = any(isinstance(each, DashboardScreen) for each in self.screen_stack)
         done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
         self.push_screen(done, self._left_apply)
@@ -291,7 +291,7 @@ class WizardApp(BaseApp):
         from screens.users.screen import UsersScreen
         from tui.wizard.frame import WizardFrame
 
-        # The start lists what is kept as soon as it is back.
+        # The start screen lists saved drafts as soon as it is back.
         self.saving.keep_draft()
         if isinstance(self.screen, DashboardScreen | UsersScreen):
             self.pop_screen()
@@ -312,7 +312,7 @@ class WizardApp(BaseApp):
     # --- the engine's threads ------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Hand on what happened on the servers, at most twenty times a second."""
+        """Pass events from the servers to the screen that shows them, up to 20 times a second."""
         session = self.session
         if session is None:
             return
@@ -351,19 +351,19 @@ class WizardApp(BaseApp):
             self.push_screen(SecretDialog(*subject), answered)
 
     def _keep_key(self, wanted: LoginRequest, key: Path) -> None:
-        """Note a key file that was named for a server where the answers have it."""
+        """Store a key file that was entered for a server with that server."""
         from screens.servers.step import ServerDialog
 
         for screen in self.screen_stack:
             if isinstance(screen, ServerDialog):
                 screen.take_key(wanted.server, str(key))
-        if self.session is not None and self.session.draft.name_key(wanted.server, str(key)):
+        if self.session is not None and self.session.draft.set_key_file(wanted.server, str(key)):
             self.post_message(DraftChanged())
 
     # --- leaving -------------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        """Leave, and ask only when something would be lost; a dialog is left on its own first."""
+        """Leave, asking only if something would be lost; in a dialog, close the dialog."""
         from tui.widgets.dialog import Dialog
 
         if isinstance(self.screen, Dialog):
@@ -412,14 +412,14 @@ class WizardApp(BaseApp):
         self.exit(int(ExitCode.DONE if outcome is None else outcome.exit_code))
 
     def on_unmount(self) -> None:
-        """Let the engine's threads go."""
+        """Stop the engine's threads."""
         self.opening.close()
         if self.session is not None:
             self.session.operations.stop_tests()
             self.session.operations.stop()
 
     def action_help(self) -> None:
-        """Say what the screen is about."""
+        """Show the screen's help."""
         text = getattr(self.screen, "help_text", "")
         if text:
             from tui.widgets.help_dialog import HelpDialog
@@ -428,7 +428,7 @@ class WizardApp(BaseApp):
             self.push_screen(HelpDialog(title, text, actions_of_screen(self.screen)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """What the command palette offers."""
+        """Yield the commands of the palette."""
         from tui.wizard.frame import WizardFrame
 
         yield from commands_of_screen(self, screen)
@@ -439,7 +439,7 @@ class WizardApp(BaseApp):
         yield from theme_commands(self)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Log what nobody foresaw and end in order; tests want the error itself."""
+        """Log an unexpected error and exit cleanly; tests get the error itself."""
         if isinstance(error, WorkerFailed):
             error = cast("Exception", error.error)
         if self.is_headless:
@@ -460,7 +460,7 @@ def run_wizard(
     users: bool = False,
     servers: tuple[tuple[str, ...], str] | None = None,
 ) -> int:
-    """Open the wizard and return what to exit with.
+    """Run the wizard and return the exit code.
 
     Args:
         path: An answers file to open at once.

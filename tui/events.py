@@ -1,4 +1,4 @@
-"""What happens on servers, handed from the threads it is told in to the interface."""
+"""Passes events on the servers from the engine's threads to the interface."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from moorage.deploy.events import Event
 
 
 class EventQueue:
-    """Takes events in any thread; the interface fetches them in its own."""
+    """A queue that any thread can put events in; the interface takes them out."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.put = self._events.put
 
     def take(self, most: int = 2000) -> list[Event]:
-        """Return what happened since the last call, in order, ``most`` events at a time."""
+        """Return the events since the last call, in order, at most ``most`` of them."""
         batch: list[Event] = []
         while len(batch) < most:
             try:

@@ -1,7 +1,7 @@
-"""The fields of the wizard: what each is called, and what could be typed.
+"""The texts of the wizard's fields: labels, examples and defaults.
 
-A field's help and its default are those of the answers: the first line below the field in
-``moorage/answers/model.py``, ``model_dns.py`` or ``ssl.py``. No Textual in here.
+Help and defaults come from the answers: the first line below the field in
+``moorage/answers/model.py``, ``model_dns.py`` or ``ssl.py``. Does not import Textual.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FieldText:
-    """What the wizard says about a field.
+    """The texts of a field.
 
     Attributes:
         label: The field's name.
-        example: Something that could be typed.
-        default: What empty means, where the answers' own default does not say it.
-        has_help: Whether a line of help is below it: not where the label is enough.
+        example: A valid value, shown in the empty field.
+        default: The meaning of an empty field, if the answers' own default does not say it.
+        has_help: Whether the field has a line of help; False if the label is enough.
     """
 
     label: str
@@ -121,7 +121,7 @@ def label_at(path: str) -> str:
 
 
 def help_of(path: str) -> str:
-    """Return the line of help below a field, without a full stop."""
+    """Return a field's line of help, without a full stop."""
     from moorage.answers.describe import summary
 
     name = plain(path)
@@ -129,7 +129,7 @@ def help_of(path: str) -> str:
 
 
 def placeholder_of(path: str) -> str:
-    """Return what an empty field shows: its default, or an example."""
+    """Return the text of an empty field: its default, or an example."""
     from moorage.answers.describe import default
 
     text = FIELDS[plain(path)]

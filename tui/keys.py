@@ -1,6 +1,6 @@
-"""Keys: in the order they were typed, with Alt and digits, and along rows of buttons.
+"""Keyboard: keys in the order they were typed, Alt with digits, arrows in rows of buttons.
 
-Everything that rests on private parts of Textual's keyboard is in here.
+Everything that depends on private parts of Textual's keyboard handling is in here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tui.document.steps import STEPS
 
 
 def let_alt_numbers_through() -> None:
-    """Make Alt+1 to Alt+7 keys of their own.
+    """Let Alt+1 to Alt+7 arrive as keys.
 
-    Textual takes them for the characters that Option and a digit type on a Mac. A terminal that
-    types those sends them as characters, so nothing is lost there.
+    Textual maps them to the characters that Option and a digit type on a Mac. Terminals that type
+    those send the characters themselves, so nothing is lost there.
     """
     sequences = cast("dict[str, object]", ANSI_SEQUENCES_KEYS)
     for step in STEPS:
@@ -33,16 +33,16 @@ def let_alt_numbers_through() -> None:
 
 
 def _character(event: events.Key) -> str:
-    """What a key types by itself, or nothing. Alt+2 has a character, too, and opens a step."""
+    """Return the text a key types, or nothing. Alt+2 has a character too, but opens a step."""
     types = event.is_printable and "+" not in event.key
     return (event.character or "") if types else ""
 
 
 class _Settled(Message):
-    """Follows a key the way it bubbles, and so arrives behind whatever the key set off.
+    """Bubbles the way a key does, and so arrives after the messages that the key caused.
 
     Attributes:
-        rounds: How often it still has to go that way: what was set off may set off more.
+        rounds: How many more times to send it: those messages can cause more.
     """
 
     def __init__(self, rounds: int) -> None:
@@ -51,17 +51,17 @@ class _Settled(Message):
 
 
 class KeysApp(App[int]):
-    """Takes a key when the one before it has had its effect.
+    """Handles each key only after the previous one has taken effect.
 
-    Textual hands a key to the widget with the focus and looks for its binding when the key has
-    bubbled back. Keys that come faster, typed ahead or sent by a program, would all be handed to
-    the widget that had the focus before the first of them had its effect.
+    Textual sends a key to the focused widget and looks up its binding once the key has bubbled
+    back. Keys that come faster, typed ahead or sent by a program, would all go to the widget that
+    had the focus before the first of them took effect.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("buttons")
 
     PATIENCE: ClassVar[float] = 0.5
-    """Seconds after which the next key is taken in any case."""
+    """Seconds after which the next key is handled in any case."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class KeysApp(App[int]):
         self._patience: Timer | None = None
 
     async def on_event(self, event: events.Event) -> None:
-        """Keep keys back while an earlier one is on its way."""
+        """Hold keys back while an earlier one is being handled."""
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return
@@ -78,7 +78,7 @@ class KeysApp(App[int]):
             await self._take_key()
 
     async def _take_key(self) -> None:
-        if not self.screen_stack:  # the application ends
+        if not self.screen_stack:  # the application is closing
             self._typed_keys.clear()
             return
         self._patience = self.set_timer(self.PATIENCE, self._next_key)
@@ -87,12 +87,12 @@ class KeysApp(App[int]):
         self._follow_key(2)
 
     def _join_text(self) -> None:
-        """Make one key of the characters that wait for a field.
+        """Join waiting characters into one key if they go into a text field.
 
-        A text that is pasted where terminals do not mark pastes comes as thousands of keys, each
-        with a picture of its own.
+        Pasted text that the terminal does not mark as a paste arrives as thousands of keys, and the
+        screen would be repainted for each.
         """
-        # What takes text has a cursor that blinks; importing TextArea to ask would slow the start.
+        # Text widgets have a blinking cursor; importing TextArea to check would slow the start.
         if not hasattr(self.focused, "cursor_blink"):
             return
         key = self._typed_keys[0].key
@@ -122,17 +122,17 @@ class KeysApp(App[int]):
             await self._take_key()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The arrows are for whatever has the focus, unless that is a button in a row."""
+        """Leave the arrows to the focused widget unless it is a button in a row."""
         return len(self._row()) > 1 if action == "beside" else True
 
     def action_beside(self, step: int) -> None:
-        """Move to the button beside, or stay at the end of the row."""
+        """Move to the next or previous button of the row."""
         row = self._row()
         place = next(i for i, each in enumerate(row) if each is self.focused) + step
         row[min(max(place, 0), len(row) - 1)].focus()
 
     def _row(self) -> list[Button]:
-        """The buttons of the row that has the focus."""
+        """Return the buttons in the focused row."""
         focused = self.focused
         if not isinstance(focused, Button) or focused.parent is None:
             return []

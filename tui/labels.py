@@ -1,7 +1,7 @@
-"""How the wizard names the fields of the answers, and errors that point to them. No Textual here.
+"""Describes fields of the answers, and errors about them, by their labels. Does not import Textual.
 
-Errors carry the fields they are about as dotted paths (``dns.nameservers``). The wizard shows the
-labels of its fields instead: “Name servers” (DNS).
+Errors name fields by their paths (``dns.nameservers``). The wizard shows the labels of its fields
+instead: “Name servers” (DNS).
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from tui.document.paths import parse_path
 from tui.document.steps import step_at
 from tui.fields import label_at, plain
 
-_THINGS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
-"""What one of each list is called."""
+_ITEMS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
+"""The name of an item, by list."""
 
 _LISTS = {"servers": "Servers", "credentials.users": "Users", "hooks": "Hooks"}
-"""What all of them together are called."""
+"""The labels of the lists."""
 
 _ASKED_FOR = {"servers[].password", "servers[].passphrase", "servers[].sudo_password"}
 """Secrets without a field: the wizard asks for them when a server needs them."""
 
-_OPTIONS = {
+_ADVICE = {
     "sudo_password_missing": "Enter it when the wizard asks for it.",
     "transfers_in_the_way": "Press E in Review to cut them off instead.",
 }
-"""What the wizard offers besides an error's or a note's own advice, by code."""
+"""Advice that only applies in the wizard, by the code of an error or note."""
 
 
 def label_of(path: tuple[str | int, ...]) -> str:
-    """Return what the wizard calls a place: ``Server 2, Key file``; empty when it has no field."""
+    """Return the label of a path: ``Server 2, Key file``; empty if it has no field."""
     dotted = plain(Problem(path, "").dotted)
     label = label_at(dotted.removesuffix("[]")) or None
     if label is None and len(path) > 3 and path[:3] == ("dns", "lexicon", "options"):
@@ -36,14 +36,14 @@ def label_of(path: tuple[str | int, ...]) -> str:
     if label is None and len(path) > 4 and path[:4] == ("ssl", "acme", "dns", "credentials"):
         label = str(path[4]).replace("_", " ").capitalize()
     number = next((part + 1 for part in path if isinstance(part, int)), 0)
-    thing = _THINGS.get(str(path[0])) if path else None
-    if thing and number:
-        return f"{thing} {number}, {label}" if label else f"{thing} {number}"
+    item = _ITEMS.get(str(path[0])) if path else None
+    if item and number:
+        return f"{item} {number}, {label}" if label else f"{item} {number}"
     return label or _LISTS.get(dotted, "")
 
 
 def field_name(dotted: str) -> str:
-    """Return how the wizard calls a field: ``“Name servers” (DNS)``; empty without a field.
+    """Return a field's label and step: ``“Name servers” (DNS)``; empty without a field.
 
     Args:
         dotted: Its path in the answers; ``[]`` stands for any item of a list.
@@ -57,21 +57,21 @@ def field_name(dotted: str) -> str:
 
 
 def explain(error: MoorageError | Note) -> str:
-    """Return what an error or a note says and what to do, without the server's name.
+    """Return the message and advice of an error or a note, without the server's name.
 
     Args:
         error: The error or note.
     """
-    return " ".join(filter(None, (error.explain(field_name), _OPTIONS.get(error.code, ""))))
+    return " ".join(filter(None, (error.explain(field_name), _ADVICE.get(error.code, ""))))
 
 
 def guide(error: MoorageError) -> str:
-    """Return what to do about an error; may be empty.
+    """Return the advice of an error; may be empty.
 
     Args:
         error: The error.
     """
-    return " ".join(filter(None, (error.guide(field_name), _OPTIONS.get(error.code, ""))))
+    return " ".join(filter(None, (error.guide(field_name), _ADVICE.get(error.code, ""))))
 
 
 def describe_error(error: MoorageError) -> str:
@@ -91,7 +91,7 @@ def describe_problem(problem: Problem) -> str:
     """Return a problem with the label of its field: ``Name servers: ...``.
 
     Args:
-        problem: What is wrong in the answers.
+        problem: The problem.
     """
     place = label_of(problem.path) or problem.dotted
     text = problem.explain(field_name)
@@ -99,9 +99,9 @@ def describe_problem(problem: Problem) -> str:
 
 
 def text_of(problem: Problem | None) -> str:
-    """Return what is wrong for the field it is shown beside; empty when nothing is.
+    """Return a problem's text for display beside its field; empty for None.
 
     Args:
-        problem: What is wrong with the field, or None.
+        problem: The field's problem, or None.
     """
     return problem.explain(field_name) if problem is not None else ""

@@ -1,4 +1,4 @@
-"""What widgets, screens and engine threads tell the application."""
+"""Messages from widgets, screens and engine threads to the application."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class GoOn(Message):
-    """The operator wants to go on from here."""
+    """Go to the next step."""
 
 
 class GoBack(Message):
-    """The operator wants to go back from here."""
+    """Go back."""
 
 
 class JumpTo(Message):
-    """The operator wants to see a step."""
+    """Open a step."""
 
     def __init__(self, step: Step) -> None:
         super().__init__()
@@ -31,11 +31,11 @@ class JumpTo(Message):
 
 
 class DraftChanged(Message):
-    """Something in the draft is different."""
+    """The draft changed."""
 
 
 class AskOperator(Message):
-    """A thread of the engine wants to know something and waits."""
+    """An engine thread has a question and waits for the answer."""
 
     def __init__(self, question: Question) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class AskOperator(Message):
 
 
 class EngineEvents(Message, bubble=False):
-    """What happened on the servers since the last time, in order."""
+    """New events on the servers, in order."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         super().__init__()
@@ -51,11 +51,11 @@ class EngineEvents(Message, bubble=False):
 
 
 class TestTold(Message, bubble=False):
-    """A test that goes on has something to say.
+    """Progress of a running test.
 
     Attributes:
-        test: Which attempt, so that late words of one that was given up are known.
-        text: What, as a line.
+        test: The number of the attempt, to recognise late messages of one that was cancelled.
+        text: The progress, as one line.
     """
 
     def __init__(self, test: int, text: str) -> None:
@@ -65,7 +65,7 @@ class TestTold(Message, bubble=False):
 
 
 class UsersWanted(Message):
-    """The registry's users are to be managed."""
+    """Open the users."""
 
 
 class UsersChanged(Message):
@@ -74,7 +74,7 @@ class UsersChanged(Message):
     Attributes:
         before: The users as they were.
         after: The users as they are.
-        listed: New users that the answers are to list, too.
+        listed: New users to add to the answers as well.
         revisions: The deployment's revision before and after; None where it did not change.
     """
 
@@ -93,7 +93,7 @@ class UsersChanged(Message):
 
 
 class SettingsWanted(Message):
-    """The wizard is wanted on what is open.
+    """Open the wizard on the open deployment.
 
     Attributes:
         reviews: Whether to begin with Review.
@@ -105,11 +105,11 @@ class SettingsWanted(Message):
 
 
 class LogsWanted(Message):
-    """The logs of the open deployment are to be followed."""
+    """Open the logs of the open deployment."""
 
 
 class ConnectWanted(Message):
-    """Servers are to be read that run Moorage already.
+    """Read a deployment from servers that already run it.
 
     Attributes:
         addresses: ``USER@HOST:PORT`` or an alias, each.
@@ -143,23 +143,23 @@ class OpenFile(Message):
 
 
 class ApplyWanted(Message):
-    """The reviewed plan is to be applied."""
+    """Apply the reviewed plan."""
 
 
 class AttachWanted(Message):
-    """The runs that go on are to be followed."""
+    """Follow the runs in progress."""
 
 
 class ApplyOver(Message):
-    """Applying and verifying are over; show how it ended."""
+    """The apply and its checks are over; show the result."""
 
 
 class AppliedFound(Message):
-    """What the servers say shows that what is open is applied.
+    """The servers show that the open deployment has been applied.
 
     Attributes:
-        at: When it was, seconds since 1970; None where that is not known.
-        is_hearsay: Whether a record alone says so: that does not replace what is known here.
+        at: The time of the apply, in seconds since 1970; None if unknown.
+        is_hearsay: Whether only the record says so; that does not replace what this machine knows.
     """
 
     def __init__(self, at: float | None = None, *, is_hearsay: bool = False) -> None:
@@ -169,14 +169,14 @@ class AppliedFound(Message):
 
 
 class SaveWanted(Message):
-    """The answers are to be saved."""
+    """Save the answers."""
 
 
 class AnswersSaved(Message, bubble=False):
     """The answers were saved.
 
     Attributes:
-        text: Where, in a few words, and what is still missing.
+        text: Where, and what is still missing, in a few words.
     """
 
     def __init__(self, text: str) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def panes() -> Mapping[Step, type[StepPane]]:
-    """Return the form of every step."""
+    """Return the form of each step."""
     from screens.advanced.step import AdvancedPane
     from screens.credentials.step import CredentialsPane
     from screens.dns.step import DnsPane
@@ -53,7 +53,7 @@ def panes() -> Mapping[Step, type[StepPane]]:
 
 @cache
 def load_the_rest() -> None:
-    """Import what the start does not need, while it is being read; once in a process."""
+    """Import what the start screen does not need; once per process."""
     import screens.apply.screen
     import screens.dashboard.screen
     import screens.done.screen
@@ -61,18 +61,18 @@ def load_the_rest() -> None:
     import screens.users.screen  # noqa: F401
 
     panes()
-    # What is loaded stays. Looking through it for garbage again and again takes a tenth of a second
-    # each time, in which no key is answered.
+    # Loaded modules stay. Each garbage collection that looks through them takes a tenth of a
+    # second, in which the wizard does not react to keys.
     gc.freeze()
 
 
 class Opening:
-    """Opens deployments, and what there is to see of one.
+    """Opens deployments, and their dashboard, users and logs.
 
     Args:
         app: The application that shows them.
-        saving: Keeps what is open.
-        open_transport: Opens a connection; replaced where no SSH is wanted.
+        saving: Saves the open deployment.
+        open_transport: Opens a connection; tests pass one without SSH.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Opening:
         return WizardAsker(lambda question: self._app.post_message(AskOperator(question)))
 
     def close(self) -> None:
-        """Let threads go that wait for an answer."""
-        if "asker" in self.__dict__:  # nobody was asked anything otherwise
+        """Release threads that wait for an answer."""
+        if "asker" in self.__dict__:  # there were no questions otherwise
             self.asker.close()
 
     def start_screen(self) -> Screen[None]:
@@ -103,14 +103,14 @@ class Opening:
         return WelcomeScreen(self._open_transport)
 
     def load_the_rest(self) -> None:
-        """Load what is needed after the start, once that is painted."""
+        """Import the other screens in the background, once the start screen is painted."""
         self._app.set_timer(
             0.3, threading.Thread(target=load_the_rest, name="load", daemon=True).start
         )
 
     async def open_users_of_recent(self) -> None:
-        """Open the users of the deployment that is known here, or have one of several chosen."""
-        # One may be there twice: as it was applied, unsaved, and as the file it was saved in later.
+        """Open the users of the only deployment on the start screen, or ask to select one."""
+        # One can be listed twice: as the applied draft, and as the file it was saved in later.
         applied = [each for each in store.recents() if each.state]
         if len({each.domain for each in applied}) == 1:
             await self.open_file(Path(applied[0].path), users=True)
@@ -120,7 +120,7 @@ class Opening:
             self._app.notify("No deployments yet. Press C to connect to a server.")
 
     def open_new(self) -> None:
-        """Begin a new deployment."""
+        """Start a new deployment."""
         from tui.document.draft import Draft
 
         self.open_draft(Draft.new(), store.new_draft_file(), is_new=True)
@@ -143,7 +143,7 @@ class Opening:
             self._app.notify(notice, markup=False)
         draft, unsaved = opened.draft, opened.unsaved
         if users:
-            kept = unsaved or draft  # what is not saved stays so
+            kept = unsaved or draft  # unsaved changes stay unsaved
             session = self._take(kept, opened.draft_file, opened.path, begin((), (), is_new=False))
             if opened.path is not None:
                 session.saved = draft.without_secrets()
@@ -177,19 +177,19 @@ class Opening:
             await self._list_problems(opened.mistakes)
 
     async def _list_problems(self, mistakes: Mistakes | None) -> None:
-        """List what is wrong in the file that was opened, then show the first of it."""
+        """List the mistakes in the file that was opened, then go to the first."""
         if mistakes is None:
             return
-        from tui.document.problems import without
+        from tui.document.problems import remove_keys
         from tui.wizard.frame import WizardFrame
         from tui.wizard.problems_dialog import MistakesDialog
 
-        takes_out = await self._app.push_screen_wait(MistakesDialog(mistakes))
+        removes_unknown = await self._app.push_screen_wait(MistakesDialog(mistakes))
         session, frame = self._app.session, self._app.screen
         if session is None or not isinstance(frame, WizardFrame):
             return
-        if takes_out:
-            without(session.draft, mistakes.unknown)
+        if removes_unknown:
+            remove_keys(session.draft, mistakes.unknown)
             frame.post_message(DraftChanged())
         if (first := mistakes.first_in(session.draft)) is not None:
             await frame.show_mistake(first)
@@ -205,16 +205,16 @@ class Opening:
         seen: Sequence[str] | None = None,
         left_at: str = "",
     ) -> None:
-        """Open a draft: on its dashboard when it was applied before, else in the wizard.
+        """Open a draft: on its dashboard if it was applied before, else in the wizard.
 
         Args:
-            draft: What was typed so far.
-            draft_file: Where it is kept.
-            path: The answers file it belongs to, if there is one.
-            saved: What the answers file holds, where that differs.
-            is_new: Whether nothing was answered yet.
-            seen: The steps that were seen before; None where all count as seen.
-            left_at: The step a draft was left at, by name; empty where that is not known.
+            draft: The draft.
+            draft_file: The file it is saved in.
+            path: Its answers file, if there is one.
+            saved: The content of the answers file, if it differs.
+            is_new: Whether nothing has been answered yet.
+            seen: The steps seen before; None if all of them count as seen.
+            left_at: The step shown last, by name; empty if unknown.
         """
         from screens.dashboard.screen import DashboardScreen
 
@@ -245,10 +245,10 @@ class Opening:
         return session
 
     def open_frame(self, *, from_dashboard: bool = False) -> None:
-        """Open the wizard on what is open.
+        """Open the wizard on the open deployment.
 
         Args:
-            from_dashboard: Whether Escape leads back to the dashboard.
+            from_dashboard: Whether Escape goes back to the dashboard.
         """
         from tui.wizard.frame import WizardFrame
 
@@ -264,7 +264,7 @@ class Opening:
     # --- from the dashboard ----------------------------------------------------------------
 
     async def open_settings(self, *, reviews: bool) -> None:
-        """Open the wizard on what is open; runs in a worker.
+        """Open the wizard on the open deployment; runs in a worker.
 
         Args:
             reviews: Whether to begin with Review.
@@ -281,7 +281,7 @@ class Opening:
         self.open_frame(from_dashboard=True)
 
     async def show_users(self) -> None:
-        """Manage who may log in: on the servers, or in the answers before the first apply."""
+        """Manage who can log in: on the servers, or in the answers before the first apply."""
         from tui.wizard.frame import WizardFrame
 
         session, screen = self._session, self._app.screen
@@ -293,10 +293,10 @@ class Opening:
             self.open_users()
 
     def open_users(self, draft: Draft | None = None) -> None:
-        """Open the users of what is open.
+        """Open the users of the open deployment.
 
         Args:
-            draft: Whose servers; those of what is open when None.
+            draft: The draft that names the servers; None for the open one.
         """
         from screens.users.screen import UsersScreen
         from screens.users.servers import UsersEngine
@@ -312,7 +312,7 @@ class Opening:
         self._app.push_screen(UsersScreen(engine, session.draft.domain))
 
     async def follow_users(self, change: UsersChange) -> None:
-        """Let what is open follow a change of the users, which the next apply would undo."""
+        """Update the draft and its file after a change of the users, or an apply would undo it."""
         from moorage.users.answers_sync import sync_answers
         from tui.document.users_sync import sync_draft
 
@@ -336,7 +336,7 @@ class Opening:
             self._say_synced(" ".join(synced.notices))
 
     def _say_synced(self, text: str) -> None:
-        """Say it on the users' screen, where it belongs, or anywhere when that is closed."""
+        """Show a text on the users' screen, or as a toast once that is closed."""
         from screens.users.screen import UsersScreen
 
         for screen in self._app.screen_stack:
@@ -346,7 +346,7 @@ class Opening:
         self._app.notify(text, markup=False)
 
     def open_logs(self) -> None:
-        """Open the logs of what is open."""
+        """Open the logs of the open deployment."""
         if self._session is None:
             return
         try:
@@ -358,10 +358,10 @@ class Opening:
 
         self._app.push_screen(LogsScreen(answers, self.asker, self._open_transport))
 
-    # --- a server alone --------------------------------------------------------------------
+    # --- from a server --------------------------------------------------------------------
 
     async def connect(self, addresses: Sequence[str], key: str, *, users: bool) -> None:
-        """Open the deployment that servers say they run; runs in a worker.
+        """Open the deployment that servers have on record; runs in a worker.
 
         Args:
             addresses: ``USER@HOST:PORT`` or an alias, each.
@@ -406,7 +406,7 @@ class Opening:
         """Open a deployment that was read from servers.
 
         Args:
-            read: What they said.
+            read: The deployment.
             agreed: The other servers that the operator agreed to connect to.
             users: Whether to begin with its users.
         """
@@ -429,7 +429,7 @@ class Opening:
             self._app.push_screen(DashboardScreen(session, self._open_transport))
 
     async def _withheld_is_settled(self, session: Session) -> bool:
-        """Show what a record names on the operator's side; it is used only when that is right."""
+        """Have the operator confirm what a record names on this side; returns False for Escape."""
         if not session.unconfirmed:
             return True
         agrees = await self._app.push_screen_wait(_unconfirmed_dialog(session.unconfirmed))
@@ -477,7 +477,7 @@ def _unconfirmed_dialog(unconfirmed: Mapping[RecordedPath, object]) -> ConfirmDi
 
 
 def _shown(value: object) -> str:
-    """Return a recorded value for people; its secrets are prompts by now."""
+    """Return a recorded value as text; its secrets have been replaced by prompts."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""How an apply ended, in words. No Textual in here."""
+"""Describes the outcome of an apply. Does not import Textual."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from moorage.servers.run_results import RunStatus
 from tui.labels import describe_error, guide
 
 
-def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
-    """Return how it ended on a server.
+def describe_server(server: ServerReport, *, was_stopped: bool) -> str:
+    """Describe how an apply ended on a server.
 
     Args:
-        server: How it ended there.
-        was_stopped: Whether the operator stopped it.
+        server: The server's report.
+        was_stopped: Whether the operator stopped the apply.
     """
     if server.is_good:
         return ending_in_words(server.status, "", server.message)
@@ -24,12 +24,12 @@ def server_ending(server: ServerReport, *, was_stopped: bool) -> str:
         during = ending_in_words("stopped", "" if server.step == "rollback" else server.step, "")
         return f"{during} and rolled back"
     how = ending_in_words(server.status, server.step, server.message)
-    way_out = guide(server.cause) if server.cause is not None else ""
-    return f"{how}. {way_out}" if way_out else how
+    advice = guide(server.cause) if server.cause is not None else ""
+    return f"{how}. {advice}" if advice else how
 
 
-def what_stays(outcome: Outcome) -> str:
-    """Return what is on the servers after an apply was stopped and rolled back."""
+def describe_rollback(outcome: Outcome) -> str:
+    """Describe the servers after an apply was stopped and rolled back."""
     servers = outcome.report.servers if outcome.report else ()
     ran = "The old registry is still running." if outcome.ran_before else "Nothing is deployed."
     if any(each.status is RunStatus.DONE for each in servers):
@@ -38,11 +38,11 @@ def what_stays(outcome: Outcome) -> str:
 
 
 def faults_of(outcome: Outcome) -> list[str]:
-    """Return what went wrong, a line each."""
+    """Return everything that went wrong, a line each."""
     lines = []
     for server in outcome.report.servers if outcome.report else ():
         if not server.is_good:
-            how = server_ending(server, was_stopped=outcome.was_stopped)
+            how = describe_server(server, was_stopped=outcome.was_stopped)
             lines.append(f"{'○' if outcome.is_rolled_back else '✗'} {server.server}: {how}")
     for run in outcome.ended:
         if run.status is not RunStatus.DONE:
@@ -57,5 +57,5 @@ def faults_of(outcome: Outcome) -> list[str]:
         elif outcome.name.report is not None:
             lines += report_lines(outcome.name.report)
     if outcome.is_rolled_back:
-        lines.append(what_stays(outcome))
+        lines.append(describe_rollback(outcome))
     return lines

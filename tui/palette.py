@@ -1,4 +1,4 @@
-"""What the command palette offers: every action of the screen, and some that are everywhere."""
+"""Commands of the palette: the actions of the screen, and the themes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def actions_of_screen(screen: Screen[Any]) -> dict[Action, ActiveBinding]:
-    """Return what can be done by a key here, with the binding of each.
+    """Return the actions with an enabled key on a screen, and the binding of each.
 
     Args:
-        screen: The screen, with what has the focus on it.
+        screen: The screen; its focused widget counts.
     """
     found: dict[Action, ActiveBinding] = {}
     for active in screen.active_bindings.values():
@@ -47,7 +47,7 @@ def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCom
 
 
 def search_words(title: str) -> str:
-    """Return the other words by which people may look for a command.
+    """Return other words that find a command.
 
     Args:
         title: The command's title.

@@ -1,4 +1,4 @@
-"""How the palette lists and finds commands. Imported when it opens, as that takes a moment."""
+"""Lists and finds the palette's commands. Imported when it opens, because that takes a moment."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _LAST = 0.01
 
 
 class CommandSearch(SystemCommandsProvider):
-    """Lists commands in the order of use, and finds them by title and by other words."""
+    """Lists commands in the order of the footer, and finds them by title or related words."""
 
     async def discover(self) -> Hits:
-        """Yield every command: those of the screen, the steps, then those that are everywhere."""
+        """Yield every command: those of the screen, the steps, then the global ones."""
         for title, about, run, is_offered in self.app.get_system_commands(self.screen):
             if is_offered:
                 yield DiscoveryHit(title, run, help=about)
 
     async def search(self, query: str) -> Hits:
-        """Yield the commands that match; those that match by another word come last.
+        """Yield the commands that match; those that match by a related word come last.
 
         Args:
-            query: What was typed.
+            query: The text typed so far.
         """
         matcher = self.matcher(query)
         for title, about, run, _ in self.app.get_system_commands(self.screen):

@@ -1,4 +1,4 @@
-"""Keeps the draft of what is open, and saves its answers."""
+"""Saves the draft of the open deployment, and its answers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _CHANGED = "has changed on disk since you opened it."
 
 
 class Saving:
-    """Keeps and saves what is open.
+    """Saves the open deployment.
 
     Args:
-        app: The application it is open in.
+        app: The application.
     """
 
     AUTOSAVE: ClassVar[float] = 0.4
-    """Seconds without typing after which the draft is kept."""
+    """Seconds without typing after which the draft is saved."""
 
     def __init__(self, app: BaseApp) -> None:
         self._app = app
@@ -41,7 +41,7 @@ class Saving:
         return self._app.session
 
     def draft_changed(self) -> None:
-        """Keep the draft soon."""
+        """Save the draft soon."""
         if self._session is not None:
             self._session.is_applied = False
         if self._autosave is not None:
@@ -49,7 +49,7 @@ class Saving:
         self._autosave = self._app.set_timer(self.AUTOSAVE, self.keep_draft)
 
     def keep_draft(self) -> None:
-        """Write the draft, or remove it when the answers file holds everything."""
+        """Write the draft, or remove it if the answers file has everything."""
         self._autosave = None
         session = self._session
         if session is None:
@@ -74,10 +74,10 @@ class Saving:
             )
 
     def know_revision(self, revision: int) -> None:
-        """Base what is open on the revision it was applied as, its file too if it says the same.
+        """Base the draft, and its file if that is the same, on the revision that was applied.
 
         Args:
-            revision: The deployment's; 0 where it is not known.
+            revision: The deployment's revision; 0 if unknown.
         """
         session = self._session
         if session is None or not revision or session.draft.get("based_on") == revision:
@@ -100,11 +100,12 @@ class Saving:
         session.text, session.saved = written, session.draft.without_secrets()
 
     def note_applied(self, at: float | None, *, is_hearsay: bool) -> None:
-        """Keep what is open as applied, although no apply from here was watched to its end.
+        """Note that the open deployment is applied, although this wizard saw no apply end.
 
         Args:
-            at: When it was, seconds since 1970; None where that is not known.
-            is_hearsay: Whether a record alone says so: that does not replace what is known here.
+            at: The time of the apply, in seconds since 1970; None if unknown.
+            is_hearsay: Whether only the record says so; that does not replace what this machine
+                knows.
         """
         session = self._session
         if session is None:
@@ -121,7 +122,7 @@ class Saving:
                              is_draft=session.path is None, applied=at)  # fmt: skip
 
     async def save(self) -> None:
-        """Save the answers in their file, or in one that is asked for; runs in a worker."""
+        """Save the answers in their file, or ask for one; runs in a worker."""
         session = self._session
         if session is None:
             return

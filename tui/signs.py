@@ -1,4 +1,4 @@
-"""Signs and colours, which say the same, for what the engine reports."""
+"""Signs and colours of what the engine reports; each says the same without the other."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ COLOURS = {
 
 
 def row_line(row: Row, width: int = 0) -> Content:
-    """Return one of several subjects: its sign, its name and what there is to say about it.
+    """Return a row as a line: sign, name and text.
 
     Args:
-        row: The subject.
-        width: How wide the names are.
+        row: The row.
+        width: The width of the names, in characters.
     """
     colour = COLOURS[row.level]
     text_colour = "$text-muted" if row.level is Level.GOOD else colour
@@ -46,11 +46,11 @@ def row_line(row: Row, width: int = 0) -> Content:
 
 
 def property_line(row: Row, width: int) -> Content:
-    """Return one of a subject's properties: its label, then what it is.
+    """Return a property as a line: label and value.
 
     Args:
         row: The property.
-        width: How wide the labels are.
+        width: The width of the labels, in characters.
     """
     colour = COLOURS[row.level] if row.level in {Level.WARNING, Level.BAD} else ""
     label = Content.styled(f"  {row.label:<{width}}  ", "$text-muted")
@@ -58,6 +58,6 @@ def property_line(row: Row, width: int) -> Content:
 
 
 def error_line(error: MoorageError) -> Content:
-    """Return a server that cannot be reached, and why."""
+    """Return the line of a server that cannot be reached, with the reason."""
     text = f"unreachable: {explain(error)}"
     return row_line(Row("unreachable", error.server or "", text, Level.BAD))

@@ -1,4 +1,4 @@
-"""Colours for the files Moorage writes, by their kind."""
+"""Syntax colours for the files that Moorage writes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
 LineStyles = tuple[tuple[int, int, str], ...]
-"""Where a style begins and ends in a line, and the style."""
+"""The start and end of each style in a line, and the style."""
 
 
 def kind_of(path: str) -> str:
-    """Return what a file is written in, in pygments' words; empty for plain text."""
+    """Return the pygments name of a file's language; empty for plain text."""
     name = PurePosixPath(path).name
     if name == "access.map" or (name.endswith(".conf") and "nginx" in path):
         return "nginx"
@@ -28,8 +28,8 @@ def highlight(path: str, text: str) -> tuple[LineStyles, ...]:
     """Return the styles of every line of a file.
 
     Args:
-        path: Where the file is; its name tells the kind.
-        text: All of it.
+        path: The file; its name decides the language.
+        text: Its content.
     """
     count = len(text.splitlines())
     kind = kind_of(path)

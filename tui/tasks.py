@@ -1,4 +1,4 @@
-"""Slow work in threads of its own, which workers of the interface wait for."""
+"""Runs slow work in threads while workers of the interface wait for it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _Result = TypeVar("_Result")
 
 
 async def in_thread(work: Callable[[], _Result], redactor: Redactor | None = None) -> _Result:
-    """Do work in a thread that does not keep the program from ending, and wait for it.
+    """Run a function in a daemon thread and wait for it.
 
     Args:
-        work: What to do.
-        redactor: Takes secrets out of what is logged.
+        work: The function.
+        redactor: Removes secrets from what is logged.
 
     Raises:
-        MoorageError: It raised one, or something unexpected, which is logged.
-        CancelledError: The screen that waits is being closed.
+        MoorageError: The function raised it, or something unexpected, which is logged.
+        CancelledError: The screen that waits is closing.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[_Result] = loop.create_future()
@@ -55,7 +55,7 @@ async def in_thread(work: Callable[[], _Result], redactor: Redactor | None = Non
 
 
 def _is_over() -> bool:
-    """Whether what the worker works for is being closed: its widgets may be gone already."""
+    """Return whether the worker's screen or widget is closing; its children may be gone."""
     worker = active_worker.get(None)
     if worker is None:
         return False
@@ -70,7 +70,7 @@ def _outcome(
         return work(), None
     except MoorageError as error:
         return None, error
-    except Exception as error:  # the last stop before the interface
+    except Exception as error:  # the interface shows it
         from moorage import crash_log
 
         return None, crash_log.record(error, redactor)

@@ -11,7 +11,7 @@ _SYNTAX = ("comment", "name", "value", "number", "keyword")
 
 
 def _theme(name: str, colours: Mapping[str, str], *, dark: bool) -> Theme:
-    """Make a theme. Text has colours of its own, so that every pair is known to be readable."""
+    """Create a theme. Text has its own colours, so that every pair can be tested for contrast."""
     accent, muted = colours["accent"], colours["muted"]
     variables = {
         "text-muted": muted,
@@ -119,8 +119,8 @@ LIGHT = _theme(
     },
     dark=False,
 )
-# Only colours such a terminal has; its red is hard to read on its blue, so errors are magenta.
-# What differs only in its background elsewhere is told apart by signs and underlines here, too.
+# Only the 16 colours. Red is hard to read on blue there, so errors are magenta. Signs and
+# underlines mark what differs only in its background in the other themes.
 SIXTEEN = _theme(
     "moorage-16",
     {
@@ -232,14 +232,14 @@ CommandList:focus > .option-list--option-highlighted {
     color: $foreground; background: $selection;
 }
 """
-"""How widgets look that Textual brings, and rules for all."""
+"""Styles of Textual's own widgets, and rules for all."""
 
 
 def usual_theme(colours: str | None = "truecolor") -> str:
-    """Return the theme that fits the terminal, as far as it tells.
+    """Return the theme that suits the terminal, as far as that is known.
 
     Args:
-        colours: What the terminal can do, in rich's words: standard, 256 or truecolor.
+        colours: The terminal's colour system as rich names it: standard, 256 or truecolor.
     """
     if colours in {"standard", "windows"}:
         return SIXTEEN.name

@@ -1,4 +1,4 @@
-"""Toasts that go when their time is over, whatever else the machine is doing."""
+"""Toasts that reliably go away when their time is up."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import time
 from textual.notifications import Notification
 
 LEAST = 0.5
-"""Seconds a toast stays that is put on a new screen when its time is nearly over."""
+"""Seconds that a toast stays at least on a new screen."""
 LOOK = 0.5
-"""Seconds between two looks at whether toasts are gone."""
+"""Seconds between checks whether all toasts are gone."""
 
 
 class BriefNotice(Notification):
-    """A notification whose toast always goes.
+    """A notification whose toast always goes away.
 
-    Every screen makes toasts of its own, for the time that is left. Textual's timer never fires
-    when that is over before its first look at the clock, and its loop never ends when that is
-    negative, so that no key is answered any more.
+    Each screen creates its own toast, with the time that is left. If that has passed before
+    Textual's timer first looks at the clock, the timer never fires. If it is negative, the timer's
+    loop never ends, and the wizard hangs.
     """
 
     @property
     def time_left(self) -> float:
-        """Seconds until it goes, as a timer takes them."""
+        """The seconds it has left, valid for a timer."""
         return max(self._left(), LEAST)
 
     @property
     def has_expired(self) -> bool:
-        """Whether it has been there for its time."""
+        """Whether its time is up."""
         return self._left() <= 0
 
     def _left(self) -> float:

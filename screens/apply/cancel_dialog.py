@@ -1,4 +1,4 @@
-"""Asks what cancelling an apply is to mean now."""
+"""Asks how to cancel an apply."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from tui.widgets.server_row import ServerProgress
 _CHECKING = (
     "The servers are done; only the checks are running. Skipping them changes nothing there."
 )
-_NAME_WAITS = " The DNS records are then not created; the next apply creates them."
-_NAMING = (
+_DNS_LATER = " The DNS records are then not created; the next apply creates them."
+_DNS = (
     "The servers are done and checked. Moorage has sent the DNS records and is waiting for the "
     "name servers. Not waiting does not undo anything; 'moorage dns undo FILE' does."
 )
-_SETTLED = {"record", "drain"}
+_AFTER_SWITCH = {"record", "drain"}
 
 
 @dataclass(frozen=True)
-class HowFar:
-    """How far an apply is.
+class ApplyProgress:
+    """The progress of an apply.
 
     Attributes:
-        servers: How far every server is.
-        is_checking: Whether the runs are over and only the checks go on.
-        name_state: How far the registry's name is, as of a server; empty when it is left alone.
-        made_for: The users whose passwords it makes.
+        servers: The progress of each server.
+        is_checking: Whether the runs are over and the checks are running.
+        dns_state: The state of the DNS records, as of a server; empty if Moorage leaves them alone.
+        generated: The users whose passwords the apply generates.
     """
 
     servers: Sequence[ServerProgress]
     is_checking: bool = False
-    name_state: str = ""
-    made_for: Sequence[str] = ()
+    dns_state: str = ""
+    generated: Sequence[str] = ()
 
 
 class CancelDialog(Dialog[str]):
-    """Go on, leave, or stop; what that means follows the run.
+    """Continue, leave or stop; the text follows the run.
 
     Args:
-        how_far: Says how far the apply is.
+        progress: Returns the current progress.
     """
 
-    def __init__(self, how_far: Callable[[], HowFar]) -> None:
+    def __init__(self, progress: Callable[[], ApplyProgress]) -> None:
         super().__init__()
-        self._how_far = how_far
+        self._progress = progress
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:
@@ -67,20 +67,22 @@ class CancelDialog(Dialog[str]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Keep up with the run."""
+        """Follow the run."""
         self._show()
         self.set_interval(0.5, self._show)
 
     def _show(self) -> None:
-        now = self._how_far()
-        is_naming = now.name_state == "running"
-        text = what_it_means(now)
-        if is_naming:
-            text = _NAMING
+        now = self._progress()
+        waits_for_dns = now.dns_state == "running"
+        text = _describe_choices(now)
+        if waits_for_dns:
+            text = _DNS
         elif now.is_checking:
-            text = _CHECKING + (_NAME_WAITS if now.name_state == "waiting" else "")
+            text = _CHECKING + (_DNS_LATER if now.dns_state == "waiting" else "")
         self.query_one(".dialog--text", Static).update(text)
-        self.query_one("#skip", Button).label = "Do not wait" if is_naming else "Skip the checks"
+        self.query_one("#skip", Button).label = (
+            "Do not wait" if waits_for_dns else "Skip the checks"
+        )
         for button in self.query(Button):
             button.display = button.id == "back" or (button.id == "skip") == now.is_checking
         if self.focused is not None and not self.focused.display:
@@ -91,32 +93,32 @@ class CancelDialog(Dialog[str]):
         self.dismiss(event.button.id or "back")
 
     def action_refuse(self) -> None:
-        """Go on."""
+        """Continue."""
         self.dismiss("back")
 
 
-def what_it_means(now: HowFar) -> str:
-    """Return what stopping and what leaving would do as things are now."""
+def _describe_choices(now: ApplyProgress) -> str:
+    """Return what stopping and leaving would do now."""
     lines = [
         "Stop: every run stops before its next step and rolls back. Servers that have finished "
         "keep the change. Right now:"
     ]
     for server in now.servers:
-        lines.append(f"  {printable(server.name)}: {_fate(server)}")
+        lines.append(f"  {printable(server.name)}: {_effect_of_stopping(server)}")
     lines.append("")
     leave = "Leave: the runs continue on the servers. Open these answers again to see them."
-    if now.made_for:
-        plural = "s" if len(now.made_for) > 1 else ""
+    if now.generated:
+        plural = "s" if len(now.generated) > 1 else ""
         leave += (
             f" Moorage then cannot show the password{plural} of "
-            f"{printable(', '.join(now.made_for))}; set {'new ones' if plural else 'a new one'} "
+            f"{printable(', '.join(now.generated))}; set {'new ones' if plural else 'a new one'} "
             "in Users."
         )
     lines.append(leave)
     return "\n".join(lines)
 
 
-def _fate(server: ServerProgress) -> str:
+def _effect_of_stopping(server: ServerProgress) -> str:
     if server.state == "waiting":
         return "has not started; nothing will change"
     if server.state in {"done", "unchanged"}:
@@ -125,6 +127,6 @@ def _fate(server: ServerProgress) -> str:
         return "has already ended"
     if server.step == "rollback":
         return "is rolling back"
-    if server.step in _SETTLED:
+    if server.step in _AFTER_SWITCH:
         return "has switched, and keeps the change"
     return f"rolls back ({server.words.lower()})"

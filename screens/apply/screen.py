@@ -1,4 +1,4 @@
-"""Apply: how far every server is, and the log."""
+"""Apply: the progress of each server, and the log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 from screens.apply import timings
-from screens.apply.cancel_dialog import CancelDialog, HowFar
+from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import ApplyOver, EngineEvents
@@ -47,11 +47,11 @@ from tui.widgets.server_row import ServerProgress, ServerRow
 
 
 class ApplyScreen(Screen[None]):
-    """Applies the plan, or follows runs that go on, then checks.
+    """Applies the plan or follows runs in progress, then checks the registry.
 
     Args:
         session: The deployment that is open.
-        attaches: Whether runs that go on already are followed instead.
+        attaches: Whether to follow runs in progress instead.
         large_upload: Whether the checks send over 100 MB to each server.
     """
 
@@ -99,7 +99,7 @@ class ApplyScreen(Screen[None]):
         self._is_over = False
         self._is_checking = False
         self._was_stopped = False
-        self._goes_on = False
+        self._is_good = False
 
     def compose(self) -> ComposeResult:
         width = min(30, max((len(name) for name in self._servers), default=0))
@@ -114,7 +114,7 @@ class ApplyScreen(Screen[None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Start."""
         operations = self._session.operations
         self._log = self.query_one(LogView)
         large = self._large_upload
@@ -157,7 +157,7 @@ class ApplyScreen(Screen[None]):
         self._redraw()
 
     def _take(self, event: Event, progress: ServerProgress) -> LogEntry | None:
-        """Note what an event says, and return its line of the log if it has one."""
+        """Update a server's progress from an event, and return its log line if it has one."""
         match event:
             case LogLine():
                 return LogEntry(event.server, level_of(event.text), printable(event.text))
@@ -197,19 +197,19 @@ class ApplyScreen(Screen[None]):
     # --- the log ----------------------------------------------------------------------------
 
     def _select(self, name: str) -> None:
-        """Show the log of a server, or of all when the name is empty."""
+        """Show the log of a server; an empty name shows all."""
         self._selected = name
         for row in self.query(ServerRow):
             row.set_class(not name or row.progress.name == name, "-selected")
         self._log.show(server=name)
-        self._say_what_is_shown()
+        self._show_log_title()
 
     @on(LogView.Moved)
     def _log_moved(self) -> None:
-        self._say_what_is_shown()
+        self._show_log_title()
 
-    def _say_what_is_shown(self, result: str = "") -> None:
-        """Say which part of the log is shown, or what came of something done with it."""
+    def _show_log_title(self, result: str = "") -> None:
+        """Show which part of the log is visible, and the result of saving or copying."""
         store = self._log.store
         parts = [result] if result else []
         parts += [f"Log of {printable(self._selected)}" if self._selected else "Log of all servers"]
@@ -237,26 +237,26 @@ class ApplyScreen(Screen[None]):
         self._select(names[place % len(names)])
 
     def action_all_servers(self) -> None:
-        """Show the log of all servers, or of the first again."""
+        """Show the log of all servers, or of the first one again."""
         self._select("" if self._selected else next(iter(self._servers), ""))
 
     def action_level(self) -> None:
-        """Show less: steps, warnings, errors; then all lines again."""
+        """Show fewer lines: steps, warnings, errors; then all again."""
         levels = [level for level, _ in LEVELS]
         self._log.show(level=levels[(levels.index(self._log.store.level) + 1) % len(levels)])
-        self._say_what_is_shown()
+        self._show_log_title()
 
     def action_follow(self) -> None:
-        """Keep the end of the log in sight, or stand still."""
+        """Follow the end of the log, or stop."""
         self._log.action_follow()
 
     def action_find(self) -> None:
-        """Show only the lines of the log that hold a text."""
+        """Show only lines of the log that contain a text."""
 
         def found(text: str | None) -> None:
             if text is not None:
                 self._log.show(text=text)
-                self._say_what_is_shown()
+                self._show_log_title()
 
         self.app.push_screen(
             FindDialog("Find in the log", "Text", value=self._log.store.text, accept="Find",
@@ -264,19 +264,19 @@ class ApplyScreen(Screen[None]):
         )  # fmt: skip
 
     def action_save_log(self) -> None:
-        """Write what is shown of the log to a file."""
+        """Save the lines shown to a file."""
         try:
             path = save_log(self._selected or "all", self._log.store.lines())
         except OSError as error:
-            self._say_what_is_shown(f"✗ Cannot save the log: {error.strerror}")
+            self._show_log_title(f"✗ Cannot save the log: {error.strerror}")
         else:
-            self._say_what_is_shown(f"✓ Saved in {path}")
+            self._show_log_title(f"✓ Saved in {path}")
 
     def action_copy_log(self) -> None:
-        """Copy the last lines that are shown."""
+        """Copy the last lines shown."""
         lines = self._log.store.lines()[-1000:]
         self.app.copy_to_clipboard("\n".join(lines))
-        self._say_what_is_shown(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
+        self._show_log_title(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -288,26 +288,26 @@ class ApplyScreen(Screen[None]):
         except MoorageError as error:
             failure = error
         self._is_over = True
-        if isinstance(self.app.screen, CancelDialog):  # there is nothing left to cancel
+        if isinstance(self.app.screen, CancelDialog):  # nothing is left to cancel
             self.app.screen.action_refuse()
-        # Events that nobody has handed on yet happened before it.
+        # Events that are still queued happened before the end.
         while happened := self._session.events.take():
             self.post_message(EngineEvents(happened))
         self.call_later(self._show_ending, outcome, failure)
 
-    def _go_on_by_itself(self) -> None:
-        """Go on to Done, unless a dialog is open: then when it closes."""
-        if self._goes_on and self.app.screen is self:
+    def _show_report_if_done(self) -> None:
+        """Show the report after a good apply, once no dialog is open."""
+        if self._is_good and self.app.screen is self:
             self.post_message(ApplyOver())
 
     def on_screen_resume(self) -> None:
-        """A dialog was closed, and all may be done meanwhile."""
-        self._go_on_by_itself()
+        """Show the report if the apply ended while a dialog was open."""
+        self._show_report_if_done()
 
     def _show_ending(self, outcome: Outcome | None, error: MoorageError | None) -> None:
         if error is None and outcome is not None and outcome.is_good:
-            self._goes_on = True
-            self._go_on_by_itself()
+            self._is_good = True
+            self._show_report_if_done()
             return
         lines: list[str] = []
         if error is not None:
@@ -335,14 +335,14 @@ class ApplyScreen(Screen[None]):
 
     @property
     def _failed(self) -> list[str]:
-        """The servers an apply failed on, and that may be tried again."""
+        """The servers that failed, which can be retried."""
         outcome = self._session.operations.outcome
         if not self._is_over or outcome is None or outcome.report is None:
             return []
         return [each.server for each in outcome.report.servers if not each.is_good]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What goes when: going on and trying again at the end, all servers with several."""
+        """Offer the report and Retry only at the end, all servers only if there are several."""
         if action == "go_on":
             return self._is_over and not self._log.store.text
         if action == "cancel":
@@ -354,7 +354,7 @@ class ApplyScreen(Screen[None]):
         return True
 
     def action_retry(self) -> None:
-        """Apply once more on the servers it failed on, and only there."""
+        """Apply again, only on the servers that failed."""
         failed, operations, large = self._failed, self._session.operations, self._large_upload
         if not failed:
             return
@@ -365,15 +365,15 @@ class ApplyScreen(Screen[None]):
         self._begin(f"Retrying: {names}", lambda: operations.retry(failed, large_upload=large))
 
     def action_go_on(self) -> None:
-        """Go on to the report once all is over."""
+        """Show the report once the apply is over."""
         if self._is_over:
             self.post_message(ApplyOver())
 
     def action_cancel(self) -> None:
-        """Show all of a filtered log again, or ask what cancelling is to mean."""
+        """Clear the log's filter, or ask how to cancel."""
         if self._log.store.text:
             self._log.show(text="")
-            self._say_what_is_shown()
+            self._show_log_title()
             return
 
         def chosen(what: str | None) -> None:
@@ -388,18 +388,21 @@ class ApplyScreen(Screen[None]):
                 operations.stop()
                 self.dismiss(None)
 
-        self.app.push_screen(CancelDialog(self._how_far), chosen)
+        self.app.push_screen(CancelDialog(self._progress), chosen)
 
-    def _how_far(self) -> HowFar:
+    def _progress(self) -> ApplyProgress:
         name, plan = self._servers.get(NAME_ROW), self._session.operations.plan
-        made = plan.materials.generated if plan is not None and not self._attaches else {}
-        return HowFar(
-            tuple(self._servers.values()), self._is_checking, name.state if name else "", (*made,)
+        generated = plan.materials.generated if plan is not None and not self._attaches else {}
+        return ApplyProgress(
+            tuple(self._servers.values()),
+            self._is_checking,
+            name.state if name else "",
+            (*generated,),
         )
 
 
 def save_log(name: str, lines: Sequence[str]) -> Path:
-    """Write a log to a file of its own and return where."""
+    """Write a log to a new file and return its path."""
     safe = "".join(each if each.isalnum() or each in ".-" else "_" for each in name)
     path = private_folder("logs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}.log"
     write_private(path, "\n".join([*lines, ""]).encode())

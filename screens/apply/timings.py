@@ -1,4 +1,4 @@
-"""How long the steps of a run took before, and so how long the rest of one will take."""
+"""Step times of earlier runs, to estimate the time left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST = 15
 
 
 def recorded() -> dict[str, list[float]]:
-    """Return the seconds each step took in the last runs, by step; empty when there were none."""
+    """Return the seconds that each step took in the last runs; empty if there were none."""
     try:
         found = json.loads(_file().read_text(encoding="utf-8"))
         return {str(step): [float(each) for each in times] for step, times in found.items()}
@@ -24,7 +24,7 @@ def recorded() -> dict[str, list[float]]:
 
 
 def record(times: Mapping[str, float]) -> None:
-    """Keep how long the steps of one run took, in seconds."""
+    """Store the seconds that the steps of a run took."""
     known = recorded()
     for step, seconds in times.items():
         known[step] = [*known.get(step, []), round(seconds, 2)][-_MOST:]
@@ -32,19 +32,19 @@ def record(times: Mapping[str, float]) -> None:
 
 
 def expected(steps: Iterable[str], known: Mapping[str, list[float]]) -> dict[str, float]:
-    """Return the seconds each step is expected to take; nothing when one was never timed.
+    """Return the expected seconds of each step; empty if one was never timed.
 
     Args:
-        steps: The steps that are to come.
-        known: What :func:`recorded` returned.
+        steps: The steps to come.
+        known: The result of :func:`recorded`.
     """
-    wanted = list(steps)
-    if not known or any(step not in known for step in wanted if step not in _AT_TIMES):
+    to_come = list(steps)
+    if not known or any(step not in known for step in to_come if step not in _OPTIONAL):
         return {}
-    return {step: statistics.median(known[step]) for step in wanted if known.get(step)}
+    return {step: statistics.median(known[step]) for step in to_come if known.get(step)}
 
 
-_AT_TIMES = {"wait", "packages", "account", "image", "version", "staged", "drain", "back-up"}
+_OPTIONAL = {"wait", "packages", "account", "image", "version", "staged", "drain", "back-up"}
 """Steps that not every run has."""
 
 

@@ -1,4 +1,4 @@
-"""A text that keeps its indent where it wraps."""
+"""A text whose wrapped lines keep their indent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from textual.widgets import Static
 
 
 class Indented(Horizontal):
-    """A head, and a text beside it.
+    """A head with a text beside it.
 
     Args:
-        head: What the text is indented by.
+        head: The head, whose width is the indent.
         text: The text.
     """
 

@@ -1,4 +1,4 @@
-"""Asks whether to save before leaving, and says what leaving would lose."""
+"""Asks whether to save before leaving, and shows what leaving would lose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class LeaveDialog(Dialog[str]):
     """Stay, leave without saving, or save; returns ``stay``, ``leave`` or ``save``.
 
     Args:
-        paragraphs: What is lost, and what is not.
+        paragraphs: The text.
     """
 
     def __init__(self, paragraphs: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ class LeaveDialog(Dialog[str]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin on what loses nothing."""
+        """Focus the button that loses nothing."""
         self.set_focus(self.query_one("#save"))
 
     @on(Button.Pressed)

@@ -1,4 +1,4 @@
-"""Done: what was checked, the passwords, and how clients log in."""
+"""Done: the checks, the passwords, and the commands for clients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from screens.done.leave_dialog import LeaveDialog
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
-from tui.outcome_text import server_ending, what_stays
+from tui.outcome_text import describe_rollback, describe_server
 from tui.session import Session
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
@@ -46,13 +46,13 @@ _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
 
 class DoneScreen(Screen[None]):
-    """How an apply ended.
+    """The report of an apply.
 
     Args:
         session: The deployment that is open.
         answers: The answers that were applied.
-        outcome: How it ended.
-        from_dashboard: Whether leaving leads to the dashboard; else it leads to the start.
+        outcome: The outcome.
+        from_dashboard: Whether leaving goes to the dashboard; else to the start screen.
     """
 
     help_text = (
@@ -76,7 +76,7 @@ class DoneScreen(Screen[None]):
         self._session = session
         self._answers = answers
         self._outcome = outcome
-        self._leaves: Callable[[], object] | None = None
+        self._after_saving: Callable[[], object] | None = None
 
     def compose(self) -> ComposeResult:
         answers, outcome = self._answers, self._outcome
@@ -85,8 +85,8 @@ class DoneScreen(Screen[None]):
             yield self._verdict()
             yield from self._still_to_do()
             yield from self._servers()
-            is_led = outcome.name is None or outcome.name.is_good
-            if not is_led:
+            is_dns_good = outcome.name is None or outcome.name.is_good
+            if not is_dns_good:
                 yield from self._registry_name()
             generated = outcome.report.generated if outcome.report else {}
             is_up = outcome.report is None or any(each.is_good for each in outcome.report.servers)
@@ -98,7 +98,7 @@ class DoneScreen(Screen[None]):
                 )
                 for name, secret in generated.items():
                     yield CopyBlock(f"Password of {name}", secret.reveal(), secret)
-            if self._outcome.ended and (lost := self._made_unseen()):
+            if self._outcome.ended and (lost := self._generated_unseen()):
                 yield Static("Passwords", classes="heading")
                 yield Static(
                     Content(
@@ -108,7 +108,7 @@ class DoneScreen(Screen[None]):
                 )
             if is_up:
                 yield from self._clients()
-            if is_led:
+            if is_dns_good:
                 yield from self._registry_name()
             yield from self._checks()
             if is_up:
@@ -122,7 +122,7 @@ class DoneScreen(Screen[None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin on the report, which scrolls."""
+        """Focus the report, which scrolls."""
         self.query_one("#report").focus()
 
     def _verdict(self) -> Static:
@@ -131,28 +131,28 @@ class DoneScreen(Screen[None]):
             text, colour = f"✓ {address} is up.", "$text-success"
         elif self._outcome.is_rolled_back:
             words = f"○ The apply to {address} was stopped and rolled back."
-            text, colour = f"{words}\n{what_stays(self._outcome)}", "$text-warning"
+            text, colour = f"{words}\n{describe_rollback(self._outcome)}", "$text-warning"
         else:
             text, colour = "✗ The apply did not complete.", "$text-error"
         return Static(Content.styled(text, colour), id="verdict")
 
     def _still_to_do(self) -> ComposeResult:
-        """What is not done by Apply, before everything that takes a screen to read."""
+        """Yield what is left for the operator, before the long parts."""
         name = self._outcome.name
-        # What went wrong with the records is told at length right below.
+        # Failures of the records are described right below.
         if name is not None and name.is_good and not name.handover.is_resolved:
-            records = "; records below" if self._makes_records else ""
-            line = printable(f"○ {self._where_it_leads()}{records}")
+            records = "; records below" if self._is_dns_manual else ""
+            line = printable(f"○ {self._resolution()}{records}")
             yield Static(Content.styled(line, "$text-warning"))
-        yield Static(self._kept_note(), id="kept")
+        yield Static(self._saved_note(), id="saved")
 
     @property
-    def _makes_records(self) -> bool:
-        """Whether the records are made by the operator."""
+    def _is_dns_manual(self) -> bool:
+        """Whether the operator creates the DNS records."""
         return self._answers.dns.provider == "manual"
 
-    def _where_it_leads(self) -> str:
-        """Say where the name leads that does not lead to the servers."""
+    def _resolution(self) -> str:
+        """Return what the name resolves to, if not to the servers."""
         assert self._outcome.name is not None
         domain, now = self._answers.registry.domain, self._outcome.name.handover.resolves_to
         if now:
@@ -174,7 +174,7 @@ class DoneScreen(Screen[None]):
             sign, colour = _SIGNS["good" if server.is_good else "bad"]
             if self._outcome.is_rolled_back and not server.is_good:
                 sign, colour = "○", "$text-warning"
-            how = server_ending(server, was_stopped=self._outcome.was_stopped)
+            how = describe_server(server, was_stopped=self._outcome.was_stopped)
             text = f"{sign} {server.server}: {how}"
             yield Static(Content.styled(printable(text), colour))
         yield Static(
@@ -207,7 +207,7 @@ class DoneScreen(Screen[None]):
         for snippet in snippets(self._answers):
             yield CopyBlock(snippet.title, snippet.text)
 
-    def _made_unseen(self) -> list[str]:
+    def _generated_unseen(self) -> list[str]:
         return [
             user.name
             for user in self._answers.credentials.users
@@ -241,7 +241,7 @@ class DoneScreen(Screen[None]):
             yield _check_line(check, width)
 
     def _registry_name(self) -> ComposeResult:
-        """Where the registry's name leads to, and what it needs."""
+        """Yield what the registry's name resolves to, and the records it needs."""
         name = self._outcome.name
         if name is None:
             return
@@ -261,14 +261,14 @@ class DoneScreen(Screen[None]):
             addresses = ", ".join(name.handover.resolves_to)
             yield _sign("✓", f"{domain} resolves to {addresses} from here")
             return
-        yield _sign("○", self._where_it_leads())
+        yield _sign("○", self._resolution())
         if name.handover.no_records is not None:
             yield _sign("!", str(name.handover.no_records))
-        elif self._makes_records:
+        elif self._is_dns_manual:
             records = "\n".join(line for each in name.handover.records for line in each.lines())
             yield CopyBlock("DNS records to create at your provider", records)
 
-    def _kept_note(self) -> Content:
+    def _saved_note(self) -> Content:
         path = self._session.path
         if path is None:
             text = "○ The answers are not saved to a file: press Ctrl+S"
@@ -280,21 +280,21 @@ class DoneScreen(Screen[None]):
 
     @on(AnswersSaved)
     def _saved(self, message: AnswersSaved) -> None:
-        kept = self.query_one("#kept", Static)
-        kept.update(Content.styled(printable(f"✓ {message.text}"), "$text-success"))
-        kept.scroll_visible(animate=False)
-        leaves, self._leaves = self._leaves, None
-        if leaves is not None:
-            self.ask_to_leave(leaves)
+        note = self.query_one("#saved", Static)
+        note.update(Content.styled(printable(f"✓ {message.text}"), "$text-success"))
+        note.scroll_visible(animate=False)
+        leave, self._after_saving = self._after_saving, None
+        if leave is not None:
+            self.ask_to_leave(leave)
 
     def action_save(self) -> None:
         """Save the answers."""
-        self._leaves = None
+        self._after_saving = None
         self.post_message(SaveWanted())
 
     def action_users(self) -> None:
-        """Manage who may log in."""
-        self._after_asking(lambda: self.post_message(UsersWanted()))
+        """Manage who can log in."""
+        self._leave_passwords(lambda: self.post_message(UsersWanted()))
 
     def action_logs(self) -> None:
         """Follow the logs."""
@@ -302,15 +302,15 @@ class DoneScreen(Screen[None]):
 
     def action_review(self) -> None:
         """Go back to Review."""
-        self._after_asking(lambda: self.dismiss(None))
+        self._leave_passwords(lambda: self.dismiss(None))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key is said to lead where it leads."""
-        leads_there = {
+        """Show in the footer where leaving goes."""
+        goes_there = {
             "leave": not self._from_dashboard,
             "leave_for_dashboard": self._from_dashboard,
         }
-        return leads_there.get(action, True)
+        return goes_there.get(action, True)
 
     def action_leave(self) -> None:
         """Go to the start."""
@@ -321,18 +321,18 @@ class DoneScreen(Screen[None]):
         self.action_leave()
 
     def ask_to_leave(self, then: Callable[[], object], *, ends: bool = False) -> None:
-        """Leave, once it is clear what that loses.
+        """Leave, after confirmation if something would be lost.
 
         Args:
-            then: What leaves.
-            ends: Whether the wizard ends, and with it what was typed in secret.
+            then: Leaves.
+            ends: Whether the wizard ends, and typed secrets are lost.
         """
-        self._leaves = None
+        self._after_saving = None
         if self._session.path is not None:
             if ends and self._session.draft.has_typed_secrets:
                 self._confirm(then, f"{self._uncopied} {_TYPED}".strip(), "Leave")
             else:
-                self._after_asking(then)
+                self._leave_passwords(then)
             return
         typed = _TYPED if ends and self._session.draft.has_typed_secrets else ""
 
@@ -341,18 +341,18 @@ class DoneScreen(Screen[None]):
                 then()
             elif answer == "save":
                 self.action_save()
-                self._leaves = then
+                self._after_saving = then
 
         texts = (self._uncopied, typed, _NOT_IN_A_FILE)
         self.app.push_screen(LeaveDialog([text for text in texts if text]), answered)
 
     @property
     def _uncopied(self) -> str:
-        """What is lost of the passwords that are shown, in words; empty when nothing is."""
+        """The warning about passwords that were not copied; empty if all were."""
         lost = [block for block in self.query(CopyBlock) if block.holds_secret]
         return "" if all(block.is_copied for block in lost) else _SHOWN_ONCE
 
-    def _after_asking(self, then: Callable[[], object]) -> None:
+    def _leave_passwords(self, then: Callable[[], object]) -> None:
         if text := self._uncopied:
             self._confirm(then, f"{text} Have you saved them elsewhere?", "I have them")
         else:
@@ -376,7 +376,7 @@ _NOT_IN_A_FILE = (
 
 
 def _sign(sign: str, text: str) -> Indented:
-    """A line with its sign, in the sign's colour."""
+    """Return a line with its sign, in the sign's colour."""
     colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
     colour = colours.get(sign, "$text-muted")
     words = Content.styled(printable(text), colour)
@@ -384,7 +384,7 @@ def _sign(sign: str, text: str) -> Indented:
 
 
 def _grouped(checks: Sequence[Check]) -> list[Check]:
-    """The checks, with neighbours that were skipped for the same reason made one."""
+    """Return the checks, with neighbours skipped for the same reason joined."""
     grouped: list[Check] = []
     for check in checks:
         last = grouped[-1] if grouped else None

@@ -1,1 +1,1 @@
-"""Step: review of the plan."""
+"""Review: the plan of an apply."""

@@ -1,4 +1,4 @@
-"""What a run does for a change, as the commands an administrator would type."""
+"""The changes of a run as the commands that an administrator would type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moorage.desired import layout
 
 
 def commands_of(plan: ServerPlan, change: Change) -> list[str]:
-    """Return the commands that come to the same as what the run does for one change.
+    """Return commands equivalent to what the run does for one change.
 
     Args:
         plan: The server's plan.

@@ -1,4 +1,4 @@
-"""Says what others changed since the answers were written, and offers to take it over."""
+"""Shows what others have changed since the answers were written, and offers to take it over."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Choice = Literal["take", "keep"]
 
 
 class MissedDialog(Dialog[Choice]):
-    """Take the changes over, or keep the answers as they are; Escape decides nothing.
+    """Take the changes over, or keep the answers; Escape decides nothing.
 
     Args:
-        plan: What the answers do; it knows what was changed since the revision they know.
-        caught: What taking the changes over comes to.
+        plan: The plan, which lists the changes since the answers' revision.
+        caught: The result of taking the changes over.
     """
 
     def __init__(self, plan: Plan, caught: CaughtUp) -> None:
@@ -43,7 +43,7 @@ class MissedDialog(Dialog[Choice]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin on what undoes nobody's work."""
+        """Focus the button that undoes no one else's work."""
         self.set_focus(self.query_one("#take"))
 
     def _text(self) -> Content:

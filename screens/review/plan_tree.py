@@ -1,4 +1,4 @@
-"""The plan as a tree: servers, and what a run does to each."""
+"""The plan as a tree of servers and their changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from moorage.escape import printable
 from tui.actions import bindings
 
 Subject = tuple[ServerPlan, Change | None] | DnsPlan | RecordChange | None
-"""What a line stands for: a server or one of its changes, the name or one of its, or nothing."""
+"""The subject of a line: a server, one of its changes, DNS, a record, or nothing."""
 
 _SIGNS = {"add": ("+", "new"), "change": ("~", "changed"), "remove": ("-", "removed"),
           "run": ("▸", "")}  # fmt: skip
@@ -42,16 +42,16 @@ class PlanTree(Tree[Subject]):
         """Enter was pressed."""
 
     def on_mount(self) -> None:
-        """The root says nothing."""
+        """Hide the root, which has no label."""
         self.show_root = False
         self.guide_depth = 2
 
     def show(self, plan: Plan, dns: DnsPlan | None = None) -> None:
-        """Show a plan and nothing else.
+        """Show a plan.
 
         Args:
-            plan: What is done to the servers.
-            dns: What is done at the registry's name; None when nothing is.
+            plan: The plan for the servers.
+            dns: The plan for DNS records; None if Moorage does not manage them.
         """
         self.clear()
         if dns is not None:
@@ -61,7 +61,7 @@ class PlanTree(Tree[Subject]):
 
     @property
     def first_difference(self) -> TreeNode[Subject]:
-        """The line of the first file that changes; without one, that of the first server."""
+        """The line of the first changed file; if there is none, that of the first server."""
         lines = self.root.children
         server = next((line for line in lines if isinstance(line.data, tuple)), lines[0])
         for line in (leaf for branch in server.children for leaf in branch.children):
@@ -126,7 +126,7 @@ def _line(change: Change) -> Text:
     parts: list[str | tuple[str, str]] = [f"{sign} "]
     if change.kind in {Kind.FILE, Kind.FOLDER}:
         path = PurePosixPath(change.subject)
-        # The name first: what tells files apart is at the end of their paths.
+        # The name first, because paths differ at the end.
         parts += [printable(path.name), f"  {word}{drift}" if word else "",
                   f"  {printable(str(path.parent))}"]  # fmt: skip
     else:

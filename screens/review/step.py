@@ -1,4 +1,4 @@
-"""Review: what an apply would do, on which server and why, before anything is done."""
+"""Review: the changes of an apply, by server, with their reasons, before anything is changed."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diff_view import DiffView, Shown, View
 from tui.wizard.step_pane import StepPane
 
-_GOING_ON = "run_going_on"
-"""A problem that has its own line here: Enter follows the run."""
+_RUN_IN_PROGRESS = "run_going_on"
+"""The code of a problem that has its own line here, because Enter follows the run."""
 _FOREIGN = "The record to be removed was not created by this deployment."
 
 
@@ -69,7 +69,7 @@ class ReviewPane(StepPane):
     ReviewPane { padding: 0; overflow: hidden; }
     ReviewPane .question { display: none; }
     ReviewPane .explanation { display: none; }
-    ReviewPane #told { height: auto; max-height: 10; margin: 1 0; }
+    ReviewPane #messages { height: auto; max-height: 10; margin: 1 0; }
     ReviewPane #status { height: auto; padding: 0 2; }
     ReviewPane #plan { height: 1fr; layout: vertical; }
     ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
@@ -85,7 +85,7 @@ class ReviewPane(StepPane):
         self._timer: Timer | None = None
 
     def body(self) -> ComposeResult:
-        with VerticalScroll(id="told", can_focus=False):
+        with VerticalScroll(id="messages", can_focus=False):
             yield Static("", id="status", markup=False)
         with Horizontal(id="plan"):
             yield PlanTree("servers")
@@ -105,11 +105,11 @@ class ReviewPane(StepPane):
         self.refresh_bindings()
 
     def opened(self) -> None:
-        """Plan at once."""
+        """Start planning."""
         self.action_plan()
 
     def closed(self) -> None:
-        """Give up on a plan that is being made."""
+        """Cancel a plan in progress."""
         self.workers.cancel_group(self, "plan")
         self._stop_clock()
         self.session.operations.stop()
@@ -149,9 +149,9 @@ class ReviewPane(StepPane):
         if self.session.seen is None:
             self.session.seen = plan.revision.number
         self._show_plan(plan)
-        self._tell_what_was_missed(plan)
+        self._offer_missed_changes(plan)
         if not (plan.has_changes or plan.problems or self.session.is_applied):
-            self._tell_the_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
+            self._post_to_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
 
     def _tick(self) -> None:
         elapsed = int(time.monotonic() - self._began)
@@ -179,8 +179,8 @@ class ReviewPane(StepPane):
             lines.append(f"✗ {step_of(problem).label}: {describe_problem(problem)}")
         self._say(printable("\n".join(lines)), "$text-error")
 
-    def _tell_what_was_missed(self, plan: Plan) -> bool:
-        """Offer to take over what others changed; return whether somebody has to decide."""
+    def _offer_missed_changes(self, plan: Plan) -> bool:
+        """Offer to take over what others changed; returns whether the operator has to decide."""
         base = self.session.answers().based_on
         if not plan.missed or base == plan.revision.number:
             return False
@@ -223,10 +223,10 @@ class ReviewPane(StepPane):
         self._show_status()
 
     def _show_status(self, refusal: str = "") -> None:
-        """Show the plan in words, with what is to be known about it.
+        """Show the summary of the plan, its consequences and notes.
 
         Args:
-            refusal: Why it cannot be applied, where that was tried.
+            refusal: Why it cannot be applied, after an attempt to.
         """
         plan, name = self.session.operations.plan, self.session.operations.name
         if plan is None:
@@ -259,7 +259,7 @@ class ReviewPane(StepPane):
         self.action_go_on()
 
     def action_view(self) -> None:
-        """Show the difference, the whole file or the commands, one after the other."""
+        """Switch between difference, whole file and commands."""
         view = self.query_one(DiffView)
         views = list(View)
         view.turn_to(views[(views.index(view.view) + 1) % len(views)])
@@ -276,32 +276,32 @@ class ReviewPane(StepPane):
         self.query_one("#view", Static).update(Content("").join(tabs))
 
     def action_jump(self, step: int) -> None:
-        """Go to the next change of the file, or the one before."""
+        """Go to the next or previous change in the file."""
         self.query_one(DiffView).action_jump(step)
 
     def action_copy(self) -> None:
-        """Copy what the pane shows."""
+        """Copy the text of the pane."""
         view = self.query_one(DiffView)
         self.app.copy_to_clipboard(view.text)
         self._say_view("✓ copied")
 
-    def _tell_the_app(self, message: Message) -> None:
-        # Not from here upwards: a message made while the frame handles a click ends at the frame.
+    def _post_to_app(self, message: Message) -> None:
+        # Not bubbling: a message created while the frame handles a click stops at the frame.
         self.app.post_message(message)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to end transfers where some are in the way of the plan that is shown."""
+        """Offer to end transfers if some are in the way of the plan."""
         if action != "end_transfers":
             return super().check_action(action, parameters)
         plan = self.session.operations.plan if self.has_class("-planned") else None
         return plan is not None and bool(_in_the_way(plan))
 
     def action_end_transfers(self) -> None:
-        """Go on to an Apply that ends the transfers in its way instead of waiting for them."""
+        """Apply, ending the transfers in the way instead of waiting for them."""
         self._go_on(ends_transfers=True)
 
     def action_go_on(self) -> None:
-        """Go on to Apply, to a run that goes on already, or to what is missing."""
+        """Apply, follow a run in progress, or go to what is missing."""
         self._go_on(ends_transfers=False)
 
     def _go_on(self, *, ends_transfers: bool) -> None:
@@ -312,9 +312,9 @@ class ReviewPane(StepPane):
         if plan is None:
             return
         if any(server.facts.active_run for server in plan.servers):
-            self._tell_the_app(AttachWanted())
+            self._post_to_app(AttachWanted())
             return
-        if self._tell_what_was_missed(plan):
+        if self._offer_missed_changes(plan):
             return
         name = self.session.operations.name
         if plan.problems or name.problem is not None:
@@ -325,7 +325,7 @@ class ReviewPane(StepPane):
             if go:
                 accepted = replace(accepting(plan.consequences), end_transfers=ends_transfers)
                 self.session.operations.accepted = accepted
-                self._tell_the_app(ApplyWanted())
+                self._post_to_app(ApplyWanted())
 
         if plan.has_changes or name.has_changes:
             dialog = _question(plan, name, ends_transfers=ends_transfers)
@@ -337,7 +337,7 @@ class ReviewPane(StepPane):
 
 
 def _take_over(draft: Draft, caught: CaughtUp) -> None:
-    """Put into a draft what was taken over into its answers; the rest stays as it was typed."""
+    """Copy the changes that were taken over into a draft; the rest of it stays unchanged."""
     followed = Draft.from_answers(caught.answers)
     for place in ("credentials.users", *caught.places):
         value = followed.get(place)
@@ -348,12 +348,12 @@ def _take_over(draft: Draft, caught: CaughtUp) -> None:
 
 
 def _in_the_way(plan: Plan) -> list[ServerPlan]:
-    """Return the servers with transfers on the slot that is needed, which an apply waits for."""
+    """Return the servers with transfers on the slot that an apply needs."""
     return [server for server in plan.servers if server.transfers_in_the_way]
 
 
 def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDialog:
-    """Ask whether to apply: first what changes for people, then where and how much."""
+    """Return the question whether to apply: consequences first, then the changes and servers."""
     hosts = printable(", ".join(server.server for server in plan.servers))
     lines, accept = _consequences(plan), "Apply"
     for server in _in_the_way(plan) if ends_transfers else ():
@@ -378,7 +378,7 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
 
 
 def _consequences(plan: Plan) -> list[Content]:
-    """What an apply means for people: a line each for what is destructive, then the rest in one."""
+    """Return the consequences of an apply: a line for each destructive one, then the rest."""
     count = len(plan.servers)
     lines = [Content.styled(printable(f"! {each.sentence(count)}"), "$text-error")
              for each in plan.destructive]  # fmt: skip
@@ -390,7 +390,7 @@ def _notes(plan: Plan) -> list[Content]:
     lines = [
         Content.styled(printable(f"✗ {describe_error(problem)}"), "$text-error")
         for problem in plan.problems
-        if problem.code != _GOING_ON
+        if problem.code != _RUN_IN_PROGRESS
     ]
     for server in plan.servers:
         running = server.facts.active_run
@@ -411,7 +411,7 @@ def _notes(plan: Plan) -> list[Content]:
 
 
 def _summary(plan: Plan, name: NamePlan) -> str:
-    """The plan in plain words, the records included."""
+    """Return the summary of the plan, DNS records included."""
     if not name.has_changes or name.dns is None:
         return plan.summary
     return f"{plan.summary}\n{name.dns.summary}"
@@ -451,7 +451,7 @@ def _describe_records(change: RecordChange) -> Shown:
 
 
 def _records(sets: Iterable[RecordSet]) -> str | None:
-    """Records as a zone file has them; None for none."""
+    """Return records as lines of a zone file; None if there are none."""
     return "\n".join(line for each in sets for line in each.lines()) or None
 
 

@@ -110,9 +110,9 @@ class ServersPane(ListPane):
         """Return the dialog for a server."""
         return ServerDialog(self.session, row)
 
-    def edited(self, thing: dict[str, Any]) -> None:
+    def edited(self, item: dict[str, Any]) -> None:
         """Discard the test result of a server that was edited."""
-        self.session.tested.pop(str(thing.get("host")), None)
+        self.session.tested.pop(str(item.get("host")), None)
 
     def action_test(self) -> None:
         """Test every server and show the results."""

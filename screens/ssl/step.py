@@ -172,7 +172,7 @@ class SslPane(StepPane):
 
     @on(Field.Changed)
     @on(Field.Left)
-    def _path_typed(self, event: Field.Said) -> None:
+    def _path_typed(self, event: Field.FieldMessage) -> None:
         """Store secrets in the draft; read the files once typing pauses."""
         name = event.field.id or ""
         if isinstance(event, Field.Changed) and name in _SECRETS:

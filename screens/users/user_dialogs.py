@@ -95,7 +95,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         """Return the check of each visible field by id; password fields check themselves."""
         raise NotImplementedError
 
-    def way_out(self, name: str, text: str) -> str:
+    def remedy(self, name: str, text: str) -> str:
         """Return the label of a button that solves a field's problem, or empty."""
         return ""
 
@@ -127,7 +127,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
         if check is not None and event.value:
             fault = check(event.value)
         if fault:
-            place.show_error(fault, self.way_out(place.id or "", event.value))
+            place.show_error(fault, self.remedy(place.id or "", event.value))
 
     def is_right(self, field: Field) -> bool:
         """Check one field."""
@@ -135,7 +135,7 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
             return field.check()
         check = self.checks().get(field.id or "")
         fault = check(field.value) if check is not None else ""
-        field.show_error(fault, self.way_out(field.id or "", field.value) if fault else "")
+        field.show_error(fault, self.remedy(field.id or "", field.value) if fault else "")
         return not fault
 
     def accept(self) -> None:
@@ -246,7 +246,7 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
         self._users = users
 
     def body(self) -> ComposeResult:
-        yield Field.at("credentials.users[].name", keeps_own=True, id="name", has_way_out=True)
+        yield Field.at("credentials.users[].name", keeps_own=True, id="name", has_remedy=True)
         yield from rules_part("push", ())
         yield from self.password_part()
 
@@ -263,12 +263,12 @@ class NewUserDialog(_WithPassword[NewUser | RegistryUser]):
             "repositories": rules_fault,
         }
 
-    def way_out(self, name: str, text: str) -> str:
+    def remedy(self, name: str, text: str) -> str:
         existing = find_similar(self._users, text.strip()) if name == "name" else None
         return f"Select {printable(existing.name)}" if existing is not None else ""
 
-    @on(Field.WayOut, "#name")
-    def _select_existing(self, event: Field.WayOut) -> None:
+    @on(Field.RemedyPressed, "#name")
+    def _select_existing(self, event: Field.RemedyPressed) -> None:
         self.dismiss(find_similar(self._users, event.value.strip()))
 
     def given(self) -> NewUser:

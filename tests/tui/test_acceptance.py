@@ -171,7 +171,7 @@ async def test_transfers_in_the_way_are_ended_only_on_purpose(
             await wizard.see("Key Ctrl+R")
             await wizard.type("End transfers")
             await wizard.until(lambda: "Key Ctrl+R" not in wizard.text, "the palette searches")
-            await wizard.see("cut off the transfers on the slot")
+            await wizard.see("cut off transfers on the slot")
             await wizard.press("enter")
         else:
             await wizard.press("e")

@@ -31,7 +31,7 @@ def test_each_binding_leads_back_to_its_action(area: str) -> None:
 
 @pytest.mark.parametrize(("area", "action"), ACTIONS)
 def test_what_is_shown_is_explained(area: str, action: Action) -> None:
-    assert action.does or not (action.word or action.title) or action.keys == "f1", area
+    assert action.does or not (action.label or action.title) or action.keys == "f1", area
     assert not action.does.endswith("."), area
 
 

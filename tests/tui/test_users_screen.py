@@ -591,7 +591,7 @@ async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
     other.write_text(fleet.path.read_text())
     store.remember(other, "other.example.com", state="applied")
     async with opened(fleet.pretend, users=True) as wizard:
-        await wizard.see("U opens the users")
+        await wizard.see("Press U to open the users")
 
 
 async def test_a_server_without_a_registry_says_so(fleet: Fleet) -> None:

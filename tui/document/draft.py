@@ -1,4 +1,4 @@
-"""The draft: what was typed so far, in the shape of the answers file."""
+"""The draft: unfinished answers, with the structure of the answers file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from moorage.registry_keys import check_registry
 from tui.document.paths import parse_path
 
 Value = Any
-"""What a YAML file can hold, and :class:`Typed`."""
+"""Any value of a YAML file, and :class:`Typed`."""
 
 Part = TypeVar("Part", bound=BaseModel)
 
 
 class Draft:
-    """Answers while they are being written. Holds whatever was typed, valid or not.
+    """Answers while they are being edited, valid or not.
 
     Attributes:
         data: The answers as nested dictionaries and lists.
@@ -39,7 +39,7 @@ class Draft:
 
     @classmethod
     def new(cls) -> Draft:
-        """Return the draft a new deployment starts from: everything but name and server."""
+        """Return the draft of a new deployment: everything except name and servers."""
         return cls(
             {
                 "version": 1,
@@ -75,7 +75,7 @@ class Draft:
         return draft
 
     def get(self, path: str, default: Value = None) -> Value:
-        """Return what is at a path, or the default."""
+        """Return the value at a path, or the default."""
         here: Value = self.data
         for part in parse_path(path):
             try:
@@ -85,12 +85,12 @@ class Draft:
         return default if here is None else here
 
     def text(self, path: str) -> str:
-        """Return what is at a path as text for an input; empty when there is nothing."""
+        """Return the value at a path as text for an input; empty if there is none."""
         value = self.get(path)
         return "" if value is None or isinstance(value, (dict, list, Typed)) else str(value)
 
     def set(self, path: str, value: Value) -> None:
-        """Put a value at a path; folders on the way are made."""
+        """Set the value at a path; missing sections are created."""
         self._validated = self._problems = None
         *way, last = parse_path(path)
         here: Value = self.data
@@ -101,7 +101,7 @@ class Draft:
         here[last] = value
 
     def remove(self, path: str) -> None:
-        """Take away what is at a path, if there is something."""
+        """Remove the value at a path, if there is one."""
         self._validated = self._problems = None
         *way, last = parse_path(path)
         here: Value = self.data
@@ -116,14 +116,14 @@ class Draft:
             del here[last]
 
     def put_text(self, path: str, text: str) -> None:
-        """Put typed text at a path; blank text means the default and takes the key away."""
+        """Set typed text at a path; blank text removes the key, which means the default."""
         if text.strip():
             self.set(path, text.strip())
         else:
             self.remove(path)
 
     def items(self, path: str) -> list[dict[str, Value]]:
-        """Return the list at a path; empty when there is none."""
+        """Return the list at a path; empty if there is none."""
         found = self.get(path)
         return found if isinstance(found, list) else []
 
@@ -131,8 +131,8 @@ class Draft:
         """Add to the list at a path."""
         self.set(path, [*self.items(path), value])
 
-    def name_key(self, server: str, key: str) -> bool:
-        """Have a server log in with a key file; returns whether the server is in the draft.
+    def set_key_file(self, server: str, key: str) -> bool:
+        """Set the key file of a server; returns False if the server is not in the draft.
 
         Args:
             server: The server's host.
@@ -146,7 +146,7 @@ class Draft:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that is wrong or missing, in the words of the model."""
+        """Everything that is wrong or missing, as the model reports it."""
         if self._problems is None:
             answers, problems = self._validation()
             if answers is not None:
@@ -155,10 +155,10 @@ class Draft:
         return self._problems
 
     def problem_at(self, path: str) -> Problem | None:
-        """Return what is wrong with the value at a path or below it, or None."""
-        wanted = parse_path(path)
+        """Return the first problem at a path or below it, or None."""
+        parts = parse_path(path)
         for problem in self.problems:
-            if problem.path[: len(wanted)] == wanted:
+            if problem.path[: len(parts)] == parts:
                 return problem
         return None
 
@@ -174,7 +174,7 @@ class Draft:
         return answers
 
     def answers_to_look(self) -> Answers:
-        """Return answers that are enough to look at the servers; others may be missing.
+        """Return answers that are enough to read the servers; others may be missing.
 
         Raises:
             AnswersError: The name or a server is wrong or missing.
@@ -193,21 +193,21 @@ class Draft:
         return answers_for(tuple(named.values()), registry.domain)
 
     def answers_of(self, model: type[Part], path: str) -> Part | None:
-        """Return a part of the answers that is finished while others are not, or None."""
+        """Return one section of the answers if it is valid, whatever the others are, or None."""
         try:
             return model.model_validate(self.get(path, {}))
         except ValueError:
             return None
 
     def without_secrets(self) -> dict[str, Value]:
-        """Return the draft as plain values; what was typed in secret becomes a prompt."""
+        """Return the draft as plain values; typed secrets become prompts."""
         plain = _plain(self.data)
         assert isinstance(plain, dict)
         return plain
 
     @property
     def has_typed_secrets(self) -> bool:
-        """Whether something is in here that is not kept when the wizard ends."""
+        """Whether the draft has secrets, which are lost when the wizard ends."""
         return _holds_typed(self.data)
 
     @property
@@ -217,24 +217,24 @@ class Draft:
 
     @property
     def registry_name(self) -> str:
-        """What people put before their images, as far as that was typed."""
+        """The host part of image names, as far as it has been typed."""
         try:
             return registry_name(self.answers())
         except AnswersError:
             return self.domain
 
     def _validation(self) -> tuple[Answers | None, tuple[Problem, ...]]:
-        """Return the answers, or what is wrong with them; they are validated once a change."""
+        """Return the answers or their problems; cached until the next change."""
         if self._validated is None:
             self._validated = _validate(self._for_model())
         return self._validated
 
     def _for_model(self) -> dict[str, Value]:
-        """The data without sections that hold nothing of their own."""
+        """Return the data without the sections that are not in use."""
         data = dict(self.data)
         storage = data.get("storage")
         if isinstance(storage, dict) and storage.get("driver") != "s3":
-            # What was typed for the other driver stays in the draft and does not count.
+            # Settings of the other driver stay in the draft, but do not count.
             data["storage"] = {key: value for key, value in storage.items() if key != "s3"}
         dns = data.get("dns")
         if isinstance(dns, dict):
@@ -246,7 +246,7 @@ class Draft:
 
 
 def _ssl_for_model(ssl: Mapping[str, Value]) -> dict[str, Value]:
-    """The section without what was typed for other modes and challenges."""
+    """Return the section without the settings of other modes and challenges."""
     section = dict(ssl)
     if section.get("mode") != "files":
         section.pop("files", None)
@@ -268,7 +268,7 @@ def _own_name() -> str:
 
 
 def _copied(value: Value) -> Value:
-    """A copy down to the leaves; typed secrets stay the same objects."""
+    """Return a deep copy that shares the typed secrets."""
     if isinstance(value, Mapping):
         return {key: _copied(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -299,7 +299,7 @@ _IN_FORMS: dict[str, str] = {
     "users": "add at least one user",
     "password": "enter a password, or let Moorage generate one",
 }
-"""What the model says about YAML that a form does not show."""
+"""Messages for the wizard in place of the model's, which are about YAML."""
 
 
 def _validate(data: dict[str, Value]) -> tuple[Answers | None, tuple[Problem, ...]]:

@@ -1,4 +1,4 @@
-"""Places in an answers file, as people write them. Imports nothing, as the start needs it."""
+"""Paths in the answers. Imports nothing, because the start screen needs it."""
 
 from __future__ import annotations
 

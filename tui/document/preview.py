@@ -1,4 +1,4 @@
-"""The files a step changes, rendered from a draft that need not be finished."""
+"""The files that a step changes, rendered from a draft that may be unfinished."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _FILES: dict[Step, tuple[str, ...]] = {
 
 
 class Mark(StrEnum):
-    """How a line of a preview stands."""
+    """The state of a line in a preview."""
 
     SAME = " "
-    """As it was last applied."""
+    """Unchanged since the last apply."""
     NEW = "+"
-    """Not as it was last applied, or nothing was applied yet."""
+    """New or changed since the last apply."""
     FRESH = "»"
-    """New, and changed since the step was opened."""
+    """Changed since the step was opened."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class PreviewFile:
     """A file as it would be written, secrets masked.
 
     Attributes:
-        path: Where on the server.
+        path: Its path on the server.
         lines: Its lines, each with its mark.
     """
 
@@ -70,12 +70,12 @@ class PreviewFile:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole file."""
         return "\n".join(line for _, line in self.lines)
 
 
 def render(draft: Draft) -> Mapping[str, str]:
-    """Return all files the draft stands for, by path; empty when nothing can be rendered yet."""
+    """Return the files of a draft by path; empty if nothing can be rendered yet."""
     answers = _nearest_answers(draft)
     if answers is None:
         return {}
@@ -97,13 +97,13 @@ def of_step(
     applied: Mapping[str, str],
     opened: Mapping[str, str],
 ) -> list[PreviewFile]:
-    """Return the files that matter to a step, with what changed marked.
+    """Return the files that a step affects, with changes marked.
 
     Args:
         step: The step.
-        now: What :func:`render` returned.
-        applied: What it returns for what was last applied; empty when nothing was.
-        opened: What it returned when the step was opened.
+        now: The result of :func:`render`.
+        applied: Its result for the last apply; empty if there was none.
+        opened: Its result when the step was opened.
     """
     paths: Sequence[str] = _FILES[step]
     return [
@@ -124,7 +124,7 @@ def _marked(now: str, applied: str, opened: str) -> list[tuple[Mark, str]]:
 
 
 def _differing(now: str, before: str) -> set[int]:
-    """The indexes of the lines that another text does not have."""
+    """Return the indexes of lines that the other text does not have."""
     if now == before:
         return set()
     lines, old = now.splitlines(), before.splitlines()
@@ -138,7 +138,7 @@ def _differing(now: str, before: str) -> set[int]:
 
 
 def _nearest_answers(draft: Draft) -> Answers | None:
-    """The draft as answers; what is wrong or missing is left out or stands as a sample."""
+    """Return the draft as answers, with samples for what is wrong or missing."""
     data = Draft(draft.data)
     for _ in range(20):
         try:
@@ -174,7 +174,7 @@ def _text(path: Sequence[str | int]) -> str:
 
 
 def _materials(answers: Answers) -> Materials:
-    """Stand-ins for everything that is secret or comes from servers; none of it is shown."""
+    """Return stand-ins for secrets and for what comes from servers; none of it is shown."""
     stand_in = Secret(MASK)
     secrets: dict[str, Secret] = {}
     s3 = answers.storage.s3

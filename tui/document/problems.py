@@ -1,4 +1,4 @@
-"""What is wrong in an answers file that is opened, in the file's own words. No Textual in here."""
+"""Mistakes in an answers file, with lines and keys. Does not import Textual."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tui.document.draft import Draft
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Everything that is wrong in a file.
+    """The mistakes in a file.
 
     Attributes:
         file: The file.
-        problems: What is wrong, in the order of the file.
+        problems: The mistakes, in the order of the file.
     """
 
     file: str
@@ -25,7 +25,7 @@ class Mistakes:
 
     @property
     def lines(self) -> list[str]:
-        """A line for each: where it stands, its key, what is wrong and what would be right."""
+        """Each mistake as ``FILE:LINE: KEY: what is wrong``."""
         name = PurePath(self.file).name
         return [
             f"{name}:{problem.line or 1}: "
@@ -36,18 +36,18 @@ class Mistakes:
 
     @property
     def unknown(self) -> tuple[tuple[str | int, ...], ...]:
-        """The places of keys that answers do not have, so that no field has them either."""
+        """The paths of unknown keys, which have no field."""
         return tuple(each.path for each in self.problems if _is_unknown(each.path))
 
     def first_in(self, draft: Draft) -> Problem | None:
-        """Return the first that is still wrong in a draft, or None."""
+        """Return the first mistake that a draft still has, or None."""
         return next((each for each in self.problems if draft.problem_at(each.dotted)), None)
 
 
-def without(draft: Draft, places: Sequence[tuple[str | int, ...]]) -> None:
-    """Take keys out of a draft."""
-    for place in places:
-        draft.remove(Problem(place, "").dotted)
+def remove_keys(draft: Draft, paths: Sequence[tuple[str | int, ...]]) -> None:
+    """Remove keys from a draft."""
+    for path in paths:
+        draft.remove(Problem(path, "").dotted)
 
 
 def _is_unknown(path: tuple[str | int, ...]) -> bool:

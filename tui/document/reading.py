@@ -1,4 +1,4 @@
-"""Finds out what a path holds: answers, finished or not, or one of the wizard's own drafts."""
+"""Opens a file: answers, finished or not, or one of the wizard's own drafts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tui.document.problems import Mistakes
 
 @dataclass(frozen=True)
 class Opened:
-    """What a path holds.
+    """The content of a file.
 
     Attributes:
         draft: The answers in the file.
-        draft_file: Where unsaved changes to them are kept.
+        draft_file: The file for unsaved changes to them.
         path: The answers file; None for a draft that was never saved.
-        unsaved: Changes that were made in the wizard and not saved, or None.
-        notices: What the operator should know.
-        visited: The steps that were seen, by name; None where all count as seen.
-        mistakes: What is wrong in the answers file, or None.
-        left_at: The step a draft was left at, by name; empty where that is not known.
+        unsaved: The answers with unsaved changes from the wizard, or None.
+        notices: Notices for the operator.
+        visited: The steps seen so far, by name; None if all count as seen.
+        mistakes: The mistakes in the answers file, or None.
+        left_at: The step shown last, by name; empty if unknown.
     """
 
     draft: Draft
@@ -43,7 +43,7 @@ def open_path(path: Path) -> Opened:
     """Read a file.
 
     Raises:
-        MoorageError: It cannot be read, or holds nothing of use.
+        MoorageError: The file cannot be read, or has no answers.
     """
     if store.is_draft_file(path):
         try:
@@ -73,7 +73,7 @@ def open_path(path: Path) -> Opened:
 
 
 def _with_rows(draft: Draft) -> Draft:
-    """Make what stands in a list of things a thing, so that a form can show it and put it right."""
+    """Turn invalid items of a list into mappings, so that a form can show and fix them."""
     for items, name in (("servers", "host"), ("credentials.users", "name")):
         for place, row in enumerate(draft.items(items)):
             if not isinstance(row, dict):

@@ -1,4 +1,4 @@
-"""Which step comes next. Knows nothing of Textual."""
+"""The steps, their order and progress. Does not import Textual."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from moorage.errors import Problem
 
 
 class Step(StrEnum):
-    """The steps of the wizard, in order; the first six are names ``ask`` may hold."""
+    """The steps of the wizard, in order; all but Review can be listed in ``ask``."""
 
     SERVERS = "servers"
     CREDENTIALS = "credentials"
@@ -22,7 +22,7 @@ class Step(StrEnum):
 
     @property
     def label(self) -> str:
-        """The step's name for people."""
+        """The step's label."""
         return {"dns": "DNS", "ssl": "SSL"}.get(self.value, self.value.capitalize())
 
     @property
@@ -35,7 +35,7 @@ STEPS: tuple[Step, ...] = tuple(Step)
 
 
 class Mark(StrEnum):
-    """How a step stands, as the sign shown in front of it."""
+    """The state of a step, as the sign in front of it."""
 
     CURRENT = "●"
     DONE = "✓"
@@ -50,13 +50,13 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where somebody is in the wizard.
+    """The current step and the ones before it.
 
     Attributes:
         current: The step that is shown.
-        visited: The steps that were left at least once.
-        asked: The steps the answers want to be asked; when there are any, going on visits
-            only these and then Review.
+        visited: The steps that have been left at least once.
+        asked: The steps that the answers list in ``ask``; if there are any, Next visits only
+            these and then Review.
     """
 
     current: Step = Step.SERVERS
@@ -64,11 +64,11 @@ class Progress:
     asked: tuple[Step, ...] = ()
 
     def moved_to(self, step: Step) -> Progress:
-        """Return the progress with another current step; the one that was left is visited."""
+        """Return the progress at another step; the current one becomes visited."""
         return Progress(step, self.visited | {self.current}, self.asked)
 
     def next(self) -> Step:
-        """Return the step that going on leads to."""
+        """Return the next step."""
         following = STEPS[self.current.number :]
         if self.asked:
             following = tuple(
@@ -77,17 +77,17 @@ class Progress:
         return following[0] if following else Step.REVIEW
 
     def previous(self) -> Step | None:
-        """Return the step that going back leads to, or None in front of the first."""
+        """Return the previous step, or None at the first."""
         index = STEPS.index(self.current)
         return STEPS[index - 1] if index else None
 
     def mark(self, step: Step, wrong: Iterable[Step], *, is_applied: bool = False) -> Mark:
-        """Return how a step stands.
+        """Return the mark of a step.
 
         Args:
             step: The step.
             wrong: The steps that have problems.
-            is_applied: Whether the answers are in effect: Review is done by nothing else.
+            is_applied: Whether the answers are applied, which is what completes Review.
         """
         if step is self.current:
             return Mark.CURRENT
@@ -106,14 +106,14 @@ def begin(
     seen: Sequence[str] | None = None,
     left_at: str = "",
 ) -> Progress:
-    """Return where the wizard opens.
+    """Return the progress that the wizard opens with.
 
     Args:
         asked: The steps named in ``ask``.
         wrong: The steps that have problems.
-        is_new: Whether nothing was answered yet.
-        seen: The steps that were seen before; None where somebody filled in all of them.
-        left_at: The step a draft was left at, by name; empty where that is not known.
+        is_new: Whether nothing has been answered yet.
+        seen: The steps seen before; None if all of them are filled in.
+        left_at: The step shown last, by name; empty if unknown.
     """
     if is_new:
         return Progress()
@@ -121,7 +121,7 @@ def begin(
     steps = tuple(step for step in STEPS if step.value in asked)
     first = next((step for step in STEPS if step in steps or step in faulty), Step.REVIEW)
     first = next((step for step in STEPS if step.value == left_at), first)
-    # What comes filled in and is not asked for counts as seen.
+    # Steps that are filled in and not listed in ``ask`` count as seen.
     filled_in = STEPS if seen is None else [step for step in STEPS if step.value in seen]
     visited = frozenset(filled_in) - {first, Step.REVIEW} - set(steps)
     return Progress(first, visited, tuple(step for step in STEPS if step in {*steps, *faulty}))
@@ -133,7 +133,7 @@ def step_of(problem: Problem) -> Step:
 
 
 def step_at(path: tuple[str | int, ...]) -> Step:
-    """Return the step that has a field."""
+    """Return the step with the field for a path."""
     head = path[0] if path else ""
     if head == "registry":
         field = path[1] if len(path) > 1 else ""

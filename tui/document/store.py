@@ -1,4 +1,4 @@
-"""What the wizard keeps between two sessions: recent files and drafts, never secrets."""
+"""Stores recent files and drafts between sessions, without secrets."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def new_draft_file() -> Path:
-    """Return where the draft of a new deployment is kept."""
+    """Return the file for the draft of a new deployment."""
     now = datetime.datetime.now(datetime.UTC)
     return private_folder("drafts") / f"new-{now:%Y%m%d-%H%M%S-%f}.yml"
 
 
 def draft_file_for(answers_file: Path) -> Path:
-    """Return where the unsaved changes of an answers file are kept."""
+    """Return the file for unsaved changes to an answers file."""
     own = str(answers_file.absolute())
     digest = hashlib.sha256(own.encode()).hexdigest()[:16]
     return private_folder("drafts") / f"of-{digest}.yml"
@@ -48,13 +48,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class KeptDraft:
-    """A draft that was kept.
+    """A stored draft.
 
     Attributes:
-        draft: What was typed, without secrets.
-        of: The answers file it belongs to; None when it was never saved.
-        visited: The steps that were seen, by name.
-        left_at: The step that was shown last, by name; empty where that was not noted.
+        draft: The draft, without secrets.
+        of: Its answers file; None if it was never saved.
+        visited: The steps seen so far, by name.
+        left_at: The step shown last, by name; empty if unknown.
     """
 
     draft: Draft
@@ -74,11 +74,11 @@ def keep_draft(
     """Write a draft, without secrets.
 
     Args:
-        path: Where.
+        path: The file to write.
         draft: The draft.
-        of: The answers file it belongs to, if it has one.
-        visited: The steps that were seen, by name.
-        left_at: The step that is shown, by name.
+        of: Its answers file, if it has one.
+        visited: The steps seen so far, by name.
+        left_at: The current step, by name.
     """
     import yaml
 
@@ -113,7 +113,7 @@ def read_draft(path: Path) -> KeptDraft:
 
 
 def keep_applied(draft: Draft) -> None:
-    """Remember what was applied to a registry, without secrets, to compare later drafts with."""
+    """Store the answers that were applied, without secrets, to compare later drafts with."""
     import yaml
 
     text = yaml.safe_dump(draft.without_secrets(), sort_keys=False, allow_unicode=True)
@@ -121,7 +121,7 @@ def keep_applied(draft: Draft) -> None:
 
 
 def last_applied(domain: str) -> Draft | None:
-    """Return what was last applied to a registry from this machine, or None."""
+    """Return the answers last applied to a registry from this machine, or None."""
     import yaml
 
     from tui.document.draft import Draft
@@ -139,7 +139,7 @@ def is_draft_file(path: Path) -> bool:
 
 
 def text_of(path: Path) -> str:
-    """Return what is in a file; empty where there is none, or no text."""
+    """Return the text of a file; empty if it cannot be read."""
     try:
         return path.expanduser().read_text("utf-8-sig")
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What was changed in the wizard since the last apply. No Textual in here."""
+"""Settings changed since the last apply. Does not import Textual."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tui.document import store
 from tui.document.draft import Draft
 
 _NAMES = ("host", "name")
-"""What tells the things of a list apart."""
-_ASIDE = {"version", "ask", "based_on"}
+"""The keys that identify the items of a list."""
+_NOT_SETTINGS = {"version", "ask", "based_on"}
 _LOGIN = {"connection", "user", "port", "key", "passphrase", "password", "sudo_password", "jump"}
-"""How a server is reached: nothing of it is applied to one."""
+"""How to reach a server, which is not applied to it."""
 
 
 def not_applied(draft: Draft, read: Draft | None = None) -> tuple[str, ...]:
-    """Return the settings that are not as they were last applied, as dotted places.
+    """Return the paths of settings that differ from the last apply.
 
     Args:
-        draft: What was typed so far.
-        read: What was applied, as a server said; None where this machine knows it.
+        draft: The draft.
+        read: The applied answers as read from a server; None to use those on this machine.
     """
     applied = read or store.last_applied(draft.domain)
     if applied is None:
@@ -34,31 +34,32 @@ def not_applied(draft: Draft, read: Draft | None = None) -> tuple[str, ...]:
 
 
 def _plain(draft: Draft) -> dict[str, Any]:
-    """The answers without defaults, and without what is never applied."""
+    """Return the answers without defaults and without what is never applied."""
     answers = draft.answers()
     dumped = Draft.from_answers(answers).without_secrets()
     servers = [
         {name: value for name, value in server.items() if name not in _LOGIN}
         for server in dumped["servers"]
     ]
-    return {key: value for key, value in dumped.items() if key not in _ASIDE} | {"servers": servers}
+    settings = {key: value for key, value in dumped.items() if key not in _NOT_SETTINGS}
+    return settings | {"servers": servers}
 
 
 def _differing(now: Any, before: Any, place: str) -> list[str]:
     now, before = _by_name(now), _by_name(before)
     are_parts = isinstance(now, Mapping) and isinstance(before, Mapping)
     if not are_parts or place.endswith(".password"):
-        return [] if now == before or _is_one_password(now, before) else [place]
+        return [] if now == before or _is_same_password(now, before) else [place]
     places = []
     for key in dict.fromkeys((*before, *now)):
         inside = f"{place}.{key}" if place else str(key)
-        # A user or a section that is new or gone is one change, whatever it holds.
+        # A new or removed user or section is one change, whatever is in it.
         places += _differing(now.get(key), before.get(key), inside)
     return places
 
 
 def _by_name(value: Any) -> Any:
-    """A list of things with names as a mapping, so that one more is one difference."""
+    """Return a list of named items as a mapping, so that one more is one difference."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value
     for name in _NAMES:
@@ -67,7 +68,7 @@ def _by_name(value: Any) -> Any:
     return value
 
 
-def _is_one_password(now: Any, before: Any) -> bool:
-    """Whether a typed password and its hash meet: saving makes the one of the other."""
+def _is_same_password(now: Any, before: Any) -> bool:
+    """Return whether one is a typed password and the other a hash, which saving makes of it."""
     kinds = [set(each) if isinstance(each, Mapping) else set() for each in (now, before)]
     return sorted(kinds, key=sorted) == [{"hash"}, {"prompt"}]

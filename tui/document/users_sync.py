@@ -1,4 +1,4 @@
-"""Lets a draft follow a change of the users, so that an apply does not undo it."""
+"""Updates a draft after a change of the users, so that an apply does not undo it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tui.document.draft import Draft
 
 
 def sync_draft(draft: Draft, change: UsersChange) -> None:
-    """Change the users of a draft likewise; one whose users are not finished stays as it is.
+    """Make the same change to the users of a draft, unless they are not valid yet.
 
     Args:
         draft: The draft.

@@ -18,19 +18,19 @@ from tui.document.draft import Draft
 
 
 def default_name(domain: str) -> str:
-    """Return the file name that is offered: moorage.yml, or the domain's where that is taken."""
+    """Return the suggested file name: moorage.yml, or the domain's if that is taken."""
     usual = "moorage.yml"
     return f"{domain}.yml" if Path(usual).exists() and domain else usual
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What was written.
+    """A saved answers file.
 
     Attributes:
         data: The draft, without secrets.
-        text: The file.
-        lost_comments: Whether comments of the file that was there are gone.
+        text: The content of the file.
+        lost_comments: Whether comments of the previous file were lost.
     """
 
     data: dict[str, Any]
@@ -39,10 +39,10 @@ class Saved:
 
 
 def write_answers(draft: Draft, path: Path) -> Saved:
-    """Write a draft to a file, finished or not; what does not change in the file stays as it is.
+    """Write a draft to a file, finished or not; unchanged parts of the file keep their form.
 
-    A typed password of a user becomes its hash, so that the file can be replayed without anybody
-    to ask; other typed secrets become ``{prompt: true}``. Takes a fifth of a second per password.
+    A user's typed password becomes its hash, so that the file can be applied without prompting;
+    other typed secrets become ``{prompt: true}``. Takes a fifth of a second per password.
 
     Args:
         draft: The draft.
@@ -62,7 +62,7 @@ def write_answers(draft: Draft, path: Path) -> Saved:
     try:
         text = amend(before, hashed.answers())
     except AnswersError:
-        # Not finished: what was typed is kept as it is; opening the file shows what is missing.
+        # Unfinished answers are saved as they are; opening the file shows what is missing.
         unfinished = hashed.without_secrets()
         text = HEADER + yaml.safe_dump(unfinished, sort_keys=False, allow_unicode=True)
     save_text(text, path)

@@ -1,1 +1,1 @@
-"""Questions of the engine: who asks, in which order, in which dialogs."""
+"""Questions of the engine to the operator, and their dialogs."""

@@ -1,4 +1,4 @@
-"""Asks the operator on behalf of the engine's threads, and remembers what was answered."""
+"""Asks the operator on behalf of the engine's threads, and remembers the answers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from moorage.servers.transport import HostKey, LoginRequest
 
 Subject = HostKey | LoginRequest | tuple[SecretName, str | None]
 Answer = bool | Secret | Path | None
-"""True or False for a host key, a secret, a key file, or None for a refusal."""
+"""True or False for a host key, a secret or key file, or None if the operator declined."""
 
 
 @dataclass
 class Question:
-    """Something a thread waits to be told.
+    """A question that a thread waits to have answered.
 
     Attributes:
-        subject: The host key to judge, the login no key opened, or (what, server) for a secret.
-        answer: What was answered; None before.
+        subject: A host key, a login that no key worked for, or (what, server) for a secret.
+        answer: The answer; None before.
     """
 
     subject: Subject
@@ -30,7 +30,7 @@ class Question:
     _answered: threading.Event = field(default_factory=threading.Event)
 
     def settle(self, answer: Answer) -> None:
-        """Give the answer and let the thread go on."""
+        """Give the answer and release the thread."""
         self.answer = answer
         self._answered.set()
 
@@ -40,18 +40,18 @@ class Question:
         return self._answered.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the answer; returns whether it is there."""
+        """Wait for the answer; returns False after a timeout."""
         return self._answered.wait(seconds)
 
 
 class WizardAsker:
-    """The engine's asker: hands questions to the interface and waits.
+    """The engine's asker: passes questions to the interface and waits.
 
-    Secrets that were typed are remembered until the wizard ends, so that nobody types them twice;
-    :meth:`forget_refused` drops what a server did not take.
+    Typed secrets are remembered until the wizard ends, so that each is asked for once;
+    :meth:`forget_refused` forgets those that a server rejected.
 
     Args:
-        ask: Shows a question; called in the asking thread and returns at once.
+        ask: Shows a question; called in the asking thread, returns at once.
     """
 
     def __init__(self, ask: Callable[[Question], object]) -> None:
@@ -62,11 +62,11 @@ class WizardAsker:
         self._is_closed = False
 
     def accept_host_key(self, key: HostKey) -> bool:
-        """Return whether an unknown host key is to be trusted."""
+        """Return whether the operator trusts an unknown host key."""
         return self._wait_for(Question(key)) is True
 
     def secret(self, what: SecretName, server: str | None) -> Secret | None:
-        """Return a secret, asked once; None when the operator refuses."""
+        """Return a secret, asked for once; None if the operator declines."""
         with self._lock:
             known = self._known.get((what, server))
         if isinstance(known, Secret):
@@ -78,22 +78,22 @@ class WizardAsker:
             self._known[(what, server)] = answer
         return answer
 
-    def login(self, wanted: LoginRequest) -> Secret | Path | None:
-        """Return a password or a key file for a login no key opened; None for a refusal."""
-        place = (wanted.what, wanted.server)
+    def login(self, request: LoginRequest) -> Secret | Path | None:
+        """Return a password or key file for a login that no key worked for, or None."""
+        key = (request.what, request.server)
         with self._lock:
-            known = self._known.get(place)
+            known = self._known.get(key)
         if known is not None:
             return known
-        answer = self._wait_for(Question(wanted))
+        answer = self._wait_for(Question(request))
         if not isinstance(answer, Secret | Path):
             return None
         with self._lock:
-            self._known[place] = answer
+            self._known[key] = answer
         return answer
 
     def forget_refused(self, *errors: MoorageError) -> None:
-        """Forget the secrets that servers did not take, and no others."""
+        """Forget the secrets that servers rejected, and no others."""
         for error in errors:
             if isinstance(error, ServersFailed):
                 self.forget_refused(*error.errors)
@@ -107,14 +107,14 @@ class WizardAsker:
                     }
 
     def give_up(self) -> None:
-        """Settle every open question with a refusal; the threads that wait go on."""
+        """Decline every open question, which releases the threads that wait."""
         with self._lock:
             waiting, self._open = self._open, []
         for question in waiting:
             question.settle(None)
 
     def close(self) -> None:
-        """Refuse every question from now on."""
+        """Decline every question from now on."""
         self._is_closed = True
         self.give_up()
 

@@ -1,4 +1,4 @@
-"""What the engine asks for: whether a host key is to be trusted, logins and secrets."""
+"""Dialogs for the engine's questions: host keys, logins and secrets."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _LABELS = {
     "secretkey": "Secret key",
     "key": "Key",
 }
-"""What the field is called, by the kind of secret."""
+"""The label of the field, by the kind of secret."""
 
 
 class HostKeyDialog(Dialog[bool]):
-    """Shows an unknown host key; trusting it takes a deliberate key.
+    """Shows an unknown host key; trusting it takes a deliberate key press.
 
     Args:
         key: The key the server showed.
@@ -79,7 +79,7 @@ class HostKeyDialog(Dialog[bool]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin on the side that does nothing."""
+        """Focus the safe button."""
         self.set_focus(self.query_one("#refuse"))
 
     @on(Button.Pressed)
@@ -96,11 +96,11 @@ class HostKeyDialog(Dialog[bool]):
 
 
 class SecretDialog(AskingDialog[Secret | None]):
-    """Asks for a password or passphrase; what is typed stays in memory.
+    """Asks for a password or passphrase, which is kept in memory only.
 
     Args:
-        what: What is wanted.
-        server: Which server it is for, or None.
+        what: The secret.
+        server: The server it is for, or None.
     """
 
     def __init__(self, what: SecretName, server: str | None) -> None:
@@ -111,7 +111,7 @@ class SecretDialog(AskingDialog[Secret | None]):
 
     @property
     def _label(self) -> str:
-        """What is asked for, in a word: the sudo password of admin is a password."""
+        """The kind of secret in one word; a sudo password is a password."""
         return _LABELS.get(self._kind, "Secret")
 
     def compose(self) -> ComposeResult:
@@ -128,7 +128,7 @@ class SecretDialog(AskingDialog[Secret | None]):
         self.query_one(Field).focus()
 
     def accept(self) -> None:
-        """End with what was typed."""
+        """Return the secret."""
         field = self.query_one(Field)
         if field.value:
             self.dismiss(Secret(field.value))
@@ -137,30 +137,32 @@ class SecretDialog(AskingDialog[Secret | None]):
 
 
 class LoginDialog(AskingDialog[Secret | Path | None]):
-    """Says why no key opened a login, and takes a password or another key.
+    """Says why no key worked for a login, and asks for a password or another key.
 
     Args:
-        wanted: The login.
+        request: The login.
     """
 
-    def __init__(self, wanted: LoginRequest) -> None:
+    def __init__(self, request: LoginRequest) -> None:
         super().__init__()
-        self._wanted = wanted
+        self._request = request
 
     def compose(self) -> ComposeResult:
-        wanted = self._wanted
-        takes = f"\nThe server accepts: {', '.join(wanted.methods)}." if wanted.methods else ""
+        request = self._request
+        methods = ", ".join(request.methods)
+        accepts = f"\nThe server accepts: {methods}." if methods else ""
         with Vertical(classes="dialog--box") as box:
-            box.border_title = Content(printable(wanted.server))
+            box.border_title = Content(printable(request.server))
             with VerticalScroll(classes="dialog--body", can_focus=False):
-                yield Static(Content(printable(f"{wanted.reason}{takes}")), classes="dialog--text")
+                reason = Content(printable(f"{request.reason}{accepts}"))
+                yield Static(reason, classes="dialog--text")
                 yield SecretField(
                     "Password", id="password", help_text="Kept in memory until the wizard ends"
                 )
-                if wanted.takes_keys:
+                if request.takes_keys:
                     yield Field(
                         "Or a key file", id="key", placeholder="e.g. ~/.ssh/id_ed25519",
-                        help_text="" if wanted.is_jump_host else "Saved with the server",
+                        help_text="" if request.is_jump_host else "Saved with the server",
                     )  # fmt: skip
             yield from self.buttons("Log in")
         yield KeyFooter()
@@ -175,15 +177,15 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
         self.refresh_bindings()
 
     def is_enough(self) -> bool:
-        """A password or a key is enough."""
+        """Return whether a password or a key has been entered."""
         return any(field.value for field in self.query(Field))
 
     def accept(self) -> None:
-        """End with the key or the password."""
+        """Return the key or the password."""
         password = self.query_one("#password", Field)
         key = next(iter(self.query("#key").results(Field)), None)
         if key is not None and key.value.strip():
-            fault = key_fault(key.value.strip(), self._wanted.server)
+            fault = key_fault(key.value.strip(), self._request.server)
             if fault:
                 key.show_error(fault)
                 key.focus()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class QuestionQueue:
-    """Questions of several threads in the order they came.
+    """Shows the questions of several threads one at a time, in order.
 
     Args:
         show: Shows one question and calls back with the answer.
@@ -25,7 +25,7 @@ class QuestionQueue:
         self._shown: Question | None = None
 
     def add(self, question: Question) -> None:
-        """Show a question, or keep it until the ones before it are answered."""
+        """Show a question once the earlier ones have been answered."""
         self._waiting.append(question)
         self._show_next()
 
@@ -33,7 +33,7 @@ class QuestionQueue:
         while self._waiting and self._shown is None:
             question = self._waiting.popleft()
             if question.is_settled:
-                continue  # its thread gave up meanwhile
+                continue  # its thread has given up
             self._shown = question
 
             def answered(answer: Answer, question: Question = question) -> None:

@@ -1,4 +1,4 @@
-"""Serves the wizard to a browser, through textual-serve; on this machine only, unless told."""
+"""Serves the wizard to browsers through textual-serve, by default on this machine only."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WizardServer(Server):
-    """A web server with the wizard behind a token that works once.
+    """A web server for the wizard, protected by a token that works once.
 
-    Whoever comes with the token gets a cookie for this server's life, and the token is spent.
-    Requests that name another host (DNS rebinding) or come from another site are refused.
+    The first request with the token gets a cookie that is valid until the server stops. Requests
+    that name another host (DNS rebinding) or come from another site are refused.
 
     Args:
-        command: What is run for each browser tab.
+        command: The command to run for each browser tab.
         host: The address to listen on.
         port: The port to listen on.
-        token: The token, or None to let everybody in who reaches the port.
+        token: The token, or None to serve everyone who can reach the port.
     """
 
     def __init__(self, command: str, host: str, port: int, token: str | None) -> None:
@@ -58,15 +58,15 @@ class WizardServer(Server):
 
     @property
     def address(self) -> str:
-        """What to open in a browser."""
+        """The address to open in a browser."""
         return f"{self.public_url}/?token={self._token}" if self._token else self.public_url
 
     def initialize_logging(self) -> None:
-        """Log nothing: what is typed passes through here."""
+        """Log nothing: passwords pass through here as they are typed."""
         logging.getLogger("textual-serve").setLevel(logging.CRITICAL)
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say where it is, once it is there."""
+        """Print the address once the server accepts connections."""
         self._announcing = asyncio.create_task(self._announce())
 
     async def _announce(self) -> None:
@@ -121,16 +121,16 @@ class WizardServer(Server):
 
 
 def serve_wizard(file: Path | None, host: str, port: int, *, with_token: bool) -> int:
-    """Serve the wizard until Ctrl+C, and return what to exit with.
+    """Serve the wizard until Ctrl+C, and return the exit code.
 
     Args:
         file: The answers file to open, or None.
         host: The address to listen on.
-        port: The port to listen on; 0 takes a free one.
-        with_token: Whether the address that is printed is needed to get in.
+        port: The port to listen on; 0 picks a free one.
+        with_token: Whether to require the token in the printed address.
 
     Raises:
-        MoorageError: The address cannot be listened on.
+        MoorageError: Cannot listen on the address.
     """
     words = [sys.executable, "-m", "moorage", *([str(file)] if file else [])]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,4 +1,4 @@
-"""One of several, and yes or no, drawn with signs so that no colour is needed."""
+"""Radio buttons and checkboxes, drawn with signs so that they need no colour."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tui.fields import FIELDS, plain
 
 @dataclass(frozen=True)
 class Option:
-    """Something to choose.
+    """An option of a choice.
 
     Attributes:
-        value: What the draft keeps.
-        label: What people read.
-        detail: What it means, in a few words.
+        value: The value in the draft.
+        label: The label.
+        detail: Its meaning, in a few words.
     """
 
     value: str
@@ -34,12 +34,12 @@ class Option:
 
 
 class Choice(Widget, can_focus=True):
-    """One of several options; up and down choose at once, Enter is left to the form.
+    """One of several options; Up and Down choose at once, Enter is left to the form.
 
     Args:
-        options: What can be chosen.
-        path: Where in the draft the value is kept; empty when it keeps its own.
-        value: What is chosen at first.
+        options: The options.
+        path: The path of the value in the draft; empty if it is not in the draft.
+        value: The option chosen at first.
     """
 
     DEFAULT_CSS = """
@@ -49,7 +49,7 @@ class Choice(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = bindings("choice")
     value: reactive[str] = reactive("", layout=False)
     fault: reactive[str] = reactive("", layout=True)
-    """What is wrong with the value, until something is chosen."""
+    """The problem with the value, until an option is chosen."""
 
     class Changed(Message):
         """Another option was chosen."""
@@ -89,7 +89,7 @@ class Choice(Widget, can_focus=True):
                 line += Content.styled(f"  {option.detail}", "$text-muted")
             lines.append(line)
         if self.value not in [option.value for option in self.options]:
-            # From a file: it is shown as it stands there, until something is chosen.
+            # An invalid value from a file is shown as it is, until an option is chosen.
             lines.append(Content.styled(f"(•) {printable(self.value)}", "bold"))
         if self.fault:
             lines.append(Content.styled(f"    ✗ {printable(self.fault)}", "$text-error"))
@@ -102,7 +102,7 @@ class Choice(Widget, can_focus=True):
         self.choose(values[max(0, min(len(values) - 1, place + step))])
 
     def choose(self, value: str) -> None:
-        """Choose an option and say so."""
+        """Choose an option and post a message."""
         if value != self.value:
             self.value, self.fault = value, ""
             self.post_message(self.Changed(self, value))
@@ -115,12 +115,12 @@ class Choice(Widget, can_focus=True):
 
 
 class Toggle(Widget, can_focus=True):
-    """Yes or no; space changes it, Enter is left to the form.
+    """Yes or no; Space changes it, Enter is left to the form.
 
     Args:
-        label: What it is about.
-        path: Where in the draft the value is kept.
-        value: What it is at first.
+        label: The label.
+        path: The path of the value in the draft.
+        value: The value at first.
     """
 
     DEFAULT_CSS = """
@@ -129,8 +129,8 @@ class Toggle(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("toggle")
     value: reactive[bool] = reactive(False, layout=False)
-    odd: reactive[str] = reactive("", layout=True)
-    """What a file has in place of yes or no, until it is changed."""
+    invalid: reactive[str] = reactive("", layout=True)
+    """A value from a file that is not yes or no, until it is changed."""
 
     class Changed(Message):
         """It was changed."""
@@ -147,7 +147,7 @@ class Toggle(Widget, can_focus=True):
 
     @classmethod
     def at(cls, path: str, *, value: bool = False) -> Self:
-        """Return the toggle of a place in the answers."""
+        """Return the toggle for a path in the answers."""
         return cls(FIELDS[plain(path)].label, path, value=value)
 
     def __init__(self, label: str, path: str = "", *, value: bool = False) -> None:
@@ -158,14 +158,14 @@ class Toggle(Widget, can_focus=True):
 
     def render(self) -> Content:
         """Draw the sign and the label."""
-        if not self.odd:
+        if not self.invalid:
             return Content(f"[{'x' if self.value else ' '}] {self.label}")
-        wrong = f"✗ {printable(self.odd)} is not yes or no. Press Space to change it"
+        wrong = f"✗ {printable(self.invalid)} is not yes or no. Press Space to change it"
         return Content(f"[?] {self.label}\n    ") + Content.styled(wrong, "$text-error")
 
     def action_change(self) -> None:
         """Change it."""
-        self.value, self.odd = not self.value, ""
+        self.value, self.invalid = not self.value, ""
         self.post_message(self.Changed(self, self.value))
 
     def on_click(self) -> None:

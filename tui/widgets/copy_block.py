@@ -1,4 +1,4 @@
-"""Lines to copy below a title, with a button that does."""
+"""Lines with a title and a button that copies them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tui.widgets.key_footer import KeyFooter
 
 
 class CopyBlock(Vertical):
-    """Lines to copy below a title, with a button that does.
+    """Lines with a title and a button that copies them.
 
     Args:
-        title: What the lines are for.
-        text: What is shown and copied.
+        title: The purpose of the lines.
+        text: The lines.
         secret: Copied instead of the text, for a password shown with its user.
     """
 
@@ -59,12 +59,12 @@ class CopyBlock(Vertical):
 
 
 class CopyDialog(Dialog[None]):
-    """Several things to copy.
+    """Several blocks to copy.
 
     Args:
-        title: What they are about.
-        text: What is said above them.
-        blocks: Titles, and the lines below each.
+        title: The dialog's title.
+        text: The text above the blocks.
+        blocks: The title and lines of each block.
     """
 
     def __init__(self, title: str, text: str, blocks: Sequence[tuple[str, str]]) -> None:

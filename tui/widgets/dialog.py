@@ -1,4 +1,4 @@
-"""Small questions on top of a screen."""
+"""Dialogs on top of a screen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A box in the middle; Escape goes back. A text longer than the box scrolls by keys."""
+    """A box in the middle; Escape goes back. Keys scroll a text that is longer than the box."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog")
     DEFAULT_CSS = """
@@ -47,7 +47,7 @@ class Dialog(ModalScreen[Result]):
         self._is_ready = False
 
     def _forward_event(self, event: events.Event) -> None:
-        """Keep what is typed until something in here has the focus."""
+        """Hold type-ahead until a widget in here has the focus."""
         if isinstance(event, events.Key | events.Paste) and not self._is_ready:
             self._typed_ahead.append(event)
         else:
@@ -65,17 +65,17 @@ class Dialog(ModalScreen[Result]):
 
     @on(FieldInput.PastedBlock)
     def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
-        """No dialog has a field for such lines."""
+        """Dialogs have no field for such lines."""
         event.stop()
         self.notify("These lines belong in Storage (Alt+3): paste them there", markup=False)
 
     def action_scroll_body(self, way: str) -> None:
-        """Scroll what does not fit."""
+        """Scroll a body that does not fit."""
         for body in self.query(".dialog--body"):
             getattr(body, way)(animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to scroll what does not fit."""
+        """Offer scrolling only if the body does not fit."""
         if action != "scroll_body":
             return True
         return any(body.show_vertical_scrollbar for body in self.query(".dialog--body"))
@@ -89,11 +89,11 @@ class ConfirmDialog(Dialog[bool]):
     """Yes, no, or None for Escape.
 
     Args:
-        title: What it is about.
-        text: What happens; text alone is shown as it is.
-        accept: What the button that does it says.
-        refuse: What the other one says.
-        careful: Whether the focus starts on the button that does nothing.
+        title: The title.
+        text: What will happen; a string is shown without markup.
+        accept: The label of the button that does it.
+        refuse: The label of the other button.
+        careful: Whether the other button has the focus at first.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class ConfirmDialog(Dialog[bool]):
 
 
 class AskingDialog(Dialog[Result]):
-    """Fields, and buttons below. Enter leads from field to field, and in the last one accepts."""
+    """Fields above buttons. Enter goes from field to field, and accepts in the last one."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("form_dialog")
 
@@ -140,8 +140,8 @@ class AskingDialog(Dialog[Result]):
         """Yield the buttons.
 
         Args:
-            accept: What the one that accepts says.
-            others: More of them, between the one that goes back and that one.
+            accept: The label of the button that accepts.
+            others: More buttons, between Back and that one.
         """
         with Horizontal(classes="dialog--buttons"):
             yield Button("Back", id="refuse", compact=True)
@@ -149,11 +149,11 @@ class AskingDialog(Dialog[Result]):
             yield Button(accept, id="accept", variant="primary", compact=True)
 
     def accept(self) -> None:
-        """End with what was typed, or say beside a field what is wrong."""
+        """Return the values, or show beside a field what is wrong."""
         raise NotImplementedError
 
     def is_right(self, field: Field) -> bool:
-        """Return whether a field may be left by Enter; says beside it why not."""
+        """Return whether Enter can leave a field; shows beside it why not."""
         return True
 
     def is_enough(self) -> bool:
@@ -161,7 +161,7 @@ class AskingDialog(Dialog[Result]):
         return False
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Enter is the field's in a text of several lines, and a button's on a button."""
+        """Leave Enter to buttons and to text areas."""
         if action not in {"next_field", "end"}:
             return super().check_action(action, parameters)
         if not isinstance(self.focused, FieldInput | Choice | Toggle):
@@ -170,7 +170,7 @@ class AskingDialog(Dialog[Result]):
         return is_last if action == "end" else not is_last
 
     def _following(self) -> Widget | None:
-        """What is to be filled in behind what has the focus."""
+        """Return the next field, choice or toggle after the focus, if there is one."""
         chain = self.focus_chain
         if self.focused not in chain:
             return None
@@ -180,7 +180,7 @@ class AskingDialog(Dialog[Result]):
         return None
 
     def action_next_field(self) -> None:
-        """Go on to the next field, or stay at a mistake."""
+        """Go to the next field, or stay at one with a mistake."""
         following = self._following()
         field = next((each for each in self.query(Field) if each.input is self.focused), None)
         if following is not None and (field is None or self.is_right(field)):
@@ -196,7 +196,7 @@ class AskingDialog(Dialog[Result]):
 
     @on(Field.Submitted)
     def _submitted(self) -> None:
-        """A weak password is taken on purpose: that is the last word on it."""
+        """Accept: the operator chose to use a weak password."""
         self.accept()
 
     @on(Button.Pressed)
@@ -211,13 +211,13 @@ class TextDialog(AskingDialog[str | None]):
     """One line of text.
 
     Args:
-        title: What it is about.
+        title: The title.
         label: The field's label.
-        text: What is said above it.
-        value: What the field starts with.
+        text: The text above it.
+        value: The field's value at first.
         help_text: The field's help.
-        accept: What the button says.
-        password: Whether what is typed is hidden.
+        accept: The button's label.
+        password: Whether the text is hidden.
         suggestions: Values offered while typing.
     """
 
@@ -255,11 +255,11 @@ class TextDialog(AskingDialog[str | None]):
         self._field.focus()
 
     def fault(self, text: str) -> str:
-        """Return what is wrong with the text, or empty."""
+        """Return what is wrong with the text; empty if it is valid."""
         return "" if text else "Required"
 
     def accept(self) -> None:
-        """End with the text, or say what is wrong with it."""
+        """Return the text, or show what is wrong with it."""
         fault = self.fault(self._field.value)
         self._field.show_error(fault)
         if not fault:
@@ -272,19 +272,19 @@ class TextDialog(AskingDialog[str | None]):
 
 
 class FindDialog(TextDialog):
-    """A text to look for; empty is fine."""
+    """Asks for a text to find, which may be empty."""
 
     def fault(self, text: str) -> str:
-        """Nothing is wrong with any text."""
+        """Allow any text."""
         return ""
 
 
 class NoteDialog(Dialog[None]):
-    """Something to read.
+    """A text to read.
 
     Args:
-        title: What it is about.
-        text: What is said; shown as it is.
+        title: The title.
+        text: The text, shown without markup.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("note")

@@ -1,4 +1,4 @@
-"""Differences for people: lines with their numbers, changed words within them, folds. Pure."""
+"""Line differences with numbers, changed words and folds. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 CONTEXT = 3
-"""Equal lines that are shown before and after a change."""
+"""Unchanged lines shown before and after a change."""
 _WORD = re.compile(r"\w+|\s+|.")
 _ALIKE = 0.4
-"""How alike two lines must be, 0 to 1, to count as one that changed."""
+"""The similarity, 0 to 1, from which two lines count as one that changed."""
 
 Span = tuple[int, int]
 
@@ -22,11 +22,11 @@ class Line:
     """A line of a difference.
 
     Attributes:
-        kind: Whether it stays, comes or goes.
-        before: Its number in the file as it is, from 1; None when it comes.
-        after: Its number in the file as it will be, from 1; None when it goes.
+        kind: Whether it is unchanged, added or removed.
+        before: Its number in the old file, from 1; None if added.
+        after: Its number in the new file, from 1; None if removed.
         text: The line.
-        words: Where it differs from the line it stands for, as ranges of characters.
+        words: The ranges of characters that differ from its counterpart.
     """
 
     kind: Literal["same", "add", "remove"]
@@ -38,10 +38,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Fold:
-    """Equal lines that are not shown.
+    """Unchanged lines that are not shown.
 
     Attributes:
-        count: How many.
+        count: Their number.
     """
 
     count: int
@@ -55,8 +55,8 @@ def compare(before: str, after: str) -> list[Line]:
     """Return all lines of both texts in the order of a unified difference.
 
     Args:
-        before: The file as it is; empty when there is none.
-        after: The file as it will be; empty when there will be none.
+        before: The old file; empty if there is none.
+        after: The new file; empty if there is none.
     """
     old, new = before.splitlines(), after.splitlines()
     lines: list[Line] = []
@@ -82,7 +82,7 @@ def compare(before: str, after: str) -> list[Line]:
 def _changed_words(
     gone: Sequence[str], come: Sequence[str]
 ) -> tuple[dict[int, tuple[Span, ...]], dict[int, tuple[Span, ...]]]:
-    """Pair lines that are alike, in order, and return where the words of each differ."""
+    """Pair similar lines, in order, and return the ranges in which they differ."""
     marks_gone: dict[int, tuple[Span, ...]] = {}
     marks_come: dict[int, tuple[Span, ...]] = {}
     begin = 0
@@ -108,11 +108,11 @@ def _spans(words: Sequence[str], ranges: Sequence[Span]) -> tuple[Span, ...]:
 
 
 def fold(lines: Sequence[Line], context: int = CONTEXT) -> list[Row]:
-    """Replace equal lines that are far from every change by how many there are.
+    """Replace unchanged lines far from every change by their number.
 
     Args:
-        lines: What :func:`compare` returned.
-        context: Equal lines to keep beside a change.
+        lines: The result of :func:`compare`.
+        context: Unchanged lines to keep beside a change.
     """
     near = set()
     for place, line in enumerate(lines):
@@ -131,12 +131,12 @@ def fold(lines: Sequence[Line], context: int = CONTEXT) -> list[Row]:
 
 
 def _hidden(lines: list[Line]) -> list[Row]:
-    # A fold takes a line itself.
+    # A fold takes up a line itself.
     return [Fold(len(lines))] if len(lines) > 1 else list(lines)
 
 
 def side_by_side(rows: Sequence[Row]) -> list[Pair]:
-    """Return the rows of a unified difference as pairs: what is there, and what will be."""
+    """Return the rows of a unified difference as pairs of old and new."""
     pairs: list[Pair] = []
     gone: list[Row] = []
     come: list[Row] = []
@@ -160,7 +160,7 @@ def side_by_side(rows: Sequence[Row]) -> list[Pair]:
 
 
 def changes(rows: Sequence[Row] | Sequence[Pair]) -> list[int]:
-    """Return the indexes of the rows, or pairs, at which a change begins."""
+    """Return the indexes of the rows or pairs at which a change begins."""
     return list(_beginnings(rows))
 
 

@@ -21,12 +21,12 @@ from tui.syntax import LineStyles, highlight
 from tui.widgets.diff import Fold, Line, Pair, Row, changes, compare, fold, side_by_side
 
 SIDE_BY_SIDE = 160
-"""Columns of the terminal from which both sides stand beside each other."""
+"""Columns of the terminal from which both sides are shown side by side."""
 _MOST_LINES = 6000
 
 
 class View(StrEnum):
-    """What is shown of a file."""
+    """The views of a file."""
 
     DIFFERENCE = "difference"
     FILE = "whole file"
@@ -35,16 +35,16 @@ class View(StrEnum):
 
 @dataclass(frozen=True)
 class Shown:
-    """A file, or another thing that changes.
+    """A change to a file or to something else.
 
     Attributes:
-        title: Its path or name.
-        note: Where the change comes from.
-        warning: What the operator should know about it; may be empty.
-        path: Where the file is; empty for what is no file.
-        before: The file as it is; None when there is none.
-        after: The file as it will be; None when there will be none.
-        commands: What is done for it, as commands.
+        title: The path or name.
+        note: The reason of the change.
+        warning: A warning for the operator; may be empty.
+        path: The file's path; empty if it is not a file.
+        before: The old file; None if there is none.
+        after: The new file; None if there will be none.
+        commands: Equivalent commands.
     """
 
     title: str
@@ -57,7 +57,7 @@ class Shown:
 
 
 class DiffView(VerticalScroll):
-    """Shows one :class:`Shown` at a time; long lines are wrapped, so that nothing is cut."""
+    """Shows one :class:`Shown` at a time; long lines are wrapped, not cut off."""
 
     DEFAULT_CSS = """
     DiffView {
@@ -81,11 +81,11 @@ class DiffView(VerticalScroll):
 
     @property
     def text(self) -> str:
-        """What is shown, as it would be copied."""
+        """The text shown, as it would be copied."""
         return self._plain
 
     def show(self, shown: Shown | None) -> None:
-        """Show this; nothing when None."""
+        """Show a change; nothing for None."""
         is_other = shown is None or self._shown is None or shown.title != self._shown.title
         self._shown = shown
         self._draw()
@@ -93,13 +93,13 @@ class DiffView(VerticalScroll):
             self.scroll_home(animate=False)
 
     def turn_to(self, view: View) -> None:
-        """Show another view of the same thing."""
+        """Show another view of the same change."""
         self.view = view
         self._draw()
         self.scroll_home(animate=False)
 
     def action_jump(self, step: int) -> None:
-        """Scroll to the next change, or the one before."""
+        """Scroll to the next or previous change."""
         here = round(self.scroll_y)
         if step > 0:
             target = next((place for place in self._places if place > here), None)
@@ -111,7 +111,7 @@ class DiffView(VerticalScroll):
             self.scroll_to(y=target, animate=False)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Wrap anew."""
+        """Wrap the lines for the new width."""
         self._draw()
 
     def _draw(self) -> None:
@@ -218,7 +218,7 @@ def _cell(lines: Sequence[Content], place: int, width: int) -> Content:
 
 
 def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
-    """One row as lines that are exactly as wide as there is room."""
+    """Return a row as lines that fill the width."""
     if isinstance(row, Fold):
         text = f"{' ' * digits} ⋯ {row.count} unchanged lines"
         return [Content.styled(text.ljust(width), "$text-muted")]
@@ -246,7 +246,7 @@ def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
 
 
 def _wrapped(line: Content, width: int) -> list[Content]:
-    """A line in pieces that fit, cut where the room ends."""
+    """Return a line in pieces that fit the width."""
     if cell_len(line.plain) <= width:
         return [line]
     return line.fold(width)

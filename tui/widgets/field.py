@@ -1,4 +1,4 @@
-"""A field: its label, an input, one line of help, and next to it what is wrong."""
+"""A field: a label, an input, and one line of help or an error."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class FieldInput(Input):
-    """The input of a field. Enter is left to the form; up and down walk through suggestions."""
+    """The input of a field. Enter is left to the form; Up and Down go through suggestions."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("field")
 
     class PastedBlock(Message):
-        """A block of environment lines was pasted, which is more than one field takes."""
+        """A block of environment lines was pasted, which does not fit one field."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -48,7 +48,7 @@ class FieldInput(Input):
         self._suggestions = list(suggestions)
 
     def render_line(self, y: int) -> Strip:
-        """Draw a line; a placeholder that is too long ends at the edge, not at a space in it."""
+        """Draw a line; cut a long placeholder at the edge instead of at a space."""
         room = self.scrollable_content_region.width
         if self.value or y or len(self.placeholder) <= room:
             return super().render_line(y)
@@ -67,7 +67,7 @@ class FieldInput(Input):
             self.post_message(self.PastedBlock(event.text))
 
     def action_suggest(self, step: int) -> None:
-        """Put the next or previous suggestion in."""
+        """Fill in the next or previous suggestion."""
         if not self._suggestions:
             return
         try:
@@ -82,14 +82,14 @@ class Field(Vertical):
     """A labelled input.
 
     Args:
-        label: What it is.
-        path: Where in the draft its value is kept; empty for a field that keeps its own.
-        help_text: One line on what is wanted.
-        placeholder: What it shows while it is empty.
-        value: What it starts with.
-        password: Whether what is typed is hidden.
+        label: The label.
+        path: The path of its value in the draft; empty if it is not in the draft.
+        help_text: One line of help.
+        placeholder: The text shown while it is empty.
+        value: The value at first.
+        password: Whether the text is hidden.
         suggestions: Values offered while typing.
-        has_way_out: Whether what is wrong may come with a button that is a way out of it.
+        has_remedy: Whether an error can come with a button that resolves it.
     """
 
     DEFAULT_CSS = """
@@ -107,16 +107,16 @@ class Field(Vertical):
         & Input > .input--suggestion { color: $text-muted; text-style: italic; }
         & .field--help { height: auto; padding-left: 17; color: $text-muted; }
         & .field--error { height: auto; padding-left: 17; color: $text-error; display: none; }
-        & .field--way-out { margin-left: 17; display: none; }
+        & .field--remedy { margin-left: 17; display: none; }
         &.-wrong .field--error { display: block; }
-        &.-way-out .field--way-out { display: block; }
+        &.-remedy .field--remedy { display: block; }
         &.-wrong .field--help { display: none; }
         &.-wrong Input:focus { border-left: outer $error !important; }
     }
     """
 
-    class Said(Message):
-        """Something happened in the field."""
+    class FieldMessage(Message):
+        """A message about a field."""
 
         def __init__(self, field: Field) -> None:
             super().__init__()
@@ -129,20 +129,20 @@ class Field(Vertical):
 
         @property
         def value(self) -> str:
-            """What is typed."""
+            """The text."""
             return self.field.value
 
-    class Changed(Said):
-        """What was typed changed."""
+    class Changed(FieldMessage):
+        """The text changed."""
 
-    class Left(Said):
+    class Left(FieldMessage):
         """The focus left the field."""
 
-    class Submitted(Said):
+    class Submitted(FieldMessage):
         """Enter was pressed in the field."""
 
-    class WayOut(Said):
-        """The way out of what is wrong was taken."""
+    class RemedyPressed(FieldMessage):
+        """The button that resolves the error was pressed."""
 
     def __init__(
         self,
@@ -154,25 +154,25 @@ class Field(Vertical):
         value: str = "",
         password: bool = False,
         suggestions: Sequence[str] = (),
-        has_way_out: bool = False,
+        has_remedy: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(id=id)
         self.label = label
         self.path = path
         self._help = help_text
-        self._way_out = Button("", classes="field--way-out", compact=True) if has_way_out else None
+        self._remedy = Button("", classes="field--remedy", compact=True) if has_remedy else None
         self._input = FieldInput(value, placeholder, suggestions, password=password)
         self._error = Static("", classes="field--error", markup=False)
 
     @classmethod
     def at(cls, path: str, *, keeps_own: bool = False, help_text: str = "", **more: Any) -> Self:
-        """Return the field of a place in the answers, with its texts.
+        """Return the field for a path in the answers, with its texts.
 
         Args:
-            path: The place, such as ``servers[0].host``.
-            keeps_own: Whether its value is not kept in the draft.
-            help_text: What to say instead of the usual help.
+            path: The path, such as ``servers[0].host``.
+            keeps_own: Whether its value is not in the draft.
+            help_text: Help to show instead of the usual.
             more: The other arguments of a field.
         """
         return cls(
@@ -190,12 +190,12 @@ class Field(Vertical):
         if self._help:
             yield Static(self._help, classes="field--help", markup=False)
         yield self._error
-        if self._way_out is not None:
-            yield self._way_out
+        if self._remedy is not None:
+            yield self._remedy
 
     @property
     def value(self) -> str:
-        """What is typed."""
+        """The text."""
         return self._input.value
 
     @value.setter
@@ -212,30 +212,30 @@ class Field(Vertical):
 
     @property
     def error(self) -> str:
-        """What is shown to be wrong; empty when nothing is."""
+        """The error shown; empty if there is none."""
         return str(self._error.content).removeprefix("✗ ")
 
-    def show_error(self, message: str, way_out: str = "") -> None:
-        """Show what is wrong, or take that away with an empty message.
+    def show_error(self, message: str, remedy: str = "") -> None:
+        """Show an error, or clear it with an empty message.
 
         Args:
-            message: What is wrong.
-            way_out: What the button says that is a way out of it; there is none when empty.
+            message: The error.
+            remedy: The label of the button that resolves it; empty for no button.
         """
         self._error.update(f"✗ {message}" if message else "")
         self.set_class(bool(message), "-wrong")
-        if self._way_out is not None:
-            self._way_out.label = Content(way_out)
-            self.set_class(bool(way_out), "-way-out")
+        if self._remedy is not None:
+            self._remedy.label = Content(remedy)
+            self.set_class(bool(remedy), "-remedy")
         if message and self._input is self.screen.focused:
             self.call_after_refresh(self.scroll_visible, animate=False)
 
     def show_help(self, text: str) -> None:
-        """Say something else in the line of help; the usual when empty."""
+        """Show another text in the line of help; empty for the usual one."""
         self.query_one(".field--help", Static).update(Content(text or self._help))
 
     def focus(self, scroll_visible: bool = True) -> Field:
-        """Move the focus to the input at once, so that no key typed meanwhile is lost."""
+        """Move the focus to the input at once, so that no type-ahead is lost."""
         self.screen.set_focus(self._input, scroll_visible)
         return self
 
@@ -250,9 +250,9 @@ class Field(Vertical):
         self.post_message(self.Submitted(self))
 
     @on(Button.Pressed)
-    def _way_out_taken(self, event: Button.Pressed) -> None:
+    def _remedy_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        self.post_message(self.WayOut(self))
+        self.post_message(self.RemedyPressed(self))
 
     @on(Input.Blurred)
     def _blurred(self, event: Input.Blurred) -> None:
@@ -265,4 +265,4 @@ class Field(Vertical):
 
 
 class ListField(Field):
-    """A field for several values, with commas between them."""
+    """A field for several values, separated by commas."""

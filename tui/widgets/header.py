@@ -1,4 +1,4 @@
-"""The line at the top: the product, the deployment, where one is."""
+"""The line at the top: product, registry and current step or screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 
 class HeaderBar(Horizontal):
-    """One line: name, registry, place."""
+    """One line: product, registry, current step or screen."""
 
     DEFAULT_CSS = """
     HeaderBar {
@@ -31,13 +31,13 @@ class HeaderBar(Horizontal):
         yield Static(self._title, id="header-title", markup=False)
         yield Static(self._place, id="header-place", markup=False)
 
-    def show(self, title: str, place: str, kept: str = "") -> None:
-        """Show a deployment and a place.
+    def show(self, title: str, place: str, note: str = "") -> None:
+        """Show a registry and a step.
 
         Args:
             title: The registry's name.
             place: The step.
-            kept: How the answers are kept, where not all of them are in their file.
+            note: A note before the step, such as ``draft``.
         """
         self.query_one("#header-title", Static).update(title)
-        self.query_one("#header-place", Static).update(f"{kept} · {place}" if kept else place)
+        self.query_one("#header-place", Static).update(f"{note} · {place}" if note else place)

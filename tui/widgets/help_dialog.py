@@ -1,4 +1,4 @@
-"""What a screen is about, in a few lines, with an example."""
+"""Help for a screen: a few lines, an example, and its keys."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class HelpDialog(Dialog[None]):
 
     Args:
         title: The step or screen.
-        text: What it is about.
-        actions: What can be done there.
-        example: What explains it best; may be empty.
+        text: The help.
+        actions: The screen's actions.
+        example: An example; may be empty.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("help")
@@ -40,7 +40,7 @@ class HelpDialog(Dialog[None]):
         self._text = text
         self._example = example
         self._keys = key_lines(actions)
-        self.add_class("-tall")  # the keys take more room than a small terminal has
+        self.add_class("-tall")  # the keys do not fit on a small terminal
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

@@ -13,7 +13,7 @@ _Keys = list[tuple[Binding, bool, str]]
 class KeyFooter(Footer):
     """A compact footer that is rebuilt only when its keys change.
 
-    Textual rebuilds it and restyles all of its keys whenever the focus moves. On a form, that was
+    Textual rebuilds the footer and restyles its keys whenever the focus moves. On a form, that took
     a sixth of the processor time of a key press.
     """
 
@@ -24,13 +24,13 @@ class KeyFooter(Footer):
     def compose(self) -> ComposeResult:
         self._shown = None
         for key in super().compose():
-            # Set before it is mounted: Textual would set it afterwards and restyle the key.
+            # Textual sets the class after mounting, which would restyle the key.
             key.set_class(True, "-compact", update=False)
             yield key
             self._shown = _keys(self.screen)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Rebuild the footer if other keys are active than it shows."""
+        """Rebuild the footer if it does not show the active keys."""
         if self._shown is None or self._shown != _keys(screen):
             super().bindings_changed(screen)
 

@@ -1,4 +1,4 @@
-"""The log of an apply: kept in memory up to a limit, filtered by server, level and text. Pure."""
+"""A log in memory, limited in length, filtered by server, level and text. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MOST_LINES = 100_000
-"""Lines that are kept; the oldest go first. The server keeps all of its log."""
+"""Lines to keep; the oldest are dropped. The server keeps its whole log."""
 _SLACK = 10_000
 
 _ERROR = re.compile(r"^(?:E:|err:|✗)|\b(?:error|fatal|failed|cannot|panic)\b", re.IGNORECASE)
@@ -17,7 +17,7 @@ _WARNING = re.compile(r"^(?:W:|N:|!)|\bwarn(?:ing)?\b", re.IGNORECASE)
 
 
 class Level(IntEnum):
-    """How much a line matters."""
+    """The level of a log line."""
 
     INFO = 0
     STEP = 1
@@ -31,11 +31,11 @@ LEVELS: tuple[tuple[Level, str], ...] = (
     (Level.WARNING, "warnings and errors"),
     (Level.ERROR, "errors"),
 )
-"""The least level that is shown, and what that is called."""
+"""The minimum levels to show, and their names."""
 
 
 def level_of(text: str) -> Level:
-    """Return how much a line of a log matters, by the words in it."""
+    """Return the level of a log line, judged by its words."""
     if _ERROR.search(text):
         return Level.ERROR
     return Level.WARNING if _WARNING.search(text) else Level.INFO
@@ -43,12 +43,12 @@ def level_of(text: str) -> Level:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A line.
+    """A line of the log.
 
     Attributes:
-        server: Whose line it is.
-        level: How much it matters.
-        text: The line, control characters made visible.
+        server: The server.
+        level: The level.
+        text: The line, with control characters escaped.
     """
 
     server: str
@@ -57,13 +57,13 @@ class LogEntry:
 
 
 class LogStore:
-    """Lines in the order they came, and those of them that are shown.
+    """Log lines in order, and a filter that selects those to show.
 
     Attributes:
-        server: Whose lines are shown; empty for all.
-        level: The least level that is shown.
-        text: What shown lines hold, in any case; empty for all.
-        dropped: How many lines are gone.
+        server: The server whose lines are shown; empty for all.
+        level: The minimum level to show.
+        text: The text that shown lines contain, in any case; empty for all.
+        dropped: The number of lines dropped.
     """
 
     def __init__(self, most: int = MOST_LINES) -> None:
@@ -83,11 +83,11 @@ class LogStore:
 
     @property
     def total(self) -> int:
-        """How many lines are kept, shown or not."""
+        """The number of lines, shown or not."""
         return len(self._lines)
 
     def add(self, entries: Iterable[LogEntry]) -> int:
-        """Add lines, and return how many lines went from the top of what is shown."""
+        """Add lines; returns how many shown lines were dropped from the top."""
         number = self.dropped + len(self._lines)
         for entry in entries:
             self._lines.append(entry)
@@ -106,7 +106,7 @@ class LogStore:
     def show(
         self, *, server: str | None = None, level: Level | None = None, text: str | None = None
     ) -> None:
-        """Change what is shown; what is None stays."""
+        """Change the filter; None leaves a part of it unchanged."""
         self.server = self.server if server is None else server
         self.level = self.level if level is None else level
         self.text = self.text if text is None else text.lower()
@@ -123,7 +123,7 @@ class LogStore:
         )
 
     def lines(self) -> list[str]:
-        """Return what is shown, as text; with all servers each line says whose it is."""
+        """Return the lines shown, with the server's name if all servers are shown."""
         if self.server:
             return [self[place].text for place in range(len(self))]
         return [f"{self[place].server}: {self[place].text}" for place in range(len(self))]

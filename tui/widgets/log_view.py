@@ -1,4 +1,4 @@
-"""A log of any length: only the lines in sight are drawn."""
+"""A log of any length; only visible lines are drawn."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _NAME_WIDTH = 16
 
 
 class LogView(ScrollView, can_focus=True):
-    """Shows a :class:`LogStore`; follows its end until somebody scrolls up.
+    """Shows a :class:`LogStore`; follows its end until you scroll up.
 
     Attributes:
-        store: The lines, and which of them are shown.
-        follows: Whether the end stays in sight.
+        store: The lines and their filter.
+        follows: Whether the view follows the end of the log.
     """
 
     DEFAULT_CSS = """
@@ -47,7 +47,7 @@ class LogView(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = bindings("log_view")
 
     class Moved(Message):
-        """Following began or ended."""
+        """The view started or stopped following the log."""
 
     def __init__(self, store: LogStore | None = None) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class LogView(ScrollView, can_focus=True):
 
     @property
     def line_count(self) -> int:
-        """How many lines are shown."""
+        """The number of lines shown."""
         return len(self.store)
 
     def add(self, entries: Sequence[LogEntry]) -> None:
@@ -71,7 +71,7 @@ class LogView(ScrollView, can_focus=True):
         if self.follows:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
         elif gone:
-            # What is read stays where it is.
+            # Keep the visible lines where they are.
             self.scroll_to(y=max(0, self.scroll_y - gone), animate=False, immediate=True)
         self.refresh()
 
@@ -89,7 +89,7 @@ class LogView(ScrollView, can_focus=True):
         self.virtual_size = Size(self._width + prefix, len(self.store))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Stop following when somebody scrolls up, and go on at the end."""
+        """Stop following on scrolling up, and resume at the end."""
         super().watch_scroll_y(old_value, new_value)
         follows = round(new_value) >= self.max_scroll_y
         if follows != self.follows and (follows or new_value < old_value):
@@ -97,7 +97,7 @@ class LogView(ScrollView, can_focus=True):
             self.post_message(self.Moved())
 
     def action_follow(self) -> None:
-        """Go to the end and stay there; again, stay here."""
+        """Follow the end of the log, or stop following."""
         self.follows = not self.follows or round(self.scroll_y) < self.max_scroll_y
         if self.follows:
             self.scroll_end(animate=False, x_axis=False)

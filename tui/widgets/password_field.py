@@ -1,4 +1,4 @@
-"""A field for a new password, which takes a weak one only on purpose."""
+"""A field for a new password that accepts a weak one only on purpose."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tui.widgets.secret_field import SecretField
 class PasswordField(SecretField):
     """A field for a new password.
 
-    What is weak is explained beside it, with a button to use it all the same; that counts for this
-    password only, and the field says :class:`Field.Submitted` then.
+    A weak password is explained beside the field, with a button to use it anyway. The button counts
+    for this password only, and posts :class:`Field.Submitted`.
 
     Args:
-        name: Returns whose password it is, which is what an attacker tries first.
-        instead: What to do in place of a weak one, as a sentence.
-        help_text: One line on what is wanted.
-        placeholder: What it shows while it is empty.
-        may_be_empty: Whether none is fine, too.
+        name: Returns the user's name, which is what an attacker tries first.
+        instead: Advice in case of a weak password, as a sentence.
+        help_text: One line of help.
+        placeholder: The text shown while it is empty.
+        may_be_empty: Whether the field can be left empty.
     """
 
     def __init__(
@@ -41,36 +41,36 @@ class PasswordField(SecretField):
     ) -> None:
         super().__init__(
             FIELDS["credentials.users[].password"].label, help_text=help_text,
-            placeholder=placeholder, has_way_out=True, id=id,
+            placeholder=placeholder, has_remedy=True, id=id,
         )  # fmt: skip
-        self._whose = name
+        self._user_name = name
         self._instead = instead
         self._may_be_empty = may_be_empty
-        self._taken_anyway = ""
+        self._accepted_weak = ""
 
     @property
     def fault(self) -> str:
-        """Why what is typed cannot be a password, weak or not; empty when it can."""
+        """Why the text cannot be a password, weak or not; empty if it can."""
         is_fine = self._may_be_empty and not self.value
         return "" if is_fine else password_problem(Secret(self.value))
 
     def check(self) -> bool:
-        """Show why the password is not taken, if it is not; returns whether it is."""
-        fault, way_out = self.fault, ""
-        if not fault and self.value != self._taken_anyway:
-            strength = estimate(self.value, [self._whose()])
+        """Return whether the password is accepted; shows why not."""
+        fault, remedy = self.fault, ""
+        if not fault and self.value != self._accepted_weak:
+            strength = estimate(self.value, [self._user_name()])
             if strength.is_weak:
-                fault, way_out = f"{strength} {self._instead}", "Use it anyway"
-        self.show_error(fault, way_out)
+                fault, remedy = f"{strength} {self._instead}", "Use it anyway"
+        self.show_error(fault, remedy)
         return not fault
 
     @on(Input.Changed)
     def _judge(self) -> None:
-        self.show_help(str(estimate(self.value, [self._whose()])))
+        self.show_help(str(estimate(self.value, [self._user_name()])))
 
-    @on(Field.WayOut)
-    def _take_anyway(self, event: Field.WayOut) -> None:
+    @on(Field.RemedyPressed)
+    def _use_anyway(self, event: Field.RemedyPressed) -> None:
         event.stop()
-        self._taken_anyway = self.value
+        self._accepted_weak = self.value
         self.show_error("")
         self.post_message(self.Submitted(self))

@@ -1,4 +1,4 @@
-"""A field for a password or key: hidden as it is typed, shown on demand."""
+"""A field for a password or key, hidden unless F2 shows it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class SecretField(Field):
     """A field whose text is hidden; F2 shows it and hides it again.
 
     Args:
-        label: What it is.
-        path: Where in the draft its value is kept; empty for a field that keeps its own.
-        help_text: One line on what is wanted.
-        placeholder: What it shows while it is empty.
-        has_way_out: Whether what is wrong may come with a button that is a way out of it.
+        label: The label.
+        path: The path of its value in the draft; empty if it is not in the draft.
+        help_text: One line of help.
+        placeholder: The text shown while it is empty.
+        has_remedy: Whether an error can come with a button that resolves it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("secret")
@@ -31,19 +31,19 @@ class SecretField(Field):
         *,
         help_text: str = "",
         placeholder: str = "",
-        has_way_out: bool = False,
+        has_remedy: bool = False,
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(
             label, path, help_text=help_text, placeholder=placeholder, password=True,
-            has_way_out=has_way_out, id=id,
+            has_remedy=has_remedy, id=id,
         )  # fmt: skip
 
     @property
     def secret(self) -> Secret | None:
-        """What is typed, or None when nothing is."""
+        """The secret, or None if the field is empty."""
         return Secret(self.value) if self.value else None
 
     def action_show_or_hide(self) -> None:
-        """Show what is typed, or hide it again."""
+        """Show or hide the text."""
         self.input.password = not self.input.password

@@ -1,4 +1,4 @@
-"""One line per server: how far it is, what it is doing, and how long that will take."""
+"""One line per server: progress, current step and time left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moorage.escape import printable
 
 _BAR = 16
 _SILENT = 20.0
-"""Seconds without a word after which the line says so."""
+"""Seconds without output after which the line says so."""
 _RUN_STEPS = [step for step in STEPS if step not in {"connect", "probe", "rollback"}]
 _STATES = {
     "waiting": ("○", "$text-muted"),
@@ -28,19 +28,19 @@ _STATES = {
 
 @dataclass
 class ServerProgress:
-    """How far one server is.
+    """The progress of one server.
 
     Attributes:
         name: The server's label.
         state: waiting, running, done, unchanged or bad.
-        words: What it is doing, or how it ended.
-        share: How much of it is done, 0 to 1.
-        began: When it began; 0 before.
-        ended: When it ended; 0 before.
-        heard: When it last said something.
-        step: The step it is at.
-        expected: Seconds each step is expected to take; empty when that is not known.
-        took: Seconds each step took that has ended.
+        words: The current step, or the result.
+        share: The share that is done, 0 to 1.
+        began: The time of its start; 0 before.
+        ended: The time of its end; 0 before.
+        heard: The time of its last event.
+        step: The current step.
+        expected: The seconds that each step is expected to take; empty if unknown.
+        took: The seconds that each finished step took.
     """
 
     name: str
@@ -57,12 +57,12 @@ class ServerProgress:
 
     @property
     def elapsed(self) -> str:
-        """Minutes and seconds since it began."""
+        """Minutes and seconds since the start."""
         return _clock((self.ended or time.monotonic()) - self.began) if self.began else ""
 
     @property
     def remaining(self) -> float | None:
-        """Seconds it will still take by earlier runs; None when that is not known."""
+        """Seconds left, judged by earlier runs; None if unknown."""
         if self.state != "running" or not self.expected:
             return None
         to_come = sum(
@@ -75,11 +75,11 @@ class ServerProgress:
 
     @property
     def silence(self) -> float:
-        """Seconds since it last said something, while it should."""
+        """Seconds since the last event of a running server; else 0."""
         return time.monotonic() - self.heard if self.state == "running" and self.heard else 0.0
 
     def begin_step(self, step: str) -> None:
-        """Note that a step began."""
+        """Record the start of a step."""
         now = time.monotonic()
         self.began = self.began or now
         if self.step:
@@ -91,7 +91,7 @@ class ServerProgress:
             self.share = max(self.share, (_RUN_STEPS.index(step) + 0.5) / len(_RUN_STEPS))
 
     def end(self, state: str, words: str) -> None:
-        """Note how it ended."""
+        """Record the result."""
         if self.step and not self.ended:
             self.took[self.step] = time.monotonic() - self._step_began
         self.state = state
@@ -101,13 +101,13 @@ class ServerProgress:
             self.share = 1.0
 
     def start_again(self) -> None:
-        """Forget an attempt that failed."""
+        """Reset after a failed attempt."""
         self.state, self.words, self.step = "waiting", "waiting", ""
         self.share = self.began = self.ended = self.heard = 0.0
         self.took.clear()
 
     def now_share(self) -> float:
-        """How much is done, by time where that is known; never less than before."""
+        """Return the share that is done, by time if that is known; never less than before."""
         remaining = self.remaining
         if remaining is not None and self.began:
             gone = time.monotonic() - self.began

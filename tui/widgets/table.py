@@ -1,4 +1,4 @@
-"""A table of rows that can be added to and edited; Enter is left to the form."""
+"""A table whose rows can be added, edited and removed; Enter is left to the form."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tui.actions import bindings
 
 
 class EditableTable(DataTable[Text]):
-    """Rows with keys to add, edit and delete. Shows text as it is, never as markup."""
+    """Rows with keys to add, edit and delete. Shows text without markup."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("table")
     DEFAULT_CSS = """
     EditableTable { height: auto; max-height: 12; margin-bottom: 1; }
     """
 
-    class Wanted(Message):
-        """A row is to be added, edited or removed.
+    class Edit(Message):
+        """Add, edit or remove a row.
 
         Attributes:
             action: add, edit or delete.
@@ -43,11 +43,11 @@ class EditableTable(DataTable[Text]):
         self._clicked = False
 
     def on_mount(self) -> None:
-        """Make the columns."""
+        """Add the columns."""
         self.add_columns(*self._titles)
 
     def show_rows(self, rows: Sequence[Sequence[str]]) -> None:
-        """Show these rows and no others; the cursor stays where it was."""
+        """Replace the rows; the cursor keeps its position."""
         cursor = self.cursor_row
         self.clear()
         for row in rows:
@@ -61,19 +61,19 @@ class EditableTable(DataTable[Text]):
 
     def action_add(self) -> None:
         """Ask for a new row."""
-        self.post_message(self.Wanted("add", -1))
+        self.post_message(self.Edit("add", -1))
 
     def action_edit(self) -> None:
         """Ask to edit the row under the cursor."""
         if self.row_count:
-            self.post_message(self.Wanted("edit", self.cursor_row))
+            self.post_message(self.Edit("edit", self.cursor_row))
 
     def action_delete(self) -> None:
         """Ask to remove the row under the cursor."""
         if self.row_count:
-            self.post_message(self.Wanted("delete", self.cursor_row))
+            self.post_message(self.Edit("delete", self.cursor_row))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """A click on the row under the cursor edits it."""
+        """Edit the row under the cursor when it is clicked."""
         event.stop()
         self.action_edit()

@@ -1,1 +1,1 @@
-"""The wizard around its steps: frame, list of steps, forms, live preview."""
+"""The wizard's frame: step list, forms and live preview."""

@@ -1,4 +1,4 @@
-"""A form: fields that keep what is typed in a draft and show what is wrong with it."""
+"""A form: fields that store their values in a draft and show its problems."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tui.widgets.field import Field, ListField
 
 
 class Form(VerticalScroll, can_focus=False):
-    """Fields over a draft. Enter goes on when nothing is wrong, else to what is wrong.
+    """Fields of a draft. Enter continues if there are no problems, else goes to the first.
 
     Args:
-        draft: What the fields read and write.
+        draft: The draft.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("form")
@@ -38,7 +38,7 @@ class Form(VerticalScroll, can_focus=False):
 
     @property
     def fields(self) -> list[Field]:
-        """The fields that are shown and kept in the draft, in reading order."""
+        """The visible fields that are in the draft, in reading order."""
         return [field for field in self.query(Field) if field.path and is_shown(field, self)]
 
     def load(self) -> None:
@@ -55,16 +55,16 @@ class Form(VerticalScroll, can_focus=False):
         for toggle in self.query(Toggle):
             if toggle.path and (value := self.draft.get(toggle.path)) is not None:
                 toggle.value = bool(value)
-                toggle.odd = str(value) if self.draft.problem_at(toggle.path) else ""
+                toggle.invalid = str(value) if self.draft.problem_at(toggle.path) else ""
 
     def _text_of(self, field: Field) -> str:
         value = self.draft.get(field.path)
         if isinstance(field, ListField) and isinstance(value, (list, tuple)):
             return ", ".join(str(each) for each in value)
-        return self.draft.text(field.path) or self._odd_text(field.path)
+        return self.draft.text(field.path) or self._invalid_text(field.path)
 
-    def _odd_text(self, path: str) -> str:
-        """Return a list or section that a file has where text is wanted, as it stands there."""
+    def _invalid_text(self, path: str) -> str:
+        """Return a list or section that a file has in place of text, as YAML."""
         value = self.draft.get(path)
         if not isinstance(value, (dict, list)) or not self.draft.problem_at(path):
             return ""
@@ -73,17 +73,17 @@ class Form(VerticalScroll, can_focus=False):
         return str(yaml.safe_dump(value, default_flow_style=True, width=1000)).strip()
 
     def problem_of(self, field: Field) -> str:
-        """Return what is wrong with a field; forms add what the draft does not know."""
+        """Return what is wrong with a field; subclasses add checks that the draft does not make."""
         return text_of(self.draft.problem_at(field.path))
 
     def show_problems(self) -> bool:
-        """Show what is wrong, leave the focus where it is, and return whether all is well."""
+        """Show what is wrong without moving the focus; returns whether everything is valid."""
         for field in self.fields:
             field.show_error(self.problem_of(field))
         return not any(field.error for field in self.fields)
 
     def check(self) -> bool:
-        """Show what is wrong, move the focus to the first of it, and return whether all is well."""
+        """Show what is wrong and focus the first problem; returns whether everything is valid."""
         is_good = self.show_problems()
         first = next((field for field in self.fields if field.error), None)
         if first is not None:
@@ -91,7 +91,7 @@ class Form(VerticalScroll, can_focus=False):
         return is_good
 
     def action_go_on(self) -> None:
-        """Go on, or show what keeps from it."""
+        """Continue, or show what is wrong."""
         if self.check():
             self.post_message(GoOn())
 
@@ -134,7 +134,7 @@ class Form(VerticalScroll, can_focus=False):
 
 
 def is_shown(widget: Widget, form: Form) -> bool:
-    """Return whether nothing between a widget and its form is hidden."""
+    """Return whether a widget and its parents up to the form are displayed."""
     for node in widget.ancestors_with_self:
         if node is form:
             return True

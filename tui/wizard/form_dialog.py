@@ -1,4 +1,4 @@
-"""A dialog over one thing in the draft."""
+"""A dialog for one item of a list in the draft."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from tui.wizard.form import Form
 
 
 class FormDialog(AskingDialog[dict[str, Any] | None]):
-    """A form over one thing of a list, in a draft of its own; it counts when it is accepted.
+    """A form for one item of a list, in a copy of the draft; returns the item when accepted.
 
     Args:
-        draft: What is typed so far; it stays as it is.
-        items: Where the list stands in it, such as ``servers``.
-        row: Which thing; -1 for a new one.
-        fresh: What a new one begins with.
+        draft: The draft, which is not changed.
+        items: The path of the list, such as ``servers``.
+        row: The index of the item; -1 for a new one.
+        defaults: The values of a new item at first.
 
     Attributes:
-        is_new: Whether it is about a thing that was not there before.
-        scratch: The draft of its own.
-        place: Where the thing stands in it.
+        is_new: Whether the item is new.
+        scratch: The copy of the draft.
+        place: The path of the item in it.
     """
 
     DEFAULT_CSS = "FormDialog Form { height: 1fr; padding: 0; }"
 
-    def __init__(self, draft: Draft, items: str, row: int, fresh: Mapping[str, Any]) -> None:
+    def __init__(self, draft: Draft, items: str, row: int, defaults: Mapping[str, Any]) -> None:
         super().__init__()
         self.is_new = row < 0
         self.scratch = Draft(draft.data)
         if self.is_new:
             row = len(self.scratch.items(items))
-            self.scratch.append(items, dict(fresh))
+            self.scratch.append(items, dict(defaults))
         self.place = f"{items}[{row}]"
 
     def on_mount(self) -> None:
-        """Start typing at once; what is wrong with a thing that was there is said beside it."""
+        """Focus the first field; show the problems of an item that already existed."""
         form = self.query_one(Form)
         form.load()
         form.fields[0].focus()
@@ -49,19 +49,19 @@ class FormDialog(AskingDialog[dict[str, Any] | None]):
             self.call_after_refresh(self.show_problems)
 
     def show_problems(self) -> bool:
-        """Show what is wrong, move the focus to the first of it, and return whether all is well."""
+        """Show what is wrong and focus the first problem; returns whether everything is valid."""
         return self.query_one(Form).check()
 
     def is_right(self, field: Field) -> bool:
-        """Those without a path judge themselves when the form is accepted."""
+        """Return whether a field is valid; those without a path are checked on accepting."""
         if not field.path:
             return True
         field.show_error(self.query_one(Form).problem_of(field))
         return not field.error
 
     @on(GoOn)
-    def _taken_on_purpose(self, event: GoOn) -> None:
-        """The form says so when a weak password is taken."""
+    def _weak_password_accepted(self, event: GoOn) -> None:
+        """Accept: the form posts this when the operator uses a weak password anyway."""
         event.stop()
         self.accept()
 

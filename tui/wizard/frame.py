@@ -1,4 +1,4 @@
-"""The frame around the steps: header, list of steps, form, live preview, footer."""
+"""The wizard's screen: header, step list, form, live preview, footer."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class WizardFrame(Screen[None]):
 
     Args:
         session: The deployment that is open.
-        panes: The class of every step's form.
-        from_dashboard: Whether it was opened from the dashboard, where Escape leads back at once;
-            else it leads back step by step.
+        panes: The class of each step's form.
+        from_dashboard: Whether Escape goes back to the dashboard at once, from where the wizard was
+            opened; else it goes back one step.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("wizard")
@@ -101,16 +101,16 @@ class WizardFrame(Screen[None]):
         yield KeyFooter()
 
     async def on_mount(self) -> None:
-        """Open the step the session is at."""
+        """Open the current step."""
         await self._open(self.session.progress.current)
 
     @property
     def pane(self) -> StepPane:
-        """The form that is shown."""
+        """The form of the current step."""
         return self.query_one(f"#{self.session.progress.current.value}", StepPane)
 
     async def _open(self, step: Step) -> None:
-        # Keys are taken in a task of the application, messages in one of this screen.
+        # Keys are handled in the application's task, messages in this screen's.
         async with self._opening:
             await self._show_step(step)
 
@@ -134,7 +134,7 @@ class WizardFrame(Screen[None]):
         self.pane.opened()
 
     def _update(self) -> None:
-        """Bring header and step list up to date."""
+        """Update the header and the step list."""
         session = self.session
         progress = session.progress
         step = progress.current
@@ -164,7 +164,7 @@ class WizardFrame(Screen[None]):
         self._render_soon()
 
     def _render_soon(self) -> None:
-        """Render the preview once typing pauses for a moment."""
+        """Render the preview once typing pauses."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(0.12, self._render_preview)
@@ -191,7 +191,7 @@ class WizardFrame(Screen[None]):
         self.query_one(PreviewPane).show(preview.of_step(step, now, applied, self._opened))
 
     def forget_applied(self) -> None:
-        """Something was applied since: what was last applied is read anew."""
+        """Read the last applied answers again, because something has been applied."""
         self._applied = None
 
     @on(GoOn)
@@ -208,7 +208,7 @@ class WizardFrame(Screen[None]):
 
     @on(FieldInput.PastedBlock)
     async def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
-        """Lines about storage that were pasted into another step's field fill Storage."""
+        """Fill Storage with lines about it that were pasted into a field of another step."""
         event.stop()
         await self._open(Step.STORAGE)
         self.pane.post_message(FieldInput.PastedBlock(event.text))
@@ -229,17 +229,17 @@ class WizardFrame(Screen[None]):
         await self.action_back()
 
     async def action_next(self) -> None:
-        """Go on from the form that is shown, once a step that is being opened is there."""
+        """Continue from the current form, after a step that is still opening."""
         async with self._opening:
             pane = self.pane
         pane.action_go_on()
 
     async def action_apply(self) -> None:
-        """Go on from Review."""
+        """Continue from Review."""
         await self.action_next()
 
     async def action_back(self) -> None:
-        """Close the preview, go back a step, or leave the wizard for the start."""
+        """Close the preview, go back a step, or leave the wizard."""
         if self.has_class("-preview"):
             self.action_preview()
             return
@@ -250,7 +250,7 @@ class WizardFrame(Screen[None]):
             await self._open(previous)
 
     async def action_step_back(self) -> None:
-        """Go back, by a key that the footer does not show."""
+        """Go back, for a key that is not in the footer."""
         await self.action_back()
 
     def action_close(self) -> None:
@@ -265,7 +265,7 @@ class WizardFrame(Screen[None]):
         await self._open(Step(step))
 
     async def show_mistake(self, problem: Problem) -> None:
-        """Open the step that has a mistake and lead to its field."""
+        """Open the step with a mistake and focus its field."""
         await self._open(step_of(problem))
         self.pane.show_mistake(problem.path)
 
@@ -281,12 +281,12 @@ class WizardFrame(Screen[None]):
             self.pane.focus_first()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key is said to do what it does here."""
+        """Show in the footer only what the keys do on this step."""
         is_review = self.has_class("-review")
         if action == "close":
             return self._from_dashboard
         if action == "back":
-            # The footer of a narrow terminal has no room for both ways back.
+            # The footer of a narrow terminal has no room for both Back and Close.
             return not (self._from_dashboard and self.has_class("-narrow"))
         if action in {"preview", "next"}:
             return not is_review
@@ -305,7 +305,7 @@ class WizardFrame(Screen[None]):
         self.post_message(LogsWanted())
 
     def action_help(self) -> None:
-        """Say what this step is about and which keys there are."""
+        """Show the step's help and keys."""
         pane = self.pane
         own = pane.help_text or pane.explanation
         self.app.push_screen(
@@ -313,6 +313,6 @@ class WizardFrame(Screen[None]):
         )
 
     def on_resize(self, _event: events.Resize) -> None:
-        """A preview that was opened on top goes when there is room beside the form."""
+        """Close a preview that covers the form once there is room beside it."""
         if self.has_class("-wide"):
             self.remove_class("-preview")

@@ -1,4 +1,4 @@
-"""A step that is a list: its things are added, edited and removed."""
+"""A step with a list whose items can be added, edited and removed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tui.wizard.step_pane import StepPane
 
 
 class ListPane(StepPane):
-    """A step with a table of things and a button, ``#add``, for one more.
+    """A step with a table of items and a button, ``#add``, to add one.
 
     Attributes:
-        items: Where the things stand in the draft, such as ``servers``.
+        items: The path of the list in the draft, such as ``servers``.
     """
 
     items: ClassVar[str]
 
     def dialog(self, row: int) -> Dialog[dict[str, Any] | None]:
-        """Return the dialog for a thing; -1 for a new one."""
+        """Return the dialog for an item; -1 for a new one."""
         raise NotImplementedError
 
-    def edited(self, thing: dict[str, Any]) -> None:
-        """Take note that a thing that was there has been edited."""
+    def edited(self, item: dict[str, Any]) -> None:
+        """React to a change of an existing item."""
 
     def show_mistake(self, path: tuple[str | int, ...]) -> None:
-        """Open the dialog of the thing that has it, if the dialog has a field for it."""
+        """Open the dialog of the item with the mistake, if it has a field for it."""
         super().show_mistake(path)
         head = parse_path(self.items)
         row = path[len(head)] if len(path) > len(head) and path[: len(head)] == head else None
@@ -49,8 +49,8 @@ class ListPane(StepPane):
         event.stop()
         self.edit(-1)
 
-    @on(EditableTable.Wanted)
-    def _wanted(self, event: EditableTable.Wanted) -> None:
+    @on(EditableTable.Edit)
+    def _edit_row(self, event: EditableTable.Edit) -> None:
         if event.action == "delete":
             self.draft.remove(f"{self.items}[{event.row}]")
             self._changed()

@@ -1,4 +1,4 @@
-"""The live preview: the files a step changes, coloured, with what changes marked."""
+"""The live preview: the files that a step changes, with syntax colours and changes marked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PreviewPane(VerticalScroll):
         yield Static("", id="preview-text")
 
     def show(self, files: Sequence[PreviewFile]) -> None:
-        """Show these files."""
+        """Show files."""
         lines: list[Content] = []
         first_fresh: int | None = None
         for file in files:
@@ -55,7 +55,7 @@ class PreviewPane(VerticalScroll):
 
     @property
     def text(self) -> str:
-        """What is shown."""
+        """The text shown."""
         return str(self.query_one("#preview-text", Static).content)
 
 

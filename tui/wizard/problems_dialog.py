@@ -1,4 +1,4 @@
-"""Lists what is wrong in a file that was opened."""
+"""Lists the mistakes in a file that was opened."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 
 _FEW = 3
-"""Mistakes that fit on a small terminal, with what is said about them."""
+"""The number of mistakes that fit on a small terminal."""
 
 
 class MistakesDialog(Dialog[bool]):
-    """Every mistake with its line; returns whether keys that no field has are taken out.
+    """Every mistake with its line; returns whether to remove unknown keys.
 
     Args:
-        mistakes: What is wrong.
+        mistakes: The mistakes.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("mistakes")
@@ -62,7 +62,7 @@ class MistakesDialog(Dialog[bool]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin on the button that changes nothing."""
+        """Focus the button that changes nothing."""
         self.set_focus(self.query_one("#refuse"))
 
     @on(Button.Pressed)
@@ -75,7 +75,7 @@ class MistakesDialog(Dialog[bool]):
 
 
 def _no_field(unknown: tuple[tuple[str | int, ...], ...]) -> str:
-    names = ", ".join(Problem(place, "").dotted for place in unknown)
+    names = ", ".join(Problem(path, "").dotted for path in unknown)
     return (
         f"No field for {names}. Remove {'it' if len(unknown) == 1 else 'them'} from the answers "
         "here, or correct the file and open it again."

@@ -1,4 +1,4 @@
-"""The list of steps at the left, each with a mark and a short summary."""
+"""The list of steps on the left, each with a mark and a short summary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StepItem(Static):
         self.step = step
 
     def show(self, mark: Mark, summary: str) -> None:
-        """Show how the step stands."""
+        """Show the step's mark and summary."""
         room = _WIDTH - 4 - len(self.step.label)
         short = summary if len(summary) <= room else summary[: max(0, room - 1)] + "…"
         gap = " " * max(1, room - len(short) + 1)
@@ -48,7 +48,7 @@ class StepItem(Static):
 
 
 class StepList(Vertical):
-    """All steps in their order."""
+    """All steps in order."""
 
     DEFAULT_CSS = """
     StepList {
@@ -66,13 +66,13 @@ class StepList(Vertical):
             yield StepItem(step)
 
     def show(self, rows: Sequence[tuple[Step, Mark, str]]) -> None:
-        """Show how the steps stand."""
+        """Show the marks and summaries."""
         for step, mark, summary in rows:
             self.query_one(f"#step-{step.value}", StepItem).show(mark, summary)
 
 
 def summary_of(step: Step, draft: Draft) -> str:
-    """Return what a step holds, in a word."""
+    """Return a word about the answers of a step."""
     drivers = {"filesystem": "disk", "s3": "S3"}
     modes = {"private_ca": "private CA", "acme": "ACME", "files": "own files", "none": "none"}
     providers, dns = {"lexicon": "provider"}, draft.text("dns.provider")

@@ -1,4 +1,4 @@
-"""A step of the wizard: a form with a title, and what the frame asks of it."""
+"""A step of the wizard: a form with a title, and what the frame calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.wizard.form import Form, is_shown
 
 
 class StepPane(Form):
-    """The form of one step. Subclasses give the step, the question and the fields.
+    """The form of one step. Subclasses define the step, the question and the fields.
 
     Args:
         session: The deployment that is open.
@@ -45,7 +45,7 @@ class StepPane(Form):
 
     def compose(self) -> ComposeResult:
         yield Label(self.question, classes="question")
-        # An empty explanation still sets the question apart from the fields.
+        # An empty explanation still separates the question from the fields.
         empty = "" if self.explanation else " -empty"
         yield Static(self.explanation, classes=f"explanation{empty}", markup=False)
         yield from self.body()
@@ -60,10 +60,10 @@ class StepPane(Form):
         self.load()
 
     def opened(self) -> None:
-        """The step was opened: move the focus to where typing starts."""
+        """Focus the first field when the step is opened."""
         self.load()
         for field in self.fields:
-            # What is there and wrong comes from a file, or was seen before.
+            # An invalid value comes from a file, or was seen before.
             if self.draft.get(field.path) is not None:
                 field.show_error(self.problem_of(field))
         if self.step in self.session.progress.visited and self.problems():
@@ -71,42 +71,45 @@ class StepPane(Form):
         else:
             self.show_fault("")
         self.focus_first()
-        # Once more when all is laid out: what has the focus is near the top in every step.
+        # Again after layout: the focused widget is near the top in every step.
         self.scroll_home(animate=False)
         self.call_after_refresh(self.scroll_home, animate=False)
 
     def closed(self) -> None:
-        """The step was left."""
+        """React to leaving the step."""
 
     def focus_first(self) -> None:
-        """Move the focus to the first widget that takes it."""
+        """Focus the first widget that can have the focus."""
         for widget in self.query(Widget):
             if widget.focusable:
                 self.take_focus(widget)
                 return
 
     def take_focus(self, widget: Widget) -> None:
-        """Move the focus at once, so that no key typed meanwhile is lost."""
+        """Move the focus at once, so that no type-ahead is lost."""
         self.screen.set_focus(widget)
 
     def problems(self) -> list[Problem]:
-        """What is wrong with this step."""
+        """Return the problems of this step."""
         return [problem for problem in self.draft.problems if step_of(problem) is self.step]
 
     def show_problems(self) -> bool:
-        """Show what is wrong beside the fields, and below them what belongs to none."""
+        """Show problems beside their fields, and those without a field below."""
         fields_are_good = super().show_problems()
         shown = {field.error for field in self.fields}
         shown |= {choice.fault for choice in self.query(Choice) if is_shown(choice, self)}
-        odd = {toggle.path for toggle in self.query(Toggle) if toggle.odd}
+        invalid = {toggle.path for toggle in self.query(Toggle) if toggle.invalid}
         problems = self.problems()
-        rest = [describe_problem(each) for each in problems
-                if each.explain(field_name) not in shown and each.dotted not in odd]  # fmt: skip
+        rest = [
+            describe_problem(each)
+            for each in problems
+            if each.explain(field_name) not in shown and each.dotted not in invalid
+        ]
         self.show_fault("\n".join(rest))
         return fields_are_good and not problems
 
     def show_fault(self, message: str) -> None:
-        """Show what is wrong with the step as a whole, or nothing."""
+        """Show what is wrong with the step as a whole; empty clears it."""
         fault = self.query_one(".fault", Static)
         fault.update("\n".join(f"✗ {line}" for line in message.splitlines()))
         fault.set_class(bool(message), "-shown")
@@ -114,13 +117,13 @@ class StepPane(Form):
             fault.scroll_visible(animate=False)
 
     def show_mistake(self, path: tuple[str | int, ...]) -> None:
-        """Show what is wrong here, and move the focus to the first field concerned.
+        """Show the problems, and focus the first field that has one.
 
         Args:
-            path: Where the mistake is that led here.
+            path: The path of the mistake to show.
         """
         self.check()
-        # After the step's own start at the top.
+        # After the step has scrolled to its top.
         self.call_after_refresh(self._show_focused)
 
     def _show_focused(self) -> None:
@@ -129,6 +132,6 @@ class StepPane(Form):
                 field.scroll_visible(animate=False)
 
     def action_go_on(self) -> None:
-        """Go on when nothing is wrong here."""
+        """Continue if there are no problems here."""
         if self.check():
             self.post_message(GoOn())

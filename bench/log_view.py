@@ -57,9 +57,9 @@ async def measure(rounds: int = ROUNDS) -> Measurement:
     from tui.app import WizardApp
     from tui.document.draft import Draft
     from tui.events import EventQueue
-    from tui.session import Session
     from tui.widgets.log_view import LogView
     from tui.widgets.server_row import ServerProgress
+    from tui.wizard_session import WizardSession
 
     app = WizardApp()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -67,7 +67,7 @@ async def measure(rounds: int = ROUNDS) -> Measurement:
         engine = Operations(app.opening.asker, events.put)
         over = threading.Event()
         engine.apply = lambda **_: over.wait()  # type: ignore[method-assign,assignment]
-        session = Session(Draft.new(), engine, events, app_file())
+        session = WizardSession(Draft.new(), engine, events, app_file())
         app.session = session
         screen = ApplyScreen(session)
         screen._servers = {name: ServerProgress(name) for name in SERVERS}

@@ -18,7 +18,7 @@ from textual.worker import WorkerFailed
 from moorage.errors import ExitCode, MoorageError
 from tui import theme
 from tui.actions import bindings, without_keys
-from tui.base import BaseApp
+from tui.deployment_app import DeploymentApp
 from tui.document import store
 from tui.keys import let_alt_numbers_through
 from tui.messages import (
@@ -62,7 +62,7 @@ def _palette_commands() -> type[Provider]:
     return CommandSearch
 
 
-class WizardApp(BaseApp):
+class WizardApp(DeploymentApp):
     """The wizard.
 
     Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from moorage.errors import MoorageError, Problem
 from screens.start.screen import WelcomeScreen
-from tui.base import BaseApp
+from tui.deployment_app import DeploymentApp
 from tui.document import store
 from tui.document.steps import STEPS, Progress, Step, begin, wrong_steps
 from tui.labels import describe_error
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from tui.document.draft import Draft
     from tui.document.problems import Mistakes
     from tui.questions.asker import WizardAsker
-    from tui.session import Session
     from tui.widgets.dialog import ConfirmDialog
     from tui.wizard.step_pane import StepPane
+    from tui.wizard_session import WizardSession
 
 
 def panes() -> Mapping[Step, type[StepPane]]:
@@ -76,14 +76,14 @@ class Opening:
     """
 
     def __init__(
-        self, app: BaseApp, saving: Saving, open_transport: OpenTransport | None = None
+        self, app: DeploymentApp, saving: Saving, open_transport: OpenTransport | None = None
     ) -> None:
         self._app = app
         self._saving = saving
         self._open_transport = open_transport
 
     @property
-    def _session(self) -> Session | None:
+    def _session(self) -> WizardSession | None:
         return self._app.session
 
     @cached_property
@@ -137,7 +137,7 @@ class Opening:
         try:
             opened = open_path(path)
         except MoorageError as error:
-            self._app.tell("Open", describe_error(error))
+            self._app.show_note("Open", describe_error(error))
             return
         for notice in opened.notices:
             self._app.notify(notice, markup=False)
@@ -233,14 +233,14 @@ class Opening:
 
     def _take(
         self, draft: Draft, draft_file: Path, path: Path | None, progress: Progress
-    ) -> Session:
+    ) -> WizardSession:
         from moorage.deploy.operations import Operations
         from tui.events import EventQueue
-        from tui.session import Session
+        from tui.wizard_session import WizardSession
 
         events = EventQueue()
         operations = Operations(self.asker, events.put, self._open_transport)
-        session = Session(draft, operations, events, draft_file, path, progress)
+        session = WizardSession(draft, operations, events, draft_file, path, progress)
         self._app.session = session
         return session
 
@@ -299,16 +299,18 @@ class Opening:
             draft: The draft that names the servers; None for the open one.
         """
         from screens.users.screen import UsersScreen
-        from screens.users.servers import UsersEngine
+        from screens.users.servers import UsersOnServers
 
         session = self._session
         assert session is not None
         try:
             answers = (draft or session.draft).answers_to_look()
         except MoorageError as error:
-            self._app.tell("Users", f"Some answers are still missing.\n{describe_error(error)}")
+            self._app.show_note(
+                "Users", f"Some answers are still missing.\n{describe_error(error)}"
+            )
             return
-        engine = UsersEngine(answers, self.asker, self._open_transport, session.left_out)
+        engine = UsersOnServers(answers, self.asker, self._open_transport, session.left_out)
         self._app.push_screen(UsersScreen(engine, session.draft.domain))
 
     async def follow_users(self, change: UsersChange) -> None:
@@ -331,7 +333,7 @@ class Opening:
         if path is not None:
             session.text = store.text_of(path)
         if synced.failure is not None:
-            self._app.tell("Answers", describe_error(synced.failure))
+            self._app.show_note("Answers", describe_error(synced.failure))
         elif synced.notices:
             self._say_synced(" ".join(synced.notices))
 
@@ -352,7 +354,7 @@ class Opening:
         try:
             answers = self._session.draft.answers_to_look()
         except MoorageError as error:
-            self._app.tell("Logs", describe_error(error))
+            self._app.show_note("Logs", describe_error(error))
             return
         from screens.logs.screen import LogsScreen
 
@@ -374,7 +376,7 @@ class Opening:
         try:
             servers = [parse_server(address, key or None) for address in addresses]
         except MoorageError as error:
-            self._app.tell("Connect", describe_error(error))
+            self._app.show_note("Connect", describe_error(error))
             return
         self._say_at_the_start(f"Reading {', '.join(addresses)}…")
         try:
@@ -383,7 +385,7 @@ class Opening:
             )
         except MoorageError as error:
             self.asker.forget_refused(error)
-            self._app.tell("Connect", describe_error(error))
+            self._app.show_note("Connect", describe_error(error))
             return
         finally:
             self._say_at_the_start("")
@@ -428,7 +430,7 @@ class Opening:
         else:
             self._app.push_screen(DashboardScreen(session, self._open_transport))
 
-    async def _withheld_is_settled(self, session: Session) -> bool:
+    async def _withheld_is_settled(self, session: WizardSession) -> bool:
         """Have the operator confirm what a record names on this side; returns False for Escape."""
         if not session.unconfirmed:
             return True

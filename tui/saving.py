@@ -9,14 +9,14 @@ from textual.timer import Timer
 
 from moorage.errors import MoorageError
 from moorage.recents import APPLIED
-from tui.base import BaseApp
+from tui.deployment_app import DeploymentApp
 from tui.document import store
 from tui.labels import describe_error
 from tui.messages import AnswersSaved
 from tui.tasks import in_thread
 
 if TYPE_CHECKING:
-    from tui.session import Session
+    from tui.wizard_session import WizardSession
 
 _EXISTS = "already exists."
 _CHANGED = "has changed on disk since you opened it."
@@ -32,12 +32,12 @@ class Saving:
     AUTOSAVE: ClassVar[float] = 0.4
     """Seconds without typing after which the draft is saved."""
 
-    def __init__(self, app: BaseApp) -> None:
+    def __init__(self, app: DeploymentApp) -> None:
         self._app = app
         self._autosave: Timer | None = None
 
     @property
-    def _session(self) -> Session | None:
+    def _session(self) -> WizardSession | None:
         return self._app.session
 
     def draft_changed(self) -> None:
@@ -152,7 +152,7 @@ class Saving:
             return
         await self._write(session, path)
 
-    async def _write(self, session: Session, path: Path) -> None:
+    async def _write(self, session: WizardSession, path: Path) -> None:
         from tui.document.draft import Draft
         from tui.document.writing import write_answers
 
@@ -160,7 +160,7 @@ class Saving:
         try:
             saved = await in_thread(lambda: write_answers(snapshot, path))
         except MoorageError as error:
-            self._app.tell("Save the answers", describe_error(error))
+            self._app.show_note("Save the answers", describe_error(error))
             return
         own = str(session.draft_file.absolute())
         kept = next((each for each in store.recents() if each.path == own), None)

@@ -14,7 +14,6 @@ from moorage.deploy.hooks import fault_of_script
 from tui.document.steps import Step
 from tui.fields import label_at, placeholder_of
 from tui.messages import DraftChanged
-from tui.session import Session
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.field import Field, ListField
 from tui.widgets.key_footer import KeyFooter
@@ -22,6 +21,7 @@ from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.form_dialog import FormDialog
 from tui.wizard.list_pane import ListPane
+from tui.wizard_session import WizardSession
 
 _RUNTIMES = (
     Option("package", "The distribution's package", "no container engine"),
@@ -206,7 +206,7 @@ class HookDialog(FormDialog):
     HookDialog #when-error { color: $text-error; height: auto; min-height: 1; }
     """
 
-    def __init__(self, session: Session, row: int) -> None:
+    def __init__(self, session: WizardSession, row: int) -> None:
         super().__init__(session.draft, "hooks", row, {"when": ["after_apply"]})
 
     def compose(self) -> ComposeResult:

@@ -36,7 +36,6 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import ApplyOver, EngineEvents
 from tui.outcome_text import faults_of
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
@@ -44,6 +43,7 @@ from tui.widgets.key_footer import KeyFooter
 from tui.widgets.log_store import LEVELS, Level, LogEntry, level_of
 from tui.widgets.log_view import LogView
 from tui.widgets.server_row import ServerProgress, ServerRow
+from tui.wizard_session import WizardSession
 
 
 class ApplyScreen(Screen[None]):
@@ -71,7 +71,7 @@ class ApplyScreen(Screen[None]):
     """
 
     def __init__(
-        self, session: Session, *, attaches: bool = False, large_upload: bool = True
+        self, session: WizardSession, *, attaches: bool = False, large_upload: bool = True
     ) -> None:
         super().__init__()
         self._session = session

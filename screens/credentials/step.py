@@ -11,7 +11,6 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.users import passwords
 from tui.document.steps import Step
 from tui.labels import text_of
-from tui.session import Session
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
 from tui.widgets.key_footer import KeyFooter
@@ -20,6 +19,7 @@ from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.form_dialog import FormDialog
 from tui.wizard.list_pane import ListPane
+from tui.wizard_session import WizardSession
 
 _ACCESS = (
     Option("push", "Push", "can push, pull and delete"),
@@ -94,7 +94,7 @@ class UserDialog(FormDialog):
     UserDialog .caption { color: $foreground; }
     """
 
-    def __init__(self, session: Session, row: int) -> None:
+    def __init__(self, session: WizardSession, row: int) -> None:
         fresh = {"name": "", "access": "push", "password": {"generate": True}}
         super().__init__(session.draft, "credentials.users", row, fresh)
         self._current_password = self.scratch.get(f"{self.place}.password")

@@ -27,11 +27,11 @@ from tui.actions import bindings
 from tui.document.unapplied import not_applied
 from tui.labels import describe_error, explain
 from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
-from tui.session import Session
 from tui.signs import HEALTH_SIGNS, property_line
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
+from tui.wizard_session import WizardSession
 
 
 class DashboardScreen(Screen[None]):
@@ -61,7 +61,7 @@ class DashboardScreen(Screen[None]):
     DashboardScreen #buttons Button { margin-right: 2; }
     """
 
-    def __init__(self, session: Session, open_transport: OpenTransport | None = None) -> None:
+    def __init__(self, session: WizardSession, open_transport: OpenTransport | None = None) -> None:
         super().__init__()
         self._session = session
         self._open_transport = open_transport

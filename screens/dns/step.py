@@ -26,12 +26,12 @@ from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, explain, text_of
 from tui.messages import DraftChanged
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.field import Field
 from tui.wizard.step_pane import StepPane
+from tui.wizard_session import WizardSession
 
 _PROVIDERS = (
     Option("manual", "I create the records", "Moorage checks them"),
@@ -74,7 +74,7 @@ class DnsPane(StepPane):
     DnsPane .row { height: 1; margin-bottom: 1; }
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WizardSession) -> None:
         super().__init__(session)
         self._stop: threading.Event | None = None
         self._timer: Timer | None = None

@@ -36,11 +36,11 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
 from tui.outcome_text import describe_rollback, describe_server
-from tui.session import Session
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
+from tui.wizard_session import WizardSession
 
 _SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
@@ -69,7 +69,12 @@ class DoneScreen(Screen[None]):
     """
 
     def __init__(
-        self, session: Session, answers: Answers, outcome: Outcome, *, from_dashboard: bool = False
+        self,
+        session: WizardSession,
+        answers: Answers,
+        outcome: Outcome,
+        *,
+        from_dashboard: bool = False,
     ) -> None:
         super().__init__()
         self._from_dashboard = from_dashboard

@@ -42,11 +42,11 @@ from tui.messages import (
     EngineEvents,
     JumpTo,
 )
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diff_view import DiffView, Shown, View
 from tui.wizard.step_pane import StepPane
+from tui.wizard_session import WizardSession
 
 _RUN_IN_PROGRESS = "run_going_on"
 """The code of a problem that has its own line here, because Enter follows the run."""
@@ -78,7 +78,7 @@ class ReviewPane(StepPane):
     ReviewPane DiffView { height: 1fr; }
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WizardSession) -> None:
         super().__init__(session)
         self._began = 0.0
         self._doing: dict[str, str] = {}

@@ -24,7 +24,6 @@ from tui.document.draft import Draft
 from tui.document.steps import Step
 from tui.labels import explain
 from tui.messages import DraftChanged
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option
 from tui.widgets.field import Field
@@ -33,6 +32,7 @@ from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.form_dialog import FormDialog
 from tui.wizard.list_pane import ListPane
+from tui.wizard_session import WizardSession
 
 if TYPE_CHECKING:
     from moorage.answers.model import Server
@@ -164,7 +164,7 @@ class ServerDialog(FormDialog):
     ServerDialog #result { height: auto; margin-bottom: 1; display: none; }
     """
 
-    def __init__(self, session: Session, row: int) -> None:
+    def __init__(self, session: WizardSession, row: int) -> None:
         super().__init__(session.draft, "servers", row, {})
         self._session = session
 

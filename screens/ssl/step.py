@@ -29,12 +29,12 @@ from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem, text_of
 from tui.messages import DraftChanged
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.field import Field, ListField
 from tui.wizard.step_pane import StepPane
+from tui.wizard_session import WizardSession
 
 # The first is the model's default.
 _MODES = (
@@ -93,7 +93,7 @@ class SslPane(StepPane):
     SslPane #certificate { height: auto; margin-bottom: 1; }
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WizardSession) -> None:
         super().__init__(session)
         self._timer: Timer | None = None
 

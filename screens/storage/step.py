@@ -22,7 +22,6 @@ from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, field_name, label_of
 from tui.messages import DraftChanged, TestTold
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.copy_block import CopyDialog
@@ -31,6 +30,7 @@ from tui.widgets.field import Field, FieldInput
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.secret_field import SecretField
 from tui.wizard.step_pane import StepPane
+from tui.wizard_session import WizardSession
 
 if TYPE_CHECKING:
     from moorage.cloud.s3 import BucketCheck
@@ -93,7 +93,7 @@ class StoragePane(StepPane):
                 yield Button("Policy", id="policy", compact=True)
             yield GrowingText("", id="tested", markup=False)
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WizardSession) -> None:
         super().__init__(session)
         self._test = 0
         self._results: list[str] = []

@@ -21,7 +21,7 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from moorage.users.describe import Action, UserDifference, count_text
-from screens.users.servers import UsersEngine
+from screens.users.servers import UsersOnServers
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.tasks import in_thread
@@ -182,7 +182,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
     ProgressDialog #outcome { height: auto; margin-bottom: 1; }
     """
 
-    def __init__(self, engine: UsersEngine, plan: UsersPlan) -> None:
+    def __init__(self, engine: UsersOnServers, plan: UsersPlan) -> None:
         super().__init__()
         self._engine = engine
         self._plan = plan

@@ -26,7 +26,7 @@ from moorage.users.htpasswd_import import (
     merge,
     parse_htpasswd,
 )
-from screens.users.servers import UsersEngine
+from screens.users.servers import UsersOnServers
 from screens.users.user_dialogs import UserForm, rules_fault, rules_part, split_rules
 from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import Dialog
@@ -80,7 +80,7 @@ class ImportPreview:
         return _merged(self.source, self.file, users).users
 
 
-def read_import(source: Source, users: Users, engine: UsersEngine) -> ImportPreview:
+def read_import(source: Source, users: Users, engine: UsersOnServers) -> ImportPreview:
     """Read the file. Blocks.
 
     Args:

@@ -22,7 +22,7 @@ from moorage.users.edits import WrongUserError
 from moorage.users.on_servers import UsersStatus
 from moorage.users.passwords import Scheme, hash_password
 from screens.users import change_dialogs, import_dialogs, user_dialogs
-from screens.users.servers import UsersEngine
+from screens.users.servers import UsersOnServers
 from screens.users.staging import Edit, StagedChange
 from screens.users.view import UsersView
 from tui.actions import bindings
@@ -57,7 +57,7 @@ class UsersScreen(UsersView):
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("users")
 
-    def __init__(self, engine: UsersEngine, domain: str) -> None:
+    def __init__(self, engine: UsersOnServers, domain: str) -> None:
         super().__init__(engine, domain)
         self._hashing = 0
         self._is_planning = False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from moorage.deploy.operations import OpenTransport
 
 
-class UsersEngine:
+class UsersOnServers:
     """Reads and changes the users. Its methods block, so call them in threads.
 
     Args:

@@ -21,7 +21,7 @@ from moorage.escape import printable
 from moorage.users.describe import count_text, rights
 from screens.users import change_dialogs
 from screens.users.rows import Reading, rows_of, server_lines, table_title
-from screens.users.servers import UsersEngine
+from screens.users.servers import UsersOnServers
 from screens.users.staging import Staging
 from screens.users.table import UserTable
 from tui.tasks import in_thread
@@ -62,7 +62,7 @@ class UsersView(Screen[None]):
     UsersView #staged-changes { height: auto; }
     """
 
-    def __init__(self, engine: UsersEngine, domain: str) -> None:
+    def __init__(self, engine: UsersOnServers, domain: str) -> None:
         super().__init__()
         self.engine = engine
         self.domain = domain

@@ -30,7 +30,6 @@ from tui.messages import (
     UsersWanted,
 )
 from tui.palette import actions_of_screen
-from tui.session import Session
 from tui.tasks import in_thread
 from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
@@ -39,6 +38,7 @@ from tui.widgets.key_footer import KeyFooter
 from tui.wizard.preview_pane import PreviewPane
 from tui.wizard.step_list import StepList, summary_of
 from tui.wizard.step_pane import StepPane
+from tui.wizard_session import WizardSession
 
 
 class WizardFrame(Screen[None]):
@@ -73,7 +73,7 @@ class WizardFrame(Screen[None]):
 
     def __init__(
         self,
-        session: Session,
+        session: WizardSession,
         panes: Mapping[Step, type[StepPane]],
         *,
         from_dashboard: bool = False,
@@ -141,7 +141,7 @@ class WizardFrame(Screen[None]):
         self.query_one(HeaderBar).show(
             session.draft.domain or "new deployment",
             f"{step.label}  {step.number} of {len(STEPS)}",
-            session.kept,
+            session.saved_state,
         )
         wrong = wrong_steps(session.draft.problems)
         marks = {each: progress.mark(each, wrong, is_applied=session.is_applied) for each in STEPS}

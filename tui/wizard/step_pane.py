@@ -12,9 +12,9 @@ from moorage.errors import Problem
 from tui.document.steps import Step, step_of
 from tui.labels import describe_problem, field_name
 from tui.messages import GoOn
-from tui.session import Session
 from tui.widgets.choice import Choice, Toggle
 from tui.wizard.form import Form, is_shown
+from tui.wizard_session import WizardSession
 
 
 class StepPane(Form):
@@ -39,7 +39,7 @@ class StepPane(Form):
     StepPane .fault.-shown { display: block; }
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WizardSession) -> None:
         super().__init__(session.draft, id=self.step.value)
         self.session = session
 

@@ -1,4 +1,4 @@
-"""What one session of the wizard is about: the draft, its file, and what can be done with it."""
+"""The open deployment: its draft, its file, and the operations on it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tui.events import EventQueue
 
 
 @dataclass
-class Session:
-    """One deployment that is open in the wizard.
+class WizardSession:
+    """A deployment that is open in the wizard.
 
     Attributes:
-        draft: What was typed so far.
-        operations: What can be done with the deployment.
-        events: What happened on its servers.
-        draft_file: Where the draft is kept.
+        draft: The draft.
+        operations: The operations on the deployment.
+        events: Events on its servers.
+        draft_file: The file the draft is saved in.
         path: The answers file, once there is one.
-        progress: Where the operator is.
-        saved: The draft as it is in the answers file, without secrets.
-        text: The answers file as it was read or written last.
-        tested: What the test of a server said, by host: whether it was good, and a sentence.
-        read: What a server said is applied, where the deployment was read from one.
-        left_out: Why other servers of the deployment that was read are not connected to.
-        unconfirmed: What the record has that was read and only the operator may say, by its path.
-        is_applied: Whether the draft is as it was last applied, and that went well.
+        progress: The current step and the ones before it.
+        saved: The draft as saved in the answers file, without secrets.
+        text: The answers file as last read or written.
+        tested: The result of each server's test, by host: whether it was good, and a sentence.
+        read: The applied answers, if the deployment was read from a server.
+        left_out: Errors of the deployment's other servers, which are not connected to.
+        unconfirmed: Values in the server's record that the operator has to confirm, by path.
+        is_applied: Whether the draft has been applied successfully and not changed since.
         seen: The deployment's revision when the servers were first read, for answers that do not
-            say which one they know.
+            name the one they are based on.
     """
 
     draft: Draft
@@ -54,7 +54,7 @@ class Session:
     seen: int | None = None
 
     def answers(self) -> Answers:
-        """Return the finished answers, which know a revision as soon as the servers were read.
+        """Return the finished answers, based on a revision once the servers have been read.
 
         Raises:
             AnswersError: Something is wrong or missing.
@@ -73,12 +73,12 @@ class Session:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the answers file holds the draft."""
+        """Whether the answers file has the draft."""
         return self.saved is not None and self.saved == self.draft.without_secrets()
 
     @property
-    def kept(self) -> str:
-        """How the answers are kept, in words; empty when the answers file holds everything."""
+    def saved_state(self) -> str:
+        """``draft`` or ``not saved``; empty if the answers file has everything."""
         if self.is_saved:
             return ""
         was_applied = self.read is not None or applied_file(self.draft.domain).is_file()

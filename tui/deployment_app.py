@@ -1,4 +1,4 @@
-"""What every part of the application needs of it."""
+"""The base of the application, for parts that must not import the whole."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from tui.keys import KeysApp
 
 if TYPE_CHECKING:
-    from tui.session import Session
+    from tui.wizard_session import WizardSession
 
 
-class BaseApp(KeysApp):
+class DeploymentApp(KeysApp):
     """An application with at most one deployment open.
 
     Attributes:
-        session: The deployment that is open, or None.
+        session: The open deployment, or None.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.session: Session | None = None
+        self.session: WizardSession | None = None
 
-    def tell(self, title: str, text: str) -> None:
-        """Show a text in a box."""
+    def show_note(self, title: str, text: str) -> None:
+        """Show a text in a dialog."""
         from tui.widgets.dialog import NoteDialog
 
         self.push_screen(NoteDialog(title, text))

@@ -191,7 +191,7 @@ AREAS = {
     "review": Area("Review", (
         Action("ctrl+r", "plan", "Read", "Read the servers and plan again",
                "Read the servers again", "refresh reload plan"),
-        Action("v", "view", "View", "Switch between difference, whole file and commands",
+        Action("v", "view", "View", "Show the difference, whole file or commands",
                "Difference, whole file, or commands", "view diff"),
         Action("n", "jump(1)", "Change", "Go to the next change", "Next change", "diff jump"),
         Action("p,N", "jump(-1)", "", "Go to the previous change", "Previous change", "diff jump"),

@@ -46,5 +46,5 @@ def test_keys_are_written_as_people_write_them() -> None:
 async def test_help_lists_the_keys_that_work_there(pretend: Servers, size: tuple[int, int]) -> None:
     async with opened(pretend, size=size) as wizard:
         await wizard.press("f1")
-        await wizard.see("Begin a new deployment", "Read a deployment from one of its servers")
+        await wizard.see("Start a new deployment", "Read a deployment from one of its servers")
         assert "Save the answers" not in wizard.text

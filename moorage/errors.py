@@ -209,7 +209,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
-    """Which secret the operator is asked for.
+    """The secret that the operator is asked for.
 
     Attributes:
         kind: The kind of secret, as its key in the answers: ``sudo_password``, ``passphrase``.

@@ -43,7 +43,7 @@ class Recent:
 
     @property
     def when(self) -> str:
-        """When it was last applied, or else opened, as text."""
+        """The time of the last apply, or else of opening it, as text."""
         if self.applied:
             return f"applied {_for_people(self.applied)}"
         return f"opened {_for_people(self.opened)}"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How much a row matters; presented as a sign and a colour."""
+    """The level of a row, shown as a sign and a colour."""
 
     GOOD = "good"
     INFO = "info"

@@ -80,9 +80,7 @@ FIELDS = {
     "ssl.hsts": FieldText("HSTS seconds", "63072000"),
     "ssl.trusted_proxies": FieldText("Load balancers", "10.0.0.0/8, 192.0.2.7"),
     "ssl.acme.email": FieldText("Email", "ops@example.com"),
-    "ssl.acme.staging": FieldText(
-        "Let's Encrypt's staging environment (not trusted)", has_help=False
-    ),
+    "ssl.acme.staging": FieldText("Let's Encrypt staging; clients do not trust it", has_help=False),
     "ssl.acme.directory": FieldText("Directory", "https://ca.example.com/acme/directory"),
     "ssl.acme.ca_file": FieldText("Its CA file", "~/company-root.pem"),
     "ssl.acme.external_account.kid": FieldText("Account key ID"),

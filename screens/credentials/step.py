@@ -34,7 +34,7 @@ class CredentialsPane(ListPane):
     step = Step.CREDENTIALS
     items = "credentials.users"
     question = "Who can log in?"
-    explanation = "One user with a generated password is enough to start with."
+    explanation = "One user with a generated password is enough."
     help_text = (
         "Users log in with docker login. A generated password is shown once, at the end of the "
         "deployment. A typed password is kept in memory only; an answers file gets its hash. "
@@ -103,7 +103,7 @@ class UserDialog(FormDialog):
         current = self._current_password
         options = [
             Option("generate", "Generated", "shown once, at the end"),
-            Option("type", "Typed in"),
+            Option("type", "Your own"),
             Option("hash", "Hash", "from an htpasswd file"),
         ]
         kind = "generate"

@@ -41,7 +41,7 @@ _PROVIDERS = (
 )
 _RECORDS = (
     Option("address", "A and AAAA records", "for the servers' addresses"),
-    Option("cname", "CNAME record", "for example to a load balancer"),
+    Option("cname", "CNAME record", "e.g. to a load balancer"),
 )
 _ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha1", "hmac-md5")
 _PAUSE = 1.0

@@ -15,13 +15,13 @@ def describe_authority(name: str, domain: str) -> tuple[str, bool]:
     authority = ca.load(name, domain)
     if authority is None:
         return (
-            "The first apply creates a CA and keeps it on this machine.\n"
-            f"It can issue certificates only for {domain} and names below it."
+            "The first apply creates a CA and keeps it here.\n"
+            f"Limited to {domain} and names below it."
         ), True
     facts = describe(authority.certificate_pem)
     folder = ca.folder_of(name, domain)
     locked = "encrypted" if authority.is_encrypted else "not encrypted"
-    return f"✓ The CA in {folder}: {facts.days_left} days left, key {locked}.", True
+    return f"✓ CA with {facts.days_left} days left, key {locked}, in {folder}", True
 
 
 def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> tuple[str, bool]:

@@ -160,11 +160,11 @@ async def test_load_balancers_are_a_list(pretend: Servers) -> None:
 async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
-        await wizard.see("The first apply creates a CA", "only for registry.example.com")
+        await wizard.see("The first apply creates a CA", "Limited to registry.example.com")
         authority = ca.create("Moorage private CA", "registry.example.com", Secret("s3"))
         ca.keep("Moorage private CA", "registry.example.com", authority)
         await wizard.press("alt+4", "alt+5")
-        await wizard.see("✓ The CA in", "key encrypted")
+        await wizard.see("✓ CA with", "key encrypted")
 
 
 async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: Path) -> None:

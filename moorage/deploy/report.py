@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moorage.answers.secrets import Secret
+from moorage.desired.layout import RUNS
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.run_results import REASONS, RunStatus
 
@@ -61,7 +62,7 @@ class ServerReport:
         cause = self.cause
         if cause is None:
             return None
-        log = f"/var/lib/moorage/runs/{self.run_id}/log" if self.run_id else ""
+        log = f"{RUNS}/{self.run_id}/log" if self.run_id else ""
         parts = (
             f"Its log is {log} on the server." if log else "",
             cause.advice,

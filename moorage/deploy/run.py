@@ -16,6 +16,7 @@ from moorage.deploy.events import (
     StepBegan,
     Warned,
 )
+from moorage.desired.layout import RUNS
 from moorage.errors import CannotConnect, MoorageError
 from moorage.escape import printable
 from moorage.servers.run_results import RunResult, RunStatus, read_result
@@ -23,7 +24,7 @@ from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 
 _LONGEST_LINE = 1 << 16
-_ATTACH = 'IFS= read -r id\nrun=/var/lib/moorage/runs/$id\n[ -d "$run" ] || exit 3\n'
+_ATTACH = f'IFS= read -r id\nrun={RUNS}/$id\n[ -d "$run" ] || exit 3\n'
 
 
 class ServerRun:

@@ -109,9 +109,9 @@ def command(
     Ctrl-C cancels: servers that have not switched roll back. A second Ctrl-C exits without waiting;
     'moorage status FILE --follow' shows the runs.
 
-    Without a terminal, --yes is required, unknown host keys need --accept-host-key, and generated
-    passwords need --passwords-to or --show-passwords. With --json, stdout has one event per line,
-    the result last.
+    Without a terminal, pass --yes; generated passwords need --passwords-to or --show-passwords,
+    unknown host keys need --accept-host-key. With --json, stdout has one event per line, the result
+    last.
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.confirmation import accept, plan_with_merge, record_base

@@ -83,8 +83,8 @@ def apply_command(
 ) -> int:
     """Create or update the records, and wait until the zone's name servers serve them.
 
-    Replaces records that this deployment did not create only with --replace-records, or if you
-    confirm it. 'undo' restores the previous records. Exits with 1 if a name server does not serve
+    Needs --replace-records or your confirmation to replace records that this deployment did not
+    create. 'undo' restores the previous records. Exits with 1 if a name server does not serve
     the change in time.
     """
     output = output_of(context)

@@ -111,11 +111,11 @@ def watch_command(context: click.Context, *, file: Path, once: bool) -> int:
 def install_command(
     context: click.Context, *, file: Path, on: str, accepted_host_keys: tuple[str, ...]
 ) -> int:
-    """Install the failover service on a machine, or update it to a new version or new answers.
+    """Install or update the failover service.
 
-    The systemd service runs under its own system account; the credentials for the zone are in a
-    file only that account can read. The machine needs systemd and Python 3.11; on Debian, Moorage
-    installs Python if it is missing.
+    Run it again for a new version or new answers. The systemd service runs under its own system
+    account; the credentials for the zone are in a file only that account can read. The machine
+    needs systemd and Python 3.11; on Debian, Moorage installs Python if it is missing.
     """
     from moorage.failover.service import install
 
@@ -135,7 +135,10 @@ def install_command(
 def uninstall_command(
     context: click.Context, *, file: Path, on: str, accepted_host_keys: tuple[str, ...]
 ) -> int:
-    """Remove the service, its account and its files; the record does not change."""
+    """Remove the service.
+
+    Also removes its account and files. The record does not change.
+    """
     from moorage.failover.service import uninstall
 
     output = output_of(context)
@@ -158,9 +161,9 @@ def uninstall_command(
 def status_command(
     context: click.Context, *, file: Path, on: str, accepted_host_keys: tuple[str, ...]
 ) -> int:
-    """Show the service's state, the servers that work, and the record. Changes nothing.
+    """Show the service, the servers and the record.
 
-    Exits with 0 if it is running and the record points to the servers that work.
+    Changes nothing. Exits with 0 if it is running and the record points to the servers that work.
     """
     from moorage.failover.service import status
 

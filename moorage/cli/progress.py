@@ -18,6 +18,7 @@ from moorage.deploy.events import (
     RunEnded,
     StepBegan,
     Warned,
+    ending_in_words,
     step_title,
 )
 
@@ -205,7 +206,7 @@ def _sentence(event: Event) -> str:
         case Warned():
             return f"! {event.text}"
         case RunEnded():
-            return event.status.label + (f": {event.message}" if event.message else "")
+            return ending_in_words(event.status, "", event.message)
         case CheckEnded():
             return f"{event.name}: {event.status}, {event.detail}"
     return ""

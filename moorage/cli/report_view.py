@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from moorage.cli.errors import guide
 from moorage.cli.plan_view import Line
 from moorage.cli.progress import mark
-from moorage.cli.tables import aligned
+from moorage.cli.tables import STYLES, aligned
 from moorage.deploy.clients import trust_for_docker
 from moorage.deploy.report import ADVICE
+from moorage.deploy.report_rows import report_rows
 
 if TYPE_CHECKING:
     from moorage.deploy.handover import Handover
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
     from moorage.errors import MoorageError
-    from moorage.servers.run_results import RunStatus
 
 
 def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Iterator[Line]:
@@ -27,11 +27,9 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
         report: The report.
         advice: The advice, by code.
     """
-    rows = [
-        (mark(server.status), server.server, _state(server.status, server.message, server.step))
-        for server in report.servers
-    ]
-    yield from aligned(rows)
+    yield from aligned(
+        [((row.sign, STYLES[row.level]), row.label, row.text) for row in report_rows(report)]
+    )
     for server in report.servers:
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
@@ -159,10 +157,3 @@ def handover_as_json(handover: Handover, *, serves: bool) -> dict[str, object]:
             ],
         },
     }
-
-
-def _state(status: RunStatus, message: str, step: str) -> str:
-    if status.is_good:
-        return status.label
-    during = f" at step {step}" if step else ""
-    return f"{status.label}{during}: {message}" if message else f"{status.label}{during}"

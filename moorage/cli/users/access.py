@@ -41,14 +41,15 @@ def command(context: click.Context, /, **options: Any) -> int:
     if word not in {"push", "pull"}:
         raise click.UsageError(f"Invalid access {word!r}: use push or pull.", context)
     access = cast("Access", word)
-    given: tuple[str, ...] = tuple(options["repositories"])
+    repositories: tuple[str, ...] = tuple(options["repositories"])
     everywhere: bool = options["all_repositories"]
-    if given and everywhere:
+    if repositories and everywhere:
         raise click.UsageError("Use either --repository or --all-repositories.", context)
-    edits.check(RegistryUser(name, "", access, given))
+    edits.check(RegistryUser(name, "", access, repositories))
 
     def edit(opened: OpenUsers, users: tuple[RegistryUser, ...]) -> NewUsers:
-        rules = given if given or everywhere else edits.find(users, name).repositories
-        return NewUsers(edits.set_access(users, name, access, rules))
+        current = edits.find(users, name).repositories
+        allowed = repositories if repositories or everywhere else current
+        return NewUsers(edits.set_access(users, name, access, allowed))
 
     return change(arguments, chosen, edit)

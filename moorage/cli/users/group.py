@@ -51,7 +51,7 @@ class _Users(LazyGroup):
 def command(context: click.Context, /, addresses: tuple[str, ...], key: str | None) -> int | None:
     """Manage the registry's users on all servers at once.
 
-    Without a command, opens the wizard's Users screen, which can do the same.
+    Without a command, opens the wizard's Users screen (needs a terminal).
 
     FILE, an answers file, selects the deployment, or --server USER@HOST for each of its servers.
     Moorage asks before it connects to other servers on record; without a terminal, it stops and

@@ -52,7 +52,7 @@ def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, fleet: Fleet) 
     outcome = moorage("apply", str(answers_file), "--yes")
 
     assert outcome.code == ExitCode.FAILED == 1
-    assert "failed at step packages: nginx refuses the configuration" in outcome.stdout
+    assert "failed while installing packages: nginx refuses the configuration" in outcome.stdout
     assert "/var/lib/moorage/runs/" in outcome.stdout
     assert "docker login" not in outcome.stdout
 

@@ -198,7 +198,7 @@ def test_a_run_outlives_its_terminal_and_is_found_again(
     found = again.see("a run is in progress", "nothing to change", seconds=60)
     again.press("Enter")
     if found == "nothing to change":
-        again.see("There is nothing to change")
+        again.see("Nothing to change on")
         again.press("Enter")
     again.see(f"{DOMAIN} is up.", seconds=180)
 

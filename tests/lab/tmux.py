@@ -37,7 +37,7 @@ class Terminal:
             "-x", str(columns), "-y", str(lines), f"{shlex.join(words)}; sleep 60",
         )  # fmt: skip
 
-    def _tmux(self, *words: str) -> str:
+    def _tmux(self, *words: str, commands: str | None = None) -> str:
         environment = {**os.environ, "LC_ALL": "C.UTF-8"}
         environment.pop("TMUX", None)
         return subprocess.run(
@@ -45,6 +45,7 @@ class Terminal:
             check=True,
             capture_output=True,
             text=True,
+            input=commands,
             env=environment,
         ).stdout
 
@@ -55,8 +56,8 @@ class Terminal:
             self.keystrokes += 1
 
     def type(self, text: str) -> None:
-        """Type text."""
-        self._tmux("send-keys", "-t", "main", "-l", text)
+        """Type text, which may be a secret: it does not appear in any process's arguments."""
+        self._tmux("source-file", "-", commands=f"send-keys -t main -l {shlex.quote(text)}\n")
         self.keystrokes += len(text)
 
     @property

@@ -107,7 +107,8 @@ class DashboardScreen(Screen[None]):
 
     def on_screen_suspend(self) -> None:
         """Stop reading when another screen is opened."""
-        self._is_covered = isinstance(self.app.screen, ModalScreen)
+        # A dialog can have closed before this message is processed.
+        self._is_covered = self.app.screen is self or isinstance(self.app.screen, ModalScreen)
         if not self._is_covered:
             self._stop_reading()
 

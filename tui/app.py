@@ -20,7 +20,7 @@ from tui import theme
 from tui.actions import bindings, without_keys
 from tui.deployment_app import DeploymentApp
 from tui.document import store
-from tui.keys import let_alt_numbers_through
+from tui.key_queue import let_alt_numbers_through
 from tui.messages import (
     AppliedFound,
     ApplyOver,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.keys import KeysApp
+from tui.key_queue import KeysApp
 
 if TYPE_CHECKING:
     from tui.wizard_session import WizardSession

@@ -38,6 +38,10 @@ from tui.app import WizardApp
 SIZES = [(80, 24), (120, 40)]
 
 
+_opening = threading.local()
+"""The asker of the connection that a thread opens: one server can be read by several at a time."""
+
+
 @dataclass
 class PretendServer:
     """A fake server as a transport.
@@ -58,7 +62,6 @@ class PretendServer:
     """
 
     server: str
-    asker: Asker | None = None
     fault: MoorageError | None = None
     unknown_key: bool = False
     login: LoginRequest | None = None
@@ -77,11 +80,16 @@ class PretendServer:
     def public_address(self) -> str:
         return "127.0.0.1"
 
+    @property
+    def asker(self) -> Asker:
+        """The asker of the connection that this thread opens."""
+        asker: Asker = _opening.asker
+        return asker
+
     def connect(self) -> None:
         self.connected += 1
         if self.slow is not None:
             self.slow.wait(30)
-        assert self.asker is not None
         if self.unknown_key and not self.asker.accept_host_key(
             HostKey(self.server, self.server, "ssh-ed25519", "SHA256:abc[b]def")
         ):
@@ -143,6 +151,27 @@ class PretendServer:
             self.slow.set()
 
 
+class PretendConnection:
+    """A connection to a fake server.
+
+    Args:
+        server: The server.
+        asker: Asks for host keys and secrets.
+    """
+
+    def __init__(self, server: PretendServer, asker: Asker) -> None:
+        self._server = server
+        self._asker = asker
+
+    def connect(self) -> None:
+        """Connect as the operator whom this connection's asker asks."""
+        _opening.asker = self._asker
+        self._server.connect()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+
 class Wizard:
     """Drives the wizard with the keyboard."""
 
@@ -202,8 +231,7 @@ class Wizard:
 class Servers(dict[str, PretendServer]):
     """Fake servers by label, created on the first connection."""
 
-    def open(self, server: Any, asker: Asker, _resolve: Any) -> PretendServer:
+    def open(self, server: Any, asker: Asker, _resolve: Any) -> PretendConnection:
         """Open a connection like ``open_transport``."""
         there = self.setdefault(server.host, PretendServer(server.host))
-        there.asker = asker
-        return there
+        return PretendConnection(there, asker)

@@ -142,7 +142,7 @@ async def test_leaving_asks_only_when_typed_secrets_would_be_lost(pretend: Serve
         assert wizard.app.session is not None
         wizard.app.session.draft.set("credentials.users[0].password", Typed(Secret(SECRET)))
         await wizard.press("ctrl+q")
-        await wizard.see("typed passwords and keys are not")
+        await wizard.see("but not the passwords and keys you")
         await wizard.press("escape")
         await wizard.see("1 of 7")
         wizard.app.session.draft.set("credentials.users[0].password", {"generate": True})

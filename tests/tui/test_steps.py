@@ -425,7 +425,7 @@ async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
-        await wizard.see("Passwords and passphrases are asked for when they are needed")
+        await wizard.see("Moorage asks for passwords and passphrases")
         await wizard.type("alpha")
         await wizard.press("ctrl+t")
         await wizard.see("Sudo password of admin")

@@ -27,6 +27,7 @@ class FieldText:
     has_help: bool = True
 
 
+_DEFAULT = "default: "
 _SSH_CONFIG = "as in ~/.ssh/config"
 
 FIELDS = {
@@ -119,11 +120,14 @@ def label_at(path: str) -> str:
 
 
 def help_of(path: str) -> str:
-    """Return a field's line of help, without a full stop."""
+    """Return a field's line of help, without a full stop, and without a default shown in it."""
     from moorage.answers.describe import summary
 
     name = plain(path)
-    return summary(name).removesuffix(".") if FIELDS[name].has_help else ""
+    text = summary(name) if FIELDS[name].has_help else ""
+    if placeholder_of(path).startswith(_DEFAULT):
+        text = text.partition(" Default: ")[0]
+    return text.removesuffix(".")
 
 
 def placeholder_of(path: str) -> str:
@@ -132,4 +136,4 @@ def placeholder_of(path: str) -> str:
 
     text = FIELDS[plain(path)]
     means = text.default or default(plain(path))
-    return f"default: {means}" if means else f"e.g. {text.example}" if text.example else ""
+    return f"{_DEFAULT}{means}" if means else f"e.g. {text.example}" if text.example else ""

@@ -37,6 +37,8 @@ def test_a_field_shows_the_default_of_the_answers() -> None:
     assert placeholder_of("registry.port") == "default: 443"
     assert placeholder_of("servers[3].port") == "default: as in ~/.ssh/config, or 22"
     assert placeholder_of("storage.s3.region") == "e.g. eu-central-1"
+    assert help_of("servers[0].user") == "The login user: root, or a user with sudo"
+    assert "Default: ~/.ssh/config" in help_of("servers[0].key")  # the empty field has an example
 
 
 async def test_every_place_is_called_as_its_field_is(pretend: Servers) -> None:

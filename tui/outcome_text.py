@@ -6,6 +6,7 @@ from moorage.deploy.events import ending_in_words
 from moorage.deploy.name import report_lines
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ServerReport
+from moorage.deploy.report_rows import result_text
 from moorage.deploy.verify import CheckStatus
 from moorage.servers.run_results import RunStatus
 from tui.labels import describe_error, guide
@@ -18,14 +19,10 @@ def describe_server(server: ServerReport, *, was_stopped: bool) -> str:
         server: The server's report.
         was_stopped: Whether the operator stopped the apply.
     """
-    if server.is_good:
-        return ending_in_words(server.status, "", server.message)
-    if was_stopped and server.status is RunStatus.CANCELLED:
-        during = ending_in_words("stopped", "" if server.step == "rollback" else server.step, "")
-        return f"{during} and rolled back"
-    how = ending_in_words(server.status, server.step, server.message)
-    advice = guide(server.cause) if server.cause is not None else ""
-    return f"{how}. {advice}" if advice else how
+    text = result_text(server, was_stopped=was_stopped)
+    was_rolled_back = was_stopped and server.status is RunStatus.CANCELLED
+    advice = guide(server.cause) if server.cause is not None and not was_rolled_back else ""
+    return f"{text}. {advice}" if advice else text
 
 
 def describe_rollback(outcome: Outcome) -> str:

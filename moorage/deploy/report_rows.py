@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.rows import Level, Row
+from moorage.servers.run_results import RunStatus
 
 
 def report_rows(report: ApplyReport) -> list[Row]:
@@ -16,8 +17,21 @@ def report_rows(report: ApplyReport) -> list[Row]:
     return [_server_row(server) for server in report.servers]
 
 
-def _server_row(server: ServerReport) -> Row:
+def result_text(server: ServerReport, *, was_stopped: bool = False) -> str:
+    """Return how an apply ended on a server: ``failed while installing packages: disk full``.
+
+    Args:
+        server: The server's report.
+        was_stopped: Whether the operator stopped the apply.
+    """
     if server.is_good:
-        return Row(server.status, server.server, server.status.label, Level.GOOD)
-    text = ending_in_words(server.status, server.step, server.message)
-    return Row(server.status, server.server, text, Level.BAD)
+        return ending_in_words(server.status, "", server.message)
+    if was_stopped and server.status is RunStatus.CANCELLED:
+        during = ending_in_words("stopped", "" if server.step == "rollback" else server.step, "")
+        return f"{during} and rolled back"
+    return ending_in_words(server.status, server.step, server.message)
+
+
+def _server_row(server: ServerReport) -> Row:
+    level = Level.GOOD if server.is_good else Level.BAD
+    return Row(server.status, server.server, result_text(server), level)

@@ -79,7 +79,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     assert drifted.code == 1
     assert "/etc/nginx/conf.d/moorage.conf was modified since Moorage wrote it." in drifted.stdout
     replanned = call("plan", "moorage.yml", "--diff")
-    assert "(drift: not as Moorage last wrote it)" in replanned.stdout
+    assert "(drift: modified since Moorage last wrote it)" in replanned.stdout
     assert "\n-# by hand\n" in replanned.stdout
     assert call("apply", "moorage.yml", "--yes", "--no-verify").code == 0
     assert call("status", "moorage.yml").code == 0

@@ -431,7 +431,7 @@ async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
         await wizard.see("Sudo password of admin")
         await wizard.type("wrong")
         await wizard.press("enter")
-        await wizard.see("sudo asks for the password", "Ctrl+T tests again")
+        await wizard.see("sudo asks for the password", "Press Ctrl+T to test again")
         assert "sudo_password" not in wizard.text
         await wizard.press("ctrl+t")
         await wizard.see("Sudo password of admin")

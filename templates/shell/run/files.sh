@@ -194,9 +194,10 @@ forget_old_runs() {
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out" "$old/login" "$old/request"
         # Runs that got further have recorded their packages themselves.
         if [ "$(tail -n 1 "$old/step" 2>/dev/null)" = packages ]; then note_packages_since "$old/packages.before"; fi
-        {
-            printf 'interrupted\nrun_interrupted\n%s\n' \
-                "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/result.new" && mv "$old/result.new" "$old/result"
-        } || cannot_write "$old/result"
+        printf 'interrupted\nrun_interrupted\n%s\n' "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/killed" ||
+            cannot_write "$old/result"
+        # A run that is only starting has no lock yet, and writes a result of its own.
+        ln "$old/killed" "$old/result" 2>/dev/null || [ -e "$old/result" ] || cannot_write "$old/result"
+        rm -f "$old/killed"
     done
 }

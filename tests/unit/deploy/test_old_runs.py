@@ -1,0 +1,43 @@
+"""The cleanup of old runs, with the script that servers run."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[3] / "templates/shell/run/files.sh"
+
+
+def _clean_up(state: Path) -> None:
+    subprocess.run(
+        ["sh", "-eu", "-c", f". {SCRIPT}; forget_old_runs"],
+        env={"state": str(state), "run": str(state / "runs/2"), "PATH": "/usr/bin:/bin"},
+        check=True,
+    )
+
+
+def _old_run(state: Path) -> Path:
+    (state / "runs/2").mkdir(parents=True)
+    old = state / "runs/1"
+    old.mkdir()
+    (old / "lock").touch()
+    (old / "step").write_text("recheck\n")
+    return old
+
+
+def test_a_killed_run_gets_a_result(tmp_path: Path) -> None:
+    old = _old_run(tmp_path)
+
+    _clean_up(tmp_path)
+
+    assert (old / "result").read_text() == "interrupted\nrun_interrupted\nrecheck\n"
+    assert sorted(each.name for each in old.iterdir()) == ["lock", "result", "step"]
+
+
+def test_a_run_that_is_starting_can_still_write_its_own_result(tmp_path: Path) -> None:
+    old = _old_run(tmp_path)
+    (old / "result.new").write_text("locked\nrun_locked\n2\n")  # it is about to rename it
+
+    _clean_up(tmp_path)
+
+    assert (old / "result.new").read_text() == "locked\nrun_locked\n2\n"

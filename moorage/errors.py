@@ -235,7 +235,7 @@ class SecretName:
 
 
 class CannotConnect(MoorageError):
-    """A server cannot be reached, does not prove who it is, or refuses the login.
+    """A server cannot be reached, cannot be verified, or refuses the login.
 
     Attributes:
         refused: The secret that was not accepted, as it was asked for; None if none was refused.
@@ -265,14 +265,14 @@ class SudoRefused(CannotConnect):
 
 
 class SecretUnavailable(MoorageError):
-    """A secret reference leads nowhere: unset variable, missing file, failing command."""
+    """A secret reference cannot be resolved: unset variable, missing file, failing command."""
 
     exit_code = ExitCode.USAGE
     code = "secret_unavailable"
 
 
 class ServersNotNamed(MoorageError):
-    """Servers are recorded that the operator did not name, and nobody can be asked.
+    """Records name servers that the operator did not, and there is no terminal to ask.
 
     Attributes:
         servers: Those servers, as ``--server`` takes them.
@@ -287,7 +287,7 @@ class ServersNotNamed(MoorageError):
 
 
 class ServersFailed(MoorageError):
-    """Several servers failed, each with an error of its own.
+    """Several servers failed; each has its own error.
 
     Attributes:
         errors: One error per failed server.

@@ -114,8 +114,12 @@ def command(
     last.
     """
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.confirmation import accept, plan_with_merge, record_base
-    from moorage.cli.errors import WrongUsageError
+    from moorage.cli.confirmation import (
+        accept,
+        plan_with_merge,
+        record_base,
+        require_confirmation,
+    )
     from moorage.cli.passwords import PasswordOutput
     from moorage.cli.registry_name import RegistryName
     from moorage.cli.runner import open_deployment
@@ -125,12 +129,11 @@ def command(
     output.is_stream = output.as_json
     # First, so that a mistyped file name is reported before a missing option.
     answers = open_answers(output, file)
-    if not yes and not output.is_interactive:
-        raise WrongUsageError(
-            "There is no terminal to ask for confirmation.",
-            advice="Add --yes to apply without confirmation; 'moorage plan FILE' shows the "
-            "changes.",
-        )
+    require_confirmation(
+        output,
+        yes,
+        "Add --yes to apply without confirmation; 'moorage plan FILE' shows the changes.",
+    )
     passwords = PasswordOutput.choose(output, passwords_to, show_passwords)
     with open_deployment(
         output, answers, limit=limit, accepted_host_keys=accepted_host_keys

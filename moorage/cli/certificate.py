@@ -107,18 +107,14 @@ def replace(
     ones with the suffix .old.
     """
     from moorage.cli.answers_file import open_answers
-    from moorage.cli.errors import WrongUsageError
+    from moorage.cli.confirmation import require_confirmation
     from moorage.cli.runner import open_deployment
     from moorage.deploy.certificate import keep, with_files
 
     output = output_of(context)
     answers = open_answers(output, file)
     replaced = with_files(answers, certificate, key)
-    if not yes and not output.is_interactive:
-        raise WrongUsageError(
-            "There is no terminal to ask for confirmation.",
-            advice="Add --yes to replace the certificate without confirmation.",
-        )
+    require_confirmation(output, yes, "Add --yes to replace the certificate without confirmation.")
     with open_deployment(
         output, replaced, limit=limit, accepted_host_keys=accepted_host_keys
     ) as runner:

@@ -1,4 +1,4 @@
-"""The questions an apply asks first: merge other operators' changes, accept its consequences."""
+"""Confirm changes: without a terminal, and the questions an apply asks before it starts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,23 @@ if TYPE_CHECKING:
     from moorage.cli.runner import Runner
     from moorage.deploy.acceptance import Accepted
     from moorage.deploy.plan import Plan
+
+
+def require_confirmation(output: Output, yes: bool, advice: str) -> None:
+    """Check that the operator can be asked for confirmation, or has passed ``--yes``.
+
+    Args:
+        output: The output.
+        yes: Whether ``--yes`` was passed.
+        advice: What to do without a terminal.
+
+    Raises:
+        WrongUsageError: There is neither a terminal nor ``--yes``.
+    """
+    from moorage.cli.errors import WrongUsageError
+
+    if not yes and not output.is_interactive:
+        raise WrongUsageError("There is no terminal to ask for confirmation.", advice=advice)
 
 
 def plan_with_merge(

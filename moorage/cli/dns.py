@@ -231,13 +231,9 @@ def _show_plan(output: Output, plan: DnsPlan, *, on_stderr: bool = False) -> Non
 
 
 def _require_confirmation(output: Output, yes: bool) -> None:
-    from moorage.cli.errors import WrongUsageError
+    from moorage.cli.confirmation import require_confirmation
 
-    if not yes and not output.is_interactive:
-        raise WrongUsageError(
-            "There is no terminal to ask for confirmation.",
-            advice="Add --yes; 'moorage dns plan FILE' shows the changes.",
-        )
+    require_confirmation(output, yes, "Add --yes; 'moorage dns plan FILE' shows the changes.")
 
 
 def _open(output: Output, file: Path) -> AbstractContextManager[Runner]:

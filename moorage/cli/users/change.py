@@ -96,21 +96,6 @@ def take_change_options(options: dict[str, Any]) -> ChangeOptions:
     return ChangeOptions(*(options.pop(name) for name in names))
 
 
-def check_confirmation(output: Output, chosen: ChangeOptions) -> None:
-    """Check that the operator can confirm or has passed ``--yes``.
-
-    Raises:
-        WrongUsageError: There is neither a terminal nor ``--yes``.
-    """
-    from moorage.cli.errors import WrongUsageError
-
-    if not chosen.yes and not output.is_interactive:
-        raise WrongUsageError(
-            "There is no terminal to ask for confirmation.",
-            advice="Add --yes to change the users without being asked.",
-        )
-
-
 def change(
     arguments: Arguments, chosen: ChangeOptions, edit: Edit, passwords: PasswordOutput | None = None
 ) -> int:
@@ -125,12 +110,13 @@ def change(
     Returns:
         The exit code.
     """
+    from moorage.cli.confirmation import require_confirmation
     from moorage.cli.users.open_users import open_users
     from moorage.deploy.users_change import plan_change
     from moorage.errors import ServersFailed
 
     output = arguments.output
-    check_confirmation(output, chosen)
+    require_confirmation(output, chosen.yes, "Add --yes to change the users without being asked.")
     with open_users(arguments) as opened:
         if opened.read.unreached and not chosen.without_unreached:
             # Before the operator types a password.

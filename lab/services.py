@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import secrets
 import socket
 import subprocess
 import sys
@@ -30,8 +31,9 @@ class ObjectStore:
     """Such as http://10.77.0.1:40123; reachable from the servers and this machine."""
     bucket: str
     region: str = "us-east-1"
-    access_key: str = "lab-access-key"
-    secret_key: str = "lab-secret-key"
+    access_key: str = field(default_factory=lambda: secrets.token_hex(10))
+    """Its own, so that a leak found by one test was not made by another."""
+    secret_key: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def create_bucket(self, name: str) -> None:

@@ -244,10 +244,11 @@ def test_a_small_image_can_be_pushed(
 
 def test_servers_reach_the_s3_server(s3: ObjectStore, client: LabServer) -> None:
     url = f"{s3.endpoint}/{s3.bucket}/greeting"
-    signed = ["--aws-sigv4", f"aws:amz:{s3.region}:s3", "-u", f"{s3.access_key}:{s3.secret_key}"]
+    curl = ["curl", "-sf", "--aws-sigv4", f"aws:amz:{s3.region}:s3", "--config", "-", url]
+    login = f'user = "{s3.access_key}:{s3.secret_key}"'
     text = ["-H", "Content-Type: text/plain"]
-    client.run(["curl", "-sf", *signed, "-X", "PUT", *text, "--data", "hello", url])
-    assert client.run(["curl", "-sf", *signed, url]).stdout == "hello"
+    client.run([*curl, "-X", "PUT", *text, "--data", "hello"], stdin=login)
+    assert client.run(curl, stdin=login).stdout == "hello"
 
 
 SECRET = "correct-battery-horse"

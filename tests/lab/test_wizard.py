@@ -71,8 +71,8 @@ def curl(server: LabServer, authority: Path, login: str) -> str:
     """Ask the registry as a client does; returns the status."""
     return subprocess.run(
         ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", str(authority),
-         "--resolve", f"{DOMAIN}:443:{server.address}", "-u", login, f"https://{DOMAIN}/v2/"],
-        check=True, capture_output=True, text=True,
+         "--resolve", f"{DOMAIN}:443:{server.address}", "--config", "-", f"https://{DOMAIN}/v2/"],
+        input=f'user = "{login}"', check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
 
 

@@ -163,7 +163,7 @@ def test_the_start_page_and_the_catalog(stage: Stage) -> None:
         assert set(REPOSITORIES) <= set(listed)
 
 
-def test_a_blob_is_taken_over_only_from_a_repository_that_may_be_pulled(stage: Stage) -> None:
+def test_a_blob_is_mounted_only_from_a_repository_the_user_can_pull(stage: Stage) -> None:
     digest = stage.blobs["shared"][0]
     for source in ("shared", "team-b%2Fapp", "team-b/app"):
         repository = source.replace("%2F", "/")
@@ -253,7 +253,7 @@ def _attacks(stage: Stage) -> Iterator[tuple[str, str, dict[str, object]]]:
     yield "PATCH", f"{start}?{mount}&from=secret/app", {}
 
 
-def test_attacks_on_somebody_elses_repository_get_nothing(stage: Stage) -> None:
+def test_attacks_on_another_users_repository_fail(stage: Stage) -> None:
     blob, content = stage.blobs["secret/app"]
     wrong = []
 
@@ -274,7 +274,7 @@ def test_attacks_on_somebody_elses_repository_get_nothing(stage: Stage) -> None:
     assert stage.ask("eve", "GET", f"/v2/team-e/loot/blobs/{blob}").status == 404
 
 
-def test_http_2_is_not_spoken(stage: Stage, server: LabServer) -> None:
+def test_http_2_is_not_offered(stage: Stage, server: LabServer) -> None:
     login = f"eve:{stage.passwords['eve']}"
     asked = subprocess.run(
         ["curl", "-sk", "--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "-K",
@@ -287,7 +287,7 @@ def test_http_2_is_not_spoken(stage: Stage, server: LabServer) -> None:
     assert preface.status in {400, 505}
 
 
-def test_a_form_in_the_body_takes_nothing_over(stage: Stage) -> None:
+def test_a_form_in_the_body_mounts_nothing(stage: Stage) -> None:
     # The registry reads parameters out of a body that is said to be a form.
     blob = stage.blobs["secret/app"][0]
     form = f"mount={blob}&from=secret/app".encode()
@@ -314,7 +314,7 @@ def test_a_form_in_the_body_takes_nothing_over(stage: Stage) -> None:
     assert reply.status == 201
 
 
-def test_a_claimed_name_is_not_believed(stage: Stage) -> None:
+def test_a_user_name_in_a_header_is_ignored(stage: Stage) -> None:
     target = f"/v2/secret/app/blobs/{stage.blobs['secret/app'][0]}"
     right = stage.passwords["admin"]
     eve = stage.passwords["eve"]
@@ -345,7 +345,7 @@ def test_a_claimed_name_is_not_believed(stage: Stage) -> None:
     assert stage.ask("eve", "GET", target).status == 403
 
 
-def test_docker_says_what_is_denied_and_pushes_what_is_allowed(
+def test_docker_reports_denied_pushes_and_completes_allowed_ones(
     stage: Stage, operator: Operator, client: LabServer, server: LabServer, registry_image: Path
 ) -> None:
     operator.trust(client, server)

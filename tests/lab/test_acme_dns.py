@@ -19,7 +19,7 @@ pytestmark = pytest.mark.ready("certbot", "python3-certbot-dns-rfc2136")
 ZONE = "example.test"
 
 
-def test_a_record_proves_the_name_and_no_port_80_is_needed(
+def test_the_dns_challenge_needs_no_port_80(
     operator: Operator,
     server: LabServer,
     lab: Lab,

@@ -141,7 +141,7 @@ def test_a_renewal_under_load_fails_no_request(
 
 
 @READY
-def test_status_shows_how_renewals_go(
+def test_status_shows_renewals(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
     authority.set_addresses(DOMAIN, server.address)
@@ -175,7 +175,7 @@ def test_status_shows_how_renewals_go(
 
 
 @READY
-def test_a_certificate_that_nginx_refuses_is_not_served(
+def test_a_certificate_that_nginx_rejects_is_not_served(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
     authority.set_addresses(DOMAIN, server.address)

@@ -37,7 +37,7 @@ def _refused(operator: Operator, server: LabServer, authority: object, **acme: o
     return report.message
 
 
-def test_each_refusal_has_its_words_and_is_rolled_back(
+def test_each_refusal_is_explained_and_rolled_back(
     operator: Operator, shared_server: LabServer, authority: AcmeAuthority, lab: Lab, tmp_path: Path
 ) -> None:
     server = shared_server
@@ -90,7 +90,7 @@ def test_each_refusal_has_its_words_and_is_rolled_back(
         assert caa in _refused(operator, server, forbidden)
 
 
-def test_a_taken_port_80_is_found_before_anything_is_done(
+def test_a_port_80_in_use_is_found_before_the_run(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
     server.run("systemctl disable -q --now nginx")
@@ -126,7 +126,7 @@ def test_a_deployed_registry_keeps_its_certificate_when_acme_fails(
     assert served_certificate(server) != before
 
 
-def test_servers_that_cannot_reach_each_other_are_told_before_the_authority_is_asked(
+def test_servers_that_cannot_reach_each_other_are_reported_before_the_ca_is_contacted(
     operator: Operator,
     servers: Any,
     authority: AcmeAuthority,

@@ -178,7 +178,7 @@ def _serves(operator: Operator, server: LabServer) -> bool:
 
 @pytest.mark.ready
 @pytest.mark.usefixtures("keys")
-def test_a_registry_from_the_package_nginx_and_apt_say_why(
+def test_causes_from_the_packaged_registry_nginx_and_apt(
     operator: Operator, server: LabServer
 ) -> None:
     def answers(cause: Cause) -> Answers:
@@ -195,7 +195,7 @@ def test_a_registry_from_the_package_nginx_and_apt_say_why(
 
 
 @pytest.mark.ready
-def test_an_update_by_apt_is_noticed_and_put_to_use(operator: Operator, server: LabServer) -> None:
+def test_an_update_by_apt_is_noticed_and_activated(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
     operator.install(answers)
     server.run("apt-get -q -y install --reinstall docker-registry >/dev/null 2>&1", timeout=120)
@@ -291,7 +291,7 @@ def _of_images(paths: dict[str, Path]) -> dict[str, Cause]:
 
 
 @pytest.mark.ready("docker.io")
-def test_docker_and_podman_say_why(
+def test_causes_from_docker_and_podman(
     operator: Operator, server: LabServer, registry_image: Path, tmp_path: Path
 ) -> None:
     causes = _of_images(_images(tmp_path, registry_image))

@@ -113,7 +113,7 @@ def test_ten_replacements_under_load_fail_no_request(
     assert each["served"]["protocol"] == "TLSv1.3"
 
 
-def test_what_cannot_be_used_is_refused_before_and_changes_nothing(
+def test_an_unusable_certificate_is_rejected_before_anything_changes(
     operator: Operator,
     server: LabServer,
     files: Files,
@@ -163,7 +163,7 @@ def test_what_cannot_be_used_is_refused_before_and_changes_nothing(
     assert line in handshake(server, files.folder / "root.pem")
 
 
-def test_show_says_when_a_server_shows_another_certificate(
+def test_show_reports_a_server_with_a_different_certificate(
     operator: Operator,
     server: LabServer,
     files: Files,
@@ -182,7 +182,7 @@ def test_show_says_when_a_server_shows_another_certificate(
     assert "another one" in capfd.readouterr().out
 
 
-async def test_one_key_replaces_it_from_the_wizard(
+async def test_the_wizard_replaces_a_certificate_with_one_key(
     operator: Operator, server: LabServer, files: Files
 ) -> None:
     answers = files.answers(operator, server)

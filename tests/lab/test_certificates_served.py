@@ -24,7 +24,7 @@ def _handshake(server: LabServer, authority: Path) -> str:
     ).stdout  # fmt: skip
 
 
-def test_own_files_are_served_with_their_chain(
+def test_own_certificates_are_served_with_their_chain(
     operator: Operator, server: LabServer, tmp_path: Path
 ) -> None:
     root = Authority("Company root")
@@ -56,7 +56,7 @@ def test_own_files_are_served_with_their_chain(
     assert leaf.decode().splitlines()[1] in _handshake(server, tmp_path / "root.pem")
 
 
-def test_a_key_that_does_not_match_is_refused_before_anything_is_done(
+def test_a_key_that_does_not_match_is_rejected_before_the_run(
     operator: Operator, server: LabServer, tmp_path: Path
 ) -> None:
     root = Authority("Root")
@@ -70,7 +70,7 @@ def test_a_key_that_does_not_match_is_refused_before_anything_is_done(
     assert server.run("ls /etc/moorage", check=False).stdout == ""
 
 
-def test_the_private_ca_is_trusted_by_who_has_its_certificate(
+def test_clients_with_the_cas_certificate_trust_the_private_ca(
     operator: Operator, server: LabServer
 ) -> None:
     operator.install(operator.answers([server]))
@@ -78,7 +78,7 @@ def test_the_private_ca_is_trusted_by_who_has_its_certificate(
     assert "Verify return code: 0 (ok)" in _handshake(server, authority)
 
 
-def test_behind_a_load_balancer_that_ends_tls(operator: Operator, server: LabServer) -> None:
+def test_behind_a_load_balancer_that_terminates_tls(operator: Operator, server: LabServer) -> None:
     answers = operator.answers(
         [server], registry={"domain": DOMAIN, "port": 8080}, ssl={"mode": "none"}
     )

@@ -98,7 +98,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     assert f"It serves other.example.test now, not {DOMAIN}." in lost.stdout
 
 
-def test_an_unknown_server_is_trusted_by_its_fingerprint_only(
+def test_an_unknown_server_needs_its_fingerprint_confirmed(
     call: CommandLine, server: LabServer
 ) -> None:
     call.write_answers(server)

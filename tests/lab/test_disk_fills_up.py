@@ -41,7 +41,7 @@ def _fill_when(server: LabServer, when: str, folder: str) -> None:
     server.write_file("/root/fill", f"{when}\n{folder}\n")
 
 
-def test_a_full_disk_never_leaves_half_a_file_or_a_false_word(
+def test_a_full_disk_never_leaves_a_partial_file_or_a_false_result(
     operator: Operator, server: LabServer, tmp_path: Path
 ) -> None:
     for folder in FOLDERS:

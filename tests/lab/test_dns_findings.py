@@ -40,7 +40,7 @@ def _codes(outcome: Outcome) -> list[str]:
     return [each["code"] for each in json.loads(outcome.stdout)["findings"]]
 
 
-def test_nothing_is_found_where_all_is_well(keep: NameKeeper, service: NameService) -> None:
+def test_correct_records_yield_no_findings(keep: NameKeeper, service: NameService) -> None:
     outcome = _check(keep, service, "registry A 192.0.2.1\n", "--json", "--ca", "letsencrypt.org")
 
     assert outcome.code == 0, outcome.stdout
@@ -48,7 +48,7 @@ def test_nothing_is_found_where_all_is_well(keep: NameKeeper, service: NameServi
     assert _codes(outcome) == []
 
 
-def test_what_is_missing_is_told_with_what_to_make(keep: NameKeeper, service: NameService) -> None:
+def test_missing_records_are_listed_for_creation(keep: NameKeeper, service: NameService) -> None:
     outcome = _check(keep, service, "registry A 198.51.100.1\n")
 
     assert outcome.code == 1
@@ -60,7 +60,7 @@ def test_what_is_missing_is_told_with_what_to_make(keep: NameKeeper, service: Na
     assert (refused.code, refused.json["error"]["code"]) == (1, "dns_manual")
 
 
-def test_check_waits_until_the_record_is_there(keep: NameKeeper, service: NameService) -> None:
+def test_check_waits_until_the_record_exists(keep: NameKeeper, service: NameService) -> None:
     service.zones.clear()
     service.serve(ZONE)
     keep.write({"provider": "manual", "nameservers": [service.address]}, ["192.0.2.1"])

@@ -43,7 +43,7 @@ def _dns(power: PowerDns, options: dict[str, Any] | None = None, **more: Any) ->
     }
 
 
-def test_records_are_made_changed_and_undone(keep: NameKeeper, power: PowerDns) -> None:
+def test_records_are_created_changed_and_undone(keep: NameKeeper, power: PowerDns) -> None:
     keep.write(_dns(power), ["192.0.2.1", "192.0.2.2", "2001:db8::1"])
     made = keep("dns", "apply", "moorage.yml", "--yes")
     assert made.code == 0, made.stderr
@@ -75,9 +75,7 @@ def test_a_cname_and_back(keep: NameKeeper, power: PowerDns) -> None:
     assert power.dig(DOMAIN) == ["192.0.2.1"]
 
 
-def test_somebody_elses_record_is_never_replaced_silently(
-    keep: NameKeeper, power: PowerDns
-) -> None:
+def test_a_foreign_record_is_never_replaced_silently(keep: NameKeeper, power: PowerDns) -> None:
     power.server.run(["pdnsutil", "add-record", ZONE, "registry", "A", "120", "198.51.100.7"])
     keep.write(_dns(power), ["192.0.2.1"])
 
@@ -98,7 +96,7 @@ def test_somebody_elses_record_is_never_replaced_silently(
         ({"options": {"auth_tokn": {"env": "PDNS_TOKEN"}}}, "no_option", "Its options: auth_token"),
     ],
 )
-def test_what_lexicon_does_not_know_is_told(
+def test_a_provider_unknown_to_lexicon_is_reported(
     keep: NameKeeper, power: PowerDns, change: dict[str, Any], code: str, said: str
 ) -> None:
     dns = _dns(power)
@@ -114,7 +112,7 @@ def test_what_lexicon_does_not_know_is_told(
     assert "dns.lexicon." in offline.stderr
 
 
-def test_a_wrong_token_a_missing_zone_and_no_network_are_told(
+def test_a_wrong_token_a_missing_zone_and_no_network_are_reported(
     keep: NameKeeper, power: PowerDns
 ) -> None:
     keep.environment["PDNS_TOKEN"] = "not-the-token"
@@ -133,7 +131,7 @@ def test_a_wrong_token_a_missing_zone_and_no_network_are_told(
     assert "powerdns cannot be reached" in unreachable.json["error"]["message"]
 
 
-def test_a_plain_text_secret_is_refused(keep: NameKeeper, power: PowerDns) -> None:
+def test_a_plain_text_secret_is_rejected(keep: NameKeeper, power: PowerDns) -> None:
     keep.write(_dns(power, {"auth_token": "in-clear-in-the-file"}), ["192.0.2.1"])
 
     refused = keep("validate", "moorage.yml")
@@ -144,7 +142,7 @@ def test_a_plain_text_secret_is_refused(keep: NameKeeper, power: PowerDns) -> No
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
-def test_the_failover_service_carries_lexicon_along(
+def test_the_failover_service_ships_lexicon(
     keep: NameKeeper, power: PowerDns, servers: Any, suite: str
 ) -> None:
     (watcher,) = servers(1, suite=suite)

@@ -46,7 +46,7 @@ def keep(operator: Operator, names: NameService) -> NameKeeper:
     return keeper(operator, names)
 
 
-def test_records_are_made_changed_and_undone(keep: NameKeeper, names: NameService) -> None:
+def test_records_are_created_changed_and_undone(keep: NameKeeper, names: NameService) -> None:
     keep.write(signed(names), ["192.0.2.1", "192.0.2.2", "2001:db8::1"])
     planned = keep("dns", "plan", "moorage.yml", "--detailed-exitcode")
     assert planned.code == 3
@@ -82,9 +82,7 @@ def test_records_are_made_changed_and_undone(keep: NameKeeper, names: NameServic
     assert (nothing.code, nothing.json["error"]["code"]) == (1, "nothing_to_undo")
 
 
-def test_a_cname_takes_the_place_of_addresses_and_back(
-    keep: NameKeeper, names: NameService
-) -> None:
+def test_a_cname_replaces_addresses_and_back(keep: NameKeeper, names: NameService) -> None:
     keep.write(signed(names), ["192.0.2.1"])
     assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
 
@@ -97,9 +95,7 @@ def test_a_cname_takes_the_place_of_addresses_and_back(
     assert names.dig(DOMAIN) == ["192.0.2.1"]
 
 
-def test_somebody_elses_record_is_never_replaced_silently(
-    keep: NameKeeper, names: NameService
-) -> None:
+def test_a_foreign_record_is_never_replaced_silently(keep: NameKeeper, names: NameService) -> None:
     names.serve(ZONE, "registry 120 A 198.51.100.7\n")
     keep.write(signed(names), ["192.0.2.1"])
 
@@ -121,9 +117,7 @@ def test_somebody_elses_record_is_never_replaced_silently(
     assert names.ttl(DOMAIN) == 120
 
 
-def test_undo_leaves_what_somebody_else_put_there_since(
-    keep: NameKeeper, names: NameService
-) -> None:
+def test_undo_keeps_records_others_have_changed_since(keep: NameKeeper, names: NameService) -> None:
     keep.write(signed(names), ["192.0.2.1"])
     assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
     names.serve(ZONE, "registry A 198.51.100.8\n")
@@ -136,7 +130,7 @@ def test_undo_leaves_what_somebody_else_put_there_since(
     assert names.dig(DOMAIN) == []
 
 
-def test_a_change_made_meanwhile_by_somebody_else_is_not_overwritten(names: NameService) -> None:
+def test_a_concurrent_change_is_not_overwritten(names: NameService) -> None:
     provider = Rfc2136Provider(
         names.address, key=Key(names.key.name, names.key.algorithm, names.key.secret)
     )
@@ -202,7 +196,9 @@ def test_a_missing_zone_is_reported(keep: NameKeeper, names: NameService) -> Non
     assert elsewhere.json["error"]["message"] == f"{DOMAIN} is not in the zone example.org."
 
 
-def test_a_zone_cut_is_told_with_who_has_the_rest(keep: NameKeeper, names: NameService) -> None:
+def test_a_zone_cut_is_reported_with_the_servers_of_the_child_zone(
+    keep: NameKeeper, names: NameService
+) -> None:
     names.serve("test", "example NS ns.elsewhere.test.\n")
     del names.zones[ZONE]
     names.restart()
@@ -226,7 +222,9 @@ def test_the_deepest_zone_of_a_server_is_the_one_changed(
     assert find_name_servers(DOMAIN, [names.address])[0] == ZONE
 
 
-def test_a_silent_name_server_is_given_up_soon(keep: NameKeeper, names: NameService) -> None:
+def test_a_name_server_that_does_not_answer_times_out_soon(
+    keep: NameKeeper, names: NameService
+) -> None:
     keep.write(signed(names), ["192.0.2.1"])
     names.server.run("systemctl kill -s STOP named")
     try:
@@ -250,7 +248,7 @@ def test_servfail_is_reported(keep: NameKeeper, names: NameService) -> None:
     assert "SERVFAIL" in failed.json["error"]["message"]
 
 
-def test_journal_and_answers_hold_no_key(keep: NameKeeper, names: NameService) -> None:
+def test_journal_and_answers_contain_no_key(keep: NameKeeper, names: NameService) -> None:
     keep.write(signed(names), ["192.0.2.1"])
     assert keep("dns", "apply", "moorage.yml", "--yes").code == 0
 
@@ -271,7 +269,7 @@ def test_a_damaged_journal_is_reported(
     assert refused.json["error"]["code"] == "journal_unreadable"
 
 
-def test_a_hostile_record_is_shown_as_data_and_brought_back(
+def test_a_hostile_record_is_shown_as_data_and_restored(
     keep: NameKeeper, names: NameService
 ) -> None:
     names.serve(ZONE, "registry 60 CNAME ev\\027\\091[31m\\010il.example.test.\n")
@@ -302,7 +300,7 @@ def test_a_hostile_record_is_shown_as_data_and_brought_back(
         ({"dns": {"failover": {}}}, "dns.failover"),
     ],
 )
-def test_wrong_answers_are_refused_where_they_stand(
+def test_invalid_answers_are_reported_with_their_position(
     keep: NameKeeper, part: dict[str, Any], place: str
 ) -> None:
     keep.write({"provider": "manual"}, ["192.0.2.1"])
@@ -315,7 +313,7 @@ def test_wrong_answers_are_refused_where_they_stand(
     assert any(each["path"].startswith(place) for each in refused.json["error"]["problems"])
 
 
-def test_names_may_end_in_a_dot(keep: NameKeeper, names: NameService) -> None:
+def test_names_can_end_in_a_dot(keep: NameKeeper, names: NameService) -> None:
     dns = signed(names, record="cname", target="LB.example.net.", zone=f"{ZONE}.")
     dns["rfc2136"]["key_name"] += "."
     keep.write(dns, ["192.0.2.1"])

@@ -87,7 +87,7 @@ def _put(client: Any, **record_set: Any) -> None:
     )
 
 
-def test_records_are_made_changed_and_undone(
+def test_records_are_created_changed_and_undone(
     keep: NameKeeper, cloud: ObjectStore, route53: Any
 ) -> None:
     keep.write(_dns(cloud), ["192.0.2.1", "192.0.2.2", "2001:db8::1"])
@@ -157,7 +157,7 @@ def test_failover_is_multivalue_answers_with_health_checks(
     assert "Route 53 checks the servers itself" in watch.json["error"]["message"]
 
 
-def test_somebody_elses_record_is_never_replaced_silently(
+def test_a_foreign_record_is_never_replaced_silently(
     keep: NameKeeper, cloud: ObjectStore, route53: Any
 ) -> None:
     _put(route53, Type="A", TTL=120, ResourceRecords=[{"Value": "198.51.100.7"}])
@@ -173,7 +173,7 @@ def test_somebody_elses_record_is_never_replaced_silently(
     assert (_values(route53), _sets(route53)[0]["TTL"]) == (["198.51.100.7"], 120)
 
 
-def test_what_cannot_be_put_back_is_not_touched(
+def test_records_that_cannot_be_restored_are_not_touched(
     keep: NameKeeper, cloud: ObjectStore, route53: Any
 ) -> None:
     _put(route53, Type="A", TTL=120, SetIdentifier="blue", Weight=7,
@@ -187,7 +187,7 @@ def test_what_cannot_be_put_back_is_not_touched(
     assert _values(route53) == ["198.51.100.7"]
 
 
-def test_zones_that_are_missing_or_ambiguous_are_told(
+def test_missing_and_ambiguous_zones_are_reported(
     keep: NameKeeper, cloud: ObjectStore, route53: Any
 ) -> None:
     keep.write(_dns(cloud, {"zone_id": "Z0NOTTHERE"}), ["192.0.2.1"])
@@ -207,7 +207,7 @@ def test_zones_that_are_missing_or_ambiguous_are_told(
     assert "no public zone in Route 53 for registry.elsewhere.test" in none.json["error"]["message"]
 
 
-def test_wrong_keys_and_no_network_are_told(
+def test_wrong_keys_and_no_network_are_reported(
     keep: NameKeeper, cloud: ObjectStore, route53: Any
 ) -> None:
     assert _zone(route53)

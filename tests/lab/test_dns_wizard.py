@@ -63,7 +63,7 @@ async def _look_again(wizard: Wizard) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_records_are_shown_as_a_diff_and_made(
+async def test_records_are_shown_as_a_diff_and_created(
     operator: Operator, service: NameService, size: tuple[int, int]
 ) -> None:
     operator.leaks.add(service.key.secret, ("/etc/bind/named.conf.local",), label="the TSIG key")
@@ -110,7 +110,7 @@ async def test_records_are_shown_as_a_diff_and_made(
     assert "prompt: true" in file.read_text()
 
 
-async def test_a_look_at_silent_name_servers_can_be_stopped(
+async def test_a_lookup_at_silent_name_servers_can_be_cancelled(
     operator: Operator, service: NameService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a slow machine the usual patience is over before anybody could press a key.
@@ -132,7 +132,7 @@ async def test_a_look_at_silent_name_servers_can_be_stopped(
         service.server.run("systemctl kill -s CONT named")
 
 
-async def test_apply_alone_makes_the_records_and_they_can_be_undone(
+async def test_only_apply_creates_the_records_and_they_can_be_undone(
     operator: Operator,
     service: NameService,
     server: LabServer,
@@ -175,7 +175,7 @@ async def test_apply_alone_makes_the_records_and_they_can_be_undone(
     assert service.dig(DOMAIN) == ["198.51.100.7"]
 
 
-async def test_a_provider_that_refuses_keeps_apply_from_starting(
+async def test_a_provider_error_keeps_apply_from_starting(
     operator: Operator, service: NameService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.zones.clear()

@@ -87,7 +87,7 @@ def harbour(
     )
 
 
-def test_a_neighbours_broken_file(harbour: Harbour) -> None:
+def test_a_broken_site_of_another_owner(harbour: Harbour) -> None:
     harbour.server.write_file(NEIGHBOUR, "server { nonsense; }\n")
     told = f'{REFUSED}unknown directive "nonsense" in {NEIGHBOUR}:1.'
     what_to_do = "Fix that first, and check it on the server with nginx -t."
@@ -99,7 +99,7 @@ def test_a_neighbours_broken_file(harbour: Harbour) -> None:
     assert harbour.fault() == f"nginx is not running: {told} {what_to_do}"
 
 
-def test_a_broken_file_of_ours_is_repaired_by_an_apply_alone(harbour: Harbour) -> None:
+def test_only_an_apply_repairs_a_broken_file_of_moorage(harbour: Harbour) -> None:
     harbour.server.run("echo nonsense >>/etc/nginx/conf.d/moorage.conf")
     assert "moorage apply FILE" in " ".join(harbour.status().faults)
     applies, changes = harbour.refusals()
@@ -109,7 +109,7 @@ def test_a_broken_file_of_ours_is_repaired_by_an_apply_alone(harbour: Harbour) -
     assert harbour.status().is_healthy
 
 
-def test_a_port_that_another_program_has(harbour: Harbour) -> None:
+def test_a_port_in_use_by_another_program(harbour: Harbour) -> None:
     harbour.server.run("systemctl stop nginx")
     assert harbour.fault() == "nginx is not running. Start it: systemctl start nginx."
     harbour.server.run(["systemd-run", "--unit=squatter", "python3", "-c", SQUATTER])
@@ -123,7 +123,7 @@ def test_a_port_that_another_program_has(harbour: Harbour) -> None:
     assert harbour.agreed_refusal() == told
 
 
-def test_an_nginx_that_was_started_by_hand_takes_changes(harbour: Harbour) -> None:
+def test_an_nginx_started_by_hand_receives_changes(harbour: Harbour) -> None:
     server, operator = harbour.server, harbour.operator
     server.run("nginx -s stop; until ! pgrep -x nginx; do sleep 0.1; done; nginx")
     assert harbour.fault() == BY_HAND
@@ -158,7 +158,7 @@ def test_a_masked_unit(harbour: Harbour) -> None:
     assert harbour.agreed_refusal() == told
 
 
-def test_what_is_found_out_by_starting_it(harbour: Harbour) -> None:
+def test_registry_errors_that_show_only_at_start(harbour: Harbour) -> None:
     first = "[Service]\nExecStartPre=/bin/sh -c 'echo no licence for this host >&2; exit 1'\n"
     harbour.server.write_file(DROP_IN, first)
     harbour.server.run("systemctl daemon-reload; systemctl restart nginx", check=False)
@@ -191,7 +191,7 @@ def test_a_registry_that_does_not_start(harbour: Harbour) -> None:
     assert "no storage configuration" in said, said
 
 
-def test_users_are_revoked_while_the_registry_is_down(harbour: Harbour) -> None:
+def test_users_can_be_revoked_while_the_registry_is_down(harbour: Harbour) -> None:
     server, operator = harbour.server, harbour.operator
     unit = f"moorage-registry@{harbour.status().slot}"
     with operator.open(harbour.answers) as deployment:

@@ -44,9 +44,7 @@ def _files(server: LabServer) -> str:
     ).stdout
 
 
-def test_a_run_that_is_stopped_once_all_is_recorded_is_done(
-    operator: Operator, server: LabServer
-) -> None:
+def test_a_run_stopped_after_recording_is_done(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
     large = push_blob(_client(operator, server), SIZE)
 

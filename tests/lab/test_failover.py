@@ -162,7 +162,7 @@ def _pull(keep: NameKeeper, client: LabServer, names: NameService) -> None:
         )  # fmt: skip
 
 
-def test_the_name_follows_three_servers_through_crashes_and_back(
+def test_the_record_follows_three_servers_through_crashes(
     operator: Operator,
     servers: Any,
     resolving_client: LabServer,
@@ -215,7 +215,7 @@ def test_the_name_follows_three_servers_through_crashes_and_back(
     assert _leads_to(names, machines)()
 
 
-def test_a_flapping_server_does_not_make_the_record_flap(
+def test_a_flapping_server_does_not_flap_the_record(
     operator: Operator,
     servers: Any,
     names: NameService,
@@ -249,7 +249,7 @@ def test_a_flapping_server_does_not_make_the_record_flap(
     watch.end()
 
 
-def test_once_takes_out_and_takes_in(
+def test_once_removes_and_restores_servers(
     operator: Operator,
     servers: Any,
     names: NameService,
@@ -286,7 +286,7 @@ def test_once_takes_out_and_takes_in(
     assert "certificate" in faults[one.address]
 
 
-def test_a_server_that_moves_is_followed(
+def test_a_server_with_a_new_address_is_followed(
     operator: Operator,
     servers: Any,
     names: NameService,
@@ -317,7 +317,7 @@ def test_a_server_that_moves_is_followed(
         watch.end()
 
 
-def test_the_service_runs_on_a_machine_of_its_own(
+def test_the_service_runs_on_a_separate_machine(
     operator: Operator,
     servers: Any,
     names: NameService,

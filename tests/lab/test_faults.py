@@ -100,9 +100,7 @@ def test_no_route_to_the_package_mirror(operator: Operator, server: LabServer) -
     _untouched(server)
 
 
-def test_a_full_disk_is_found_before_anything_is_done(
-    operator: Operator, server: LabServer
-) -> None:
+def test_a_full_disk_is_found_before_the_run(operator: Operator, server: LabServer) -> None:
     server.run("mkdir -p /srv/images && mount -t tmpfs -o size=64m tmpfs /srv/images")
     storage = {"driver": "filesystem", "filesystem": {"path": "/srv/images/registry"}}
     with operator.open(operator.answers([server], storage=storage)) as deployment:
@@ -157,9 +155,7 @@ def test_a_store_that_refuses_the_keys_rolls_back(
 
 
 @pytest.mark.ready
-def test_a_run_that_ended_badly_shows_in_the_facts(
-    operator: Operator, server: LabServer, tmp_path: Any
-) -> None:
+def test_the_facts_show_a_failed_run(operator: Operator, server: LabServer, tmp_path: Any) -> None:
     answers = operator.answers([server])
     operator.install(answers)
     # Somebody breaks nginx's configuration once the plan was made.
@@ -181,7 +177,7 @@ def test_a_run_that_ended_badly_shows_in_the_facts(
 
 
 @pytest.mark.ready
-def test_a_folder_with_other_files_is_left_alone(operator: Operator, server: LabServer) -> None:
+def test_a_folder_with_other_files_is_not_touched(operator: Operator, server: LabServer) -> None:
     server.run(
         "install -d -o deploy -g deploy /srv/app && install -o deploy /dev/null /srv/app/mine"
     )
@@ -193,7 +189,7 @@ def test_a_folder_with_other_files_is_left_alone(operator: Operator, server: Lab
 
 
 @pytest.mark.ready
-def test_a_lost_folder_of_images_is_made_anew_when_that_is_accepted(
+def test_a_lost_image_folder_is_recreated_when_accepted(
     operator: Operator, server: LabServer
 ) -> None:
     domain = "services.internal.eu-central-1.example-corporation.test"

@@ -49,7 +49,7 @@ def _look(server: LabServer) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("has_nginx", [False, True], ids=["bare", "nginx is stopped"])
-def test_it_leaves_nothing_but_packages(
+def test_only_packages_remain(
     has_nginx: bool, operator: Operator, server: LabServer, tmp_path: Path
 ) -> None:
     if has_nginx:
@@ -135,7 +135,7 @@ def test_it_leaves_nothing_but_packages(
     assert not operator.plan(changed).has_changes
 
 
-def test_a_package_whose_service_does_not_start_is_finished_by_the_next_apply(
+def test_the_next_apply_configures_a_package_whose_service_did_not_start(
     operator: Operator, server: LabServer
 ) -> None:
     server.write_file("/etc/nginx/conf.d/other.conf", "no_such_thing on;\n")

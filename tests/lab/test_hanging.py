@@ -21,7 +21,7 @@ ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 
 
 @pytest.mark.ready
-def test_a_program_that_hangs_is_ended_whoever_stops_it(
+def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator.install(operator.answers([server]))

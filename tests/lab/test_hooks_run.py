@@ -82,7 +82,7 @@ def _lines(outcome: Outcome) -> list[str]:
     return outcome.log.splitlines()
 
 
-def test_hooks_run_at_their_moments_with_their_environment(
+def test_hooks_run_at_the_right_time_with_their_environment(
     operator: Operator, server: LabServer, scripts: Scripts
 ) -> None:
     hook = scripts.hook("note", NOTE, "before_apply", "after_apply", "after_users")
@@ -159,7 +159,7 @@ def test_a_failing_hook_undoes_the_apply(
     assert _files(server) == before
 
 
-def test_a_hook_that_takes_too_long_is_killed_and_reported(
+def test_a_hook_that_times_out_is_killed_and_reported(
     operator: Operator, server: LabServer, scripts: Scripts
 ) -> None:
     slow = scripts.hook(
@@ -190,7 +190,7 @@ def test_a_hook_that_takes_too_long_is_killed_and_reported(
     assert operator.status(server) == 200
 
 
-def test_nothing_a_hook_prints_passes_for_a_word_of_the_run(
+def test_hook_output_cannot_imitate_the_run_protocol(
     operator: Operator, server: LabServer, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI_PASSWORD", "correct-horse-battery")

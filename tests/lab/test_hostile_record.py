@@ -81,7 +81,7 @@ def lure(operator: Operator, server: LabServer) -> Iterator[Lure]:
 
 
 @pytest.mark.ready
-async def test_a_record_starts_opens_and_reaches_nothing_here(lure: Lure) -> None:
+async def test_a_hostile_record_runs_opens_and_connects_to_nothing(lure: Lure) -> None:
     server, call, bait = lure.server, lure.call, lure.bait
 
     lure.record(names_another=True)

@@ -35,7 +35,7 @@ def _keep_in(operator: Operator, server: LabServer, folder: str) -> Answers:
     return operator.answers([server], storage=storage)
 
 
-def test_images_are_never_kept_on_the_disk_beneath_their_own(
+def test_images_are_never_stored_beneath_the_mount_point(
     operator: Operator, server: LabServer
 ) -> None:
     for number, (mount, folder) in enumerate(LAYOUTS):

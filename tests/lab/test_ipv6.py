@@ -35,7 +35,7 @@ def _reached_at(answers: Answers, address: str) -> Answers:
     return answers.model_copy(update={"servers": (server.model_copy(update={"address": address}),)})
 
 
-def test_a_server_with_both_serves_both(operator: Operator, server: LabServer) -> None:
+def test_a_dual_stack_server_serves_both_families(operator: Operator, server: LabServer) -> None:
     address = server.add_ipv6()
     answers = operator.answers([server])
 
@@ -50,7 +50,7 @@ def test_a_server_with_both_serves_both(operator: Operator, server: LabServer) -
     assert [each for each in verification.checks if each.status == "bad"] == []
 
 
-def test_a_server_with_ipv6_alone(operator: Operator, servers: Any) -> None:
+def test_an_ipv6_only_server(operator: Operator, servers: Any) -> None:
     [server] = servers(names=["server"])
     address = server.add_ipv6(alone=True)
     login = {"host": address, "user": "root", "key": str(server.key)}
@@ -67,7 +67,7 @@ def _certificate(server: LabServer) -> str:
 
 
 @pytest.mark.ready("certbot")
-def test_certificates_are_proved_over_ipv6(
+def test_acme_challenges_are_answered_over_ipv6(
     operator: Operator,
     servers: Any,
     lab: Lab,

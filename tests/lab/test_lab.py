@@ -39,7 +39,7 @@ def test_the_lab_key_opens_every_account(shared_server: LabServer, user: str) ->
     assert ssh(shared_server, "id --user --name", user=user).stdout.strip() == user
 
 
-def test_a_stranger_is_not_let_in(shared_server: LabServer, tmp_path: Path) -> None:
+def test_an_unknown_key_is_rejected(shared_server: LabServer, tmp_path: Path) -> None:
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"])
     command = [*shared_server.ssh_command("root", key=tmp_path / "key"), "true"]
     assert "Permission denied" in run_program(command, check=False).stderr
@@ -53,7 +53,7 @@ def test_a_stranger_is_not_let_in(shared_server: LabServer, tmp_path: Path) -> N
     ],
     ids=["password", "encrypted key"],
 )
-def test_admin_logs_in_by_answering_a_prompt(
+def test_admin_logs_in_with_keyboard_interactive(
     shared_server: LabServer, options: list[str], secret: str
 ) -> None:
     command = shared_server.ssh_command("admin", key=shared_server.encrypted_key)
@@ -91,7 +91,7 @@ def test_sudo_asks_admin_and_not_deploy(shared_server: LabServer) -> None:
     assert asked.stdout.strip() == "0"
 
 
-def test_a_server_is_bare_and_knows_itself(shared_server: LabServer) -> None:
+def test_a_server_is_bare_and_resolves_its_own_name(shared_server: LabServer) -> None:
     assert shared_server.run("hostname").stdout.strip() == "shared"
     assert shared_server.run("getent hosts shared").stdout.split()[0] == "127.0.1.1"
     assert shared_server.run("systemctl is-system-running").stdout.strip() == "running"
@@ -146,7 +146,7 @@ def test_connections_hang_while_the_cable_is_cut(server: LabServer) -> None:
     assert ssh(server, "echo back").stdout == "back\n"
 
 
-def test_a_crash_keeps_the_disk_and_loses_the_memory(server: LabServer) -> None:
+def test_a_crash_keeps_the_disk_but_not_the_memory(server: LabServer) -> None:
     server.run("echo kept > /var/kept; echo lost > /run/lost; sleep 1000 >/dev/null 2>&1 &")
     fingerprint, address = server.host_key_fingerprint(), server.address
     server.crash()
@@ -169,7 +169,7 @@ def test_a_reboot_comes_back_by_itself(server: LabServer) -> None:
     assert ssh(server, "echo up").stdout == "up\n"
 
 
-def test_a_far_server_answers_late(server: LabServer) -> None:
+def test_a_distant_server_answers_late(server: LabServer) -> None:
     near = shortest_time(server, None)
     far = server.start_proxy(100)
     assert shortest_time(server, far) > near + 0.4
@@ -254,7 +254,7 @@ def test_servers_reach_the_s3_server(s3: ObjectStore, client: LabServer) -> None
 SECRET = "correct-battery-horse"
 
 
-def test_a_leak_is_found_wherever_it_is(server: LabServer, tmp_path: Path) -> None:
+def test_leaks_are_found_in_every_location(server: LabServer, tmp_path: Path) -> None:
     watch = LeakWatch(lambda: [server])
     watch.add(SECRET, label="the password", allowed=["/etc/allowed/*"])
     watch.watch_path(tmp_path)
@@ -283,13 +283,13 @@ def test_a_leak_is_found_wherever_it_is(server: LabServer, tmp_path: Path) -> No
         assert place in found
 
 
-def test_nothing_is_found_where_nothing_leaks(server: LabServer, leak_check: LeakWatch) -> None:
+def test_nothing_is_reported_without_a_leak(server: LabServer, leak_check: LeakWatch) -> None:
     # Another than above, which may be looked for in other processes at the same time.
     leak_check.add(f"another {SECRET}", allowed=["/root/secret"])
     server.write_file("/root/secret", f"another {SECRET}")
 
 
-def test_what_a_killed_process_left_is_removed(lab: Lab) -> None:
+def test_leftovers_of_a_killed_process_are_removed(lab: Lab) -> None:
     script = "import time; from lab import Lab; s = Lab().boot('orphan'); s.start_proxy(10);\n"
     script += "print(s.name, flush=True); time.sleep(1000)"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
@@ -312,7 +312,7 @@ def test_what_a_killed_process_left_is_removed(lab: Lab) -> None:
     assert len(links) >= len(lab.servers)
 
 
-def test_two_processes_boot_at_once(lab: Lab) -> None:
+def test_two_processes_can_boot_at_once(lab: Lab) -> None:
     script = "from lab import Lab\nwith Lab() as lab: print(lab.boot('twin').address)"
     twins = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) for _ in range(3)
@@ -346,7 +346,7 @@ def test_apt_sources_of_both_formats_are_carried_over(tmp_path: Path) -> None:
     ]
 
 
-def test_a_killed_build_is_started_again(lab: Lab) -> None:
+def test_a_killed_image_build_is_restarted(lab: Lab) -> None:
     for image in lab.folder.images.glob("[!.]*"):
         if '["tree"]' in (image / "image.json").read_text():
             shutil.rmtree(image)

@@ -119,7 +119,7 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     assert again <= rotated[ANA].last_seen <= _now()
 
 
-def test_a_server_that_cannot_be_read_does_not_keep_the_others_from_it(
+def test_a_server_that_cannot_be_read_does_not_affect_the_others(
     operator: Operator, server: LabServer
 ) -> None:
     operator.install(operator.answers([server]))

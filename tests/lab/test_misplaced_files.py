@@ -26,7 +26,7 @@ server {{
 """
 
 
-def test_what_is_in_the_place_of_its_files_is_refused_and_named(
+def test_links_and_folders_in_place_of_files_are_problems(
     operator: Operator, server: LabServer
 ) -> None:
     answers = operator.answers([server])

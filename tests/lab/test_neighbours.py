@@ -39,7 +39,7 @@ def _install_neighbour(server: LabServer) -> None:
 
 
 @pytest.mark.ready
-def test_a_neighbouring_site_goes_on_being_served(operator: Operator, server: LabServer) -> None:
+def test_a_neighbouring_site_is_still_served(operator: Operator, server: LabServer) -> None:
     _install_neighbour(server)
     # nginx takes some lines only before the first map, and the registry's site has maps.
     server.write_file("/etc/nginx/conf.d/owner.conf", "map_hash_bucket_size 128;\n")
@@ -90,9 +90,7 @@ def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: La
     assert operator.apply(answers).report.is_good
 
 
-def test_images_of_the_packaged_registry_are_taken_over_with_it(
-    operator: Operator, server: LabServer
-) -> None:
+def test_the_packaged_registrys_images_are_adopted(operator: Operator, server: LabServer) -> None:
     server.run(
         "apt-get -q -y install --no-install-recommends docker-registry >/dev/null 2>&1", timeout=120
     )

@@ -16,7 +16,7 @@ from lab.image import REGISTRY_3_TAG, REGISTRY_TAG, build_small_image
 
 
 @pytest.mark.parametrize("runtime", ["docker", "podman"])
-def test_an_upgrade_and_the_way_back_keep_the_images(
+def test_an_upgrade_and_a_downgrade_keep_the_images(
     runtime: str,
     operator: Operator,
     server: LabServer,

@@ -37,7 +37,7 @@ def test_the_same_apply_again_touches_nothing(operator: Operator, server: LabSer
     assert journal.count("Starting session: command") <= 3, journal
 
 
-def test_one_changed_setting_is_one_files_diff(operator: Operator, server: LabServer) -> None:
+def test_one_changed_setting_changes_one_file(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
     registry = {"settings": {"log": {"level": "debug"}}}
     answers = operator.answers([server], registry={"domain": "registry.example.test", **registry})
@@ -66,7 +66,7 @@ def test_one_changed_setting_is_one_files_diff(operator: Operator, server: LabSe
         assert drifted(deployment.probe()[0]) == ()
 
 
-def test_a_file_edited_by_hand_is_drift_and_mended(operator: Operator, server: LabServer) -> None:
+def test_a_file_edited_by_hand_is_drift_and_restored(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
     operator.install(answers)
     server.run(

@@ -136,7 +136,7 @@ def ask_for_the_catalog(process: subprocess.Popen[bytes], path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_text_is_used_as_it_is(machine: LabServer, program: Path, tmp_path: Path) -> None:
+def test_odd_text_is_used_unchanged(machine: LabServer, program: Path, tmp_path: Path) -> None:
     secrets = dict(zip(FIELDS, odd_secrets(500), strict=False))
     environment = environment_of(machine, secrets)
     used: list[object] = []
@@ -148,7 +148,7 @@ def test_text_is_used_as_it_is(machine: LabServer, program: Path, tmp_path: Path
     assert used == list(secrets.values())
 
 
-def test_a_store_accepts_what_is_signed_with_the_keys(
+def test_a_store_accepts_requests_signed_with_the_keys(
     machine: LabServer, program: Path, tmp_path: Path
 ) -> None:
     odd = [each for each in odd_secrets(70, control=False) if each == each.strip()]

@@ -98,7 +98,7 @@ def test_docker_and_package_servers_share_a_bucket(
         assert strict.refused == []
 
 
-def test_nothing_is_switched_when_one_server_cannot_stage(
+def test_no_server_switches_when_one_cannot_stage(
     operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines = servers(3)
@@ -159,7 +159,7 @@ def test_a_failed_switch_stops_the_rollout(
     assert not operator.plan(changed).has_changes
 
 
-def test_a_server_added_later_shares_what_the_others_have(
+def test_a_server_added_later_gets_users_and_keys_of_the_others(
     operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines = servers(2)

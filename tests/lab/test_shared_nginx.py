@@ -101,7 +101,7 @@ def test_a_site_on_an_address_and_settings_for_all_sites(
     assert DOMAIN in _certificate_at(server)
 
 
-def test_an_old_registry_and_a_masked_nginx_are_told_before_the_run(
+def test_an_old_registry_and_a_masked_nginx_are_problems_of_the_plan(
     operator: Operator, server: LabServer
 ) -> None:
     _install(server, "nginx", "openssl")
@@ -145,7 +145,7 @@ def test_apache_keeps_its_ports_over_three_reboots(operator: Operator, server: L
     assert not operator.plan(answers).has_changes
 
 
-def test_an_nginx_that_is_not_the_distributions(operator: Operator, server: LabServer) -> None:
+def test_nginx_from_nginx_org(operator: Operator, server: LabServer) -> None:
     # As nginx.org has it: their version, their name, no interface for Debian's modules.
     _install(server, "openssl", "dpkg-dev", "nginx-common")
     server.run(

@@ -28,9 +28,7 @@ def _wait_until_answered(slow: SlowPulls) -> None:
         time.sleep(0.2)
 
 
-def test_slow_pulls_cost_no_disk_and_stay_within_bounds(
-    operator: Operator, server: LabServer
-) -> None:
+def test_slow_pulls_use_no_disk_and_bounded_memory(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
     authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
     password = Secret(operator.passwords["ci"])

@@ -129,7 +129,7 @@ def _answers(operator: Operator, server: LabServer, **registry: Any) -> Answers:
     return operator.answers([server], registry=registry, credentials={"users": users})
 
 
-def test_an_account_without_rights_learns_nothing_and_gets_no_request(
+def test_an_unprivileged_account_reads_nothing_and_receives_no_request(
     operator: Operator, server: LabServer
 ) -> None:
     server.run(["systemd-run", "--quiet", "--unit=grab", "--uid=65534", "--gid=65534",
@@ -151,7 +151,7 @@ def test_an_account_without_rights_learns_nothing_and_gets_no_request(
 
 
 @pytest.mark.parametrize(("runtime", "image"), [("package", ""), DOCKER])
-def test_a_registry_that_was_killed_serves_again_and_root_follows_no_link_of_its(
+def test_a_killed_registry_serves_again_and_root_follows_no_link(
     runtime: str,
     image: str,
     operator: Operator,
@@ -247,7 +247,7 @@ def _at_step(step: str, act: Callable[[], Any]) -> Callable[[Event], None]:
     return take
 
 
-def test_a_conversion_that_fails_or_is_cut_off_leaves_a_registry_that_serves(
+def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
     operator: Operator, server: LabServer
 ) -> None:
     answers = _answers(operator, server)

@@ -100,7 +100,7 @@ def test_newer_debian_offers_the_hybrid_key_exchange(
     assert _offered(machine) == ({"TLSv1.2", "TLSv1.3"}, ECDSA | PROFILE_13)
 
 
-def test_http_leads_to_https_except_for_acme(operator: Operator, server: LabServer) -> None:
+def test_http_redirects_to_https_except_for_acme(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
     operator.install(answers)
     answer = _curl(server, f"http://{DOMAIN}/v2/_catalog?n=5")
@@ -116,7 +116,7 @@ def test_http_leads_to_https_except_for_acme(operator: Operator, server: LabServ
     assert DOMAIN not in _curl(server, f"http://{DOMAIN}/v2/")
 
 
-def test_only_trusted_proxies_say_who_the_client_is(
+def test_forwarded_headers_count_from_trusted_proxies_only(
     operator: Operator, server: LabServer, servers: object
 ) -> None:
     proxy = servers(names=["proxy"], variant="client")[0]  # type: ignore[operator]
@@ -164,7 +164,7 @@ def _last_access(server: LabServer) -> str:
     return server.run("tail -n 1 /var/log/nginx/moorage.log").stdout
 
 
-def test_a_private_ca_vouches_for_nothing_else(
+def test_a_private_ca_is_constrained_to_the_registrys_name(
     operator: Operator, server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from moorage.answers.secrets import Secret

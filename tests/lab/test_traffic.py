@@ -38,7 +38,7 @@ def test_switching_slots_fails_no_request(operator: Operator, server: LabServer)
     assert traffic.failures == []
 
 
-def test_an_upload_under_way_survives_a_switch(operator: Operator, server: LabServer) -> None:
+def test_an_upload_in_progress_survives_a_switch(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
     client = _client(operator, server)
     blob = os.urandom(8 * 1024**2)

@@ -140,7 +140,7 @@ def test_every_account_runs_scripts_as_root(
 
 
 @pytest.mark.parametrize("user", ["root", "admin", "deploy"])
-def test_scripts_find_the_same_environment_whoever_logs_in(
+def test_scripts_have_the_same_environment_for_every_account(
     workstation: Workstation, trusted: LabServer, user: str
 ) -> None:
     script = 'umask; pwd; echo "$LC_ALL"; command -v useradd; echo "$PATH"'
@@ -149,14 +149,14 @@ def test_scripts_find_the_same_environment_whoever_logs_in(
     assert "/usr/sbin/useradd" in lines
 
 
-def test_a_password_that_sudo_does_not_want_never_reaches_the_script(
+def test_a_password_sudo_does_not_ask_for_never_reaches_the_script(
     workstation: Workstation, trusted: LabServer
 ) -> None:
     transport = connect(workstation, trusted, "deploy", sudo_password=typed(ADMIN_PASSWORD))
     assert transport.run("cat", payload=b"data").stdout == b"data"
 
 
-def test_the_password_of_sudo_is_asked_for_once(
+def test_the_sudo_password_is_prompted_for_once(
     workstation: Workstation, trusted: LabServer
 ) -> None:
     operator = Operator(answers={"sudo password of admin": ADMIN_PASSWORD})
@@ -175,7 +175,7 @@ def test_an_encrypted_key_opens_with_its_passphrase(
     assert with_reference.run("id -u").stdout == b"0\n"
 
 
-def test_a_wrong_passphrase_is_told_apart_from_a_refused_login(
+def test_a_wrong_passphrase_differs_from_a_refused_login(
     workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
@@ -187,7 +187,7 @@ def test_a_wrong_passphrase_is_told_apart_from_a_refused_login(
     assert str(key) in caught.value.message
 
 
-def test_nobody_is_asked_for_the_passphrase_of_a_key_the_server_rejects(
+def test_a_key_the_server_rejects_prompts_for_no_passphrase(
     workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     (tmp_path / ".ssh").mkdir()
@@ -214,7 +214,7 @@ class Chooser(Operator):
         return self.answer
 
 
-def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
+def test_the_login_prompt_says_why_and_accepts_a_key_file(
     workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     (tmp_path / ".ssh").mkdir()
@@ -235,7 +235,7 @@ def test_whoever_is_asked_for_a_login_is_told_why_and_may_name_a_key(
     assert "none of id_ed25519" in operator.wanted[0].reason
 
 
-def test_a_named_key_that_is_refused_is_named_among_what_was_tried(
+def test_a_refused_key_is_listed_among_the_attempts(
     workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"])
@@ -247,7 +247,7 @@ def test_a_named_key_that_is_refused_is_named_among_what_was_tried(
     assert len(operator.wanted) == 1
 
 
-def test_the_agent_signs_for_a_key_it_holds(
+def test_the_agent_signs_for_its_key(
     workstation: Workstation, trusted: LabServer, tmp_path: Path, agent: Path
 ) -> None:
     workstation.write_config(f"IdentityAgent {agent}")
@@ -286,7 +286,7 @@ def test_a_login_password_works_alone(workstation: Workstation, trusted: LabServ
     assert transport.run("id -u").stdout == b"0\n"
 
 
-def test_a_password_is_asked_for_when_there_is_no_key(
+def test_a_password_is_prompted_for_without_a_key(
     workstation: Workstation, trusted: LabServer
 ) -> None:
     operator = Operator(answers={"password of admin": ADMIN_PASSWORD})
@@ -295,7 +295,9 @@ def test_a_password_is_asked_for_when_there_is_no_key(
     assert operator.questions == ["password of admin"]
 
 
-def test_a_refused_login_says_who_tried_what(workstation: Workstation, trusted: LabServer) -> None:
+def test_a_refused_login_lists_account_and_methods(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     stranger = workstation.folder / "stranger"
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger])
     with pytest.raises(CannotConnect) as caught:
@@ -344,7 +346,7 @@ def reconfigure(server: LabServer, *lines: str) -> None:
     time.sleep(0.3)
 
 
-def test_keyboard_interactive_takes_the_password_too(
+def test_keyboard_interactive_accepts_the_password(
     workstation: Workstation, server: LabServer
 ) -> None:
     workstation.trust(server)
@@ -354,7 +356,7 @@ def test_keyboard_interactive_takes_the_password_too(
     assert transport.run("id -u").stdout == b"0\n"
 
 
-def test_a_server_may_want_a_key_and_a_password(
+def test_a_server_can_require_a_key_and_a_password(
     workstation: Workstation, server: LabServer
 ) -> None:
     workstation.trust(server)
@@ -385,7 +387,7 @@ def test_an_agent_full_of_keys_leaves_an_attempt_for_the_password(
     assert "3 more keys were not tried" in caught.value.advice
 
 
-def test_an_expired_password_is_told_apart(workstation: Workstation, server: LabServer) -> None:
+def test_an_expired_password_has_its_own_error(workstation: Workstation, server: LabServer) -> None:
     workstation.trust(server)
     server.run("chage -d 0 admin")
     for more in ({}, {"key": None, "password": typed(ADMIN_PASSWORD)}):
@@ -395,7 +397,7 @@ def test_an_expired_password_is_told_apart(workstation: Workstation, server: Lab
         assert "expired" in caught.value.message
 
 
-def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
+def test_a_login_timed_out_by_a_slow_operator_is_retried(
     workstation: Workstation, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.servers.ssh.transport._LOGIN_GRACE", 2.0)
@@ -417,7 +419,7 @@ def test_a_server_that_hung_up_on_a_slow_operator_is_tried_again(
     assert operator.questions == ["password of admin"]
 
 
-def test_servers_that_wait_for_somebody_elses_question_get_in_as_well(
+def test_servers_waiting_for_another_servers_prompt_connect_as_well(
     workstation: Workstation, servers: BootServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.servers.ssh.transport._LOGIN_GRACE", 2.0)
@@ -462,7 +464,7 @@ def test_a_proxy_command_carries_the_connection(
         connect(workstation, trusted, host="last").connect()
 
 
-def test_certificates_prove_both_sides(
+def test_certificates_authenticate_both_sides(
     workstation: Workstation, server: LabServer, tmp_path: Path
 ) -> None:
     authority, user = tmp_path / "authority", tmp_path / "user"
@@ -502,7 +504,7 @@ def test_the_next_debian_works_the_same(workstation: Workstation, servers: BootS
 # -- who the server is ----------------------------------------------------------------------------
 
 
-def test_an_accepted_key_is_written_down_and_not_asked_about_again(
+def test_an_accepted_host_key_is_saved_and_not_asked_about_again(
     workstation: Workstation, shared_server: LabServer
 ) -> None:
     operator = Operator()
@@ -516,7 +518,7 @@ def test_an_accepted_key_is_written_down_and_not_asked_about_again(
     assert run_program([*strict, "true"], check=False).returncode == 0
 
 
-def test_a_key_that_is_not_accepted_ends_the_attempt(
+def test_a_rejected_host_key_ends_the_attempt(
     workstation: Workstation, shared_server: LabServer
 ) -> None:
     with pytest.raises(CannotConnect) as caught:
@@ -526,7 +528,7 @@ def test_a_key_that_is_not_accepted_ends_the_attempt(
     assert not workstation.known_hosts.exists()
 
 
-def test_a_changed_key_is_refused_and_both_are_shown(
+def test_a_changed_host_key_is_rejected_and_both_are_shown(
     workstation: Workstation, trusted: LabServer, tmp_path: Path
 ) -> None:
     run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"])
@@ -543,9 +545,7 @@ def test_a_changed_key_is_refused_and_both_are_shown(
     assert operator.keys == []
 
 
-def test_a_server_is_asked_for_the_kind_of_key_that_is_known(
-    workstation: Workstation, trusted: LabServer
-) -> None:
+def test_a_known_hosts_key_type_is_preferred(workstation: Workstation, trusted: LabServer) -> None:
     ecdsa = [line for line in trusted.known_hosts_line().split("\n") if "ecdsa" in line]
     assert ecdsa
     workstation.known_hosts.write_text("\n".join(ecdsa) + "\n")
@@ -586,7 +586,7 @@ def test_sudo_without_any_password_is_not_tried(
     assert failures(trusted) == before
 
 
-def test_the_reasons_of_sudo_are_told_apart(workstation: Workstation, server: LabServer) -> None:
+def test_sudo_failures_have_distinct_errors(workstation: Workstation, server: LabServer) -> None:
     workstation.trust(server)
     server.run("gpasswd -d admin sudo || :; rm -f /etc/sudoers.d/admin")
     with pytest.raises(SudoRefused) as not_allowed:
@@ -598,7 +598,7 @@ def test_the_reasons_of_sudo_are_told_apart(workstation: Workstation, server: La
     assert missing.value.code == "sudo_missing"
 
 
-def test_an_account_without_a_shell_is_told_apart(
+def test_an_account_without_a_shell_has_its_own_error(
     workstation: Workstation, server: LabServer
 ) -> None:
     workstation.trust(server)
@@ -620,9 +620,7 @@ def test_a_chatty_login_shell_is_not_mistaken_for_the_script(
     assert (completed.stdout, completed.stderr) == (b"out\n", b"err\n")
 
 
-def test_a_login_shell_that_drips_does_not_keep_anybody(
-    workstation: Workstation, trusted: LabServer
-) -> None:
+def test_a_slow_login_shell_times_out(workstation: Workstation, trusted: LabServer) -> None:
     trusted.run(["useradd", "-m", "-s", "/bin/bash", "drip"])
     trusted.run(
         "mkdir ~drip/.ssh; cp ~deploy/.ssh/authorized_keys ~drip/.ssh; chown -R drip ~drip; "
@@ -637,7 +635,7 @@ def test_a_login_shell_that_drips_does_not_keep_anybody(
     assert seconds < 20 * slowness()
 
 
-def test_a_probe_that_drips_is_given_up_on(
+def test_a_probe_that_drips_times_out(
     workstation: Workstation, trusted: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # More than a pipe's buffer at a time, so that it arrives as it is printed.
@@ -668,7 +666,7 @@ def test_a_large_payload_arrives_whole(
     assert completed.stdout.decode().split()[0] == expected.hexdigest()
 
 
-def test_output_is_taken_while_a_payload_is_sent(
+def test_output_is_read_while_a_payload_is_sent(
     workstation: Workstation, trusted: LabServer
 ) -> None:
     received = [0]
@@ -680,19 +678,19 @@ def test_output_is_taken_while_a_payload_is_sent(
     assert received[0] == 50 << 20
 
 
-def test_both_outputs_may_be_large(workstation: Workstation, trusted: LabServer) -> None:
+def test_both_outputs_can_be_large(workstation: Workstation, trusted: LabServer) -> None:
     script = "head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait"
     completed = connect(workstation, trusted).run(script, timeout=60)
     assert (len(completed.stdout), len(completed.stderr)) == (3000000, 3000000)
 
 
-def test_a_script_may_end_without_reading_its_payload(
+def test_a_script_can_end_without_reading_its_payload(
     workstation: Workstation, trusted: LabServer
 ) -> None:
     assert connect(workstation, trusted).run("exit 4", payload=chunks(20)).exit_status == 4
 
 
-def test_something_left_running_does_not_hold_the_channel(
+def test_a_background_process_does_not_hold_the_channel(
     workstation: Workstation, trusted: LabServer
 ) -> None:
     started = time.monotonic()
@@ -712,7 +710,9 @@ def test_more_can_be_sent_after_the_payload(workstation: Workstation, trusted: L
     assert completed.stdout == b"first\nsecond\n"
 
 
-def test_a_far_server_costs_few_round_trips(workstation: Workstation, trusted: LabServer) -> None:
+def test_a_distant_server_costs_few_round_trips(
+    workstation: Workstation, trusted: LabServer
+) -> None:
     host, port = trusted.start_proxy(200)
     workstation.known_hosts.write_text(trusted.known_hosts_line(host, port) + "\n")
     transport = connect(workstation, trusted, host=host, port=port)
@@ -783,7 +783,7 @@ def test_a_crash_is_noticed(workstation: Workstation, server: LabServer) -> None
     assert seconds < 8 * slowness()
 
 
-def test_the_ways_to_be_unreachable_have_their_own_words(
+def test_each_way_to_be_unreachable_has_its_own_error(
     workstation: Workstation, server: LabServer, trusted: LabServer
 ) -> None:
     def message(**answers: object) -> str:
@@ -803,9 +803,7 @@ def test_the_ways_to_be_unreachable_have_their_own_words(
     assert message(host=server.address).startswith(("The server does not answer", "There is no"))
 
 
-def test_something_that_is_no_ssh_server_is_told_apart(
-    workstation: Workstation, server: LabServer
-) -> None:
+def test_a_port_without_ssh_has_its_own_error(workstation: Workstation, server: LabServer) -> None:
     script = "import socket\ns = socket.create_server(('', 7000))\n"
     mute = script + "c, _ = s.accept()\nimport time; time.sleep(60)\n"
     web = (
@@ -828,7 +826,7 @@ def test_something_that_is_no_ssh_server_is_told_apart(
         process.wait()
 
 
-def test_a_silent_script_is_given_up_on(workstation: Workstation, trusted: LabServer) -> None:
+def test_a_script_without_output_times_out(workstation: Workstation, trusted: LabServer) -> None:
     error, seconds = failing(lambda: connect(workstation, trusted).run("sleep 30", timeout=1))
     assert error.code == "silent"
     assert seconds < 4 * slowness()
@@ -874,7 +872,7 @@ def test_closing_ends_an_attempt_to_connect(workstation: Workstation, server: La
 # -- secrets --------------------------------------------------------------------------------------
 
 
-def test_no_secret_is_seen_or_left_on_either_side(
+def test_no_secret_is_visible_or_left_on_either_side(
     workstation: Workstation, server: LabServer, leak_check: LeakWatch
 ) -> None:
     script_mark, value_mark = "a-marked-script-1", "a-marked-value-2"

@@ -56,7 +56,7 @@ def record_of(server: LabServer) -> dict[str, Any]:
     return read
 
 
-def test_what_others_did_is_told_and_nothing_of_it_goes_unaccepted(
+def test_changes_by_others_are_shown_and_undone_only_when_accepted(
     call: CommandLine, server: LabServer
 ) -> None:
     call.write_answers(server)

@@ -22,7 +22,7 @@ def users_of(server: LabServer) -> set[str]:
 
 
 @pytest.mark.ready
-async def test_the_later_wizard_is_told_and_undoes_nothing_unseen(
+async def test_the_later_wizard_shows_others_changes_and_undoes_none_silently(
     operator: Operator, server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "known_hosts").write_text(server.known_hosts_line() + "\n")

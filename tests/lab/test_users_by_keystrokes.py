@@ -168,7 +168,7 @@ def test_the_life_of_a_user_on_three_servers_at_once(
     ).has_changes
 
 
-def test_a_server_that_is_away_misses_a_change_and_is_repaired_by_the_next(
+def test_an_unreachable_server_is_updated_by_the_next_change(
     office: Office,
 ) -> None:
     away = office.machines[1]

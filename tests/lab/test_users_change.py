@@ -91,7 +91,7 @@ def harbour(
     return Harbour(operator, answers, machines)
 
 
-def test_users_come_and_go_on_all_servers_at_once(harbour: Harbour) -> None:
+def test_users_are_added_and_removed_on_all_servers_at_once(harbour: Harbour) -> None:
     nginx = "systemctl show -p MainPID,ActiveEnterTimestamp nginx 'moorage-registry@*'"
     before = [machine.run(nginx).stdout for machine in harbour.machines]
     assert harbour.change(harbour.new("ana")).is_good
@@ -117,7 +117,7 @@ def test_users_come_and_go_on_all_servers_at_once(harbour: Harbour) -> None:
     assert harbour.operator.apply(harbour.answers).plan.summary == "3 servers: nothing to change"
 
 
-def test_an_unreachable_server_stops_the_change_or_is_behind(harbour: Harbour) -> None:
+def test_an_unreachable_server_stops_the_change_or_becomes_outdated(harbour: Harbour) -> None:
     lost = harbour.machines[2]
     lost.cut()
     with pytest.raises(ServersFailed, match=lost.address):
@@ -168,7 +168,7 @@ def test_a_server_unplugged_after_staging_undoes_the_change(harbour: Harbour) ->
     assert harbour.statuses("ana") == [401, 401, 401]
 
 
-def test_a_server_unplugged_after_committing_is_marked_as_behind(harbour: Harbour) -> None:
+def test_a_server_unplugged_after_committing_is_outdated(harbour: Harbour) -> None:
     _first, _second, lost = harbour.machines
 
     def unplug(event: Event) -> None:
@@ -191,7 +191,7 @@ def test_a_server_unplugged_after_committing_is_marked_as_behind(harbour: Harbou
     assert len(set(harbour.statuses("ana"))) == 1
 
 
-def test_a_change_that_one_nginx_refuses_changes_nobody(harbour: Harbour) -> None:
+def test_a_change_that_one_nginx_rejects_is_undone_everywhere(harbour: Harbour) -> None:
     broken = harbour.machines[1]
     add_ana = harbour.new("ana")
 
@@ -212,7 +212,7 @@ def test_a_change_that_one_nginx_refuses_changes_nobody(harbour: Harbour) -> Non
         harbour.change(add_ana)
 
 
-def test_users_added_on_servers_outlive_an_apply_and_listed_ones_do_not(
+def test_an_apply_keeps_users_added_on_servers_and_removes_those_deleted_from_the_answers(
     operator: Operator, server: LabServer
 ) -> None:
     listed = [{"name": name, "password": {"generate": True}} for name in ("ci", "ana")]
@@ -244,7 +244,7 @@ def test_an_apr1_and_a_sha_hash_log_in(operator: Operator, server: LabServer) ->
     assert operator.status(server, user="user0", domain=DOMAIN, password="wrong one") == 401
 
 
-def test_a_staged_change_does_not_count_yet(operator: Operator, server: LabServer) -> None:
+def test_a_staged_change_is_not_active_yet(operator: Operator, server: LabServer) -> None:
     # nginx reads the password file at every request: it must not be in place before the switch.
     answers = operator.answers([server])
     operator.install(answers)

@@ -218,7 +218,7 @@ def test_the_users_of_an_older_product_are_adopted(
     assert statuses(call, machines, "old", ANAS_PASSWORD) == [200, 200]
 
 
-def test_a_server_that_is_cut_off(call: CommandLine, machines: Sequence[LabServer]) -> None:
+def test_an_unplugged_server(call: CommandLine, machines: Sequence[LabServer]) -> None:
     here, cut = machines
     add = ("users", "add", "moorage.yml", "ana", "--password", "env:ANA_PW", "--yes")
     cut.cut()

@@ -134,7 +134,7 @@ def test_from_nothing_to_done_by_keystrokes_alone(
 
 
 @pytest.mark.ready
-def test_a_deployment_is_found_from_its_server_alone(
+def test_a_deployment_can_be_opened_from_its_server(
     workstation: Workstation, server: LabServer, operator: Operator
 ) -> None:
     operator.install(operator.answers([server]))
@@ -155,7 +155,7 @@ def test_a_deployment_is_found_from_its_server_alone(
     terminal.see("1 server: nothing to change")
 
 
-def test_sudo_password_is_asked_and_kept_nowhere(
+def test_the_sudo_password_is_prompted_for_and_never_stored(
     workstation: Workstation, server: LabServer
 ) -> None:
     terminal = workstation.wizard()
@@ -203,7 +203,7 @@ def test_a_run_outlives_its_terminal_and_is_found_again(
     again.see(f"{DOMAIN} is up.", seconds=180)
 
 
-def test_the_wizard_stays_alive_when_a_server_stops_answering(
+def test_the_wizard_responds_when_a_server_stops_answering(
     workstation: Workstation, server: LabServer
 ) -> None:
     terminal = workstation.wizard(size=(80, 24))
@@ -238,9 +238,7 @@ def test_the_wizard_stays_alive_when_a_server_stops_answering(
 
 
 @pytest.mark.ready
-def test_a_failed_server_is_tried_again_from_apply(
-    workstation: Workstation, server: LabServer
-) -> None:
+def test_a_failed_server_is_retried_from_apply(workstation: Workstation, server: LabServer) -> None:
     terminal = workstation.wizard(size=(120, 40))
     fill_in(terminal, server, "root")
     to_review(terminal)
@@ -262,7 +260,7 @@ def test_a_failed_server_is_tried_again_from_apply(
     assert curl(server, authority, f"{shown[1]}:{shown[2]}") == "200"
 
 
-def test_a_terminal_with_16_colours_gets_no_others(workstation: Workstation) -> None:
+def test_a_terminal_with_16_colours_gets_only_those(workstation: Workstation) -> None:
     terminal = workstation.wizard(size=(80, 24), TERM="xterm", COLORTERM="")
     terminal.see("New deployment")
     terminal.press("Enter")
@@ -271,7 +269,7 @@ def test_a_terminal_with_16_colours_gets_no_others(workstation: Workstation) -> 
     assert not re.search(r"[34]8[;:](2|5)[;:]", terminal.painted)
 
 
-def test_without_colours_there_are_only_greys(workstation: Workstation) -> None:
+def test_no_color_uses_only_greys(workstation: Workstation) -> None:
     terminal = workstation.wizard(size=(80, 24), NO_COLOR="1")
     terminal.see("New deployment")
     terminal.press("Enter")
@@ -280,7 +278,7 @@ def test_without_colours_there_are_only_greys(workstation: Workstation) -> None:
         assert red == green == blue
 
 
-def test_alt_and_a_number_jumps_to_a_step_out_of_a_field(workstation: Workstation) -> None:
+def test_alt_and_a_number_in_a_field_jumps_to_a_step(workstation: Workstation) -> None:
     terminal = workstation.wizard(size=(80, 24))
     terminal.see("New deployment")
     terminal.press("Enter")

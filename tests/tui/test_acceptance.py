@@ -55,7 +55,7 @@ def focused(wizard: Wizard) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_what_others_did_is_told_and_kept_out_only_on_purpose(
+async def test_changes_by_others_are_shown_and_undone_only_when_accepted(
     pretend: Servers, size: tuple[int, int]
 ) -> None:
     changed_by_bob(pretend)
@@ -75,7 +75,7 @@ async def test_what_others_did_is_told_and_kept_out_only_on_purpose(
         assert not isinstance(wizard.app.screen, ApplyScreen)
 
 
-async def test_what_others_did_is_taken_over(pretend: Servers) -> None:
+async def test_changes_by_others_are_merged(pretend: Servers) -> None:
     changed_by_bob(pretend)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("Changed meanwhile", "registry.redirect_http", "Change yourself: servers")
@@ -91,7 +91,7 @@ async def test_what_others_did_is_taken_over(pretend: Servers) -> None:
         assert taken.based_on == 4
 
 
-async def test_a_wizard_that_was_open_meanwhile_hears_of_it_too(pretend: Servers) -> None:
+async def test_a_wizard_that_was_already_open_shows_changes_by_others(pretend: Servers) -> None:
     alpha = UsersServer("alpha")
     alpha.put([some_user("ci")])
     pretend["alpha"] = alpha
@@ -103,7 +103,7 @@ async def test_a_wizard_that_was_open_meanwhile_hears_of_it_too(pretend: Servers
         await wizard.see("Changed meanwhile", "added dora, eve")
 
 
-async def test_images_are_left_behind_only_on_purpose(pretend: Servers) -> None:
+async def test_leaving_images_behind_needs_acceptance(pretend: Servers) -> None:
     alpha = UsersServer("alpha")
     alpha.put([some_user("ci")])
     alpha.extra_facts = "images\t/var/lib/moorage/registry\tyes\t\n"
@@ -151,9 +151,7 @@ class AppliedServer(UsersServer):
 
 
 @pytest.mark.parametrize("by_palette", [False, True])
-async def test_transfers_in_the_way_are_ended_only_on_purpose(
-    pretend: Servers, *, by_palette: bool
-) -> None:
+async def test_ending_transfers_needs_acceptance(pretend: Servers, *, by_palette: bool) -> None:
     alpha = AppliedServer("alpha")
     alpha.put([some_user("ci")])
     alpha.extra_facts = "draining\tgreen\t60\t2\n"
@@ -182,7 +180,7 @@ async def test_transfers_in_the_way_are_ended_only_on_purpose(
     assert "ends_transfers\tyes" in alpha.settings
 
 
-async def test_nothing_is_offered_to_be_ended_where_nothing_is_in_the_way(
+async def test_ending_transfers_is_offered_only_where_one_blocks_the_apply(
     pretend: Servers,
 ) -> None:
     alpha = AppliedServer("alpha")
@@ -199,7 +197,7 @@ async def test_nothing_is_offered_to_be_ended_where_nothing_is_in_the_way(
     assert "ends_transfers\tno" in alpha.settings
 
 
-async def test_what_is_handed_on_late_does_not_hide_how_it_ended(
+async def test_late_events_do_not_hide_the_result(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WizardApp, "_pump", lambda app: None)
@@ -214,7 +212,7 @@ async def test_what_is_handed_on_late_does_not_hide_how_it_ended(
         await wizard.see("Apply failed", "✗ reach port 443", "- delete")
 
 
-async def test_an_apply_writes_what_the_file_is_based_on(pretend: Servers, home: Path) -> None:
+async def test_an_apply_writes_based_on_into_the_file(pretend: Servers, home: Path) -> None:
     alpha = AppliedServer("alpha")
     alpha.put([some_user("ci")])
     pretend["alpha"] = alpha

@@ -22,7 +22,7 @@ def test_the_documented_keys_are_those_of_the_wizard() -> None:
 
 
 @pytest.mark.parametrize("area", AREAS)
-def test_each_binding_leads_back_to_its_action(area: str) -> None:
+def test_each_key_binding_belongs_to_an_action(area: str) -> None:
     made = [each for each in bindings(area) if isinstance(each, Binding)]
     found = [action_of(each) for each in made]
     assert found == [each for each in AREAS[area].actions if each.keys]
@@ -30,7 +30,7 @@ def test_each_binding_leads_back_to_its_action(area: str) -> None:
 
 
 @pytest.mark.parametrize(("area", "action"), ACTIONS)
-def test_what_is_shown_is_explained(area: str, action: Action) -> None:
+def test_every_key_in_the_footer_is_in_the_help(area: str, action: Action) -> None:
     assert action.does or not (action.label or action.title) or action.keys == "f1", area
     assert not action.does.endswith("."), area
 

@@ -22,7 +22,7 @@ from screens.dns.check import NameCheck
         ({"mode": "acme", "acme": {"challenge": "dns-01"}}, "An apply works"),
     ],
 )
-async def test_going_on_without_a_record_says_what_does_not_work_until_then(
+async def test_continuing_without_a_record_says_what_will_not_work(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch, ssl: dict[str, Any], said: str
 ) -> None:
     def check_records(answers: Any, *_: object, **__: object) -> NameCheck:

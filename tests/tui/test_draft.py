@@ -25,7 +25,7 @@ def finished() -> Draft:
     return draft
 
 
-def test_a_new_draft_lacks_only_the_name_and_a_server() -> None:
+def test_a_new_draft_needs_only_a_name_and_a_server() -> None:
     assert [problem.dotted for problem in Draft.new().problems] == ["registry.domain", "servers"]
 
 
@@ -34,7 +34,7 @@ def test_a_finished_draft_becomes_answers() -> None:
     assert answers.servers[0].port == 2222
 
 
-def test_an_unfinished_draft_says_all_that_is_missing() -> None:
+def test_an_unfinished_draft_lists_everything_missing() -> None:
     with pytest.raises(AnswersError) as caught:
         Draft.new().answers()
     assert len(caught.value.problems) == 2
@@ -57,7 +57,7 @@ def test_blank_text_means_the_default() -> None:
     assert draft.answers().registry.port == 443
 
 
-def test_what_was_typed_for_the_other_driver_stays_and_does_not_count() -> None:
+def test_values_of_the_other_driver_are_saved_but_not_used() -> None:
     draft = finished()
     draft.set("storage.s3", {"bucket": "!"})
     assert not draft.problems
@@ -65,14 +65,14 @@ def test_what_was_typed_for_the_other_driver_stays_and_does_not_count() -> None:
     assert draft.problem_at("storage.s3.bucket")
 
 
-def test_a_registry_setting_that_is_not_known_is_a_problem() -> None:
+def test_an_unknown_registry_setting_is_a_problem() -> None:
     draft = finished()
     draft.set("registry.settings", {"lgo": {"level": "info"}})
     assert draft.problem_at("registry.settings")
 
 
 @pytest.mark.parametrize("value", ["", "[red]x[/red]", "x" * 10_000, "\x1b[31m", "a\nb", "é ünï"])
-def test_hostile_names_are_refused_in_words_and_kept(value: str) -> None:
+def test_hostile_names_are_rejected_with_a_message_and_stay_in_the_draft(value: str) -> None:
     draft = finished()
     draft.set("registry.domain", value)
     problem = draft.problem_at("registry.domain")
@@ -85,7 +85,7 @@ def test_hostile_names_are_refused_in_words_and_kept(value: str) -> None:
     assert draft.get("registry.domain") == value
 
 
-def test_a_kept_draft_comes_back_without_its_secrets(tmp_path: Path) -> None:
+def test_a_saved_draft_is_restored_without_secrets(tmp_path: Path) -> None:
     draft = finished()
     draft.set("credentials.users[0].password", Typed(Secret(PASSWORD)))
     path = store.new_draft_file()
@@ -112,7 +112,7 @@ def test_a_typed_password_is_saved_as_its_hash(tmp_path: Path) -> None:
     assert isinstance(draft.get("credentials.users[0].password"), Typed)
 
 
-def test_saved_answers_open_again_as_they_were(tmp_path: Path) -> None:
+def test_saved_answers_load_unchanged(tmp_path: Path) -> None:
     draft = finished()
     draft.set("storage", {"driver": "s3", "s3": {"bucket": "images", "region": "eu-central-1"}})
     path = tmp_path / "moorage.yml"
@@ -141,7 +141,7 @@ def test_unsaved_changes_are_found_when_the_file_is_opened(tmp_path: Path) -> No
     assert unsaved.domain == "other.example.com"
 
 
-def test_recents_forget_files_that_are_gone(tmp_path: Path) -> None:
+def test_recents_drop_deleted_files(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_text("version: 1")
     store.remember(path, "registry.example.com", state="applied")
@@ -151,7 +151,7 @@ def test_recents_forget_files_that_are_gone(tmp_path: Path) -> None:
     assert store.recents() == []
 
 
-def test_recents_that_make_no_sense_are_none() -> None:
+def test_invalid_recents_are_ignored() -> None:
     store.private_folder()
     (store.private_folder() / "recents.json").write_text('[{"x": 1}]')
     assert store.recents() == []

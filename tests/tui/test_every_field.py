@@ -38,7 +38,7 @@ async def give(wizard: Wizard, field: Field, value: str) -> None:
 
 
 @pytest.mark.parametrize("kind", VALUES)
-async def test_every_field_of_every_step_takes_it_or_says_why_not(
+async def test_every_field_of_every_step_accepts_or_explains_odd_input(
     pretend: Servers, kind: str
 ) -> None:
     value = VALUES[kind]
@@ -81,7 +81,7 @@ async def test_every_field_of_every_step_takes_it_or_says_why_not(
         ("advanced", "Add a hook", "Any special requirements?"),
     ],
 )
-async def test_every_field_of_a_dialog_takes_it_or_says_why_not(
+async def test_every_field_of_a_dialog_accepts_or_explains_odd_input(
     pretend: Servers, step: str, title: str, question: str
 ) -> None:
     async with opened(pretend, prefill=DRAFT) as wizard:
@@ -102,7 +102,7 @@ async def test_every_field_of_a_dialog_takes_it_or_says_why_not(
 
 
 @pytest.mark.parametrize("kind", VALUES)
-async def test_a_server_to_connect_to_is_taken_or_refused_in_words(
+async def test_the_connect_dialog_accepts_or_explains_odd_input(
     pretend: Servers, kind: str
 ) -> None:
     async with opened(pretend) as wizard:

@@ -6,7 +6,7 @@ from moorage.errors import Problem
 from tui.document.steps import STEPS, Mark, Progress, Step, begin, step_of
 
 
-def test_going_on_visits_every_step_in_order_and_stays_at_review() -> None:
+def test_continuing_visits_every_step_in_order_and_stays_at_review() -> None:
     progress = Progress()
     seen = [progress.current]
     for _ in STEPS:
@@ -16,12 +16,12 @@ def test_going_on_visits_every_step_in_order_and_stays_at_review() -> None:
     assert seen[-1] is Step.REVIEW
 
 
-def test_going_back_ends_in_front_of_the_first_step() -> None:
+def test_going_back_from_the_first_step_leaves_the_wizard() -> None:
     assert Progress(Step.CREDENTIALS).previous() is Step.SERVERS
     assert Progress(Step.SERVERS).previous() is None
 
 
-def test_answers_that_ask_open_on_the_first_asked_step_and_visit_only_those() -> None:
+def test_answers_with_ask_open_on_the_first_such_step_and_visit_only_those() -> None:
     progress = begin(["ssl", "storage"], [], is_new=False)
     assert progress.current is Step.STORAGE
     assert progress.next() is Step.SSL
@@ -34,19 +34,19 @@ def test_finished_answers_open_on_review() -> None:
     assert progress.mark(Step.DNS, []) is Mark.DONE
 
 
-def test_review_is_done_by_an_apply_that_went_well_and_by_nothing_else() -> None:
+def test_only_a_successful_apply_completes_review() -> None:
     progress = Progress(Step.REVIEW).moved_to(Step.DNS)
     assert progress.mark(Step.REVIEW, []) is Mark.OPEN
     assert progress.mark(Step.REVIEW, [], is_applied=True) is Mark.DONE
 
 
-def test_only_what_was_seen_of_a_draft_is_done() -> None:
+def test_only_visited_steps_of_a_draft_are_done() -> None:
     progress = begin([], [], is_new=False, seen=["servers"])
     assert progress.mark(Step.SERVERS, []) is Mark.DONE
     assert progress.mark(Step.DNS, []) is Mark.OPEN
 
 
-def test_faulty_answers_open_on_the_first_fault() -> None:
+def test_invalid_answers_open_on_the_first_problem() -> None:
     progress = begin([], [Step.SSL], is_new=False)
     assert progress.current is Step.SSL
     assert progress.moved_to(Step.REVIEW).mark(Step.SSL, [Step.SSL]) is Mark.WRONG

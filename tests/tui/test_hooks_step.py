@@ -39,7 +39,7 @@ async def test_a_hook_is_added_and_edited_by_keys_alone(pretend: Servers) -> Non
     assert load(Path("kept.yml")).hooks == (hook,)
 
 
-async def test_a_hook_that_cannot_run_is_refused_beside_its_field(pretend: Servers) -> None:
+async def test_a_hook_that_cannot_run_is_an_error_beside_its_field(pretend: Servers) -> None:
     Path("plain.sh").write_text("echo told\n")
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await _to_the_button(wizard)

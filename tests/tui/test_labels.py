@@ -26,7 +26,7 @@ from tui.wizard.step_list import summary_of
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_each_field_is_one_of_the_answers(path: str) -> None:
+def test_every_field_exists_in_the_answers(path: str) -> None:
     shown = help_of(path)
     assert summary(path), f"the answers have no {path}, or do not describe it"
     assert not shown or summary(path).endswith("."), shown
@@ -41,7 +41,7 @@ def test_a_field_shows_the_default_of_the_answers() -> None:
     assert "Default: ~/.ssh/config" in help_of("servers[0].key")  # the empty field has an example
 
 
-async def test_every_place_is_called_as_its_field_is(pretend: Servers) -> None:
+async def test_every_path_has_the_label_of_its_field(pretend: Servers) -> None:
     async with opened(pretend, prefill=DRAFT) as wizard:
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
@@ -91,7 +91,7 @@ def test_errors_point_to_fields_under_the_wizards_names() -> None:
     )
 
 
-def test_a_problem_is_said_with_the_label_of_its_field() -> None:
+def test_a_problem_names_its_field_by_label() -> None:
     assert label_of(("servers", 1, "key")) == "Server 2, Key file"
     problem = Problem(("dns", "nameservers", 0), "wanted: an address")
     assert describe_problem(problem) == "Name servers: wanted: an address"

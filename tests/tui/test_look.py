@@ -119,7 +119,7 @@ def _is_shown(widget: object) -> bool:
 
 
 @pytest.mark.parametrize("name", [each.name for each in theme.THEMES])
-async def test_the_button_with_the_focus_is_told_without_colours(
+async def test_the_focused_button_is_visible_without_colours(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
@@ -134,7 +134,7 @@ async def test_the_button_with_the_focus_is_told_without_colours(
 
 
 @pytest.mark.parametrize("name", [each.name for each in theme.THEMES])
-async def test_the_field_with_the_focus_is_told_without_colours(
+async def test_the_focused_field_is_visible_without_colours(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
@@ -162,7 +162,7 @@ async def test_the_field_with_the_focus_is_told_without_colours(
         assert wizard.text.splitlines()[area.region.y][area.region.x] == " "
 
 
-def test_16_colours_tell_errors_from_hints() -> None:
+def test_errors_and_hints_differ_with_16_colours() -> None:
     kinds = ("text-error", "text-muted", "text-warning", "text-success")
     colours = [Color.parse(theme.SIXTEEN.variables[kind]).rich_color for kind in kinds]
     assert len({colour.downgrade(ColorSystem.STANDARD).number for colour in colours}) == len(kinds)

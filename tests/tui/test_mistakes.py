@@ -56,7 +56,7 @@ async def test_every_mistake_is_listed_and_the_first_field_has_its_error(
         assert "s4" not in wizard.text
 
 
-async def test_keys_that_no_field_has_are_taken_out_when_that_is_said(
+async def test_keys_without_a_field_are_removed_when_confirmed(
     pretend: Servers, home: Path
 ) -> None:
     text = f"version: 1\nregistry: {{domain: a.example.com, prot: 1}}\nservers: [alpha]\n{USERS}"
@@ -93,7 +93,7 @@ async def test_a_wrong_value_shows_as_it_is_in_its_field(
         await wizard.see(*seen)
 
 
-async def test_a_step_that_is_wrong_says_why_when_it_is_opened_again(pretend: Servers) -> None:
+async def test_an_invalid_step_shows_its_errors_when_reopened(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("registry_example")
@@ -122,7 +122,7 @@ async def test_a_step_that_is_wrong_says_why_when_it_is_opened_again(pretend: Se
          "alt+6", ("Edit the hook", "a b", "✗ Choose at least one")),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_with_a_thing_is_said_in_its_dialog(
+async def test_problems_of_an_entry_are_shown_in_its_dialog(
     pretend: Servers, home: Path, section: str, step: str, seen: tuple[str, ...]
 ) -> None:
     text = f"version: 1\nregistry: {{domain: registry.example.com}}\n{section}"
@@ -158,9 +158,7 @@ async def test_more_mistakes_than_fit_scroll_by_keys(pretend: Servers, home: Pat
         assert "The file stays" not in wizard.text
 
 
-async def test_the_first_mistake_is_in_sight_when_the_list_is_closed(
-    pretend: Servers, home: Path
-) -> None:
+async def test_closing_the_list_shows_the_first_mistake(pretend: Servers, home: Path) -> None:
     storage = "storage: {driver: s3, s3: {bucket: abc, region: eu, rootdirectory: [c]}}\n"
     text = f"version: 1\nregistry: {{domain: a.example.com}}\nservers: [{{host: a}}]\n{storage}"
     async with opened(pretend, path=wrote(home, text + USERS)) as wizard:
@@ -169,7 +167,7 @@ async def test_the_first_mistake_is_in_sight_when_the_list_is_closed(
         await wizard.see("Prefix", "[c]", "✗ must be text, not a list")
 
 
-async def test_what_an_empty_field_means_is_cut_at_the_edge_only(pretend: Servers) -> None:
+async def test_placeholders_are_cut_only_at_the_edge(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.press("alt+6", "down")
         await wizard.see("default: docker.io/library/registr…")

@@ -30,7 +30,7 @@ def bait(home: Path, pretend: Servers) -> Iterator[Bait]:
     bait.close()
 
 
-async def test_nothing_recorded_is_followed_unasked(
+async def test_recorded_paths_and_servers_are_used_only_after_confirmation(
     pretend: Servers, bait: Bait, home: Path
 ) -> None:
     store.keep_applied(Draft({"registry": {"domain": "registry.example.test"}, "mine": True}))
@@ -73,7 +73,7 @@ async def test_nothing_recorded_is_followed_unasked(
     assert known.get("mine") is True
 
 
-async def test_what_is_confirmed_is_used(pretend: Servers, bait: Bait) -> None:
+async def test_confirmed_paths_and_servers_are_used(pretend: Servers, bait: Bait) -> None:
     with watched(bait.port) as seen:
         async with opened(
             pretend, size=(120, 40), servers_read=(("root@alpha:2222",), "")

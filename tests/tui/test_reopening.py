@@ -41,7 +41,7 @@ def applied(home: Path) -> Path:
     return path
 
 
-async def test_the_start_shows_how_deployments_are_without_asking(
+async def test_the_start_shows_the_status_of_deployments_without_prompting(
     pretend: Servers, home: Path
 ) -> None:
     applied(home)
@@ -59,7 +59,7 @@ async def test_the_start_shows_how_deployments_are_without_asking(
         PretendServer("alpha", fault=password_missing("admin", "alpha")),
     ],
 )
-async def test_a_server_that_asks_is_unknown_and_not_asked_about(
+async def test_a_server_that_needs_a_password_shows_as_unknown(
     pretend: Servers, home: Path, server: PretendServer
 ) -> None:
     applied(home)
@@ -69,7 +69,7 @@ async def test_a_server_that_asks_is_unknown_and_not_asked_about(
         assert "Sudo password" not in wizard.text
 
 
-async def test_users_that_were_not_read_are_not_none(pretend: Servers, home: Path) -> None:
+async def test_unread_users_do_not_show_as_zero(pretend: Servers, home: Path) -> None:
     path = applied(home)
     pretend["alpha"] = PretendServer("alpha", sudo_password="secret")
     async with opened(pretend, path=path) as wizard:
@@ -85,9 +85,7 @@ async def test_users_that_were_not_read_are_not_none(pretend: Servers, home: Pat
         await wizard.see("Sudo password of admin")
 
 
-async def test_a_dialog_that_closes_at_once_is_no_reason_to_read_again(
-    pretend: Servers, home: Path
-) -> None:
+async def test_a_dialog_that_closes_at_once_does_not_reload(pretend: Servers, home: Path) -> None:
     async with opened(pretend, path=applied(home)) as wizard:
         await wizard.see("needs attention")
         connected = pretend["alpha"].connected
@@ -100,7 +98,7 @@ async def test_a_dialog_that_closes_at_once_is_no_reason_to_read_again(
         assert pretend["alpha"].connected == connected
 
 
-async def test_the_start_begins_on_what_was_open_last(pretend: Servers, home: Path) -> None:
+async def test_the_start_selects_the_last_opened_deployment(pretend: Servers, home: Path) -> None:
     applied(home)
     async with opened(pretend) as wizard:
         await wizard.see("registry.example.com", "u Users")
@@ -109,7 +107,9 @@ async def test_the_start_begins_on_what_was_open_last(pretend: Servers, home: Pa
     assert not list((home / "state" / "drafts").glob("*"))
 
 
-async def test_deployments_of_one_name_are_told_apart(pretend: Servers, home: Path) -> None:
+async def test_deployments_with_the_same_name_are_distinguishable(
+    pretend: Servers, home: Path
+) -> None:
     applied(home)
     draft = store.new_draft_file()
     store.keep_draft(draft, Draft(ANSWERS), of=None)
@@ -119,9 +119,7 @@ async def test_deployments_of_one_name_are_told_apart(pretend: Servers, home: Pa
                          "· not saved to a file", "applied today", "moorage.yml")  # fmt: skip
 
 
-async def test_a_draft_that_is_deployed_nowhere_offers_no_users(
-    pretend: Servers, home: Path
-) -> None:
+async def test_a_draft_that_is_not_deployed_offers_no_users(pretend: Servers, home: Path) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("escape")
@@ -131,7 +129,7 @@ async def test_a_draft_that_is_deployed_nowhere_offers_no_users(
         await wizard.see("New deployment")
 
 
-async def test_a_deployment_leaves_the_list_only_when_that_was_meant(
+async def test_removing_a_deployment_from_the_list_needs_confirmation(
     pretend: Servers, home: Path
 ) -> None:
     path = applied(home)
@@ -147,7 +145,7 @@ async def test_a_deployment_leaves_the_list_only_when_that_was_meant(
     assert path.is_file()
 
 
-async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: Path) -> None:
+async def test_an_applied_deployment_opens_on_its_dashboard(pretend: Servers, home: Path) -> None:
     path = applied(home)
     async with opened(pretend, path=path) as wizard:
         await wizard.see("Dashboard", "! alpha", "Debian GNU/Linux 12", "Nothing is deployed here")
@@ -171,9 +169,7 @@ async def test_what_was_applied_opens_on_its_dashboard(pretend: Servers, home: P
         await wizard.see("Dashboard")
 
 
-async def test_the_dashboard_says_what_was_changed_and_not_applied(
-    pretend: Servers, home: Path
-) -> None:
+async def test_the_dashboard_lists_changes_not_applied(pretend: Servers, home: Path) -> None:
     path = applied(home)
     async with opened(pretend, path=path) as wizard:
         await wizard.see("Dashboard", "Debian")
@@ -205,16 +201,14 @@ async def test_the_dashboard_says_what_was_changed_and_not_applied(
             {"name": "ci", "password": {"generate": True}}]}}, ("credentials.users.ana",)),
     ],
 )  # fmt: skip
-def test_only_what_an_apply_would_apply_counts_as_changed(
+def test_only_changes_an_apply_would_make_count(
     home: Path, change: dict[str, object], places: tuple[str, ...]
 ) -> None:
     store.keep_applied(Draft(ANSWERS))
     assert not_applied(Draft(ANSWERS | change)) == places
 
 
-async def test_the_dashboard_stays_alive_while_a_server_is_silent(
-    pretend: Servers, home: Path
-) -> None:
+async def test_the_dashboard_responds_while_a_server_does_not(pretend: Servers, home: Path) -> None:
     path = applied(home)
     pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
     async with opened(pretend, path=path) as wizard:
@@ -224,7 +218,7 @@ async def test_the_dashboard_stays_alive_while_a_server_is_silent(
         pretend["alpha"].slow.set()  # type: ignore[union-attr]
 
 
-async def test_a_run_that_goes_on_is_followed_from_the_dashboard(
+async def test_a_run_in_progress_is_followed_from_the_dashboard(
     pretend: Servers, home: Path
 ) -> None:
     path = applied(home)
@@ -245,7 +239,7 @@ async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
         await wizard.see("New deployment")
 
 
-async def test_what_a_server_says_is_deployed_is_applied_at_the_start(
+async def test_answers_matching_a_servers_record_show_as_applied_at_the_start(
     pretend: Servers, home: Path
 ) -> None:
     alpha = UsersServer("alpha")
@@ -303,7 +297,7 @@ async def test_a_long_error_is_one_line_at_the_start_and_once_on_the_dashboard(
         await wizard.see("! registry.example.com: needs attention ")
 
 
-async def test_only_the_secret_that_a_server_refused_is_asked_for_again(pretend: Servers) -> None:
+async def test_only_the_refused_secret_is_prompted_for_again(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN, password="in", sudo_password="up")
     async with opened(pretend) as wizard:
         for login, sudo in (("no", ""), ("in", "no"), ("", "up")):
@@ -343,7 +337,9 @@ async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> N
         await wizard.see("Dashboard")
 
 
-async def test_a_request_in_the_logs_says_first_what_matters(pretend: Servers, home: Path) -> None:
+async def test_a_request_in_the_logs_begins_with_the_important_fields(
+    pretend: Servers, home: Path
+) -> None:
     path = applied(home)
     pretend["alpha"] = PretendServer(
         "alpha",
@@ -422,7 +418,7 @@ def _discarded(name: str) -> bytes:
         (b"2026-11-25T15:37:41+0000 systemd[1]: Failed to start it.", Level.ERROR),
     ],
 )
-def test_only_what_keeps_somebody_from_something_is_an_error(line: bytes, level: Level) -> None:
+def test_only_requests_that_failed_for_a_client_are_errors(line: bytes, level: Level) -> None:
     assert reorder(without_repetition(line.decode()))[0] is level
 
 
@@ -465,7 +461,7 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         await wizard.see("Who can log in?")
 
 
-async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:
+async def test_only_failed_servers_are_retried(pretend: Servers) -> None:
     bad = b"@step\t0\tpackages\n@result\tfailed\tno luck\n"
     pretend["alpha"] = PretendServer("alpha", log=bad)
     async with opened(pretend, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
@@ -480,7 +476,7 @@ async def test_only_failed_servers_are_tried_again(pretend: Servers) -> None:
         assert pretend["alpha"].connected > connected
 
 
-async def test_a_server_that_says_nothing_is_told_and_left(pretend: Servers) -> None:
+async def test_a_server_that_does_not_respond_is_reported_and_skipped(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
@@ -498,7 +494,7 @@ async def test_a_server_that_says_nothing_is_told_and_left(pretend: Servers) -> 
         pretend["alpha"].aborted.set()
 
 
-def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
+def test_dashboard_states_are_saved_without_secrets(home: Path) -> None:
     path = applied(home)
     keep_overview(path, Overview(Health.HEALTHY, "", 300))
     assert kept_overviews()[str(path)].text == "healthy, certificate 300 days"
@@ -516,5 +512,5 @@ def test_seen_states_are_kept_without_anything_secret(home: Path) -> None:
         ("2026/11/25 15:37:42 [error] *18 no", "2026/11/25 15:37:42 [error] *18 no"),
     ],
 )  # fmt: skip
-def test_a_line_of_the_journal_says_nothing_twice(line: str, shown: str) -> None:
+def test_a_journal_line_repeats_nothing(line: str, shown: str) -> None:
     assert without_repetition(line) == shown

@@ -43,7 +43,7 @@ async def to_apply(wizard: Wizard) -> None:
     await wizard.press("enter")
 
 
-async def test_an_unknown_host_key_is_shown_and_refused(pretend: Servers) -> None:
+async def test_an_unknown_host_key_is_shown_and_rejected(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", unknown_key=True)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("SHA256:abc[b]def", "ssh-ed25519")
@@ -55,7 +55,7 @@ async def test_an_unknown_host_key_is_shown_and_refused(pretend: Servers) -> Non
         await wizard.see("1 server:")
 
 
-async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
+async def test_a_wrong_sudo_password_prompts_again(
     pretend: Servers,
 ) -> None:
     pretend["alpha"] = PretendServer("alpha", sudo_password="right")
@@ -75,7 +75,9 @@ async def test_a_sudo_password_is_asked_when_needed_and_asked_again_when_wrong(
         assert "right" not in wizard.text
 
 
-async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Servers) -> None:
+async def test_a_login_without_a_usable_key_explains_why_and_accepts_a_password(
+    pretend: Servers,
+) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("2 keys from the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
@@ -87,9 +89,7 @@ async def test_a_login_no_key_opens_says_why_and_takes_a_password(pretend: Serve
         assert pretend["alpha"].logged_in == Secret("hush")
 
 
-async def test_a_key_named_for_a_login_is_kept_with_the_server(
-    pretend: Servers, home: Path
-) -> None:
+async def test_a_key_chosen_at_login_is_saved_with_the_server(pretend: Servers, home: Path) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
     make_key(home / "key")
     async with opened(pretend, prefill=ANSWERS) as wizard:
@@ -107,7 +107,7 @@ async def test_a_key_named_for_a_login_is_kept_with_the_server(
         assert wizard.app.session.draft.text("servers[0].key") == "~/key"
 
 
-async def test_a_key_named_while_a_server_is_tested_shows_in_its_dialog(
+async def test_a_key_chosen_during_a_test_shows_in_the_server_dialog(
     pretend: Servers, home: Path
 ) -> None:
     pretend["alpha"] = PretendServer("alpha", login=LOGIN)
@@ -128,14 +128,16 @@ async def test_a_key_named_while_a_server_is_tested_shows_in_its_dialog(
         assert wizard.app.session.draft.text("servers[0].key") == "~/key"
 
 
-async def test_a_server_that_takes_no_keys_is_not_offered_one(pretend: Servers) -> None:
+async def test_a_server_without_public_key_authentication_prompts_for_a_password_only(
+    pretend: Servers,
+) -> None:
     pretend["alpha"] = PretendServer("alpha", login=replace(LOGIN, methods=("password",)))
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("The server accepts: password.")
         assert "key file" not in wizard.text
 
 
-async def test_questions_of_several_servers_come_one_after_the_other(pretend: Servers) -> None:
+async def test_questions_of_several_servers_are_asked_in_turn(pretend: Servers) -> None:
     hosts = ["alpha", "beta", "gamma"]
     for host in hosts:
         pretend[host] = PretendServer(host, unknown_key=True)
@@ -150,7 +152,7 @@ async def test_questions_of_several_servers_come_one_after_the_other(pretend: Se
         await wizard.see("3 servers:")
 
 
-async def test_the_interface_stays_alive_while_a_server_is_slow(pretend: Servers) -> None:
+async def test_the_interface_responds_while_a_server_is_slow(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("Reading the servers", "alpha: connecting")
@@ -163,7 +165,7 @@ async def test_the_interface_stays_alive_while_a_server_is_slow(pretend: Servers
             await asyncio.sleep(0.02)
 
 
-async def test_all_servers_that_cannot_be_reached_are_named(pretend: Servers) -> None:
+async def test_all_unreachable_servers_are_listed(pretend: Servers) -> None:
     for host in ("alpha", "beta"):
         pretend[host] = PretendServer(
             host, fault=CannotConnect("Nobody is there.", advice="Switch it on.", server=host)
@@ -178,7 +180,7 @@ async def test_all_servers_that_cannot_be_reached_are_named(pretend: Servers) ->
         await wizard.see("Review  7 of 7")
 
 
-async def test_the_pane_shows_the_difference_of_the_file_under_the_cursor(pretend: Servers) -> None:
+async def test_the_pane_shows_the_diff_of_the_selected_file(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.see("1 server:")
         for _ in range(60):
@@ -192,7 +194,7 @@ async def test_the_pane_shows_the_difference_of_the_file_under_the_cursor(preten
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_difference_gets_half_of_the_room_at_least(
+async def test_the_diff_gets_at_least_half_of_the_height(
     pretend: Servers, size: tuple[int, int]
 ) -> None:
     facts = INTERRUPTED + "clock\t1\n"
@@ -205,7 +207,7 @@ async def test_the_difference_gets_half_of_the_room_at_least(
         assert high, (pane, detail)
 
 
-async def test_missing_answers_are_listed_and_enter_leads_to_them(pretend: Servers) -> None:
+async def test_missing_answers_are_listed_and_enter_jumps_to_them(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+7")
         await wizard.see("Some answers are missing or wrong", "Servers: Registry name: expected")
@@ -214,7 +216,7 @@ async def test_missing_answers_are_listed_and_enter_leads_to_them(pretend: Serve
         await wizard.see("1 of 7")
 
 
-async def test_what_keeps_a_run_from_starting_keeps_it_from_starting(pretend: Servers) -> None:
+async def test_a_plan_with_problems_cannot_be_applied(pretend: Servers) -> None:
     taken = 'listener\tLISTEN 0 511 0.0.0.0:443 0.0.0.0:* users:(("[apache]",pid=1,fd=3))\n'
     pretend["alpha"] = PretendServer("alpha", extra_facts=taken)
     async with opened(pretend, prefill=ANSWERS) as wizard:
@@ -226,7 +228,7 @@ async def test_what_keeps_a_run_from_starting_keeps_it_from_starting(pretend: Se
         assert not isinstance(wizard.app.screen, ApplyScreen)
 
 
-async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) -> None:
+async def test_a_failed_run_names_the_step_and_opens_the_report(pretend: Servers) -> None:
     log = (
         b"@step\t0\tpackages\nE: [red]Unable[/] \x1b[31mto locate\n"
         b"@result\tfailed\tapt-get ended with 100\n"
@@ -243,7 +245,7 @@ async def test_a_failed_run_says_what_and_leads_to_the_report(pretend: Servers) 
         await wizard.see("Review  7 of 7", "1 server:", "power lost")  # read anew
 
 
-async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) -> None:
+async def test_cancelling_explains_its_effect_and_rolls_back(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
@@ -261,7 +263,7 @@ async def test_cancelling_says_what_it_means_and_rolls_back(pretend: Servers) ->
         assert "cancelled" not in wizard.text
 
 
-async def test_the_question_what_to_cancel_goes_when_the_run_is_over(pretend: Servers) -> None:
+async def test_the_cancel_dialog_closes_when_the_run_ends(pretend: Servers) -> None:
     alpha = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
     pretend["alpha"] = alpha
     async with opened(pretend, prefill=ANSWERS) as wizard:
@@ -280,7 +282,7 @@ async def test_the_question_what_to_cancel_goes_when_the_run_is_over(pretend: Se
         assert "Cancel" not in wizard.text
 
 
-async def test_done_comes_by_itself_once_a_dialog_is_closed(
+async def test_done_opens_once_a_dialog_is_closed(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
@@ -306,7 +308,7 @@ async def test_done_comes_by_itself_once_a_dialog_is_closed(
         await wizard.see("registry.example.com is up.")
 
 
-async def test_bad_checks_after_a_good_run_are_told(pretend: Servers) -> None:
+async def test_failed_checks_after_a_successful_run_are_shown(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
         assert wizard.app.session is not None
         wizard.app.session.draft.set("registry.port", 1)
@@ -315,7 +317,7 @@ async def test_bad_checks_after_a_good_run_are_told(pretend: Servers) -> None:
         await wizard.see("Apply failed", "✗ alpha")
 
 
-async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
+async def test_a_run_in_progress_is_followed(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer(
         "alpha",
         extra_facts=RUNNING,
@@ -327,7 +329,7 @@ async def test_a_run_that_goes_on_is_followed(pretend: Servers) -> None:
         await wizard.see("half way", "no luck")
 
 
-async def test_an_interrupted_run_is_told(pretend: Servers) -> None:
+async def test_an_interrupted_run_is_reported(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", extra_facts=INTERRUPTED)
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("last run interrupted while installing", "power lost")

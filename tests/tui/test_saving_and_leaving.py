@@ -43,7 +43,9 @@ async def kept(wizard: Wizard, home: Path, text: str) -> None:
     )
 
 
-async def test_the_draft_is_kept_while_typing_without_secrets(pretend: Servers, home: Path) -> None:
+async def test_the_draft_is_saved_while_typing_without_secrets(
+    pretend: Servers, home: Path
+) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
         assert wizard.app.session is not None
@@ -59,7 +61,7 @@ async def test_the_draft_is_kept_while_typing_without_secrets(pretend: Servers, 
         assert draft.stat().st_mode & 0o077 == 0
 
 
-async def test_answers_are_saved_and_open_again(pretend: Servers, home: Path) -> None:
+async def test_saved_answers_can_be_opened(pretend: Servers, home: Path) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+s")
@@ -126,7 +128,7 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
 @pytest.mark.parametrize(
     "content", ["", "version: [", "- a list", "\x00", "registry: [red]", "x" * 10_000]
 )
-async def test_a_file_that_is_no_answers_file_is_told_and_not_opened(
+async def test_a_file_that_is_not_an_answers_file_is_rejected(
     pretend: Servers, home: Path, content: str
 ) -> None:
     (home / "odd.yml").write_text(content)
@@ -151,7 +153,7 @@ async def test_leaving_asks_only_when_typed_secrets_would_be_lost(pretend: Serve
     assert wizard.app.return_value == 0
 
 
-async def test_leaving_lets_a_waiting_thread_go(pretend: Servers) -> None:
+async def test_leaving_ends_waiting_threads(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", unknown_key=True)
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
@@ -161,7 +163,7 @@ async def test_leaving_lets_a_waiting_thread_go(pretend: Servers) -> None:
     assert wizard.app.opening.asker.secret(SecretName("password"), None) is None
 
 
-def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:
+def test_unexpected_errors_go_to_a_log_file(home: Path) -> None:
     try:
         raise RuntimeError("boom")
     except RuntimeError as error:
@@ -173,7 +175,7 @@ def test_what_nobody_foresaw_goes_to_a_log_file(home: Path) -> None:
     assert log.stat().st_mode & 0o077 == 0
 
 
-async def test_what_nobody_foresaw_in_a_worker_is_logged_as_it_was(
+async def test_unexpected_errors_in_a_worker_are_logged_with_their_traceback(
     pretend: Servers, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails() -> None:
@@ -189,7 +191,7 @@ async def test_what_nobody_foresaw_in_a_worker_is_logged_as_it_was(
     assert "in fails" in log.read_text()
 
 
-async def test_what_comes_when_all_is_over_is_not_shown(
+async def test_events_after_the_end_are_not_shown(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends, came = threading.Event(), []
@@ -209,7 +211,7 @@ async def test_what_comes_when_all_is_over_is_not_shown(
     assert came == []
 
 
-async def test_an_unforeseen_error_in_the_engine_is_shown_without_a_traceback(
+async def test_an_unexpected_error_in_the_engine_is_shown_without_a_traceback(
     pretend: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(self: PretendServer) -> None:
@@ -223,7 +225,7 @@ async def test_an_unforeseen_error_in_the_engine_is_shown_without_a_traceback(
         assert "secret detail" not in wizard.text
 
 
-async def test_both_themes_are_there_and_the_palette_switches(pretend: Servers) -> None:
+async def test_the_palette_switches_between_both_themes(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         assert wizard.app.theme == DARK.name
         titles = [each.title for each in wizard.app.get_system_commands(wizard.app.screen)]
@@ -250,7 +252,7 @@ async def test_no_color_is_respected(pretend: Servers, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("opens", "step"), [("a", "1"), ("a", "2"), ("f1", "1"), ("ctrl+s", "1")])
-async def test_what_is_typed_while_a_dialog_opens_lands_in_it(
+async def test_keys_typed_while_a_dialog_opens_reach_it(
     pretend: Servers, opens: str, step: str
 ) -> None:
     async with opened(pretend) as wizard:
@@ -282,7 +284,7 @@ def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> N
     wizard.app.push_screen(done)
 
 
-async def test_done_keeps_its_lines_in_order_and_says_where_it_leads(pretend: Servers) -> None:
+async def test_done_lists_its_lines_in_order_and_names_the_next_step(pretend: Servers) -> None:
     answers = {**ANSWERS, "registry": {"domain": "registry.example.com", "port": 5443}}
     async with opened(pretend, prefill=answers) as wizard:
         await wizard.see("1 server:")
@@ -298,7 +300,7 @@ async def test_done_keeps_its_lines_in_order_and_says_where_it_leads(pretend: Se
         assert file.startswith("Copy this file there as ca.pem:\n/")
 
 
-async def test_one_escape_too_many_does_not_leave(pretend: Servers) -> None:
+async def test_one_extra_escape_does_not_quit(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("escape")
         await wizard.see("Press Escape again to leave")
@@ -310,9 +312,7 @@ async def test_one_escape_too_many_does_not_leave(pretend: Servers) -> None:
     assert wizard.app.return_value == 0
 
 
-async def test_a_file_that_is_not_there_is_refused_beside_its_field(
-    pretend: Servers, home: Path
-) -> None:
+async def test_a_missing_file_is_an_error_beside_its_field(pretend: Servers, home: Path) -> None:
     (home / "mine.yml").write_text("version: 1\nregistry: {domain: mine.example.com}\n")
     async with opened(pretend) as wizard:
         await wizard.press("o")
@@ -328,7 +328,7 @@ async def test_a_file_that_is_not_there_is_refused_beside_its_field(
         await wizard.see("in the answers", "mine.yml:")
 
 
-async def test_done_says_first_what_is_still_to_do(pretend: Servers) -> None:
+async def test_done_begins_with_what_is_left_to_do(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
@@ -340,7 +340,7 @@ async def test_done_says_first_what_is_still_to_do(pretend: Servers) -> None:
         assert "not saved to a file" not in wizard.text
 
 
-async def test_the_arrows_lead_along_a_row_of_buttons(pretend: Servers) -> None:
+async def test_arrow_keys_move_along_a_row_of_buttons(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
@@ -384,7 +384,7 @@ async def test_leaving_done_asks_whether_to_save(pretend: Servers, home: Path, k
     assert wizard.app.return_value == (0 if key == "ctrl+q" else None)
 
 
-async def test_what_was_not_saved_is_found_again_at_the_start(pretend: Servers) -> None:
+async def test_unsaved_drafts_are_listed_at_the_start(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
@@ -393,7 +393,7 @@ async def test_what_was_not_saved_is_found_again_at_the_start(pretend: Servers) 
         await wizard.see("New deployment", "registry.example.com")
 
 
-async def test_saving_keeps_comments_and_asks_when_somebody_else_changed_the_file(
+async def test_saving_keeps_comments_and_asks_when_the_file_has_changed(
     pretend: Servers, home: Path
 ) -> None:
     path = home / "moorage.yml"

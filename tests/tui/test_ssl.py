@@ -134,7 +134,7 @@ async def test_tab_reaches_every_field_of_acme_and_shows_it_whole(
         assert set(_labels(wizard)) <= set(seen)
 
 
-async def test_what_was_typed_for_another_mode_does_not_count(pretend: Servers) -> None:
+async def test_values_of_other_modes_are_not_used(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         draft = _draft(wizard)
         draft.set("ssl.acme", {"directory": "nonsense", "external_account": {}})
@@ -157,7 +157,7 @@ async def test_load_balancers_are_a_list(pretend: Servers) -> None:
         await wizard.see("must be an address or a network")
 
 
-async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
+async def test_the_state_of_the_private_ca_is_shown(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
         await wizard.see("The first apply creates a CA", "Limited to registry.example.com")
@@ -167,7 +167,7 @@ async def test_the_private_cas_state_is_told(pretend: Servers) -> None:
         await wizard.see("✓ CA with", "key encrypted")
 
 
-async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: Path) -> None:
+async def test_a_ca_file_is_described_while_its_path_is_typed(pretend: Servers, home: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
          "-subj", "/CN=Company root", "-keyout", home / "k.pem", "-out", home / "c.pem"],
@@ -183,7 +183,9 @@ async def test_a_ca_file_is_read_back_while_it_is_typed(pretend: Servers, home: 
         await wizard.see("contains no PEM certificate")
 
 
-async def test_replacing_says_when_more_would_change(pretend: Servers, home: Path) -> None:
+async def test_replacing_a_certificate_reports_other_pending_changes(
+    pretend: Servers, home: Path
+) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
          "-subj", "/CN=r", "-addext", "subjectAltName=DNS:registry.example.com",
@@ -201,7 +203,7 @@ async def test_replacing_says_when_more_would_change(pretend: Servers, home: Pat
         assert "Replace on the servers" not in wizard.text
 
 
-async def test_a_name_no_ca_can_have_is_explained_and_not_looked_for(pretend: Servers) -> None:
+async def test_a_name_invalid_for_a_ca_is_explained(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
         await wizard.see("The first apply creates a CA")
@@ -215,7 +217,7 @@ async def test_a_name_no_ca_can_have_is_explained_and_not_looked_for(pretend: Se
         assert "✗" not in wizard.text
 
 
-async def test_what_is_typed_while_a_certificate_is_replaced_does_not_hide_how_that_ended(
+async def test_typing_during_a_replacement_does_not_hide_its_result(
     pretend: Servers, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaf, key = Authority("Root").issue("registry.example.com")

@@ -21,7 +21,7 @@ from tui.wizard.preview_pane import PreviewPane
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_enter_alone_leads_from_a_server_to_review(
+async def test_pressing_enter_goes_from_servers_to_review(
     pretend: Servers, size: tuple[int, int]
 ) -> None:
     async with opened(pretend, size=size) as wizard:
@@ -34,7 +34,7 @@ async def test_enter_alone_leads_from_a_server_to_review(
         await wizard.see("Debian GNU/Linux 12")
 
 
-async def test_escape_leads_back_to_the_start_and_nothing_is_lost(pretend: Servers) -> None:
+async def test_escape_returns_to_the_start_and_loses_nothing(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "enter")
@@ -56,7 +56,7 @@ async def test_every_step_opens_by_its_number(pretend: Servers, size: tuple[int,
             await wizard.see(f"{step.label}  {step.number} of 7")
 
 
-async def test_going_on_while_a_step_is_being_opened_waits_for_it(pretend: Servers) -> None:
+async def test_continuing_while_a_step_opens_waits_for_it(pretend: Servers) -> None:
     async with opened(pretend, prefill=ANSWERS) as wizard:
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
@@ -90,7 +90,7 @@ async def test_tab_reaches_every_field_and_shows_it_whole(
             assert frame.pane.region.contains_region(field.region), field.label
 
 
-async def test_a_mistake_is_told_beside_the_field_on_leaving_it(pretend: Servers) -> None:
+async def test_a_mistake_is_shown_beside_the_field_on_leaving_it(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("[red]x")
@@ -102,7 +102,7 @@ async def test_a_mistake_is_told_beside_the_field_on_leaving_it(pretend: Servers
         assert "✗" not in wizard.text
 
 
-async def test_going_on_with_a_mistake_stays_and_moves_to_it(pretend: Servers) -> None:
+async def test_continuing_with_a_mistake_focuses_its_field(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+6", "tab")
         await wizard.type("99999")
@@ -155,7 +155,7 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
         assert wizard.app.session.draft.items("servers") == [{"host": "beta"}]
 
 
-async def test_enter_in_the_dialog_of_a_server_asks_for_everything_before_it_adds(
+async def test_enter_in_the_server_dialog_visits_all_fields_before_adding(
     pretend: Servers,
 ) -> None:
     async with opened(pretend) as wizard:
@@ -177,7 +177,7 @@ async def test_enter_in_the_dialog_of_a_server_asks_for_everything_before_it_add
         assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
 
 
-async def test_what_is_typed_after_a_server_was_added_reaches_the_list(pretend: Servers) -> None:
+async def test_keys_typed_after_adding_a_server_reach_the_list(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server("alpha")
         assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
@@ -185,7 +185,7 @@ async def test_what_is_typed_after_a_server_was_added_reaches_the_list(pretend: 
         await wizard.see("Add a server")
 
 
-async def test_a_user_whose_password_is_typed_is_asked_for_it_before_it_is_added(
+async def test_adding_a_user_with_a_typed_password_prompts_for_it_first(
     pretend: Servers,
 ) -> None:
     async with opened(pretend) as wizard:
@@ -201,7 +201,7 @@ async def test_a_user_whose_password_is_typed_is_asked_for_it_before_it_is_added
         await wizard.see("ci", "typed")
 
 
-async def test_a_user_typed_before_the_host_goes_to_its_field(pretend: Servers) -> None:
+async def test_a_user_typed_before_the_host_moves_to_its_field(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
@@ -223,7 +223,7 @@ async def test_a_user_typed_before_the_host_goes_to_its_field(pretend: Servers) 
         await wizard.see("✗ must be the host alone; the user has a field")
 
 
-async def test_a_name_with_other_letters_is_given_as_it_is_written(pretend: Servers) -> None:
+async def test_the_error_for_a_non_ascii_name_shows_its_ascii_form(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("büro.example.com")
@@ -284,7 +284,7 @@ async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
         assert "abc" not in wizard.text
 
 
-async def test_a_hash_that_is_none_is_refused_beside_its_field(pretend: Servers) -> None:
+async def test_an_invalid_hash_is_an_error_beside_its_field(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "a")
@@ -326,7 +326,7 @@ async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
         assert not wizard.app.screen.query(Toast)
 
 
-async def test_yaml_that_is_wrong_is_told_below_its_area(pretend: Servers) -> None:
+async def test_invalid_yaml_is_reported_below_its_text_area(pretend: Servers) -> None:
     async with opened(pretend, size=(120, 40)) as wizard:
         await wizard.press("enter", "alt+6")
         area = wizard.app.screen.query_one("#settings")
@@ -346,7 +346,7 @@ async def test_the_preview_follows_what_is_typed(pretend: Servers) -> None:
         await wizard.see("»     bucket: my-images", "+   level: info", "+ all new")
 
 
-async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(
+async def test_f3_shows_the_preview_on_narrow_terminals(
     pretend: Servers,
 ) -> None:
     async with opened(pretend) as wizard:
@@ -358,7 +358,7 @@ async def test_f3_shows_the_preview_where_there_is_no_room_beside_the_form(
         await wizard.see("Where should images be stored?", "3 of 7")
 
 
-async def test_the_button_that_goes_on_shows_its_whole_name_in_every_step(
+async def test_the_continue_button_shows_its_whole_label_in_every_step(
     pretend: Servers,
 ) -> None:
     async with opened(pretend) as wizard:
@@ -368,7 +368,7 @@ async def test_the_button_that_goes_on_shows_its_whole_name_in_every_step(
             await wizard.see(f"    {name}    ")
 
 
-async def test_choices_take_arrows_at_once_and_leave_enter_alone(pretend: Servers) -> None:
+async def test_choices_use_arrow_keys_and_leave_enter_to_the_form(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+5")
         choice = wizard.app.screen.query_one("#mode", Choice)
@@ -401,7 +401,7 @@ async def test_the_footer_has_room_for_every_key_at_80_columns(pretend: Servers)
             assert "f1 Help" in wizard.text.splitlines()[-1]
 
 
-async def test_the_test_of_a_server_shows_what_is_there(pretend: Servers) -> None:
+async def test_testing_a_server_shows_its_facts(pretend: Servers) -> None:
     pretend["alpha"] = PretendServer("alpha", extra_facts="tool\tdocker\n")
     pretend["beta"] = PretendServer(
         "beta",
@@ -495,7 +495,7 @@ async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
         assert Step.DNS in wizard.app.session.progress.visited
 
 
-async def test_a_certificate_is_read_back_as_it_was_typed_last(
+async def test_the_certificate_at_the_last_typed_path_is_described(
     pretend: Servers, home: Path
 ) -> None:
     subprocess.run(
@@ -519,7 +519,7 @@ async def test_a_certificate_is_read_back_as_it_was_typed_last(
         await wizard.see("cannot be read: no such file")
 
 
-async def test_what_was_typed_ahead_lands_where_tab_led(pretend: Servers) -> None:
+async def test_type_ahead_after_tab_reaches_the_next_field(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
@@ -535,7 +535,7 @@ async def test_what_was_typed_ahead_lands_where_tab_led(pretend: Servers) -> Non
         ]
 
 
-async def test_a_long_text_that_comes_as_keys_is_typed_like_any_other(pretend: Servers) -> None:
+async def test_long_text_that_arrives_as_keys_is_typed(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
@@ -550,7 +550,7 @@ async def test_a_long_text_that_comes_as_keys_is_typed_like_any_other(pretend: S
         assert user.value == "ä" * 10_239 + "xä"
 
 
-async def test_alt_and_a_number_is_no_text_when_typed_ahead(pretend: Servers) -> None:
+async def test_alt_and_a_number_typed_ahead_is_not_text(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter")
         for key, character in (*zip("abc", "abc", strict=True), ("alt+2", "2"), ("alt+3", "3")):

@@ -54,7 +54,7 @@ def bucket_at(url: str, name: str = "images", **more: object) -> S3Storage:
     )
 
 
-def test_a_bucket_is_tried_with_all_that_a_registry_does(endpoint: str) -> None:
+def test_the_bucket_test_covers_every_operation_of_a_registry(endpoint: str) -> None:
     told: list[str] = []
     results = try_bucket(bucket_at(endpoint, rootdirectory="/deep"), KEYS,
                          lambda tried: told.append(tried.name))  # fmt: skip
@@ -75,18 +75,18 @@ def test_the_lifecycle_rule_that_is_shown_satisfies_the_test(endpoint: str) -> N
     assert try_bucket(storage, KEYS)[-1].status == "good"
 
 
-def test_a_bucket_that_is_not_there_is_told_in_words(endpoint: str) -> None:
+def test_a_missing_bucket_is_reported(endpoint: str) -> None:
     (result,) = try_bucket(bucket_at(endpoint, "nobodys"), KEYS)
     assert (result.status, result.name) == ("bad", "list")
     assert "There is no bucket nobodys" in result.detail
 
 
-def test_a_store_that_is_not_there_is_told_in_words() -> None:
+def test_an_unreachable_store_is_reported() -> None:
     (result,) = try_bucket(bucket_at("http://127.0.0.1:9"), KEYS)
     assert "cannot be reached" in result.detail
 
 
-def test_a_test_that_was_stopped_leaves_nothing_behind(endpoint: str) -> None:
+def test_a_cancelled_bucket_test_removes_its_objects(endpoint: str) -> None:
     cancel = Cancel()
 
     def stop_after_writing(tried: object) -> None:
@@ -115,7 +115,7 @@ REGISTRY_STORAGE_S3_SECRETKEY=a-secret-key
 """
 
 
-async def test_a_pasted_block_fills_the_form_and_the_test_button_tries_it(
+async def test_a_pasted_block_fills_the_form_and_can_be_tested(
     pretend: Servers, endpoint: str
 ) -> None:
     async with opened(pretend) as wizard:
@@ -147,7 +147,7 @@ async def test_a_block_pasted_into_another_step_fills_storage(pretend: Servers) 
         await wizard.see("Add a user", "These lines belong in Storage")
 
 
-async def test_the_form_stays_alive_while_a_store_is_silent(pretend: Servers, silent: str) -> None:
+async def test_the_form_responds_while_a_store_does_not(pretend: Servers, silent: str) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+3", "down", "tab")
         assert wizard.app.focused is not None
@@ -162,7 +162,7 @@ async def test_the_form_stays_alive_while_a_store_is_silent(pretend: Servers, si
         assert threading.active_count() < 40
 
 
-async def test_a_secret_is_hidden_until_it_is_asked_for(pretend: Servers) -> None:
+async def test_a_secret_is_hidden_until_shown(pretend: Servers) -> None:
     async with opened(pretend) as wizard:
         await wizard.press("enter", "alt+3", "down")
         wizard.app.screen.query_one("#secretkey", Field).focus()

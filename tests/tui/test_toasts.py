@@ -42,7 +42,7 @@ async def test_a_toast_hides_neither_the_title_nor_a_button(
 
 
 @pytest.mark.parametrize("left", [1e-9, 0.0, -0.01])
-async def test_a_toast_whose_time_is_over_as_a_screen_takes_it_goes(
+async def test_a_toast_that_expires_while_a_screen_opens_disappears(
     left: float, pretend: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BriefNotice, "_left", lambda _self: left)

@@ -116,7 +116,7 @@ async def test_users_of_all_servers_are_shown(fleet: Fleet, size: tuple[int, int
         await wizard.see("ana", "pull", "team-a/*", "disabled", "bcrypt", "on alpha")
 
 
-async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Fleet) -> None:
+async def test_a_user_is_added_on_all_servers_and_the_password_shown_once(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("a")
@@ -154,7 +154,7 @@ async def test_a_user_is_added_everywhere_with_a_password_shown_once(fleet: Flee
         assert dora.rules == "pull team-d/* base/alpine"
 
 
-async def test_what_is_typed_ahead_goes_to_the_dialog_and_never_behind_it(fleet: Fleet) -> None:
+async def test_type_ahead_reaches_the_dialog_and_not_the_screen_behind(fleet: Fleet) -> None:
     def type_at_once(wizard: Wizard, *keys: str) -> None:
         for key in keys:
             wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
@@ -172,7 +172,7 @@ async def test_what_is_typed_ahead_goes_to_the_dialog_and_never_behind_it(fleet:
     assert fleet.beta.users["ana"].disabled
 
 
-async def test_results_are_said_in_a_line_and_cover_nothing(fleet: Fleet) -> None:
+async def test_results_are_shown_in_a_line_and_cover_nothing(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x", "down", "d", "z")
@@ -182,7 +182,7 @@ async def test_results_are_said_in_a_line_and_cover_nothing(fleet: Fleet) -> Non
         assert not wizard.app.screen.query("Toast")
 
 
-async def test_the_footer_shows_every_key_it_has_also_when_narrow(fleet: Fleet) -> None:
+async def test_the_footer_shows_every_key_when_narrow(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x")
@@ -191,7 +191,7 @@ async def test_the_footer_shows_every_key_it_has_also_when_narrow(fleet: Fleet) 
         await wizard.see("↑↓ Choose", "esc Back")
 
 
-async def test_answers_follow_a_change(fleet: Fleet) -> None:
+async def test_a_change_updates_the_answers(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await add(wizard, "dora")
@@ -233,7 +233,7 @@ async def test_password_access_state_and_removal_are_one_change(fleet: Fleet) ->
         assert verify_password(typed, server.users["ana"].hash)
 
 
-async def test_somebody_disabled_may_nothing_and_is_enabled(fleet: Fleet) -> None:
+async def test_a_disabled_user_can_do_nothing_until_enabled(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users", "x Disable", "ana  pull team-a")
         await wizard.press("down")
@@ -243,7 +243,7 @@ async def test_somebody_disabled_may_nothing_and_is_enabled(fleet: Fleet) -> Non
         await wizard.see("dora  push", "x Disable")
 
 
-async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
+async def test_a_weak_password_needs_confirmation(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("p")
@@ -266,7 +266,7 @@ async def test_a_weak_password_is_taken_only_on_purpose(fleet: Fleet) -> None:
     assert verify_password(Secret("xy"), fleet.beta.users["ana"].hash)
 
 
-async def test_the_last_change_is_taken_back(fleet: Fleet) -> None:
+async def test_the_last_change_can_be_undone(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x", "d")
@@ -278,7 +278,7 @@ async def test_the_last_change_is_taken_back(fleet: Fleet) -> None:
         assert "not applied yet" not in wizard.text
 
 
-async def test_the_last_user_who_may_log_in_stays(fleet: Fleet) -> None:
+async def test_the_last_active_user_cannot_be_removed(fleet: Fleet) -> None:
     for server in fleet.servers:
         server.put([some_user("ci")])
     async with fleet.open() as wizard:
@@ -290,7 +290,7 @@ async def test_the_last_user_who_may_log_in_stays(fleet: Fleet) -> None:
         assert "staged" not in wizard.text
 
 
-async def test_a_field_says_what_is_wrong(fleet: Fleet) -> None:
+async def test_a_field_shows_its_error(fleet: Fleet) -> None:
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("3 users")
         await wizard.press("a", "enter")
@@ -310,7 +310,7 @@ async def test_a_field_says_what_is_wrong(fleet: Fleet) -> None:
         assert "Add a user" in wizard.text
 
 
-async def test_who_is_there_already_is_selected(fleet: Fleet) -> None:
+async def test_adding_an_existing_user_selects_it(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("a")
@@ -326,7 +326,7 @@ async def test_who_is_there_already_is_selected(fleet: Fleet) -> None:
         await wizard.see("Password of ci")
 
 
-async def test_a_change_that_goes_on_is_not_an_edit_by_hand(fleet: Fleet) -> None:
+async def test_a_change_in_progress_is_not_a_manual_edit(fleet: Fleet) -> None:
     fleet.beta.put([*USERS, some_user("dora")], revision=2)
     fleet.beta.extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
     async with fleet.open((120, 40)) as wizard:
@@ -341,7 +341,7 @@ async def test_servers_whose_logs_cannot_be_read_are_named(fleet: Fleet) -> None
         await wizard.see("! Last seen is incomplete: cannot read the logs of beta")
 
 
-async def test_where_a_user_is_does_not_claim_servers_that_were_not_read(fleet: Fleet) -> None:
+async def test_a_users_servers_exclude_those_that_were_not_read(fleet: Fleet) -> None:
     fleet.beta.fault = CannotConnect("No answer.", server="beta")
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("beta   unreachable", "Hash", "on alpha")
@@ -351,7 +351,7 @@ async def test_where_a_user_is_does_not_claim_servers_that_were_not_read(fleet: 
         assert " all " not in rows[0]
 
 
-async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) -> None:
+async def test_a_change_based_on_an_old_state_has_to_be_repeated(fleet: Fleet) -> None:
     fleet.beta.refuses = "changed_meanwhile\thtpasswd"
     async with fleet.open() as wizard:
         await wizard.see("3 users")
@@ -362,7 +362,7 @@ async def test_a_change_that_came_too_late_is_to_be_tried_again(fleet: Fleet) ->
         assert "apply them again" not in wizard.text
 
 
-async def test_a_failure_puts_the_others_back_and_keeps_what_is_staged(fleet: Fleet) -> None:
+async def test_a_failure_rolls_the_others_back_and_keeps_staged_changes(fleet: Fleet) -> None:
     fleet.beta.refuses = "[b]nginx -t\x1b[2J failed"
     async with fleet.open() as wizard:
         await wizard.see("3 users")
@@ -388,7 +388,7 @@ async def test_a_lost_server_fails_the_change(fleet: Fleet) -> None:
         await wizard.see("✗ alpha: The connection was lost.", "Rolled back: beta")
 
 
-async def test_a_change_is_stopped_and_put_back(fleet: Fleet) -> None:
+async def test_a_cancelled_change_is_rolled_back(fleet: Fleet) -> None:
     fleet.beta.holds = threading.Event()
     async with fleet.open() as wizard:
         await wizard.see("3 users")
@@ -401,7 +401,7 @@ async def test_a_change_is_stopped_and_put_back(fleet: Fleet) -> None:
     assert not fleet.alpha.users["ana"].disabled
 
 
-async def test_a_server_that_cannot_be_reached_is_left_out_only_on_purpose(fleet: Fleet) -> None:
+async def test_skipping_an_unreachable_server_needs_confirmation(fleet: Fleet) -> None:
     fleet.beta.fault = CannotConnect("No answer on port 22.", server="beta")
     async with fleet.open() as wizard:
         await wizard.see("✓ alpha  up to date", "✗ beta   unreachable: No answer on port 22.")
@@ -423,7 +423,7 @@ async def test_a_server_that_cannot_be_reached_is_left_out_only_on_purpose(fleet
     assert fleet.beta.users["ana"].disabled
 
 
-async def test_nobody_can_be_reached(fleet: Fleet) -> None:
+async def test_all_servers_are_unreachable(fleet: Fleet) -> None:
     for server in fleet.servers:
         server.fault = CannotConnect("No answer.", server=server.server)
     async with fleet.open() as wizard:
@@ -434,7 +434,7 @@ async def test_nobody_can_be_reached(fleet: Fleet) -> None:
         await wizard.see("3 users")
 
 
-async def test_a_silent_server_freezes_nothing(fleet: Fleet) -> None:
+async def test_a_server_that_does_not_respond_freezes_nothing(fleet: Fleet) -> None:
     fleet.beta.slow = threading.Event()
     async with fleet.open() as wizard:
         await wizard.see("… beta   connecting")
@@ -445,7 +445,7 @@ async def test_a_silent_server_freezes_nothing(fleet: Fleet) -> None:
         assert isinstance(wizard.app.screen, WelcomeScreen)
 
 
-async def test_leaving_asks_when_something_is_staged(fleet: Fleet) -> None:
+async def test_leaving_with_staged_changes_asks(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x", "escape")
@@ -459,7 +459,7 @@ async def test_leaving_asks_when_something_is_staged(fleet: Fleet) -> None:
         assert not fleet.alpha.users["ana"].disabled
 
 
-async def test_users_are_imported_and_broken_lines_named(fleet: Fleet, home: Path) -> None:
+async def test_users_are_imported_and_invalid_lines_listed(fleet: Fleet, home: Path) -> None:
     apr1 = "$apr1$abcdefgh$" + "b" * 22
     (home / "old.htpasswd").write_text(f"dora:{apr1}\nana:{apr1}\nbroken\neve:{{SHA}}abc\n")
     async with fleet.open((120, 40)) as wizard:
@@ -551,7 +551,7 @@ async def test_hostile_names_are_shown_as_they_are(fleet: Fleet) -> None:
         await wizard.see("[red]x\\x1b[2J", "no access")
 
 
-async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
+async def test_the_dashboard_and_the_palette_open_users(fleet: Fleet) -> None:
     async with opened(fleet.pretend, path=fleet.path) as wizard:
         await wizard.see("Dashboard")
         await wizard.press("u")
@@ -566,7 +566,7 @@ async def test_the_dashboard_and_the_palette_lead_here(fleet: Fleet) -> None:
         assert isinstance(wizard.app.screen, DashboardScreen)
 
 
-async def test_the_command_line_leads_here(fleet: Fleet) -> None:
+async def test_the_command_line_opens_users(fleet: Fleet) -> None:
     ways: list[dict[str, Any]] = [
         {}, {"path": fleet.path}, {"servers_read": (("alpha",), "")},
     ]  # fmt: skip
@@ -577,7 +577,7 @@ async def test_the_command_line_leads_here(fleet: Fleet) -> None:
             await wizard.see("New deployment")
 
 
-async def test_what_was_applied_and_never_saved_is_a_deployment_too(fleet: Fleet) -> None:
+async def test_an_applied_but_unsaved_draft_is_a_deployment_too(fleet: Fleet) -> None:
     store.forget(fleet.path)
     draft = fleet.path.with_name("draft.yml")
     draft.write_text(fleet.path.read_text())

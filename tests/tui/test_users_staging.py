@@ -28,7 +28,7 @@ def removal(name: str) -> StagedChange:
     return StagedChange(f"remove {name}", partial(edits.remove, names=(name,)))
 
 
-def test_what_is_staged_survives_reading_again() -> None:
+def test_staged_changes_survive_a_reload() -> None:
     staging = Staging()
     staging.begin(BASE)
     staging.add(removal("ana"))
@@ -37,7 +37,7 @@ def test_what_is_staged_survives_reading_again() -> None:
     assert [user.name for user in staging.users] == ["ci", "eve"]
 
 
-def test_what_somebody_else_did_already_is_not_staged_any_more() -> None:
+def test_changes_that_another_operator_made_are_no_longer_staged() -> None:
     staging = Staging()
     staging.begin(BASE)
     staging.add(removal("ana"))
@@ -46,7 +46,7 @@ def test_what_somebody_else_did_already_is_not_staged_any_more() -> None:
     assert staging.count == 0
 
 
-def test_only_passwords_that_will_be_in_force_are_shown() -> None:
+def test_only_passwords_that_will_apply_are_shown() -> None:
     staging = Staging()
     staging.begin(BASE)
     for number, value in enumerate(("x", "y")):
@@ -62,7 +62,7 @@ def test_only_passwords_that_will_be_in_force_are_shown() -> None:
     assert staging.generated_passwords == {}
 
 
-def test_differences_in_words() -> None:
+def test_differences_are_described() -> None:
     after = (
         some_user("ana", "push", disabled=True),
         some_user("dora", "pull", "team-d/*", "base"),
@@ -90,11 +90,11 @@ def test_differences_in_words() -> None:
         ("2026-05-10T12:30:00Z", "0 min ago"),  # the server's clock is ahead
     ],
 )
-def test_how_long_ago(moment: str, words: str) -> None:
+def test_ages_are_described(moment: str, words: str) -> None:
     assert ago(moment, datetime(2026, 5, 10, 12, 0, tzinfo=UTC)) == words
 
 
-def test_answers_follow_but_for_what_is_imported(tmp_path: Path) -> None:
+def test_answers_are_updated_except_for_imported_users(tmp_path: Path) -> None:
     draft = Draft(ANSWERS)
     path = tmp_path / "moorage.yml"
     save(draft.answers(), path)

@@ -83,14 +83,14 @@ def test_the_address_works_once_and_nothing_works_without_it() -> None:
         assert status_of(bare, friend, Origin="http://evil.example.com") == 403
 
 
-def test_without_a_token_it_is_still_for_this_machine_only() -> None:
+def test_without_a_token_only_this_machine_can_connect() -> None:
     with served("--web-no-token") as address:
         assert "token" not in address
         assert status_of(address) == 200
         assert status_of(address, None, Host="evil.example.com") == 403
 
 
-def test_it_asks_nobody_else_for_anything() -> None:
+def test_the_page_loads_nothing_from_other_hosts() -> None:
     page = (Path(SOURCE) / "tui" / "web" / "app_index.html").read_text()
     assert not re.search(r"https?://", page)
 

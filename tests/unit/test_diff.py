@@ -10,7 +10,7 @@ TEXTS = st.lists(st.sampled_from(["a = 1", "a = 2", "b", "", "server {", "}"]), 
 
 
 @given(TEXTS, TEXTS)
-def test_both_texts_are_in_the_difference_whole(old: list[str], new: list[str]) -> None:
+def test_the_diff_contains_both_texts(old: list[str], new: list[str]) -> None:
     lines = compare("\n".join(old), "\n".join(new))
     before = [line.text for line in lines if line.kind != "add"]
     after = [line.text for line in lines if line.kind != "remove"]
@@ -40,18 +40,18 @@ def test_side_by_side_keeps_every_line(old: list[str], new: list[str]) -> None:
     assert right == "\n".join(new).splitlines()
 
 
-def test_the_changed_word_of_a_line_is_marked() -> None:
+def test_the_changed_part_of_a_line_is_marked() -> None:
     gone, come = compare("  level: info  # loud", "  level: debug  # loud")
     assert [gone.text[begin:end] for begin, end in gone.words] == ["info"]
     assert [come.text[begin:end] for begin, end in come.words] == ["debug"]
 
 
-def test_lines_that_have_nothing_in_common_are_not_compared_word_by_word() -> None:
+def test_lines_without_common_text_are_not_compared_word_by_word() -> None:
     gone, come = compare("server {", "proxy_pass http://127.0.0.1:5101;")
     assert gone.words == come.words == ()
 
 
-def test_far_equal_lines_are_folded_and_changes_are_found() -> None:
+def test_distant_equal_lines_are_folded_and_changes_are_found() -> None:
     old = [f"line {number}" for number in range(40)]
     new = [*old[:20], "other", *old[21:]]
     rows = fold(compare("\n".join(old), "\n".join(new)))
@@ -61,7 +61,7 @@ def test_far_equal_lines_are_folded_and_changes_are_found() -> None:
     assert changes(rows) == [4]
 
 
-def test_files_are_known_by_their_names() -> None:
+def test_languages_are_detected_by_file_name() -> None:
     assert kind_of("/etc/nginx/conf.d/moorage.conf") == "nginx"
     assert kind_of("/etc/moorage/registry/blue/config.yml") == "yaml"
     assert kind_of("/etc/systemd/system/moorage-registry@.service") == "ini"

@@ -81,7 +81,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_the_picture_of_the_packages_is_that_of_the_imports() -> None:
+def test_the_package_diagram_matches_the_imports() -> None:
     page = package_arrows.PAGE.read_text(encoding="utf-8")
     assert package_arrows.updated(page) == page, "python tests/support/package_arrows.py"
 
@@ -143,7 +143,7 @@ def test_make_targets_exist() -> None:
                 assert match[1] in targets, f"{page.name}: {words}"
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_have_targets() -> None:
     broken = []
     for page in PAGES:
         for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):

@@ -33,13 +33,13 @@ def _dripping() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def test_what_is_done_in_time_is_as_without_a_limit() -> None:
+def test_work_within_the_time_limit_is_unaffected() -> None:
     assert within(5, lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         within(5, lambda: 1 // 0)
 
 
-def test_a_bucket_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_responds_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "DEADLINE", 0.5)
     monkeypatch.setattr(s3, "READ_TIMEOUT", 1)
     began = time.monotonic()
@@ -54,7 +54,7 @@ def test_a_bucket_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "answers too slowly: not within 0.5 s" in result.detail
 
 
-def test_route_53_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_route_53_that_responds_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route53, "TIMEOUT", 0.5)
     began = time.monotonic()
     with _dripping() as address:
@@ -67,7 +67,7 @@ def test_route_53_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.advice
 
 
-def test_a_provider_of_lexicon_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lexicon_provider_that_responds_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lexicon, "TIMEOUT", 0.3)
     monkeypatch.setattr(lexicon.LexiconProvider, "_open", lambda *_: time.sleep(3))
     with pytest.raises(DnsError, match=r"lexicon x does not answer within 0.3 s"):

@@ -53,7 +53,7 @@ def _sentences(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("path", _ENGINE, ids=_name)
-def test_the_engines_texts_name_no_keys_of_the_answers(path: Path) -> None:
+def test_engine_messages_name_no_keys_of_the_answers(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     found = [(line, text) for line, text in _sentences(tree) if _PATH.search(text)]
     assert not found, "give the path in `fields`; each face adds the name it has for it"

@@ -18,7 +18,7 @@ def _with(**sections: Any) -> Answers:
     return Answers.model_validate(loads(TEXT).model_dump(mode="python") | sections)
 
 
-def test_only_the_section_that_changes_is_written_anew() -> None:
+def test_only_changed_sections_are_rewritten() -> None:
     answers = _with(credentials={"users": [{"name": "ci", "password": {"env": "CI_PW"}}]})
 
     text = amend(TEXT, answers)
@@ -56,7 +56,7 @@ def test_a_new_section_goes_to_the_end() -> None:
         TEXT.replace("\n", "\r\n"),
     ],
 )
-def test_whatever_the_file_is_it_says_the_answers_afterwards(text: str) -> None:
+def test_any_file_contains_the_answers_after_saving(text: str) -> None:
     answers = _with(rollout="all_at_once", ssl={"mode": "none"})
 
     assert loads(amend(text, answers)) == answers

@@ -53,14 +53,14 @@ def _with(path: tuple[str | int, ...], wrong: object) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
-def test_the_example_has_every_field_and_nothing_wrong() -> None:
+def test_the_example_has_every_field_and_is_valid() -> None:
     assert len(LEAVES) > 50
     assert loads_draft(EXAMPLE.read_text(encoding="utf-8")).problems == ()
 
 
 @pytest.mark.parametrize("kind", WRONG)
 @pytest.mark.parametrize("path", LEAVES, ids=lambda path: ".".join(map(str, path)))
-def test_something_wrong_is_told_where_it_stands(path: tuple[str | int, ...], kind: str) -> None:
+def test_errors_are_reported_at_their_path(path: tuple[str | int, ...], kind: str) -> None:
     loaded = loads_draft(_with(path, WRONG[kind]), "moorage.yml")
     problems = [problem for problem in loaded.problems if problem.path[: len(path)] == path]
     assert problems, [str(problem) for problem in loaded.problems]

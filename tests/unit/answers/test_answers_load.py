@@ -38,13 +38,13 @@ def only_problem_of(text: str) -> Problem:
     return problem
 
 
-def test_a_good_file_is_loaded() -> None:
+def test_a_valid_file_loads() -> None:
     answers = loads(GOOD)
     assert answers.registry.domain == "registry.example.com"
     assert answers.credentials.users[0].password == FromEnvironment("ANA_PASSWORD")
 
 
-def test_everything_wrong_is_told_at_once_and_in_the_order_of_the_file() -> None:
+def test_all_problems_are_listed_in_the_order_of_the_file() -> None:
     text = (
         GOOD.replace("domain:", "domian:")
         .replace("host: 203.0.113.10", "{host: a, prot: 1}")
@@ -59,7 +59,7 @@ def test_everything_wrong_is_told_at_once_and_in_the_order_of_the_file() -> None
     ]
 
 
-def test_a_problem_reads_like_a_compilers() -> None:
+def test_a_problem_has_the_form_of_a_compiler_error() -> None:
     text = GOOD.replace("domain: registry", "domain: registry..")
     assert str(only_problem_of(text)) == (
         "moorage.yml:3:11: registry.domain: must be a DNS name such as registry.example.com"
@@ -115,7 +115,7 @@ def test_a_problem_reads_like_a_compilers() -> None:
          "storage.filesystem.path", "/dev holds device files"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_in_plain_words(old: str, new: str, path: str, words: str) -> None:
+def test_each_mistake_has_a_plain_message(old: str, new: str, path: str, words: str) -> None:
     told = problems_of(GOOD.replace(old, new, 1))
     found = [problem for problem in told if problem.dotted == path]
     assert found, [str(problem) for problem in told]
@@ -148,20 +148,20 @@ def test_a_mistake_is_told_in_plain_words(old: str, new: str, path: str, words: 
         ("a: " * 3, 1, "a second colon"),
     ],
 )
-def test_what_is_not_yaml_is_told_in_plain_words(text: str, line: int, words: str) -> None:
+def test_each_yaml_error_has_a_plain_message(text: str, line: int, words: str) -> None:
     problem = only_problem_of(text)
     assert words in problem.message
     assert problem.line in {1, line}
 
 
-def test_aliases_cannot_blow_a_file_up() -> None:
+def test_alias_bombs_are_rejected() -> None:
     bomb = "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
     for name, below in zip("bcdefghi", "abcdefgh", strict=True):
         bomb += f"{name}: &{name} [{','.join([f'*{below}'] * 10)}]\n"
     assert "20000 values" in only_problem_of(bomb).message
 
 
-def test_a_value_that_holds_itself_is_refused() -> None:
+def test_a_recursive_value_is_rejected() -> None:
     problem = only_problem_of("a: &a [*a]")
     assert "contains itself" in problem.message
     assert problem.dotted == "a[0]"
@@ -235,7 +235,7 @@ def test_problems_found_elsewhere_are_located_in_the_file() -> None:
     )
 
 
-def test_a_dictionary_is_validated_in_the_same_words() -> None:
+def test_a_dictionary_gets_the_same_messages() -> None:
     answers, problems = validate({"version": 1, "registry": {"domian": "a.example.com"}})
     assert answers is None
     assert "did you mean domain?" in " ".join(problem.message for problem in problems)
@@ -249,26 +249,26 @@ def test_problems_of_files_name_the_file(tmp_path: Path) -> None:
     assert "UTF-8" in problem.message
 
 
-def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert load(path) == loads(GOOD)
 
 
-def test_a_huge_file_is_refused_without_reading_it_all(tmp_path: Path) -> None:
+def test_a_huge_file_is_rejected_without_reading_it_all(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_bytes(b"a: " + b"b" * 10_000_000)
     assert "larger than 8 MB. Thousands of users" in load_draft(path).problems[0].message
 
 
-def test_a_missing_file_is_a_plain_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MoorageError, match="cannot be read: no such file or directory"):
         load(tmp_path / "moorage.yml")
     with pytest.raises(MoorageError, match="cannot be read: is a directory"):
         load(tmp_path)
 
 
-def test_windows_line_ends_do_no_harm() -> None:
+def test_windows_line_endings_are_accepted() -> None:
     assert loads(GOOD.replace("\n", "\r\n")) == loads(GOOD)
 
 
@@ -310,12 +310,12 @@ _sections = st.dictionaries(_keys, _yaml, max_size=8).map(
 @example("a: 1__0.0")
 @example("version: 1\ncredentials: {users: {name: a}}")
 @example("version: 1\nstorage: []\nservers: 5")
-def test_no_text_makes_anything_but_an_answers_error(text: str) -> None:
+def test_any_invalid_text_raises_answers_error(text: str) -> None:
     with contextlib.suppress(AnswersError):
         loads(text)
 
 
-def test_thousands_of_users_are_no_bomb() -> None:
+def test_thousands_of_users_are_accepted() -> None:
     users = [{"name": f"user{number}", "password": {"generate": True}} for number in range(10_000)]
     document = {
         "version": 1,

@@ -19,7 +19,7 @@ def nest(data: dict[str, Any]) -> dict[str, Any]:
 CHAIN = {1: rename, 2: nest}
 
 
-def test_older_answers_go_through_every_step() -> None:
+def test_older_answers_are_migrated_step_by_step() -> None:
     old = {"version": 1, "name": "a.example.com"}
     new, notices = migrate(old, migrations=CHAIN, current=3)
     assert new == {"version": 3, "registry": {"domain": "a.example.com"}}
@@ -29,7 +29,7 @@ def test_older_answers_go_through_every_step() -> None:
     assert old == {"version": 1, "name": "a.example.com"}
 
 
-def test_only_the_steps_that_are_needed_are_taken() -> None:
+def test_only_necessary_migrations_run() -> None:
     new, _ = migrate({"version": 2, "domain": "a"}, migrations=CHAIN, current=3)
     assert new == {"version": 3, "registry": {"domain": "a"}}
 
@@ -50,11 +50,11 @@ def test_current_answers_are_left_alone() -> None:
         ({"version": 0}, "without quotes"),
     ],
 )
-def test_a_version_that_cannot_be_read_says_what_to_do(data: dict[str, Any], words: str) -> None:
+def test_an_unsupported_version_error_says_what_to_do(data: dict[str, Any], words: str) -> None:
     with pytest.raises(MigrationError, match=words):
         migrate(data, migrations=CHAIN, current=3)
 
 
-def test_a_gap_in_the_chain_is_an_error_and_no_crash() -> None:
+def test_a_gap_between_migrations_is_an_error() -> None:
     with pytest.raises(MigrationError, match="no longer supported"):
         migrate({"version": 1}, migrations={2: nest}, current=3)

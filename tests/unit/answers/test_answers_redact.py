@@ -69,11 +69,11 @@ def test_a_multi_line_secret_is_found_line_by_line() -> None:
     assert shown == f"log: {MASK}\nshort"
 
 
-def test_the_longer_of_two_secrets_is_taken_out_whole() -> None:
+def test_the_longer_of_two_overlapping_secrets_is_redacted_whole() -> None:
     assert redactor("hunter2", "hunter2-long").redact("x hunter2-long y") == f"x {MASK} y"
 
 
-def test_a_short_secret_goes_only_where_it_is_a_value() -> None:
+def test_a_short_secret_is_redacted_only_as_a_value() -> None:
     made = redactor("abc", "1")
     assert made.redact("abcdef is not abc") == "abcdef is not abc"
     assert made.redact("password=abc, pin: 1, '1'") == f"password={MASK}, pin: {MASK}, '{MASK}'"

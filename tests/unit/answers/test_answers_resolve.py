@@ -73,7 +73,7 @@ def test_a_file_without_a_secret(tmp_path: Path, content: bytes, words: str) -> 
     assert words in str(failure(FromFile(str(tmp_path / "secret"))))
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_secret_file(tmp_path: Path) -> None:
     assert "no such file" in str(failure(FromFile(str(tmp_path / "missing"))))
     assert "is a directory" in str(failure(FromFile(str(tmp_path))))
 
@@ -96,7 +96,7 @@ def python(code: str) -> FromCommand:
     return FromCommand((sys.executable, "-c", code))
 
 
-def test_the_first_line_a_command_prints() -> None:
+def test_the_first_line_of_a_commands_output() -> None:
     assert resolved(python("print('s3cret'); print('more')")) == "s3cret"
 
 
@@ -104,14 +104,14 @@ def test_no_shell_reads_a_command() -> None:
     assert resolved(FromCommand(("echo", "$(id) > /tmp/x; `id`"))) == "$(id) > /tmp/x; `id`"
 
 
-def test_a_failing_command_says_its_status_and_nothing_it_printed() -> None:
+def test_a_failing_commands_error_has_its_status_but_not_its_output() -> None:
     error = failure(python("import sys; print('s3cret'); sys.exit('leak'); 'argument'"))
     assert "exited with status 1" in str(error)
     for word in ("s3cret", "leak", "argument"):
         assert word not in str(error)
 
 
-def test_a_command_that_is_not_there() -> None:
+def test_a_missing_command() -> None:
     assert "was not found on this machine" in str(
         failure(FromCommand(("moorage-no-such-program",)))
     )
@@ -130,7 +130,7 @@ def test_a_command_that_prints_nothing() -> None:
     ],
     ids=["sleeps", "leaves a child", "closes its output"],
 )
-def test_a_command_that_does_not_end_is_given_up(code: str) -> None:
+def test_a_command_that_does_not_end_times_out(code: str) -> None:
     start = time.monotonic()
     assert "did not finish within 0.5 seconds" in str(failure(python(code), timeout=0.5))
     assert time.monotonic() - start < 5 * slowness()
@@ -155,7 +155,9 @@ def test_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "s3cret" not in str(failure(FromKeyring("ana")))
 
 
-def test_a_missing_keyring_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_keyring_package_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert "pip install 'moorage[keyring]'" in str(failure(FromKeyring("ana")))
 
@@ -164,7 +166,7 @@ def test_a_typed_secret_is_itself() -> None:
     assert resolved(Typed(Secret("s3cret"))) == "s3cret"
 
 
-def test_nobody_to_ask_is_an_error() -> None:
+def test_a_prompt_without_an_asker_is_an_error() -> None:
     assert "was not entered" in str(failure(FromPrompt(True)))
 
 
@@ -183,7 +185,7 @@ class Person:
         return Secret(f"answer to {what}")
 
 
-def test_each_place_is_asked_for_once_and_one_at_a_time() -> None:
+def test_each_secret_is_prompted_for_once_and_in_turn() -> None:
     person = Person()
     resolver = Resolver(person)
     places = [f"credentials.users[{position}].password" for position in range(4)] * 4
@@ -193,7 +195,7 @@ def test_each_place_is_asked_for_once_and_one_at_a_time() -> None:
     assert [secret.reveal() for secret in found] == [f"answer to {place}" for place in places]
 
 
-def test_a_command_runs_once_however_many_want_it(tmp_path: Path) -> None:
+def test_a_command_runs_once_for_several_uses(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = python(f"open({str(log)!r}, 'a').write('x'); import time; time.sleep(.1); print('s')")
     resolver = Resolver(nobody)
@@ -202,7 +204,7 @@ def test_a_command_runs_once_however_many_want_it(tmp_path: Path) -> None:
     assert log.read_text() == "x"
 
 
-def test_a_failure_is_told_for_each_place_and_tried_again(
+def test_a_failure_is_reported_for_each_use_and_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resolver = Resolver(nobody)
@@ -214,7 +216,7 @@ def test_a_failure_is_told_for_each_place_and_tried_again(
     assert resolver.resolve(FromEnvironment("MOORAGE_TEST"), WHERE).reveal() == "s3cret"
 
 
-def test_a_forgotten_secret_is_asked_for_again() -> None:
+def test_a_forgotten_secret_is_prompted_for_again() -> None:
     person = Person()
     resolver = Resolver(person)
     resolver.resolve(FromPrompt(True), WHERE)
@@ -246,7 +248,7 @@ storage:
 """
 
 
-def test_every_reference_that_leads_nowhere_is_listed_at_once(tmp_path: Path) -> None:
+def test_all_unresolvable_references_are_listed_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     answers = loads(FILE.format(folder=tmp_path))
     told = {problem.dotted: problem.message for problem in check_available(answers, terminal=False)}
@@ -263,12 +265,12 @@ def test_every_reference_that_leads_nowhere_is_listed_at_once(tmp_path: Path) ->
     assert len(with_terminal) == len(told) - 1
 
 
-def test_references_of_a_driver_that_is_not_used_are_not_followed(tmp_path: Path) -> None:
+def test_references_of_an_unused_driver_are_not_resolved(tmp_path: Path) -> None:
     paths = [Problem(path, "").dotted for path, _ in references(loads(FILE.format(folder="/x")))]
     assert not any(path.startswith("storage") for path in paths)
 
 
-def test_bytes_that_are_not_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_are_not_text_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOORAGE_BYTES", "hunter2\udcff")
     with pytest.raises(SecretUnavailable) as caught:
         Resolver(lambda what, server: None).resolve(FromEnvironment("MOORAGE_BYTES"), "a.b")

@@ -30,13 +30,13 @@ def small(**changes: Any) -> Answers:
 
 @run_with(suppress_health_check=list(HealthCheck))
 @given(answers())
-def test_what_is_dumped_is_loaded_again(original: Answers) -> None:
+def test_dumped_answers_load_unchanged(original: Answers) -> None:
     assert loads(dump(original)) == original
 
 
 @run_with(suppress_health_check=list(HealthCheck))
 @given(answers())
-def test_what_is_dumped_is_the_same_to_the_pure_python_parser(original: Answers) -> None:
+def test_the_pure_python_parser_loads_dumped_answers_equally(original: Answers) -> None:
     text = dump(original)
     assert yaml.load(text, yaml.SafeLoader) == yaml.load(text, yaml.CSafeLoader)
 
@@ -52,13 +52,13 @@ def test_settings_keep_their_types(value: object) -> None:
     assert type(again) is type(value)
 
 
-def test_the_file_begins_with_the_editors_schema_line_and_the_version() -> None:
+def test_the_file_begins_with_the_schema_comment_and_the_version() -> None:
     lines = dump(small()).splitlines()
     assert lines[0].startswith("# yaml-language-server: $schema=")
     assert lines[1] == "version: 1"
 
 
-def test_defaults_are_left_out_but_for_what_people_want_to_see() -> None:
+def test_defaults_are_omitted_except_for_a_few() -> None:
     assert yaml.safe_load(dump(small())) == {
         "version": 1,
         "registry": {"domain": "registry.example.com", "runtime": "package"},
@@ -76,14 +76,14 @@ def test_sections_are_in_the_order_of_the_model() -> None:
     assert list(data) == model
 
 
-def test_a_typed_secret_is_saved_as_a_question() -> None:
+def test_a_typed_secret_is_saved_as_a_prompt() -> None:
     users = [{"name": "ana", "password": Typed(Secret("hunter2-hunter2"))}]
     text = dump(small(credentials={"users": users}))
     assert "hunter2" not in text
     assert loads(text).credentials.users[0].password == FromPrompt(True)
 
 
-def test_a_saved_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_a_saved_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_text("old")
     path.chmod(0o644)
@@ -93,7 +93,7 @@ def test_a_saved_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["moorage.yml"]
 
 
-def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+def test_saving_keeps_a_symbolic_link(tmp_path: Path) -> None:
     target = tmp_path / "folder" / "real.yml"
     target.parent.mkdir()
     link = tmp_path / "moorage.yml"
@@ -117,6 +117,6 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     assert [each.name for each in tmp_path.iterdir()] == ["moorage.yml"]
 
 
-def test_a_missing_folder_is_a_plain_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MoorageError, match="cannot be written: no such file or directory"):
         save(small(), tmp_path / "missing" / "moorage.yml")

@@ -24,7 +24,7 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(json_schema())
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid_json_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(json_schema())
     assert json_schema()["$id"] == "urn:moorage:answers:1"
 
@@ -34,7 +34,7 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_is_right(path: Path) -> None:
+def test_an_example_is_valid(path: Path) -> None:
     answers = load(path)
     assert check_registry(answers, None) == []
     validator().validate(yaml.safe_load(path.read_text()))
@@ -60,7 +60,7 @@ def test_the_example_of_everything_has_every_field() -> None:
         ("storage", {"driver": "floppy"}),
     ],
 )
-def test_the_schema_refuses_what_moorage_refuses(section: str, value: object) -> None:
+def test_the_schema_rejects_what_moorage_rejects(section: str, value: object) -> None:
     data = yaml.safe_load((ROOT / "docs" / "examples" / "single-server.yml").read_text())
     assert validator().is_valid(data)
     assert not validator().is_valid({**data, section: value})

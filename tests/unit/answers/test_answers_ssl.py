@@ -28,7 +28,7 @@ def _acme(**acme: Any) -> Any:
     return _validated(mode="acme", acme=acme)
 
 
-def test_the_default_asks_nobody_on_the_internet() -> None:
+def test_the_default_needs_no_internet_service() -> None:
     answers, problems = _validated()
     assert not problems
     assert answers.ssl.mode == "private_ca"
@@ -36,7 +36,7 @@ def test_the_default_asks_nobody_on_the_internet() -> None:
     assert answers.ssl.trusted_proxies == ()
 
 
-def test_acme_needs_nothing_but_its_name() -> None:
+def test_acme_needs_only_its_mode() -> None:
     answers, problems = _acme()
     assert not problems
     assert answers.ssl.acme.url == LETS_ENCRYPT
@@ -70,7 +70,7 @@ RFC2136 = {"server": "203.0.113.53", "name": "key.", "secret": {"env": "TSIG"}}
          "ssl.acme.dns.credentials.server", "letters, digits"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_told_where_it_stands(acme: Any, where: str, words: str) -> None:
+def test_conflicting_settings_are_reported_at_their_path(acme: Any, where: str, words: str) -> None:
     _, problems = _acme(**acme)
     found = {problem.dotted: problem.message for problem in problems}
     assert where in found, found
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_told_where_it_stands(acme: Any, where: str, words:
     assert not any("clear text" in message for message in found.values())
 
 
-def test_networks_are_written_the_same_way() -> None:
+def test_networks_are_normalized() -> None:
     answers, problems = _validated(mode="none", trusted_proxies=["10.1.2.3/8", "192.0.2.7"])
     assert not problems
     assert answers.ssl.trusted_proxies == ("10.0.0.0/8", "192.0.2.7/32")
@@ -90,7 +90,7 @@ def test_networks_are_written_the_same_way() -> None:
     assert "a network such as 10.0.0.0/8" in wrong[0].message
 
 
-def test_every_secret_that_an_apply_follows_is_known() -> None:
+def test_every_secret_an_apply_resolves_is_known() -> None:
     dns = {"provider": "rfc2136", "credentials": RFC2136}
     account = {"kid": "k", "hmac": {"env": "HMAC"}}
     answers, _ = _acme(challenge="dns-01", dns=dns, external_account=account)

@@ -38,7 +38,7 @@ def said(tmp_path: Path) -> dict[str, Any]:
     return bait.answers({"host": "one.example.test"}, {"host": "two.example.test"})
 
 
-def test_no_reference_path_or_server_is_left(said: dict[str, Any]) -> None:
+def test_recorded_answers_have_no_reference_path_or_server(said: dict[str, Any]) -> None:
     read = read_recorded(said)
     values = as_values(read)
 
@@ -66,7 +66,7 @@ def test_every_kind_of_reference_becomes_a_prompt(said: dict[str, Any], kind: st
     assert read.unconfirmed["dns", "lexicon", "options"] == {"a": {"prompt": True}}
 
 
-def test_every_local_path_of_the_answers_is_the_operators_own() -> None:
+def test_every_local_path_is_operator_only() -> None:
     """A field that is added later with a path of this machine is left unconfirmed by default."""
     models = [
         each
@@ -94,7 +94,7 @@ def test_settings_are_data_even_where_they_look_like_a_reference(said: dict[str,
     assert read.answers.registry.settings == said["registry"]["settings"]
 
 
-def test_answers_that_are_nested_too_deeply_are_none(said: dict[str, Any]) -> None:
+def test_recorded_answers_nested_too_deeply_are_ignored(said: dict[str, Any]) -> None:
     deep: dict[str, Any] = {}
     for _ in range(2000):
         deep = {"a": deep}

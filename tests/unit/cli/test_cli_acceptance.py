@@ -59,7 +59,7 @@ def test_enter_accepts_nothing_destructive(
     assert stale.read_text() == text
 
 
-def test_what_was_shown_and_accepted_is_done(
+def test_accepted_consequences_are_applied(
     moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_a_terminal(monkeypatch, "n", "y")
@@ -69,7 +69,7 @@ def test_what_was_shown_and_accepted_is_done(
     assert stale.read_text().endswith("\nbased_on: 3  # ours\n")
 
 
-def test_what_others_changed_is_taken_over_into_the_file(
+def test_changes_by_others_are_merged_into_the_file(
     moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_a_terminal(monkeypatch, "y", "y")
@@ -81,7 +81,9 @@ def test_what_others_changed_is_taken_over_into_the_file(
     assert after.based_on == 3
 
 
-def test_without_a_terminal_the_flag_is_named(moorage: Moorage, stale: Path, fleet: Fleet) -> None:
+def test_without_a_terminal_the_error_names_the_option(
+    moorage: Moorage, stale: Path, fleet: Fleet
+) -> None:
     refused = moorage("apply", str(stale), "--yes", "--no-verify", "--json")
     assert refused.code == 1
     error = refused.result["error"]

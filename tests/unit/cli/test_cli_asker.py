@@ -37,7 +37,7 @@ def test_an_unknown_key_is_refused_without_a_terminal(
 
 
 @pytest.mark.parametrize("accepted", [FINGERPRINT, "new"])
-def test_a_key_that_was_named_is_accepted(
+def test_a_given_fingerprint_is_accepted(
     moorage: Moorage, answers_file: Path, fleet: Fleet, accepted: str
 ) -> None:
     fleet[HOST].has_unknown_key = True
@@ -48,7 +48,7 @@ def test_a_key_that_was_named_is_accepted(
     assert f"{FINGERPRINT} is now trusted" in outcome.stderr
 
 
-def test_another_fingerprint_is_of_no_use(
+def test_another_fingerprint_is_rejected(
     moorage: Moorage, answers_file: Path, fleet: Fleet
 ) -> None:
     fleet[HOST].has_unknown_key = True
@@ -60,7 +60,7 @@ def test_another_fingerprint_is_of_no_use(
     ("typed", "accepted"),
     [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False), ("", False), ("yep\n", False)],
 )
-def test_a_key_is_accepted_by_a_plain_yes_only(
+def test_a_host_key_needs_an_explicit_yes(
     typed: str, accepted: bool, interactive: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
@@ -115,13 +115,13 @@ def test_questions_of_threads_are_asked_one_by_one_in_the_main_thread(
     assert answers["s2"] == Secret("answer to sudo password of admin on s2: ")
 
 
-def test_nobody_is_asked_for_a_secret_without_a_terminal() -> None:
+def test_without_a_terminal_no_secret_is_prompted_for() -> None:
     asker = CommandLineAsker(Output(), MainThread())
 
     assert asker.secret(SecretName("sudo_password", "admin"), HOST) is None
 
 
-def test_a_prompt_says_whose_secret_is_wanted(
+def test_a_prompt_names_the_secret_and_its_server(
     interactive: Output, answers_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts: list[str] = []
@@ -142,7 +142,7 @@ def test_a_prompt_says_whose_secret_is_wanted(
     ]
 
 
-def test_whoever_is_asked_for_a_login_hears_why_and_how_to_name_a_key(
+def test_the_login_prompt_says_why_and_how_to_give_a_key(
     interactive: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
@@ -158,7 +158,7 @@ def test_whoever_is_asked_for_a_login_hears_why_and_how_to_name_a_key(
     assert asker.login(replace(wanted, key="~/.ssh/other")) is None
 
 
-def test_a_refused_login_says_how_to_name_a_key(
+def test_a_refused_login_says_how_to_give_a_key(
     moorage: Moorage, answers_file: Path, fleet: Fleet
 ) -> None:
     fleet[HOST].refuses = "login_refused"
@@ -170,7 +170,9 @@ def test_a_refused_login_says_how_to_name_a_key(
     assert "servers[].key" in outcome.stderr
 
 
-def test_status_asks_for_logins_only(interactive: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_prompts_for_logins_only(
+    interactive: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
     asker = CommandLineAsker(interactive, MainThread())
     asker.asks_for_logins_only = True

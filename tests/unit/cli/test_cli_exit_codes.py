@@ -28,7 +28,7 @@ def test_0_when_everything_is_done(moorage: Moorage, answers_file: Path, fleet: 
 @pytest.mark.parametrize(
     "words", [("apply", "no.yml"), ("users", "add", "no.yml", "bob"), ("users", "list", "no.yml")]
 )
-def test_2_when_the_file_is_missing_which_is_said_before_anything_else(
+def test_2_when_the_file_is_missing_before_any_other_error(
     moorage: Moorage, words: tuple[str, ...]
 ) -> None:
     outcome = moorage(*words)
@@ -38,7 +38,7 @@ def test_2_when_the_file_is_missing_which_is_said_before_anything_else(
     assert "--yes" not in outcome.stderr
 
 
-def test_2_when_a_folder_is_to_be_opened(moorage: Moorage, home: Path) -> None:
+def test_2_when_the_file_is_a_folder(moorage: Moorage, home: Path) -> None:
     outcome = moorage(str(home))
 
     assert outcome.code == ExitCode.USAGE
@@ -57,7 +57,7 @@ def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, fleet: Fleet) 
     assert "docker login" not in outcome.stdout
 
 
-def test_1_when_verify_finds_nothing_there(moorage: Moorage, answers_file: Path) -> None:
+def test_1_when_verify_finds_no_registry(moorage: Moorage, answers_file: Path) -> None:
     text = answers_file.read_text().replace(
         "registry.example.test}", "registry.example.test, port: 9}\nssl: {mode: none}"
     )
@@ -69,9 +69,7 @@ def test_1_when_verify_finds_nothing_there(moorage: Moorage, answers_file: Path)
     assert "✗" in outcome.stdout
 
 
-def test_1_when_something_keeps_the_plan_from_starting(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
-) -> None:
+def test_1_when_the_plan_has_problems(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
     fleet[
         HOST
     ].extra_facts = 'listener\tLISTEN 0 511 0.0.0.0:443 0.0.0.0:* users:(("caddy",pid=7,fd=6))\n'
@@ -117,7 +115,7 @@ def test_1_when_the_operator_says_no(
         ["missing.yml"],
     ],
 )
-def test_2_when_it_is_called_wrongly(
+def test_2_on_wrong_usage(
     moorage: Moorage, answers_file: Path, fleet: Fleet, words: list[str]
 ) -> None:
     outcome = moorage(*words)
@@ -129,7 +127,7 @@ def test_2_when_it_is_called_wrongly(
     assert fleet[HOST].runs == 0
 
 
-def test_2_when_the_answers_are_wrong(moorage: Moorage, answers_file: Path) -> None:
+def test_2_when_the_answers_are_invalid(moorage: Moorage, answers_file: Path) -> None:
     text = answers_file.read_text()
     answers_file.write_text(
         text.replace("access: push", "acess: push").replace("user: root", "usr: x")
@@ -163,9 +161,7 @@ def test_4_when_a_server_cannot_be_reached(
     assert "No answer. Try later." in outcome.stdout + outcome.stderr
 
 
-def test_5_when_some_servers_are_done_and_some_not(
-    moorage: Moorage, home: Path, fleet: Fleet
-) -> None:
+def test_5_when_only_some_servers_are_done(moorage: Moorage, home: Path, fleet: Fleet) -> None:
     file = write_answers(home / "two.yml", [HOST, "two.example.test"])
     fleet["two.example.test"].result = "@result\tfailed\tnginx answers 502\n"
 
@@ -213,7 +209,7 @@ def _press_ctrl_c(after: threading.Event) -> None:
     threading.Thread(target=press, daemon=True).start()
 
 
-def test_there_is_nothing_to_undo_or_replace_with_or_without_somebody_to_ask(
+def test_nothing_to_undo_or_replace_with_and_without_a_terminal(
     moorage: Moorage, answers_file: Path
 ) -> None:
     undo = moorage("dns", "undo", str(answers_file))

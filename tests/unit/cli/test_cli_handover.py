@@ -75,7 +75,7 @@ def test_behind_a_load_balancer_there_is_no_port_and_no_ca(
         (["192.0.2.7", "198.51.100.1"], False),
     ],
 )
-def test_dns_records_are_told_unless_the_name_leads_to_the_servers(
+def test_dns_records_are_listed_unless_the_name_resolves_to_the_servers(
     monkeypatch: pytest.MonkeyPatch, now: list[str], is_resolved: bool
 ) -> None:
     _resolve(monkeypatch, *now)
@@ -89,7 +89,7 @@ def test_dns_records_are_told_unless_the_name_leads_to_the_servers(
     assert ("registry.example.test 300 AAAA 2001:db8::7" in text) is not is_resolved
 
 
-def test_servers_given_by_name_need_their_addresses_at_the_registrys_name(
+def test_servers_given_by_name_are_listed_as_address_records(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
@@ -105,7 +105,7 @@ def test_servers_given_by_name_need_their_addresses_at_the_registrys_name(
     ]
 
 
-def test_a_server_without_an_address_is_told_instead_of_records(
+def test_a_server_without_an_address_is_reported_instead_of_records(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _resolve(monkeypatch)
@@ -117,7 +117,7 @@ def test_a_server_without_an_address_is_told_instead_of_records(
     assert "Create these records" not in text
 
 
-def test_nobody_who_may_not_log_in_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_active_users_are_listed_for_login(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolve(monkeypatch)
     users = [
         {"name": "gone", "password": {"generate": True}, "disabled": True},
@@ -130,7 +130,7 @@ def test_nobody_who_may_not_log_in_is_told_to(monkeypatch: pytest.MonkeyPatch) -
     assert handed.login.endswith(" -u ci")
 
 
-def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_private_ca_file_exists_at_the_reported_path(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolve(monkeypatch)
     authority = ca.create("Moorage private CA", "registry.example.test")
     ca.keep("Moorage private CA", "registry.example.test", authority)
@@ -141,7 +141,7 @@ def test_the_private_ca_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatc
     assert handed.ca_file.read_bytes() == authority.certificate_pem
 
 
-def test_the_authority_to_trust(tmp_path: Path) -> None:
+def test_the_ca_clients_have_to_trust(tmp_path: Path) -> None:
     assert authority_of(_answers()) is None
     authority = ca.create("Moorage private CA", "registry.example.test")
     ca.keep("Moorage private CA", "registry.example.test", authority)

@@ -46,7 +46,7 @@ def _put(fleet: Fleet, bait: Bait, *others: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "others", [(), ({"host": OTHER},), ({"host": OTHER, "connection": "local"},)]
 )
-def test_a_hostile_record_starts_opens_and_reaches_nothing(
+def test_a_hostile_record_runs_opens_and_connects_to_nothing(
     moorage: Moorage, fleet: Fleet, bait: Bait, words: tuple[str, ...],
     others: tuple[dict[str, object], ...],
 ) -> None:  # fmt: skip
@@ -79,9 +79,7 @@ def test_a_hostile_record_starts_opens_and_reaches_nothing(
         b'{"users": {"revision": true, "declared": [{}], "missed": "x"}}',
     ],
 )  # fmt: skip
-def test_a_record_that_is_none_is_told_in_a_sentence(
-    moorage: Moorage, fleet: Fleet, record: bytes
-) -> None:
+def test_an_invalid_record_is_reported(moorage: Moorage, fleet: Fleet, record: bytes) -> None:
     fleet[HOST].files = {**user_files([CI]), **DEPLOYED, layout.DEPLOYMENT: record}
 
     users = moorage("users", "list", "--server", f"root@{HOST}")
@@ -102,7 +100,7 @@ def test_a_record_that_is_none_is_told_in_a_sentence(
         {"servers": "x", "record": 1, "problem": {"a": "\x9b"}},
     ],
 )
-def test_what_a_failover_machine_says_is_shown_whatever_it_is(
+def test_any_answer_of_a_failover_machine_is_shown(
     moorage: Moorage, fleet: Fleet, home: Path, monkeypatch: pytest.MonkeyPatch,
     known: dict[str, object],
 ) -> None:  # fmt: skip

@@ -21,7 +21,7 @@ class _PressedOnce(threading.Event):
         return super().is_set()
 
 
-def test_ctrl_c_between_two_looks_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_between_two_polls_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     real = main_thread._Outcome
     told = threading.Event()
 

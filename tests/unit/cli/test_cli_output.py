@@ -116,7 +116,7 @@ def test_wrong_usage_as_json(moorage: Moorage) -> None:
     assert "--bogus" in outcome.json["error"]["message"]
 
 
-def test_wrong_answers_as_json_tell_every_place(moorage: Moorage, answers_file: Path) -> None:
+def test_invalid_answers_as_json_list_every_problem(moorage: Moorage, answers_file: Path) -> None:
     answers_file.write_text(answers_file.read_text().replace("access: push", "access: admin"))
 
     error = moorage("validate", "moorage.yml", "--json").json["error"]
@@ -142,7 +142,7 @@ def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, 
     assert "NOT_SET" in outcome.stderr
 
 
-def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
+def test_validate_headless_lists_missing_and_invalid_files(
     moorage: Moorage, answers_file: Path, home: Path
 ) -> None:
     authority = ca.create("test", "registry.example.test")
@@ -163,7 +163,7 @@ def test_validate_headless_lists_the_files_that_are_missing_or_wrong(
     assert "The certificate is not valid for registry.example.test" in outcome.stderr
 
 
-def test_a_secret_in_an_error_is_taken_out(
+def test_a_secret_in_an_error_is_redacted(
     moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -178,7 +178,7 @@ def test_a_secret_in_an_error_is_taken_out(
         assert PASSWORD not in outcome.stdout + outcome.stderr
 
 
-def test_the_live_table_has_a_line_a_server_and_the_log_above(
+def test_the_live_table_has_a_line_per_server_and_the_log_above(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -202,7 +202,7 @@ def test_the_live_table_has_a_line_a_server_and_the_log_above(
     assert "[bold]Setting up nginx" in capfd.readouterr().err
 
 
-def test_secrets_are_taken_out_of_everything_that_is_printed(
+def test_secrets_are_redacted_in_all_output(
     moorage: Moorage, answers_file: Path, fleet: Fleet
 ) -> None:
     fleet[HOST].log = f"curl -u ci:{PASSWORD}\n"
@@ -215,7 +215,7 @@ def test_secrets_are_taken_out_of_everything_that_is_printed(
         assert "the server said ****" in outcome.stdout
 
 
-def test_text_from_servers_is_neither_markup_nor_control(
+def test_text_from_servers_is_escaped(
     moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet[HOST].log = "[bold]loud[/] [/nonsense] \x1b[31mred\x07\n"
@@ -229,7 +229,7 @@ def test_text_from_servers_is_neither_markup_nor_control(
     assert "\x1b" not in outcome.stderr
 
 
-def test_colours_come_and_go_as_they_are_wanted(
+def test_colours_follow_the_environment_and_options(
     moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = ("plan", str(answers_file), "--diff")
@@ -244,7 +244,7 @@ def test_colours_come_and_go_as_they_are_wanted(
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
-def test_a_fault_of_moorage_is_no_traceback_but_a_log(
+def test_an_unexpected_error_is_logged_and_shows_no_traceback(
     moorage: Moorage,
     answers_file: Path,
     fleet: Fleet,

@@ -16,7 +16,7 @@ def file(home: Path) -> str:
     return str(write_answers(home / "m.yml", [HOST], password="{generate: true}"))
 
 
-def test_nothing_is_done_when_nobody_would_see_them(
+def test_an_apply_that_would_lose_generated_passwords_does_not_start(
     moorage: Moorage, file: str, fleet: Fleet
 ) -> None:
     for words in ([], ["--json"]):
@@ -27,7 +27,7 @@ def test_nothing_is_done_when_nobody_would_see_them(
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
-def test_a_new_file_gets_them(
+def test_a_new_file_receives_the_passwords(
     moorage: Moorage, file: str, fleet: Fleet, home: Path, words: list[str]
 ) -> None:
     target = home / "passwords"
@@ -45,7 +45,7 @@ def test_a_new_file_gets_them(
         assert outcome.lines[-1]["passwords_file"] == str(target)
 
 
-def test_a_file_that_is_there_is_left_alone(
+def test_an_existing_password_file_is_not_overwritten(
     moorage: Moorage, file: str, fleet: Fleet, home: Path
 ) -> None:
     (home / "passwords").write_text("mine")
@@ -57,7 +57,7 @@ def test_a_file_that_is_there_is_left_alone(
     assert fleet[HOST].runs == 0
 
 
-def test_a_file_that_cannot_be_made_is_told_before_anything_is_done(
+def test_a_file_that_cannot_be_created_is_an_error_before_the_run(
     moorage: Moorage, file: str, fleet: Fleet
 ) -> None:
     outcome = moorage("apply", file, "--yes", "--passwords-to", "no/such/folder/passwords")
@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_made_is_told_before_anything_is_done(
     assert fleet[HOST].runs == 0
 
 
-def test_the_file_goes_when_no_server_took_them(
+def test_the_file_is_removed_when_no_server_set_the_passwords(
     moorage: Moorage, file: str, fleet: Fleet, home: Path
 ) -> None:
     fleet[HOST].result = "@result\tfailed\tno\n"
@@ -80,7 +80,7 @@ def test_the_file_goes_when_no_server_took_them(
     assert "The new passwords" not in outcome.stderr
 
 
-def test_the_file_stays_when_a_run_may_go_on(
+def test_the_file_stays_when_a_run_could_still_continue(
     moorage: Moorage, file: str, fleet: Fleet, home: Path
 ) -> None:
     fleet[HOST].result = ""
@@ -92,7 +92,7 @@ def test_the_file_stays_when_a_run_may_go_on(
     assert "The run may still be in progress" in outcome.stdout
 
 
-def test_they_are_printed_on_demand(moorage: Moorage, file: str, fleet: Fleet) -> None:
+def test_passwords_are_printed_on_request(moorage: Moorage, file: str, fleet: Fleet) -> None:
     outcome = moorage("apply", file, "--yes", "--no-verify", "--show-passwords")
 
     assert outcome.code == 0
@@ -109,14 +109,14 @@ def test_json_on_stdout_and_printed_passwords_exclude_each_other(
     assert outcome.lines[-1]["error"]["advice"] == "Use --passwords-to FILE."
 
 
-def test_a_plan_tells_for_whom_and_makes_none_public(
+def test_a_plan_lists_users_who_get_passwords_but_no_passwords(
     moorage: Moorage, file: str, fleet: Fleet
 ) -> None:
     assert "A password is generated for ci." in moorage("plan", file).stdout
     assert moorage("plan", file, "--json").json["generated"] == ["ci"]
 
 
-def test_a_failed_apply_names_nothing_that_does_not_exist(
+def test_a_failed_apply_names_no_missing_file(
     moorage: Moorage, file: str, fleet: Fleet, home: Path
 ) -> None:
     fleet[HOST].result = "@result\tfailed\tapt says no\n"
@@ -133,7 +133,7 @@ def test_a_failed_apply_names_nothing_that_does_not_exist(
     assert f"/var/lib/moorage/runs/{server['run']}/log" in server["advice"]
 
 
-def test_what_a_run_that_is_lost_may_have_set_is_named(
+def test_passwords_a_lost_run_could_have_set_are_reported(
     moorage: Moorage, file: str, fleet: Fleet, home: Path
 ) -> None:
     fleet[HOST].result = ""

@@ -27,7 +27,7 @@ def test_an_apply_puts_the_deployment_on_the_wizards_list(
     assert PASSWORD not in kept
 
 
-def test_an_apply_that_failed_is_not_on_it(
+def test_a_failed_apply_is_not_on_the_wizards_list(
     moorage: Moorage, answers_file: Path, fleet: Fleet
 ) -> None:
     fleet["one.example.test"].result = "@result\tfailed\tno luck\n"
@@ -38,7 +38,7 @@ def test_an_apply_that_failed_is_not_on_it(
 
 
 @pytest.mark.usefixtures("fleet")
-def test_an_apply_never_fails_for_that_list(
+def test_an_apply_never_fails_because_of_the_wizards_list(
     moorage: Moorage, answers_file: Path, home: Path
 ) -> None:
     (home / "state" / "recents.json").mkdir(parents=True)

@@ -56,7 +56,7 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert _loaded(words).isdisjoint(HEAVY)
 
 
-def test_a_headless_apply_loads_nothing_that_it_does_not_use(home: Path) -> None:
+def test_a_headless_apply_loads_no_unused_modules(home: Path) -> None:
     file = write_answers(home / "two.yml", ["one.example.test", "two.example.test"])
 
     loaded = _loaded(["apply", str(file), "--yes", "--no-verify"], FAKES)
@@ -68,7 +68,7 @@ def test_a_headless_apply_loads_nothing_that_it_does_not_use(home: Path) -> None
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_what_is_needed_after_connecting_is_not_loaded_before(command: str, home: Path) -> None:
+def test_modules_needed_after_connecting_load_later(command: str, home: Path) -> None:
     file = write_answers(home / "one.yml", ["one.example.test"])
     noting = (
         "before = []; open_fake = connect.open_transport; "
@@ -138,7 +138,7 @@ def test_help_names_every_command_and_every_exit_code(moorage: Moorage) -> None:
         assert code in outcome.stdout
 
 
-def test_a_misspelt_command_is_answered_with_the_right_one(moorage: Moorage) -> None:
+def test_a_misspelt_command_suggests_the_right_one(moorage: Moorage) -> None:
     assert "Did you mean apply?" in moorage("aply", "moorage.yml").stderr
 
 

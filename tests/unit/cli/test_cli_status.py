@@ -74,7 +74,7 @@ def test_a_healthy_server(facts: Facts) -> None:
     assert status.run.run_id == "20260102"
 
 
-def test_a_slot_that_drains_is_told(facts: Facts) -> None:
+def test_a_draining_slot_is_shown(facts: Facts) -> None:
     status = status_of(replace(facts, draining=(Draining("blue", 1.8e9, 1),)))
 
     assert status.is_healthy
@@ -130,7 +130,7 @@ def test_drift(facts: Facts) -> None:
     ("days", "fault"),
     [(100, None), (390, "The certificate expires in"), (400, "The certificate expired on")],
 )
-def test_a_certificate_that_ends(facts: Facts, days: int, fault: str | None) -> None:
+def test_a_certificate_that_expires(facts: Facts, days: int, fault: str | None) -> None:
     now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
 
     faults = status_of(facts, now).faults
@@ -139,7 +139,7 @@ def test_a_certificate_that_ends(facts: Facts, days: int, fault: str | None) -> 
     assert bool(faults) is (fault is not None)
 
 
-def test_a_disk_that_is_full(facts: Facts) -> None:
+def test_a_full_disk(facts: Facts) -> None:
     full = replace(facts, disks=(Disk("/srv", 10 * 1024**3, 100 * 1024**2),))
 
     assert status_of(full).faults == ("Only 100 MiB of 10.0 GiB are free on /srv.",)
@@ -155,7 +155,7 @@ def test_a_disk_without_inodes(facts: Facts) -> None:
     assert fault.startswith("/srv has room for only 12 of 65536 files")
 
 
-def test_a_run_that_failed_stays_wrong_until_one_is_done(facts: Facts) -> None:
+def test_a_failed_run_is_a_problem_until_one_succeeds(facts: Facts) -> None:
     failed = RunRecord(
         "20260103", False, 3.0, "check", read_result("failed", ("nginx answers 502",))
     )
@@ -171,7 +171,7 @@ def test_a_run_that_failed_stays_wrong_until_one_is_done(facts: Facts) -> None:
     assert how_it_ended(died) == "interrupted"
 
 
-def test_a_run_that_goes_on_is_no_fault() -> None:
+def test_a_run_in_progress_is_not_a_problem() -> None:
     going_on = RunRecord("20260103", True, 3.0, "packages")
 
     status = status_of(Facts(HOST, runs=(going_on,)))
@@ -181,7 +181,7 @@ def test_a_run_that_goes_on_is_no_fault() -> None:
     assert how_it_ended(going_on) == "running"
 
 
-def test_a_server_that_cannot_be_reached_hides_none_of_the_others(
+def test_an_unreachable_server_does_not_hide_the_others(
     moorage: Moorage, home: Path, fleet: Fleet
 ) -> None:
     file = write_answers(home / "two.yml", [HOST, "two.example.test"])
@@ -198,7 +198,7 @@ def test_a_server_that_cannot_be_reached_hides_none_of_the_others(
     assert value["has_changes"] is True
 
 
-def test_other_servers_that_are_recorded_are_listed_and_left_alone(
+def test_other_recorded_servers_are_listed_but_not_contacted(
     moorage: Moorage, fleet: Fleet
 ) -> None:
     servers = [{"host": HOST, "user": "root"}, {"host": "2001:db8::7", "port": 2222}]
@@ -229,7 +229,7 @@ def test_a_server_without_an_answers_file(moorage: Moorage, fleet: Fleet) -> Non
     assert outcome.json["has_changes"] is None
 
 
-def test_follow_shows_the_run_that_goes_on(
+def test_follow_shows_the_run_in_progress(
     moorage: Moorage, answers_file: Path, fleet: Fleet
 ) -> None:
     fleet[HOST].extra_facts = "run\t20260103\tyes\t3\tpackages\t\t\n"

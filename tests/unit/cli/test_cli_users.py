@@ -91,7 +91,7 @@ def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> N
         ),
     ],
 )
-def test_on_a_terminal_the_screen_of_users_opens(
+def test_on_a_terminal_the_users_screen_opens(
     moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...],
     file: Path | None, servers: tuple[tuple[str, ...], str] | None,
 ) -> None:  # fmt: skip
@@ -138,7 +138,7 @@ def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     assert fleet[ONE].runs == 0
 
 
-def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_list_shows_outdated_servers(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     _deploy(fleet, two, ONE, [CI], revision=2, missed=[TWO])
     behind = moorage("users", "list", str(two))
     fleet[TWO].refuses = True
@@ -154,7 +154,7 @@ def test_list_tells_servers_that_are_not_in_step(moorage: Moorage, two: Path, fl
     assert different["servers"][0]["edited_by_hand"] is True
 
 
-def test_list_says_that_a_change_is_going_on(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_list_shows_a_change_in_progress(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     _deploy(fleet, two, ONE, [CI], edited=True)
     fleet[ONE].extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
 
@@ -171,7 +171,7 @@ def test_list_says_that_a_change_is_going_on(moorage: Moorage, two: Path, fleet:
     assert "edited" not in changed.stderr
 
 
-def test_list_says_whose_logs_could_not_be_read(
+def test_list_names_servers_whose_logs_could_not_be_read(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -203,7 +203,7 @@ def test_several_users_are_one_change(moorage: Moorage, two: Path, fleet: Fleet)
     assert (fleet[ONE].runs, fleet[TWO].runs) == (2, 2)
 
 
-def test_servers_that_are_named_are_read_once(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_servers_given_as_options_are_read_once(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     for host in (ONE, TWO):
         _deploy(fleet, two, host, [CI, ANA])
 
@@ -223,7 +223,7 @@ def test_2_with_one_argument_too_many_which_is_named(
     assert "Unexpected arguments: ci." in outcome.stderr
 
 
-def test_a_change_that_came_too_late_is_to_be_tried_again(
+def test_a_change_based_on_an_old_state_has_to_be_repeated(
     moorage: Moorage, two: Path, fleet: Fleet
 ) -> None:
     fleet[ONE].result = "@result\tfailed\tchanged_meanwhile\t/etc/nginx/moorage/htpasswd\n"
@@ -239,7 +239,7 @@ def test_a_change_that_came_too_late_is_to_be_tried_again(
         assert "apply again" not in outcome.stdout
 
 
-def test_0_when_a_user_is_added_and_the_file_says_so(
+def test_0_when_a_user_is_added_and_the_file_updated(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOB_PW", "gravel-lantern-19")
@@ -259,7 +259,7 @@ def test_0_when_a_user_is_added_and_the_file_says_so(
     )  # fmt: skip
 
 
-def test_the_wizard_does_not_take_a_change_for_one_that_was_not_applied(
+def test_the_wizard_does_not_show_the_change_as_unapplied(
     moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep_applied(Draft.from_answers(load(two)))
@@ -281,7 +281,7 @@ def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet
     assert "two.yml lists ci: applying it undoes this change" in outcome.stderr
 
 
-def test_a_typed_password_is_judged_and_asked_for_twice(
+def test_a_typed_password_is_rated_and_confirmed(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, "x" * 73, "tide-43-lantern", "different", "tide-42-lantern",
@@ -297,7 +297,7 @@ def test_a_typed_password_is_judged_and_asked_for_twice(
     assert fleet[ONE].runs == 1
 
 
-def test_a_weak_password_is_explained_and_asked_for_again(
+def test_a_weak_password_is_explained_and_prompted_for_again(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, "password", "x", "ana")
@@ -316,7 +316,7 @@ def test_a_weak_password_is_explained_and_asked_for_again(
 
 
 @pytest.mark.parametrize("password", ["x", "password", "bob"])
-def test_2_when_a_password_is_weak_and_that_is_not_said_to_be_fine(
+def test_2_when_a_password_is_weak_without_allow_weak(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     monkeypatch.setenv("BOB_PW", password)
@@ -332,7 +332,7 @@ def test_2_when_a_password_is_weak_and_that_is_not_said_to_be_fine(
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
 
 
-def test_a_password_that_is_made_is_shown_once(
+def test_a_generated_password_is_shown_once(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     words = ("users", "passwd", str(two), "ci", "--yes")
@@ -349,9 +349,7 @@ def test_a_password_that_is_made_is_shown_once(
     assert fleet[ONE].runs == 2
 
 
-def test_nothing_to_do_when_the_password_is_the_same(
-    moorage: Moorage, two: Path, fleet: Fleet
-) -> None:
+def test_the_same_password_is_not_a_change(moorage: Moorage, two: Path, fleet: Fleet) -> None:
     ci = RegistryUser("ci", hash_password(Secret(os.environ["CI_PW"])), "push")
     for host in (ONE, TWO):
         _deploy(fleet, two, host, [ci])
@@ -418,9 +416,7 @@ def test_1_when_the_operator_says_no(
         ["export", "two.yml", "--to", "two.yml"],
     ],
 )
-def test_2_when_it_is_called_wrongly(
-    moorage: Moorage, two: Path, fleet: Fleet, words: list[str]
-) -> None:
+def test_2_on_wrong_usage(moorage: Moorage, two: Path, fleet: Fleet, words: list[str]) -> None:
     outcome = moorage("users", *words)
 
     assert outcome.code == 2
@@ -430,7 +426,7 @@ def test_2_when_it_is_called_wrongly(
     assert (fleet[ONE].runs, fleet[TWO].runs) == (0, 0)
 
 
-def test_2_when_somebody_edited_a_server_until_one_is_named(
+def test_2_when_a_server_was_edited_by_hand_until_a_source_is_given(
     moorage: Moorage, two: Path, fleet: Fleet
 ) -> None:
     _deploy(fleet, two, ONE, [CI], edited=True)
@@ -483,7 +479,9 @@ def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, fleet: Flee
     assert two.read_text() == before
 
 
-def test_servers_are_enough_when_all_are_named(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_server_options_suffice_when_they_list_all(
+    moorage: Moorage, two: Path, fleet: Fleet
+) -> None:
     two.unlink()
     both = ("--server", f"admin@{TWO}", "--server", f"admin@{ONE}")
 
@@ -497,7 +495,7 @@ def test_servers_are_enough_when_all_are_named(moorage: Moorage, two: Path, flee
     assert "lists ci: applying it undoes this change" in changed.stderr
 
 
-def test_2_when_a_recorded_server_was_not_named_and_nobody_can_be_asked(
+def test_2_when_a_recorded_server_was_not_given_without_a_terminal(
     moorage: Moorage, two: Path, fleet: Fleet
 ) -> None:
     outcome = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
@@ -514,7 +512,7 @@ def test_2_when_a_recorded_server_was_not_named_and_nobody_can_be_asked(
     assert (fleet[ONE].connections, fleet[TWO].runs) == (0, 0)
 
 
-def test_a_recorded_server_is_connected_to_once_the_operator_says_so(
+def test_a_recorded_server_is_contacted_after_confirmation(
     moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, yes="n\n")
@@ -536,7 +534,7 @@ def test_a_recorded_server_is_connected_to_once_the_operator_says_so(
     assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
 
 
-def test_a_record_of_the_machine_moorage_ran_on_leads_nowhere(
+def test_a_record_naming_localhost_is_not_followed(
     moorage: Moorage, two: Path, fleet: Fleet
 ) -> None:
     record = json.loads(fleet[TWO].files[layout.DEPLOYMENT])
@@ -555,7 +553,7 @@ def test_1_when_nothing_is_deployed(moorage: Moorage, answers_file: Path, fleet:
     assert moorage("users", "list", "--server", f"root@{ONE}").code == 1
 
 
-def test_import_reports_every_line_it_cannot_take(
+def test_import_reports_every_rejected_line(
     moorage: Moorage, two: Path, fleet: Fleet, home: Path
 ) -> None:
     before = two.read_text()
@@ -600,7 +598,7 @@ def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Flee
     assert "+ older: pull all repositories (apr1 hash)" in chosen.stderr
 
 
-def test_users_of_the_older_product_keep_what_they_could_do_and_that_is_said(
+def test_users_of_the_older_product_keep_their_access(
     moorage: Moorage, two: Path, fleet: Fleet, home: Path
 ) -> None:
     path = "/etc/nginx/conf.d/cloud66.htpasswd"

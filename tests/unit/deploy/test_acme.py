@@ -74,7 +74,7 @@ def _recorded(wanted: DesiredState) -> dict[str, str]:
     return {file.path: file.digest for file in wanted.files}
 
 
-def test_a_good_certificate_is_left_to_the_timer() -> None:
+def test_a_valid_certificate_is_left_to_the_timer() -> None:
     wanted = _wanted()
     assert what_to_ask(wanted, _facts(), _recorded(wanted)) is None
 
@@ -92,7 +92,7 @@ def test_a_good_certificate_is_left_to_the_timer() -> None:
         (_facts(days=5), {}, "expires in 4 days and was not renewed", False),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_the_reason_to_ask(
+def test_each_fault_is_a_reason_to_request_a_certificate(
     facts: Facts, acme: Any, reason: str, is_forced: bool
 ) -> None:
     wanted = _wanted(**acme)
@@ -102,7 +102,7 @@ def test_what_is_wrong_is_the_reason_to_ask(
     assert ask.is_forced is is_forced
 
 
-def test_short_certificates_are_not_late_all_their_life() -> None:
+def test_short_lived_certificates_are_not_always_overdue() -> None:
     wanted, now = _wanted(), datetime.datetime.now(datetime.UTC)
     facts = _facts()
     leaf, key = ROOT.issue(
@@ -154,7 +154,7 @@ WRITTEN = (
         ([LOG.format(name="moorage")], "interrupted", ""),
     ],
 )  # fmt: skip
-def test_the_last_try_is_read_from_certbots_log(
+def test_the_last_attempt_is_read_from_certbots_log(
     lines: list[str], outcome: str, message: str
 ) -> None:
     facts = replace(_facts(), certbot_log=tuple(lines), zone="+0200", certbot_next=1772388000.0)
@@ -171,11 +171,11 @@ def test_the_last_try_is_read_from_certbots_log(
     assert renewal.next_at is not None
 
 
-def test_without_certbot_there_is_nothing_to_tell() -> None:
+def test_renewals_are_empty_without_certbot() -> None:
     assert renewal_of(replace(_facts(), files={})) is None
 
 
-def test_a_clock_that_is_far_off_keeps_a_run_from_starting() -> None:
+def test_a_wrong_clock_is_a_problem() -> None:
     facts = replace(_facts(), clock_skew=-7200.0, systemd=True, tools=frozenset(
         {"apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss"}
     ))  # fmt: skip
@@ -184,7 +184,7 @@ def test_a_clock_that_is_far_off_keeps_a_run_from_starting() -> None:
     assert "120 minutes behind" in problems[0].message
 
 
-def test_more_servers_than_lets_encrypt_serves_a_week_are_told() -> None:
+def test_exceeding_lets_encrypts_weekly_limit_is_reported() -> None:
     peers = tuple((f"203.0.113.{number}", f"2001:db8::{number}") for number in range(1, 6))
     bare = replace(_facts(), files={})
     notes = list(find_notes(_wanted(peers), bare))
@@ -196,7 +196,7 @@ def test_more_servers_than_lets_encrypt_serves_a_week_are_told() -> None:
     )
 
 
-def test_peers_are_asked_at_all_addresses_that_the_server_has_a_family_for() -> None:
+def test_peers_are_asked_at_all_addresses_of_the_servers_families() -> None:
     def asked(*, ipv6: bool) -> list[str]:
         peers = (("203.0.113.1", "2001:db8::1"), ("2001:db8::2",))
         wanted = _wanted(peers, ipv6=ipv6)
@@ -212,14 +212,14 @@ def test_peers_are_asked_at_all_addresses_that_the_server_has_a_family_for() -> 
     [("192.0.2.1", True), ("10.0.0.1", True), ("2001:db8::1", True), ("fd00::1", True),
      ("127.0.1.1", False), ("::1", False), ("fe80::1", False), ("169.254.1.1", False)],
 )  # fmt: skip
-def test_addresses_that_mean_another_machine_to_peers_are_left_out(
+def test_addresses_that_are_local_to_a_server_are_not_asked(
     address: str, is_theirs_too: bool
 ) -> None:
     assert is_usable_remotely(address) is is_theirs_too
 
 
 @pytest.mark.parametrize("secret", ["a b", "a#b", 'a"b', "a'b", "a%b", "a,b"])
-def test_a_secret_that_certbots_files_cannot_hold_is_refused(secret: str) -> None:
+def test_a_secret_certbots_files_cannot_represent_is_rejected(secret: str) -> None:
     with pytest.raises(AnswersError, match="certbot cannot read"):
         check_for_certbot("ssl.acme.dns.credentials.secret", Secret(secret))
     check_for_certbot("ssl.acme.dns.credentials.secret", Secret("aB3+/=-_.~$&!"))

@@ -70,7 +70,7 @@ def test_a_certificate_that_is_damaged_inside_is_unreadable(old: bytes, new: byt
         describe(damaged)
 
 
-def test_every_fault_has_its_sentence() -> None:
+def test_every_fault_has_a_message() -> None:
     root, stranger = Authority("Root"), Authority("Stranger")
     middle = root.sub_authority("Middle")
     leaf, key = middle.issue(NAME)
@@ -90,7 +90,7 @@ def test_every_fault_has_its_sentence() -> None:
     assert _codes(other_leaf + root.pem, root.encrypted_key()) == ["key_encrypted"]
 
 
-def test_a_certificate_is_described_for_people() -> None:
+def test_a_certificate_has_a_readable_description() -> None:
     root = Authority("Root")
     leaf, _key = root.issue(NAME, "10.0.0.1")
     facts = describe(leaf + root.pem)
@@ -99,7 +99,7 @@ def test_a_certificate_is_described_for_people() -> None:
     assert 88 <= facts.days_left <= 90
 
 
-def test_the_private_ca_is_made_once_and_issues_what_clients_accept(
+def test_the_private_ca_is_created_once_and_issues_valid_certificates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
@@ -121,7 +121,7 @@ def test_the_private_ca_is_made_once_and_issues_what_clients_accept(
     assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_a_certificate_of_somebody_else_is_not_taken_for_the_private_cas() -> None:
+def test_a_foreign_certificate_is_not_mistaken_for_the_private_cas() -> None:
     authority = ca.create("My CA", NAME)
     ours = authority.issue(NAME).certificate
     root = Authority("Public root")
@@ -132,7 +132,7 @@ def test_a_certificate_of_somebody_else_is_not_taken_for_the_private_cas() -> No
     assert not ca.is_usable(root.issue(NAME)[0], NAME, "My CA", None)
 
 
-def test_the_private_ca_can_vouch_for_the_registrys_name_only() -> None:
+def test_the_private_ca_can_certify_the_registrys_name_only() -> None:
     authority = ca.create("My CA", NAME)
     constraints = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints)
     assert constraints.critical
@@ -140,7 +140,7 @@ def test_the_private_ca_can_vouch_for_the_registrys_name_only() -> None:
     assert len(constraints.value.excluded_subtrees or []) == 2
 
 
-def test_each_registry_has_a_private_ca_of_its_own(
+def test_each_registry_has_its_own_private_ca(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
@@ -152,7 +152,7 @@ def test_each_registry_has_a_private_ca_of_its_own(
     assert ca.load("My CA", "other.example.com") is not None
 
 
-def test_the_private_cas_key_is_encrypted_at_rest_when_wanted(
+def test_the_private_cas_key_can_be_encrypted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))

@@ -90,11 +90,11 @@ def found(
     return {each.code: each for each in find_consequences(wanted, gathered or materials(), every)}
 
 
-def test_nothing_changes_for_anybody_when_the_same_is_applied_again() -> None:
+def test_reapplying_has_no_consequences() -> None:
     assert found(answers(), deployed(answers())) == {}
 
 
-def test_a_first_apply_adds_users_and_destroys_nothing() -> None:
+def test_a_first_apply_adds_users_and_is_not_destructive() -> None:
     gathered = materials((ANA, CI), generated={"ci": Secret("x")})
     result = found(answers(), Facts("one"), gathered)
     assert set(result) == {Code.USERS_ADDED, Code.PASSWORDS_GENERATED}
@@ -124,7 +124,7 @@ def history(*changes: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def test_users_who_go_are_named_and_the_base_decides_whether_that_needs_a_yes() -> None:
+def test_removed_users_are_listed_and_need_acceptance_if_the_base_lacks_them() -> None:
     record = history({"added": ("ci", "bob")}, {"added": ("ana",)})
     there = deployed(answers(), (ANA, BOB, CI), **record)
     for based_on, unknown in ((2, ()), (1, ("ana",)), (None, ("ana", "bob")), (3, ("ana", "bob"))):
@@ -136,14 +136,14 @@ def test_users_who_go_are_named_and_the_base_decides_whether_that_needs_a_yes() 
         assert removed.needs == ("removals" if unknown else None)
 
 
-def test_a_base_older_than_what_the_servers_remember_knows_nobody() -> None:
+def test_removals_need_acceptance_if_the_base_is_older_than_the_history() -> None:
     record = history({"added": ("ana",)}, *[{"changed": ("ci",)}] * 25)
     there = deployed(answers(), (ANA, CI), **record)
     assert found(answers(based_on=3), there)[Code.USERS_REMOVED].unknown == ("ana",)
     assert found(answers(based_on=20), there)[Code.USERS_REMOVED].unknown == ()
 
 
-def test_a_server_edited_by_hand_does_not_lose_its_user_silently() -> None:
+def test_a_user_added_by_hand_is_not_removed_silently() -> None:
     two = answers(servers=[{"host": "one"}, {"host": "two"}], storage=S3, based_on=0)
     every = (
         deployed(two, (CI,)),
@@ -154,7 +154,7 @@ def test_a_server_edited_by_hand_does_not_lose_its_user_silently() -> None:
     assert removed.sentence(2) == "1 user is removed: bob. (two)"
 
 
-def test_another_name_knows_none_of_the_users_there() -> None:
+def test_another_domain_lists_all_users_as_removed() -> None:
     there = deployed(answers(), (ANA, CI), **history({"added": ("ana",)}))
     wanted = answers(registry={"domain": "other.example.com"}, based_on=1)
     result = found(wanted, there)
@@ -178,13 +178,13 @@ def test_another_name_knows_none_of_the_users_there() -> None:
         (("push", ("team/*",)), ("push", ("teams/*",)), True),
     ],
 )
-def test_less_access_is_told(was: Any, now: Any, shrinks: bool) -> None:
+def test_reduced_access_is_a_consequence(was: Any, now: Any, shrinks: bool) -> None:
     before, after = (replace(CI, access=each[0], repositories=each[1]) for each in (was, now))
     result = found(answers(), deployed(answers(), (before,)), materials((after,)))
     assert (Code.ACCESS_REDUCED in result) is shrinks
 
 
-def test_disabled_users_and_other_passwords_are_told() -> None:
+def test_disabled_users_and_new_passwords_are_consequences() -> None:
     now = (replace(ANA, disabled=True), replace(CI, hash="another"))
     result = found(answers(), deployed(answers(), (ANA, CI)), materials(now))
     assert result[Code.USERS_DISABLED].users == ("ana",)
@@ -207,7 +207,7 @@ LIMITED = replace(ANA, repositories=("x/*",))
     ],
 )
 @pytest.mark.parametrize("base", [1, None])
-def test_stale_answers_give_nothing_back_unaccepted(
+def test_stale_answers_restore_no_access_unless_accepted(
     change: dict[str, Any], there: RegistryUser | None, wanted: RegistryUser, base: int | None
 ) -> None:
     people = (CI, there) if there is not None else (CI,)
@@ -225,7 +225,7 @@ def test_stale_answers_give_nothing_back_unaccepted(
 
 
 @pytest.mark.parametrize(("there", "wanted"), [(ANA, OFF), (ANA, LIMITED), (OFF, OFF)])
-def test_stale_answers_may_take_away_what_others_changed(
+def test_stale_answers_can_reduce_access_that_others_changed(
     there: RegistryUser, wanted: RegistryUser
 ) -> None:
     facts = deployed(answers(), (CI, there), **history({}, {"changed": ("ana",)}))
@@ -233,7 +233,7 @@ def test_stale_answers_may_take_away_what_others_changed(
     assert Code.ACCESS_REGAINED not in told
 
 
-def test_enabled_users_and_more_access_are_told() -> None:
+def test_enabled_users_and_more_access_are_consequences() -> None:
     off, limited = replace(ANA, disabled=True), replace(CI, repositories=("x/*",))
     result = found(answers(), deployed(answers(), (off, limited)), materials((ANA, CI)))
     assert result[Code.USERS_ENABLED].users == ("ana",)
@@ -262,7 +262,9 @@ FOLDER = answers(storage={"driver": "filesystem", "filesystem": {"path": "/srv/i
         (stored(), stored(regionendpoint="https://minio.example.com:9000")),
     ],
 )
-def test_another_store_leaves_the_images_behind_and_needs_a_yes(was: Answers, now: Answers) -> None:
+def test_another_store_leaves_the_images_behind_and_needs_acceptance(
+    was: Answers, now: Answers
+) -> None:
     left = found(now, deployed(was))[Code.IMAGES_LEFT_BEHIND]
     assert left.is_destructive
     assert left.needs == "begin_empty"
@@ -285,11 +287,11 @@ def test_another_store_leaves_the_images_behind_and_needs_a_yes(was: Answers, no
         (FOLDER, answers(storage={"filesystem": {"path": "/srv/./images", "maxthreads": 200}})),
     ],
 )
-def test_the_same_store_said_in_another_way_is_the_same(was: Answers, now: Answers) -> None:
+def test_different_spellings_of_one_store_are_equal(was: Answers, now: Answers) -> None:
     assert found(now, deployed(was)) == {}
 
 
-def test_a_folder_without_images_is_left_without_a_question() -> None:
+def test_leaving_an_empty_folder_needs_no_acceptance() -> None:
     empty = deployed(FOLDER, images={"/srv/images": ImagesFolder(has_images=False)})
     changed = found(answers(), empty)[Code.STORAGE_CHANGED]
     assert not changed.is_destructive
@@ -316,7 +318,7 @@ def test_a_store_that_has_images_is_not_called_empty() -> None:
     assert "begins empty" not in unknown.text
 
 
-def test_another_machine_than_the_one_that_was_deployed_is_told() -> None:
+def test_a_different_machine_is_a_consequence() -> None:
     store = Store("/var/lib/moorage/registry", "", "/", "/dev/sda", has_images=False)
     bare = Facts("one", store=store)
     [told] = [
@@ -341,7 +343,7 @@ def authorities(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, An
     return ca.create("One", DOMAIN), ca.create("Two", DOMAIN)
 
 
-def test_a_ca_that_this_machine_does_not_keep_is_told(authorities: tuple[Any, Any]) -> None:
+def test_a_ca_whose_key_is_elsewhere_is_a_consequence(authorities: tuple[Any, Any]) -> None:
     one, two = authorities
     private = answers(ssl={"mode": "private_ca"})
     there = deployed(private, certificate=one.issue(DOMAIN).certificate)
@@ -356,7 +358,7 @@ def test_a_ca_that_this_machine_does_not_keep_is_told(authorities: tuple[Any, An
     assert told.is_destructive
 
 
-def test_a_certificate_from_another_authority_is_told(authorities: tuple[Any, Any]) -> None:
+def test_a_certificate_from_another_ca_is_a_consequence(authorities: tuple[Any, Any]) -> None:
     one, two = authorities
     private = answers(ssl={"mode": "private_ca"})
     own = answers(ssl={"mode": "files", "files": {"certificate": "/c", "key": "/k"}})
@@ -374,7 +376,7 @@ def test_a_certificate_from_another_authority_is_told(authorities: tuple[Any, An
     assert found(acme, deployed(acme)) == {}
 
 
-def test_tls_off_and_on_are_told() -> None:
+def test_turning_tls_off_or_on_is_a_consequence() -> None:
     private = answers(ssl={"mode": "private_ca"})
     assert found(answers(), deployed(private))[Code.TLS_OFF].is_destructive
     assert found(private, deployed(answers()))[Code.TLS_ON].is_destructive
@@ -399,7 +401,7 @@ def test_tls_off_and_on_are_told() -> None:
          Code.DEBUG_LISTENER, False),
     ],
 )  # fmt: skip
-def test_other_changes_are_told_once(
+def test_other_changes_are_listed_once(
     registry: dict[str, Any], code: Code, destructive: bool
 ) -> None:
     wanted = answers(registry={"domain": DOMAIN, **registry})
@@ -408,7 +410,7 @@ def test_other_changes_are_told_once(
     assert found(wanted, deployed(wanted)) == {}
 
 
-def test_another_image_of_the_same_version_is_told() -> None:
+def test_another_image_of_the_same_version_is_a_consequence() -> None:
     was, now = (
         answers(registry={"domain": DOMAIN, "runtime": "docker", "image": f"registry:{tag}"})
         for tag in ("3.0.0", "3.1.1")
@@ -418,7 +420,7 @@ def test_another_image_of_the_same_version_is_told() -> None:
     )
 
 
-def test_a_server_that_is_left_out_or_renamed_is_told() -> None:
+def test_a_removed_or_renamed_server_is_a_consequence() -> None:
     two = answers(servers=[{"host": "one"}, {"host": "two"}], storage=S3)
     alone = answers(storage=S3)
     left = found(alone, deployed(two))[Code.SERVER_LEFT_OUT]
@@ -431,7 +433,7 @@ def test_a_server_that_is_left_out_or_renamed_is_told() -> None:
     assert Code.SERVER_LEFT_OUT not in result
 
 
-def test_what_is_the_same_on_several_servers_is_told_once() -> None:
+def test_equal_consequences_on_several_servers_are_listed_once() -> None:
     servers = [{"host": "one"}, {"host": "two"}]
     was = answers(servers=servers, storage=S3)
     now = answers(servers=servers, storage=S3, registry={"domain": DOMAIN, "port": 8443})
@@ -442,7 +444,7 @@ def test_what_is_the_same_on_several_servers_is_told_once() -> None:
     assert told.sentence(3).endswith("(one, two)")
 
 
-def test_what_is_destructive_stands_first() -> None:
+def test_destructive_consequences_come_first() -> None:
     there = deployed(answers(), (BOB,), images={})
     wanted = answers(registry={"domain": DOMAIN, "port": 8443, "version": "3"})
     flags = [each.is_destructive for each in find_consequences(wanted, materials(), (there,))]
@@ -450,7 +452,7 @@ def test_what_is_destructive_stands_first() -> None:
     assert len(flags) >= 4
 
 
-def test_a_record_that_makes_no_sense_says_nothing() -> None:
+def test_an_invalid_record_has_no_consequences() -> None:
     for record in ({"answers": 1}, {"revision": "x", "history": [1, {"revision": -1}], "by": 3}):
         there = deployed(answers(), **record)
         assert latest([there]) == UNRECORDED
@@ -460,7 +462,7 @@ def test_a_record_that_makes_no_sense_says_nothing() -> None:
 @pytest.mark.parametrize(
     "settings", [{"http": None}, {"http": 5}, {"storage": None}, {"storage": 5}, {"proxy": [1]}]
 )
-def test_recorded_settings_that_make_no_sense_say_nothing(settings: dict[str, object]) -> None:
+def test_invalid_recorded_settings_have_no_consequences(settings: dict[str, object]) -> None:
     recorded = answers(registry={"domain": DOMAIN, "settings": settings})
     assert not found(answers(), deployed(recorded))
 
@@ -481,7 +483,7 @@ NAMES = st.sampled_from(["ana", "bob", "ci", "dora"])
     declared=st.frozensets(NAMES), added=st.frozensets(NAMES),
     base=st.one_of(st.none(), st.integers(0, 4)), accepted=st.frozensets(NAMES),
 )  # fmt: skip
-def test_nobody_disappears_unnamed_or_unaccepted(
+def test_every_removed_user_is_listed_and_accepted(
     there: frozenset[str],
     wanted: frozenset[str],
     declared: frozenset[str],

@@ -88,7 +88,7 @@ def _hooks(plan: ServerPlan) -> list[tuple[str, str]]:
     return [(change.subject, change.reason) for change in plan.changes if change.kind is Kind.HOOK]
 
 
-def test_hooks_stand_first_and_last_in_a_plan_with_their_text() -> None:
+def test_hooks_are_first_and_last_in_a_plan_with_their_text() -> None:
     answers = _answers({"name": "a"}, {"name": "b", "when": ["after_apply"], "on_failure": "go_on"})
     plan = plan_server(answers, _materials(a=SCRIPT, b=SCRIPT), BARE)
 
@@ -121,7 +121,7 @@ def test_a_changed_script_is_a_change_that_touches_neither_nginx_nor_the_registr
     assert not plan.touches_registry
 
 
-def test_a_hook_that_is_gone_from_the_answers_is_removed_without_a_reload() -> None:
+def test_a_hook_deleted_from_the_answers_is_removed_without_a_reload() -> None:
     answers = _answers({"name": "a"})
     facts = _facts(answers, plan_server(answers, _materials(a=SCRIPT), BARE))
     plan = plan_server(_answers(), _materials(), facts)
@@ -147,7 +147,7 @@ def test_a_run_is_sent_the_scripts_as_data() -> None:
         assert tar.getmember("hooks/1").mode == 0o700
 
 
-def test_a_change_of_the_users_runs_what_was_applied_last() -> None:
+def test_a_change_of_users_runs_the_hooks_applied_last() -> None:
     answers = _answers({"name": "a"}, {"name": "b", "when": ["after_apply"]})
     facts = _facts(answers, plan_server(answers, _materials(a=SCRIPT, b=SCRIPT), BARE))
     more = (*USERS, RegistryUser("ana", "$2y$12$other"))
@@ -166,7 +166,7 @@ def test_a_change_of_the_users_runs_what_was_applied_last() -> None:
 
 
 @pytest.mark.parametrize("now", [b"#!/bin/sh\nedited\n", None])
-def test_a_change_of_the_users_does_not_run_what_was_never_applied(now: bytes | None) -> None:
+def test_a_change_of_users_does_not_run_unapplied_hooks(now: bytes | None) -> None:
     answers = _answers({"name": "a"})
     plan = plan_server(answers, _materials(a=SCRIPT), BARE)
     facts = _facts(answers, plan, **({} if now is None else {"a": now}))
@@ -184,7 +184,7 @@ def test_servers_wait_for_each_others_hooks() -> None:
     assert gate_seconds([plan, plan, plan]) == GATE_SECONDS + 1110 + 3 * 1110
 
 
-def test_all_scripts_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+def test_all_unusable_scripts_are_listed(tmp_path: Path) -> None:
     files = {
         "good": SCRIPT,
         "large": b"#!/bin/sh\n" + b"#" * LARGEST_SCRIPT,
@@ -221,6 +221,6 @@ def test_all_scripts_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert list(map(str, check_local_files(answers))) == list(map(str, caught.value.problems))
 
 
-def test_hooks_have_names_of_their_own() -> None:
+def test_hooks_have_unique_names() -> None:
     with pytest.raises(ValueError, match="the hook a is listed more than once"):
         _answers({"name": "a"}, {"name": "a"})

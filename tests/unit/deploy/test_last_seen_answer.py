@@ -31,17 +31,17 @@ def test_names_are_read_as_nginx_writes_them(written: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"ana", b"ana\tb", b"ana\tb\tc\td", b"\xff\xfe"])
-def test_lines_of_another_form_are_left_out(line: bytes) -> None:
+def test_lines_in_another_format_are_skipped(line: bytes) -> None:
     assert parse(line + b"\nbob\t2026-01-01T00:00:00+00:00\t\n") == {
         "bob": Seen("2026-01-01T00:00:00Z")
     }
 
 
-def test_a_time_that_is_none_counts_as_never() -> None:
+def test_an_invalid_time_counts_as_never() -> None:
     assert parse(b"ana\tyesterday\t\xff\n") == {"ana": Seen()}
 
 
-def test_the_latest_on_any_server_counts() -> None:
+def test_the_latest_time_on_any_server_counts() -> None:
     one = {"ana": Seen("2026-01-02T00:00:00Z"), "bob": Seen("2026-01-01T00:00:00Z")}
     two = {"ana": Seen("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")}
     assert merge_seen({"one": one, "two": two}) == {

@@ -32,14 +32,14 @@ def test_links_and_broken_records_are_found(file: ManagedFile, code: str) -> Non
     assert [each.code for each in misplaced_files(facts)] == ([code] if code else [])
 
 
-def test_a_folder_where_a_file_goes_is_found() -> None:
+def test_a_folder_in_place_of_a_file_is_found() -> None:
     there = ManagedFolder(layout.NGINX_SITE, 0o755, "root", "root")
     facts = Facts("one", folders={layout.NGINX_SITE: there})
     [found] = misplaced_files(facts, [layout.NGINX_SITE])
     assert found.code == "not_a_file"
 
 
-def test_where_a_link_leads_stays_in_its_line() -> None:
+def test_a_links_target_stays_in_its_line() -> None:
     facts = Facts("one", files={layout.HTPASSWD: _file(layout.HTPASSWD, b"x", "/srv/a\nb\x1b[2J")})
     [found] = misplaced_files(facts)
     assert found.message.isprintable()
@@ -55,7 +55,7 @@ def test_where_a_link_leads_stays_in_its_line() -> None:
         ("done", "drain", "done"),
     ],
 )
-def test_a_run_that_died_when_all_was_recorded_is_done(status: str, step: str, how: str) -> None:
+def test_a_run_that_died_after_recording_is_done(status: str, step: str, how: str) -> None:
     assert (
         how_it_ended(
             RunRecord("id", False, 0.0, step, read_result(status, ("",)) if status else None)

@@ -123,7 +123,7 @@ def pieces(secret: str) -> set[str]:
     st.text(LETTERS, min_size=30, max_size=130),
     st.integers(0, 2),
 )
-def test_no_piece_of_a_secret_is_shown(
+def test_no_part_of_a_secret_is_shown(
     secret: str, key: bytes, bodies: list[str], there: str, padding: int
 ) -> None:
     hashes = [f"$2y$12${body}" for body in bodies]
@@ -157,7 +157,7 @@ def test_the_end_of_a_private_key_is_masked() -> None:
     )
 
 
-def test_names_are_shown_and_what_stays_is_marked() -> None:
+def test_names_are_shown_and_unchanged_values_are_marked() -> None:
     ours = materials("s" * 60, b"", ["$2y$12$aaaa", "$2y$12$bbbb", "$apr1$cccc$d", "$6$e$f"])
     before = "ana@example.com:$2y$12$aaaa\nDOMAIN\\bob:$apr1$xx$yy\n_ci:{SHA}zzzz\n"
     plan = plan_server(ANSWERS, ours, facts_with(before))
@@ -180,7 +180,7 @@ def test_names_are_shown_and_what_stays_is_marked() -> None:
     assert by_path[layout.REGISTRY_ENV].startswith("# Written by Moorage. The registry's secrets")
 
 
-def test_another_mode_of_a_secret_file_is_shown() -> None:
+def test_a_changed_mode_of_a_secret_file_is_shown() -> None:
     ours = materials("s" * 60, b"", ["$2y$12$aaaa"])
     [file] = [
         each
@@ -195,7 +195,7 @@ def test_another_mode_of_a_secret_file_is_shown() -> None:
     assert "+root:www-data 0640" in change.diff
 
 
-def test_a_key_that_somebody_put_elsewhere_is_masked() -> None:
+def test_a_key_in_an_unexpected_file_is_masked() -> None:
     ours = materials("s" * 60, b"", ["$2y$12$aaaa"])
     facts = facts_with("")
     text = f"log:\n  level: info\n# {pem('abcdefgh')}storage: x\n"
@@ -207,7 +207,7 @@ def test_a_key_that_somebody_put_elsewhere_is_masked() -> None:
 
 
 @pytest.mark.parametrize("mode", ["acme", "files"])
-def test_every_file_that_not_everybody_reads_has_a_kind(mode: str) -> None:
+def test_every_private_file_has_a_masking_format(mode: str) -> None:
     answers = ANSWERS.model_copy(update={"ssl": ANSWERS.ssl.model_copy(update={"mode": mode})})
     users = (RegistryUser("a", "h", disabled=True), RegistryUser("b", "h"))
     made = replace(materials("s" * 60, b"", []), users=users, hooks={"one": b"#!/bin/sh\n"})

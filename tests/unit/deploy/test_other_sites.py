@@ -68,7 +68,7 @@ def _notes(facts: Facts, **more: Any) -> str:
     return "\n".join(map(str, find_notes(_wanted(facts, **more), facts)))
 
 
-def test_a_reload_that_cuts_transfers_is_told_with_the_file() -> None:
+def test_a_reload_that_cuts_transfers_is_noted_with_the_file() -> None:
     facts = _facts("")
     assert "worker_shutdown_timeout" not in _notes(facts)
     assert facts.nginx is not None
@@ -78,7 +78,7 @@ def test_a_reload_that_cuts_transfers_is_told_with_the_file() -> None:
     assert "Remove the line" in notes
 
 
-def test_the_site_listens_where_others_name_addresses() -> None:
+def test_the_site_listens_on_addresses_of_other_sites() -> None:
     facts = _facts("server { listen 192.0.2.1:443 ssl; listen [2001:db8::1]:443 ssl; }")
     assert addresses_on(facts, 443) == ("*", "[::]", "192.0.2.1", "[2001:db8::1]")
     assert addresses_on(facts, 80) == ("*", "[::]")
@@ -86,7 +86,7 @@ def test_the_site_listens_where_others_name_addresses() -> None:
     assert b"listen 192.0.2.1:443 ssl;" in site.content
 
 
-def test_an_address_that_nginx_has_already_is_not_asked_for_as_a_part_of_all() -> None:
+def test_an_address_nginx_already_listens_on_is_not_listed_beside_the_wildcard() -> None:
     site = "server { listen 192.0.2.1:443 ssl; }"
     facts = _facts(site, listeners=(Listener("192.0.2.1", 443, "nginx"),))
     assert addresses_on(facts, 443) == ("[::]", "192.0.2.1")
@@ -105,7 +105,7 @@ def test_both_families_in_one_socket() -> None:
     assert addresses_on(facts, 443) == ("[::]",)
 
 
-def test_addresses_that_were_chosen() -> None:
+def test_configured_addresses() -> None:
     facts = _facts(listeners=(Listener("*", 443, "nginx"),))
     wanted = _wanted(facts, listen=["192.0.2.1", "2001:db8::1"], redirect_http=False)
     assert [str(each) for each in wanted.listens] == ["192.0.2.1:443 ssl", "[2001:db8::1]:443 ssl"]
@@ -122,7 +122,7 @@ def test_addresses_that_were_chosen() -> None:
         (f"server {{ listen 80; server_name {DOMAIN}; }}", {}, "name_taken", "port 80"),
     ],
 )
-def test_sites_that_do_not_go_together_are_problems(
+def test_conflicting_sites_are_problems(
     site: str, more: dict[str, Any], code: str, said: str
 ) -> None:
     facts = _facts(site, file="conf.d/app.conf")
@@ -139,11 +139,11 @@ def test_sites_that_do_not_go_together_are_problems(
         "server { listen 443 quic; }",
     ],
 )
-def test_sites_that_go_together_are_none(site: str) -> None:
+def test_compatible_sites_are_not_problems(site: str) -> None:
     assert _problems(_facts(site, file="conf.d/app.conf")) == {}
 
 
-def test_a_stream_on_the_port() -> None:
+def test_a_stream_server_on_the_port_is_a_problem() -> None:
     facts = _facts()
     assert facts.nginx is not None
     dump = (
@@ -154,7 +154,7 @@ def test_a_stream_on_the_port() -> None:
     assert "taken by nginx itself" in _problems(facts)["port_taken"]
 
 
-def test_a_name_that_is_served_later_is_a_note() -> None:
+def test_a_server_name_served_by_a_later_site_is_a_note() -> None:
     facts = _facts(f"server {{ listen 443 ssl; server_name {DOMAIN}; }}")
     assert _problems(facts) == {}
     assert "/etc/nginx/sites-enabled/app also serves registry.example.com on port 443" in _notes(
@@ -162,7 +162,7 @@ def test_a_name_that_is_served_later_is_a_note() -> None:
     )
 
 
-def test_a_site_for_all_other_names_is_told_of() -> None:
+def test_a_default_site_is_noted() -> None:
     assert "default site for unknown names" in _notes(
         _facts("server { listen 443 ssl; server_name _; }")
     )
@@ -171,20 +171,20 @@ def test_a_site_for_all_other_names_is_told_of() -> None:
     )
 
 
-def test_what_is_set_for_all_sites() -> None:
+def test_settings_at_http_level_are_overridden() -> None:
     facts = _facts(http="brotli on; deny 192.0.2.0/24;")
     undone = next(each for each in _wanted(facts).files if each.path == layout.INHERITED)
     assert b"brotli off;" in undone.content
     assert "/etc/nginx/nginx.conf sets deny for all sites" in _notes(facts)
 
 
-def test_another_program_on_another_address_is_in_nobodys_way() -> None:
+def test_a_program_on_another_address_is_not_a_problem() -> None:
     facts = _facts(listeners=(Listener("192.0.2.2", 443, "apache2"),))
     assert "port 443 is taken by apache2" in _problems(facts)["port_taken"]
     assert _problems(facts, listen=["192.0.2.1"], redirect_http=False) == {}
 
 
-def test_an_nginx_that_cannot_be_used() -> None:
+def test_an_unusable_nginx_is_a_problem() -> None:
     masked = _facts(services={"nginx": Service("nginx", "inactive", "masked")})
     assert _problems(masked) == {"unit_masked": "nginx.service is masked, so it cannot be started."}
     dump = 'nginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/%s:1\n'
@@ -207,7 +207,7 @@ def test_an_nginx_that_cannot_be_used() -> None:
     assert list(_problems(apart)) == ["nginx_ignores_site"]
 
 
-def test_the_page_of_nginxs_package_goes_where_it_cannot_be_served() -> None:
+def test_the_default_site_is_disabled_where_its_port_is_in_use() -> None:
     bare = _facts(packages={}, nginx=None, services={}, listeners=(Listener("*", 80, "apache2"),))
     assert drops_default_site(_wanted(bare, port=8443, redirect_http=False), bare)
     assert not drops_default_site(_wanted(bare, port=8443), bare)
@@ -215,7 +215,7 @@ def test_the_page_of_nginxs_package_goes_where_it_cannot_be_served() -> None:
     assert not drops_default_site(_wanted(free, port=8443, redirect_http=False), free)
 
 
-def test_njs_fits_the_distributions_nginx_only() -> None:
+def test_njs_is_installed_only_for_the_distributions_nginx() -> None:
     facts = _facts(offers_njs=True)
     assert facts.nginx is not None
     assert can_remember_logins(facts)
@@ -235,7 +235,7 @@ def test_files_belong_to_the_group_of_nginxs_workers() -> None:
 
 
 @pytest.mark.parametrize("site", ["server { listen 192.0.2.1:443 ssl; }", ""])
-def test_what_nginx_does_not_tell_for_a_while_stays_as_it_was(site: str) -> None:
+def test_settings_stay_while_nginx_cannot_be_read(site: str) -> None:
     facts = _facts(site, http="brotli on; error_page 404 /x; mirror /y;")
     wanted = _wanted(facts)
     files = {

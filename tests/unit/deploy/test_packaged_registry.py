@@ -26,7 +26,7 @@ from moorage.servers.facts import Facts, ManagedFile, Service
         ("active", "enabled", True, False),
     ],
 )
-def test_only_its_owner_lets_it_run(
+def test_only_the_owners_packaged_registry_keeps_running(
     active: str, enabled: str, is_moorages: bool, expected: bool
 ) -> None:
     added = {"docker-registry": "2.8.2"} if is_moorages else {}

@@ -35,7 +35,7 @@ def _checks(reference: PasswordReference) -> PasswordChecks:
     return PasswordChecks([User(name="ci", password=reference)], resolve)
 
 
-def test_a_check_that_was_begun_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_started_password_check_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
 
     def verify(password: Secret, value: str) -> bool:
@@ -52,7 +52,7 @@ def test_a_check_that_was_begun_is_not_made_again(monkeypatch: pytest.MonkeyPatc
     assert counted == ["one"]
 
 
-def test_a_password_that_was_not_checked_ahead_is_checked_when_it_counts() -> None:
+def test_a_password_not_checked_ahead_is_checked_later() -> None:
     checks = _checks(FromEnvironment(env="CI_PW"))
     value = hash_password(PASSWORD)
 
@@ -60,7 +60,7 @@ def test_a_password_that_was_not_checked_ahead_is_checked_when_it_counts() -> No
     assert not checks.verify(Secret("another"), value)
 
 
-def test_what_cannot_be_found_or_has_to_be_asked_for_is_left_for_later() -> None:
+def test_prompts_and_missing_secrets_are_left_for_later() -> None:
     assert not _checks(FromPrompt(prompt=True)).is_needed
     _checks(FromEnvironment(env="MISSING")).begin(b"ci:one\n")
 
@@ -84,7 +84,7 @@ class _Answering:
         return Completed(0, b"", b"")
 
 
-def test_the_probe_hands_on_the_file_that_is_read_first_at_once() -> None:
+def test_the_probe_delivers_the_first_file_at_once() -> None:
     taken, content = threading.Event(), bytearray()
 
     def take(data: bytes) -> None:

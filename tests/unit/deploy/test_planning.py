@@ -103,7 +103,7 @@ def _subjects(plan: ServerPlan, kind: Kind) -> list[str]:
     return [change.subject for change in plan.changes if change.kind is kind]
 
 
-def test_a_bare_server_gets_everything() -> None:
+def test_a_bare_server_needs_every_change() -> None:
     plan = _plan(_answers(), _bare())
     assert plan.is_new
     assert plan.problems == ()
@@ -122,7 +122,7 @@ def test_a_bare_server_gets_everything() -> None:
     assert summary == "1 server: 4 packages, 20 files new, no files removed, 3 service actions"
 
 
-def test_a_deployed_server_has_nothing_to_change() -> None:
+def test_a_deployed_server_needs_no_change() -> None:
     plan = _plan(_answers(), _deployed(_answers()))
     assert not plan.has_changes
     assert drifted(plan.facts) == ()
@@ -138,7 +138,7 @@ def test_a_changed_setting_is_written_for_the_other_slot() -> None:
     assert all(b"/run/moorage-registry/green/" in file.content for file in plan.writes)
 
 
-def test_a_server_that_listens_on_ports_is_converted_by_a_switch() -> None:
+def test_a_server_on_ports_is_converted_by_a_switch() -> None:
     facts = _deployed(_answers())
     files = dict(facts.files)
     del files[layout.slot_env_path("blue")], files[layout.SLOT_SCRIPT]
@@ -160,7 +160,7 @@ def test_files_without_a_record_count_as_not_in_effect() -> None:
     assert _subjects(plan, Kind.SERVICE) == ["registry: switch blue to green", "nginx: reload"]
 
 
-def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
+def test_a_stopped_registry_is_started_and_a_leftover_slot_stopped() -> None:
     facts = _deployed(_answers())
     stopped = Service("moorage-registry@blue", "inactive", "enabled")
     plan = _plan(
@@ -174,7 +174,7 @@ def test_a_stopped_registry_and_a_left_over_slot_are_mended() -> None:
     assert _subjects(plan, Kind.SERVICE) == ["registry: stop green"]
 
 
-def test_a_slot_that_drains_is_left_alone_and_waited_for_when_it_is_needed() -> None:
+def test_a_draining_slot_is_left_alone_until_it_is_needed() -> None:
     facts = _deployed(_answers())
     left = Service("moorage-registry@green", "active", "disabled")
     services = {**facts.services, left.name: left}
@@ -209,14 +209,14 @@ def test_secrets_are_masked_in_every_diff() -> None:
         assert "REGISTRY_HTTP_SECRET=********" in text
 
 
-def test_a_run_that_goes_on_keeps_the_next_one_from_starting() -> None:
+def test_a_run_in_progress_blocks_the_next_one() -> None:
     going_on = RunRecord("20260101T000000000-ab12", True, 0.0, "packages")
     [problem] = _plan(_answers(), replace(_deployed(_answers()), runs=(going_on,))).problems
     assert problem.code == "run_going_on"
     assert "packages" in problem.message
 
 
-def test_ports_of_others_are_problems() -> None:
+def test_ports_in_use_by_other_programs_are_problems() -> None:
     listeners = (Listener("0.0.0.0", 443, "apache2"), Listener("127.0.0.1", 5111, "python3"))
     [problem] = _plan(_answers(), _bare(listeners=listeners)).problems
     assert problem.code == "port_taken"
@@ -226,7 +226,7 @@ def test_ports_of_others_are_problems() -> None:
     assert "apache2" in problems[0].message
 
 
-def test_the_debug_server_is_off_unless_it_is_asked_for() -> None:
+def test_the_debug_server_is_off_unless_configured() -> None:
     [config] = [file for file in _plan(_answers(), _bare()).writes if "config.yml" in file.path]
     assert b"debug" not in config.content
     plan = _plan(_answers(settings={"http": {"debug": {"prometheus": {"enabled": True}}}}), _bare())
@@ -234,7 +234,7 @@ def test_the_debug_server_is_off_unless_it_is_asked_for() -> None:
     assert b"127.0.0.1:5111" in config.content
 
 
-def test_images_that_are_not_where_they_were_need_a_yes() -> None:
+def test_missing_images_need_acceptance() -> None:
     facts = _deployed(_answers())
     folder, was = "/var/lib/moorage/registry", "0123456789abcdef"
     noted = {"folder": folder, "marker": was, "mount": "/var/lib/moorage", "source": "/dev/vdb"}
@@ -259,13 +259,13 @@ def test_images_that_are_not_where_they_were_need_a_yes() -> None:
         assert any(word in fault for fault in status_of(replace(facts, store=now)).faults)
 
 
-def test_a_system_without_apt_or_systemd_is_refused() -> None:
+def test_a_system_without_apt_or_systemd_is_rejected() -> None:
     [problem] = _plan(_answers(), _bare(tools=frozenset({"systemctl"}), systemd=False)).problems
     assert problem.code == "unsupported_system"
     assert "apt-get" in problem.message
 
 
-def test_the_record_on_the_server_holds_no_secret() -> None:
+def test_the_record_on_the_server_contains_no_secret() -> None:
     answers = _answers(settings={"log": {"level": "debug"}})
     facts = _deployed(_answers())
     plan, run = _plan(answers, facts), "20260101T000000000-ab12"
@@ -282,7 +282,7 @@ def test_the_record_on_the_server_holds_no_secret() -> None:
     assert document["answers"]["credentials"]["users"][0]["password"] == {"generate": True}
 
 
-def test_a_registry_of_another_name_is_not_replaced_silently() -> None:
+def test_a_registry_with_another_name_is_not_replaced_silently() -> None:
     there = _deployed(_answers())
     record = json.loads(there.files[layout.DEPLOYMENT].content) | {"domain": "old.example.com"}
     recorded = replace(there.files[layout.DEPLOYMENT], content=json.dumps(record).encode())
@@ -291,7 +291,7 @@ def test_a_registry_of_another_name_is_not_replaced_silently() -> None:
     assert "old.example.com will no longer be served" in told.text
 
 
-def test_a_weak_password_is_noted_before_it_counts() -> None:
+def test_a_weak_password_is_noted_in_the_plan() -> None:
     answers = Answers.model_validate(
         {
             "registry": {"domain": "registry.example.com"},

@@ -51,7 +51,7 @@ def dripping(begin: bytes, drip: bytes) -> Iterator[RegistryClient]:
         b"HTTP/1.1 200 OK\r\n\r\n",
     ],
 )
-def test_an_answer_that_drips_is_given_up_on(monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+def test_a_response_that_drips_times_out(monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
     monkeypatch.setattr(registry_client, "_DEADLINE", 0.5)
     started = time.monotonic()
     with dripping(begin, b"x") as client, pytest.raises(MoorageError) as caught:
@@ -81,7 +81,7 @@ def test_a_port_that_is_closed_fails_one_check_and_skips_the_others() -> None:
 
 
 @pytest.mark.parametrize("location", ["http://[", "/v2/\xe9"])
-def test_a_location_that_is_no_address_is_an_error_of_the_server(location: str) -> None:
+def test_an_invalid_location_is_an_error_of_the_server(location: str) -> None:
     client = RegistryClient("127.0.0.1", 1, "registry.test", tls=False)
     with pytest.raises(MoorageError) as caught:
         client.request("PATCH", location)
@@ -137,9 +137,7 @@ def a_registry(location: str) -> Iterator[int]:
         ("http://[", "bad", "not a valid URL"),
     ],
 )
-def test_where_a_layer_is_redirected_to_may_be_anything(
-    location: str, status: str, detail: str
-) -> None:
+def test_a_layer_can_redirect_to_any_address(location: str, status: str, detail: str) -> None:
     answers = Answers.model_validate(
         {
             "registry": {"domain": "registry.test"},

@@ -51,7 +51,7 @@ def caught(mine: Answers, theirs: Answers, users: list[RegistryUser], **change: 
     return catch_up(mine, Plan((server,), materials, (), latest([facts]), mine.based_on))
 
 
-def test_users_are_added_changed_and_removed_as_they_are_now() -> None:
+def test_users_are_merged_as_they_are_now() -> None:
     mine = answers(
         credentials={
             "users": [
@@ -72,7 +72,7 @@ def test_users_are_added_changed_and_removed_as_they_are_now() -> None:
     assert result.answers.based_on == 2
 
 
-def test_settings_follow_and_what_is_the_operators_stays() -> None:
+def test_settings_are_merged_and_operator_only_fields_stay() -> None:
     theirs = answers(
         registry={
             "domain": "registry.example.com",
@@ -92,7 +92,7 @@ def test_settings_follow_and_what_is_the_operators_stays() -> None:
     assert (kept.servers, kept.hooks) == (answers().servers, ())
 
 
-def test_names_that_answers_do_not_take_stay_on_the_servers() -> None:
+def test_names_invalid_in_answers_stay_on_the_servers() -> None:
     there = [RegistryUser("ci", HASH), RegistryUser("robot$ci", "h")]
     result = caught(answers(), answers(), there, added=["robot$ci", "\x1b[2J"])
     assert not result.has_changes

@@ -36,7 +36,7 @@ def _run(folder: Path, script: str) -> str:
         ("activating", ""),
     ],
 )
-def test_only_a_service_that_stood_still_is_stopped_again(
+def test_only_a_service_that_was_stopped_is_stopped_again(
     tmp_path: Path, before: str, calls: str
 ) -> None:
     (tmp_path / "calls").touch()

@@ -23,14 +23,14 @@ def resolve(reference: SecretReference, where: str) -> Secret:
     return Secret(f"{reference.env}, {where}")  # type: ignore[union-attr]
 
 
-def test_who_verifies_may_push_everything_and_is_not_asked_for() -> None:
+def test_the_verifying_user_can_push_everything_and_needs_no_prompt() -> None:
     found = login_for_verify(loads(ANSWERS, "moorage.yml"), {}, resolve)
 
     assert found is not None
     assert (found[0], found[1].reveal()) == ("ci", "CI, credentials.users[5].password")
 
 
-def test_a_password_that_was_just_made_will_do() -> None:
+def test_a_newly_generated_password_can_verify() -> None:
     made = Secret("just made")
 
     assert login_for_verify(loads(ANSWERS, "moorage.yml"), {"made": made}, resolve) == (
@@ -39,7 +39,7 @@ def test_a_password_that_was_just_made_will_do() -> None:
     )
 
 
-def test_nobody_verifies_when_nobody_may_push_everything() -> None:
+def test_without_full_push_access_no_user_verifies() -> None:
     kept, _, _ = ANSWERS.partition("    - {name: made")
 
     assert login_for_verify(loads(kept, "moorage.yml"), {}, resolve) is None

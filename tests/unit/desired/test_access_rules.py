@@ -35,7 +35,7 @@ def _is_theirs(repository: str, rules: tuple[str, ...]) -> bool:
 
 @run_with(deadline=None, max_examples=300)
 @given(_NAMES, _RULES, st.sampled_from(["push", "pull"]))
-def test_the_patterns_say_what_the_rules_mean(repository: str, rules: list[str], may: str) -> None:
+def test_patterns_match_what_the_rules_mean(repository: str, rules: list[str], may: str) -> None:
     line = RegistryUser("x", "h", may, tuple(rules)).rules  # type: ignore[arg-type]  # a word
     for each in (repository, *(rule.removesuffix("/*") for rule in rules)):
         for name in (each, f"{each}/x", f"x/{each}", f"{each}x"):
@@ -44,7 +44,7 @@ def test_the_patterns_say_what_the_rules_mean(repository: str, rules: list[str],
             assert _verdict("source", name, line) == wanted
 
 
-def test_what_is_no_repository_is_nobodys() -> None:
+def test_paths_that_are_not_repositories_match_no_rule() -> None:
     assert _verdict("repository", "", "push a/*") == "forbidden"
     assert _verdict("source", "?", "push *") == "forbidden"
     assert _verdict("source", "", "pull a") == "allowed"

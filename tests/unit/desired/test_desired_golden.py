@@ -69,7 +69,7 @@ def _text(state: DesiredState) -> str:
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.stem)
-def test_an_example_means_these_files(example: Path) -> None:
+def test_an_example_renders_the_golden_files(example: Path) -> None:
     text = _text(_desired(example))
     golden = GOLDEN / f"{example.stem}.txt"
     if os.environ.get("GOLDEN") == "write":

@@ -35,11 +35,11 @@ def test_the_http_secret_is_read_back(secret: str) -> None:
     [b"", b'REGISTRY_HTTP_SECRET=""\n', b'REGISTRY_HTTP_SECRET="a\nb"\n', b'X="\\"a\\""\n',
      b'REGISTRY_HTTP_SECRET="\xff\x00"\n', b'#REGISTRY_HTTP_SECRET="abc"\n'],
 )  # fmt: skip
-def test_anything_else_is_no_http_secret(content: bytes) -> None:
+def test_an_invalid_http_secret_is_not_read_back(content: bytes) -> None:
     assert read_http_secret(content) is None
 
 
-def test_text_that_the_registry_would_take_for_something_else_is_quoted() -> None:
+def test_text_that_yaml_would_convert_is_quoted() -> None:
     words = ["08", "1e3", "1.", ".5e-7", "0o17", "y", "N", "+1E+2"]
     fields = {f"f{number}": word for number, word in enumerate(words)}
     text = config_file(_answers(settings={"log": {"fields": fields}}), "blue").decode()

@@ -28,7 +28,7 @@ def _found(port: int, read: Sequence[str] | None, serving: Sequence[str] = ()) -
     return [f"{each.code}: {each}" for each in found]
 
 
-def test_the_address_of_a_deployed_server_is_tried() -> None:
+def test_the_address_of_a_deployed_server_is_tested() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
         assert _found(port, ["::1"], ["::1"]) == []
@@ -40,6 +40,6 @@ def test_the_address_of_a_deployed_server_is_tried() -> None:
     assert _found(port, ["::1"]) == []
 
 
-def test_an_address_of_no_server_is_told_without_being_tried() -> None:
+def test_an_address_of_an_unknown_server_is_reported_without_a_test() -> None:
     [found] = _found(443, ["2001:db8::1"], ["2001:db8::1"])
     assert "is not an address of any server" in found

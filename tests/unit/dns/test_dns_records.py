@@ -17,12 +17,12 @@ def _a(*values: str, ttl: int | None = 300) -> RecordSet:
     return RecordSet.of(NAME, "A", values, ttl)
 
 
-def test_the_same_records_are_no_change() -> None:
+def test_equal_records_are_not_a_change() -> None:
     assert plan_changes([_a("192.0.2.2", "192.0.2.1")], [_a("192.0.2.1", "192.0.2.2")]) == ()
     assert plan_changes([_a("192.0.2.1", ttl=None)], [_a("192.0.2.1")]) == ()
 
 
-def test_values_have_one_form() -> None:
+def test_values_are_normalized() -> None:
     assert RecordSet.of("Registry.Example.Test.", "AAAA", ["2001:DB8:0::1"]).lines() == (
         f"{NAME} AAAA 2001:db8::1",
     )
@@ -31,7 +31,7 @@ def test_values_have_one_form() -> None:
         RecordSet.of(NAME, "A", ["not an address"])
 
 
-def test_a_diff_says_what_goes_stays_and_comes() -> None:
+def test_a_diff_lists_removed_kept_and_added_records() -> None:
     change = RecordChange(_a("192.0.2.1", "192.0.2.2"), _a("192.0.2.2", "192.0.2.3"))
 
     assert change.action == "change"
@@ -43,7 +43,7 @@ def test_a_diff_says_what_goes_stays_and_comes() -> None:
     assert change.reverse.reverse == change
 
 
-def test_whatever_this_deployment_did_not_put_there_is_foreign() -> None:
+def test_records_this_deployment_did_not_create_are_foreign() -> None:
     wanted = [_a("192.0.2.1")]
 
     def foreign(*now: str, known: tuple[str, ...] = ()) -> list[bool]:
@@ -55,7 +55,7 @@ def test_whatever_this_deployment_did_not_put_there_is_foreign() -> None:
     assert [each.is_foreign for each in plan_changes([], wanted)] == [False]
 
 
-def test_what_is_removed_comes_before_what_is_added() -> None:
+def test_removals_come_before_additions() -> None:
     there = [_a("192.0.2.1"), RecordSet.of(NAME, "AAAA", ["2001:db8::1"], 300)]
 
     changes = plan_changes(there, record_sets(NAME, ["lb.example.net"], 300))
@@ -75,7 +75,7 @@ def test_with_failover_some_of_the_servers_are_enough() -> None:
     assert slower[0].after == _a("192.0.2.2")
 
 
-def test_the_journal_keeps_what_failover_does_in_a_row_as_one_change(
+def test_the_journal_merges_consecutive_failover_changes(
     tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOORAGE_STATE", str(tmp_path))
@@ -126,5 +126,5 @@ def test_name_servers_are_written_with_or_without_a_port(text: str, host: str, p
         ("nonsense", ""),
     ],
 )
-def test_authorities_are_known_by_their_directory(directory: str, name: str) -> None:
+def test_cas_are_recognized_by_their_directory(directory: str, name: str) -> None:
     assert caa_identity(directory) == name

@@ -19,19 +19,19 @@ def _after(verdict: Verdict, answers: str, start: float = 0.0) -> tuple[Verdict,
     return verdict, states
 
 
-def test_it_takes_several_bad_checks_in_a_row_to_go_out() -> None:
+def test_several_failed_checks_in_a_row_remove_a_server() -> None:
     assert _after(Verdict(True), "..x.x.x.xx")[1] == "IIIIIIIIIo"
 
 
-def test_it_takes_several_good_checks_in_a_row_to_come_in() -> None:
+def test_several_successful_checks_in_a_row_add_a_server() -> None:
     assert _after(Verdict(False), "..x..x...")[1] == "ooooooooI"
 
 
-def test_a_new_server_may_need_fewer() -> None:
+def test_a_new_server_can_need_fewer_checks() -> None:
     assert _after(Verdict(False, needs=1), "x.")[1] == "oI"
 
 
-def test_one_that_goes_out_again_soon_needs_twice_as_long_each_time() -> None:
+def test_a_server_removed_again_soon_waits_twice_as_long() -> None:
     verdict, states = _after(Verdict(True), ("xx" + "." * 60) * 6)
 
     outages = [len(each) for each in states.strip("I").split("I") if each]
@@ -40,13 +40,13 @@ def test_one_that_goes_out_again_soon_needs_twice_as_long_each_time() -> None:
     assert verdict.patience == 16
 
 
-def test_a_server_that_flaps_fast_enough_to_be_taken_in_is_taken_in_ever_less_often() -> None:
+def test_a_flapping_server_is_added_less_and_less_often() -> None:
     _, states = _after(Verdict(True), "xx..." * 60)
 
     assert states.count("oI") <= 2, "a record that does not flap"
 
 
-def test_what_was_long_ago_is_forgotten() -> None:
+def test_old_failures_are_forgotten() -> None:
     verdict, _ = _after(Verdict(True), "xx...xx......")
     assert verdict.patience == 2
     later = after_check(verdict, is_good=False, now=5000, rules=RULES)

@@ -93,7 +93,7 @@ def _watch(zone: Zone, port: int, *hosts: str, known: tuple[str, ...] = ()) -> W
 _told: list[News] = []
 
 
-def test_a_server_whose_name_cannot_be_found_is_not_dropped(port: int) -> None:
+def test_a_server_whose_name_does_not_resolve_is_not_removed(port: int) -> None:
     zone = Zone(record_sets(NAME, ["127.0.0.1", "198.51.100.9"], 60))
     watch = _watch(zone, port, "127.0.0.1", "nowhere.invalid", known=("198.51.100.9",))
 
@@ -127,7 +127,7 @@ def test_an_error_of_the_registry_counts_as_down_and_the_last_record_stays(port:
     assert any("returned status 503" in each.text for each in _told)
 
 
-def test_a_provider_that_fails_is_asked_again_and_told_once(port: int) -> None:
+def test_a_failing_provider_is_retried_and_reported_once(port: int) -> None:
     zone = Zone(record_sets(NAME, ["127.0.0.9"], 60), fault="the API is down")
     watch = _watch(zone, port, "127.0.0.1", "127.0.0.2", known=("127.0.0.9",))
     for _ in range(3):
@@ -140,7 +140,7 @@ def test_a_provider_that_fails_is_asked_again_and_told_once(port: int) -> None:
     assert zone.addresses == {"127.0.0.1", "127.0.0.2"}
 
 
-def test_somebody_elses_record_stays(port: int) -> None:
+def test_a_foreign_record_is_kept(port: int) -> None:
     zone = Zone(record_sets(NAME, ["198.51.100.7"], 60))
     watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
 
@@ -151,14 +151,14 @@ def test_somebody_elses_record_stays(port: int) -> None:
     assert "198.51.100.7" in next(each.text for each in _told if each.kind == "foreign")
 
 
-def test_a_registry_that_does_not_speak_is_given_up_in_time() -> None:
+def test_a_registry_that_does_not_respond_times_out() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Registry) as silent:  # accepts, never answers
         fault = find_fault(Registry(NAME, silent.server_address[1], tls=True), "127.0.0.1", 0.3)
 
     assert fault == "no answer within 0.3 s"
 
 
-def test_a_task_survives_being_sent() -> None:
+def test_a_failover_task_survives_serialization() -> None:
     task = Task(
         NAME,
         (Watched("a", "192.0.2.1"),),

@@ -115,7 +115,7 @@ def test_the_documented_configuration_is_known(version: str) -> None:
         ({"auth": {"htpasswd": {}}}, "auth", "section credentials"),
     ],
 )
-def test_a_wrong_setting_is_told(settings: dict[str, Any], path: str, words: str) -> None:
+def test_an_invalid_setting_is_reported(settings: dict[str, Any], path: str, words: str) -> None:
     found = told(settings)
     assert words in found[path]
 
@@ -132,7 +132,7 @@ def test_a_wrong_setting_is_told(settings: dict[str, Any], path: str, words: str
         ({"http": {"h2c": {"enabled": True}}}, "http.h2c", "2.8"),
     ],
 )
-def test_a_setting_of_the_other_version_is_told(
+def test_a_setting_of_the_other_version_is_reported(
     settings: dict[str, Any], path: str, version: Any
 ) -> None:
     other = "3" if version == "2.8" else "2.8"
@@ -164,7 +164,7 @@ def test_a_plain_text_secret_is_reported_without_repeating_it(
     assert SECRET not in message
 
 
-def test_every_key_has_a_variable_that_leads_to_it() -> None:
+def test_every_key_has_an_environment_variable() -> None:
     for name in names():
         path, way = find(name)
         assert variable(path) == name
@@ -218,7 +218,7 @@ def test_variables_are_translated() -> None:
         ("REGISTRY_CATALOG_MAXENTRIES", "[1", "is not YAML"),
     ],
 )
-def test_a_variable_that_cannot_be_translated_is_told(name: str, value: str, words: str) -> None:
+def test_an_untranslatable_variable_is_reported(name: str, value: str, words: str) -> None:
     (problem,) = environment_to_settings({name: value}).problems
     assert words in problem.message
     assert problem.dotted == f"registry.environment.{name}"
@@ -241,13 +241,13 @@ def test_a_variable_that_cannot_be_translated_is_told(name: str, value: str, wor
          "by reference"),
     ],
 )  # fmt: skip
-def test_a_variable_that_is_wrong_is_told(name: str, value: object, words: str) -> None:
+def test_an_invalid_variable_is_reported(name: str, value: object, words: str) -> None:
     problems = check_environment({name: value}, "3")
     assert words in problems[0].explain()
     assert SECRET not in problems[0].message
 
 
-def test_a_secret_by_reference_is_right() -> None:
+def test_a_secret_by_reference_is_valid() -> None:
     assert check_environment({"REGISTRY_REDIS_PASSWORD": FromEnvironment("A")}, "3") == []
     assert check_environment({"REGISTRY_LOG_LEVEL": "info", "REGISTRY_CATALOG_MAXENTRIES": 5,
                               "REGISTRY_VALIDATION_DISABLED": True}, "3") == []  # fmt: skip
@@ -335,7 +335,7 @@ def test_a_pasted_variable_becomes_a_reference_to_it() -> None:
     assert problems == []
 
 
-def test_what_is_wrong_in_a_paste_is_told_by_line_and_without_its_value() -> None:
+def test_errors_in_a_paste_name_the_line_but_not_the_value() -> None:
     text = f"""REGISTRY_STORAGE_S3_REGON={SECRET}
 REGISTRY_STORAGE_S3_CHUNKSIZE={SECRET}
 REGISTRY_STORAGE_S3_SECURE={SECRET}
@@ -386,7 +386,7 @@ def test_a_secret_text_is_one_line_of_ascii_that_yaml_reads_as_it_is(secret: str
         ),
     ],
 )
-def test_a_secret_of_another_kind_keeps_its_meaning(name: str, secret: str, value: str) -> None:
+def test_a_secret_of_another_type_keeps_its_value(name: str, secret: str, value: str) -> None:
     assert value_for_registry(name, secret) == (value, "")
 
 
@@ -403,7 +403,7 @@ def test_a_secret_of_another_kind_keeps_its_meaning(name: str, secret: str, valu
         ("REGISTRY_REDIS", "a\0b", "is not YAML"),
     ],
 )
-def test_a_secret_that_a_setting_does_not_take_is_refused_without_a_word_of_it(
+def test_an_invalid_secret_is_rejected_without_showing_it(
     name: str, secret: str, fault: str
 ) -> None:
     _, message = value_for_registry(name, secret)

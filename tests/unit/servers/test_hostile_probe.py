@@ -34,7 +34,7 @@ def _with_size(header: bytes, field: bytes) -> bytes:
     return changed[:148] + b"%06o\0 " % total + changed[156:]
 
 
-def test_only_what_was_asked_for_is_taken() -> None:
+def test_only_requested_files_are_read() -> None:
     buffer = io.BytesIO()
     names = [
         "etc/moorage/deployment.json", "etc/nginx/moorage/htpasswd", "etc/shadow",
@@ -49,7 +49,7 @@ def test_only_what_was_asked_for_is_taken() -> None:
     assert set(facts.files) == {"/etc/moorage/deployment.json", "/etc/nginx/moorage/htpasswd"}
 
 
-def test_links_are_compared_by_where_they_point_and_followed_nowhere() -> None:
+def test_links_are_compared_by_target_and_never_followed() -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, kind in (("etc/nginx/moorage/a", tarfile.SYMTYPE),
@@ -73,7 +73,7 @@ def test_links_are_compared_by_where_they_point_and_followed_nowhere() -> None:
     ],
     ids=["huge", "negative", "sparse", "chained"],
 )
-def test_members_of_impossible_sizes_are_an_error(make: Callable[[], bytes]) -> None:
+def test_members_with_impossible_sizes_are_an_error(make: Callable[[], bytes]) -> None:
     with pytest.raises(MoorageError, match="archive is damaged"):
         _facts(make() + bytes(10240))
 
@@ -87,7 +87,7 @@ def _sparse(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("time", ["nan", "inf", "-1", "1e300", "9" * 5000, "x"])
-def test_times_that_no_date_has_are_refused(time: str) -> None:
+def test_times_beyond_any_date_are_rejected(time: str) -> None:
     with pytest.raises(ValueError, match=r"time|float"):
         parse("liar", f"clock\t{time}\n", b"", 0.0)
     with pytest.raises(ValueError, match=r"time|float"):

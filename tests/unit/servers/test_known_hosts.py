@@ -86,7 +86,7 @@ def test_a_remembered_key_is_known_and_another_has_changed(file: Path) -> None:
         ("w*,!www", "edit line 1 of {file}, which applies to w*,!www."),
     ],
 )
-def test_a_line_for_many_hosts_is_not_taken_away(file: Path, names: str, hint: str) -> None:
+def test_a_line_for_several_hosts_is_not_removed(file: Path, names: str, hint: str) -> None:
     file.parent.mkdir()
     file.write_text(f"{names} {KIND} {encoded(1)}\n")
     verdict, known = key_status([file], "web", 22, KIND, blob(2))
@@ -95,25 +95,25 @@ def test_a_line_for_many_hosts_is_not_taken_away(file: Path, names: str, hint: s
     assert known.removal_advice("web") == hint.format(file=file)
 
 
-def test_a_key_of_another_type_is_not_a_new_acquaintance(file: Path) -> None:
+def test_a_key_of_another_type_is_a_changed_key(file: Path) -> None:
     add_key(file, "web", 22, "ecdsa-sha2-nistp256", blob(1), hashed=False)
     assert verdict(file, 2) is KeyStatus.CHANGED
 
 
-def test_a_revoked_key_is_refused_even_where_it_is_known(file: Path) -> None:
+def test_a_revoked_key_is_rejected_even_if_known(file: Path) -> None:
     add_key(file, "web", 22, KIND, blob(1), hashed=False)
     file.write_text(file.read_text() + f"@revoked * {KIND} {encoded(1)}\n")
     assert verdict(file, 1) is KeyStatus.REVOKED
     assert verdict(file, 1, port=2222) is KeyStatus.REVOKED
 
 
-def test_a_certificate_authority_is_no_host_key(file: Path) -> None:
+def test_a_certificate_authority_is_not_a_host_key(file: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"@cert-authority * {KIND} {encoded(1)}\n")
     assert verdict(file, 1) is KeyStatus.UNKNOWN
 
 
-def test_a_line_without_port_recognises_a_key_at_another_port_but_never_refuses(
+def test_a_line_without_port_accepts_but_never_rejects_a_key_at_another_port(
     file: Path,
 ) -> None:
     add_key(file, "web", 22, KIND, blob(1), hashed=False)
@@ -123,7 +123,7 @@ def test_a_line_without_port_recognises_a_key_at_another_port_but_never_refuses(
     assert verdict(file, 1, port=2222) is KeyStatus.CHANGED
 
 
-def test_damaged_lines_are_passed_over(file: Path) -> None:
+def test_damaged_lines_are_skipped(file: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"web\nweb {KIND} ???\n|1|x|y {KIND} {encoded(1)}\n#web {KIND} {encoded(1)}\n")
     assert verdict(file, 1) is KeyStatus.UNKNOWN
@@ -137,7 +137,7 @@ def test_a_file_without_a_last_line_break_is_continued_properly(file: Path) -> N
     assert len(file.read_text().splitlines()) == 2
 
 
-def test_many_threads_may_remember_at_once(file: Path) -> None:
+def test_many_threads_can_save_keys_at_once(file: Path) -> None:
     threads = [
         threading.Thread(
             target=add_key, args=(file, f"web{n}", 22, KIND, blob(n)), kwargs={"hashed": n % 2}
@@ -152,7 +152,7 @@ def test_many_threads_may_remember_at_once(file: Path) -> None:
         assert [key.blob for key in known_keys([file], f"web{n}", 22)] == [blob(n)]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_known_hosts_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotConnect) as caught:
         add_key(tmp_path / "file/known_hosts", "web", 22, KIND, blob(1), hashed=False)

@@ -43,7 +43,7 @@ def chunks(count: int) -> Iterator[bytes]:
         yield b"x" * (1 << 20)
 
 
-def test_a_script_gets_its_payload_and_gives_everything_back(local: LocalTransport) -> None:
+def test_a_script_reads_its_payload_and_returns_its_output(local: LocalTransport) -> None:
     completed = local.run("cat; echo oops >&2; exit 3", payload=b"data\n")
     assert (completed.exit_status, completed.stdout, completed.stderr) == (3, b"data\n", b"oops\n")
 
@@ -59,7 +59,7 @@ def test_large_streams_flow_in_all_directions(local: LocalTransport) -> None:
     assert (received[0], len(completed.stderr)) == (50 << 20, 3000000)
 
 
-def test_a_payload_that_is_not_read_does_not_hold_the_script(local: LocalTransport) -> None:
+def test_an_unread_payload_does_not_block_the_script(local: LocalTransport) -> None:
     assert local.run("exit 4", payload=chunks(10)).exit_status == 4
 
 
@@ -80,7 +80,7 @@ def test_more_can_be_sent_after_the_payload(local: LocalTransport) -> None:
     assert local.run("cat", payload=b"first\n", on_start=go_on).stdout == b"first\nsecond\n"
 
 
-def test_a_script_that_ends_while_more_is_being_sent_has_ended_well(local: LocalTransport) -> None:
+def test_a_script_that_ends_during_a_send_succeeds(local: LocalTransport) -> None:
     def go_on(exchange: Exchange) -> None:
         time.sleep(0.3)
         exchange.send(b"too late\n")
@@ -88,12 +88,12 @@ def test_a_script_that_ends_while_more_is_being_sent_has_ended_well(local: Local
     assert local.run("exit 6", on_start=go_on).exit_status == 6
 
 
-def test_output_that_comes_right_before_the_end_is_not_lost(local: LocalTransport) -> None:
+def test_output_right_before_the_end_is_not_lost(local: LocalTransport) -> None:
     for _ in range(30):
         assert local.run("echo last words").stdout == b"last words\n"
 
 
-def test_something_left_running_does_not_hold_the_script(local: LocalTransport) -> None:
+def test_a_background_process_does_not_block_the_script(local: LocalTransport) -> None:
     started = time.monotonic()
     assert local.run("sleep 20 & echo done").stdout == b"done\n"
     assert time.monotonic() - started < 5 * slowness()
@@ -104,7 +104,7 @@ def test_a_signal_shows_as_a_negative_status(local: LocalTransport) -> None:
 
 
 @pytest.mark.parametrize("how", ["silent", "cancelled", "connection_closed"])
-def test_waiting_ends_when_it_should(local: LocalTransport, how: str) -> None:
+def test_timeouts_and_cancel_end_the_wait(local: LocalTransport, how: str) -> None:
     cancel = Cancel()
     timer = {"cancelled": cancel.set, "connection_closed": local.close}.get(how)
     if timer is not None:
@@ -121,7 +121,7 @@ def test_the_address_is_this_machine(local: LocalTransport) -> None:
     assert local.public_address == "127.0.0.1"
 
 
-def test_a_script_that_drips_ends_at_its_deadline(local: LocalTransport) -> None:
+def test_a_script_that_drips_is_stopped_at_its_deadline(local: LocalTransport) -> None:
     started = time.monotonic()
     with pytest.raises(
         CannotConnect, match="keeps sending, but has not finished after 1 s"
@@ -132,13 +132,13 @@ def test_a_script_that_drips_ends_at_its_deadline(local: LocalTransport) -> None
 
 
 @pytest.mark.parametrize("where", ["", " >&2"])
-def test_output_without_end_is_not_kept(local: LocalTransport, where: str) -> None:
+def test_endless_output_is_not_kept(local: LocalTransport, where: str) -> None:
     with pytest.raises(CannotConnect) as caught:
         local.run(f"yes{where}")
     assert caught.value.code == "too_much"
 
 
-def test_output_without_end_can_be_cancelled(local: LocalTransport) -> None:
+def test_endless_output_can_be_cancelled(local: LocalTransport) -> None:
     cancel = Cancel()
     threading.Timer(0.3, cancel.set).start()
     with pytest.raises(CannotConnect) as caught:

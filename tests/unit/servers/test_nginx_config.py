@@ -51,7 +51,7 @@ server { listen localhost:8000-8010; listen *:80; }
 """
 
 
-def test_listens_names_and_files_are_read_as_nginx_reads_them() -> None:
+def test_listens_names_and_files_are_parsed_as_nginx_does() -> None:
     facts = read_nginx(DUMP, BUILD, "NGINX Packaging <nginx-packaging@f5.com>", MANAGED)
     assert (facts.version, facts.user, facts.group) == ("1.22.1", "nginx", "web")
     assert not facts.is_from_distribution
@@ -87,7 +87,7 @@ def test_a_limit_to_transfers_after_a_reload_is_found(line: str, cuts: bool) -> 
     assert facts.cuts_transfers == ("/etc/nginx/modules-enabled/time.conf" if cuts else "")
 
 
-def test_a_configuration_that_nginx_refuses() -> None:
+def test_a_configuration_that_nginx_rejects() -> None:
     dump = (
         'nginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/a.conf:3\n'
         "nginx: configuration file /etc/nginx/nginx.conf test failed\n"
@@ -111,11 +111,11 @@ def test_a_main_file_that_does_not_read_conf_d() -> None:
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_whatever_is_printed_is_read(head: str, tail: str) -> None:
+def test_any_output_can_be_parsed(head: str, tail: str) -> None:
     read_nginx(head + "\n# configuration file /a/b.conf:\n" + tail, tail, head, MANAGED)
 
 
-def test_megabytes_meant_to_take_long_do_not() -> None:
+def test_megabytes_of_hostile_output_parse_quickly() -> None:
     started = time.monotonic()
     for piece in ("${a", "include b.conf;", '"\\', "a_by_lua_block {--[[\n", "{", "'x"):
         text = piece * (256 * 1024 // len(piece))
@@ -124,5 +124,5 @@ def test_megabytes_meant_to_take_long_do_not() -> None:
 
 
 @pytest.mark.parametrize("port", ["123456", "1" * 5000, "192.0.2.1:" + "1" * 5000])
-def test_a_port_that_cannot_be_is_no_listen(port: str) -> None:
+def test_an_invalid_port_is_not_a_listen(port: str) -> None:
     assert read_listen([port]) is None

@@ -71,7 +71,7 @@ def _tar(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_an_answer_becomes_facts() -> None:
+def test_probe_output_becomes_facts() -> None:
     facts = parse("one", ANSWER, _tar(deployed=b"yes"), now=1700000000.0)
     assert facts.clock_skew == 100.5
     assert facts.os == {"ID": "debian", "VERSION_ID": "12"}
@@ -92,7 +92,7 @@ def test_an_answer_becomes_facts() -> None:
 
 
 @given(st.binary(max_size=2000), st.sampled_from([b"", b"clock\tx\n@files\n", ANSWER.encode()]))
-def test_whatever_a_server_answers_is_facts_or_a_clear_error(noise: bytes, before: bytes) -> None:
+def test_any_probe_output_is_facts_or_a_clear_error(noise: bytes, before: bytes) -> None:
     for answer in (noise, before + noise, before + b"@files\n" + noise):
         try:
             probe(Answering(answer), ["/etc/moorage"])  # type: ignore[arg-type]  # what it needs
@@ -100,6 +100,6 @@ def test_whatever_a_server_answers_is_facts_or_a_clear_error(noise: bytes, befor
             assert (error.server, error.code) == ("liar", "probe_failed")  # noqa: PT017
 
 
-def test_an_endless_answer_is_cut_off() -> None:
+def test_endless_probe_output_is_cut_off() -> None:
     with pytest.raises(MoorageError, match="larger than 64 MiB"):
         probe(Answering(b"x" * (65 * 1024**2)), [])  # type: ignore[arg-type]  # what it needs

@@ -38,24 +38,26 @@ def test_a_code_and_its_values_become_a_message() -> None:
         ("of_a_newer_version", ["a", "b"], "of_a_newer_version: a; b"),
     ],
 )  # fmt: skip
-def test_values_without_a_place_follow(code: str, values: list[str], message: str) -> None:
+def test_values_without_a_placeholder_are_appended(
+    code: str, values: list[str], message: str
+) -> None:
     assert describe_reason(code, values) == message
 
 
 @pytest.mark.parametrize("values", [["apt says no"], ["apt says no", ""]])
-def test_a_run_from_before_there_were_codes_is_shown(values: list[str]) -> None:
+def test_a_run_without_codes_is_shown(values: list[str]) -> None:
     result = read_result("failed", values)
     assert (result.code, result.message) == ("run_failed", "apt says no")
     assert read_result("cancelled", ["it was cancelled"]).code == "run_cancelled"
 
 
 @pytest.mark.parametrize("status", ["", "great", "unchanged", "lost", "running"])
-def test_a_status_that_no_run_reports_is_a_failure(status: str) -> None:
+def test_an_unknown_status_is_a_failure(status: str) -> None:
     assert read_result(status, ["no", "luck"]).status is RunStatus.FAILED
     assert read_result(status, []).message == ""
 
 
-def test_every_code_of_the_shell_has_a_message_and_stands_in_the_docs() -> None:
+def test_every_code_of_the_shell_has_a_message_and_is_documented() -> None:
     codes = {
         code
         for path in _SHELL

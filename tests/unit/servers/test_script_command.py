@@ -49,12 +49,12 @@ def test_the_payload_begins_where_the_script_ends(
     assert completed.stdout.split()[-1] == b"1000000"
 
 
-def test_a_shell_whose_input_ends_early_says_so() -> None:
+def test_a_shell_whose_input_ends_early_reports_it() -> None:
     completed = subprocess.run(script_command.AS_ROOT, input=b"", capture_output=True, check=False)
     assert completed.returncode == script_command.NOT_STARTED
 
 
-def test_scripts_may_hold_anything_but_a_null_byte() -> None:
+def test_scripts_can_contain_anything_but_a_null_byte() -> None:
     script = "printf '%s' \"\u00fc \\\\ $(echo 'nested') \\$no\" `echo x`\n# the end, unfinished"
     completed = subprocess.run(
         script_command.AS_ROOT,

@@ -75,7 +75,7 @@ block_lines = st.one_of(
     position=st.integers(0, 14),
     alias=st.sampled_from(NAMES),
 )
-def test_any_configuration_reads_as_ssh_reads_it(
+def test_any_configuration_is_parsed_as_ssh_does(
     tmp_path: Path, lines: list[str], included: list[str], position: int, alias: str
 ) -> None:
     (tmp_path / "more").write_text("\n".join(included) + "\n")
@@ -85,7 +85,7 @@ def test_any_configuration_reads_as_ssh_reads_it(
     assert_like_ssh(tmp_path / "config", alias, ours)
 
 
-def test_an_include_inside_a_host_block_counts_for_that_host_only(tmp_path: Path) -> None:
+def test_an_include_inside_a_host_block_applies_to_that_host_only(tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh/part").write_text("Port 2222\nHost other\nUser ben\n")
     found = config(tmp_path, "Host web\nInclude part missing\nUser ana\nHost *\nPort 22\n")
@@ -94,7 +94,7 @@ def test_an_include_inside_a_host_block_counts_for_that_host_only(tmp_path: Path
     assert found.lookup("other").user != "ben"
 
 
-def test_includes_that_go_round_in_circles_end(tmp_path: Path) -> None:
+def test_circular_includes_end(tmp_path: Path) -> None:
     assert config(tmp_path, f"Include {tmp_path}/config\nPort 7\n").lookup("web").port == 7
 
 
@@ -114,7 +114,7 @@ def test_tokens_and_the_home_folder_are_expanded(tmp_path: Path) -> None:
     assert found.proxy_command == "nc -x 'a b' web.example.com 2200 # all of it"
 
 
-def test_the_answers_win_over_the_configuration(tmp_path: Path) -> None:
+def test_answers_override_the_configuration(tmp_path: Path) -> None:
     found = config(tmp_path, "User ana\nPort 2222\nMatch user ben\nIdentityFile /bens\n")
     ours = found.lookup("web", user="ben", port=22)
     assert (ours.user, ours.port, ours.identity_files) == ("ben", 22, (Path("/bens"),))
@@ -129,14 +129,14 @@ def test_the_answers_win_over_the_configuration(tmp_path: Path) -> None:
         ("ProxyCommand none", (), None),
     ],
 )
-def test_whatever_proxy_comes_first_is_used(
+def test_the_first_proxy_option_wins(
     tmp_path: Path, text: str, jump: tuple[str, ...], command: str | None
 ) -> None:
     found = config(tmp_path, text).lookup("web")
     assert (found.proxy_jump, found.proxy_command) == (jump, command)
 
 
-def test_unknown_options_and_criteria_do_no_harm(tmp_path: Path) -> None:
+def test_unknown_options_and_criteria_are_ignored(tmp_path: Path) -> None:
     text = (
         "NoSuchThing yes\nMatch tagged x\nPort 1\nMatch localnetwork 10/8\nPort 2\nHost *\nPort 3"
     )
@@ -149,7 +149,7 @@ def test_match_exec_runs_the_command(tmp_path: Path) -> None:
     assert config(tmp_path, text).lookup("other").port == 2
 
 
-def test_a_senseless_value_is_shown_with_its_place(tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(CannotConnect, match=r"config:2\).*'many'"):
         config(tmp_path, "User ana\nPort many\n").lookup("web")
 
@@ -160,7 +160,7 @@ def test_aliases_are_the_names_without_wildcards_in_the_order_of_the_files(tmp_p
     assert config(tmp_path, text).aliases() == ["web1", "web2", "quoted", "inner"]
 
 
-def test_there_need_not_be_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_configuration_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOORAGE_SSH_CONFIG", raising=False)
     found = SshConfig.load(tmp_path / "missing", home=tmp_path).lookup("web")
     assert (found.hostname, found.port, found.identity_files) == ("web", 22, ())
@@ -186,11 +186,11 @@ def test_the_environment_names_another_configuration(
         ("ana@corp@bastion", Hop("bastion", "ana@corp")),
     ],
 )
-def test_jump_hosts_are_read_as_ssh_reads_them(text: str, hop: Hop) -> None:
+def test_jump_hosts_are_parsed_as_ssh_does(text: str, hop: Hop) -> None:
     assert Hop.parse(text) == hop
 
 
 @pytest.mark.parametrize("text", ["", "ana@", "host:port", "a b"])
-def test_what_is_no_jump_host_is_refused(text: str) -> None:
+def test_an_invalid_jump_host_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         Hop.parse(text)

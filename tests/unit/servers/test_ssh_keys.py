@@ -26,7 +26,7 @@ def make(path: Path, kind: str = "ed25519", passphrase: str = "", *options: str)
 
 @pytest.mark.parametrize("form", [[], ["-m", "PEM"], ["-m", "PKCS8"]], ids=str)
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_every_kind_and_form_opens_with_its_passphrase(
+def test_every_key_type_and_format_opens_with_its_passphrase(
     tmp_path: Path, kind: str, form: list[str]
 ) -> None:
     public = make(tmp_path / "key", kind, "right one", *form)
@@ -40,7 +40,7 @@ def test_every_kind_and_form_opens_with_its_passphrase(
     assert not file.is_locked
 
 
-def test_the_passphrase_of_an_opened_key_is_not_asked_for_again(tmp_path: Path) -> None:
+def test_an_opened_key_does_not_prompt_again(tmp_path: Path) -> None:
     make(tmp_path / "key", passphrase="once")
     assert KeyFile(tmp_path / "key").unlock(lambda: Secret("once"))
     assert not KeyFile(tmp_path / "key").is_locked
@@ -51,7 +51,7 @@ def none() -> Agent:
 
 
 @pytest.mark.parametrize("content", [None, "nothing of the kind", "-----BEGIN OPENSSH PRIVATE KEY"])
-def test_a_named_key_that_cannot_be_used_is_an_error(tmp_path: Path, content: str | None) -> None:
+def test_an_unusable_identity_file_is_an_error(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_text(content)
@@ -67,7 +67,7 @@ def test_a_public_key_in_place_of_a_private_one_is_explained(tmp_path: Path) -> 
         candidates(tmp_path / "key.pub", [], only=False, folder=tmp_path, agent=none())
 
 
-def test_a_named_key_is_the_only_one(tmp_path: Path) -> None:
+def test_a_given_key_is_the_only_one_offered(tmp_path: Path) -> None:
     for name in ("named", "id_rsa", "configured"):
         make(tmp_path / name)
     keys, notes = candidates(
@@ -85,7 +85,7 @@ def test_the_usual_files_are_tried_when_none_are_configured(tmp_path: Path) -> N
     assert notes == []
 
 
-def test_configured_files_that_cannot_be_used_are_noted(tmp_path: Path) -> None:
+def test_unusable_configured_keys_are_noted(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("bad")
     paths = [tmp_path / "bad", tmp_path / "missing"]
     keys, notes = candidates(None, paths, only=False, folder=tmp_path, agent=none())

@@ -23,12 +23,12 @@ from moorage.servers import sudo
         ("sudo: /etc/sudo.conf is owned by uid 7, should be 0", 1, "sudo_refused"),
     ],
 )  # fmt: skip
-def test_each_refusal_has_a_code_and_a_cure(said: str, status: int, code: str) -> None:
+def test_each_refusal_has_a_code_and_advice(said: str, status: int, code: str) -> None:
     error = sudo.refusal(said, status, "ana", "web")
     assert (error.code, error.server) == (code, "web")
     assert "ana" in error.message + error.advice
     assert error.advice
 
 
-def test_words_nobody_foresaw_are_passed_on() -> None:
+def test_unknown_messages_of_sudo_are_shown() -> None:
     assert "owned by uid 7" in sudo.refusal("sudo: x is owned by uid 7", 1, "ana", "web").message

@@ -21,7 +21,7 @@ def _users(answers: Answers) -> dict[str, dict[str, Any]]:
     return {user["name"]: user for user in users}
 
 
-def test_only_what_changed_is_touched() -> None:
+def test_only_changed_users_are_rewritten() -> None:
     answers = loads(TEXT.replace("access: pull", "access: push"))  # not applied yet
 
     after = edits.set_password(THERE, "ana", "h3")
@@ -31,7 +31,7 @@ def test_only_what_changed_is_touched() -> None:
     assert line.notices == ()
 
 
-def test_access_repositories_and_disabled_follow() -> None:
+def test_access_repositories_and_disabled_are_updated() -> None:
     after = edits.set_access(THERE, "ana", "push", ["team-a/*"])
     after = edits.set_disabled(after, ["ana"], True)
 
@@ -43,7 +43,7 @@ def test_access_repositories_and_disabled_follow() -> None:
     }  # fmt: skip
 
 
-def test_another_password_is_kept_on_the_servers() -> None:
+def test_a_changed_password_becomes_generate_in_the_answers() -> None:
     after = edits.set_password(THERE, "ci", "h3")
 
     line = sync(loads(TEXT), UsersChange(THERE, after))
@@ -55,14 +55,14 @@ def test_another_password_is_kept_on_the_servers() -> None:
     assert same.notices == ()
 
 
-def test_a_removed_user_goes_and_one_not_applied_yet_stays() -> None:
+def test_a_removed_user_is_deleted_and_one_not_yet_applied_stays() -> None:
     only_ci = THERE[:1]
 
     assert set(_users(sync(loads(TEXT), UsersChange(THERE, only_ci)).answers)) == {"ci"}
     assert set(_users(sync(loads(TEXT), UsersChange(only_ci, only_ci)).answers)) == {"ci", "ana"}
 
 
-def test_new_users_are_listed_when_they_are_to_be() -> None:
+def test_new_users_are_listed_only_on_request() -> None:
     after = edits.add(THERE, RegistryUser("bob", "h3", "pull", ("x/*",)))
 
     assert sync(loads(TEXT), UsersChange(THERE, after)).answers == loads(TEXT)
@@ -71,7 +71,7 @@ def test_new_users_are_listed_when_they_are_to_be() -> None:
     assert listed.credentials.users[-1].password == Generated(generate=True)
 
 
-def test_answers_never_list_nobody() -> None:
+def test_the_list_of_users_never_becomes_empty() -> None:
     before = (*THERE, RegistryUser("bob", "h3", "pull"))
 
     line = sync(loads(TEXT), UsersChange(before, before[2:]))

@@ -39,7 +39,7 @@ def test_each_change_touches_one_user_and_one_thing() -> None:
         (lambda: edits.set_disabled((CI, OUT), ["ci"], True), "last_user"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_hint(change: Callable[[], object], code: str) -> None:
+def test_invalid_changes_are_rejected_with_advice(change: Callable[[], object], code: str) -> None:
     with pytest.raises(edits.WrongUserError) as refused:
         change()
 

@@ -22,7 +22,7 @@ def _file(*lines: str) -> HtpasswdFile:
     return parse_htpasswd("\n".join(lines).encode())
 
 
-def test_hashes_are_kept_as_they_are() -> None:
+def test_imported_hashes_are_unchanged() -> None:
     file = _file(f"ana:{BCRYPT}", f"bob:{APR1}", f"cid:{SHA256}", f"dan:{SHA512}", "")
 
     assert [(user.name, user.hash) for user in file.users] == [
@@ -31,20 +31,20 @@ def test_hashes_are_kept_as_they_are() -> None:
     assert file.rejected == ()
 
 
-def test_comments_and_empty_lines_mean_nothing_and_count_as_lines() -> None:
+def test_comments_and_empty_lines_are_skipped_but_counted() -> None:
     file = _file("# the team", "", "  ", f"ana:{APR1}", "bob:")
 
     assert [(user.line, user.name) for user in file.users] == [(4, "ana")]
     assert [(each.line, each.name) for each in file.rejected] == [(5, "bob")]
 
 
-def test_what_windows_editors_add_is_no_harm() -> None:
+def test_byte_order_marks_and_crlf_are_accepted() -> None:
     file = parse_htpasswd(b"\xef\xbb\xbf" + f"ana:{APR1}\r\nbob:{BCRYPT} \r\n".encode())
 
     assert [(user.name, user.hash) for user in file.users] == [("ana", APR1), ("bob", BCRYPT)]
 
 
-def test_what_follows_a_second_colon_is_a_comment_as_for_nginx() -> None:
+def test_text_after_a_second_colon_is_a_comment() -> None:
     assert _file(f"ana:{APR1}:Ana, tools").users[0].hash == APR1
 
 
@@ -74,9 +74,7 @@ def test_what_follows_a_second_colon_is_a_comment_as_for_nginx() -> None:
         (b"jos\xe9:x", "is not UTF-8"),
     ],
 )
-def test_a_line_that_cannot_be_taken_says_why_and_never_shows_the_hash(
-    line: bytes, reason: str
-) -> None:
+def test_a_rejected_line_has_a_reason_and_never_shows_the_hash(line: bytes, reason: str) -> None:
     file = parse_htpasswd(b"first:" + APR1.encode() + b"\n" + line + b"\nlast:" + BCRYPT.encode())
 
     assert [user.name for user in file.users] == ["first", "last"]
@@ -87,7 +85,7 @@ def test_a_line_that_cannot_be_taken_says_why_and_never_shows_the_hash(
     assert not value or value[:30] not in str(rejected)
 
 
-def test_the_first_line_of_a_name_counts_even_when_it_cannot_be_taken() -> None:
+def test_the_first_line_of_a_name_wins_even_when_rejected() -> None:
     file = _file(f"ana:{APR1}", f"ana:{BCRYPT}", f"Ana:{BCRYPT}", "bob:plain", f"bob:{APR1}")
 
     assert [(user.name, user.hash) for user in file.users] == [("ana", APR1)]
@@ -100,7 +98,7 @@ def test_the_first_line_of_a_name_counts_even_when_it_cannot_be_taken() -> None:
 
 
 @given(st.binary(max_size=400))
-def test_no_file_makes_it_raise(content: bytes) -> None:
+def test_importing_any_file_never_raises(content: bytes) -> None:
     parse_htpasswd(content)
 
 
@@ -112,7 +110,7 @@ _line_texts = st.one_of(
 
 
 @given(st.lists(_line_texts, max_size=12), st.sampled_from(["\n", "\r\n"]))
-def test_nothing_is_lost(lines: list[str], ending: str) -> None:
+def test_every_line_is_imported_or_reported(lines: list[str], ending: str) -> None:
     content = ending.join(lines).encode()
 
     file = parse_htpasswd(content)
@@ -128,7 +126,7 @@ def test_nothing_is_lost(lines: list[str], ending: str) -> None:
     assert len({user.name.lower() for user in file.users}) == len(file.users)
 
 
-def test_ten_thousand_lines_take_well_under_a_second() -> None:
+def test_importing_ten_thousand_lines_takes_under_a_second() -> None:
     content = "".join(f"user{number}:{APR1}\n" for number in range(10_000)).encode()
     started = time.process_time()
 
@@ -139,7 +137,7 @@ def test_ten_thousand_lines_take_well_under_a_second() -> None:
     assert time.process_time() - started < 1 * slowness()
 
 
-def test_users_who_are_there_keep_everything_unless_told_otherwise() -> None:
+def test_existing_users_are_unchanged_unless_replaced() -> None:
     there = [RegistryUser("ana", BCRYPT, "pull", ("team-a/*",), disabled=True)]
     file = _file(f"ana:{APR1}", f"ANA2:{APR1}", f"bob:{APR1}")
 
@@ -154,7 +152,7 @@ def test_users_who_are_there_keep_everything_unless_told_otherwise() -> None:
     assert replaced.users[0] == RegistryUser("ana", APR1, "pull", ("team-a/*",), disabled=True)
 
 
-def test_a_name_like_that_of_somebody_who_is_there_is_reported() -> None:
+def test_a_name_differing_only_in_case_is_reported() -> None:
     merged = merge([RegistryUser("Ana", BCRYPT)], _file("x", f"ana:{APR1}"), "pull")
 
     assert merged.users == (RegistryUser("Ana", BCRYPT),)
@@ -162,7 +160,7 @@ def test_a_name_like_that_of_somebody_who_is_there_is_reported() -> None:
     assert "differs from the existing user Ana" in merged.rejected[1].reason
 
 
-def test_somebody_without_access_is_adopted_with_the_hash_they_have() -> None:
+def test_a_user_without_access_is_adopted_with_the_same_hash() -> None:
     nobody = RegistryUser("ana", APR1, None)
 
     merged = merge([nobody], _file(f"ana:{APR1}"), "pull")

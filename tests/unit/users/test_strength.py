@@ -11,7 +11,7 @@ from moorage.users.strength import estimate
 
 
 @pytest.mark.parametrize("text", ["password", "aaaaaaaaaaaaaaaa", "12345678", "qwertyuiop"])
-def test_what_is_guessed_at_once(text: str) -> None:
+def test_weak_passwords_are_recognized(text: str) -> None:
     strength = estimate(text)
 
     assert strength.is_weak
@@ -19,13 +19,13 @@ def test_what_is_guessed_at_once(text: str) -> None:
     assert strength.advice
 
 
-def test_a_password_made_by_moorage_is_strong() -> None:
+def test_a_generated_password_is_strong() -> None:
     strength = estimate(generate_password().reveal())
 
     assert (strength.score, str(strength)) == (4, "strong")
 
 
-def test_words_an_attacker_knows_do_not_help() -> None:
+def test_known_words_add_no_strength() -> None:
     words = ["anabel", "registry.example.com"]
 
     assert (
@@ -34,14 +34,14 @@ def test_words_an_attacker_knows_do_not_help() -> None:
     )
 
 
-def test_nothing_typed_is_no_strength() -> None:
+def test_an_empty_password_has_no_strength() -> None:
     assert str(estimate("")) == ""
 
 
-def test_what_bcrypt_does_not_look_at_does_not_count() -> None:
+def test_characters_beyond_bcrypts_limit_add_no_strength() -> None:
     assert estimate("a" * 72 + "gravel-lantern-19-otter").is_weak
 
 
 @given(st.text(max_size=100))
-def test_no_text_makes_it_raise(text: str) -> None:
+def test_any_text_never_raises(text: str) -> None:
     assert 0 <= estimate(text, [text[:3], ""]).score <= 4

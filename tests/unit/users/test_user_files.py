@@ -15,7 +15,7 @@ USERS = (
 )
 
 
-def test_who_was_disabled_and_enabled_again_leaves_no_trace() -> None:
+def test_disabling_and_enabling_restores_the_same_files() -> None:
     before = user_files(USERS)
 
     disabled = read_users(user_files(edits.set_disabled(USERS, ["ana"], True)))
@@ -24,7 +24,7 @@ def test_who_was_disabled_and_enabled_again_leaves_no_trace() -> None:
     assert enabled == before
 
 
-def test_the_order_in_which_people_came_does_not_show() -> None:
+def test_files_do_not_depend_on_the_order_of_users() -> None:
     assert user_files(USERS) == user_files(USERS[::-1])
 
 
@@ -43,7 +43,7 @@ def test_a_password_has_no_control_characters(character: str) -> None:
         '"ana" "push *"; include /etc/passwd;',
     ],
 )
-def test_a_map_that_would_mean_more_to_nginx_reaches_no_other_server(line: str) -> None:
+def test_a_map_with_foreign_directives_is_not_copied_to_other_servers(line: str) -> None:
     files = {layout.HTPASSWD: b"ana:$2y$12$x\n", layout.ACCESS_MAP: f"{line}\n".encode()}
 
     users = read_users(files)

@@ -310,8 +310,10 @@ class Opening:
                 "Users", f"Some answers are still missing.\n{describe_error(error)}"
             )
             return
-        engine = UsersOnServers(answers, self.asker, self._open_transport, session.left_out)
-        self._app.push_screen(UsersScreen(engine, session.draft.domain))
+        users_on_servers = UsersOnServers(
+            answers, self.asker, self._open_transport, session.left_out
+        )
+        self._app.push_screen(UsersScreen(users_on_servers, session.draft.domain))
 
     async def follow_users(self, change: UsersChange) -> None:
         """Update the draft and its file after a change of the users, or an apply would undo it."""

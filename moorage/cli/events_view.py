@@ -45,6 +45,7 @@ def event_as_json(event: Event) -> dict[str, object]:
             return {
                 "event": "check",
                 **line,
+                "check": event.key,
                 "name": event.name,
                 "status": event.status,
                 "detail": event.detail,

@@ -88,6 +88,7 @@ def verification_as_json(verification: Verification) -> list[dict[str, object]]:
     return [
         {
             "server": check.server,
+            "check": check.key,
             "name": check.name,
             "status": check.status,
             "detail": check.detail,

@@ -129,6 +129,7 @@ class RunEnded(Event):
 class CheckEnded(Event):
     """A check of verify ended; see :class:`moorage.deploy.verify.Check`."""
 
+    key: str
     name: str
     status: str
     detail: str

@@ -95,11 +95,6 @@ class ServerStatus:
     problems: tuple[MoorageError, ...] = ()
 
     @property
-    def faults(self) -> tuple[str, ...]:
-        """The problems as sentences."""
-        return tuple(each.explain() for each in self.problems)
-
-    @property
     def is_deployed(self) -> bool:
         """Whether Moorage has finished a run on the server."""
         return bool(self.domain)

@@ -28,6 +28,21 @@ _CHUNK = 1024**2
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
+CHECKS = {
+    "reach": "reach port {port}",
+    "certificate": "certificate",
+    "no_password": "refused without a password",
+    "wrong_password": "refused with a wrong password",
+    "login": "log in",
+    "push": "push",
+    "pull": "pull",
+    "delete": "delete",
+    "large_upload": "upload of over 100 MB",
+    "shared_upload": "upload started on {first}, finished here",
+}
+"""The checks with their names. The keys are documented in docs/command-line.md."""
+
+
 class CheckStatus(StrEnum):
     """The result of a check."""
 
@@ -42,6 +57,7 @@ class Check:
 
     Attributes:
         server: The server's label.
+        key: The check, a key of :data:`CHECKS`.
         name: The check, for display.
         status: The result.
         detail: The figure, the problem, or why it was skipped.
@@ -50,6 +66,7 @@ class Check:
     """
 
     server: str
+    key: str
     name: str
     status: CheckStatus
     detail: str
@@ -109,7 +126,7 @@ def verify(
     """
     checks: list[Check] = []
 
-    def check(server: str, name: str, work: Callable[[], str]) -> None:
+    def check(server: str, key: str, name: str, work: Callable[[], str]) -> None:
         if cancel is not None and cancel.is_set:
             return
         started = time.monotonic()
@@ -122,8 +139,8 @@ def verify(
             problem = error
             status, detail = CheckStatus.BAD, f"{error.message} {error.advice}".rstrip()
         seconds = time.monotonic() - started
-        checks.append(Check(server, name, status, detail, seconds, problem))
-        on_event(CheckEnded(server, name, status, detail))
+        checks.append(Check(server, key, name, status, detail, seconds, problem))
+        on_event(CheckEnded(server, key, name, status, detail))
 
     def client(target: Target, login: bool = True) -> RegistryClient:
         return RegistryClient(
@@ -148,17 +165,17 @@ def verify(
             # Every check would only run into the same timeout.
             unreached.add(target)
             is_certificate = problem.code == "certificate_untrusted"
-            failed = "certificate" if is_certificate else f"reach port {target.port}"
-            check(target.server, failed + _over(target), _raising(problem))
-            why = _Skipped(_UNTRUSTED if is_certificate else _UNREACHED)
-            planned = [(name, _raising(why)) for name, _ in planned if name != failed]
-        for name, work in planned:
-            check(target.server, name + _over(target), work)
+            failed = "certificate" if is_certificate else "reach"
+            why = _raising(_Skipped(_UNTRUSTED if is_certificate else _UNREACHED))
+            left_out = [(key, why) for key, _ in planned if key != failed]
+            planned = [(failed, _raising(problem)), *left_out]
+        for key, work in planned:
+            name = CHECKS[key].format(port=target.port)
+            check(target.server, key, name + _over(target), work)
     # One target per server.
     apart = tuple({target.server: target for target in reversed(targets)}.values())[::-1]
     if len(apart) > 1:
         first, second = apart[:2]
-        name = f"upload started on {first.server}, finished here"
 
         def across() -> str:
             if password is None:
@@ -167,7 +184,8 @@ def verify(
                 raise _Skipped(_UNREACHED)
             return _upload_across(client(first), client(second))
 
-        check(second.server, name, across)
+        key = "shared_upload"
+        check(second.server, key, CHECKS[key].format(first=first.server), across)
     return Verification(tuple(checks))
 
 
@@ -221,14 +239,14 @@ def _checks(
 ) -> Iterator[tuple[str, Callable[[], str]]]:
     if answers.ssl.mode != "none":
         yield "certificate", lambda: _certificate(anonymous)
-    yield "refused without a password", lambda: _refused(anonymous)
-    yield "refused with a wrong password", lambda: _refused(anonymous.with_password("x", "wrong"))
-    yield "log in", lambda: _log_in(session)
+    yield "no_password", lambda: _refused(anonymous)
+    yield "wrong_password", lambda: _refused(anonymous.with_password("x", "wrong"))
+    yield "login", lambda: _log_in(session)
     yield "push", lambda: _push(session, answers)
     yield "pull", lambda: _pull(session)
     yield "delete", lambda: _delete(session)
     if large_upload:
-        yield "upload of over 100 MB", lambda: _large_upload(session)
+        yield "large_upload", lambda: _large_upload(session)
 
 
 def _expect(answer: Answer, *statuses: int) -> Answer:

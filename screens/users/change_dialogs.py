@@ -171,7 +171,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
     Closes by itself if all succeed; otherwise it says what happened.
 
     Args:
-        engine: Changes the users.
+        users_on_servers: Changes the users.
         plan: The plan of the change.
     """
 
@@ -182,9 +182,9 @@ class ProgressDialog(Dialog[ApplyReport | None]):
     ProgressDialog #outcome { height: auto; margin-bottom: 1; }
     """
 
-    def __init__(self, engine: UsersOnServers, plan: UsersPlan) -> None:
+    def __init__(self, users_on_servers: UsersOnServers, plan: UsersPlan) -> None:
         super().__init__()
-        self._engine = engine
+        self._users_on_servers = users_on_servers
         self._plan = plan
         self._servers = {each.server: ServerProgress(each.server) for each in plan.servers}
         for each in plan.servers:
@@ -219,10 +219,10 @@ class ProgressDialog(Dialog[ApplyReport | None]):
     def action_stop(self) -> None:
         """Stop, and roll back all servers."""
         self.query_one("#outcome", Static).update("Stopping and undoing the change…")
-        self._engine.stop_change()
+        self._users_on_servers.stop_change()
 
     def _pump(self) -> None:
-        for event in self._engine.events():
+        for event in self._users_on_servers.events():
             self._take(event)
         for row in self.query(ServerRow):
             row.refresh()
@@ -247,7 +247,7 @@ class ProgressDialog(Dialog[ApplyReport | None]):
     async def _change(self) -> None:
         report, failure = None, None
         try:
-            report = await in_thread(lambda: self._engine.change(self._plan))
+            report = await in_thread(lambda: self._users_on_servers.change(self._plan))
         except MoorageError as error:
             failure = error
         self._pump()

@@ -80,19 +80,19 @@ class ImportPreview:
         return _merged(self.source, self.file, users).users
 
 
-def read_import(source: Source, users: Users, engine: UsersOnServers) -> ImportPreview:
+def read_import(source: Source, users: Users, users_on_servers: UsersOnServers) -> ImportPreview:
     """Read the file. Blocks.
 
     Args:
         source: The file to import, and how.
         users: The current users.
-        engine: Reads files from servers.
+        users_on_servers: Reads files from servers.
 
     Raises:
         MoorageError: The file cannot be read, or is too large for an htpasswd file.
     """
     if source.server:
-        content = engine.read_file(source.server, source.path)
+        content = users_on_servers.read_file(source.server, source.path)
     else:
         try:
             with Path(source.path).expanduser().open("rb") as file:

@@ -41,7 +41,7 @@ class UsersScreen(UsersView):
     """Adds, changes and removes users.
 
     Args:
-        engine: Reads and changes them.
+        users_on_servers: Reads and changes them.
         domain: The registry's name.
     """
 
@@ -57,8 +57,8 @@ class UsersScreen(UsersView):
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("users")
 
-    def __init__(self, engine: UsersOnServers, domain: str) -> None:
-        super().__init__(engine, domain)
+    def __init__(self, users_on_servers: UsersOnServers, domain: str) -> None:
+        super().__init__(users_on_servers, domain)
         self._hashing = 0
         self._is_planning = False
 
@@ -230,7 +230,7 @@ class UsersScreen(UsersView):
         self.say("Reading the file…")
         try:
             preview = await in_thread(
-                lambda: import_dialogs.read_import(source, users, self.engine)
+                lambda: import_dialogs.read_import(source, users, self.users_on_servers)
             )
         except MoorageError as error:
             self._show_error("Import users", error)
@@ -269,7 +269,7 @@ class UsersScreen(UsersView):
         changes = change_dialogs.ChangesDialog(self.staging.differences, plan, notes)
         if not await self.app.push_screen_wait(changes):
             return
-        progress = change_dialogs.ProgressDialog(self.engine, plan)
+        progress = change_dialogs.ProgressDialog(self.users_on_servers, plan)
         report = await self.app.push_screen_wait(progress)
         self.action_read()
         if report is not None and report.is_good:

@@ -34,7 +34,7 @@ class UsersView(Screen[None]):
     """Reads the users when it is opened, and again on demand.
 
     Attributes:
-        engine: Reads and changes the users.
+        users_on_servers: Reads and changes the users.
         domain: The registry's name.
         staging: The current users and the staged changes.
         users_read: The users as last read; None before.
@@ -62,13 +62,13 @@ class UsersView(Screen[None]):
     UsersView #staged-changes { height: auto; }
     """
 
-    def __init__(self, engine: UsersOnServers, domain: str) -> None:
+    def __init__(self, users_on_servers: UsersOnServers, domain: str) -> None:
         super().__init__()
-        self.engine = engine
+        self.users_on_servers = users_on_servers
         self.domain = domain
         self.staging = Staging()
         self.users_read: UsersRead | None = None
-        self._reading = Reading(engine.servers)
+        self._reading = Reading(users_on_servers.servers)
         self._has_started = False
         self._seen: Mapping[str, Seen] | None = None
         self._unseen: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class UsersView(Screen[None]):
 
     def on_unmount(self) -> None:
         """Close the connections."""
-        self.engine.stop()
+        self.users_on_servers.stop()
 
     @property
     def table(self) -> UserTable:
@@ -118,10 +118,10 @@ class UsersView(Screen[None]):
     def action_read(self) -> None:
         """Read the users of all servers again; staged changes stay staged."""
         if self._reading.is_running and self._has_started:
-            self.engine.stop()  # end the attempt that still waits for a silent server
+            self.users_on_servers.stop()  # end the attempt that still waits for a silent server
         self.say("")
         self._has_started = True
-        self._reading = Reading(self.engine.servers)
+        self._reading = Reading(self.users_on_servers.servers)
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_interval(0.2, self._tick)
@@ -131,21 +131,21 @@ class UsersView(Screen[None]):
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
         try:
-            self._was_read(await in_thread(self.engine.read), None)
+            self._was_read(await in_thread(self.users_on_servers.read), None)
         except MoorageError as error:
             self._was_read(None, error)
             return
         # Reading the logs takes longer, so show the users first.
         try:
-            seen = await in_thread(self.engine.read_seen)
+            seen = await in_thread(self.users_on_servers.read_seen)
         except MoorageError:
-            seen = SeenRead({}, self.engine.servers)
+            seen = SeenRead({}, self.users_on_servers.servers)
         self._seen, self._unseen = seen.times, seen.left_out
         self._show_servers()
         self.show_users()
 
     def _tick(self) -> None:
-        for event in self.engine.events():
+        for event in self.users_on_servers.events():
             self._reading.take(event)
         self._show_servers()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from acme_answers import by_acme, renew
+from explained import explained
 from handshake import handshake, next_certificate, served_certificate
 from operator_at_work import DOMAIN, Operator
 from test_several_servers import s3_storage
@@ -154,24 +155,26 @@ def test_status_shows_renewals(
 
     server.run("systemctl start certbot.service")
     now = status()
-    assert now.is_healthy, now.faults
+    assert now.is_healthy, explained(now)
     assert now.renewal.outcome == "not due"
     assert now.renewal.next_at is not None
     renew(server)
     now = status()
-    assert (now.renewal.outcome, now.faults) == ("renewed", ())
+    assert (now.renewal.outcome, explained(now)) == ("renewed", ())
 
     before = served_certificate(server)
     authority.stop()
     renew(server, check=False)
     now = status()
     assert now.renewal.outcome == "failed"
-    assert any("The last renewal of the certificate" in fault for fault in now.faults), now.faults
+    assert any("The last renewal of the certificate" in fault for fault in explained(now)), (
+        explained(now)
+    )
     assert "Connection refused" in now.renewal.message
     assert served_certificate(server) == before
 
     server.run("systemctl disable --now certbot.timer")
-    assert any("certbot.timer is not running" in fault for fault in status().faults)
+    assert any("certbot.timer is not running" in fault for fault in explained(status()))
 
 
 @READY

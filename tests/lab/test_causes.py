@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from explained import explained
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
@@ -202,7 +203,7 @@ def test_an_update_by_apt_is_noticed_and_activated(operator: Operator, server: L
 
     with operator.open(answers) as deployment:
         [facts] = deployment.probe()
-    assert any("old program" in fault for fault in status_of(facts).faults)
+    assert any("old program" in fault for fault in explained(status_of(facts)))
     outcome = operator.install(answers)
     assert "docker-registry was reinstalled" in _reasons(outcome.plan)
     program = server.run("readlink /proc/$(pidof docker-registry)/exe").stdout.strip()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from explained import explained
 from operator_at_work import Operator
 
 from lab import LabServer
@@ -44,7 +45,7 @@ class Harbour:
 
     def fault(self) -> str:
         """Return the one thing that is wrong."""
-        [fault] = self.status().faults
+        [fault] = explained(self.status())
         return fault
 
     def refusals(self) -> tuple[list[str], list[str]]:
@@ -101,7 +102,7 @@ def test_a_broken_site_of_another_owner(harbour: Harbour) -> None:
 
 def test_only_an_apply_repairs_a_broken_file_of_moorage(harbour: Harbour) -> None:
     harbour.server.run("echo nonsense >>/etc/nginx/conf.d/moorage.conf")
-    assert "moorage apply FILE" in " ".join(harbour.status().faults)
+    assert "moorage apply FILE" in " ".join(explained(harbour.status()))
     applies, changes = harbour.refusals()
     assert applies == []
     assert REFUSED in changes[0]
@@ -182,9 +183,9 @@ def test_a_registry_that_does_not_start(harbour: Harbour) -> None:
         check=False,
     )
     deadline = time.monotonic() + 30
-    while not any("The registry is not running" in each for each in harbour.status().faults):
-        assert time.monotonic() < deadline, harbour.status().faults
-    said = next(each for each in harbour.status().faults if "not running" in each)
+    while not any("The registry is not running" in each for each in explained(harbour.status())):
+        assert time.monotonic() < deadline, explained(harbour.status())
+    said = next(each for each in explained(harbour.status()) if "not running" in each)
     harbour.server.run(
         f"cp -p /root/config.yml {config} && systemctl restart moorage-registry@{slot}"
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from explained import explained
 from fault_injection import (
     Breakpoint,
     end_run,
@@ -288,7 +289,7 @@ def _try(stage: Stage, step: str, fault: str) -> str:
     if operator.passwords:
         wrong += _do_not_serve(stage, " after the next apply", 5)
     for status in stage.statuses().values():
-        wrong += [f"afterwards: {each}" for each in status.faults]
+        wrong += [f"afterwards: {each}" for each in explained(status)]
     wrong += [f"left: {each}" for machine in stage.servers for each in leftovers(machine)]
     if time.monotonic() - began > TOO_LONG:
         wrong.append("takes too long")
@@ -354,7 +355,7 @@ def _untrue(status: ServerStatus, before: str, why: str, may_be: set[str]) -> It
     how = how_it_ended(run)
     if how not in may_be:
         yield f"status: the run is {how}, must be {' or '.join(sorted(may_be))}"
-    said = [each for each in status.faults if not re.search("MiB of|files .inodes.", each)]
+    said = [each for each in explained(status) if not re.search("MiB of|files .inodes.", each)]
     if how == "done" and said:
         yield f"status: {said}"
     if how in {"failed", "interrupted"} and not any(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from explained import explained
 from operator_at_work import Operator
 
 from lab import LabServer
@@ -117,7 +118,7 @@ def test_only_packages_remain(
     with operator.open(changed) as deployment:
         [facts] = deployment.probe()
     status = status_of(facts)
-    assert not status.faults
+    assert not explained(status)
     additions = status.additions
     assert additions is not None
     assert (additions.found, additions.added) == (found, added)
@@ -128,7 +129,7 @@ def test_only_packages_remain(
     server.run("systemctl unmask docker-registry; systemctl enable --now -q docker-registry")
     with operator.open(changed) as deployment:
         [facts] = deployment.probe()
-    [fault] = status_of(facts).faults
+    [fault] = explained(status_of(facts))
     assert fault.startswith("docker-registry.service")
     operator.install(changed)
     assert "5000" not in server.run("ss -Hltn").stdout

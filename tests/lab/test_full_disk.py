@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from explained import explained
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
@@ -66,7 +67,7 @@ def test_a_push_that_filled_the_disk_does_not_stop_the_others(
     assert _upload(client, "too/large", 800 * MiB) != 202
     assert _upload(client, "small", 2 * MiB) != 202
     with operator.open(answers) as deployment:
-        [fault] = _status(deployment).faults
+        [fault] = explained(_status(deployment))
         assert f"MiB of 0.7 GiB are free on {IMAGES}." in fault
         assert "Unfinished uploads take " in fault
 
@@ -76,10 +77,10 @@ def test_a_push_that_filled_the_disk_does_not_stop_the_others(
         assert _upload(client, "small", 2 * MiB) == 202
         server.run("systemctl start moorage-uploads.service")
         assert server.run(f"{UPLOADS} -name data | wc -l").stdout.strip() == "1"
-        assert _status(deployment).faults == ()
+        assert explained(_status(deployment)) == ()
 
         server.run(f"cd {IMAGES} && mkdir filler && cd filler && seq 16000 | xargs touch")
-        [fault] = _status(deployment).faults
+        [fault] = explained(_status(deployment))
         assert fault.startswith(f"{IMAGES} has room for only ")
         assert "of 20000 files (inodes)" in fault
         assert [problem.code for problem in deployment.plan().problems] == ["inodes_full"]

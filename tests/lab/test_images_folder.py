@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from explained import explained
 from operator_at_work import DOMAIN, Operator
 from traffic import push_blob
 from waiting import wait_until
@@ -59,7 +60,7 @@ def test_images_are_never_stored_beneath_the_mount_point(
             [missing] = deployment.plan_from([facts]).consequences
         assert (missing.code, missing.needs) == ("store_missing", "begin_empty")
         assert f"nothing is mounted on {mount} now" in missing.text
-        assert missing.text.split(":")[0] in " ".join(status_of(facts).faults)
+        assert missing.text.split(":")[0] in " ".join(explained(status_of(facts)))
 
         server.run(attach)
         path = f"/v2/team/kept/blobs/{digest}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from explained import explained
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
@@ -37,7 +38,7 @@ def test_links_and_folders_in_place_of_files_are_problems(
         with operator.open(answers) as deployment:
             [facts] = deployment.probe()
             problems = deployment.plan_from([facts]).problems
-            return [each.code for each in problems], " ".join(status_of(facts).faults)
+            return [each.code for each in problems], " ".join(explained(status_of(facts)))
 
     def users() -> set[str]:
         with operator.open(answers) as deployment:

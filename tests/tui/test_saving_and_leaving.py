@@ -288,7 +288,9 @@ async def test_done_lists_its_lines_in_order_and_names_the_next_step(pretend: Se
     answers = {**ANSWERS, "registry": {"domain": "registry.example.com", "port": 5443}}
     async with opened(pretend, prefill=answers) as wizard:
         await wizard.see("1 server:")
-        check = Check("alpha", "a login", CheckStatus.GOOD, "of somebody " + "and somebody " * 6)
+        check = Check(
+            "alpha", "login", "a login", CheckStatus.GOOD, "of somebody " + "and somebody " * 6
+        )
         show_done(wizard, check, from_dashboard=True)
         await wizard.see("registry.example.com:5443 is up", "esc To the dashboard")
         wizard.app.screen.query_one(CopyBlock).query_one(Button).press()

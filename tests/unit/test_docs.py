@@ -17,6 +17,7 @@ import pytest
 
 from moorage.cli.commands import moorage
 from moorage.cli.errors import as_json
+from moorage.deploy.verify import CHECKS
 from moorage.errors import MoorageError
 
 ROOT = Path(__file__).parents[2]
@@ -209,3 +210,8 @@ def test_every_command_is_described() -> None:
     page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
     context = click.Context(moorage)
     assert not [name for name in moorage.list_commands(context) if f"moorage {name}" not in page]
+
+
+def test_every_check_is_described() -> None:
+    page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
+    assert not [key for key in CHECKS if f"`{key}`" not in page]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from calls import Moorage, write_answers
+from explained import explained
 from made_up_servers import Fleet
 
 from moorage.cli.status_view import status_as_json, status_lines
@@ -64,7 +65,7 @@ def facts() -> Facts:
 def test_a_healthy_server(facts: Facts) -> None:
     status = status_of(facts)
 
-    assert status.is_healthy, status.faults
+    assert status.is_healthy, explained(status)
     assert (status.slot, status.is_serving, status.has_nginx) == ("green", True, True)
     assert status.registry_version == "2.8.2"
     assert status.certificate is not None
@@ -93,13 +94,13 @@ def test_a_server_that_has_never_been_deployed() -> None:
     status = status_of(Facts(HOST))
 
     assert not status.is_deployed
-    assert status.faults == ("Nothing is deployed here.",)
+    assert explained(status) == ("Nothing is deployed here.",)
 
 
 def test_a_slot_that_is_down(facts: Facts) -> None:
     down = replace(facts, services={"nginx": facts.services["nginx"]})
 
-    assert status_of(down).faults == (
+    assert explained(status_of(down)) == (
         "The registry is not running: moorage-registry@green is not active.",
     )
 
@@ -107,14 +108,14 @@ def test_a_slot_that_is_down(facts: Facts) -> None:
 def test_nginx_that_is_down(facts: Facts) -> None:
     services = {name: each for name, each in facts.services.items() if name != "nginx"}
 
-    assert status_of(replace(facts, services=services)).faults == (
+    assert explained(status_of(replace(facts, services=services))) == (
         "nginx is not running. Start it: systemctl start nginx.",
     )
 
 
 def test_nginx_that_was_removed(facts: Facts) -> None:
     services = {name: each for name, each in facts.services.items() if name != "nginx"}
-    [fault] = status_of(replace(facts, services=services, tools=frozenset({"ss"}))).faults
+    [fault] = explained(status_of(replace(facts, services=services, tools=frozenset({"ss"}))))
     assert fault.startswith("nginx is not running: nginx is no longer installed. Apply")
 
 
@@ -123,7 +124,7 @@ def test_drift(facts: Facts) -> None:
     gone = {path: file for path, file in facts.files.items() if path != layout.NGINX_SITE}
 
     assert status_of(replace(facts, files=changed)).drifted == (layout.NGINX_SITE,)
-    assert status_of(replace(facts, files=gone)).faults == (f"{layout.NGINX_SITE} is missing.",)
+    assert explained(status_of(replace(facts, files=gone))) == (f"{layout.NGINX_SITE} is missing.",)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_drift(facts: Facts) -> None:
 def test_a_certificate_that_expires(facts: Facts, days: int, fault: str | None) -> None:
     now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
 
-    faults = status_of(facts, now).faults
+    faults = explained(status_of(facts, now))
 
     assert [each for each in faults if fault and each.startswith(fault)] == list(faults)
     assert bool(faults) is (fault is not None)
@@ -142,16 +143,16 @@ def test_a_certificate_that_expires(facts: Facts, days: int, fault: str | None) 
 def test_a_full_disk(facts: Facts) -> None:
     full = replace(facts, disks=(Disk("/srv", 10 * 1024**3, 100 * 1024**2),))
 
-    assert status_of(full).faults == ("Only 100 MiB of 10.0 GiB are free on /srv.",)
+    assert explained(status_of(full)) == ("Only 100 MiB of 10.0 GiB are free on /srv.",)
 
-    [fault] = status_of(replace(full, unfinished_uploads=9 * 1024**3)).faults
+    [fault] = explained(status_of(replace(full, unfinished_uploads=9 * 1024**3)))
     assert "Unfinished uploads take 9216 MiB" in fault
 
 
 def test_a_disk_without_inodes(facts: Facts) -> None:
     full = replace(facts, disks=(Disk("/srv", 10 * 1024**3, 9 * 1024**3, 65536, 12),))
 
-    [fault] = status_of(full).faults
+    [fault] = explained(status_of(full))
     assert fault.startswith("/srv has room for only 12 of 65536 files")
 
 
@@ -163,7 +164,7 @@ def test_a_failed_run_is_a_problem_until_one_succeeds(facts: Facts) -> None:
     done = RunRecord("20260105", False, 5.0, "drain", read_result("done", ()))
 
     def faults(*more: RunRecord) -> tuple[str, ...]:
-        return status_of(replace(facts, runs=(*facts.runs, *more))).faults
+        return explained(status_of(replace(facts, runs=(*facts.runs, *more))))
 
     assert faults(failed) == ("The last run, 20260103, failed at step check: nginx answers 502",)
     assert faults(failed, died) == ("The last run, 20260104, was interrupted at step packages.",)

@@ -8,6 +8,8 @@ import tarfile
 from dataclasses import replace
 from typing import Any
 
+from explained import explained
+
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.acceptance import NOTHING
@@ -256,7 +258,7 @@ def test_missing_images_need_acceptance() -> None:
         assert word in problem.message
         assert "--begin-empty" in problem.advice
         assert refusals(found, accepting(found)) == ()
-        assert any(word in fault for fault in status_of(replace(facts, store=now)).faults)
+        assert any(word in fault for fault in explained(status_of(replace(facts, store=now))))
 
 
 def test_a_system_without_apt_or_systemd_is_rejected() -> None:

@@ -20,7 +20,7 @@ from patience import slowness
 from moorage.answers.model import Answers
 from moorage.deploy import registry_client
 from moorage.deploy.targets import Target
-from moorage.deploy.verify import Check, verify
+from moorage.deploy.verify import CHECKS, Check, verify
 from moorage.errors import ExitCode
 
 NAME = "registry.test"
@@ -48,6 +48,7 @@ def _checks(port: int, ca: bytes | None = None) -> tuple[Check, list[Check]]:
     assert found.exit_code == ExitCode.FAILED
     first, *others = found.checks
     assert len(others) > 5
+    assert {check.key for check in found.checks} <= set(CHECKS)
     assert {check.status for check in others} == {"skipped"}
     for check in found.checks:
         assert not CRYPTIC.search(check.detail), check.detail
@@ -106,7 +107,7 @@ def test_a_port_without_tls(monkeypatch: pytest.MonkeyPatch, behave: Behave, tol
     with _listening(behave) as port:
         first, _ = _checks(port)
     assert time.monotonic() - began < 5 * slowness()
-    assert first.name == f"reach port {port}"
+    assert (first.key, first.name) == ("reach", f"reach port {port}")
     assert told in first.detail
     assert first.problem is not None
     assert first.problem.code == "no_tls"
@@ -146,11 +147,11 @@ def test_a_certificate_that_is_not_trusted(
     pem, key = authority.issue(names, since=_days(since), until=_days(until))
     with _listening(_tls(tmp_path, pem, key, _hang_up)) as port:
         first, others = _checks(port, authority.pem if is_known else Authority("another").pem)
-    assert first.name == "certificate"
+    assert (first.key, first.name) == ("certificate", "certificate")
     assert told in first.detail
     assert first.problem is not None
     assert first.problem.code == "certificate_untrusted"
-    assert "certificate" not in {check.name for check in others}
+    assert "certificate" not in {check.key for check in others}
 
 
 @pytest.mark.parametrize(

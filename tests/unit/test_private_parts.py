@@ -100,7 +100,8 @@ def _classes_of(module: ModuleType) -> Iterator[type]:
 
 
 _MADE_BY_TEXTUAL = {
-    "_abc_impl", "_classes", "_computes", "_css_type_name", "_css_type_names", "_decorated_handlers",
+    "_abc_impl", "_classes", "_computes", "_css_type_name", "_css_type_names",
+    "_decorated_handlers",
     "_default_css", "_has_render", "_inherit_bindings", "_inherit_component_classes",
     "_inherit_css", "_merged_bindings", "_reactives",
 }  # fmt: skip

@@ -1,7 +1,9 @@
 """Time of a `moorage apply` without changes, compared with one `ssh`.
 
-Run as root: python -m bench.unchanged [ROUNDS] [OTHER]. It boots its own lab server. OTHER is a
-folder with another version of Moorage to compare with.
+Run as root: python -m bench.unchanged [ROUNDS] [OTHER]. It boots its own lab servers. OTHER is a
+folder with another version of Moorage to compare with. That one gets a server of its own: if two
+versions took turns on one server, each would replace the other's files, and no apply would be
+without changes. The benchmark fails if a run changed a deployment.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from bench.other_tools import OtherTools
 from lab import Lab, LabServer
+from moorage.desired import layout
 
 SOURCE = Path(__file__).parents[1]
 ANSWERS = """\
@@ -102,6 +105,10 @@ class Bench:
             command, env=self.environment, cwd=source or SOURCE, capture_output=True, check=True
         )
 
+    def revision(self) -> str:
+        """Return the record of the deployment on the server, which each change replaces."""
+        return self.server.read_file(layout.DEPLOYMENT)
+
     def ssh(self, at: tuple[str, int]) -> None:
         """Run a command that does nothing."""
         subprocess.run([*self.server.ssh_command(at=at), "true"], check=True, capture_output=True)
@@ -113,23 +120,42 @@ def main() -> None:
     other = Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         server = lab.boot("bench")
-        bench = Bench(server, Path(folder))
-        near = (server.address, 22)
-        bench.moorage(near, "--show-passwords", "--no-verify")
+        bench = _deploy(server, Path(folder))
         tools = OtherTools(server, Path(folder))
-        for title, at in (
-            ("on the same bridge", near),
-            ("100 ms latency", server.start_proxy(100)),
-        ):
+        before = None
+        if other is not None:
+            before = _deploy(lab.boot("bench-before"), Path(folder, "before"), other)
+        for title, delay in (("on the same bridge", 0), ("100 ms latency", 100)):
+            at = _reach(server, delay)
             acts = {
                 "ssh": partial(bench.ssh, at),
                 "moorage": partial(bench.moorage, at, "--no-verify"),
                 "pyinfra": partial(tools.pyinfra, at),
                 "ansible": partial(tools.ansible, at),
             }
-            if other is not None:
-                acts["moorage, before"] = partial(bench.moorage, at, "--no-verify", source=other)
+            if before is not None:
+                acts["moorage, before"] = partial(
+                    before.moorage, _reach(before.server, delay), "--no-verify", source=other
+                )
+            deployed = [each.revision() for each in (bench, before) if each is not None]
             report(f"nothing to change, one server {title}", measure(rounds, acts))
+            if deployed != [each.revision() for each in (bench, before) if each is not None]:
+                raise SystemExit(
+                    "a run changed its deployment: these are not times without changes"
+                )
+
+
+def _deploy(server: LabServer, folder: Path, source: Path | None = None) -> Bench:
+    """Deploy the registry, so that the next apply has nothing to change."""
+    folder.mkdir(exist_ok=True)
+    bench = Bench(server, folder)
+    bench.moorage((server.address, 22), "--show-passwords", "--no-verify", source=source)
+    return bench
+
+
+def _reach(server: LabServer, delay: int) -> tuple[str, int]:
+    """Return the host and port at which a server answers with a delay in milliseconds."""
+    return server.start_proxy(delay) if delay else (server.address, 22)
 
 
 def report(title: str, times: Mapping[str, list[Duration]]) -> None:

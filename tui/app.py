@@ -23,21 +23,21 @@ from tui.document import store
 from tui.key_queue import let_alt_numbers_through
 from tui.messages import (
     AppliedFound,
-    ApplyOver,
-    ApplyWanted,
-    AskOperator,
-    AttachWanted,
-    ConnectWanted,
+    ApplyEnded,
+    ApplyRequested,
+    AttachRequested,
+    BackRequested,
+    ConnectRequested,
     DraftChanged,
     EngineEvents,
-    GoBack,
-    LogsWanted,
-    OpenFile,
-    OpenNew,
-    SaveWanted,
-    SettingsWanted,
+    FileRequested,
+    LogsRequested,
+    NewRequested,
+    QuestionAsked,
+    SaveRequested,
+    SettingsRequested,
     UsersChanged,
-    UsersWanted,
+    UsersRequested,
 )
 from tui.opening import Opening
 from tui.palette import actions_of_screen, commands_of_screen, theme_commands
@@ -165,9 +165,9 @@ class WizardApp(DeploymentApp):
         self.opening.load_the_rest()
         users = self._begins_with_users
         if self._path is not None:
-            self.post_message(OpenFile(str(self._path), users=users))
+            self.post_message(FileRequested(str(self._path), users=users))
         elif self._servers is not None:
-            self.post_message(ConnectWanted(*self._servers, users=users))
+            self.post_message(ConnectRequested(*self._servers, users=users))
         elif users:
             self.run_worker(self.opening.open_users_of_recent())
         elif self._prefill is not None:
@@ -180,26 +180,26 @@ class WizardApp(DeploymentApp):
 
     # --- requests from screens ------------------------------------------------------------
 
-    @on(OpenNew)
+    @on(NewRequested)
     def _open_new(self) -> None:
         self.opening.open_new()
 
-    @on(OpenFile)
+    @on(FileRequested)
     @work
-    async def _open_file(self, event: OpenFile) -> None:
+    async def _open_file(self, event: FileRequested) -> None:
         await self.opening.open_file(Path(event.path).expanduser(), users=event.users)
 
-    @on(ConnectWanted)
+    @on(ConnectRequested)
     @work
-    async def _connect(self, event: ConnectWanted) -> None:
+    async def _connect(self, event: ConnectRequested) -> None:
         await self.opening.connect(event.addresses, event.key, users=event.users)
 
-    @on(SettingsWanted)
+    @on(SettingsRequested)
     @work
-    async def _open_settings(self, event: SettingsWanted) -> None:
+    async def _open_settings(self, event: SettingsRequested) -> None:
         await self.opening.open_settings(reviews=event.reviews)
 
-    @on(UsersWanted)
+    @on(UsersRequested)
     async def _show_users(self) -> None:
         await self.opening.show_users()
 
@@ -212,7 +212,7 @@ class WizardApp(DeploymentApp):
             UsersChange(event.before, event.after, event.listed, revisions=event.revisions)
         )
 
-    @on(LogsWanted)
+    @on(LogsRequested)
     def _open_logs(self) -> None:
         self.opening.open_logs()
 
@@ -220,7 +220,7 @@ class WizardApp(DeploymentApp):
     def _draft_changed(self) -> None:
         self.saving.draft_changed()
 
-    @on(SaveWanted)
+    @on(SaveRequested)
     @work
     async def _save(self) -> None:
         await self.saving.save()
@@ -231,7 +231,7 @@ class WizardApp(DeploymentApp):
 
     # --- applying ------------------------------------------------------------------------
 
-    @on(ApplyWanted)
+    @on(ApplyRequested)
     def _apply(self) -> None:
         from screens.apply.screen import ApplyScreen
 
@@ -240,7 +240,7 @@ class WizardApp(DeploymentApp):
                 ApplyScreen(self.session, large_upload=self._large_upload), self._left_apply
             )
 
-    @on(AttachWanted)
+    @on(AttachRequested)
     def _follow_runs(self) -> None:
         from screens.apply.screen import ApplyScreen
 
@@ -250,7 +250,7 @@ class WizardApp(DeploymentApp):
     def _left_apply(self, _result: None) -> None:
         self._read_again()
 
-    @on(ApplyOver)
+    @on(ApplyEnded)
     def _apply_over(self) -> None:
         from screens.apply.screen import ApplyScreen
         from screens.dashboard.screen import DashboardScreen
@@ -284,7 +284,7 @@ class WizardApp(DeploymentApp):
         done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
         self.push_screen(done, self._left_apply)
 
-    @on(GoBack)
+    @on(BackRequested)
     def _to_the_start(self) -> None:
         from screens.dashboard.screen import DashboardScreen
         from screens.done.screen import DoneScreen
@@ -327,8 +327,8 @@ class WizardApp(DeploymentApp):
                 screen.post_message(EngineEvents(happened))
                 return
 
-    @on(AskOperator)
-    def _ask(self, event: AskOperator) -> None:
+    @on(QuestionAsked)
+    def _ask(self, event: QuestionAsked) -> None:
         self._questions.add(event.question)
 
     def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:

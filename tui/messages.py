@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from tui.questions.asker import Question
 
 
-class GoOn(Message):
-    """Go to the next step."""
+class FormSubmitted(Message):
+    """The form was submitted; the next step follows."""
 
 
-class GoBack(Message):
+class BackRequested(Message):
     """Go back."""
 
 
-class JumpTo(Message):
+class StepRequested(Message):
     """Open a step."""
 
     def __init__(self, step: Step) -> None:
@@ -34,7 +34,7 @@ class DraftChanged(Message):
     """The draft changed."""
 
 
-class AskOperator(Message):
+class QuestionAsked(Message):
     """An engine thread has a question and waits for the answer."""
 
     def __init__(self, question: Question) -> None:
@@ -50,7 +50,7 @@ class EngineEvents(Message, bubble=False):
         self.events = tuple(events)
 
 
-class TestTold(Message, bubble=False):
+class TestProgressed(Message, bubble=False):
     """Progress of a running test.
 
     Attributes:
@@ -64,7 +64,7 @@ class TestTold(Message, bubble=False):
         self.text = text
 
 
-class UsersWanted(Message):
+class UsersRequested(Message):
     """Open the users."""
 
 
@@ -92,7 +92,7 @@ class UsersChanged(Message):
         self.revisions = revisions
 
 
-class SettingsWanted(Message):
+class SettingsRequested(Message):
     """Open the wizard on the open deployment.
 
     Attributes:
@@ -104,11 +104,11 @@ class SettingsWanted(Message):
         self.reviews = reviews
 
 
-class LogsWanted(Message):
+class LogsRequested(Message):
     """Open the logs of the open deployment."""
 
 
-class ConnectWanted(Message):
+class ConnectRequested(Message):
     """Read a deployment from servers that already run it.
 
     Attributes:
@@ -124,11 +124,11 @@ class ConnectWanted(Message):
         self.users = users
 
 
-class OpenNew(Message):
+class NewRequested(Message):
     """Start a new deployment."""
 
 
-class OpenFile(Message):
+class FileRequested(Message):
     """Open an answers file, or a draft of one.
 
     Attributes:
@@ -142,15 +142,15 @@ class OpenFile(Message):
         self.users = users
 
 
-class ApplyWanted(Message):
+class ApplyRequested(Message):
     """Apply the reviewed plan."""
 
 
-class AttachWanted(Message):
+class AttachRequested(Message):
     """Follow the runs in progress."""
 
 
-class ApplyOver(Message):
+class ApplyEnded(Message):
     """The apply and its checks are over; show the result."""
 
 
@@ -168,7 +168,7 @@ class AppliedFound(Message):
         self.is_hearsay = is_hearsay
 
 
-class SaveWanted(Message):
+class SaveRequested(Message):
     """Save the answers."""
 
 

@@ -15,7 +15,7 @@ from tui.deployment_app import DeploymentApp
 from tui.document import store
 from tui.document.steps import STEPS, Progress, Step, begin, wrong_steps
 from tui.labels import describe_error
-from tui.messages import AskOperator, DraftChanged
+from tui.messages import DraftChanged, QuestionAsked
 from tui.saving import Saving
 from tui.tasks import in_thread
 
@@ -91,7 +91,7 @@ class Opening:
         """Asks the operator on behalf of the engine's threads."""
         from tui.questions.asker import WizardAsker
 
-        return WizardAsker(lambda question: self._app.post_message(AskOperator(question)))
+        return WizardAsker(lambda question: self._app.post_message(QuestionAsked(question)))
 
     def close(self) -> None:
         """Release threads that wait for an answer."""

@@ -34,7 +34,7 @@ from screens.apply import timings
 from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
 from tui.actions import bindings
 from tui.labels import describe_error
-from tui.messages import ApplyOver, EngineEvents
+from tui.messages import ApplyEnded, EngineEvents
 from tui.outcome_text import faults_of
 from tui.tasks import in_thread
 from tui.widgets.dialog import FindDialog
@@ -298,7 +298,7 @@ class ApplyScreen(Screen[None]):
     def _show_report_if_done(self) -> None:
         """Show the report after a good apply, once no dialog is open."""
         if self._is_good and self.app.screen is self:
-            self.post_message(ApplyOver())
+            self.post_message(ApplyEnded())
 
     def on_screen_resume(self) -> None:
         """Show the report if the apply ended while a dialog was open."""
@@ -367,7 +367,7 @@ class ApplyScreen(Screen[None]):
     def action_go_on(self) -> None:
         """Show the report once the apply is over."""
         if self._is_over:
-            self.post_message(ApplyOver())
+            self.post_message(ApplyEnded())
 
     def action_cancel(self) -> None:
         """Clear the log's filter, or ask how to cancel."""

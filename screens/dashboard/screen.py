@@ -26,7 +26,13 @@ from moorage.servers.transport import Cancel
 from tui.actions import bindings
 from tui.document.unapplied import not_applied
 from tui.labels import describe_error, explain
-from tui.messages import AttachWanted, GoBack, LogsWanted, SettingsWanted, UsersWanted
+from tui.messages import (
+    AttachRequested,
+    BackRequested,
+    LogsRequested,
+    SettingsRequested,
+    UsersRequested,
+)
 from tui.signs import HEALTH_SIGNS, property_line
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
@@ -226,27 +232,27 @@ class DashboardScreen(Screen[None]):
 
     def action_settings(self) -> None:
         """Open the wizard on these answers."""
-        self.post_message(SettingsWanted())
+        self.post_message(SettingsRequested())
 
     def action_review(self) -> None:
         """Show what an apply would change."""
-        self.post_message(SettingsWanted(reviews=True))
+        self.post_message(SettingsRequested(reviews=True))
 
     def action_users(self) -> None:
         """Manage the users."""
-        self.post_message(UsersWanted())
+        self.post_message(UsersRequested())
 
     def action_logs(self) -> None:
         """Follow the logs."""
-        self.post_message(LogsWanted())
+        self.post_message(LogsRequested())
 
     def action_follow(self) -> None:
         """Follow the run in progress."""
-        self.post_message(AttachWanted())
+        self.post_message(AttachRequested())
 
     def action_back(self) -> None:
         """Go to the start."""
-        self.post_message(GoBack())
+        self.post_message(BackRequested())
 
 
 def describe(server: ServerStatus) -> Content:

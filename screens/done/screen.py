@@ -34,7 +34,7 @@ from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
 from tui.actions import bindings
 from tui.labels import describe_error
-from tui.messages import AnswersSaved, GoBack, LogsWanted, SaveWanted, UsersWanted
+from tui.messages import AnswersSaved, BackRequested, LogsRequested, SaveRequested, UsersRequested
 from tui.outcome_text import describe_rollback, describe_server
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
@@ -295,15 +295,15 @@ class DoneScreen(Screen[None]):
     def action_save(self) -> None:
         """Save the answers."""
         self._after_saving = None
-        self.post_message(SaveWanted())
+        self.post_message(SaveRequested())
 
     def action_users(self) -> None:
         """Manage who can log in."""
-        self._leave_passwords(lambda: self.post_message(UsersWanted()))
+        self._leave_passwords(lambda: self.post_message(UsersRequested()))
 
     def action_logs(self) -> None:
         """Follow the logs."""
-        self.post_message(LogsWanted())
+        self.post_message(LogsRequested())
 
     def action_review(self) -> None:
         """Go back to Review."""
@@ -319,7 +319,7 @@ class DoneScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Go to the start."""
-        self.ask_to_leave(lambda: self.post_message(GoBack()))
+        self.ask_to_leave(lambda: self.post_message(BackRequested()))
 
     def action_leave_for_dashboard(self) -> None:
         """Go back to the dashboard."""

@@ -36,11 +36,11 @@ from tui.document.steps import Step, step_of
 from tui.labels import describe_error, describe_problem, explain, field_name
 from tui.messages import (
     AppliedFound,
-    ApplyWanted,
-    AttachWanted,
+    ApplyRequested,
+    AttachRequested,
     DraftChanged,
     EngineEvents,
-    JumpTo,
+    StepRequested,
 )
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog
@@ -306,13 +306,13 @@ class ReviewPane(StepPane):
 
     def _go_on(self, *, ends_transfers: bool) -> None:
         if self.draft.problems:
-            self.post_message(JumpTo(step_of(self.draft.problems[0])))
+            self.post_message(StepRequested(step_of(self.draft.problems[0])))
             return
         plan = self.session.operations.plan
         if plan is None:
             return
         if any(server.facts.active_run for server in plan.servers):
-            self._post_to_app(AttachWanted())
+            self._post_to_app(AttachRequested())
             return
         if self._offer_missed_changes(plan):
             return
@@ -325,7 +325,7 @@ class ReviewPane(StepPane):
             if go:
                 accepted = replace(accepting(plan.consequences), end_transfers=ends_transfers)
                 self.session.operations.accepted = accepted
-                self._post_to_app(ApplyWanted())
+                self._post_to_app(ApplyRequested())
 
         if plan.has_changes or name.has_changes:
             dialog = _question(plan, name, ends_transfers=ends_transfers)

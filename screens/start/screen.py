@@ -26,7 +26,7 @@ from moorage.escape import printable
 from screens.start.marked_list import MarkedList
 from tui.actions import bindings
 from tui.document import store
-from tui.messages import ConnectWanted, OpenFile, OpenNew
+from tui.messages import ConnectRequested, FileRequested, NewRequested
 from tui.signs import HEALTH_SIGNS
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
@@ -178,18 +178,18 @@ class WelcomeScreen(Screen[None]):
         if chosen in actions:
             actions[chosen]()
         else:
-            self.post_message(OpenFile(chosen.removeprefix("recent:")))
+            self.post_message(FileRequested(chosen.removeprefix("recent:")))
 
     def action_new(self) -> None:
         """Start a new deployment."""
-        self.post_message(OpenNew())
+        self.post_message(NewRequested())
 
     def action_file(self) -> None:
         """Ask for a file and open it."""
 
         def opened(path: str | None) -> None:
             if path:
-                self.post_message(OpenFile(path))
+                self.post_message(FileRequested(path))
 
         from screens.start.open_dialog import OpenFileDialog
 
@@ -201,7 +201,7 @@ class WelcomeScreen(Screen[None]):
         def chosen(server: tuple[str, str] | None) -> None:
             if server:
                 address, key = server
-                self.post_message(ConnectWanted((address,), key))
+                self.post_message(ConnectRequested((address,), key))
 
         from screens.start.connect_dialog import ConnectDialog
 
@@ -210,7 +210,7 @@ class WelcomeScreen(Screen[None]):
     def action_users(self) -> None:
         """Manage the users of the highlighted deployment."""
         if path := self._chosen():
-            self.post_message(OpenFile(path, users=True))
+            self.post_message(FileRequested(path, users=True))
 
     async def action_leave(self) -> None:
         """Leave on the second Escape: the first may be one too many on the way back here."""

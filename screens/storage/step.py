@@ -21,7 +21,7 @@ from screens.storage.growing_text import GrowingText
 from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, field_name, label_of
-from tui.messages import DraftChanged, TestTold
+from tui.messages import DraftChanged, TestProgressed
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.copy_block import CopyDialog
@@ -129,13 +129,13 @@ class StoragePane(StepPane):
 
         def show(result: BucketCheck) -> None:
             sign = {"good": "✓", "bad": "✗", "note": "!"}[result.status]
-            self.post_message(TestTold(test, f"{sign} {result.name}: {result.detail}"))
+            self.post_message(TestProgressed(test, f"{sign} {result.name}: {result.detail}"))
 
         self._show_test("Testing the bucket… (leave this step to cancel)")
         self._run_test(lambda: operations.test_storage(storage, show))
 
-    @on(TestTold)
-    def _show_result(self, event: TestTold) -> None:
+    @on(TestProgressed)
+    def _show_result(self, event: TestProgressed) -> None:
         if event.test == self._test:
             self._results.append(event.text)
             self._show_test("…")

@@ -27,7 +27,7 @@ from screens.users.staging import Edit, StagedChange
 from screens.users.view import UsersView
 from tui.actions import bindings
 from tui.labels import describe_error
-from tui.messages import GoBack, UsersChanged
+from tui.messages import BackRequested, UsersChanged
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
 
@@ -309,7 +309,7 @@ class UsersScreen(UsersView):
         if self.query_one("#find").has_class("-shown"):
             self.show_all()
             return
-        self.ask_to_leave(lambda: self.post_message(GoBack()))
+        self.ask_to_leave(lambda: self.post_message(BackRequested()))
 
     def ask_to_leave(self, leave: Callable[[], object]) -> None:
         """Leave, after a question if changes are staged."""

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from tui.actions import bindings
 from tui.document.draft import Draft
 from tui.labels import text_of
-from tui.messages import DraftChanged, GoOn
+from tui.messages import DraftChanged, FormSubmitted
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field, ListField
 
@@ -93,7 +93,7 @@ class Form(VerticalScroll, can_focus=False):
     def action_go_on(self) -> None:
         """Continue, or show what is wrong."""
         if self.check():
-            self.post_message(GoOn())
+            self.post_message(FormSubmitted())
 
     @on(Field.Changed)
     def _typed(self, event: Field.Changed) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from textual import on
 
 from tui.document.draft import Draft
-from tui.messages import DraftChanged, GoOn
+from tui.messages import DraftChanged, FormSubmitted
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field
 from tui.wizard.form import Form
@@ -59,8 +59,8 @@ class FormDialog(AskingDialog[dict[str, Any] | None]):
         field.show_error(self.query_one(Form).problem_of(field))
         return not field.error
 
-    @on(GoOn)
-    def _weak_password_accepted(self, event: GoOn) -> None:
+    @on(FormSubmitted)
+    def _weak_password_accepted(self, event: FormSubmitted) -> None:
         """Accept: the form posts this when the operator uses a weak password anyway."""
         event.stop()
         self.accept()

@@ -20,14 +20,14 @@ from tui.document import preview, store
 from tui.document.steps import STEPS, Step, step_of, wrong_steps
 from tui.messages import (
     AnswersSaved,
+    BackRequested,
     DraftChanged,
     EngineEvents,
-    GoBack,
-    GoOn,
-    JumpTo,
-    LogsWanted,
-    SaveWanted,
-    UsersWanted,
+    FormSubmitted,
+    LogsRequested,
+    SaveRequested,
+    StepRequested,
+    UsersRequested,
 )
 from tui.palette import actions_of_screen
 from tui.tasks import in_thread
@@ -194,16 +194,16 @@ class WizardFrame(Screen[None]):
         """Read the last applied answers again, because something has been applied."""
         self._applied = None
 
-    @on(GoOn)
+    @on(FormSubmitted)
     async def _go_on(self) -> None:
         await self._open(self.session.progress.next())
 
-    @on(GoBack)
+    @on(BackRequested)
     async def _go_back(self) -> None:
         await self.action_back()
 
-    @on(JumpTo)
-    async def _jump(self, event: JumpTo) -> None:
+    @on(StepRequested)
+    async def _jump(self, event: StepRequested) -> None:
         await self._open(event.step)
 
     @on(FieldInput.PastedBlock)
@@ -294,15 +294,15 @@ class WizardFrame(Screen[None]):
 
     def action_save(self) -> None:
         """Save the answers."""
-        self.post_message(SaveWanted())
+        self.post_message(SaveRequested())
 
     def action_users(self) -> None:
         """Open the users."""
-        self.post_message(UsersWanted())
+        self.post_message(UsersRequested())
 
     def action_logs(self) -> None:
         """Open the logs."""
-        self.post_message(LogsWanted())
+        self.post_message(LogsRequested())
 
     def action_help(self) -> None:
         """Show the step's help and keys."""

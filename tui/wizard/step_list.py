@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from tui.document.draft import Draft
 from tui.document.steps import STEPS, Mark, Step
-from tui.messages import JumpTo
+from tui.messages import StepRequested
 
 _WIDTH = 20
 
@@ -44,7 +44,7 @@ class StepItem(Static):
 
     def on_click(self) -> None:
         """Open the step."""
-        self.post_message(JumpTo(self.step))
+        self.post_message(StepRequested(self.step))
 
 
 class StepList(Vertical):

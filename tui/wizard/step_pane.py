@@ -11,7 +11,7 @@ from textual.widgets import Label, Static
 from moorage.errors import Problem
 from tui.document.steps import Step, step_of
 from tui.labels import describe_problem, field_name
-from tui.messages import GoOn
+from tui.messages import FormSubmitted
 from tui.widgets.choice import Choice, Toggle
 from tui.wizard.form import Form, is_shown
 from tui.wizard_session import WizardSession
@@ -134,4 +134,4 @@ class StepPane(Form):
     def action_go_on(self) -> None:
         """Continue if there are no problems here."""
         if self.check():
-            self.post_message(GoOn())
+            self.post_message(FormSubmitted())

@@ -18,8 +18,8 @@ from moorage.deploy.status import status_of
 pytestmark = pytest.mark.ready
 
 SIZE = 48 * 1024**2
-RATE = 1_000_000
-SLOWLY = 100_000
+SLOWLY, AT_ONCE = 100_000, 1e9
+"""Bytes per second: slowly enough for a transfer to last as long as a test needs it."""
 
 
 def _client(operator: Operator, server: LabServer) -> RegistryClient:
@@ -68,7 +68,7 @@ def test_a_slow_pull_outlasts_applies(
     blob = push_blob(client, SIZE)
     digest = blob.rpartition(":")[2]
 
-    with SlowPulls(client, blob, 1, RATE) as slow:
+    with SlowPulls(client, blob, 1, SLOWLY) as slow:
         wait_until(lambda: slow.received[0] > 0)
         answers = _logging(operator, server, "debug")
         operator.install(answers)
@@ -94,14 +94,17 @@ def test_a_slow_pull_outlasts_applies(
             there.since, abs=2
         )
 
+        def end_transfer(event: Event) -> None:
+            if isinstance(event, StepBegan) and event.step == "wait":
+                slow.rate = AT_ONCE
+
         # The next switch needs the slot and waits.
-        outcome = operator.install(_logging(operator, server, "info"))
+        outcome = operator.install(_logging(operator, server, "info"), on_event=end_transfer)
         said = outcome.plan.servers[0].notes
         assert any("Slot blue" in note.text and "1 transfer " in note.text for note in said)
         assert "wait" in outcome.steps
         wait_until(lambda: bool(slow.digests or slow.failures))
-        assert slow.failures == []
-        assert slow.digests == [digest]
+        assert (slow.digests, slow.failures) == ([digest], [])
     assert _state(server, "moorage-registry@blue") == "active"
     assert _state(server, "moorage-registry@green") == "inactive"
 
@@ -145,10 +148,11 @@ def test_a_slow_pull_outlasts_applies(
     assert _state(server, "moorage-registry@green") == "active"
 
     # When the last transfer has ended, the slot stops by itself.
-    with SlowPulls(client, blob, 1, 3 * RATE) as slow:
+    with SlowPulls(client, blob, 1, SLOWLY) as slow:
         wait_until(lambda: slow.received[0] > 0)
         operator.install(_logging(operator, server, "error"))
         assert _state(server, "moorage-registry@green") == "active"
+        slow.rate = AT_ONCE
         wait_until(lambda: bool(slow.digests or slow.failures))
         assert (slow.digests, slow.failures) == ([digest], [])
     wait_until(lambda: _state(server, "moorage-registry@green") == "inactive")

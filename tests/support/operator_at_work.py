@@ -154,13 +154,11 @@ class Operator:
         ))  # fmt: skip
         return outcome
 
-    def install(
-        self, answers: Answers, *, verify: bool = False, large_upload: bool = False
-    ) -> Outcome:
-        """Apply and fail if it does not succeed."""
-        outcome = self.apply(answers, verify=verify, large_upload=large_upload)
+    def install(self, answers: Answers, **options: Any) -> Outcome:
+        """Apply and fail if it does not succeed; takes the options of :meth:`apply`."""
+        outcome = self.apply(answers, **options)
         assert outcome.report.is_good, (outcome.report, outcome.log)
-        if verify:
+        if options.get("verify"):
             assert outcome.verification is not None
             bad = [check for check in outcome.verification.checks if check.status != "good"]
             assert not bad, bad

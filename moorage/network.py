@@ -5,6 +5,7 @@ The failover service ships this module: import only the standard library here.
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 import threading
 from collections.abc import Callable
@@ -20,6 +21,15 @@ _NOT_TLS = {
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 """X509_V_ERR_*, as openssl-verify(1) lists them."""
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_not_tls(error: OSError) -> bool:

@@ -1,4 +1,7 @@
-"""Rows: the facts about a subject, built once by the engine and shown by both interfaces."""
+"""Rows: the facts about a subject, built once by the engine and shown by both interfaces.
+
+The failover service ships this module: import only the standard library here.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,46 @@ class Level(StrEnum):
     PENDING = "pending"
     WARNING = "warning"
     BAD = "bad"
+    SKIPPED = "skipped"
 
 
-SIGNS = {Level.GOOD: "✓", Level.INFO: "○", Level.PENDING: "…", Level.WARNING: "!", Level.BAD: "✗"}
+SIGNS = {
+    Level.GOOD: "✓",
+    Level.INFO: "○",
+    Level.PENDING: "…",
+    Level.WARNING: "!",
+    Level.BAD: "✗",
+    Level.SKIPPED: "-",
+}
 """The sign of each level, for interfaces without colour as well."""
+
+
+class Action(StrEnum):
+    """What a change does to its subject: a file, a record, a user."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+    RUN = "run"
+
+    @property
+    def sign(self) -> str:
+        """Its sign, for interfaces without colour as well."""
+        return _ACTION_SIGNS[self]
+
+    @property
+    def participle(self) -> str:
+        """What happened to the subject: ``added``."""
+        return _PARTICIPLES[self]
+
+
+_ACTION_SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-", Action.RUN: ">"}
+_PARTICIPLES = {
+    Action.ADD: "added",
+    Action.CHANGE: "changed",
+    Action.REMOVE: "removed",
+    Action.RUN: "run",
+}
 
 
 @dataclass(frozen=True)

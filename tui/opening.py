@@ -318,7 +318,7 @@ class Opening:
     async def follow_users(self, change: UsersChange) -> None:
         """Update the draft and its file after a change of the users, or an apply would undo it."""
         from moorage.users.answers_sync import sync_answers
-        from tui.document.users_sync import sync_draft
+        from tui.document.saving import sync_draft
 
         session = self._session
         if session is None:

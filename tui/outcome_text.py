@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from moorage.deploy.events import ending_in_words
-from moorage.deploy.name import report_lines
+from moorage.deploy.events import CheckStatus, ending_in_words
 from moorage.deploy.operations import Outcome
 from moorage.deploy.report import ServerReport
 from moorage.deploy.report_rows import result_text
-from moorage.deploy.verify import CheckStatus
 from moorage.servers.run_results import RunStatus
 from tui.labels import describe_error, guide
 
@@ -52,7 +50,7 @@ def faults_of(outcome: Outcome) -> list[str]:
         if (problem := outcome.name.problem) is not None:
             lines.append(f"✗ The DNS records were not changed: {describe_error(problem)}")
         elif outcome.name.report is not None:
-            lines += report_lines(outcome.name.report)
+            lines += [f"{row.sign} {row.text}" for row in outcome.name.report.rows]
     if outcome.is_rolled_back:
         lines.append(describe_rollback(outcome))
     return lines

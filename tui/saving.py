@@ -126,7 +126,7 @@ class Saving:
         session = self._session
         if session is None:
             return
-        from tui.document.writing import default_name
+        from tui.document.saving import default_name
         from tui.widgets.dialog import ConfirmDialog, TextDialog
 
         path = session.path
@@ -154,7 +154,7 @@ class Saving:
 
     async def _write(self, session: WizardSession, path: Path) -> None:
         from tui.document.draft import Draft
-        from tui.document.writing import write_answers
+        from tui.document.saving import write_answers
 
         snapshot = Draft(session.draft.data)
         try:

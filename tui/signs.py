@@ -7,7 +7,7 @@ from textual.content import Content
 from moorage.deploy.overview import Health
 from moorage.errors import MoorageError
 from moorage.escape import printable
-from moorage.rows import Level, Row
+from moorage.rows import Action, Level, Row
 from tui.labels import explain
 
 HEALTH_SIGNS = {
@@ -25,8 +25,16 @@ COLOURS = {
     Level.PENDING: "$accent",
     Level.WARNING: "$text-warning",
     Level.BAD: "$text-error",
+    Level.SKIPPED: "$text-muted",
 }
 """The colour of each level."""
+
+ACTION_COLOURS = {
+    Action.ADD: "$text-success",
+    Action.CHANGE: "$text-warning",
+    Action.REMOVE: "$text-error",
+}
+"""The colour of each action."""
 
 
 def row_line(row: Row, width: int = 0) -> Content:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
-from moorage.cli.tables import STYLES, aligned
+from moorage.cli.tables import STYLES, aligned, signed
 
 if TYPE_CHECKING:
     from moorage.dns.findings import Finding
@@ -66,13 +66,8 @@ def dns_report_lines(report: DnsReport) -> Iterator[Line]:
     for change in report.changes:
         for line in change.diff:
             yield ((f"  {line}", _STYLES.get(line[0], "")),)
-    if report.note:
-        yield (("  note: ", "bold yellow"), report.note)
-    elif report.is_served:
-        count = len(report.replies)
-        yield (f"  served by {'its name server' if count == 1 else f'all {count} name servers'}",)
-    for each in report.missing:
-        yield (("  not yet: ", "bold yellow"), each.fault or f"{each.server}: {each.text}")
+    for row in report.rows:
+        yield ((f"  {row.sign} ", STYLES[row.level]), row.text)
 
 
 def dns_report_as_json(report: DnsReport) -> dict[str, object]:
@@ -106,9 +101,7 @@ def dns_check_lines(check: DnsCheck, findings: Sequence[Finding]) -> Iterator[Li
     if check.problem:
         yield (("  problem: ", "bold red"), explain(check.problem))
     if check.replies:
-        yield from aligned(
-            [((row.sign, STYLES[row.level]), row.label, row.text) for row in check.rows], "  "
-        )
+        yield from aligned([signed(row) for row in check.rows], "  ")
     yield from finding_lines(findings)
 
 

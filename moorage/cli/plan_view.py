@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.output import Piece
+from moorage.cli.tables import ACTION_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 Line = tuple[Piece, ...]
 """A line to print, as pieces of text with and without a style."""
 
-_SIGNS = {
-    "add": ("+", "green"),
-    "change": ("~", "yellow"),
-    "remove": ("-", "red"),
-    "run": (">", "cyan"),
-}
 FLAGS = {
     "removals": "--accept-removals",
     "regained": "--accept-regained",
@@ -158,9 +153,8 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
 
 
 def _change_line(change: Change, wide: int) -> Line:
-    sign, style = _SIGNS[change.action]
     return (
-        (f"  {sign} ", style),
+        (f"  {change.action.sign} ", ACTION_STYLES[change.action]),
         f"{change.kind:<8} {change.subject:<{wide}}  ",
         (change.why(), "dim"),
         *(((f"  ({_DRIFT})", "bold yellow"),) if change.drift else ()),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from moorage.cli.events_view import event_as_json
 from moorage.cli.output import Output
+from moorage.cli.tables import STYLES
 from moorage.deploy.events import (
     STEPS,
     CheckEnded,
@@ -21,23 +22,13 @@ from moorage.deploy.events import (
     ending_in_words,
     step_title,
 )
+from moorage.rows import SIGNS, Level
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
     from rich.text import Text
 
     from moorage.servers.run_results import RunStatus
-
-MARKS = {"good": "✓", "done": "✓", "unchanged": "✓", "bad": "✗", "skipped": "-"}
-"""The sign of a result; all others get a cross."""
-
-STYLES = {"good": "green", "done": "green", "unchanged": "green", "skipped": "dim"}
-"""The colour of a result; all others are red."""
-
-
-def mark(status: str) -> tuple[str, str]:
-    """Return the sign of a status and its style."""
-    return MARKS.get(status, "✗"), STYLES.get(status, "red")
 
 
 class Progress:
@@ -175,10 +166,13 @@ class _Row:
     def line(self, output: Output, width: int) -> Text:
         seconds = int((self._ended or time.monotonic()) - self._began)
         clock = f"{seconds // 60}:{seconds % 60:02d}"
-        sign, style = mark(self._status) if self._status else ("•", "cyan")
+        level = self._status.level if self._status else Level.PENDING
         title = self._title if not self._status else f"{self._status.label} ({self._title})"
         return output.text(
-            (f"{sign} ", style), f"{self._server:<{width}}  ", (f"{clock:>5}  ", "dim"), title
+            (f"{SIGNS[level]} ", STYLES[level]),
+            f"{self._server:<{width}}  ",
+            (f"{clock:>5}  ", "dim"),
+            title,
         )
 
 

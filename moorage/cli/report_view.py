@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import guide
 from moorage.cli.plan_view import Line
-from moorage.cli.progress import mark
-from moorage.cli.tables import STYLES, aligned
+from moorage.cli.tables import STYLES, aligned, signed
 from moorage.deploy.clients import trust_for_docker
 from moorage.deploy.report import ADVICE
 from moorage.deploy.report_rows import report_rows
+from moorage.rows import SIGNS
 
 if TYPE_CHECKING:
     from moorage.deploy.handover import Handover
@@ -27,9 +27,7 @@ def report_lines(report: ApplyReport, advice: Mapping[str, str] = ADVICE) -> Ite
         report: The report.
         advice: The advice, by code.
     """
-    yield from aligned(
-        [((row.sign, STYLES[row.level]), row.label, row.text) for row in report_rows(report)]
-    )
+    yield from aligned([signed(row) for row in report_rows(report)])
     for server in report.servers:
         for warning in server.warnings:
             yield (("! ", "yellow"), f"{server.server}: {warning}")
@@ -68,7 +66,7 @@ def verification_lines(verification: Verification) -> Iterator[Line]:
     yield from aligned(
         [
             (
-                mark(check.status),
+                (SIGNS[check.status.level], STYLES[check.status.level]),
                 check.server,
                 check.name,
                 f"{check.seconds:6.2f} s",

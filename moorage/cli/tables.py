@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from moorage.cli.output import Piece
-from moorage.rows import Level, Row
+from moorage.rows import Action, Level, Row
 
 Cell = Piece
 STYLES = {
@@ -14,8 +14,22 @@ STYLES = {
     Level.PENDING: "yellow",
     Level.WARNING: "yellow",
     Level.BAD: "red",
+    Level.SKIPPED: "dim",
 }
 """The style of each level."""
+
+ACTION_STYLES = {
+    Action.ADD: "green",
+    Action.CHANGE: "yellow",
+    Action.REMOVE: "red",
+    Action.RUN: "cyan",
+}
+"""The style of each action."""
+
+
+def signed(row: Row) -> tuple[Piece, ...]:
+    """Return a row's sign, label and text as cells."""
+    return (row.sign, STYLES[row.level]), row.label, row.text
 
 
 def row_lines(rows: Sequence[Row], indent: str = "") -> Iterator[tuple[Piece, ...]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
+from moorage.rows import Level
 from moorage.servers.run_results import RunStatus
 
 STEPS: dict[str, str] = {
@@ -125,13 +127,26 @@ class RunEnded(Event):
     warnings: tuple[str, ...] = ()
 
 
+class CheckStatus(StrEnum):
+    """The result of a check."""
+
+    GOOD = "good"
+    BAD = "bad"
+    SKIPPED = "skipped"
+
+    @property
+    def level(self) -> Level:
+        """The level of its row."""
+        return Level[self.name]
+
+
 @dataclass(frozen=True)
 class CheckEnded(Event):
     """A check of verify ended; see :class:`moorage.deploy.verify.Check`."""
 
     key: str
     name: str
-    status: str
+    status: CheckStatus
     detail: str
 
 

@@ -16,6 +16,7 @@ from moorage.deploy.payload import GATE_SECONDS
 from moorage.deploy.plan import Change, Kind, PlannedHook, ServerPlan
 from moorage.desired import layout
 from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.rows import Action
 from moorage.servers.facts import Facts
 
 LARGEST_SCRIPT = 1024**2
@@ -93,7 +94,7 @@ def change_of(planned: PlannedHook) -> Change:
     on_failure = "undoes the run" if planned.hook.on_failure == "roll_back" else "is only reported"
     return Change(
         Kind.HOOK,
-        "run",
+        Action.RUN,
         planned.hook.name,
         f"hooks, {_MOMENTS[planned.moment]}; a failure {on_failure}",
         after=planned.content.decode("utf-8", "replace"),

@@ -20,7 +20,6 @@ from moorage.servers.run_results import RunStatus
 if TYPE_CHECKING:
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.handover import Handover
-    from moorage.dns.lookup import Reply
     from moorage.dns.operations import DnsCheck, DnsPlan, DnsReport
     from moorage.dns.providers import Resolve
     from moorage.dns.records import Provider
@@ -202,8 +201,8 @@ def update_records(
     except MoorageError as error:
         emit(RunEnded(NAME_ROW, "", RunStatus.FAILED, str(error), code=error.code))
         return NameOutcome(handover_of(deployment), problem=error)
-    for line in report_lines(report):
-        emit(LogLine(NAME_ROW, line))
+    for row in report.rows:
+        emit(LogLine(NAME_ROW, f"{row.sign} {row.text}"))
     served = not report.missing
     message = "" if served else "not on all name servers yet"
     status = RunStatus.DONE if served else RunStatus.NOT_SERVED
@@ -235,19 +234,3 @@ def handover_of(
 
     found = (looked_up or look_up(deployment)).result(_LOOKED_UP_WITHIN) or ()
     return handover(deployment.answers, deployment.all_addresses, found)
-
-
-def report_lines(report: DnsReport) -> list[str]:
-    """Return the answers of the zone's name servers after a change, each line with its mark."""
-    lines = [f"! {report.note}"] if report.note else []
-    if report.is_served:
-        count = len(report.replies)
-        lines.append(
-            f"✓ served by {'its name server' if count == 1 else f'all {count} name servers'}"
-        )
-    return lines + [f"✗ not yet: {_answer_of(each)}" for each in report.missing]
-
-
-def _answer_of(reply: Reply) -> str:
-    values = ", ".join(sorted(reply.values)) or "nothing"
-    return reply.fault or f"{reply.server} answers {values}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
 from moorage.answers.model import Hook, Moment
 from moorage.deploy.acme import Ask
@@ -22,6 +21,7 @@ from moorage.desired.state import (
     Reason,
 )
 from moorage.errors import FieldName, MoorageError, Note
+from moorage.rows import Action
 from moorage.servers.facts import Facts
 
 WAIT_SECONDS = 300
@@ -46,7 +46,7 @@ class Change:
 
     Attributes:
         kind: The kind of thing that changes.
-        action: add, change, remove, or run for actions such as a reload.
+        action: What is done; run for actions such as a reload.
         subject: The package, path, service, image or hook.
         reason: The answer or fact it comes from.
         before: The current text, secrets masked; None when there is none.
@@ -55,7 +55,7 @@ class Change:
     """
 
     kind: Kind
-    action: Literal["add", "change", "remove", "run"]
+    action: Action
     subject: str
     reason: Reason
     before: str | None = None
@@ -169,6 +169,14 @@ class ServerPlan:
         return bool(self.changes)
 
     @property
+    def unchanged_files(self) -> int:
+        """How many files are already as desired."""
+        return len(self.desired.files) - sum(
+            change.kind is Kind.FILE and change.action is not Action.REMOVE
+            for change in self.changes
+        )
+
+    @property
     def switches(self) -> bool:
         """Whether the registry moves to the other slot."""
         return self.slot_from != self.slot_to
@@ -230,23 +238,23 @@ def summarize(plan: Plan) -> str:
     head = f"{count} server" + ("s" if count != 1 else "")
     if not plan.has_changes:
         return f"{head}: nothing to change"
-    totals: dict[tuple[Kind, str], int] = {}
+    totals: dict[tuple[Kind, Action], int] = {}
     for server in plan.servers:
         for change in server.changes:
             key = (change.kind, change.action)
             totals[key] = totals.get(key, 0) + 1
 
-    def number(kind: Kind, action: str, one: str, many: str) -> str | None:
+    def number(kind: Kind, action: Action, one: str, many: str) -> str | None:
         total = totals.get((kind, action), 0)
         return f"{total} {one if total == 1 else many}" if total else None
 
     parts = [
-        number(Kind.PACKAGE, "add", "package", "packages"),
-        number(Kind.IMAGE, "add", "image", "images"),
-        number(Kind.FILE, "add", "file new", "files new"),
-        number(Kind.FILE, "change", "file changed", "files changed"),
-        number(Kind.FILE, "remove", "file removed", "files removed") or "no files removed",
-        number(Kind.SERVICE, "run", "service action", "service actions"),
-        number(Kind.HOOK, "run", "hook run", "hooks run"),
+        number(Kind.PACKAGE, Action.ADD, "package", "packages"),
+        number(Kind.IMAGE, Action.ADD, "image", "images"),
+        number(Kind.FILE, Action.ADD, "file new", "files new"),
+        number(Kind.FILE, Action.CHANGE, "file changed", "files changed"),
+        number(Kind.FILE, Action.REMOVE, "file removed", "files removed") or "no files removed",
+        number(Kind.SERVICE, Action.RUN, "service action", "service actions"),
+        number(Kind.HOOK, Action.RUN, "hook run", "hooks run"),
     ]
     return f"{head}: " + ", ".join(part for part in parts if part)

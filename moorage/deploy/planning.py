@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
@@ -48,6 +47,7 @@ from moorage.desired.state import (
 from moorage.desired.users import RegistryUser
 from moorage.errors import Note
 from moorage.registry_keys import registry_version
+from moorage.rows import Action
 from moorage.servers.facts import Draining, Facts
 from moorage.users.on_servers import USER_FILES
 
@@ -198,7 +198,7 @@ def plan_users(
         if layout.AUTH_KEY in facts.files:
             files.append(desired_auth_key(auth_key))
             changes.append(_file_change(files[-1], facts, recorded))
-        changes.append(Change(Kind.SERVICE, "run", "nginx: reload", why))
+        changes.append(Change(Kind.SERVICE, Action.RUN, "nginx: reload", why))
     answers = recorded_on(facts).answers
     hooks = hooks_of_users(answers, facts) if changes else ()
     lost = find_lost_hooks(answers, facts) if changes else ()
@@ -287,19 +287,19 @@ def _changes_before_services(
 ) -> Iterator[Change]:
     """Yield all changes except those of services, in the order in which the run makes them."""
     for package in difference.packages:
-        yield Change(Kind.PACKAGE, "add", package.name, package.reason)
+        yield Change(Kind.PACKAGE, Action.ADD, package.name, package.reason)
         if package.name == "nginx" and drops_default_site(wanted, facts):
             why = "its default site would need port 80, which another program uses"
-            yield Change(Kind.FILE, "remove", DEFAULT_SITE, why)
+            yield Change(Kind.FILE, Action.REMOVE, DEFAULT_SITE, why)
     if why := why_mask(wanted, facts):
-        yield Change(Kind.SERVICE, "run", "docker-registry: mask --now", why)
+        yield Change(Kind.SERVICE, Action.RUN, "docker-registry: mask --now", why)
     if wanted.account not in facts.accounts:
-        yield Change(Kind.ACCOUNT, "add", wanted.account, "runs the registry")
+        yield Change(Kind.ACCOUNT, Action.ADD, wanted.account, "runs the registry")
     if difference.load_image and wanted.image is not None:
         source = "copied from this machine" if wanted.image.archive else "pulled by the server"
-        yield Change(Kind.IMAGE, "add", wanted.image.name, source)
+        yield Change(Kind.IMAGE, Action.ADD, wanted.image.name, source)
     for folder in difference.folders:
-        action: Literal["add", "change"] = "change" if folder.path in facts.folders else "add"
+        action = Action.CHANGE if folder.path in facts.folders else Action.ADD
         yield Change(Kind.FOLDER, action, folder.path, folder.reason)
     for file in difference.files:
         yield _file_change(file, facts, recorded)
@@ -312,7 +312,7 @@ def _slot(
 ) -> tuple[Slot, Change | None]:
     """Return the slot that will get the traffic, and the change that this takes, if any."""
     if slot_from is None:
-        return "blue", Change(Kind.SERVICE, "run", "registry: start blue", "the first run")
+        return "blue", Change(Kind.SERVICE, Action.RUN, "registry: start blue", "the first run")
     other = layout.other(slot_from)
     why = None
     if not facts.is_active(layout.unit_name(slot_from)):
@@ -328,18 +328,20 @@ def _slot(
     elif difference.changes_runtime:
         why = "the runtime changes"
     if why is not None:
-        return other, Change(Kind.SERVICE, "run", f"registry: switch {slot_from} to {other}", why)
+        return other, Change(
+            Kind.SERVICE, Action.RUN, f"registry: switch {slot_from} to {other}", why
+        )
     # A draining slot stops by itself.
     if facts.is_active(layout.unit_name(other)) and draining(facts, other) is None:
         why = "it gets no new requests; open transfers can finish"
-        return slot_from, Change(Kind.SERVICE, "run", f"registry: stop {other}", why)
+        return slot_from, Change(Kind.SERVICE, Action.RUN, f"registry: stop {other}", why)
     return slot_from, None
 
 
 def _certbot_change(ask: Ask | None) -> Change | None:
     if ask is None:
         return None
-    return Change(Kind.SERVICE, "run", "certbot: get a certificate", ask.reason)
+    return Change(Kind.SERVICE, Action.RUN, "certbot: get a certificate", ask.reason)
 
 
 def _nginx_change(
@@ -351,17 +353,17 @@ def _nginx_change(
     restarts: bool,
 ) -> Change | None:
     if not facts.runs_nginx:
-        return Change(Kind.SERVICE, "run", "nginx: start", "it is not running")
+        return Change(Kind.SERVICE, Action.RUN, "nginx: start", "it is not running")
     if restarts:
         why = "a reload cannot change these listen addresses; open connections are cut"
-        return Change(Kind.SERVICE, "run", "nginx: restart", why)
+        return Change(Kind.SERVICE, Action.RUN, "nginx: restart", why)
     removes = any(path.startswith("/etc/nginx/") for path in difference.removals)
     if removes or any(file.effect is Effect.NGINX for file in writes):
-        return Change(Kind.SERVICE, "run", "nginx: reload", "its files change")
+        return Change(Kind.SERVICE, Action.RUN, "nginx: reload", "its files change")
     if ask is not None:
-        return Change(Kind.SERVICE, "run", "nginx: reload", "the certificate changes")
+        return Change(Kind.SERVICE, Action.RUN, "nginx: reload", "the certificate changes")
     if Effect.NGINX in difference.unfinished:
-        return Change(Kind.SERVICE, "run", "nginx: reload", "the last run did not finish")
+        return Change(Kind.SERVICE, Action.RUN, "nginx: reload", "the last run did not finish")
     return None
 
 
@@ -396,7 +398,7 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
         before, after = _masked_pair(file.secret, before, after)
     was = recorded.get(file.path)
     drift = was is not None and (there is None or there.digest != was)
-    action: Literal["add", "change"] = "add" if there is None else "change"
+    action = Action.ADD if there is None else Action.CHANGE
     return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
 
 
@@ -418,7 +420,7 @@ def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
     text = there.content.decode("utf-8", "replace")
     before = without_private_keys(text) if kind is None else masked(kind, text, _BEFORE)
     drift = path in recorded and recorded[path] != there.digest
-    return Change(Kind.FILE, "remove", path, "no longer needed", before, None, drift)
+    return Change(Kind.FILE, Action.REMOVE, path, "no longer needed", before, None, drift)
 
 
 def _obsolete_files(wanted: DesiredState, facts: Facts) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.report import ApplyReport, ServerReport
-from moorage.rows import Level, Row
+from moorage.rows import Row
 from moorage.servers.run_results import RunStatus
 
 
@@ -33,5 +33,4 @@ def result_text(server: ServerReport, *, was_stopped: bool = False) -> str:
 
 
 def _server_row(server: ServerReport) -> Row:
-    level = Level.GOOD if server.is_good else Level.BAD
-    return Row(server.status, server.server, result_text(server), level)
+    return Row(server.status, server.server, result_text(server), server.status.level)

@@ -75,7 +75,6 @@ def draining_since(there: Draining) -> str:
 
 def _run_row(run: RunRecord) -> Row:
     ended = how_it_ended(run)
-    if ended is RunStatus.DONE:
-        return Row("run", "Last run", f"{run.run_id} done", Level.GOOD)
-    level = Level.PENDING if ended is RunStatus.RUNNING else Level.BAD
-    return Row("run", "Last run", f"{run.run_id} {ending_in_words(ended, run.step, '')}", level)
+    step = "" if ended is RunStatus.DONE else run.step
+    text = f"{run.run_id} {ending_in_words(ended, step, '')}"
+    return Row("run", "Last run", text, ended.level)

@@ -9,11 +9,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.events import CheckEnded, OnEvent
+from moorage.deploy.events import CheckEnded, CheckStatus, OnEvent
 from moorage.deploy.registry_client import Answer, RegistryClient, split_address
 from moorage.deploy.targets import Target
 from moorage.errors import ExitCode, MoorageError
@@ -41,14 +40,6 @@ CHECKS = {
     "shared_upload": "upload started on {first}, finished here",
 }
 """The checks with their names. The keys are documented in docs/command-line.md."""
-
-
-class CheckStatus(StrEnum):
-    """The result of a check."""
-
-    GOOD = "good"
-    BAD = "bad"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)

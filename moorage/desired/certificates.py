@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from moorage.network import is_address
 from moorage.rows import Row
 
 
@@ -198,16 +198,8 @@ def _covers(name: str, domain: str) -> bool:
         return True
     if name.startswith("*."):
         _, dot, rest = domain.partition(".")
-        return bool(dot) and rest == name[2:] and not _is_address(domain)
+        return bool(dot) and rest == name[2:] and not is_address(domain)
     return False
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _title(name: x509.Name) -> str:

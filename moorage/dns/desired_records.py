@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 
 from moorage.answers.model import Answers
 from moorage.dns.local_resolver import is_usable_remotely, resolve_locally
 from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet, record_sets
+from moorage.network import is_address
 
 
 def desired_records(answers: Answers, addresses: Mapping[str, str]) -> tuple[RecordSet, ...]:
@@ -61,7 +61,7 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
             )
         return answers.dns.target
     names = list(dict.fromkeys(addresses.values()))
-    if len(names) == 1 and not _is_address(names[0]):
+    if len(names) == 1 and not is_address(names[0]):
         return names[0]
     raise DnsError(
         "a CNAME points to exactly one host name, and "
@@ -70,11 +70,3 @@ def _target(answers: Answers, addresses: Mapping[str, str]) -> str:
         fields=("dns.target", "dns.record"),
         code="no_target",
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -98,6 +98,21 @@ class DnsReport:
         """Whether all name servers of the zone serve the desired records."""
         return bool(self.replies) and not self.missing
 
+    @property
+    def rows(self) -> list[Row]:
+        """The replies of the name servers, in sentences."""
+        rows = []
+        if self.note:
+            rows.append(Row("note", "", self.note, Level.WARNING))
+        if self.is_served:
+            count = len(self.replies)
+            by = "its name server" if count == 1 else f"all {count} name servers"
+            rows.append(Row("served", "", f"served by {by}", Level.GOOD))
+        for each in self.missing:
+            reply = each.fault or f"{each.server} answers {each.text}"
+            rows.append(Row("missing", "", f"not yet: {reply}", Level.BAD))
+        return rows
+
 
 @dataclass(frozen=True)
 class DnsCheck:

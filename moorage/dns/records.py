@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
+
+from moorage.rows import Action
 
 KINDS = ("CNAME", "A", "AAAA")
 """The record types Moorage manages: a name has either a CNAME or the others."""
@@ -72,11 +74,11 @@ class RecordChange:
     is_foreign: bool = False
 
     @property
-    def action(self) -> Literal["add", "change", "remove"]:
+    def action(self) -> Action:
         """The kind of change."""
         if self.before is None:
-            return "add"
-        return "remove" if self.after is None else "change"
+            return Action.ADD
+        return Action.REMOVE if self.after is None else Action.CHANGE
 
     @property
     def diff(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ _PARTS = (
     "__init__.py",
     "errors.py",
     "network.py",
+    "rows.py",
     "dns/__init__.py",
     "dns/local_resolver.py",
     "dns/lookup.py",

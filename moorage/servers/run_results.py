@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from moorage.rows import Level
+
 
 class RunStatus(StrEnum):
     """The status of a run, or of a server in an apply. Documented in docs/command-line.md."""
@@ -30,6 +32,13 @@ class RunStatus(StrEnum):
     def is_good(self) -> bool:
         """Whether the server is at the desired state."""
         return self in {RunStatus.DONE, RunStatus.UNCHANGED}
+
+    @property
+    def level(self) -> Level:
+        """The level of its row."""
+        if self is RunStatus.RUNNING:
+            return Level.PENDING
+        return Level.GOOD if self.is_good else Level.BAD
 
     @property
     def is_rolled_back(self) -> bool:

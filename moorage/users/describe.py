@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from moorage.desired.users import RegistryUser
+from moorage.rows import Action
 from moorage.users.passwords import hash_kind
 
 _MOST_NAMES = 4
-
-
-class Action(StrEnum):
-    """A kind of change to a user."""
-
-    ADD = "add"
-    CHANGE = "change"
-    REMOVE = "remove"
-
-
-_SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class UserDifference:
     @property
     def sign(self) -> str:
         """``+``, ``~`` or ``-``."""
-        return _SIGNS[self.action]
+        return self.action.sign
 
 
 def rights(user: RegistryUser) -> str:
@@ -96,14 +85,10 @@ def _changes(was: RegistryUser, will: RegistryUser) -> Iterator[tuple[str, str]]
 def count_text(changes: Sequence[UserDifference]) -> str:
     """Return the number of users added, changed and removed, as text."""
     parts = []
-    for action, word in (
-        (Action.ADD, "added"),
-        (Action.CHANGE, "changed"),
-        (Action.REMOVE, "removed"),
-    ):
+    for action in (Action.ADD, Action.CHANGE, Action.REMOVE):
         count = sum(1 for each in changes if each.action is action)
         if count:
-            parts.append(f"{count} {word}")
+            parts.append(f"{count} {action.participle}")
     return ", ".join(parts)
 
 

@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from moorage.deploy.events import (
     CheckEnded,
+    CheckStatus,
     Event,
     LogLine,
     RunEnded,
@@ -28,6 +29,7 @@ from moorage.deploy.name import NAME_ROW
 from moorage.deploy.operations import Outcome
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
+from moorage.rows import SIGNS
 from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 from screens.apply import timings
@@ -183,9 +185,8 @@ class ApplyScreen(Screen[None]):
             case CheckEnded():
                 self._begin_checks()
                 progress.words = f"checked: {event.name}"
-                sign = {"good": "✓", "bad": "✗"}.get(event.status, "-")
-                level = Level.ERROR if event.status == "bad" else Level.STEP
-                text = f"{sign} {event.name}: {' '.join(event.detail.split())}"
+                level = Level.ERROR if event.status is CheckStatus.BAD else Level.STEP
+                text = f"{SIGNS[event.status.level]} {event.name}: {' '.join(event.detail.split())}"
                 return LogEntry(event.server, level, printable(text))
         return None
 

@@ -25,10 +25,10 @@ from moorage.deploy.clients import (
     trust_for_docker,
     trust_for_system,
 )
-from moorage.deploy.name import report_lines
 from moorage.deploy.operations import Outcome
 from moorage.deploy.verify import Check
 from moorage.escape import printable
+from moorage.rows import SIGNS, Level
 from moorage.state import private_folder, write_private
 from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
@@ -36,13 +36,12 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import AnswersSaved, BackRequested, LogsRequested, SaveRequested, UsersRequested
 from tui.outcome_text import describe_rollback, describe_server
+from tui.signs import COLOURS
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
-
-_SIGNS = {"good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
 
 class DoneScreen(Screen[None]):
@@ -176,12 +175,12 @@ class DoneScreen(Screen[None]):
             return
         yield Static("Servers", classes="heading")
         for server in report.servers:
-            sign, colour = _SIGNS["good" if server.is_good else "bad"]
+            level = server.status.level
             if self._outcome.is_rolled_back and not server.is_good:
-                sign, colour = "○", "$text-warning"
+                level = Level.INFO
             how = describe_server(server, was_stopped=self._outcome.was_stopped)
-            text = f"{sign} {server.server}: {how}"
-            yield Static(Content.styled(printable(text), colour))
+            text = f"{SIGNS[level]} {server.server}: {how}"
+            yield Static(Content.styled(printable(text), COLOURS[level]))
         yield Static(
             "Press r to review and apply what is left.",
             classes="note",
@@ -253,22 +252,26 @@ class DoneScreen(Screen[None]):
         domain = self._answers.registry.domain
         yield Static("The registry's name", classes="heading")
         if name.problem is not None:
-            yield _sign("✗", f"The DNS records were not changed: {describe_error(name.problem)}")
+            yield _line(
+                Level.BAD, f"The DNS records were not changed: {describe_error(name.problem)}"
+            )
         if name.was_left_out:
-            yield _sign("!", "DNS records were not created because checks were skipped. Press r "
-                        "to apply again.")  # fmt: skip
+            yield _line(
+                Level.WARNING,
+                "DNS records were not created because checks were skipped. Press r to apply again.",
+            )
         if name.report is not None:
             for change in name.report.changes:
                 yield Static(Content(printable("\n".join(f"  {line}" for line in change.diff))))
-            for line in report_lines(name.report):
-                yield _sign(line[0], line[2:])
+            for row in name.report.rows:
+                yield _line(row.level, row.text)
         if name.handover.is_resolved:
             addresses = ", ".join(name.handover.resolves_to)
-            yield _sign("✓", f"{domain} resolves to {addresses} from here")
+            yield _line(Level.GOOD, f"{domain} resolves to {addresses} from here")
             return
-        yield _sign("○", self._resolution())
+        yield _line(Level.INFO, self._resolution())
         if name.handover.no_records is not None:
-            yield _sign("!", str(name.handover.no_records))
+            yield _line(Level.WARNING, str(name.handover.no_records))
         elif self._is_dns_manual:
             records = "\n".join(line for each in name.handover.records for line in each.lines())
             yield CopyBlock("DNS records to create at your provider", records)
@@ -380,12 +383,11 @@ _NOT_IN_A_FILE = (
 )
 
 
-def _sign(sign: str, text: str) -> Indented:
-    """Return a line with its sign, in the sign's colour."""
-    colours = {"✓": "$text-success", "✗": "$text-error", "!": "$text-warning"}
-    colour = colours.get(sign, "$text-muted")
+def _line(level: Level, text: str) -> Indented:
+    """Return a line with its sign, in the level's colour."""
+    colour = COLOURS[level]
     words = Content.styled(printable(text), colour)
-    return Indented(Content.styled(f"  {sign} ", colour), words)
+    return Indented(Content.styled(f"  {SIGNS[level]} ", colour), words)
 
 
 def _grouped(checks: Sequence[Check]) -> list[Check]:
@@ -405,13 +407,14 @@ def _grouped(checks: Sequence[Check]) -> list[Check]:
 
 
 def _check_line(check: Check, width: int) -> Indented:
-    sign, colour = _SIGNS.get(check.status, ("-", "$text-muted"))
-    head = Content.styled(f"  {sign} ", colour)
-    if check.status == "skipped":
+    level = check.status.level
+    colour = COLOURS[level]
+    head = Content.styled(f"  {SIGNS[level]} ", colour)
+    if level is Level.SKIPPED:
         text = printable(f"not checked: {check.name}\n{check.detail}")
         return Indented(head, Content.styled(text, colour))
     detail = printable(" ".join(check.detail.split()))
     return Indented(
         head + Content(f"{check.name:<{width}}  "),
-        Content.styled(detail, "" if check.status == "good" else colour),
+        Content.styled(detail, "" if level is Level.GOOD else colour),
     )

@@ -6,6 +6,7 @@ import shlex
 
 from moorage.deploy.plan import Change, Kind, ServerPlan
 from moorage.desired import layout
+from moorage.rows import Action
 
 
 def commands_of(plan: ServerPlan, change: Change) -> list[str]:
@@ -36,7 +37,7 @@ def commands_of(plan: ServerPlan, change: Change) -> list[str]:
 
 
 def _file(plan: ServerPlan, change: Change, quoted: str) -> list[str]:
-    if change.action == "remove":
+    if change.action is Action.REMOVE:
         return [f"rm {quoted}"]
     file = next((each for each in plan.writes if each.path == change.subject), None)
     rights = f"-m {file.mode:04o} -o {file.owner} -g {file.group} " if file else ""

@@ -15,13 +15,12 @@ from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange
 from moorage.escape import printable
+from moorage.rows import Action
 from tui.actions import bindings
 
 Subject = tuple[ServerPlan, Change | None] | DnsPlan | RecordChange | None
 """The subject of a line: a server, one of its changes, DNS, a record, or nothing."""
 
-_SIGNS = {"add": ("+", "new"), "change": ("~", "changed"), "remove": ("-", "removed"),
-          "run": ("▸", "")}  # fmt: skip
 _KINDS = {
     Kind.PACKAGE: "Packages",
     Kind.ACCOUNT: "Accounts",
@@ -93,11 +92,11 @@ class PlanTree(Tree[Subject]):
         label = Text.assemble(("DNS", "bold"), f"  {summary}")
         branch = self.root.add(label, data=dns, expand=True)
         for change in dns.changes:
-            sign, word = _SIGNS[change.action]
             either = change.after or change.before
             values = ", ".join(either.values) if either else ""
             foreign = "not Moorage's, " if change.is_foreign else ""
-            text = f"{sign} {either.kind if either else ''}  {foreign}{word}  {values}"
+            kind, action = either.kind if either else "", change.action
+            text = f"{action.sign} {kind}  {foreign}{action.participle}  {values}"
             branch.add_leaf(Text(printable(text)), data=change)
 
     def _add_server(self, server: ServerPlan) -> None:
@@ -113,24 +112,21 @@ class PlanTree(Tree[Subject]):
             below = branch.add(Text(f"{title} ({len(changes)})"), expand=is_worth_a_look)
             for change in changes:
                 below.add_leaf(_line(change), data=(server, change))
-        same = len(server.desired.files) - sum(
-            change.kind is Kind.FILE and change.action != "remove" for change in server.changes
-        )
-        if same > 0:
+        if (same := server.unchanged_files) > 0:
             branch.add_leaf(Text(f"= {same} file{'s' if same != 1 else ''} unchanged"))
 
 
 def _line(change: Change) -> Text:
-    sign, word = _SIGNS[change.action]
+    word = change.action.participle
     drift = ", edited on the server" if change.drift else ""
-    parts: list[str | tuple[str, str]] = [f"{sign} "]
+    parts: list[str | tuple[str, str]] = [f"{change.action.sign} "]
     if change.kind in {Kind.FILE, Kind.FOLDER}:
         path = PurePosixPath(change.subject)
         # The name first, because paths differ at the end.
-        parts += [printable(path.name), f"  {word}{drift}" if word else "",
+        parts += [printable(path.name), f"  {word}{drift}",
                   f"  {printable(str(path.parent))}"]  # fmt: skip
     else:
         parts.append(printable(change.subject))
-        if word and word != "new":
+        if change.action in {Action.CHANGE, Action.REMOVE}:
             parts.append(f"  {word}")
     return Text.assemble(*parts)

@@ -20,10 +20,11 @@ from moorage.deploy.users_change import UsersPlan
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
-from moorage.users.describe import Action, UserDifference, count_text
+from moorage.users.describe import UserDifference, count_text
 from screens.users.servers import UsersOnServers
 from tui.actions import bindings
 from tui.labels import describe_error
+from tui.signs import ACTION_COLOURS
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog, Dialog
@@ -31,11 +32,6 @@ from tui.widgets.diff_view import DiffView, Shown
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.server_row import ServerProgress, ServerRow
 
-_COLOURS = {
-    Action.ADD: "$text-success",
-    Action.CHANGE: "$text-warning",
-    Action.REMOVE: "$text-error",
-}
 _MOST_LINES = 500
 _FEW = 6
 """Lines that fit the smallest terminal beside the rest of the dialog."""
@@ -46,7 +42,7 @@ def describe(differences: Sequence[UserDifference], most: int = _MOST_LINES) -> 
     shown = differences[:most]
     width = min(24, max((len(each.name) for each in shown), default=0))
     lines = [
-        Content.styled(f"{each.sign} ", f"bold {_COLOURS[each.action]}")
+        Content.styled(f"{each.sign} ", f"bold {ACTION_COLOURS[each.action]}")
         + Content.styled(f"{printable(each.name):<{width}}", "bold")
         + Content(f"  {printable(each.text)}")
         for each in shown

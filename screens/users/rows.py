@@ -14,7 +14,7 @@ from moorage.deploy.users_change import UsersRead
 from moorage.deploy.users_rows import server_rows, user_rows
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
-from moorage.rows import Level
+from moorage.rows import Action, Level
 from moorage.users.describe import rights
 from screens.users.staging import Staging
 from screens.users.table import TableRow
@@ -118,13 +118,13 @@ def rows_of(
         text: The text a row must contain, in lower case; empty for all rows.
         sort: An index into :data:`SORTS`, modulo its length.
     """
-    marks = {each.name: each.sign for each in staging.differences}
-    gone = {name for name, sign in marks.items() if sign == "-"}
+    actions = {each.name: each.action for each in staging.differences}
+    gone = {name for name, action in actions.items() if action is Action.REMOVE}
     users = [*staging.users, *(user for user in staging.base if user.name in gone)]
     now = datetime.now(UTC)
     rows = []
     for each in user_rows(read, users, seen):
-        row = TableRow(each, marks.get(each.user.name, ""), now)
+        row = TableRow(each, actions.get(each.user.name), now)
         if text in f"{each.user.name} {rights(each.user)} {row.state}".lower():
             rows.append(row)
     rows.sort(key=lambda row: (row.user.name.lower(), row.user.name))
@@ -132,7 +132,7 @@ def rows_of(
         known = seen or {}
         rows.sort(key=lambda row: known.get(row.user.name, Seen()).last_seen)
     elif SORTS[sort % len(SORTS)] == "changes first":
-        rows.sort(key=lambda row: not row.mark)
+        rows.sort(key=lambda row: not row.action)
     return rows
 
 

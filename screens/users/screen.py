@@ -15,6 +15,7 @@ from moorage.deploy.users_change import UsersPlan, UsersRead, plan_change
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.rows import Action
 from moorage.servers.run_results import RunStatus
 from moorage.users import edits
 from moorage.users.describe import count_text
@@ -82,7 +83,7 @@ class UsersScreen(UsersView):
         if self.is_finding or action == "found":
             return action not in _OF_THE_TABLE and self.is_finding
         row = self.table.row if self.is_mounted else None
-        is_selected = row is not None and row.mark != "-"
+        is_selected = row is not None and row.action is not Action.REMOVE
         is_disabled = row is not None and row.user.disabled
         offered = {
             **dict.fromkeys(("password", "access", "remove"), is_selected),

@@ -21,9 +21,9 @@ from textual.strip import Strip
 from moorage.deploy.users_rows import UserRow
 from moorage.desired.users import RegistryUser
 from moorage.escape import printable
+from moorage.rows import Action
 from tui.actions import bindings
 
-MARKS = {"+": "added", "~": "changed", "-": "removed", "": ""}
 """The signs of staged changes, and what they mean."""
 _WIDTH_OF_WHERE = 12
 
@@ -34,12 +34,12 @@ class TableRow:
 
     Attributes:
         row: The user with the staged changes; before them if the user is removed.
-        mark: The sign of the staged change; empty without one.
+        action: The staged change; None without one.
         now: The time, which times are relative to.
     """
 
     row: UserRow
-    mark: str
+    action: Action | None
     now: datetime
 
     @property
@@ -67,8 +67,10 @@ class TableRow:
     @property
     def state(self) -> str:
         """The user's state and staged change."""
-        words = [f"{self.mark} {MARKS[self.mark]}"] if self.mark else []
-        if self.row.state and (not words or (self.user.disabled and self.mark != "-")):
+        words = [f"{self.action.sign} {self.action.participle}"] if self.action else []
+        if self.row.state and (
+            not words or (self.user.disabled and self.action is not Action.REMOVE)
+        ):
             words.append(self.row.state)
         return ", ".join(words)
 
@@ -228,7 +230,7 @@ class UserTable(ScrollView, can_focus=True):
 
     def _style(self, row: TableRow, *, is_here: bool) -> Style:
         style = self.rich_style
-        kind = MARKS[row.mark] or ("disabled" if row.user.disabled else "")
+        kind = row.action.participle if row.action else ("disabled" if row.user.disabled else "")
         if is_here:
             name = "users--cursor-focused" if self.has_focus else "users--cursor"
             style = self.get_component_rich_style(name)

@@ -12,8 +12,8 @@ from tui.document import store
 from tui.document.draft import Draft
 from tui.document.paths import parse_path
 from tui.document.reading import open_path
+from tui.document.saving import write_answers
 from tui.document.steps import Step
-from tui.document.writing import write_answers
 
 PASSWORD = "correct horse battery"
 

@@ -13,13 +13,14 @@ from walk import ANSWERS
 from moorage.answers.load import load
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
+from moorage.rows import Action
 from moorage.users import edits
 from moorage.users.answers_sync import UsersChange, sync_file
-from moorage.users.describe import Action, UserDifference, differences
+from moorage.users.describe import UserDifference, differences
 from screens.users.staging import StagedChange, Staging
 from screens.users.table import ago
 from tui.document.draft import Draft
-from tui.document.users_sync import sync_draft
+from tui.document.saving import sync_draft
 
 BASE = (some_user("ana", "pull", "team-a/*"), some_user("ci"))
 

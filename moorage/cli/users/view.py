@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json
 from moorage.cli.plan_view import Line, diff_lines
-from moorage.cli.tables import STYLES, Cell, aligned
+from moorage.cli.tables import ACTION_STYLES, Cell, aligned, signed
 from moorage.deploy.users_rows import UserRow, only_elsewhere, server_rows, user_rows
-from moorage.users.describe import Action
 from moorage.users.on_servers import UsersStatus
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _MOST_CHANGES = 20
 _MOST_DIFF_LINES = 60
-_STYLES = {Action.ADD: "green", Action.CHANGE: "yellow", Action.REMOVE: "red"}
 
 
 def change_lines(
@@ -34,7 +32,7 @@ def change_lines(
         more: Further lines about the change.
     """
     for each in changes[:_MOST_CHANGES]:
-        yield ((f"{each.sign} ", _STYLES[each.action]), f"{each.name}: {each.text}")
+        yield ((f"{each.sign} ", ACTION_STYLES[each.action]), f"{each.name}: {each.text}")
     if len(changes) > _MOST_CHANGES:
         yield (f"… and {len(changes) - _MOST_CHANGES} more",)
     for sentence in more:
@@ -80,9 +78,7 @@ def users_lines(read: UsersRead, seen: Mapping[str, Seen] | None) -> Iterator[Li
     head += ["last seen", "last push"] if seen is not None else []
     yield from aligned([tuple((title, "bold") for title in head), *map(_cells, _rows(read, seen))])
     yield ("",)
-    yield from aligned(
-        [((row.sign, STYLES[row.level]), row.label, row.text) for row in server_rows(read)]
-    )
+    yield from aligned([signed(row) for row in server_rows(read)])
 
 
 def _rows(read: UsersRead, seen: Mapping[str, Seen] | None) -> list[UserRow]:

@@ -1,4 +1,4 @@
-"""Writes a draft as an answers file."""
+"""Saves a draft as an answers file, and keeps it up to date with changes of the users."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from moorage.answers.amend import amend, lost_comments
+from moorage.answers.model import Credentials
 from moorage.answers.save import HEADER, save_text
 from moorage.answers.secrets import Typed
 from moorage.errors import AnswersError
+from moorage.users.answers_sync import UsersChange, sync
 from moorage.users.passwords import hash_password
 from tui.document import store
 from tui.document.draft import Draft
@@ -67,3 +69,27 @@ def write_answers(draft: Draft, path: Path) -> Saved:
         text = HEADER + yaml.safe_dump(unfinished, sort_keys=False, allow_unicode=True)
     save_text(text, path)
     return Saved(plain, text, lost_comments(before, text))
+
+
+def sync_draft(draft: Draft, change: UsersChange) -> None:
+    """Make the same change to the users of a draft, so that an apply does not undo it.
+
+    A draft whose users are not valid yet stays as it is.
+
+    Args:
+        draft: The draft.
+        change: The change.
+    """
+    credentials = draft.answers_of(Credentials, "credentials")
+    try:
+        answers = draft.answers_to_look()
+    except AnswersError:
+        return
+    if credentials is None:
+        return
+    answers = answers.model_copy(update={"credentials": credentials})
+    synced = sync(answers, change).answers
+    if synced != answers:
+        draft.set("credentials.users", Draft.from_answers(synced).get("credentials.users"))
+        if synced.based_on is not None:
+            draft.set("based_on", synced.based_on)

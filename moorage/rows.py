@@ -32,7 +32,7 @@ SIGNS = {
 
 
 class Action(StrEnum):
-    """What a change does to its subject: a file, a record, a user."""
+    """The kind of a change to a file, a record, a user."""
 
     ADD = "add"
     CHANGE = "change"
@@ -46,7 +46,7 @@ class Action(StrEnum):
 
     @property
     def participle(self) -> str:
-        """What happened to the subject: ``added``."""
+        """The change in the past: ``added``."""
         return _PARTICIPLES[self]
 
 

@@ -170,7 +170,7 @@ class ServerPlan:
 
     @property
     def unchanged_files(self) -> int:
-        """How many files are already as desired."""
+        """The number of files that are already as desired."""
         return len(self.desired.files) - sum(
             change.kind is Kind.FILE and change.action is not Action.REMOVE
             for change in self.changes

@@ -11,8 +11,8 @@ import pytest
 from certificate_maker import Authority
 from handshake import handshake
 from operator_at_work import DOMAIN, Operator
-from pretend import Wizard
 from traffic import Traffic
+from wizard_driver import Wizard
 
 from lab import LabServer
 from lab.machine import say

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from dns_at_work import ZONE, keeper, signed
+from fake_server import FakeServers
 from operator_at_work import DOMAIN, Operator
-from pretend import SIZES, Servers, Wizard
+from wizard_driver import SIZES, Wizard
 
 from lab import Lab, LabServer
 from lab.names import NameService, start_bind
@@ -70,7 +71,7 @@ async def test_records_are_shown_as_a_diff_and_created(
     service.zones.clear()
     service.serve(ZONE, "registry 60 A 198.51.100.7\n")
     file = _answers(operator, service, "192.0.2.1", "192.0.2.2")
-    app = WizardApp(file, open_transport=Servers().open, large_upload=False)
+    app = WizardApp(file, open_transport=FakeServers().open, large_upload=False)
     async with app.run_test(size=size, notifications=True) as pilot:
         wizard = Wizard(app, pilot)
         await wizard.press("alt+4")
@@ -119,7 +120,7 @@ async def test_a_lookup_at_silent_name_servers_can_be_cancelled(
     service.zones.clear()
     service.serve(ZONE)
     file = _answers(operator, service, "192.0.2.1", "192.0.2.2")
-    app = WizardApp(file, open_transport=Servers().open, large_upload=False)
+    app = WizardApp(file, open_transport=FakeServers().open, large_upload=False)
     service.server.run("systemctl kill -s STOP named")
     try:
         async with app.run_test(size=(80, 24)) as pilot:
@@ -184,7 +185,7 @@ async def test_a_provider_error_keeps_apply_from_starting(
     at_home.write(signed(service), ["192.0.2.1"])
     monkeypatch.setenv("CI_PW", "tide-table-42-lantern")
     monkeypatch.setenv("DNS_KEY", "AAAA" + service.key.secret[4:])
-    app = WizardApp(at_home.file, open_transport=Servers().open, large_upload=False)
+    app = WizardApp(at_home.file, open_transport=FakeServers().open, large_upload=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         wizard = Wizard(app, pilot)
         await wizard.see("✗ Cannot change the DNS records")

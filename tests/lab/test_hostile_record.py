@@ -12,7 +12,7 @@ import pytest
 from bait import SITE, Bait, watched
 from command_line import PASSWORD, SOURCE, CommandLine
 from operator_at_work import Operator
-from pretend import Wizard
+from wizard_driver import Wizard
 
 from lab import LabServer
 from moorage.desired import layout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from operator_at_work import Operator
-from pretend import Wizard
+from wizard_driver import Wizard
 
 from lab import LabServer
 from moorage.answers.model import User

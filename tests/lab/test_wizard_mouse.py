@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pretend import Wizard
 from textual.widgets import Input, OptionList
+from wizard_driver import Wizard
 
 from lab import LabServer
 from tui.app import WizardApp

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pretend import Servers
+from fake_server import FakeServers
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def pretend() -> Servers:
+def servers() -> FakeServers:
     """The fake servers that the wizard can reach."""
-    return Servers()
+    return FakeServers()

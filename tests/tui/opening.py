@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from pretend import Servers, Wizard
+from fake_server import FakeServers
+from wizard_driver import Wizard
 
 from tui.app import WizardApp
 
 
 @asynccontextmanager
 async def opened(
-    servers: Servers | None = None,
+    servers: FakeServers | None = None,
     *,
     size: tuple[int, int] = (80, 24),
     path: Path | None = None,
@@ -23,7 +24,7 @@ async def opened(
     servers_read: tuple[tuple[str, ...], str] | None = None,
 ) -> AsyncIterator[Wizard]:
     """Open the wizard, in tests without its large upload."""
-    transports = servers if servers is not None else Servers()
+    transports = servers if servers is not None else FakeServers()
     app = WizardApp(
         path, prefill=prefill, users=users, servers=servers_read, open_transport=transports.open,
         large_upload=False,

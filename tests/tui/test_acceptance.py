@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_server import FakeServer, FakeServers, some_user
 from opening import opened
-from pretend import SIZES, Servers, Wizard
-from pretend_users import UsersServer, some_user
 from textual.widgets import Button
+from wizard_driver import SIZES, Wizard
 
 from moorage.desired import layout
 from screens.apply.screen import ApplyScreen
@@ -35,9 +32,9 @@ HISTORY = [
 ]  # fmt: skip
 
 
-def changed_by_bob(pretend: Servers) -> UsersServer:
+def changed_by_bob(servers: FakeServers) -> FakeServer:
     """A server on which Bob added two users and turned a setting since revision 3."""
-    alpha = UsersServer("alpha")
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci"), some_user("dora", "pull"), some_user("eve")])
     record = json.loads(alpha.files[layout.DEPLOYMENT])
     record |= {"revision": 4, "by": "bob@desk", "at": "2026-03-02T09:12:40Z", "history": HISTORY}
@@ -45,7 +42,7 @@ def changed_by_bob(pretend: Servers) -> UsersServer:
     record["answers"]["registry"]["redirect_http"] = False
     record["answers"]["servers"] = [{"host": "alpha", "password": {"command": ["reboot"]}}]
     alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
-    pretend["alpha"] = alpha
+    servers["alpha"] = alpha
     return alpha
 
 
@@ -56,10 +53,10 @@ def focused(wizard: Wizard) -> str:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_changes_by_others_are_shown_and_undone_only_when_accepted(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
-    changed_by_bob(pretend)
-    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+    changed_by_bob(servers)
+    async with opened(servers, prefill=ANSWERS, size=size) as wizard:
         await wizard.see("Changed meanwhile", "bob@desk", "added dora, eve", "Take over")
         assert focused(wizard) == "Take over"
         await wizard.press("escape")  # decides nothing
@@ -75,9 +72,9 @@ async def test_changes_by_others_are_shown_and_undone_only_when_accepted(
         assert not isinstance(wizard.app.screen, ApplyScreen)
 
 
-async def test_changes_by_others_are_merged(pretend: Servers) -> None:
-    changed_by_bob(pretend)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_changes_by_others_are_merged(servers: FakeServers) -> None:
+    changed_by_bob(servers)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("Changed meanwhile", "registry.redirect_http", "Change yourself: servers")
         await wizard.press("enter")
         await wizard.see("1 server:")
@@ -91,73 +88,54 @@ async def test_changes_by_others_are_merged(pretend: Servers) -> None:
         assert taken.based_on == 4
 
 
-async def test_a_wizard_that_was_already_open_shows_changes_by_others(pretend: Servers) -> None:
-    alpha = UsersServer("alpha")
+async def test_a_wizard_that_was_already_open_shows_changes_by_others(servers: FakeServers) -> None:
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
-    pretend["alpha"] = alpha
+    servers["alpha"] = alpha
     unsaved = {name: part for name, part in ANSWERS.items() if name != "based_on"}
-    async with opened(pretend, prefill=unsaved) as wizard:
+    async with opened(servers, prefill=unsaved) as wizard:
         await wizard.see("1 server:")
-        changed_by_bob(pretend)
+        changed_by_bob(servers)
         await wizard.press("ctrl+r")
         await wizard.see("Changed meanwhile", "added dora, eve")
 
 
-async def test_leaving_images_behind_needs_acceptance(pretend: Servers) -> None:
-    alpha = UsersServer("alpha")
+async def test_leaving_images_behind_needs_acceptance(servers: FakeServers) -> None:
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
     alpha.extra_facts = "images\t/var/lib/moorage/registry\tyes\t\n"
-    pretend["alpha"] = alpha
+    servers["alpha"] = alpha
     elsewhere = ANSWERS | {"storage": {"filesystem": {"path": "/srv/elsewhere"}}}
-    async with opened(pretend, prefill=elsewhere) as wizard:
+    async with opened(servers, prefill=elsewhere) as wizard:
         await wizard.see("! The images in /var/lib/moorage/registry will")
         await wizard.press("enter")
         await wizard.see("Apply and begin empty")
         assert focused(wizard) == "Back"
 
 
-async def test_a_missing_disk_of_images_can_be_accepted(pretend: Servers) -> None:
-    alpha, folder = UsersServer("alpha"), "/var/lib/moorage/registry"
+async def test_a_missing_disk_of_images_can_be_accepted(servers: FakeServers) -> None:
+    alpha, folder = FakeServer("alpha"), "/var/lib/moorage/registry"
     alpha.put([some_user("ci")])
     record = json.loads(alpha.files[layout.DEPLOYMENT])
     record["store"] = {"folder": folder, "marker": "0" * 16, "mount": "/srv", "source": "/dev/sdb"}
     alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
     alpha.extra_facts = f"store\t{folder}\t\t/\t/dev/sda\tno\n"
-    pretend["alpha"] = alpha
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    servers["alpha"] = alpha
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("! The image disk is missing")
         await wizard.press("enter")
         await wizard.see("Apply and begin empty")
         assert focused(wizard) == "Back"
 
 
-class AppliedServer(UsersServer):
-    """One that takes a whole apply.
-
-    Attributes:
-        settings: What the run was told.
-    """
-
-    settings: str = ""
-
-    def _change(self, sent: bytes, say: Callable[[bytes], None]) -> None:
-        _, _, archive = sent.split(b"\n", 2)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            settings = tar.extractfile("plan/settings")
-            assert settings is not None
-            self.settings = settings.read().decode()
-        self._unpack(sent)
-        say(b"@step\t0\trecord\n@result\tdone\tok\n")
-
-
 @pytest.mark.parametrize("by_palette", [False, True])
-async def test_ending_transfers_needs_acceptance(pretend: Servers, *, by_palette: bool) -> None:
-    alpha = AppliedServer("alpha")
+async def test_ending_transfers_needs_acceptance(servers: FakeServers, *, by_palette: bool) -> None:
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
     alpha.extra_facts = "draining\tgreen\t60\t2\n"
-    pretend["alpha"] = alpha
+    servers["alpha"] = alpha
     answers = ANSWERS | {"based_on": None}
-    async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
+    async with opened(servers, prefill=answers, size=(120, 40)) as wizard:
         await wizard.see("Slot green", "2 transfers", "to cut them off instead")
         assert "--end-transfers" not in wizard.text
         await wizard.press("enter")
@@ -181,12 +159,12 @@ async def test_ending_transfers_needs_acceptance(pretend: Servers, *, by_palette
 
 
 async def test_ending_transfers_is_offered_only_where_one_blocks_the_apply(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    alpha = AppliedServer("alpha")
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
-    pretend["alpha"] = alpha
-    async with opened(pretend, prefill=ANSWERS | {"based_on": None}) as wizard:
+    servers["alpha"] = alpha
+    async with opened(servers, prefill=ANSWERS | {"based_on": None}) as wizard:
         await wizard.see("1 server:")
         await wizard.press("e")
         assert "End transfers" not in wizard.text
@@ -198,13 +176,13 @@ async def test_ending_transfers_is_offered_only_where_one_blocks_the_apply(
 
 
 async def test_late_events_do_not_hide_the_result(
-    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WizardApp, "_pump", lambda app: None)
-    alpha = AppliedServer("alpha")
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
-    pretend["alpha"] = alpha
-    async with opened(pretend, prefill=ANSWERS | {"based_on": None}) as wizard:
+    servers["alpha"] = alpha
+    async with opened(servers, prefill=ANSWERS | {"based_on": None}) as wizard:
         await wizard.see("1 server:")
         await wizard.press("enter")
         await wizard.see("On alpha")
@@ -212,17 +190,17 @@ async def test_late_events_do_not_hide_the_result(
         await wizard.see("Apply failed", "✗ reach port 443", "- delete")
 
 
-async def test_an_apply_writes_based_on_into_the_file(pretend: Servers, home: Path) -> None:
-    alpha = AppliedServer("alpha")
+async def test_an_apply_writes_based_on_into_the_file(servers: FakeServers, home: Path) -> None:
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
-    pretend["alpha"] = alpha
+    servers["alpha"] = alpha
     file = home / "moorage.yml"
     text = (
         "# ours\nversion: 1\nregistry: {domain: registry.example.com}\nservers: [{host: alpha}]\n"
         "credentials: {users: [{name: ci, password: {generate: true}}]}\nssl: {mode: none}\n"
     )
     file.write_text(text)
-    async with opened(pretend, path=file) as wizard:
+    async with opened(servers, path=file) as wizard:
         await wizard.press("alt+7")
         await wizard.see("1 server:")
         await wizard.press("enter")

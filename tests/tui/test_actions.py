@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers
 from textual.binding import Binding
 
 from tui.actions import AREAS, Action, action_of, bindings, key_in_words, updated
@@ -43,8 +43,10 @@ def test_keys_are_written_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_help_lists_the_keys_that_work_there(pretend: Servers, size: tuple[int, int]) -> None:
-    async with opened(pretend, size=size) as wizard:
+async def test_help_lists_the_keys_that_work_there(
+    servers: FakeServers, size: tuple[int, int]
+) -> None:
+    async with opened(servers, size=size) as wizard:
         await wizard.press("f1")
         await wizard.see("Start a new deployment", "Read a deployment from one of its servers")
         assert "Save the answers" not in wizard.text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers
 from walk import ANSWERS, dns_plan
 
 from moorage.dns.operations import DnsCheck
@@ -23,7 +23,7 @@ from screens.dns.check import NameCheck
     ],
 )
 async def test_continuing_without_a_record_says_what_will_not_work(
-    pretend: Servers, monkeypatch: pytest.MonkeyPatch, ssl: dict[str, Any], said: str
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch, ssl: dict[str, Any], said: str
 ) -> None:
     def check_records(answers: Any, *_: object, **__: object) -> NameCheck:
         plan = dns_plan()
@@ -32,6 +32,6 @@ async def test_continuing_without_a_record_says_what_will_not_work(
         )
 
     monkeypatch.setattr(check, "check_records", check_records)
-    async with opened(pretend, prefill=ANSWERS | {"ssl": ssl}) as wizard:
+    async with opened(servers, prefill=ANSWERS | {"ssl": ssl}) as wizard:
         await wizard.press("alt+4")
         await wizard.see("Create these records", said)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers, Wizard
 from textual.widgets import TextArea
+from wizard_driver import Wizard
 
 from tui.document.steps import STEPS
 from tui.widgets.field import Field
@@ -39,10 +40,10 @@ async def give(wizard: Wizard, field: Field, value: str) -> None:
 
 @pytest.mark.parametrize("kind", VALUES)
 async def test_every_field_of_every_step_accepts_or_explains_odd_input(
-    pretend: Servers, kind: str
+    servers: FakeServers, kind: str
 ) -> None:
     value = VALUES[kind]
-    async with opened(pretend, prefill=DRAFT) as wizard:
+    async with opened(servers, prefill=DRAFT) as wizard:
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
         tried = 0
@@ -82,9 +83,9 @@ async def test_every_field_of_every_step_accepts_or_explains_odd_input(
     ],
 )
 async def test_every_field_of_a_dialog_accepts_or_explains_odd_input(
-    pretend: Servers, step: str, title: str, question: str
+    servers: FakeServers, step: str, title: str, question: str
 ) -> None:
-    async with opened(pretend, prefill=DRAFT) as wizard:
+    async with opened(servers, prefill=DRAFT) as wizard:
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
         await frame.action_jump(step)
@@ -103,9 +104,9 @@ async def test_every_field_of_a_dialog_accepts_or_explains_odd_input(
 
 @pytest.mark.parametrize("kind", VALUES)
 async def test_the_connect_dialog_accepts_or_explains_odd_input(
-    pretend: Servers, kind: str
+    servers: FakeServers, kind: str
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("c")
         field = wizard.app.screen.query_one("#address", Field)
         field.input.value = VALUES[kind]

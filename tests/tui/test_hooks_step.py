@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers, Wizard
 from walk import ANSWERS
+from wizard_driver import Wizard
 
 from moorage.answers.load import load
 from moorage.answers.save import save
 from tui.widgets.field import Field
 
 
-async def test_a_hook_is_added_and_edited_by_keys_alone(pretend: Servers) -> None:
+async def test_a_hook_is_added_and_edited_by_keys_alone(servers: FakeServers) -> None:
     Path("tell.sh").write_text("#!/bin/sh\necho told\n")
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await _to_the_button(wizard)
         await wizard.press("enter")
         await wizard.see("Add a hook", "The name shown in plans")
@@ -39,9 +40,9 @@ async def test_a_hook_is_added_and_edited_by_keys_alone(pretend: Servers) -> Non
     assert load(Path("kept.yml")).hooks == (hook,)
 
 
-async def test_a_hook_that_cannot_run_is_an_error_beside_its_field(pretend: Servers) -> None:
+async def test_a_hook_that_cannot_run_is_an_error_beside_its_field(servers: FakeServers) -> None:
     Path("plain.sh").write_text("echo told\n")
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await _to_the_button(wizard)
         await wizard.press("enter")
         await wizard.see("The name shown in plans")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from fake_server import FakeServer, FakeServers
 from opening import opened
-from pretend import PretendServer, Servers
 from test_every_field import DRAFT
 
 from moorage.answers.describe import summary
@@ -41,8 +41,8 @@ def test_a_field_shows_the_default_of_the_answers() -> None:
     assert "Default: ~/.ssh/config" in help_of("servers[0].key")  # the empty field has an example
 
 
-async def test_every_path_has_the_label_of_its_field(pretend: Servers) -> None:
-    async with opened(pretend, prefill=DRAFT) as wizard:
+async def test_every_path_has_the_label_of_its_field(servers: FakeServers) -> None:
+    async with opened(servers, prefill=DRAFT) as wizard:
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
         seen = 0
@@ -107,8 +107,8 @@ def test_the_list_of_steps_names_no_library() -> None:
     assert summary_of(Step.DNS, Draft({"dns": {"provider": "lexicon"}})) == "provider"
 
 
-async def test_connecting_names_no_key_of_a_file(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", fault=password_wrong("admin", "alpha"))
-    async with opened(pretend, servers_read=(("alpha",), "")) as wizard:
+async def test_connecting_names_no_key_of_a_file(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", fault=password_wrong("admin", "alpha"))
+    async with opened(servers, servers_read=(("alpha",), "")) as wizard:
         await wizard.see("sudo does not accept", "sudo asks for the password admin has on")
         assert "sudo_password" not in wizard.text

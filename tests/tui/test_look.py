@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from contrast import LEAST, contrast, invisible_lines, low_contrast_texts
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers, Wizard
 from rich.color import ColorSystem
 from textual.color import Color
 from textual.widgets import TextArea
 from walk import every_screen
+from wizard_driver import Wizard
 
 from tui import theme
 from tui.widgets.field import Field
@@ -96,8 +97,8 @@ def test_a_terminal_with_16_colours_gets_the_theme_for_it() -> None:
     assert theme.usual_theme("truecolor") == theme.DARK.name
 
 
-async def test_the_text_of_a_step_reads_in_order(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_text_of_a_step_reads_in_order(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3", "down")
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)

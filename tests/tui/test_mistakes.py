@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers
 from textual.widgets import Input
 from walk import ANSWERS
 
@@ -32,9 +32,9 @@ def wrote(home: Path, text: str) -> Path:
 
 
 async def test_every_mistake_is_listed_and_the_first_field_has_its_error(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
-    async with opened(pretend, path=wrote(home, MANY)) as wizard:
+    async with opened(servers, path=wrote(home, MANY)) as wizard:
         await wizard.see(
             "mine.yml:3: registry.domain: must be a DNS name such as",
             "mine.yml:4: registry.prot: unknown key; did you mean port?",
@@ -57,10 +57,10 @@ async def test_every_mistake_is_listed_and_the_first_field_has_its_error(
 
 
 async def test_keys_without_a_field_are_removed_when_confirmed(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     text = f"version: 1\nregistry: {{domain: a.example.com, prot: 1}}\nservers: [alpha]\n{USERS}"
-    async with opened(pretend, path=wrote(home, text)) as wizard:
+    async with opened(servers, path=wrote(home, text)) as wizard:
         await wizard.see("mine.yml:2: registry.prot", "mine.yml:3: servers[0]")
         await wizard.press("shift+tab", "enter")
         await wizard.see("draft · Advanced")
@@ -84,17 +84,17 @@ async def test_keys_without_a_field_are_removed_when_confirmed(
     ],
 )  # fmt: skip
 async def test_a_wrong_value_shows_as_it_is_in_its_field(
-    pretend: Servers, home: Path, section: str, seen: tuple[str, ...]
+    servers: FakeServers, home: Path, section: str, seen: tuple[str, ...]
 ) -> None:
     text = f"version: 1\nregistry: {{domain: registry.example.com}}\n{section}"
-    async with opened(pretend, path=wrote(home, text)) as wizard:
+    async with opened(servers, path=wrote(home, text)) as wizard:
         await wizard.see("1 mistake in the answers")
         await wizard.press("enter")
         await wizard.see(*seen)
 
 
-async def test_an_invalid_step_shows_its_errors_when_reopened(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_an_invalid_step_shows_its_errors_when_reopened(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry_example")
         await wizard.press("alt+3", "down", "alt+2")
@@ -123,10 +123,10 @@ async def test_an_invalid_step_shows_its_errors_when_reopened(pretend: Servers) 
     ],
 )  # fmt: skip
 async def test_problems_of_an_entry_are_shown_in_its_dialog(
-    pretend: Servers, home: Path, section: str, step: str, seen: tuple[str, ...]
+    servers: FakeServers, home: Path, section: str, step: str, seen: tuple[str, ...]
 ) -> None:
     text = f"version: 1\nregistry: {{domain: registry.example.com}}\n{section}"
-    async with opened(pretend, path=wrote(home, text), size=(120, 50)) as wizard:
+    async with opened(servers, path=wrote(home, text), size=(120, 50)) as wizard:
         await wizard.see("in the answers")
         await wizard.press("escape")
         await wizard.see(*seen)
@@ -144,8 +144,8 @@ storage: {{driver: s3, s3: {{bucket: [a], region: [b], rootdirectory: [c]}}}}
 {USERS}"""
 
 
-async def test_more_mistakes_than_fit_scroll_by_keys(pretend: Servers, home: Path) -> None:
-    async with opened(pretend, path=wrote(home, EIGHT)) as wizard:
+async def test_more_mistakes_than_fit_scroll_by_keys(servers: FakeServers, home: Path) -> None:
+    async with opened(servers, path=wrote(home, EIGHT)) as wizard:
         await wizard.see("8 mistakes in the answers", "↑↓ Scroll")
         assert "storage.s3.rootdirectory" not in wizard.text
         for key, back in (("end", "home"), ("pagedown", "pageup")):
@@ -158,16 +158,16 @@ async def test_more_mistakes_than_fit_scroll_by_keys(pretend: Servers, home: Pat
         assert "The file stays" not in wizard.text
 
 
-async def test_closing_the_list_shows_the_first_mistake(pretend: Servers, home: Path) -> None:
+async def test_closing_the_list_shows_the_first_mistake(servers: FakeServers, home: Path) -> None:
     storage = "storage: {driver: s3, s3: {bucket: abc, region: eu, rootdirectory: [c]}}\n"
     text = f"version: 1\nregistry: {{domain: a.example.com}}\nservers: [{{host: a}}]\n{storage}"
-    async with opened(pretend, path=wrote(home, text + USERS)) as wizard:
+    async with opened(servers, path=wrote(home, text + USERS)) as wizard:
         await wizard.see("1 mistake in the answers")
         await wizard.press("enter")
         await wizard.see("Prefix", "[c]", "✗ must be text, not a list")
 
 
-async def test_placeholders_are_cut_only_at_the_edge(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_placeholders_are_cut_only_at_the_edge(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.press("alt+6", "down")
         await wizard.see("default: docker.io/library/registr…")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from bait import Bait, watched
+from fake_server import FakeServer, FakeServers, some_user
 from opening import opened
-from pretend import Servers
-from pretend_users import UsersServer, some_user
 
 from moorage.desired import layout
 from tui.document import store
@@ -19,23 +18,23 @@ OTHER = "baited.example.com"
 
 
 @pytest.fixture
-def bait(home: Path, pretend: Servers) -> Iterator[Bait]:
+def bait(home: Path, servers: FakeServers) -> Iterator[Bait]:
     """Bait in the operator's home, and a server whose record names it."""
     bait = Bait(home)
-    alpha = UsersServer("alpha")
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
     alpha.files[layout.DEPLOYMENT] = bait.record("alpha", {"host": OTHER, "user": "eve"})
-    pretend["alpha"] = alpha
+    servers["alpha"] = alpha
     yield bait
     bait.close()
 
 
 async def test_recorded_paths_and_servers_are_used_only_after_confirmation(
-    pretend: Servers, bait: Bait, home: Path
+    servers: FakeServers, bait: Bait, home: Path
 ) -> None:
     store.keep_applied(Draft({"registry": {"domain": "registry.example.test"}, "mine": True}))
     with watched(bait.port) as seen:
-        async with opened(pretend, size=(120, 40), servers_read=(("alpha",), "")) as wizard:
+        async with opened(servers, size=(120, 40), servers_read=(("alpha",), "")) as wizard:
             await wizard.see("Other servers", f"eve@{OTHER}", "Only alpha")
             await wizard.press("escape")  # opens nothing
             assert wizard.app.session is None
@@ -62,7 +61,7 @@ async def test_recorded_paths_and_servers_are_used_only_after_confirmation(
             plain = session.draft.without_secrets()
     assert seen == []
     assert bait.is_untouched
-    assert set(pretend) == {"alpha"}
+    assert set(servers) == {"alpha"}
     assert plain["servers"] == [{"host": "alpha"}]
     assert "baited" not in str(plain)
     assert "command" not in str(plain)
@@ -73,15 +72,15 @@ async def test_recorded_paths_and_servers_are_used_only_after_confirmation(
     assert known.get("mine") is True
 
 
-async def test_confirmed_paths_and_servers_are_used(pretend: Servers, bait: Bait) -> None:
+async def test_confirmed_paths_and_servers_are_used(servers: FakeServers, bait: Bait) -> None:
     with watched(bait.port) as seen:
         async with opened(
-            pretend, size=(120, 40), servers_read=(("root@alpha:2222",), "")
+            servers, size=(120, 40), servers_read=(("root@alpha:2222",), "")
         ) as wizard:
             await wizard.see("Other servers")
             await wizard.press("tab", "enter")
             await wizard.see("Dashboard", OTHER)
-            assert set(pretend) == {"alpha", OTHER}
+            assert set(servers) == {"alpha", OTHER}
             assert seen == []
             await wizard.press("s")
             await wizard.see("Confirm these settings", f"127.0.0.1:{bait.port}")

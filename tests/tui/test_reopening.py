@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServer, FakeServers, some_user
 from opening import opened
-from pretend import PretendServer, Servers
-from pretend_users import UsersServer, some_user
 from textual.events import ScreenResume, ScreenSuspend
 from walk import ANSWERS, LOGIN
 
@@ -42,37 +41,37 @@ def applied(home: Path) -> Path:
 
 
 async def test_the_start_shows_the_status_of_deployments_without_prompting(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     applied(home)
-    pretend["alpha"] = PretendServer("alpha", fault=CannotConnect("Nobody.", server="alpha"))
-    async with opened(pretend) as wizard:
+    servers["alpha"] = FakeServer("alpha", fault=CannotConnect("Nobody.", server="alpha"))
+    async with opened(servers) as wizard:
         await wizard.see("registry.example.com", "✗ unreachable, alpha")
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.see("✗ unreachable, alpha", "checked ")  # remembered
 
 
 @pytest.mark.parametrize(
     "server",
     [
-        PretendServer("alpha", sudo_password="secret"),
-        PretendServer("alpha", fault=password_missing("admin", "alpha")),
+        FakeServer("alpha", sudo_password="secret"),
+        FakeServer("alpha", fault=password_missing("admin", "alpha")),
     ],
 )
 async def test_a_server_that_needs_a_password_shows_as_unknown(
-    pretend: Servers, home: Path, server: PretendServer
+    servers: FakeServers, home: Path, server: FakeServer
 ) -> None:
     applied(home)
-    pretend["alpha"] = server
-    async with opened(pretend) as wizard:
+    servers["alpha"] = server
+    async with opened(servers) as wizard:
         await wizard.see("? unknown, alpha: a secret is needed")
         assert "Sudo password" not in wizard.text
 
 
-async def test_unread_users_do_not_show_as_zero(pretend: Servers, home: Path) -> None:
+async def test_unread_users_do_not_show_as_zero(servers: FakeServers, home: Path) -> None:
     path = applied(home)
-    pretend["alpha"] = PretendServer("alpha", sudo_password="secret")
-    async with opened(pretend, path=path) as wizard:
+    servers["alpha"] = FakeServer("alpha", sudo_password="secret")
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Sudo password of admin")
         await wizard.press("escape")
         await wizard.see("sudo does not accept")
@@ -85,22 +84,26 @@ async def test_unread_users_do_not_show_as_zero(pretend: Servers, home: Path) ->
         await wizard.see("Sudo password of admin")
 
 
-async def test_a_dialog_that_closes_at_once_does_not_reload(pretend: Servers, home: Path) -> None:
-    async with opened(pretend, path=applied(home)) as wizard:
+async def test_a_dialog_that_closes_at_once_does_not_reload(
+    servers: FakeServers, home: Path
+) -> None:
+    async with opened(servers, path=applied(home)) as wizard:
         await wizard.see("needs attention")
-        connected = pretend["alpha"].connected
+        connected = servers["alpha"].connections
         dashboard = wizard.app.screen
         # On a busy machine, the screen hears that it was covered when the dialog has closed again.
         dashboard.post_message(ScreenSuspend())
         dashboard.post_message(ScreenResume())
         await wizard.pilot.pause()
         await wizard.see("needs attention")
-        assert pretend["alpha"].connected == connected
+        assert servers["alpha"].connections == connected
 
 
-async def test_the_start_selects_the_last_opened_deployment(pretend: Servers, home: Path) -> None:
+async def test_the_start_selects_the_last_opened_deployment(
+    servers: FakeServers, home: Path
+) -> None:
     applied(home)
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.see("registry.example.com", "u Users")
         await wizard.press("enter")
         await wizard.see("Dashboard")
@@ -108,19 +111,21 @@ async def test_the_start_selects_the_last_opened_deployment(pretend: Servers, ho
 
 
 async def test_deployments_with_the_same_name_are_distinguishable(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     applied(home)
     draft = store.new_draft_file()
     store.keep_draft(draft, Draft(ANSWERS), of=None)
     store.remember(draft, "registry.example.com", is_draft=True)
-    async with opened(pretend, size=(120, 40)) as wizard:
+    async with opened(servers, size=(120, 40)) as wizard:
         await wizard.see("registry.example.com  ○ not applied yet", "opened today",
                          "· not saved to a file", "applied today", "moorage.yml")  # fmt: skip
 
 
-async def test_a_draft_that_is_not_deployed_offers_no_users(pretend: Servers, home: Path) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_draft_that_is_not_deployed_offers_no_users(
+    servers: FakeServers, home: Path
+) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("escape")
         await wizard.see("not saved to a file", "Remove")
@@ -130,10 +135,10 @@ async def test_a_draft_that_is_not_deployed_offers_no_users(pretend: Servers, ho
 
 
 async def test_removing_a_deployment_from_the_list_needs_confirmation(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     path = applied(home)
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.see("registry.example.com")
         await wizard.press("d")
         await wizard.see("The file is kept")
@@ -145,9 +150,11 @@ async def test_removing_a_deployment_from_the_list_needs_confirmation(
     assert path.is_file()
 
 
-async def test_an_applied_deployment_opens_on_its_dashboard(pretend: Servers, home: Path) -> None:
+async def test_an_applied_deployment_opens_on_its_dashboard(
+    servers: FakeServers, home: Path
+) -> None:
     path = applied(home)
-    async with opened(pretend, path=path) as wizard:
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Dashboard", "! alpha", "Debian GNU/Linux 12", "Nothing is deployed here")
         assert isinstance(wizard.app.screen, DashboardScreen)
         await wizard.press("s")
@@ -169,9 +176,9 @@ async def test_an_applied_deployment_opens_on_its_dashboard(pretend: Servers, ho
         await wizard.see("Dashboard")
 
 
-async def test_the_dashboard_lists_changes_not_applied(pretend: Servers, home: Path) -> None:
+async def test_the_dashboard_lists_changes_not_applied(servers: FakeServers, home: Path) -> None:
     path = applied(home)
-    async with opened(pretend, path=path) as wizard:
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Dashboard", "Debian")
         assert "not applied" not in wizard.text
         await wizard.press("s", "alt+6", "tab")
@@ -208,29 +215,31 @@ def test_only_changes_an_apply_would_make_count(
     assert not_applied(Draft(ANSWERS | change)) == places
 
 
-async def test_the_dashboard_responds_while_a_server_does_not(pretend: Servers, home: Path) -> None:
+async def test_the_dashboard_responds_while_a_server_does_not(
+    servers: FakeServers, home: Path
+) -> None:
     path = applied(home)
-    pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
-    async with opened(pretend, path=path) as wizard:
+    servers["alpha"] = FakeServer("alpha", slow=threading.Event())
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Reading alpha", "(Escape: back)")
         await wizard.press("escape")
         await wizard.see("New deployment")
-        pretend["alpha"].slow.set()  # type: ignore[union-attr]
+        servers["alpha"].slow.set()  # type: ignore[union-attr]
 
 
 async def test_a_run_in_progress_is_followed_from_the_dashboard(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     path = applied(home)
-    pretend["alpha"] = PretendServer(
+    servers["alpha"] = FakeServer(
         "alpha", extra_facts="run\t20260101-000000-abc\tyes\t1767225600\tpackages\t\t\n"
     )
-    async with opened(pretend, path=path) as wizard:
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Last run", "running", "Follow the run")
 
 
-async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_server_without_moorage_says_so(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("c")
         await wizard.type("root@alpha")
         await wizard.press("enter", "enter")
@@ -240,14 +249,14 @@ async def test_a_server_without_moorage_says_so(pretend: Servers) -> None:
 
 
 async def test_answers_matching_a_servers_record_show_as_applied_at_the_start(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
-    alpha = UsersServer("alpha")
+    alpha = FakeServer("alpha")
     alpha.put([some_user("ci")])
     record = json.loads(alpha.files[layout.DEPLOYMENT]) | {"deployed_at": "2026-01-02T03:04:05Z"}
     alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
-    pretend["alpha"] = alpha
-    async with opened(pretend) as wizard:
+    servers["alpha"] = alpha
+    async with opened(servers) as wizard:
         await wizard.press("c")
         await wizard.type("alpha")
         await wizard.press("enter", "enter")
@@ -258,9 +267,9 @@ async def test_answers_matching_a_servers_record_show_as_applied_at_the_start(
 
 
 async def test_a_plan_without_changes_shows_that_a_draft_is_applied(
-    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         assert store.last_applied("registry.example.com") is None
         monkeypatch.setattr(Plan, "has_changes", False)  # a run that was left has made them
@@ -273,19 +282,19 @@ async def test_a_plan_without_changes_shows_that_a_draft_is_applied(
 
 
 async def test_a_long_error_is_one_line_at_the_start_and_once_on_the_dashboard(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     path = applied(home)
     why = "the mirror does not answer " * 60 + "finally"
     failed = f"run\t20260101-000000-abc\tno\t1767225600\tpackages\tfailed\t{why}\n"
-    pretend["alpha"] = PretendServer("alpha", extra_facts=failed)
-    async with opened(pretend) as wizard:
+    servers["alpha"] = FakeServer("alpha", extra_facts=failed)
+    async with opened(servers) as wizard:
         await wizard.see("! needs attention", "…")
         lines = [line for line in wizard.text.splitlines() if "registry.example" in line]
         assert len(lines) == 1
         below = wizard.text.splitlines()[wizard.text.splitlines().index(lines[0]) + 1]
         assert "applied today" in below
-    async with opened(pretend, path=path) as wizard:
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Dashboard", "needs attention", "Scroll")
         assert "finally" not in wizard.text
         for _ in range(12):
@@ -297,9 +306,9 @@ async def test_a_long_error_is_one_line_at_the_start_and_once_on_the_dashboard(
         await wizard.see("! registry.example.com: needs attention ")
 
 
-async def test_only_the_refused_secret_is_prompted_for_again(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", login=LOGIN, password="in", sudo_password="up")
-    async with opened(pretend) as wizard:
+async def test_only_the_refused_secret_is_prompted_for_again(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", login=LOGIN, password="in", sudo_password="up")
+    async with opened(servers) as wizard:
         for login, sudo in (("no", ""), ("in", "no"), ("", "up")):
             await wizard.press("c", "ctrl+u")
             await wizard.type("admin@alpha")
@@ -317,11 +326,11 @@ async def test_only_the_refused_secret_is_prompted_for_again(pretend: Servers) -
             await wizard.press("escape")
 
 
-async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> None:
+async def test_logs_are_followed_and_filtered(servers: FakeServers, home: Path) -> None:
     path = applied(home)
     log = b"Nov 25 registry: GET /v2/ 200\nNov 25 nginx: [error] [b]upstream\x1b[2J failed\n"
-    pretend["alpha"] = PretendServer("alpha", log=log)
-    async with opened(pretend, path=path) as wizard:
+    servers["alpha"] = FakeServer("alpha", logs=log)
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Dashboard", "alpha")
         await wizard.press("l")
         await wizard.see("GET /v2/ 200", "[b]upstream\\x1b[2J failed")
@@ -338,19 +347,19 @@ async def test_logs_are_followed_and_filtered(pretend: Servers, home: Path) -> N
 
 
 async def test_a_request_in_the_logs_begins_with_the_important_fields(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     path = applied(home)
-    pretend["alpha"] = PretendServer(
+    servers["alpha"] = FakeServer(
         "alpha",
-        log=_request("error", "team/app", "unknown", 500, STORE_IS_DOWN)
+        logs=_request("error", "team/app", "unknown", 500, STORE_IS_DOWN)
         + b"\n"
         + _request("error", "team/app")
         + b"\n"
         + REQUEST.encode()
         + b"\n",
     )
-    async with opened(pretend, path=path) as wizard:
+    async with opened(servers, path=path) as wizard:
         await wizard.see("Dashboard", "alpha")
         await wizard.press("l")
         await wizard.see(
@@ -422,8 +431,8 @@ def test_only_requests_that_failed_for_a_client_are_errors(line: bytes, level: L
     assert reorder(without_repetition(line.decode()))[0] is level
 
 
-async def test_a_crash_loses_at_most_what_is_being_typed(pretend: Servers, home: Path) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_crash_loses_at_most_what_is_being_typed(servers: FakeServers, home: Path) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("alt+3", "tab")
         await wizard.type("/srv/images")
@@ -436,8 +445,8 @@ async def test_a_crash_loses_at_most_what_is_being_typed(pretend: Servers, home:
         assert "alpha" in draft.read_text()
 
 
-async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+async def test_the_palette_reaches_every_action_of_a_screen(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.see("1 server:")
         screen = wizard.app.screen
         assert isinstance(screen, WizardFrame)
@@ -461,24 +470,23 @@ async def test_the_palette_reaches_every_action_of_a_screen(pretend: Servers) ->
         await wizard.see("Who can log in?")
 
 
-async def test_only_failed_servers_are_retried(pretend: Servers) -> None:
-    bad = b"@step\t0\tpackages\n@result\tfailed\tno luck\n"
-    pretend["alpha"] = PretendServer("alpha", log=bad)
-    async with opened(pretend, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
+async def test_only_failed_servers_are_retried(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", result="@result\tfailed\tno luck\n")
+    async with opened(servers, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
         await wizard.see("1 server:")
         await wizard.press("enter")
         await wizard.see("On alpha")
         await wizard.press("enter")
         await wizard.see("Apply failed", "r Retry")
-        connected = pretend["alpha"].connected
+        connected = servers["alpha"].connections
         await wizard.press("r")
         await wizard.see("Apply failed", "no luck")
-        assert pretend["alpha"].connected > connected
+        assert servers["alpha"].connections > connected
 
 
-async def test_a_server_that_does_not_respond_is_reported_and_skipped(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_a_server_that_does_not_respond_is_reported_and_skipped(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", log="@step\t0\tpackages\n", waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         await wizard.press("enter")
         await wizard.see("On alpha")
@@ -491,7 +499,7 @@ async def test_a_server_that_does_not_respond_is_reported_and_skipped(pretend: S
         await wizard.see("alpha: rolls back (installing packages)")
         await wizard.press("tab", "enter")
         await wizard.see("Review  7 of 7")
-        pretend["alpha"].aborted.set()
+        servers["alpha"].aborted.set()
 
 
 def test_dashboard_states_are_saved_without_secrets(home: Path) -> None:

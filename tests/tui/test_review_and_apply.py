@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServer, FakeServers
 from opening import opened
 from patience import slowness
-from pretend import SIZES, PretendServer, Servers, Wizard
 from textual.widgets import Static
 from textual.widgets._toast import Toast
 from walk import LOGIN
+from wizard_driver import SIZES, Wizard
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.operations import Outcome
@@ -43,12 +44,12 @@ async def to_apply(wizard: Wizard) -> None:
     await wizard.press("enter")
 
 
-async def test_an_unknown_host_key_is_shown_and_rejected(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", unknown_key=True)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_an_unknown_host_key_is_shown_and_rejected(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", unknown_key="SHA256:abc[b]def")
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("SHA256:abc[b]def", "ssh-ed25519")
         await wizard.press("enter")  # the careful button has the focus
-        await wizard.see("✗ alpha: Its host key was not accepted.")
+        await wizard.see("✗ alpha: The host key is not known: SHA256:abc[b]def.")
         await wizard.press("ctrl+r")
         await wizard.see("SHA256:abc[b]def")
         await wizard.press("t")
@@ -56,10 +57,10 @@ async def test_an_unknown_host_key_is_shown_and_rejected(pretend: Servers) -> No
 
 
 async def test_a_wrong_sudo_password_prompts_again(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    pretend["alpha"] = PretendServer("alpha", sudo_password="right")
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    servers["alpha"] = FakeServer("alpha", sudo_password="right")
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("Sudo password of admin", "alpha", "Password        ▌")
         await wizard.type("wrong")
         await wizard.press("enter")
@@ -76,23 +77,25 @@ async def test_a_wrong_sudo_password_prompts_again(
 
 
 async def test_a_login_without_a_usable_key_explains_why_and_accepts_a_password(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    servers["alpha"] = FakeServer("alpha", login=LOGIN)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("2 keys from the ssh agent", "~/.ssh/id_[rsa]", "publickey, password")
         await wizard.press("enter", "enter")
         await wizard.see("✗ Enter a password or a key")
         await wizard.type("hush")
         await wizard.press("enter")
         await wizard.see("1 server:")
-        assert pretend["alpha"].logged_in == Secret("hush")
+        assert servers["alpha"].logged_in == Secret("hush")
 
 
-async def test_a_key_chosen_at_login_is_saved_with_the_server(pretend: Servers, home: Path) -> None:
-    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+async def test_a_key_chosen_at_login_is_saved_with_the_server(
+    servers: FakeServers, home: Path
+) -> None:
+    servers["alpha"] = FakeServer("alpha", login=LOGIN)
     make_key(home / "key")
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("Or a key file")
         await wizard.press("tab")
         await wizard.type("~/no")
@@ -102,17 +105,17 @@ async def test_a_key_chosen_at_login_is_saved_with_the_server(pretend: Servers, 
         await wizard.type("~/key")
         await wizard.press("enter")
         await wizard.see("1 server:")
-        assert pretend["alpha"].logged_in == Path("~/key")
+        assert servers["alpha"].logged_in == Path("~/key")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.text("servers[0].key") == "~/key"
 
 
 async def test_a_key_chosen_during_a_test_shows_in_the_server_dialog(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
-    pretend["alpha"] = PretendServer("alpha", login=LOGIN)
+    servers["alpha"] = FakeServer("alpha", login=LOGIN)
     make_key(home / "key")
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -129,59 +132,59 @@ async def test_a_key_chosen_during_a_test_shows_in_the_server_dialog(
 
 
 async def test_a_server_without_public_key_authentication_prompts_for_a_password_only(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    pretend["alpha"] = PretendServer("alpha", login=replace(LOGIN, methods=("password",)))
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    servers["alpha"] = FakeServer("alpha", login=replace(LOGIN, methods=("password",)))
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("The server accepts: password.")
         assert "key file" not in wizard.text
 
 
-async def test_questions_of_several_servers_are_asked_in_turn(pretend: Servers) -> None:
+async def test_questions_of_several_servers_are_asked_in_turn(servers: FakeServers) -> None:
     hosts = ["alpha", "beta", "gamma"]
     for host in hosts:
-        pretend[host] = PretendServer(host, unknown_key=True)
+        servers[host] = FakeServer(host, unknown_key="SHA256:abc[b]def")
     answers = ANSWERS | {
         "servers": [{"host": host} for host in hosts],
         "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}},
     }
-    async with opened(pretend, prefill=answers) as wizard:
+    async with opened(servers, prefill=answers) as wizard:
         for _ in hosts:
             await wizard.see("Unknown server")
             await wizard.press("t")
         await wizard.see("3 servers:")
 
 
-async def test_the_interface_responds_while_a_server_is_slow(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", slow=threading.Event())
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_the_interface_responds_while_a_server_is_slow(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", slow=threading.Event())
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("Reading the servers", "alpha: connecting")
         await wizard.press("escape")
         # The server has still not answered.
         await wizard.see("6 of 7")
         end = time.monotonic() + 30
-        while not pretend["alpha"].closed:
+        while not servers["alpha"].closed:
             assert time.monotonic() < end
             await asyncio.sleep(0.02)
 
 
-async def test_all_unreachable_servers_are_listed(pretend: Servers) -> None:
+async def test_all_unreachable_servers_are_listed(servers: FakeServers) -> None:
     for host in ("alpha", "beta"):
-        pretend[host] = PretendServer(
+        servers[host] = FakeServer(
             host, fault=CannotConnect("Nobody is there.", advice="Switch it on.", server=host)
         )
     answers = ANSWERS | {
         "servers": [{"host": "alpha"}, {"host": "beta"}],
         "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "us-east-1"}},
     }
-    async with opened(pretend, prefill=answers) as wizard:
+    async with opened(servers, prefill=answers) as wizard:
         await wizard.see("✗ alpha: Nobody is there.", "✗ beta:", "Switch it on.")
         await wizard.press("enter")
         await wizard.see("Review  7 of 7")
 
 
-async def test_the_pane_shows_the_diff_of_the_selected_file(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+async def test_the_pane_shows_the_diff_of_the_selected_file(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.see("1 server:")
         for _ in range(60):
             await wizard.press("down")
@@ -195,11 +198,11 @@ async def test_the_pane_shows_the_diff_of_the_selected_file(pretend: Servers) ->
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_diff_gets_at_least_half_of_the_height(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
     facts = INTERRUPTED + "clock\t1\n"
-    pretend["alpha"] = PretendServer("alpha", extra_facts=facts)
-    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+    servers["alpha"] = FakeServer("alpha", extra_facts=facts)
+    async with opened(servers, prefill=ANSWERS, size=size) as wizard:
         await wizard.see("+ REGISTRY_HTTP_SECRET", "/etc/moorage/registry/registry.env")
         pane, detail = (wizard.app.screen.query_one(each).region for each in ("#review", "#detail"))
         wide, high = detail.width * 2 >= pane.width, detail.height * 2 >= pane.height
@@ -207,8 +210,8 @@ async def test_the_diff_gets_at_least_half_of_the_height(
         assert high, (pane, detail)
 
 
-async def test_missing_answers_are_listed_and_enter_jumps_to_them(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_missing_answers_are_listed_and_enter_jumps_to_them(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+7")
         await wizard.see("Some answers are missing or wrong", "Servers: Registry name: expected")
         assert "registry.domain" not in wizard.text
@@ -216,10 +219,10 @@ async def test_missing_answers_are_listed_and_enter_jumps_to_them(pretend: Serve
         await wizard.see("1 of 7")
 
 
-async def test_a_plan_with_problems_cannot_be_applied(pretend: Servers) -> None:
+async def test_a_plan_with_problems_cannot_be_applied(servers: FakeServers) -> None:
     taken = 'listener\tLISTEN 0 511 0.0.0.0:443 0.0.0.0:* users:(("[apache]",pid=1,fd=3))\n'
-    pretend["alpha"] = PretendServer("alpha", extra_facts=taken)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    servers["alpha"] = FakeServer("alpha", extra_facts=taken)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("✗ alpha: port 443 is taken by [apache]")
         await wizard.press("enter")
         await wizard.see("Fix the items marked", "port 443 is taken")
@@ -228,26 +231,26 @@ async def test_a_plan_with_problems_cannot_be_applied(pretend: Servers) -> None:
         assert not isinstance(wizard.app.screen, ApplyScreen)
 
 
-async def test_a_failed_run_names_the_step_and_opens_the_report(pretend: Servers) -> None:
-    log = (
-        b"@step\t0\tpackages\nE: [red]Unable[/] \x1b[31mto locate\n"
-        b"@result\tfailed\tapt-get ended with 100\n"
+async def test_a_failed_run_names_the_step_and_opens_the_report(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer(
+        "alpha",
+        log="@step\t0\tpackages\nE: [red]Unable[/] \x1b[31mto locate\n",
+        result="@result\tfailed\tapt-get ended with 100\n",
     )
-    pretend["alpha"] = PretendServer("alpha", log=log)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
         await wizard.see("Apply failed", "apt-get ended with 100")
         await wizard.see("E: [red]Unable[/] \\x1b[31mto locate")
         await wizard.press("enter")
         await wizard.see("The apply did not complete.", "failed while installing packages")
-        pretend["alpha"].extra_facts = INTERRUPTED
+        servers["alpha"].extra_facts = INTERRUPTED
         await wizard.press("r")
         await wizard.see("Review  7 of 7", "1 server:", "power lost")  # read anew
 
 
-async def test_cancelling_explains_its_effect_and_rolls_back(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_cancelling_explains_its_effect_and_rolls_back(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", log="@step\t0\tpackages\n", waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
         await wizard.see("Installing packages")
         await wizard.press("escape")
@@ -255,7 +258,7 @@ async def test_cancelling_explains_its_effect_and_rolls_back(pretend: Servers) -
         await wizard.press("right", "right", "enter")
         await wizard.see("Stopped", "── stopped and rolled back", "Nothing is deployed.")
         assert "cancelled" not in wizard.text
-        assert pretend["alpha"].aborted.is_set()
+        assert servers["alpha"].aborted.is_set()
         await wizard.press("escape")
         await wizard.see("The apply to registry.example.com was stopped and rolled back.",
                          "Packages that were installed are kept.")  # fmt: skip
@@ -263,10 +266,10 @@ async def test_cancelling_explains_its_effect_and_rolls_back(pretend: Servers) -
         assert "cancelled" not in wizard.text
 
 
-async def test_the_cancel_dialog_closes_when_the_run_ends(pretend: Servers) -> None:
-    alpha = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
-    pretend["alpha"] = alpha
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_the_cancel_dialog_closes_when_the_run_ends(servers: FakeServers) -> None:
+    alpha = FakeServer("alpha", log="@step\t0\tpackages\n", waits_for_abort=True)
+    servers["alpha"] = alpha
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
         await wizard.see("Installing packages")
         await wizard.press("escape")
@@ -283,10 +286,10 @@ async def test_the_cancel_dialog_closes_when_the_run_ends(pretend: Servers) -> N
 
 
 async def test_done_opens_once_a_dialog_is_closed(
-    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend["alpha"] = PretendServer("alpha", log=b"@step\t0\tpackages\n", waits_for_abort=True)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    servers["alpha"] = FakeServer("alpha", log="@step\t0\tpackages\n", waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         assert wizard.app.session is not None
         engine = wizard.app.session.operations
         over = threading.Event()
@@ -308,8 +311,8 @@ async def test_done_opens_once_a_dialog_is_closed(
         await wizard.see("registry.example.com is up.")
 
 
-async def test_failed_checks_after_a_successful_run_are_shown(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
+async def test_failed_checks_after_a_successful_run_are_shown(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS | {"ssl": {"mode": "none"}}) as wizard:
         assert wizard.app.session is not None
         wizard.app.session.draft.set("registry.port", 1)
         await wizard.press("ctrl+r")
@@ -317,30 +320,29 @@ async def test_failed_checks_after_a_successful_run_are_shown(pretend: Servers) 
         await wizard.see("Apply failed", "✗ alpha")
 
 
-async def test_a_run_in_progress_is_followed(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer(
+async def test_a_run_in_progress_is_followed(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer(
         "alpha",
         extra_facts=RUNNING,
-        log=b"@step\t0\tnginx-files\nhalf way\n@result\tfailed\tno luck\n",
+        log="@step\t0\tnginx-files\nhalf way\n",
+        result="@result\tfailed\tno luck\n",
     )
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("a run is in progress (installing packages)")
         await wizard.press("enter")
         await wizard.see("half way", "no luck")
 
 
-async def test_an_interrupted_run_is_reported(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", extra_facts=INTERRUPTED)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_an_interrupted_run_is_reported(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", extra_facts=INTERRUPTED)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("last run interrupted while installing", "power lost")
 
 
-async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -> None:
-    lines = b"".join(b"line %d of the log\n" % number for number in range(100_000))
-    pretend["alpha"] = PretendServer(
-        "alpha", log=b"@step\t0\tpackages\n" + lines, waits_for_abort=True
-    )
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_a_hundred_thousand_lines_do_not_slow_the_keys(servers: FakeServers) -> None:
+    lines = "".join(f"line {number} of the log\n" for number in range(100_000))
+    servers["alpha"] = FakeServer("alpha", log="@step\t0\tpackages\n" + lines, waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
         slowest = 0.0
         end = time.monotonic() + 120
@@ -357,13 +359,14 @@ async def test_a_hundred_thousand_lines_do_not_slow_the_keys(pretend: Servers) -
         await wizard.press("enter")
         await wizard.see("line 4242 of the log")
         assert "line 99999" not in wizard.text
-        pretend["alpha"].aborted.set()
+        servers["alpha"].aborted.set()
 
 
-async def test_the_log_of_a_server_is_saved(pretend: Servers, home: Path) -> None:
-    log = b"@step\t0\tpackages\nsomething\n@result\tfailed\tno\n"
-    pretend["alpha"] = PretendServer("alpha", log=log)
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_the_log_of_a_server_is_saved(servers: FakeServers, home: Path) -> None:
+    servers["alpha"] = FakeServer(
+        "alpha", log="@step\t0\tpackages\nsomething\n", result="@result\tfailed\tno\n"
+    )
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
         await wizard.see("Apply failed")
         await wizard.press("s")

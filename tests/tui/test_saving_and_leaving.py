@@ -3,12 +3,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServer, FakeServers
 from opening import opened
-from pretend import PretendServer, Servers, Wizard
 from textual import events
 from textual.widgets import Button, Input, Static
 from textual.worker import WorkerState
 from walk import ANSWERS
+from wizard_driver import Wizard
 
 from moorage import crash_log
 from moorage.answers.load import load
@@ -21,6 +22,7 @@ from moorage.deploy.report import ApplyReport, ServerReport
 from moorage.deploy.verify import Check, CheckStatus, Verification
 from moorage.errors import SecretName
 from moorage.servers.run_results import RunStatus
+from moorage.servers.transport import Asker
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp
 from tui.document.draft import Draft
@@ -44,9 +46,9 @@ async def kept(wizard: Wizard, home: Path, text: str) -> None:
 
 
 async def test_the_draft_is_saved_while_typing_without_secrets(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         assert wizard.app.session is not None
         wizard.app.session.draft.set("credentials.users[0].password", Typed(Secret(SECRET)))
@@ -61,8 +63,8 @@ async def test_the_draft_is_saved_while_typing_without_secrets(
         assert draft.stat().st_mode & 0o077 == 0
 
 
-async def test_saved_answers_can_be_opened(pretend: Servers, home: Path) -> None:
-    async with opened(pretend) as wizard:
+async def test_saved_answers_can_be_opened(servers: FakeServers, home: Path) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+s")
         await wizard.see("Save the answers", "moorage.yml")
@@ -72,28 +74,30 @@ async def test_saved_answers_can_be_opened(pretend: Servers, home: Path) -> None
         await asyncio.sleep(0.6)  # as long as a draft that is still to be kept takes
         await wizard.until(lambda: drafts(home) == [], "no draft is kept")
     assert load(home / "moorage.yml").servers[0].host == "alpha"
-    async with opened(pretend, path=home / "moorage.yml") as wizard:
+    async with opened(servers, path=home / "moorage.yml") as wizard:
         await wizard.see("Review  7 of 7", "1 server:")
         await wizard.press(*["escape"] * 7)
         await wizard.see("New deployment", "registry.example.com")
 
 
-async def test_a_draft_opens_where_it_was_left_and_connects_to_nothing(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_draft_opens_where_it_was_left_and_connects_to_nothing(
+    servers: FakeServers,
+) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("alt+3", "ctrl+q")
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.see("registry.example.com")
         await wizard.press("enter")
         await wizard.see("Storage  3 of 7", "✓ Servers", "○ DNS")
-        assert not pretend
+        assert not servers
         await wizard.press("alt+7")
         await wizard.see("1 server:")
 
 
-async def test_saving_over_another_file_asks(pretend: Servers, home: Path) -> None:
+async def test_saving_over_another_file_asks(servers: FakeServers, home: Path) -> None:
     (home / "taken.yml").write_text("mine")
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         await wizard.press("ctrl+s", "ctrl+u")
         await wizard.type("taken.yml")
@@ -103,8 +107,8 @@ async def test_saving_over_another_file_asks(pretend: Servers, home: Path) -> No
         assert (home / "taken.yml").read_text() == "mine"
 
 
-async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Path) -> None:
-    async with opened(pretend) as wizard:
+async def test_unsaved_changes_of_a_file_are_offered(servers: FakeServers, home: Path) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+s", "enter")
         await wizard.see("Saved in")
@@ -112,7 +116,7 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
         await wizard.type("deploy")
         await wizard.press("ctrl+s")
         await kept(wizard, home, "deploy")
-    async with opened(pretend, path=home / "moorage.yml") as wizard:
+    async with opened(servers, path=home / "moorage.yml") as wizard:
         await wizard.see("has changes that you made in the wizard")
         await wizard.press("escape")  # opens nothing, and loses nothing
         await wizard.see("New deployment", "registry.example.com  ○")
@@ -129,17 +133,17 @@ async def test_unsaved_changes_of_a_file_are_offered(pretend: Servers, home: Pat
     "content", ["", "version: [", "- a list", "\x00", "registry: [red]", "x" * 10_000]
 )
 async def test_a_file_that_is_not_an_answers_file_is_rejected(
-    pretend: Servers, home: Path, content: str
+    servers: FakeServers, home: Path, content: str
 ) -> None:
     (home / "odd.yml").write_text(content)
-    async with opened(pretend, path=home / "odd.yml") as wizard:
+    async with opened(servers, path=home / "odd.yml") as wizard:
         await asyncio.sleep(0.1)
         await wizard.press("escape")
         assert wizard.app.is_running
 
 
-async def test_leaving_asks_only_when_typed_secrets_would_be_lost(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_leaving_asks_only_when_typed_secrets_would_be_lost(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         assert wizard.app.session is not None
         wizard.app.session.draft.set("credentials.users[0].password", Typed(Secret(SECRET)))
@@ -153,9 +157,9 @@ async def test_leaving_asks_only_when_typed_secrets_would_be_lost(pretend: Serve
     assert wizard.app.return_value == 0
 
 
-async def test_leaving_ends_waiting_threads(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", unknown_key=True)
-    async with opened(pretend) as wizard:
+async def test_leaving_ends_waiting_threads(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", unknown_key="SHA256:abc[b]def")
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+t")
         await wizard.see("Unknown server")
@@ -176,12 +180,12 @@ def test_unexpected_errors_go_to_a_log_file(home: Path) -> None:
 
 
 async def test_unexpected_errors_in_a_worker_are_logged_with_their_traceback(
-    pretend: Servers, home: Path, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails() -> None:
         raise ZeroDivisionError("boom")
 
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         app = wizard.app
         monkeypatch.setattr(type(app), "is_headless", False)
         app.run_worker(fails())
@@ -192,14 +196,14 @@ async def test_unexpected_errors_in_a_worker_are_logged_with_their_traceback(
 
 
 async def test_events_after_the_end_are_not_shown(
-    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends, came = threading.Event(), []
 
     async def shows() -> None:
         came.append(await in_thread(ends.wait))
 
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         worker = wizard.app.screen.run_worker(shows())
         await wizard.pilot.pause()
         with monkeypatch.context() as closing:
@@ -212,21 +216,21 @@ async def test_events_after_the_end_are_not_shown(
 
 
 async def test_an_unexpected_error_in_the_engine_is_shown_without_a_traceback(
-    pretend: Servers, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: PretendServer) -> None:
+    def broken(self: FakeServer, asker: Asker) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(PretendServer, "connect", broken)
-    async with opened(pretend) as wizard:
+    monkeypatch.setattr(FakeServer, "connect", broken)
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+t")
         await wizard.see("unexpected error", "Details")
         assert "secret detail" not in wizard.text
 
 
-async def test_the_palette_switches_between_both_themes(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_palette_switches_between_both_themes(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         assert wizard.app.theme == DARK.name
         titles = [each.title for each in wizard.app.get_system_commands(wizard.app.screen)]
         assert "Use the light theme" in titles
@@ -235,9 +239,9 @@ async def test_the_palette_switches_between_both_themes(pretend: Servers) -> Non
         await wizard.see("1 of 7")
 
 
-async def test_no_color_is_respected(pretend: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_color_is_respected(servers: FakeServers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = WizardApp(open_transport=pretend.open)
+    app = WizardApp(open_transport=servers.open)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
         await pilot.pause()
@@ -253,9 +257,9 @@ async def test_no_color_is_respected(pretend: Servers, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("opens", "step"), [("a", "1"), ("a", "2"), ("f1", "1"), ("ctrl+s", "1")])
 async def test_keys_typed_while_a_dialog_opens_reach_it(
-    pretend: Servers, opens: str, step: str
+    servers: FakeServers, opens: str, step: str
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press(f"alt+{step}")
         before = wizard.app.session.draft.without_secrets()  # type: ignore[union-attr]
@@ -284,9 +288,9 @@ def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> N
     wizard.app.push_screen(done)
 
 
-async def test_done_lists_its_lines_in_order_and_names_the_next_step(pretend: Servers) -> None:
+async def test_done_lists_its_lines_in_order_and_names_the_next_step(servers: FakeServers) -> None:
     answers = {**ANSWERS, "registry": {"domain": "registry.example.com", "port": 5443}}
-    async with opened(pretend, prefill=answers) as wizard:
+    async with opened(servers, prefill=answers) as wizard:
         await wizard.see("1 server:")
         check = Check(
             "alpha", "login", "a login", CheckStatus.GOOD, "of somebody " + "and somebody " * 6
@@ -302,8 +306,8 @@ async def test_done_lists_its_lines_in_order_and_names_the_next_step(pretend: Se
         assert file.startswith("Copy this file there as ca.pem:\n/")
 
 
-async def test_one_extra_escape_does_not_quit(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_one_extra_escape_does_not_quit(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("escape")
         await wizard.see("Press Escape again to leave")
         await wizard.press("down")
@@ -314,9 +318,11 @@ async def test_one_extra_escape_does_not_quit(pretend: Servers) -> None:
     assert wizard.app.return_value == 0
 
 
-async def test_a_missing_file_is_an_error_beside_its_field(pretend: Servers, home: Path) -> None:
+async def test_a_missing_file_is_an_error_beside_its_field(
+    servers: FakeServers, home: Path
+) -> None:
     (home / "mine.yml").write_text("version: 1\nregistry: {domain: mine.example.com}\n")
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("o")
         await wizard.see("Open an answers file", "mine.yml")
         await wizard.type("mine.yaml")
@@ -330,8 +336,8 @@ async def test_a_missing_file_is_an_error_beside_its_field(pretend: Servers, hom
         await wizard.see("in the answers", "mine.yml:")
 
 
-async def test_done_begins_with_what_is_left_to_do(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_done_begins_with_what_is_left_to_do(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
         await wizard.see(
@@ -342,8 +348,8 @@ async def test_done_begins_with_what_is_left_to_do(pretend: Servers) -> None:
         assert "not saved to a file" not in wizard.text
 
 
-async def test_arrow_keys_move_along_a_row_of_buttons(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_arrow_keys_move_along_a_row_of_buttons(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
         await wizard.see("is up")
@@ -359,8 +365,10 @@ async def test_arrow_keys_move_along_a_row_of_buttons(pretend: Servers) -> None:
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+q"])
-async def test_leaving_done_asks_whether_to_save(pretend: Servers, home: Path, key: str) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_leaving_done_asks_whether_to_save(
+    servers: FakeServers, home: Path, key: str
+) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
         await wizard.see("is up")
@@ -386,8 +394,8 @@ async def test_leaving_done_asks_whether_to_save(pretend: Servers, home: Path, k
     assert wizard.app.return_value == (0 if key == "ctrl+q" else None)
 
 
-async def test_unsaved_drafts_are_listed_at_the_start(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_unsaved_drafts_are_listed_at_the_start(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         show_done(wizard)
         await wizard.see("is up")
@@ -396,12 +404,12 @@ async def test_unsaved_drafts_are_listed_at_the_start(pretend: Servers) -> None:
 
 
 async def test_saving_keeps_comments_and_asks_when_the_file_has_changed(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     path = home / "moorage.yml"
     save(Draft(ANSWERS).answers(), path)
     path.write_text("# Ask ana first.\n" + path.read_text())
-    async with opened(pretend, path=path) as wizard:
+    async with opened(servers, path=path) as wizard:
         await wizard.press("alt+1", "shift+tab", "end")
         await wizard.type("x")
         await wizard.press("ctrl+s")

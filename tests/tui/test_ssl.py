@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from certificate_maker import Authority
+from fake_server import FakeServers
 from opening import opened
-from pretend import SIZES, Servers, Wizard
+from wizard_driver import SIZES, Wizard
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy import ca
@@ -52,8 +53,8 @@ def _draft(wizard: Wizard) -> Draft:
     return wizard.app.session.draft
 
 
-async def test_each_mode_has_only_its_own_fields(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_each_mode_has_only_its_own_fields(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.press("alt+5")
         await wizard.see("Private CA")
         assert _labels(wizard) == ["Name of the CA", "Passphrase", "HSTS seconds", "Load balancers"]
@@ -68,8 +69,8 @@ async def test_each_mode_has_only_its_own_fields(pretend: Servers) -> None:
         assert _labels(wizard) == ["Load balancers"]
 
 
-async def test_acme_is_answered_with_a_choice_and_enter(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_acme_is_answered_with_a_choice_and_enter(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.press("alt+5", "down")
         await wizard.press("tab")
         await wizard.type("ops@example.com".replace("@", "A"))
@@ -85,9 +86,9 @@ async def test_acme_is_answered_with_a_choice_and_enter(pretend: Servers) -> Non
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
-    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+    async with opened(servers, prefill=ANSWERS, size=size) as wizard:
         await wizard.press("alt+5", "down", "tab", "tab", "down")
         await wizard.see("DNS challenge")
         fields = {"Server", "Port", "Name", "Algorithm", "Secret"}
@@ -117,9 +118,9 @@ async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_tab_reaches_every_field_of_acme_and_shows_it_whole(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
-    async with opened(pretend, prefill=ANSWERS, size=size) as wizard:
+    async with opened(servers, prefill=ANSWERS, size=size) as wizard:
         await wizard.press("alt+5", "down")
         pane = _pane(wizard)
         seen = []
@@ -134,8 +135,8 @@ async def test_tab_reaches_every_field_of_acme_and_shows_it_whole(
         assert set(_labels(wizard)) <= set(seen)
 
 
-async def test_values_of_other_modes_are_not_used(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_values_of_other_modes_are_not_used(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         draft = _draft(wizard)
         draft.set("ssl.acme", {"directory": "nonsense", "external_account": {}})
         draft.set("ssl.mode", "private_ca")
@@ -144,8 +145,8 @@ async def test_values_of_other_modes_are_not_used(pretend: Servers) -> None:
         assert [problem.dotted for problem in draft.problems] == ["ssl.acme.directory"]
 
 
-async def test_load_balancers_are_a_list(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_load_balancers_are_a_list(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.press("alt+5")
         field = next(each for each in _pane(wizard).fields if each.label == "Load balancers")
         field.focus()
@@ -157,8 +158,8 @@ async def test_load_balancers_are_a_list(pretend: Servers) -> None:
         await wizard.see("must be an address or a network")
 
 
-async def test_the_state_of_the_private_ca_is_shown(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+async def test_the_state_of_the_private_ca_is_shown(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
         await wizard.see("The first apply creates a CA", "Limited to registry.example.com")
         authority = ca.create("Moorage private CA", "registry.example.com", Secret("s3"))
@@ -167,13 +168,15 @@ async def test_the_state_of_the_private_ca_is_shown(pretend: Servers) -> None:
         await wizard.see("✓ CA with", "key encrypted")
 
 
-async def test_a_ca_file_is_described_while_its_path_is_typed(pretend: Servers, home: Path) -> None:
+async def test_a_ca_file_is_described_while_its_path_is_typed(
+    servers: FakeServers, home: Path
+) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
          "-subj", "/CN=Company root", "-keyout", home / "k.pem", "-out", home / "c.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
-    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5", "down")
         await wizard.see("The CA requests http://registry.example.com", "port 80")
         field = next(each for each in _pane(wizard).query(Field) if each.label == "Its CA file")
@@ -184,7 +187,7 @@ async def test_a_ca_file_is_described_while_its_path_is_typed(pretend: Servers, 
 
 
 async def test_replacing_a_certificate_reports_other_pending_changes(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
@@ -194,7 +197,7 @@ async def test_replacing_a_certificate_reports_other_pending_changes(
     )  # fmt: skip
     files = {"certificate": str(home / "c.pem"), "key": str(home / "k.pem")}
     answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
-    async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
+    async with opened(servers, prefill=answers, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
         await wizard.see("The certificate matches the name and the key", "Replace on the servers")
         await wizard.press("ctrl+t")
@@ -203,8 +206,8 @@ async def test_replacing_a_certificate_reports_other_pending_changes(
         assert "Replace on the servers" not in wizard.text
 
 
-async def test_a_name_invalid_for_a_ca_is_explained(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS, size=(120, 40)) as wizard:
+async def test_a_name_invalid_for_a_ca_is_explained(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.press("alt+5")
         await wizard.see("The first apply creates a CA")
         await wizard.press("tab")
@@ -218,7 +221,7 @@ async def test_a_name_invalid_for_a_ca_is_explained(pretend: Servers) -> None:
 
 
 async def test_typing_during_a_replacement_does_not_hide_its_result(
-    pretend: Servers, home: Path, monkeypatch: pytest.MonkeyPatch
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaf, key = Authority("Root").issue("registry.example.com")
     for name, content in (("chain.pem", leaf), ("key.pem", key)):
@@ -237,7 +240,7 @@ async def test_typing_during_a_replacement_does_not_hide_its_result(
     monkeypatch.setattr(Operations, "plan_replacement", lambda _: plan)
     monkeypatch.setattr(Operations, "replace_certificate", replaces)
     answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
-    async with opened(pretend, prefill=answers, size=(120, 40)) as wizard:
+    async with opened(servers, prefill=answers, size=(120, 40)) as wizard:
         await wizard.press("alt+5", "ctrl+t")
         await wizard.see("replaces the certificate on alpha")
         await wizard.press("enter")

@@ -3,12 +3,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServer, FakeServers
 from opening import opened
-from pretend import SIZES, PretendServer, Servers
 from textual import events
 from textual.widgets import Static
 from textual.widgets._toast import Toast
 from walk import ANSWERS
+from wizard_driver import SIZES
 
 from moorage.errors import CannotConnect
 from tui.document.steps import STEPS, Step
@@ -22,9 +23,9 @@ from tui.wizard.preview_pane import PreviewPane
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_pressing_enter_goes_from_servers_to_review(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
-    async with opened(pretend, size=size) as wizard:
+    async with opened(servers, size=size) as wizard:
         await wizard.new_with_server()
         for step in STEPS[1:]:
             await wizard.press("enter")
@@ -34,8 +35,8 @@ async def test_pressing_enter_goes_from_servers_to_review(
         await wizard.see("Debian GNU/Linux 12")
 
 
-async def test_escape_returns_to_the_start_and_loses_nothing(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_escape_returns_to_the_start_and_loses_nothing(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "enter")
         await wizard.see("Storage  3 of 7")
@@ -48,16 +49,16 @@ async def test_escape_returns_to_the_start_and_loses_nothing(pretend: Servers) -
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_every_step_opens_by_its_number(pretend: Servers, size: tuple[int, int]) -> None:
-    async with opened(pretend, size=size) as wizard:
+async def test_every_step_opens_by_its_number(servers: FakeServers, size: tuple[int, int]) -> None:
+    async with opened(servers, size=size) as wizard:
         await wizard.press("enter")
         for step in reversed(STEPS):
             await wizard.press(f"alt+{step.number}")
             await wizard.see(f"{step.label}  {step.number} of 7")
 
 
-async def test_continuing_while_a_step_opens_waits_for_it(pretend: Servers) -> None:
-    async with opened(pretend, prefill=ANSWERS) as wizard:
+async def test_continuing_while_a_step_opens_waits_for_it(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
         for step in (Step.STORAGE, Step.ADVANCED):
@@ -74,9 +75,9 @@ async def test_continuing_while_a_step_opens_waits_for_it(pretend: Servers) -> N
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_tab_reaches_every_field_and_shows_it_whole(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
-    async with opened(pretend, size=size) as wizard:
+    async with opened(servers, size=size) as wizard:
         await wizard.press("enter", "alt+3", "down")
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
@@ -90,8 +91,8 @@ async def test_tab_reaches_every_field_and_shows_it_whole(
             assert frame.pane.region.contains_region(field.region), field.label
 
 
-async def test_a_mistake_is_shown_beside_the_field_on_leaving_it(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_mistake_is_shown_beside_the_field_on_leaving_it(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("[red]x")
         assert "wanted" not in wizard.text
@@ -102,8 +103,8 @@ async def test_a_mistake_is_shown_beside_the_field_on_leaving_it(pretend: Server
         assert "✗" not in wizard.text
 
 
-async def test_continuing_with_a_mistake_focuses_its_field(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_continuing_with_a_mistake_focuses_its_field(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+6", "tab")
         await wizard.type("99999")
         await wizard.press("ctrl+n")
@@ -113,8 +114,8 @@ async def test_continuing_with_a_mistake_focuses_its_field(pretend: Servers) -> 
 
 
 @pytest.mark.parametrize("value", ["[/]", "[bold]x[/bold]", "[", "]" * 50, "x" * 10_000])
-async def test_hostile_values_are_shown_as_they_are(pretend: Servers, value: str) -> None:
-    async with opened(pretend) as wizard:
+async def test_hostile_values_are_shown_as_they_are(servers: FakeServers, value: str) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
@@ -127,14 +128,14 @@ async def test_hostile_values_are_shown_as_they_are(pretend: Servers, value: str
         await wizard.see("Ctrl+R", "Shift+Tab")
 
 
-async def test_the_name_of_a_server_is_never_markup(pretend: Servers) -> None:
+async def test_the_name_of_a_server_is_never_markup(servers: FakeServers) -> None:
     draft = {
         "version": 1,
         "registry": {"domain": "registry.example.com"},
         "servers": [{"host": "[red]evil[/]"}],
         "credentials": {"users": [{"name": "[b]x", "password": {"generate": True}}]},
     }
-    async with opened(pretend, prefill=draft) as wizard:
+    async with opened(servers, prefill=draft) as wizard:
         await wizard.see("[red]evil[/]", "1 of 7")
         await wizard.press("alt+2")
         await wizard.see("[b]x")
@@ -142,9 +143,9 @@ async def test_the_name_of_a_server_is_never_markup(pretend: Servers) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_aliases_of_the_ssh_configuration_are_offered(
-    pretend: Servers, size: tuple[int, int]
+    servers: FakeServers, size: tuple[int, int]
 ) -> None:
-    async with opened(pretend, size=size) as wizard:
+    async with opened(servers, size=size) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -156,9 +157,9 @@ async def test_aliases_of_the_ssh_configuration_are_offered(
 
 
 async def test_enter_in_the_server_dialog_visits_all_fields_before_adding(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -177,8 +178,8 @@ async def test_enter_in_the_server_dialog_visits_all_fields_before_adding(
         assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
 
 
-async def test_keys_typed_after_adding_a_server_reach_the_list(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_keys_typed_after_adding_a_server_reach_the_list(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)
         await wizard.press("a")
@@ -186,9 +187,9 @@ async def test_keys_typed_after_adding_a_server_reach_the_list(pretend: Servers)
 
 
 async def test_adding_a_user_with_a_typed_password_prompts_for_it_first(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "a")
         dialog = wizard.app.screen
@@ -201,8 +202,8 @@ async def test_adding_a_user_with_a_typed_password_prompts_for_it_first(
         await wizard.see("ci", "typed")
 
 
-async def test_a_user_typed_before_the_host_moves_to_its_field(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_user_typed_before_the_host_moves_to_its_field(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -223,16 +224,16 @@ async def test_a_user_typed_before_the_host_moves_to_its_field(pretend: Servers)
         await wizard.see("✗ must be the host alone; the user has a field")
 
 
-async def test_the_error_for_a_non_ascii_name_shows_its_ascii_form(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_error_for_a_non_ascii_name_shows_its_ascii_form(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("büro.example.com")
         await wizard.press("tab")
         await wizard.see("✗ must be written in its ASCII form,", "xn--bro-hoa.example.com")
 
 
-async def test_the_same_server_twice_is_refused(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_same_server_twice_is_refused(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("a")
         await wizard.type("alpha")
@@ -243,8 +244,8 @@ async def test_the_same_server_twice_is_refused(pretend: Servers) -> None:
         assert len(wizard.app.session.draft.items("servers")) == 1
 
 
-async def test_several_servers_on_one_disk_are_refused_at_storage(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_several_servers_on_one_disk_are_refused_at_storage(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("a")
         await wizard.type("beta")
@@ -254,8 +255,8 @@ async def test_several_servers_on_one_disk_are_refused_at_storage(pretend: Serve
         await wizard.see("3 of 7", "✗", "Use the driver s3")
 
 
-async def test_a_server_is_edited_and_removed_by_keys(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_server_is_edited_and_removed_by_keys(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("e", "enter")
         await wizard.type("root")
@@ -266,8 +267,8 @@ async def test_a_server_is_edited_and_removed_by_keys(pretend: Servers) -> None:
         assert "alpha" not in wizard.text
 
 
-async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_users_are_added_with_a_typed_password(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "a")
         await wizard.see("The user name for docker login")
@@ -284,8 +285,8 @@ async def test_users_are_added_with_a_typed_password(pretend: Servers) -> None:
         assert "abc" not in wizard.text
 
 
-async def test_an_invalid_hash_is_an_error_beside_its_field(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_an_invalid_hash_is_an_error_beside_its_field(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server()
         await wizard.press("enter", "a")
         await wizard.type("ci")
@@ -296,16 +297,16 @@ async def test_an_invalid_hash_is_an_error_beside_its_field(pretend: Servers) ->
 
 
 @pytest.mark.parametrize("step", ["1", "2", "3", "4", "5", "6", "7"])
-async def test_the_help_of_every_step_has_an_example(pretend: Servers, step: str) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_help_of_every_step_has_an_example(servers: FakeServers, step: str) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", f"alt+{step}", "f1")
         example = wizard.app.screen.query_one(".help--example", Static)
         assert str(example.content).strip()
         assert max(map(len, str(example.content).splitlines())) <= 64
 
 
-async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_pasted_lines_fill_the_s3_form(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3", "down")
         await wizard.see("Bucket")
         wizard.app.screen.query_one("#paste").focus()
@@ -326,8 +327,8 @@ async def test_pasted_lines_fill_the_s3_form(pretend: Servers) -> None:
         assert not wizard.app.screen.query(Toast)
 
 
-async def test_invalid_yaml_is_reported_below_its_text_area(pretend: Servers) -> None:
-    async with opened(pretend, size=(120, 40)) as wizard:
+async def test_invalid_yaml_is_reported_below_its_text_area(servers: FakeServers) -> None:
+    async with opened(servers, size=(120, 40)) as wizard:
         await wizard.press("enter", "alt+6")
         area = wizard.app.screen.query_one("#settings")
         area.text = "log: [unclosed"  # type: ignore[attr-defined]
@@ -337,8 +338,8 @@ async def test_invalid_yaml_is_reported_below_its_text_area(pretend: Servers) ->
         assert "✗ line" not in wizard.text
 
 
-async def test_the_preview_follows_what_is_typed(pretend: Servers) -> None:
-    async with opened(pretend, size=(140, 40)) as wizard:
+async def test_the_preview_follows_what_is_typed(servers: FakeServers) -> None:
+    async with opened(servers, size=(140, 40)) as wizard:
         await wizard.press("enter", "alt+3")
         await wizard.see("/etc/moorage/registry/blue/config.yml")
         await wizard.press("down", "tab")
@@ -347,9 +348,9 @@ async def test_the_preview_follows_what_is_typed(pretend: Servers) -> None:
 
 
 async def test_f3_shows_the_preview_on_narrow_terminals(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3")
         assert not wizard.app.screen.query_one(PreviewPane).display
         await wizard.press("f3")
@@ -359,17 +360,17 @@ async def test_f3_shows_the_preview_on_narrow_terminals(
 
 
 async def test_the_continue_button_shows_its_whole_label_in_every_step(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         for step, name in (("alt+6", "Next"), ("alt+7", "Apply"), ("alt+1", "Next")):
             await wizard.press(step)
             await wizard.see(f"    {name}    ")
 
 
-async def test_choices_use_arrow_keys_and_leave_enter_to_the_form(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_choices_use_arrow_keys_and_leave_enter_to_the_form(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+5")
         choice = wizard.app.screen.query_one("#mode", Choice)
         assert wizard.app.focused is choice
@@ -380,8 +381,8 @@ async def test_choices_use_arrow_keys_and_leave_enter_to_the_form(pretend: Serve
         await wizard.see("6 of 7")
 
 
-async def test_nothing_is_cut_at_80_by_24(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_nothing_is_cut_at_80_by_24(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         for step in STEPS:
             await wizard.press(f"alt+{step.number}")
@@ -392,8 +393,8 @@ async def test_nothing_is_cut_at_80_by_24(pretend: Servers) -> None:
                 assert field.region.right <= 80
 
 
-async def test_the_footer_has_room_for_every_key_at_80_columns(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_footer_has_room_for_every_key_at_80_columns(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         for number in range(1, 8):
             await wizard.press(f"alt+{number}")
@@ -401,13 +402,13 @@ async def test_the_footer_has_room_for_every_key_at_80_columns(pretend: Servers)
             assert "f1 Help" in wizard.text.splitlines()[-1]
 
 
-async def test_testing_a_server_shows_its_facts(pretend: Servers) -> None:
-    pretend["alpha"] = PretendServer("alpha", extra_facts="tool\tdocker\n")
-    pretend["beta"] = PretendServer(
+async def test_testing_a_server_shows_its_facts(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", extra_facts="tool\tdocker\n")
+    servers["beta"] = FakeServer(
         "beta",
         fault=CannotConnect("No route to [host].", advice="Check the address.", server="beta"),
     )
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("ctrl+t")
         await wizard.see("Debian GNU/Linux 12", "docker", "ports 80 and 443 free")
@@ -418,10 +419,10 @@ async def test_testing_a_server_shows_its_facts(pretend: Servers) -> None:
 
 
 async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
-    pretend: Servers,
+    servers: FakeServers,
 ) -> None:
-    pretend["alpha"] = PretendServer("alpha", sudo_password="right")
-    async with opened(pretend) as wizard:
+    servers["alpha"] = FakeServer("alpha", sudo_password="right")
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -441,10 +442,10 @@ async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
 
 
 async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "id"], check=True)
-    async with opened(pretend, size=(120, 40)) as wizard:
+    async with opened(servers, size=(120, 40)) as wizard:
         await wizard.new_with_server("alpha")
         await wizard.press("e", "tab", "tab", "tab")
         for text, said in (
@@ -477,7 +478,7 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
     assert server == {"host": "alpha", "key": "~/id", "jump": "admin@one:22,two"}
 
 
-async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
+async def test_steps_named_in_ask_are_opened(servers: FakeServers) -> None:
     answers = {
         "version": 1,
         "registry": {"domain": "registry.example.com"},
@@ -485,7 +486,7 @@ async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
         "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
         "ask": ["storage", "ssl"],
     }
-    async with opened(pretend, prefill=answers) as wizard:
+    async with opened(servers, prefill=answers) as wizard:
         await wizard.see("Storage  3 of 7")
         await wizard.press("enter")
         await wizard.see("SSL  5 of 7")
@@ -496,7 +497,7 @@ async def test_steps_named_in_ask_are_opened(pretend: Servers) -> None:
 
 
 async def test_the_certificate_at_the_last_typed_path_is_described(
-    pretend: Servers, home: Path
+    servers: FakeServers, home: Path
 ) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20",
@@ -504,7 +505,7 @@ async def test_the_certificate_at_the_last_typed_path_is_described(
          "-keyout", home / "k.pem", "-out", home / "c.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
-    async with opened(pretend, size=(120, 40)) as wizard:
+    async with opened(servers, size=(120, 40)) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("alt+5", "down", "down", "tab")
@@ -519,8 +520,8 @@ async def test_the_certificate_at_the_last_typed_path_is_described(
         await wizard.see("cannot be read: no such file")
 
 
-async def test_type_ahead_after_tab_reaches_the_next_field(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_type_ahead_after_tab_reaches_the_next_field(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -535,8 +536,8 @@ async def test_type_ahead_after_tab_reaches_the_next_field(pretend: Servers) -> 
         ]
 
 
-async def test_long_text_that_arrives_as_keys_is_typed(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_long_text_that_arrives_as_keys_is_typed(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
@@ -550,8 +551,8 @@ async def test_long_text_that_arrives_as_keys_is_typed(pretend: Servers) -> None
         assert user.value == "ä" * 10_239 + "xä"
 
 
-async def test_alt_and_a_number_typed_ahead_is_not_text(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_alt_and_a_number_typed_ahead_is_not_text(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter")
         for key, character in (*zip("abc", "abc", strict=True), ("alt+2", "2"), ("alt+3", "3")):
             wizard.app.post_message(events.Key(key, character))  # as terminals send them

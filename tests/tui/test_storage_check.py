@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
+from fake_server import FakeServers
 from moto.server import ThreadedMotoServer
 from opening import opened
-from pretend import Servers
 from textual import events
 
 from moorage.answers.model import S3Storage
@@ -116,9 +116,9 @@ REGISTRY_STORAGE_S3_SECRETKEY=a-secret-key
 
 
 async def test_a_pasted_block_fills_the_form_and_can_be_tested(
-    pretend: Servers, endpoint: str
+    servers: FakeServers, endpoint: str
 ) -> None:
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3", "down", "tab")
         focused = wizard.app.focused
         assert focused is not None
@@ -131,9 +131,9 @@ async def test_a_pasted_block_fills_the_form_and_can_be_tested(
         assert "a-secret-key" not in wizard.text
 
 
-async def test_a_block_pasted_into_another_step_fills_storage(pretend: Servers) -> None:
+async def test_a_block_pasted_into_another_step_fills_storage(servers: FakeServers) -> None:
     block = BLOCK.format(url="https://s3.example.com") + "REGISTRY_STORAGE_S3_X=1\n"
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3", "down", "enter")
         await wizard.see("✗ expected the name of the bucket")
         await wizard.press("alt+1")
@@ -147,8 +147,8 @@ async def test_a_block_pasted_into_another_step_fills_storage(pretend: Servers) 
         await wizard.see("Add a user", "These lines belong in Storage")
 
 
-async def test_the_form_responds_while_a_store_does_not(pretend: Servers, silent: str) -> None:
-    async with opened(pretend) as wizard:
+async def test_the_form_responds_while_a_store_does_not(servers: FakeServers, silent: str) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3", "down", "tab")
         assert wizard.app.focused is not None
         wizard.app.focused.post_message(events.Paste(BLOCK.format(url=silent)))
@@ -162,8 +162,8 @@ async def test_the_form_responds_while_a_store_does_not(pretend: Servers, silent
         assert threading.active_count() < 40
 
 
-async def test_a_secret_is_hidden_until_shown(pretend: Servers) -> None:
-    async with opened(pretend) as wizard:
+async def test_a_secret_is_hidden_until_shown(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
         await wizard.press("enter", "alt+3", "down")
         wizard.app.screen.query_one("#secretkey", Field).focus()
         await wizard.type("abc")

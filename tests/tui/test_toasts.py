@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from fake_server import FakeServers
 from opening import opened
-from pretend import Servers
 from textual.widgets import Button, Footer
 from textual.widgets._toast import Toast
 from walk import ANSWERS
@@ -20,9 +20,9 @@ LONG = (
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_toast_hides_neither_the_title_nor_a_button(
-    size: tuple[int, int], pretend: Servers
+    size: tuple[int, int], servers: FakeServers
 ) -> None:
-    async with opened(pretend, size=size, prefill=ANSWERS) as wizard:
+    async with opened(servers, size=size, prefill=ANSWERS) as wizard:
         await wizard.see("1 server:")
         for step in range(1, 8):
             await wizard.press(f"alt+{step}")
@@ -43,11 +43,11 @@ async def test_a_toast_hides_neither_the_title_nor_a_button(
 
 @pytest.mark.parametrize("left", [1e-9, 0.0, -0.01])
 async def test_a_toast_that_expires_while_a_screen_opens_disappears(
-    left: float, pretend: Servers, monkeypatch: pytest.MonkeyPatch
+    left: float, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BriefNotice, "_left", lambda _self: left)
     monkeypatch.setattr(BriefNotice, "has_expired", False)
-    async with opened(pretend) as wizard:
+    async with opened(servers) as wizard:
         wizard.app.notify("Saved", markup=False)
         await wizard.see("Saved")
         await wizard.until(lambda: not wizard.app.screen.query(Toast), "the toast is gone")

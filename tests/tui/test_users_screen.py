@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from fake_server import DONE, FakeServer, FakeServers, some_user
 from opening import opened
 from patience import slowness
-from pretend import SIZES, PretendServer, Servers, Wizard
-from pretend_users import UsersServer, some_user
 from textual import events
+from wizard_driver import SIZES, Wizard
 
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
@@ -38,13 +38,13 @@ USERS = (some_user("ana", "pull", "team-a/*"), some_user("bob", disabled=True), 
 class Fleet:
     """Two servers with users, and an answers file that was applied to them."""
 
-    def __init__(self, home: Path, pretend: Servers, users: Sequence[RegistryUser]) -> None:
-        self.pretend = pretend
+    def __init__(self, home: Path, servers: FakeServers, users: Sequence[RegistryUser]) -> None:
+        self.by_host = servers
         self.path = home / "moorage.yml"
-        self.servers = [UsersServer(name) for name in NAMES]
+        self.servers = [FakeServer(name) for name in NAMES]
         for server in self.servers:
             server.put(users)
-            pretend[server.server] = server
+            servers[server.server] = server
         draft = Draft(
             {
                 "version": 1,
@@ -60,26 +60,26 @@ class Fleet:
         store.remember(self.path, draft.domain, state="applied")
 
     @property
-    def alpha(self) -> UsersServer:
+    def alpha(self) -> FakeServer:
         return self.servers[0]
 
     @property
-    def beta(self) -> UsersServer:
+    def beta(self) -> FakeServer:
         return self.servers[1]
 
     @asynccontextmanager
     async def open(self, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Wizard]:
         """Open the users from the start, by keys."""
-        async with opened(self.pretend, size=size) as wizard:
+        async with opened(self.by_host, size=size) as wizard:
             await wizard.see("registry.example.com")
             await wizard.press("u")
             yield wizard
 
 
 @pytest.fixture
-def fleet(home: Path, pretend: Servers) -> Fleet:
+def fleet(home: Path, servers: FakeServers) -> Fleet:
     """Two servers with three users."""
-    return Fleet(home, pretend, USERS)
+    return Fleet(home, servers, USERS)
 
 
 async def add(wizard: Wizard, name: str) -> None:
@@ -352,7 +352,7 @@ async def test_a_users_servers_exclude_those_that_were_not_read(fleet: Fleet) ->
 
 
 async def test_a_change_based_on_an_old_state_has_to_be_repeated(fleet: Fleet) -> None:
-    fleet.beta.refuses = "changed_meanwhile\thtpasswd"
+    fleet.beta.result = "@result\tfailed\tchanged_meanwhile\thtpasswd\n"
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x")
@@ -363,7 +363,7 @@ async def test_a_change_based_on_an_old_state_has_to_be_repeated(fleet: Fleet) -
 
 
 async def test_a_failure_rolls_the_others_back_and_keeps_staged_changes(fleet: Fleet) -> None:
-    fleet.beta.refuses = "[b]nginx -t\x1b[2J failed"
+    fleet.beta.result = "@result\tfailed\t[b]nginx -t\x1b[2J failed\n"
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await add(wizard, "dora")
@@ -373,14 +373,14 @@ async def test_a_failure_rolls_the_others_back_and_keeps_staged_changes(fleet: F
         await wizard.press("enter")
         await wizard.see("1 staged", "+ dora")
         assert "dora" not in fleet.alpha.users
-        fleet.beta.refuses = ""
+        fleet.beta.result = DONE
         await apply(wizard)
         await wizard.see("Password of dora")
     assert "dora" in fleet.beta.users
 
 
 async def test_a_lost_server_fails_the_change(fleet: Fleet) -> None:
-    fleet.alpha.breaks = True
+    fleet.alpha.run_fault = CannotConnect("The connection was lost.", server="alpha")
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x")
@@ -389,14 +389,14 @@ async def test_a_lost_server_fails_the_change(fleet: Fleet) -> None:
 
 
 async def test_a_cancelled_change_is_rolled_back(fleet: Fleet) -> None:
-    fleet.beta.holds = threading.Event()
+    fleet.beta.slow_run = threading.Event()
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x")
         await apply(wizard)
         await wizard.see("Ready, waiting", "Stop and undo")
         await wizard.press("s")
-        fleet.beta.holds.set()
+        fleet.beta.slow_run.set()
         await wizard.see("Your changes are kept")
     assert not fleet.alpha.users["ana"].disabled
 
@@ -552,7 +552,7 @@ async def test_hostile_names_are_shown_as_they_are(fleet: Fleet) -> None:
 
 
 async def test_the_dashboard_and_the_palette_open_users(fleet: Fleet) -> None:
-    async with opened(fleet.pretend, path=fleet.path) as wizard:
+    async with opened(fleet.by_host, path=fleet.path) as wizard:
         await wizard.see("Dashboard")
         await wizard.press("u")
         await wizard.see("3 users")
@@ -571,7 +571,7 @@ async def test_the_command_line_opens_users(fleet: Fleet) -> None:
         {}, {"path": fleet.path}, {"servers_read": (("alpha",), "")},
     ]  # fmt: skip
     for way in ways:
-        async with opened(fleet.pretend, users=True, **way) as wizard:
+        async with opened(fleet.by_host, users=True, **way) as wizard:
             await wizard.see("3 users")
             await wizard.press("escape")
             await wizard.see("New deployment")
@@ -582,7 +582,7 @@ async def test_an_applied_but_unsaved_draft_is_a_deployment_too(fleet: Fleet) ->
     draft = fleet.path.with_name("draft.yml")
     draft.write_text(fleet.path.read_text())
     store.remember(draft, "registry.example.com", state="applied", is_draft=True)
-    async with opened(fleet.pretend, users=True) as wizard:
+    async with opened(fleet.by_host, users=True) as wizard:
         await wizard.see("3 users")
 
 
@@ -590,11 +590,11 @@ async def test_with_several_deployments_one_is_chosen(fleet: Fleet) -> None:
     other = fleet.path.with_name("other.yml")
     other.write_text(fleet.path.read_text())
     store.remember(other, "other.example.com", state="applied")
-    async with opened(fleet.pretend, users=True) as wizard:
+    async with opened(fleet.by_host, users=True) as wizard:
         await wizard.see("Press U to open the users")
 
 
 async def test_a_server_without_a_registry_says_so(fleet: Fleet) -> None:
-    fleet.pretend["beta"] = PretendServer("beta")
+    fleet.by_host["beta"] = FakeServer("beta")
     async with fleet.open() as wizard:
         await wizard.see("Moorage has not deployed a registry")

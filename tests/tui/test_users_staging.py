@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from pretend_users import HASH, some_user
+from fake_server import HASH, some_user
 from walk import ANSWERS
 
 from moorage.answers.load import load

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from fake_server import DONE, FakeServer, FakeServers, some_user
 from opening import opened
-from pretend import PretendServer, Servers, Wizard
-from pretend_users import UsersServer, some_user
+from wizard_driver import Wizard
 
 from moorage.answers.save import save
 from moorage.deploy.name import NamePlan
@@ -31,7 +31,7 @@ LOGIN = LoginRequest(
     "No key was accepted for root. Tried: 2 keys from the ssh agent, ~/.ssh/id_[rsa].",
     ("publickey", "password"),
 )
-LOG = b"@step\t0\tpackages\nGet:1 something\nW: a warning\nE: an error\n"
+LOG = "@step\t0\tpackages\nGet:1 something\nW: a warning\nE: an error\n"
 STEPS = ("servers", "credentials", "storage", "dns", "ssl", "advanced")
 
 
@@ -39,8 +39,8 @@ async def every_screen(
     size: tuple[int, int], theme: str = "moorage-dark"
 ) -> AsyncIterator[tuple[str, Wizard]]:
     """Yield the name of each screen while it is shown."""
-    servers = Servers()
-    servers["alpha"] = PretendServer("alpha", log=LOG, waits_for_abort=True)
+    servers = FakeServers()
+    servers["alpha"] = FakeServer("alpha", log=LOG, waits_for_abort=True)
     async with opened(servers, size=size) as wizard:
         wizard.app.theme = theme
         await wizard.pilot.pause()
@@ -102,8 +102,8 @@ async def every_screen(
 
 async def _login(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
     """Yield what is asked for while servers are reached, and the records of a name."""
-    servers = Servers()
-    servers["alpha"] = PretendServer("alpha", login=LOGIN, log=LOG, waits_for_abort=True)
+    servers = FakeServers()
+    servers["alpha"] = FakeServer("alpha", login=LOGIN, log=LOG, waits_for_abort=True)
     async with opened(servers, size=size, prefill=ANSWERS) as wizard:
         wizard.app.theme = theme
         await wizard.see("Or a key file")
@@ -155,11 +155,11 @@ class Zone:
 async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
     """Yield the users screen and its dialogs."""
     store.keep_applied(Draft(ANSWERS))
-    alpha = UsersServer("alpha")
+    alpha = FakeServer("alpha")
     alpha.put(
         [some_user("ana", "pull", "team-a/*"), some_user("bob", disabled=True), some_user("ci")]
     )
-    servers = Servers()
+    servers = FakeServers()
     servers["alpha"] = alpha
     async with opened(servers, size=size, prefill=ANSWERS) as wizard:
         wizard.app.theme = theme
@@ -181,12 +181,12 @@ async def _users(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         yield "changes", wizard
         await wizard.press("v")
         yield "changed files", wizard
-        alpha.refuses = "no luck"
+        alpha.result = "@result\tfailed\tno luck\n"
         await wizard.press("enter")
         await wizard.see("Your changes are kept")
         yield "change failed", wizard
         await wizard.press("enter")
-        alpha.refuses = ""
+        alpha.result = DONE
         await wizard.see("3 staged", "up to date")
         await wizard.press("enter")
         await wizard.see("What will change")
@@ -203,7 +203,7 @@ async def _start(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         file = Path(f"{name}.yml").absolute()
         save(Draft(ANSWERS).answers(), file)
         store.remember(file, f"{name}.example.com", state=state)
-    async with opened(Servers(), size=size) as wizard:
+    async with opened(FakeServers(), size=size) as wizard:
         wizard.app.theme = theme
         await wizard.see("attention")
         yield "welcome, recents", wizard

@@ -1,4 +1,4 @@
-"""Fixtures for the command line: an operator's home, an answers file, and made-up servers."""
+"""Fixtures for the command line: an operator's home, an answers file, and fake servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from calls import PASSWORD, Moorage, Outcome, write_answers
-from made_up_servers import Fleet
+from fake_server import FakeServers
 
 from moorage.cli.main import main
 
@@ -44,9 +44,9 @@ def answers_file(home: Path) -> Path:
 
 
 @pytest.fixture
-def fleet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    """Put made-up servers in the place of SSH; nothing else of the engine is replaced."""
-    fleet = Fleet()
-    monkeypatch.setattr("moorage.servers.connect.open_transport", fleet.open_transport)
-    yield fleet
-    fleet.end()
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServers]:
+    """Put fake servers in the place of SSH; nothing else of the engine is replaced."""
+    servers = FakeServers("192.0.2.7")
+    monkeypatch.setattr("moorage.servers.connect.open_transport", servers.open)
+    yield servers
+    servers.end()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from calls import Moorage
-from made_up_servers import Fleet
+from fake_server import FakeServers
 
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
@@ -20,7 +20,7 @@ HOST = "one.example.test"
 
 
 @pytest.fixture
-def stale(answers_file: Path, fleet: Fleet) -> Path:
+def stale(answers_file: Path, servers: FakeServers) -> Path:
     """Answers of revision 1, for a server to which Bob has added dora since."""
     answers = load(answers_file)
     answers_file.write_text(answers_file.read_text() + "based_on: 1  # ours\n")
@@ -34,7 +34,7 @@ def stale(answers_file: Path, fleet: Fleet) -> Path:
         "history": [added],
     }
     users = [RegistryUser("ci", "x"), RegistryUser("dora", "y")]
-    fleet[HOST].files = {**user_files(users), layout.DEPLOYMENT: json.dumps(record).encode()}
+    servers[HOST].files = {**user_files(users), layout.DEPLOYMENT: json.dumps(record).encode()}
     return answers_file
 
 
@@ -45,7 +45,7 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
 
 
 def test_enter_accepts_nothing_destructive(
-    moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, stale: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = stale.read_text()
     at_a_terminal(monkeypatch, "", "")
@@ -55,22 +55,22 @@ def test_enter_accepts_nothing_destructive(
     assert outcome.stderr.rstrip().endswith("Nothing was changed.")
     question = outcome.stderr.index("Apply this plan? [y/N]")
     assert "! 1 user is removed: dora." in outcome.stderr[:question].splitlines()[-3:]
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
     assert stale.read_text() == text
 
 
 def test_accepted_consequences_are_applied(
-    moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, stale: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_a_terminal(monkeypatch, "n", "y")
     outcome = moorage("apply", str(stale), "--no-verify")
     assert outcome.code == 0, outcome.stderr
-    assert fleet[HOST].runs == 1
+    assert servers[HOST].runs == 1
     assert stale.read_text().endswith("\nbased_on: 3  # ours\n")
 
 
 def test_changes_by_others_are_merged_into_the_file(
-    moorage: Moorage, stale: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, stale: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_a_terminal(monkeypatch, "y", "y")
     outcome = moorage("apply", str(stale), "--no-verify")
@@ -82,7 +82,7 @@ def test_changes_by_others_are_merged_into_the_file(
 
 
 def test_without_a_terminal_the_error_names_the_option(
-    moorage: Moorage, stale: Path, fleet: Fleet
+    moorage: Moorage, stale: Path, servers: FakeServers
 ) -> None:
     refused = moorage("apply", str(stale), "--yes", "--no-verify", "--json")
     assert refused.code == 1
@@ -90,7 +90,7 @@ def test_without_a_terminal_the_error_names_the_option(
     assert error["code"] == "removals_not_accepted"
     assert "dora" in error["message"]
     assert "--accept-removals" in error["advice"]
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
     accepted = moorage("apply", str(stale), "--yes", "--no-verify", "--accept-removals")
     assert accepted.code == 0, accepted.stderr
     kept = moorage("apply", str(stale), "--yes", "--no-verify", "--accept-removals", "--no-save")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from calls import Moorage
-from made_up_servers import FINGERPRINT, Fleet
+from fake_server import FINGERPRINT, FakeServers, no_answer
 
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret
@@ -25,9 +25,9 @@ KEY = HostKey(HOST, HOST, "ssh-ed25519", FINGERPRINT)
 
 
 def test_an_unknown_key_is_refused_without_a_terminal(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
-    fleet[HOST].has_unknown_key = True
+    servers[HOST].unknown_key = FINGERPRINT
 
     outcome = moorage("plan", str(answers_file))
 
@@ -38,9 +38,9 @@ def test_an_unknown_key_is_refused_without_a_terminal(
 
 @pytest.mark.parametrize("accepted", [FINGERPRINT, "new"])
 def test_a_given_fingerprint_is_accepted(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, accepted: str
+    moorage: Moorage, answers_file: Path, servers: FakeServers, accepted: str
 ) -> None:
-    fleet[HOST].has_unknown_key = True
+    servers[HOST].unknown_key = FINGERPRINT
 
     outcome = moorage("plan", str(answers_file), "--accept-host-key", accepted)
 
@@ -49,9 +49,9 @@ def test_a_given_fingerprint_is_accepted(
 
 
 def test_another_fingerprint_is_rejected(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
-    fleet[HOST].has_unknown_key = True
+    servers[HOST].unknown_key = FINGERPRINT
 
     assert moorage("plan", str(answers_file), "--accept-host-key", "SHA256:" + "B" * 43).code == 4
 
@@ -159,9 +159,9 @@ def test_the_login_prompt_says_why_and_how_to_give_a_key(
 
 
 def test_a_refused_login_says_how_to_give_a_key(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
-    fleet[HOST].refuses = "login_refused"
+    servers[HOST].fault = no_answer(HOST, "login_refused")
 
     outcome = moorage("plan", str(answers_file))
 

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 from calls import Moorage, write_answers
-from made_up_servers import Fleet
+from fake_server import FINGERPRINT, FakeServers, no_answer
 
 from moorage.errors import ExitCode
 
 HOST = "one.example.test"
 
 
-def test_0_when_everything_is_done(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+def test_0_when_everything_is_done(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
     outcome = moorage("apply", str(answers_file), "--yes", "--no-verify")
 
     assert outcome.code == ExitCode.DONE == 0
-    assert fleet[HOST].runs == 1
+    assert servers[HOST].runs == 1
     assert "docker login registry.example.test -u ci" in outcome.stdout
 
 
@@ -46,8 +48,8 @@ def test_2_when_the_file_is_a_folder(moorage: Moorage, home: Path) -> None:
     assert f"such as {home}/moorage.yml" in outcome.stderr
 
 
-def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
-    fleet[HOST].result = "@result\tfailed\tnginx refuses the configuration\n"
+def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, servers: FakeServers) -> None:
+    servers[HOST].result = "@result\tfailed\tnginx refuses the configuration\n"
 
     outcome = moorage("apply", str(answers_file), "--yes")
 
@@ -69,8 +71,10 @@ def test_1_when_verify_finds_no_registry(moorage: Moorage, answers_file: Path) -
     assert "✗" in outcome.stdout
 
 
-def test_1_when_the_plan_has_problems(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
-    fleet[
+def test_1_when_the_plan_has_problems(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
+    servers[
         HOST
     ].extra_facts = 'listener\tLISTEN 0 511 0.0.0.0:443 0.0.0.0:* users:(("caddy",pid=7,fd=6))\n'
 
@@ -80,11 +84,11 @@ def test_1_when_the_plan_has_problems(moorage: Moorage, answers_file: Path, flee
     assert (planned.code, applied.code) == (1, 1)
     assert "port 443 is taken by caddy" in planned.stdout
     assert applied.stderr.rstrip().splitlines()[-1].startswith(f"Error: {HOST}: port 443 is taken")
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 def test_1_when_the_operator_says_no(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
     monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
@@ -93,7 +97,7 @@ def test_1_when_the_operator_says_no(
 
     assert outcome.code == ExitCode.FAILED
     assert "Nothing was changed." in outcome.stderr
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 @pytest.mark.parametrize(
@@ -116,7 +120,7 @@ def test_1_when_the_operator_says_no(
     ],
 )
 def test_2_on_wrong_usage(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, words: list[str]
+    moorage: Moorage, answers_file: Path, servers: FakeServers, words: list[str]
 ) -> None:
     outcome = moorage(*words)
 
@@ -124,7 +128,7 @@ def test_2_on_wrong_usage(
     assert outcome.stdout == ""
     assert outcome.stderr.startswith("Error: ")
     assert len(outcome.stderr.strip().splitlines()) == 1
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 def test_2_when_the_answers_are_invalid(moorage: Moorage, answers_file: Path) -> None:
@@ -141,19 +145,21 @@ def test_2_when_the_answers_are_invalid(moorage: Moorage, answers_file: Path) ->
     assert "moorage.yml:7:" in outcome.stderr
 
 
-def test_3_when_the_plan_has_changes(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+def test_3_when_the_plan_has_changes(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
     assert moorage("plan", str(answers_file)).code == ExitCode.DONE
     outcome = moorage("plan", str(answers_file), "--detailed-exitcode")
 
     assert outcome.code == ExitCode.CHANGES == 3
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 @pytest.mark.parametrize("command", ["plan", "status", "apply"])
 def test_4_when_a_server_cannot_be_reached(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, command: str
+    moorage: Moorage, answers_file: Path, servers: FakeServers, command: str
 ) -> None:
-    fleet[HOST].refuses = True
+    servers[HOST].fault = no_answer(HOST)
 
     outcome = moorage(command, str(answers_file), *(["--yes"] if command == "apply" else []))
 
@@ -161,9 +167,11 @@ def test_4_when_a_server_cannot_be_reached(
     assert "No answer. Try later." in outcome.stdout + outcome.stderr
 
 
-def test_5_when_only_some_servers_are_done(moorage: Moorage, home: Path, fleet: Fleet) -> None:
+def test_5_when_only_some_servers_are_done(
+    moorage: Moorage, home: Path, servers: FakeServers
+) -> None:
     file = write_answers(home / "two.yml", [HOST, "two.example.test"])
-    fleet["two.example.test"].result = "@result\tfailed\tnginx answers 502\n"
+    servers["two.example.test"].result = "@result\tfailed\tnginx answers 502\n"
 
     outcome = moorage("apply", str(file), "--yes", "--json")
 
@@ -173,9 +181,11 @@ def test_5_when_only_some_servers_are_done(moorage: Moorage, home: Path, fleet: 
     assert result["exit_code"] == 5
 
 
-def test_130_when_a_run_is_cancelled(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
-    fleet[HOST].waits = True
-    _press_ctrl_c(after=fleet[HOST].has_begun)
+def test_130_when_a_run_is_cancelled(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
+    servers[HOST].waits_for_abort = True
+    _press_ctrl_c(after=servers[HOST].has_begun)
 
     outcome = moorage("apply", str(answers_file), "--yes")
 
@@ -185,12 +195,12 @@ def test_130_when_a_run_is_cancelled(moorage: Moorage, answers_file: Path, fleet
 
 
 def test_130_when_a_question_is_interrupted(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> str:
         raise KeyboardInterrupt
 
-    fleet[HOST].has_unknown_key = True
+    servers[HOST].unknown_key = FINGERPRINT
     monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
     monkeypatch.setattr("moorage.cli.asker.CommandLineAsker._yes_or_no", interrupt)
 

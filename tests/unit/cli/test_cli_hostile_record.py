@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bait import DEPLOYED, Bait, watched
 from calls import Moorage, write_answers
-from made_up_servers import Fleet
+from fake_server import FakeServers
 
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
@@ -28,12 +28,12 @@ def bait(home: Path) -> Iterator[Bait]:
     bait.close()
 
 
-def _put(fleet: Fleet, bait: Bait, *others: dict[str, object]) -> None:
+def _put(servers: FakeServers, bait: Bait, *others: dict[str, object]) -> None:
     """Make HOST a server with that record."""
     files = {**user_files([CI]), layout.hook_path("told"): HOOK}
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     record = bait.record(HOST, *others, digests=digests)
-    fleet[HOST].files = {**files, **DEPLOYED, layout.DEPLOYMENT: record}
+    servers[HOST].files = {**files, **DEPLOYED, layout.DEPLOYMENT: record}
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def _put(fleet: Fleet, bait: Bait, *others: dict[str, object]) -> None:
     "others", [(), ({"host": OTHER},), ({"host": OTHER, "connection": "local"},)]
 )
 def test_a_hostile_record_runs_opens_and_connects_to_nothing(
-    moorage: Moorage, fleet: Fleet, bait: Bait, words: tuple[str, ...],
+    moorage: Moorage, servers: FakeServers, bait: Bait, words: tuple[str, ...],
     others: tuple[dict[str, object], ...],
 ) -> None:  # fmt: skip
-    _put(fleet, bait, *others)
+    _put(servers, bait, *others)
     group, *rest = words
 
     with watched(bait.port) as seen:
@@ -59,8 +59,8 @@ def test_a_hostile_record_runs_opens_and_connects_to_nothing(
 
     assert seen == []
     assert bait.is_untouched
-    assert set(fleet.servers) == {HOST}
-    for server in fleet.opened:
+    assert set(servers) == {HOST}
+    for server in servers.opened:
         assert server.connection == "ssh"
         assert {server.key, server.passphrase, server.password, server.sudo_password,
                 server.jump, server.address} == {None}  # fmt: skip
@@ -79,8 +79,10 @@ def test_a_hostile_record_runs_opens_and_connects_to_nothing(
         b'{"users": {"revision": true, "declared": [{}], "missed": "x"}}',
     ],
 )  # fmt: skip
-def test_an_invalid_record_is_reported(moorage: Moorage, fleet: Fleet, record: bytes) -> None:
-    fleet[HOST].files = {**user_files([CI]), **DEPLOYED, layout.DEPLOYMENT: record}
+def test_an_invalid_record_is_reported(
+    moorage: Moorage, servers: FakeServers, record: bytes
+) -> None:
+    servers[HOST].files = {**user_files([CI]), **DEPLOYED, layout.DEPLOYMENT: record}
 
     users = moorage("users", "list", "--server", f"root@{HOST}")
     status = moorage("status", "--server", f"root@{HOST}", "--json")
@@ -101,7 +103,7 @@ def test_an_invalid_record_is_reported(moorage: Moorage, fleet: Fleet, record: b
     ],
 )
 def test_any_answer_of_a_failover_machine_is_shown(
-    moorage: Moorage, fleet: Fleet, home: Path, monkeypatch: pytest.MonkeyPatch,
+    moorage: Moorage, servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch,
     known: dict[str, object],
 ) -> None:  # fmt: skip
     file = write_answers(home / "two.yml", [HOST, "two.example.test"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from calls import PASSWORD, Moorage, write_answers
-from made_up_servers import Fleet
+from fake_server import FakeServers, no_answer
 
 from moorage.cli.output import Output
 from moorage.cli.progress import LiveProgress, show_progress
@@ -21,7 +21,7 @@ HOST = "one.example.test"
 
 
 def test_plan_prints_the_plan_on_stdout_and_progress_on_stderr(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
     outcome = moorage("plan", str(answers_file), "--diff")
 
@@ -34,7 +34,7 @@ def test_plan_prints_the_plan_on_stdout_and_progress_on_stderr(
     assert "\x1b" not in outcome.stdout + outcome.stderr
 
 
-def test_plan_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+def test_plan_as_json(moorage: Moorage, answers_file: Path, servers: FakeServers) -> None:
     plain = moorage("plan", str(answers_file), "--json")
     with_diff = moorage("plan", str(answers_file), "--json", "--diff")
 
@@ -67,7 +67,7 @@ def test_plan_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet) -> Non
 
 
 def test_apply_as_json_ends_with_the_result(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
     outcome = moorage("apply", str(answers_file), "--yes", "--json", "--no-verify")
 
@@ -87,8 +87,10 @@ def test_apply_as_json_ends_with_the_result(
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "status"])
-def test_errors_as_json(moorage: Moorage, answers_file: Path, fleet: Fleet, command: str) -> None:
-    fleet[HOST].refuses = True
+def test_errors_as_json(
+    moorage: Moorage, answers_file: Path, servers: FakeServers, command: str
+) -> None:
+    servers[HOST].fault = no_answer(HOST)
 
     words = ["--yes"] if command == "apply" else []
     outcome = moorage(command, str(answers_file), "--json", *words)
@@ -164,7 +166,7 @@ def test_validate_headless_lists_missing_and_invalid_files(
 
 
 def test_a_secret_in_an_error_is_redacted(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise MoorageError(f"a library said {PASSWORD}.", advice=f"try {PASSWORD}")
@@ -203,10 +205,10 @@ def test_the_live_table_has_a_line_per_server_and_the_log_above(
 
 
 def test_secrets_are_redacted_in_all_output(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
-    fleet[HOST].log = f"curl -u ci:{PASSWORD}\n"
-    fleet[HOST].result = f"@result\tfailed\tthe server said {PASSWORD}\n"
+    servers[HOST].log = f"curl -u ci:{PASSWORD}\n"
+    servers[HOST].result = f"@result\tfailed\tthe server said {PASSWORD}\n"
 
     for words in ([], ["--json"]):
         outcome = moorage("apply", str(answers_file), "--yes", *words)
@@ -216,10 +218,10 @@ def test_secrets_are_redacted_in_all_output(
 
 
 def test_text_from_servers_is_escaped(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fleet[HOST].log = "[bold]loud[/] [/nonsense] \x1b[31mred\x07\n"
-    fleet[HOST].extra_facts = 'os\tPRETTY_NAME="[red]\x1b]0;owned\x07"\n'
+    servers[HOST].log = "[bold]loud[/] [/nonsense] \x1b[31mred\x07\n"
+    servers[HOST].extra_facts = 'os\tPRETTY_NAME="[red]\x1b]0;owned\x07"\n'
 
     outcome = moorage("apply", str(answers_file), "--yes", "--no-verify")
 
@@ -230,7 +232,7 @@ def test_text_from_servers_is_escaped(
 
 
 def test_colours_follow_the_environment_and_options(
-    moorage: Moorage, answers_file: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = ("plan", str(answers_file), "--diff")
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -247,7 +249,7 @@ def test_colours_follow_the_environment_and_options(
 def test_an_unexpected_error_is_logged_and_shows_no_traceback(
     moorage: Moorage,
     answers_file: Path,
-    fleet: Fleet,
+    servers: FakeServers,
     monkeypatch: pytest.MonkeyPatch,
     words: list[str],
 ) -> None:

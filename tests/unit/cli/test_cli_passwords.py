@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from calls import Moorage, write_answers
-from made_up_servers import Fleet
+from fake_server import FakeServers
 
 HOST = "one.example.test"
 
@@ -17,18 +17,18 @@ def file(home: Path) -> str:
 
 
 def test_an_apply_that_would_lose_generated_passwords_does_not_start(
-    moorage: Moorage, file: str, fleet: Fleet
+    moorage: Moorage, file: str, servers: FakeServers
 ) -> None:
     for words in ([], ["--json"]):
         outcome = moorage("apply", file, "--yes", *words)
         assert outcome.code == 2
         assert "--passwords-to FILE" in outcome.stdout + outcome.stderr
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
 def test_a_new_file_receives_the_passwords(
-    moorage: Moorage, file: str, fleet: Fleet, home: Path, words: list[str]
+    moorage: Moorage, file: str, servers: FakeServers, home: Path, words: list[str]
 ) -> None:
     target = home / "passwords"
 
@@ -46,7 +46,7 @@ def test_a_new_file_receives_the_passwords(
 
 
 def test_an_existing_password_file_is_not_overwritten(
-    moorage: Moorage, file: str, fleet: Fleet, home: Path
+    moorage: Moorage, file: str, servers: FakeServers, home: Path
 ) -> None:
     (home / "passwords").write_text("mine")
 
@@ -54,24 +54,24 @@ def test_an_existing_password_file_is_not_overwritten(
 
     assert outcome.code == 2
     assert (home / "passwords").read_text() == "mine"
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 def test_a_file_that_cannot_be_created_is_an_error_before_the_run(
-    moorage: Moorage, file: str, fleet: Fleet
+    moorage: Moorage, file: str, servers: FakeServers
 ) -> None:
     outcome = moorage("apply", file, "--yes", "--passwords-to", "no/such/folder/passwords")
 
     assert outcome.code == 2
     assert "Nothing was changed." in outcome.stderr
     assert "Connecting" not in outcome.stderr
-    assert fleet[HOST].runs == 0
+    assert servers[HOST].runs == 0
 
 
 def test_the_file_is_removed_when_no_server_set_the_passwords(
-    moorage: Moorage, file: str, fleet: Fleet, home: Path
+    moorage: Moorage, file: str, servers: FakeServers, home: Path
 ) -> None:
-    fleet[HOST].result = "@result\tfailed\tno\n"
+    servers[HOST].result = "@result\tfailed\tno\n"
 
     outcome = moorage("apply", file, "--yes", "--passwords-to", "passwords")
 
@@ -81,9 +81,9 @@ def test_the_file_is_removed_when_no_server_set_the_passwords(
 
 
 def test_the_file_stays_when_a_run_could_still_continue(
-    moorage: Moorage, file: str, fleet: Fleet, home: Path
+    moorage: Moorage, file: str, servers: FakeServers, home: Path
 ) -> None:
-    fleet[HOST].result = ""
+    servers[HOST].result = ""
 
     outcome = moorage("apply", file, "--yes", "--passwords-to", "passwords")
 
@@ -92,7 +92,9 @@ def test_the_file_stays_when_a_run_could_still_continue(
     assert "The run may still be in progress" in outcome.stdout
 
 
-def test_passwords_are_printed_on_request(moorage: Moorage, file: str, fleet: Fleet) -> None:
+def test_passwords_are_printed_on_request(
+    moorage: Moorage, file: str, servers: FakeServers
+) -> None:
     outcome = moorage("apply", file, "--yes", "--no-verify", "--show-passwords")
 
     assert outcome.code == 0
@@ -101,7 +103,7 @@ def test_passwords_are_printed_on_request(moorage: Moorage, file: str, fleet: Fl
 
 
 def test_json_on_stdout_and_printed_passwords_exclude_each_other(
-    moorage: Moorage, file: str, fleet: Fleet
+    moorage: Moorage, file: str, servers: FakeServers
 ) -> None:
     outcome = moorage("apply", file, "--yes", "--json", "--show-passwords")
 
@@ -110,16 +112,16 @@ def test_json_on_stdout_and_printed_passwords_exclude_each_other(
 
 
 def test_a_plan_lists_users_who_get_passwords_but_no_passwords(
-    moorage: Moorage, file: str, fleet: Fleet
+    moorage: Moorage, file: str, servers: FakeServers
 ) -> None:
     assert "A password is generated for ci." in moorage("plan", file).stdout
     assert moorage("plan", file, "--json").json["generated"] == ["ci"]
 
 
 def test_a_failed_apply_names_no_missing_file(
-    moorage: Moorage, file: str, fleet: Fleet, home: Path
+    moorage: Moorage, file: str, servers: FakeServers, home: Path
 ) -> None:
-    fleet[HOST].result = "@result\tfailed\tapt says no\n"
+    servers[HOST].result = "@result\tfailed\tapt says no\n"
 
     outcome = moorage("apply", file, "--yes", "--json", "--passwords-to", str(home / "passwords"))
 
@@ -134,9 +136,9 @@ def test_a_failed_apply_names_no_missing_file(
 
 
 def test_passwords_a_lost_run_could_have_set_are_reported(
-    moorage: Moorage, file: str, fleet: Fleet, home: Path
+    moorage: Moorage, file: str, servers: FakeServers, home: Path
 ) -> None:
-    fleet[HOST].result = ""
+    servers[HOST].result = ""
 
     outcome = moorage("apply", file, "--yes", "--json", "--passwords-to", str(home / "passwords"))
 

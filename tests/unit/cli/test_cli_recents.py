@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from calls import PASSWORD, Moorage
-from made_up_servers import Fleet
+from fake_server import FakeServers
 
 from moorage.recents import applied_file, recents
 
 APPLY = ("--yes", "--no-verify")
 
 
-@pytest.mark.usefixtures("fleet")
+@pytest.mark.usefixtures("servers")
 def test_an_apply_puts_the_deployment_on_the_wizards_list(
     moorage: Moorage, answers_file: Path
 ) -> None:
@@ -28,16 +28,16 @@ def test_an_apply_puts_the_deployment_on_the_wizards_list(
 
 
 def test_a_failed_apply_is_not_on_the_wizards_list(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
-    fleet["one.example.test"].result = "@result\tfailed\tno luck\n"
+    servers["one.example.test"].result = "@result\tfailed\tno luck\n"
 
     assert moorage("apply", str(answers_file), *APPLY).code != 0
 
     assert recents() == []
 
 
-@pytest.mark.usefixtures("fleet")
+@pytest.mark.usefixtures("servers")
 def test_an_apply_never_fails_because_of_the_wizards_list(
     moorage: Moorage, answers_file: Path, home: Path
 ) -> None:

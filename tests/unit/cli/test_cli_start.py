@@ -23,9 +23,9 @@ HEAVY = (
 )  # fmt: skip
 
 FAKES = (
-    f"sys.path.insert(0, {str(Path(__file__).parents[2] / 'support')!r}); import made_up_servers; "
+    f"sys.path.insert(0, {str(Path(__file__).parents[2] / 'support')!r}); import fake_server; "
     "import moorage.servers.connect as connect; "
-    "connect.open_transport = made_up_servers.Fleet().open_transport; "
+    "connect.open_transport = fake_server.FakeServers().open; "
 )
 """Replaces SSH with fake servers."""
 

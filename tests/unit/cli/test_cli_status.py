@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from calls import Moorage, write_answers
 from explained import explained
-from made_up_servers import Fleet
+from fake_server import FakeServers, no_answer
 
 from moorage.cli.status_view import status_as_json, status_lines
 from moorage.deploy import ca
@@ -183,10 +183,10 @@ def test_a_run_in_progress_is_not_a_problem() -> None:
 
 
 def test_an_unreachable_server_does_not_hide_the_others(
-    moorage: Moorage, home: Path, fleet: Fleet
+    moorage: Moorage, home: Path, servers: FakeServers
 ) -> None:
     file = write_answers(home / "two.yml", [HOST, "two.example.test"])
-    fleet[HOST].refuses = True
+    servers[HOST].fault = no_answer(HOST)
 
     outcome = moorage("status", str(file))
     value = moorage("status", str(file), "--json").json
@@ -200,18 +200,18 @@ def test_an_unreachable_server_does_not_hide_the_others(
 
 
 def test_other_recorded_servers_are_listed_but_not_contacted(
-    moorage: Moorage, fleet: Fleet
+    moorage: Moorage, servers: FakeServers
 ) -> None:
-    servers = [{"host": HOST, "user": "root"}, {"host": "2001:db8::7", "port": 2222}]
+    recorded = [{"host": HOST, "user": "root"}, {"host": "2001:db8::7", "port": 2222}]
     record = {
         "server": HOST, "domain": "registry.example.test",
         "answers": {
-            "registry": {"domain": "registry.example.test"}, "servers": servers,
+            "registry": {"domain": "registry.example.test"}, "servers": recorded,
             "storage": {"driver": "s3", "s3": {"bucket": "images", "region": "eu"}},
             "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
         },
     }  # fmt: skip
-    fleet[HOST].files = {layout.DEPLOYMENT: json.dumps(record).encode()}
+    servers[HOST].files = {layout.DEPLOYMENT: json.dumps(record).encode()}
 
     told = moorage("status", "--server", f"root@{HOST}")
     both = moorage("status", "--server", HOST, "--server", "[2001:db8::7]", "--json")
@@ -219,10 +219,10 @@ def test_other_recorded_servers_are_listed_but_not_contacted(
     assert "○ [2001:db8::7]:2222  another server on record; not connected to" in told.stdout
     assert [each["server"] for each in both.json["servers"]] == [HOST, "2001:db8::7"]
     assert both.json["others"] == []
-    assert fleet["2001:db8::7"].connections == 1
+    assert servers["2001:db8::7"].connections == 1
 
 
-def test_a_server_without_an_answers_file(moorage: Moorage, fleet: Fleet) -> None:
+def test_a_server_without_an_answers_file(moorage: Moorage, servers: FakeServers) -> None:
     outcome = moorage("status", "--server", "root@[2001:db8::7]:2222", "--json")
 
     assert outcome.code == 1
@@ -231,9 +231,9 @@ def test_a_server_without_an_answers_file(moorage: Moorage, fleet: Fleet) -> Non
 
 
 def test_follow_shows_the_run_in_progress(
-    moorage: Moorage, answers_file: Path, fleet: Fleet
+    moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:
-    fleet[HOST].extra_facts = "run\t20260103\tyes\t3\tpackages\t\t\n"
+    servers[HOST].extra_facts = "run\t20260103\tyes\t3\tpackages\t\t\n"
 
     outcome = moorage("status", str(answers_file), "--follow")
 

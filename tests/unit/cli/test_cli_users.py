@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from calls import Moorage, write_answers
-from made_up_servers import Fleet
+from fake_server import FakeServers, no_answer
 
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
@@ -35,7 +35,7 @@ ANA = RegistryUser("ana", APR1, "pull", ("team-a/*",))
 
 
 def _deploy(
-    fleet: Fleet,
+    servers: FakeServers,
     file: Path,
     host: str,
     users: Sequence[RegistryUser] = (CI, ANA),
@@ -54,7 +54,7 @@ def _deploy(
         "users": {"revision": 1, "declared": ["ci"], "missed": [], **noted},
         "digests": digests,
     }
-    fleet[host].files = {
+    servers[host].files = {
         **files,
         layout.DEPLOYMENT: json.dumps(record).encode(),
         layout.UPSTREAM: b"server 127.0.0.1:5101;\n",
@@ -62,11 +62,11 @@ def _deploy(
 
 
 @pytest.fixture
-def two(home: Path, fleet: Fleet) -> Path:
+def two(home: Path, servers: FakeServers) -> Path:
     """Answers for two servers that are deployed and have the users ci and ana."""
     file = write_answers(home / "two.yml", [ONE, TWO])
     for host in (ONE, TWO):
-        _deploy(fleet, file, host)
+        _deploy(servers, file, host)
     return file
 
 
@@ -79,7 +79,7 @@ def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "file", "servers"),
+    ("words", "file", "named"),
     [
         ((), None, None),
         (("two.yml",), Path("two.yml"), None),
@@ -93,7 +93,7 @@ def _type(monkeypatch: pytest.MonkeyPatch, *answers: str, yes: str = "y\n") -> N
 )
 def test_on_a_terminal_the_users_screen_opens(
     moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...],
-    file: Path | None, servers: tuple[tuple[str, ...], str] | None,
+    file: Path | None, named: tuple[tuple[str, ...], str] | None,
 ) -> None:  # fmt: skip
     opened: list[object] = []
 
@@ -105,7 +105,7 @@ def test_on_a_terminal_the_users_screen_opens(
     monkeypatch.setattr("tui.app.run_wizard", run)
 
     assert moorage("users", *words).code == 0
-    assert opened == [(file, {"users": True, "servers": servers})]
+    assert opened == [(file, {"users": True, "servers": named})]
 
 
 def test_without_a_terminal_no_screen_opens(moorage: Moorage, two: Path) -> None:
@@ -121,7 +121,7 @@ def test_without_a_terminal_no_screen_opens(moorage: Moorage, two: Path) -> None
     assert "after list" in misplaced.stderr
 
 
-def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_list(moorage: Moorage, two: Path, servers: FakeServers) -> None:
     outcome = moorage("users", "list", str(two))
     value = moorage("users", "list", str(two), "--json").json
 
@@ -135,16 +135,16 @@ def test_list(moorage: Moorage, two: Path, fleet: Fleet) -> None:
         "disabled": False, "counts": True, "servers": [ONE, TWO],
     }  # fmt: skip
     assert APR1 not in outcome.stdout + json.dumps(value)
-    assert fleet[ONE].runs == 0
+    assert servers[ONE].runs == 0
 
 
-def test_list_shows_outdated_servers(moorage: Moorage, two: Path, fleet: Fleet) -> None:
-    _deploy(fleet, two, ONE, [CI], revision=2, missed=[TWO])
+def test_list_shows_outdated_servers(moorage: Moorage, two: Path, servers: FakeServers) -> None:
+    _deploy(servers, two, ONE, [CI], revision=2, missed=[TWO])
     behind = moorage("users", "list", str(two))
-    fleet[TWO].refuses = True
+    servers[TWO].fault = no_answer(TWO)
     unreachable = moorage("users", "list", str(two))
-    fleet[TWO].refuses = False
-    _deploy(fleet, two, ONE, [CI], edited=True)
+    servers[TWO].fault = None
+    _deploy(servers, two, ONE, [CI], edited=True)
     different = moorage("users", "list", str(two), "--json").json
 
     assert (behind.code, unreachable.code) == (0, 4)
@@ -154,9 +154,9 @@ def test_list_shows_outdated_servers(moorage: Moorage, two: Path, fleet: Fleet) 
     assert different["servers"][0]["edited_by_hand"] is True
 
 
-def test_list_shows_a_change_in_progress(moorage: Moorage, two: Path, fleet: Fleet) -> None:
-    _deploy(fleet, two, ONE, [CI], edited=True)
-    fleet[ONE].extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
+def test_list_shows_a_change_in_progress(moorage: Moorage, two: Path, servers: FakeServers) -> None:
+    _deploy(servers, two, ONE, [CI], edited=True)
+    servers[ONE].extra_facts = "run\t20261125T101112-ab12\tyes\t3\tswitch\t\t\n"
 
     outcome = moorage("users", "list", str(two))
     first = moorage("users", "list", str(two), "--json").json["servers"][0]
@@ -172,7 +172,7 @@ def test_list_shows_a_change_in_progress(moorage: Moorage, two: Path, fleet: Fle
 
 
 def test_list_names_servers_whose_logs_could_not_be_read(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "moorage.deploy.last_seen.read_seen", lambda _: {ONE: {"ci": Seen("2026-01-01T00:00:00Z")}}
@@ -184,28 +184,30 @@ def test_list_names_servers_whose_logs_could_not_be_read(
     assert value["last_seen_without"] == [TWO]
 
 
-def test_several_users_are_one_change(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_several_users_are_one_change(moorage: Moorage, two: Path, servers: FakeServers) -> None:
     bob, eve = RegistryUser("bob", APR1), RegistryUser("eve", APR1)
     for host in (ONE, TWO):
-        _deploy(fleet, two, host, [CI, ANA, bob, eve])
+        _deploy(servers, two, host, [CI, ANA, bob, eve])
 
     disabled = moorage("users", "disable", str(two), "bob", "eve", "bob", "--yes", "--json")
     unknown = moorage("users", "remove", str(two), "bob", "nobody", "--yes")
     both = ("--server", f"root@{ONE}", "--server", f"root@{TWO}")
     removed = moorage("users", "remove", *both, "ana", "bob", "--yes", "--json")
-    enabled = moorage("users", "enable", str(two), "bob", "eve", "--yes")
+    enabled = moorage("users", "enable", str(two), "ci", "eve", "--yes")
 
     assert [each["user"] for each in disabled.json["changes"]] == ["bob", "eve"]
     assert unknown.code == 2
     assert "There is no user nobody." in unknown.stderr
     assert [each["user"] for each in removed.json["changes"]] == ["ana", "bob"]
     assert enabled.code == 0
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (2, 2)
+    assert (servers[ONE].runs, servers[TWO].runs) == (3, 3)
 
 
-def test_servers_given_as_options_are_read_once(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_servers_given_as_options_are_read_once(
+    moorage: Moorage, two: Path, servers: FakeServers
+) -> None:
     for host in (ONE, TWO):
-        _deploy(fleet, two, host, [CI, ANA])
+        _deploy(servers, two, host, [CI, ANA])
 
     outcome = moorage("users", "list", "--server", f"root@{ONE}", "--server", f"root@{TWO}")
 
@@ -214,7 +216,7 @@ def test_servers_given_as_options_are_read_once(moorage: Moorage, two: Path, fle
 
 
 def test_2_with_one_argument_too_many_which_is_named(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
     outcome = moorage("users", "passwd", str(two), "ana", "ci", "--yes")
 
@@ -224,11 +226,11 @@ def test_2_with_one_argument_too_many_which_is_named(
 
 
 def test_a_change_based_on_an_old_state_has_to_be_repeated(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
-    fleet[ONE].result = "@result\tfailed\tchanged_meanwhile\t/etc/nginx/moorage/htpasswd\n"
+    servers[ONE].result = "@result\tfailed\tchanged_meanwhile\t/etc/nginx/moorage/htpasswd\n"
     late = moorage("users", "remove", str(two), "ana", "--yes")
-    fleet[ONE].result = "@result\tlocked\trun_locked\t20260101T000000000-ab12\n"
+    servers[ONE].result = "@result\tlocked\trun_locked\t20260101T000000000-ab12\n"
     locked = moorage("users", "remove", str(two), "ana", "--yes")
 
     assert "htpasswd was changed after it was read" in late.stdout
@@ -240,7 +242,7 @@ def test_a_change_based_on_an_old_state_has_to_be_repeated(
 
 
 def test_0_when_a_user_is_added_and_the_file_updated(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOB_PW", "gravel-lantern-19")
 
@@ -249,7 +251,7 @@ def test_0_when_a_user_is_added_and_the_file_updated(
     )
 
     assert outcome.code == 0, outcome.stderr
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert (servers[ONE].runs, servers[TWO].runs) == (1, 1)
     assert "+ bob: pull all repositories (bcrypt hash)" in outcome.stderr
     assert f"{TWO}  same as on {ONE}" in outcome.stderr
     assert "$2y$" not in outcome.stderr
@@ -271,7 +273,7 @@ def test_the_wizard_does_not_show_the_change_as_unapplied(
     assert not_applied(Draft.from_answers(load(two))) == ()
 
 
-def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, servers: FakeServers) -> None:
     before = two.read_text()
 
     outcome = moorage("users", "disable", str(two), "ci", "--yes", "--no-save")
@@ -282,7 +284,7 @@ def test_no_save_leaves_the_file_alone(moorage: Moorage, two: Path, fleet: Fleet
 
 
 def test_a_typed_password_is_rated_and_confirmed(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, "x" * 73, "tide-43-lantern", "different", "tide-42-lantern",
           "tide-42-lantern")  # fmt: skip
@@ -294,11 +296,11 @@ def test_a_typed_password_is_rated_and_confirmed(
     assert "Strength: strong" in outcome.stderr
     assert "The passwords do not match." in outcome.stderr
     assert "lantern" not in outcome.stdout + outcome.stderr
-    assert fleet[ONE].runs == 1
+    assert servers[ONE].runs == 1
 
 
 def test_a_weak_password_is_explained_and_prompted_for_again(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, "password", "x", "ana")
     refused = moorage("users", "passwd", str(two), "ana", "--yes")
@@ -312,12 +314,16 @@ def test_a_weak_password_is_explained_and_prompted_for_again(
     assert "Strength: very weak: It can be guessed within moments." in refused.stderr
     assert "Enter a stronger one" in refused.stderr
     assert "--generate" in refused.stderr
-    assert fleet[ONE].runs == 2
+    assert servers[ONE].runs == 2
 
 
 @pytest.mark.parametrize("password", ["x", "password", "bob"])
 def test_2_when_a_password_is_weak_without_allow_weak(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, password: str
+    moorage: Moorage,
+    two: Path,
+    servers: FakeServers,
+    monkeypatch: pytest.MonkeyPatch,
+    password: str,
 ) -> None:
     monkeypatch.setenv("BOB_PW", password)
     words = ("users", "add", str(two), "bob", "--yes", "--password", "env:BOB_PW")
@@ -329,11 +335,11 @@ def test_2_when_a_password_is_weak_without_allow_weak(
     assert "The password of bob is very weak: " in refused.stderr
     assert "--generate" in refused.stderr
     assert "--weak-password" in refused.stderr
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert (servers[ONE].runs, servers[TWO].runs) == (1, 1)
 
 
 def test_a_generated_password_is_shown_once(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, home: Path
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     words = ("users", "passwd", str(two), "ci", "--yes")
     unseen = moorage(*words)
@@ -346,26 +352,28 @@ def test_a_generated_password_is_shown_once(
     assert len(password) == 22
     assert kept.json["generated"] == ["ci"]
     assert (home / "made.txt").read_text()[3:].strip() not in kept.stdout + kept.stderr
-    assert fleet[ONE].runs == 2
+    assert servers[ONE].runs == 2
 
 
-def test_the_same_password_is_not_a_change(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_the_same_password_is_not_a_change(
+    moorage: Moorage, two: Path, servers: FakeServers
+) -> None:
     ci = RegistryUser("ci", hash_password(Secret(os.environ["CI_PW"])), "push")
     for host in (ONE, TWO):
-        _deploy(fleet, two, host, [ci])
+        _deploy(servers, two, host, [ci])
 
     outcome = moorage("users", "passwd", str(two), "ci", "--password", "env:CI_PW", "--yes")
 
     assert outcome.code == 0
     assert "ci already has this password." in outcome.stderr
-    assert fleet[ONE].runs == 0
+    assert servers[ONE].runs == 0
 
 
 def test_1_when_a_server_fails_and_the_others_undo_it(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
     before = two.read_text()
-    fleet[TWO].result = "@result\tfailed\tnginx refuses the configuration\n"
+    servers[TWO].result = "@result\tfailed\tnginx refuses the configuration\n"
 
     outcome = moorage("users", "remove", str(two), "ana", "--yes", "--json")
 
@@ -377,7 +385,7 @@ def test_1_when_a_server_fails_and_the_others_undo_it(
 
 
 def test_1_when_the_operator_says_no(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, yes="n\n")
 
@@ -385,7 +393,7 @@ def test_1_when_the_operator_says_no(
 
     assert outcome.code == 1
     assert "Nothing was changed." in outcome.stderr
-    assert fleet[ONE].runs == 0
+    assert servers[ONE].runs == 0
 
 
 @pytest.mark.parametrize(
@@ -416,20 +424,22 @@ def test_1_when_the_operator_says_no(
         ["export", "two.yml", "--to", "two.yml"],
     ],
 )
-def test_2_on_wrong_usage(moorage: Moorage, two: Path, fleet: Fleet, words: list[str]) -> None:
+def test_2_on_wrong_usage(
+    moorage: Moorage, two: Path, servers: FakeServers, words: list[str]
+) -> None:
     outcome = moorage("users", *words)
 
     assert outcome.code == 2
     assert outcome.stdout == ""
     assert "Error: " in outcome.stderr
     assert "hunter2" not in outcome.stderr
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (0, 0)
+    assert (servers[ONE].runs, servers[TWO].runs) == (0, 0)
 
 
 def test_2_when_a_server_was_edited_by_hand_until_a_source_is_given(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
-    _deploy(fleet, two, ONE, [CI], edited=True)
+    _deploy(servers, two, ONE, [CI], edited=True)
     words = ("users", "disable", str(two), "ci", "--yes")
 
     unnamed = moorage(*words)
@@ -442,13 +452,13 @@ def test_2_when_a_server_was_edited_by_hand_until_a_source_is_given(
     )
     assert f"{ONE}: the users' files were edited by hand" in unnamed.stderr
     assert "htpasswd was edited by hand" in named.stderr
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert (servers[ONE].runs, servers[TWO].runs) == (1, 1)
 
 
 def test_4_when_a_server_cannot_be_reached_and_5_without_it(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
-    fleet[TWO].refuses = True
+    servers[TWO].fault = no_answer(TWO)
     words = ("users", "disable", str(two), "ci", "--yes")
 
     refused = moorage(*words)
@@ -462,12 +472,12 @@ def test_4_when_a_server_cannot_be_reached_and_5_without_it(
     assert load(two).credentials.users[0].disabled is True
 
 
-def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, servers: FakeServers) -> None:
     before = two.read_text()
-    fleet[ONE].waits = fleet[TWO].waits = True
+    servers[ONE].waits_for_abort = servers[TWO].waits_for_abort = True
 
     def press() -> None:
-        assert fleet[ONE].has_begun.wait(30)
+        assert servers[ONE].has_begun.wait(30)
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -480,23 +490,23 @@ def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, fleet: Flee
 
 
 def test_server_options_suffice_when_they_list_all(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
     two.unlink()
     both = ("--server", f"admin@{TWO}", "--server", f"admin@{ONE}")
 
     listed = moorage("users", "list", *both, "--json").json
-    assert (fleet[ONE].connections, fleet[TWO].connections) == (1, 1)
+    assert (servers[ONE].connections, servers[TWO].connections) == (1, 1)
     changed = moorage("users", "disable", *both, "ci", "--yes")
 
     assert [server["server"] for server in listed["servers"]] == [ONE, TWO]
     assert changed.code == 0, changed.stderr
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert (servers[ONE].runs, servers[TWO].runs) == (1, 1)
     assert "lists ci: applying it undoes this change" in changed.stderr
 
 
 def test_2_when_a_recorded_server_was_not_given_without_a_terminal(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
     outcome = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
     value = moorage("users", "list", "--server", f"admin@{TWO}", "--json").json
@@ -509,52 +519,54 @@ def test_2_when_a_recorded_server_was_not_given_without_a_terminal(
     assert f"Add --server root@{ONE}, or use the answers file." in outcome.stderr
     assert value["error"]["code"] == "servers_not_named"
     assert value["error"]["servers"] == [f"root@{ONE}"]
-    assert (fleet[ONE].connections, fleet[TWO].runs) == (0, 0)
+    assert (servers[ONE].connections, servers[TWO].runs) == (0, 0)
 
 
 def test_a_recorded_server_is_contacted_after_confirmation(
-    moorage: Moorage, two: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _type(monkeypatch, yes="n\n")
     alone = moorage("users", "list", "--server", f"admin@{TWO}")
     assert alone.code == 1
     assert f"root@{ONE}" in alone.stderr
     assert f"{ONE}  unreachable" in alone.stdout
-    assert fleet[ONE].connections == 0
+    assert servers[ONE].connections == 0
 
     _type(monkeypatch, yes="n\n")
     refused = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
     assert refused.code == 1
     assert f"--server root@{ONE}" in refused.stderr
-    assert (fleet[ONE].connections, fleet[TWO].runs) == (0, 0)
+    assert (servers[ONE].connections, servers[TWO].runs) == (0, 0)
 
     _type(monkeypatch, yes="y\n")
     changed = moorage("users", "disable", "--server", f"admin@{TWO}", "ci", "--yes")
     assert changed.code == 0, changed.stderr
-    assert (fleet[ONE].runs, fleet[TWO].runs) == (1, 1)
+    assert (servers[ONE].runs, servers[TWO].runs) == (1, 1)
 
 
 def test_a_record_naming_localhost_is_not_followed(
-    moorage: Moorage, two: Path, fleet: Fleet
+    moorage: Moorage, two: Path, servers: FakeServers
 ) -> None:
-    record = json.loads(fleet[TWO].files[layout.DEPLOYMENT])
+    record = json.loads(servers[TWO].files[layout.DEPLOYMENT])
     record["answers"]["servers"][0] |= {"host": "laptop", "connection": "local"}
-    fleet[TWO].files[layout.DEPLOYMENT] = json.dumps(record).encode()
+    servers[TWO].files[layout.DEPLOYMENT] = json.dumps(record).encode()
 
     outcome = moorage("users", "list", "--server", f"admin@{TWO}")
 
     assert outcome.code == 1
     assert "laptop is recorded as the machine that Moorage ran on" in outcome.stderr
-    assert set(fleet.servers) == {ONE, TWO}
+    assert set(servers) == {ONE, TWO}
 
 
-def test_1_when_nothing_is_deployed(moorage: Moorage, answers_file: Path, fleet: Fleet) -> None:
+def test_1_when_nothing_is_deployed(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
     assert moorage("users", "list", str(answers_file)).code == 1
     assert moorage("users", "list", "--server", f"root@{ONE}").code == 1
 
 
 def test_import_reports_every_rejected_line(
-    moorage: Moorage, two: Path, fleet: Fleet, home: Path
+    moorage: Moorage, two: Path, servers: FakeServers, home: Path
 ) -> None:
     before = two.read_text()
     other = "$apr1$saltsalt$" + "c" * 22
@@ -576,18 +588,18 @@ def test_import_reports_every_rejected_line(
     assert "Access of added users: pull all repositories." in outcome.stderr
     assert (value["access"], value["repositories"]) == ("pull", [])
     assert "in-the-clear" not in outcome.stderr
-    assert (value["added"], value["replaced"]) == (["bob"], ["ana"])
+    assert (value["added"], value["replaced"]) == ([], ["ana"])
     assert [each["line"] for each in value["rejected"]] == [2, 4]
     assert two.read_text() == before
 
 
-def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Fleet) -> None:
+def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, servers: FakeServers) -> None:
     path = "/etc/nginx/conf.d/cloud66.htpasswd"
-    fleet[TWO].files[path] = f"old:{APR1}\n".encode()
+    servers[TWO].files[path] = f"old:{APR1}\n".encode()
     words = ("users", "import", "two.yml", "--access", "pull", "--yes", "--from-server-file")
 
     outcome = moorage(*words)
-    fleet[ONE].files[path] = f"older:{APR1}\n".encode()
+    servers[ONE].files[path] = f"older:{APR1}\n".encode()
     differ = moorage(*words)
     chosen = moorage(*words, f"{ONE}:{path}")
 
@@ -599,10 +611,10 @@ def test_import_from_a_file_on_a_server(moorage: Moorage, two: Path, fleet: Flee
 
 
 def test_users_of_the_older_product_keep_their_access(
-    moorage: Moorage, two: Path, fleet: Fleet, home: Path
+    moorage: Moorage, two: Path, servers: FakeServers, home: Path
 ) -> None:
     path = "/etc/nginx/conf.d/cloud66.htpasswd"
-    fleet[TWO].files |= {path: f"old:{APR1}\n".encode(), "/root/htpasswd": f"o:{APR1}\n".encode()}
+    servers[TWO].files |= {path: f"old:{APR1}\n".encode(), "/root/htpasswd": f"o:{APR1}\n".encode()}
     (home / "old").write_text(f"bob:{APR1}\n")
 
     adopted = moorage("users", "import", "two.yml", "--yes", "--from-server-file")
@@ -620,10 +632,10 @@ def test_users_of_the_older_product_keep_their_access(
     assert "Access of added users: pull a/*." in limited.stderr
 
 
-def test_export(moorage: Moorage, two: Path, fleet: Fleet, home: Path) -> None:
+def test_export(moorage: Moorage, two: Path, servers: FakeServers, home: Path) -> None:
     out = RegistryUser("out", APR1, "pull", disabled=True)
     for host in (ONE, TWO):
-        _deploy(fleet, two, host, [CI, ANA, out])
+        _deploy(servers, two, host, [CI, ANA, out])
 
     outcome = moorage("users", "export", str(two))
     to_file = moorage("users", "export", str(two), "--to", "users", "--json")

@@ -276,8 +276,8 @@ LoginName = Annotated[
 UserName = Annotated[
     str,
     matching(
-        r"[A-Za-z0-9][A-Za-z0-9._@+-]*",
-        "letters, digits and . _ @ + -, starting with a letter or digit",
+        r"[A-Za-z0-9_][A-Za-z0-9._@+$\\-]*",
+        r"letters, digits and . _ @ + - $ \, starting with a letter, digit or _",
         longest=128,
     ),
 ]

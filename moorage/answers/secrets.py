@@ -12,11 +12,18 @@ from pydantic_core import PydanticCustomError, core_schema
 MASK = "********"
 
 _LONGEST = 4096
+# What nginx and the servers' crypt(3) accept as salts: nginx takes any in apr1, libxcrypt refuses
+# some characters. It also refuses fewer than 1000 rounds.
+_SALT = r"[!-#%-9;-~]"
+_CRYPT_SALT = r"(?!rounds=)[\"#%-)+-9<-\[\]-~]{0,16}"
+_ROUNDS = r"(rounds=[1-9][0-9]{3,}\$)?"
 _HASH = (
     r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}"
-    r"|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
-    r"|\$5\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{43}"
-    r"|\$6\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{86}"
+    rf"|\$apr1\${_SALT}{{0,8}}\$[./A-Za-z0-9]{{22}}"
+    rf"|\$5\${_ROUNDS}{_CRYPT_SALT}\$[./A-Za-z0-9]{{43}}"
+    rf"|\$6\${_ROUNDS}{_CRYPT_SALT}\$[./A-Za-z0-9]{{86}}"
+    # The parameters that crypt_gensalt(3) writes, up to 64 MiB a login.
+    r"|\$y\$j[789AB][5T]\$[./A-Za-z0-9]{1,86}\$[./A-Za-z0-9]{43}"
 )
 
 
@@ -131,8 +138,8 @@ class Hash:
     def __post_init__(self) -> None:
         if not isinstance(self.hash, str) or not re.fullmatch(_HASH, self.hash):
             raise ValueError(
-                "must be a bcrypt, apr1 or SHA-crypt hash in quotes, as 'htpasswd -nB NAME' "
-                "prints it after the colon"
+                "must be a bcrypt, yescrypt, apr1 or SHA-crypt hash in quotes, as "
+                "'htpasswd -nB NAME' prints it after the colon"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def first_user(answers: Answers) -> str:
 
 def login_command(answers: Answers) -> str:
     """Return the command to log in with Docker."""
-    return f"docker login {registry_name(answers)} -u {first_user(answers)}"
+    return f"docker login {registry_name(answers)} -u {shlex.quote(first_user(answers))}"
 
 
 def docker_folder(address: str) -> str:
@@ -89,7 +90,7 @@ def snippets(answers: Answers) -> list[Snippet]:
 
 def _podman(address: str, user: str, *, has_own_ca: bool) -> str:
     trust = _put_into(f"/etc/containers/certs.d/{address}", "ca.pem") + "\n" if has_own_ca else ""
-    return f"{trust}podman login {address} -u {user}"
+    return f"{trust}podman login {address} -u {shlex.quote(user)}"
 
 
 def _containerd(address: str, *, has_own_ca: bool) -> str:

@@ -20,9 +20,9 @@ _ENCODING = ("utf-8", "surrogateescape")
 _LONGEST_KEY = 46
 # Keywords at the start of a line in an nginx map.
 _MAP_WORDS = {"default", "hostnames", "include", "volatile"}
-# One server's map is copied to others, so only lines in Moorage's own format are read: quotes,
-# dollars and backslashes have a meaning in nginx.
-_LINE = re.compile(r'"(?:\\|~\^)?([\w.@+\\-]+?)\$?" "(push|pull) ([a-z0-9._/* -]+)";', re.ASCII)
+# One server's map is copied to others, so only lines in Moorage's own format are read.
+_LINE = re.compile(r'"((?:~\^)?[\w.@+$\\-]+)" "(push|pull) ([a-z0-9._/* -]+)";', re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True)
@@ -115,15 +115,27 @@ def read_access_map(content: bytes) -> dict[str, tuple[Access, tuple[str, ...]]]
         match = _LINE.fullmatch(line.strip())
         if match is None:
             continue
-        name, word, rules = match.groups()
+        key, word, rules = match.groups()
         repositories = () if rules == EVERYTHING else tuple(rules.split())
         access: Access = "push" if word == "push" else "pull"
-        found.setdefault(name.replace("\\", "").lower(), (access, repositories))
+        found.setdefault(_name(key).lower(), (access, repositories))
     return found
 
 
 def _key(name: str) -> str:
     """Return a user name as a key of the map."""
+    # In quotes, nginx reads two backslashes as one, and \t, \r and \n as control characters.
     if len(name) > _LONGEST_KEY:
-        return "~^" + re.sub(r"[.+]", r"\\\g<0>", name) + "$"
-    return "\\" + name if name.lower() in _MAP_WORDS else name
+        pattern = re.sub(r"[.+$\\]", r"\\\g<0>", name)
+        return "~^" + pattern.replace("\\\\", "\\\\\\\\") + "$"
+    return "\\" + name if name.lower() in _MAP_WORDS else name.replace("\\", "\\\\")
+
+
+def _name(key: str) -> str:
+    """Return the user name of a key; the inverse of :func:`_key`."""
+    if key.startswith("~^"):
+        pattern = key[2:].removesuffix("$").replace("\\\\\\\\", "\\\\")
+        return _ESCAPED.sub(r"\1", pattern)
+    if key.startswith("\\"):
+        return key[1:]
+    return key.replace("\\\\", "\\")

@@ -23,24 +23,44 @@ OnExisting = Literal["keep", "replace"]
 
 # nginx reads htpasswd files through a buffer of 2048 bytes.
 _LONGEST_LINE = 1024
+_LONGEST_SHOWN = 60
 _BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 _BCRYPT_COSTS = range(4, 16)
+# The last characters of salt and hash have unused bits. crypt(3) clears them, so a hash in which
+# they are set is never equal to its result.
+_CANONICAL_BCRYPT = re.compile(r"\$2[aby]\$\d\d\$.{21}[.Oeu].{30}[.CGKOSWaeimquy26]")
 _MOST_ROUNDS = 1_000_000
 _ROUNDS = re.compile(r"\$[56]\$rounds=(\d+)\$")
 _DES = re.compile(r"[./0-9A-Za-z]{13}")
+_HASH_BEGINS = re.compile(r"\$[0-9a-z]{1,7}\$|\{[A-Za-z0-9]+\}")
+_IN_UTF_16 = "the file is in UTF-16; 'iconv -f UTF-16 -t UTF-8 FILE > NEW' converts it"
 _ADVICE = "give this user a new password"
 _DAMAGED = "hash is damaged or of an unknown variant"
+_ACCEPTED = "Moorage accepts bcrypt, yescrypt, apr1 and SHA-crypt"
 # By prefix; the first match applies.
 _UNSUPPORTED = {
     "{SHA}": "its hash is SHA-1, which attackers test billions of times a second",
     "{SSHA}": "its hash is SHA-1, which attackers test billions of times a second",
+    "{PLAIN}": "its password is in plain text",
     "$1$": "its hash is MD5-crypt ($1$), which attackers test millions of times a second",
+    "$md5": f"its hash is Sun MD5; {_ACCEPTED}",
+    "$sha1$": f"its hash is SHA-1 crypt; {_ACCEPTED}",
+    "$3$": "its hash is NTLM ($3$), which attackers test billions of times a second",
+    "$2x$": "its hash is bcrypt of the variant 2x, which has a known flaw",
     "$2": f"its bcrypt {_DAMAGED}",
     "$apr1$": f"its apr1 {_DAMAGED}",
     "$5$": f"its SHA-256 crypt {_DAMAGED}",
     "$6$": f"its SHA-512 crypt {_DAMAGED}",
-    "$": "its hash is not bcrypt, apr1 or SHA-crypt",
-    "{": "its hash is not bcrypt, apr1 or SHA-crypt",
+    "$y$": "its yescrypt hash is damaged, or a login takes more than 64 MiB of memory",
+    "$gy$": f"its hash is gost-yescrypt; {_ACCEPTED}",
+    "$7$": f"its hash is scrypt; {_ACCEPTED}",
+    "$argon2": f"its hash is Argon2, which nginx cannot check; {_ACCEPTED}",
+    "$pbkdf2": f"its hash is PBKDF2, which nginx cannot check; {_ACCEPTED}",
+    "$": f"its hash is of an unknown kind; {_ACCEPTED}",
+    "{": f"its hash is of an unknown kind; {_ACCEPTED}",
+    "_": f"its hash looks like BSDi crypt; {_ACCEPTED}",
 }
 
 
@@ -112,6 +132,8 @@ def parse_htpasswd(content: bytes) -> HtpasswdFile:
     Args:
         content: The file.
     """
+    if content.startswith(_UTF_16):
+        return HtpasswdFile((), (RejectedLine(1, "", _IN_UTF_16),))
     users: list[ImportedUser] = []
     rejected: list[RejectedLine] = []
     seen: dict[str, tuple[str, int]] = {}
@@ -195,10 +217,10 @@ class _TooLarge(MoorageError):
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield each line that is not empty or a comment, with its number."""
-    for number, line in enumerate(content.removeprefix(_BOM).split(b"\n"), 1):
+    for number, line in enumerate(_LINE_END.split(content.removeprefix(_BOM)), 1):
         # For nginx and htpasswd, a comment begins in the first column.
         if line.strip() and not line.startswith(b"#"):
-            yield number, line.rstrip(b"\r")
+            yield number, line
 
 
 def _read(line: bytes) -> tuple[str, str, str]:
@@ -212,12 +234,23 @@ def _read(line: bytes) -> tuple[str, str, str]:
     name, separator, rest = text.partition(":")
     if not separator:
         return "", "", "has no colon; expected NAME:HASH"
+    value = rest.partition(":")[0].rstrip(" \t")
+    if value.startswith("$$"):
+        # As compose files have it, where $ has to be doubled.
+        value = value.replace("$$", "$")
     problem = _name_problem(name)
     if problem:
-        # The name is not shown: if the two were mixed up, it is a hash or a password.
-        return "", "", problem
-    value = rest.partition(":")[0].rstrip(" \t")
+        return _shown(name) if _looks_like_hash(value) else "", "", problem
     return name, value, _hash_problem(value)
+
+
+def _looks_like_hash(value: str) -> bool:
+    return bool(_HASH_BEGINS.match(value) or _DES.fullmatch(value))
+
+
+def _shown(name: str) -> str:
+    """Return a name to show; empty if it could be a hash, because the two were swapped."""
+    return "" if _looks_like_hash(name) else name[:_LONGEST_SHOWN]
 
 
 @cache
@@ -231,7 +264,7 @@ def _name_problem(name: str) -> str:
     except ValidationError as error:
         if not name:
             return "has no name before the colon"
-        return f"invalid name: {error.errors()[0]['msg']}"
+        return f"invalid name: {error.errors()[0]['msg']}; give this user another name"
     return ""
 
 
@@ -240,8 +273,11 @@ def _hash_problem(value: str) -> str:
         Hash(value)
     except ValueError:
         return _unsupported_hash(value)
-    if value.startswith("$2") and int(value[4:6]) not in _BCRYPT_COSTS:
-        return f"its bcrypt hash has cost {value[4:6]}; the cost must be 4 to 15"
+    if value.startswith("$2"):
+        if int(value[4:6]) not in _BCRYPT_COSTS:
+            return f"its bcrypt hash has cost {value[4:6]}; the cost must be 4 to 15"
+        if not _CANONICAL_BCRYPT.fullmatch(value):
+            return f"its bcrypt hash is damaged: no password matches it; {_ADVICE}"
     rounds = _ROUNDS.match(value)
     if rounds and int(rounds[1]) > _MOST_ROUNDS:
         return f"its hash has {rounds[1]} rounds (maximum {_MOST_ROUNDS})"

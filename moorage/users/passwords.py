@@ -35,7 +35,11 @@ def hash_password(password: Secret, scheme: Scheme = "bcrypt") -> str:
 
 
 def verify_password(password: Secret, value: str) -> bool:
-    """Return whether a password matches a hash of any kind that htpasswd supports."""
+    """Return whether a password matches a bcrypt, apr1 or SHA-crypt hash.
+
+    Returns:
+        False also if only the servers can verify the hash: yescrypt, and unusual salts.
+    """
     if value.startswith("$2"):
         import bcrypt
 
@@ -47,7 +51,10 @@ def verify_password(password: Secret, value: str) -> bool:
 
     for scheme in (apr_md5_crypt, sha256_crypt, sha512_crypt):
         if scheme.identify(value):
-            return bool(scheme.verify(password.reveal(), value))
+            try:
+                return bool(scheme.verify(password.reveal(), value))
+            except ValueError:  # a salt that only nginx accepts
+                return False
     return False
 
 
@@ -65,6 +72,6 @@ def password_problem(password: Secret) -> str:
 
 
 def hash_kind(value: str) -> str:
-    """Return the kind of a hash: bcrypt, apr1, SHA-256, SHA-512 or unknown."""
-    kinds = {"$2": "bcrypt", "$a": "apr1", "$5": "SHA-256", "$6": "SHA-512"}
+    """Return the kind of a hash: bcrypt, yescrypt, apr1, SHA-256, SHA-512 or unknown."""
+    kinds = {"$2": "bcrypt", "$a": "apr1", "$5": "SHA-256", "$6": "SHA-512", "$y": "yescrypt"}
     return kinds.get(value[:2], "unknown")

@@ -38,7 +38,7 @@ class CredentialsPane(ListPane):
     help_text = (
         "Users log in with docker login. A generated password is shown once, at the end of the "
         "deployment. A typed password is kept in memory only; an answers file gets its hash. "
-        "Hashes from an existing htpasswd file (bcrypt, apr1, SHA-crypt) keep working."
+        "Hashes from an existing htpasswd file (bcrypt, yescrypt, apr1, SHA-crypt) keep working."
     )
     example = (
         "ci    Push   a pipeline: pushes, pulls and deletes\n"

@@ -139,7 +139,7 @@ class ImportDialog(UserForm[Source]):
             id="place",
         )
         yield Field("File", id="file", placeholder="e.g. users.htpasswd",
-                    help_text="bcrypt, apr1 and SHA-crypt hashes keep working")  # fmt: skip
+                    help_text="bcrypt, yescrypt, apr1, SHA-crypt hashes keep working")  # fmt: skip
         yield Static(_OLDER_RIGHTS, id="older", classes="note")
         yield from rules_part("pull", (), "New users")
         yield Static("Existing users", classes="caption")

@@ -60,8 +60,8 @@ They could all push everywhere, and still can without --access.
 def command(context: click.Context, /, **options: Any) -> int:
     """Import users from an htpasswd file.
 
-    Imports bcrypt, apr1 and SHA-crypt hashes as they are, so passwords stay the same. Reports every
-    other line with its number and the reason. The htpasswd file does not change.
+    Imports bcrypt, yescrypt, apr1 and SHA-crypt hashes as they are, so passwords stay the same.
+    Reports every other line with its number and the reason. The htpasswd file does not change.
     FILE does not list imported users: they exist on the servers, and an apply keeps them.
     """
     from moorage.cli.errors import WrongUsageError

@@ -156,9 +156,9 @@ STYLE = """
     scrollbar-color-hover: $accent; scrollbar-color-active: $accent;
     scrollbar-background-hover: $background; scrollbar-background-active: $background; }
 Footer { background: $panel; scrollbar-size: 0 0 !important; }
-FooterKey .footer-key--key { color: $accent; background: $panel; }
+FooterKey .footer-key--key { color: $foreground; background: $panel; text-style: bold; }
 FooterKey.-compact .footer-key--description {
-    color: $foreground; background: $panel; padding: 0 1;
+    color: $text-muted; background: $panel; padding: 0 1;
 }
 .-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
 ToastRack { align: left bottom; margin-bottom: 2; overflow-y: hidden; }
@@ -192,8 +192,7 @@ OptionList > .option-list--option-highlighted { color: $foreground; background: 
 OptionList:focus > .option-list--option-highlighted {
     color: $foreground; background: $selection; text-style: bold;
 }
-DataTable { background: $background; padding-left: 1; }
-DataTable:focus { border-left: outer $accent; padding-left: 0; }
+DataTable { background: $background; }
 DataTable > .datatable--header { background: $background; color: $text-muted; text-style: none; }
 DataTable > .datatable--cursor { background: $panel; color: $foreground; }
 DataTable:focus { background-tint: transparent; }

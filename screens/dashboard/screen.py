@@ -60,8 +60,7 @@ class DashboardScreen(Screen[None]):
     DashboardScreen #pending { height: auto; color: $text-warning; display: none; }
     DashboardScreen #servers { height: auto; margin-top: 1; }
     DashboardScreen .server {
-        height: auto; background: $surface; padding: 0 1; margin-bottom: 1;
-        border-left: outer $edge;
+        height: auto; background: $surface; padding: 0 2; margin-bottom: 1;
     }
     DashboardScreen #buttons { height: 1; margin: 0 2 1 2; }
     DashboardScreen #buttons Button { margin-right: 2; }

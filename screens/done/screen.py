@@ -62,7 +62,7 @@ class DoneScreen(Screen[None]):
     DEFAULT_CSS = """
     DoneScreen #report { padding: 1 2; height: 1fr; }
     DoneScreen #report > Static { height: auto; }
-    DoneScreen .heading { text-style: bold; color: $primary; margin-top: 1; }
+    DoneScreen .heading { text-style: bold; margin-top: 1; }
     DoneScreen .note { color: $text-muted; margin-bottom: 1; }
     DoneScreen #verdict { text-style: bold; }
     """

@@ -74,7 +74,10 @@ class ReviewPane(StepPane):
     ReviewPane #plan { height: 1fr; layout: vertical; }
     ReviewPane PlanTree { height: 1fr; background: $background; padding: 0 1; }
     ReviewPane #detail { height: 1fr; background: $surface; }
-    ReviewPane #view { height: 1; padding: 0 1; background: $panel; }
+    ReviewPane #view {
+        height: 1; padding: 0 1; background: $panel; border-left: outer $panel;
+    }
+    ReviewPane #detail:focus-within #view { border-left: outer $accent; }
     ReviewPane DiffView { height: 1fr; }
     """
 
@@ -269,7 +272,7 @@ class ReviewPane(StepPane):
         now = self.query_one(DiffView).view
         tabs = [
             Content.styled(f"{'●' if view is now else '○'} {view.value.capitalize()}  ",
-                           "bold $accent" if view is now else "$text-muted")
+                           "bold" if view is now else "$text-muted")
             for view in View
         ]  # fmt: skip
         tabs.append(Content.styled(result, "$text-success"))

@@ -113,7 +113,8 @@ _WHERE = Column("On", lambda row: row.where, _WIDTH_OF_WHERE)
 _STATE = Column("State", lambda row: row.state, 19)
 _NARROW = (_NAME, _ACCESS, _RULES, _SEEN, _STATE)
 _WIDE = (_NAME, _ACCESS, _RULES, _HASH, _SEEN, _PUSHED, _WHERE, _STATE)
-_ROOM_FOR_ALL = 110
+_MARK_WIDTH = 2
+_ROOM_FOR_ALL = 108
 """Columns of the terminal from which every column is shown."""
 
 
@@ -122,20 +123,20 @@ class UserTable(ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     UserTable { height: 1fr; background: $background; overflow: hidden auto;
-                border-left: outer $background; padding: 0 1; }
-    UserTable:focus { border-left: outer $accent; }
+                padding: 0 1 0 0; }
     UserTable > .users--title { color: $text-muted; background: $background; }
     UserTable > .users--cursor { background: $panel; color: $foreground; }
     UserTable > .users--cursor-focused {
         background: $selection; color: $foreground; text-style: bold;
     }
+    UserTable > .users--mark { color: $accent; }
     UserTable > .users--added { color: $text-success; }
     UserTable > .users--changed { color: $text-warning; }
     UserTable > .users--removed { color: $text-error; }
     UserTable > .users--disabled { color: $text-muted; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "users--title", "users--cursor", "users--cursor-focused", "users--added",
+        "users--title", "users--cursor", "users--cursor-focused", "users--mark", "users--added",
         "users--changed", "users--removed", "users--disabled",
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = bindings("users_table")
@@ -216,17 +217,26 @@ class UserTable(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one visible line."""
-        width = self.scrollable_content_region.width
+        width = self.scrollable_content_region.width - _MARK_WIDTH
         columns = self._columns(width)
         if y == 0:
             style = self.get_component_rich_style("users--title")
-            return self._strip([column.title for column, _ in columns], columns, style, width)
+            titles = self._strip([column.title for column, _ in columns], columns, style, width)
+            return self._with_mark(titles, style, is_marked=False)
         place = round(self.scroll_y) + y - 1
         if place >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        row = self._rows[place]
-        style = self._style(row, is_here=place == self.cursor)
-        return self._strip([column.text(row) for column, _ in columns], columns, style, width)
+            return Strip.blank(width + _MARK_WIDTH, self.rich_style)
+        row, is_here = self._rows[place], place == self.cursor
+        style = self._style(row, is_here=is_here)
+        texts = self._strip([column.text(row) for column, _ in columns], columns, style, width)
+        return self._with_mark(texts, style, is_marked=is_here and self.has_focus)
+
+    def _with_mark(self, strip: Strip, style: Style, *, is_marked: bool) -> Strip:
+        """Return a line after a margin, with a bar in it on the row under the cursor."""
+        margin = "▌" if is_marked else " "
+        if is_marked:
+            style += self.get_component_rich_style("users--mark", partial=True)
+        return Strip([Segment(margin.ljust(_MARK_WIDTH), style), *strip])
 
     def _style(self, row: TableRow, *, is_here: bool) -> Style:
         style = self.rich_style

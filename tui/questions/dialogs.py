@@ -64,7 +64,7 @@ class HostKeyDialog(Dialog[bool]):
                 yield Static(
                     Content(f"Address      {printable(key.address)}\nType         {key.kind}\n")
                     + Content("Fingerprint  ")
-                    + Content.styled(key.fingerprint, "bold $accent"),
+                    + Content.styled(key.fingerprint, "bold"),
                     classes="dialog--text",
                 )
                 yield Static(

@@ -43,8 +43,8 @@ class Choice(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Choice { height: auto; margin-bottom: 1; padding-left: 1; }
-    Choice:focus { background: $panel; border-left: outer $accent; padding-left: 0; }
+    Choice { height: auto; margin-bottom: 1; }
+    Choice:focus { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("choice")
     value: reactive[str] = reactive("", layout=False)
@@ -84,16 +84,23 @@ class Choice(Widget, can_focus=True):
         for option in self.options:
             chosen = option.value == self.value
             style = "bold" if chosen else ""
-            line = Content.styled(f"({'•' if chosen else ' '}) {option.label:<{width}}", style)
+            line = self._mark(is_chosen=chosen) + Content.styled(
+                f"({'•' if chosen else ' '}) {option.label:<{width}}", style
+            )
             if option.detail:
                 line += Content.styled(f"  {option.detail}", "$text-muted")
             lines.append(line)
         if self.value not in [option.value for option in self.options]:
             # An invalid value from a file is shown as it is, until an option is chosen.
-            lines.append(Content.styled(f"(•) {printable(self.value)}", "bold"))
+            invalid = Content.styled(f"(•) {printable(self.value)}", "bold")
+            lines.append(self._mark(is_chosen=True) + invalid)
         if self.fault:
-            lines.append(Content.styled(f"    ✗ {printable(self.fault)}", "$text-error"))
+            lines.append(Content.styled(f"     ✗ {printable(self.fault)}", "$text-error"))
         return Content("\n").join(lines)
+
+    def _mark(self, *, is_chosen: bool) -> Content:
+        """Return a bar before the chosen option while the choice has the focus."""
+        return Content.styled("▌", "$accent") if is_chosen and self.has_focus else Content(" ")
 
     def action_move(self, step: int) -> None:
         """Choose the next or previous option."""

@@ -31,7 +31,7 @@ class Dialog(ModalScreen[Result]):
     Dialog > .dialog--box {
         width: 72; max-width: 96%; height: auto; max-height: 90%;
         background: $surface; border: round $edge; padding: 1 2;
-        border-title-color: $accent; border-title-style: bold;
+        border-title-color: $foreground; border-title-style: bold;
     }
     Dialog .dialog--body { height: auto; max-height: 1fr; }
     Dialog .dialog--text { height: auto; margin-bottom: 1; }

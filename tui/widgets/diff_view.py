@@ -60,10 +60,7 @@ class DiffView(VerticalScroll):
     """Shows one :class:`Shown` at a time; long lines are wrapped, not cut off."""
 
     DEFAULT_CSS = """
-    DiffView {
-        background: $surface; padding: 0 1; border-left: outer $surface; overflow-y: scroll;
-    }
-    DiffView:focus { border-left: outer $accent; }
+    DiffView { background: $surface; padding: 0 1 0 2; overflow-y: scroll; }
     DiffView Static { width: 1fr; height: auto; text-wrap: nowrap; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("diff")

@@ -14,7 +14,7 @@ class HeaderBar(Horizontal):
     HeaderBar {
         height: 1; dock: top; background: $panel;
         & #header-name {
-            width: auto; padding: 0 1; background: $accent; color: $on-accent; text-style: bold;
+            width: auto; padding: 0 1; text-style: bold;
         }
         & #header-title { width: 1fr; padding: 0 2; text-overflow: ellipsis; text-wrap: nowrap; }
         & #header-place { width: auto; padding: 0 1; color: $text-muted; }

@@ -29,16 +29,13 @@ class LogView(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    LogView {
-        background: $surface; padding: 0 1; overflow: auto scroll; border-left: outer $surface;
-    }
-    LogView:focus { border-left: outer $accent; }
+    LogView { background: $surface; padding: 0 1 0 2; overflow: auto scroll; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "log--info", "log--step", "log--warning", "log--error", "log--server", "log--found",
     }  # fmt: skip
     DEFAULT_CSS += """
-    LogView > .log--step { color: $accent; text-style: bold; }
+    LogView > .log--step { text-style: bold; }
     LogView > .log--warning { color: $text-warning; }
     LogView > .log--error { color: $text-error; }
     LogView > .log--server { color: $text-muted; }

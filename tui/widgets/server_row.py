@@ -19,7 +19,7 @@ _SILENT = 20.0
 _RUN_STEPS = [step for step in STEPS if step not in {"connect", "probe", "rollback"}]
 _STATES = {
     "waiting": ("○", "$text-muted"),
-    "running": ("●", "$accent"),
+    "running": ("●", "$foreground"),
     "done": ("✓", "$text-success"),
     "unchanged": ("✓", "$text-success"),
     "bad": ("✗", "$text-error"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.segment import Segment
 from rich.text import Text
 from textual.binding import BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import DataTable
 
 from tui.actions import bindings
@@ -19,7 +21,9 @@ class EditableTable(DataTable[Text]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("table")
     DEFAULT_CSS = """
     EditableTable { height: auto; max-height: 12; margin-bottom: 1; }
+    EditableTable > .table--mark { color: $accent; background: $selection; }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--mark"}
 
     class Edit(Message):
         """Add, edit or remove a row.
@@ -54,6 +58,15 @@ class EditableTable(DataTable[Text]):
             self.add_row(*(Text(cell) for cell in row))
         if rows:
             self.move_cursor(row=min(cursor, len(rows) - 1))
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line, with a bar before the row under the cursor while the table has the focus."""
+        strip = super().render_line(y)
+        row = y + round(self.scroll_y) - self.header_height
+        if self.has_focus and y >= self.header_height and row == self.cursor_row:
+            mark = Segment("▌", self.get_component_rich_style("table--mark"))
+            return Strip([mark, *strip.crop(1)], strip.cell_length)
+        return strip
 
     def action_go_on(self) -> None:
         """Leave Enter to the form."""

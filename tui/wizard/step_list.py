@@ -31,7 +31,7 @@ class StepItem(Static):
         colour = {
             Mark.DONE: "$text-success",
             Mark.WRONG: "$text-error",
-            Mark.CURRENT: "$primary",
+            Mark.CURRENT: "$foreground",
         }.get(mark, "$text-muted")
         title = "bold" if mark is Mark.CURRENT else ""
         self.update(
@@ -55,9 +55,9 @@ class StepList(Vertical):
         width: 22; height: 1fr; background: $surface;
     }
     StepList .steps--keys { color: $text-muted; padding-left: 1; height: 1; }
-    StepItem { height: 1; width: 1fr; border-left: outer $surface; }
+    StepItem { height: 1; width: 1fr; padding-left: 1; }
     StepItem:hover { background: $panel; }
-    StepItem.-current { background: $panel; border-left: outer $accent; }
+    StepItem.-current { background: $panel; }
     """
 
     def compose(self) -> ComposeResult:

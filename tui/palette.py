@@ -41,7 +41,7 @@ def commands_of_screen(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCom
     for action, active in actions_of_screen(screen).items():
         if action.title and action.title not in seen:
             seen.add(action.title)
-            about = f"{action.does}. " if action.does else ""
+            about = f"{action.does}. " if action.does not in {"", action.title} else ""
             run = partial(app.call_later, app.run_action, active.binding.action, active.node)
             yield SystemCommand(action.title, f"{about}Key {action.key_words}", run)
 

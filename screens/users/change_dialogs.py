@@ -308,11 +308,15 @@ class GeneratedPasswordsDialog(Dialog[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("generated_passwords")
+    DEFAULT_CSS = """
+    GeneratedPasswordsDialog.-single CopyBlock Button { display: none; }
+    """
 
     def __init__(self, passwords: Mapping[str, Secret], domain: str) -> None:
         super().__init__()
         self._passwords = passwords
         self.set_class(len(passwords) > 2, "-tall")
+        self.set_class(len(passwords) == 1, "-single")
         self._domain = domain
 
     def compose(self) -> ComposeResult:

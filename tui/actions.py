@@ -119,6 +119,8 @@ AREAS = {
                "plan diff apply"),
         _USERS,
         _LOGS,
+        Action("c", "clients", "Clients", "Show what to paste on clients: Docker, Podman, ...",
+               "Set up clients", "docker podman kubernetes containerd login ca trust handover"),
         Action("f", "follow", "Follow the run", "Follow a run that is in progress",
                "Follow the run", "attach apply progress"),
         Action("ctrl+r", "look", "Read again", "Read the servers again", "Read the servers again",

@@ -166,7 +166,7 @@ def command(
             if saves and report.revision:
                 answers = record_base(output, file, answers, report.revision)
             outcome = _finish(runner, verifies=not no_verify, large_upload=not skip_large_upload)
-            code = _report(runner, plan, outcome, passwords)
+            code = _report(runner, plan, outcome, passwords, file)
             if code == ExitCode.DONE:
                 _remember(file, answers, is_whole=not limit)
             return code
@@ -235,7 +235,9 @@ def _finish(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
     )
 
 
-def _report(runner: Runner, plan: Plan, outcome: Outcome, passwords: PasswordOutput) -> int:
+def _report(
+    runner: Runner, plan: Plan, outcome: Outcome, passwords: PasswordOutput, file: Path
+) -> int:
     from moorage.cli import report_view
     from moorage.cli.registry_name import change_as_json, change_lines
 
@@ -263,7 +265,7 @@ def _report(runner: Runner, plan: Plan, outcome: Outcome, passwords: PasswordOut
         lines += [("",), *report_view.verification_lines(checks)]
     lines += change_lines(name)
     if code == ExitCode.DONE:
-        lines += [("",), *report_view.handover_lines(runner.operations.handover())]
+        lines += [("",), *report_view.handover_lines(runner.operations.handover(), file)]
     for line in lines:
         output.data(*line)
     return code

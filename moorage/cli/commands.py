@@ -26,6 +26,9 @@ _COMMANDS = {
     "certificate": LazyCommand(
         "moorage.cli.certificate", "Show the certificate clients see, or replace your own."
     ),
+    "clients": LazyCommand(
+        "moorage.cli.clients", "Print what to paste on clients: Docker, Podman, Kubernetes, ..."
+    ),
     "schema": LazyCommand("moorage.cli.schema", "Print the JSON Schema of the answers file."),
     "wizard": LazyCommand("moorage.cli.wizard", "Open the wizard.", hidden=True),
 }
@@ -39,6 +42,7 @@ Examples:
   moorage apply moorage.yml --yes          apply it, in a script
   moorage status --server root@203.0.113.10
   moorage users add moorage.yml ana --access pull
+  moorage clients moorage.yml docker       what to paste on a machine with Docker
 
 \b
 Exit codes: 0 done, 1 failed, 2 wrong usage or answers, 3 the plan has changes

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import guide
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import STYLES, aligned, signed
-from moorage.deploy.clients import trust_for_docker
+from moorage.deploy.clients import CLIENTS
 from moorage.deploy.report import ADVICE
 from moorage.deploy.report_rows import report_rows
 from moorage.rows import SIGNS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from moorage.deploy.handover import Handover
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.verify import Verification
@@ -97,11 +100,12 @@ def verification_as_json(verification: Verification) -> list[dict[str, object]]:
     ]
 
 
-def handover_lines(handover: Handover) -> Iterator[Line]:
+def handover_lines(handover: Handover, file: Path) -> Iterator[Line]:
     """Yield the next steps after an apply.
 
     Args:
         handover: The next steps.
+        file: The answers file.
     """
     if not handover.is_resolved:
         now = ", ".join(handover.resolves_to)
@@ -115,11 +119,11 @@ def handover_lines(handover: Handover) -> Iterator[Line]:
     if handover.docker_ca_file:
         place = str(handover.ca_file) if handover.ca_file else handover.ca_place
         yield (f"The private CA's certificate is {place}.",)
-        yield (f"Docker needs it as {handover.docker_ca_file} on each client:",)
-        for line in trust_for_docker(handover.registry, handover.ca_file or "ca.pem").splitlines():
-            yield (f"  {line}",)
+        yield (f"Docker needs it as {handover.docker_ca_file} on each client.",)
     yield ("Log in with:",)
     yield ((f"  {handover.login}", "bold"),)
+    yield (f"The complete lines for a client, one of {', '.join(CLIENTS)}:",)
+    yield ((f"  moorage clients {shlex.quote(str(file))} docker", "bold"),)
 
 
 def _failure(problem: MoorageError | None, message: str = "") -> dict[str, object]:

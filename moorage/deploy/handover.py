@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.answers.model import Answers
-from moorage.deploy import ca
 from moorage.deploy.clients import docker_folder, login_command, registry_name
+from moorage.deploy.trust import ca_file
 from moorage.desired import layout
 from moorage.dns.desired_records import desired_records
-from moorage.dns.local_resolver import resolve_locally
+from moorage.dns.local_resolver import is_usable_remotely, resolve_locally
 from moorage.dns.lookup import DnsError
 from moorage.dns.records import RecordSet
 
@@ -30,6 +30,8 @@ class Handover:
         no_records: Why there are none, for example a server's name has no address; else None.
         resolves_to: The addresses its name currently resolves to on this machine.
         is_resolved: Whether it resolves, and only to servers of this deployment.
+        for_hosts: The addresses for clients' /etc/hosts; empty if the name resolves, or if a load
+            balancer has the registry's address.
     """
 
     registry: str
@@ -41,10 +43,14 @@ class Handover:
     no_records: DnsError | None
     resolves_to: tuple[str, ...]
     is_resolved: bool
+    for_hosts: tuple[str, ...]
 
 
 def handover(
-    answers: Answers, addresses: Mapping[str, str], found: tuple[str, ...] | None = None
+    answers: Answers,
+    addresses: Mapping[str, str],
+    found: tuple[str, ...] | None = None,
+    certificate: bytes | None = None,
 ) -> Handover:
     """Return the handover; looks the registry's name up unless that was done.
 
@@ -52,14 +58,13 @@ def handover(
         answers: The operator's answers.
         addresses: Where clients reach each server, by label.
         found: The addresses the registry's name resolves to, if already looked up.
+        certificate: The private CA's certificate, if known.
     """
     registry = registry_name(answers)
     is_private = answers.ssl.mode == "private_ca"
     domain = answers.registry.domain
     target = answers.dns.target if answers.dns.record == "cname" else None
     targets = [target] if target is not None else list(dict.fromkeys(addresses.values()))
-    folder = ca.folder_of(answers.ssl.private_ca.name, domain) if is_private else None
-    ca_file = folder / "ca.pem" if folder else None
     expected: set[str] = set()
     for address in targets:
         expected |= set(resolve_locally(address))
@@ -74,7 +79,7 @@ def handover(
     return Handover(
         registry=registry,
         login=login_command(answers),
-        ca_file=ca_file if ca_file is not None and ca_file.is_file() else None,
+        ca_file=ca_file(answers, certificate),
         ca_place=f"the last certificate in {layout.TLS_CERTIFICATE} on the server"
         if is_private
         else "",
@@ -83,4 +88,7 @@ def handover(
         no_records=no_records,
         resolves_to=found,
         is_resolved=bool(found) and set(found) <= expected,
+        for_hosts=()
+        if found or answers.ssl.mode == "none"
+        else tuple(sorted(filter(is_usable_remotely, expected))),
     )

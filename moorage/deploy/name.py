@@ -176,6 +176,7 @@ def update_records(
     deployment: Deployment,
     plan: NamePlan,
     looked_up: Background[tuple[str, ...]] | None = None,
+    certificate: bytes | None = None,
 ) -> NameOutcome:
     """Change the records as planned and wait until they are served. Blocks.
 
@@ -185,11 +186,12 @@ def update_records(
         deployment: The deployment; its servers are verified.
         plan: The planned changes; without any, the name is only looked up.
         looked_up: A lookup started earlier by :func:`look_up`.
+        certificate: The private CA's certificate, if known.
     """
     if not plan.has_changes:
-        return NameOutcome(handover_of(deployment, looked_up))
+        return NameOutcome(handover_of(deployment, looked_up, certificate))
     if deployment.cancel.is_set:
-        return NameOutcome(handover_of(deployment, looked_up), was_left_out=True)
+        return NameOutcome(handover_of(deployment, looked_up, certificate), was_left_out=True)
     assert plan.dns is not None
     emit = deployment.on_event
     emit(StepBegan(NAME_ROW, CHANGE_RECORDS))
@@ -200,14 +202,14 @@ def update_records(
         report = deployment.name.apply(plan.dns, replace=bool(plan.foreign))
     except MoorageError as error:
         emit(RunEnded(NAME_ROW, "", RunStatus.FAILED, str(error), code=error.code))
-        return NameOutcome(handover_of(deployment), problem=error)
+        return NameOutcome(handover_of(deployment, certificate=certificate), problem=error)
     for row in report.rows:
         emit(LogLine(NAME_ROW, f"{row.sign} {row.text}"))
     served = not report.missing
     message = "" if served else "not on all name servers yet"
     status = RunStatus.DONE if served else RunStatus.NOT_SERVED
     emit(RunEnded(NAME_ROW, "", status, message, code="" if served else "dns_not_served"))
-    return NameOutcome(handover_of(deployment), report)
+    return NameOutcome(handover_of(deployment, certificate=certificate), report)
 
 
 def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
@@ -222,15 +224,18 @@ def look_up(deployment: Deployment) -> Background[tuple[str, ...]]:
 
 
 def handover_of(
-    deployment: Deployment, looked_up: Background[tuple[str, ...]] | None = None
+    deployment: Deployment,
+    looked_up: Background[tuple[str, ...]] | None = None,
+    certificate: bytes | None = None,
 ) -> Handover:
     """Return the handover, without waiting for a resolver that does not answer.
 
     Args:
         deployment: The deployment.
         looked_up: A lookup started earlier by :func:`look_up`.
+        certificate: The private CA's certificate, if known.
     """
     from moorage.deploy.handover import handover
 
     found = (looked_up or look_up(deployment)).result(_LOOKED_UP_WITHIN) or ()
-    return handover(deployment.answers, deployment.all_addresses, found)
+    return handover(deployment.answers, deployment.all_addresses, found, certificate)

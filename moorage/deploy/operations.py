@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from moorage.background import Background
     from moorage.cloud.s3 import BucketCheck
     from moorage.deploy.certificate import Replacement
+    from moorage.deploy.clients import Access
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
     from moorage.deploy.last_seen import SeenRead
@@ -256,7 +257,8 @@ class Operations:
         if outcome.is_good:
             looked_up, self._looked_up = self._looked_up, None
             self.outcome = outcome = replace(
-                outcome, name=update_records(deployment, self.name, looked_up)
+                outcome,
+                name=update_records(deployment, self.name, looked_up, self._known_authority),
             )
         return outcome
 
@@ -264,7 +266,31 @@ class Operations:
         """Return the handover, however far the apply got."""
         if self.outcome is not None and self.outcome.name is not None:
             return self.outcome.name.handover
-        return handover_of(self.deployment, self._looked_up)
+        return handover_of(self.deployment, self._looked_up, self._known_authority)
+
+    @property
+    def _known_authority(self) -> bytes | None:
+        """The CA certificate of the last apply, if clients have to trust one."""
+        report = self.outcome.report if self.outcome is not None else None
+        return report.ca_certificate if report is not None else None
+
+    def client_access(self, user: str | None = None) -> Access:
+        """Return what clients need; reads the servers only if the CA is not known here.
+
+        Args:
+            user: The user to log in as; None for one that can push.
+
+        Raises:
+            ServersFailed: The private CA is not on this machine, and no server can be read.
+        """
+        from moorage.deploy.clients import access_of
+        from moorage.deploy.trust import authority_for
+
+        answers, facts = self.deployment.answers, tuple(self.facts.values())
+        authority = self._known_authority or authority_for(
+            answers, lambda: facts or self.deployment.probe_each()
+        )
+        return access_of(answers, authority, self.handover().for_hosts, user)
 
     def apply(self, *, large_upload: bool = True) -> Outcome:
         """Apply the plan, verify the registry and update its DNS records.

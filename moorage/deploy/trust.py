@@ -14,6 +14,7 @@ from moorage.desired import layout
 from moorage.desired.certificates import read_chain
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
+from moorage.state import private_folder, write_private
 
 
 def authority_of(answers: Answers) -> bytes | None:
@@ -63,8 +64,9 @@ def authority_for(
         return authority
     read = probe_each()
     facts = [each for each in read if isinstance(each, Facts)]
-    if not facts:
-        raise ServersFailed([each for each in read if isinstance(each, MoorageError)])
+    errors = [each for each in read if isinstance(each, MoorageError)]
+    if errors and not facts:
+        raise ServersFailed(errors)
     return authority_on(facts)
 
 
@@ -91,6 +93,28 @@ def authority_on(facts: Sequence[Facts]) -> bytes | None:
         if len(chain) > 1 or chain[0].issuer == chain[0].subject:
             tops[chain[-1].public_bytes(Encoding.PEM)] = None
     return b"".join(tops) or None
+
+
+def ca_file(answers: Answers, certificate: bytes | None) -> Path | None:
+    """Return the file on this machine with the private CA's certificate, or None.
+
+    Where another machine has the CA, it is a copy, written here.
+
+    Args:
+        answers: The operator's answers.
+        certificate: Its certificate as found on the servers, if known.
+    """
+    domain = answers.registry.domain
+    if answers.ssl.mode != "private_ca":
+        return None
+    own = ca.folder_of(answers.ssl.private_ca.name, domain) / "ca.pem"
+    if own.is_file():
+        return own
+    if certificate is None:
+        return None
+    copy = private_folder("ca-certificates") / f"{domain}.pem"
+    write_private(copy, certificate)
+    return copy
 
 
 def _root_of(content: bytes) -> bytes | None:

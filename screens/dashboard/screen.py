@@ -16,6 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Button, Static
 
 from moorage.answers.recorded import RecordedServer
+from moorage.deploy.clients import Access, client_setups
 from moorage.deploy.operations import OpenTransport
 from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.status import ServerStatus, Status
@@ -35,6 +36,8 @@ from tui.messages import (
 )
 from tui.signs import HEALTH_SIGNS, property_line
 from tui.tasks import in_thread
+from tui.widgets.copy_block import CopyDialog, setup_block
+from tui.widgets.dialog import NoteDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
@@ -245,6 +248,23 @@ class DashboardScreen(Screen[None]):
         """Follow the logs."""
         self.post_message(LogsRequested())
 
+    @work(exclusive=True, group="clients")
+    async def action_clients(self) -> None:
+        """Show what to paste on clients."""
+        operations, draft = self._session.operations, self._session.draft
+
+        def read() -> Access:
+            operations.open(draft.answers_to_look())
+            return operations.client_access()
+
+        try:
+            access = await in_thread(read)
+        except MoorageError as error:
+            self.app.push_screen(NoteDialog("Clients", describe_error(error)))
+            return
+        blocks = [setup_block(each) for each in client_setups(access)]
+        self.app.push_screen(CopyDialog("Clients", _ABOUT_CLIENTS, blocks))
+
     def action_follow(self) -> None:
         """Follow the run in progress."""
         self.post_message(AttachRequested())
@@ -252,6 +272,12 @@ class DashboardScreen(Screen[None]):
     def action_back(self) -> None:
         """Go to the start."""
         self.post_message(BackRequested())
+
+
+_ABOUT_CLIENTS = (
+    "Paste the lines on the client, as root or as a user with sudo. They contain no secret: the "
+    "login asks for the password."
+)
 
 
 def describe(server: ServerStatus) -> Content:

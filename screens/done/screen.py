@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -17,19 +17,13 @@ from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated
-from moorage.deploy import ca
-from moorage.deploy.clients import (
-    login_command,
-    registry_name,
-    snippets,
-    trust_for_docker,
-    trust_for_system,
-)
+from moorage.deploy.clients import access_of, client_setups, registry_name
 from moorage.deploy.operations import Outcome
+from moorage.deploy.trust import authority_for, ca_file
 from moorage.deploy.verify import Check
+from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.rows import SIGNS, Level
-from moorage.state import private_folder, write_private
 from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
 from tui.actions import bindings
@@ -37,7 +31,7 @@ from tui.labels import describe_error
 from tui.messages import AnswersSaved, BackRequested, LogsRequested, SaveRequested, UsersRequested
 from tui.outcome_text import describe_rollback, describe_server
 from tui.signs import COLOURS
-from tui.widgets.copy_block import CopyBlock
+from tui.widgets.copy_block import CopyBlock, setup_block
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
@@ -81,6 +75,14 @@ class DoneScreen(Screen[None]):
         self._answers = answers
         self._outcome = outcome
         self._after_saving: Callable[[], object] | None = None
+        certificate = outcome.report.ca_certificate if outcome.report else None
+        hosts = outcome.name.handover.for_hosts if outcome.name else ()
+        facts = tuple(session.operations.facts.values())
+        authority = certificate
+        with suppress(MoorageError):  # the passwords are shown in any case
+            authority = certificate or authority_for(answers, lambda: facts)
+        self._ca_file = ca_file(answers, authority)
+        self._setups = client_setups(access_of(answers, authority, hosts))
 
     def compose(self) -> ComposeResult:
         answers, outcome = self._answers, self._outcome
@@ -187,29 +189,23 @@ class DoneScreen(Screen[None]):
         )
 
     def _clients(self) -> ComposeResult:
-        answers = self._answers
-        address = registry_name(answers)
-        if answers.ssl.mode == "private_ca":
-            yield Static("First, on every machine that uses the registry", classes="heading")
+        address = registry_name(self._answers)
+        yield Static("Log in and push", classes="heading")
+        if self._ca_file is not None:
             yield Static(
-                Content(f"Copy this file there as ca.pem:\n{self._authority_file()}"),
+                Content(
+                    f"The private CA's certificate is {self._ca_file}; the lines below install it."
+                ),
                 classes="note",
             )
-            yield CopyBlock("Then, for Docker", trust_for_docker(address))
-            yield CopyBlock(
-                "Or for the whole system, on Debian or Ubuntu",
-                trust_for_system(answers.registry.domain),
-            )
-        yield Static("Log in and push", classes="heading")
-        yield CopyBlock("Log in", login_command(answers))
+        yield from map(setup_block, self._setups[:1])
         yield CopyBlock(
             "Push an image", f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE"
         )
 
     def _other_clients(self) -> ComposeResult:
         yield Static("Other clients", classes="heading")
-        for snippet in snippets(self._answers):
-            yield CopyBlock(snippet.title, snippet.text)
+        yield from map(setup_block, self._setups[1:])
 
     def _generated_unseen(self) -> list[str]:
         return [
@@ -217,18 +213,6 @@ class DoneScreen(Screen[None]):
             for user in self._answers.credentials.users
             if isinstance(user.password, Generated)
         ]
-
-    def _authority_file(self) -> Path:
-        own = (
-            ca.folder_of(self._answers.ssl.private_ca.name, self._answers.registry.domain)
-            / "ca.pem"
-        )
-        report = self._outcome.report
-        if own.is_file() or report is None or report.ca_certificate is None:
-            return own
-        copy = private_folder("ca-certificates") / f"{self._answers.registry.domain}.pem"
-        write_private(copy, report.ca_certificate)
-        return copy
 
     def _checks(self) -> ComposeResult:
         verification = self._outcome.verification

@@ -24,7 +24,7 @@ from tui.labels import describe_error, field_name, label_of
 from tui.messages import DraftChanged, TestProgressed
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
-from tui.widgets.copy_block import CopyDialog
+from tui.widgets.copy_block import CopyBlock, CopyDialog
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field, FieldInput
 from tui.widgets.key_footer import KeyFooter
@@ -177,7 +177,10 @@ class StoragePane(StepPane):
                 "Bucket permissions",
                 "The minimum permissions for the registry's key or role, and a rule that cleans up "
                 "after aborted pushes.",
-                [("IAM policy", least_policy(storage)), ("Lifecycle", lifecycle_rule(storage))],
+                [
+                    CopyBlock("IAM policy", least_policy(storage)),
+                    CopyBlock("Lifecycle", lifecycle_rule(storage)),
+                ],
             )
         )
 

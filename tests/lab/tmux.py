@@ -60,6 +60,11 @@ class Terminal:
         self._tmux("source-file", "-", commands=f"send-keys -t main -l {shlex.quote(text)}\n")
         self.keystrokes += len(text)
 
+    def paste(self, text: str) -> None:
+        """Paste text, as a terminal does: bracketed only if the program asked for it."""
+        self._tmux("load-buffer", "-", commands=text)
+        self._tmux("paste-buffer", "-d", "-p", "-t", "main")
+
     @property
     def screen(self) -> str:
         """The text on the screen."""

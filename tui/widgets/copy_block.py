@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret
+from moorage.deploy.clients import ClientSetup
 from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 
@@ -22,18 +23,21 @@ class CopyBlock(Vertical):
         title: The purpose of the lines.
         text: The lines.
         secret: Copied instead of the text, for a password shown with its user.
+        note: What else is needed; may be empty.
     """
 
     DEFAULT_CSS = """
     CopyBlock { height: auto; margin-bottom: 1; }
     CopyBlock .copy--title { height: 1; }
     CopyBlock .copy--title Static { width: 1fr; height: 1; }
+    CopyBlock .copy--note { height: auto; color: $text-muted; }
     CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
     """
 
-    def __init__(self, title: str, text: str, secret: Secret | None = None) -> None:
+    def __init__(self, title: str, text: str, secret: Secret | None = None, note: str = "") -> None:
         super().__init__()
         self._title = title
+        self._note = note
         self.text = text
         self._secret = secret
         self.is_copied = False
@@ -47,6 +51,8 @@ class CopyBlock(Vertical):
         with Horizontal(classes="copy--title"):
             yield Static(Content(self._title))
             yield Button("Copy", compact=True)
+        if self._note:
+            yield Static(Content(self._note), classes="copy--note")
         yield Static(Content(self.text), classes="copy--text")
 
     @on(Button.Pressed)
@@ -58,16 +64,21 @@ class CopyBlock(Vertical):
         event.button.refresh(layout=True)
 
 
+def setup_block(setup: ClientSetup) -> CopyBlock:
+    """Return the block of a client's setup."""
+    return CopyBlock(setup.title, setup.text, note=setup.note)
+
+
 class CopyDialog(Dialog[None]):
     """Several blocks to copy.
 
     Args:
         title: The dialog's title.
         text: The text above the blocks.
-        blocks: The title and lines of each block.
+        blocks: The blocks.
     """
 
-    def __init__(self, title: str, text: str, blocks: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, title: str, text: str, blocks: Sequence[CopyBlock]) -> None:
         super().__init__()
         self._title = title
         self._text = text
@@ -78,8 +89,7 @@ class CopyDialog(Dialog[None]):
             box.border_title = self._title
             with VerticalScroll(classes="dialog--body", can_focus=False):
                 yield Static(self._text, classes="dialog--text", markup=False)
-                for title, text in self._blocks:
-                    yield CopyBlock(title, text)
+                yield from self._blocks
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Close", id="refuse", variant="primary", compact=True)
         yield KeyFooter()

@@ -82,7 +82,10 @@ def test_dns_records_are_listed_unless_the_name_resolves_to_the_servers(
     addresses = {"one": "192.0.2.7", "two": "192.0.2.8", "three": "2001:db8::7"}
 
     handed = handover(_answers(), addresses)
-    text = "\n".join("".join(str(piece) for piece in line) for line in handover_lines(handed))
+    text = "\n".join(
+        "".join(str(piece) for piece in line)
+        for line in handover_lines(handed, Path("moorage.yml"))
+    )
 
     assert handed.is_resolved is is_resolved
     assert ("registry.example.test 300 A 192.0.2.7" in text) is not is_resolved
@@ -111,7 +114,10 @@ def test_a_server_without_an_address_is_reported_instead_of_records(
     _resolve(monkeypatch)
 
     handed = handover(_answers(), {"one": "one.example.test"})
-    text = "\n".join("".join(str(piece) for piece in line) for line in handover_lines(handed))
+    text = "\n".join(
+        "".join(str(piece) for piece in line)
+        for line in handover_lines(handed, Path("moorage.yml"))
+    )
 
     assert "one.example.test does not resolve" in text
     assert "Create these records" not in text

@@ -119,7 +119,7 @@ AREAS = {
                "plan diff apply"),
         _USERS,
         _LOGS,
-        Action("c", "clients", "Clients", "Show what to paste on clients: Docker, Podman, ...",
+        Action("c", "clients", "Clients", "Show what to paste on Docker, Podman and other clients",
                "Set up clients", "docker podman kubernetes containerd login ca trust handover"),
         Action("f", "follow", "Follow the run", "Follow a run that is in progress",
                "Follow the run", "attach apply progress"),

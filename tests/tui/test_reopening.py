@@ -174,6 +174,10 @@ async def test_an_applied_deployment_opens_on_its_dashboard(
         await wizard.see("Moorage has not deployed a registry")
         await wizard.press("escape")
         await wizard.see("Dashboard")
+        await wizard.press("c")
+        await wizard.see("Paste the lines on the client", "docker login registry.example.com")
+        await wizard.press("escape")
+        await wizard.see("Dashboard")
 
 
 async def test_the_dashboard_lists_changes_not_applied(servers: FakeServers, home: Path) -> None:

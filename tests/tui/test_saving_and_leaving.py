@@ -15,6 +15,7 @@ from moorage import crash_log
 from moorage.answers.load import load
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret, Typed
+from moorage.deploy import ca
 from moorage.deploy.handover import handover
 from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
@@ -281,7 +282,8 @@ def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> N
     session = wizard.app.session
     assert session is not None
     answers = session.draft.answers()
-    made = ApplyReport((ServerReport("alpha", RunStatus.DONE),), {"ci": Secret(SECRET)})
+    authority = ca.create("Moorage private CA", answers.registry.domain).certificate_pem
+    made = ApplyReport((ServerReport("alpha", RunStatus.DONE),), {"ci": Secret(SECRET)}, authority)
     name = NameOutcome(handover(answers, {"alpha": "203.0.113.10"}, ()))
     outcome = Outcome(made, Verification(checks), name=name)
     done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
@@ -302,8 +304,12 @@ async def test_done_lists_its_lines_in_order_and_names_the_next_step(servers: Fa
         wizard.app.screen.query("Indented").last().scroll_visible(animate=False)
         await wizard.see("    ✓ a login  of somebody", f"\n{'':15}somebody")
         notes = [str(each.content) for each in wizard.app.screen.query(".note").results(Static)]
-        file = next(each for each in notes if "ca.pem" in each)
-        assert file.startswith("Copy this file there as ca.pem:\n/")
+        note = next(each for each in notes if "private CA" in each)
+        file = Path(note.removeprefix("The private CA's certificate is ").partition(";")[0])
+        pasted = [each.text for each in wizard.app.screen.query(CopyBlock)]
+        assert file.read_text().strip() in pasted[1]
+        assert "docker login registry.example.com:5443 -u ci" in pasted[1]
+        assert any("podman login registry.example.com:5443 -u ci" in each for each in pasted)
 
 
 async def test_one_extra_escape_does_not_quit(servers: FakeServers) -> None:

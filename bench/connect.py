@@ -37,7 +37,9 @@ class NoOperator:
         """Reject unknown keys."""
         return False
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         """Return no secret."""
         return None
 

@@ -42,7 +42,9 @@ class Trusting:
         """Accept the key."""
         return True
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         """Return no secret."""
         return None
 

@@ -348,7 +348,7 @@ class WizardApp(DeploymentApp):
 
             self.push_screen(LoginDialog(wanted), logs_in)
         else:
-            self.push_screen(SecretDialog(*subject), answered)
+            self.push_screen(SecretDialog(*subject, is_repeated=question.is_repeated), answered)
 
     def _keep_key(self, wanted: LoginRequest, key: Path) -> None:
         """Store a key file that was entered for a server with that server."""

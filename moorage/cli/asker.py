@@ -65,12 +65,14 @@ class CommandLineAsker:
         with self._one_at_a_time:
             return bool(self._main_thread.ask(lambda: self._ask_about(key)))
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         """Prompt for a secret; None without a terminal. See ``transport.Asker``."""
         if not self._output.is_interactive or (self.asks_for_logins_only and server is None):
             return None
         with self._one_at_a_time:
-            return self._main_thread.ask(lambda: self._ask_secret(what, server))
+            return self._main_thread.ask(lambda: self._ask_secret(what, server, rejected))
 
     def login(self, request: LoginRequest) -> Secret | Path | None:
         """Explain a refused login and prompt for a password; see ``transport.LoginAsker``."""
@@ -104,17 +106,22 @@ class CommandLineAsker:
 
     def _ask_for_login(self, request: LoginRequest) -> Secret | None:
         with self.pause():
-            self._output.message(f"{request.server}: {request.reason}")
-            if request.takes_keys:
+            if request.rejected is None:
+                self._output.message(f"{request.server}: {request.reason}")
+            if request.takes_keys and request.rejected is None:
                 self._output.message(ANOTHER_KEY)
-        return self._ask_secret(request.what, request.server)
+        return self._ask_secret(request.what, request.server, request.rejected)
 
-    def _ask_secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def _ask_secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None
+    ) -> Secret | None:
         from moorage.answers.secrets import Secret
 
         prompt = _prompt(what, self.answers)
         place = f" on {server}" if server and server not in prompt else ""
         with self.pause():
+            if rejected is not None:
+                self._output.message(f"Wrong {what.label}, try again.")
             typed = getpass.getpass(f"{prompt}{place}: ", stream=sys.stderr)
         return Secret(typed) if typed else None
 

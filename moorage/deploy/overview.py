@@ -105,7 +105,9 @@ class _NoOperator:
         """Trust no new key."""
         return False
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         """Know no secret."""
         return None
 

@@ -80,7 +80,7 @@ class LocalTransport:
                     user=user,
                     needs_sudo=not is_root,
                     password=self._sudo_password,
-                    ask=lambda: self._asker.secret(what, self.server),
+                    ask=lambda rejected: self._asker.secret(what, self.server, rejected),
                 ),
                 self.server,
             )

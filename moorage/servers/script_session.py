@@ -16,7 +16,7 @@ from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
 from moorage.servers import sudo
 from moorage.servers.script_command import NOT_STARTED, PROMPT, READY, preamble
-from moorage.servers.transport import Cancel, Completed, Exchange
+from moorage.servers.transport import MOST_PROMPTS, Cancel, Completed, Exchange
 
 _TICK = 0.1
 """Seconds between checks for cancellation and time limits."""
@@ -92,13 +92,14 @@ class Root:
         user: The logged-in user.
         needs_sudo: Whether that user needs sudo.
         password: The sudo password, if known; it is sent right away.
-        ask: Asks for the password if it is not known and sudo requires one.
+        ask: Asks for the password if it is not known and sudo requires one, given the previous
+            answer if sudo rejected that.
     """
 
     user: str
     needs_sudo: bool
     password: Secret | None
-    ask: Callable[[], Secret | None]
+    ask: Callable[[Secret | None], Secret | None]
 
 
 class ScriptSession:
@@ -325,17 +326,19 @@ class ScriptSession:
         prompts = self._early_stderr.count(PROMPT)
         if prompts <= self._prompts_answered:
             return
-        if prompts > 1:
+        is_known = self._root.password is not None
+        if prompts > 1 and (is_known or prompts > MOST_PROMPTS):
             # Closing now leaves it at one failed attempt; sudo would allow three.
             raise sudo.password_wrong(self._root.user, self._server)
         self._prompts_answered = prompts
-        if self.password is not None:
+        if is_known:
             return
         asked = time.monotonic()
-        password = self._root.ask()
+        password = self._root.ask(self.password)
         self._seconds_asking += time.monotonic() - asked
         if password is None:
-            raise sudo.password_missing(self._root.user, self._server)
+            refused = sudo.password_missing if prompts == 1 else sudo.password_wrong
+            raise refused(self._root.user, self._server)
         self._send_password(password)
 
     def _sudo_text(self) -> str:

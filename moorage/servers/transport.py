@@ -11,6 +11,9 @@ from typing import Protocol, runtime_checkable
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.errors import SecretName
 
+MOST_PROMPTS = 3
+"""How often to ask for a password that is wrong, as ssh and sudo do."""
+
 Resolve = Callable[[SecretReference | None, str], Secret | None]
 """Resolves a server's secret reference; None if there is none.
 
@@ -56,12 +59,15 @@ class Asker(Protocol):
     def accept_host_key(self, key: HostKey) -> bool:
         """Return whether to trust an unknown host key and add it to known_hosts."""
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         """Return a secret, or None if the operator cannot be asked.
 
         Args:
             what: Which secret.
             server: The server's label, if the secret belongs to one.
+            rejected: The previous answer, if that was wrong.
         """
 
 
@@ -76,6 +82,7 @@ class LoginRequest:
         methods: The SSH authentication methods that the server accepts.
         key: The key named in the answers, or empty.
         is_jump_host: Whether the login is on a jump host.
+        rejected: The previous answer, if the server rejected that password.
     """
 
     what: SecretName
@@ -84,6 +91,7 @@ class LoginRequest:
     methods: tuple[str, ...]
     key: str = ""
     is_jump_host: bool = False
+    rejected: Secret | None = None
 
     @property
     def takes_keys(self) -> bool:

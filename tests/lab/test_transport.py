@@ -35,19 +35,28 @@ CHUNK = os.urandom(1 << 20)
 
 @dataclass
 class Operator:
-    """Answers what it is told to, and remembers what it was asked."""
+    """Answers what it is told to, and remembers what it was asked.
+
+    Attributes:
+        mistakes: How often it gives a wrong answer before the right one.
+    """
 
     accepts: bool = True
     answers: dict[str, str] = field(default_factory=dict)
     keys: list[HostKey] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
+    mistakes: int = 0
 
     def accept_host_key(self, key: HostKey) -> bool:
         self.keys.append(key)
         return self.accepts
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         self.questions.append(str(what))
+        if len(self.questions) <= self.mistakes:
+            return Secret(WRONG)
         for beginning, answer in self.answers.items():
             if str(what).startswith(beginning):
                 return Secret(answer)
@@ -295,6 +304,34 @@ def test_a_password_is_prompted_for_without_a_key(
     assert operator.questions == ["password of admin"]
 
 
+@pytest.mark.parametrize("mistakes", [1, 2, 3])
+def test_a_wrong_password_is_prompted_for_again(
+    workstation: Workstation, trusted: LabServer, mistakes: int
+) -> None:
+    operator = Operator(answers={"password of admin": ADMIN_PASSWORD}, mistakes=mistakes)
+    transport = connect(workstation, trusted, "admin", key=None, operator=operator)
+    if mistakes < 3:
+        assert transport.run("id -u").stdout == b"0\n"
+    else:
+        with pytest.raises(CannotConnect, match="tried: a password"):
+            transport.connect()
+    assert operator.questions == ["password of admin"] * min(mistakes + 1, 3)
+
+
+@pytest.mark.parametrize("mistakes", [1, 2, 3])
+def test_a_wrong_sudo_password_is_prompted_for_again(
+    workstation: Workstation, trusted: LabServer, mistakes: int
+) -> None:
+    operator = Operator(answers={"sudo password of admin": ADMIN_PASSWORD}, mistakes=mistakes)
+    transport = connect(workstation, trusted, "admin", sudo_password=None, operator=operator)
+    if mistakes < 3:
+        assert transport.run("id -u").stdout == b"0\n"
+    else:
+        with pytest.raises(SudoRefused, match="does not accept the password"):
+            transport.run("id -u")
+    assert operator.questions == ["sudo password of admin"] * min(mistakes + 1, 3)
+
+
 def test_a_refused_login_lists_account_and_methods(
     workstation: Workstation, trusted: LabServer
 ) -> None:
@@ -408,9 +445,11 @@ def test_a_login_timed_out_by_a_slow_operator_is_retried(
             time.sleep(3)
             return super().accept_host_key(key)
 
-        def secret(self, what: SecretName, server: str | None) -> Secret | None:
+        def secret(
+            self, what: SecretName, server: str | None, rejected: Secret | None = None
+        ) -> Secret | None:
             time.sleep(3)
-            return super().secret(what, server)
+            return super().secret(what, server, rejected)
 
     operator = Slow(answers={"password of admin": ADMIN_PASSWORD})
     transport = connect(workstation, server, "admin", key=None, operator=operator)
@@ -432,9 +471,11 @@ def test_servers_waiting_for_another_servers_prompt_connect_as_well(
             time.sleep(2)
             return super().accept_host_key(key)
 
-        def secret(self, what: SecretName, server: str | None) -> Secret | None:
+        def secret(
+            self, what: SecretName, server: str | None, rejected: Secret | None = None
+        ) -> Secret | None:
             time.sleep(4)
-            return super().secret(what, server)
+            return super().secret(what, server, rejected)
 
     operator = Slow(answers={"passphrase of": KEY_PASSPHRASE})
     transports = [

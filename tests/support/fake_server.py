@@ -12,7 +12,7 @@ import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from probe_answer import probe_answer
@@ -24,6 +24,7 @@ from moorage.desired.users import RegistryUser, read_users, user_files
 from moorage.errors import CannotConnect, MoorageError, SecretName
 from moorage.servers.sudo import password_wrong
 from moorage.servers.transport import (
+    MOST_PROMPTS,
     Asker,
     Cancel,
     Completed,
@@ -152,22 +153,35 @@ class FakeServer:
         if self.fault is not None:
             raise self.fault
         if self.sudo_password is not None:
-            given = asker.secret(SecretName("sudo_password", "admin"), self.server)
-            if given is None or given != Secret(self.sudo_password):
-                raise password_wrong("admin", self.server)
+            self._check_sudo(Secret(self.sudo_password), asker)
 
     def _log_in(self, login: LoginRequest, asker: Asker) -> None:
         assert isinstance(asker, LoginAsker)
-        self.logged_in = asker.login(login)
-        if self.logged_in is None:
-            raise CannotConnect("The login as root was refused.", server=self.server)
-        if self.password is not None and self.logged_in != Secret(self.password):
-            raise CannotConnect(
-                "The login as root was refused; tried: a password.",
-                server=self.server,
-                code="login_refused",
-                refused=login.what,
-            )
+        rejected: Secret | None = None
+        for _ in range(MOST_PROMPTS):
+            given = asker.login(replace(login, rejected=rejected))
+            if given is None:
+                break
+            self.logged_in = given
+            if self.password is None or given == Secret(self.password):
+                return
+            assert isinstance(given, Secret)
+            rejected = given
+        raise CannotConnect(
+            "The login as root was refused.",
+            server=self.server,
+            code="login_refused",
+            refused=login.what,
+        )
+
+    def _check_sudo(self, right: Secret, asker: Asker) -> None:
+        given: Secret | None = None
+        for _ in range(MOST_PROMPTS):
+            given = asker.secret(SecretName("sudo_password", "admin"), self.server, given)
+            if given is None or given == right:
+                break
+        if given != right:
+            raise password_wrong("admin", self.server)
 
 
 class FakeServers(dict[str, FakeServer]):

@@ -85,7 +85,9 @@ class Operator:
         """Accept every host key."""
         return True
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         """Return no secret."""
         return None
 

@@ -325,6 +325,9 @@ async def test_only_the_refused_secret_is_prompted_for_again(servers: FakeServer
                 await wizard.see("Sudo password of admin")
                 await wizard.type(sudo)
                 await wizard.press("enter")
+            if "no" in (login, sudo):
+                await wizard.see("Wrong password, try again")
+                await wizard.press("escape")
             says = "Moorage has not deployed" if sudo == "up" else "was refused"
             await wizard.see("sudo does not accept" if sudo == "no" else says)
             await wizard.press("escape")

@@ -8,7 +8,7 @@ from opening import opened
 from textual import events
 from textual.widgets import Static
 from textual.widgets._toast import Toast
-from walk import ANSWERS
+from walk import ANSWERS, LOGIN
 from wizard_driver import SIZES
 
 from moorage.errors import CannotConnect
@@ -432,6 +432,8 @@ async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
         await wizard.see("Sudo password of admin")
         await wizard.type("wrong")
         await wizard.press("enter")
+        await wizard.see("Wrong password, try again")
+        await wizard.press("escape")
         await wizard.see("sudo asks for the password", "Press Ctrl+T to test again")
         assert "sudo_password" not in wizard.text
         await wizard.press("ctrl+t")
@@ -559,3 +561,22 @@ async def test_alt_and_a_number_typed_ahead_is_not_text(servers: FakeServers) ->
         await wizard.see("Storage  3 of 7")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.domain == "abc"
+
+
+async def test_a_second_try_at_a_password_goes_to_its_prompt(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", login=LOGIN, password="harbour-bell")
+    async with opened(servers) as wizard:
+        await wizard.press("enter")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.type("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("Or a key file")
+        for guess in ("habour-bell", "harbour-bel"):
+            await wizard.type(guess)
+            await wizard.press("enter")
+            await wizard.see("✗ Wrong password, try again")
+        await wizard.type("harbour-bell")
+        await wizard.press("enter")
+        await wizard.see("Add a server", "✓ Debian")
+        assert not any("bell" in field.value for field in wizard.app.screen.query(Field))

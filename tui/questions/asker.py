@@ -22,10 +22,12 @@ class Question:
 
     Attributes:
         subject: A host key, a login that no key worked for, or (what, server) for a secret.
+        is_repeated: Whether the previous answer was wrong.
         answer: The answer; None before.
     """
 
     subject: Subject
+    is_repeated: bool = False
     answer: Answer = None
     _answered: threading.Event = field(default_factory=threading.Event)
 
@@ -65,32 +67,16 @@ class WizardAsker:
         """Return whether the operator trusts an unknown host key."""
         return self._wait_for(Question(key)) is True
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
-        """Return a secret, asked for once; None if the operator declines."""
-        with self._lock:
-            known = self._known.get((what, server))
-        if isinstance(known, Secret):
-            return known
-        answer = self._wait_for(Question((what, server)))
-        if not isinstance(answer, Secret):
-            return None
-        with self._lock:
-            self._known[(what, server)] = answer
-        return answer
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
+        """Return a secret, asked for once unless it is wrong; None if the operator declines."""
+        answer = self._known_or_asked(what, server, rejected, (what, server))
+        return answer if isinstance(answer, Secret) else None
 
     def login(self, request: LoginRequest) -> Secret | Path | None:
         """Return a password or key file for a login that no key worked for, or None."""
-        key = (request.what, request.server)
-        with self._lock:
-            known = self._known.get(key)
-        if known is not None:
-            return known
-        answer = self._wait_for(Question(request))
-        if not isinstance(answer, Secret | Path):
-            return None
-        with self._lock:
-            self._known[key] = answer
-        return answer
+        return self._known_or_asked(request.what, request.server, request.rejected, request)
 
     def forget_refused(self, *errors: MoorageError) -> None:
         """Forget the secrets that servers rejected, and no others."""
@@ -117,6 +103,22 @@ class WizardAsker:
         """Decline every question from now on."""
         self._is_closed = True
         self.give_up()
+
+    def _known_or_asked(
+        self, what: SecretName, server: str | None, rejected: Secret | None, subject: Subject
+    ) -> Secret | Path | None:
+        with self._lock:
+            known = self._known.get((what, server))
+            if known is not None and known == rejected:
+                del self._known[(what, server)]
+            elif known is not None:
+                return known
+        answer = self._wait_for(Question(subject, is_repeated=rejected is not None))
+        if not isinstance(answer, Secret | Path):
+            return None
+        with self._lock:
+            self._known[(what, server)] = answer
+        return answer
 
     def _wait_for(self, question: Question) -> Answer:
         with self._lock:

@@ -101,10 +101,12 @@ class SecretDialog(AskingDialog[Secret | None]):
     Args:
         what: The secret.
         server: The server it is for, or None.
+        is_repeated: Whether the previous answer was wrong.
     """
 
-    def __init__(self, what: SecretName, server: str | None) -> None:
+    def __init__(self, what: SecretName, server: str | None, *, is_repeated: bool = False) -> None:
         super().__init__()
+        self._is_repeated = is_repeated
         self._kind = what.kind
         self._what = printable(label_of(parse_path(what.field)) or str(what))
         self._server = printable(server or "")
@@ -125,7 +127,14 @@ class SecretDialog(AskingDialog[Secret | None]):
 
     def on_mount(self) -> None:
         """Start typing at once."""
-        self.query_one(Field).focus()
+        field = self.query_one(Field)
+        field.focus()
+        if self._is_repeated:
+            field.show_error(f"Wrong {self._label.lower()}, try again")
+
+    @on(Field.Changed)
+    def _typing(self, event: Field.Changed) -> None:
+        event.field.show_error("")
 
     def accept(self) -> None:
         """Return the secret."""
@@ -169,7 +178,10 @@ class LoginDialog(AskingDialog[Secret | Path | None]):
 
     def on_mount(self) -> None:
         """Start typing at once."""
-        self.query_one("#password", Field).focus()
+        password = self.query_one("#password", Field)
+        password.focus()
+        if self._request.rejected is not None:
+            password.show_error("Wrong password, try again")
 
     @on(Field.Changed)
     def _typing(self, event: Field.Changed) -> None:

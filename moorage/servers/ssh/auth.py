@@ -15,6 +15,7 @@ from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, SecretName
 from moorage.servers.ssh.dial import HungUpError
 from moorage.servers.ssh.keys import USUAL_FILES, Candidate, PassphraseWrongError, PublicKey
+from moorage.servers.transport import MOST_PROMPTS
 
 _MOST_KEYS = 5
 """Keys to offer: sshd disconnects after six attempts, and one is reserved for a password."""
@@ -33,9 +34,11 @@ class Credentials:
         keys: The keys to offer, in order.
         notes: Keys that could not be used, with the reason, as shown to users.
         is_password_first: Whether to try the password before the keys.
-        passphrase: Returns the passphrase of a key, given its name.
-        password: Returns the login password, or a key to try instead, given why the keys were not
-            enough and which methods the server accepts; None if there is neither.
+        passphrase: Returns the passphrase of a key, given its name and the previous answer, if that
+            was wrong.
+        password: Returns the login password, or a key to try instead, given why it is needed, which
+            methods the server accepts, and the previous answer, if that was wrong; None if there is
+            neither.
     """
 
     user: str
@@ -44,8 +47,8 @@ class Credentials:
     keys: list[Candidate]
     notes: list[str]
     is_password_first: bool
-    passphrase: Callable[[str], Secret | None]
-    password: Callable[[str, tuple[str, ...]], Secret | Candidate | None]
+    passphrase: Callable[[str, Secret | None], Secret | None]
+    password: Callable[[str, tuple[str, ...], Secret | None], Secret | Candidate | None]
 
 
 @dataclass
@@ -252,7 +255,9 @@ class Login:
             self._tried.keys.append(candidate)
             return False
         try:
-            if candidate.file.unlock(lambda: self._credentials.passphrase(candidate.name)):
+            if candidate.file.unlock(
+                lambda rejected: self._credentials.passphrase(candidate.name, rejected)
+            ):
                 return True
         except PassphraseWrongError as error:
             raise CannotConnect(
@@ -322,14 +327,27 @@ class Login:
         if method is None:
             self._tried.no_password_because = "the server does not accept passwords"  # noqa: S105  # a reason
             return False
-        password = self._credentials.password(self._why_not(), tuple(self._attempts.methods))
-        if isinstance(password, Candidate):
-            self._tried.no_password_because = "a key was chosen instead of a password"  # noqa: S105
-            self._credentials.keys.append(password)
-            return self._try_key(password)
-        if password is None:
+        reason, rejected = self._why_not(), None
+        for _ in range(MOST_PROMPTS):
+            methods = tuple(self._attempts.methods)
+            password = self._credentials.password(reason, methods, rejected)
+            if isinstance(password, Candidate):
+                self._tried.no_password_because = "a key was chosen instead of a password"  # noqa: S105
+                self._credentials.keys.append(password)
+                return self._try_key(password)
+            if password is None:
+                break
+            if self._is_right_password(method, password):
+                return True
+            if self._attempts.is_partial or not self._is_allowed(method):
+                break
+            reason = f"The server rejected the password of {self._credentials.user}{self._on()}."
+            rejected = password
+        if not self._tried.has_password:
             self._tried.no_password_because = "no password was given"  # noqa: S105
-            return False
+        return False
+
+    def _is_right_password(self, method: str, password: Secret) -> bool:
         self._tried.has_password = True
         done = self._send_password(method, password.reveal())
         if self._attempts.is_password_expired:

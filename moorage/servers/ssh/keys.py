@@ -21,6 +21,7 @@ from paramiko.agent import AgentKey, AgentSSH
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
+from moorage.servers.transport import MOST_PROMPTS
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -113,11 +114,12 @@ class KeyFile:
         """The certificate and public key, best first."""
         return tuple(offer for offer in (self.certificate, self.public) if offer is not None)
 
-    def unlock(self, ask: Callable[[], Secret | None]) -> bool:
+    def unlock(self, ask: Callable[[Secret | None], Secret | None]) -> bool:
         """Unlock the key, asking for its passphrase unless this process has unlocked it before.
 
         Args:
-            ask: Returns the passphrase, or None if the operator cannot be asked.
+            ask: Returns the passphrase, given the previous answer if that was wrong, or None if the
+                operator cannot be asked.
 
         Returns:
             Whether the key is unlocked.
@@ -129,17 +131,27 @@ class KeyFile:
         with _unlocking:
             self._key = self._key or _unlocked.get(self._digest)
             if self._key is None:
-                passphrase = ask()
-                if passphrase is None:
+                self._key = self._ask_and_load(ask)
+                if self._key is None:
                     return False
-                try:
-                    self._key = _load(self._data, passphrase.reveal().encode())
-                except ValueError as error:
-                    raise PassphraseWrongError from error
                 _unlocked[self._digest] = self._key
         self.is_locked = False
         self.public = _public_of(self._key)
         return True
+
+    def _ask_and_load(self, ask: Callable[[Secret | None], Secret | None]) -> PrivateKey | None:
+        rejected: Secret | None = None
+        for _ in range(MOST_PROMPTS):
+            passphrase = ask(rejected)
+            if passphrase is None:
+                break
+            try:
+                return _load(self._data, passphrase.reveal().encode())
+            except ValueError:
+                rejected = passphrase
+        if rejected is not None:
+            raise PassphraseWrongError
+        return None
 
     def sign(self, data: bytes, algorithm: str) -> bytes:
         """Sign with an unlocked key.

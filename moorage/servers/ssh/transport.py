@@ -123,7 +123,9 @@ class SshTransport:
                 user=user,
                 needs_sudo=not is_root,
                 password=None if is_root else self._known_sudo_password(),
-                ask=lambda: self._asker.secret(SecretName("sudo_password", user), self.server),
+                ask=lambda rejected: self._asker.secret(
+                    SecretName("sudo_password", user), self.server, rejected
+                ),
             ),
             self.server,
             limits.start,
@@ -257,19 +259,23 @@ class SshTransport:
             agent=agent,
         )
 
-        def passphrase(key: str) -> Secret | None:
+        def passphrase(key: str, rejected: Secret | None) -> Secret | None:
             if answers.passphrase is not None and answers.key and (is_target or len(keys) == 1):
-                return self._resolve(answers.passphrase, "passphrase")
-            return self._asker.secret(SecretName("passphrase", key), self.server)
+                return None if rejected else self._resolve(answers.passphrase, "passphrase")
+            return self._asker.secret(SecretName("passphrase", key), self.server, rejected)
 
-        def password(reason: str, methods: tuple[str, ...]) -> Secret | Candidate | None:
+        def password(
+            reason: str, methods: tuple[str, ...], rejected: Secret | None
+        ) -> Secret | Candidate | None:
             where = "" if is_target else f" on {machine.name}"
             what = SecretName("password", f"{settings.user}{where}")
             if answers.password is not None and is_target:
-                return self._resolve(answers.password, "password")
-            if what not in self._answered:
+                return None if rejected else self._resolve(answers.password, "password")
+            if what not in self._answered or rejected is not None:
                 key = answers.key or "" if explicit is not None else ""
-                request = LoginRequest(what, self.server, reason, methods, key, not is_target)
+                request = LoginRequest(
+                    what, self.server, reason, methods, key, not is_target, rejected
+                )
                 self._answered[what] = self._ask_for_login(request)
             answer = self._answered[what]
             if not isinstance(answer, Path):
@@ -291,7 +297,9 @@ class SshTransport:
         if isinstance(self._asker, LoginAsker):
             return self._asker.login(request)
         # The answers name a key: do not ask for a password instead.
-        return None if request.key else self._asker.secret(request.what, self.server)
+        return (
+            None if request.key else self._asker.secret(request.what, self.server, request.rejected)
+        )
 
     def _known_sudo_password(self) -> Secret | None:
         if self._sudo_password is None and self._answers.sudo_password is not None:

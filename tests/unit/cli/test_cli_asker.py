@@ -158,6 +158,23 @@ def test_the_login_prompt_says_why_and_how_to_give_a_key(
     assert asker.login(replace(wanted, key="~/.ssh/other")) is None
 
 
+def test_a_wrong_password_is_prompted_for_again(
+    interactive: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed")
+    asker, wrong = CommandLineAsker(interactive, MainThread()), Secret("harbour")
+    login = LoginRequest(
+        SecretName("password", "root"), HOST, "Rejected.", ("publickey",), rejected=wrong
+    )
+
+    assert asker.login(login) == Secret("typed")
+    assert asker.secret(SecretName("sudo_password", "admin"), HOST, wrong) == Secret("typed")
+    assert capsys.readouterr().err.splitlines() == [
+        "Wrong password, try again.",
+        "Wrong sudo password, try again.",
+    ]
+
+
 def test_a_refused_login_says_how_to_give_a_key(
     moorage: Moorage, answers_file: Path, servers: FakeServers
 ) -> None:

@@ -22,7 +22,9 @@ class Nobody:
     def accept_host_key(self, key: HostKey) -> bool:
         raise AssertionError("there is no host key here")
 
-    def secret(self, what: SecretName, server: str | None) -> Secret | None:
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
         return None
 
 

@@ -34,16 +34,29 @@ def test_every_key_type_and_format_opens_with_its_passphrase(
     assert file.is_locked
     assert file.public == public
     with pytest.raises(PassphraseWrongError):
-        file.unlock(lambda: Secret("wrong one"))
-    assert not file.unlock(lambda: None)
-    assert file.unlock(lambda: Secret("right one"))
+        file.unlock(lambda _: Secret("wrong one"))
+    assert not file.unlock(lambda _: None)
+    assert file.unlock(lambda _: Secret("right one"))
     assert not file.is_locked
 
 
 def test_an_opened_key_does_not_prompt_again(tmp_path: Path) -> None:
     make(tmp_path / "key", passphrase="once")
-    assert KeyFile(tmp_path / "key").unlock(lambda: Secret("once"))
+    assert KeyFile(tmp_path / "key").unlock(lambda _: Secret("once"))
     assert not KeyFile(tmp_path / "key").is_locked
+
+
+def test_a_wrong_passphrase_is_prompted_for_again(tmp_path: Path) -> None:
+    make(tmp_path / "key", passphrase="third time lucky")
+    answers = iter(map(Secret, ("first", "second", "third time lucky")))
+    rejected: list[Secret | None] = []
+
+    def ask(last: Secret | None) -> Secret:
+        rejected.append(last)
+        return next(answers)
+
+    assert KeyFile(tmp_path / "key").unlock(ask)
+    assert rejected == [None, Secret("first"), Secret("second")]
 
 
 def none() -> Agent:

@@ -10,6 +10,7 @@ import click
 
 from moorage.cli.options import answers_argument, output_of, server_options
 from moorage.deploy.clients import CLIENTS, client_setups
+from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,6 +64,12 @@ def command(
         runner.asker.asks_for_logins_only = True
         access = runner.query(lambda: runner.operations.client_access(_checked(user)))
     chosen = [each for each in client_setups(access) if client in {None, each.client}]
+    if not chosen:
+        raise MoorageError(
+            f"There is nothing to set up for {client}: its programs trust the registry's "
+            "certificate already, or its CA is not limited to the registry's name.",
+            code="nothing_to_set_up",
+        )
     if output.as_json:
         output.emit(_as_json(access, chosen))
     elif client is None:

@@ -258,6 +258,20 @@ def is_usable(issued: bytes, domain: str, name: str, authority: PrivateAuthority
     return is_for_it and left.days >= RENEW_DAYS
 
 
+def is_limited_to(authority: x509.Certificate, domain: str) -> bool:
+    """Return whether an authority can only issue certificates for a name and names below it.
+
+    Args:
+        authority: Its certificate, perhaps from a server.
+        domain: The name.
+    """
+    try:
+        limits = authority.extensions.get_extension_for_class(x509.NameConstraints)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return limits.critical and limits.value == _constraints(domain)
+
+
 def _constraints(domain: str) -> x509.NameConstraints:
     """Limit an authority to one name and its subdomains, and exclude all IP addresses."""
     addresses = [

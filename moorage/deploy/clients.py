@@ -29,6 +29,7 @@ class Access:
         domain: The registry's name.
         user: The user to log in as.
         authority: PEM of the CA that clients have to trust; empty if they trust it already.
+        is_limited: Whether that CA can only vouch for the registry's name.
         addresses: The addresses for /etc/hosts; empty unless the registry's name does not resolve.
     """
 
@@ -36,6 +37,7 @@ class Access:
     domain: str
     user: str
     authority: str = ""
+    is_limited: bool = False
     addresses: tuple[str, ...] = ()
 
 
@@ -101,6 +103,7 @@ def access_of(
     """
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    from moorage.deploy.ca import is_limited_to
     from moorage.desired.certificates import read_chain
 
     # It can come from a server: nothing beside the certificates goes into lines for a shell.
@@ -110,6 +113,7 @@ def access_of(
         answers.registry.domain,
         user or first_user(answers),
         b"".join(each.public_bytes(Encoding.PEM) for each in chain).decode().strip(),
+        all(is_limited_to(each, answers.registry.domain) for each in chain),
         tuple(addresses),
     )
 
@@ -199,7 +203,8 @@ def _actions(access: Access) -> tuple[str, str]:
 
 
 def _system(access: Access) -> tuple[str, str]:
-    if not access.authority:
+    # Other programs would trust an unlimited CA for any name, and it can come from a server.
+    if not access.authority or not access.is_limited:
         return "", ""
     file = f"/usr/local/share/ca-certificates/{access.domain}.crt"
     return _on_a_client(access, file, "$sudo update-ca-certificates"), ""

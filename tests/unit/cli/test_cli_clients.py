@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from certificate_maker import Authority
 from click.testing import CliRunner, Result
 
 from moorage.answers.model import Answers
@@ -16,6 +17,7 @@ from moorage.cli.commands import moorage
 from moorage.cli.errors import WrongUsageError
 from moorage.deploy import ca
 from moorage.deploy.clients import CLIENTS, access_of, client_setups
+from moorage.errors import MoorageError
 
 DOMAIN = "registry.example.test"
 
@@ -129,6 +131,25 @@ def test_nothing_but_certificates_from_a_server_is_pasted() -> None:
     answers = Answers.model_validate(_answers())
     for each in client_setups(access_of(answers, hostile)):
         assert "reboot" not in each.text
+
+
+def test_a_client_that_needs_nothing_is_an_error(file: Path) -> None:
+    file.write_text(json.dumps(_answers(ssl={"mode": "none"})))
+    refused = CliRunner().invoke(moorage, ["clients", str(file), "system"])
+    assert isinstance(refused.exception, MoorageError)
+    assert refused.exception.code == "nothing_to_set_up"
+    assert not refused.stdout
+
+
+def test_a_ca_for_any_name_is_not_trusted_by_the_whole_system() -> None:
+    texts = {
+        each.client: each.text
+        for each in client_setups(
+            access_of(Answers.model_validate(_answers()), Authority("Any name").pem)
+        )
+    }
+    assert "BEGIN CERTIFICATE" in texts["docker"]
+    assert "system" not in texts
 
 
 def test_every_client_is_described() -> None:

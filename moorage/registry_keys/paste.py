@@ -1,136 +1,259 @@
-"""Parse a pasted block of the registry's S3 settings, in any common format."""
+"""Fill in the S3 storage from settings as people keep them, in any common format."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, cast, get_args
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast, get_args
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import FromEnvironment, Secret, Typed
 from moorage.errors import Problem
+from moorage.registry_keys.environment import Ambiguous, find
+from moorage.registry_keys.pasted_lines import DOLLAR, Pair, read_pairs
 
 _S3 = "REGISTRY_STORAGE_S3_"
 _SECRETS = {"accesskey", "secretkey"}
 _FIELDS = {name: field for name, field in S3Storage.model_fields.items() if name != "redirect"}
-_AWS = {
-    "AWS_ACCESS_KEY_ID": "accesskey",
-    "AWS_SECRET_ACCESS_KEY": "secretkey",
-    "AWS_REGION": "region",
-    "AWS_DEFAULT_REGION": "region",
-    "AWS_ENDPOINT_URL": "regionendpoint",
-    "AWS_ENDPOINT_URL_S3": "regionendpoint",
-}
-# Prefixes of a name: a list's dash, a shell's export, docker's -e, a Dockerfile's ENV.
-_BEFORE = re.compile(r"^(?:-\s+|export\s+|set\s+|ENV\s+|(?:-e|--env)[\s=]+|\$env:)+", re.I)
-_LINE = re.compile(r"""^["']?([A-Za-z][A-Za-z0-9_]*)["']?\s*(=|:(?=\s|$))\s*(.*)$""")
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+# Names of AWS, its command line, MinIO, rclone (endpoint) and s3cmd (host_base), in lower case.
+_NAMES = {
+    **dict.fromkeys(
+        ("aws_access_key_id", "access_key_id", "accesskeyid", "access_key", "s3_access_key",
+         "s3_access_key_id", "minio_access_key"), "accesskey",
+    ),
+    **dict.fromkeys(
+        ("aws_secret_access_key", "secret_access_key", "secretaccesskey", "secret_key",
+         "s3_secret_key", "s3_secret_access_key", "minio_secret_key"), "secretkey",
+    ),
+    **dict.fromkeys(("aws_region", "aws_default_region", "s3_region", "bucket_location"), "region"),
+    **dict.fromkeys(
+        ("aws_endpoint_url", "aws_endpoint_url_s3", "endpoint_url", "endpoint", "host_base",
+         "s3_endpoint", "s3_endpoint_url"), "regionendpoint",
+    ),
+    **dict.fromkeys(("s3_bucket", "s3_bucket_name", "aws_s3_bucket"), "bucket"),
+    "use_https": "secure", "addressing_style": "forcepathstyle", "force_path_style":
+    "forcepathstyle", "storage_class": "storageclass",
+}  # fmt: skip
+_TEMPORARY = {"aws_session_token", "session_token", "sessiontoken", "access_token"}
+_STRUCTURE = {"REGISTRY_STORAGE", "STORAGE", "S3", "ENVIRONMENT"}
+_VARIABLE = re.compile(
+    r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?:(?P<operator>:?[-=?+])(?P<default>.*))?\}"
+    r"|\((?P<kubernetes>\w+)\)|env:(?P<powershell>\w+))|%(?P<cmd>\w+)%",
+    re.DOTALL,
+)
+_USES_VARIABLE = re.compile(r"\$[A-Za-z_{(]")
+# A secret in the wrong place looks different.
+_PLAIN_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,50}")
+_PREFIXES = ("aws_", "s3_", "minio_")
 _TRUTHS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
+    **dict.fromkeys(("true", "yes", "on", "1", "path"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "virtual"), False),
 }
+_MOST_NAMES = 5
 
 
-def paste_s3_environment(text: str) -> tuple[dict[str, Any], list[Problem]]:
+class Pasted(NamedTuple):
+    """The settings in a pasted text.
+
+    Attributes:
+        fields: Values for the fields of ``S3Storage``.
+        problems: What cannot be used, each with its line in the text, never with a value.
+        notes: What was read differently than it is written, and what was skipped; likewise.
+    """
+
+    fields: dict[str, Any]
+    problems: list[Problem]
+    notes: list[Problem]
+
+
+def paste_s3_environment(text: str) -> Pasted:
     """Return the S3 storage fields in a pasted text, and the problems in it.
 
-    Supports ``NAME=value`` and ``NAME: value``, as in shells, env files, compose files and the
-    registry's own configuration, with ``REGISTRY_STORAGE_S3_*``, AWS's names or bare keys. A secret
-    becomes a :class:`~moorage.answers.secrets.Typed`, or a reference if the text names an
-    environment variable.
+    Supports lines for shells, env files, compose files, ``docker run``, systemd units, Kubernetes,
+    Dockerfiles and Windows, the registry's own configuration, and the files of the AWS tools,
+    rclone, s3cmd and ``mc``. A secret becomes a :class:`~moorage.answers.secrets.Typed`, or a
+    reference if the text names an environment variable.
 
     Args:
         text: What was pasted.
-
-    Returns:
-        Values for the fields of ``S3Storage``, and problems with their line in the text. Problems
-        never contain a value.
     """
-    fields: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        pair = _read_line(line)
-        if pair is None:
-            continue
-        name, value = pair
-        field, message = _field_of(name, value)
+    pasted = _Reader()
+    for pair in _of_one_profile(read_pairs(text), pasted):
+        pasted.take(pair)
+    pasted.complete()
+    return Pasted(pasted.fields, pasted.problems, pasted.notes)
+
+
+def _of_one_profile(pairs: list[Pair], pasted: _Reader) -> list[Pair]:
+    """Return the pairs of the default profile if an INI file has several with credentials."""
+    profiles = list(
+        dict.fromkeys(pair.section for pair in pairs if pair.section and _field_of(pair.name))
+    )
+    secrets = {pair.section for pair in pairs if _field_of(pair.name) == "secretkey"}
+    if len(secrets) < 2:
+        return pairs
+    chosen = (
+        "default" if "default" in secrets else next(each for each in profiles if each in secrets)
+    )
+    first = next(pair.line for pair in pairs if pair.section == chosen)
+    message = f"read the profile {chosen} only; to use another one, paste its lines alone"
+    pasted.notes.append(Problem(("storage", "s3"), message, line=first))
+    return [pair for pair in pairs if pair.section == chosen]
+
+
+class _Reader:
+    """Takes one pair after the other; as in shells, a later one replaces an earlier one."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self._skipped: dict[str, None] = {}
+
+    def take(self, pair: Pair) -> None:
+        field = _field_of(pair.name)
+        message = "" if field else _unknown(pair)
+        if not field and not message:
+            if _is_setting(pair):
+                self._skipped.setdefault(pair.name)
+            return
         if field:
-            fields[field], message = _convert(field, value)
-            if message:
-                del fields[field]
+            if pair.value == "" and pair.section and not pair.name.isupper():
+                return  # an INI file's or configuration's default
+            value, message, note = _convert(field, pair)
+            if note:
+                self.notes.append(Problem(("storage", "s3", field), note, line=pair.line))
+            if value is not None:
+                self.fields[field] = value
         if message:
             path = ("storage", "s3", field) if field else ("storage", "s3")
-            problems.append(Problem(path, message, line=number))
-    return fields, problems
+            self.problems.append(Problem(path, message, line=pair.line))
+
+    def complete(self) -> None:
+        """Add the scheme to an endpoint without one, and list what was skipped."""
+        endpoint = self.fields.get("regionendpoint")
+        if isinstance(endpoint, str) and "://" not in endpoint:
+            if endpoint == "s3.amazonaws.com":
+                del self.fields["regionendpoint"]
+            else:
+                scheme = "http" if self.fields.get("secure") is False else "https"
+                self.fields["regionendpoint"] = f"{scheme}://{endpoint}"
+        if self._skipped:
+            names = list(self._skipped)
+            more = len(names) - _MOST_NAMES
+            listed = ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+            message = f"skipped what is not about S3: {listed}"
+            self.notes.append(Problem(("storage", "s3"), message))
 
 
-def _read_line(line: str) -> tuple[str, str] | None:
-    """Return a line's name and value, an empty name if it is invalid, or None if it is blank."""
-    stripped = line.strip().removesuffix("\\").rstrip()
-    if not stripped or stripped.startswith(("#", "//", ";")):
-        return None
-    stripped = _BEFORE.sub("", stripped)
-    if stripped[:1] in {'"', "'"} and stripped[-1:] == stripped[:1] and "=" in stripped:
-        stripped = stripped[1:-1]  # the whole pair in quotes, as compose files have it
-    match = _LINE.match(stripped.rstrip(","))
-    if match is None:
-        return "", ""
-    name, _, value = match.groups()
-    return name, _unquoted(value)
+def _field_of(name: str) -> str:
+    lower = name.lower()
+    stripped = lower.removeprefix(_S3.lower())
+    return stripped if stripped in _FIELDS else _NAMES.get(lower, "")
 
 
-def _unquoted(value: str) -> str:
-    value = value.strip()
-    if value[:1] in {'"', "'"}:
-        quote = value[0]
-        end = value.find(quote, 1)
-        while quote == '"' and end > 0 and value[end - 1] == "\\":
-            end = value.find(quote, end + 1)
-        if end > 0:
-            inner = value[1:end]
-            return re.sub(r'\\(["\\$`])', r"\1", inner) if quote == '"' else inner
-    return re.split(r"\s#", value, maxsplit=1)[0].rstrip().removesuffix(";").rstrip()
+def _is_setting(pair: Pair) -> bool:
+    """Return whether a name is a setting rather than a part of the text's structure."""
+    return pair.name not in _STRUCTURE and bool(_PLAIN_NAME.fullmatch(pair.name))
 
 
-def _field_of(name: str, value: str) -> tuple[str, str]:
-    """Return the field for a name, or why the name is invalid; both empty if it can be ignored."""
+def _unknown(pair: Pair) -> str:
+    """Return why a name cannot be used; empty if it is not about S3."""
+    name, upper = pair.name, pair.name.upper()
     if not name:
-        return "", "cannot be parsed; expected NAME=value"
-    upper = name.upper()
-    known = name.lower() if name.lower() in _FIELDS else _AWS.get(upper, "")
-    if upper.startswith(_S3) and upper.removeprefix(_S3).lower() in _FIELDS:
-        known = upper.removeprefix(_S3).lower()
-    if known:
-        return known, ""
-    if upper == "REGISTRY_STORAGE" and value.lower() not in {"", "s3"}:
-        return "", "REGISTRY_STORAGE selects a driver other than s3"
-    if upper in {"REGISTRY_STORAGE", "STORAGE", "S3", "ENVIRONMENT"}:
-        return "", ""
-    return "", _unknown(name)
+        return "cannot be parsed; expected NAME=value"
+    if name.lower() in _TEMPORARY:
+        advice = (
+            f"{name} belongs to temporary credentials, which the registry cannot use; create an "
+            "access key that stays valid"
+        )
+        return advice if pair.value else ""
+    if upper.startswith("REGISTRY_") or pair.section == "s3":
+        return _not_s3(pair)
+    known = [each for each in _NAMES if each.startswith(_PREFIXES)]
+    near = _nearest(name.lower(), known) if name.lower().startswith(_PREFIXES) else ""
+    return f"unknown setting {name}; did you mean {near.upper()}?" if near else ""
 
 
-def _unknown(name: str) -> str:
-    upper = name.upper()
-    near = difflib.get_close_matches(upper, [_S3 + each.upper() for each in _FIELDS], n=1)
-    if near:
-        return f"unknown setting {name}; did you mean {near[0]}?"
-    if upper.startswith("REGISTRY_"):
-        return f"{name} is not an S3 setting: it belongs to the registry's environment"
-    return f"{name} is not an S3 setting"
+def _not_s3(pair: Pair) -> str:
+    """Return why a setting of the registry cannot be used here."""
+    name, upper = pair.name, pair.name.upper()
+    if upper == "REGISTRY_STORAGE":
+        is_s3 = (pair.value or "").lower() in {"", "s3"}
+        return "" if is_s3 else "REGISTRY_STORAGE selects a driver other than s3"
+    if upper.startswith(_S3) or pair.section == "s3":
+        near = _nearest(upper.removeprefix(_S3).lower(), _FIELDS)
+        if near:
+            full = _S3 + near.upper() if upper.startswith(_S3) else near
+            return f"unknown setting {name}; did you mean {full}?"
+        return f"{name} is not a setting of the registry's S3 storage"
+    try:
+        find(upper)
+    except (KeyError, Ambiguous):
+        return f"{name} is not an S3 setting"
+    return f"{name} is not an S3 setting: it belongs to the registry's environment"
 
 
-def _convert(field: str, value: str) -> tuple[Any, str]:
-    """Return a field's value, or why it is invalid."""
-    if not value:
-        return None, "is empty"
-    variable = _VARIABLE.fullmatch(value)
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known name that a word is a misspelling of, or empty."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.8)), "")
+
+
+def _convert(field: str, pair: Pair) -> tuple[Any, str, str]:
+    """Return a field's value or None, why it is invalid, and a note on how it was read."""
+    if pair.value is None:
+        return _from_elsewhere(field, pair)
+    if not pair.value:
+        return None, "is empty", ""
+    variable = _VARIABLE.fullmatch(pair.value)
+    if variable is not None:
+        return _from_variable(field, variable)
+    if _USES_VARIABLE.search(pair.value):
+        what = "the secret itself, or one variable" if field in _SECRETS else "the value itself"
+        return None, f"contains a variable within other text; use {what}", ""
+    return *_typed(field, pair.value.replace(DOLLAR, "$")), ""
+
+
+def _from_elsewhere(field: str, pair: Pair) -> tuple[Any, str, str]:
+    """Convert a name without a value: of the shell's environment, or a Kubernetes secret."""
+    if pair.where:
+        return None, f"is in a Kubernetes secret; this prints it: {pair.where}", ""
     if field in _SECRETS:
-        return FromEnvironment(variable.group(1)) if variable else Typed(Secret(value)), ""
-    if variable:
-        return None, "is a variable's name; expected its value"
+        return FromEnvironment(pair.name), "", f"is read from the variable {pair.name}"
+    return None, "has no value here; expected NAME=value", ""
+
+
+def _from_variable(field: str, variable: re.Match[str]) -> tuple[Any, str, str]:
+    parts = variable.groupdict()
+    name = next(parts[kind] for kind in ("plain", "braced", "kubernetes", "powershell", "cmd")
+                if parts[kind])  # fmt: skip
+    operator, default = parts["operator"] or "", parts["default"] or ""
+    has_default = operator[-1:] in {"-", "="} and bool(default)
+    if field not in _SECRETS:
+        if not has_default or "$" in default:
+            return None, "is a variable's name; expected its value", ""
+        return *_typed(field, default), f"is the default of the variable {name}"
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or operator.endswith("+"):
+        return None, "cannot be read from this variable; use the secret itself", ""
+    note = (
+        f"is read from the variable {name}; its default in the text is not used, so set the "
+        "variable or enter the secret"
+        if has_default
+        else ""
+    )
+    return FromEnvironment(name), "", note
+
+
+def _typed(field: str, value: str) -> tuple[Any, str]:
+    """Return a field's value, or None and why it is invalid."""
+    if field in _SECRETS:
+        return Typed(Secret(value)), ""
     kind = _kind(_FIELDS[field].annotation)
     if kind is bool:
         truth = _TRUTHS.get(value.lower())
+        if value.lower() == "auto":
+            return None, ""
         return truth, "" if truth is not None else "must be true or false"
     if kind is int:
         number = int(value) if re.fullmatch("[0-9]{1,18}", value) else None

@@ -14,7 +14,7 @@ from textual.widgets import Button, Static, TextArea
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret, Typed
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, Problem
 from moorage.escape import printable
 from moorage.registry_keys import paste_s3_environment
 from screens.storage.growing_text import GrowingText
@@ -236,7 +236,7 @@ class StoragePane(StepPane):
         self.app.push_screen(PasteDialog(), pasted)
 
     def _fill_in(self, text: str) -> None:
-        fields, problems = paste_s3_environment(text)
+        fields, problems, notes = paste_s3_environment(text)
         for name, value in fields.items():
             self.draft.set(f"storage.s3.{name}", value)
         if fields:
@@ -248,12 +248,18 @@ class StoragePane(StepPane):
         self.post_message(DraftChanged())
         names = ", ".join(label_of(("storage", "s3", name)) or name for name in fields)
         result = f"✓ filled in: {names}" if fields else "✗ No S3 settings found"
-        self._show_filled(
-            [result, *(f"✗ Line {each.line}: {each.explain(field_name)}" for each in problems)]
-        )
+        lines = [result, *(f"✗ {_describe(each)}" for each in problems)]
+        self._show_filled(lines + [f"! {_describe(each)}" for each in notes])
         if fields:
             self.query("#s3 Field").first(Field).focus()
         self.call_after_refresh(self.scroll_home, animate=False)
+
+
+def _describe(problem: Problem) -> str:
+    """Return what is said about a pasted line."""
+    label = label_of(problem.path) if len(problem.path) > 2 else ""
+    text = f"{label} {problem.explain(field_name)}" if label else problem.explain(field_name)
+    return f"Line {problem.line}: {text}" if problem.line else text
 
 
 def _in_colours(lines: Sequence[str]) -> Content:
@@ -272,8 +278,8 @@ class PasteDialog(AskingDialog[str | None]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = "Paste environment lines"
             yield Static(
-                "Lines such as REGISTRY_STORAGE_S3_BUCKET=my-images. Export, quotes and YAML are "
-                "fine.",
+                "Lines such as REGISTRY_STORAGE_S3_BUCKET=my-images, as they are in .env and "
+                "compose files, docker run, systemd units, ~/.aws/credentials, rclone.conf, ...",
                 classes="dialog--text",
                 markup=False,
             )

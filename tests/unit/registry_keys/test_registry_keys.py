@@ -308,7 +308,7 @@ def test_a_pasted_block_is_understood(style: str, end: str) -> None:
         "REGIONENDPOINT": "https://s3.example.com:9000/a#b",
     }
     block = ["# S3", "", *(style.format(name, value) for name, value in values.items())]
-    fields, problems = paste_s3_environment(end.join(block))
+    fields, problems, _ = paste_s3_environment(end.join(block))
     assert problems == []
     assert fields == {
         "region": "eu-central-1",
@@ -324,13 +324,13 @@ def test_a_pasted_block_is_understood(style: str, end: str) -> None:
 
 def test_a_pasted_configuration_and_awss_own_names_are_understood() -> None:
     text = "storage:\n  s3:\n    bucket: images\n    region: eu\nAWS_SECRET_ACCESS_KEY=abc\n"
-    fields, problems = paste_s3_environment(text)
+    fields, problems, _ = paste_s3_environment(text)
     assert problems == []
     assert fields == {"bucket": "images", "region": "eu", "secretkey": Typed(Secret("abc"))}
 
 
 def test_a_pasted_variable_becomes_a_reference_to_it() -> None:
-    fields, problems = paste_s3_environment("REGISTRY_STORAGE_S3_SECRETKEY=${S3_SECRET}")
+    fields, problems, _ = paste_s3_environment("REGISTRY_STORAGE_S3_SECRETKEY=${S3_SECRET}")
     assert fields == {"secretkey": FromEnvironment("S3_SECRET")}
     assert problems == []
 
@@ -343,7 +343,7 @@ REGISTRY_STORAGE_S3_SECURE={SECRET}
 REGISTRY_LOG_LEVEL={SECRET}
 REGISTRY_STORAGE=filesystem
 REGISTRY_STORAGE_S3_BUCKET="""
-    fields, problems = paste_s3_environment(text)
+    fields, problems, _ = paste_s3_environment(text)
     assert fields == {}
     assert [problem.line for problem in problems] == [1, 2, 3, 4, 5, 6, 7]
     assert "did you mean REGISTRY_STORAGE_S3_REGION?" in problems[0].message

@@ -1,0 +1,2 @@
+setenv REGISTRY_STORAGE_S3_BUCKET images
+setenv REGISTRY_STORAGE_S3_REGION eu-central-1

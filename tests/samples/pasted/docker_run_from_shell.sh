@@ -1,0 +1,1 @@
+docker run -e REGISTRY_STORAGE_S3_BUCKET=images -e AWS_ACCESS_KEY_ID -e AWS_SECRET_ACCESS_KEY registry:2

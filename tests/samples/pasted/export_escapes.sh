@@ -1,0 +1,3 @@
+export REGISTRY_STORAGE_S3_BUCKET=images   # as agreed
+export REGISTRY_STORAGE_S3_SECRETKEY=har\$bour\ 7
+export REGISTRY_STORAGE_S3_ACCESSKEY="AKIA\"7\$"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -41,7 +42,6 @@ from tui.messages import (
 )
 from tui.opening import Opening
 from tui.palette import actions_of_screen, commands_of_screen, theme_commands
-from tui.questions.queue import QuestionQueue
 from tui.saving import Saving
 from tui.toasts import LOOK, BriefNotice
 
@@ -49,9 +49,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from moorage.answers.model import Answers
-    from moorage.answers.secrets import Secret
     from moorage.deploy.operations import OpenTransport
-    from moorage.servers.transport import LoginRequest
     from tui.questions.asker import Answer, Question
 
 
@@ -123,7 +121,7 @@ class WizardApp(DeploymentApp):
         self._servers = servers
         self._large_upload = large_upload
         self.crash: MoorageError | None = None
-        self._questions = QuestionQueue(self._show_question)
+        self._asking = asyncio.Lock()
 
     def get_default_screen(self) -> Screen[None]:
         """Return the start screen."""
@@ -328,36 +326,37 @@ class WizardApp(DeploymentApp):
                 return
 
     @on(QuestionAsked)
-    def _ask(self, event: QuestionAsked) -> None:
-        self._questions.add(event.question)
+    @work
+    async def _ask(self, event: QuestionAsked) -> None:
+        """Show a question once the earlier ones have been answered."""
+        question = event.question
+        async with self._asking:
+            if not question.is_settled:  # its thread has not given up
+                question.settle(await self._answer(question))
 
-    def _show_question(self, question: Question, answered: Callable[[Answer], None]) -> None:
+    async def _answer(self, question: Question) -> Answer:
         from moorage.servers.transport import HostKey, LoginRequest
         from tui.questions.dialogs import HostKeyDialog, LoginDialog, SecretDialog
 
         subject = question.subject
         if isinstance(subject, HostKey):
-            self.push_screen(HostKeyDialog(subject), answered)
-        elif isinstance(subject, LoginRequest):
-            wanted = subject
+            return await self.push_screen_wait(HostKeyDialog(subject))
+        if not isinstance(subject, LoginRequest):
+            dialog = SecretDialog(*subject, is_repeated=question.is_repeated)
+            return await self.push_screen_wait(dialog)
+        answer = await self.push_screen_wait(LoginDialog(subject))
+        if isinstance(answer, Path) and not subject.is_jump_host:
+            self._store_key(subject.server, str(answer))
+        return answer
 
-            def logs_in(answer: Secret | Path | None) -> None:
-                if isinstance(answer, Path) and not wanted.is_jump_host:
-                    self._keep_key(wanted, answer)
-                answered(answer)
-
-            self.push_screen(LoginDialog(wanted), logs_in)
-        else:
-            self.push_screen(SecretDialog(*subject, is_repeated=question.is_repeated), answered)
-
-    def _keep_key(self, wanted: LoginRequest, key: Path) -> None:
+    def _store_key(self, server: str, key: str) -> None:
         """Store a key file that was entered for a server with that server."""
         from screens.servers.step import ServerDialog
 
         for screen in self.screen_stack:
             if isinstance(screen, ServerDialog):
-                screen.take_key(wanted.server, str(key))
-        if self.session is not None and self.session.draft.set_key_file(wanted.server, str(key)):
+                screen.take_key(server, key)
+        if self.session is not None and self.session.draft.set_key_file(server, key):
             self.post_message(DraftChanged())
 
     # --- leaving -------------------------------------------------------------------------
@@ -386,25 +385,23 @@ class WizardApp(DeploymentApp):
         if isinstance(self.screen, UsersScreen):
             self.screen.ask_to_leave(self._leave)
             return
-        if not session.draft.has_typed_secrets:
+        if session.draft.has_typed_secrets:
+            self._confirm_leaving()
+        else:
             self._leave()
-            return
 
-        def answered(go: bool | None) -> None:
-            if go:
-                self._leave()
-
+    @work
+    async def _confirm_leaving(self) -> None:
         from tui.widgets.dialog import ConfirmDialog
 
-        self.push_screen(
-            ConfirmDialog(
-                "Leave",
-                "The draft is saved, but not the passwords and keys you typed: you will have to "
-                "enter them again.",
-                "Leave",
-            ),
-            answered,
+        dialog = ConfirmDialog(
+            "Leave",
+            "The draft is saved, but not the passwords and keys you typed: you will have to enter "
+            "them again.",
+            "Leave",
         )
+        if await self.push_screen_wait(dialog):
+            self._leave()
 
     def _leave(self) -> None:
         self.saving.keep_draft()

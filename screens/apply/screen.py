@@ -251,18 +251,13 @@ class ApplyScreen(Screen[None]):
         """Follow the end of the log, or stop."""
         self._log.action_follow()
 
-    def action_find(self) -> None:
+    @work
+    async def action_find(self) -> None:
         """Show only lines of the log that contain a text."""
-
-        def found(text: str | None) -> None:
-            if text is not None:
-                self._log.show(text=text)
-                self._show_log_title()
-
-        self.app.push_screen(
-            FindDialog("Find in the log", "Text", value=self._log.store.text, accept="Find",
-                       help_text="Show only lines that contain it; empty shows all"), found
-        )  # fmt: skip
+        text = await self.app.push_screen_wait(FindDialog("Find in the log", self._log.store.text))
+        if text is not None:
+            self._log.show(text=text)
+            self._show_log_title()
 
     def action_save_log(self) -> None:
         """Save the lines shown to a file."""
@@ -375,21 +370,22 @@ class ApplyScreen(Screen[None]):
         if self._log.store.text:
             self._log.show(text="")
             self._show_log_title()
-            return
+        else:
+            self._ask_to_cancel()
 
-        def chosen(what: str | None) -> None:
-            operations = self._session.operations
-            if what == "stop":
-                self._was_stopped = True
-                self._say("Stopping before the next step and rolling back")
-                operations.abort()
-            elif what == "skip":
-                operations.skip_checks()
-            elif what == "leave":
-                operations.stop()
-                self.dismiss(None)
-
-        self.app.push_screen(CancelDialog(self._progress), chosen)
+    @work
+    async def _ask_to_cancel(self) -> None:
+        operations = self._session.operations
+        choice = await self.app.push_screen_wait(CancelDialog(self._progress))
+        if choice == "stop":
+            self._was_stopped = True
+            self._say("Stopping before the next step and rolling back")
+            operations.abort()
+        elif choice == "skip":
+            operations.skip_checks()
+        elif choice == "leave":
+            operations.stop()
+            self.dismiss(None)
 
     def _progress(self) -> ApplyProgress:
         name, plan = self._servers.get(NAME_ROW), self._session.operations.plan

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
@@ -284,17 +284,21 @@ class DoneScreen(Screen[None]):
         self._after_saving = None
         self.post_message(SaveRequested())
 
-    def action_users(self) -> None:
+    @work
+    async def action_users(self) -> None:
         """Manage who can log in."""
-        self._leave_passwords(lambda: self.post_message(UsersRequested()))
+        if await self._gives_up_passwords():
+            self.post_message(UsersRequested())
 
     def action_logs(self) -> None:
         """Follow the logs."""
         self.post_message(LogsRequested())
 
-    def action_review(self) -> None:
+    @work
+    async def action_review(self) -> None:
         """Go back to Review."""
-        self._leave_passwords(lambda: self.dismiss(None))
+        if await self._gives_up_passwords():
+            self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show in the footer where leaving goes."""
@@ -312,31 +316,31 @@ class DoneScreen(Screen[None]):
         """Go back to the dashboard."""
         self.action_leave()
 
-    def ask_to_leave(self, then: Callable[[], object], *, ends: bool = False) -> None:
+    @work
+    async def ask_to_leave(self, leave: Callable[[], object], *, ends: bool = False) -> None:
         """Leave, after confirmation if something would be lost.
 
         Args:
-            then: Leaves.
+            leave: Leaves.
             ends: Whether the wizard ends, and typed secrets are lost.
         """
         self._after_saving = None
-        if self._session.path is not None:
-            if ends and self._session.draft.has_typed_secrets:
-                self._confirm(then, f"{self._uncopied} {_TYPED}".strip(), "Leave")
-            else:
-                self._leave_passwords(then)
-            return
         typed = _TYPED if ends and self._session.draft.has_typed_secrets else ""
-
-        def answered(answer: str | None) -> None:
-            if answer == "leave":
-                then()
-            elif answer == "save":
-                self.action_save()
-                self._after_saving = then
-
+        if self._session.path is not None:
+            if typed:
+                agrees = await self._confirm(f"{self._uncopied} {typed}".strip(), "Leave")
+            else:
+                agrees = await self._gives_up_passwords()
+            if agrees:
+                leave()
+            return
         texts = (self._uncopied, typed, _NOT_IN_A_FILE)
-        self.app.push_screen(LeaveDialog([text for text in texts if text]), answered)
+        answer = await self.app.push_screen_wait(LeaveDialog([text for text in texts if text]))
+        if answer == "leave":
+            leave()
+        elif answer == "save":
+            self.action_save()
+            self._after_saving = leave
 
     @property
     def _uncopied(self) -> str:
@@ -344,18 +348,15 @@ class DoneScreen(Screen[None]):
         lost = [block for block in self.query(CopyBlock) if block.holds_secret]
         return "" if all(block.is_copied for block in lost) else _SHOWN_ONCE
 
-    def _leave_passwords(self, then: Callable[[], object]) -> None:
-        if text := self._uncopied:
-            self._confirm(then, f"{text} Have you saved them elsewhere?", "I have them")
-        else:
-            then()
+    async def _gives_up_passwords(self) -> bool:
+        """Return whether the passwords were copied, or the operator has them elsewhere."""
+        text = self._uncopied
+        question = f"{text} Have you saved them elsewhere?"
+        return not text or await self._confirm(question, "I have them")
 
-    def _confirm(self, then: Callable[[], object], text: str, accept: str) -> None:
-        def answered(leave: bool | None) -> None:
-            if leave:
-                then()
-
-        self.app.push_screen(ConfirmDialog("Passwords", text, accept, careful=True), answered)
+    async def _confirm(self, text: str, accept: str) -> bool:
+        dialog = ConfirmDialog("Passwords", text, accept, careful=True)
+        return await self.app.push_screen_wait(dialog) is True
 
 
 _SHOWN_ONCE = "The passwords are shown only here, and you have not copied all of them."

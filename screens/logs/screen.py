@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
@@ -128,18 +128,14 @@ class LogsScreen(Screen[None]):
         """Scroll long lines sideways."""
         self._log.scroll_relative(x=columns, animate=False)
 
-    def action_find(self) -> None:
+    @work
+    async def action_find(self) -> None:
         """Show only the lines that contain a text."""
-
-        def found(text: str | None) -> None:
-            if text is not None:
-                self._log.show(text=text.strip())
-                self._show_title()
-
-        self.app.push_screen(
-            FindDialog("Find in the logs", "Text", value=self._log.store.text, accept="Find",
-                        help_text="Shows only lines that contain it. Empty: all"), found
-        )  # fmt: skip
+        dialog = FindDialog("Find in the logs", self._log.store.text)
+        text = await self.app.push_screen_wait(dialog)
+        if text is not None:
+            self._log.show(text=text.strip())
+            self._show_title()
 
     def action_copy_log(self) -> None:
         """Copy the lines that are shown, up to the last 1,000."""

@@ -28,7 +28,7 @@ from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from screens.review.commands import all_commands, commands_of
-from screens.review.missed_dialog import Choice, MissedDialog
+from screens.review.missed_dialog import MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
 from tui.actions import bindings
 from tui.document.draft import Draft
@@ -152,9 +152,9 @@ class ReviewPane(StepPane):
         if self.session.seen is None:
             self.session.seen = plan.revision.number
         self._show_plan(plan)
-        self._offer_missed_changes(plan)
         if not (plan.has_changes or plan.problems or self.session.is_applied):
             self._post_to_app(AppliedFound(deployed_at(each.facts for each in plan.servers)))
+        await self._offer_missed_changes(plan)
 
     def _tick(self) -> None:
         elapsed = int(time.monotonic() - self._began)
@@ -182,7 +182,7 @@ class ReviewPane(StepPane):
             lines.append(f"✗ {step_of(problem).label}: {describe_problem(problem)}")
         self._say(printable("\n".join(lines)), "$text-error")
 
-    def _offer_missed_changes(self, plan: Plan) -> bool:
+    async def _offer_missed_changes(self, plan: Plan) -> bool:
         """Offer to take over what others changed; returns whether the operator has to decide."""
         base = self.session.answers().based_on
         if not plan.missed or base == plan.revision.number:
@@ -190,18 +190,15 @@ class ReviewPane(StepPane):
         caught = catch_up(self.session.answers(), plan)
         if not caught.has_changes:
             return False
-
-        def decided(choice: Choice | None) -> None:
-            if choice is None:
-                return
-            self.session.know(plan.revision.number)
-            if choice == "take":
-                _take_over(self.draft, caught)
-            self.post_message(DraftChanged())
-            if choice == "take":
-                self.action_plan()
-
-        self.app.push_screen(MissedDialog(plan, caught), decided)
+        choice = await self.app.push_screen_wait(MissedDialog(plan, caught))
+        if choice is None:
+            return True
+        self.session.know(plan.revision.number)
+        if choice == "take":
+            _take_over(self.draft, caught)
+        self.post_message(DraftChanged())
+        if choice == "take":
+            self.action_plan()
         return True
 
     def _show_failure(self, error: MoorageError) -> None:
@@ -307,7 +304,8 @@ class ReviewPane(StepPane):
         """Apply, follow a run in progress, or go to what is missing."""
         self._go_on(ends_transfers=False)
 
-    def _go_on(self, *, ends_transfers: bool) -> None:
+    @work
+    async def _go_on(self, *, ends_transfers: bool) -> None:
         if self.draft.problems:
             self.post_message(StepRequested(step_of(self.draft.problems[0])))
             return
@@ -317,18 +315,12 @@ class ReviewPane(StepPane):
         if any(server.facts.active_run for server in plan.servers):
             self._post_to_app(AttachRequested())
             return
-        if self._offer_missed_changes(plan):
+        if await self._offer_missed_changes(plan):
             return
         name = self.session.operations.name
         if plan.problems or name.problem is not None:
             self._show_status("✗ Fix the items marked ✗, then press Ctrl+R.")
             return
-
-        def confirmed(go: bool | None) -> None:
-            if go:
-                accepted = replace(accepting(plan.consequences), end_transfers=ends_transfers)
-                self.session.operations.accepted = accepted
-                self._post_to_app(ApplyRequested())
 
         if plan.has_changes or name.has_changes:
             dialog = _question(plan, name, ends_transfers=ends_transfers)
@@ -336,7 +328,10 @@ class ReviewPane(StepPane):
             hosts = ", ".join(server.server for server in plan.servers)
             text = f"Nothing to change on {hosts}. Moorage only checks the registry from outside."
             dialog = ConfirmDialog("Check", text, "Check")
-        self.app.push_screen(dialog, confirmed)
+        if await self.app.push_screen_wait(dialog):
+            accepted = replace(accepting(plan.consequences), end_transfers=ends_transfers)
+            self.session.operations.accepted = accepted
+            self._post_to_app(ApplyRequested())
 
 
 def _take_over(draft: Draft, caught: CaughtUp) -> None:

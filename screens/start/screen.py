@@ -184,28 +184,22 @@ class WelcomeScreen(Screen[None]):
         """Start a new deployment."""
         self.post_message(NewRequested())
 
-    def action_file(self) -> None:
+    @work
+    async def action_file(self) -> None:
         """Ask for a file and open it."""
-
-        def opened(path: str | None) -> None:
-            if path:
-                self.post_message(FileRequested(path))
-
         from screens.start.open_dialog import OpenFileDialog
 
-        self.app.push_screen(OpenFileDialog(), opened)
+        if path := await self.app.push_screen_wait(OpenFileDialog()):
+            self.post_message(FileRequested(path))
 
-    def action_connect(self) -> None:
+    @work
+    async def action_connect(self) -> None:
         """Ask for a server and read what is deployed there."""
-
-        def chosen(server: tuple[str, str] | None) -> None:
-            if server:
-                address, key = server
-                self.post_message(ConnectRequested((address,), key))
-
         from screens.start.connect_dialog import ConnectDialog
 
-        self.app.push_screen(ConnectDialog(), chosen)
+        if server := await self.app.push_screen_wait(ConnectDialog()):
+            address, key = server
+            self.post_message(ConnectRequested((address,), key))
 
     def action_users(self) -> None:
         """Manage the users of the highlighted deployment."""
@@ -252,26 +246,24 @@ class WelcomeScreen(Screen[None]):
         chosen = self._chosen_id()
         return chosen.removeprefix("recent:") if chosen.startswith("recent:") else ""
 
-    def action_forget(self) -> None:
+    @work
+    async def action_forget(self) -> None:
         """Remove the highlighted deployment from the list after a question; its file stays."""
         path = self._chosen()
         chosen = next((each for each in self._recents if each.path == path), None)
         if chosen is None:
             return
 
-        def confirmed(go: bool | None) -> None:
-            if go:
-                store.forget(Path(path))
-                if chosen.is_draft:
-                    Path(path).unlink(missing_ok=True)
-                self._list()
-
         name = printable(chosen.domain or "unnamed")
         text = "Its answers are deleted." if chosen.is_draft else f"The file is kept: {path}"
         from tui.widgets.dialog import ConfirmDialog
 
         dialog = ConfirmDialog(f"Remove {name} from this list?", text, "Remove")
-        self.app.push_screen(dialog, confirmed)
+        if await self.app.push_screen_wait(dialog):
+            store.forget(Path(path))
+            if chosen.is_draft:
+                Path(path).unlink(missing_ok=True)
+            self._list()
 
 
 def _answers_in(path: Path) -> Answers:

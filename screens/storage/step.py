@@ -228,12 +228,12 @@ class StoragePane(StepPane):
     @on(Button.Pressed, "#paste")
     def _paste(self, event: Button.Pressed) -> None:
         event.stop()
+        self._ask_for_lines()
 
-        def pasted(text: str | None) -> None:
-            if text:
-                self._fill_in(text)
-
-        self.app.push_screen(PasteDialog(), pasted)
+    @work
+    async def _ask_for_lines(self) -> None:
+        if text := await self.app.push_screen_wait(PasteDialog()):
+            self._fill_in(text)
 
     def _fill_in(self, text: str) -> None:
         fields, problems, notes = paste_s3_environment(text)
@@ -252,7 +252,8 @@ class StoragePane(StepPane):
         self._show_filled(lines + [f"! {_describe(each)}" for each in notes])
         if fields:
             self.query("#s3 Field").first(Field).focus()
-        self.call_after_refresh(self.scroll_home, animate=False)
+        # After the field, which scrolls itself into view once the screen is refreshed.
+        self.call_after_refresh(self.call_after_refresh, self.scroll_home, animate=False)
 
 
 def _describe(problem: Problem) -> str:

@@ -366,21 +366,19 @@ class GeneratedPasswordsDialog(Dialog[None]):
     def action_refuse(self) -> None:
         """Close, after a question if a password was not copied."""
         left = [block for block in self.query(CopyBlock) if not block.is_copied]
-        if not left:
+        if left:
+            self._confirm_closing(len(left))
+        else:
             self.dismiss(None)
-            return
 
-        def answered(go: bool | None) -> None:
-            if go:
-                self.dismiss(None)
-
-        what = "A password was" if len(left) == 1 else f"{len(left)} passwords were"
-        self.app.push_screen(
-            ConfirmDialog(
-                "Not copied yet",
-                f"{what} not copied. Moorage cannot show it again.",
-                "Close without copying",
-                careful=True,
-            ),
-            answered,
+    @work
+    async def _confirm_closing(self, left: int) -> None:
+        what = "A password was" if left == 1 else f"{left} passwords were"
+        dialog = ConfirmDialog(
+            "Not copied yet",
+            f"{what} not copied. Moorage cannot show {'it' if left == 1 else 'them'} again.",
+            "Close without copying",
+            careful=True,
         )
+        if await self.app.push_screen_wait(dialog):
+            self.dismiss(None)

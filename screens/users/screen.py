@@ -110,7 +110,6 @@ class UsersScreen(UsersView):
             self._show_error("Not possible", error)
         self.show_users(name)
 
-    @work
     async def _stage_password(
         self,
         summary: str,
@@ -140,52 +139,45 @@ class UsersScreen(UsersView):
             self._hashing -= 1
         self._stage(staged, name if is_new else "")
 
-    def action_add(self) -> None:
+    @work
+    async def action_add(self) -> None:
         """Ask for a new user."""
+        new = await self.app.push_screen_wait(user_dialogs.NewUserDialog(self.staging.users))
+        if isinstance(new, RegistryUser):
+            self.show_all(new.name)
+        elif new is not None:
+            await self._stage_new(new)
 
-        def given(new: user_dialogs.NewUser | RegistryUser | None) -> None:
-            if isinstance(new, RegistryUser):
-                self.show_all(new.name)
-                return
-            if new is None:
-                return
+    async def _stage_new(self, new: user_dialogs.NewUser) -> None:
+        def edit(value: str) -> Edit:
+            user = RegistryUser(new.name, value, new.access, new.repositories)
+            return functools.partial(edits.add, user=user)
 
-            def edit(value: str) -> Edit:
-                user = RegistryUser(new.name, value, new.access, new.repositories)
-                return functools.partial(edits.add, user=user)
+        await self._stage_password(f"add {new.name}", new.name, new.password, edit, is_new=True)
 
-            self._stage_password(f"add {new.name}", new.name, new.password, edit, is_new=True)
-
-        self.app.push_screen(user_dialogs.NewUserDialog(self.staging.users), given)
-
-    def action_password(self) -> None:
+    @work
+    async def action_password(self) -> None:
         """Ask for a new password."""
         user = self._chosen()
+        password = await self.app.push_screen_wait(user_dialogs.PasswordDialog(user))
+        if password is None:
+            return
 
-        def given(password: user_dialogs.Password | None) -> None:
-            if password is None:
-                return
+        def edit(value: str) -> Edit:
+            return functools.partial(edits.set_password, name=user.name, value=value)
 
-            def edit(value: str) -> Edit:
-                return functools.partial(edits.set_password, name=user.name, value=value)
+        await self._stage_password(f"password of {user.name}", user.name, password, edit)
 
-            self._stage_password(f"password of {user.name}", user.name, password, edit)
-
-        self.app.push_screen(user_dialogs.PasswordDialog(user), given)
-
-    def action_access(self) -> None:
+    @work
+    async def action_access(self) -> None:
         """Ask for new access and repositories."""
         user = self._chosen()
-
-        def given(new: user_dialogs.NewAccess | None) -> None:
-            if new is not None:
-                edit = functools.partial(
-                    edits.set_access, name=user.name, access=new.access,
-                    repositories=new.repositories,
-                )  # fmt: skip
-                self._stage(StagedChange(f"access of {user.name}", edit), user.name)
-
-        self.app.push_screen(user_dialogs.AccessDialog(user), given)
+        new = await self.app.push_screen_wait(user_dialogs.AccessDialog(user))
+        if new is not None:
+            edit = functools.partial(
+                edits.set_access, name=user.name, access=new.access, repositories=new.repositories
+            )
+            self._stage(StagedChange(f"access of {user.name}", edit), user.name)
 
     def action_disable(self) -> None:
         """Disable the selected user."""
@@ -314,24 +306,22 @@ class UsersScreen(UsersView):
 
     def ask_to_leave(self, leave: Callable[[], object]) -> None:
         """Leave, after a question if changes are staged."""
-        if not self.has_staged:
+        if self.has_staged:
+            self._confirm_leaving(leave)
+        else:
             leave()
-            return
 
-        def answered(go: bool | None) -> None:
-            if go:
-                leave()
-
+    @work
+    async def _confirm_leaving(self, leave: Callable[[], object]) -> None:
         what = count_text(self.staging.differences) or "The changes"
-        self.app.push_screen(
-            ConfirmDialog(
-                "Not applied yet",
-                f"{what}, but not applied to any server.",
-                "Discard and leave",
-                careful=True,
-            ),
-            answered,
+        dialog = ConfirmDialog(
+            "Not applied yet",
+            f"{what}, but not applied to any server.",
+            "Discard and leave",
+            careful=True,
         )
+        if await self.app.push_screen_wait(dialog):
+            leave()
 
 
 def _left_out(read: UsersRead) -> ConfirmDialog:

@@ -277,6 +277,17 @@ async def test_keys_typed_while_a_dialog_opens_reach_it(
         assert wizard.app.session.draft.without_secrets() == before  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("key", ["o", "c"])
+async def test_a_key_pressed_twice_opens_one_dialog(servers: FakeServers, key: str) -> None:
+    async with opened(servers) as wizard:
+        for _ in range(2):
+            wizard.app.post_message(events.Key(key, key))
+        await wizard.see("▌" + key)  # the second one is text in the dialog
+        await wizard.press("escape")
+        await wizard.see("New deployment")
+        assert not isinstance(wizard.app.screen, Dialog)
+
+
 def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> None:
     """Show how an apply ended that made a password, for a name that leads nowhere yet."""
     session = wizard.app.session

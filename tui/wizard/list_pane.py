@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.widgets import Button
 
 from tui.document.paths import parse_path
@@ -57,20 +57,18 @@ class ListPane(StepPane):
         else:
             self.edit(event.row)
 
-    def edit(self, row: int) -> None:
-        """Open the dialog for a thing; -1 adds one."""
-
-        def closed(thing: dict[str, Any] | None) -> None:
-            if thing is None:
-                return
-            if row < 0:
-                self.draft.append(self.items, thing)
-            else:
-                self.draft.set(f"{self.items}[{row}]", thing)
-                self.edited(thing)
-            self._changed()
-
-        self.app.push_screen(self.dialog(row), closed)
+    @work
+    async def edit(self, row: int) -> None:
+        """Open the dialog for an item; -1 adds one."""
+        item = await self.app.push_screen_wait(self.dialog(row))
+        if item is None:
+            return
+        if row < 0:
+            self.draft.append(self.items, item)
+        else:
+            self.draft.set(f"{self.items}[{row}]", item)
+            self.edited(item)
+        self._changed()
 
     def _changed(self) -> None:
         self.show_fault("")

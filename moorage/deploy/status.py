@@ -26,6 +26,7 @@ from moorage.deploy.deployment_json import (
     runs_package,
 )
 from moorage.deploy.discovery import other_servers
+from moorage.deploy.events import ending_in_words
 from moorage.deploy.listen_addresses import listens_as_deployed
 from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files, unreadable_record
 from moorage.deploy.other_sites import taken_names
@@ -158,9 +159,9 @@ def _problems(
         RunStatus.FAILED,
         RunStatus.INTERRUPTED,
     }:
-        how = "was interrupted" if ended is RunStatus.INTERRUPTED else ended.label
-        why = f": {run.message}" if run.message else "."
-        text = f"The last run, {run.run_id}, {how} at step {run.step or 'none'}{why}"
+        word = "was interrupted" if ended is RunStatus.INTERRUPTED else ended
+        how = ending_in_words(word, run.step, run.message)
+        text = f"The last run, {run.run_id}, {how}" + ("" if run.message else ".")
         yield problem_on(facts, f"run_{ended}", text)
     if not is_deployed:
         if message := unreadable_record(facts):

@@ -150,7 +150,7 @@ REASONS = {
     "version_unknown": Reason("the registry does not report its version"),
     # By status, without further detail.
     "run_cancelled": Reason("stopped by the operator"),
-    "run_interrupted": Reason("the run ended without a result, at step {0}"),
+    "run_interrupted": Reason("the run ended without a result"),
     "run_locked": Reason("run {0} is in progress"),
     "run_undone": Reason("another server failed"),
 }

@@ -10,6 +10,7 @@ from opening import opened
 from textual.binding import Binding
 
 from tui.actions import AREAS, Action, action_of, bindings, key_in_words, updated
+from tui.palette import actions_of_screen
 
 DOCS = Path(__file__).parents[2] / "docs" / "wizard.md"
 ACTIONS = [(area, each) for area in AREAS for each in AREAS[area].actions]
@@ -50,3 +51,17 @@ async def test_help_lists_the_keys_that_work_there(
         await wizard.press("f1")
         await wizard.see("Start a new deployment", "Read a deployment from one of its servers")
         assert "Save the answers" not in wizard.text
+
+
+async def test_keys_for_suggestions_are_listed_only_where_there_are_some(
+    servers: FakeServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web.yml").touch()
+    suggest = AREAS["field"].actions[0]
+    async with opened(servers) as wizard:
+        await wizard.press("o")
+        assert suggest in actions_of_screen(wizard.app.screen)
+        await wizard.press("escape", "n")
+        await wizard.see("Registry name")
+        assert suggest not in actions_of_screen(wizard.app.screen)

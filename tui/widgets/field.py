@@ -66,10 +66,12 @@ class FieldInput(Input):
             event.prevent_default()
             self.post_message(self.PastedBlock(event.text))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer suggestions only if there are some."""
+        return bool(self._suggestions) if action == "suggest" else True
+
     def action_suggest(self, step: int) -> None:
         """Fill in the next or previous suggestion."""
-        if not self._suggestions:
-            return
         try:
             place = self._suggestions.index(self.value) + step
         except ValueError:

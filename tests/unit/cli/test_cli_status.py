@@ -166,8 +166,13 @@ def test_a_failed_run_is_a_problem_until_one_succeeds(facts: Facts) -> None:
     def faults(*more: RunRecord) -> tuple[str, ...]:
         return explained(status_of(replace(facts, runs=(*facts.runs, *more))))
 
-    assert faults(failed) == ("The last run, 20260103, failed at step check: nginx answers 502",)
-    assert faults(failed, died) == ("The last run, 20260104, was interrupted at step packages.",)
+    assert faults(failed) == (
+        "The last run, 20260103, failed while checking the registry through nginx: "
+        "nginx answers 502",
+    )
+    assert faults(failed, died) == (
+        "The last run, 20260104, was interrupted while installing packages.",
+    )
     assert faults(failed, died, done) == ()
     assert how_it_ended(died) == "interrupted"
 

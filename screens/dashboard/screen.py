@@ -17,7 +17,7 @@ from textual.widgets import Button, Static
 
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.clients import Access, client_setups
-from moorage.deploy.operations import OpenTransport
+from moorage.deploy.operations import OpenTransport, Operations
 from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.status import ServerStatus, Status
 from moorage.deploy.status_rows import status_rows
@@ -251,11 +251,15 @@ class DashboardScreen(Screen[None]):
     @work(exclusive=True, group="clients")
     async def action_clients(self) -> None:
         """Show what to paste on clients."""
-        operations, draft = self._session.operations, self._session.draft
+        draft, asker = self._session.draft, self._session.operations.asker
+        operations = Operations(asker, lambda event: None, self._open_transport)
 
         def read() -> Access:
             operations.open(draft.answers_to_look())
-            return operations.client_access()
+            try:
+                return operations.client_access()
+            finally:
+                operations.deployment.close()
 
         try:
             access = await in_thread(read)

@@ -122,7 +122,8 @@ class DoneScreen(Screen[None]):
                 yield Static("Next steps", classes="heading")
                 yield Static(
                     "u  add more users\nl  follow the logs\n"
-                    "Run 'moorage status' from a timer to learn of problems.",
+                    "Run 'moorage status' from a timer to learn of problems, and 'moorage clients' "
+                    "to see the lines for clients again.",
                     markup=False,
                 )
         yield KeyFooter()

@@ -300,13 +300,48 @@ ImageName = Annotated[
 WHOLE_NUMBER = BeforeValidator(_check_not_boolean)
 """Rejects true and false; comes after a whole number's limits."""
 Port = Annotated[int, Field(ge=1, le=65535), WHOLE_NUMBER]
+PROCESS_VARIABLE = (
+    r"(?:HTTPS?|NO)_PROXY|(?:https?|no)_proxy|(?:AWS|AZURE|OTEL)_[A-Z0-9_]+|TZ|SSL_CERT_(?:FILE|DIR)"
+    r"|GOOGLE_APPLICATION_CREDENTIALS|GODEBUG|GOGC|GOMAXPROCS"
+)
+"""A pattern for the variables that the registry's process reads besides its configuration."""
 EnvironmentName = Annotated[
     str,
     matching(
-        r"REGISTRY_[A-Z0-9_]+|REGISTRY_HTTP_HEADERS_[A-Za-z0-9-]+",
-        "a name in capitals that begins with REGISTRY_",
+        rf"REGISTRY_[A-Z0-9_]+|REGISTRY_HTTP_HEADERS_[A-Za-z0-9-]+|{PROCESS_VARIABLE}",
+        "a name in capitals that begins with REGISTRY_, or a variable of the process: HTTP_PROXY, "
+        "HTTPS_PROXY, NO_PROXY, AWS_..., AZURE_..., OTEL_..., SSL_CERT_FILE, TZ",
     ),
 ]
+
+
+def _check_version(value: object) -> object:
+    # YAML reads 3.1 as a number.
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+RegistryVersion = Annotated[
+    Literal["2.8", "3.0", "3.1", "3"],
+    BeforeValidator(_check_version),
+    WithJsonSchema({"enum": ["2.8", "3.0", "3.1", "3", 2.8, 3.0, 3.1, 3]}),
+]
+
+
+def _check_environment(value: object) -> object:
+    """Return a mapping for a list of ``NAME=value``, as compose files have it."""
+    if not isinstance(value, list):
+        return value
+    variables: dict[str, str] = {}
+    for place, item in enumerate(value):
+        name, equals, text = item.partition("=") if isinstance(item, str) else ("", "", "")
+        if not equals:
+            raise reject("wrong_form", "must be NAME=value", (place,))
+        if name in variables:
+            raise reject("duplicate", f"sets {name} a second time", (place,))
+        variables[name] = text
+    return variables
+
+
 Settings = Annotated[
     dict[str, Any], PlainValidator(_check_settings), WithJsonSchema({"type": "object"})
 ]
@@ -315,6 +350,10 @@ Variable = Annotated[
     PlainValidator(_check_variable),
     PlainSerializer(dump_reference),
     WithJsonSchema({"anyOf": [{"type": ["string", "integer", "boolean"]}, REFERENCE_SCHEMA]}),
+]
+Environment = Annotated[
+    dict[EnvironmentName, Variable],
+    BeforeValidator(_check_environment, dict[EnvironmentName, Variable] | list[str]),
 ]
 
 

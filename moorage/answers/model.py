@@ -16,19 +16,19 @@ from moorage.answers.fields import (
     WHOLE_NUMBER,
     Address,
     Domain,
-    EnvironmentName,
+    Environment,
     Host,
     ImageName,
     LocalPath,
     LoginName,
     Port,
+    RegistryVersion,
     RepositoryRule,
     Runtime,
     ServerPath,
     Settings,
     Text,
     UserName,
-    Variable,
     matching,
     reject,
 )
@@ -93,12 +93,20 @@ class Registry(AnswersModel):
     """The container image, for the runtimes docker and podman."""
     image_archive: LocalPath | None = None
     """A `docker save` archive on this machine, for servers without internet access."""
-    version: Literal["2.8", "3"] | None = None
-    """The registry's version, if neither the image tag nor the package shows it."""
+    version: RegistryVersion | None = None
+    """The registry's version, if neither the image tag nor the package shows it.
+
+    3 is the newest 3.x.
+    """
     settings: Settings = Field(default_factory=dict)
     """Any part of the registry's own configuration, merged over what Moorage writes."""
-    environment: dict[EnvironmentName, Variable] = Field(default_factory=dict)
-    """The same settings as REGISTRY_* environment variables; merged into the configuration."""
+    environment: Environment = Field(default_factory=dict)
+    """The same settings as REGISTRY_* variables, and the process's own, such as HTTP_PROXY.
+
+    A mapping, or a list of NAME=value. REGISTRY_* is merged into the configuration. Variables of
+    the process are HTTP_PROXY, HTTPS_PROXY, NO_PROXY, AWS_*, AZURE_*, OTEL_*,
+    GOOGLE_APPLICATION_CREDENTIALS, SSL_CERT_FILE, SSL_CERT_DIR, GODEBUG, GOGC, GOMAXPROCS and TZ.
+    """
 
 
 class Server(AnswersModel):

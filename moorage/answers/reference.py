@@ -91,7 +91,7 @@ def _one(kind: dict[str, Any]) -> str:
         return "[password](#secrets)" if is_password else "[secret](#secrets)"
     choices = kind.get("enum", [kind["const"]] if "const" in kind else [])
     if choices:
-        return ", ".join(f"`{each}`" for each in choices)
+        return ", ".join(dict.fromkeys(f"`{each}`" for each in choices))
     if kind.get("type") == "integer":
         return _limits(kind)
     if kind.get("type") == "array":

@@ -26,7 +26,7 @@ def open_answers(output: Output, path: Path) -> Answers:
         WrongUsageError: The file cannot be read.
     """
     from moorage.answers.load import load_draft
-    from moorage.registry_keys import check_registry, only_version
+    from moorage.registry_keys import check_registry
 
     try:
         loaded = load_draft(path)
@@ -35,7 +35,7 @@ def open_answers(output: Output, path: Path) -> Answers:
     answers = loaded.answers
     if answers is None:
         raise AnswersError(loaded.problems)
-    problems = loaded.locate(check_registry(answers, only_version(answers)))
+    problems = loaded.locate(check_registry(answers))
     if problems:
         raise AnswersError(problems)
     for notice in loaded.notices:

@@ -20,7 +20,7 @@ from moorage.deploy.name import RegistryName
 from moorage.deploy.password_checks import PasswordChecks
 from moorage.desired import layout
 from moorage.errors import AnswersError, MoorageError, ServersFailed
-from moorage.registry_keys import check_registry, only_version
+from moorage.registry_keys import check_registry
 from moorage.servers import connect
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Resolve, Transport
@@ -173,7 +173,7 @@ class Deployment:
 
     def plan_from(self, facts: Sequence[Facts]) -> Plan:
         """Return what an apply would do, from known facts."""
-        wrong = check_registry(self.answers, only_version(self.answers))
+        wrong = check_registry(self.answers)
         if wrong:
             raise AnswersError(wrong)
         from moorage.deploy import materials

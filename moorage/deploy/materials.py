@@ -24,7 +24,7 @@ from moorage.desired.registry import read_http_secret
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
-from moorage.registry_keys import value_for_registry
+from moorage.registry_keys import secret_fault
 from moorage.servers.facts import Facts
 from moorage.users.on_servers import USER_FILES, UserList, latest_users, read_user_list
 from moorage.users.passwords import (
@@ -119,7 +119,7 @@ def _fault(path: str, secret: Secret) -> str:
     """Return why a secret cannot be used, without quoting it; empty when it can."""
     text = secret.reveal()
     if path.startswith(_ENVIRONMENT):
-        return value_for_registry(path.removeprefix(_ENVIRONMENT), text)[1]
+        return secret_fault(path.removeprefix(_ENVIRONMENT), text)
     if any(ord(character) < 32 for character in text):
         return "the secret contains a control character"
     return ""

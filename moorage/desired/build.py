@@ -21,6 +21,7 @@ from moorage.desired.registry import (
     config_file,
     environment_file,
     has_debug_listener,
+    process_variables,
     slot_file,
 )
 from moorage.desired.render import render
@@ -232,9 +233,10 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
     engine = None if registry.runtime == "package" else registry.runtime
     environment = environment_file(answers, materials).decode()
     names = [line.partition("=")[0] for line in environment.splitlines() if line[:1] != "#"]
-    names.append("GOMEMLIMIT")
-    version = registry_version(answers)
-    if version == "3":
+    names += [*process_variables(answers), "GOMEMLIMIT"]
+    is_traced = any(name.startswith("OTEL_") for name in registry.environment)
+    turns_tracing_off = registry_version(answers) != "2.8" and not is_traced
+    if turns_tracing_off:
         names.append("OTEL_TRACES_EXPORTER")
     return render(
         "systemd/moorage-registry@.service.j2",
@@ -249,7 +251,7 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
         storage_folder=_storage_folder(answers),
         account=layout.ACCOUNT,
         image=registry.image,
-        version=version,
+        turns_tracing_off=turns_tracing_off,
     )
 
 

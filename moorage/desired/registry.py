@@ -12,12 +12,17 @@ from moorage.answers.model import Answers, S3Storage
 from moorage.answers.secrets import Secret
 from moorage.desired.layout import DEBUG_PORTS, SLOT_SCRIPT, Slot, socket_path
 from moorage.desired.limits import memory_limit
-from moorage.desired.state import Materials, Platform, RegistryVersion
+from moorage.desired.state import Materials, Platform
 from moorage.registry_keys import (
+    Version,
     environment_to_settings,
+    merged,
+    plain_variables,
+    redirects,
     registry_version,
-    value_for_registry,
+    secret_variables,
 )
+from moorage.registry_keys.process_environment import is_process_variable
 
 _SINCE_3 = ("forcepathstyle", "usedualstack", "accelerate", "usefipsendpoint", "loglevel")
 _STAYS_HERE = {
@@ -61,12 +66,15 @@ def config(answers: Answers, slot: Slot) -> dict[str, Any]:
         },
         "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
     }
-    from_environment = environment_to_settings(_plain(answers)).settings
-    merged = _merged(_merged(base, from_environment), answers.registry.settings)
-    if has_debug_listener(merged):
+    variables = plain_variables(answers.registry.environment)
+    added = merged(environment_to_settings(variables).settings, answers.registry.settings)
+    if redirects(added):
+        storage["redirect"] = {"disable": False}
+    whole = merged(base, added)
+    if has_debug_listener(whole):
         debug = {"addr": f"127.0.0.1:{DEBUG_PORTS[slot]}"}
-        merged["http"] = _merged(merged["http"], {"debug": debug})
-    return merged
+        whole["http"] = merged(whole["http"], {"debug": debug})
+    return whole
 
 
 def has_debug_listener(config: Mapping[str, Any]) -> bool:
@@ -76,14 +84,14 @@ def has_debug_listener(config: Mapping[str, Any]) -> bool:
     return isinstance(http, Mapping) and "debug" in http
 
 
-def reaches_out(config: Mapping[str, Any], secret_names: Iterable[str]) -> bool:
+def reaches_out(config: Mapping[str, Any], variables: Iterable[str]) -> bool:
     """Return whether the registry needs network access besides its socket.
 
     Settings that are not known to be local count as network access.
 
     Args:
         config: The complete configuration.
-        secret_names: The environment variables whose values are not in it.
+        variables: The names of the environment variables that the registry gets.
     """
     log, health = config["log"] or {}, config["health"] or {}
     return not (
@@ -92,8 +100,14 @@ def reaches_out(config: Mapping[str, Any], secret_names: Iterable[str]) -> bool:
         and not has_debug_listener(config)
         and not log.get("hooks")
         and set(health) <= {"storagedriver", "file"}
-        and set(secret_names) <= {"REGISTRY_HTTP_SECRET"}
+        and all(_stays_here(name) for name in variables)
     )
+
+
+def _stays_here(variable: str) -> bool:
+    if is_process_variable(variable):
+        return not variable.startswith("OTEL_")
+    return variable == "REGISTRY_HTTP_SECRET"
 
 
 def config_file(answers: Answers, slot: Slot) -> bytes:
@@ -119,9 +133,11 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
         platform: The server's platform.
         slot: The slot.
     """
-    secret_names = _secret_values(answers, materials)
-    network = "host" if reaches_out(config(answers, slot), secret_names) else "none"
+    process = process_variables(answers)
+    variables = [*_secret_values(answers, materials), *process]
+    network = "host" if reaches_out(config(answers, slot), variables) else "none"
     values = {
+        **process,
         "MOORAGE_SOCKET": socket_path(slot),
         "MOORAGE_WEB_GROUP": platform.web_group,
         "MOORAGE_NETWORK": network,
@@ -137,12 +153,21 @@ def slot_file(answers: Answers, materials: Materials, platform: Platform, slot: 
 
 def environment_file(answers: Answers, materials: Materials) -> bytes:
     """Return registry.env: the secrets, for systemd's EnvironmentFile."""
-    values = _secret_values(answers, materials)
-    written = {
-        name: value_for_registry(name, value.reveal())[0] for name, value in sorted(values.items())
-    }
+    values = {name: each.reveal() for name, each in _secret_values(answers, materials).items()}
+    process = {name: value for name, value in values.items() if is_process_variable(name)}
+    settings = {name: value for name, value in values.items() if name not in process}
+    written = secret_variables(settings, config(answers, "blue"), registry_version(answers))
     header = "# Written by Moorage. The registry's secrets, used by both slots.\n"
-    return (header + _lines(written)).encode()
+    return (header + _lines(dict(sorted({**written, **process}.items())))).encode()
+
+
+def process_variables(answers: Answers) -> dict[str, str]:
+    """Return the variables of the registry's process whose values are in the answers."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in answers.registry.environment.items()
+        if is_process_variable(name) and isinstance(value, (str, int, bool))
+    }
 
 
 def _secret_values(answers: Answers, materials: Materials) -> dict[str, Secret]:
@@ -170,22 +195,13 @@ def read_http_secret(content: bytes) -> Secret | None:
     return Secret(found[1].decode()) if found else None
 
 
-def _plain(answers: Answers) -> Mapping[str, str]:
-    """Return the environment variables without secrets, as YAML text."""
-    plain = {}
-    for name, value in answers.registry.environment.items():
-        if isinstance(value, (str, int, bool)):
-            plain[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return plain
-
-
 def _lines(values: Mapping[str, str]) -> str:
     """Format variables for systemd; no value has line breaks."""
     escaped = {name: re.sub(r'(["\\`$])', r"\\\1", value) for name, value in values.items()}
     return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
 
 
-def _storage(answers: Answers, version: RegistryVersion) -> dict[str, Any]:
+def _storage(answers: Answers, version: Version) -> dict[str, Any]:
     driver: dict[str, Any]
     if answers.storage.driver == "s3" and answers.storage.s3 is not None:
         driver = {"s3": _s3(answers.storage.s3, version)}
@@ -213,27 +229,16 @@ def _storage(answers: Answers, version: RegistryVersion) -> dict[str, Any]:
     return storage
 
 
-def _s3(s3: S3Storage, version: RegistryVersion) -> dict[str, Any]:
+def _s3(s3: S3Storage, version: Version) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in type(s3).model_fields:
         value = getattr(s3, name)
         if name in _NOT_IN_CONFIG or value is None:
             continue
-        if name in _SINCE_3 and version != "3":
+        if name in _SINCE_3 and version == "2.8":
             continue
         values[name] = value
-    if version == "3" and s3.forcepathstyle is None and s3.regionendpoint is not None:
+    if version != "2.8" and s3.forcepathstyle is None and s3.regionendpoint is not None:
         # 2.8 always did this with an endpoint, and S3-compatible stores expect it.
         values["forcepathstyle"] = True
     return values
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            result[key] = _merged(below, value)
-        else:
-            result[key] = value
-    return result

@@ -13,8 +13,7 @@ from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.desired.masking import SecretKind, kind_of_secret
 from moorage.desired.users import RegistryUser
-
-RegistryVersion = Literal["2.8", "3"]
+from moorage.registry_keys.tree import Version
 
 Reason = str | tuple[str, ...]
 """Why something is on a server: in words, or the fields of the answers it comes from."""
@@ -240,7 +239,7 @@ class DesiredState:
     """
 
     slot: Slot
-    version: RegistryVersion
+    version: Version
     domain: str
     listens: tuple[Listen, ...]
     tls: bool

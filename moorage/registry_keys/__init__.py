@@ -5,11 +5,12 @@ https://distribution.github.io/distribution/about/configuration/.
 """
 
 from moorage.registry_keys.check import check_environment, check_registry, check_settings
-from moorage.registry_keys.environment import Translated, environment_to_settings
+from moorage.registry_keys.contradictions import merged, redirects
+from moorage.registry_keys.environment import Translated, environment_to_settings, plain_variables
 from moorage.registry_keys.paste import paste_s3_environment
-from moorage.registry_keys.secret_values import value_for_registry
+from moorage.registry_keys.secret_values import secret_fault, secret_variables
 from moorage.registry_keys.tree import Version
-from moorage.registry_keys.version import only_version, registry_version
+from moorage.registry_keys.version import registry_version, registry_versions
 
 __all__ = [
     "Translated",
@@ -18,8 +19,12 @@ __all__ = [
     "check_registry",
     "check_settings",
     "environment_to_settings",
-    "only_version",
+    "merged",
     "paste_s3_environment",
+    "plain_variables",
+    "redirects",
     "registry_version",
-    "value_for_registry",
+    "registry_versions",
+    "secret_fault",
+    "secret_variables",
 ]

@@ -1,92 +1,105 @@
-"""Check the operator's additions to the registry's configuration."""
+"""Check the operator's additions to the registry's configuration.
+
+A problem with the code ``does_not_start`` keeps the registry from starting. Most others are
+settings that it ignores or reads as another value: ``unknown_key``, ``other_version``,
+``no_effect``, ``ambiguous``.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.errors import Problem
+from moorage.registry_keys import go_values
+from moorage.registry_keys.contradictions import find_contradictions
 from moorage.registry_keys.environment import (
     Ambiguous,
+    environment_to_settings,
     find,
+    plain_variables,
     read_value,
     variable,
 )
-from moorage.registry_keys.tree import TREE, Key, Node, Path, Section, Version, names
+from moorage.registry_keys.process_environment import check_process_variable, is_process_variable
+from moorage.registry_keys.s3_values import check_s3
+from moorage.registry_keys.tree import TREE, VERSIONS, Key, Node, Path, Section, Version, names
+from moorage.registry_keys.version import registry_versions
+from moorage.registry_keys.words import (
+    DOES_NOT_START,
+    IN_PLAIN_TEXT,
+    has_login,
+    is_secret_name,
+    list_words,
+)
 
 SETTINGS = ("registry", "settings")
 ENVIRONMENT = ("registry", "environment")
 
-# Names of headers and options whose values are secrets, anywhere in the configuration.
-_SECRET_NAME = re.compile(
-    r"authorization|passw(or)?d|secret|token|api-?key|account-?key|access-?key|cookie", re.I
-)
-_DURATION = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _OWN_FIELD = "the answers have a field of its own for it"
-_LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]*@", re.I)
+_QUOTED = "must be text; put it in quotes"
 
 
-def check_registry(answers: Answers, version: Version | None) -> list[Problem]:
-    """Return the problems in registry.settings and registry.environment.
+def check_registry(answers: Answers) -> list[Problem]:
+    """Return the problems in what the answers add to the registry's configuration.
 
-    Args:
-        answers: What the operator decided.
-        version: The registry's version; None when it may be either.
+    With several versions among the servers, a setting is right if one of them has it.
     """
-    return check_settings(answers.registry.settings, version) + check_environment(
-        answers.registry.environment, version
-    )
+    versions = registry_versions(answers)
+    settings, environment = answers.registry.settings, answers.registry.environment
+    problems = check_settings(settings, versions) + check_environment(environment, versions)
+    problems += check_s3(answers)
+    if not any(problem.code == DOES_NOT_START for problem in problems):
+        from_environment = environment_to_settings(plain_variables(environment)).settings
+        problems += find_contradictions(from_environment, settings, environment, versions)
+    return problems
 
 
 def check_settings(
-    settings: Mapping[str, Any], version: Version | None, above: Path = SETTINGS
+    settings: Mapping[str, Any],
+    versions: Collection[Version] = VERSIONS,
+    above: Path = SETTINGS,
 ) -> list[Problem]:
     """Return the problems in a part of the registry's configuration.
 
     Args:
         settings: The part, starting at the top level.
-        version: The registry's version; None when it may be either.
+        versions: The versions that it is for.
         above: The part's path in the answers.
     """
-    checker = _Checker(version, above)
-    checker.section(settings, TREE, ())
-    return checker.problems
+    found = []
+    for version in versions:
+        checker = _Checker(version, above)
+        checker.section(settings, TREE, ())
+        found.append(checker.problems)
+    return _combined(found)
 
 
 def check_environment(
-    environment: Mapping[str, object], version: Version | None, above: Path = ENVIRONMENT
+    environment: Mapping[str, object],
+    versions: Collection[Version] = VERSIONS,
+    above: Path = ENVIRONMENT,
 ) -> list[Problem]:
-    """Return the problems in ``REGISTRY_*`` environment variables.
+    """Return the problems in environment variables.
 
     Args:
         environment: Names and values: text, a number, true or false, or a secret reference.
-        version: The registry's version; None when it may be either.
+        versions: The versions that they are for.
         above: Their path in the answers.
     """
-    problems: list[Problem] = []
-    for name, value in environment.items():
-        where = (*above, name)
-        try:
-            path, way = find(name)
-        except Ambiguous as error:
-            problems.append(Problem(where, str(error), fields=("registry.settings",)))
-            continue
-        except KeyError:
-            problems.append(Problem(where, f"is not a registry setting; {_nearest(name)}"))
-            continue
-        owned = next((node.owned for node in way if node.owned), "")
-        other = next((node.only for node in way if node.only not in (None, version)), None)
-        if owned or path == ("storage",):
-            sentence, fields = _owner(path, owned)
-            problems.append(Problem(where, f"is not set here: {sentence}", fields=fields))
-        elif version is not None and other is not None:
-            problems.append(Problem(where, _only_in(other, version)))
-        elif isinstance(value, (str, int, bool)):
-            problems += _check_plain(value, path, way[-1], version, where)
-    return problems
+    return _combined(
+        [
+            [
+                problem
+                for name, value in environment.items()
+                for problem in _check_variable(name, value, version, (*above, name))
+            ]
+            for version in versions
+        ]
+    )
 
 
 def shape_fault(value: Any, node: Node, path: Path) -> str:
@@ -97,20 +110,65 @@ def shape_fault(value: Any, node: Node, path: Path) -> str:
         node: The setting.
         path: The setting's path.
     """
-    checker = _Checker(None, (), may_hold_secrets=True)
+    checker = _Checker(VERSIONS[-1], (), may_hold_secrets=True)
     checker.check(value, node, path)
-    return checker.problems[0].message if checker.problems else ""
+    wrong = [problem for problem in checker.problems if problem.code != "other_version"]
+    return wrong[0].message if wrong else ""
+
+
+def _combined(found: Sequence[Sequence[Problem]]) -> list[Problem]:
+    """Return the problems of any version, and missing keys only if all versions lack them."""
+    lacking = [
+        {problem.path for problem in problems if problem.code == "other_version"}
+        for problems in found
+    ]
+    in_all = set.intersection(*lacking) if lacking else set()
+    problems: dict[object, Problem] = {}
+    for each in (problem for problems in found for problem in problems):
+        if each.code != "other_version":
+            problems.setdefault((each.path, each.message), each)
+        elif each.path in in_all:
+            problems.setdefault((each.path, each.code), each)
+    return list(problems.values())
+
+
+def _check_variable(name: str, value: object, version: Version, where: Path) -> list[Problem]:
+    if is_process_variable(name):
+        return check_process_variable(name, value, version, where)
+    try:
+        path, way = find(name)
+    except Ambiguous as error:
+        fields = ("registry.settings",)
+        return [Problem(where, str(error), code="ambiguous", fields=fields)]
+    except KeyError:
+        message = f"is not a registry setting; {_nearest(name)}"
+        return [Problem(where, message, code="unknown_key")]
+    refused = _refusal(path, way, version, where)
+    if refused is not None:
+        return [refused]
+    if isinstance(value, (str, int, bool)):
+        return _check_plain(value, path, way[-1], version, where)
+    return []
+
+
+def _refusal(path: Path, way: Sequence[Node], version: Version, where: Path) -> Problem | None:
+    """Return why a setting cannot be set by a variable, whatever its value, or None."""
+    owned = next((node.owned for node in way if node.owned), "")
+    if owned or path == ("storage",):
+        sentence, fields = _owner(path, owned)
+        return Problem(where, f"is not set here: {sentence}", code="owned", fields=fields)
+    other = next((node for node in way if version not in node.versions), None)
+    if other is not None:
+        return Problem(where, _only_in(other, version), code="other_version")
+    return None
 
 
 def _check_plain(
-    value: str | int | bool, path: Path, node: Node, version: Version | None, where: Path
+    value: str | int | bool, path: Path, node: Node, version: Version, where: Path
 ) -> list[Problem]:
     """Check a variable whose value is in the answers."""
     if isinstance(node, Key) and node.is_secret:
-        message = (
-            "is a secret and must not be in plain text; give it by reference, such as {env: NAME}"
-        )
-        return [Problem(where, message)]
+        return [Problem(where, f"is a secret and {IN_PLAIN_TEXT}", code="plain_secret")]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     read, message = read_value(text, node, path)
     if message:
@@ -147,8 +205,8 @@ def _owner(path: Path, owned: str) -> tuple[str, tuple[str, ...]]:
     return owned, ()
 
 
-def _only_in(only: Version, version: Version) -> str:
-    return f"exists only in registry {only}; this is {version}"
+def _only_in(node: Node, version: Version) -> str:
+    return f"exists only in registry {list_words(node.versions, 'and')}; this is {version}"
 
 
 def _nearest(name: str) -> str:
@@ -169,7 +227,7 @@ class _Checker:
 
     def __init__(
         self,
-        version: Version | None,
+        version: Version,
         above: Path,
         advice: str = "",
         *,
@@ -183,34 +241,40 @@ class _Checker:
 
     def section(self, value: Any, section: Section, path: Path) -> None:
         if value is None:
-            if any(below.owned for below in section.keys.values()):
-                self._report(
-                    path, "is empty, but Moorage has settings in this section: leave it out"
-                )
-            return
-        if section.is_list:
+            self._empty_section(section, path)
+        elif section.is_list:
             self._items(value, section, path)
-            return
-        if not isinstance(value, Mapping):
+        elif not isinstance(value, Mapping):
             keys = ", ".join(sorted(section.keys))
-            self._report(path, f"must be a section with {keys}" if keys else "must be empty")
-            return
-        for key, below in value.items():
-            here = (*path, key)
-            node = section.keys.get(key)
-            if node is None:
-                hint = _nearest_key(str(key), section.keys)
-                self._report(here, f"is not a key of the registry's configuration; {hint}")
-            else:
-                self._entry(below, node, here)
+            message = f"must be a section with {keys}" if keys else "must be empty"
+            # Moorage's own settings replace the value.
+            is_replaced = path in {("http", "debug"), ("storage",)}
+            self._report(path, message, "owned" if is_replaced else DOES_NOT_START)
+        else:
+            before = len(self.problems)
+            for key, below in value.items():
+                self._entry(key, below, section, (*path, key))
+            if _is_unused(value, path):
+                self.problems[before:] = map(_without_effect, self.problems[before:])
 
-    def _entry(self, value: Any, node: Node, path: Path) -> None:
-        if node.owned:
+    def _empty_section(self, section: Section, path: Path) -> None:
+        if any(below.owned for below in section.keys.values()):
+            message = "is empty, but Moorage has settings in this section: leave it out"
+            self._report(path, message, "owned")
+        elif section.is_raw or (self._version == "3.0" and path == ("redis", "tls")):
+            self._report(path, "must not be empty: leave it out", DOES_NOT_START)
+
+    def _entry(self, key: object, value: Any, section: Section, path: Path) -> None:
+        node = section.keys.get(str(key))
+        if node is None:
+            hint = _nearest_key(str(key), section.keys)
+            message = f"is not a key of the registry's configuration; {hint}"
+            self._report(path, message, "unknown_key")
+        elif node.owned:
             sentence, fields = _owner(path, node.owned)
-            self._report(path, f"is not set here: {sentence}", fields)
-        elif None not in (self._version, node.only) and node.only != self._version:
-            assert node.only is not None and self._version is not None  # noqa: PT018
-            self._report(path, _only_in(node.only, self._version))
+            self._report(path, f"is not set here: {sentence}", "owned", fields)
+        elif self._version not in node.versions:
+            self._report(path, _only_in(node, self._version), "other_version")
         else:
             self.check(value, node, path)
 
@@ -218,36 +282,31 @@ class _Checker:
         """Check a value whose key is allowed."""
         if isinstance(node, Section):
             self.section(value, node, path)
-        elif value is None:
-            return
-        elif node.is_secret and not self._may_hold_secrets:
+        elif node.is_secret and value is not None and not self._may_hold_secrets:
             self._secret(path)
         else:
             self._value(value, node, path)
 
     def _items(self, value: Any, section: Section, path: Path) -> None:
         if not isinstance(value, list):
-            self._report(path, "must be a list")
+            self._report(path, "must be a list", DOES_NOT_START)
             return
         for index, item in enumerate(value):
-            if not isinstance(item, Mapping):
-                self._report((*path, index), f"must be a section with {', '.join(section.keys)}")
-                continue
-            self.section(item, Section(section.keys), (*path, index))
+            if item is None or isinstance(item, Mapping):
+                self.section(item or {}, Section(section.keys), (*path, index))
+            else:
+                message = f"must be a section with {', '.join(section.keys)}"
+                self._report((*path, index), message, DOES_NOT_START)
 
     def _value(self, value: Any, node: Key, path: Path) -> None:
-        kinds: dict[str, Callable[[Any, Key, Path], str]] = {
-            "flag": _check_flag,
-            "number": _check_number,
-            "text": _check_text,
-            "duration": _check_duration,
-            "texts": _check_texts,
-            "headers": _check_headers,
-            "map": _check_map,
-        }
-        message = kinds[node.kind](value, node, path) if node.kind in kinds else ""
+        is_raw = node.is_raw or (self._version == "3.0" and path[:1] == ("redis",))
+        code, message = _fault_of(value, node, self._version, is_raw=is_raw)
+        # Below storage, the registry takes any value; elsewhere, any of the right type.
+        takes_it = path[:1] == ("storage",) or not _has_wrong_shape(value, node)
+        if code == DOES_NOT_START and node.is_ignored and takes_it:
+            code = "no_effect"
         if message:
-            self._report(path, message)
+            self._report(path, message, code)
         elif not self._may_hold_secrets:
             self._secrets_in(value, path)
 
@@ -255,14 +314,14 @@ class _Checker:
         """Find plain-text secrets in places the tree does not cover: headers, options, URLs."""
         if isinstance(value, Mapping):
             for key, below in value.items():
-                if _SECRET_NAME.search(str(key)) and below not in (None, "", [], {}):
+                if is_secret_name(str(key)) and below not in (None, "", [], {}):
                     self._secret((*path, key))
                 else:
                     self._secrets_in(below, (*path, key))
         elif isinstance(value, list):
             for index, below in enumerate(value):
                 self._secrets_in(below, (*path, index))
-        elif isinstance(value, str) and _LOGIN_IN_URL.match(value):
+        elif isinstance(value, str) and has_login(value):
             self._secret(path)
 
     def _secret(self, path: Path) -> None:
@@ -270,10 +329,12 @@ class _Checker:
         if not advice:
             advice = f"take it out and set the variable {_settable(path)} by reference"
             fields = ("registry.environment",)
-        self._report(path, f"contains a secret, which must not be in plain text; {advice}", fields)
+        message = f"contains a secret, which must not be in plain text; {advice}"
+        self._report(path, message, "plain_secret", fields)
 
-    def _report(self, path: Path, message: str, fields: tuple[str, ...] = ()) -> None:
-        self.problems.append(Problem((*self._above, *path), message, fields=fields))
+    def _report(self, path: Path, message: str, code: str, fields: tuple[str, ...] = ()) -> None:
+        where = (*self._above, *path)
+        self.problems.append(Problem(where, message, code=code, fields=fields))
 
 
 def _settable(path: Path) -> str:
@@ -289,44 +350,151 @@ def _settable(path: Path) -> str:
     return variable(path)
 
 
-def _check_flag(value: Any, node: Key, path: Path) -> str:
-    return "" if isinstance(value, bool) else "must be true or false, without quotes"
-
-
-def _check_number(value: Any, node: Key, path: Path) -> str:
-    fits = isinstance(value, int) and not isinstance(value, bool)
-    return "" if fits else "must be a whole number, without quotes"
-
-
-def _check_text(value: Any, node: Key, path: Path) -> str:
-    if not isinstance(value, str):
-        return "must be text; put it in quotes"
-    if node.choices and value.lower() not in node.choices:
-        return f"must be {', '.join(node.choices[:-1])} or {node.choices[-1]}"
-    return ""
-
-
-def _check_duration(value: Any, node: Key, path: Path) -> str:
-    if value in (0, "0") and not isinstance(value, bool):
-        return ""
-    if re.fullmatch("[0-9]+", str(value)) and not isinstance(value, bool):
-        return "must have a unit, such as 10s: a bare number is in nanoseconds"
-    if isinstance(value, str) and re.fullmatch(f"({_DURATION.pattern})+", value):
-        return ""
-    return "must be a duration such as 500ms, 10s, 5m or 168h"
-
-
-def _check_texts(value: Any, node: Key, path: Path) -> str:
-    fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return "" if fits else "must be a list of texts"
-
-
-def _check_headers(value: Any, node: Key, path: Path) -> str:
-    fits = isinstance(value, Mapping) and all(
-        not _check_texts(each, node, path) for each in value.values()
+def _is_unused(section: Mapping[str, Any], path: Path) -> bool:
+    """Return whether the registry reads the other keys of a section at all."""
+    if path == ("storage", "maintenance", "uploadpurging"):
+        return section.get("enabled") is False
+    if path == ("storage", "cache"):
+        return bool(section.get("blobdescriptor", "inmemory") != "inmemory")
+    return (
+        path == ("validation",) and section.get("disabled") is True and not section.get("enabled")
     )
-    return "" if fits else "must be header names, each with a list, such as X-Header: [value]"
 
 
-def _check_map(value: Any, node: Key, path: Path) -> str:
-    return "" if isinstance(value, Mapping) else "must be keys and values"
+def _without_effect(problem: Problem) -> Problem:
+    is_fatal = problem.code == DOES_NOT_START
+    code = "no_effect" if is_fatal else problem.code
+    return Problem(problem.path, problem.message, code=code, fields=problem.fields)
+
+
+_Fault = tuple[str, str]
+"""A code and a message; both empty for a value that is right."""
+_RIGHT: _Fault = ("", "")
+
+
+def _dies(message: str) -> _Fault:
+    return DOES_NOT_START, message
+
+
+def _fault_of(value: Any, node: Key, version: Version, *, is_raw: bool) -> _Fault:
+    """Return what is wrong with a value."""
+    if value is None:
+        return _dies("needs a value") if _needs_value(node, is_raw, version) else _RIGHT
+    faults: dict[str, Callable[[Any, Key, bool], _Fault]] = {
+        "flag": _flag_fault,
+        "number": _number_fault,
+        "text": _text_fault,
+        "duration": _duration_fault,
+        "texts": _texts_fault,
+        "headers": _headers_fault,
+        "map": _map_fault,
+    }
+    fault = faults[node.kind](value, node, is_raw) if node.kind in faults else _RIGHT
+    return _form_fault(value, node, version) if fault == _RIGHT and node.form else fault
+
+
+def _needs_value(node: Key, is_raw: bool, version: Version) -> bool:
+    # 3.0 reads the section redis by itself, and takes null for numbers and texts.
+    return node.is_raw or (is_raw and node.kind == "duration")
+
+
+def _flag_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    return _RIGHT if isinstance(value, bool) else _dies("must be true or false, without quotes")
+
+
+def _number_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    message = "must be a whole number, without quotes"
+    if isinstance(value, float) and not is_raw:
+        return "ambiguous", message
+    if not isinstance(value, int) or isinstance(value, bool):
+        return _dies(message)
+    if node.minimum is not None and value < node.minimum:
+        return _dies(f"must be at least {node.minimum}")
+    return _RIGHT
+
+
+def _text_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    if not isinstance(value, str):
+        if is_raw or isinstance(value, (list, Mapping)):
+            return _dies(_QUOTED)
+        if isinstance(value, float):
+            # YAML reads 1.10 as 1.1.
+            return "ambiguous", _QUOTED
+        value = str(value).lower() if isinstance(value, bool) else str(value)
+    if not node.choices or (value.lower() if node.any_case else value) in node.choices:
+        return _RIGHT
+    return _dies(f"must be {list_words(filter(None, node.choices), 'or')}")
+
+
+def _has_wrong_shape(value: Any, node: Key) -> bool:
+    """Whether a value is a list where the registry reads text, or the other way round."""
+    if node.kind != "texts":
+        return isinstance(value, (list, Mapping))
+    if not isinstance(value, list):
+        return True
+    return any(isinstance(each, (list, Mapping)) for each in value)
+
+
+def _duration_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    fits = isinstance(value, str) and go_values.nanoseconds(value) is not None
+    if fits or (value == 0 and not isinstance(value, (bool, str)) and not is_raw):
+        return _RIGHT
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number or re.fullmatch(r"[0-9]+", str(value)):
+        message = "must have a unit, such as 10s"
+        if is_number and not is_raw:
+            return "ambiguous", f"{message}: a bare number is in nanoseconds"
+        return _dies(message)
+    return _dies("must be a duration such as 500ms, 10s, 5m or 168h")
+
+
+def _texts_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    if not isinstance(value, list):
+        return _dies("must be a list of texts")
+    for each in value:
+        if each is None and not is_raw:
+            return "ambiguous", "has an empty item: take it out"
+        code, message = _text_fault(each, node, is_raw)
+        if message:
+            return code, message if node.choices else "must be a list of texts, each in quotes"
+    return _RIGHT
+
+
+def _headers_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    if not isinstance(value, Mapping):
+        return _dies("must be header names, each with a list, such as X-Header: [value]")
+    for name, each in value.items():
+        code, message = _texts_fault(each, node, is_raw) if each is not None else _RIGHT
+        if message:
+            shape = "with a list, such as" if not isinstance(each, list) else "in quotes, such as"
+            return code, f"{name} must have its values {shape} {name}: [value]"
+    return _RIGHT
+
+
+def _map_fault(value: Any, node: Key, is_raw: bool) -> _Fault:
+    return _RIGHT if isinstance(value, Mapping) else _dies("must be keys and values")
+
+
+def _form_fault(value: Any, node: Key, version: Version) -> _Fault:
+    texts = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+    if node.form == "url" and go_values.parse_url(texts[0]) is None:
+        return _dies("must be a URL such as https://registry.example.com")
+    if node.form == "web_url" and texts[0] and not _is_web_url(texts[0]):
+        return _dies("must be a URL that begins with https:// or http://")
+    if node.form == "regular_expressions":
+        for place, text in enumerate(texts):
+            if not go_values.is_regular_expression(text, has_short_names=version != "2.8"):
+                return _dies(f"item {place + 1} is not a regular expression of Go")
+    if node.form == "metrics_path" and not re.fullmatch(r"/[A-Za-z0-9._/-]*", texts[0]):
+        message = "must be a path such as /metrics"
+        return (_dies if version != "2.8" else _no_effect)(message)
+    return _RIGHT
+
+
+def _no_effect(message: str) -> _Fault:
+    return "no_effect", message
+
+
+def _is_web_url(text: str) -> bool:
+    url = go_values.parse_url(text)
+    return url is not None and url.scheme in {"http", "https"} and bool(url.host)

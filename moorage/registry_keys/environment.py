@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from moorage.answers import document
 from moorage.errors import Problem
-from moorage.registry_keys.tree import DRIVERS, TREE, Key, Node, Path, Section, names
+from moorage.registry_keys.tree import DRIVERS, TREE, Key, Node, Path, Section, Version, names
 
 _PREFIX = "REGISTRY_"
 
@@ -99,8 +99,35 @@ def find(name: str) -> tuple[Path, tuple[Node, ...]]:
 
 
 def variable(path: Path) -> str:
-    """Return the name of the variable that sets a path."""
+    """Return the name of the variable that sets a path, as the registry's reference has it."""
     return _PREFIX + "_".join(str(part).upper() for part in path)
+
+
+def registry_variable(path: Path, version: Version) -> str:
+    """Return the name of the variable from which the registry itself reads a path.
+
+    It is made of the names in the registry's code, not those in its configuration.
+    """
+    words: list[str] = []
+    node: Node | None = TREE
+    for part in path:
+        # The name of a header is no key, and is kept as it is.
+        is_header = isinstance(node, Key) and node.kind == "headers"
+        node = node.keys.get(str(part)) if isinstance(node, Section) else None
+        name = node.field if node is not None and node.field else str(part)
+        words.append(name if is_header else name.upper())
+    if version == "3.0" and path[:1] == ("redis",) and path[1:2] not in ((), ("tls",)):
+        words.insert(1, "OPTIONS")
+    return _PREFIX + "_".join(words)
+
+
+def plain_variables(environment: Mapping[str, object]) -> dict[str, str]:
+    """Return the registry's variables whose values are in the answers, as YAML text."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in environment.items()
+        if name.startswith(_PREFIX) and isinstance(value, (str, int, bool))
+    }
 
 
 def _match(node: Node, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
@@ -117,10 +144,11 @@ def _match(node: Node, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:
                 yield (int(index), *path), (item, *way)
     else:
         for key, child in node.keys.items():
-            word = key.upper()
-            if rest == word or rest.startswith(f"{word}_"):
-                for path, way in _match(child, rest[len(word) + 1 :]):
-                    yield (key, *path), (child, *way)
+            # The documented name, and the one that the registry itself reads.
+            for word in dict.fromkeys((key.upper(), child.field.upper() or key.upper())):
+                if rest == word or rest.startswith(f"{word}_"):
+                    for path, way in _match(child, rest[len(word) + 1 :]):
+                        yield (key, *path), (child, *way)
 
 
 def _match_inside(node: Key, rest: str) -> Iterator[tuple[Path, tuple[Node, ...]]]:

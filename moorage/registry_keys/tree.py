@@ -1,7 +1,9 @@
-"""The registry's configuration keys, versions 2.8 and 3, as a typed tree.
+"""The registry's configuration keys, by exact version, as a typed tree.
 
-Sources: the registry's reference ("Configuring a registry" and the storage drivers' pages) and its
-parser's structures (configuration/configuration.go).
+Sources: the registry's reference ("Configuring a registry" and the storage drivers' pages), its
+parser's structures (configuration/configuration.go), and what its start does with the values
+(registry/handlers/app.go). ``tests/lab/test_registry_settings.py`` compares the tree with real
+registries.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Version = Literal["2.8", "3"]
+Version = Literal["2.8", "3.0", "3.1"]
+VERSIONS: tuple[Version, ...] = ("2.8", "3.0", "3.1")
 Kind = Literal["flag", "number", "text", "duration", "texts", "headers", "map", "free"]
+Form = Literal["url", "web_url", "regular_expressions", "metrics_path"]
 Path = tuple[str | int, ...]
 
 
@@ -23,17 +27,30 @@ class Key:
         kind: What the value is: flag (true or false), number (whole), text, duration (``10s``),
             texts (a list of text), headers (names, each with a list of text), map (keys and
             values), free (anything).
-        only: The only version with the key; None if both have it.
+        versions: The versions with the key.
         choices: The allowed texts; empty for any.
+        any_case: Whether the choices can be in capitals.
+        minimum: The least number, or None.
+        form: What else the text has to be; empty for any.
+        is_raw: Whether the registry takes the value as YAML has it, without converting it: no
+            number for a text, no null.
+        is_ignored: Whether the registry ignores an invalid value instead of refusing to start.
         is_secret: Whether the value must not be in plain text.
         owned: Why operators cannot set it; empty if they can.
+        field: The name in environment variables, if the registry has another one there.
     """
 
     kind: Kind
-    only: Version | None = None
+    versions: tuple[Version, ...] = VERSIONS
     choices: tuple[str, ...] = ()
+    any_case: bool = False
+    minimum: int | None = None
+    form: Form | Literal[""] = ""
+    is_raw: bool = False
+    is_ignored: bool = False
     is_secret: bool = False
     owned: str = ""
+    field: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,15 +59,19 @@ class Section:
 
     Attributes:
         keys: The keys below.
-        only: The only version with the section; None if both have it.
+        versions: The versions with the section.
         owned: Why operators cannot set it; empty if they can.
         is_list: Whether it is a list of such sections.
+        is_raw: Whether null keeps the registry from starting.
+        field: The name in environment variables, if the registry has another one there.
     """
 
     keys: Mapping[str, Node] = field(default_factory=dict)
-    only: Version | None = None
+    versions: tuple[Version, ...] = VERSIONS
     owned: str = ""
     is_list: bool = False
+    is_raw: bool = False
+    field: str = ""
 
 
 Node = Key | Section
@@ -62,16 +83,24 @@ _DURATION = Key("duration")
 _TEXTS = Key("texts")
 _HEADERS = Key("headers")
 _SECRET = Key("text", is_secret=True)
+# Below storage, the registry does not convert values.
+_RAW_FLAG = Key("flag", is_raw=True)
+_RAW_DURATION = Key("duration", is_raw=True)
 
 
 def _new(node: Node) -> Node:
-    """The same, in version 3 only."""
-    return replace(node, only="3")
+    """The same, since version 3.0."""
+    return replace(node, versions=("3.0", "3.1"))
+
+
+def _newest(node: Node) -> Node:
+    """The same, since version 3.1."""
+    return replace(node, versions=("3.1",))
 
 
 def _old(node: Node) -> Node:
     """The same, in version 2.8 only."""
-    return replace(node, only="2.8")
+    return replace(node, versions=("2.8",))
 
 
 def _items(keys: Mapping[str, Node]) -> Section:
@@ -99,7 +128,6 @@ _S3: dict[str, Node] = {
     "storageclass": _TEXT,
     "useragent": _TEXT,
     "objectacl": _TEXT,
-    "sessiontoken": _SECRET,
     "forcepathstyle": _new(_FLAG),
     "usedualstack": _new(_FLAG),
     "accelerate": _new(_FLAG),
@@ -109,6 +137,8 @@ _S3: dict[str, Node] = {
 _AZURE: dict[str, Node] = {
     "accountname": _TEXT,
     "accountkey": _SECRET,
+    "connectionstring": _new(_SECRET),
+    "skipverify": _new(_FLAG),
     "container": _TEXT,
     "realm": _TEXT,
     "rootdirectory": _new(_TEXT),
@@ -139,6 +169,7 @@ _DRIVERS: dict[str, Section] = {
             "rootdirectory": _TEXT,
             "chunksize": _NUMBER,
             "maxconcurrency": _NUMBER,
+            "useragent": _new(_TEXT),
         }
     ),
     "swift": Section(
@@ -152,7 +183,7 @@ _DRIVERS: dict[str, Section] = {
             "authversion": _NUMBER,
             "tempurlmethods": _TEXTS,
         },
-        only="2.8",
+        versions=("2.8",),
     ),
     "oss": Section(
         {
@@ -162,7 +193,7 @@ _DRIVERS: dict[str, Section] = {
             "encryptionkeyid": _TEXT,
             "chunksize": _NUMBER,
         },
-        only="2.8",
+        versions=("2.8",),
     ),
 }
 DRIVERS = tuple(_DRIVERS)
@@ -180,12 +211,14 @@ _REDIS: dict[str, Node] = {
     "readtimeout": _DURATION,
     "writetimeout": _DURATION,
     "pool": _old(Section({"maxidle": _NUMBER, "maxactive": _NUMBER, "idletimeout": _DURATION})),
-    "tls": Section(
-        {
-            "enabled": _old(_FLAG),
-            **dict.fromkeys(("certificate", "key"), _new(_TEXT)),
-            **dict.fromkeys(("clientcas", "rootcas"), _new(_TEXTS)),
-        }
+    "tls": _new(
+        Section(
+            {
+                **dict.fromkeys(("certificate", "key"), _TEXT),
+                "clientcas": replace(_TEXTS, versions=("3.0",)),
+                "rootcas": _newest(_TEXTS),
+            }
+        )
     ),
     **dict.fromkeys(("clientname", "mastername", "identitysuffix"), _new(_TEXT)),
     **dict.fromkeys(("protocol", "maxretries", "poolsize", "minidleconns"), _new(_NUMBER)),
@@ -196,7 +229,14 @@ _REDIS: dict[str, Node] = {
     **dict.fromkeys(("routebylatency", "routerandomly", "disableidentity"), _new(_FLAG)),
     "unstableresp3": _new(_FLAG),
 }
-_LEVEL = Key("text", choices=("error", "warn", "info", "debug"))
+_LEVEL = Key("text", choices=("error", "warn", "info", "debug"), any_case=True)
+# Levels of the logging library, not of the registry's own log.level.
+_HOOK_LEVELS = Key(
+    "texts",
+    choices=("panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"),
+    any_case=True,
+    is_ignored=True,
+)
 _SLOTS = "Moorage sets it: each of the registry's two slots has its own"
 _MIDDLEWARE = _items({"name": _TEXT, "disabled": _FLAG, "options": Key("map")})
 
@@ -206,15 +246,15 @@ TREE = Section(
         "log": Section(
             {
                 "level": _LEVEL,
-                "formatter": Key("text", choices=("text", "json", "logstash")),
+                "formatter": Key("text", choices=("text", "json", "logstash", "")),
                 "fields": Key("map"),
-                "reportcaller": _FLAG,
+                "reportcaller": _new(_FLAG),
                 "accesslog": Section({"disabled": _FLAG}),
                 "hooks": _items(
                     {
-                        "type": _TEXT,
+                        "type": Key("text", choices=("mail",), is_ignored=True),
                         "disabled": _FLAG,
-                        "levels": _TEXTS,
+                        "levels": _HOOK_LEVELS,
                         "options": Section(
                             {
                                 "smtp": Section(
@@ -227,7 +267,8 @@ TREE = Section(
                                 ),
                                 "from": _TEXT,
                                 "to": _TEXTS,
-                            }
+                            },
+                            field="mailoptions",
                         ),
                     }
                 ),
@@ -237,27 +278,30 @@ TREE = Section(
         "storage": Section(
             {
                 **{name: replace(each, owned=_STORAGE) for name, each in _DRIVERS.items()},
-                "delete": Section({"enabled": _FLAG}),
-                "redirect": Section({"disable": _FLAG}),
-                "tag": _new(Section({"concurrencylimit": _NUMBER})),
+                "delete": Section({"enabled": replace(_FLAG, is_ignored=True)}),
+                "redirect": Section({"disable": _RAW_FLAG}, is_raw=True),
+                "tag": _new(Section({"concurrencylimit": Key("number", minimum=0, is_raw=True)})),
                 "cache": Section(
                     {
-                        "blobdescriptor": Key("text", choices=("inmemory", "redis")),
-                        "layerinfo": Key("text", choices=("inmemory", "redis")),
-                        "blobdescriptorsize": _new(_NUMBER),
+                        "blobdescriptor": Key(
+                            "text", choices=("inmemory", "redis", ""), is_ignored=True
+                        ),
+                        "layerinfo": Key("free"),
+                        "blobdescriptorsize": _new(replace(_NUMBER, is_raw=True, is_ignored=True)),
                     }
                 ),
                 "maintenance": Section(
                     {
                         "uploadpurging": Section(
                             {
-                                "enabled": _FLAG,
-                                "age": _DURATION,
-                                "interval": _DURATION,
-                                "dryrun": _FLAG,
-                            }
+                                "enabled": replace(_FLAG, is_ignored=True),
+                                "age": _RAW_DURATION,
+                                "interval": _RAW_DURATION,
+                                "dryrun": _RAW_FLAG,
+                            },
+                            is_raw=True,
                         ),
-                        "readonly": Section({"enabled": _FLAG}),
+                        "readonly": Section({"enabled": _RAW_FLAG}, is_raw=True),
                     }
                 ),
             }
@@ -272,7 +316,7 @@ TREE = Section(
                 "bugsnag": Section({"apikey": _SECRET, "releasestage": _TEXT, "endpoint": _TEXT}),
                 "newrelic": Section({"licensekey": _SECRET, "name": _TEXT, "verbose": _FLAG}),
             },
-            only="2.8",
+            versions=("2.8",),
         ),
         "http": Section(
             {
@@ -285,14 +329,16 @@ TREE = Section(
                     owned="Moorage generates it for all servers",
                 ),
                 "tls": Key("map", owned="nginx terminates TLS; see the answers' section ssl"),
-                "host": _TEXT,
+                "host": Key("text", form="url"),
                 "relativeurls": _FLAG,
                 "draintimeout": _DURATION,
                 "headers": _HEADERS,
                 "debug": Section(
                     {
                         "addr": Key("text", owned=_SLOTS),
-                        "prometheus": Section({"enabled": _FLAG, "path": _TEXT}),
+                        "prometheus": Section(
+                            {"enabled": _FLAG, "path": Key("text", form="metrics_path")}
+                        ),
                     }
                 ),
                 "http2": Section({"disabled": _FLAG}),
@@ -301,7 +347,7 @@ TREE = Section(
         ),
         "notifications": Section(
             {
-                "events": Section({"includereferences": _FLAG}),
+                "events": Section({"includereferences": _FLAG}, field="eventconfig"),
                 "endpoints": _items(
                     {
                         "name": _TEXT,
@@ -323,37 +369,45 @@ TREE = Section(
                 "storagedriver": Section(
                     {"enabled": _FLAG, "interval": _DURATION, "threshold": _NUMBER}
                 ),
-                "file": _items({"file": _TEXT, "interval": _DURATION, "threshold": _NUMBER}),
-                "http": _items(
-                    {
-                        "uri": _TEXT,
-                        "headers": _HEADERS,
-                        "statuscode": _NUMBER,
-                        "timeout": _DURATION,
-                        "interval": _DURATION,
-                        "threshold": _NUMBER,
-                    }
+                "file": replace(
+                    _items({"file": _TEXT, "interval": _DURATION, "threshold": _NUMBER}),
+                    field="filecheckers",
                 ),
-                "tcp": _items(
-                    {
-                        "addr": _TEXT,
-                        "timeout": _DURATION,
-                        "interval": _DURATION,
-                        "threshold": _NUMBER,
-                    }
+                "http": replace(
+                    _items(
+                        {
+                            "uri": _TEXT,
+                            "headers": _HEADERS,
+                            "statuscode": _NUMBER,
+                            "timeout": _DURATION,
+                            "interval": _DURATION,
+                            "threshold": _NUMBER,
+                        }
+                    ),
+                    field="httpcheckers",
+                ),
+                "tcp": replace(
+                    _items(
+                        {
+                            "addr": _TEXT,
+                            "timeout": _DURATION,
+                            "interval": _DURATION,
+                            "threshold": _NUMBER,
+                        }
+                    ),
+                    field="tcpcheckers",
                 ),
             }
         ),
         "catalog": Section({"maxentries": _NUMBER}),
-        "tags": _new(Section({"maxtags": _NUMBER})),
+        "tags": _newest(Section({"maxtags": Key("number", minimum=0)})),
         "proxy": Section(
             {
-                "remoteurl": _TEXT,
+                "remoteurl": Key("text", form="web_url"),
                 "username": _TEXT,
                 "password": _SECRET,
-                "remotenamespace": _new(_TEXT),
                 "ttl": _new(_DURATION),
-                "cachewritetimeout": _new(_DURATION),
+                "cachewritetimeout": _newest(_DURATION),
                 "exec": _new(Section({"command": _TEXT, "lifetime": _DURATION})),
             }
         ),
@@ -366,11 +420,17 @@ TREE = Section(
                 "disabled": _FLAG,
                 "manifests": Section(
                     {
-                        "urls": Section({"allow": _TEXTS, "deny": _TEXTS}),
+                        "urls": Section(
+                            dict.fromkeys(
+                                ("allow", "deny"), Key("texts", form="regular_expressions")
+                            )
+                        ),
                         "indexes": _new(
                             Section(
                                 {
-                                    "platforms": Key("text", choices=("all", "none", "list")),
+                                    "platforms": Key(
+                                        "text", choices=("all", "none", "list"), any_case=True
+                                    ),
                                     "platformlist": _items({"architecture": _TEXT, "os": _TEXT}),
                                 }
                             )

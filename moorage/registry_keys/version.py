@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from moorage.answers.model import Answers
-from moorage.registry_keys.tree import Version
+from moorage.registry_keys.tree import VERSIONS, Version
 
 
 def registry_version(answers: Answers) -> Version:
@@ -13,15 +13,18 @@ def registry_version(answers: Answers) -> Version:
 
     The answers take precedence over the image's tag. Debian's and Ubuntu's package is version 2.8.
     """
-    if answers.registry.version is not None:
-        return answers.registry.version
+    named = answers.registry.version
+    if named is not None:
+        return VERSIONS[-1] if named == "3" else named
     if answers.registry.runtime == "package":
         return "2.8"
     tag = answers.registry.image.rpartition("/")[2].partition("@")[0].partition(":")[2]
-    return "2.8" if re.match(r"v?2(\.|$)", tag) else "3"
+    if re.match(r"v?2(\.|$)", tag):
+        return "2.8"
+    return "3.0" if re.match(r"v?3\.0(\.|-|$)", tag) else VERSIONS[-1]
 
 
-def only_version(answers: Answers) -> Version | None:
-    """Return the version that runs on all servers, or None when they differ."""
-    versions = {registry_version(answers.for_server(server.host)) for server in answers.servers}
-    return versions.pop() if len(versions) == 1 else None
+def registry_versions(answers: Answers) -> tuple[Version, ...]:
+    """Return the versions that run on the servers, which differ if their runtimes do."""
+    used = {registry_version(answers.for_server(server.host)) for server in answers.servers}
+    return tuple(version for version in VERSIONS if version in used)

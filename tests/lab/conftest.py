@@ -9,6 +9,7 @@ so. The same goes for tests with `registry_3_image`.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from lab.services import ObjectStore, start_object_store
 HERE = Path(__file__).parent
 REGISTRY_3 = "MOORAGE_TEST_REGISTRY_3"
 """The path of a statically linked registry 3, which Debian does not package."""
+REGISTRY_3_0 = "MOORAGE_TEST_REGISTRY_3_0"
+"""The same of release 3.0, whose configuration differs."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -124,6 +127,35 @@ def registry_3_image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path
     assert lab.folder.path.is_dir()
     target = tmp_path_factory.mktemp("image") / "registry-3.tar"
     return build_registry_3_image(target, Path(os.environ[REGISTRY_3]))
+
+
+@pytest.fixture(scope="session", name="registry_2.8")
+def registry_2_8(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of Debian's registry 2.8."""
+    program = tmp_path_factory.mktemp("registry") / "docker-registry"
+    server = lab.boot("package", variant="ready")
+    shutil.copy(server.root / "usr/bin/docker-registry", program)
+    lab.destroy(server)
+    return program
+
+
+@pytest.fixture(scope="session", name="registry_3.0")
+def registry_3_0() -> Path:
+    """The program of registry 3.0."""
+    return _program_of(REGISTRY_3_0)
+
+
+@pytest.fixture(scope="session", name="registry_3.1")
+def registry_3_1() -> Path:
+    """The program of registry 3.1."""
+    return _program_of(REGISTRY_3)
+
+
+def _program_of(variable: str) -> Path:
+    program = os.environ.get(variable)
+    if not program:
+        pytest.skip(f"no registry: {variable} is not a program")
+    return Path(program)
 
 
 @pytest.fixture(scope="session")

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from odd_secrets import odd_secrets
+from registry_process import CATALOG, answers_to, registry_process
 from strict_s3 import strict_s3
 
 from lab import Lab, LabServer
@@ -34,20 +32,17 @@ IN_MEMORY = {"inmemory": {}}
 
 @pytest.fixture(scope="module")
 def machine(lab: Lab) -> Iterator[LabServer]:
-    """A server with Debian's docker-registry, and nothing of Moorage's."""
-    server = lab.boot("secrets", extra=["docker-registry"])
+    """A server with systemd."""
+    server = lab.boot("secrets")
     yield server
     lab.destroy(server)
 
 
-@pytest.fixture(params=["2.8", "3"])
-def program(request: pytest.FixtureRequest, machine: LabServer) -> Path:
+@pytest.fixture(params=["2.8", "3.0", "3.1"])
+def program(request: pytest.FixtureRequest) -> Path:
     """The registry as a program that runs on this machine."""
-    if request.param == "2.8":
-        return machine.root / "usr/bin/docker-registry"
-    if not (newer := os.environ.get("MOORAGE_TEST_REGISTRY_3")):
-        pytest.skip("MOORAGE_TEST_REGISTRY_3 names no registry 3")
-    return Path(newer)
+    program: Path = request.getfixturevalue(f"registry_{request.param}")
+    return program
 
 
 def environment_of(
@@ -81,30 +76,17 @@ def environment_of(
     return {name: value for name, value in variables.items() if name.startswith("REGISTRY_")}
 
 
-@contextmanager
 def registry(
     program: Path, environment: Mapping[str, str], storage: object, folder: Path
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run a registry on a socket in a folder; its log is JSON."""
-    folder.mkdir(exist_ok=True)
     config = {
         "version": 0.1,
         "log": {"formatter": "json"},
         "storage": storage,
         "http": {"net": "unix", "addr": str(folder / "socket")},
     }
-    (folder / "config.yml").write_text(json.dumps(config))
-    process = subprocess.Popen(
-        [str(program), "serve", str(folder / "config.yml")],
-        env={"OTEL_TRACES_EXPORTER": "none", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    return registry_process(program, json.dumps(config), folder, environment)
 
 
 def log_fields(
@@ -112,28 +94,15 @@ def log_fields(
 ) -> list[object]:
     """Return what a registry has in the fields of its log that variables set."""
     keys = [name.rpartition("_")[2].lower() for name in names]
-    lines = []
     with registry(program, environment, IN_MEMORY, folder) as process:
-        for line in process.stdout or ():
-            lines.append(line)
-            with suppress(ValueError):
-                entry = json.loads(line)
-                if keys[0] in entry:
-                    return [entry.get(key) for key in keys]
-    raise AssertionError(b"".join(lines)[:2000])
-
-
-def ask_for_the_catalog(process: subprocess.Popen[bytes], path: Path) -> None:
-    """Have a registry look into its storage."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
-            connection.settimeout(60)
-            connection.connect(str(path))
-            connection.sendall(b"GET /v2/_catalog HTTP/1.0\r\nHost: x\r\n\r\n")
-            connection.recv(1)
-            return
-        time.sleep(0.02)
+        answers_to(process, folder / "socket", CATALOG)
+    log = (folder / "log").read_text()
+    for line in log.splitlines():
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if keys[0] in entry:
+                return [entry.get(key) for key in keys]
+    raise AssertionError(log[:2000])
 
 
 def test_odd_text_is_used_unchanged(machine: LabServer, program: Path, tmp_path: Path) -> None:
@@ -164,6 +133,6 @@ def test_a_store_accepts_requests_signed_with_the_keys(
             folder = tmp_path / str(number)
             environment = environment_of(machine, {}, pair)
             with registry(program, environment, storage, folder) as process:
-                ask_for_the_catalog(process, folder / "socket")
+                answers_to(process, folder / "socket", CATALOG)
     assert store.refused == []
     assert set(store.accepted) == set(keys)

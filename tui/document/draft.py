@@ -150,7 +150,7 @@ class Draft:
         if self._problems is None:
             answers, problems = self._validation()
             if answers is not None:
-                problems = tuple(check_registry(answers, None))
+                problems = tuple(check_registry(answers))
             self._problems = problems
         return self._problems
 

@@ -65,7 +65,7 @@ def open_path(path: Path) -> Opened:
         unsaved = None
     problems = loaded.problems
     if loaded.answers is not None:
-        problems = tuple(loaded.locate(check_registry(loaded.answers, None)))
+        problems = tuple(loaded.locate(check_registry(loaded.answers)))
     mistakes = Mistakes(str(path), problems) if problems else None
     return Opened(
         draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes, left_at=left_at

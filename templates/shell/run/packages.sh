@@ -121,7 +121,10 @@ check_version() {
     fi
     found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)
     say "the registry is version ${found:-unknown}; its configuration is for $plan_version"
-    case "$found" in
+    fits=$found
+    # The configuration for the newest version that Moorage knows also fits later ones.
+    case "$plan_version $found" in "3.1 3.0" | "3.1 3.0."*) ;; "3.1 3."*) fits=3.1 ;; esac
+    case "$fits" in
     "$plan_version" | "$plan_version".*) printf '%s\n' "$found" >registry-version || cannot_write "$run/registry-version" ;;
     '') fail version_unknown "$(why_program version.log)" ;;
     *) fail version_differs "$found" "$plan_version" ;;

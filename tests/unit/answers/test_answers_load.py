@@ -229,7 +229,7 @@ def test_a_draft_has_what_could_be_read_and_the_problems() -> None:
 def test_problems_found_elsewhere_are_located_in_the_file() -> None:
     text = GOOD.replace("registry:", "registry:\n  settings:\n    log: {level: loud}")
     loaded = loads_draft(text, "moorage.yml")
-    (problem,) = loaded.locate(check_settings(loaded.data["registry"]["settings"], "3"))
+    (problem,) = loaded.locate(check_settings(loaded.data["registry"]["settings"], ["3.1"]))
     assert str(problem) == (
         "moorage.yml:4:18: registry.settings.log.level: must be error, warn, info or debug"
     )

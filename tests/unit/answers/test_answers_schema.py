@@ -36,7 +36,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_valid(path: Path) -> None:
     answers = load(path)
-    assert check_registry(answers, None) == []
+    assert check_registry(answers) == []
     validator().validate(yaml.safe_load(path.read_text()))
     validator().validate(yaml.safe_load(dump(answers)))
 

@@ -413,10 +413,10 @@ def test_other_changes_are_listed_once(
 def test_another_image_of_the_same_version_is_a_consequence() -> None:
     was, now = (
         answers(registry={"domain": DOMAIN, "runtime": "docker", "image": f"registry:{tag}"})
-        for tag in ("3.0.0", "3.1.1")
+        for tag in ("3.1.0", "3.1.1")
     )
     assert found(now, deployed(was))[Code.REGISTRY_VERSION].text == (
-        "The registry changes from registry:3.0.0 in Docker to registry:3.1.1 in Docker."
+        "The registry changes from registry:3.1.0 in Docker to registry:3.1.1 in Docker."
     )
 
 

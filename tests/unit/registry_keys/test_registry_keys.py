@@ -15,10 +15,11 @@ from moorage.registry_keys import (
     check_settings,
     environment_to_settings,
     paste_s3_environment,
-    value_for_registry,
+    secret_fault,
+    secret_variables,
 )
 from moorage.registry_keys.environment import find, variable
-from moorage.registry_keys.tree import TREE, names
+from moorage.registry_keys.tree import TREE, VERSIONS, names
 
 SECRET = "hunter2-hunter2"
 
@@ -67,18 +68,19 @@ policy: {repository: {classes: [image]}}
 """
 REDIS = {
     "2.8": {"addr": "a:6379", "db": 0, "pool": {"maxidle": 16, "idletimeout": "300s"}},
-    "3": {"addrs": ["a:6379"], "db": 0, "poolsize": 64, "connmaxidletime": "300s"},
+    "3.0": {"addrs": ["a:6379"], "db": 0, "poolsize": 64, "connmaxidletime": "300s"},
+    "3.1": {"addrs": ["a:6379"], "tls": {"rootcas": ["/ca.pem"]}},
 }
 
 
-def told(settings: dict[str, Any], version: Any = "3") -> dict[str, str]:
-    problems = check_settings(settings, version)
+def told(settings: dict[str, Any], *versions: Any) -> dict[str, str]:
+    problems = check_settings(settings, versions or VERSIONS)
     return {
         problem.dotted.removeprefix("registry.settings."): problem.message for problem in problems
     }
 
 
-@pytest.mark.parametrize("version", ["2.8", "3"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_documented_configuration_is_known(version: str) -> None:
     settings = yaml.safe_load(REFERENCE) | {"redis": REDIS[version]}
     assert told(settings, version) == {}
@@ -95,10 +97,20 @@ def test_the_documented_configuration_is_known(version: str) -> None:
         ({"log": {"accesslog": {"disabled": "yes"}}}, "log.accesslog.disabled", "true or false"),
         ({"catalog": {"maxentries": "5"}}, "catalog.maxentries", "a whole number"),
         ({"catalog": {"maxentries": True}}, "catalog.maxentries", "a whole number"),
-        ({"http": {"host": 5}}, "http.host", "must be text"),
+        ({"http": {"host": 5.5}}, "http.host", "must be text"),
+        ({"http": {"host": "http://a b"}}, "http.host", "must be a URL"),
+        ({"log": {"formatter": "JSON"}}, "log.formatter", "must be text, json or logstash"),
+        ({"storage": {"redirect": None}}, "storage.redirect", "must not be empty"),
+        ({"storage": {"tag": {"concurrencylimit": -1}}}, "storage.tag.concurrencylimit", "least 0"),
+        ({"proxy": {"remoteurl": "a.example.com"}}, "proxy.remoteurl", "begins with https://"),
+        (
+            {"validation": {"manifests": {"urls": {"allow": ["a", "(?=b)"]}}}},
+            "validation.manifests.urls.allow",
+            "item 2 is not a regular expression",
+        ),
         ({"http": {"draintimeout": 60}}, "http.draintimeout", "in nanoseconds"),
         ({"http": {"draintimeout": "1 min"}}, "http.draintimeout", "such as 500ms"),
-        ({"http": {"headers": {"A": "b"}}}, "http.headers", "each with a list"),
+        ({"http": {"headers": {"A": "b"}}}, "http.headers", "with a list, such as A: [value]"),
         ({"policy": {"repository": {"classes": "a"}}}, "policy.repository.classes", "a list"),
         ({"health": {"tcp": {"addr": "a"}}}, "health.tcp", "must be a list"),
         ({"health": {"tcp": [{"adr": "a"}]}}, "health.tcp[0].adr", "did you mean addr?"),
@@ -121,23 +133,48 @@ def test_an_invalid_setting_is_reported(settings: dict[str, Any], path: str, wor
 
 
 @pytest.mark.parametrize(
-    ("settings", "path", "version"),
+    ("settings", "path", "having"),
     [
-        ({"redis": {"addr": "a"}}, "redis.addr", "3"),
-        ({"redis": {"addrs": ["a"]}}, "redis.addrs", "2.8"),
-        ({"tags": {"maxtags": 5}}, "tags", "2.8"),
-        ({"proxy": {"ttl": "1h"}}, "proxy.ttl", "2.8"),
-        ({"reporting": {}}, "reporting", "3"),
-        ({"compatibility": {"schema1": {"enabled": True}}}, "compatibility", "3"),
-        ({"http": {"h2c": {"enabled": True}}}, "http.h2c", "2.8"),
+        ({"redis": {"addr": "a"}}, "redis.addr", ["2.8"]),
+        ({"redis": {"addrs": ["a"]}}, "redis.addrs", ["3.0", "3.1"]),
+        ({"redis": {"tls": {"clientcas": ["a"]}}}, "redis.tls.clientcas", ["3.0"]),
+        ({"redis": {"tls": {"rootcas": ["a"]}}}, "redis.tls.rootcas", ["3.1"]),
+        ({"tags": {"maxtags": 5}}, "tags", ["3.1"]),
+        ({"proxy": {"ttl": "1h"}}, "proxy.ttl", ["3.0", "3.1"]),
+        ({"proxy": {"cachewritetimeout": "1h"}}, "proxy.cachewritetimeout", ["3.1"]),
+        ({"log": {"reportcaller": True}}, "log.reportcaller", ["3.0", "3.1"]),
+        ({"reporting": {}}, "reporting", ["2.8"]),
+        ({"compatibility": {"schema1": {"enabled": True}}}, "compatibility", ["2.8"]),
+        ({"http": {"h2c": {"enabled": True}}}, "http.h2c", ["3.0", "3.1"]),
     ],
 )
-def test_a_setting_of_the_other_version_is_reported(
-    settings: dict[str, Any], path: str, version: Any
+def test_a_setting_of_another_version_is_reported(
+    settings: dict[str, Any], path: str, having: list[str]
 ) -> None:
-    other = "3" if version == "2.8" else "2.8"
-    assert told(settings, version) == {path: f"exists only in registry {other}; this is {version}"}
-    assert told(settings, None) == {}
+    there = " and ".join(having)
+    for version in VERSIONS:
+        expected = (
+            {}
+            if version in having
+            else {path.partition(".tls.")[0] + ".tls": ""}
+            if ".tls." in path and version == "2.8"
+            else {path: f"exists only in registry {there}; this is {version}"}
+        )
+        found = told(settings, version)
+        assert found.keys() == expected.keys()
+        assert all(found[key].startswith(text) for key, text in expected.items())
+    # Servers with different versions have one of them each.
+    assert told(settings) == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_cors_headers_of_the_reference_are_valid(version: str) -> None:
+    headers = {
+        "Access-Control-Allow-Origin": ["*"],
+        "Access-Control-Max-Age": [1728000],
+        "Access-Control-Allow-Credentials": [True],
+    }
+    assert told({"http": {"headers": headers}}, version) == {}
 
 
 @pytest.mark.parametrize(
@@ -236,21 +273,21 @@ def test_an_untranslatable_variable_is_reported(name: str, value: str, words: st
         ("REGISTRY_REDIS_PASSWORD", SECRET, "by reference"),
         ("REGISTRY_REDIS_ADDR", "a", "exists only in registry 2.8"),
         ("REGISTRY_CATALOG_MAXENTRIES", "many", "a whole number"),
-        ("REGISTRY_HTTP_DRAINTIMEOUT", 60, "in nanoseconds"),
+        ("REGISTRY_HTTP_DRAINTIMEOUT", 60, "must have a unit"),
         ("REGISTRY_NOTIFICATIONS_ENDPOINTS", f"[{{headers: {{Authorization: [{SECRET}]}}}}]",
          "by reference"),
     ],
 )  # fmt: skip
 def test_an_invalid_variable_is_reported(name: str, value: object, words: str) -> None:
-    problems = check_environment({name: value}, "3")
+    problems = check_environment({name: value}, ["3.1"])
     assert words in problems[0].explain()
     assert SECRET not in problems[0].message
 
 
 def test_a_secret_by_reference_is_valid() -> None:
-    assert check_environment({"REGISTRY_REDIS_PASSWORD": FromEnvironment("A")}, "3") == []
+    assert check_environment({"REGISTRY_REDIS_PASSWORD": FromEnvironment("A")}, ["3.1"]) == []
     assert check_environment({"REGISTRY_LOG_LEVEL": "info", "REGISTRY_CATALOG_MAXENTRIES": 5,
-                              "REGISTRY_VALIDATION_DISABLED": True}, "3") == []  # fmt: skip
+                              "REGISTRY_VALIDATION_DISABLED": True}, ["3.1"]) == []  # fmt: skip
 
 
 @run_with(deadline=None)
@@ -264,7 +301,7 @@ def test_a_secret_by_reference_is_valid() -> None:
 )
 def test_no_variable_crashes_the_translation(environment: dict[str, str]) -> None:
     environment_to_settings(environment)
-    check_environment(environment, "2.8")
+    check_environment(environment, ["2.8"])
 
 
 @run_with(deadline=None)
@@ -280,7 +317,7 @@ def test_no_variable_crashes_the_translation(environment: dict[str, str]) -> Non
     )
 )
 def test_no_settings_crash_the_check(value: object) -> None:
-    check_settings({"http": value, "notifications": {"endpoints": value}, "log": value}, None)
+    check_settings({"http": value, "notifications": {"endpoints": value}, "log": value})
 
 
 STYLES = {
@@ -364,8 +401,8 @@ def test_a_secret_text_is_one_line_of_ascii_that_yaml_reads_as_it_is(secret: str
         "REGISTRY_LOG_FIELDS_A",
         "REGISTRY_STORAGE_S3_SECRETKEY",
     ):
-        value, fault = value_for_registry(name, secret)
-        assert not fault
+        assert not secret_fault(name, secret)
+        (value,) = secret_variables({name: secret}, {}, "2.8").values()
         assert re.fullmatch("[ -~]+", value)
         assert yaml.safe_load(value) == secret
 
@@ -387,7 +424,65 @@ def test_a_secret_text_is_one_line_of_ascii_that_yaml_reads_as_it_is(secret: str
     ],
 )
 def test_a_secret_of_another_type_keeps_its_value(name: str, secret: str, value: str) -> None:
-    assert value_for_registry(name, secret) == (value, "")
+    assert not secret_fault(name, secret)
+    assert secret_variables({name: secret}, {}, "2.8") == {name: value}
+
+
+ENDPOINTS = {
+    "notifications": {
+        "endpoints": [
+            {"name": "a", "url": "https://a.example.com", "headers": {"X-Team": ["a"]}},
+            {"name": "b", "url": "https://b.example.com"},
+        ]
+    },
+    "log": {"hooks": [{"type": "mail", "options": {"smtp": {"addr": "m:25"}, "to": ["a"]}}]},
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_list_with_secrets_is_given_whole(version: Any) -> None:
+    variables = secret_variables(
+        {
+            "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_HEADERS": "{Authorization: [Bearer x]}",
+            "REGISTRY_NOTIFICATIONS_ENDPOINTS_1_URL": "https://u:p@b.example.com",
+            "REGISTRY_LOG_HOOKS_0_MAILOPTIONS_SMTP_PASSWORD": "p: #1",
+        },
+        ENDPOINTS,
+        version,
+    )
+    assert {name: yaml.safe_load(value) for name, value in variables.items()} == {
+        "REGISTRY_NOTIFICATIONS_ENDPOINTS": [
+            {
+                "name": "a",
+                "url": "https://a.example.com",
+                "headers": {"X-Team": ["a"], "Authorization": ["Bearer x"]},
+            },
+            {"name": "b", "url": "https://u:p@b.example.com"},
+        ],
+        "REGISTRY_LOG_HOOKS": [
+            {
+                "type": "mail",
+                "options": {"smtp": {"addr": "m:25", "password": "p: #1"}, "to": ["a"]},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "expected"),
+    [
+        ("REGISTRY_REDIS_PASSWORD", "2.8", "REGISTRY_REDIS_PASSWORD"),
+        ("REGISTRY_REDIS_PASSWORD", "3.0", "REGISTRY_REDIS_OPTIONS_PASSWORD"),
+        ("REGISTRY_REDIS_PASSWORD", "3.1", "REGISTRY_REDIS_PASSWORD"),
+        ("REGISTRY_HEALTH_HTTP_0_URI", "3.1", "REGISTRY_HEALTH_HTTPCHECKERS"),
+        ("REGISTRY_HEALTH_HTTPCHECKERS_0_URI", "2.8", "REGISTRY_HEALTH_HTTPCHECKERS"),
+        ("REGISTRY_MIDDLEWARE_STORAGE_0_OPTIONS_X", "2.8", "REGISTRY_MIDDLEWARE_STORAGE"),
+    ],
+)
+def test_a_secret_has_the_name_that_the_registry_reads(
+    name: str, version: Any, expected: str
+) -> None:
+    assert [*secret_variables({name: "x"}, {}, version)] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -406,6 +501,32 @@ def test_a_secret_of_another_type_keeps_its_value(name: str, secret: str, value:
 def test_an_invalid_secret_is_rejected_without_showing_it(
     name: str, secret: str, fault: str
 ) -> None:
-    _, message = value_for_registry(name, secret)
+    message = secret_fault(name, secret)
     assert fault in message
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "version", "words"),
+    [
+        ("HTTP_PROXY", "http://proxy:3128", "2.8", ""),
+        ("HTTP_PROXY", "http://a:hunter2@proxy:3128", "2.8", "contains a secret"),
+        ("NO_PROXY", "localhost,.example.com", "2.8", ""),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2", "2.8", "contains a secret"),
+        ("AWS_SECRET_ACCESS_KEY", FromEnvironment("A"), "2.8", ""),
+        ("AWS_ACCESS_KEY_ID", "AKIA1", "2.8", ""),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/etc/token", "3.1", ""),
+        ("AWS_CA_BUNDLE", "/etc/ca.pem", "2.8", "keeps registry 2.8 from starting"),
+        ("AWS_CA_BUNDLE", "/etc/ca.pem", "3.1", ""),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=hunter2", "3.1", "contains a secret"),
+        ("OTEL_TRACES_EXPORTER", "otlp", "3.1", ""),
+        ("OTEL_TRACES_EXPORTER", "otlp", "2.8", "has no effect"),
+    ],
+)
+def test_variables_of_the_process_are_checked(
+    name: str, value: object, version: Any, words: str
+) -> None:
+    problems = check_environment({name: value}, [version])
+    assert bool(problems) == bool(words)
+    assert all(words in problem.message for problem in problems)
+    assert "hunter2" not in str(problems)

@@ -299,11 +299,19 @@ class _Checker:
                 self._report((*path, index), message, DOES_NOT_START)
 
     def _value(self, value: Any, node: Key, path: Path) -> None:
-        is_raw = node.is_raw or (self._version == "3.0" and path[:1] == ("redis",))
-        code, message = _fault_of(value, node, self._version, is_raw=is_raw)
+        # 3.0 reads the section redis by itself, without converting values.
+        is_of_3_0 = self._version == "3.0" and path[:1] == ("redis",)
+        is_raw = node.is_raw or is_of_3_0
+        needs_value = node.is_raw or (
+            is_of_3_0 and (node.kind == "duration" or path[1:2] == ("tls",))
+        )
+        code, message = _fault_of(
+            value, node, self._version, is_raw=is_raw, needs_value=needs_value
+        )
         # Below storage, the registry takes any value; elsewhere, any of the right type.
         takes_it = path[:1] == ("storage",) or not _has_wrong_shape(value, node)
-        if code == DOES_NOT_START and node.is_ignored and takes_it:
+        skips_items = is_of_3_0 and isinstance(value, list) and path[1:2] == ("tls",)
+        if code == DOES_NOT_START and (skips_items or (node.is_ignored and takes_it)):
             code = "no_effect"
         if message:
             self._report(path, message, code)
@@ -356,9 +364,10 @@ def _is_unused(section: Mapping[str, Any], path: Path) -> bool:
         return section.get("enabled") is False
     if path == ("storage", "cache"):
         return bool(section.get("blobdescriptor", "inmemory") != "inmemory")
-    return (
-        path == ("validation",) and section.get("disabled") is True and not section.get("enabled")
-    )
+    if path == ("http", "debug", "prometheus"):
+        return section.get("enabled") is not True
+    is_disabled = section.get("disabled") is True and not section.get("enabled")
+    return path == ("validation",) and is_disabled
 
 
 def _without_effect(problem: Problem) -> Problem:
@@ -376,10 +385,20 @@ def _dies(message: str) -> _Fault:
     return DOES_NOT_START, message
 
 
-def _fault_of(value: Any, node: Key, version: Version, *, is_raw: bool) -> _Fault:
-    """Return what is wrong with a value."""
+def _fault_of(
+    value: Any, node: Key, version: Version, *, is_raw: bool, needs_value: bool
+) -> _Fault:
+    """Return what is wrong with a value.
+
+    Args:
+        value: The value.
+        node: Its key.
+        version: The registry's version.
+        is_raw: Whether that version takes the value as YAML has it.
+        needs_value: Whether it cannot be null.
+    """
     if value is None:
-        return _dies("needs a value") if _needs_value(node, is_raw, version) else _RIGHT
+        return _dies("needs a value") if needs_value else _RIGHT
     faults: dict[str, Callable[[Any, Key, bool], _Fault]] = {
         "flag": _flag_fault,
         "number": _number_fault,
@@ -391,11 +410,6 @@ def _fault_of(value: Any, node: Key, version: Version, *, is_raw: bool) -> _Faul
     }
     fault = faults[node.kind](value, node, is_raw) if node.kind in faults else _RIGHT
     return _form_fault(value, node, version) if fault == _RIGHT and node.form else fault
-
-
-def _needs_value(node: Key, is_raw: bool, version: Version) -> bool:
-    # 3.0 reads the section redis by itself, and takes null for numbers and texts.
-    return node.is_raw or (is_raw and node.kind == "duration")
 
 
 def _flag_fault(value: Any, node: Key, is_raw: bool) -> _Fault:

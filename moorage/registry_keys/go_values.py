@@ -110,7 +110,6 @@ class _Expression:
     def __init__(self, text: str, has_short_names: bool) -> None:
         self._rest = text
         self._has_short_names = has_short_names
-        self._names: set[str] = set()
         self._depth = 0
 
     def read(self) -> None:
@@ -167,11 +166,7 @@ class _Expression:
     def _open(self) -> None:
         """Read the start of a group."""
         named = r"\(\?P?<([A-Za-z0-9_]+)>" if self._has_short_names else r"\(\?P<([A-Za-z0-9_]+)>"
-        if name := self._take(named):
-            if name.partition("<")[2] in self._names:
-                raise _NotGo
-            self._names.add(name.partition("<")[2])
-        elif not self._take(r"\(\?([imsU]*(-[imsU]+)?):"):
+        if not self._take(named) and not self._take(r"\(\?([imsU]*(-[imsU]+)?):"):
             if self._rest[:2] == "(?":
                 raise _NotGo
             self._take(r"\(")

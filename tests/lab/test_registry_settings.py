@@ -54,7 +54,12 @@ BY_KEY: dict[str, list[Any]] = {
     "http.debug.prometheus.path": ["/metrics", "metrics", "/a b"],
     "proxy.remoteurl": ["registry.example.com", "ftp://a.example.com", "https://", "http://a b"],
     "validation.manifests.urls.allow": [["^https?://a\\.example\\.com/"], ["(?=a)"], ["a{1001}"]],
-    "validation.manifests.urls.deny": [["[[:alpha:]]+\\z"], ["[b-a]"], ["(?P<n>a)(?P<n>b)"]],
+    "validation.manifests.urls.deny": [
+        ["[[:alpha:]]+\\z"],
+        ["[b-a]"],
+        ["(?P<n>a)(?P<n>b)"],
+        ["(?<n>a)"],
+    ],
     "validation.manifests.indexes.platforms": ["all", "LIST", "some"],
 }
 TOGETHER: list[dict[str, Any]] = [
@@ -124,7 +129,10 @@ def _values(path: KeyPath, node: Node) -> list[Any]:
     special = BY_KEY.get(".".join(map(str, path)), [])
     if isinstance(node, Section):
         return special + (LISTS if node.is_list else SECTIONS)
-    return special + VALUES[node.kind]
+    right, *others = VALUES[node.kind]
+    # Two of the others, so that all keys of a kind together have them all.
+    first = sum(map(ord, ".".join(map(str, path)))) % len(others)
+    return [*special, right, *(others * 2)[first : first + 2]]
 
 
 def _at(path: KeyPath, value: Any) -> dict[str, Any]:
@@ -214,7 +222,7 @@ def _differences(registry: Registry, cases: Iterator[dict[str, Any]]) -> list[st
 def test_every_key_is_valid_exactly_if_the_registry_starts(registry: Registry) -> None:
     cases = itertools.chain(_one_key(registry.version), TOGETHER)
     assert _differences(registry, cases) == []
-    assert registry.starts > 600
+    assert registry.starts > 400
 
 
 def test_generated_settings_are_valid_exactly_if_the_registry_starts(registry: Registry) -> None:

@@ -404,7 +404,9 @@ class Operations:
 
         Raises:
             CannotConnect: It cannot be reached, or refuses the login.
+            MoorageError: Moorage cannot install on its system.
         """
+        from moorage.deploy.preflight import unsupported_system
         from moorage.desired import layout
         from moorage.servers.connect import open_transport as open_over_ssh
         from moorage.servers.probe import probe
@@ -433,6 +435,8 @@ class Operations:
             transport.close()
             self._tests.remove(entry)
         self.facts[server.host] = facts
+        if unsupported := unsupported_system(facts):
+            raise unsupported
         return facts
 
     def test_storage(

@@ -24,6 +24,20 @@ _ENOUGH_FREE = 5 * 1024**3
 _LEAST_INODES = 5000
 
 
+def unsupported_system(facts: Facts) -> MoorageError | None:
+    """Return why Moorage cannot install on a server's system, or None."""
+    missing = [tool for tool in _NEEDED_TOOLS if tool not in facts.tools]
+    if not missing and facts.systemd:
+        return None
+    lacks = ", ".join([*missing, *(() if facts.systemd else ("a running systemd",))])
+    return problem_on(
+        facts,
+        "unsupported_system",
+        f"{facts.os_name} has no {lacks}.",
+        "Moorage installs on Debian and its derivatives with systemd.",
+    )
+
+
 def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
     """Yield the problems that prevent a run on a server.
 
@@ -31,15 +45,8 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
         wanted: The server's desired state.
         facts: The server's facts.
     """
-    missing = [tool for tool in _NEEDED_TOOLS if tool not in facts.tools]
-    if missing or not facts.systemd:
-        lacks = ", ".join([*missing, *(() if facts.systemd else ("a running systemd",))])
-        yield problem_on(
-            facts,
-            "unsupported_system",
-            f"{facts.os_name} has no {lacks}.",
-            "Moorage installs on Debian and its derivatives with systemd.",
-        )
+    if unsupported := unsupported_system(facts):
+        yield unsupported
         return
     yield from run_going_on(facts)
     folders = (*USER_FOLDERS, *(folder.path for folder in wanted.folders))

@@ -15,6 +15,7 @@ from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.server_row import ServerProgress
 
+_OVER = "The apply has ended; there is nothing left to cancel."
 _CHECKING = (
     "The servers are done; only the checks are running. Skipping them changes nothing there."
 )
@@ -35,16 +36,20 @@ class ApplyProgress:
         is_checking: Whether the runs are over and the checks are running.
         dns_state: The state of the DNS records, as of a server; empty if Moorage leaves them alone.
         generated: The users whose passwords the apply generates.
+        is_over: Whether the apply has ended.
     """
 
     servers: Sequence[ServerProgress]
     is_checking: bool = False
     dns_state: str = ""
     generated: Sequence[str] = ()
+    is_over: bool = False
 
 
 class CancelDialog(Dialog[str]):
     """Continue, leave or stop; the text follows the run.
+
+    It stays when the apply ends: a key that was meant for it must not reach what opens next.
 
     Args:
         progress: Returns the current progress.
@@ -73,6 +78,9 @@ class CancelDialog(Dialog[str]):
 
     def _show(self) -> None:
         now = self._progress()
+        if now.is_over:
+            self._show_end()
+            return
         waits_for_dns = now.dns_state == "running"
         text = _describe_choices(now)
         if waits_for_dns:
@@ -87,6 +95,14 @@ class CancelDialog(Dialog[str]):
             button.display = button.id == "back" or (button.id == "skip") == now.is_checking
         if self.focused is not None and not self.focused.display:
             self.set_focus(self.query_one("#back"))
+
+    def _show_end(self) -> None:
+        self.query_one(".dialog--box").border_title = "Apply"
+        self.query_one(".dialog--text", Static).update(_OVER)
+        self.query_one("#back", Button).label = "Report"
+        for button in self.query(Button):
+            button.display = button.id == "back"
+        self.set_focus(self.query_one("#back"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -284,8 +284,6 @@ class ApplyScreen(Screen[None]):
         except MoorageError as error:
             failure = error
         self._is_over = True
-        if isinstance(self.app.screen, CancelDialog):  # nothing is left to cancel
-            self.app.screen.action_refuse()
         # Events that are still queued happened before the end.
         while happened := self._session.events.take():
             self.post_message(EngineEvents(happened))
@@ -377,6 +375,8 @@ class ApplyScreen(Screen[None]):
     async def _ask_to_cancel(self) -> None:
         operations = self._session.operations
         choice = await self.app.push_screen_wait(CancelDialog(self._progress))
+        if self._is_over:
+            return
         if choice == "stop":
             self._was_stopped = True
             self._say("Stopping before the next step and rolling back")
@@ -395,6 +395,7 @@ class ApplyScreen(Screen[None]):
             self._is_checking,
             name.state if name else "",
             (*generated,),
+            self._is_over,
         )
 
 

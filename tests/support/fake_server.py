@@ -65,6 +65,7 @@ class FakeServer:
         slow: An event that connecting waits for, if it is to hang.
         public_address: Its address.
         extra_facts: Additional lines of the probe's output.
+        lacks: Lines of the probe's output that it does not have.
         files: The content of existing managed files, by path.
         logs: The output of ``logs.sh``.
         seen: The output of ``seen.sh``.
@@ -92,6 +93,7 @@ class FakeServer:
     slow: threading.Event | None = None
     public_address: str = "127.0.0.1"
     extra_facts: str = ""
+    lacks: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     logs: bytes = b""
     seen: bytes = b""
@@ -252,7 +254,7 @@ class FakeConnection:
         sent = payload if isinstance(payload, bytes) else b"".join(payload)
         if script.endswith(shell_script("probe.sh")):
             requested = sent.decode().splitlines()[3:]
-            output = probe_answer(self._to.extra_facts, self._to.files, requested)
+            output = probe_answer(self._to.extra_facts, self._to.files, requested, self._to.lacks)
         elif script == shell_script("logs.sh"):
             output = self._to.logs
         elif script == shell_script("seen.sh"):

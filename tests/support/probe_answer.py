@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from moorage.desired import layout
 
@@ -33,6 +33,7 @@ def probe_answer(
     extra_facts: str = "",
     files: Mapping[str, bytes] | None = None,
     paths: Sequence[str] | None = None,
+    lacks: Collection[str] = (),
 ) -> bytes:
     """Return the probe's output.
 
@@ -40,13 +41,15 @@ def probe_answer(
         extra_facts: Additional lines of facts.
         files: The content of existing files, by path.
         paths: The requested files and folders; all files when None.
+        lacks: Lines of facts that the server does not have, such as that of a tool.
     """
     found = {
         path: content
         for path, content in sorted((files or {}).items())
         if paths is None or any(path == each or path.startswith(f"{each}/") for each in paths)
     }
-    return f"{_FACTS.format(clock=time.time())}{extra_facts}\n@files\n".encode() + _archive(found)
+    facts = "".join(line for line in _FACTS.splitlines(True) if line.rstrip("\n") not in lacks)
+    return f"{facts.format(clock=time.time())}{extra_facts}\n@files\n".encode() + _archive(found)
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:

@@ -18,6 +18,7 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.operations import Outcome
 from moorage.errors import CannotConnect
 from screens.apply.screen import ApplyScreen
+from screens.done.screen import DoneScreen
 from screens.review.step import ReviewPane
 from tui.widgets.log_view import LogView
 
@@ -267,7 +268,7 @@ async def test_cancelling_explains_its_effect_and_rolls_back(servers: FakeServer
         assert "cancelled" not in wizard.text
 
 
-async def test_the_cancel_dialog_closes_when_the_run_ends(servers: FakeServers) -> None:
+async def test_the_cancel_dialog_says_when_the_run_has_ended(servers: FakeServers) -> None:
     alpha = FakeServer("alpha", log="@step\t0\tpackages\n", waits_for_abort=True)
     servers["alpha"] = alpha
     async with opened(servers, prefill=ANSWERS) as wizard:
@@ -281,9 +282,38 @@ async def test_the_cancel_dialog_closes_when_the_run_ends(servers: FakeServers) 
         screen._servers["alpha"].begin_step("record")
         await wizard.see("has switched, and keeps the change")  # it follows the run
         alpha.aborted.set()
-        await wizard.see("Apply failed", "Report")
+        await wizard.see("The apply has ended", "Report")
         assert "rolls back" not in wizard.text
         assert "Cancel" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("Apply failed", "Report")
+
+
+@pytest.mark.parametrize("key", ["enter", "escape"])
+async def test_a_key_meant_for_the_cancel_dialog_does_not_leave_the_report(
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
+        assert wizard.app.session is not None
+        engine = wizard.app.session.operations
+        over = threading.Event()
+
+        def applied(**_: bool) -> Outcome:
+            over.wait(30)
+            engine.outcome = Outcome()
+            return engine.outcome
+
+        monkeypatch.setattr(engine, "apply", applied)
+        await to_apply(wizard)
+        await wizard.see("Applying the plan")
+        await wizard.press("escape")
+        await wizard.see("Cancel", "Stop and roll back")
+        over.set()
+        await asyncio.sleep(0.3)
+        await wizard.press(key)  # to continue
+        await wizard.see("registry.example.com is up.")
+        await asyncio.sleep(0.3)
+        assert isinstance(wizard.app.screen, DoneScreen)
 
 
 async def test_done_opens_once_a_dialog_is_closed(

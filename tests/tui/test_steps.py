@@ -418,6 +418,15 @@ async def test_testing_a_server_shows_its_facts(servers: FakeServers) -> None:
         await wizard.see("No route to [host]. Check the address.")
 
 
+async def test_testing_a_server_with_an_unsupported_system_fails(servers: FakeServers) -> None:
+    servers["alpha"] = FakeServer("alpha", lacks=("systemd\tyes", "tool\tapt-get"))
+    async with opened(servers) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+t")
+        await wizard.see("✗ alpha: Debian GNU/Linux 12", "apt-get, a running systemd.")
+        await wizard.see("Moorage installs on Debian")
+
+
 async def test_a_refused_sudo_password_is_asked_for_again_by_the_next_test(
     servers: FakeServers,
 ) -> None:

@@ -242,12 +242,16 @@ AREAS = {
     "logs": Area("Logs", (
         _FIND,
         _LEVEL,
+        Action("F", "filter", "Filter", "Show only a user, a repository or a status",
+               "Filter the log", "user repository status requests search"),
+        Action("c", "checks", "Checks", "Show or hide Moorage's own checks",
+               "Show or hide Moorage's own checks", "verify failover requests filter"),
         Action("a", "next_server", "Server", "Each server in turn, then all",
                "Show the log of another server"),
         _FOLLOW,
         # Or the log would take them and scroll by one column.
-        Action("right", "sideways(20)", "Sideways", "Scroll sideways in long lines",
-               display="←→", is_first=True),
+        Action("right", "sideways(20)", "", "Scroll sideways in long lines", display="←→",
+               is_first=True),
         Action("left", "sideways(-20)", is_first=True),
         _COPY_LOG,
         Action("escape", "back", "Back", "Back"),

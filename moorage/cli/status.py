@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from moorage.cli.options import limit_option, output_of, server_options
-from moorage.cli.server_option import parse_server_options, server_and_key_options
-
-if TYPE_CHECKING:
-    from moorage.answers.model import Answers
+from moorage.cli.server_option import server_and_key_options
 
 _EXAMPLES = """\b
 Examples:
@@ -49,12 +45,13 @@ def command(
 
     Exits with 0 if all servers are healthy, 1 if one is not, and 4 if one is unreachable.
     """
+    from moorage.cli.answers_file import answers_of_file_or_servers
     from moorage.cli.runner import open_deployment
     from moorage.cli.status_view import status_as_json, status_lines
     from moorage.deploy.status import read_status
 
     output = output_of(context)
-    answers = _answers(context, file, addresses, key)
+    answers = answers_of_file_or_servers(context, file, addresses, key)
     with open_deployment(
         output, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as runner:
@@ -69,18 +66,3 @@ def command(
         for line in status_lines(status):
             output.data(*line)
     return status.exit_code
-
-
-def _answers(
-    context: click.Context, file: Path | None, addresses: tuple[str, ...], key: str | None
-) -> Answers:
-    from moorage.cli.answers_file import open_answers
-    from moorage.deploy.discovery import answers_for
-
-    if (file is None) != bool(addresses):
-        raise click.UsageError("Expected either FILE or --server USER@HOST[:PORT].", context)
-    if file is not None:
-        if key is not None:
-            raise click.UsageError("--key needs --server; FILE has its own keys.", context)
-        return open_answers(output_of(context), file)
-    return answers_for(parse_server_options(context, addresses, key))

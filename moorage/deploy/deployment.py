@@ -114,6 +114,12 @@ class Deployment:
         """The addresses at which clients reach all servers, including those outside the limit."""
         return self._connections.all_addresses
 
+    @property
+    def chosen_servers(self) -> tuple[Server, ...]:
+        """The servers to work on."""
+        servers = self.answers.servers
+        return tuple(each for each in servers if not self._limit or each.host in self._limit)
+
     def connection_to(self, server: Server) -> Transport:
         """Return a connection to a server or another machine; closed with the others.
 

@@ -1,87 +1,153 @@
-"""Follow the logs of a deployment: the registry's journal and nginx's logs, on every server."""
+"""Read and follow the logs of a deployment: the registry's journal and nginx's logs."""
 
 from __future__ import annotations
 
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from moorage.deploy.deployment import Deployment
-from moorage.errors import MoorageError
+from moorage.deploy.log_rows import LONGEST_LINE, LogRow, row_of
+from moorage.errors import CannotConnect, MoorageError
 from templates.load import shell_script
 
 if TYPE_CHECKING:
-    from moorage.answers.model import Answers, Server
-    from moorage.deploy.operations import OpenTransport, OperatorAsker
+    from moorage.answers.model import Server
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.operations import OperatorAsker
 
-_JOURNAL = re.compile(r"^(\d+-\d+-\d+)T([\d:]+)\S* (\S+)\[\d+\]: (time=\"[^\"]*\" )?")
-_ALWAYS_THE_SAME = re.compile(r" (?:go\.version|instance\.id|service|version)=\S+")
+LINES = 300
+"""Lines to read from the end of each log."""
+_TIMEOUT = 60
+"""Seconds without any data before a server that is only read counts as not responding."""
+_ZONE = re.compile(r"T[\d:.]+(Z|[+-]\d\d:?\d\d)$")
 
 
-def without_repetition(line: str) -> str:
-    """Return a journal line with a single timestamp, and its program unless it is the registry."""
-    found = _JOURNAL.match(line)
-    if found is None:
-        return line
-    day, clock, program, own_time = found.groups()
-    words = line[found.end() :]
-    words = _ALWAYS_THE_SAME.sub("", words) if own_time else f"{program}: {words}"
-    return f"{day} {clock} {words}"
+class LineReader:
+    """Turns a server's output into rows.
+
+    Args:
+        server: The server's label.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._rest = b""
+        self._zone = ""
+
+    def read(self, data: bytes) -> list[LogRow]:
+        """Return the rows of the lines that are complete.
+
+        Args:
+            data: Output, as it arrives.
+        """
+        *lines, rest = (self._rest + data).split(b"\n")
+        # One byte more, so that the line is known to be cut.
+        self._rest = rest[: LONGEST_LINE + 1]
+        rows = (self._row(line) for line in lines)
+        return [row for row in rows if row is not None]
+
+    def end(self) -> list[LogRow]:
+        """Return the row of a last line without an end."""
+        return self.read(b"\n") if self._rest else []
+
+    def _row(self, line: bytes) -> LogRow | None:
+        text = line[:LONGEST_LINE].decode("utf-8", "replace").rstrip("\r")
+        row = row_of(self._server, text)
+        if row is None:
+            return None
+        if found := _ZONE.search(row.at):
+            self._zone = found[1]
+        elif row.at:
+            # nginx's error log has no zone: its times are in the server's.
+            row = replace(row, at=f"{row.at}{self._zone}")
+        if len(line) > LONGEST_LINE:
+            row = replace(row, details=f"{row.details} …".strip())
+        return row
 
 
 class LogTail:
-    """The logs of all servers, as lines arrive.
+    """The logs of all servers of a deployment, as lines arrive.
 
     Args:
-        answers: The deployment.
+        deployment: The open deployment.
         asker: Asks for host keys and secrets.
-        on_lines: Called with a server's label and its new lines, from several threads.
-        on_failure: Called with a server's label and why its logs cannot be followed, likewise.
-        open_transport: Opens a connection; over SSH by default.
+        on_rows: Called with new rows, from several threads.
+        on_failure: Called with a server's label and why its logs cannot be read, likewise.
+        on_end: Called once the logs of all servers have ended.
+        follows: Whether to wait for new lines until :meth:`stop`.
+        lines: The number of lines to read from the end of each log.
     """
 
     def __init__(
         self,
-        answers: Answers,
+        deployment: Deployment,
         asker: OperatorAsker,
-        on_lines: Callable[[str, Sequence[str]], object],
+        on_rows: Callable[[Sequence[LogRow]], object],
         on_failure: Callable[[str, MoorageError], object],
-        open_transport: OpenTransport | None = None,
+        *,
+        on_end: Callable[[], object] = lambda: None,
+        follows: bool = True,
+        lines: int = LINES,
     ) -> None:
-        self._deployment = Deployment(answers, asker, open_transport=open_transport)
+        self._deployment = deployment
         self._asker = asker
-        self._on_lines = on_lines
+        self._on_rows = on_rows
         self._on_failure = on_failure
+        self._on_end = on_end
+        self._follows = follows
+        self._lines = lines
+        self._open = 0
+        self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start following, with a thread for each server."""
-        for server in self._deployment.answers.servers:
-            threading.Thread(target=self._follow, args=(server,), daemon=True).start()
+        """Start reading, with a thread for each server."""
+        servers = self._deployment.chosen_servers
+        self._open = len(servers)
+        for server in servers:
+            threading.Thread(target=self._run, args=(server,), daemon=True).start()
 
     def stop(self) -> None:
-        """Stop following; the script on the server ends with its connection."""
+        """Stop reading; the script on a server ends with its connection."""
         self._deployment.cancel.set()
 
-    def _follow(self, server: Server) -> None:
+    def _run(self, server: Server) -> None:
         cancel = self._deployment.cancel
-        rest = b""
-
-        def take(data: bytes) -> None:
-            nonlocal rest
-            *lines, rest = (rest + data).split(b"\n")
-            texts = [without_repetition(line.decode("utf-8", "replace")) for line in lines]
-            self._on_lines(server.host, texts)
-
-        transport = self._deployment.connection_to(server)
         try:
-            transport.connect()
-            # Its standard input stays open, and ends with the connection.
-            transport.run(shell_script("logs.sh"), on_stdout=take,
-                          on_start=lambda exchange: None, cancel=cancel)  # fmt: skip
+            self._read(server)
         except MoorageError as error:
             self._asker.forget_refused(error)
             if not cancel.is_set:
                 self._on_failure(server.host, error)
         finally:
+            with self._lock:
+                self._open -= 1
+                is_last = not self._open
+            if is_last:
+                self._on_end()
+
+    def _read(self, server: Server) -> None:
+        reader = LineReader(server.host)
+        transport = self._deployment.connection_to(server)
+
+        def take(rows: Sequence[LogRow]) -> None:
+            if rows:
+                self._on_rows(rows)
+
+        try:
+            transport.connect()
+            ended = transport.run(
+                shell_script("logs.sh"),
+                payload=f"{'follow' if self._follows else 'once'}\n{self._lines}\n".encode(),
+                on_stdout=lambda data: take(reader.read(data)),
+                # Standard input stays open while following, and ends with the connection.
+                on_start=(lambda exchange: None) if self._follows else None,
+                timeout=None if self._follows else _TIMEOUT,
+                cancel=self._deployment.cancel,
+            )
+            take(reader.end())
+        finally:
             transport.close()
+        if ended.exit_status:
+            raise CannotConnect("The logs cannot be read.", server=server.host, code="logs_failed")

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from moorage.answers.secrets import Secret
+from moorage.deploy.log_rows import CHECK_AGENT
 from moorage.errors import MoorageError
 from moorage.network import in_words, is_closed, is_not_tls
 
@@ -106,7 +107,10 @@ class RegistryClient:
         """
         parts = split_address(target)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        sent = {"Host": self.host, "Accept-Encoding": "identity", **(headers or {})}
+        sent = {
+            "Host": self.host, "User-Agent": CHECK_AGENT, "Accept-Encoding": "identity",
+            **(headers or {}),
+        }  # fmt: skip
         if self.user is not None and self.password is not None:
             login = f"{self.user}:{self.password.reveal()}".encode()
             sent["Authorization"] = "Basic " + base64.b64encode(login).decode()

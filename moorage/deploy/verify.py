@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import CheckEnded, CheckStatus, OnEvent
+from moorage.deploy.log_rows import CHECK_REPOSITORY
 from moorage.deploy.registry_client import Answer, RegistryClient, split_address
 from moorage.deploy.targets import Target
 from moorage.errors import ExitCode, MoorageError
@@ -20,9 +21,6 @@ from moorage.servers.transport import Cancel
 
 LARGE = 105 * 1024**2
 """Bytes of the large upload: more than the 100 MB to which proxies often limit requests."""
-REPOSITORY = "moorage-verify"
-"""The repository for the checks. The API cannot remove its name from the catalog, so it is always
-the same."""
 _CHUNK = 1024**2
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -231,7 +229,7 @@ def _checks(
     if answers.ssl.mode != "none":
         yield "certificate", lambda: _certificate(anonymous)
     yield "no_password", lambda: _refused(anonymous)
-    yield "wrong_password", lambda: _refused(anonymous.with_password("x", "wrong"))
+    yield "wrong_password", lambda: _refused(anonymous.with_password(CHECK_REPOSITORY, "wrong"))
     yield "login", lambda: _log_in(session)
     yield "push", lambda: _push(session, answers)
     yield "pull", lambda: _pull(session)
@@ -284,7 +282,7 @@ def _push(session: _Session, answers: Answers) -> str:
     _expect(
         session.client.request(
             "PUT",
-            f"/v2/{REPOSITORY}/manifests/{session.tag}",
+            f"/v2/{CHECK_REPOSITORY}/manifests/{session.tag}",
             body=session.manifest,
             headers={"Content-Type": _MANIFEST},
         ),
@@ -294,7 +292,7 @@ def _push(session: _Session, answers: Answers) -> str:
 
 
 def _begin_upload(client: RegistryClient, answers: Answers | None = None) -> str:
-    answer = _expect(client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/"), 202)
+    answer = _expect(client.request("POST", f"/v2/{CHECK_REPOSITORY}/blobs/uploads/"), 202)
     location = answer.header("Location") or ""
     if answers is not None:
         # Even without TLS here, clients use HTTPS: a load balancer terminates it.
@@ -308,7 +306,7 @@ def _pull(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
         raise _Skipped("nothing was pushed")
-    base = f"/v2/{REPOSITORY}"
+    base = f"/v2/{CHECK_REPOSITORY}"
     path = f"{base}/manifests/{session.tag}"
     answer = _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 200)
     if answer.body != session.manifest:
@@ -330,7 +328,7 @@ def _delete(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
         raise _Skipped("nothing was pushed")
-    base = f"/v2/{REPOSITORY}"
+    base = f"/v2/{CHECK_REPOSITORY}"
     path = f"{base}/manifests/{_digest(session.manifest)}"
     _expect(session.client.request("DELETE", path), 202)
     _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 404)
@@ -367,10 +365,10 @@ def _upload_across(first: RegistryClient, second: RegistryClient) -> str:
         )
         location = _expect(answer, 202).header("Location") or location
     _expect(second.put_blob(location, b"", digest), 201)
-    blob = _expect(first.request("GET", f"/v2/{REPOSITORY}/blobs/{digest}"), 200, 307)
+    blob = _expect(first.request("GET", f"/v2/{CHECK_REPOSITORY}/blobs/{digest}"), 200, 307)
     if blob.status == 200 and _digest(blob.body) != digest:
         raise _Bad("the pulled layer is not the one that was pushed")
-    second.request("DELETE", f"/v2/{REPOSITORY}/blobs/{digest}")
+    second.request("DELETE", f"/v2/{CHECK_REPOSITORY}/blobs/{digest}")
     return "64 KiB in two halves"
 
 

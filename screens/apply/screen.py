@@ -25,6 +25,7 @@ from moorage.deploy.events import (
     StepBegan,
     Warned,
 )
+from moorage.deploy.log_rows import Level, level_of
 from moorage.deploy.name import NAME_ROW
 from moorage.deploy.operations import Outcome
 from moorage.errors import MoorageError, ServersFailed
@@ -42,7 +43,7 @@ from tui.tasks import in_thread
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
-from tui.widgets.log_store import LEVELS, Level, LogEntry, level_of
+from tui.widgets.log_store import RUN_LEVELS, LogEntry
 from tui.widgets.log_view import LogView
 from tui.widgets.server_row import ServerProgress, ServerRow
 from tui.wizard_session import WizardSession
@@ -214,8 +215,8 @@ class ApplyScreen(Screen[None]):
         store = self._log.store
         parts = [result] if result else []
         parts += [f"Log of {printable(self._selected)}" if self._selected else "Log of all servers"]
-        if store.level is not Level.INFO:
-            parts.append(dict(LEVELS)[store.level])
+        if store.level is not Level.ROUTINE:
+            parts.append(dict(RUN_LEVELS)[store.level])
         if store.text:
             parts.append(f"lines with “{store.text}”")
         if not self._log.follows:
@@ -243,7 +244,7 @@ class ApplyScreen(Screen[None]):
 
     def action_level(self) -> None:
         """Show fewer lines: steps, warnings, errors; then all again."""
-        levels = [level for level, _ in LEVELS]
+        levels = [level for level, _ in RUN_LEVELS]
         self._log.show(level=levels[(levels.index(self._log.store.level) + 1) % len(levels)])
         self._show_log_title()
 

@@ -1,1 +1,1 @@
-"""The logs screen and the lines it shows."""
+"""The logs screen and its filter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on, work
@@ -14,18 +15,20 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.answers.model import Answers
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.log_rows import LEVELS, Level, LogRow
 from moorage.deploy.logs import LogTail
 from moorage.deploy.operations import OpenTransport
 from moorage.errors import MoorageError
 from moorage.escape import printable
-from screens.logs.lines import reorder
+from screens.logs.filter_dialog import FilterDialog
 from tui.actions import bindings
 from tui.labels import explain
 from tui.questions.asker import WizardAsker
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
-from tui.widgets.log_store import LEVELS, LogEntry
+from tui.widgets.log_store import LogEntry
 from tui.widgets.log_view import LogView
 
 
@@ -40,7 +43,9 @@ class LogsScreen(Screen[None]):
 
     help_text = (
         "The registry's journal, nginx's error log and each request, from every server, as they "
-        "are written. Reading them changes nothing."
+        "are written. Requests have their time, status, method, user, address and path; those "
+        "that worked are dim, refused ones amber, failed ones red. Moorage's own checks are marked "
+        "[check]. Reading the logs changes nothing."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("logs")
     DEFAULT_CSS = """
@@ -48,11 +53,10 @@ class LogsScreen(Screen[None]):
     LogsScreen LogView { height: 1fr; }
     """
 
-    class _Lines(Message, bubble=False):
-        def __init__(self, server: str, lines: Sequence[str]) -> None:
+    class _Added(Message, bubble=False):
+        def __init__(self, entries: Sequence[LogEntry]) -> None:
             super().__init__()
-            self.server = server
-            self.lines = lines
+            self.entries = entries
 
     def __init__(
         self, answers: Answers, asker: WizardAsker, open_transport: OpenTransport | None = None
@@ -60,7 +64,8 @@ class LogsScreen(Screen[None]):
         super().__init__()
         self._domain = answers.registry.domain
         self._names = [server.host for server in answers.servers]
-        self._tail = LogTail(answers, asker, self._received, self._failed, open_transport)
+        self._deployment = Deployment(answers, asker, open_transport=open_transport)
+        self._tail = LogTail(self._deployment, asker, self._received, self._failed)
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self._domain, "Logs")
@@ -81,16 +86,19 @@ class LogsScreen(Screen[None]):
         """Stop following."""
         self._tail.stop()
 
-    def _received(self, server: str, lines: Sequence[str]) -> None:
-        self.post_message(self._Lines(server, lines))
+    def _received(self, rows: Sequence[LogRow]) -> None:
+        self.post_message(
+            self._Added([LogEntry(each.server, each.level, printable(each.text), each)
+                         for each in rows])
+        )  # fmt: skip
 
     def _failed(self, server: str, error: MoorageError) -> None:
-        self._received(server, [f"✗ {explain(error)}"])
+        text = printable(f"✗ {explain(error)}")
+        self.post_message(self._Added([LogEntry(server, Level.ERROR, text)]))
 
-    @on(_Lines)
-    def _add(self, message: _Lines) -> None:
-        lines = [reorder(line) for line in message.lines]
-        self._log.add([LogEntry(message.server, level, printable(text)) for level, text in lines])
+    @on(_Added)
+    def _add(self, message: _Added) -> None:
+        self._log.add(message.entries)
 
     @on(LogView.Moved)
     def _log_moved(self) -> None:
@@ -104,8 +112,14 @@ class LogsScreen(Screen[None]):
         parts.append(dict(LEVELS)[store.level])
         if store.text:
             parts.append(f"lines with “{store.text}”")
+        if store.filter.summary:
+            parts.append(printable(store.filter.summary))
         parts.append("following" if self._log.follows else "paused, press f to follow")
         self.query_one("#log-title", Static).update(Content(" · ".join(parts)))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to change the server only if there are several."""
+        return action != "next_server" or len(self._names) > 1
 
     def action_level(self) -> None:
         """Show the next level: warnings, errors, or everything."""
@@ -115,7 +129,7 @@ class LogsScreen(Screen[None]):
 
     def action_next_server(self) -> None:
         """Show one server after the other, then all."""
-        shown = [*self._names, ""] if len(self._names) > 1 else self._names
+        shown = [*self._names, ""]
         place = shown.index(self._log.store.server)
         self._log.show(server=shown[(place + 1) % len(shown)])
         self._show_title()
@@ -136,6 +150,20 @@ class LogsScreen(Screen[None]):
         if text is not None:
             self._log.show(text=text.strip())
             self._show_title()
+
+    @work
+    async def action_filter(self) -> None:
+        """Show only the requests of a user, to a repository, or with a status."""
+        rows = await self.app.push_screen_wait(FilterDialog(self._log.store.filter))
+        if rows is not None:
+            self._log.show(rows=rows)
+            self._show_title()
+
+    def action_checks(self) -> None:
+        """Show or hide Moorage's own checks."""
+        rows = self._log.store.filter
+        self._log.show(rows=replace(rows, with_checks=not rows.with_checks))
+        self._show_title()
 
     def action_copy_log(self) -> None:
         """Copy the lines that are shown, up to the last 1,000."""

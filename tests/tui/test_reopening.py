@@ -14,19 +14,16 @@ from textual.events import ScreenResume, ScreenSuspend
 from walk import ANSWERS, LOGIN
 
 from moorage.answers.save import save
-from moorage.deploy.logs import without_repetition
 from moorage.deploy.overview import Health, Overview, keep_overview, kept_overviews
 from moorage.deploy.plan import Plan
 from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.servers.sudo import password_missing
 from screens.dashboard.screen import DashboardScreen
-from screens.logs.lines import reorder
 from screens.logs.screen import LogsScreen
 from tui.document import store
 from tui.document.draft import Draft
 from tui.document.unapplied import not_applied
-from tui.widgets.log_store import Level
 from tui.wizard.frame import WizardFrame
 
 
@@ -370,14 +367,44 @@ async def test_a_request_in_the_logs_begins_with_the_important_fields(
         await wizard.see("Dashboard", "alpha")
         await wizard.press("l")
         await wizard.see(
-            "2026-11-25 15:37:41 500 error: connection refused: HEAD /v2/team/app/blobs/",
-            "2026-11-25 15:37:41 404 HEAD /v2/team/app/blobs/sha256:aaaaaaaaaaaa… 192",
-            "2026-11-25 15:37:41 201 PUT /v2/team/app/manifests/1 ana 192.0.2.7",
-            "←→ Sideways",
+            "Nov 25 15:37:41 500 HEAD   -        192.0.2.7       connection refused: /v2/",
+            "Nov 25 15:37:41 404 HEAD   -        192.0.2.7       blob unknown to registry",
+            "Nov 25 15:37:41 201 PUT    ana      192.0.2.7       /v2/team/app/manifests/1",
         )
         await wizard.press("l", "l", "l")
-        await wizard.see("500 error: connection refused")
+        await wizard.see("500 HEAD")
         assert "404" not in wizard.text
+
+
+async def test_requests_in_the_logs_are_filtered(servers: FakeServers, home: Path) -> None:
+    path = applied(home)
+    lines = (
+        REQUEST,
+        REQUEST.replace("\tana\t201\t", "\tbob\t403\t"),
+        REQUEST.replace("team/app", "moorage-verify"),
+    )
+    servers["alpha"] = FakeServer("alpha", logs="".join(f"{each}\n" for each in lines).encode())
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("Dashboard", "alpha")
+        await wizard.press("l")
+        await wizard.see("403 PUT    bob", "[check] /v2/")
+        await wizard.press("c")
+        await wizard.see("without checks", "201 PUT    ana")
+        assert "[check]" not in wizard.text
+        await wizard.press("F")
+        await wizard.see("Filter the requests", "Repository")
+        await wizard.press("enter", "enter")
+        await wizard.type("4")
+        await wizard.press("enter")
+        await wizard.see("Invalid status '4'")
+        await wizard.type("xx")
+        await wizard.press("enter")
+        await wizard.see("status 4xx", "403 PUT    bob")
+        assert "ana" not in wizard.text
+        await wizard.press("F", "ctrl+u")
+        await wizard.type("carol")
+        await wizard.press("ctrl+s")
+        await wizard.see("user carol", "No line here matches")
 
 
 STORE_IS_DOWN = (
@@ -406,36 +433,6 @@ def _request(
         f'http.request.method=HEAD http.request.uri="/v2/{name}/blobs/sha256:{"a" * 64}" '
         f"http.response.status={status} vars.name={name}"
     ).encode()
-
-
-def _discarded(name: str) -> bytes:
-    """What the registry says when an upload is thrown away."""
-    return (
-        '2026-11-25T15:37:41+0000 docker-registry[6]: time="2026-11-25T15:37:41Z" level=error '
-        f'msg="error closing blobwriter: sync /srv/{name}/data: file already closed" '
-        f'http.request.method=DELETE http.request.uri="/v2/{name}/blobs/uploads/1?_state=abc" '
-        f"vars.name={name}"
-    ).encode()
-
-
-@pytest.mark.parametrize(
-    ("line", "level"),
-    [
-        (_request("error", name="team/app"), Level.INFO),  # how every push begins
-        (_request("error", code="manifest unknown"), Level.INFO),
-        (_request("error", code="manifest invalid", status=400), Level.WARNING),
-        (_request("error", code="unknown", status=500), Level.ERROR),
-        (REQUEST.encode(), Level.INFO),
-        (REQUEST.replace("\t201\t", "\t403\t").encode(), Level.WARNING),
-        (REQUEST.replace("\t201\t", "\t502\t").encode(), Level.ERROR),
-        (_request("info", name="error-pages"), Level.INFO),
-        (_discarded("moorage-verify"), Level.INFO),
-        (_discarded("team/app"), Level.ERROR),
-        (b"2026-11-25T15:37:41+0000 systemd[1]: Failed to start it.", Level.ERROR),
-    ],
-)
-def test_only_requests_that_failed_for_a_client_are_errors(line: bytes, level: Level) -> None:
-    assert reorder(without_repetition(line.decode()))[0] is level
 
 
 async def test_a_crash_loses_at_most_what_is_being_typed(servers: FakeServers, home: Path) -> None:
@@ -515,17 +512,3 @@ def test_dashboard_states_are_saved_without_secrets(home: Path) -> None:
     assert kept_overviews()[str(path)].text == "healthy, certificate 300 days"
     assert Overview(Health.ATTENTION, "Nothing runs").text == "needs attention: Nothing runs"
     assert json.loads((home / "state" / "seen.json").read_text())
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ('2026-11-25T15:37:41+0000 registry[6]: time="2026-11-25T15:37:41Z" level=info service=r',
-         "2026-11-25 15:37:41 level=info"),
-        ("2026-11-25T15:37:41+0000 systemd[1]: Started it.",
-         "2026-11-25 15:37:41 systemd: Started it."),
-        ("2026/11/25 15:37:42 [error] *18 no", "2026/11/25 15:37:42 [error] *18 no"),
-    ],
-)  # fmt: skip
-def test_a_journal_line_repeats_nothing(line: str, shown: str) -> None:
-    assert without_repetition(line) == shown

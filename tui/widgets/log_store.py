@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
+
+from moorage.deploy.log_rows import Level, LogFilter, LogRow
 
 MOST_LINES = 100_000
 """Lines to keep; the oldest are dropped. The server keeps its whole log."""
 _SLACK = 10_000
 
-_ERROR = re.compile(r"^(?:E:|err:|✗)|\b(?:error|fatal|failed|cannot|panic)\b", re.IGNORECASE)
-_WARNING = re.compile(r"^(?:W:|N:|!)|\bwarn(?:ing)?\b", re.IGNORECASE)
-
-
-class Level(IntEnum):
-    """The level of a log line."""
-
-    INFO = 0
-    STEP = 1
-    WARNING = 2
-    ERROR = 3
-
-
-LEVELS: tuple[tuple[Level, str], ...] = (
-    (Level.INFO, "all lines"),
+RUN_LEVELS: tuple[tuple[Level, str], ...] = (
+    (Level.ROUTINE, "all lines"),
     (Level.STEP, "steps and problems"),
     (Level.WARNING, "warnings and errors"),
     (Level.ERROR, "errors"),
 )
-"""The minimum levels to show, and their names."""
-
-
-def level_of(text: str) -> Level:
-    """Return the level of a log line, judged by its words."""
-    if _ERROR.search(text):
-        return Level.ERROR
-    return Level.WARNING if _WARNING.search(text) else Level.INFO
+"""The minimum levels to show in the log of a run, and their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +29,13 @@ class LogEntry:
         server: The server.
         level: The level.
         text: The line, with control characters escaped.
+        row: The row that the line shows, for filters; None for lines that no filter hides.
     """
 
     server: str
     level: Level
     text: str
+    row: LogRow | None = None
 
 
 class LogStore:
@@ -63,6 +45,7 @@ class LogStore:
         server: The server whose lines are shown; empty for all.
         level: The minimum level to show.
         text: The text that shown lines contain, in any case; empty for all.
+        filter: The filter of the rows.
         dropped: The number of lines dropped.
     """
 
@@ -72,8 +55,9 @@ class LogStore:
         self._shown: list[int] = []
         self.dropped = 0
         self.server = ""
-        self.level = Level.INFO
+        self.level = Level.ROUTINE
         self.text = ""
+        self.filter = LogFilter()
 
     def __len__(self) -> int:
         return len(self._shown)
@@ -104,12 +88,18 @@ class LogStore:
         return gone
 
     def show(
-        self, *, server: str | None = None, level: Level | None = None, text: str | None = None
+        self,
+        *,
+        server: str | None = None,
+        level: Level | None = None,
+        text: str | None = None,
+        rows: LogFilter | None = None,
     ) -> None:
         """Change the filter; None leaves a part of it unchanged."""
         self.server = self.server if server is None else server
         self.level = self.level if level is None else level
         self.text = self.text if text is None else text.lower()
+        self.filter = self.filter if rows is None else rows
         begin = self.dropped
         self._shown = [
             begin + place for place, entry in enumerate(self._lines) if self._is_shown(entry)
@@ -119,6 +109,7 @@ class LogStore:
         return (
             (not self.server or entry.server == self.server)
             and entry.level >= self.level
+            and (entry.row is None or self.filter.shows(entry.row))
             and (not self.text or self.text in entry.text.lower())
         )
 

@@ -14,8 +14,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from moorage.deploy.log_rows import Level, LogFilter
 from tui.actions import bindings
-from tui.widgets.log_store import Level, LogEntry, LogStore
+from tui.widgets.log_store import LogEntry, LogStore
 
 _NAME_WIDTH = 16
 
@@ -32,9 +33,11 @@ class LogView(ScrollView, can_focus=True):
     LogView { background: $surface; padding: 0 1 0 2; overflow: auto scroll; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "log--info", "log--step", "log--warning", "log--error", "log--server", "log--found",
+        "log--routine", "log--info", "log--step", "log--warning", "log--error", "log--server",
+        "log--found",
     }  # fmt: skip
     DEFAULT_CSS += """
+    LogView > .log--routine { color: $text-muted; }
     LogView > .log--step { text-style: bold; }
     LogView > .log--warning { color: $text-warning; }
     LogView > .log--error { color: $text-error; }
@@ -73,10 +76,15 @@ class LogView(ScrollView, can_focus=True):
         self.refresh()
 
     def show(
-        self, *, server: str | None = None, level: Level | None = None, text: str | None = None
+        self,
+        *,
+        server: str | None = None,
+        level: Level | None = None,
+        text: str | None = None,
+        rows: LogFilter | None = None,
     ) -> None:
         """Change which lines are shown; see :meth:`LogStore.show`."""
-        self.store.show(server=server, level=level, text=text)
+        self.store.show(server=server, level=level, text=text, rows=rows)
         self._measure()
         self.scroll_end(animate=False, immediate=True, x_axis=False)
         self.refresh()
@@ -110,7 +118,7 @@ class LogView(ScrollView, can_focus=True):
         base = self.rich_style
         width = self.scrollable_content_region.width
         place = top + y
-        if place == 0 and not len(self.store) and (self.store.text or self.store.level):
+        if place == 0 and not len(self.store) and self.store.total:
             words = self.get_component_rich_style("log--server")
             return Strip([Segment("No line here matches", words)]).crop_extend(0, width, base)
         if place >= len(self.store):

@@ -148,11 +148,11 @@ write_request() {
         printf 'GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n' "$plan_domain"
     fi
     if [ -e login ]; then
-        printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic ' "$plan_domain"
+        printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nUser-Agent: moorage-check\r\nAuthorization: Basic ' "$plan_domain"
         cat login
         printf '\r\n\r\n'
     fi
-    printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$plan_domain"
+    printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nUser-Agent: moorage-check\r\nConnection: close\r\n\r\n' "$plan_domain"
 }
 
 # Relays between openssl and nginx, prefixed with a PROXY protocol header.

@@ -1,0 +1,131 @@
+"""``moorage logs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from moorage.cli.options import limit_option, output_of, server_options
+from moorage.cli.server_option import server_and_key_options
+
+_LEVELS = ("routine", "info", "warning", "error")
+_EXAMPLES = """\b
+Examples:
+  moorage logs moorage.yml
+  moorage logs moorage.yml -f --level warning
+  moorage logs moorage.yml --user ana --repository team/app --status 4xx
+  moorage logs --server root@203.0.113.10 --lines 5000 --json
+"""
+
+
+def _check_statuses(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    if not values:
+        return ()
+    from moorage.deploy.log_rows import parse_statuses
+    from moorage.errors import MoorageError
+
+    try:
+        return parse_statuses(" ".join(values))
+    except MoorageError as error:
+        raise click.BadParameter(error.message, context, parameter) from error
+
+
+@click.command("logs", epilog=_EXAMPLES)
+@click.argument(
+    "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
+)
+@server_and_key_options
+@limit_option
+@click.option("-f", "--follow", is_flag=True, help="Wait for new lines, until Ctrl-C.")
+@click.option(
+    "--lines",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    default=300,
+    show_default=True,
+    help="How many lines to read from the end of each log; the filters apply to these.",
+)
+@click.option(
+    "--level",
+    type=click.Choice(_LEVELS),
+    default="routine",
+    help="Only lines of this level or above: routine shows everything, info leaves out requests "
+    "that worked, warning shows refused requests, error shows failures.",
+)
+@click.option("--user", metavar="NAME", default="", help="Only requests of this user.")
+@click.option(
+    "--repository",
+    metavar="NAME",
+    default="",
+    help="Only requests to this repository, or to one below it.",
+)
+@click.option(
+    "--status",
+    "statuses",
+    metavar="STATUS",
+    multiple=True,
+    callback=_check_statuses,
+    help="Only requests with this status: 404, 4xx or 5xx; repeatable.",
+)
+@click.option("--no-checks", is_flag=True, help="Leave out Moorage's own checks.")
+@server_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    file: Path | None,
+    addresses: tuple[str, ...],
+    key: str | None,
+    limit: tuple[str, ...],
+    follow: bool,
+    lines: int,
+    level: str,
+    user: str,
+    repository: str,
+    statuses: tuple[str, ...],
+    no_checks: bool,
+    accepted_host_keys: tuple[str, ...],
+) -> int:
+    """Show the logs of all servers: the registry's journal, nginx's errors and each request.
+
+    A request has its time, status, method, user, address and path. The last lines of all servers
+    are sorted by time; with --follow, new lines come as they are written. [check] marks Moorage's
+    own checks. --json prints one object per line. Changes nothing.
+
+    Exits with 4 if a server is unreachable; the logs of the others are shown.
+    """
+    from moorage.cli.answers_file import answers_of_file_or_servers
+    from moorage.cli.logs_view import LogsView
+    from moorage.cli.runner import open_deployment
+    from moorage.deploy.log_rows import Level, LogFilter
+    from moorage.deploy.logs import LogTail
+    from moorage.errors import ExitCode
+
+    output = output_of(context)
+    answers = answers_of_file_or_servers(context, file, addresses, key)
+    shown = LogFilter(Level[level.upper()], user, repository, statuses, not no_checks)
+    with open_deployment(
+        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
+        runner.asker.asks_for_logins_only = True
+        deployment = runner.deployment
+        view = LogsView(output, shown, len(deployment.chosen_servers) > 1, follow)
+        tail = LogTail(
+            deployment, runner.asker, view.add, view.fail, on_end=view.end, follows=follow,
+            lines=lines,
+        )  # fmt: skip
+
+        def stop() -> None:
+            tail.stop()
+            deployment.close()
+
+        tail.start()
+        try:
+            code = runner.main_thread.wait_for(view.show, stop)
+        finally:
+            tail.stop()
+        # Ctrl-C is how following ends: not worth a message.
+        return ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else code

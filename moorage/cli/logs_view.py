@@ -1,0 +1,76 @@
+"""Show the rows of logs."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Sequence
+
+from moorage.cli.errors import as_json, explain
+from moorage.cli.output import Output
+from moorage.deploy.log_rows import Level, LogFilter, LogRow
+from moorage.errors import ExitCode, MoorageError
+
+_STYLES = {Level.ROUTINE: "dim", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+class LogsView:
+    """Prints rows that arrive from several threads.
+
+    Args:
+        output: The output.
+        shown: Which rows to print.
+        has_servers: Whether each row begins with its server's label.
+        follows: Whether to print rows as they arrive, instead of sorted by time at the end.
+    """
+
+    def __init__(self, output: Output, shown: LogFilter, has_servers: bool, follows: bool) -> None:
+        self._output = output
+        self._shown = shown
+        self._has_servers = has_servers
+        self._follows = follows
+        # None means that all logs have ended.
+        self._arrived: queue.SimpleQueue[Sequence[LogRow] | MoorageError | None] = (
+            queue.SimpleQueue()
+        )
+
+    def add(self, rows: Sequence[LogRow]) -> None:
+        """Add rows; thread-safe."""
+        self._arrived.put([each for each in rows if self._shown.shows(each)])
+
+    def fail(self, server: str, error: MoorageError) -> None:
+        """Add why a server's logs cannot be read; thread-safe."""
+        error.server = error.server or server
+        self._arrived.put(error)
+
+    def end(self) -> None:
+        """Say that all logs have ended; thread-safe."""
+        self._arrived.put(None)
+
+    def show(self) -> ExitCode:
+        """Print rows until all logs have ended; returns the command's exit code."""
+        code = ExitCode.DONE
+        kept: list[LogRow] = []
+        while (arrived := self._arrived.get()) is not None:
+            if isinstance(arrived, MoorageError):
+                code = arrived.exit_code
+                self._print_error(arrived)
+            elif self._follows:
+                self._print(arrived)
+            else:
+                kept += arrived
+        self._print(sorted(kept, key=lambda row: row.instant))
+        return code
+
+    def _print(self, rows: Sequence[LogRow]) -> None:
+        for row in rows:
+            if self._output.as_json:
+                self._output.emit(row.as_json())
+                continue
+            prefix = (f"{row.server}: ", "dim") if self._has_servers else ""
+            self._output.data(prefix, (row.text, _STYLES.get(row.level, "")))
+
+    def _print_error(self, error: MoorageError) -> None:
+        if self._output.as_json:
+            self._output.emit({"server": error.server, "error": as_json(error)})
+        else:
+            self._output.message((f"{error.server}: ", "bold"), explain(error))

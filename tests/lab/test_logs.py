@@ -1,0 +1,134 @@
+"""`moorage logs` on a real server: its lines, filters, hostile requests, and new lines."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from command_line import PASSWORD, CommandLine
+from operator_at_work import DOMAIN, Operator
+from raw_http import Wire
+
+from lab import LabServer
+
+pytestmark = pytest.mark.ready
+
+CREDENTIALS = {"users": [{"name": "ci", "password": {"env": "CI_PW"}}]}
+
+
+@pytest.fixture
+def call(operator: Operator, server: LabServer) -> Iterator[CommandLine]:
+    """A command line whose moorage.yml is deployed and verified, on a server in Tokyo."""
+    server.run("ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime")
+    operator.leaks.add(PASSWORD, label="the password of ci")
+    operator.passwords["ci"] = PASSWORD
+    line = CommandLine(operator)
+    line.write_answers(server, credentials=CREDENTIALS)
+    line.add_known_hosts(server)
+    applied = line("apply", "moorage.yml", "--yes")
+    assert applied.code == 0, applied.stdout + applied.stderr
+    yield line
+    for process in line.going_on:
+        process.kill()
+        process.wait()
+
+
+def rows(call: CommandLine, *options: str) -> list[dict[str, Any]]:
+    """Return the rows that `moorage logs --json` prints."""
+    outcome = call("logs", "moorage.yml", "--json", *options)
+    assert outcome.code == 0, outcome.stderr
+    return [json.loads(line) for line in outcome.stdout.splitlines()]
+
+
+def test_each_request_is_a_row_with_its_level(
+    call: CommandLine, operator: Operator, server: LabServer
+) -> None:
+    assert operator.status(server, "/v2/team/app/blobs/sha256:" + "a" * 64, method="HEAD") == 404
+    assert operator.status(server, "/v2/team/app/manifests/missing") == 404
+    assert operator.status(server, user=None) == 401
+    assert operator.status(server, user="ghost", password="wrong") == 401
+    found = [
+        (row["level"], row["status"], row["method"], row["user"], row["repository"])
+        for row in rows(call, "--no-checks")
+        if row["program"] == "requests"
+    ]
+    assert found == [
+        ("routine", 404, "HEAD", "ci", "team/app"),
+        ("warning", 404, "GET", "ci", "team/app"),
+        ("routine", 401, "GET", "", ""),
+        ("warning", 401, "GET", "ghost", ""),
+    ]
+    # The checks of the apply include a wrong password and a manifest that is gone.
+    checks = [row for row in rows(call) if row["is_check"]]
+    assert {row["status"] for row in checks if row["program"] == "requests"} >= {200, 201, 401, 404}
+    assert {row["level"] for row in checks} == {"routine"}
+    assert rows(call, "--user", "ghost", "--status", "4xx")[0]["status"] == 401
+    assert {row["repository"] for row in rows(call, "--repository", "team")} == {"team/app"}
+    assert rows(call, "--level", "error") == []
+    # nginx's times have a zone, and the journal's are sorted among them.
+    times = [row["at"] for row in rows(call)]
+    assert all(time.endswith(("+09:00", "+0900")) for time in times), times
+    assert [time[:19] for time in times] == sorted(time[:19] for time in times)
+    text = call("logs", "--server", f"root@{server.address}", "--key", str(server.key),
+                "--user", "ghost").stdout  # fmt: skip
+    assert " 401 GET    ghost    " in text
+
+
+def test_what_clients_send_stays_in_its_column(
+    call: CommandLine, operator: Operator, server: LabServer
+) -> None:
+    wire = Wire(server.address, DOMAIN)
+    wire.ask(
+        "GET", "/v2/", login=("a\t201\tPUT /v2/x", "no"), headers=("User-Agent: moorage-check",)
+    )
+    wire.ask("GET", "/v2/", login=("x\x1b[2J\n", "no"))
+    wire.ask("HEAD", '/v2/a"level=panic/blobs/sha256:' + "b" * 64, login=("ci", PASSWORD))
+    wire.ask("GET", "/v2/long/tags/list?" + "x" * 6000, login=("ci", PASSWORD))
+    found = [row for row in rows(call, "--no-checks") if row["program"] == "requests"]
+    assert [row["status"] for row in found[:2]] == [401, 401]
+    assert found[0]["user"] == "a\\x09201\\x09PUT /v2/x"
+    assert found[1]["user"].startswith("x\\x1B[2J")
+    assert "panic" not in {row["level"] for row in rows(call)}
+    assert len(found[3]["path"]) > 6000
+    shown = call("logs", "moorage.yml").stdout
+    assert "\x1b" not in shown
+    assert '401 GET    "a\\\\x09201\\\\x09PUT /v2/x" ' in shown
+
+
+def test_the_registry_can_log_as_json(
+    call: CommandLine, operator: Operator, server: LabServer
+) -> None:
+    call.write_answers(
+        server,
+        registry={"domain": DOMAIN, "settings": {"log": {"formatter": "json"}}},
+        credentials=CREDENTIALS,
+    )
+    assert call("apply", "moorage.yml", "--yes", "--no-verify").code == 0
+    assert operator.status(server, "/v2/team/json/manifests/missing") == 404
+    (row,) = (
+        row
+        for row in rows(call, "--repository", "team/json")
+        if row["program"] == "docker-registry"
+    )
+    assert (row["status"], row["method"], row["level"]) == (404, "GET", "warning")
+    assert "unknown" in row["message"]
+
+
+def test_new_lines_follow_until_ctrl_c(
+    call: CommandLine, operator: Operator, server: LabServer
+) -> None:
+    assert operator.status(server, "/v2/team/app/manifests/before") == 404
+    process = call.start("logs", "moorage.yml", "-f", "--repository", "team/app")
+    call.until(process, "/v2/team/app/manifests/before")
+    assert operator.status(server, "/v2/team/app/manifests/after") == 404
+    assert "[check]" not in call.until(process, "/v2/team/app/manifests/after")
+    process.send_signal(signal.SIGINT)
+    ended = call.finish(process)
+    assert (ended.code, ended.stderr) == (130, "")
+    # The programs on the server end with the connection.
+    server.run(
+        "for i in $(seq 50); do pgrep -x 'tail|journalctl' || exit 0; sleep 0.2; done; false"
+    )

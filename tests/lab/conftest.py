@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from boot_servers import BootServers
+from command_line import PASSWORD, CommandLine
 from operator_at_work import Operator
 
 from lab import Lab, LabServer
@@ -197,3 +198,14 @@ def authority(lab: Lab, tmp_path: Path) -> Iterator[AcmeAuthority]:
     running = start_authority(lab, tmp_path / "authority")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def call(operator: Operator) -> Iterator[CommandLine]:
+    """The command line of an operator; the password of ci is watched for."""
+    operator.leaks.add(PASSWORD, label="the password of ci")
+    line = CommandLine(operator)
+    yield line
+    for process in line.going_on:
+        process.kill()
+        process.wait()

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 
-import pytest
 from command_line import PASSWORD, CommandLine
-from operator_at_work import DOMAIN, Operator
+from operator_at_work import DOMAIN
 
 from lab import LabServer
-
-
-@pytest.fixture
-def call(operator: Operator) -> Iterator[CommandLine]:
-    """The command line of an operator; the password is watched for."""
-    operator.leaks.add(PASSWORD, label="the password of ci")
-    line = CommandLine(operator)
-    yield line
-    for process in line.going_on:
-        process.kill()
-        process.wait()
 
 
 def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: LabServer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import yaml
 from boot_servers import BootServers
 from command_line import PASSWORD, CommandLine
-from operator_at_work import DOMAIN, Operator, push
+from operator_at_work import DOMAIN, push
 from tmux import Terminal
 
 from lab import LabServer
@@ -28,17 +27,6 @@ case $1 in
   create) kubectl.real "$@" --dry-run=client -o json > /tmp/secret.json && echo secret created ;;
 esac
 """
-
-
-@pytest.fixture
-def call(operator: Operator) -> Iterator[CommandLine]:
-    """The command line of an operator with a deployed registry."""
-    operator.leaks.add(PASSWORD, label="the password of ci")
-    line = CommandLine(operator)
-    yield line
-    for process in line.going_on:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -51,20 +51,16 @@ open_port_80() {
     reload_nginx || fail port_80_not_opened "$(why_reload)"
 }
 
-# fetch ADDRESS PATH: requests a path on port 80 under the registry's name; prints status and body.
-fetch() {
-    # shellcheck disable=SC2016 # bash expands these
-    timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/80" && printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$2" "$3" >&3 && cat <&3' \
-        bash "$1" "$2" "$plan_domain" 2>/dev/null | tr -d '\r' | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p; $p'
-}
-
 # hands_on PEER TOKEN: whether a peer forwards this server's challenge, at any of its comma-separated
 # addresses. Sets $status to the last response's status.
 hands_on() {
+    printf 'GET /.well-known/acme-challenge/%s HTTP/1.0\r\nHost: %s\r\n\r\n' "$2" "$plan_domain" >request ||
+        cannot_write "$run/request"
     for address in $(printf '%s' "$1" | tr , ' '); do
-        answer=$(fetch "$address" "/.well-known/acme-challenge/$2")
-        case "$answer" in *"$2") return 0 ;; esac
-        status=$(printf '%s' "${answer:-$status}" | head -n 1)
+        send_request "$address" 80
+        if tail -n 1 answer | tr -d '\r' | grep -qa "$2\$"; then return 0; fi
+        answered=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' answer)
+        status=${answered:-$status}
     done
     return 1
 }
@@ -78,21 +74,18 @@ meet_peers() {
     token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
     (umask 022 && printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token") ||
         cannot_write "$challenges/.well-known/acme-challenge/$token"
-    tick
-    deadline=$((now + plan_peer_seconds))
+    failed=no
+    wait_until "$plan_peer_seconds" 0.5 all_hand_on "$token" || failed=yes
+    rm -f "$challenges/.well-known/acme-challenge/$token"
+    [ $failed = no ] || fail peer_not_answering "$(printf '%s' "$peer" | sed 's/,/ or /g')" "${status:-nothing}"
+}
+
+# all_hand_on TOKEN: hands_on for all peers; $peer is the one that does not.
+all_hand_on() {
     for peer in $plan_peers; do
         status=
-        until hands_on "$peer" "$token"; do
-            if [ -e abort ]; then cancel; fi
-            tick
-            if [ "$now" -ge $deadline ]; then
-                rm -f "$challenges/.well-known/acme-challenge/$token"
-                fail peer_not_answering "$(printf '%s' "$peer" | sed 's/,/ or /g')" "${status:-nothing}"
-            fi
-            sleep 0.5
-        done
+        hands_on "$peer" "$1" || return 1
     done
-    rm -f "$challenges/.well-known/acme-challenge/$token"
 }
 
 ask_authority() {

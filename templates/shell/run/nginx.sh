@@ -25,11 +25,7 @@ find_workers() {
 # middle of it would be lost.
 settle_nginx() {
     pid_file=$(systemctl show -p PIDFile --value nginx)
-    tries=0
-    while [ -e "${pid_file:-/run/nginx.pid}.oldbin" ] && [ $tries -lt 100 ]; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
+    wait_until 10 0.1 test ! -e "${pid_file:-/run/nginx.pid}.oldbin"
 }
 
 # Sets $master to the PID of an nginx that was started by hand, or to 0. While it runs, systemd cannot
@@ -92,18 +88,21 @@ signal_nginx() {
         return 1
     fi
     kill -HUP "$master" || return 1
-    tries=0
-    while [ $tries -lt 1000 ]; do
-        sleep 0.01
-        find_workers
-        for worker in $workers; do
-            case "$old_workers" in *" $worker "*) ;; *) are_old_workers_leaving && return 0 ;; esac
-        done
-        tries=$((tries + 1))
-        if [ $((tries % 50)) = 0 ] && has_refused; then break; fi
-    done
+    reloaded=no tries=0
+    wait_until 30 0.01 has_answered_reload
+    [ $reloaded = no ] || return 0
     nginx_errors
     return 1
+}
+
+# Whether nginx has reloaded, which sets $reloaded, or has rejected the new files.
+has_answered_reload() {
+    find_workers
+    for worker in $workers; do
+        case "$old_workers" in *" $worker "*) ;; *) are_old_workers_leaving && reloaded=yes && return 0 ;; esac
+    done
+    tries=$((tries + 1))
+    [ $((tries % 50)) = 0 ] && has_refused
 }
 
 # Whether nginx has rejected the new files. It retries an address in use, so ignore that.
@@ -165,37 +164,34 @@ syswrite $server, "PROXY UNKNOWN\r\n"; my $both = IO::Select->new($client, $serv
 while (my @ready = $both->can_read) { for my $from (@ready) {
 sysread($from, my $data, 16384) or exit 0; syswrite $from == $client ? $server : $client, $data; } }'
 
-# Sends the file "request" to $address and $port, and writes the responses to "answer".
+# send_request ADDRESS PORT [TLS [PROXIED]]: sends the file "request", and writes the responses to
+# "answer". Not every Debian has curl.
 send_request() {
-    case "$address" in *:*) place_to_ask="[$address]:$port" ;; *) place_to_ask=$address:$port ;; esac
-    if [ "$tls" = yes ]; then
-        set -- -connect "$place_to_ask"
-        if [ "$proxied" = yes ]; then
+    true >answer
+    if [ "${3:-no}" = yes ]; then
+        if [ "$4" = yes ]; then
             rm -f relay.sock
-            timeout 20 perl -e "$relay" relay.sock "$address" "$port" &
-            tries_left=50
-            while [ ! -S relay.sock ] && [ $tries_left -gt 0 ]; do
-                sleep 0.02
-                tries_left=$((tries_left - 1))
-            done
+            timeout 20 perl -e "$relay" relay.sock "$1" "$2" &
+            wait_until 2 0.02 test -S relay.sock
             set -- -unix relay.sock
+        else
+            case "$1" in *:*) set -- -connect "[$1]:$2" ;; *) set -- -connect "$1:$2" ;; esac
         fi
         # The certificate's validity is checked elsewhere.
         timeout 10 openssl s_client -quiet -no-CAfile -no-CApath "$@" -servername "$plan_domain" \
             <request 2>/dev/null >answer
     else
         # shellcheck disable=SC2016 # bash expands these
-        timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2" && { [ "$3" = no ] || printf "PROXY UNKNOWN\r\n" >&3; } && cat request >&3 && cat <&3 >answer' \
-            bash "$address" "$port" "$proxied" 2>/dev/null
+        timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2" && { [ "$3" = no ] || printf "PROXY UNKNOWN\r\n" >&3; } && cat request >&3 && head -c 1000000 <&3 >answer' \
+            bash "$1" "$2" "${4:-no}" 2>/dev/null
     fi
 }
 
 # ask_address: checks nginx at one address; returns 1 and sets $fault if a response is wrong.
 ask_address() {
-    true >answer
     # Do not send an incomplete request, which would only time out.
     write_request >request || cannot_write "$run/request"
-    send_request
+    send_request "$address" "$port" "$tls" "$proxied"
     fault=
     # shellcheck disable=SC2046 # one word a status
     set -- $(grep -ao 'HTTP/1\.1 [0-9][0-9][0-9]' answer | cut -d ' ' -f 2) - - - -
@@ -237,15 +233,7 @@ check_public() {
     fi
     while IFS="$tab" read -r address port tls proxied; do
         [ -n "$first_port" ] || first_port=$port
-        tries=0
-        tick
-        deadline=$((now + 60))
-        while ! ask_address </dev/null && [ $tries -lt 40 ] && [ "$now" -lt $deadline ]; do
-            if [ -e abort ]; then cancel; fi
-            sleep 0.25
-            tries=$((tries + 1))
-            tick
-        done
+        wait_until 30 0.25 ask_address </dev/null
         [ -z "$fault" ] || break
     done <plan/listens
     rm -rf "$checks" request answer

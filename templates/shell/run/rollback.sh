@@ -51,6 +51,7 @@ rollback() {
 
 undo() {
     say 'the change failed on another server; undoing it here'
+    can_cancel=no
     rollback
     record undone
     clear_beside

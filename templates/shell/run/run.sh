@@ -23,6 +23,7 @@ tab=$(printf '\t')
 newline='
 '
 rollback_needed=no
+can_cancel=yes
 outcome=failed
 
 # shellcheck source=words.sh
@@ -129,6 +130,7 @@ run_hooks hooks-after after_users
 wait_for_keep
 step record
 # From here on the run can no longer be cancelled.
+can_cancel=no
 trap '' TERM INT
 record
 rollback_needed=no

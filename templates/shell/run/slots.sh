@@ -74,24 +74,9 @@ start_slot() {
     mark_journal
     systemctl restart --no-block "$unit" 2>systemctl.log ||
         fail unit_not_started "$unit" "$(cause <systemctl.log)"
-    tries=0
-    status=
-    tick
-    deadline=$((now + plan_step_seconds))
-    while [ $tries -lt 120 ] && [ "$now" -lt $deadline ]; do
-        if [ -e abort ]; then cancel; fi
-        # An unknown repository: status 404 proves that the registry can read its storage.
-        ask_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
-        case "$status" in
-        # nginx can connect only after the unit's last command has opened the socket to it.
-        200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then return 0; fi ;;
-        esac
-        if has_given_up "$unit"; then break; fi
-        [ "$status" = "" ] || [ $tries -lt 12 ] || break
-        sleep 0.25
-        tries=$((tries + 1))
-        tick
-    done
+    status='' serves=no tries=0
+    wait_until "$plan_step_seconds" 0.25 has_slot_started
+    [ $serves = no ] || return 0
     show_journal "$unit"
     case "$status" in
     200 | 404) fail slot_taken "$plan_slot_to" "$listener" "$unit" ;;
@@ -100,24 +85,36 @@ start_slot() {
     esac
 }
 
+# Whether the new slot serves, which sets $serves, or will not.
+has_slot_started() {
+    # An unknown repository: status 404 proves that the registry can read its storage.
+    ask_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
+    case "$status" in
+    # nginx can connect only after the unit's last command has opened the socket to it.
+    200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then serves=yes && return 0; fi ;;
+    esac
+    if has_given_up "$unit"; then return 0; fi
+    tries=$((tries + 1))
+    [ $tries -ge 120 ] || { [ "$status" != "" ] && [ $tries -gt 12 ]; }
+}
+
 # leave SLOT: stops a slot that gets no new requests. If its transfers do not finish soon, a separate
 # unit does it later, so that the run can end.
 leave() {
-    tick
-    deadline=$((now + 5))
-    while
-        count_transfers "$1"
-        [ "$transfers" != 0 ] || are_old_workers_left
-    do
-        tick
-        if [ "$now" -ge $deadline ]; then
-            hand_over "$1"
-            return
-        fi
-        sleep 0.2
-    done
+    if ! wait_until 5 0.2 is_left "$1"; then
+        hand_over "$1"
+        return
+    fi
     systemctl disable -q --now "moorage-registry@$1" ||
         printf '@warning\tslot %s could not be stopped; the next apply stops it\n' "$1"
+}
+
+# is_left SLOT: whether a slot has no transfers, and no nginx worker that could start one.
+is_left() { has_no_transfers "$1" && ! are_old_workers_left; }
+
+has_no_transfers() {
+    count_transfers "$1"
+    [ "$transfers" = 0 ]
 }
 
 # hand_over SLOT: starts the unit that stops a slot later (see drain.sh).
@@ -187,15 +184,6 @@ wait_for_transfers() {
         end_slot "$plan_slot_to"
         return 0
     fi
-    tick
-    deadline=$((now + plan_wait_seconds))
-    while
-        count_transfers "$plan_slot_to"
-        [ "$transfers" != 0 ]
-    do
-        if [ -e abort ]; then cancel; fi
-        tick
-        [ "$now" -lt $deadline ] || fail transfers_in_the_way "$plan_slot_to" "$transfers"
-        sleep 0.5
-    done
+    wait_until "$plan_wait_seconds" 0.5 has_no_transfers "$plan_slot_to" ||
+        fail transfers_in_the_way "$plan_slot_to" "$transfers"
 }

@@ -42,13 +42,35 @@ step() {
     current_step=$1
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) "$1"
-    # After "record" there is nothing left to cancel: only the old slot has to stop.
-    if [ "$1" = drain ]; then return 0; fi
+    check_interrupted
+}
+
+# Ends the run if it was cancelled, or if watch_programs has killed a program.
+check_interrupted() {
+    [ "$can_cancel" = yes ] || return 0
     if [ -e abort ]; then cancel; fi
     if [ -e overdue ]; then
         read_overdue
         fail timed_out "$late_program" "$late_seconds"
     fi
+}
+
+# wait_until SECONDS PAUSE COMMAND...: polls until the command succeeds; returns 1 if it takes longer.
+# The arguments are local to each call, so that the command can wait for something, too.
+wait_until() {
+    tick
+    set -- $((now + $1)) "$@"
+    until poll "$@"; do
+        check_interrupted
+        tick
+        [ "$now" -lt "$1" ] || return 1
+        sleep "$3"
+    done
+}
+
+poll() {
+    shift 3
+    "$@"
 }
 
 # Sets $late_program and $late_seconds if watch_programs has killed a program.
@@ -93,7 +115,7 @@ fail() {
     say "$*"
     if [ "$rollback_needed" = yes ]; then
         # Neither a failure nor a cancellation during the rollback starts another one.
-        rollback_needed=no
+        rollback_needed=no can_cancel=no
         trap '' TERM INT
         rm -f forward
         rollback
@@ -107,14 +129,7 @@ cancel() { fail run_cancelled; }
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0
     printf '@staged\n' || cannot_write "$run/log"
-    tick
-    deadline=$((now + plan_gate_seconds))
-    while [ ! -e go ]; do
-        if [ -e abort ]; then cancel; fi
-        tick
-        if [ "$now" -ge $deadline ]; then fail no_go_ahead; fi
-        sleep 0.01
-    done
+    wait_until "$plan_gate_seconds" 0.01 test -e go || fail no_go_ahead
 }
 
 # After the switch: waits for the other servers' results. Without an answer the change is kept, because
@@ -122,15 +137,12 @@ wait_for_go() {
 wait_for_keep() {
     [ "$plan_keep" = wait ] || return 0
     printf '@committed\n' || cannot_write "$run/log"
-    tick
-    deadline=$((now + plan_keep_seconds))
-    while [ ! -e keep ]; do
-        if [ -e undo ]; then undo; fi
-        tick
-        if [ "$now" -ge $deadline ]; then
-            say 'timed out waiting for the other servers; keeping the change'
-            return 0
-        fi
-        sleep 0.01
-    done
+    wait_until "$plan_keep_seconds" 0.01 is_kept ||
+        say 'timed out waiting for the other servers; keeping the change'
+}
+
+is_kept() {
+    if [ -e keep ]; then return 0; fi
+    if [ -e undo ]; then undo; fi
+    return 1
 }

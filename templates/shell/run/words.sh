@@ -137,8 +137,11 @@ wait_for_go() {
 wait_for_keep() {
     [ "$plan_keep" = wait ] || return 0
     printf '@committed\n' || cannot_write "$run/log"
+    # A change that failed elsewhere is announced by "abort" and "undo": here, "undo" counts.
+    can_cancel=no
     wait_until "$plan_keep_seconds" 0.01 is_kept ||
         say 'timed out waiting for the other servers; keeping the change'
+    can_cancel=yes
 }
 
 is_kept() {

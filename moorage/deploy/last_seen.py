@@ -74,7 +74,7 @@ def read_seen(deployment: Deployment, timeout: float = TIMEOUT) -> dict[str, dic
 
     def read(transport: Transport) -> dict[str, Seen]:
         completed = transport.run(
-            shell_script("seen.sh"),
+            shell_script("last_seen.sh"),
             timeout=timeout,
             deadline=DEADLINE,
             cancel=deployment.cancel,
@@ -95,7 +95,7 @@ def merge_seen(found: Mapping[str, Mapping[str, Seen]]) -> dict[str, Seen]:
 
 
 def parse(output: bytes) -> dict[str, Seen]:
-    """Parse the output of ``seen.sh`` into times by user.
+    """Parse the output of ``last_seen.sh`` into times by user.
 
     Args:
         output: Tab-separated lines of a name, a time, and a time or nothing; a user can be in

@@ -1,7 +1,7 @@
 """The results of runs: statuses, and the codes by which the script on the server gives reasons.
 
-The script reports ``@result STATUS CODE VALUE...`` (templates/shell/run/words.sh). The messages are
-written here, so the codes are stable and the texts can change.
+The script reports ``@result STATUS CODE VALUE...`` (templates/shell/run/common.sh). The messages
+are written here, so the codes are stable and the texts can change.
 """
 
 from __future__ import annotations

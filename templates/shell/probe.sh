@@ -3,7 +3,7 @@
 # Standard input: one line each: the container engine or "-", the image's name or "-",
 # the folder that images are stored in or "-", whether to read nginx's configuration (yes or "-"),
 # the file to read before everything else or "-"; then one path of a managed file or folder a line.
-# run/why.sh is prepended to this script.
+# run/causes.sh is prepended to this script.
 # Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
 # shellcheck shell=sh
 set -u

@@ -68,7 +68,7 @@ class FakeServer:
         lacks: Lines of the probe's output that it does not have.
         files: The content of existing managed files, by path.
         logs: The output of ``logs.sh``.
-        seen: The output of ``seen.sh``.
+        seen: The output of ``last_seen.sh``.
         has_no_logs: Whether its logs cannot be read.
         log: A run's output before its result.
         result: A run's result.
@@ -257,7 +257,7 @@ class FakeConnection:
             output = probe_answer(self._to.extra_facts, self._to.files, requested, self._to.lacks)
         elif script == shell_script("logs.sh"):
             output = self._to.logs
-        elif script == shell_script("seen.sh"):
+        elif script == shell_script("last_seen.sh"):
             if self._to.has_no_logs:
                 raise no_answer(self.server)
             output = self._to.seen

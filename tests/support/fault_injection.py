@@ -55,7 +55,7 @@ def wait_at_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make runs pause at the steps to interrupt."""
     wait = "    while [ -e /run/meet.{} ]; do sleep 0.01; done\n"
     for script, line, step in (
-        ("words.sh", "    current_step=$1\n", '"$1"'),
+        ("common.sh", "    current_step=$1\n", '"$1"'),
         ("rollback.sh", "rollback() {\n", "rollback"),
     ):
         scripts = shell_scripts("run")

@@ -101,13 +101,13 @@ remove_additions() {
     if [ -s units ]; then restore_units; fi
     remove_account
     remove_folders
-    keep_what_stays
+    update_additions
 }
 
 # Only now, because an image cannot be removed while its container is running.
 remove_image() {
     if [ "${changes_image:-no}" = no ] || [ -n "$image_before" ] || [ -z "$(image_id "$plan_image")" ]; then return 0; fi
-    "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 || say_that_stays "the image $plan_image"
+    "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 || add_remaining "the image $plan_image"
 }
 
 # find_unit NAME: sets $was_enabled and $was_active to a service's state before the run, if recorded.
@@ -166,7 +166,7 @@ END
 }
 
 # Prints the lines for what was not removed.
-lines_that_stay() {
+remaining_additions() {
     while IFS="$tab" read -r kind name rest; do
         case "$kind" in
         package) ;;
@@ -179,30 +179,30 @@ lines_that_stay() {
     done <"$additions"
 }
 
-# Removes the lines for what was removed, and collects the rest in $stays.
-keep_what_stays() {
+# Removes the lines for what was removed, and collects the rest in $remaining.
+update_additions() {
     if [ ! -e "$additions" ]; then return 0; fi
-    left=$(lines_that_stay)
+    left=$(remaining_additions)
     # If nothing changes, do not write, in case the disk is full.
     if [ "$left" != "$(cat "$additions")" ]; then
         { printf '%s' "${left:+$left
 }" >"$additions.new" && replace_additions; } || is_rolled_back=no
     fi
     if [ -s packages.new ]; then
-        say_that_stays "the packages $(sort -u packages.new | tr '\n' ' ' | sed 's/ $//')"
-        if grep -qx docker-registry packages.new; then say_that_stays "the mask of docker-registry.service"; fi
+        add_remaining "the packages $(sort -u packages.new | tr '\n' ' ' | sed 's/ $//')"
+        if grep -qx docker-registry packages.new; then add_remaining "the mask of docker-registry.service"; fi
     fi
     while read -r folder; do
-        if [ -n "$folder" ] && [ -d "$folder" ]; then say_that_stays "the folder $folder"; fi
+        if [ -n "$folder" ] && [ -d "$folder" ]; then add_remaining "the folder $folder"; fi
     done <<END
 $noted_folders
 END
     if [ "${added_account:-no}" = yes ] && id -u "$plan_account" >/dev/null 2>&1; then
-        say_that_stays "the account $plan_account"
+        add_remaining "the account $plan_account"
     fi
 }
 
-say_that_stays() { stays="${stays:+$stays, }$1"; }
+add_remaining() { remaining="${remaining:+$remaining, }$1"; }
 
 # Prints the "added" line of deployment.json.
 additions_as_json() {

@@ -37,8 +37,8 @@ get_certificate() {
     if [ "$plan_challenge" = http-01 ]; then open_port_80; fi
     systemctl enable -q --now certbot.timer || printf '@warning\tcertbot.timer, which renews the certificate, could not be started\n'
     [ "$plan_certificate" != - ] || return 0
-    if [ "$plan_challenge" = http-01 ]; then meet_peers; fi
-    ask_authority
+    if [ "$plan_challenge" = http-01 ]; then wait_for_peers; fi
+    request_certificate
 }
 
 # Port 80 comes first: the authority connects to it to validate the challenge, possibly through the
@@ -51,9 +51,9 @@ open_port_80() {
     reload_nginx || fail port_80_not_opened "$(why_reload)"
 }
 
-# hands_on PEER TOKEN: whether a peer forwards this server's challenge, at any of its comma-separated
+# forwards_challenge PEER TOKEN: whether a peer forwards this server's challenge, at any of its comma-separated
 # addresses. Sets $status to the last response's status.
-hands_on() {
+forwards_challenge() {
     printf 'GET /.well-known/acme-challenge/%s HTTP/1.0\r\nHost: %s\r\n\r\n' "$2" "$plan_domain" >request ||
         cannot_write "$run/request"
     for address in $(printf '%s' "$1" | tr , ' '); do
@@ -67,7 +67,7 @@ hands_on() {
 
 # Waits until every other server forwards this server's challenges: their runs open port 80 at the same
 # time.
-meet_peers() {
+wait_for_peers() {
     install -d -m 755 "$challenges/.well-known" "$challenges/.well-known/acme-challenge" ||
         cannot_write "$challenges/.well-known"
     # Random, because the run's ID is the same on all servers.
@@ -75,20 +75,20 @@ meet_peers() {
     (umask 022 && printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token") ||
         cannot_write "$challenges/.well-known/acme-challenge/$token"
     failed=no
-    wait_until "$plan_peer_seconds" 0.5 all_hand_on "$token" || failed=yes
+    wait_until "$plan_peer_seconds" 0.5 all_forward_challenge "$token" || failed=yes
     rm -f "$challenges/.well-known/acme-challenge/$token"
     [ $failed = no ] || fail peer_not_answering "$(printf '%s' "$peer" | sed 's/,/ or /g')" "${status:-nothing}"
 }
 
-# all_hand_on TOKEN: hands_on for all peers; $peer is the one that does not.
-all_hand_on() {
+# all_forward_challenge TOKEN: forwards_challenge for all peers; $peer is the one that does not.
+all_forward_challenge() {
     for peer in $plan_peers; do
         status=
-        hands_on "$peer" "$1" || return 1
+        forwards_challenge "$peer" "$1" || return 1
     done
 }
 
-ask_authority() {
+request_certificate() {
     if [ -e "$acme/ca.pem" ]; then
         cat /etc/ssl/certs/ca-certificates.crt "$acme/ca.pem" >ca-bundle.pem || cannot_write "$run/ca-bundle.pem"
         export REQUESTS_CA_BUNDLE="$run/ca-bundle.pem"
@@ -117,17 +117,17 @@ why_refused() {
         return
     fi
     # For failed challenges, the authority reports details.
-    said=$(sed -n 's/^ *Detail: //p' certbot.log | sort -u | tr '\n' ' ')
-    if [ -z "$said" ]; then
+    detail=$(sed -n 's/^ *Detail: //p' certbot.log | sort -u | tr '\n' ' ')
+    if [ -z "$detail" ]; then
         # certbot 2.1 crashes on a rejected order; only its own log has the reason.
-        said=$(tac /var/log/letsencrypt/letsencrypt.log | sed '/certbot._internal.main:certbot version/q' |
+        detail=$(tac /var/log/letsencrypt/letsencrypt.log | sed '/certbot._internal.main:certbot version/q' |
             grep -o '"detail": *"\([^"\]\|\\.\)*"' | head -n 1 | sed 's/^"detail": *"//; s/"$//; s/\\"/"/g')
     fi
-    if [ -z "$said" ]; then
-        said=$(sed -n '/^An unexpected error occurred:/{n;p;}' certbot.log | head -n 1)
+    if [ -z "$detail" ]; then
+        detail=$(sed -n '/^An unexpected error occurred:/{n;p;}' certbot.log | head -n 1)
     fi
-    if [ -z "$said" ]; then
-        said=$(grep -v '^Ask for help\|^See the logfile\|^Saving debug log\|^Requesting a\|^$\|^Account registered' certbot.log | tail -n 1)
+    if [ -z "$detail" ]; then
+        detail=$(grep -v '^Ask for help\|^See the logfile\|^Saving debug log\|^Requesting a\|^$\|^Account registered' certbot.log | tail -n 1)
     fi
-    printf '%s' "$said" | cut -c 1-500
+    printf '%s' "$detail" | cut -c 1-500
 }

@@ -1,5 +1,5 @@
 # Stops a registry slot when its last transfer has finished, or after a time limit: drain.sh SLOT
-# SECONDS. Started by a run (hand_over), concatenated to words.sh and slots.sh, in its own unit, which
+# SECONDS. Started by a run (stop_slot_later), concatenated to common.sh and slots.sh, in its own unit, which
 # outlives the run.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $now and $transfers are set by the functions of the other files

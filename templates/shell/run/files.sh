@@ -19,37 +19,37 @@ take_digest() {
 
 recheck() {
     # Any other run since the plan has changed this record.
-    must_be "$plan_recorded" /etc/moorage/deployment.json
-    while IFS="$tab" read -r _ _ _ _ old path; do must_be "$old" "$path"; done <plan/files
-    while IFS="$tab" read -r old path; do must_be "$old" "$path"; done <plan/removals
+    check_unchanged "$plan_recorded" /etc/moorage/deployment.json
+    while IFS="$tab" read -r _ _ _ _ old path; do check_unchanged "$old" "$path"; done <plan/files
+    while IFS="$tab" read -r old path; do check_unchanged "$old" "$path"; done <plan/removals
 }
 
-# must_be DIGEST PATH: fails if a file has changed since the plan was created.
-must_be() {
+# check_unchanged DIGEST PATH: fails if a file has changed since the plan was created.
+check_unchanged() {
     take_digest "$2"
     [ "$digest" = "$1" ] || fail changed_meanwhile "$2"
 }
 
 back_up() {
     mkdir -p backup || cannot_write "$run/backup"
-    clear_beside
+    remove_staged
     note_units
     back_up_certificate
 }
 
 # Removes temporary files of earlier runs, including those for files that this run does not change.
-clear_beside() {
+remove_staged() {
     for folder in /etc/moorage/registry/blue /etc/moorage/registry/green /etc/nginx/moorage /etc/nginx/conf.d; do
-        clear_folder "$folder"
+        remove_staged_in "$folder"
     done
-    while IFS="$tab" read -r _ _ _ _ _ path; do clear_folder "${path%/*}"; done <plan/files
-    while IFS="$tab" read -r _ path; do clear_folder "${path%/*}"; done <plan/removals
-    clear_folder /etc/moorage
-    clear_folder "$tls_folder"
-    [ "$plan_storage_folder" = - ] || clear_folder "$plan_storage_folder"
+    while IFS="$tab" read -r _ _ _ _ _ path; do remove_staged_in "${path%/*}"; done <plan/files
+    while IFS="$tab" read -r _ path; do remove_staged_in "${path%/*}"; done <plan/removals
+    remove_staged_in /etc/moorage
+    remove_staged_in "$tls_folder"
+    [ "$plan_storage_folder" = - ] || remove_staged_in "$plan_storage_folder"
 }
 
-clear_folder() {
+remove_staged_in() {
     set -- "$1"/.moorage.*
     if [ -e "$1" ] || [ -L "$1" ]; then rm -f -- "$@"; fi
 }

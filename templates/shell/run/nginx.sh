@@ -23,7 +23,7 @@ find_workers() {
 
 # Waits for a binary upgrade of nginx, which Debian starts when a module is installed: a reload in the
 # middle of it would be lost.
-settle_nginx() {
+wait_for_nginx_upgrade() {
     pid_file=$(systemctl show -p PIDFile --value nginx)
     wait_until 10 0.1 test ! -e "${pid_file:-/run/nginx.pid}.oldbin"
 }
@@ -187,8 +187,8 @@ send_request() {
     fi
 }
 
-# ask_address: checks nginx at one address; returns 1 and sets $fault if a response is wrong.
-ask_address() {
+# check_address: checks nginx at one address; returns 1 and sets $fault if a response is wrong.
+check_address() {
     # Do not send an incomplete request, which would only time out.
     write_request >request || cannot_write "$run/request"
     send_request "$address" "$port" "$tls" "$proxied"
@@ -216,7 +216,7 @@ ask_address() {
 }
 
 # Checks nginx at every address it listens on for the registry.
-check_public() {
+check_nginx() {
     token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
     checks=$state/check
     mkdir -p "$checks"
@@ -233,13 +233,13 @@ check_public() {
     fi
     while IFS="$tab" read -r address port tls proxied; do
         [ -n "$first_port" ] || first_port=$port
-        wait_until 30 0.25 ask_address </dev/null
+        wait_until 30 0.25 check_address </dev/null
         [ -z "$fault" ] || break
     done <plan/listens
     rm -rf "$checks" request answer
     [ -z "$fault" ] && return 0
-    nginx_errors >said.log
-    cat said.log
-    reason=$(why_nginx <said.log)
+    nginx_errors >nginx-errors.log
+    cat nginx-errors.log
+    reason=$(why_nginx <nginx-errors.log)
     fail not_served "$plan_domain" "$address" "$port" "$fault" "$reason"
 }

@@ -21,7 +21,7 @@ install_packages() {
     if [ $installed != 0 ]; then
         fail packages_not_installed "$(why_apt "$unfetched")"
     fi
-    settle_nginx
+    wait_for_nginx_upgrade
     if [ "$plan_drop_default_site" = yes ] && [ -L /etc/nginx/sites-enabled/default ]; then
         rm -f /etc/nginx/sites-enabled/default
     fi

@@ -6,7 +6,7 @@ rollback() {
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) rollback
     say 'rolling back'
-    is_rolled_back=yes stays=
+    is_rolled_back=yes remaining=
     restore_files
     restore_image
     systemctl daemon-reload || is_rolled_back=no
@@ -33,7 +33,7 @@ rollback() {
         if [ "$plan_slot_from" = - ]; then
             systemctl disable -q --now "moorage-registry@$plan_slot_to" 2>/dev/null
         else
-            leave "$plan_slot_to" 2>/dev/null
+            retire_slot "$plan_slot_to" 2>/dev/null
         fi
         systemctl reset-failed "moorage-registry@$plan_slot_to" 2>/dev/null
     fi
@@ -41,12 +41,12 @@ rollback() {
     remove_additions
     if [ "$is_rolled_back" = no ]; then
         say 'the rollback is incomplete; the next apply repairs it'
-    elif [ -n "$stays" ]; then
-        say "rolled back to the previous state, except that these remain: $stays"
+    elif [ -n "$remaining" ]; then
+        say "rolled back to the previous state, except that these remain: $remaining"
     else
         say 'rolled back to the previous state'
     fi
-    [ -z "$stays" ] || printf '@warning\tthe run added these and they remain: %s\n' "$stays"
+    [ -z "$remaining" ] || printf '@warning\tthe run added these and they remain: %s\n' "$remaining"
 }
 
 undo() {
@@ -54,6 +54,6 @@ undo() {
     can_cancel=no
     rollback
     record undone
-    clear_beside
+    remove_staged
     finish undone run_undone
 }

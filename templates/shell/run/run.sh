@@ -26,12 +26,12 @@ rollback_needed=no
 can_cancel=yes
 outcome=failed
 
-# shellcheck source=words.sh
-. ./words.sh
-# shellcheck source=why.sh
-. ./why.sh
-# shellcheck source=watch.sh
-. ./watch.sh
+# shellcheck source=common.sh
+. ./common.sh
+# shellcheck source=causes.sh
+. ./causes.sh
+# shellcheck source=watchdog.sh
+. ./watchdog.sh
 # shellcheck source=files.sh
 . ./files.sh
 # shellcheck source=additions.sh
@@ -40,8 +40,8 @@ outcome=failed
 . ./hooks.sh
 # shellcheck source=packages.sh
 . ./packages.sh
-# shellcheck source=store.sh
-. ./store.sh
+# shellcheck source=storage.sh
+. ./storage.sh
 # shellcheck source=slots.sh
 . ./slots.sh
 # shellcheck source=certificate.sh
@@ -124,7 +124,7 @@ if [ "$plan_reload_nginx" = yes ]; then
     reload_nginx || fail nginx_not_reloaded "$(why_reload)"
 fi
 step check
-check_public
+check_nginx
 run_hooks hooks-after after_apply
 run_hooks hooks-after after_users
 wait_for_keep
@@ -134,7 +134,7 @@ can_cancel=no
 trap '' TERM INT
 record
 rollback_needed=no
-clear_beside
+remove_staged
 step drain
 drain_old
 finish "done" ""

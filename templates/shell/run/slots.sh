@@ -2,9 +2,9 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# ask_socket SOCKET PATH: sets $listener to the process that listens on a unix socket, and $status to
+# request_socket SOCKET PATH: sets $listener to the process that listens on a unix socket, and $status to
 # its HTTP status; empty if unknown. Every Debian has perl, but not curl.
-ask_socket() {
+request_socket() {
     listener='' status=''
     # shellcheck disable=SC2016 # perl expands these
     answer=$(timeout 20 perl -MSocket -MIO::Socket::UNIX -e '
@@ -53,9 +53,9 @@ count_transfers() {
     transfers=$((transfers + $1))
 }
 
-# has_given_up UNIT: whether three starts have failed, or it cannot be started at all, for example
+# has_failed_to_start UNIT: whether three starts have failed, or it cannot be started at all, for example
 # because a dependency fails.
-has_given_up() {
+has_failed_to_start() {
     case "$(systemctl show -p NRestarts -p ActiveState -p Job "$1" | tr '\n' ' ')" in
     '') return 1 ;;
     *NRestarts=[012]' '*ActiveState=[if]*Job=[0-9]*) return 1 ;;
@@ -88,40 +88,40 @@ start_slot() {
 # Whether the new slot serves, which sets $serves, or will not.
 has_slot_started() {
     # An unknown repository: status 404 proves that the registry can read its storage.
-    ask_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
+    request_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
     case "$status" in
     # nginx can connect only after the unit's last command has opened the socket to it.
     200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then serves=yes && return 0; fi ;;
     esac
-    if has_given_up "$unit"; then return 0; fi
+    if has_failed_to_start "$unit"; then return 0; fi
     tries=$((tries + 1))
     [ $tries -ge 120 ] || { [ "$status" != "" ] && [ $tries -gt 12 ]; }
 }
 
-# leave SLOT: stops a slot that gets no new requests. If its transfers do not finish soon, a separate
+# retire_slot SLOT: stops a slot that gets no new requests. If its transfers do not finish soon, a separate
 # unit does it later, so that the run can end.
-leave() {
-    if ! wait_until 5 0.2 is_left "$1"; then
-        hand_over "$1"
+retire_slot() {
+    if ! wait_until 5 0.2 is_unused "$1"; then
+        stop_slot_later "$1"
         return
     fi
     systemctl disable -q --now "moorage-registry@$1" ||
         printf '@warning\tslot %s could not be stopped; the next apply stops it\n' "$1"
 }
 
-# is_left SLOT: whether a slot has no transfers, and no nginx worker that could start one.
-is_left() { has_no_transfers "$1" && ! are_old_workers_left; }
+# is_unused SLOT: whether a slot has no transfers, and no nginx worker that could start one.
+is_unused() { has_no_transfers "$1" && ! are_old_workers_left; }
 
 has_no_transfers() {
     count_transfers "$1"
     [ "$transfers" = 0 ]
 }
 
-# hand_over SLOT: starts the unit that stops a slot later (see drain.sh).
-hand_over() {
+# stop_slot_later SLOT: starts the unit that stops a slot later (see drain.sh).
+stop_slot_later() {
     stop_draining "$1"
     install -d -m 0755 "$sockets"
-    if ! { cat words.sh slots.sh drain.sh >"$sockets/$1.drain.sh" &&
+    if ! { cat common.sh slots.sh drain.sh >"$sockets/$1.drain.sh" &&
         systemd-run --quiet --collect --unit="moorage-drain-$1" --property=Restart=on-failure --property=RestartSec=1 \
             --description="Moorage: stop slot $1 when its transfers have ended" \
             /bin/sh "$sockets/$1.drain.sh" "$1" "$plan_drain_seconds" >drain.log 2>&1; }; then
@@ -142,7 +142,7 @@ drain_old() {
         [ "$old" != "$plan_slot_to" ] || continue
         # A slot is enabled from before its start until it is left.
         [ -L "/etc/systemd/system/multi-user.target.wants/moorage-registry@$old.service" ] || continue
-        leave "$old"
+        retire_slot "$old"
     done
 }
 
@@ -157,8 +157,8 @@ free_slot() {
     stop_draining "$plan_slot_to"
 }
 
-# end_slot SLOT: stops a slot and its transfers at once; the registry would give them another minute.
-end_slot() {
+# kill_slot SLOT: stops a slot and its transfers at once; the registry would give them another minute.
+kill_slot() {
     systemctl stop "moorage-drain-$1" 2>/dev/null
     systemctl stop --no-block "moorage-registry@$1"
     if [ "$plan_engine" = - ]; then
@@ -181,7 +181,7 @@ wait_for_transfers() {
     fi
     if [ "$plan_ends_transfers" = yes ]; then
         say "ending $transfers transfers on slot $plan_slot_to"
-        end_slot "$plan_slot_to"
+        kill_slot "$plan_slot_to"
         return 0
     fi
     wait_until "$plan_wait_seconds" 0.5 has_no_transfers "$plan_slot_to" ||

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-WHY = Path("templates/shell/run/why.sh").resolve()
+WHY = Path("templates/shell/run/causes.sh").resolve()
 STACK = """
 goroutine 1 [running]:
 github.com/docker/distribution/registry/handlers.NewApp({0x11a4b98?, 0xc0?}, 0xc00008d500)

@@ -75,8 +75,8 @@ why_apt() {
     *'installed '*' package post-installation script '*)
         package=${reason#*installed }
         package=${package%% package post-installation*}
-        said=$(journal "$package" | cause)
-        [ -z "$said" ] || reason="$package was unpacked, but its service does not start: $said"
+        service_cause=$(journal "$package" | cause)
+        [ -z "$service_cause" ] || reason="$package was unpacked, but its service does not start: $service_cause"
         ;;
     esac
     printf '%s' "$reason"

@@ -119,7 +119,7 @@ fail() {
         trap '' TERM INT
         rm -f forward
         rollback
-        clear_beside
+        remove_staged
     fi
     finish "$outcome" "$@"
 }

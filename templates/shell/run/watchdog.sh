@@ -43,8 +43,8 @@ limit_programs() {
 # runs NAME: whether one of the programs in $found has this name.
 runs() {
     for process in $found; do
-        { read -r said <"/proc/$process/comm"; } 2>/dev/null || continue
-        [ "$said" != "$1" ] || return 0
+        { read -r program <"/proc/$process/comm"; } 2>/dev/null || continue
+        [ "$program" != "$1" ] || return 0
     done
     return 1
 }
@@ -53,8 +53,8 @@ runs() {
 end_programs() {
     name=
     for process in $found; do
-        { read -r said <"/proc/$process/comm"; } 2>/dev/null || continue
-        case "$said" in sh | dash | timeout) ;; *) name=${name:-$said} ;; esac
+        { read -r program <"/proc/$process/comm"; } 2>/dev/null || continue
+        case "$program" in sh | dash | timeout) ;; *) name=${name:-$program} ;; esac
     done
     printf '%s\t%s\n' "${name:-a program}" "$limit" >overdue
     # shellcheck disable=SC2086 # one word a process

@@ -128,7 +128,12 @@ def test_one_paste_sets_a_client_up(
 def test_the_steps_for_github_actions_run(
     call: CommandLine, server: LabServer, machine: LabServer
 ) -> None:
-    trust, login = yaml.safe_load(_deploy(call, server)["actions"])
+    texts = _deploy(call, server)
+    # Another machine, which does not have the private CA, reads it from the server.
+    (call.home / "state" / "ca").rename(call.home / "ca-elsewhere")
+    again = call("clients", "moorage.yml", "actions")
+    assert again.stdout == texts["actions"] + "\n"
+    trust, login = yaml.safe_load(again.stdout)
     machine.run(["bash", "-e", "-c", trust["run"]])
     words = login["with"]
     machine.run(

@@ -19,7 +19,7 @@ from moorage.deploy.deployment_json import deployment_record
 from moorage.deploy.hooks import read_scripts
 from moorage.deploy.platform import scheme_for
 from moorage.desired import layout
-from moorage.desired.certificates import find_faults, read_chain
+from moorage.desired.certificates import find_faults, pem_fault, read_chain
 from moorage.desired.registry import read_http_secret
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
@@ -144,6 +144,8 @@ def _acme_ca(answers: Answers) -> bytes | None:
     if answers.ssl.mode != "acme" or acme.ca_file is None:
         return None
     content = _read(acme.ca_file, "ssl.acme.ca_file")
+    if fault := pem_fault(content, "certificate"):
+        raise AnswersError([_at("ssl.acme.ca_file", fault[1])])
     try:
         read_chain(content)
     except ValueError:
@@ -252,7 +254,7 @@ def _certificate(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> 
         ]
         if faults:
             raise AnswersError(faults)
-        return _Certificate(certificate, Secret(key.decode()))
+        return _Certificate(certificate, Secret(key.decode(errors="replace")))
     if answers.ssl.mode == "private_ca":
         return _issued(answers.ssl.private_ca, domain, facts, resolve)
     return _Certificate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from moorage.deploy import ca
@@ -64,12 +65,10 @@ def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
         MoorageError: A file cannot be read.
     """
     pem = _read(certificate)
-    try:
-        facts = describe(pem)
-    except ValueError:
-        return "✗ The file contains no PEM certificate (-----BEGIN CERTIFICATE-----).", False
-    lines = [f"{row.label:<7} {row.text}" for row in facts.rows]
     faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else None, domain)]
+    lines = []
+    with suppress(ValueError):
+        lines = [f"{row.label:<7} {row.text}" for row in describe(pem).rows]
     lines += [f"✗ {fault}" for fault in faults]
     if not faults:
         lines.append("✓ The certificate matches the name" + (" and the key" if key else ""))

@@ -24,7 +24,8 @@ class Action:
 
     Attributes:
         keys: The keys in Textual's notation, separated by commas.
-        method: The method's name after ``action_``, with arguments if it takes any.
+        method: The method's name after ``action_``, with arguments if it takes any; empty for a key
+            of :data:`SAME_KEYS`.
         label: The label in the footer; empty to leave the action out.
         does: Its description, without a full stop.
         title: Its title in the command palette; empty to leave the action out.
@@ -62,6 +63,21 @@ class Area:
     actions: tuple[Action, ...]
 
 
+def key_in_words(key: str) -> str:
+    """Return a key as people write it: ``Ctrl+B`` for ``ctrl+b``, ``Shift+N`` for ``N``."""
+    names = {"slash": "/", "question_mark": "?", "colon": ":",
+             "pageup": "Page Up", "pagedown": "Page Down"}  # fmt: skip
+    *modifiers, last = key.split("+")
+    if len(last) == 1 and last.isupper():
+        modifiers.append("shift")
+    return "+".join(
+        [*(each.capitalize() for each in modifiers), names.get(last, last.capitalize())]
+    )
+
+
+SAME_KEYS = {"question_mark": "f1", "colon": "ctrl+p", "q": "escape", "j": "down", "k": "up"}
+"""Keys that outside text fields do what another key does, as in less and vi."""
+
 _HELP_WIDTH = 64
 """Columns in the help on a narrow terminal."""
 _DISPLAYED = {"↑↓": "Up or Down", "←→": "Left or Right", "pgdn": "Page Up or Page Down"}
@@ -93,6 +109,13 @@ AREAS = {
         # come faster than widgets handle them (pasted, or typed ahead).
         Action("tab", "app.focus_next", "", "Next field", is_first=True),
         Action("shift+tab", "app.focus_previous", "", "Previous field", is_first=True),
+    )),
+    "same_keys": Area("Everywhere except in text fields", (
+        Action("question_mark", "", does="Help, as F1"),
+        Action("colon", "", does="All actions and themes, as Ctrl+P"),
+        Action("q", "", does="Back, as Escape"),
+        Action("j", "", does="Down"),
+        Action("k", "", does="Up"),
     )),
     "buttons": Area("Buttons", (
         # First, because keys of the application do not reach dialogs otherwise.
@@ -291,8 +314,8 @@ AREAS = {
                "Read the servers again", "refresh reload"),
     )),
     "users_table": Area("The table of users", (
-        Action("up,k", "move(-1)"),
-        Action("down,j", "move(1)", "", "Next user; Up or K: previous user"),
+        Action("up", "move(-1)"),
+        Action("down", "move(1)", "", "Next user; Up: previous user"),
         Action("pageup", "page(-1)"),
         Action("pagedown", "page(1)", "", "Next page; Page Up: previous page"),
         Action("home,g", "end(-1)", "", "First user"),
@@ -362,7 +385,7 @@ def bindings(area: str) -> list[BindingType]:
             id=f"{area}.{number}",
         )
         for number, each in enumerate(AREAS[area].actions)
-        if each.keys
+        if each.keys and each.method
     ]
 
 
@@ -375,17 +398,6 @@ def action_of(binding: Binding) -> Action | None:
 def without_keys(area: str) -> tuple[Action, ...]:
     """Return the actions that are only in the palette."""
     return tuple(each for each in AREAS[area].actions if not each.keys)
-
-
-def key_in_words(key: str) -> str:
-    """Return a key as people write it: ``Ctrl+B`` for ``ctrl+b``, ``Shift+N`` for ``N``."""
-    names = {"slash": "/", "pageup": "Page Up", "pagedown": "Page Down"}
-    *modifiers, last = key.split("+")
-    if len(last) == 1 and last.isupper():
-        modifiers.append("shift")
-    return "+".join(
-        [*(each.capitalize() for each in modifiers), names.get(last, last.capitalize())]
-    )
 
 
 def key_lines(actions: Iterable[Action]) -> str:

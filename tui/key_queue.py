@@ -1,4 +1,4 @@
-"""Keyboard: keys in the order they were typed, Alt with digits, arrows in rows of buttons.
+"""Keyboard: keys in the order they were typed, keys with the same meaning, Alt with digits, arrows.
 
 Everything that depends on private parts of Textual's keyboard handling is in here.
 """
@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Button
 
-from tui.actions import bindings
+from tui.actions import SAME_KEYS, bindings
 from tui.document.steps import STEPS
 
 
@@ -83,8 +83,18 @@ class KeysApp(App[int]):
             return
         self._patience = self.set_timer(self.PATIENCE, self._next_key)
         self._join_text()
-        await super().on_event(self._typed_keys[0])
+        await super().on_event(self._meant(self._typed_keys[0]))
         self._follow_key(2)
+
+    def _meant(self, event: events.Key) -> events.Key:
+        """Return the key that a key stands for, unless it is text or can become text."""
+        same = SAME_KEYS.get(event.key)
+        if same is None or not self.screen.is_mounted:  # a screen that opens may begin with a field
+            return event
+        focused = self.focused
+        if focused is not None and focused.check_consume_key(event.key, event.character):
+            return event
+        return events.Key(same, None)
 
     def _join_text(self) -> None:
         """Join waiting characters into one key if they go into a text field.

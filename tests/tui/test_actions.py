@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from fake_server import FakeServers
 from opening import opened
+from textual import events
 from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.keys import _character_to_key
+from textual.widgets import OptionList
 
-from tui.actions import AREAS, Action, action_of, bindings, key_in_words, updated
+from tui.actions import AREAS, SAME_KEYS, Action, action_of, bindings, key_in_words, updated
 from tui.palette import actions_of_screen
 
 DOCS = Path(__file__).parents[2] / "docs" / "wizard.md"
@@ -26,7 +30,7 @@ def test_the_documented_keys_are_those_of_the_wizard() -> None:
 def test_each_key_binding_belongs_to_an_action(area: str) -> None:
     made = [each for each in bindings(area) if isinstance(each, Binding)]
     found = [action_of(each) for each in made]
-    assert found == [each for each in AREAS[area].actions if each.keys]
+    assert found == [each for each in AREAS[area].actions if each.keys and each.method]
     assert action_of(Binding("x", "cut")) is None
 
 
@@ -65,3 +69,43 @@ async def test_keys_for_suggestions_are_listed_only_where_there_are_some(
         await wizard.press("escape", "n")
         await wizard.see("Registry name")
         assert suggest not in actions_of_screen(wizard.app.screen)
+
+
+def test_keys_with_the_meaning_of_another_are_listed_and_have_no_other() -> None:
+    assert [each.keys for each in AREAS["same_keys"].actions] == [*SAME_KEYS]
+    bound = {key for _, each in ACTIONS if each.method for key in each.keys.split(",")}
+    assert not bound & SAME_KEYS.keys()
+    assert set(SAME_KEYS.values()) <= bound
+
+
+async def test_keys_from_less_and_vi_work_outside_text_fields(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
+        options = wizard.app.screen.query_one(OptionList)
+        before = options.highlighted or 0
+        await wizard.press("j", "j", "k")
+        assert options.highlighted == before + 1
+        await wizard.press("?")
+        await wizard.see("Start a new deployment", "Help, as F1")
+        await wizard.press("q")
+        assert wizard.app.screen.query(OptionList)
+        await wizard.press(":")
+        await wizard.see("New deployment", "Connect to a server")
+        assert isinstance(wizard.app.screen, CommandPalette)
+        await wizard.press("escape", "q")
+        await wizard.see("Press Escape again to leave")
+        await wizard.press("q")
+        assert wizard.app.return_value == 0
+
+
+@pytest.mark.parametrize("text", ["jkq.example.com", "?:q"])
+async def test_they_are_text_in_text_fields_even_typed_ahead(
+    servers: FakeServers, text: str
+) -> None:
+    async with opened(servers) as wizard:
+        for key in ("n", *text):
+            wizard.app.post_message(events.Key(_character_to_key(key), key))
+        await wizard.see("Registry name", f"▌{text}")
+        await wizard.press("escape", "c")
+        for key in text:
+            wizard.app.post_message(events.Key(_character_to_key(key), key))
+        await wizard.see("Connect to a server", f"▌{text}")

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
-from tui.actions import Action, bindings, key_lines
+from tui.actions import AREAS, Action, bindings, key_lines
 from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 
@@ -39,7 +39,7 @@ class HelpDialog(Dialog[None]):
         self._title = title
         self._text = text
         self._example = example
-        self._keys = key_lines(actions)
+        self._keys = key_lines([*actions, *AREAS["same_keys"].actions])
         self.add_class("-tall")  # the keys do not fit on a small terminal
 
     def compose(self) -> ComposeResult:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.output import Piece
-from moorage.cli.tables import ACTION_STYLES
+from moorage.cli.tables import ACTION_STYLES, row_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +44,8 @@ def plan_lines(plan: Plan, *, with_diff: bool) -> Iterator[Line]:
         yield ("",)
     if plan.materials.kept_users:
         yield (_unlisted_users(plan.materials.kept_users),)
+    if plan.expectations:
+        yield from row_lines(plan.expectations)
     yield ((plan.summary, "bold"),)
 
 
@@ -80,6 +82,9 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
         "has_changes": plan.has_changes,
         "summary": plan.summary,
         "consequences": [_consequence_as_json(each) for each in plan.consequences],
+        "expectations": [
+            {"key": row.key, "text": row.text, "level": row.level} for row in plan.expectations
+        ],
         "revision": {
             "number": plan.revision.number,
             "by": plan.revision.by,
@@ -135,8 +140,9 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
     if not server.changes:
         yield ("  nothing to change",)
     wide = min(48, max((len(change.subject) for change in server.changes), default=0))
+    room = max((len(change.size) for change in server.changes), default=0)
     for change in server.changes:
-        yield _change_line(change, wide)
+        yield _change_line(change, wide, room)
     for problem in server.problems:
         yield (("  problem: ", "bold red"), explain(problem))
     for note in server.notes:
@@ -152,10 +158,11 @@ def _server_lines(server: ServerPlan, with_diff: bool) -> Iterator[Line]:
                 yield from ((f"  {line}",) for line in change.script.splitlines())
 
 
-def _change_line(change: Change, wide: int) -> Line:
+def _change_line(change: Change, wide: int, room: int) -> Line:
+    size = f"{change.size:<{room}}  " if room else ""
     return (
         (f"  {change.action.sign} ", ACTION_STYLES[change.action]),
-        f"{change.kind:<8} {change.subject:<{wide}}  ",
+        f"{change.kind:<8} {change.subject:<{wide}}  {size}",
         (change.why(), "dim"),
         *(((f"  ({_DRIFT})", "bold yellow"),) if change.drift else ()),
     )
@@ -194,6 +201,8 @@ def _server_as_json(server: ServerPlan, with_diff: bool) -> dict[str, object]:
                 "action": change.action,
                 "subject": change.subject,
                 "reason": change.why(),
+                "lines_added": change.line_counts[0],
+                "lines_removed": change.line_counts[1],
                 "drift": change.drift,
             }
             | ({"diff": change.diff} if with_diff and change.diff else {})

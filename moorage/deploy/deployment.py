@@ -182,8 +182,9 @@ class Deployment:
         wrong = check_registry(self.answers)
         if wrong:
             raise AnswersError(wrong)
-        from moorage.deploy import materials
+        from moorage.deploy import materials, timings
         from moorage.deploy.consequences import change_of_apply, find_consequences
+        from moorage.deploy.expectations import expect
         from moorage.deploy.plan import Plan
         from moorage.deploy.planning import plan_server
         from moorage.deploy.revisions import latest
@@ -205,6 +206,7 @@ class Deployment:
             revision,
             self.answers.based_on,
             revision.following(self.answers.based_on, change),
+            expect(servers, self.answers.rollout, timings.recorded()),
         )
 
     def _peers(self) -> dict[str, tuple[str, ...]]:
@@ -262,6 +264,7 @@ class Deployment:
         from moorage.deploy.record import record_of_apply
         from moorage.deploy.report import ApplyReport, ServerReport
         from moorage.deploy.rollout import Rollout
+        from moorage.deploy.timings import StepTimer
 
         if obstacles := (*plan.problems, *refusals(plan.consequences, accepted)):
             raise ServersFailed(obstacles)
@@ -276,7 +279,7 @@ class Deployment:
             server.server: ServerReport(server.server, RunStatus.UNCHANGED)
             for server in plan.servers
         }
-        rollout = Rollout(self.answers.rollout, self._on_event)
+        rollout = Rollout(self.answers.rollout, StepTimer(self._on_event).on_event)
         gate: Gate = "wait" if len(changed) > 1 else "go"
         run_id = new_run_id()
         login = self._known_login(plan)

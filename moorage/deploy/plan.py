@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from moorage.answers.model import Hook, Moment
 from moorage.deploy.acme import Ask
@@ -21,7 +22,7 @@ from moorage.desired.state import (
     Reason,
 )
 from moorage.errors import FieldName, MoorageError, Note
-from moorage.rows import Action
+from moorage.rows import Action, Row
 from moorage.servers.facts import Facts
 
 WAIT_SECONDS = 300
@@ -85,6 +86,19 @@ class Change:
             lineterm="",
         )
         return "\n".join(lines) + "\n"
+
+    @cached_property
+    def line_counts(self) -> tuple[int, int]:
+        """The numbers of lines added and removed, as shown; both 0 if this is not a file."""
+        lines = self.diff.splitlines()[2:]
+        added = sum(line.startswith("+") for line in lines)
+        return added, sum(line.startswith("-") for line in lines)
+
+    @property
+    def size(self) -> str:
+        """The lines added and removed: ``+12 -3``; empty if this is not a file."""
+        counts = zip("+-", self.line_counts, strict=True)
+        return " ".join(f"{sign}{count}" for sign, count in counts if count)
 
     @property
     def script(self) -> str | None:
@@ -197,6 +211,7 @@ class Plan:
         revision: The deployment's revision, as its servers recorded it.
         based_on: The revision the answers are based on; None when they have none.
         revised: The change this apply records, with its new revision.
+        expectations: What to expect of the apply: its duration, interruptions and failures.
     """
 
     servers: tuple[ServerPlan, ...]
@@ -205,6 +220,7 @@ class Plan:
     revision: Revision = UNRECORDED
     based_on: int | None = None
     revised: Revised = NO_CHANGE
+    expectations: tuple[Row, ...] = ()
 
     @property
     def has_changes(self) -> bool:

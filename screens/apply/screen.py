@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from moorage.deploy import timings
 from moorage.deploy.events import (
     CheckEnded,
     CheckStatus,
@@ -33,7 +34,6 @@ from moorage.escape import printable
 from moorage.rows import SIGNS
 from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
-from screens.apply import timings
 from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
 from tui.actions import bindings
 from tui.labels import describe_error
@@ -175,8 +175,6 @@ class ApplyScreen(Screen[None]):
                 progress.words = "Ready, waiting for the others"
             case RunEnded(status=RunStatus.DONE):
                 progress.end("done", "done")
-                if not self._attaches and event.server != NAME_ROW:
-                    timings.record(progress.took)
             case RunEnded():
                 text = printable(f"{event.status.label}: {event.message}")
                 if self._was_stopped and event.status is RunStatus.CANCELLED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
@@ -12,6 +14,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
+from moorage.desired.masking import kind_of_secret
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange
 from moorage.escape import printable
@@ -30,6 +33,9 @@ _KINDS = {
     Kind.SERVICE: "Services",
     Kind.HOOK: "Hooks",
 }
+
+
+_RANKS = (Action.CHANGE, Action.REMOVE, Action.ADD, Action.RUN)
 
 
 class PlanTree(Tree[Subject]):
@@ -59,15 +65,20 @@ class PlanTree(Tree[Subject]):
             self._add_server(server)
 
     @property
-    def first_difference(self) -> TreeNode[Subject]:
-        """The line of the first changed file; if there is none, that of the first server."""
+    def most_interesting(self) -> TreeNode[Subject]:
+        """The line to look at first: a file, or the first server if no file changes.
+
+        Edits that an apply discards come first, then changed, removed and new files; files whose
+        secrets are masked come last.
+        """
         lines = self.root.children
-        server = next((line for line in lines if isinstance(line.data, tuple)), lines[0])
-        for line in (leaf for branch in server.children for leaf in branch.children):
-            match line.data:
-                case (_, Change(kind=Kind.FILE)):
-                    return line
-        return server
+        servers = [line for line in lines if isinstance(line.data, tuple)]
+        leaves = (leaf for server in servers for branch in server.children
+                  for leaf in branch.children)  # fmt: skip
+        ranks = [(rank, leaf) for leaf in leaves if (rank := _interest(leaf.data)) is not None]
+        if ranks:
+            return min(ranks, key=lambda each: each[0])[1]
+        return servers[0] if servers else lines[0]
 
     def action_wizard_go_on(self) -> None:
         """Leave Enter to the form."""
@@ -110,21 +121,39 @@ class PlanTree(Tree[Subject]):
                 continue
             is_worth_a_look = kind is not Kind.FOLDER
             below = branch.add(Text(f"{title} ({len(changes)})"), expand=is_worth_a_look)
+            names = _short_names(changes)
             for change in changes:
-                below.add_leaf(_line(change), data=(server, change))
+                name = names.get(change.subject, change.subject)
+                below.add_leaf(_line(change, name), data=(server, change))
         if (same := server.unchanged_files) > 0:
             branch.add_leaf(Text(f"= {same} file{'s' if same != 1 else ''} unchanged"))
 
 
-def _line(change: Change) -> Text:
+def _interest(subject: Subject) -> tuple[bool, bool, int] | None:
+    """Return how late a line is looked at; None for lines that are not about a file."""
+    match subject:
+        case (_, Change(kind=Kind.FILE) as change):
+            is_secret = kind_of_secret(change.subject) is not None
+            return not change.drift, is_secret, _RANKS.index(change.action)
+    return None
+
+
+def _short_names(changes: Sequence[Change]) -> dict[str, str]:
+    """Return the names of files and folders, with the folder above where names are the same."""
+    paths = [PurePosixPath(change.subject) for change in changes]
+    names = Counter(path.name for path in paths)
+    return {
+        str(path): path.name if names[path.name] == 1 else f"{path.parent.name}/{path.name}"
+        for path in paths
+    }
+
+
+def _line(change: Change, name: str) -> Text:
     word = change.action.participle
-    drift = ", edited on the server" if change.drift else ""
     parts: list[str | tuple[str, str]] = [f"{change.action.sign} "]
     if change.kind in {Kind.FILE, Kind.FOLDER}:
-        path = PurePosixPath(change.subject)
-        # The name first, because paths differ at the end.
-        parts += [printable(path.name), f"  {word}{drift}",
-                  f"  {printable(str(path.parent))}"]  # fmt: skip
+        parts += [printable(name), f"  {change.size or word}"]
+        parts += ["  edited on the server"] if change.drift else []
     else:
         parts.append(printable(change.subject))
         if change.action in {Action.CHANGE, Action.REMOVE}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -50,6 +51,8 @@ from tui.wizard_session import WizardSession
 
 _RUN_IN_PROGRESS = "run_going_on"
 """The code of a problem that has its own line here, because Enter follows the run."""
+_LABEL_WIDTH, _TEXT_WIDTH = 13, 52
+"""Columns of the labels and of the texts in the question whether to apply."""
 _FOREIGN = "The record to be removed was not created by this deployment."
 
 
@@ -219,7 +222,7 @@ class ReviewPane(StepPane):
         self.add_class("-planned")
         self.refresh_bindings()
         self.take_focus(tree)
-        self.call_after_refresh(lambda: tree.move_cursor(tree.first_difference))
+        self.call_after_refresh(lambda: tree.move_cursor(tree.most_interesting))
         self._show_status()
 
     def _show_status(self, refusal: str = "") -> None:
@@ -361,7 +364,8 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
         lines.append(Content.styled(printable(text), "$text-error"))
         accept = "Apply and end transfers"
     lines += [Content("")] if lines else []
-    lines += [Content(_summary(plan, name)), Content(""), Content(f"On {hosts}")]
+    lines += [Content(_summary(plan, name)), Content(f"On {hosts}"), Content("")]
+    lines += _labelled(_expected(plan, ends_transfers=ends_transfers))
     if name.foreign:
         lines.append(Content("\nDNS records not created by this deployment will be replaced:"))
         lines.append(Content(printable("\n".join(name.foreign))))
@@ -373,6 +377,26 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
         accept = "Apply and begin empty"
     is_careful = bool(name.foreign or plan.destructive or ends_transfers)
     return ConfirmDialog("Apply", Content("\n").join(lines), accept, careful=is_careful)
+
+
+def _expected(plan: Plan, *, ends_transfers: bool) -> list[tuple[str, str]]:
+    """Return what to expect of an apply, as labels and texts."""
+    return [
+        (row.label, printable(row.text))
+        for row in plan.expectations
+        if not (ends_transfers and row.key == "waiting")
+    ]
+
+
+def _labelled(rows: Iterable[tuple[str, str]]) -> list[Content]:
+    """Return labels and texts in two columns, with long texts wrapped in theirs."""
+    lines = []
+    for label, text in rows:
+        for number, piece in enumerate(textwrap.wrap(text, _TEXT_WIDTH) or [""]):
+            head = label if number == 0 else ""
+            line = Content.styled(head.ljust(_LABEL_WIDTH), "$text-muted") + Content(piece)
+            lines.append(line)
+    return lines
 
 
 def _consequences(plan: Plan) -> list[Content]:

@@ -190,12 +190,24 @@ async def test_the_pane_shows_the_diff_of_the_selected_file(servers: FakeServers
         await wizard.see("1 server:")
         for _ in range(60):
             await wizard.press("down")
-            if "/etc/nginx/moorage/access.map\nfrom" in wizard.text:
+            if "/etc/nginx/moorage/htpasswd" in wizard.text:
                 break
-            if "+++ b/etc/nginx/moorage/htpasswd" in wizard.text:
-                assert "********" in wizard.text
+        await wizard.see("+ htpasswd  +1", "1 + ci:******** (after apply)")
         await wizard.press("v")
-        await wizard.see("/etc/")
+        await wizard.see("● Whole file", "ci:******** (after apply)")
+
+
+async def test_the_first_file_shown_is_not_a_secret_one(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.see("1 server:", "+ registry.env  +2", "/etc/moorage/registry/blue/config.yml")
+
+
+async def test_the_question_says_what_to_expect(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        await wizard.see("Takes        usually 1 to 3 minutes", "Interrupts   nothing")
+        await wizard.see("If it fails  the server is rolled back; installed packages stay")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -205,7 +217,7 @@ async def test_the_diff_gets_at_least_half_of_the_height(
     facts = INTERRUPTED + "clock\t1\n"
     servers["alpha"] = FakeServer("alpha", extra_facts=facts)
     async with opened(servers, prefill=ANSWERS, size=size) as wizard:
-        await wizard.see("+ REGISTRY_HTTP_SECRET", "/etc/moorage/registry/registry.env")
+        await wizard.see("1 + # Written by Moorage", "/etc/moorage/registry/blue/config.yml")
         pane, detail = (wizard.app.screen.query_one(each).region for each in ("#review", "#detail"))
         wide, high = detail.width * 2 >= pane.width, detail.height * 2 >= pane.height
         assert wide, (pane, detail)

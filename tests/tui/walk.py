@@ -55,7 +55,7 @@ async def every_screen(
     async with opened(servers, size=size, prefill=ANSWERS) as wizard:
         wizard.app.theme = theme
         await wizard.see("1 server:")
-        await wizard.see("/etc/moorage/registry/registry.env")
+        await wizard.see("/etc/moorage/registry/blue/config.yml")
         yield "review, file", wizard
         await wizard.press("home")
         yield "review, server", wizard

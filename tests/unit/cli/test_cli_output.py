@@ -29,6 +29,8 @@ def test_plan_prints_the_plan_on_stdout_and_progress_on_stderr(
     assert outcome.stdout.startswith(f"{people}{HOST}  Debian GNU/Linux 12 (bookworm), new\n")
     assert "+ package  nginx" in outcome.stdout
     assert "\n+++ b/etc/nginx/conf.d/moorage.conf\n" in outcome.stdout
+    assert re.search(r"\+ file +/etc/nginx/moorage/htpasswd +\+1 ", outcome.stdout)
+    assert "\nTakes        usually 1 to 3 minutes\nInterrupts   nothing\n" in outcome.stdout
     assert outcome.stdout.splitlines()[-1].startswith("1 server: ")
     assert f"{HOST}: Connecting" in outcome.stderr
     assert "\x1b" not in outcome.stdout + outcome.stderr
@@ -42,8 +44,11 @@ def test_plan_as_json(moorage: Moorage, answers_file: Path, servers: FakeServers
     value = plain.json
     assert value.keys() == {
         "has_changes", "summary", "generated", "kept_users", "servers", "dns",
-        "consequences", "revision", "based_on", "missed",
+        "consequences", "revision", "based_on", "missed", "expectations",
     }  # fmt: skip
+    assert [(each["key"], each["level"]) for each in value["expectations"]] == [
+        ("duration", "info"), ("interruption", "info"), ("failure", "info"),
+    ]  # fmt: skip
     assert value["consequences"] == [
         {
             "code": "users_added", "severity": "notice", "text": "1 user is added: ci.",
@@ -61,6 +66,8 @@ def test_plan_as_json(moorage: Moorage, answers_file: Path, servers: FakeServers
         "action": "add",
         "subject": "nginx",
         "drift": False,
+        "lines_added": 0,
+        "lines_removed": 0,
     }
     assert not any("diff" in change for change in server["changes"])
     assert any("diff" in change for change in with_diff.json["servers"][0]["changes"])

@@ -1,17 +1,47 @@
-"""Step times of earlier runs, to estimate the time left."""
+"""How long the steps of earlier runs took, to estimate how long the next one takes."""
 
 from __future__ import annotations
 
 import json
-import statistics
+import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from moorage.deploy.events import STEPS
+from moorage.deploy.events import STEPS, Event, OnEvent, RunEnded, StepBegan
 from moorage.deploy.plan import Kind, ServerPlan
+from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 
 _MOST = 15
+_OPTIONAL = {"wait", "packages", "account", "image", "version", "staged", "drain", "back-up"}
+"""Steps that not every run has."""
+
+
+class StepTimer:
+    """Forwards events, and records how long the steps of runs took that succeeded.
+
+    Args:
+        on_event: Called with every event.
+    """
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self._began: dict[str, list[tuple[str, float]]] = {}
+        self._lock = threading.Lock()
+
+    def on_event(self, event: Event) -> None:
+        """Forward an event; called from several threads."""
+        self._on_event(event)
+        if isinstance(event, StepBegan):
+            self._began.setdefault(event.server, []).append((event.step, event.at))
+        elif isinstance(event, RunEnded) and event.status is RunStatus.DONE:
+            began = self._began.get(event.server, [])
+            ends = [at for _, at in began[1:]] + [event.at]
+            took = {step: end - at for (step, at), end in zip(began, ends, strict=True)}
+            # An estimate is no reason to fail: the disk here may be full.
+            with self._lock, suppress(OSError):
+                record(took)
 
 
 def recorded() -> dict[str, list[float]]:
@@ -41,11 +71,7 @@ def expected(steps: Iterable[str], known: Mapping[str, list[float]]) -> dict[str
     to_come = list(steps)
     if not known or any(step not in known for step in to_come if step not in _OPTIONAL):
         return {}
-    return {step: statistics.median(known[step]) for step in to_come if known.get(step)}
-
-
-_OPTIONAL = {"wait", "packages", "account", "image", "version", "staged", "drain", "back-up"}
-"""Steps that not every run has."""
+    return {step: _median(known[step]) for step in to_come if known.get(step)}
 
 
 def steps_of(plan: ServerPlan) -> list[str]:
@@ -56,7 +82,16 @@ def steps_of(plan: ServerPlan) -> list[str]:
     left_out |= set() if Kind.IMAGE in kinds else {"image"}
     left_out |= set() if plan.switches else {"registry"}
     left_out |= set() if plan.slot_from and plan.switches else {"drain"}
+    left_out |= set() if plan.ask else {"certificate"}
+    moments = {hook.moment for hook in plan.hooks}
+    left_out |= set() if "before_apply" in moments else {"hooks-before"}
+    left_out |= set() if "after_apply" in moments else {"hooks-after"}
     return [step for step in STEPS if step not in left_out]
+
+
+def _median(times: list[float]) -> float:
+    """Return the median; importing statistics takes longer than all else here."""
+    return sorted(times)[len(times) // 2]
 
 
 def _file() -> Path:

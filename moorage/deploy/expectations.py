@@ -1,4 +1,4 @@
-"""What to expect of an apply: how long it takes, what it interrupts, what happens if it fails.
+"""Expectations of an apply: how long it takes, what it interrupts, what happens if it fails.
 
 Pure. The consequences for users and clients are in :mod:`moorage.deploy.consequences`.
 """

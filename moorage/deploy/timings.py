@@ -1,4 +1,4 @@
-"""How long the steps of earlier runs took, to estimate how long the next one takes."""
+"""The times that steps of earlier runs took, to estimate the next run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to expect of an apply: duration, interruptions and failures."""
+"""Expectations of an apply: duration, interruptions and failures."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from moorage.deploy.revisions import Change, Revision, changed_paths, latest, us
 from moorage.deploy.store import missing_store, recorded_store
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
-from moorage.desired.registry import config, has_debug_listener
+from moorage.desired.registry import Mode, mode_of
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
@@ -575,7 +575,8 @@ def _common(name: x509.Name) -> str:
 
 def _modes(server: _Server) -> Iterator[Consequence]:
     """Yield the modes that new settings put the registry into: cache, read-only, debug."""
-    now, was = _mode(server.answers), _mode(server.recorded)
+    now = mode_of(server.answers)
+    was = mode_of(server.recorded) if server.recorded is not None else Mode()
     if now.upstream and now.upstream != was.upstream:
         yield _replaced(
             server, Code.PULL_THROUGH,
@@ -585,39 +586,12 @@ def _modes(server: _Server) -> Iterator[Consequence]:
     if now.is_read_only and not was.is_read_only:
         text = "The registry becomes read-only: pushes and deletions are refused."
         yield _replaced(server, Code.READ_ONLY, text, "", "", destructive=True)
-    if now.debugs and not was.debugs:
+    if now.has_debug_listener and not was.has_debug_listener:
         text = (
             "The registry's debug listener opens its metrics and profiles to every account on the "
             "server, without a password."
         )
         yield _replaced(server, Code.DEBUG_LISTENER, text, "", "")
-
-
-@dataclass(frozen=True)
-class _Mode:
-    upstream: str = ""
-    is_read_only: bool = False
-    debugs: bool = False
-
-
-def _mode(answers: Answers | None) -> _Mode:
-    if answers is None:
-        return _Mode()
-    settings = config(answers, "blue")
-    read_only = _at(settings, "storage", "maintenance", "readonly")
-    if isinstance(read_only, Mapping):
-        read_only = read_only.get("enabled")
-    return _Mode(
-        upstream=str(_at(settings, "proxy", "remoteurl") or ""),
-        is_read_only=bool(read_only),
-        debugs=has_debug_listener(settings),
-    )
-
-
-def _at(value: object, *path: str) -> object:
-    for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _version(server: _Server) -> Iterator[Consequence]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import os
 import time
@@ -12,10 +11,13 @@ from dataclasses import dataclass
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
+from moorage.deploy.check_results import Bad, Skipped, digest_of, expect
 from moorage.deploy.events import CheckEnded, CheckStatus, OnEvent
 from moorage.deploy.log_rows import CHECK_REPOSITORY
-from moorage.deploy.registry_client import Answer, RegistryClient, split_address
+from moorage.deploy.registry_client import RegistryClient, split_address
 from moorage.deploy.targets import Target
+from moorage.deploy.verify_pulls import pull_stored, pull_through, push_refused
+from moorage.desired.registry import Mode, mode_of
 from moorage.errors import ExitCode, MoorageError
 from moorage.servers.transport import Cancel
 
@@ -34,6 +36,9 @@ CHECKS = {
     "push": "push",
     "pull": "pull",
     "delete": "delete",
+    "push_refused": "push refused",
+    "pull_stored": "pull a stored image",
+    "pull_through": "pull through the cache",
     "large_upload": "upload of over 100 MB",
     "shared_upload": "upload started on {first}, finished here",
 }
@@ -80,16 +85,6 @@ class Verification:
         return ExitCode.DONE if self.is_good else ExitCode.FAILED
 
 
-class _Bad(MoorageError):
-    """A check failed; the text says why."""
-
-    code = "check_failed"
-
-
-class _Skipped(Exception):  # not an error of the program
-    """A check was skipped; the text says why."""
-
-
 def verify(
     answers: Answers,
     targets: Sequence[Target],
@@ -122,7 +117,7 @@ def verify(
         problem = None
         try:
             status, detail = CheckStatus.GOOD, work()
-        except _Skipped as error:
+        except Skipped as error:
             status, detail = CheckStatus.SKIPPED, str(error)
         except MoorageError as error:
             problem = error
@@ -155,7 +150,7 @@ def verify(
             unreached.add(target)
             is_certificate = problem.code == "certificate_untrusted"
             failed = "certificate" if is_certificate else "reach"
-            why = _raising(_Skipped(_UNTRUSTED if is_certificate else _UNREACHED))
+            why = _raising(Skipped(_UNTRUSTED if is_certificate else _UNREACHED))
             left_out = [(key, why) for key, _ in planned if key != failed]
             planned = [(failed, _raising(problem)), *left_out]
         for key, work in planned:
@@ -163,14 +158,14 @@ def verify(
             check(target.server, key, name + _over(target), work)
     # One target per server.
     apart = tuple({target.server: target for target in reversed(targets)}.values())[::-1]
-    if len(apart) > 1:
+    if len(apart) > 1 and mode_of(answers).takes_pushes:
         first, second = apart[:2]
 
         def across() -> str:
             if password is None:
-                raise _Skipped(_UNKNOWN_LOGIN)
+                raise Skipped(_UNKNOWN_LOGIN)
             if unreached & {first, second}:
-                raise _Skipped(_UNREACHED)
+                raise Skipped(_UNREACHED)
             return _upload_across(client(first), client(second))
 
         key = "shared_upload"
@@ -220,7 +215,7 @@ class _Session:
 
     def need_password(self) -> None:
         if not self.knows_password:
-            raise _Skipped(_UNKNOWN_LOGIN)
+            raise Skipped(_UNKNOWN_LOGIN)
 
 
 def _checks(
@@ -231,6 +226,10 @@ def _checks(
     yield "no_password", lambda: _refused(anonymous)
     yield "wrong_password", lambda: _refused(anonymous.with_password(CHECK_REPOSITORY, "wrong"))
     yield "login", lambda: _log_in(session)
+    mode = mode_of(answers)
+    if not mode.takes_pushes:
+        yield from _checks_without_pushes(session, mode)
+        return
     yield "push", lambda: _push(session, answers)
     yield "pull", lambda: _pull(session)
     yield "delete", lambda: _delete(session)
@@ -238,12 +237,24 @@ def _checks(
         yield "large_upload", lambda: _large_upload(session)
 
 
-def _expect(answer: Answer, *statuses: int) -> Answer:
-    if answer.status not in statuses:
-        expected = " or ".join(str(status) for status in statuses)
-        got = f"{answer.request} returned {answer.status}, expected {expected}"
-        raise _Bad(f"{got}: {answer.excerpt}")
-    return answer
+def _checks_without_pushes(
+    session: _Session, mode: Mode
+) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield the checks of a pull-through cache, or of a read-only registry."""
+
+    def with_login(work: Callable[[], str]) -> Callable[[], str]:
+        def check() -> str:
+            session.need_password()
+            return work()
+
+        return check
+
+    client = session.client
+    yield "push_refused", with_login(lambda: push_refused(client, CHECK_REPOSITORY))
+    if mode.is_cache:
+        yield "pull_through", with_login(lambda: pull_through(client, mode.upstream))
+    else:
+        yield "pull_stored", with_login(lambda: pull_stored(client))
 
 
 def _certificate(client: RegistryClient) -> str:
@@ -255,16 +266,16 @@ def _certificate(client: RegistryClient) -> str:
 
 
 def _refused(client: RegistryClient) -> str:
-    answer = _expect(client.request("GET", "/v2/"), 401)
+    answer = expect(client.request("GET", "/v2/"), 401)
     challenge = answer.header("WWW-Authenticate") or ""
     if not challenge.lower().startswith("basic"):
-        raise _Bad(f"401 has no 'WWW-Authenticate: Basic' header (but {challenge!r})")
+        raise Bad(f"401 has no 'WWW-Authenticate: Basic' header (but {challenge!r})")
     return "401"
 
 
 def _log_in(session: _Session) -> str:
     session.need_password()
-    _expect(session.client.request("GET", "/v2/"), 200)
+    expect(session.client.request("GET", "/v2/"), 200)
     return f"200 as {session.client.user}"
 
 
@@ -273,13 +284,13 @@ def _push(session: _Session, answers: Answers) -> str:
     session.layer = os.urandom(64 * 1024)
     session.config = json.dumps(
         {"architecture": "amd64", "os": "linux", "config": {},
-         "rootfs": {"type": "layers", "diff_ids": [_digest(session.layer)]}}
+         "rootfs": {"type": "layers", "diff_ids": [digest_of(session.layer)]}}
     ).encode()  # fmt: skip
     for blob in (session.layer, session.config):
         location = _begin_upload(session.client, answers)
-        _expect(session.client.put_blob(location, blob, _digest(blob)), 201)
+        expect(session.client.put_blob(location, blob, digest_of(blob)), 201)
     session.manifest = _manifest(session.config, session.layer)
-    _expect(
+    expect(
         session.client.request(
             "PUT",
             f"/v2/{CHECK_REPOSITORY}/manifests/{session.tag}",
@@ -292,48 +303,48 @@ def _push(session: _Session, answers: Answers) -> str:
 
 
 def _begin_upload(client: RegistryClient, answers: Answers | None = None) -> str:
-    answer = _expect(client.request("POST", f"/v2/{CHECK_REPOSITORY}/blobs/uploads/"), 202)
+    answer = expect(client.request("POST", f"/v2/{CHECK_REPOSITORY}/blobs/uploads/"), 202)
     location = answer.header("Location") or ""
     if answers is not None:
         # Even without TLS here, clients use HTTPS: a load balancer terminates it.
         base = f"https://{client.host}/"
         if not location.startswith((base, "/")):
-            raise _Bad(f"Location is {location.split('?')[0]}, expected it to begin with {base}")
+            raise Bad(f"Location is {location.split('?')[0]}, expected it to begin with {base}")
     return location
 
 
 def _pull(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
-        raise _Skipped("nothing was pushed")
+        raise Skipped("nothing was pushed")
     base = f"/v2/{CHECK_REPOSITORY}"
     path = f"{base}/manifests/{session.tag}"
-    answer = _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 200)
+    answer = expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 200)
     if answer.body != session.manifest:
-        raise _Bad("the pulled manifest is not the one that was pushed")
-    blob = _expect(
-        session.client.request("GET", f"{base}/blobs/{_digest(session.layer)}"), 200, 307
+        raise Bad("the pulled manifest is not the one that was pushed")
+    blob = expect(
+        session.client.request("GET", f"{base}/blobs/{digest_of(session.layer)}"), 200, 307
     )
     if blob.status == 307:
         host = split_address(blob.header("Location") or "").netloc
         if not host:
-            raise _Bad("the layer is redirected to something that is not an absolute URL")
+            raise Bad("the layer is redirected to something that is not an absolute URL")
         return f"manifest, layer redirected to {host}"
     if blob.body != session.layer:
-        raise _Bad("the pulled layer is not the one that was pushed")
-    return f"same digest {_digest(session.manifest)[:19]}…"
+        raise Bad("the pulled layer is not the one that was pushed")
+    return f"same digest {digest_of(session.manifest)[:19]}…"
 
 
 def _delete(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
-        raise _Skipped("nothing was pushed")
+        raise Skipped("nothing was pushed")
     base = f"/v2/{CHECK_REPOSITORY}"
-    path = f"{base}/manifests/{_digest(session.manifest)}"
-    _expect(session.client.request("DELETE", path), 202)
-    _expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 404)
+    path = f"{base}/manifests/{digest_of(session.manifest)}"
+    expect(session.client.request("DELETE", path), 202)
+    expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 404)
     for blob in (session.layer, session.config):
-        _expect(session.client.request("DELETE", f"{base}/blobs/{_digest(blob)}"), 202, 404)
+        expect(session.client.request("DELETE", f"{base}/blobs/{digest_of(blob)}"), 202, 404)
     return "gone afterwards"
 
 
@@ -348,7 +359,7 @@ def _large_upload(session: _Session) -> str:
         body=(chunk for _ in range(LARGE // _CHUNK)),
         headers={"Content-Length": str(LARGE), "Content-Type": "application/octet-stream"},
     )
-    _expect(answer, 202)
+    expect(answer, 202)
     rate = LARGE / 1e6 / (time.monotonic() - started)
     # Cancel the upload instead of finishing it, so that nothing stays in the registry.
     session.client.request("DELETE", answer.header("Location") or location)
@@ -357,23 +368,19 @@ def _large_upload(session: _Session) -> str:
 
 def _upload_across(first: RegistryClient, second: RegistryClient) -> str:
     halves = (os.urandom(32 * 1024), os.urandom(32 * 1024))
-    digest = _digest(b"".join(halves))
+    digest = digest_of(b"".join(halves))
     location = _begin_upload(first)
     for client, half in zip((first, second), halves, strict=True):
         answer = client.request(
             "PATCH", location, body=half, headers={"Content-Type": "application/octet-stream"}
         )
-        location = _expect(answer, 202).header("Location") or location
-    _expect(second.put_blob(location, b"", digest), 201)
-    blob = _expect(first.request("GET", f"/v2/{CHECK_REPOSITORY}/blobs/{digest}"), 200, 307)
-    if blob.status == 200 and _digest(blob.body) != digest:
-        raise _Bad("the pulled layer is not the one that was pushed")
+        location = expect(answer, 202).header("Location") or location
+    expect(second.put_blob(location, b"", digest), 201)
+    blob = expect(first.request("GET", f"/v2/{CHECK_REPOSITORY}/blobs/{digest}"), 200, 307)
+    if blob.status == 200 and digest_of(blob.body) != digest:
+        raise Bad("the pulled layer is not the one that was pushed")
     second.request("DELETE", f"/v2/{CHECK_REPOSITORY}/blobs/{digest}")
     return "64 KiB in two halves"
-
-
-def _digest(content: bytes) -> str:
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def _manifest(config: bytes, layer: bytes) -> bytes:
@@ -383,13 +390,13 @@ def _manifest(config: bytes, layer: bytes) -> bytes:
         "config": {
             "mediaType": "application/vnd.docker.container.image.v1+json",
             "size": len(config),
-            "digest": _digest(config),
+            "digest": digest_of(config),
         },
         "layers": [
             {
                 "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
                 "size": len(layer),
-                "digest": _digest(layer),
+                "digest": digest_of(layer),
             }
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -75,6 +76,49 @@ def config(answers: Answers, slot: Slot) -> dict[str, Any]:
         debug = {"addr": f"127.0.0.1:{DEBUG_PORTS[slot]}"}
         whole["http"] = merged(whole["http"], {"debug": debug})
     return whole
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The mode that its settings put the registry into.
+
+    Attributes:
+        is_cache: Whether it is a pull-through cache.
+        upstream: The URL of the registry that it caches; empty if it is none, or a secret.
+        is_read_only: Whether it refuses pushes and deletions.
+        has_debug_listener: Whether it has a debug server, which requires no password.
+    """
+
+    is_cache: bool = False
+    upstream: str = ""
+    is_read_only: bool = False
+    has_debug_listener: bool = False
+
+    @property
+    def takes_pushes(self) -> bool:
+        """Whether images can be pushed to it."""
+        return not (self.is_cache or self.is_read_only)
+
+
+def mode_of(answers: Answers) -> Mode:
+    """Return the mode that the answers put the registry into."""
+    settings = config(answers, "blue")
+    upstream = str(_at(settings, "proxy", "remoteurl") or "")
+    hidden = {"REGISTRY_PROXY", "REGISTRY_PROXY_REMOTEURL"}.intersection(
+        answers.registry.environment
+    )
+    return Mode(
+        is_cache=bool(upstream or hidden),
+        upstream=upstream,
+        is_read_only=_at(settings, "storage", "maintenance", "readonly", "enabled") is True,
+        has_debug_listener=has_debug_listener(settings),
+    )
+
+
+def _at(value: object, *path: str) -> object:
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def has_debug_listener(config: Mapping[str, Any]) -> bool:

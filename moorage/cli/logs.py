@@ -112,7 +112,7 @@ def command(
     ) as runner:
         runner.asker.asks_for_logins_only = True
         deployment = runner.deployment
-        view = LogsView(output, shown, len(deployment.chosen_servers) > 1, follow)
+        view = LogsView(output, shown, len(deployment.chosen_servers) > 1)
         tail = LogTail(
             deployment, runner.asker, view.add, view.fail, on_end=view.end, follows=follow,
             lines=lines,

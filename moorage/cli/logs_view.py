@@ -20,14 +20,12 @@ class LogsView:
         output: The output.
         shown: Which rows to print.
         has_servers: Whether each row begins with its server's label.
-        follows: Whether to print rows as they arrive, instead of sorted by time at the end.
     """
 
-    def __init__(self, output: Output, shown: LogFilter, has_servers: bool, follows: bool) -> None:
+    def __init__(self, output: Output, shown: LogFilter, has_servers: bool) -> None:
         self._output = output
         self._shown = shown
         self._has_servers = has_servers
-        self._follows = follows
         # None means that all logs have ended.
         self._arrived: queue.SimpleQueue[Sequence[LogRow] | MoorageError | None] = (
             queue.SimpleQueue()
@@ -49,16 +47,12 @@ class LogsView:
     def show(self) -> ExitCode:
         """Print rows until all logs have ended; returns the command's exit code."""
         code = ExitCode.DONE
-        kept: list[LogRow] = []
         while (arrived := self._arrived.get()) is not None:
             if isinstance(arrived, MoorageError):
                 code = arrived.exit_code
                 self._print_error(arrived)
-            elif self._follows:
-                self._print(arrived)
             else:
-                kept += arrived
-        self._print(sorted(kept, key=lambda row: row.instant))
+                self._print(arrived)
         return code
 
     def _print(self, rows: Sequence[LogRow]) -> None:

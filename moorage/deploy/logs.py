@@ -21,6 +21,8 @@ LINES = 300
 """Lines to read from the end of each log."""
 _TIMEOUT = 60
 """Seconds without any data before a server that is only read counts as not responding."""
+_BACKLOG_SECONDS = 0.5
+"""Seconds in which the last lines arrive, log after log and server after server."""
 _ZONE = re.compile(r"T[\d:.]+(Z|[+-]\d\d:?\d\d)$")
 
 
@@ -67,8 +69,53 @@ class LineReader:
         return row
 
 
+class _Backlog:
+    """The last rows of all logs, passed on sorted by time; later rows pass at once.
+
+    Args:
+        on_rows: Called with rows.
+        wait: Seconds to collect rows after the first one; None collects until :meth:`flush`.
+    """
+
+    def __init__(self, on_rows: Callable[[Sequence[LogRow]], object], wait: float | None) -> None:
+        self._on_rows = on_rows
+        self._wait = wait
+        self._rows: list[tuple[float, LogRow]] | None = None
+        self._is_over = False
+        self._instants: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, rows: Sequence[LogRow]) -> None:
+        """Add rows of one server; thread-safe."""
+        with self._lock:
+            if self._is_over and rows:
+                self._on_rows(rows)
+            elif rows:
+                self._collect(rows)
+
+    def _collect(self, rows: Sequence[LogRow]) -> None:
+        if self._rows is None:
+            self._rows = []
+            if self._wait is not None:
+                timer = threading.Timer(self._wait, self.flush)
+                timer.daemon = True
+                timer.start()
+        for row in rows:
+            # A row without a time stays behind the one before it.
+            instant = row.instant or self._instants.get(row.server, 0.0)
+            self._instants[row.server] = instant
+            self._rows.append((instant, row))
+
+    def flush(self) -> None:
+        """Pass on what was collected; later rows are not held back."""
+        with self._lock:
+            rows, self._rows, self._is_over = self._rows, None, True
+            if rows:
+                self._on_rows([row for _, row in sorted(rows, key=lambda each: each[0])])
+
+
 class LogTail:
-    """The logs of all servers of a deployment, as lines arrive.
+    """The logs of all servers of a deployment: the last lines sorted by time, then new ones.
 
     Args:
         deployment: The open deployment.
@@ -93,7 +140,7 @@ class LogTail:
     ) -> None:
         self._deployment = deployment
         self._asker = asker
-        self._on_rows = on_rows
+        self._backlog = _Backlog(on_rows, _BACKLOG_SECONDS if follows else None)
         self._on_failure = on_failure
         self._on_end = on_end
         self._follows = follows
@@ -125,28 +172,24 @@ class LogTail:
                 self._open -= 1
                 is_last = not self._open
             if is_last:
+                self._backlog.flush()
                 self._on_end()
 
     def _read(self, server: Server) -> None:
         reader = LineReader(server.host)
         transport = self._deployment.connection_to(server)
-
-        def take(rows: Sequence[LogRow]) -> None:
-            if rows:
-                self._on_rows(rows)
-
         try:
             transport.connect()
             ended = transport.run(
                 shell_script("logs.sh"),
                 payload=f"{'follow' if self._follows else 'once'}\n{self._lines}\n".encode(),
-                on_stdout=lambda data: take(reader.read(data)),
+                on_stdout=lambda data: self._backlog.add(reader.read(data)),
                 # Standard input stays open while following, and ends with the connection.
                 on_start=(lambda exchange: None) if self._follows else None,
                 timeout=None if self._follows else _TIMEOUT,
                 cancel=self._deployment.cancel,
             )
-            take(reader.end())
+            self._backlog.add(reader.end())
         finally:
             transport.close()
         if ended.exit_status:

@@ -67,7 +67,7 @@ def test_the_lines_of_all_servers_are_sorted_by_time(moorage: Moorage, two: Path
         (("--repository", "team", "--user", "ana", "--status", "2xx"), "10"),
         (("--no-checks",), "10 12 20 30"),
         (("--limit", "two.example.test"), "20 25"),
-        (("--follow", "--limit", "one.example.test", "--level", "routine"), "12 10 30"),
+        (("--follow", "--limit", "one.example.test", "--level", "routine"), "10 12 30"),
     ],
 )
 def test_options_choose_the_lines(
@@ -120,3 +120,14 @@ def test_a_wrong_status_is_wrong_usage(moorage: Moorage, two: Path) -> None:
     outcome = moorage("logs", str(two), "--status", "abc")
     assert outcome.code == 2
     assert "Expected a number such as 404, or 4xx or 5xx" in outcome.stderr
+
+
+def test_a_line_without_a_time_stays_behind_the_one_before_it(
+    moorage: Moorage, two: Path, servers: FakeServers
+) -> None:
+    servers["one.example.test"].logs = request(40) + b"of 40\n" + request(10) + b"of 10\n"
+    for options in ((), ("-f",)):
+        shown = moorage("logs", str(two), "--limit", "one.example.test", *options).stdout
+        assert [line[13:15] if "GET" in line else line for line in shown.splitlines()] == [
+            "10", "of 10", "40", "of 40",
+        ]  # fmt: skip

@@ -13,6 +13,8 @@ from moorage.state import private_folder, write_private
 
 APPLIED = "applied"
 """The state of a deployment whose last apply succeeded."""
+UNFINISHED = "apply not finished"
+"""The state of a deployment while it is applied, and later if nobody saw how that ended."""
 _MOST_RECENTS = 12
 
 

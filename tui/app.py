@@ -234,6 +234,7 @@ class WizardApp(DeploymentApp):
         from screens.apply.screen import ApplyScreen
 
         if self.session is not None:
+            self.saving.note_apply_began()
             self.push_screen(
                 ApplyScreen(self.session, large_upload=self._large_upload), self._left_apply
             )

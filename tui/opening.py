@@ -157,13 +157,22 @@ class Opening:
             await self._list_problems(opened.mistakes)
             return
 
+        from tui.document.unapplied import is_as_applied
         from tui.widgets.dialog import ConfirmDialog
 
+        text = (
+            f"{path} has changes that you made in the wizard and did not save. "
+            "Opening the saved file discards them."
+        )
+        if is_as_applied(unsaved):
+            text = (
+                f"{path} does not have what was applied last: you did not save it. Applying the "
+                "saved file would undo these changes."
+            )
         goes_on = await self._app.push_screen_wait(
             ConfirmDialog(
                 "Unsaved changes",
-                f"{path} has changes that you made in the wizard and did not save. "
-                "Opening the saved file discards them.",
+                text,
                 "Keep the changes",
                 "Open the saved file",
             )

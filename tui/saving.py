@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.timer import Timer
 
 from moorage.errors import MoorageError
-from moorage.recents import APPLIED
+from moorage.recents import APPLIED, UNFINISHED
 from tui.deployment_app import DeploymentApp
 from tui.document import store
 from tui.labels import describe_error
@@ -98,6 +98,17 @@ class Saving:
             self._app.notify(describe_error(error), severity="warning", markup=False)
             return
         session.text, session.saved = written, session.draft.without_secrets()
+
+    def note_apply_began(self) -> None:
+        """Note that an apply has begun, in case the wizard does not see its end."""
+        session = self._session
+        if session is None:
+            return
+        self.keep_draft()
+        kept = session.path or session.draft_file
+        if kept.is_file():
+            store.remember(kept, session.draft.domain, state=UNFINISHED,
+                           is_draft=session.path is None)  # fmt: skip
 
     def note_applied(self, at: float | None, *, is_hearsay: bool) -> None:
         """Note that the open deployment is applied, although this wizard saw no apply end.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from moorage.answers.model import Answers
+from moorage.answers.record import without_secrets
 from moorage.answers.recorded import RecordedServer
 from moorage.deploy.acme import Renewal, is_late, renewal_of
 from moorage.deploy.additions import Additions, recorded_additions
@@ -315,6 +317,7 @@ class Status:
         has_changes: Whether the answers differ from the servers; None when unknown.
         unknown_because: Why that is unknown; empty otherwise.
         others: Further servers named in the records, which were not connected to.
+        has_answers: Whether all servers record these answers as applied.
     """
 
     servers: tuple[ServerStatus, ...]
@@ -322,6 +325,7 @@ class Status:
     has_changes: bool | None = None
     unknown_because: str = ""
     others: tuple[RecordedServer, ...] = ()
+    has_answers: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -364,7 +368,17 @@ def _status_from(
         # Planning would create a private CA and passwords for nothing.
         has_changes = True
     others = other_servers(deployment.answers.servers, facts)
-    return Status(servers, unreached, has_changes, why, others)
+    has_answers = (
+        bool(facts) and not unreached and all(_records(each, deployment.answers) for each in facts)
+    )
+    return Status(servers, unreached, has_changes, why, others, has_answers)
+
+
+def _records(facts: Facts, answers: Answers) -> bool:
+    recorded, expected = deployment_record(facts).get("answers"), without_secrets(answers)
+    if not isinstance(recorded, Mapping):
+        return False
+    return {**recorded, "ask": None} == {**expected, "ask": None}
 
 
 def _status_as(facts: Facts, domain: str) -> ServerStatus:

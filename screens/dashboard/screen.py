@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -25,7 +27,7 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.transport import Cancel
 from tui.actions import bindings
-from tui.document.unapplied import not_applied
+from tui.document.unapplied import is_older, not_applied
 from tui.labels import describe_error, explain
 from tui.messages import (
     AttachRequested,
@@ -34,6 +36,7 @@ from tui.messages import (
     SettingsRequested,
     UsersRequested,
 )
+from tui.questions.asker import WizardAsker
 from tui.signs import HEALTH_SIGNS, property_line
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyDialog, setup_block
@@ -44,7 +47,7 @@ from tui.wizard_session import WizardSession
 
 
 class DashboardScreen(Screen[None]):
-    """Reads the servers when it is opened, and again on demand.
+    """Reads the servers when it is opened, once a minute, and on demand.
 
     Args:
         session: The deployment that is open.
@@ -68,6 +71,9 @@ class DashboardScreen(Screen[None]):
     DashboardScreen #buttons { height: 1; margin: 0 2 1 2; }
     DashboardScreen #buttons Button { margin-right: 2; }
     """
+
+    REFRESH: ClassVar[float] = 60.0
+    """Seconds after which the servers are read again."""
 
     def __init__(self, session: WizardSession, open_transport: OpenTransport | None = None) -> None:
         super().__init__()
@@ -97,6 +103,7 @@ class DashboardScreen(Screen[None]):
         self.query_one("#settings").focus()
         report = self.query_one("#dashboard")
         self.watch(report, "show_vertical_scrollbar", self.refresh_bindings, init=False)
+        self.set_interval(self.REFRESH, self._refresh)
 
     def on_screen_resume(self) -> None:
         """Read the servers again, unless only a dialog was closed."""
@@ -106,12 +113,21 @@ class DashboardScreen(Screen[None]):
         self._is_covered = False
 
     def _show_pending(self) -> None:
-        """Show how many settings were changed in the wizard and not applied since."""
-        count = len(not_applied(self._session.draft, self._session.read))
+        """Show how many settings differ from what was applied, and which side is older."""
+        draft, read = self._session.draft, self._session.read
+        count = len(not_applied(draft, read))
+        if self._status is not None and self._status.has_answers:
+            count = 0  # an apply whose end this wizard did not see
         shown = self.query_one("#pending", Static)
         shown.display = count > 0
         settings = f"{count} setting{'s' if count != 1 else ''}"
-        shown.update(f"○ {settings} changed but not applied. Press v to review.")
+        text = f"○ {settings} changed but not applied. Press v to review."
+        if is_older(draft, read):
+            text = (
+                "! These answers are older than what was applied. Applying them would undo "
+                f"{settings}. Press v to review."
+            )
+        shown.update(text)
 
     def on_screen_suspend(self) -> None:
         """Stop reading when another screen is opened."""
@@ -132,6 +148,18 @@ class DashboardScreen(Screen[None]):
     def _stop_clock(self) -> None:
         if self._timer is not None:
             self._timer.stop()
+
+    def _refresh(self) -> None:
+        """Read the servers again in the background, unless they are being read."""
+        is_reading = any(each.group == "look" and not each.is_finished for each in self.workers)
+        if self.app.screen is not self or self._status is None or is_reading:
+            return
+        with suppress(MoorageError):
+            answers = self._session.draft.answers_to_look()
+            self._cancel = cancel = Cancel()
+            asker, opener = self._session.operations.asker, self._open_transport
+            quiet = asker.quiet() if isinstance(asker, WizardAsker) else None
+            self._look(lambda: look(answers, quiet, opener, cancel))
 
     def action_look(self) -> None:
         """Read the servers."""
@@ -180,7 +208,9 @@ class DashboardScreen(Screen[None]):
             overview = replace(overview, detail="")
         sign, colour = HEALTH_SIGNS[overview.health]
         name = self._session.draft.registry_name
-        self._say(f"{sign} {name}: {printable(overview.text)}", colour)
+        as_of = f"as of {time.strftime('%H:%M:%S')}"
+        self._say(f"{sign} {name}: {printable(overview.text)} ({as_of})", colour)
+        self._show_pending()
         place = self.query_one("#servers")
         await place.remove_children()
         await place.mount(

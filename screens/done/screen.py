@@ -327,7 +327,7 @@ class DoneScreen(Screen[None]):
         """
         self._after_saving = None
         typed = _TYPED if ends and self._session.draft.has_typed_secrets else ""
-        if self._session.path is not None:
+        if self._session.path is not None and not self._is_file_behind:
             if typed:
                 agrees = await self._confirm(f"{self._uncopied} {typed}".strip(), "Leave")
             else:
@@ -335,13 +335,24 @@ class DoneScreen(Screen[None]):
             if agrees:
                 leave()
             return
-        texts = (self._uncopied, typed, _NOT_IN_A_FILE)
+        path = self._session.path
+        note = _NOT_IN_A_FILE if path is None else printable(f"{path} {_BEHIND}")
+        texts = (self._uncopied, typed, note)
         answer = await self.app.push_screen_wait(LeaveDialog([text for text in texts if text]))
         if answer == "leave":
             leave()
         elif answer == "save":
             self.action_save()
             self._after_saving = leave
+
+    @property
+    def _is_file_behind(self) -> bool:
+        """Whether servers have what the answers file does not."""
+        report = self._outcome.report
+        was_applied = self._outcome.is_good or (
+            report is not None and any(each.is_good for each in report.servers)
+        )
+        return was_applied and self._session.path is not None and not self._session.is_saved
 
     @property
     def _uncopied(self) -> str:
@@ -362,6 +373,7 @@ class DoneScreen(Screen[None]):
 
 _SHOWN_ONCE = "The passwords are shown only here, and you have not copied all of them."
 _TYPED = "Passwords and keys you typed are not saved: you will have to enter them again."
+_BEHIND = "does not have what was applied. Applying the file would undo these changes."
 _NOT_IN_A_FILE = (
     "The answers are not saved to a file. They are not lost: Moorage keeps them on this machine, "
     "without secrets, and lists this deployment on its start screen. A file can go into version "

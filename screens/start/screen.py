@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _FRESH_SECONDS = 30
 """How long a status counts as current and is not read again."""
+_REFRESH_SECONDS = 60
+"""How often the status is read again while the list is in view."""
 _MARGIN = 3
 """Columns of a line that its text cannot use."""
 _AGAIN = "Press Escape again to leave. Ctrl+Q leaves at once."
@@ -92,17 +94,26 @@ class WelcomeScreen(Screen[None]):
         self._overviews = kept_overviews()
         self._list()
         self.query_one(OptionList).focus()
+        self.set_interval(_REFRESH_SECONDS, self._refresh)
 
     def on_screen_resume(self) -> None:
         """Read the status of every deployment again, unless it is current."""
         self._forget_escape()
+        self._read_all()
+        self._list()
+
+    def _refresh(self) -> None:
+        """Read the status of every deployment again while the list is in view."""
+        if self.app.screen is self:
+            self._read_all()
+
+    def _read_all(self) -> None:
         for each in store.recents():
             last = self._overviews.get(each.path)
             is_fresh = last is not None and time.time() - last.at < _FRESH_SECONDS
             if each.state and each.path not in self._being_read and not is_fresh:
                 self._being_read.add(each.path)
                 self._read_status(each.path)
-        self._list()
 
     def on_resize(self) -> None:
         """Fit the lines into the new width."""

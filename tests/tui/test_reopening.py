@@ -13,6 +13,7 @@ from opening import opened
 from textual.events import ScreenResume, ScreenSuspend
 from walk import ANSWERS, LOGIN
 
+from moorage.answers.record import without_secrets
 from moorage.answers.save import save
 from moorage.deploy.overview import Health, Overview, keep_overview, kept_overviews
 from moorage.deploy.plan import Plan
@@ -193,6 +194,65 @@ async def test_the_dashboard_lists_changes_not_applied(servers: FakeServers, hom
         await wizard.see("Dashboard")
         await wizard.press("v")
         await wizard.see("Review  7 of 7", "1 server:")
+
+
+async def test_the_dashboard_shows_its_time_and_refreshes_by_itself(
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DashboardScreen, "REFRESH", 0.3)
+    servers["alpha"] = FakeServer("alpha", sudo_password="right")
+    async with opened(servers, path=applied(home)) as wizard:
+        await wizard.see("Sudo password of admin")
+        await wizard.type("right")
+        await wizard.press("enter")
+        await wizard.see("(as of ", "Nothing is deployed")
+        servers["alpha"].put([some_user("ci")])
+        await wizard.see("The registry is not running")
+        servers["alpha"].sudo_password = "another"
+        await wizard.see("a secret is needed")  # and no prompt
+        assert isinstance(wizard.app.screen, DashboardScreen)
+
+
+async def test_an_apply_whose_end_was_not_seen_shows_as_applied(
+    servers: FakeServers, home: Path
+) -> None:
+    path = applied(home)
+    draft = Draft({**ANSWERS, "ssl": {"mode": "none"}, "rollout": "all_at_once"})
+    save(draft.answers(), path)
+    alpha = servers["alpha"]
+    alpha.put([some_user("ci")])
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("2 settings changed but not applied")
+        record = json.loads(alpha.files[layout.DEPLOYMENT])
+        record["answers"] = without_secrets(draft.answers())
+        alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
+        await wizard.press("ctrl+r")
+        await wizard.until(lambda: "not applied" not in wizard.text, "the record is read")
+
+
+async def test_an_apply_that_was_cut_off_is_read_at_the_start(
+    servers: FakeServers, home: Path
+) -> None:
+    servers["alpha"] = FakeServer("alpha", waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("enter")
+        await wizard.see("On alpha")
+        await wizard.press("enter")
+        await wizard.see("Installing packages")
+        (left,) = store.recents()
+        assert left.state == "apply not finished"
+        servers["alpha"].aborted.set()
+        await wizard.see("Apply failed")
+
+
+async def test_answers_older_than_the_last_apply_say_so(servers: FakeServers, home: Path) -> None:
+    path = applied(home)
+    older = Draft({**ANSWERS, "based_on": 4})
+    save(older.answers(), path)
+    store.keep_applied(Draft({**ANSWERS, "based_on": 5, "ssl": {"mode": "none"}}))
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("These answers are older than what was applied.", "undo 1 setting")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker
 from screens.done.screen import DoneScreen
 from tui.app import WizardApp
+from tui.document import store
 from tui.document.draft import Draft
 from tui.tasks import in_thread
 from tui.theme import DARK, LIGHT
@@ -409,6 +410,34 @@ async def test_leaving_done_asks_whether_to_save(
                 break
     assert load(home / "moorage.yml").servers[0].host == "alpha"
     assert wizard.app.return_value == (0 if key == "ctrl+q" else None)
+
+
+async def test_leaving_done_asks_when_the_file_lacks_what_was_applied(servers: FakeServers) -> None:
+    path = Path("moorage.yml")
+    save(Draft(ANSWERS).answers(), path)
+    async with opened(servers, path=path) as wizard:
+        assert wizard.app.session is not None
+        wizard.app.session.draft.set("rollout", "all_at_once")
+        wizard.app.saving.draft_changed()
+        show_done(wizard)
+        await wizard.see("moorage.yml is out of date")
+        wizard.app.screen.query_one(CopyBlock).query_one(Button).press()
+        await wizard.press("enter")
+        await wizard.see("does not have what was applied", "Leave without saving")
+        await wizard.press("enter")
+        await wizard.until(lambda: not isinstance(wizard.app.screen, DoneScreen), "it is left")
+    assert load(path).rollout == "all_at_once"
+
+
+async def test_a_file_that_lacks_what_was_applied_says_so_when_opened(servers: FakeServers) -> None:
+    path, applied = Path("moorage.yml"), Draft({**ANSWERS, "ssl": {"mode": "none"}})
+    save(Draft(ANSWERS).answers(), path)
+    store.keep_draft(store.draft_file_for(path), applied, of=path)
+    store.keep_applied(applied)
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("does not have what was applied last", "Open the saved file")
+        await wizard.press("enter")
+        await wizard.see("Dashboard")
 
 
 async def test_unsaved_drafts_are_listed_at_the_start(servers: FakeServers) -> None:

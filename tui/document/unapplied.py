@@ -33,6 +33,24 @@ def not_applied(draft: Draft, read: Draft | None = None) -> tuple[str, ...]:
     return tuple(_differing(now, before, ""))
 
 
+def is_as_applied(draft: Draft) -> bool:
+    """Return whether a draft is what was last applied to its registry from this machine."""
+    return store.last_applied(draft.domain) is not None and not not_applied(draft)
+
+
+def is_older(draft: Draft, read: Draft | None = None) -> bool:
+    """Return whether a draft is based on an earlier revision than the last apply.
+
+    Args:
+        draft: The draft.
+        read: The applied answers as read from a server; None to use those on this machine.
+    """
+    applied = read or store.last_applied(draft.domain)
+    bases = [each.get("based_on") if each is not None else None for each in (draft, applied)]
+    own, last = (each if isinstance(each, int) else 0 for each in bases)
+    return 0 < own < last
+
+
 def _plain(draft: Draft) -> dict[str, Any]:
     """Return the answers without defaults and without what is never applied."""
     answers = draft.answers()

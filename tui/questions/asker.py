@@ -78,6 +78,14 @@ class WizardAsker:
         """Return a password or key file for a login that no key worked for, or None."""
         return self._known_or_asked(request.what, request.server, request.rejected, request)
 
+    def quiet(self) -> QuietAsker:
+        """Return an asker that knows what was typed before, and asks for nothing."""
+        return QuietAsker(self._known_secret)
+
+    def _known_secret(self, what: SecretName, server: str | None) -> Secret | Path | None:
+        with self._lock:
+            return self._known.get((what, server))
+
     def forget_refused(self, *errors: MoorageError) -> None:
         """Forget the secrets that servers rejected, and no others."""
         for error in errors:
@@ -132,3 +140,30 @@ class WizardAsker:
             if question in self._open:
                 self._open.remove(question)
         return question.answer
+
+
+class QuietAsker:
+    """Never asks, for what is read without a key press; knows what was typed before.
+
+    Args:
+        known: Returns a secret that was typed before, or None.
+    """
+
+    def __init__(self, known: Callable[[SecretName, str | None], Secret | Path | None]) -> None:
+        self._known = known
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        """Trust no new key."""
+        return False
+
+    def secret(
+        self, what: SecretName, server: str | None, rejected: Secret | None = None
+    ) -> Secret | None:
+        """Return a secret that was typed before, unless it is wrong."""
+        known = self._known(what, server)
+        return known if isinstance(known, Secret) and known != rejected else None
+
+    def login(self, request: LoginRequest) -> Secret | Path | None:
+        """Return a password or key file that was typed before, unless it is wrong."""
+        known = self._known(request.what, request.server)
+        return known if known != request.rejected else None

@@ -71,5 +71,10 @@ def theme_commands(app: App[Any]) -> Iterable[SystemCommand]:
 def _setter(app: App[Any], name: str) -> Callable[[], None]:
     def use() -> None:
         app.theme = name
+        try:
+            theme.keep_theme(name)
+        except OSError as error:
+            text = f"Cannot store the choice of the theme: {error.strerror}"
+            app.notify(text, severity="warning", markup=False)
 
     return use

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 
 from textual.theme import Theme
 
+from moorage.state import private_folder, state_folder, write_private
+
+_CHOICE = "theme"
+"""The file with the theme chosen last."""
 _SYNTAX = ("comment", "name", "value", "number", "keyword")
 
 
@@ -235,12 +239,31 @@ CommandList:focus > .option-list--option-highlighted {
 
 
 def usual_theme(colours: str | None = "truecolor") -> str:
-    """Return the theme that suits the terminal, as far as that is known.
+    """Return the theme chosen last, or the one that suits the terminal, as far as that is known.
 
     Args:
         colours: The terminal's colour system as rich names it: standard, 256 or truecolor.
     """
     if colours in {"standard", "windows"}:
         return SIXTEEN.name
+    if chosen := _chosen_theme():
+        return chosen
     background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in {"7", "15"} else DARK.name
+
+
+def keep_theme(name: str) -> None:
+    """Begin with a theme from now on.
+
+    Raises:
+        OSError: The choice cannot be stored.
+    """
+    write_private(private_folder() / _CHOICE, f"{name}\n".encode())
+
+
+def _chosen_theme() -> str:
+    try:
+        name = (state_folder() / _CHOICE).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+    return name if name in {each.name for each in THEMES} else ""

@@ -29,7 +29,7 @@ from tui.app import WizardApp
 from tui.document import store
 from tui.document.draft import Draft
 from tui.tasks import in_thread
-from tui.theme import DARK, LIGHT
+from tui.theme import DARK, LIGHT, SIXTEEN, usual_theme
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import Dialog
 
@@ -236,9 +236,22 @@ async def test_the_palette_switches_between_both_themes(servers: FakeServers) ->
         assert wizard.app.theme == DARK.name
         titles = [each.title for each in wizard.app.get_system_commands(wizard.app.screen)]
         assert "Use the light theme" in titles
-        wizard.app.theme = LIGHT.name
         await wizard.press("enter")
         await wizard.see("1 of 7")
+        await wizard.press("ctrl+p", *"light", "enter")
+        await wizard.until(lambda: wizard.app.theme == LIGHT.name, "the theme is light")
+
+
+async def test_the_chosen_theme_is_kept(servers: FakeServers, home: Path) -> None:
+    async with opened(servers) as wizard:
+        await wizard.press("ctrl+p", *"light", "enter")
+        await wizard.until(lambda: wizard.app.theme == LIGHT.name, "the theme is light")
+    async with opened(servers) as wizard:
+        assert wizard.app.theme == LIGHT.name
+    assert usual_theme("standard") == SIXTEEN.name
+    (home / "state" / "theme").write_bytes(b"\xff no theme")
+    async with opened(servers) as wizard:
+        assert wizard.app.theme == DARK.name
 
 
 async def test_no_color_is_respected(servers: FakeServers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,10 +78,13 @@ def key_in_words(key: str) -> str:
 SAME_KEYS = {"question_mark": "f1", "colon": "ctrl+p", "q": "escape", "j": "down", "k": "up"}
 """Keys that outside text fields do what another key does, as in less and vi."""
 
+BROWSER_KEYS = frozenset({"ctrl+n", "ctrl+q", "ctrl+t", "ctrl+w"})
+"""Keys that browsers keep for themselves. Each action with one of them has another key."""
+
 _HELP_WIDTH = 64
 """Columns in the help on a narrow terminal."""
 _DISPLAYED = {"↑↓": "Up or Down", "←→": "Left or Right", "pgdn": "Page Up or Page Down"}
-_TEST = Action("ctrl+t", "test", "Test", "Connect and show the system, Docker, disk and ports",
+_TEST = Action("ctrl+t,f4", "test", "Test", "Connect and show the system, Docker, disk and ports",
                "Test the servers", "check connection ssh ping")  # fmt: skip
 _FIND = Action("slash", "find", "Find", "Show only lines that contain a text", "Find in the log",
                "search grep filter")  # fmt: skip
@@ -102,7 +105,7 @@ AREAS = {
     "app": Area("Everywhere", (
         Action("ctrl+p", "command_palette", "More", "Show all actions and themes", is_first=True),
         Action("f1", "help", "", "Show what this screen does, and its keys", "Help", "manual keys"),
-        Action("ctrl+q", "leave", "", "Leave Moorage; the draft is saved", "Leave Moorage",
+        Action("ctrl+q,f10", "leave", "", "Leave Moorage; the draft is saved", "Leave Moorage",
                "quit exit", is_first=True),
         Action("ctrl+c", "leave"),
         # First, so that text typed after Tab goes to the field that Tab moved to, even if keys
@@ -155,8 +158,8 @@ AREAS = {
         Action("escape", "back", "Back", "Back to the start"),
     )),
     "wizard": Area("Wizard", (
-        Action("ctrl+n", "next", "Next", "Next step", "Next step", "continue forward"),
-        Action("ctrl+n", "apply", "Apply", "Apply the plan, after confirmation", "Apply",
+        Action("ctrl+n,f8", "next", "Next", "Next step", "Next step", "continue forward"),
+        Action("ctrl+n,f8", "apply", "Apply", "Apply the plan, after confirmation", "Apply",
                "install deploy run"),
         Action("ctrl+b", "back", "Back", "Previous step", "Previous step", "back"),
         Action("ctrl+b", "step_back"),
@@ -200,16 +203,16 @@ AREAS = {
     )),
     "servers": Area("Servers", (_TEST,)),
     "storage": Area("Storage", (
-        Action("ctrl+t", "test", "Test", "List, write, read and delete in the bucket",
+        Action("ctrl+t,f4", "test", "Test", "List, write, read and delete in the bucket",
                "Test the bucket", "s3 check"),
     )),
     "dns": Area("DNS", (
-        Action("ctrl+t", "check_records", "Check, or stop",
+        Action("ctrl+t,f4", "check_records", "Check, or stop",
                "Look the DNS records up again, or stop looking",
                "Check the DNS records", "lookup resolve dig"),
     )),
     "ssl": Area("SSL", (
-        Action("ctrl+t", "replace", "Replace on the servers",
+        Action("ctrl+t,f4", "replace", "Replace on the servers",
                "Install your changed certificate on the servers", "Replace the certificate",
                "renew tls certificate key"),
     )),

@@ -53,8 +53,8 @@ class AdvancedPane(ListPane):
     help_text = (
         "Settings can be any part of the registry's own configuration and override what Moorage "
         "writes; the environment takes REGISTRY_* variables for the same. In the two text areas, "
-        "Enter starts a new line and Ctrl+N continues. Hooks are your own scripts; they run as "
-        "root on every server."
+        "Enter starts a new line, and Ctrl+N or F8 continues. Hooks are your own scripts; they run "
+        "as root on every server."
     )
     example = (
         "log: {level: info}\n"

@@ -99,6 +99,18 @@ class Browser:
             await self._call("Input.dispatchKeyEvent", type="keyDown", **key)
             await self._call("Input.dispatchKeyEvent", type="keyUp", **key)
 
+    async def press(self, key: str, code: int, *, control: bool = False) -> None:
+        """Press a key that types no text, such as F8.
+
+        Args:
+            key: Its name.
+            code: Its Windows virtual key code.
+            control: Whether Ctrl is held.
+        """
+        for kind in ("rawKeyDown", "keyUp"):
+            await self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
+                             windowsVirtualKeyCode=code, modifiers=2 * control)  # fmt: skip
+
     async def click(self, x: int, y: int) -> None:
         """Click at a position in the page, in pixels."""
         for kind in ("mousePressed", "mouseReleased"):

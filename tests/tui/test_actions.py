@@ -13,7 +13,16 @@ from textual.command import CommandPalette
 from textual.keys import _character_to_key
 from textual.widgets import OptionList
 
-from tui.actions import AREAS, SAME_KEYS, Action, action_of, bindings, key_in_words, updated
+from tui.actions import (
+    AREAS,
+    BROWSER_KEYS,
+    SAME_KEYS,
+    Action,
+    action_of,
+    bindings,
+    key_in_words,
+    updated,
+)
 from tui.palette import actions_of_screen
 
 DOCS = Path(__file__).parents[2] / "docs" / "wizard.md"
@@ -69,6 +78,13 @@ async def test_keys_for_suggestions_are_listed_only_where_there_are_some(
         await wizard.press("escape", "n")
         await wizard.see("Registry name")
         assert suggest not in actions_of_screen(wizard.app.screen)
+
+
+def test_every_action_has_a_key_that_browsers_leave_alone() -> None:
+    kept = [
+        each.method for _, each in ACTIONS if each.keys and {*each.keys.split(",")} <= BROWSER_KEYS
+    ]
+    assert not kept
 
 
 def test_keys_with_the_meaning_of_another_are_listed_and_have_no_other() -> None:

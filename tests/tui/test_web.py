@@ -116,3 +116,36 @@ async def test_the_wizard_is_used_in_a_real_browser(tmp_path: Path, home: Path) 
             await browser.picture(tmp_path / "wizard.png")
     (draft,) = drafts.glob("new-*.yml")
     assert "domain: registry.example.com" in draft.read_text()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+async def test_keys_work_in_a_browser_without_a_click(tmp_path: Path, home: Path) -> None:
+    def saved(text: str) -> bool:
+        drafts = (home / "state" / "drafts").glob("new-*.yml")
+        return any(text in each.read_text() for each in drafts)
+
+    async def until_saved(text: str) -> None:
+        for _ in range(600):
+            if saved(text):
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{text} is in no draft")
+
+    with served() as address:
+        async with Browser(tmp_path / "profile") as browser:
+            await browser.open(address)
+            await browser.wait_for("document.body.classList.contains('-first-byte')")
+            await browser.wait_for(SECOND_BAR)
+            await browser.type("n")
+            await asyncio.sleep(1 * slowness())
+            await browser.type("registry.example.com")
+            await until_saved("domain: registry.example.com")
+            await browser.type("\n")  # opens the dialog for the first server
+            await asyncio.sleep(1 * slowness())
+            await browser.type("alpha")
+            await browser.press("s", 83, control=True)
+            await until_saved("host: alpha")
+            await browser.press("F8", 119)
+            await asyncio.sleep(1 * slowness())
+            await browser.press("F10", 121)  # leaves, and saves the step as well
+            await until_saved("left_at: credentials")

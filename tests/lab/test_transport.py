@@ -524,6 +524,10 @@ def test_certificates_authenticate_both_sides(
     )
     workstation.known_hosts.write_text(f"@cert-authority * {public}")
     assert connect(workstation, server, "deploy", key=str(user)).run("id -u").stdout == b"0\n"
+    (tmp_path / "user-cert.pub").rename(tmp_path / "elsewhere.pub")
+    workstation.write_config(f"IdentityFile {user}\nCertificateFile {tmp_path}/elsewhere.pub\n")
+    for answers in ({}, {"key": str(user)}):
+        assert connect(workstation, server, "deploy", **answers).run("id -u").stdout == b"0\n"
     workstation.known_hosts.write_text(f"@cert-authority * {public}@revoked * {public}")
     with pytest.raises(CannotConnect) as caught:
         connect(workstation, server, "deploy", key=str(user)).connect()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,13 @@ class SshConfig:
                 advice="Make it readable, or set MOORAGE_SSH_CONFIG to another file.",
                 code="ssh_config_unreadable",
             ) from error
+        if text.startswith("\ufeff"):
+            raise CannotConnect(
+                f"The ssh configuration {file} begins with a byte order mark, which ssh cannot "
+                "read.",
+                advice=f"Remove it: tail -c +4 {shlex.quote(str(file))} > NEW",
+                code="ssh_config_invalid",
+            )
         top = block
         for number, raw in enumerate(text.splitlines(), start=1):
             keyword, arguments = _split(raw)

@@ -7,13 +7,14 @@ import os
 import re
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from moorage.errors import CannotConnect
 
-_ACCUMULATING = {"identityfile"}
+_ACCUMULATING = {"identityfile", "certificatefile"}
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Settings:
         user: The user to log in as.
         port: The SSH port.
         identity_files: Private keys to try, in order; empty if none are configured.
+        certificate_files: Certificates for these keys and those in the agent.
         identities_only: Whether to ignore the agent's other keys.
         identity_agent: The agent's socket, None for ``$SSH_AUTH_SOCK``, ``none`` for no agent.
         proxy_jump: The jump hosts, each as USER@HOST:PORT.
@@ -43,6 +45,7 @@ class Settings:
     user: str
     port: int
     identity_files: tuple[Path, ...]
+    certificate_files: tuple[Path, ...]
     identities_only: bool
     identity_agent: str | None
     proxy_jump: tuple[str, ...]
@@ -85,7 +88,7 @@ class Lookup:
         self._local_user = _local_user()
         self._found: dict[str, tuple[str, ...]] = {}
         self._locations: dict[str, str] = {}
-        self._identity_files: list[str] = []
+        self._lists: dict[str, list[str]] = {keyword: [] for keyword in _ACCUMULATING}
         if user is not None:
             self._found["user"] = (user,)
         if port is not None:
@@ -104,9 +107,8 @@ class Lookup:
             hostname=self._hostname(),
             user=self._user(),
             port=self._port(),
-            identity_files=tuple(
-                self._path(name) for name in self._identity_files if name.lower() != "none"
-            ),
+            identity_files=self._listed("identityfile"),
+            certificate_files=self._listed("certificatefile"),
             identities_only=self._yes("identitiesonly"),
             identity_agent=self._agent(agent) if agent else None,
             proxy_jump=jump,
@@ -132,9 +134,8 @@ class Lookup:
             if not self._applies(line.block, verdicts, final=final):
                 continue
             if line.keyword in _ACCUMULATING:
-                for name in line.arguments[:1]:
-                    if name not in self._identity_files:
-                        self._identity_files.append(name)
+                names = self._lists[line.keyword]
+                names += [name for name in line.arguments[:1] if name not in names]
             elif line.keyword not in {"host", "match"} and line.arguments:
                 keyword = line.keyword
                 if keyword in {"proxyjump", "proxycommand"}:
@@ -203,6 +204,8 @@ class Lookup:
 
     def _port(self) -> int:
         text = self._one("port") or "22"
+        with suppress(OSError):  # as ssh does, take a name from /etc/services
+            text = text if text.isdigit() else str(socket.getservbyname(text, "tcp"))
         if not text.isdigit() or not 1 <= int(text) <= 65535:
             raise self._invalid_value("port", f"Port must be from 1 to 65535, not {text!r}")
         return int(text)
@@ -238,8 +241,15 @@ class Lookup:
             return (), None
         text = self._expand(values[0])
         if kind == "proxyjump":
-            return tuple(hop.strip() for hop in text.split(",") if hop.strip()), None
+            hops = tuple(hop.strip() for hop in text.split(",") if hop.strip())
+            if hops[-1:] == (self._hostname(),) and not self._found.keys() & {"user", "port"}:
+                problem = f"{hops[-1]} is its own jump host; 'Host * !{hops[-1]}' leaves it out"
+                raise self._invalid_value("proxy", problem)
+            return hops, None
         return (), text
+
+    def _listed(self, keyword: str) -> tuple[Path, ...]:
+        return tuple(self._path(name) for name in self._lists[keyword] if name.lower() != "none")
 
     def _paths(self, keyword: str, usual: tuple[str, ...]) -> tuple[Path, ...]:
         values = self._found.get(keyword, usual)

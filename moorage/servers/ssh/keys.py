@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -61,6 +61,30 @@ class PublicKey:
         kind = Message(blob).get_string().decode(errors="replace")
         return cls(fields[0], blob) if kind == fields[0] else None
 
+    @property
+    def certified(self) -> bytes | None:
+        """The key that a certificate is for, in the wire format; None if this is not one.
+
+        The key's own fields follow the certificate's type and nonce (OpenSSH, PROTOCOL.certkeys).
+        """
+        if not self.kind.endswith(_CERTIFICATE):
+            return None
+        plain = self.kind.removesuffix(_CERTIFICATE)
+        is_token = plain.startswith("sk-")
+        message = Message(self.blob)
+        message.get_string()
+        message.get_string()
+        key = Message()
+        key.add_string(f"{plain}@openssh.com" if is_token else plain)
+        for _ in range((1 if "ed25519" in plain else 2) + is_token):
+            key.add_string(message.get_string())
+        return key.asbytes()
+
+
+def offers_of(public: PublicKey, certificates: Sequence[PublicKey]) -> tuple[PublicKey, ...]:
+    """Return the certificates that are for a key, and the key."""
+    return (*(each for each in certificates if each.certified == public.blob), public)
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -93,14 +117,15 @@ class KeyFile:
         is_locked: Whether it needs a passphrase.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, certificates: Sequence[PublicKey] = ()) -> None:
         self.path = path
         data = path.read_bytes()
         self._data = data
         self._digest = hashlib.sha256(data).digest()
         self._key: PrivateKey | None = None
         self.public = _public_half(path, data)
-        self.certificate = _certificate(path)
+        beside = _beside(path, "-cert.pub")
+        self._certificates = (*certificates, *([] if beside is None else [beside]))
         try:
             self._key = _load(data, None)
         except TypeError:
@@ -111,8 +136,8 @@ class KeyFile:
 
     @property
     def offers(self) -> tuple[PublicKey, ...]:
-        """The certificate and public key, best first."""
-        return tuple(offer for offer in (self.certificate, self.public) if offer is not None)
+        """The certificates and the public key, best first."""
+        return () if self.public is None else offers_of(self.public, self._certificates)
 
     def unlock(self, ask: Callable[[Secret | None], Secret | None]) -> bool:
         """Unlock the key, asking for its passphrase unless this process has unlocked it before.
@@ -232,7 +257,13 @@ class Agent(AgentSSH):
 
 
 def candidates(
-    explicit: Path | None, configured: Sequence[Path], *, only: bool, folder: Path, agent: Agent
+    explicit: Path | None,
+    configured: Sequence[Path],
+    *,
+    only: bool,
+    folder: Path,
+    agent: Agent,
+    certificate_files: Sequence[Path] = (),
 ) -> tuple[list[Candidate], list[str]]:
     """Return the keys to offer, in the order of ssh.
 
@@ -242,6 +273,7 @@ def candidates(
         only: Whether to ignore the agent's other keys (IdentitiesOnly).
         folder: The folder of the default key files, tried if none are configured.
         agent: The agent.
+        certificate_files: Certificates for any of the keys (CertificateFile).
 
     Returns:
         The keys, and notes on unusable keys as shown to users.
@@ -250,14 +282,14 @@ def candidates(
         CannotConnect: The explicit key cannot be used.
     """
     agent_keys = agent.candidates()
+    certificates, notes = _read_certificates(certificate_files)
     if explicit is not None:
-        return [_explicit_key(explicit.expanduser(), agent_keys)], []
-    notes: list[str] = []
+        return [_explicit_key(explicit.expanduser(), agent_keys, certificates)], notes
     from_agent: list[Candidate] = []
     from_files: list[Candidate] = []
     for path in configured or [folder / name for name in USUAL_FILES]:
         try:
-            candidate = _from_file(path, agent_keys)
+            candidate = _from_file(path, agent_keys, certificates)
         except FileNotFoundError:
             if configured:
                 notes.append(f"{short_path(path)} (missing)")
@@ -268,7 +300,11 @@ def candidates(
         (from_agent if candidate.agent_key is not None else from_files).append(candidate)
     if not only:
         listed = {offer.blob for candidate in from_agent for offer in candidate.offers}
-        from_agent += [other for other in agent_keys if other.offers[0].blob not in listed]
+        from_agent += [
+            replace(other, offers=offers_of(other.offers[0], certificates))
+            for other in agent_keys
+            if other.offers[0].blob not in listed
+        ]
     return from_agent + from_files, notes
 
 
@@ -293,9 +329,28 @@ def short_path(path: Path) -> str:
         return str(path)
 
 
-def _explicit_key(path: Path, agent_keys: Sequence[Candidate]) -> Candidate:
+def _read_certificates(files: Sequence[Path]) -> tuple[list[PublicKey], list[str]]:
+    """Return the certificates in files, and notes on files that have none."""
+    found: list[PublicKey] = []
+    notes: list[str] = []
+    for path in files:
+        try:
+            certificate = PublicKey.parse(path.read_text(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            notes.append(f"{short_path(path)} ({_why(error)})")
+            continue
+        if certificate is None or certificate.certified is None:
+            notes.append(f"{short_path(path)} (not a certificate)")
+        else:
+            found.append(certificate)
+    return found, notes
+
+
+def _explicit_key(
+    path: Path, agent_keys: Sequence[Candidate], certificates: Sequence[PublicKey] = ()
+) -> Candidate:
     try:
-        return _from_file(path, agent_keys)
+        return _from_file(path, agent_keys, certificates)
     except (OSError, ValueError) as error:
         raise CannotConnect(
             f"The key {short_path(path)} cannot be used: {_why(error)}.",
@@ -304,27 +359,44 @@ def _explicit_key(path: Path, agent_keys: Sequence[Candidate]) -> Candidate:
         ) from error
 
 
-def _from_file(path: Path, agent_keys: Sequence[Candidate]) -> Candidate:
+def _from_file(
+    path: Path, agent_keys: Sequence[Candidate], certificates: Sequence[PublicKey] = ()
+) -> Candidate:
     """Read a key file, preferring the agent if it holds the same key.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is not a private key.
     """
-    public = PublicKey.parse(path.read_text(encoding="utf-8", errors="replace"))
-    file = None if public is not None else KeyFile(path)
-    if file is not None:
-        public = file.public
+    data = path.read_bytes()
+    given = PublicKey.parse(data.decode(errors="replace"))
+    public = given or _public_half(path, data)
     if public is not None:
+        beside = None if given else _beside(path, "-cert.pub")
+        known = (*certificates, *([] if beside is None else [beside]))
         for candidate in agent_keys:
             if candidate.offers[0].blob == public.blob:
-                offers = file.offers if file is not None else (public,)
-                return Candidate(
-                    f"{short_path(path)} (agent)", offers, agent_key=candidate.agent_key
+                # The agent can hold keys that cannot be read here, such as those of tokens.
+                return replace(
+                    candidate,
+                    name=f"{short_path(path)} (agent)",
+                    offers=offers_of(public, known),
                 )
-    if file is None:
+    if given is not None:
         raise ValueError("it is a public key, and the agent does not have the private key")
+    _check_permissions(path)
+    file = KeyFile(path, certificates)
     return Candidate(short_path(path), file.offers, file=file)
+
+
+def _check_permissions(path: Path) -> None:
+    """Raise ValueError if ssh would ignore a key because others can read it."""
+    status = path.stat()
+    if status.st_uid == os.getuid() and status.st_mode & 0o077:
+        raise ValueError(
+            f"other accounts can read it, so ssh ignores it; 'chmod 600 {short_path(path)}' "
+            "changes that"
+        )
 
 
 def _why(error: OSError | ValueError) -> str:
@@ -346,12 +418,12 @@ def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
     """
     is_openssh = b"BEGIN OPENSSH PRIVATE KEY" in data
     load = serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
-    if b"PRIVATE KEY-----" not in data:
-        raise ValueError("it is not a private key file")
+    if reason := _unusable_format(data):
+        raise ValueError(reason)
     try:
         key = load(data, passphrase)
     except UnsupportedAlgorithm as error:
-        raise ValueError("its type is not supported; use Ed25519, ECDSA or RSA") from error
+        raise ValueError(_unsupported(data)) from error
     except ValueError as error:
         if passphrase is None and "password" in str(error).lower():
             raise TypeError(str(error)) from error
@@ -359,8 +431,46 @@ def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
     if not isinstance(
         key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     ):
-        raise ValueError("its type is not supported; use Ed25519, ECDSA or RSA")
+        raise ValueError(_unsupported(data))
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name not in _CURVE_DIGESTS:
+        raise ValueError(_unsupported(data))
     return key
+
+
+def _unusable_format(data: bytes) -> str:
+    """Return what a file is instead of a private key for ssh, and what converts it, or empty."""
+    if data.startswith(b"PuTTY-User-Key-File-"):
+        return (
+            "it is a PuTTY key; 'puttygen FILE -O private-openssh -o NEW' (from putty-tools) "
+            "converts it"
+        )
+    if b"BEGIN SSH2 ENCRYPTED PRIVATE KEY" in data:
+        return "it is a key of ssh.com; 'ssh-keygen -i -f FILE > NEW' converts it"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it is in UTF-16; 'iconv -f UTF-16 -t UTF-8 FILE > NEW' converts it"
+    if b"PRIVATE KEY-----" not in data:
+        return "it is not a private key file"
+    return ""
+
+
+def _unsupported(data: bytes) -> str:
+    """Return why the key in a file cannot be used, and what to do about it."""
+    header = _openssh_header(data)
+    kind = "" if header is None else header.public.kind
+    if b"BEGIN DSA PRIVATE KEY" in data or kind == "ssh-dss":
+        return "it is a DSA key, which servers refuse; 'ssh-keygen -t ed25519' creates another one"
+    if kind.startswith("sk-"):
+        return (
+            "it is on a FIDO security key, which works through the ssh agent only; 'ssh-add FILE' "
+            "adds it"
+        )
+    if header is not None and header.cipher not in {"none", "aes256-ctr"}:
+        return (
+            f"it is encrypted with {header.cipher}, which Moorage cannot read; 'ssh-keygen -p -Z "
+            "aes256-ctr -f FILE' encrypts it with aes256-ctr, or 'ssh-add FILE' adds it to the "
+            "agent"
+        )
+    return "its type is not supported; use Ed25519, ECDSA or RSA"
 
 
 def _public_of(key: PrivateKey) -> PublicKey:
@@ -371,27 +481,38 @@ def _public_of(key: PrivateKey) -> PublicKey:
     return PublicKey(kind, base64.b64decode(encoded))
 
 
+@dataclass(frozen=True)
+class _OpensshHeader:
+    """The part of a key file in OpenSSH's format that is not encrypted."""
+
+    cipher: str
+    public: PublicKey
+
+
+def _openssh_header(data: bytes) -> _OpensshHeader | None:
+    begin, end = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END"
+    if begin not in data:
+        return None
+    try:
+        raw = base64.b64decode(data.partition(begin)[2].partition(end)[0])
+    except binascii.Error:
+        return None
+    if not raw.startswith(_OPENSSH_MAGIC):
+        return None
+    message = Message(raw[len(_OPENSSH_MAGIC) :])
+    cipher = message.get_string().decode(errors="replace")
+    for _ in ("kdf", "kdf options"):
+        message.get_string()
+    message.get_int()
+    blob = message.get_string()
+    kind = Message(blob).get_string().decode(errors="replace")
+    return _OpensshHeader(cipher, PublicKey(kind, blob))
+
+
 def _public_half(path: Path, data: bytes) -> PublicKey | None:
     """Read the public key without the passphrase: from the key file or from its .pub file."""
-    begin, end = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END"
-    if begin in data:
-        try:
-            raw = base64.b64decode(data.partition(begin)[2].partition(end)[0])
-        except binascii.Error:
-            return None
-        if raw.startswith(_OPENSSH_MAGIC):
-            message = Message(raw[len(_OPENSSH_MAGIC) :])
-            for _ in ("cipher", "kdf", "kdf options"):
-                message.get_string()
-            message.get_int()
-            blob = message.get_string()
-            return PublicKey(Message(blob).get_string().decode(errors="replace"), blob)
-    return _beside(path, ".pub")
-
-
-def _certificate(path: Path) -> PublicKey | None:
-    found = _beside(path, "-cert.pub")
-    return found if found is not None and found.kind.endswith(_CERTIFICATE) else None
+    header = _openssh_header(data)
+    return header.public if header is not None else _beside(path, ".pub")
 
 
 def _beside(path: Path, suffix: str) -> PublicKey | None:

@@ -257,6 +257,7 @@ class SshTransport:
             only=settings.identities_only,
             folder=self._ssh_config().home / ".ssh",
             agent=agent,
+            certificate_files=settings.certificate_files,
         )
 
         def passphrase(key: str, rejected: Secret | None) -> Secret | None:

@@ -18,7 +18,7 @@ from moorage.deploy.log_rows import Level, LogFilter
 from tui.actions import bindings
 from tui.widgets.log_store import LogEntry, LogStore
 
-_NAME_WIDTH = 16
+_LONGEST_NAME = 16
 
 
 class LogView(ScrollView, can_focus=True):
@@ -54,6 +54,7 @@ class LogView(ScrollView, can_focus=True):
         self.store = store or LogStore()
         self.follows = True
         self._width = 0
+        self._name_width = 0
 
     @property
     def line_count(self) -> int:
@@ -67,6 +68,8 @@ class LogView(ScrollView, can_focus=True):
         gone = self.store.add(entries)
         widest = max(len(entry.text) for entry in entries)
         self._width = max(self._width, min(widest, 2000))
+        longest = max(len(entry.server) for entry in entries)
+        self._name_width = max(self._name_width, min(longest, _LONGEST_NAME))
         self._measure()
         if self.follows:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
@@ -90,7 +93,7 @@ class LogView(ScrollView, can_focus=True):
         self.refresh()
 
     def _measure(self) -> None:
-        prefix = 0 if self.store.server else _NAME_WIDTH + 1
+        prefix = 0 if self.store.server else self._name_width + 1
         self.virtual_size = Size(self._width + prefix, len(self.store))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -129,7 +132,7 @@ class LogView(ScrollView, can_focus=True):
             style = self.get_component_rich_style(f"log--{entry.level.name.lower()}")
         segments = []
         if not self.store.server:
-            name = entry.server[:_NAME_WIDTH].ljust(_NAME_WIDTH + 1)
+            name = entry.server[: self._name_width].ljust(self._name_width + 1)
             segments.append(Segment(name, self.get_component_rich_style("log--server")))
         segments += self._found(entry.text, style)
         # Wide characters take two cells; the strip knows.

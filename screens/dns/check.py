@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
 from moorage.errors import MoorageError, SecretName
-from moorage.servers.ssh.config import SshConfig
 from tui.document.draft import Draft
 
 if TYPE_CHECKING:
@@ -85,25 +83,6 @@ def answers_to_check(draft: Draft) -> Answers:
         )
     except ValidationError as error:
         raise MoorageError("Some server settings are invalid.", code="not_yet") from error
-
-
-def public_addresses(draft: Draft) -> dict[str, str]:
-    """Return each server's public address by label: the one in the answers, or ssh's HostName."""
-    try:
-        config = SshConfig.load()
-    except (MoorageError, OSError):
-        config = None
-    found = {}
-    for server in draft.items("servers"):
-        label = str(server.get("host", ""))
-        address = str(server.get("address") or "")
-        if not address and server.get("connection") != "local":
-            address = label
-            with contextlib.suppress(MoorageError):
-                address = config.lookup(label).hostname if config and label else label
-        if label and address:
-            found[label] = address
-    return found
 
 
 def resolver(ask: Callable[[SecretName, str | None], Secret | None], redactor: Redactor) -> Resolve:

@@ -23,6 +23,7 @@ from screens.dns import check
 from screens.dns.check import NameCheck
 from screens.dns.check_text import record_lines, result_lines
 from tui.actions import bindings
+from tui.document.server_addresses import public_addresses
 from tui.document.steps import Step
 from tui.labels import describe_error, explain, text_of
 from tui.messages import DraftChanged
@@ -246,7 +247,7 @@ class DnsPane(StepPane):
         except MoorageError as error:
             self._say(explain(error))
             return
-        addresses = check.public_addresses(self.draft)
+        addresses = public_addresses(self.draft)
         operations = self.session.operations
         # Opening the step must not prompt for a password.
         ask = operations.asker.secret if is_asked_for else _no_secret

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from moorage.deploy import ca
 from moorage.deploy.certificate import Replacement
 from moorage.desired.certificates import describe, find_faults
+from moorage.dns.public_name import public_addresses_of
 from moorage.errors import MoorageError
 
 
@@ -23,6 +25,23 @@ def describe_authority(name: str, domain: str) -> tuple[str, bool]:
     folder = ca.folder_of(name, domain)
     locked = "encrypted" if authority.is_encrypted else "not encrypted"
     return f"✓ CA with {facts.days_left} days left, key {locked}, in {folder}", True
+
+
+def describe_trust(domain: str, addresses: Iterable[str]) -> str:
+    """Return what a private CA asks of clients, or that the name could have a public certificate.
+
+    Args:
+        domain: The registry's name.
+        addresses: The address or host name of each server.
+    """
+    public = public_addresses_of(domain, addresses)
+    if not public:
+        return "Every client must trust this CA: 'moorage clients' prints the lines to paste."
+    return (
+        f"{domain} resolves to {public[0]}, a public address of the server. With ACME, clients "
+        "trust the certificate without setup: Let's Encrypt needs port 80 open to the internet "
+        "(or a DNS challenge), and lists the name in public logs."
+    )
 
 
 def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> tuple[str, bool]:

@@ -23,9 +23,11 @@ from screens.ssl.certificate_preview import (
     describe_acme,
     describe_authority,
     describe_replacement,
+    describe_trust,
     read_files,
 )
 from tui.actions import bindings
+from tui.document.server_addresses import public_addresses
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem, text_of
 from tui.messages import DraftChanged
@@ -91,6 +93,7 @@ class SslPane(StepPane):
     DEFAULT_CSS = """
     SslPane .mode { height: auto; }
     SslPane #certificate { height: auto; margin-bottom: 1; }
+    SslPane #trust { height: auto; margin-bottom: 1; color: $text-muted; }
     """
 
     def __init__(self, session: WizardSession) -> None:
@@ -100,6 +103,7 @@ class SslPane(StepPane):
     def body(self) -> ComposeResult:
         yield Choice(_MODES, "ssl.mode", id="mode")
         yield Static("", id="certificate", markup=False)
+        yield Static("", id="trust", markup=False)
         with Vertical(id="private_ca", classes="mode"):
             yield Field.at(_CA_NAME, id="ca-name")
             yield Field.at(
@@ -194,6 +198,7 @@ class SslPane(StepPane):
         self.workers.cancel_group(self, "reading")
         mode = self.query_one("#mode", Choice).value
         domain = self.draft.domain or "registry.example.com"
+        self.query_one("#trust").display = mode == "private_ca"
         if mode == "none":
             self._show(
                 "docker login refuses plain HTTP: a load balancer must terminate TLS.",
@@ -206,6 +211,7 @@ class SslPane(StepPane):
         elif mode == "private_ca":
             name = self.draft.text(_CA_NAME) or "Moorage private CA"
             self._describe(lambda: describe_authority(name, domain))
+            self._describe_trust(domain)
         elif mode == "acme":
             ca_file = self.draft.text(f"{_ACME}.ca_file")
             by_dns = self.draft.text(f"{_ACME}.challenge") == "dns-01"
@@ -232,6 +238,12 @@ class SslPane(StepPane):
             return
         self.workers.cancel_group(self, "reading")
         self._replace(answers)
+
+    @work(group="reading")
+    async def _describe_trust(self, domain: str) -> None:
+        servers = public_addresses(self.draft).values()
+        text = await in_thread(lambda: describe_trust(domain, servers))
+        self.query_one("#trust", Static).update(Content(text))
 
     @work(group="reading")
     async def _describe(self, describe: Callable[[], tuple[str, bool]]) -> None:

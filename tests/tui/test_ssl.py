@@ -84,6 +84,37 @@ async def test_acme_is_answered_with_a_choice_and_enter(servers: FakeServers) ->
         assert answers.ssl.acme.challenge == "http-01"
 
 
+@pytest.mark.parametrize(
+    ("resolved", "server", "is_public"),
+    [
+        ("203.0.113.10", "203.0.113.10", False),  # reserved for documentation
+        ("8.8.4.4", "8.8.4.4", True),
+        ("8.8.4.4", "8.8.8.8", False),
+        ("10.0.0.7", "10.0.0.7", False),
+        ("", "8.8.4.4", False),
+    ],
+)
+async def test_acme_is_proposed_where_the_name_resolves_to_a_public_address_of_the_server(
+    servers: FakeServers,
+    monkeypatch: pytest.MonkeyPatch,
+    resolved: str,
+    server: str,
+    is_public: bool,
+) -> None:
+    names = {"registry.example.com": (resolved,) if resolved else ()}
+    monkeypatch.setattr(
+        "moorage.dns.public_name.resolve_locally", lambda name: names.get(name, (name,))
+    )
+    answers = ANSWERS | {"servers": [{"host": "alpha", "address": server}]}
+    async with opened(servers, prefill=answers, size=(120, 40)) as wizard:
+        await wizard.press("alt+5")
+        text = "With ACME, clients trust" if is_public else "Every client must trust this CA"
+        await wizard.see(text)
+        assert ("80 open to the internet" in wizard.text) is is_public
+        await wizard.press("down")
+        await wizard.until(lambda: text not in wizard.text, "it is about the private CA only")
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_dns_provider_has_its_own_credentials_and_secrets_stay_hidden(
     servers: FakeServers, size: tuple[int, int]

@@ -26,6 +26,7 @@ class LogsView:
         self._output = output
         self._shown = shown
         self._has_servers = has_servers
+        self._has_lines = self._has_printed = False
         # None means that all logs have ended.
         self._arrived: queue.SimpleQueue[Sequence[LogRow] | MoorageError | None] = (
             queue.SimpleQueue()
@@ -33,7 +34,7 @@ class LogsView:
 
     def add(self, rows: Sequence[LogRow]) -> None:
         """Add rows; thread-safe."""
-        self._arrived.put([each for each in rows if self._shown.shows(each)])
+        self._arrived.put(rows)
 
     def fail(self, server: str, error: MoorageError) -> None:
         """Add why a server's logs cannot be read; thread-safe."""
@@ -53,10 +54,14 @@ class LogsView:
                 self._print_error(arrived)
             else:
                 self._print(arrived)
+        if not self._has_printed and code is ExitCode.DONE and not self._output.as_json:
+            self._output.message("No lines match." if self._has_lines else "The logs are empty.")
         return code
 
     def _print(self, rows: Sequence[LogRow]) -> None:
-        for row in rows:
+        self._has_lines = self._has_lines or bool(rows)
+        for row in filter(self._shown.shows, rows):
+            self._has_printed = True
             if self._output.as_json:
                 self._output.emit(row.as_json())
                 continue

@@ -131,3 +131,12 @@ def test_a_line_without_a_time_stays_behind_the_one_before_it(
         assert [line[13:15] if "GET" in line else line for line in shown.splitlines()] == [
             "10", "of 10", "40", "of 40",
         ]  # fmt: skip
+
+
+def test_no_lines_are_a_message(moorage: Moorage, two: Path, servers: FakeServers) -> None:
+    outcome = moorage("logs", str(two), "--user", "nobody")
+    assert (outcome.code, outcome.stdout) == (0, "")
+    assert "No lines match." in outcome.stderr
+    assert moorage("logs", str(two), "--user", "nobody", "--json").stderr == ""
+    servers["three"].logs = b""
+    assert "The logs are empty." in moorage("logs", "--server", "root@three").stderr

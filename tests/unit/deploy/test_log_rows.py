@@ -209,7 +209,7 @@ HOSTILE = [
     "", "\x00\x1b[2J\x9b31m", "\t" * 12, '="', "level=error", "=" * 9000,
     "2026-11-25T15:37:41+0000 registry[6]: {",
     "2026-11-25T15:37:41+0000 registry[6]: " + "[" * 9000,
-    "2026-11-25T15:37:41+0000 registry[6]: {\"a\":" * 4000,
+    "2026-11-25T15:37:41+0000 registry[6]: " + '{"a":' * 3000,
     '2026-11-25T15:37:41+0000 registry[6]: {"level":[],"msg":{"level":"error"}}',
     '2026-11-25T15:37:41+0000 registry[6]: {"level":"error","msg":NaN,"x":1e999}',
     "2026-11-25T15:37:41+0000 registry[6]: " + '{"level":"info","msg":' + "9" * 6000 + "}",
@@ -245,7 +245,7 @@ def test_values_cannot_look_like_other_fields() -> None:
     assert (repeated.status, repeated.user) == (500, "ana")
     cut = row(
         "2026-11-25T15:37:41+0000 docker-registry[6]: level=info msg=x "
-        'http.request.useragent="cut off level=panic http.request.method=GET'
+        'http.request.useragent="cut http.request.uri=/v2/ http.request.method=GET'
     )
     assert (cut.level, cut.method) == (Level.INFO, "")
 

@@ -267,8 +267,13 @@ class _Reader:
             return text
         sign = -1 if digits.startswith("-") else 1
         digits = digits.lstrip("+-")
-        if digits.startswith("0") and digits.isdigit():
-            return sign * int(digits, 8)
+        if digits.startswith("0") and digits.isdigit() and digits != "0":
+            number = sign * int(digits, 8)
+            # The registry's own configuration has octal numbers, too: permissions.
+            if path[:2] not in {("registry", "settings"), ("registry", "environment")}:
+                self._report(node, path, f"YAML reads {text} as an octal number, {number}; write "
+                             f"{int(digits)}, or put it in quotes if it is text")  # fmt: skip
+            return number
         return sign * int(digits, 0)
 
     def _report(self, node: Node, path: Path, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,38 @@ def reject(
     return PydanticCustomError("wrong", "{message}", context)
 
 
+_QUOTES = "“”„‟‘’‚‛«»‹›"  # noqa: RUF001
+_DASHES = "‐‑‒–—−"  # noqa: RUF001
+
+
+def unusual_character(text: str) -> str:
+    """Return what is said about a character that word processors and web pages put into text.
+
+    Returns:
+        Empty if there is none.
+    """
+    for character in text:
+        code = f"U+{ord(character):04X}"
+        if character in _QUOTES:
+            return f"contains the typographic quote {character}; use ' or \", or none"
+        if character in _DASHES:
+            return f"contains the dash {character} ({code}); use -"
+        if unicodedata.category(character) == "Cf":
+            return f"contains the invisible character {code}; remove it"
+        if unicodedata.category(character) == "Zs" and character != " ":
+            return f"contains the blank {code}; use an ordinary one"
+        if "\uff01" <= character <= "\uff5e":
+            return f"contains the wide character {character}; use {chr(ord(character) - 0xFEE0)}"
+    return ""
+
+
+def check_typed(value: str) -> None:
+    """Raise if a text has a character that cannot be meant; see :func:`unusual_character`."""
+    message = unusual_character(value)
+    if message:
+        raise reject("unusual_character", message)
+
+
 @dataclass(frozen=True)
 class matching:  # noqa: N801  # reads as a word in the annotations below
     """A validator for text that must match a pattern whole.
@@ -61,6 +94,7 @@ class matching:  # noqa: N801  # reads as a word in the annotations below
                 "too_long", f"is too long: {len(value)} characters (maximum {self.longest})"
             )
         if not re.fullmatch(self.pattern, value, re.ASCII):
+            check_typed(value)
             raise reject("wrong_form", f"must be {self.expected}")
         return value
 
@@ -100,6 +134,7 @@ def _check_host(value: str) -> str:
         return address
     if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", value):
         return value
+    check_typed(value)
     if "@" in value:
         message = "must be the host alone; the user has a field of its own"
         raise reject("wrong_form", message, fields=("servers[].user",))
@@ -119,6 +154,7 @@ def _check_address(value: str) -> str:
 
 
 def _check_ascii_name(value: str) -> str:
+    check_typed(value)
     try:
         plain = value.encode("idna").decode()
     except UnicodeError:  # not a DNS name, which the next validator reports
@@ -183,9 +219,11 @@ def _check_no_control(value: str) -> str:
 
 
 def _check_not_boolean(value: object) -> object:
-    # YAML's true and false are numbers to Python.
+    # YAML's true and false are numbers to Python, and so is text.
     if isinstance(value, bool):
         raise reject("not_a_number", "must be a whole number")
+    if isinstance(value, str) and re.fullmatch(r"0[0-9]+", value):
+        raise reject("not_a_number", "must be a whole number without a zero before it")
     return value
 
 

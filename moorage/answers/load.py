@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from moorage.answers import document as yaml_document
 from moorage.answers.document import Document
 from moorage.answers.migrate import MigrationError, migrate
 from moorage.answers.model import VERSION, Answers
-from moorage.answers.problems import explain
+from moorage.answers.problems import explain, model_at
 from moorage.errors import AnswersError, MoorageError, Problem
 
 OnNotice = Callable[[str], None]
@@ -126,6 +126,7 @@ def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:
             # The rules of another version are not known.
             return LoadedAnswers(data, problems=tuple(problems), document=document)
         data = {**data, "version": VERSION}
+    data = _without_empty_sections(data)
     document.value = data
     answers, found = _validate(data, document)
     known = {problem.path for problem in problems}
@@ -134,6 +135,24 @@ def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:
     return LoadedAnswers(
         data, None if problems else answers, tuple(problems), tuple(notices), document
     )
+
+
+def _without_empty_sections(value: Any, path: tuple[str | int, ...] = ()) -> Any:
+    """Return answers without sections and lists that are empty and can be left out."""
+    if isinstance(value, list):
+        return [_without_empty_sections(each, (*path, number)) for number, each in enumerate(value)]
+    model = model_at(path) if isinstance(value, dict) else None
+    if model is None:
+        return value
+    kept = {}
+    for key, below in value.items():
+        field = model.model_fields.get(key)
+        if below is None and field is not None and not field.is_required():
+            usual = field.get_default(call_default_factory=True, validated_data={})
+            if isinstance(usual, (BaseModel, dict, tuple)):
+                continue
+        kept[key] = _without_empty_sections(below, (*path, key))
+    return kept
 
 
 def validate(data: dict[str, Any]) -> tuple[Answers | None, tuple[Problem, ...]]:

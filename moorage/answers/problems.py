@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from moorage.answers.document import Document, Path
+from moorage.answers.fields import unusual_character
 from moorage.answers.model import Answers, storage_not_shared
 from moorage.errors import Problem
 
@@ -140,6 +141,9 @@ def _not_text(error: ErrorDetails, path: Path, document: Document) -> str:
 
 
 def _unknown(path: Path, document: Document) -> str:
+    unusual = unusual_character(str(path[-1]))
+    if unusual:
+        return f"unknown key; it {unusual}"
     model = model_at(path[:-1])
     known = set(model.model_fields) if model is not None else set()
     above: Any = document.value

@@ -88,6 +88,8 @@ FIELDS = {
     "ssl.acme.external_account.hmac": FieldText("Account HMAC"),
     "registry.runtime": FieldText("Registry runs in", has_help=False),
     "registry.image": FieldText("Image", has_help=False),
+    "registry.image_login.user": FieldText("User for pulling it", has_help=False),
+    "registry.image_login.password": FieldText("Password for pulling it", has_help=False),
     "registry.image_archive": FieldText("Image archive", "~/registry.tar"),
     "registry.port": FieldText("Port"),
     "registry.listen": FieldText("Listen on", "127.0.0.1"),

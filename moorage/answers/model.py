@@ -55,6 +55,7 @@ __all__ = [  # what other modules import from here
     "ExternalAccount",
     "FilesystemStorage",
     "Hook",
+    "ImageLogin",
     "Moment",
     "PrivateCa",
     "Registry",
@@ -69,6 +70,15 @@ __all__ = [  # what other modules import from here
 
 VERSION = 1
 _LONGEST_RULES = 3500
+
+
+class ImageLogin(AnswersModel):
+    """A login for the registry that the image is pulled from."""
+
+    user: Annotated[str, matching(r"[^:\x00-\x1f]+", "a user name without a colon")]
+    """The user name there."""
+    password: SecretReference
+    """The password or access token."""
 
 
 class Registry(AnswersModel):
@@ -91,6 +101,8 @@ class Registry(AnswersModel):
     """What runs the registry: a container engine, or the distribution's docker-registry package."""
     image: ImageName = "docker.io/library/registry:3.1.1"
     """The container image, for the runtimes docker and podman."""
+    image_login: ImageLogin | None = None
+    """A login for pulling the image, if its registry needs one."""
     image_archive: LocalPath | None = None
     """A `docker save` archive on this machine, for servers without internet access."""
     version: RegistryVersion | None = None

@@ -144,13 +144,27 @@ class Resolver:
         return _first_line(content, where, f"the file {reference.file}")
 
 
+def _registry_references(
+    answers: Answers,
+) -> Iterator[tuple[tuple[str | int, ...], SecretReference]]:
+    for name, value in answers.registry.environment.items():
+        if not isinstance(value, (str, int, bool)):
+            yield ("registry", "environment", name), value
+    if answers.registry.image_login is not None and pulls_image(answers):
+        yield ("registry", "image_login", "password"), answers.registry.image_login.password
+
+
+def pulls_image(answers: Answers) -> bool:
+    """Return whether any server pulls the registry's image."""
+    runtimes = {each.runtime or answers.registry.runtime for each in answers.servers}
+    return runtimes != {"package"} and answers.registry.image_archive is None
+
+
 def references(
     answers: Answers,
 ) -> Iterator[tuple[tuple[str | int, ...], PasswordReference]]:
     """Yield every secret reference that an apply resolves, with its path."""
-    for name, value in answers.registry.environment.items():
-        if not isinstance(value, (str, int, bool)):
-            yield ("registry", "environment", name), value
+    yield from _registry_references(answers)
     for position, server in enumerate(answers.servers):
         for field in ("passphrase", "password", "sudo_password"):
             reference = getattr(server, field)

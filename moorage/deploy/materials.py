@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from moorage.answers.model import Answers, PrivateCa, User
+from moorage.answers.resolve import pulls_image
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.answers.ssl import acme_references
 from moorage.deploy import ca
@@ -103,6 +104,8 @@ def _resolve_all(answers: Answers, resolve: Resolve) -> dict[str, Secret]:
     for name, value in answers.registry.environment.items():
         if not isinstance(value, (str, int, bool)):
             references[f"{_ENVIRONMENT}{name}"] = value
+    if answers.registry.image_login is not None and pulls_image(answers):
+        references["registry.image_login.password"] = answers.registry.image_login.password
     if answers.ssl.mode == "acme":
         for parts, reference in acme_references(answers.ssl.acme).items():
             references[".".join(("ssl", "acme", *parts))] = reference

@@ -147,6 +147,10 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
         entries["plan/undone.json"] = _json(timing.undone)
     for number, file in enumerate(plan.writes):
         entries[f"content/{number}"] = file.content
+    image = plan.desired.image if plan.load_image else None
+    if image is not None and image.login is not None:
+        # The run removes it when the image is there.
+        entries["image-login/config.json"] = image.login
     for number, each in enumerate(plan.hooks):
         entries[f"hooks/{number}"] = each.content
     return entries

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Sequence
 
-from moorage.answers.model import Answers
+from moorage.answers.model import Answers, Registry
 from moorage.answers.secrets import Secret
 from moorage.desired import layout
 from moorage.desired.acme import (
@@ -457,4 +459,21 @@ def _image(answers: Answers, materials: Materials) -> Image | None:
         name=registry.image,
         archive=registry.image_archive,
         archive_digest=materials.image_archive_digest,
+        login=_image_login(registry, materials),
     )
+
+
+def _image_login(registry: Registry, materials: Materials) -> bytes | None:
+    """Return the configuration file with which Docker and Podman log in to pull the image."""
+    password = materials.secrets.get("registry.image_login.password")
+    if registry.image_login is None or password is None:
+        return None
+    first, slash, _ = registry.image.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    hosts = [first] if is_host else ["docker.io"]
+    if hosts == ["docker.io"]:
+        # Docker's name for the same.
+        hosts.append("https://index.docker.io/v1/")
+    login = f"{registry.image_login.user}:{password.reveal()}".encode()
+    auth = {"auth": base64.b64encode(login).decode()}
+    return json.dumps({"auths": dict.fromkeys(hosts, auth)}).encode()

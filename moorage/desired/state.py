@@ -194,12 +194,14 @@ class Image:
         name: The image's name and tag or digest.
         archive: A local archive to upload to the server, or None to pull.
         archive_digest: The archive's SHA-256, or None.
+        login: The engine's configuration file with a login for the image's registry, or None.
     """
 
     engine: Literal["docker", "podman"]
     name: str
     archive: str | None = None
     archive_digest: str | None = None
+    login: bytes | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,16 @@ REASONS = {
     "engine_not_started": Reason("{0} does not start"),
     "hook_failed": Reason("the hook {0} failed with status {1}", fields=("hooks",)),
     "hook_timed_out": Reason("the hook {0} took longer than {1} s", fields=("hooks[].timeout",)),
+    "image_login_refused": Reason(
+        "the registry of {0} refuses the login",
+        "Check the user and the password, and that the user can pull this image.",
+        ("registry.image_login",),
+    ),
+    "image_needs_login": Reason(
+        "the registry of {0} needs a login, or does not have this image",
+        "Check the image's name, or set a user and a password to pull it with.",
+        ("registry.image", "registry.image_login"),
+    ),
     "image_not_in_archive": Reason(
         "the image archive holds {0}, not {1}",
         "Name an image that is in the archive.",

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static, TextArea
 
+from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.hooks import fault_of_script
 from tui.document.steps import Step
 from tui.fields import label_at, placeholder_of
@@ -17,6 +18,7 @@ from tui.messages import DraftChanged
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.field import Field, ListField
 from tui.widgets.key_footer import KeyFooter
+from tui.widgets.secret_field import SecretField
 from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.form_dialog import FormDialog
@@ -41,6 +43,9 @@ _FAILURES = (
     Option("roll_back", "Roll back", "undo what was changed"),
     Option("go_on", "Only report it"),
 )
+
+
+_PULL_LOGIN_SECRET = "registry.image_login.password"  # noqa: S105 # its path
 
 
 class AdvancedPane(ListPane):
@@ -75,6 +80,10 @@ class AdvancedPane(ListPane):
         yield Choice(_RUNTIMES, "registry.runtime", id="runtime")
         with Vertical(id="image"):
             yield Field.at("registry.image")
+            yield Field.at("registry.image_login.user")
+            yield SecretField.at(
+                "registry.image_login.password", keeps_own=True, id="pull-password"
+            )
             yield Field.at("registry.image_archive")
         yield Field.at("registry.port")
         yield ListField.at("registry.listen")
@@ -119,6 +128,12 @@ class AdvancedPane(ListPane):
                     if isinstance(value, str)
                     else yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
                 )
+        password = self.draft.get(_PULL_LOGIN_SECRET)
+        field = self.query_one("#pull-password", Field)
+        if isinstance(password, Typed):
+            field.value = password.secret.reveal()
+        elif isinstance(password, dict):
+            field.input.placeholder = f"unchanged: {password}"
         self._show_image()
 
     def dialog(self, row: int) -> HookDialog:
@@ -131,6 +146,19 @@ class AdvancedPane(ListPane):
     @on(Choice.Changed, "#runtime")
     def _runtime_chosen(self) -> None:
         self._show_image()
+
+    @on(Field.Changed, "#pull-password")
+    def _pull_password_typed(self, event: Field.Changed) -> None:
+        if event.value:
+            self.draft.set(_PULL_LOGIN_SECRET, Typed(Secret(event.value)))
+        elif isinstance(self.draft.get(_PULL_LOGIN_SECRET), Typed):
+            self.draft.remove(_PULL_LOGIN_SECRET)
+        self.post_message(DraftChanged())
+
+    @on(DraftChanged)
+    def _login_cleared(self) -> None:
+        if self.draft.get("registry.image_login") == {}:
+            self.draft.remove("registry.image_login")
 
     @on(TextArea.Changed)
     def _area_typed(self, event: TextArea.Changed) -> None:

@@ -97,7 +97,7 @@ def log_fields(
     with registry(program, environment, IN_MEMORY, folder) as process:
         answers_to(process, folder / "socket", CATALOG)
     log = (folder / "log").read_text()
-    for line in log.splitlines():
+    for line in log.split("\n"):  # the text can have other line breaks
         with suppress(ValueError):
             entry = json.loads(line)
             if keys[0] in entry:

@@ -82,7 +82,7 @@ read_overdue() {
 # finish STATUS CODE VALUE...: ends the run and removes its secrets. For the codes, see
 # moorage/servers/run_results.py.
 finish() {
-    rm -rf content hooks backup image.tar hook.out login request answer
+    rm -rf content hooks backup image.tar image-login hook.out login request answer
     status=$1 code=$2
     shift 2
     values=

@@ -191,7 +191,7 @@ forget_old_runs() {
     for old; do
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
         flock -n "$old/lock" true || continue
-        rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/hook.out" "$old/login" "$old/request"
+        rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/image-login" "$old/hook.out" "$old/login" "$old/request"
         # Runs that got further have recorded their packages themselves.
         if [ "$(tail -n 1 "$old/step" 2>/dev/null)" = packages ]; then note_packages_since "$old/packages.before"; fi
         printf 'interrupted\nrun_interrupted\n%s\n' "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/killed" ||

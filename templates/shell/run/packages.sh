@@ -72,10 +72,27 @@ load_image() {
         fi
         cat load.log
         check_loaded
-    elif ! "$plan_engine" pull -q "$plan_image" >load.log 2>&1; then
+    elif ! pull_image; then
         cat load.log
-        fail image_not_pulled "$plan_image" "$(cause <load.log)"
+        if ! needs_login; then fail image_not_pulled "$plan_image" "$(cause <load.log)"; fi
+        if [ -e image-login ]; then fail image_login_refused "$plan_image" "$(cause <load.log)"; fi
+        fail image_needs_login "$plan_image" "$(cause <load.log)"
     fi
+    rm -rf image-login
+}
+
+# Docker and Podman read the login for the image's registry, if there is one, from a file.
+pull_image() {
+    if [ -e image-login ]; then
+        DOCKER_CONFIG=$run/image-login REGISTRY_AUTH_FILE=$run/image-login/config.json \
+            "$plan_engine" pull -q "$plan_image" >load.log 2>&1
+    else
+        "$plan_engine" pull -q "$plan_image" >load.log 2>&1
+    fi
+}
+
+needs_login() {
+    grep -qiE 'unauthorized|authentication required|no basic auth|access denied|access to the resource is denied|incorrect username' load.log
 }
 
 start_docker() {

@@ -7,7 +7,7 @@ https://distribution.github.io/distribution/about/configuration/.
 from moorage.registry_keys.check import check_environment, check_registry, check_settings
 from moorage.registry_keys.contradictions import merged, redirects
 from moorage.registry_keys.environment import Translated, environment_to_settings, plain_variables
-from moorage.registry_keys.paste import paste_s3_environment
+from moorage.registry_keys.paste import paste_s3_environment, paste_variables
 from moorage.registry_keys.secret_values import secret_fault, secret_variables
 from moorage.registry_keys.tree import Version
 from moorage.registry_keys.version import registry_version, registry_versions
@@ -21,6 +21,7 @@ __all__ = [
     "environment_to_settings",
     "merged",
     "paste_s3_environment",
+    "paste_variables",
     "plain_variables",
     "redirects",
     "registry_version",

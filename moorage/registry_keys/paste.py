@@ -85,6 +85,27 @@ def paste_s3_environment(text: str) -> Pasted:
     return Pasted(pasted.fields, pasted.problems, pasted.notes)
 
 
+def paste_variables(text: str) -> tuple[dict[str, str], str]:
+    """Return the variables in lines of ``NAME=value``, and what is wrong with the first bad line.
+
+    Supports the same forms as :func:`paste_s3_environment`.
+
+    Args:
+        text: What was typed or pasted.
+    """
+    variables: dict[str, str] = {}
+    for pair in read_pairs(text):
+        if not pair.name or pair.value is None:
+            return {}, f"line {pair.line}: expected NAME=value, such as REGISTRY_LOG_LEVEL=debug"
+        if pair.name in variables:
+            return {}, f"line {pair.line}: sets {pair.name} a second time"
+        if _USES_VARIABLE.search(pair.value):
+            advice = f"Write {pair.name}: {{env: VARIABLE}}"
+            return {}, f"line {pair.line}: variables are not expanded. {advice}"
+        variables[pair.name] = pair.value.replace(DOLLAR, "$")
+    return variables, ""
+
+
 def _of_one_profile(pairs: list[Pair], pasted: _Reader) -> list[Pair]:
     """Return the pairs of the default profile if an INI file has several with credentials."""
     profiles = list(

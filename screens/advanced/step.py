@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -12,6 +13,7 @@ from textual.widgets import Button, Static, TextArea
 
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.hooks import fault_of_script
+from moorage.registry_keys import paste_variables
 from tui.document.steps import Step
 from tui.fields import label_at, placeholder_of
 from tui.messages import DraftChanged
@@ -99,7 +101,7 @@ class AdvancedPane(ListPane):
             placeholder=placeholder_of("registry.settings"),
         )
         yield Static("", id="settings-error", classes="area-error", markup=False)
-        yield Static("Registry environment (YAML, REGISTRY_…: value)", classes="caption")
+        yield Static("Registry environment (YAML, or lines of NAME=value)", classes="caption")
         yield TextArea(
             id="environment",
             compact=True,
@@ -163,7 +165,7 @@ class AdvancedPane(ListPane):
     @on(TextArea.Changed)
     def _area_typed(self, event: TextArea.Changed) -> None:
         name = event.text_area.id or ""
-        value, fault = read_mapping(event.text_area.text)
+        value, fault = _READERS[name](event.text_area.text)
         path = f"registry.{name}"
         if fault:
             # Keep it as text: the draft loses nothing, and the model rejects it.
@@ -177,7 +179,7 @@ class AdvancedPane(ListPane):
 
     def _show_fault_of(self, name: str) -> None:
         area = self.query_one(f"#{name}", TextArea)
-        _, fault = read_mapping(area.text)
+        _, fault = _READERS[name](area.text)
         message = fault or self._problem_below(f"registry.{name}")
         self.query_one(f"#{name}-error", Static).update(f"✗ {message}" if message else "")
 
@@ -207,6 +209,21 @@ def read_mapping(text: str) -> tuple[dict[str, Any], str]:
     if not isinstance(value, dict):
         return {}, "expected keys and values, such as log: {level: info}"
     return value, ""
+
+
+def read_variables(text: str) -> tuple[dict[str, Any], str]:
+    """Read variables as YAML or as lines of NAME=value; return them and what is wrong, or empty.
+
+    Args:
+        text: The text; blank text is no variables.
+    """
+    variables, fault = read_mapping(text)
+    is_yaml = not fault or _BEGINS_AS_YAML.match(text)
+    return (variables, fault) if is_yaml else paste_variables(text)
+
+
+_READERS = {"settings": read_mapping, "environment": read_variables}
+_BEGINS_AS_YAML = re.compile(r"\s*(?:#.*\n\s*)*[A-Za-z_]\w*:(?:\s|$)")
 
 
 class HookForm(Form):

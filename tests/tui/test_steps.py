@@ -6,12 +6,13 @@ import pytest
 from fake_server import FakeServer, FakeServers
 from opening import opened
 from textual import events
-from textual.widgets import Static
+from textual.widgets import Static, TextArea
 from textual.widgets._toast import Toast
 from walk import ANSWERS, LOGIN
 from wizard_driver import SIZES
 
 from moorage.errors import CannotConnect
+from screens.advanced.step import read_variables
 from tui.document.steps import STEPS, Step
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
@@ -336,6 +337,51 @@ async def test_invalid_yaml_is_reported_below_its_text_area(servers: FakeServers
         area.text = "log: {level: info}"  # type: ignore[attr-defined]
         await wizard.pilot.pause()
         assert "✗ line" not in wizard.text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("REGISTRY_LOG_LEVEL=debug", {"REGISTRY_LOG_LEVEL": "debug"}),
+        ("# why\nA=1\n\nexport B='x y'\n", {"A": "1", "B": "x y"}),
+        ("- A=http://a:80\n- B=2", {"A": "http://a:80", "B": "2"}),
+        ("docker run -e A=1 -e B=2 registry:2", {"A": "1", "B": "2"}),
+        ("A=b=c", {"A": "b=c"}),
+        ("A: {env: B}\nC: 2", {"A": {"env": "B"}, "C": 2}),
+        ("", {}),
+        ("A=1\nwhat", "line 2: expected NAME=value"),
+        ("A=1\nA=2", "line 2: sets A a second time"),
+        ("A=${B:-c}", "line 1: variables are not expanded. Write A: {env: VARIABLE}"),
+        ("A: [unclosed", "line 1: "),
+    ],
+)
+def test_variables_are_read_as_yaml_or_as_lines(text: str, expected: object) -> None:
+    variables, fault = read_variables(text)
+    if isinstance(expected, str):
+        assert fault.startswith(expected)
+    else:
+        assert (variables, fault) == (expected, "")
+
+
+async def test_an_environment_line_is_taken_and_a_wrong_one_names_its_form(
+    servers: FakeServers,
+) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await wizard.press("alt+6")
+        area = wizard.app.screen.query_one("#environment", TextArea)
+        area.text = "REGISTRY_LOG_LEVEL=debug"
+        await wizard.until(
+            lambda: (
+                wizard.app.session is not None
+                and wizard.app.session.draft.get("registry.environment")
+                == {"REGISTRY_LOG_LEVEL": "debug"}
+            ),
+            "it is in the draft",
+        )
+        area.text = "REGISTRY_LOG_LEVEL"
+        await wizard.pilot.pause()
+        fault = str(wizard.app.screen.query_one("#environment-error", Static).content)
+        assert fault == "✗ line 1: expected NAME=value, such as REGISTRY_LOG_LEVEL=debug"
 
 
 async def test_the_preview_follows_what_is_typed(servers: FakeServers) -> None:

@@ -159,7 +159,7 @@ AREAS = {
     )),
     "wizard": Area("Wizard", (
         Action("ctrl+n,f8", "next", "Next", "Next step", "Next step", "continue forward"),
-        Action("ctrl+n,f8", "apply", "Apply", "Apply the plan, after confirmation", "Apply",
+        Action("ctrl+n,f8", "apply", "Apply", "Review and apply, after confirmation", "Apply",
                "install deploy run"),
         Action("ctrl+b", "back", "Back", "Previous step", "Previous step", "back"),
         Action("ctrl+b", "step_back"),

@@ -86,7 +86,7 @@ class WizardApp(DeploymentApp):
     CSS = (
         theme.STYLE
         + """
-    WizardFrame #next { width: 11; }
+    WizardFrame #next { min-width: 11; }
     WizardFrame.-narrow ReviewPane.-planned #messages { max-height: 5; margin: 1 0 0 0; }
     WizardFrame.-narrow ReviewPane #detail { height: 75%; }
     WizardFrame.-wide ReviewPane #plan { layout: horizontal; }

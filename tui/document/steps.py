@@ -41,11 +41,18 @@ class Mark(StrEnum):
     DONE = "✓"
     WRONG = "✗"
     OPEN = "○"
+    CHANGED = "~"
 
     @property
     def meaning(self) -> str:
         """The mark in words."""
-        return {"●": "current", "✓": "done", "✗": "has problems", "○": "not visited"}[self.value]
+        return {
+            Mark.CURRENT: "current",
+            Mark.DONE: "done",
+            Mark.WRONG: "has problems",
+            Mark.OPEN: "not visited",
+            Mark.CHANGED: "changed, not applied",
+        }[self]
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,20 @@ class Progress:
         index = STEPS.index(self.current)
         return STEPS[index - 1] if index else None
 
-    def mark(self, step: Step, wrong: Iterable[Step], *, is_applied: bool = False) -> Mark:
+    def mark(
+        self,
+        step: Step,
+        wrong: Iterable[Step],
+        *,
+        changed: Iterable[Step] = (),
+        is_applied: bool = False,
+    ) -> Mark:
         """Return the mark of a step.
 
         Args:
             step: The step.
             wrong: The steps that have problems.
+            changed: The steps with changes that are not applied.
             is_applied: Whether the answers are applied, which is what completes Review.
         """
         if step is self.current:
@@ -95,7 +110,9 @@ class Progress:
             return Mark.DONE if is_applied else Mark.OPEN
         if step not in self.visited:
             return Mark.OPEN
-        return Mark.WRONG if step in set(wrong) else Mark.DONE
+        if step in set(wrong):
+            return Mark.WRONG
+        return Mark.CHANGED if step in set(changed) else Mark.DONE
 
 
 def begin(

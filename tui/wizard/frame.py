@@ -17,7 +17,8 @@ from textual.widgets import Button, ContentSwitcher
 from moorage.errors import MoorageError, Problem
 from tui.actions import bindings
 from tui.document import preview, store
-from tui.document.steps import STEPS, Step, step_of, wrong_steps
+from tui.document.steps import STEPS, Step, step_at, step_of, wrong_steps
+from tui.document.unapplied import not_applied
 from tui.messages import (
     AnswersSaved,
     BackRequested,
@@ -47,8 +48,9 @@ class WizardFrame(Screen[None]):
     Args:
         session: The deployment that is open.
         panes: The class of each step's form.
-        from_dashboard: Whether Escape goes back to the dashboard at once, from where the wizard was
-            opened; else it goes back one step.
+        from_dashboard: Whether the settings of a deployed registry are edited. Escape then goes
+            back to the dashboard at once, and there is no order of steps: Enter goes to the next
+            field, and the button opens Review.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("wizard")
@@ -85,12 +87,13 @@ class WizardFrame(Screen[None]):
         self._opened: Mapping[str, str] | None = None
         self._applied: Mapping[str, str] | None = None
         self._timer: Timer | None = None
+        self._changes: tuple[str, ...] = ()
         self._opening = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
         with Horizontal(id="middle"):
-            yield StepList()
+            yield StepList("Settings" if self._from_dashboard else "Steps")
             with Vertical(id="main"):
                 yield ContentSwitcher(id="panes")
                 with Horizontal(id="navigation"):
@@ -127,7 +130,6 @@ class WizardFrame(Screen[None]):
         self.set_class(step is Step.REVIEW, "-review")
         self.remove_class("-preview")
         self.refresh_bindings()
-        self.query_one("#next", Button).label = "Apply" if step is Step.REVIEW else "Next"
         self._opened = None
         self._update()
         self._render_soon()
@@ -138,16 +140,31 @@ class WizardFrame(Screen[None]):
         session = self.session
         progress = session.progress
         step = progress.current
-        self.query_one(HeaderBar).show(
-            session.draft.domain or "new deployment",
-            f"{step.label}  {step.number} of {len(STEPS)}",
-            session.saved_state,
-        )
+        place, note = f"{step.label}  {step.number} of {len(STEPS)}", session.saved_state
+        if self._from_dashboard:
+            place, note = step.label, note or "Settings"
+        self.query_one(HeaderBar).show(session.draft.domain or "new deployment", place, note)
+        self._show_next()
         wrong = wrong_steps(session.draft.problems)
-        marks = {each: progress.mark(each, wrong, is_applied=session.is_applied) for each in STEPS}
+        changed = {step_at(tuple(path.split("."))) for path in self._changes}
+        marks = {
+            each: progress.mark(each, wrong, changed=changed, is_applied=session.is_applied)
+            for each in STEPS
+        }
         self.query_one(StepList).show(
             [(each, marks[each], summary_of(each, session.draft)) for each in STEPS]
         )
+
+    def _show_next(self) -> None:
+        """Show what the button does that continues."""
+        label = "Apply" if self.has_class("-review") else "Next"
+        if self._from_dashboard and not self.has_class("-review"):
+            count = len(self._changes)
+            label = f"Apply ({count} change{'s' if count != 1 else ''})" if count else "Review"
+        button = self.query_one("#next", Button)
+        if str(button.label) != label:
+            button.label = label
+            button.refresh(layout=True)
 
     @on(AnswersSaved)
     def _saved(self, message: AnswersSaved) -> None:
@@ -173,6 +190,12 @@ class WizardFrame(Screen[None]):
     async def _render_preview(self) -> None:
         draft = type(self.session.draft)(self.session.draft.data)
         known, domain = self._applied, draft.domain
+        if self._from_dashboard:
+            read = self.session.read
+            changes = await in_thread(lambda: not_applied(draft, read))
+            if changes != self._changes:
+                self._changes = changes
+                self._update()
 
         def render() -> tuple[Mapping[str, str], Mapping[str, str]]:
             if known is not None:
@@ -196,6 +219,9 @@ class WizardFrame(Screen[None]):
 
     @on(FormSubmitted)
     async def _go_on(self) -> None:
+        if self._from_dashboard:
+            self.focus_next()
+            return
         await self._open(self.session.progress.next())
 
     @on(BackRequested)
@@ -232,10 +258,13 @@ class WizardFrame(Screen[None]):
         """Continue from the current form, after a step that is still opening."""
         async with self._opening:
             pane = self.pane
-        pane.action_go_on()
+        if not self._from_dashboard or pane.step is Step.REVIEW:
+            pane.action_go_on()
+        elif pane.check():
+            await self._open(Step.REVIEW)
 
     async def action_apply(self) -> None:
-        """Continue from Review."""
+        """Continue from Review, or go there from the settings."""
         await self.action_next()
 
     async def action_back(self) -> None:
@@ -288,9 +317,10 @@ class WizardFrame(Screen[None]):
         if action == "back":
             # The footer of a narrow terminal has no room for both Back and Close.
             return not (self._from_dashboard and self.has_class("-narrow"))
-        if action in {"preview", "next"}:
+        if action == "preview":
             return not is_review
-        return is_review if action == "apply" else True
+        goes_on = is_review or self._from_dashboard
+        return {"next": not goes_on, "apply": goes_on}.get(action, True)
 
     def action_save(self) -> None:
         """Save the answers."""

@@ -31,6 +31,7 @@ class StepItem(Static):
         colour = {
             Mark.DONE: "$text-success",
             Mark.WRONG: "$text-error",
+            Mark.CHANGED: "$text-warning",
             Mark.CURRENT: "$foreground",
         }.get(mark, "$text-muted")
         title = "bold" if mark is Mark.CURRENT else ""
@@ -48,7 +49,11 @@ class StepItem(Static):
 
 
 class StepList(Vertical):
-    """All steps in order."""
+    """All steps in order.
+
+    Args:
+        title: The title.
+    """
 
     DEFAULT_CSS = """
     StepList {
@@ -60,8 +65,13 @@ class StepList(Vertical):
     StepItem.-current { background: $panel; }
     """
 
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
     def compose(self) -> ComposeResult:
-        yield Static(f"Steps: Alt+1 to {len(STEPS)}", classes="steps--keys", markup=False)
+        title = f"{self._title}: Alt+1 to {len(STEPS)}"
+        yield Static(title, classes="steps--keys", markup=False)
         for step in STEPS:
             yield StepItem(step)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import ClassVar
 
 from textual import work
-from textual.binding import ActiveBinding, BindingType
+from textual.binding import BindingType
 
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.users_change import UsersPlan, UsersRead, plan_change
@@ -34,8 +33,6 @@ from tui.widgets.dialog import ConfirmDialog, NoteDialog
 
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
                  "import_users", "find", "sort"}  # fmt: skip
-_ROOM_FOR_ALL_KEYS = 90
-"""Columns of the terminal from which the footer has room for every key."""
 
 
 class UsersScreen(UsersView):
@@ -65,16 +62,6 @@ class UsersScreen(UsersView):
 
     def _show_error(self, title: str, error: MoorageError) -> None:
         self.app.push_screen(NoteDialog(title, printable(describe_error(error))))
-
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The active keys, without Import in the footer where it does not fit."""
-        found = super().active_bindings
-        if "i" in found and self.has_staged and self.app.size.width < _ROOM_FOR_ALL_KEYS:
-            import_users = found["i"]
-            hidden = dataclasses.replace(import_users.binding, show=False)
-            found = found | {"i": import_users._replace(binding=hidden)}
-        return found
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the actions that apply to the row and the changes; none of them while typing."""

@@ -7,6 +7,7 @@ from fake_server import FakeServer, FakeServers
 from opening import opened
 from textual import events
 from textual.widgets import Static, TextArea
+from textual.widgets._footer import FooterKey
 from textual.widgets._toast import Toast
 from walk import ANSWERS, LOGIN
 from wizard_driver import SIZES
@@ -439,13 +440,28 @@ async def test_nothing_is_cut_at_80_by_24(servers: FakeServers) -> None:
                 assert field.region.right <= 80
 
 
-async def test_the_footer_has_room_for_every_key_at_80_columns(servers: FakeServers) -> None:
+async def test_the_footer_shows_whole_keys_and_how_many_more_there_are(
+    servers: FakeServers,
+) -> None:
+    def whole_keys() -> list[FooterKey]:
+        keys = list(wizard.app.screen.query(FooterKey))
+        assert keys
+        assert all(each.region.right <= wizard.app.size.width for each in keys)
+        return keys
+
     async with opened(servers) as wizard:
+        await wizard.see("? Help ^p More")
         await wizard.new_with_server("alpha")
         for number in range(1, 8):
             await wizard.press(f"alt+{number}")
-            await wizard.see("More", f"{number} of 7")
-            assert "f1 Help" in wizard.text.splitlines()[-1]
+            await wizard.see(f"{number} of 7", "^p More")
+            whole_keys()
+        await wizard.press("alt+1")
+        await wizard.see("^s Save ? Help ^p More")
+        every = {each.action for each in whole_keys()}
+        await wizard.pilot.resize_terminal(70, 24)
+        await wizard.see("? 2 more keys ^p More")
+        assert len(every - {each.action for each in whole_keys()}) == 2
 
 
 async def test_testing_a_server_shows_its_facts(servers: FakeServers) -> None:

@@ -314,9 +314,6 @@ class WizardFrame(Screen[None]):
         is_review = self.has_class("-review")
         if action == "close":
             return self._from_dashboard
-        if action == "back":
-            # The footer of a narrow terminal has no room for both Back and Close.
-            return not (self._from_dashboard and self.has_class("-narrow"))
         if action == "preview":
             return not is_review
         goes_on = is_review or self._from_dashboard

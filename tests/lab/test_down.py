@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from explained import explained
 from operator_at_work import Operator
+from waiting import wait_until
 
 from lab import LabServer
 from moorage.answers.model import Answers
@@ -164,9 +165,9 @@ def test_registry_errors_that_show_only_at_start(harbour: Harbour) -> None:
     harbour.server.write_file(DROP_IN, first)
     harbour.server.run("systemctl daemon-reload; systemctl restart nginx", check=False)
     # systemd tries again some times, and what a program says is in the journal a little later.
-    for _ in range(20):
-        if "licence" in harbour.fault():
-            break
+    is_active = "systemctl is-active nginx"
+    wait_until(lambda: harbour.server.run(is_active, check=False).stdout == "failed\n")
+    wait_until(lambda: "licence" in harbour.fault())
 
     assert harbour.fault() == (
         "nginx is not running: no licence for this host. "

@@ -13,8 +13,10 @@ from calls import Moorage, write_answers
 from explained import explained
 from fake_server import FakeServers, no_answer
 
+from moorage.answers.load import load
 from moorage.cli.status_view import status_as_json, status_lines
 from moorage.deploy import ca
+from moorage.deploy.overview import look
 from moorage.deploy.status import Status, how_it_ended, status_of
 from moorage.desired import layout
 from moorage.servers.facts import Disk, Draining, Facts, ManagedFile, RunRecord, Service
@@ -225,6 +227,20 @@ def test_other_recorded_servers_are_listed_but_not_contacted(
     assert [each["server"] for each in both.json["servers"]] == [HOST, "2001:db8::7"]
     assert both.json["others"] == []
     assert servers["2001:db8::7"].connections == 1
+
+
+def test_servers_record_which_answers_were_applied(
+    moorage: Moorage, home: Path, servers: FakeServers
+) -> None:
+    answers = load(write_answers(home / "moorage.yml", [HOST]))
+    before = look(answers, open_transport=servers.open)
+    assert moorage("apply", "moorage.yml", "--yes", "--no-verify").code == 0
+
+    other = answers.model_copy(update={"rollout": "all_at_once"})
+
+    assert not before.has_answers
+    assert look(answers, open_transport=servers.open).has_answers
+    assert not look(other, open_transport=servers.open).has_answers
 
 
 def test_a_server_without_an_answers_file(moorage: Moorage, servers: FakeServers) -> None:

@@ -56,7 +56,7 @@ def wait_at_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = "    while [ -e /run/meet.{} ]; do sleep 0.01; done\n"
     for script, line, step in (
         ("common.sh", "    current_step=$1\n", '"$1"'),
-        ("rollback.sh", "rollback() {\n", "rollback"),
+        ("rollback.sh", "restore_all() {\n", "rollback"),
     ):
         scripts = shell_scripts("run")
         assert line in scripts[script]

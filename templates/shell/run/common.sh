@@ -82,6 +82,7 @@ read_overdue() {
 # finish STATUS CODE VALUE...: ends the run and removes its secrets. For the codes, see
 # moorage/servers/run_results.py.
 finish() {
+    ignore_signals
     rm -rf content hooks backup image.tar image-login hook.out login request answer
     status=$1 code=$2
     shift 2
@@ -114,10 +115,6 @@ fail() {
     say "failed while doing: ${current_step:-nothing}"
     say "$*"
     if [ "$rollback_needed" = yes ]; then
-        # Neither a failure nor a cancellation during the rollback starts another one.
-        rollback_needed=no can_cancel=no
-        trap '' TERM INT
-        rm -f forward
         rollback
         remove_staged
     fi
@@ -125,6 +122,14 @@ fail() {
 }
 
 cancel() { fail run_cancelled; }
+
+# From here on, neither a signal nor a cancellation ends the run. Programs it starts ignore the signals,
+# too, except for PIPE, by which they learn that nothing reads their output.
+ignore_signals() {
+    can_cancel=no
+    trap '' TERM INT HUP
+    trap : PIPE
+}
 
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0

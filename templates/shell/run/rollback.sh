@@ -2,7 +2,15 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
+# Neither a failure nor a signal during the rollback starts another one.
 rollback() {
+    rollback_needed=no
+    ignore_signals
+    rm -f forward
+    restore_all
+}
+
+restore_all() {
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) rollback
     say 'rolling back'
@@ -51,7 +59,6 @@ rollback() {
 
 undo() {
     say 'the change failed on another server; undoing it here'
-    can_cancel=no
     rollback
     record undone
     remove_staged

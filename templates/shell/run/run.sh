@@ -51,6 +51,9 @@ outcome=failed
 # shellcheck source=rollback.sh
 . ./rollback.sh
 
+# A signal cancels the run, so that every end leaves a result.
+trap 'outcome=cancelled && cancel' TERM INT HUP PIPE
+
 tick
 booted=$(($(date +%s) - now))
 
@@ -62,7 +65,6 @@ fi
 # "forward" is removed when the run rolls back.
 { true >forward && printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
     finish failed cannot_write "$state/current"
-trap 'outcome=cancelled && cancel' TERM INT
 
 # Values are never evaluated.
 while IFS="$tab" read -r name value; do
@@ -130,8 +132,7 @@ run_hooks hooks-after after_users
 wait_for_keep
 step record
 # From here on the run can no longer be cancelled.
-can_cancel=no
-trap '' TERM INT
+ignore_signals
 record
 rollback_needed=no
 remove_staged

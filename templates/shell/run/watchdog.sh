@@ -7,7 +7,7 @@
 
 # Kills hanging programs until the run has ended. Runs in the background, without the run's locks.
 watch_programs() {
-    trap '' TERM INT
+    ignore_signals
     read -r watcher _ </proc/self/stat
     watched='' since=0 stopping=0
     while sleep 2 && kill -0 $$ 2>/dev/null; do

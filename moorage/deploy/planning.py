@@ -23,7 +23,13 @@ from moorage.deploy.other_sites import DEFAULT_SITE, drops_default_site
 from moorage.deploy.packaged_registry import takes_over, why_mask
 from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, ServerPlan
 from moorage.deploy.platform import platform_of, web_group_of
-from moorage.deploy.preflight import find_notes, find_problems, is_installed, run_going_on
+from moorage.deploy.preflight import (
+    find_notes,
+    find_problems,
+    is_installed,
+    read_only_folders,
+    run_going_on,
+)
 from moorage.deploy.store import store_id
 from moorage.deploy.web_server import missing_nginx, nginx_problems
 from moorage.desired import layout
@@ -216,6 +222,7 @@ def plan_users(
         changes=(*changes, *map(change_of, hooks)),
         problems=(
             *run_going_on(facts),
+            *read_only_folders(facts, installs=False),
             *misplaced_files(facts),
             *lost,
             *missing_nginx(facts),

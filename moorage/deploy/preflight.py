@@ -49,6 +49,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
         yield unsupported
         return
     yield from run_going_on(facts)
+    yield from read_only_folders(facts, installs=bool(missing_packages(wanted, facts)))
     folders = (*USER_FOLDERS, *(folder.path for folder in wanted.folders))
     yield from misplaced_files(facts, [file.path for file in wanted.files], dict.fromkeys(folders))
     yield from _package_problems(wanted, facts)
@@ -98,7 +99,7 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
 
 def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
     """Yield the problems that prevent apt from installing missing packages."""
-    missing = [package.name for package in wanted.packages if not is_installed(package, facts)]
+    missing = missing_packages(wanted, facts)
     if not missing:
         return
     for name, state in facts.half_installed.items():
@@ -127,6 +128,30 @@ def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageErr
 def is_installed(package: Package, facts: Facts) -> bool:
     """Return whether a package, or one that replaces it, is installed."""
     return any(name in facts.packages for name in (package.name, *package.satisfied_by))
+
+
+def missing_packages(wanted: DesiredState, facts: Facts) -> list[str]:
+    """Return the names of the packages that have to be installed."""
+    return [package.name for package in wanted.packages if not is_installed(package, facts)]
+
+
+def read_only_folders(facts: Facts, *, installs: bool) -> Iterator[MoorageError]:
+    """Yield the problem that a run cannot write to a file system, if there is one.
+
+    Args:
+        facts: The server's facts.
+        installs: Whether the run installs packages.
+    """
+    lib = () if "/var" in facts.read_only else ("/var/lib",)
+    needed = ("/etc", "/var", *lib, *(("/usr",) if installs else ()))
+    if found := [folder for folder in needed if folder in facts.read_only]:
+        yield problem_on(
+            facts,
+            "read_only",
+            f"{' and '.join(found)} {'is' if len(found) == 1 else 'are'} read-only.",
+            "Mount the file system read-write: mount -o remount,rw MOUNT_POINT. If the kernel made "
+            "it read-only, dmesg says why.",
+        )
 
 
 def run_going_on(facts: Facts) -> Iterator[MoorageError]:
@@ -177,7 +202,7 @@ def find_notes(wanted: DesiredState, facts: Facts) -> Iterator[Note]:
                 "little_space",
                 f"Only {free / 1024**3:.1f} GiB are free for images in {wanted.storage_folder}.",
             )
-    missing = [package.name for package in wanted.packages if not is_installed(package, facts)]
+    missing = missing_packages(wanted, facts)
     if missing and facts.apt_runs:
         yield Note(
             "apt_running",

@@ -51,6 +51,10 @@ LEAST_INODES = 5000
 """Free inodes below which, likewise: a push creates about ten files for each layer."""
 
 
+_FAILED = {RunStatus.FAILED, RunStatus.INTERRUPTED}
+_RUN_PROBLEMS = {f"run_{status}" for status in _FAILED}
+
+
 @dataclass(frozen=True)
 class ServerStatus:
     """The status of one server.
@@ -69,6 +73,7 @@ class ServerStatus:
         draining: The open transfers of the other slot; None when it is stopped.
         has_nginx: Whether nginx runs.
         run: The last run, or the one in progress; None when there was none.
+        is_fixed_since: Whether that run failed, but the server now matches the answers.
         drifted: Managed files that were modified or removed since Moorage wrote them.
         certificate: The certificate nginx has, or None without TLS.
         renewal: The last attempt to renew it by ACME; None when ACME is not used.
@@ -90,6 +95,7 @@ class ServerStatus:
     draining: Draining | None = None
     has_nginx: bool = False
     run: RunRecord | None = None
+    is_fixed_since: bool = False
     drifted: tuple[str, ...] = ()
     certificate: CertificateFacts | None = None
     renewal: Renewal | None = None
@@ -117,7 +123,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
     """
     record = deployment_record(facts)
     slot = active_slot(facts)
-    run = facts.active_run or max(facts.runs, key=lambda each: each.run_id, default=None)
+    run = facts.active_run or facts.last_run
     certificate = _certificate(facts, now)
     return ServerStatus(
         server=facts.server,
@@ -157,10 +163,7 @@ def _problems(
     run: RunRecord | None,
     certificate: CertificateFacts | None,
 ) -> Iterator[MoorageError]:
-    if run is not None and (ended := how_it_ended(run)) in {
-        RunStatus.FAILED,
-        RunStatus.INTERRUPTED,
-    }:
+    if run is not None and (ended := how_it_ended(run)) in _FAILED:
         word = "was interrupted" if ended is RunStatus.INTERRUPTED else ended
         how = ending_in_words(word, run.step, run.message)
         text = f"The last run, {run.run_id}, {how}" + ("" if run.message else ".")
@@ -361,7 +364,10 @@ def _status_from(
     has_changes, why = None, ""
     if with_plan and all(server.is_deployed for server in servers) and facts:
         try:
-            has_changes = deployment.plan_from(facts).has_changes
+            plan = deployment.plan_from(facts)
+            has_changes = plan.has_changes
+            if not has_changes and not plan.problems:
+                servers = tuple(map(_without_failed_run, servers))
         except MoorageError as error:
             why = str(error)
     elif with_plan and facts:
@@ -379,6 +385,12 @@ def _records(facts: Facts, answers: Answers) -> bool:
     if not isinstance(recorded, Mapping):
         return False
     return {**recorded, "ask": None} == {**expected, "ask": None}
+
+
+def _without_failed_run(server: ServerStatus) -> ServerStatus:
+    """Return a status without the problem that the last run failed: the server was fixed since."""
+    rest = tuple(each for each in server.problems if each.code not in _RUN_PROBLEMS)
+    return replace(server, problems=rest, is_fixed_since=rest != server.problems)
 
 
 def _status_as(facts: Facts, domain: str) -> ServerStatus:

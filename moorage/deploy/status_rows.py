@@ -34,7 +34,7 @@ def status_rows(server: ServerStatus) -> list[Row]:
     if server.disk is not None:
         rows.append(Row("disk", "Disk", _disk(server.disk)))
     if server.run is not None:
-        rows.append(_run_row(server.run))
+        rows.append(_run_row(server.run, is_fixed_since=server.is_fixed_since))
     return rows
 
 
@@ -73,8 +73,10 @@ def draining_since(there: Draining) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(there.since))
 
 
-def _run_row(run: RunRecord) -> Row:
+def _run_row(run: RunRecord, *, is_fixed_since: bool) -> Row:
     ended = how_it_ended(run)
     step = "" if ended is RunStatus.DONE else run.step
     text = f"{run.run_id} {ending_in_words(ended, step, '')}"
+    if is_fixed_since:
+        return Row("run", "Last run", f"{text}; the server matches the answers now", Level.WARNING)
     return Row("run", "Last run", text, ended.level)

@@ -178,6 +178,7 @@ class Facts:
         held: Packages on hold.
         half_installed: Packages whose installation was interrupted, with dpkg's abbreviation of
             their state; none while apt runs.
+        read_only: Folders that a run writes to but that are mounted read-only.
         apt_runs: Whether apt or dpkg is running.
         outdated: Slots' services whose binary was replaced since they started.
         tools: The programs used by Moorage that are installed.
@@ -213,6 +214,7 @@ class Facts:
     packages: Mapping[str, str] = field(default_factory=dict)
     held: tuple[str, ...] = ()
     half_installed: Mapping[str, str] = field(default_factory=dict)
+    read_only: frozenset[str] = frozenset()
     apt_runs: bool = False
     outdated: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
@@ -265,3 +267,9 @@ class Facts:
     def active_run(self) -> RunRecord | None:
         """The run that is active now, or None."""
         return next((run for run in self.runs if run.running), None)
+
+    @property
+    def last_run(self) -> RunRecord | None:
+        """The last run that did anything, or None: one refused because of another did not."""
+        began = (run for run in self.runs if run.status is not RunStatus.LOCKED)
+        return max(began, key=lambda run: run.run_id, default=None)

@@ -177,6 +177,7 @@ def parse(
         half_installed={
             row[0]: row[1] for row in unsettled if row[1][1:] != "i " and "apt_runs" not in rows
         },
+        read_only=frozenset(row[0] for row in rows.get("read_only", [])),
         apt_runs="apt_runs" in rows,
         outdated=frozenset(row[0] for row in rows.get("outdated", [])),
         tools=frozenset(row[0] for row in rows.get("tool", [])),

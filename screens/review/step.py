@@ -416,7 +416,7 @@ def _notes(plan: Plan) -> list[Content]:
     ]
     for server in plan.servers:
         running = server.facts.active_run
-        last = server.facts.runs[-1] if server.facts.runs else None
+        last = server.facts.last_run
         if running is not None:
             step = step_title(running.step).lower()
             text = f"● {server.server}: a run is in progress ({step}); Enter follows it"

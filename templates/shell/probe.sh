@@ -46,6 +46,10 @@ done </proc/net/if_inet6
 while read -r name kilobytes _; do
     if [ "$name" = MemTotal: ]; then fact memory "$kilobytes" && break; fi
 done </proc/meminfo
+# A run writes to these. Even root cannot write to a file system that is mounted read-only.
+for folder in /etc /var /var/lib; do [ -w $folder ] || fact read_only $folder; done
+# apt can be set up to mount /usr read-write while it installs packages.
+[ -w /usr ] || apt-config dump 2>/dev/null | grep -q 'Pre-Invoke.*remount' || fact read_only /usr
 for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx docker podman docker-registry; do
     command -v "$tool" >/dev/null 2>&1 && fact tool "$tool"
 done

@@ -11,6 +11,8 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
+from moorage.deploy.status import read_status
+from moorage.deploy.status_rows import status_rows
 from moorage.errors import CannotConnect, ExitCode, MoorageError, ServersFailed, SudoRefused
 
 
@@ -110,6 +112,17 @@ def test_a_full_disk_is_found_before_the_run(operator: Operator, server: LabServ
     _untouched(server)
 
 
+def test_a_read_only_file_system_is_named(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    for folder in ("/etc", "/var", "/usr"):
+        server.run(f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}")
+        problems = operator.plan(answers).problems
+        assert [each.code for each in problems] == ["read_only"], folder
+        assert f"{folder} is read-only" in problems[0].message
+        server.run(f"umount {folder}")
+    assert operator.plan(answers).problems == ()
+
+
 @pytest.mark.ready
 def test_a_disk_that_fills_up_during_the_run_rolls_back(
     operator: Operator, server: LabServer
@@ -162,11 +175,8 @@ def test_the_facts_show_a_failed_run(operator: Operator, server: LabServer, tmp_
     script = tmp_path / "break.sh"
     script.write_text("#!/bin/sh\necho 'nonsense;' >/etc/nginx/conf.d/broken.conf\n")
     hook = {"name": "break", "script": str(script), "when": ["before_apply"]}
-    changed = operator.answers(
-        [server],
-        registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}},
-        hooks=[hook],
-    )
+    debug = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+    changed = operator.answers([server], registry=debug, hooks=[hook])
     outcome = operator.apply(changed)
     with operator.open(answers) as deployment:
         [facts] = deployment.probe()
@@ -174,6 +184,20 @@ def test_the_facts_show_a_failed_run(operator: Operator, server: LabServer, tmp_
     assert last.run_id == outcome.report.servers[0].run_id
     assert last.status == "failed"
     assert "broken.conf" in last.message
+
+    with operator.open(answers) as deployment:
+        status = read_status(deployment, with_plan=True)
+    assert "run_failed" in [each.code for each in status.servers[0].problems]
+    server.run("rm /etc/nginx/conf.d/broken.conf")
+    with operator.open(answers) as deployment:
+        status = read_status(deployment, with_plan=True)
+        assert status.exit_code == ExitCode.DONE, status.servers[0].problems
+        [row] = [row for row in status_rows(status.servers[0]) if row.key == "run"]
+        assert "the server matches the answers now" in row.text
+    # Not for other answers.
+    with operator.open(operator.answers([server], registry=debug)) as deployment:
+        status = read_status(deployment, with_plan=True)
+    assert [each.code for each in status.servers[0].problems] == ["run_failed"]
 
 
 @pytest.mark.ready

@@ -15,6 +15,7 @@ from moorage.deploy.report import ServerReport
 from moorage.errors import ServersFailed
 
 NGINX = "/usr/local/sbin/nginx"
+UNTIL_IT_HANGS = "until grep -qs infinity /proc/[0-9]*/cmdline; do sleep 0.02; done"
 HANGS = "#!/bin/sh\nexec sleep infinity\n"
 SYSTEMCTL = "/usr/local/bin/systemctl"
 ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
@@ -56,6 +57,12 @@ def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
     assert apply(lambda deployment: deployment.abort()).status == "cancelled"
     stopped = apply(lambda deployment: server.run("systemctl stop 'moorage-run-*'", timeout=60))
     assert stopped.status == "cancelled"
+
+    # Signals, as from a closed terminal: the run rolls back, and says so.
+    for signal in ("HUP", "INT"):
+        kill = f"{UNTIL_IT_HANGS}; systemctl kill --signal={signal} 'moorage-run-*'"
+        ended = apply(lambda deployment, kill=kill: server.run(kill))  # type: ignore[misc]
+        assert (ended.status, ended.code) == ("cancelled", "run_cancelled"), signal
 
     # And what was cancelled before it began does not begin.
     with operator.open(answers) as deployment:

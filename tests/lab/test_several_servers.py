@@ -18,6 +18,8 @@ from moorage.deploy.events import Event, StepBegan
 from moorage.errors import ExitCode
 
 pytestmark = pytest.mark.ready
+FOLDERS = ("/var/lib/moorage", "/var/lib/moorage/runs")
+"""The folders that a run writes to after the server is staged."""
 
 
 def s3_storage(store: ObjectStore, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
@@ -128,6 +130,37 @@ def test_no_server_switches_when_one_cannot_stage(
         assert operator.status(machine) == 200
         active = machine.run("systemctl is-active moorage-registry@blue").stdout.strip()
         assert active == "active"
+
+
+def test_no_server_switches_when_the_disk_of_one_is_full(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = servers(2)
+    for folder in FOLDERS:
+        machines[1].run(f"mkdir -p {folder} && mount -t tmpfs -o size=4m,mode=755 tmpfs {folder}")
+    answers = _three(operator, machines, s3, monkeypatch)
+    operator.install(answers)
+    registry = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
+    changed = _three(operator, machines, s3, monkeypatch, registry=registry)
+    for folder in FOLDERS:
+        # The last program before the server is staged.
+        machines[1].write_file(
+            "/usr/local/sbin/nginx",
+            f'#!/bin/sh\n[ "$1" != -t ] || cat /dev/zero >{folder}/.full 2>/dev/null\n'
+            'exec /usr/sbin/nginx "$@"\n',
+            mode=0o755,
+        )
+
+        outcome = operator.apply(changed)
+
+        first, second = outcome.report.servers
+        assert (first.status, second.status) == ("cancelled", "failed"), outcome.log
+        assert second.step == "staged"
+        assert f"no space left on {folder}" in second.message
+        machines[1].run(f"rm /usr/local/sbin/nginx {folder}/.full")
+        for machine in machines:
+            assert operator.status(machine) == 200
+    assert not operator.plan(answers).has_changes
 
 
 def test_a_failed_switch_stops_the_rollout(

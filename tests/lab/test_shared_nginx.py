@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 import pytest
 from operator_at_work import DOMAIN, Operator
 from raw_http import Wire
@@ -39,6 +41,12 @@ proxy_pass_request_body off;
 error_page 401 403 404 /sorry.html;
 sub_filter_types *;
 sub_filter e E;
+"""
+
+
+LIMIT_FOR_ALL = """
+limit_req_zone $binary_remote_addr zone=all:1m rate=1r/s;
+limit_req zone=all burst=10 nodelay;
 """
 
 
@@ -99,6 +107,29 @@ def test_a_site_on_an_address_and_settings_for_all_sites(
     server.run("systemctl restart nginx")
     assert operator.status(server) == 200
     assert DOMAIN in _certificate_at(server)
+
+
+@pytest.mark.ready
+def test_a_limit_for_all_sites_counts_clients_and_is_named(
+    operator: Operator, server: LabServer
+) -> None:
+    _install(server, "curl")
+    server.write_file("/etc/nginx/conf.d/all.conf", LIMIT_FOR_ALL)
+    operator.install(operator.answers([server]))
+    sleep(15)  # until the requests of the run no longer count
+
+    # Below the limit of each address, and above it together.
+    ask = f"curl -sk -o /dev/null -w '%%{{http_code}} ' https://%s/v2/ -H 'Host: {DOMAIN}' -u x:%s"
+    for address in ("127.0.0.1", server.address):
+        asked = "; ".join(ask % (address, f"{address}-{number}") for number in range(8))
+        assert set(server.run(asked).stdout.split()) == {"401"}, address
+
+    login = ("ci", operator.passwords["ci"])
+    replies = [Wire(server.address, DOMAIN).ask("GET", "/v2/", login=login) for _ in range(15)]
+    refused = [reply for reply in replies if reply.status != 200]
+    assert {reply.status for reply in refused} == {503}
+    assert b"limit_req" in refused[0].body
+    assert b"layers" not in refused[0].body
 
 
 def test_an_old_registry_and_a_masked_nginx_are_problems_of_the_plan(

@@ -10,14 +10,17 @@ cannot_write() {
     fail cannot_write "$1" "$full_disk"
 }
 
-# find_full_disk FOLDER: sets $full_disk if the folder's disk has no space or inodes left.
+# find_full_disk FOLDER...: sets $full_disk if one of the folders' disks has no space or inodes left.
 find_full_disk() {
-    read -r room inodes mount <<END
-$(df -k --output=avail,iavail,target -- "$1" 2>/dev/null | tail -n 1)
-END
     full_disk=
-    if [ "${room:-64}" -lt 64 ]; then full_disk="no space left on $mount"; fi
-    if [ "${inodes:-1}" = 0 ]; then full_disk="no inodes left on $mount"; fi
+    while read -r room inodes all_inodes mount; do
+        case "$room" in '' | *[!0-9]*) continue ;; esac
+        if [ "$room" -lt 64 ]; then full_disk="no space left on $mount"; fi
+        # btrfs has no fixed number of inodes, and reports 0.
+        if [ "$inodes" = 0 ] && [ "$all_inodes" != 0 ]; then full_disk="no inodes left on $mount"; fi
+    done <<END
+$(df -k --output=avail,iavail,itotal,target -- "$@" 2>/dev/null)
+END
 }
 
 # Sets $now to the uptime in seconds: needs no process, and does not change when the clock is set.
@@ -123,16 +126,18 @@ fail() {
 
 cancel() { fail run_cancelled; }
 
-# From here on, neither a signal nor a cancellation ends the run. Programs it starts ignore the signals,
-# too, except for PIPE, by which they learn that nothing reads their output.
+# From here on, neither a signal nor a cancellation ends the run, or a program that it starts.
 ignore_signals() {
     can_cancel=no
-    trap '' TERM INT HUP
-    trap : PIPE
+    trap '' TERM INT HUP PIPE
 }
 
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0
+    # While no server has switched: the check after the switch needs some space. (The files to place
+    # are already written.)
+    find_full_disk "$run" "$state"
+    [ -z "$full_disk" ] || fail disk_full "$full_disk"
     printf '@staged\n' || cannot_write "$run/log"
     wait_until "$plan_gate_seconds" 0.01 test -e go || fail no_go_ahead
 }

@@ -179,6 +179,17 @@ def test_a_failed_run_is_a_problem_until_one_succeeds(facts: Facts) -> None:
     assert how_it_ended(died) == "interrupted"
 
 
+def test_a_run_refused_because_of_another_is_not_the_last_run(facts: Facts) -> None:
+    failed = RunRecord("20260103", False, 3.0, "check", read_result("failed", ("old",)))
+    locked = RunRecord("20260104", False, 4.0, "", read_result("locked", ("run_locked", "x")))
+
+    status = status_of(replace(facts, runs=(*facts.runs, failed, locked)))
+
+    assert status.run == failed
+    assert [each.code for each in status.problems] == ["run_failed"]
+    assert status_of(Facts(HOST, runs=(locked,))).run is None
+
+
 def test_a_run_in_progress_is_not_a_problem() -> None:
     going_on = RunRecord("20260103", True, 3.0, "packages")
 

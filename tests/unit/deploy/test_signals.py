@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path("templates/shell/run").resolve()
-FILES = "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh storage.sh slots.sh"
+FILES = (
+    "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh storage.sh slots.sh"
+)
 NEEDED = f"{FILES} certificate.sh nginx.sh rollback.sh".split()
 
 

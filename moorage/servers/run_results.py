@@ -118,6 +118,7 @@ REASONS = {
         "An image archive works for servers without internet access.",
         ("registry.image", "registry.image_archive"),
     ),
+    "image_state_unknown": Reason("{0} does not report its images"),
     "nginx_not_reloaded": Reason("nginx did not load the new configuration"),
     "nginx_refuses": Reason("nginx rejects the configuration"),
     "no_go_ahead": Reason("timed out waiting for the go-ahead (connection lost before the switch)"),

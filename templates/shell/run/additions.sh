@@ -106,7 +106,8 @@ remove_additions() {
 
 # Only now, because an image cannot be removed while its container is running.
 remove_image() {
-    if [ "${changes_image:-no}" = no ] || [ -n "$image_before" ] || [ -z "$(image_id "$plan_image")" ]; then return 0; fi
+    if [ "${changes_image:-no}" = no ] || [ -n "$image_before" ]; then return 0; fi
+    if read_image "$plan_image" && [ -z "$image" ]; then return 0; fi
     "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 || add_remaining "the image $plan_image"
 }
 

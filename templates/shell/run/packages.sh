@@ -63,7 +63,8 @@ make_account() {
 
 load_image() {
     if [ "$plan_engine" = docker ]; then start_docker; fi
-    image_before=$(image_id "$plan_image")
+    read_image "$plan_image" || fail image_state_unknown "$plan_engine"
+    image_before=$image
     changes_image=yes
     if [ -e image.tar ]; then
         if ! "$plan_engine" load -q -i image.tar >load.log 2>&1; then
@@ -103,9 +104,18 @@ start_docker() {
 
 image_id() { "$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
+# read_image NAME: sets $image to the image ID of a name; empty if there is none. Returns 1 if the engine
+# does not answer, because a request that fails looks like a missing image.
+read_image() {
+    image=$(image_id "$1") && return 0
+    "$plan_engine" images -q >/dev/null 2>&1 || return 1
+    image=$(image_id "$1") || image=
+}
+
 # Check what the archive contained, because an image of that name can have existed before.
 check_loaded() {
-    expected=$(image_id "$plan_image")
+    read_image "$plan_image" || fail image_state_unknown "$plan_engine"
+    expected=$image
     loaded=
     for name in $(sed -n 's/^Loaded image\((s)\)\{0,1\}\( ID\)\{0,1\}: //p' load.log | tr ',' ' '); do
         if [ "$(image_id "$name")" = "$expected" ]; then return 0; fi

@@ -51,3 +51,56 @@ def test_an_account_that_could_not_be_created_need_not_be_removed(tmp_path: Path
         remove_account
         echo $is_rolled_back"""
     assert _run(tmp_path, script) == "yes\n"
+
+
+ENGINE = """#!/bin/sh
+case "$1 $2" in
+"image inspect")
+    echo asked >>asked
+    [ "$(wc -l <asked)" -gt "$FAILS" ] && cat image
+    ;;
+"images -q") [ "$FAILS" != 9 ] ;;
+load*) echo "sha256:new" >image; echo "Loaded image: registry:2" ;;
+tag*) echo "$2" >image ;;
+rmi*) rm image ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("fails", "before", "after"),
+    [
+        (0, "sha256:old\n", "sha256:old\n"),
+        # The engine did not answer once.
+        (1, "sha256:old\n", "sha256:old\n"),
+        (0, None, None),
+        # It never does: the image is not replaced.
+        (9, "sha256:old\n", "sha256:old\n"),
+    ],
+)
+def test_a_rollback_restores_the_image_even_if_the_engine_does_not_always_answer(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: int,
+    before: str | None,
+    after: str | None,
+) -> None:
+    monkeypatch.setenv("FAILS", str(fails))
+    (tmp_path / "engine").write_text(ENGINE)
+    (tmp_path / "engine").chmod(0o755)
+    (tmp_path / "image.tar").touch()
+    if before is not None:
+        (tmp_path / "image").write_text(before)
+    script = f"""
+        . {SCRIPTS}/packages.sh
+        plan_engine=engine plan_image=registry:2 is_rolled_back=yes remaining=
+        exec 3>&1
+        fail() {{ echo "$1" >&3; restore_image; remove_image; exit; }}
+        load_image >/dev/null
+        fail rolled_back"""
+
+    reported = _run(tmp_path, script)
+
+    assert reported.split()[-1] == ("rolled_back" if fails < 9 else "image_state_unknown")
+    image = tmp_path / "image"
+    assert (image.read_text() if image.exists() else None) == after

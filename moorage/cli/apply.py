@@ -252,7 +252,7 @@ def _report(
                 "exit_code": int(code),
                 "summary": plan.summary,
                 "servers": report_view.report_as_json(report),
-                "checks": report_view.verification_as_json(checks) if checks else None,
+                **report_view.verification_as_json(checks),
                 "generated": passwords.users,
                 "passwords_file": str(passwords.written_to) if passwords.written_to else None,
                 **report_view.handover_as_json(runner.operations.handover(), serves=report.serves),

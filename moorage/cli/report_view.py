@@ -78,15 +78,19 @@ def verification_lines(verification: Verification) -> Iterator[Line]:
             for check in verification.checks
         ]
     )
+    if verification.not_checked:
+        yield (("! ", "yellow"), f"Not checked: {', '.join(verification.not_checked.values())}.")
 
 
-def verification_as_json(verification: Verification) -> list[dict[str, object]]:
+def verification_as_json(verification: Verification | None) -> dict[str, object]:
     """Return the checks as JSON values.
 
     Args:
-        verification: The checks.
+        verification: The checks; None if there were none.
     """
-    return [
+    if verification is None:
+        return {"checks": None, "not_checked": None}
+    checks = [
         {
             "server": check.server,
             "check": check.key,
@@ -98,6 +102,7 @@ def verification_as_json(verification: Verification) -> list[dict[str, object]]:
         }
         for check in verification.checks
     ]
+    return {"checks": checks, "not_checked": list(verification.not_checked)}
 
 
 def handover_lines(handover: Handover, file: Path) -> Iterator[Line]:

@@ -52,7 +52,7 @@ def command(
         output.emit(
             {
                 "is_good": verification.is_good,
-                "checks": report_view.verification_as_json(verification),
+                **report_view.verification_as_json(verification),
             }
         )
     else:

@@ -80,6 +80,12 @@ class Verification:
         return all(check.status is not CheckStatus.BAD for check in self.checks)
 
     @property
+    def not_checked(self) -> dict[str, str]:
+        """The checks that were skipped on a server: their names by key."""
+        skipped = [each for each in self.checks if each.status is CheckStatus.SKIPPED]
+        return {each.key: each.name for each in skipped}
+
+    @property
     def exit_code(self) -> ExitCode:
         """The exit code of the command."""
         return ExitCode.DONE if self.is_good else ExitCode.FAILED

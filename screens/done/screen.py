@@ -134,7 +134,11 @@ class DoneScreen(Screen[None]):
 
     def _verdict(self) -> Static:
         address = registry_name(self._answers)
-        if self._outcome.is_good:
+        verification = self._outcome.verification
+        if self._outcome.is_good and verification is not None and verification.not_checked:
+            skipped = ", ".join(verification.not_checked.values())
+            text, colour = f"! {address} is up. Not checked: {skipped}.", "$text-warning"
+        elif self._outcome.is_good:
             text, colour = f"✓ {address} is up.", "$text-success"
         elif self._outcome.is_rolled_back:
             words = f"○ The apply to {address} was stopped and rolled back."

@@ -15,7 +15,9 @@ from walk import LOGIN
 from wizard_driver import SIZES, Wizard
 
 from moorage.answers.secrets import Secret
+from moorage.deploy.events import CheckStatus
 from moorage.deploy.operations import Outcome
+from moorage.deploy.verify import Check, Verification
 from moorage.errors import CannotConnect
 from screens.apply.screen import ApplyScreen
 from screens.done.screen import DoneScreen
@@ -299,6 +301,27 @@ async def test_the_cancel_dialog_says_when_the_run_has_ended(servers: FakeServer
         assert "Cancel" not in wizard.text
         await wizard.press("enter")
         await wizard.see("Apply failed", "Report")
+
+
+async def test_the_report_names_what_was_not_checked(
+    servers: FakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped = [
+        Check("web1", key, name, CheckStatus.SKIPPED, "no password is known")
+        for key, name in (("login", "log in"), ("push", "push"))
+    ]
+    async with opened(servers, prefill=ANSWERS) as wizard:
+        assert wizard.app.session is not None
+        engine = wizard.app.session.operations
+
+        def applied(**_: bool) -> Outcome:
+            engine.outcome = Outcome(verification=Verification(tuple(skipped)))
+            return engine.outcome
+
+        monkeypatch.setattr(engine, "apply", applied)
+        await to_apply(wizard)
+        await wizard.see("registry.example.com is up. Not checked: log in, push.")
+        assert "✓ registry" not in wizard.text
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])

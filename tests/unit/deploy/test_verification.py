@@ -1,0 +1,36 @@
+"""The result of a verification: what was not checked is not taken for good."""
+
+from __future__ import annotations
+
+from moorage.cli.report_view import verification_as_json, verification_lines
+from moorage.deploy.events import CheckStatus
+from moorage.deploy.verify import Check, Verification
+
+GOOD = Check("web1", "certificate", "certificate", CheckStatus.GOOD, "trusted")
+LOGIN = Check("web1", "login", "log in", CheckStatus.SKIPPED, "no password is known")
+PUSH = Check("web1", "push", "push", CheckStatus.SKIPPED, "no password is known")
+OTHER_LOGIN = Check("web2", "login", "log in", CheckStatus.SKIPPED, "no password is known")
+
+
+def _text(verification: Verification) -> str:
+    return "\n".join(
+        "".join(part if isinstance(part, str) else part[0] for part in line)
+        for line in verification_lines(verification)
+    )
+
+
+def test_skipped_checks_are_named() -> None:
+    verification = Verification((GOOD, LOGIN, PUSH, OTHER_LOGIN))
+
+    assert verification.is_good
+    assert verification.not_checked == {"login": "log in", "push": "push"}
+    assert _text(verification).endswith("! Not checked: log in, push.")
+    assert verification_as_json(verification)["not_checked"] == ["login", "push"]
+
+
+def test_a_complete_verification_has_nothing_to_add() -> None:
+    verification = Verification((GOOD,))
+
+    assert verification.not_checked == {}
+    assert "Not checked" not in _text(verification)
+    assert verification_as_json(verification)["not_checked"] == []

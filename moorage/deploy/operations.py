@@ -322,7 +322,8 @@ class Operations:
         try:
             self.make_plan()
         finally:
-            self.name, self.accepted = name, accepted
+            # Transfers that began since were not among those the operator agreed to end.
+            self.name, self.accepted = name, replace(accepted, end_transfers=False)
         self.run()
         assert self.plan is not None
         assert self.outcome is not None

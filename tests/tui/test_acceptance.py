@@ -158,6 +158,25 @@ async def test_ending_transfers_needs_acceptance(servers: FakeServers, *, by_pal
     assert "ends_transfers\tyes" in alpha.settings
 
 
+async def test_a_retry_does_not_end_the_transfers_that_began_since(servers: FakeServers) -> None:
+    alpha = FakeServer("alpha")
+    alpha.put([some_user("ci")])
+    alpha.extra_facts = "draining\tgreen\t60\t2\n"
+    alpha.result = "@result\tfailed\tregistry_not_starting\tno\n"
+    servers["alpha"] = alpha
+    async with opened(servers, prefill=ANSWERS | {"based_on": None}, size=(120, 40)) as wizard:
+        await wizard.see("Slot green", "2 transfers")
+        await wizard.press("e")
+        await wizard.see("Apply and end transfers")
+        await wizard.press("right", "enter")
+        await wizard.see("Apply failed", "r Retry")
+        assert "ends_transfers\tyes" in alpha.settings
+        await wizard.press("r")
+        await wizard.until(lambda: alpha.runs == 2, "the second run begins")
+        await wizard.see("Apply failed", "r Retry")
+    assert "ends_transfers\tno" in alpha.settings
+
+
 async def test_ending_transfers_is_offered_only_where_one_blocks_the_apply(
     servers: FakeServers,
 ) -> None:

@@ -11,11 +11,15 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static, TextArea
 
+from moorage.answers.document import read
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.hooks import fault_of_script
+from moorage.errors import Problem
 from moorage.registry_keys import paste_variables
+from tui.document.paths import parse_path
 from tui.document.steps import Step
 from tui.fields import label_at, placeholder_of
+from tui.labels import field_name
 from tui.messages import DraftChanged
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.field import Field, ListField
@@ -47,6 +51,7 @@ _FAILURES = (
 )
 
 
+_MOST_FAULTS = 6
 _PULL_LOGIN_SECRET = "registry.image_login.password"  # noqa: S105 # its path
 
 
@@ -180,30 +185,51 @@ class AdvancedPane(ListPane):
     def _show_fault_of(self, name: str) -> None:
         area = self.query_one(f"#{name}", TextArea)
         _, fault = _READERS[name](area.text)
-        message = fault or self._problem_below(f"registry.{name}")
-        self.query_one(f"#{name}-error", Static).update(f"✗ {message}" if message else "")
+        faults = fault.splitlines() or self._problems_below(f"registry.{name}", area.text)
+        left_out = len(faults) - _MOST_FAULTS
+        lines = [f"✗ {each}" for each in faults[:_MOST_FAULTS]]
+        lines += [f"  and {left_out} more"] if left_out > 0 else []
+        self.query_one(f"#{name}-error", Static).update("\n".join(lines))
 
-    def _problem_below(self, path: str) -> str:
-        for problem in self.problems():
-            if problem.dotted.startswith(path):
-                below = problem.dotted.removeprefix(path).removeprefix(".")
-                return f"{below}: {problem.message}" if below else problem.message
-        return ""
+    def _problems_below(self, path: str, text: str) -> list[str]:
+        """Return the problems of a text area, each with its line and key."""
+        above = parse_path(path)
+        return [
+            _describe(problem.path[len(above) :], problem.explain(field_name), text)
+            for problem in self.problems()
+            if problem.path[: len(above)] == above
+        ]
+
+
+def _describe(path: tuple[str | int, ...], message: str, text: str) -> str:
+    """Return a problem at a path in a text, with the line and the key."""
+    if not path:
+        return message
+    line = read(text).problem(path, "", at_key=True).line
+    lines = enumerate(text.splitlines(), 1)
+    # Lines of NAME=value are not YAML.
+    line = line or next((number for number, each in lines if str(path[0]) in each), None)
+    return f"{_line(line)}{Problem(path, '').dotted}: {message}"
+
+
+def _line(line: int | None) -> str:
+    return f"line {line}: " if line else ""
 
 
 def read_mapping(text: str) -> tuple[dict[str, Any], str]:
-    """Read YAML that must be a mapping; return it and what is wrong, or empty.
+    """Read YAML that must be a mapping; return it and what is wrong, a line each, or empty.
 
     Args:
         text: The YAML; blank text is an empty mapping.
     """
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        return {}, f"{place}{problem}"
+    document = read(text)
+    if document.problems:
+        # An error at the end of the text is on the line after it.
+        last = len(text.splitlines())
+        return {}, "\n".join(
+            f"{_line(min(each.line or last, last))}{each.message}" for each in document.problems
+        )
+    value = document.value
     if value is None:
         return {}, ""
     if not isinstance(value, dict):

@@ -385,6 +385,18 @@ async def test_an_environment_line_is_taken_and_a_wrong_one_names_its_form(
         assert fault == "✗ line 1: expected NAME=value, such as REGISTRY_LOG_LEVEL=debug"
 
 
+async def test_every_problem_of_pasted_settings_is_shown_at_its_line(servers: FakeServers) -> None:
+    async with opened(servers, prefill=ANSWERS, size=(120, 50)) as wizard:
+        await wizard.press("alt+6")
+        area = wizard.app.screen.query_one("#settings")
+        area.text = "log:\n  formatter: JSON\ncatalog: {maxentries: '5'}\nlgo: {}\n"  # type: ignore[attr-defined]
+        await wizard.see(
+            "✗ line 2: log.formatter: must be text, json or logstash",
+            "✗ line 3: catalog.maxentries: must be a whole number",
+            "✗ line 4: lgo: is not a key",
+        )
+
+
 async def test_the_preview_follows_what_is_typed(servers: FakeServers) -> None:
     async with opened(servers, size=(140, 40)) as wizard:
         await wizard.press("enter", "alt+3")

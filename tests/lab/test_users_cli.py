@@ -203,6 +203,31 @@ def test_ten_thousand_users_are_imported(call: CommandLine, machines: Sequence[L
     assert statuses(call, machines, sample[1], passwords[sample[1]]) == [200, 200]
 
 
+def test_users_with_unusual_names_log_in_and_can_be_changed(
+    call: CommandLine, machines: Sequence[LabServer]
+) -> None:
+    names = ["_ci", "robot$ci", r"DOMAIN\bob", r"DOMAIN\tom", f"robot${'x' * 50}\\y"]
+    value = apr_md5_crypt.hash(ANAS_PASSWORD)
+    call.operator.leaks.add(
+        value, [*HASHES_MAY_BE, f"{call.home}/old.htpasswd"], label="the hash of the users"
+    )
+    (call.home / "old.htpasswd").write_text("".join(f"{name}:{value}\n" for name in names))
+
+    ok(call("users", "import", "moorage.yml", "old.htpasswd", "--access", "pull", "--yes"))
+
+    for name in names:
+        assert statuses(call, machines, name, ANAS_PASSWORD) == [200, 200]
+    listed = ok(call("users", "list", "moorage.yml", "--last-seen", "--json")).json["users"]
+    seen = {each["name"]: each for each in listed}
+    assert all(seen[name]["access"] == "pull" for name in names)
+    assert all(seen[name]["last_seen"] for name in names), seen
+    ok(call("users", "disable", "moorage.yml", r"DOMAIN\bob", "--yes"))
+    assert statuses(call, machines, r"DOMAIN\bob", ANAS_PASSWORD) == [401, 401]
+    assert statuses(call, machines, r"DOMAIN\tom", ANAS_PASSWORD) == [200, 200]
+    ok(call("users", "remove", "moorage.yml", "robot$ci", "--yes"))
+    assert statuses(call, machines, "robot$ci", ANAS_PASSWORD) == [401, 401]
+
+
 def test_the_users_of_an_older_product_are_adopted(
     call: CommandLine, machines: Sequence[LabServer]
 ) -> None:

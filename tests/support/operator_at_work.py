@@ -202,7 +202,8 @@ class Operator:
         login = ""
         if user is not None:
             secret = password if password is not None else self.passwords[user]
-            login = f'user = "{user}:{secret}"\n'
+            pair = f"{user}:{secret}".replace("\\", r"\\")
+            login = f'user = "{pair}"\n'
         # curl reads the login from standard input, so that it is not in an argument list.
         completed = subprocess.run(
             ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", "-X", method,

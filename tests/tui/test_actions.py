@@ -125,3 +125,11 @@ async def test_they_are_text_in_text_fields_even_typed_ahead(
         for key in text:
             wizard.app.post_message(events.Key(_character_to_key(key), key))
         await wizard.see("Connect to a server", f"▌{text}")
+
+
+async def test_the_palette_begins_with_the_actions_of_the_screen(servers: FakeServers) -> None:
+    async with opened(servers) as wizard:
+        await wizard.new_with_server("alpha")
+        titles = [each.title for each in wizard.app.get_system_commands(wizard.app.screen)]
+        assert titles[:5] == ["Add", "Edit", "Remove", "Test the servers", "Next step"]
+        assert titles.index("Go to Review") < titles.index("Leave Moorage")

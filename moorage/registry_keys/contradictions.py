@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from moorage.errors import Problem
@@ -35,7 +36,7 @@ def find_contradictions(
         versions: The versions in use.
     """
     whole = merged(from_environment, settings)
-    by_reference = {path[0] for path in _secret_paths(environment)}
+    by_reference = {path[:2] for path in _secret_paths(environment)}
     found: dict[tuple[Path, str], Problem] = {}
     for version in versions:
         for path, code, message in _faults(whole, version, by_reference):
@@ -85,7 +86,7 @@ def _place(path: Path, settings: Mapping[str, Any], environment: Mapping[str, ob
 
 
 def _faults(
-    whole: Mapping[str, Any], version: Version, by_reference: Collection[object]
+    whole: Mapping[str, Any], version: Version, by_reference: AbstractSet[Path]
 ) -> Iterator[Fault]:
     yield from _cache_faults(whole, version, by_reference)
     yield from _middleware_faults(whole, version)
@@ -96,16 +97,17 @@ def _faults(
 
 
 def _cache_faults(
-    whole: Mapping[str, Any], version: Version, by_reference: Collection[object]
+    whole: Mapping[str, Any], version: Version, by_reference: AbstractSet[Path]
 ) -> Iterator[Fault]:
     path: Path = ("storage", "cache", "blobdescriptor")
     if _at(whole, "storage", "cache", "layerinfo") is not None:
         message = "has no effect: its new name is blobdescriptor, which Moorage sets"
         yield ("storage", "cache", "layerinfo"), "no_effect", message
-    if _at(whole, *path) != "redis" or "redis" in by_reference:
+    if _at(whole, *path) != "redis":
         return
     address = "addr" if version == "2.8" else "addrs"
-    if not _at(whole, "redis", address):
+    is_secret = not by_reference.isdisjoint({("redis",), ("redis", address)})
+    if not is_secret and not _at(whole, "redis", address):
         yield path, DOES_NOT_START, f"needs a Redis server: set redis.{address}"
 
 

@@ -28,11 +28,7 @@ from moorage.errors import ServersFailed
 
 IMAGE = "docker.io/library/registry:2.8"
 SQUATTER = "import socket, time\ns = socket.create_server(('', 9090))\ntime.sleep(600)\n"
-REDIS_CACHE = {
-    "settings": {"storage": {"cache": {"blobdescriptor": "redis"}}},
-    # What a secret sets is not known before the registry reads it.
-    "environment": {"REGISTRY_REDIS_PASSWORD": {"env": "S3_SECRET"}},
-}
+UPSTREAM_DOWN = {"settings": {"proxy": {"remoteurl": "http://127.0.0.1:9"}}}
 
 
 @dataclass(frozen=True)
@@ -75,9 +71,9 @@ BAD_PAIR = _neighbour(
     "server { listen 9443 ssl; ssl_certificate /etc/ssl/c1; ssl_certificate_key /etc/ssl/k2; }"
 )
 OF_THE_REGISTRY = {
-    "the redis cache without redis": Cause(
-        "the registry does not start: redis configuration required",
-        registry=REDIS_CACHE,
+    "a cache whose upstream is down": Cause(
+        'the registry does not start: Get "http://127.0.0.1:9/v2/": dial tcp',
+        registry=UPSTREAM_DOWN,
     ),
     "a store that is not there": Cause(
         "dial tcp 127.0.0.1:9: connect: connection refused",
@@ -284,9 +280,9 @@ def _of_images(paths: dict[str, Path]) -> dict[str, Cause]:
         "an image that cannot be pulled": Cause(
             "connection refused", registry={"image": "127.0.0.1:9/registry:2.8"}
         ),
-        "the redis cache without redis": Cause(
-            "the registry does not start: redis configuration required",
-            registry=REDIS_CACHE,
+        "a cache whose upstream is down": Cause(
+            'the registry does not start: Get "http://127.0.0.1:9/v2/": dial tcp',
+            registry=UPSTREAM_DOWN,
         ),
     }
 

@@ -128,7 +128,7 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     again.press("C-r")
     again.see("drifted, 1 file")
     again.press("l")
-    again.see("200 GET /v2/")
+    again.see("200 GET    admin    ")
     again.press("Escape", "Escape")
     again.see("Connect to a server")
 

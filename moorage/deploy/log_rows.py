@@ -52,6 +52,26 @@ _ERROR = re.compile(r"^(?:E:|err:|✗)|\b(?:error|fatal|failed|cannot|panic)\b",
 _WARNING = re.compile(r"^(?:W:|N:|!)|\bwarn(?:ing)?\b", re.IGNORECASE)
 
 
+_PACKAGES = re.compile(
+    r"^(?:Get:|Hit:|Ign:|Fetched |Reading |Building |Selecting |Preparing |Unpacking |Setting up "
+    r"|Processing |Need to get |After this |The following |Suggested |Recommended |Adding "
+    r"|Not creating |Created symlink |debconf: |\(Reading |\d+ upgraded|  )"
+)
+"""What apt and dpkg print while all is well."""
+
+
+def run_level_of(text: str, step: str) -> Level:
+    """Return the level of a line of a run's log.
+
+    Args:
+        text: The line.
+        step: The step of the run that printed it.
+    """
+    level = level_of(text)
+    is_routine = level is Level.INFO and step == "packages" and _PACKAGES.match(text)
+    return Level.ROUTINE if is_routine else level
+
+
 def level_of(text: str) -> Level:
     """Return the level of a line without a level of its own, judged by its words."""
     if _ERROR.search(text):

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
@@ -26,7 +26,7 @@ from moorage.deploy.events import (
     StepBegan,
     Warned,
 )
-from moorage.deploy.log_rows import Level, level_of
+from moorage.deploy.log_rows import Level, run_level_of
 from moorage.deploy.name import NAME_ROW
 from moorage.deploy.operations import Outcome
 from moorage.errors import MoorageError, ServersFailed
@@ -35,6 +35,7 @@ from moorage.rows import SIGNS
 from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
+from screens.apply.checklist import Checklist
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import ApplyEnded, EngineEvents
@@ -48,6 +49,8 @@ from tui.widgets.log_view import LogView
 from tui.widgets.server_row import ServerProgress, ServerRow
 from tui.wizard_session import WizardSession
 
+_DEFAULT_LEVEL = RUN_LEVELS[0][0]
+
 
 class ApplyScreen(Screen[None]):
     """Applies the plan or follows runs in progress, then checks the registry.
@@ -60,14 +63,17 @@ class ApplyScreen(Screen[None]):
 
     help_text = (
         "Each server has a line with its current step, the elapsed time and, after earlier runs, "
-        "the time left. The log below is the selected server's. The runs continue on the servers "
-        "even if you close this window."
+        "the time left. The log below is the selected server's, without the output of apt, which L "
+        "shows; from 120 columns, the server's steps are at the left. The runs continue on the "
+        "servers even if you close this window."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("apply")
     DEFAULT_CSS = """
     ApplyScreen #headline { height: auto; padding: 1 2 0 2; text-style: bold; }
     ApplyScreen #rows { height: auto; max-height: 30%; padding: 1 1; }
     ApplyScreen #log-title { height: 1; padding: 0 2; color: $text-muted; background: $panel; }
+    ApplyScreen #progress { height: 1fr; }
+    ApplyScreen.-wide Checklist { display: block; }
     ApplyScreen LogView { height: 1fr; }
     ApplyScreen #ending { height: auto; max-height: 40%; padding: 0 2; display: none; }
     ApplyScreen #ending.-shown { display: block; }
@@ -87,6 +93,7 @@ class ApplyScreen(Screen[None]):
             each.server: ServerProgress(
                 each.server,
                 expected={} if attaches else timings.expected(timings.steps_of(each), known),
+                steps=() if attaches else timings.steps_of(each),
             )
             for each in servers
         }
@@ -111,8 +118,11 @@ class ApplyScreen(Screen[None]):
         with VerticalScroll(id="rows", can_focus=False):
             for progress in self._servers.values():
                 yield ServerRow(progress, width)
-        yield Static("", id="log-title", markup=False)
-        yield LogView()
+        with Horizontal(id="progress"):
+            yield Checklist()
+            with Vertical():
+                yield Static("", id="log-title", markup=False)
+                yield LogView()
         yield Static("", id="ending", markup=False)
         yield KeyFooter()
 
@@ -120,6 +130,7 @@ class ApplyScreen(Screen[None]):
         """Start."""
         operations = self._session.operations
         self._log = self.query_one(LogView)
+        self._log.show(level=_DEFAULT_LEVEL)
         large = self._large_upload
         if self._attaches:
             self._begin("Following the runs", operations.attach)
@@ -142,6 +153,7 @@ class ApplyScreen(Screen[None]):
     def _redraw(self) -> None:
         for row in self.query(ServerRow):
             row.refresh()
+        self.query_one(Checklist).show(self._servers.get(self._selected))
 
     # --- what happens ----------------------------------------------------------------------
 
@@ -163,7 +175,8 @@ class ApplyScreen(Screen[None]):
         """Update a server's progress from an event, and return its log line if it has one."""
         match event:
             case LogLine():
-                return LogEntry(event.server, level_of(event.text), printable(event.text))
+                level = run_level_of(event.text, progress.step)
+                return LogEntry(event.server, level, printable(event.text))
             case Warned():
                 return LogEntry(event.server, Level.WARNING, printable(f"! {event.text}"))
             case StepBegan():
@@ -202,6 +215,7 @@ class ApplyScreen(Screen[None]):
         for row in self.query(ServerRow):
             row.set_class(not name or row.progress.name == name, "-selected")
         self._log.show(server=name)
+        self.query_one(Checklist).show(self._servers.get(name))
         self._show_log_title()
 
     @on(LogView.Moved)
@@ -213,7 +227,7 @@ class ApplyScreen(Screen[None]):
         store = self._log.store
         parts = [result] if result else []
         parts += [f"Log of {printable(self._selected)}" if self._selected else "Log of all servers"]
-        if store.level is not Level.ROUTINE:
+        if store.level is not _DEFAULT_LEVEL:
             parts.append(dict(RUN_LEVELS)[store.level])
         if store.text:
             parts.append(f"lines with “{store.text}”")
@@ -261,11 +275,21 @@ class ApplyScreen(Screen[None]):
     def action_save_log(self) -> None:
         """Save the lines shown to a file."""
         try:
-            path = save_log(self._selected or "all", self._log.store.lines())
+            path = save_log(self._selected or "all", self._lines_to_save())
         except OSError as error:
             self._show_log_title(f"✗ Cannot save the log: {error.strerror}")
         else:
             self._show_log_title(f"✓ Saved in {path}")
+
+    def _lines_to_save(self) -> list[str]:
+        """Return the lines shown, and those that are folded away."""
+        store = self._log.store
+        if store.level is not _DEFAULT_LEVEL:
+            return store.lines()
+        store.show(level=Level.ROUTINE)
+        lines = store.lines()
+        store.show(level=_DEFAULT_LEVEL)
+        return lines
 
     def action_copy_log(self) -> None:
         """Copy the last lines shown."""

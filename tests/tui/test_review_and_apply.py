@@ -430,7 +430,9 @@ async def test_a_hundred_thousand_lines_do_not_slow_the_keys(servers: FakeServer
 
 async def test_the_log_of_a_server_is_saved(servers: FakeServers, home: Path) -> None:
     servers["alpha"] = FakeServer(
-        "alpha", log="@step\t0\tpackages\nsomething\n", result="@result\tfailed\tno\n"
+        "alpha",
+        log="@step\t0\tpackages\nGet:1 nginx\nsomething\n",
+        result="@result\tfailed\tno\n",
     )
     async with opened(servers, prefill=ANSWERS) as wizard:
         await to_apply(wizard)
@@ -441,4 +443,18 @@ async def test_the_log_of_a_server_is_saved(servers: FakeServers, home: Path) ->
         await wizard.see("✓ Copied: ")
         assert not wizard.app.screen.query(Toast)
         (saved,) = (home / "state" / "logs").glob("*alpha.log")
-        assert "something" in saved.read_text()
+        assert "Get:1 nginx\nsomething\n" in saved.read_text()
+
+
+async def test_the_steps_are_a_checklist_and_apt_is_folded(servers: FakeServers) -> None:
+    log = "@step\t0\tback-up\n@step\t1\tpackages\nGet:1 nginx\nW: a warning\n"
+    servers["alpha"] = FakeServer("alpha", log=log, waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
+        await to_apply(wizard)
+        await wizard.see("✓ Backing up what will change", "● Installing packages", "W: a warning")
+        await wizard.see("○ Switching nginx over")
+        assert "Get:1 nginx" not in wizard.text
+        await wizard.press("l")
+        await wizard.see("Get:1 nginx", "all lines")
+        servers["alpha"].aborted.set()
+        await wizard.see("Apply failed", "✗ Installing packages")

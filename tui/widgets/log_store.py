@@ -13,12 +13,13 @@ MOST_LINES = 100_000
 _SLACK = 10_000
 
 RUN_LEVELS: tuple[tuple[Level, str], ...] = (
+    (Level.INFO, "without the packages' output"),
     (Level.ROUTINE, "all lines"),
     (Level.STEP, "steps and problems"),
     (Level.WARNING, "warnings and errors"),
     (Level.ERROR, "errors"),
 )
-"""The minimum levels to show in the log of a run, and their names."""
+"""The minimum levels to show in the log of a run, and their names; the first is the default."""
 
 
 @dataclass(frozen=True, slots=True)

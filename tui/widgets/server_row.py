@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from textual.content import Content
@@ -41,6 +41,7 @@ class ServerProgress:
         step: The current step.
         expected: The seconds that each step is expected to take; empty if unknown.
         took: The seconds that each finished step took.
+        steps: The steps that are planned; empty if unknown.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ServerProgress:
     step: str = ""
     expected: Mapping[str, float] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
+    steps: Sequence[str] = ()
     _step_began: float = 0.0
 
     @property

@@ -172,6 +172,7 @@ def command(
             return code
         finally:
             passwords.show(output)
+            runner.operations.note_shown(passwords.users)
 
 
 def _remember(file: Path, answers: Answers, *, is_whole: bool) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from moorage.cli.errors import WrongUsageError
 from moorage.cli.output import Output
-from moorage.servers.run_results import RunStatus
 
 if TYPE_CHECKING:
     from moorage.answers.secrets import Secret
@@ -102,8 +101,7 @@ class PasswordOutput:
         Args:
             report: The result of the run.
         """
-        uncertain = {RunStatus.DONE, RunStatus.LOST, RunStatus.INTERRUPTED}
-        if any(each.status in uncertain for each in report.servers):
+        if any(each.may_have_changed for each in report.servers):
             return
         if self.file is not None and self._passwords:
             self.file.unlink(missing_ok=True)

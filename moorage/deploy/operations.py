@@ -6,7 +6,7 @@ Both interfaces ask questions, show progress and present results; order and cond
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,9 +26,10 @@ from moorage.deploy.name import (
     plan_name,
     update_records,
 )
-from moorage.errors import ExitCode, MoorageError
+from moorage.errors import ExitCode, MoorageError, ServersFailed
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Transport
+from moorage.unseen_passwords import forget_unseen, keep_unseen
 
 if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
@@ -231,8 +232,21 @@ class Operations:
         self._was_stopped = False
         if self._looked_up is None:
             self.look_up_name()
-        self.outcome = self._ended(deployment.apply(plan, self.accepted), plan)
+        domain, generated = deployment.answers.registry.domain, tuple(plan.materials.generated)
+        keep_unseen(domain, generated)
+        try:
+            report = deployment.apply(plan, self.accepted)
+        except ServersFailed:  # nothing was changed
+            forget_unseen(domain, generated)
+            raise
+        if not any(server.may_have_changed for server in report.servers):
+            forget_unseen(domain, generated)
+        self.outcome = self._ended(report, plan)
         return self.outcome
+
+    def note_shown(self, names: Iterable[str]) -> None:
+        """Note that the operator has seen, or replaced, the generated passwords of users."""
+        forget_unseen(self.deployment.answers.registry.domain, names)
 
     def finish(self, *, verifies: bool = True, large_upload: bool = True) -> Outcome:
         """After a successful run, verify the registry from outside, then update its DNS records.
@@ -385,8 +399,15 @@ class Operations:
     def change_users(self, plan: UsersPlan) -> ApplyReport:
         """Change the users on all servers, or on none; :meth:`abort` stops it."""
         from moorage.deploy.users_change import change_users
+        from moorage.users.on_servers import read_user_list
 
-        return change_users(self.deployment, plan)
+        report = change_users(self.deployment, plan)
+        if report.is_good:
+            now = {user.name: user.hash for user in plan.users}
+            lists = [read_user_list(each.facts, {}) for each in plan.servers]
+            before = [user for each in lists for user in each.users]
+            self.note_shown(user.name for user in before if now.get(user.name) != user.hash)
+        return report
 
     def attach(self) -> Outcome:
         """Follow the runs in progress until they end; verify if all succeeded."""

@@ -39,6 +39,11 @@ class ServerReport:
         return self.status.is_good
 
     @property
+    def may_have_changed(self) -> bool:
+        """Whether the server has, or could have, what was to be applied."""
+        return self.status in {RunStatus.DONE, RunStatus.LOST, RunStatus.INTERRUPTED}
+
+    @property
     def cause(self) -> MoorageError | None:
         """Why the server is not at the desired state; None when it is."""
         if self.is_good:

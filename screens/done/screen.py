@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Generated
+from moorage.answers.secrets import Generated, Secret
 from moorage.deploy.clients import access_of, client_setups, registry_name
 from moorage.deploy.operations import Outcome
 from moorage.deploy.trust import authority_for, ca_file
@@ -24,6 +24,7 @@ from moorage.deploy.verify import Check
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.rows import SIGNS, Level
+from moorage.unseen_passwords import forget_unseen
 from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
 from tui.actions import bindings
@@ -94,9 +95,9 @@ class DoneScreen(Screen[None]):
             is_dns_good = outcome.name is None or outcome.name.is_good
             if not is_dns_good:
                 yield from self._registry_name()
-            generated = outcome.report.generated if outcome.report else {}
+            generated = self._shown_passwords
             is_up = outcome.report is None or any(each.is_good for each in outcome.report.servers)
-            if generated and is_up:
+            if generated:
                 yield Static("Passwords, shown only here", classes="heading")
                 yield Static(
                     "Some terminals block the clipboard: paste to check that it worked.",
@@ -129,8 +130,15 @@ class DoneScreen(Screen[None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Focus the report, which scrolls."""
+        """Focus the report, which scrolls, and note that it shows the passwords."""
         self.query_one("#report").focus()
+        forget_unseen(self._answers.registry.domain, self._shown_passwords)
+
+    @property
+    def _shown_passwords(self) -> dict[str, Secret]:
+        """The generated passwords that a server has."""
+        report = self._outcome.report
+        return report.generated if report is not None and report.serves else {}
 
     def _verdict(self) -> Static:
         address = registry_name(self._answers)

@@ -23,6 +23,7 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.last_seen import Seen
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
+from moorage.unseen_passwords import keep_unseen, unseen_passwords
 from moorage.users.passwords import hash_password
 from tui.document.draft import Draft
 from tui.document.store import keep_applied
@@ -367,6 +368,21 @@ def test_the_same_password_is_not_a_change(
     assert outcome.code == 0
     assert "ci already has this password." in outcome.stderr
     assert servers[ONE].runs == 0
+
+
+def test_a_new_password_replaces_one_that_was_never_shown(
+    moorage: Moorage, two: Path, servers: FakeServers, home: Path
+) -> None:
+    domain = load(two).registry.domain
+    keep_unseen(domain, ["ana", "ci"])
+
+    new = ("--yes", "--passwords-to", str(home / "new"))
+    assert moorage("users", "disable", str(two), "ana", "--yes").code == 0
+    assert moorage("users", "passwd", str(two), "ci", *new).code == 0
+    assert unseen_passwords(domain) == ("ana",)
+
+    assert moorage("users", "remove", str(two), "ana", "--yes").code == 0
+    assert unseen_passwords(domain) == ()
 
 
 def test_1_when_a_server_fails_and_the_others_undo_it(

@@ -10,14 +10,16 @@ from moorage.escape import printable
 from tui.widgets.server_row import ServerProgress
 
 _ORDER = list(STEPS)
-_WIDTH = 46
 
 
 class Checklist(Static):
     """A line for each step: done, current, failed or to come."""
 
     DEFAULT_CSS = """
-    Checklist { width: 50; height: 1fr; padding: 0 2; display: none; }
+    Checklist {
+        width: 56; height: 1fr; padding: 0 2; display: none;
+        text-wrap: nowrap; text-overflow: ellipsis;
+    }
     """
 
     def show(self, progress: ServerProgress | None) -> None:
@@ -42,7 +44,7 @@ def _failed_step(progress: ServerProgress) -> str:
 
 
 def _line(progress: ServerProgress, step: str) -> Content:
-    title = printable(step_title(step))[:_WIDTH]
+    title = printable(step_title(step))
     if step == progress.step and progress.state == "running":
         return Content.styled(f"● {title}", "bold")
     if progress.state == "bad" and step == _failed_step(progress):

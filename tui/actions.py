@@ -166,7 +166,7 @@ AREAS = {
         Action("escape", "close", "Close", "Back to the dashboard", "Back to the dashboard",
                "close"),
         Action("escape", "step_back", "", "Previous step, or back to the dashboard"),
-        Action("f3", "preview", "Files", "Show or hide the files Moorage will write",
+        Action("f3", "preview", "Files", "Show or hide the files that this step changes",
                "Show or hide the files", "preview nginx config"),
         Action("ctrl+s", "save", "Save", "Save the answers to a file", "Save the answers",
                "write yaml export"),

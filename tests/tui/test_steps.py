@@ -399,11 +399,28 @@ async def test_every_problem_of_pasted_settings_is_shown_at_its_line(servers: Fa
 
 async def test_the_preview_follows_what_is_typed(servers: FakeServers) -> None:
     async with opened(servers, size=(140, 40)) as wizard:
-        await wizard.press("enter", "alt+3")
+        await wizard.press("enter", "alt+3", "f3")
         await wizard.see("/etc/moorage/registry/blue/config.yml")
         await wizard.press("down", "tab")
         await wizard.type("my-images")
         await wizard.see("»     bucket: my-images", "+   level: info", "+ all new")
+
+
+async def test_the_preview_begins_with_what_the_answers_mean(servers: FakeServers) -> None:
+    async with opened(servers, size=(120, 40)) as wizard:
+        await wizard.press("enter")
+        await wizard.see("What the answers mean so far", "Address", "not complete yet")
+        await wizard.type("registry.example.com")
+        await wizard.see(
+            "https://registry.example.com", "from a private CA", "on the server's disk"
+        )
+        assert "config.yml" not in wizard.text
+        await wizard.press("alt+5", "down")
+        await wizard.see("from Let's Encrypt, through port 80")
+        await wizard.press("f3")
+        await wizard.see("/etc/nginx/conf.d/moorage.conf")
+        await wizard.press("f3")
+        await wizard.see("What the answers mean so far")
 
 
 async def test_f3_shows_the_preview_on_narrow_terminals(

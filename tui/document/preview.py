@@ -1,14 +1,15 @@
-"""The files that a step changes, rendered from a draft that may be unfinished."""
+"""What a draft means, and the files that a step changes; the draft may be unfinished."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from moorage.answers.model import Answers
+from moorage.answers.rows import answers_rows
 from moorage.answers.secrets import MASK, Secret, Typed
 from moorage.answers.ssl import acme_references
 from moorage.deploy.plan import Kind
@@ -17,6 +18,7 @@ from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
+from moorage.rows import Level, Row
 from moorage.servers.facts import Facts
 from tui.document.draft import Draft
 from tui.document.steps import Step
@@ -89,6 +91,31 @@ def render(draft: Draft) -> Mapping[str, str]:
         for change in plan.changes
         if change.kind is Kind.FILE and change.after is not None
     }
+
+
+def rows(draft: Draft) -> list[Row]:
+    """Return what a draft means, a row for each section; what is missing is said so."""
+    answers = _nearest_answers(draft)
+    if answers is None:
+        return []
+    unfinished = {section_of(problem.path) for problem in draft.problems}
+    return [
+        replace(row, text="not complete yet", level=Level.PENDING) if row.key in unfinished else row
+        for row in answers_rows(answers)
+    ]
+
+
+def section_of(path: Sequence[str | int]) -> str:
+    """Return the row that a field's path belongs to."""
+    match tuple(path):
+        case () | ("servers", *_):
+            return "servers"
+        case ("registry",) | ("registry", "domain" | "port" | "listen", *_):
+            return "registry"
+        case ("registry" | "hooks", *_):
+            return "advanced"
+        case _:
+            return str(path[0])
 
 
 def of_step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import events, on, work
@@ -15,6 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher
 
 from moorage.errors import MoorageError, Problem
+from moorage.rows import Row
 from tui.actions import bindings
 from tui.document import preview, store
 from tui.document.steps import STEPS, Step, step_at, step_of, wrong_steps
@@ -67,7 +68,6 @@ class WizardFrame(Screen[None]):
     WizardFrame PreviewPane { display: none; }
     WizardFrame.-wide PreviewPane { display: block; width: 2fr; }
     WizardFrame.-wide #main { width: 3fr; }
-    WizardFrame.-wide.-preview-off PreviewPane { display: none; }
     WizardFrame.-narrow.-preview PreviewPane { display: block; width: 1fr; }
     WizardFrame.-narrow.-preview #main { display: none; }
     WizardFrame.-review PreviewPane { display: none; }
@@ -197,21 +197,23 @@ class WizardFrame(Screen[None]):
                 self._changes = changes
                 self._update()
 
-        def render() -> tuple[Mapping[str, str], Mapping[str, str]]:
+        def render() -> tuple[Sequence[Row], Mapping[str, str], Mapping[str, str]]:
+            rows, now = preview.rows(draft), preview.render(draft)
             if known is not None:
-                return preview.render(draft), known
+                return rows, now, known
             last = store.last_applied(domain)
-            return preview.render(draft), preview.render(last) if last is not None else {}
+            return rows, now, preview.render(last) if last is not None else {}
 
         try:
-            now, applied = await in_thread(render)
+            rows, now, applied = await in_thread(render)
         except MoorageError:
             return
         self._applied = applied or None
         if self._opened is None:
             self._opened = now
         step = self.session.progress.current
-        self.query_one(PreviewPane).show(preview.of_step(step, now, applied, self._opened))
+        files = preview.of_step(step, now, applied, self._opened)
+        self.query_one(PreviewPane).show(rows, files)
 
     def forget_applied(self) -> None:
         """Read the last applied answers again, because something has been applied."""
@@ -299,13 +301,15 @@ class WizardFrame(Screen[None]):
         self.pane.show_mistake(problem.path)
 
     def action_preview(self) -> None:
-        """Show or hide the preview."""
+        """Show or hide the files: beside the form, or in its place on a narrow terminal."""
+        pane = self.query_one(PreviewPane)
         if self.has_class("-wide"):
-            self.toggle_class("-preview-off")
+            pane.shows_files = not pane.shows_files
             return
         self.toggle_class("-preview")
-        if self.has_class("-preview"):
-            self.query_one(PreviewPane).focus()
+        pane.shows_files = self.has_class("-preview")
+        if pane.shows_files:
+            pane.focus()
         else:
             self.pane.focus_first()
 

@@ -1,0 +1,106 @@
+"""What answers mean, as rows: a line for each section, without rendering any file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from moorage.answers.model import Answers, Server, User
+from moorage.rows import Row
+
+_MOST_NAMES = 4
+
+
+def answers_rows(answers: Answers) -> list[Row]:
+    """Return what answers mean, as rows; the keys are the first parts of the fields' paths.
+
+    Args:
+        answers: The answers.
+    """
+    return [
+        Row("registry", "Address", _address(answers)),
+        Row("servers", "Servers", _listed(_server(each) for each in answers.servers)),
+        Row("credentials", "Users", _listed(_user(each) for each in answers.credentials.users)),
+        Row("storage", "Images", _images(answers)),
+        Row("dns", "DNS", "; ".join(_dns(answers))),
+        Row("ssl", "Certificate", _certificate(answers)),
+        Row("advanced", "Runs as", ", ".join(_runtime(answers))),
+    ]
+
+
+def _address(answers: Answers) -> str:
+    registry = answers.registry
+    if answers.ssl.mode == "none":
+        return f"{registry.domain}, over HTTP on port {registry.port}, behind a load balancer"
+    port = "" if registry.port == 443 else f":{registry.port}"
+    return f"https://{registry.domain}{port}"
+
+
+def _listed(names: Iterator[str]) -> str:
+    found = list(names)
+    more = len(found) - _MOST_NAMES
+    return ", ".join([*found[:_MOST_NAMES], *([f"{more} more"] if more > 0 else [])])
+
+
+def _server(server: Server) -> str:
+    if server.connection == "local":
+        return "this machine"
+    user = f"{server.user}@" if server.user else ""
+    return f"{user}{server.host}{f':{server.port}' if server.port else ''}"
+
+
+def _user(user: User) -> str:
+    if user.disabled:
+        return f"{user.name} (disabled)"
+    where = f" in {', '.join(user.repositories)}" if user.repositories else ""
+    return f"{user.name} ({user.access}{where})"
+
+
+def _images(answers: Answers) -> str:
+    storage = answers.storage
+    if storage.driver == "filesystem" or storage.s3 is None:
+        return f"on the server's disk, in {storage.filesystem.path}"
+    s3 = storage.s3
+    where = urlsplit(s3.regionendpoint).netloc if s3.regionendpoint else s3.region
+    return f"in the bucket {s3.bucket} at {where}"
+
+
+def _dns(answers: Answers) -> Sequence[str]:
+    dns = answers.dns
+    providers = {"rfc2136": "a name server (RFC 2136)", "route53": "Route 53"}
+    if dns.provider == "manual":
+        who = "you create the records"
+    else:
+        name = dns.lexicon.name if dns.provider == "lexicon" and dns.lexicon else ""
+        who = f"Moorage creates the records at {providers.get(dns.provider, name)}"
+    return [who, *(["failed servers leave the record"] if dns.failover is not None else [])]
+
+
+def _certificate(answers: Answers) -> str:
+    ssl = answers.ssl
+    if ssl.mode == "private_ca":
+        return "from a private CA: every client has to trust it first"
+    if ssl.mode == "files" and ssl.files is not None:
+        return f"your own, {ssl.files.certificate}"
+    if ssl.mode == "none":
+        return "none: the load balancer has it"
+    acme = ssl.acme
+    authority = "Let's Encrypt" if acme.directory is None else urlsplit(acme.url).netloc
+    if acme.staging:
+        authority += " (staging: clients do not trust it)"
+    proof = "by a DNS record" if acme.challenge == "dns-01" else "through port 80"
+    return f"from {authority}, {proof}"
+
+
+def _runtime(answers: Answers) -> Iterator[str]:
+    registry = answers.registry
+    if registry.runtime == "package":
+        yield "Debian's docker-registry package"
+    else:
+        yield f"{registry.image} in {registry.runtime.capitalize()}"
+    for count, name in (
+        (len(registry.settings) + len(registry.environment), "setting"),
+        (len(answers.hooks), "hook"),
+    ):
+        if count:
+            yield f"{count} {name}{'s' if count != 1 else ''} of your own"

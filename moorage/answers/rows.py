@@ -1,4 +1,4 @@
-"""What answers mean, as rows: a line for each section, without rendering any file."""
+"""The meaning of answers as rows: a line for each section, without rendering any file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a draft means, and the files that a step changes; the draft may be unfinished."""
+"""The meaning of a draft, and the files that a step changes; the draft may be unfinished."""
 
 from __future__ import annotations
 

@@ -28,17 +28,24 @@ Examples:
 def command(context: click.Context, file: Path, headless: bool) -> None:
     """Check an answers file without touching any server.
 
-    Lists all problems at once, with file, line and column. Changes nothing. Exits with 0 if the
-    answers are valid, 2 if not.
+    Lists all problems at once, with file, line and column; if there are none, says in words what
+    the answers mean. Changes nothing. Exits with 0 if the answers are valid, 2 if not.
     """
+    from moorage.answers.rows import answers_rows
     from moorage.cli.answers_file import check_local_requirements, check_provider, open_answers
+    from moorage.cli.tables import row_lines
 
     output = output_of(context)
     answers = open_answers(output, file)
     check_provider(file, answers)
     if headless:
         check_local_requirements(file, answers)
+    rows = answers_rows(answers)
     if output.as_json:
-        output.emit({"valid": True, "file": str(file), "domain": answers.registry.domain})
+        meaning = {row.key: row.text for row in rows}
+        result = {"valid": True, "file": str(file), "domain": answers.registry.domain}
+        output.emit({**result, "meaning": meaning})
     else:
         output.data(f"{file}: the answers are valid.")
+        for line in row_lines(rows, "  "):
+            output.data(*line)

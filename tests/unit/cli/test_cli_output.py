@@ -136,6 +136,18 @@ def test_invalid_answers_as_json_list_every_problem(moorage: Moorage, answers_fi
     assert (problem["file"], problem["line"]) == ("moorage.yml", 7)
 
 
+def test_validate_says_what_the_answers_mean(moorage: Moorage, answers_file: Path) -> None:
+    outcome = moorage("validate", "moorage.yml")
+    assert "moorage.yml: the answers are valid." in outcome.stdout
+    assert "from a private CA: every client has to trust it first" in outcome.stdout
+
+    meaning = moorage("validate", "moorage.yml", "--json").json["meaning"]
+    assert meaning["registry"] == "https://registry.example.test"
+    assert list(meaning) == [
+        "registry", "servers", "credentials", "storage", "dns", "ssl", "advanced",
+    ]  # fmt: skip
+
+
 def test_validate_headless_lists_all_secrets_that_are_missing(moorage: Moorage, home: Path) -> None:
     file = write_answers(home / "m.yml", [HOST], password="{env: NOT_SET}")
     file.write_text(

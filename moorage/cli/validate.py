@@ -28,8 +28,8 @@ Examples:
 def command(context: click.Context, file: Path, headless: bool) -> None:
     """Check an answers file without touching any server.
 
-    Lists all problems at once, with file, line and column; if there are none, says in words what
-    the answers mean. Changes nothing. Exits with 0 if the answers are valid, 2 if not.
+    Lists all problems at once, with file, line and column, or says in words what the answers mean.
+    Changes nothing. Exits with 0 if the answers are valid, 2 if not.
     """
     from moorage.answers.rows import answers_rows
     from moorage.cli.answers_file import check_local_requirements, check_provider, open_answers

@@ -283,6 +283,14 @@ AREAS = {
         _COPY_LOG,
         Action("escape", "back", "Back", "Back"),
     )),
+    "copy_block": Area("Lines to copy", (
+        Action("s", "save_lines", "Save", "Save the lines to a file", "Save the lines",
+               "write export"),
+    )),
+    "lines": Area("Lines wider than the screen", (
+        Action("right", "sideways(20)", "", "Scroll sideways", display="←→"),
+        Action("left", "sideways(-20)"),
+    )),
     "log_view": Area("A log", (
         Action("end", "follow", "", "Go to the end and follow it"),
         Action("home", "home", "", "Go to the beginning"),

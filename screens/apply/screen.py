@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -33,7 +32,6 @@ from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
 from moorage.rows import SIGNS
 from moorage.servers.run_results import RunStatus
-from moorage.state import private_folder, write_private
 from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
 from screens.apply.checklist import Checklist
 from tui.actions import bindings
@@ -41,6 +39,7 @@ from tui.labels import describe_error
 from tui.messages import ApplyEnded, EngineEvents
 from tui.outcome_text import faults_of
 from tui.tasks import in_thread
+from tui.text_files import save_text
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
@@ -275,7 +274,9 @@ class ApplyScreen(Screen[None]):
     def action_save_log(self) -> None:
         """Save the lines shown to a file."""
         try:
-            path = save_log(self._selected or "all", self._lines_to_save())
+            path = save_text(
+                "logs", f"{self._selected or 'all'}.log", "\n".join(self._lines_to_save())
+            )
         except OSError as error:
             self._show_log_title(f"✗ Cannot save the log: {error.strerror}")
         else:
@@ -420,11 +421,3 @@ class ApplyScreen(Screen[None]):
             (*generated,),
             self._is_over,
         )
-
-
-def save_log(name: str, lines: Sequence[str]) -> Path:
-    """Write a log to a new file and return its path."""
-    safe = "".join(each if each.isalnum() or each in ".-" else "_" for each in name)
-    path = private_folder("logs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}.log"
-    write_private(path, "\n".join([*lines, ""]).encode())
-    return path

@@ -213,7 +213,7 @@ class DoneScreen(Screen[None]):
             )
         yield from map(setup_block, self._setups[:1])
         yield CopyBlock(
-            "Push an image", f"docker tag IMAGE {address}/IMAGE && docker push {address}/IMAGE"
+            "Push an image", f"docker tag IMAGE {address}/IMAGE &&\ndocker push {address}/IMAGE"
         )
 
     def _other_clients(self) -> ComposeResult:

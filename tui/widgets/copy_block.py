@@ -1,23 +1,58 @@
-"""Lines with a title and a button that copies them."""
+"""Lines with a title and buttons that copy and save them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.binding import BindingType
+from textual.containers import Horizontal, HorizontalScroll, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.clients import ClientSetup
+from moorage.escape import printable
+from tui.actions import bindings
+from tui.text_files import save_text
 from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 
 
+class Lines(HorizontalScroll, inherit_bindings=False):
+    """Lines that are never wrapped, so that selecting them with the mouse gives what they are.
+
+    Args:
+        text: The lines.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("lines")
+    DEFAULT_CSS = """
+    Lines { height: auto; padding: 0 1; background: $panel; scrollbar-size: 1 1; }
+    Lines:focus { background: $selection; }
+    Lines > Static { width: auto; text-wrap: nowrap; }
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        yield Static(Content(self._text))
+
+    def allow_focus(self) -> bool:
+        """Take the focus only to scroll."""
+        return self.max_scroll_x > 0
+
+    def action_sideways(self, columns: int) -> None:
+        """Scroll sideways."""
+        self.scroll_relative(x=columns, animate=False)
+
+
 class CopyBlock(Vertical):
-    """Lines with a title and a button that copies them.
+    """Lines with a title and buttons that copy and save them.
 
     Args:
         title: The purpose of the lines.
@@ -26,12 +61,14 @@ class CopyBlock(Vertical):
         note: What else is needed; may be empty.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = bindings("copy_block")
     DEFAULT_CSS = """
     CopyBlock { height: auto; margin-bottom: 1; }
     CopyBlock .copy--title { height: 1; }
     CopyBlock .copy--title Static { width: 1fr; height: 1; }
+    CopyBlock .copy--title Button { margin-left: 2; }
     CopyBlock .copy--note { height: auto; color: $text-muted; }
-    CopyBlock .copy--text { height: auto; padding: 0 1; background: $panel; }
+    CopyBlock .copy--saved { height: auto; display: none; }
     """
 
     def __init__(self, title: str, text: str, secret: Secret | None = None, note: str = "") -> None:
@@ -51,17 +88,38 @@ class CopyBlock(Vertical):
         with Horizontal(classes="copy--title"):
             yield Static(Content(self._title))
             yield Button("Copy", compact=True)
+            if not self.holds_secret:
+                yield Button("Save", classes="copy--save", compact=True)
         if self._note:
             yield Static(Content(self._note), classes="copy--note")
-        yield Static(Content(self.text), classes="copy--text")
+        yield Static(classes="copy--saved", markup=False)
+        yield Lines(self.text)
 
     @on(Button.Pressed)
     def _copy(self, event: Button.Pressed) -> None:
         event.stop()
+        if event.button.has_class("copy--save"):
+            self.action_save_lines()
+            return
         self.app.copy_to_clipboard(self._secret.reveal() if self._secret else self.text)
         self.is_copied = True
         event.button.label = "Copied"
         event.button.refresh(layout=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keep passwords out of files."""
+        return not (action == "save_lines" and self.holds_secret)
+
+    def action_save_lines(self) -> None:
+        """Save the lines to a file, and show where."""
+        shown = self.query_one(".copy--saved", Static)
+        shown.display = True
+        try:
+            path = save_text("clients", f"{self._title}.txt", self.text)
+        except OSError as error:
+            shown.update(f"✗ Cannot save the lines: {error.strerror}")
+        else:
+            shown.update(printable(f"✓ Saved in {path}"))
 
 
 def setup_block(setup: ClientSetup) -> CopyBlock:
@@ -77,6 +135,9 @@ class CopyDialog(Dialog[None]):
         text: The text above the blocks.
         blocks: The blocks.
     """
+
+    # A certificate's lines, 64 columns, fit on the smallest terminal.
+    DEFAULT_CSS = "CopyDialog > .dialog--box { width: 100; }"
 
     def __init__(self, title: str, text: str, blocks: Sequence[CopyBlock]) -> None:
         super().__init__()

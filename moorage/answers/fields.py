@@ -227,31 +227,39 @@ def _check_not_boolean(value: object) -> object:
     return value
 
 
-def _check_setting(value: object) -> object:
-    """Return a copy of a setting that both YAML and JSON can represent without loss."""
+def _check_setting(value: object, at: tuple[str | int, ...] = ()) -> object:
+    """Return a copy of a setting that both YAML and JSON can represent without loss.
+
+    Args:
+        value: The setting.
+        at: Its path.
+    """
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
                 raise reject(
-                    "not_text", "must only have text as keys; put numbers and dates in quotes"
+                    "not_text", "must only have text as keys; put numbers and dates in quotes", at
                 )
-        return {_check_setting(key): _check_setting(each) for key, each in value.items()}
+        return {_check_setting(key, at): _check_setting(each, (*at, key))
+                for key, each in value.items()}  # fmt: skip
     if isinstance(value, (list, tuple)):
-        return [_check_setting(each) for each in value]
+        return [_check_setting(each, (*at, place)) for place, each in enumerate(value)]
     if isinstance(value, str):
         if re.search("[\ud800-\udfff]", value):
-            raise reject("not_unicode", "contains an invalid Unicode character")
+            raise reject("not_unicode", "contains an invalid Unicode character", at)
         return value
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise reject(
-            "too_large", "contains a number larger than 64 bits; put it in quotes if it is text"
+            "too_large", "contains a number larger than 64 bits; put it in quotes if it is text", at
         )
     if isinstance(value, float) and not math.isfinite(value):
-        raise reject("not_finite", "contains a number that is not finite")
+        raise reject("not_finite", "contains a number that is not finite", at)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise reject(
-        "wrong_type", "must be text, numbers, true, false, lists and sections; put dates in quotes"
+        "wrong_type",
+        "must be text, numbers, true, false, lists and sections; put dates in quotes",
+        at,
     )
 
 

@@ -44,7 +44,10 @@ class LoadedAnswers:
         Args:
             problems: For example those of the registry's settings.
         """
-        return [self.document.problem(each.path, each.message) for each in problems]
+        return [
+            self.document.problem(each.path, each.message, code=each.code, fields=each.fields)
+            for each in problems
+        ]
 
 
 def load(path: str | Path, on_notice: OnNotice = lambda notice: None) -> Answers:

@@ -30,17 +30,15 @@ def open_answers(output: Output, path: Path) -> Answers:
         WrongUsageError: The file cannot be read.
     """
     from moorage.answers.load import load_draft
-    from moorage.registry_keys import check_registry
+    from moorage.registry_keys import check_loaded
 
     try:
         loaded = load_draft(path)
     except MoorageError as error:
         raise WrongUsageError(error.message, advice=error.advice, code=error.code) from error
     answers = loaded.answers
-    if answers is None:
-        raise AnswersError(loaded.problems)
-    problems = loaded.locate(check_registry(answers))
-    if problems:
+    problems = check_loaded(loaded)
+    if problems or answers is None:
         raise AnswersError(problems)
     for notice in loaded.notices:
         output.message(f"{path}: {notice}")

@@ -43,16 +43,20 @@ _OWN_FIELD = "the answers have a field of its own for it"
 _QUOTED = "must be text; put it in quotes"
 
 
-def check_registry(answers: Answers) -> list[Problem]:
+def check_registry(answers: Answers, *, is_whole: bool = True) -> list[Problem]:
     """Return the problems in what the answers add to the registry's configuration.
 
     With several versions among the servers, a setting is right if one of them has it.
+
+    Args:
+        answers: The answers.
+        is_whole: Whether they have all settings and variables, so that what is missing is wrong.
     """
     versions = registry_versions(answers)
     settings, environment = answers.registry.settings, answers.registry.environment
     problems = check_settings(settings, versions) + check_environment(environment, versions)
     problems += check_s3(answers)
-    if not any(problem.code == DOES_NOT_START for problem in problems):
+    if is_whole and not any(problem.code == DOES_NOT_START for problem in problems):
         from_environment = environment_to_settings(plain_variables(environment)).settings
         problems += find_contradictions(from_environment, settings, environment, versions)
     return problems

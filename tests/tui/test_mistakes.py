@@ -75,12 +75,12 @@ async def test_keys_without_a_field_are_removed_when_confirmed(
     ("section", "seen"),
     [
         ("servers: [{host: alpha}, {host: beta, port: ssh}]\nstorage: {driver: s3, s3: "
-         "{bucket: abc, region: eu}}\n" + USERS,
+         "{bucket: abc, region: eu-west-1}}\n" + USERS,
          ("Edit the server", "beta", "ssh", "✗ must be a whole number")),
         ("servers: [{host: alpha}]\ncredentials: {users: [{name: a na, password: {generate: true}}"
          "]}\n", ("Edit the user", "a na", "✗ ")),
-        ("servers: [{host: alpha}]\nstorage: {driver: s3, s3: {bucket: [a, b], region: eu}}\n"
-         + USERS, ("3 of 7", "[a, b]", "✗ must be text, not a list")),
+        ("servers: [{host: alpha}]\nstorage: {driver: s3, s3: {bucket: [a, b], region: us-east-1}}"
+         "\n" + USERS, ("3 of 7", "[a, b]", "✗ must be text, not a list")),
     ],
 )  # fmt: skip
 async def test_a_wrong_value_shows_as_it_is_in_its_field(
@@ -159,7 +159,7 @@ async def test_more_mistakes_than_fit_scroll_by_keys(servers: FakeServers, home:
 
 
 async def test_closing_the_list_shows_the_first_mistake(servers: FakeServers, home: Path) -> None:
-    storage = "storage: {driver: s3, s3: {bucket: abc, region: eu, rootdirectory: [c]}}\n"
+    storage = "storage: {driver: s3, s3: {bucket: abc, region: eu-west-1, rootdirectory: [c]}}\n"
     text = f"version: 1\nregistry: {{domain: a.example.com}}\nservers: [{{host: a}}]\n{storage}"
     async with opened(servers, path=wrote(home, text + USERS)) as wizard:
         await wizard.see("1 mistake in the answers")

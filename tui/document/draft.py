@@ -16,7 +16,7 @@ from moorage.answers.resolve import references
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.clients import registry_name
 from moorage.errors import AnswersError, Problem
-from moorage.registry_keys import check_registry
+from moorage.registry_keys import check_draft, check_registry
 from tui.document.paths import parse_path
 
 Value = Any
@@ -151,6 +151,8 @@ class Draft:
             answers, problems = self._validation()
             if answers is not None:
                 problems = tuple(check_registry(answers))
+            else:
+                problems = (*problems, *check_draft(self._for_model()))
             self._problems = problems
         return self._problems
 

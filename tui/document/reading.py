@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moorage.answers.load import load_draft
 from moorage.errors import AnswersError, MoorageError
-from moorage.registry_keys import check_registry
+from moorage.registry_keys import check_loaded
 from tui.document import store
 from tui.document.draft import Draft
 from tui.document.problems import Mistakes
@@ -63,9 +63,7 @@ def open_path(path: Path) -> Opened:
         unsaved, left_at = kept.draft, kept.left_at
     if unsaved is not None and unsaved.data == draft.data:
         unsaved = None
-    problems = loaded.problems
-    if loaded.answers is not None:
-        problems = tuple(loaded.locate(check_registry(loaded.answers)))
+    problems = check_loaded(loaded)
     mistakes = Mistakes(str(path), problems) if problems else None
     return Opened(
         draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes, left_at=left_at

@@ -320,8 +320,8 @@ AREAS = {
         # The line above the table shows the first two.
         Action("slash", "find", "", "Find by name, repository or state", "Find users", "search",
                is_first=True),
-        Action("s", "sort", "", "Sort by name, by last login, or changes first", "Sort", "order",
-               is_first=True),
+        Action("s", "sort", "", "Sort by name, by last login, by last push, or changes first",
+               "Sort", "order", is_first=True),
         Action("ctrl+r", "read", "", "Read the servers again; staged changes are kept",
                "Read the servers again", "refresh reload"),
     )),
@@ -347,6 +347,9 @@ AREAS = {
     "generated_passwords": Area("Generated passwords", (
         Action("c", "copy_all", "Copy", "Copy all passwords", "Copy the passwords", "clipboard"),
         _CLOSE,
+    )),
+    "leave_question": Area("The question before leaving", (
+        Action("ctrl+c", "leave", does="Leave"),
     )),
     "dialog": Area("A dialog", (
         _REFUSE,

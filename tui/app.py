@@ -384,7 +384,7 @@ class WizardApp(DeploymentApp):
             self.screen.ask_to_leave(self._leave, ends=True)
             return
         if isinstance(self.screen, UsersScreen):
-            self.screen.ask_to_leave(self._leave)
+            self.screen.ask_to_leave(self._leave, ends=True)
             return
         if session.draft.has_typed_secrets:
             self._confirm_leaving()
@@ -393,9 +393,9 @@ class WizardApp(DeploymentApp):
 
     @work
     async def _confirm_leaving(self) -> None:
-        from tui.widgets.dialog import ConfirmDialog
+        from tui.widgets.dialog import LeaveQuestion
 
-        dialog = ConfirmDialog(
+        dialog = LeaveQuestion(
             "Leave",
             "The draft is saved, but not the passwords and keys you typed: you will have to enter "
             "them again.",

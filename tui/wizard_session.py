@@ -71,6 +71,12 @@ class WizardSession:
         else:
             self.draft.set("based_on", revision)
 
+    def discard_changes(self) -> None:
+        """Go back to the answers file; a draft that was never saved stays."""
+        if self.saved is not None:
+            self.draft = type(self.draft)(self.saved)
+            self.is_applied = False
+
     @property
     def is_saved(self) -> bool:
         """Whether the answers file has the draft."""

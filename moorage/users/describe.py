@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from moorage.desired.users import RegistryUser
@@ -10,6 +10,7 @@ from moorage.rows import Action
 from moorage.users.passwords import hash_kind
 
 _MOST_NAMES = 4
+_GENERATED = "generated password"
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class UserDifference:
         name: The user's name.
         text: The new user's access, or what changes.
         fields: password, access or disabled, for a changed user; empty otherwise.
+        note: What to know about the new access; empty if there is nothing.
     """
 
     action: Action
     name: str
     text: str
     fields: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def sign(self) -> str:
@@ -46,14 +49,38 @@ def repositories(user: RegistryUser) -> str:
     return " ".join(user.repositories) or "all"
 
 
+def repositories_note(rules: Sequence[str]) -> str:
+    """Return a note on rules that look like a folder and are one repository; empty without any.
+
+    Args:
+        rules: The rules, such as ``team-a/app`` or ``team-a/*``.
+    """
+    single = [rule for rule in rules if "/" not in rule and f"{rule}/*" not in rules]
+    if not single:
+        return ""
+    first = single[0]
+    if len(single) == 1:
+        return f"{first} is one repository; {first}/* is everything below it"
+    names = ", ".join(single[:_MOST_NAMES]) + (", …" if len(single) > _MOST_NAMES else "")
+    return f"{names} are one repository each; {first}/* is everything below {first}"
+
+
+def notes(changes: Sequence[UserDifference]) -> list[str]:
+    """Return what to know about changes, each note once."""
+    return list(dict.fromkeys(each.note for each in changes if each.note))
+
+
 def differences(
-    before: Sequence[RegistryUser], after: Sequence[RegistryUser]
+    before: Sequence[RegistryUser],
+    after: Sequence[RegistryUser],
+    generated: Collection[str] = (),
 ) -> list[UserDifference]:
     """Return the changes between two lists of users, sorted by name.
 
     Args:
         before: The current users.
         after: The future users.
+        generated: The users whose new password was generated.
     """
     old = {user.name: user for user in before}
     new = {user.name: user for user in after}
@@ -62,20 +89,25 @@ def differences(
         was, will = old.get(name), new.get(name)
         if was is None and will is not None:
             disabled = ", disabled" if will.disabled else ""
-            text = f"{rights(will)}{disabled} ({hash_kind(will.hash)} hash)"
-            found.append(UserDifference(Action.ADD, name, text))
+            password = _GENERATED if name in generated else f"{hash_kind(will.hash)} hash"
+            text = f"{rights(will)}{disabled} ({password})"
+            note = repositories_note(will.repositories)
+            found.append(UserDifference(Action.ADD, name, text, note=note))
         elif will is None:
             found.append(UserDifference(Action.REMOVE, name, "removed, including the password"))
         elif was is not None and was != will:
-            changed = dict(_changes(was, will))
+            changed = dict(_changes(was, will, name in generated))
             text = "; ".join(changed.values())
-            found.append(UserDifference(Action.CHANGE, name, text, tuple(changed)))
+            note = repositories_note(will.repositories) if "access" in changed else ""
+            found.append(UserDifference(Action.CHANGE, name, text, tuple(changed), note))
     return found
 
 
-def _changes(was: RegistryUser, will: RegistryUser) -> Iterator[tuple[str, str]]:
+def _changes(
+    was: RegistryUser, will: RegistryUser, is_generated: bool
+) -> Iterator[tuple[str, str]]:
     if was.hash != will.hash:
-        yield "password", "password"
+        yield "password", _GENERATED if is_generated else "password"
     if rights(was) != rights(will):
         yield "access", f"{rights(was)} → {rights(will)}"
     if was.disabled != will.disabled:
@@ -83,12 +115,13 @@ def _changes(was: RegistryUser, will: RegistryUser) -> Iterator[tuple[str, str]]
 
 
 def count_text(changes: Sequence[UserDifference]) -> str:
-    """Return the number of users added, changed and removed, as text."""
-    parts = []
+    """Return the number of users added, changed and removed, such as ``1 user added``."""
+    parts: list[str] = []
     for action in (Action.ADD, Action.CHANGE, Action.REMOVE):
         count = sum(1 for each in changes if each.action is action)
         if count:
-            parts.append(f"{count} {action.participle}")
+            noun = "" if parts else "user " if count == 1 else "users "
+            parts.append(f"{count} {noun}{action.participle}")
     return ", ".join(parts)
 
 

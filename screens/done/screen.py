@@ -352,6 +352,7 @@ class DoneScreen(Screen[None]):
         texts = (self._uncopied, typed, note)
         answer = await self.app.push_screen_wait(LeaveDialog([text for text in texts if text]))
         if answer == "leave":
+            self._session.discard_changes()
             leave()
         elif answer == "save":
             self.action_save()
@@ -385,7 +386,10 @@ class DoneScreen(Screen[None]):
 
 _SHOWN_ONCE = "The passwords are shown only here, and you have not copied all of them."
 _TYPED = "Passwords and keys you typed are not saved: you will have to enter them again."
-_BEHIND = "does not have what was applied. Applying the file would undo these changes."
+_BEHIND = (
+    "does not have what was applied. Applying the file would undo these changes. If you leave "
+    "without saving, only the servers keep them."
+)
 _NOT_IN_A_FILE = (
     "The answers are not saved to a file. They are not lost: Moorage keeps them on this machine, "
     "without secrets, and lists this deployment on its start screen. A file can go into version "

@@ -21,6 +21,7 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from moorage.users.describe import UserDifference, count_text
+from moorage.users.describe import notes as notes_of
 from screens.users.servers import UsersOnServers
 from tui.actions import bindings
 from tui.labels import describe_error
@@ -89,7 +90,7 @@ class ChangesDialog(Dialog[bool]):
         super().__init__()
         self._differences = differences
         self._plan = plan
-        self._notes = (*notes, *_describe_hooks(plan))
+        self._notes = (*notes, *notes_of(differences), *_describe_hooks(plan))
         self._files = _files_of(plan)
         self._place = -1
         self.set_class(len(differences) + 2 * len(self._notes) > _FEW, "-tall")
@@ -115,7 +116,7 @@ class ChangesDialog(Dialog[bool]):
         what = count_text(self._differences) or "Repairs the users"
         where = ", ".join(printable(name) for name in changed)
         return Content.styled(what, "bold") + Content.styled(
-            f"  on {where}. nginx is reloaded; nothing is interrupted.", "$text-muted"
+            f" on {where}. nginx is reloaded; nothing is interrupted.", "$text-muted"
         )
 
     def on_mount(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from textual.content import Content
@@ -21,7 +21,12 @@ from screens.users.table import TableRow
 from tui.labels import explain
 from tui.signs import error_line, row_line
 
-SORTS = ("name", "last seen", "changes first")
+SORTS = ("name", "last seen", "last push", "changes first")
+_TIMES: Mapping[str, Callable[[Seen], str]] = {
+    "last seen": lambda seen: seen.last_seen,
+    "last push": lambda seen: seen.last_push,
+}
+"""The orders by a time."""
 _FEW = 4
 """Servers that are up to date and get a line each; more share one."""
 
@@ -128,10 +133,12 @@ def rows_of(
         if text in f"{each.user.name} {rights(each.user)} {row.state}".lower():
             rows.append(row)
     rows.sort(key=lambda row: (row.user.name.lower(), row.user.name))
-    if SORTS[sort % len(SORTS)] == "last seen":
-        known = seen or {}
-        rows.sort(key=lambda row: known.get(row.user.name, Seen()).last_seen)
-    elif SORTS[sort % len(SORTS)] == "changes first":
+    order = SORTS[sort % len(SORTS)]
+    if order in _TIMES:
+        # Latest first; reverse keeps the order of names, and an empty time is the earliest.
+        time_of, known = _TIMES[order], seen or {}
+        rows.sort(key=lambda row: time_of(known.get(row.user.name, Seen())), reverse=True)
+    elif order == "changes first":
         rows.sort(key=lambda row: not row.action)
     return rows
 

@@ -112,4 +112,4 @@ class Staging:
     @property
     def differences(self) -> list[UserDifference]:
         """The effect of all staged changes, by user."""
-        return differences(self.base, self.users)
+        return differences(self.base, self.users, self.generated_passwords)

@@ -58,6 +58,16 @@ class TableRow:
         return ago(self.row.seen.last_push, self.now) if self.row.seen else "…"
 
     @property
+    def times(self) -> str:
+        """The last push and login as text, the push with its exact time; empty without any."""
+        seen = self.row.seen
+        if seen is None:
+            return ""
+        parts = [_pushed(seen.last_push, self.now)] if seen.last_push else []
+        parts += [f"seen {self.seen}"] if seen.last_seen else []
+        return " · ".join(parts)
+
+    @property
     def where(self) -> str:
         """The servers that have the user, as names or as a count, whichever fits."""
         where = self.row.where
@@ -92,6 +102,13 @@ def ago(moment: str, now: datetime) -> str:
         return f"{minutes // 60} h ago"
     days = minutes // (24 * 60)
     return f"{days} day{'s' if days != 1 else ''} ago" if days < 100 else f"{then:%Y-%m-%d}"
+
+
+def _pushed(moment: str, now: datetime) -> str:
+    """Return the time of a push, relative while it is recent, and to the minute."""
+    relative = ago(moment, now)
+    exact = f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+    return f"pushed {relative}, {exact}" if relative.endswith("ago") else f"pushed {exact}"
 
 
 @dataclass(frozen=True)

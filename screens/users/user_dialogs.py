@@ -18,7 +18,7 @@ from moorage.answers.secrets import Secret
 from moorage.desired.users import Access, RegistryUser
 from moorage.escape import printable
 from moorage.users import edits
-from moorage.users.describe import rights
+from moorage.users.describe import repositories_note, rights
 from moorage.users.edits import Users, WrongUserError
 from moorage.users.passwords import generate_password
 from moorage.users.strength import estimate
@@ -147,19 +147,39 @@ class UserForm(AskingDialog[Given | None], Generic[Given]):
             self.dismiss(self.given())
 
 
+class RepositoriesField(Field):
+    """The repositories of a user; a note below says what a rule without a slash means.
+
+    Args:
+        repositories: The repositories at first.
+    """
+
+    def __init__(self, repositories: tuple[str, ...]) -> None:
+        super().__init__(
+            "Repositories",
+            id="repositories",
+            value=" ".join(repositories),
+            placeholder="default: all",
+            help_text="For example team-a/app team-b/*",
+        )
+
+    def on_mount(self) -> None:
+        """Show the note on the repositories at first."""
+        self._show_note()
+
+    @on(Field.Changed)
+    def _show_note(self) -> None:
+        text = self.value
+        self.show_help("" if rules_fault(text) else repositories_note(split_rules(text)))
+
+
 def rules_part(
     access: str, repositories: tuple[str, ...], caption: str = "Access"
 ) -> ComposeResult:
     """Yield the fields for access and repositories."""
     yield Static(caption, classes="caption")
     yield Choice(_ACCESS, value=access, id="access")
-    yield Field(
-        "Repositories",
-        id="repositories",
-        value=" ".join(repositories),
-        placeholder="default: all",
-        help_text="For example team-a/app team-b/*",
-    )
+    yield RepositoriesField(repositories)
 
 
 def split_rules(text: str) -> tuple[str, ...]:

@@ -223,12 +223,13 @@ class UsersView(Screen[None]):
         text = Content("")
         if row is not None:
             user, there = row.user, row.row.servers
-            parts = ["disabled" if user.disabled else rights(user), f"{row.row.hash} hash"]
+            is_generated = user.name in self.staging.generated_passwords
+            password = "generated password" if is_generated else f"{row.row.hash} hash"
+            parts = ["disabled" if user.disabled else rights(user), password]
             reached = len(self.users_read.user_lists) if self.users_read else 0
             where = f"all {reached} servers" if len(there) == reached > 1 else ", ".join(there)
             parts += [f"on {where}"] if there else []
-            parts += [f"seen {row.seen}"] if row.seen[:1].isdigit() else []
-            parts += [f"pushed {row.pushed}"] if row.pushed[:1].isdigit() else []
+            parts += [row.times] if row.times else []
             text = Content.styled(printable(user.name), "bold") + Content.styled(
                 f"  {printable(' · '.join(parts))}", "$text-muted"
             )

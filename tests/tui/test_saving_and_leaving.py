@@ -442,6 +442,30 @@ async def test_leaving_done_asks_when_the_file_lacks_what_was_applied(servers: F
     assert load(path).rollout == "all_at_once"
 
 
+async def test_changes_left_unsaved_on_purpose_are_not_offered_again(servers: FakeServers) -> None:
+    path = Path("moorage.yml")
+    save(Draft(ANSWERS).answers(), path)
+    async with opened(servers, path=path) as wizard:
+        session = wizard.app.session
+        assert session is not None
+        session.draft.set("rollout", "all_at_once")
+        wizard.app.saving.draft_changed()
+        wizard.app.saving.keep_draft()
+        store.keep_applied(session.draft)
+        assert session.draft_file.exists()
+        show_done(wizard)
+        await wizard.see("moorage.yml is out of date")
+        wizard.app.screen.query_one(CopyBlock).query_one(Button).press()
+        await wizard.press("enter")
+        await wizard.see("only the servers keep them", "Leave without saving")
+        await wizard.press("left", "enter")
+        await wizard.until(lambda: not isinstance(wizard.app.screen, DoneScreen), "it is left")
+        assert not session.draft_file.exists()
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("Dashboard")
+    assert load(path).rollout != "all_at_once"
+
+
 async def test_a_file_that_lacks_what_was_applied_says_so_when_opened(servers: FakeServers) -> None:
     path, applied = Path("moorage.yml"), Draft({**ANSWERS, "ssl": {"mode": "none"}})
     save(Draft(ANSWERS).answers(), path)

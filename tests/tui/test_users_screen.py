@@ -30,6 +30,7 @@ from screens.users.screen import UsersScreen
 from screens.users.table import UserTable
 from tui.document import store
 from tui.document.draft import Draft
+from tui.widgets.field import Field
 
 NAMES = ("alpha", "beta")
 USERS = (some_user("ana", "pull", "team-a/*"), some_user("bob", disabled=True), some_user("ci"))
@@ -127,10 +128,15 @@ async def test_a_user_is_added_on_all_servers_and_the_password_shown_once(fleet:
         await wizard.press("enter")
         await wizard.see("⏎ Done")
         await wizard.press("enter")
-        await wizard.see("1 added, not applied yet", "+ dora  pull team-d/* base/alpine")
+        await wizard.see(
+            "1 user added, not applied yet",
+            "+ dora  pull team-d/* base/alpine",
+            "(generated password)",
+        )
+        assert "bcrypt" not in wizard.text
         assert "dora" not in fleet.alpha.users
         await wizard.press("enter")
-        await wizard.see("What will change", "1 added", "alpha, beta", "Apply to 2 servers")
+        await wizard.see("What will change", "1 user added", "alpha, beta", "Apply to 2 servers")
         await wizard.press("v")
         await wizard.see("/etc/nginx/moorage/htpasswd", "dora:********")
         assert "$2y$" not in wizard.text
@@ -165,7 +171,7 @@ async def test_type_ahead_reaches_the_dialog_and_not_the_screen_behind(fleet: Fl
         await wizard.see("Add a user", "Name            ▌dora")
         await wizard.press("escape")
         type_at_once(wizard, "x", "enter", "d", "down", "x")
-        await wizard.see("What will change", "1 changed", "~ ana  disabled")
+        await wizard.see("What will change", "1 user changed on alpha", "~ ana  disabled")
         assert "removed" not in wizard.text
         await wizard.press("enter")
         await wizard.see("Changed on 2 servers")
@@ -449,7 +455,7 @@ async def test_leaving_with_staged_changes_asks(fleet: Fleet) -> None:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("x", "escape")
-        await wizard.see("Not applied yet", "1 changed")
+        await wizard.see("Not applied yet", "1 user changed, but not applied to any server")
         await wizard.press("enter")
         await wizard.see("1 staged")
         await wizard.press("ctrl+q")
@@ -457,6 +463,21 @@ async def test_leaving_with_staged_changes_asks(fleet: Fleet) -> None:
         await wizard.press("escape", "escape", "tab", "enter")
         await wizard.see("New deployment")
         assert not fleet.alpha.users["ana"].disabled
+
+
+@pytest.mark.parametrize("first", ["ctrl+c", "ctrl+q"])
+async def test_ctrl_c_asks_about_staged_changes_once(fleet: Fleet, first: str) -> None:
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("x", "ctrl+c")
+        await wizard.see("Not applied yet")
+        await wizard.press("escape")
+        await wizard.see("1 staged")
+        await wizard.press(first)
+        await wizard.see("Not applied yet", "Discard and leave")
+        await wizard.press("ctrl+c")
+        await wizard.until(lambda: wizard.app.return_value is not None, "Moorage ends")
+    assert not fleet.alpha.users["ana"].disabled
 
 
 async def test_users_are_imported_and_invalid_lines_listed(fleet: Fleet, home: Path) -> None:
@@ -539,8 +560,51 @@ async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
         await wizard.press("s")
         await wizard.see("by last seen (s: sort, /: find)")
         await asyncio.sleep(0.1)
-        order = [row.user.name for row in table._rows]
-        assert order == ["bob", "ci", "ana"]
+        assert [row.user.name for row in table._rows] == ["ana", "bob", "ci"]
+
+
+async def test_who_pushed_last_is_found_on_a_narrow_screen(fleet: Fleet) -> None:
+    now = datetime.now(UTC)
+    seen, pushed, earlier = (
+        f"{now - timedelta(hours=age, minutes=5):%Y-%m-%dT%H:%M:%S+00:00}" for age in (1, 3, 90)
+    )
+    fleet.alpha.seen = f"ana\t{seen}\t{earlier}\nci\t{pushed}\t{pushed}\n".encode()
+    async with fleet.open() as wizard:
+        await wizard.see("3 users", "1 h ago")
+        table = wizard.app.screen.query_one(UserTable)
+        orders = []
+        for order in ("by last seen", "by last push"):
+            await wizard.press("s")
+            await wizard.see(f"{order} (s: sort, /: find)")
+            orders.append([row.user.name for row in table._rows])
+        assert orders == [["ana", "ci", "bob"], ["ci", "ana", "bob"]]
+        await wizard.press("home")
+        exact = datetime.fromisoformat(pushed).astimezone()
+        await wizard.see("ci  push", "pushed 3 h", f"ago, {exact:%Y-%m-%d %H:%M}")
+
+
+async def test_a_rule_without_a_slash_is_explained_while_it_is_typed(fleet: Fleet) -> None:
+    note = "team-a is one repository; team-a/* is everything"  # the rest is on the next line
+    async with fleet.open() as wizard:
+        await wizard.see("3 users")
+        await wizard.press("a")
+        await wizard.see("Add a user")
+        await wizard.type("dora")
+        await wizard.press("enter", "enter")
+        await wizard.see("For example team-a/app team-b/*")
+        await wizard.type("team-a")
+        await wizard.see(note)
+        assert not wizard.app.screen.query_one("#repositories", Field).error
+        await wizard.type("/*")
+        await wizard.see("For example team-a/app team-b/*")
+        await wizard.press("backspace", "backspace", "ctrl+s")
+        await wizard.see("+ dora  push team-a (generated password)")
+        await wizard.press("enter")
+        await wizard.see("What will change", note)
+        await wizard.press("escape")
+        await wizard.see("1 staged")
+        await wizard.press("e")
+        await wizard.see("Access of dora", note)
 
 
 async def test_hostile_names_are_shown_as_they_are(fleet: Fleet) -> None:

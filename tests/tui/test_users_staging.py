@@ -16,7 +16,7 @@ from moorage.answers.secrets import Secret
 from moorage.rows import Action
 from moorage.users import edits
 from moorage.users.answers_sync import UsersChange, sync_file
-from moorage.users.describe import UserDifference, differences
+from moorage.users.describe import UserDifference, count_text, differences, notes, repositories_note
 from screens.users.staging import StagedChange, Staging
 from screens.users.table import ago
 from tui.document.draft import Draft
@@ -76,7 +76,47 @@ def test_differences_are_described() -> None:
             ("access", "disabled"),
         ),
         UserDifference(Action.REMOVE, "ci", "removed, including the password"),
-        UserDifference(Action.ADD, "dora", "pull team-d/* base (bcrypt hash)"),
+        UserDifference(
+            Action.ADD,
+            "dora",
+            "pull team-d/* base (bcrypt hash)",
+            note="base is one repository; base/* is everything below it",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "note"),
+    [
+        (("team-a",), "team-a is one repository; team-a/* is everything below it"),
+        (("team-a", "b"), "team-a, b are one repository each; team-a/* is everything below team-a"),
+        (("team-a", "team-a/*", "b/c"), ""),
+        ((), ""),
+    ],
+)
+def test_rules_that_look_like_a_folder_have_a_note(rules: tuple[str, ...], note: str) -> None:
+    assert repositories_note(rules) == note
+    user = some_user("ana", "pull", *rules)
+    changed = (*differences(BASE[1:], (user, BASE[1])), *differences(BASE, (user, BASE[1])))
+    assert notes(changed) == ([note] if note else [])
+
+
+def test_changes_are_counted_as_users() -> None:
+    after = (some_user("ana", "push"), some_user("dora"), some_user("eve"))
+    assert count_text(differences(BASE, after)) == "2 users added, 1 changed, 1 removed"
+    assert count_text(differences(BASE, BASE[1:])) == "1 user removed"
+
+
+def test_generated_passwords_are_described_as_such() -> None:
+    staging = Staging()
+    staging.begin(BASE)
+    new = partial(edits.add, user=some_user("dora"))
+    reset = partial(edits.set_password, name="ana", value=HASH[:-1] + "x")
+    staging.add(StagedChange("add dora", new, {"dora": Secret("a")}))
+    staging.add(StagedChange("password of ana", reset, {"ana": Secret("b")}))
+    assert [each.text for each in staging.differences] == [
+        "generated password",
+        "push all repositories (generated password)",
     ]
 
 

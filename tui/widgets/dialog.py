@@ -131,6 +131,16 @@ class ConfirmDialog(Dialog[bool]):
         self.dismiss(event.button.id == "accept")
 
 
+class LeaveQuestion(ConfirmDialog):
+    """Asks before Moorage ends; Ctrl+C, which may have brought it up, leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("leave_question")
+
+    def action_leave(self) -> None:
+        """Leave."""
+        self.dismiss(True)
+
+
 class AskingDialog(Dialog[Result]):
     """Fields above buttons. Enter goes from field to field, and accepts in the last one."""
 

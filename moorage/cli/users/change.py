@@ -145,7 +145,7 @@ class _Change:
     def differences(self) -> list[UserDifference]:
         from moorage.users.describe import differences
 
-        return differences(self.before, self.new.users)
+        return differences(self.before, self.new.users, self.new.generated)
 
 
 def _confirm_and_run(

@@ -9,6 +9,7 @@ from moorage.cli.errors import as_json
 from moorage.cli.plan_view import Line, diff_lines
 from moorage.cli.tables import ACTION_STYLES, Cell, aligned, signed
 from moorage.deploy.users_rows import UserRow, only_elsewhere, server_rows, user_rows
+from moorage.users import describe
 from moorage.users.on_servers import UsersStatus
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def change_lines(
         yield ((f"{each.sign} ", ACTION_STYLES[each.action]), f"{each.name}: {each.text}")
     if len(changes) > _MOST_CHANGES:
         yield (f"… and {len(changes) - _MOST_CHANGES} more",)
-    for sentence in more:
+    for sentence in (*describe.notes(changes), *more):
         yield (sentence,)
     shown: dict[tuple[str, ...], str] = {}
     for server in plan.servers:
@@ -62,6 +63,7 @@ def changes_as_json(changes: Sequence[UserDifference]) -> list[dict[str, object]
             "action": each.action,
             "fields": list(each.fields),
             "what": each.text,
+            "note": each.note or None,
         }
         for each in changes
     ]

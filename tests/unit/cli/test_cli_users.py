@@ -262,6 +262,24 @@ def test_0_when_a_user_is_added_and_the_file_updated(
     )  # fmt: skip
 
 
+def test_a_rule_without_a_slash_is_explained(
+    moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOB_PW", "gravel-lantern-19")
+    note = "team-a is one repository; team-a/* is everything below it"
+    bob = ("bob", "--access", "pull", "--password", "env:BOB_PW")
+
+    added = moorage("users", "add", str(two), *bob, "--repository", "team-a", "--yes")
+    everything = ("push", "--repository", "team-a/*", "--yes", "--json")
+    below = moorage("users", "access", str(two), "bob", *everything)
+    one = ("push", "--repository", "team-a", "--yes", "--json")
+    again = moorage("users", "access", str(two), "bob", *one)
+
+    assert note in added.stderr
+    assert [each["note"] for each in below.json["changes"]] == [None]
+    assert [each["note"] for each in again.json["changes"]] == [note]
+
+
 def test_the_wizard_does_not_show_the_change_as_unapplied(
     moorage: Moorage, two: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

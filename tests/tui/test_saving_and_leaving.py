@@ -457,7 +457,7 @@ async def test_changes_left_unsaved_on_purpose_are_not_offered_again(servers: Fa
         await wizard.see("moorage.yml is out of date")
         wizard.app.screen.query_one(CopyBlock).query_one(Button).press()
         await wizard.press("enter")
-        await wizard.see("only the servers keep them", "Leave without saving")
+        await wizard.see("servers keep them.", "Leave without saving")
         await wizard.press("left", "enter")
         await wizard.until(lambda: not isinstance(wizard.app.screen, DoneScreen), "it is left")
         assert not session.draft_file.exists()

@@ -580,7 +580,7 @@ async def test_who_pushed_last_is_found_on_a_narrow_screen(fleet: Fleet) -> None
         assert orders == [["ana", "ci", "bob"], ["ci", "ana", "bob"]]
         await wizard.press("home")
         exact = datetime.fromisoformat(pushed).astimezone()
-        await wizard.see("ci  push", "pushed 3 h", f"ago, {exact:%Y-%m-%d %H:%M}")
+        await wizard.see("ci  push", "pushed 3 h", f"{exact:%Y-%m-%d %H:%M} · seen")
 
 
 async def test_a_rule_without_a_slash_is_explained_while_it_is_typed(fleet: Fleet) -> None:

@@ -178,6 +178,7 @@ class LogRow:
 
 _MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DIGEST = re.compile(r"(?<=sha256:[0-9a-f]{12})[0-9a-f]{52}")
+_IS_DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]+")
 _STATE = re.compile(r"(?<=\?)_state=.*")
 
 
@@ -253,6 +254,8 @@ def row_of(server: str, line: str) -> LogRow | None:
         return _request_row(server, found)
     if found := _JOURNAL.match(line):
         at, program, text = found.groups()
+        # journalctl leaves out the colon, nginx writes it.
+        at = _ZONE.sub(r"\1:\2", at)
         fields = _fields_of(text)
         if fields is not None:
             return _registry_row(server, at, program, fields)
@@ -273,6 +276,7 @@ _REQUEST = re.compile(
 """A request in nginx's log: time, user, status, method, path, address, size, duration and client;
 see site.conf.j2. nginx escapes tabs within them."""
 _JOURNAL = re.compile(rf"^({_TIME}\S*) ([^\s\[:]+)(?:\[\d+\])?: (.*)", re.DOTALL)
+_ZONE = re.compile(r"([+-]\d\d)(\d\d)$")
 _NGINX = re.compile(
     r"^(\d{4})/(0\d|1[0-2])/(\d\d) (\d\d:\d\d:\d\d) \[(\w+)\] \d+#\d+: (?:\*\d+ )?(.*)", re.DOTALL
 )
@@ -406,7 +410,7 @@ def _registry_row(server: str, at: str, program: str, fields: Mapping[str, str])
 def _reason(fields: Mapping[str, str], message: str) -> str:
     """Return why a request failed: the storage's message, or its end if it is long."""
     detail = fields.get("err.detail", "")
-    if not detail or detail.startswith("map["):
+    if not detail or detail.startswith("map[") or _IS_DIGEST.fullmatch(detail):
         return message.removeprefix("response completed").strip()
     return detail if len(detail) <= _LONGEST_REASON else detail.rpartition(": ")[2]
 

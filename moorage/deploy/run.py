@@ -15,6 +15,7 @@ from moorage.deploy.events import (
     Staged,
     StepBegan,
     Warned,
+    ending_in_words,
 )
 from moorage.desired.layout import RUNS
 from moorage.errors import CannotConnect, MoorageError
@@ -165,6 +166,10 @@ class ServerRun:
         elif word == "@warning":
             self._warnings.append(printable(self._redact(" ".join(values))))
             self._emit(Warned(self.server, self._warnings[-1]))
+        elif word == "@failing" and len(values) >= 2:
+            failing = read_result(values[0], [*values[1:], ""])
+            text = ending_in_words(failing.status, self._step, failing.message)
+            self._emit(LogLine(self.server, printable(self._redact(text))))
         elif word == "@result" and len(values) >= 2:
             self._result = read_result(values[0], values[1:])
 

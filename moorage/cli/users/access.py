@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from moorage.cli.users.access_options import repositories_option
+from moorage.cli.users.access_options import access_option, repositories_option
 from moorage.cli.users.change import NewUsers, change, change_options, take_change_options
 from moorage.cli.users.open_users import OpenUsers, deployment_arguments, parse_arguments
 
@@ -22,6 +22,7 @@ Examples:
 
 @click.command("access", epilog=_EXAMPLES)
 @deployment_arguments("NAME", "push|pull")
+@access_option(None, "The same as the last argument.")
 @repositories_option
 @click.option("--all-repositories", is_flag=True, help="Allow all repositories.")
 @change_options
@@ -35,9 +36,11 @@ def command(context: click.Context, /, **options: Any) -> int:
     from moorage.desired.users import RegistryUser
     from moorage.users import edits
 
-    arguments = parse_arguments(context, options, "NAME", "push|pull")
+    named: str | None = options["access"]
+    expected = ("NAME",) if named else ("NAME", "push|pull")
+    arguments = parse_arguments(context, options, *expected)
     chosen = take_change_options(options)
-    name, word = arguments.words
+    name, word = (*arguments.words, named) if named else arguments.words
     if word not in {"push", "pull"}:
         raise click.UsageError(f"Invalid access {word!r}: use push or pull.", context)
     access = cast("Access", word)

@@ -42,7 +42,6 @@ is_active() {
 step() {
     # Append: the last line counts, and a full disk does not lose the earlier ones.
     printf '%s\n' "$1" >>step || [ "$1" = drain ] || cannot_write "$run/step"
-    current_step=$1
     tick
     printf '@step\t%s\t%s\n' $((booted + now)) "$1"
     check_interrupted
@@ -82,6 +81,16 @@ read_overdue() {
     { IFS="$tab" read -r late_program late_seconds; } 2>/dev/null <overdue
 }
 
+# join_values VALUE...: sets $values to one line with tabs between the values.
+join_values() {
+    values=
+    for value; do
+        case "$value" in *"$tab"* | *"$newline"*) value=$(printf '%s' "$value" | tr '\n\t' '  ') ;; esac
+        values=$values$tab$value
+    done
+    values=${values#"$tab"}
+}
+
 # finish STATUS CODE VALUE...: ends the run and removes its secrets. For the codes, see
 # moorage/servers/run_results.py.
 finish() {
@@ -89,12 +98,7 @@ finish() {
     rm -rf content hooks backup image.tar image-login hook.out login request answer
     status=$1 code=$2
     shift 2
-    values=
-    for value; do
-        case "$value" in *"$tab"* | *"$newline"*) value=$(printf '%s' "$value" | tr '\n\t' '  ') ;; esac
-        values=$values$tab$value
-    done
-    values=${values#"$tab"}
+    join_values "$@"
     # The result "done" was written before the switch (stage_files).
     if { [ "$status" = "done" ] || { printf '%s\n%s\n%s\n' "$status" "$code" "$values" >result.new && sync result.new; }; } &&
         mv result.new result; then
@@ -115,8 +119,9 @@ fail() {
         set -- "$@" "$late_program did not end within $late_seconds seconds"
     fi
     if [ -e abort ]; then outcome=cancelled; fi
-    say "failed while doing: ${current_step:-nothing}"
-    say "$*"
+    # For the log: why, before the lines of the rollback.
+    join_values "$@"
+    printf '@failing\t%s\t%s\n' "$outcome" "$values"
     if [ "$rollback_needed" = yes ]; then
         rollback
         remove_staged

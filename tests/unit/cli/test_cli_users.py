@@ -448,6 +448,7 @@ def test_1_when_the_operator_says_no(
         ["add", "two.yml", "ANA", "--yes", "--generate", "--show-passwords"],
         ["passwd", "two.yml", "nobody", "--yes", "--show-passwords"],
         ["access", "two.yml", "ana", "admin", "--yes"],
+        ["access", "two.yml", "ana", "push", "--access", "pull", "--yes"],
         ["access", "two.yml", "ana", "pull", "--yes", "--repository", "x", "--all-repositories"],
         ["remove", "two.yml", "ana"],
         ["remove", "two.yml", "nobody", "--yes"],
@@ -468,6 +469,16 @@ def test_2_on_wrong_usage(
     assert "Error: " in outcome.stderr
     assert "hunter2" not in outcome.stderr
     assert (servers[ONE].runs, servers[TWO].runs) == (0, 0)
+
+
+@pytest.mark.parametrize("access", [("pull",), ("--access", "pull")])
+def test_access_is_an_argument_or_an_option(
+    moorage: Moorage, two: Path, servers: FakeServers, access: tuple[str, ...]
+) -> None:
+    _deploy(servers, two, ONE, [CI])
+    outcome = moorage("users", "access", str(two), "ci", *access, "--yes")
+    assert outcome.code == 0, outcome.stderr
+    assert "name: ci, access: pull" in two.read_text()
 
 
 def test_2_when_a_server_was_edited_by_hand_until_a_source_is_given(

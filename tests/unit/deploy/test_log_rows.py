@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -111,6 +112,19 @@ def test_the_reason_is_before_the_path() -> None:
         "Nov 25 15:37:41 400 PUT    ana      192.0.2.7       blob unknown to registry: "
         "/v2/team/app/blobs/1"
     )
+
+
+def test_a_digest_is_not_a_reason() -> None:
+    line = failed(404, "GET").replace('"map[]"', f"sha256:{'d' * 64}")
+    assert "blob unknown to registry: /v2/team/app/blobs/1" in row(line).text
+
+
+@pytest.mark.parametrize("zone", ["+0000", "+00:00", "-0330", "Z"])
+def test_times_are_in_one_format(zone: str) -> None:
+    expected = {"+0000": "+00:00", "-0330": "-03:30"}.get(zone, zone)
+    for line in (request(), failed(), "2026-11-25T15:37:41+0000 systemd[1]: Started it."):
+        found = row(re.sub(r"41\+00:?00", f"41{zone}", line, count=1))
+        assert found.as_json()["at"] == f"2026-11-25T15:37:41{expected}"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+
+from moorage.deploy.events import Event, LogLine
+from moorage.deploy.run import ServerRun
+from moorage.servers.transport import Completed, Transport
 
 SCRIPTS = Path("templates/shell/run").resolve()
 FILES = (
@@ -70,3 +76,30 @@ def test_a_record_that_cannot_be_written_does_not_start_another_rollback(tmp_pat
     lines = _run(tmp_path, script).stdout.splitlines()
     assert lines.count("rolled back") == 1
     assert lines[-1].startswith("@result\tfailed\tcannot_sync")
+
+
+def test_the_log_says_why_before_the_rollback(tmp_path: Path) -> None:
+    script = """
+        restore_all() { say restored; }
+        record() { :; }
+        remove_staged() { :; }
+        rollback_needed=yes
+        step recheck
+        kill -TERM $$
+        sleep 5"""
+    output = _run(tmp_path, script).stdout
+    events: list[Event] = []
+
+    def print_output(script: str, **options: Any) -> Completed:
+        options["on_stdout"](output.encode())
+        return Completed(0, b"", b"")
+
+    transport = cast("Transport", SimpleNamespace(server="web1", run=print_output))
+    ServerRun(transport, "1", events.append, str).attach()
+    texts = [event.text for event in events if isinstance(event, LogLine)]
+    why = (
+        "cancelled while checking that nothing has changed since the plan: stopped by the operator"
+    )
+    assert texts[0] == why
+    assert "restored" in texts[1:]
+    assert not [text for text in texts if "recheck" in text or "run_cancelled" in text]

@@ -122,7 +122,7 @@ def test_a_digest_is_not_a_reason() -> None:
 @pytest.mark.parametrize("zone", ["+0000", "+00:00", "-0330", "Z"])
 def test_times_are_in_one_format(zone: str) -> None:
     expected = {"+0000": "+00:00", "-0330": "-03:30"}.get(zone, zone)
-    for line in (request(), failed(), "2026-11-25T15:37:41+0000 systemd[1]: Started it."):
+    for line in (failed(), "2026-11-25T15:37:41+0000 systemd[1]: Started it."):
         found = row(re.sub(r"41\+00:?00", f"41{zone}", line, count=1))
         assert found.as_json()["at"] == f"2026-11-25T15:37:41{expected}"
 
@@ -295,7 +295,7 @@ def test_times_without_a_zone_are_in_the_zone_of_the_server() -> None:
     first = "2026-11-25T15:37:41.123456+0100 systemd[1]: Started it.\n"
     rows = reader.read(f"{first}2026/11/25 15:37:42 [error] 7#7: x\n".encode())
     assert [each.at for each in rows] == [
-        "2026-11-25T15:37:41.123456+0100",
-        "2026-11-25T15:37:42+0100",
+        "2026-11-25T15:37:41.123456+01:00",
+        "2026-11-25T15:37:42+01:00",
     ]
     assert 0.8 < rows[1].instant - rows[0].instant < 0.9

@@ -239,6 +239,7 @@ class CannotConnect(MoorageError):
 
     Attributes:
         refused: The secret that was not accepted, as it was asked for; None if none was refused.
+        may_need_key: Whether another key may help.
     """
 
     exit_code = ExitCode.CANNOT_CONNECT
@@ -253,9 +254,11 @@ class CannotConnect(MoorageError):
         server: str | None = None,
         code: str | None = None,
         refused: SecretName | None = None,
+        may_need_key: bool = True,
     ) -> None:
         super().__init__(message, advice=advice, fields=fields, server=server, code=code)
         self.refused = refused
+        self.may_need_key = may_need_key
 
 
 class SudoRefused(CannotConnect):

@@ -323,7 +323,7 @@ UserName = Annotated[
     str,
     matching(
         r"[A-Za-z0-9_][A-Za-z0-9._@+$\\-]*",
-        r"letters, digits and . _ @ + - $ \, starting with a letter, digit or _",
+        r"letters, digits and any of . _ @ + - $ \ (the first a letter, digit or _)",
         longest=128,
     ),
 ]

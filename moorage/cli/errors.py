@@ -13,6 +13,7 @@ from moorage import __version__
 from moorage.cli.output import Output, Piece
 from moorage.errors import (
     AnswersError,
+    CannotConnect,
     ExitCode,
     MoorageError,
     Note,
@@ -70,7 +71,7 @@ def explain(error: MoorageError | Note) -> str:
     Args:
         error: The error (the text leaves out its server) or the note.
     """
-    return " ".join(filter(None, (error.explain(), _OPTIONS.get(error.code, ""))))
+    return " ".join(filter(None, (error.explain(), _option_for(error))))
 
 
 def guide(error: MoorageError) -> str:
@@ -79,7 +80,13 @@ def guide(error: MoorageError) -> str:
     Args:
         error: The error.
     """
-    return " ".join(filter(None, (error.guide(), _OPTIONS.get(error.code, ""))))
+    return " ".join(filter(None, (error.guide(), _option_for(error))))
+
+
+def _option_for(error: MoorageError | Note) -> str:
+    if isinstance(error, CannotConnect) and not error.may_need_key:
+        return ""
+    return _OPTIONS.get(error.code, "")
 
 
 def as_json(error: MoorageError) -> dict[str, object]:

@@ -172,6 +172,13 @@ def fingerprint(pem: bytes) -> str:
     return hashlib.sha256(read_chain(pem)[0].public_bytes(Encoding.DER)).hexdigest()
 
 
+class CertificateNotUsable(MoorageError):
+    """A certificate that is not the answers', its chain or its key cannot be used."""
+
+    exit_code = ExitCode.USAGE
+    code = "certificate_not_usable"
+
+
 def with_files(answers: Answers, certificate: str | None, key: str | None) -> Answers:
     """Return the answers with another certificate, after checking it.
 
@@ -181,8 +188,9 @@ def with_files(answers: Answers, certificate: str | None, key: str | None) -> An
         key: Path of its key; the answers' if None.
 
     Raises:
-        MoorageError: ``ssl.mode`` is not files.
-        AnswersError: The certificate, its chain or its key cannot be used.
+        MoorageError: ``ssl.mode`` is not files, or a file cannot be read.
+        AnswersError: The certificate of the answers, its chain or its key cannot be used.
+        CertificateNotUsable: The same about another certificate.
     """
     files = answers.ssl.files
     if answers.ssl.mode != "files" or files is None:
@@ -196,11 +204,15 @@ def with_files(answers: Answers, certificate: str | None, key: str | None) -> An
     chosen = CertificateFiles(certificate=certificate or files.certificate, key=key or files.key)
     certificate_pem, key_pem = _read(chosen.certificate), _read(chosen.key)
     faults = [
-        Problem(("ssl", "files"), sentence)
+        sentence
         for _code, sentence in find_faults(certificate_pem, key_pem, answers.registry.domain)
     ]
+    if faults and chosen == files:
+        raise AnswersError([Problem(("ssl", "files"), sentence) for sentence in faults])
     if faults:
-        raise AnswersError(faults)
+        raise CertificateNotUsable(
+            f"{chosen.certificate} with the key {chosen.key} cannot be used. {' '.join(faults)}"
+        )
     section = answers.ssl.model_copy(update={"files": chosen})
     return answers.model_copy(update={"ssl": section})
 

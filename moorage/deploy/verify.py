@@ -184,8 +184,8 @@ def _over(target: Target) -> str:
 
 
 _UNKNOWN_LOGIN = (  # not a password
-    "no password of a user who can push everything is known here: refer to one by {env: NAME} or "
-    "{file: PATH}, or verify right after the apply that generated it"
+    "Moorage does not know the password of a user with push access to all repositories: refer to "
+    "one by {env: NAME} or {file: PATH}, or verify right after the apply that generated it"
 )
 
 _UNREACHED = "the server's port cannot be reached from here"

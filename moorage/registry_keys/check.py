@@ -160,7 +160,7 @@ def _refusal(path: Path, way: Sequence[Node], version: Version, where: Path) -> 
     owned = next((node.owned for node in way if node.owned), "")
     if owned or path == ("storage",):
         sentence, fields = _owner(path, owned)
-        return Problem(where, f"is not set here: {sentence}", code="owned", fields=fields)
+        return Problem(where, f"cannot be set here: {sentence}", code="owned", fields=fields)
     other = next((node for node in way if version not in node.versions), None)
     if other is not None:
         return Problem(where, _only_in(other, version), code="other_version")
@@ -276,7 +276,7 @@ class _Checker:
             self._report(path, message, "unknown_key")
         elif node.owned:
             sentence, fields = _owner(path, node.owned)
-            self._report(path, f"is not set here: {sentence}", "owned", fields)
+            self._report(path, f"cannot be set here: {sentence}", "owned", fields)
         elif self._version not in node.versions:
             self._report(path, _only_in(node, self._version), "other_version")
         else:

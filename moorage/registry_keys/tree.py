@@ -107,7 +107,7 @@ def _items(keys: Mapping[str, Node]) -> Section:
     return Section(keys, is_list=True)
 
 
-_STORAGE = "the answers' section storage decides it"
+_STORAGE = "it comes from the answers' section storage"
 
 _S3: dict[str, Node] = {
     "accesskey": _SECRET,

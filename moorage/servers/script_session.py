@@ -352,6 +352,7 @@ class ScriptSession:
                 advice=f"Log in once with 'ssh {self._root.user}@{self._server}' to change it.",
                 server=self._server,
                 code="login_refused",
+                may_need_key=False,
             )
         if self._root.needs_sudo:
             return sudo.refusal(text, status, self._root.user, self._server)

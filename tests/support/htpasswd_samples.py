@@ -30,7 +30,7 @@ REFUSED: dict[str, dict[int, str]] = {
     "name_is_a_hash": {1: "invalid name"},
     "name_too_long": {1: "nnn: invalid name: is too long: 129 characters (maximum 128)"},
     "names_with_other_characters": {
-        1: "an a: invalid name: must be letters, digits and . _ @ + - $ \\",
+        1: "an a: invalid name: must be letters, digits and any of . _ @ + - $ \\ (the",
         2: "josé: invalid name",
         3: "team/app: invalid name",
         4: "-ana: invalid name",

@@ -358,6 +358,7 @@ class Login:
                 server=self._credentials.server,
                 code="login_refused",
                 refused=self._password_name(),
+                may_need_key=False,
             )
         return done
 
@@ -440,6 +441,7 @@ class Login:
             server=self._credentials.server,
             code="login_refused",
             refused=self._password_name(),
+            may_need_key=bool(self._tried.keys) or not self._tried.has_password,
         )
 
     def _password_name(self) -> SecretName:

@@ -187,6 +187,15 @@ def test_a_refused_login_says_how_to_give_a_key(
     assert "servers[].key" in outcome.stderr
 
 
+def test_a_refused_password_does_not_ask_for_a_key(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
+    servers[HOST].fault = no_answer(HOST, "login_refused")
+    servers[HOST].fault.may_need_key = False
+
+    assert "key" not in moorage("plan", str(answers_file)).stderr
+
+
 def test_status_prompts_for_logins_only(
     interactive: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

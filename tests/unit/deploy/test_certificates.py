@@ -11,10 +11,12 @@ from certificate_maker import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from moorage.answers.load import loads
 from moorage.answers.secrets import Secret
 from moorage.deploy import ca
+from moorage.deploy.certificate import with_files
 from moorage.desired.certificates import describe, find_faults
-from moorage.errors import MoorageError
+from moorage.errors import ExitCode, MoorageError
 
 NAME = "registry.example.com"
 
@@ -172,3 +174,24 @@ def test_the_private_cas_key_can_be_encrypted(
     with pytest.raises(MoorageError, match="encrypted") as missing:
         locked.issue(NAME)
     assert missing.value.fields == ("ssl.private_ca.passphrase",)
+
+
+@pytest.mark.parametrize("is_the_answers", [True, False])
+def test_a_certificate_to_replace_with_is_named_by_its_file(
+    tmp_path: Path, is_the_answers: bool
+) -> None:
+    leaf, key = Authority("Root").issue("other.example.com")
+    new, new_key = tmp_path / "new.pem", tmp_path / "new.key"
+    new.write_bytes(leaf)
+    new_key.write_bytes(key)
+    named = new if is_the_answers else tmp_path / "old.pem"
+    answers = loads(
+        f"version: 1\nregistry: {{domain: {NAME}}}\nservers: [{{host: 203.0.113.10}}]\n"
+        "credentials: {users: [{name: ana, password: {generate: true}}]}\n"
+        f"ssl: {{mode: files, files: {{certificate: {named}, key: {new_key}}}}}\n"
+    )
+    with pytest.raises(MoorageError, match=rf"The certificate is not valid for {NAME}") as caught:
+        with_files(answers, str(new), str(new_key))
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert ("ssl.files" in caught.value.message) is is_the_answers
+    assert (str(new) in caught.value.message) is not is_the_answers

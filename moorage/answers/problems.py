@@ -1,8 +1,13 @@
-"""Turn pydantic's errors into plain sentences that never repeat a value."""
+"""Turn pydantic's errors into plain sentences.
+
+They repeat a value only of a number with limits or a choice of words: no secret belongs there. A
+value of any other field can be a secret in the wrong place.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
@@ -28,6 +33,8 @@ _MISSING = {
     "name": "a name",
     "password": "a reference such as {env: CI_PASSWORD}, or {generate: true}",
 }
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,19}")
+_LARGEST_SHOWN = 10**12
 _NOT_TEXT = {"string_type", "string_unicode", "string_sub_type"}
 
 
@@ -107,9 +114,9 @@ def _sentence(
         "too_short": f"is empty; expected {expected_at(path)}",
         "string_too_short": "is empty",
         "string_too_long": f"is too long (maximum {context.get('max_length')} characters)",
-        "greater_than_equal": f"must be at least {context.get('ge')}",
-        "less_than_equal": f"must be at most {context.get('le')}",
-        "literal_error": f"must be {_choices(path) or context.get('expected')}",
+        "greater_than_equal": f"must be at least {context.get('ge')}{_instead_of(error)}",
+        "less_than_equal": f"must be at most {context.get('le')}{_instead_of(error)}",
+        "literal_error": f"must be {_choices(path) or context.get('expected')}{_instead_of(error)}",
         "tuple_type": "must be a list, each item on its own line beginning with '- '",
         "dict_type": "must be a section of keys and values",
         "model_type": f"must be a section with {_keys(path)}",
@@ -122,6 +129,16 @@ def _sentence(
     if kind.startswith("bool_"):
         return "must be true or false"
     return "has the wrong type; see docs/answers.md"
+
+
+def _instead_of(error: ErrorDetails) -> str:
+    """Return the value for the end of a sentence; empty if it is no word or number."""
+    value = error["input"]
+    if isinstance(value, str) and _WORD.fullmatch(value):
+        return f", not '{value}'"
+    # YAML reads yes as true, so a boolean is not what the file has.
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f", not {value}" if is_number and abs(value) < _LARGEST_SHOWN else ""
 
 
 def _not_text(error: ErrorDetails, path: Path, document: Document) -> str:

@@ -263,6 +263,7 @@ class Deployment:
         from moorage.deploy.payload import Timing, new_run_id, payload
         from moorage.deploy.record import record_of_apply
         from moorage.deploy.report import ApplyReport, ServerReport
+        from moorage.deploy.revisions import now
         from moorage.deploy.rollout import Rollout
         from moorage.deploy.timings import StepTimer
 
@@ -283,11 +284,13 @@ class Deployment:
         gate: Gate = "wait" if len(changed) > 1 else "go"
         run_id = new_run_id()
         login = self._known_login(plan)
+        # The plan may have waited for a confirmation.
+        revised = replace(plan.revised, at=now())
         threads = []
         for server in changed:
             run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
-            record = record_of_apply(self.answers, server, run_id, plan.revision, plan.revised)
+            record = record_of_apply(self.answers, server, run_id, plan.revision, revised)
             stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)), login)
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self.watch_runs(rollout.runs)

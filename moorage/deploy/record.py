@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 
 from moorage import __version__
@@ -11,7 +10,7 @@ from moorage.answers.record import without_secrets
 from moorage.deploy.additions import ADDED_BY_RUNS, found_record
 from moorage.deploy.deployment_json import deployment_record, recorded_digests, recorded_part
 from moorage.deploy.plan import ServerPlan
-from moorage.deploy.revisions import Change, Revision, as_record
+from moorage.deploy.revisions import Change, Revision, as_record, now
 from moorage.deploy.store import store_record
 from moorage.desired import layout
 
@@ -26,7 +25,7 @@ def record_of_apply(
         plan: The server's plan.
         run_id: The run's id.
         revision: The deployment's revision before the apply.
-        change: The apply's change.
+        change: The apply's change, at the time of the apply.
     """
     # A switch does not touch the files of the old slot.
     left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
@@ -47,7 +46,7 @@ def record_of_apply(
         "version": 1,
         "moorage": __version__,
         "run": run_id,
-        "deployed_at": _now(),
+        "deployed_at": change.at,
         **as_record(revision, change),
         "server": plan.server,
         "domain": plan.desired.domain,
@@ -109,9 +108,5 @@ def _with_users(
 ) -> dict[str, object]:
     before = dict(deployment_record(plan.facts))
     users = dict(recorded_part(plan.facts, "users")) or {"declared": []}
-    users |= {"revision": revision, "run": run_id, "changed_at": _now(), "missed": sorted(missed)}
+    users |= {"revision": revision, "run": run_id, "changed_at": now(), "missed": sorted(missed)}
     return {**before, "users": users, "digests": digests}
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -115,7 +115,7 @@ class Revision:
             base: The revision the answers are based on.
             change: The change.
         """
-        return replace(change, revision=max(self.number, base or 0) + 1, by=operator(), at=_now())
+        return replace(change, revision=max(self.number, base or 0) + 1, by=operator(), at=now())
 
 
 NO_CHANGE = Change()
@@ -249,5 +249,6 @@ def _number(noted: object) -> int | None:
     return noted if is_one and isinstance(noted, int) else None
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as records have it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

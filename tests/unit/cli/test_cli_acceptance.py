@@ -13,6 +13,7 @@ from fake_server import FakeServers
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.cli.output import Output
+from moorage.deploy import revisions
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 
@@ -96,3 +97,16 @@ def test_without_a_terminal_the_error_names_the_option(
     kept = moorage("apply", str(stale), "--yes", "--no-verify", "--accept-removals", "--no-save")
     assert kept.code == 0
     assert load(stale).based_on == 3
+
+
+def test_a_revision_is_dated_when_it_is_applied(
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = (f"2026-03-02T09:{minute:02d}:00Z" for minute in range(60))
+    monkeypatch.setattr(revisions, "now", lambda: next(times))
+
+    assert moorage("apply", str(answers_file), "--yes", "--no-verify").code == 0
+
+    record = json.loads(servers[HOST].files[layout.DEPLOYMENT])
+    assert record["at"] == record["deployed_at"] == record["history"][-1]["at"]
+    assert record["at"] > "2026-03-02T09:00:00Z"

@@ -372,7 +372,8 @@ def _chain_faults(
         yield (
             "no_chain",
             f"The certificate was signed by {_title(last.issuer)}, which is not in the file; "
-            "use the full chain (fullchain.pem).",
+            "use the full chain (fullchain.pem). If that is a root of your own, append the root: "
+            "Moorage gives clients the CA from this file.",
         )
 
 

@@ -25,7 +25,7 @@ from moorage.deploy.name import NamePlan
 from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
-from moorage.errors import AnswersError, MoorageError, ServersFailed
+from moorage.errors import AnswersError, MoorageError, Problem, ServersFailed
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from screens.review.commands import all_commands, commands_of
@@ -136,6 +136,8 @@ class ReviewPane(StepPane):
         self._timer = self.set_interval(0.25, self._tick)
         self._tick()
         operations = self.session.operations
+        if self.draft.forget_reports():  # the plan reads the files again
+            self.post_message(DraftChanged())
 
         def plan() -> Plan:
             operations.open(answers)
@@ -149,7 +151,11 @@ class ReviewPane(StepPane):
             plan = await in_thread(make, self.session.operations.redactor)
         except MoorageError as error:
             self._stop_clock()
-            self._show_failure(error)
+            if isinstance(error, AnswersError):
+                self._report(error)
+                self._show_open_questions(error)
+            else:
+                self._show_failure(error)
             return
         self._stop_clock()
         if self.session.seen is None:
@@ -178,6 +184,15 @@ class ReviewPane(StepPane):
         for event in message.events:
             if isinstance(event, StepBegan) and event.server in self._doing:
                 self._doing[event.server] = step_title(event.step)
+
+    def _report(self, error: AnswersError) -> None:
+        """Mark the steps whose files have problems."""
+        by_path: dict[str, list[Problem]] = {}
+        for problem in error.problems:
+            by_path.setdefault(problem.dotted, []).append(problem)
+        for path, problems in by_path.items():
+            self.draft.report(path, problems)
+        self.post_message(DraftChanged())
 
     def _show_open_questions(self, error: AnswersError) -> None:
         lines = ["Some answers are missing or wrong. Press Enter to go to the first."]

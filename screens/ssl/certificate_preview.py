@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from moorage.deploy import ca
 from moorage.deploy.certificate import Replacement
@@ -13,18 +14,32 @@ from moorage.dns.public_name import public_addresses_of
 from moorage.errors import MoorageError
 
 
-def describe_authority(name: str, domain: str) -> tuple[str, bool]:
-    """Return a description of the registry's private CA, and that all is well."""
+class Described(NamedTuple):
+    """A description of certificates.
+
+    Attributes:
+        text: The description, with the faults in it.
+        is_good: Whether all is well.
+        faults: What is wrong with the files, as (code, sentence).
+    """
+
+    text: str
+    is_good: bool = True
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+def describe_authority(name: str, domain: str) -> Described:
+    """Return a description of the registry's private CA."""
     authority = ca.load(name, domain)
     if authority is None:
-        return (
+        return Described(
             "The first apply creates a CA and keeps it here.\n"
             f"Limited to {domain} and names below it."
-        ), True
+        )
     facts = describe(authority.certificate_pem)
     folder = ca.folder_of(name, domain)
     locked = "encrypted" if authority.is_encrypted else "not encrypted"
-    return f"✓ CA with {facts.days_left} days left, key {locked}, in {folder}", True
+    return Described(f"✓ CA with {facts.days_left} days left, key {locked}, in {folder}")
 
 
 def describe_trust(domain: str, addresses: Iterable[str]) -> str:
@@ -44,17 +59,14 @@ def describe_trust(domain: str, addresses: Iterable[str]) -> str:
     )
 
 
-def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> tuple[str, bool]:
-    """Return how the CA validates the name, and whether the CA file is well.
+def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> Described:
+    """Return how the CA validates the name, and a description of the CA file.
 
     Args:
         domain: The registry's name.
         by_dns: Whether it looks up a record instead of connecting to port 80.
         is_staging: Whether it is Let's Encrypt's staging environment.
         ca_file: The path of the directory's CA; empty when there is none.
-
-    Raises:
-        MoorageError: The file cannot be read.
     """
     lines = [
         f"The CA looks up the record _acme-challenge.{domain}."
@@ -66,43 +78,61 @@ def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> 
     if ca_file:
         try:
             facts = describe(_read(ca_file))
+        except MoorageError as error:
+            return _faulty([], (error.code, error.message))
         except ValueError:
-            return "✗ The CA file contains no PEM certificate (-----BEGIN CERTIFICATE-----).", False
+            sentence = "The CA file contains no PEM certificate (-----BEGIN CERTIFICATE-----)."
+            return _faulty([], ("unreadable", sentence))
         lines.append(f"CA file: {facts.subject}, {facts.days_left} days left")
-    return "\n".join(lines), True
+    return Described("\n".join(lines))
 
 
-def read_files(certificate: str, key: str, domain: str) -> tuple[str, bool]:
-    """Read a certificate and its key; return a description and whether all is well.
+def read_files(certificate: str, key: str, domain: str) -> Described:
+    """Read a certificate and its key, and describe them.
 
     Args:
         certificate: Path of the certificate with its chain.
         key: Path of the key; empty if not entered yet.
-        domain: The registry's name.
-
-    Raises:
-        MoorageError: A file cannot be read.
+        domain: The registry's name; empty if there is no valid one yet.
     """
-    pem = _read(certificate)
-    faults = [sentence for _, sentence in find_faults(pem, _read(key) if key else None, domain)]
+    try:
+        pem = _read(certificate)
+    except MoorageError as error:
+        return _faulty([], (error.code, error.message))
+    try:
+        key_pem = _read(key) if key else None
+    except MoorageError as error:
+        return _faulty([], ("key_unreadable", error.message))
+    faults = [
+        (code, sentence)
+        for code, sentence in find_faults(pem, key_pem, domain)
+        if domain or code != "wrong_name"
+    ]
     lines = []
     with suppress(ValueError):
         lines = [f"{row.label:<7} {row.text}" for row in describe(pem).rows]
-    lines += [f"✗ {fault}" for fault in faults]
-    if not faults:
-        lines.append("✓ The certificate matches the name" + (" and the key" if key else ""))
-    return "\n".join(lines), not faults
+    if faults:
+        return _faulty(lines, *faults)
+    matches = [word for word, is_known in (("the name", domain), ("the key", key)) if is_known]
+    if matches:
+        lines.append(f"✓ The certificate matches {' and '.join(matches)}")
+    return Described("\n".join(lines))
 
 
-def describe_replacement(done: Replacement) -> tuple[str, bool]:
-    """Return the certificate each server shows after a replacement, and whether all is well."""
+def _faulty(lines: list[str], *faults: tuple[str, str]) -> Described:
+    text = "\n".join([*lines, *(f"✗ {sentence}" for _, sentence in faults)])
+    return Described(text, False, faults)
+
+
+def describe_replacement(done: Replacement) -> Described:
+    """Return the certificate each server shows after a replacement."""
     lines = [
         f"✗ {each.server}: {each.message or each.status}"
         for each in (done.report.servers if done.report else ())
         if not each.is_good
     ]
     lines += [f"{row.sign} {row.label} {row.text}" for row in done.rows]
-    return "\n".join(lines), done.is_good
+    return Described("\n".join(lines), done.is_good)
 
 
 def _read(name: str) -> bytes:

@@ -18,8 +18,9 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.certificate import with_files
 from moorage.deploy.plan import Plan
-from moorage.errors import AnswersError, MoorageError
+from moorage.errors import AnswersError, MoorageError, Problem
 from screens.ssl.certificate_preview import (
+    Described,
     describe_acme,
     describe_authority,
     describe_replacement,
@@ -27,6 +28,7 @@ from screens.ssl.certificate_preview import (
     read_files,
 )
 from tui.actions import bindings
+from tui.document.paths import parse_path
 from tui.document.server_addresses import public_addresses
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem, text_of
@@ -56,6 +58,8 @@ _PROFILES = (
 )
 _PROVIDERS = tuple(Option(name, name) for name in PLUGINS)
 _ACME = "ssl.acme"
+_FILES = {"files": "ssl.files", "acme": f"{_ACME}.ca_file"}
+"""The path of the answers that name files of this machine, by mode."""
 _CA_NAME = "ssl.private_ca.name"
 _CREDENTIALS = f"{_ACME}.dns.credentials"
 _SECRETS = {
@@ -196,8 +200,10 @@ class SslPane(StepPane):
     def _read_back(self) -> None:
         """Read the certificate in a thread and describe it."""
         self.workers.cancel_group(self, "reading")
+        self.described = ()
         mode = self.query_one("#mode", Choice).value
-        domain = self.draft.domain or "registry.example.com"
+        is_named = self.draft.problem_at("registry.domain") is None
+        domain = self.draft.domain if is_named else "registry.example.com"
         self.query_one("#trust").display = mode == "private_ca"
         if mode == "none":
             self._show(
@@ -212,21 +218,83 @@ class SslPane(StepPane):
             name = self.draft.text(_CA_NAME) or "Moorage private CA"
             self._describe(lambda: describe_authority(name, domain))
             self._describe_trust(domain)
-        elif mode == "acme":
-            ca_file = self.draft.text(f"{_ACME}.ca_file")
+        else:
+            self._describe_files()
+
+    def _reader(self) -> Callable[[], Described]:
+        """Return what reads and describes the files of the mode."""
+        is_named = self.draft.problem_at("registry.domain") is None
+        domain = self.draft.domain if is_named else ""
+        if self.query_one("#mode", Choice).value == "acme":
+            ca_file = self.draft.text(_FILES["acme"])
             by_dns = self.draft.text(f"{_ACME}.challenge") == "dns-01"
             is_staging = bool(self.draft.get(f"{_ACME}.staging"))
-            self._describe(lambda: describe_acme(domain, by_dns, is_staging, ca_file))
+            name = domain or "registry.example.com"
+            return lambda: describe_acme(name, by_dns, is_staging, ca_file)
+        certificate = self.draft.text("ssl.files.certificate")
+        key = self.draft.text("ssl.files.key")
+        return lambda: read_files(certificate, key, domain) if certificate else Described("")
+
+    @work(group="reading")
+    async def _describe_files(self) -> None:
+        await self._read_files()
+
+    async def _read_files(self) -> None:
+        """Read the files of the mode in a thread; report their faults to the draft."""
+        path = _FILES[self.query_one("#mode", Choice).value]
+        basis = self.draft.basis(path)
+        described = await in_thread(self._reader())
+        if self.draft.basis(path) != basis:
+            return  # typed meanwhile, and read again once typing pauses
+        self._show(described.text, "" if described.is_good else "$text-error")
+        self.described = described.faults
+        problems = [
+            Problem(parse_path(path), sentence, code=code) for code, sentence in described.faults
+        ]
+        if self.draft.report(path, problems):
+            if not self.problems():
+                self.show_fault("")
+            self.post_message(DraftChanged())
+
+    def action_go_on(self) -> None:
+        """Continue if there are no problems here or in the files."""
+        path = _FILES.get(self.query_one("#mode", Choice).value)
+        if path is None or (self.draft.has_report(path) and not self.draft.problem_at(path)):
+            super().action_go_on()
         else:
-            certificate = self.draft.text("ssl.files.certificate")
-            key = self.draft.text("ssl.files.key")
-            if certificate:
-                self._describe(lambda: read_files(certificate, key, domain))
-            else:
-                self._show("", "")
+            self._read_and_go_on()
+
+    @work(exclusive=True, group="continuing")
+    async def _read_and_go_on(self) -> None:
+        await self._read_files()
+        if self.session.progress.current is self.step:
+            super().action_go_on()
+
+    def check(self) -> bool:
+        """Show what is wrong and focus the first problem, in a field or in its file."""
+        is_good = super().check()
+        if self.described and not any(field.error for field in self.fields):
+            self._field_of(self.described[0][0]).focus()
+            self._read_back()  # the file can have been corrected
+        return is_good
+
+    def _field_of(self, code: str) -> Field:
+        """Return the field with the file that a fault is about."""
+        path = "ssl.files.key" if "key" in code else "ssl.files.certificate"
+        if self.query_one("#mode", Choice).value == "acme":
+            path = _FILES["acme"]
+        return next(field for field in self.fields if field.path == path)
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field; its file is described above the fields."""
+        fault = super().problem_of(field)
+        return "" if fault in {sentence for _, sentence in self.described} else fault
 
     def action_replace(self) -> None:
         """Install the certificate on the servers, and nothing else."""
+        # The files are read again below.
+        self.draft.report(_FILES["files"], ())
+        self.described = ()
         if not self.check():
             return
         try:
@@ -246,7 +314,7 @@ class SslPane(StepPane):
         self.query_one("#trust", Static).update(Content(text))
 
     @work(group="reading")
-    async def _describe(self, describe: Callable[[], tuple[str, bool]]) -> None:
+    async def _describe(self, describe: Callable[[], Described]) -> None:
         await self._show_result(describe)
 
     @work
@@ -279,13 +347,13 @@ class SslPane(StepPane):
         self._show("Replacing the certificate…", "")
         await self._show_result(lambda: describe_replacement(operations.replace_certificate()))
 
-    async def _show_result(self, work: Callable[[], tuple[str, bool]]) -> None:
+    async def _show_result(self, work: Callable[[], Described]) -> None:
         try:
-            text, is_good = await in_thread(work)
+            described = await in_thread(work)
         except MoorageError as error:
             self._show(f"✗ {describe_error(error)}", "$text-error")
         else:
-            self._show(text, "" if is_good else "$text-error")
+            self._show(described.text, "" if described.is_good else "$text-error")
 
     def _show(self, text: str, colour: str) -> None:
         self.query_one("#certificate", Static).update(Content.styled(text, colour))

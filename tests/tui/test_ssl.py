@@ -254,8 +254,9 @@ async def test_a_name_invalid_for_a_ca_is_explained(servers: FakeServers) -> Non
 async def test_typing_during_a_replacement_does_not_hide_its_result(
     servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leaf, key = Authority("Root").issue("registry.example.com")
-    for name, content in (("chain.pem", leaf), ("key.pem", key)):
+    authority = Authority("Root")
+    leaf, key = authority.issue("registry.example.com")
+    for name, content in (("chain.pem", leaf + authority.pem), ("key.pem", key)):
         (home / name).write_bytes(content)
     files = {"certificate": str(home / "chain.pem"), "key": str(home / "key.pem")}
     began, ends = threading.Event(), threading.Event()
@@ -281,3 +282,51 @@ async def test_typing_during_a_replacement_does_not_hide_its_result(
         await wizard.see("signed by Root")
         ends.set()
         await wizard.see("alpha shows the new certificate")
+
+
+async def test_next_stays_at_files_with_problems_until_they_are_corrected(
+    servers: FakeServers, home: Path
+) -> None:
+    authority = Authority("Root")
+    leaf, key = authority.issue("registry.example.com")
+    _, wrong = authority.issue("registry.example.com")
+    (home / "chain.pem").write_bytes(leaf + authority.pem)
+    (home / "key.pem").write_bytes(wrong)
+    files = {"certificate": str(home / "chain.pem"), "key": str(home / "key.pem")}
+    answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
+    async with opened(servers, prefill=answers) as wizard:
+        await wizard.press("alt+5", "ctrl+n")
+        await wizard.see("✗ The key does not belong to the certificate.")
+        key_field = next(each for each in _pane(wizard).fields if each.label == "Key")
+        await wizard.until(lambda: wizard.app.focused is key_field.input, "the key has the focus")
+        assert wizard.text.count("The key does not belong") == 1
+        await wizard.press("alt+6")
+        await wizard.see("✗ SSL")
+        await wizard.press("alt+5", "tab")
+        (home / "key.pem").write_bytes(key)
+        await wizard.press("ctrl+n")
+        await wizard.see("✓ SSL", "Any special requirements?")
+        assert not _draft(wizard).problems
+
+
+async def test_review_names_the_step_of_a_faulty_file(servers: FakeServers, home: Path) -> None:
+    answers = ANSWERS | {
+        "ssl": {"mode": "files", "files": {"certificate": str(home / "none"), "key": "none"}}
+    }
+    async with opened(servers, prefill=answers) as wizard:
+        await wizard.press("alt+7")
+        await wizard.see("✗ SSL: Certificate:", "cannot be read", "✗ SSL")
+        assert "ssl.files" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("How does the registry get its certificate?")
+
+
+async def test_typing_clears_the_problems_of_a_file(servers: FakeServers, home: Path) -> None:
+    answers = ANSWERS | {
+        "ssl": {"mode": "files", "files": {"certificate": str(home / "none"), "key": "none"}}
+    }
+    async with opened(servers, prefill=answers) as wizard:
+        await wizard.press("alt+5", "tab", "enter")
+        await wizard.until(lambda: bool(_draft(wizard).problems), "a problem")
+        await wizard.type("x")
+        assert not _draft(wizard).problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -36,6 +36,7 @@ class Draft:
         self.data: dict[str, Value] = _copied(data) if data is not None else {}
         self._validated: tuple[Answers | None, tuple[Problem, ...]] | None = None
         self._problems: tuple[Problem, ...] | None = None
+        self._reported: dict[str, tuple[Value, tuple[Problem, ...]]] = {}
 
     @classmethod
     def new(cls) -> Draft:
@@ -146,7 +147,7 @@ class Draft:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that is wrong or missing, as the model reports it."""
+        """Everything that is wrong or missing, in the answers and in the files they name."""
         if self._problems is None:
             answers, problems = self._validation()
             if answers is not None:
@@ -154,7 +155,41 @@ class Draft:
             else:
                 problems = (*problems, *check_draft(self._for_model()))
             self._problems = problems
-        return self._problems
+        reported = (
+            problem
+            for path, (_, problems) in self._reported.items()
+            if self.has_report(path)
+            for problem in problems
+        )
+        return (*self._problems, *reported)
+
+    def report(self, path: str, problems: Sequence[Problem]) -> bool:
+        """Add problems that only files show; they count until the answers they are about change.
+
+        Args:
+            path: The path of the answers that name the files.
+            problems: Their problems, in place of those reported before.
+
+        Returns:
+            Whether this changes the problems.
+        """
+        before = [(each.path, each.message) for each in self.problems]
+        self._reported[path] = (self.basis(path), tuple(problems))
+        return before != [(each.path, each.message) for each in self.problems]
+
+    def forget_reports(self) -> bool:
+        """Forget the problems of files; returns whether there were any."""
+        before = len(self.problems)
+        self._reported.clear()
+        return len(self.problems) < before
+
+    def has_report(self, path: str) -> bool:
+        """Return whether the files at a path were read for the current answers."""
+        return path in self._reported and self._reported[path][0] == self.basis(path)
+
+    def basis(self, path: str) -> Value:
+        """Return the answers that problems of the files at a path depend on."""
+        return _copied([self.get(path), self.domain, self.text("ssl.mode")])
 
     def problem_at(self, path: str) -> Problem | None:
         """Return the first problem at a path or below it, or None."""

@@ -82,6 +82,8 @@ def test_every_fault_has_a_message() -> None:
     early, early_key = root.issue(NAME, since=now + datetime.timedelta(days=2))
 
     assert _codes(leaf, key) == ["no_chain"]
+    ((_, alone),) = find_faults(leaf, key, NAME)
+    assert "append the root: Moorage gives clients the CA from this file" in alone
     assert _codes(leaf + middle.pem, other_key) == ["key_mismatch"]
     assert "wrong_order" in _codes(middle.pem + leaf, key)
     assert _codes(leaf + stranger.pem, key) == ["broken_chain"]

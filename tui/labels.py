@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from moorage.errors import AnswersError, MoorageError, Note, Problem, ServersFailed
 from tui.document.paths import parse_path
-from tui.document.steps import step_at
+from tui.document.steps import Step, step_at
 from tui.fields import label_at, plain
 
 _ITEMS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
@@ -56,13 +56,20 @@ def field_name(dotted: str) -> str:
     return f"“{label}” ({step.label})" if label else f"the step {step.label}"
 
 
-def explain(error: MoorageError | Note) -> str:
+def explain(error: MoorageError | Note, here: Step | None = None) -> str:
     """Return the message and advice of an error or a note, without the server's name.
 
     Args:
         error: The error or note.
+        here: The step that shows it, whose fields are below.
     """
-    return " ".join(filter(None, (error.explain(field_name), _ADVICE.get(error.code, ""))))
+
+    def name_of(dotted: str) -> str:
+        label = label_at(dotted)
+        is_here = bool(label) and step_at(parse_path(dotted)) is here
+        return f"“{label}” below" if is_here else field_name(dotted)
+
+    return " ".join(filter(None, (error.explain(name_of), _ADVICE.get(error.code, ""))))
 
 
 def guide(error: MoorageError) -> str:
@@ -74,17 +81,19 @@ def guide(error: MoorageError) -> str:
     return " ".join(filter(None, (error.guide(field_name), _ADVICE.get(error.code, ""))))
 
 
-def describe_error(error: MoorageError) -> str:
+def describe_error(error: MoorageError, here: Step | None = None) -> str:
     """Return an error as text, a line for each problem or server in it.
 
     Args:
         error: The error.
+        here: The step that shows it, whose fields are below.
     """
     if isinstance(error, AnswersError):
         return "\n".join(describe_problem(each) for each in error.problems)
     if isinstance(error, ServersFailed):
-        return "\n".join(describe_error(each) for each in error.errors)
-    return f"{error.server}: {explain(error)}" if error.server else explain(error)
+        return "\n".join(describe_error(each, here) for each in error.errors)
+    text = explain(error, here)
+    return f"{error.server}: {text}" if error.server else text
 
 
 def describe_problem(problem: Problem) -> str:

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from moorage.escape import printable
 from screens.dns.check import NameCheck
+from tui.document.steps import Step
 from tui.labels import describe_error
 from tui.signs import row_line
 
@@ -34,9 +35,13 @@ def result_lines(found: NameCheck, *, needs_name: bool) -> Iterator[Content]:
     """
     check = found.check
     if found.problem:
-        yield Content.styled(printable(f"✗ {describe_error(found.problem)}"), "$text-error")
+        yield Content.styled(
+            printable(f"✗ {describe_error(found.problem, Step.DNS)}"), "$text-error"
+        )
     if check.problem:
-        yield Content.styled(printable(f"○ {describe_error(check.problem)}"), "$text-warning")
+        yield Content.styled(
+            printable(f"○ {describe_error(check.problem, Step.DNS)}"), "$text-warning"
+        )
         here = ", ".join(check.local_addresses)
         state = f"resolves to {here} on this machine" if here else "does not resolve yet"
         yield Content.styled(f"○ {check.name} {state}", "$text-warning")

@@ -245,7 +245,7 @@ class DnsPane(StepPane):
         try:
             answers = check.answers_to_check(self.draft)
         except MoorageError as error:
-            self._say(explain(error))
+            self._say(explain(error, self.step))
             return
         addresses = public_addresses(self.draft)
         operations = self.session.operations
@@ -272,7 +272,9 @@ class DnsPane(StepPane):
 
     def _say_failed(self, error: MoorageError) -> None:
         self._stop = None
-        self._say("", Content.styled(printable(f"✗ {describe_error(error)}"), "$text-error"))
+        self._say(
+            "", Content.styled(printable(f"✗ {describe_error(error, self.step)}"), "$text-error")
+        )
 
     @on(Button.Pressed, "#update")
     @work

@@ -112,3 +112,9 @@ async def test_connecting_names_no_key_of_a_file(servers: FakeServers) -> None:
     async with opened(servers, servers_read=(("alpha",), "")) as wizard:
         await wizard.see("sudo does not accept", "sudo asks for the password admin has on")
         assert "sudo_password" not in wizard.text
+
+
+def test_a_step_points_to_its_own_fields_below() -> None:
+    error = MoorageError("No reply.", fields=("dns.nameservers", "registry.port"))
+    told = "No reply. See “Name servers” below and “Port” (Advanced)."
+    assert describe_error(error, Step.DNS) == told

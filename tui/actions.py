@@ -353,6 +353,8 @@ AREAS = {
     )),
     "dialog": Area("A dialog", (
         _REFUSE,
+        Action("f1", "help", "Help", "Explain the fields and list the keys", "Help",
+               "manual keys"),
         # From a button as well, which has the focus.
         Action("down", "scroll_body('scroll_down')", "Scroll", "Scroll", display="↑↓"),
         Action("up", "scroll_body('scroll_up')"),

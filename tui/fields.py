@@ -132,6 +132,13 @@ def help_of(path: str) -> str:
     return text.removesuffix(".")
 
 
+def explanation_of(path: str) -> str:
+    """Return all that the answers say about a field, for the help."""
+    from moorage.answers.describe import description
+
+    return description(plain(path))
+
+
 def placeholder_of(path: str) -> str:
     """Return the text of an empty field: its default, or an example."""
     from moorage.answers.describe import default

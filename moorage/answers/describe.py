@@ -32,9 +32,17 @@ def summary(path: str) -> str:
     Args:
         path: The field's path, such as ``storage.s3.region`` or ``servers[].host``.
     """
+    return description(path).partition("\n")[0]
+
+
+def description(path: str) -> str:
+    """Return a field's whole description; empty if there is no such field.
+
+    Args:
+        path: The field's path, as in :func:`summary`.
+    """
     section, name = _field(path)
-    lines = describe(section, name).splitlines() if section is not None else []
-    return lines[0] if lines else ""
+    return describe(section, name) if section is not None else ""
 
 
 def default(path: str) -> str:

@@ -36,6 +36,11 @@ _ACCESS = (
 )
 _GENERATED = "Empty: Moorage generates one and shows it once"
 _INSTEAD = "Leave it empty to generate one."
+_REPOSITORIES = (
+    "The repositories the user can access, separated by spaces. team-a/app is only this "
+    "repository; team-b/* is every repository below team-b, at any depth, but not team-b itself. "
+    "The only pattern is /* at the end. Empty: all repositories."
+)
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class RepositoriesField(Field):
             value=" ".join(repositories),
             placeholder="default: all",
             help_text="For example team-a/app team-b/*",
+            explanation=_REPOSITORIES,
         )
 
     def on_mount(self) -> None:

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from tui.actions import bindings
+from tui.palette import actions_of_screen
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field, FieldInput
 from tui.widgets.key_footer import KeyFooter
@@ -79,6 +80,25 @@ class Dialog(ModalScreen[Result]):
         if action != "scroll_body":
             return True
         return any(body.show_vertical_scrollbar for body in self.query(".dialog--body"))
+
+    def explanations(self) -> list[str]:
+        """Return the paragraphs that explain the fields and choices in here."""
+        found = []
+        for each in self.query("Field, Choice"):
+            if not isinstance(each, Field | Choice) or not _is_displayed(each):
+                continue
+            if isinstance(each, Choice):
+                found += [f"{it.label}: {it.detail}." for it in each.options if it.detail]
+            elif each.explanation:
+                found.append(f"{each.label}: {each.explanation}")
+        return found
+
+    def action_help(self) -> None:
+        """Explain the fields and list the keys."""
+        from tui.widgets.help_dialog import HelpDialog
+
+        text = "\n\n".join(self.explanations())
+        self.app.push_screen(HelpDialog("Help", text, actions_of_screen(self)))
 
     def action_refuse(self) -> None:
         """Go back without an answer."""
@@ -330,3 +350,8 @@ class NoteDialog(Dialog[None]):
     @on(Button.Pressed)
     def _pressed(self) -> None:
         self.dismiss(None)
+
+
+def _is_displayed(widget: Widget) -> bool:
+    """Return whether a widget and all that it is in are displayed."""
+    return all(each.display for each in widget.ancestors_with_self if isinstance(each, Widget))

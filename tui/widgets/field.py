@@ -17,7 +17,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
 from tui.actions import bindings
-from tui.fields import FIELDS, help_of, placeholder_of, plain
+from tui.fields import FIELDS, explanation_of, help_of, placeholder_of, plain
 
 _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -92,6 +92,7 @@ class Field(Vertical):
         password: Whether the text is hidden.
         suggestions: Values offered while typing.
         has_remedy: Whether an error can come with a button that resolves it.
+        explanation: What F1 says about it; empty for the line of help.
     """
 
     DEFAULT_CSS = """
@@ -157,11 +158,13 @@ class Field(Vertical):
         password: bool = False,
         suggestions: Sequence[str] = (),
         has_remedy: bool = False,
+        explanation: str = "",
         id: str | None = None,  # noqa: A002 # Textual's name for it
     ) -> None:
         super().__init__(id=id)
         self.label = label
         self.path = path
+        self._explanation = explanation
         self._help = help_text
         self._remedy = Button("", classes="field--remedy", compact=True) if has_remedy else None
         self._input = FieldInput(value, placeholder, suggestions, password=password)
@@ -182,6 +185,7 @@ class Field(Vertical):
             "" if keeps_own else path,
             help_text=help_text or help_of(path),
             placeholder=placeholder_of(path),
+            explanation=explanation_of(path),
             **more,
         )
 
@@ -211,6 +215,12 @@ class Field(Vertical):
     def input(self) -> Input:
         """The input itself."""
         return self._input
+
+    @property
+    def explanation(self) -> str:
+        """What the field is for, as sentences."""
+        text = self._explanation or self._help
+        return text if not text or text.endswith(".") else f"{text}."
 
     @property
     def error(self) -> str:

@@ -17,11 +17,11 @@ from tui.widgets.key_footer import KeyFooter
 
 
 class HelpDialog(Dialog[None]):
-    """Help for one step or screen.
+    """Help for one step, screen or dialog.
 
     Args:
-        title: The step or screen.
-        text: The help.
+        title: The step, screen or dialog.
+        text: The help; may be empty.
         actions: The screen's actions.
         example: An example; may be empty.
     """
@@ -46,7 +46,8 @@ class HelpDialog(Dialog[None]):
         with Vertical(classes="dialog--box") as box:
             box.border_title = self._title
             with VerticalScroll(classes="dialog--body", can_focus=False):
-                yield Static(self._text, classes="dialog--text", markup=False)
+                if self._text:
+                    yield Static(self._text, classes="dialog--text", markup=False)
                 if self._example:
                     yield Static(self._example, classes="help--example", markup=False)
                 if self._keys:

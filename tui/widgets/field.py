@@ -180,14 +180,15 @@ class Field(Vertical):
             help_text: Help to show instead of the usual.
             more: The other arguments of a field.
         """
-        return cls(
+        field = cls(
             FIELDS[plain(path)].label,
             "" if keeps_own else path,
             help_text=help_text or help_of(path),
             placeholder=placeholder_of(path),
-            explanation=explanation_of(path),
             **more,
         )
+        field._explanation = explanation_of(path)
+        return field
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="field--row"):
@@ -218,7 +219,7 @@ class Field(Vertical):
 
     @property
     def explanation(self) -> str:
-        """What the field is for, as sentences."""
+        """The text that F1 shows, as sentences."""
         text = self._explanation or self._help
         return text if not text or text.endswith(".") else f"{text}."
 

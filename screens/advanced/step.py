@@ -180,6 +180,7 @@ class AdvancedPane(ListPane):
         else:
             self.draft.remove(path)
         self._show_fault_of(name)
+        self.show_fault("")  # of the text before
         self.post_message(DraftChanged())
 
     def _show_fault_of(self, name: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from fake_server import FakeServer, FakeServers
 from opening import opened
 from test_every_field import DRAFT
+from textual.widgets import TextArea
 
 from moorage.answers.describe import summary
 from moorage.errors import AnswersError, MoorageError, Note, Problem, ServersFailed
@@ -118,3 +119,17 @@ def test_a_step_points_to_its_own_fields_below() -> None:
     error = MoorageError("No reply.", fields=("dns.nameservers", "registry.port"))
     told = "No reply. See “Name servers” below and “Port” (Advanced)."
     assert describe_error(error, Step.DNS) == told
+
+
+async def test_the_line_below_advanced_follows_the_text(servers: FakeServers) -> None:
+    async with opened(servers, prefill=DRAFT) as wizard:
+        await wizard.press("alt+6")
+        frame = wizard.app.screen
+        assert isinstance(frame, WizardFrame)
+        area, below = frame.pane.query_one("#settings", TextArea), frame.pane.query_one(".fault")
+        area.text = "hello: [\n"
+        await wizard.pilot.pause()
+        await wizard.press("ctrl+n")
+        await wizard.until(lambda: below.has_class("-shown"), "the problem is below")
+        area.text = "log: {level: info}\n"
+        await wizard.until(lambda: not below.has_class("-shown"), "it is gone")

@@ -195,7 +195,8 @@ class ApplyScreen(Screen[None]):
                 return LogEntry(event.server, Level.ERROR, f"── {text}")
             case CheckEnded():
                 self._begin_checks()
-                progress.words = f"checked: {event.name}"
+                skipped = event.status is CheckStatus.SKIPPED
+                progress.words = f"{'not checked' if skipped else 'checked'}: {event.name}"
                 level = Level.ERROR if event.status is CheckStatus.BAD else Level.STEP
                 text = f"{SIGNS[event.status.level]} {event.name}: {' '.join(event.detail.split())}"
                 return LogEntry(event.server, level, printable(text))
@@ -204,7 +205,7 @@ class ApplyScreen(Screen[None]):
     def _begin_checks(self) -> None:
         if not self._is_checking:
             self._is_checking = True
-            self._say("Checking the registry from outside: log in, push, pull, delete")
+            self._say("Checking the registry from outside")
 
     # --- the log ----------------------------------------------------------------------------
 

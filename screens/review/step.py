@@ -227,7 +227,7 @@ class ReviewPane(StepPane):
             lines.append(f"✗ {place}{each.message}")
             if guide := each.guide(field_name):
                 lines.append(f"  {guide}")
-        lines.append("Press Ctrl+R to try again, Escape to go back.")
+        lines.append("Press Ctrl+R to try again.")
         self._say(printable("\n".join(lines)), "$text-error")
 
     def _show_plan(self, plan: Plan) -> None:

@@ -151,7 +151,7 @@ class ServerRow(Widget):
         name = printable(progress.name)[: self._width].ljust(self._width)
         pointer = ">" if self.has_class("-selected") else " "
         remaining = progress.remaining
-        left = f" -{_clock(remaining)}" if remaining is not None else ""
+        left = f" -{_clock(remaining)}" if remaining is not None and remaining >= 1 else ""
         words = printable(progress.words)
         if progress.silence > _SILENT:
             words = f"silent for {int(progress.silence)} s: {words.lower()}"

@@ -87,5 +87,7 @@ class WizardSession:
         """``draft`` or ``not saved``; empty if the answers file has everything."""
         if self.is_saved:
             return ""
-        was_applied = self.read is not None or applied_file(self.draft.domain).is_file()
+        # While the name is being edited, the file still has the one that was applied.
+        names = [self.draft.domain, *([Draft(self.saved).domain] if self.saved else [])]
+        was_applied = self.read is not None or any(applied_file(each).is_file() for each in names)
         return "not saved" if was_applied else "draft"

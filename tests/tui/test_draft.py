@@ -1,5 +1,6 @@
 import stat
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
@@ -7,6 +8,7 @@ import yaml
 from moorage.answers.load import load
 from moorage.answers.secrets import Hash, Secret, Typed
 from moorage.errors import AnswersError
+from moorage.recents import applied_file
 from moorage.users.passwords import verify_password
 from tui.document import store
 from tui.document.draft import Draft
@@ -14,6 +16,8 @@ from tui.document.paths import parse_path
 from tui.document.reading import open_path
 from tui.document.saving import write_answers
 from tui.document.steps import Step
+from tui.events import EventQueue
+from tui.wizard_session import WizardSession
 
 PASSWORD = "correct horse battery"
 
@@ -155,3 +159,18 @@ def test_invalid_recents_are_ignored() -> None:
     store.private_folder()
     (store.private_folder() / "recents.json").write_text('[{"x": 1}]')
     assert store.recents() == []
+
+
+def test_a_deployed_registry_is_no_draft_while_its_name_is_edited(tmp_path: Path) -> None:
+    saved = Draft({"registry": {"domain": "applied.example.com"}})
+    applied = applied_file("applied.example.com")
+    applied.parent.mkdir(parents=True, exist_ok=True)
+    applied.write_text("version: 1\n")
+    session = WizardSession(
+        Draft({"registry": {"domain": "not valid"}}),
+        MagicMock(),
+        EventQueue(),
+        tmp_path / "draft.yml",
+        saved=saved.without_secrets(),
+    )
+    assert session.saved_state == "not saved"

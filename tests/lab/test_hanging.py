@@ -15,8 +15,9 @@ from moorage.deploy.report import ServerReport
 from moorage.errors import ServersFailed
 
 NGINX = "/usr/local/sbin/nginx"
-UNTIL_IT_HANGS = "until grep -qs infinity /proc/[0-9]*/cmdline; do sleep 0.02; done"
-HANGS = "#!/bin/sh\nexec sleep infinity\n"
+UNTIL_IT_HANGS = "until grep -qs '0[.]25' /proc/[0-9]*/cmdline; do sleep 0.02; done"
+# A rollback may start it before the test lets it end.
+HANGS = '#!/bin/sh\nwhile [ -e /run/hangs ]; do sleep 0.25; done\nexec /usr/sbin/nginx "$@"\n'
 SYSTEMCTL = "/usr/local/bin/systemctl"
 ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 
@@ -37,10 +38,11 @@ def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
                 return
             if event.step == "registry":
                 server.write_file(NGINX, HANGS, mode=0o755)
+                server.run("touch /run/hangs")
             elif event.step == "nginx-files":
                 threading.Thread(target=stop, args=(deployment,)).start()
             elif event.step == "rollback":
-                server.run(["rm", "-f", NGINX])
+                server.run("rm /run/hangs")
 
         with operator.open(answers, take) as deployment:
             [report] = deployment.apply(deployment.plan()).servers
@@ -51,7 +53,7 @@ def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
         limits.setattr("moorage.deploy.payload.STEP_SECONDS", 5)
         ended = apply(lambda deployment: None)
     assert (ended.status, ended.step) == ("failed", "nginx-files")
-    assert "sleep did not end within" in ended.message
+    assert "nginx did not end within" in ended.message
 
     # Long before the limit.
     assert apply(lambda deployment: deployment.abort()).status == "cancelled"
@@ -63,6 +65,7 @@ def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
         kill = f"{UNTIL_IT_HANGS}; systemctl kill --signal={signal} 'moorage-run-*'"
         ended = apply(lambda deployment, kill=kill: server.run(kill))  # type: ignore[misc]
         assert (ended.status, ended.code) == ("cancelled", "run_cancelled"), signal
+    server.run(["rm", NGINX])
 
     # And what was cancelled before it began does not begin.
     with operator.open(answers) as deployment:

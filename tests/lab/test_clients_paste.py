@@ -120,7 +120,7 @@ def test_one_paste_sets_a_client_up(
         shell.answer("Password:", PASSWORD, "done")
 
         shell.paste(texts["system"])
-        shell.terminal.see("1 user added")
+        shell.terminal.see("1 added")
         shell.paste(f"clear; curl -s -o /dev/null -w '%{{http_code}}\\n' https://{DOMAIN}/v2/")
         shell.terminal.see("401")
 

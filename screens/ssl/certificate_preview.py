@@ -136,11 +136,13 @@ def describe_replacement(done: Replacement) -> Described:
 
 
 def _read(name: str) -> bytes:
-    path = Path(name).expanduser()
     try:
+        path = Path(name).expanduser()
         if path.stat().st_size > 1_000_000:
             raise MoorageError(f"{path} is too large for a PEM file.", code="cannot_read")
         return path.read_bytes()
     except OSError as error:
         why = (error.strerror or "unknown").lower()
-        raise MoorageError(f"{path} cannot be read: {why}.", code="cannot_read") from error
+    except (ValueError, RuntimeError):
+        why = "the path is invalid"  # a control character, or a user without a home
+    raise MoorageError(f"{name} cannot be read: {why}.", code="cannot_read")

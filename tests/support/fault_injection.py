@@ -54,8 +54,9 @@ def steps() -> tuple[str, ...]:
 def wait_at_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make runs pause at the steps to interrupt."""
     wait = "    while [ -e /run/meet.{} ]; do sleep 0.01; done\n"
+    announced = """|| cannot_write "$run/step"\n"""
     for script, line, step in (
-        ("common.sh", "    current_step=$1\n", '"$1"'),
+        ("common.sh", announced, '"$1"'),
         ("rollback.sh", "restore_all() {\n", "rollback"),
     ):
         scripts = shell_scripts("run")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import unicodedata
-from typing import Literal
+from typing import Any, Literal
 
 from moorage.answers.secrets import Secret
 
@@ -14,6 +15,7 @@ Scheme = Literal["bcrypt", "sha512"]
 BCRYPT_COST = 12
 MAX_BYTES = 72
 """bcrypt ignores the rest of a password."""
+_loading = threading.Lock()
 
 
 def generate_password() -> Secret:
@@ -24,9 +26,7 @@ def generate_password() -> Secret:
 def hash_password(password: Secret, scheme: Scheme = "bcrypt") -> str:
     """Return a hash in htpasswd format, which nginx reads."""
     if scheme == "sha512":
-        from passlib.hash import sha512_crypt
-
-        return str(sha512_crypt.using(rounds=5000).hash(password.reveal()))
+        return str(_crypt().sha512_crypt.using(rounds=5000).hash(password.reveal()))
     import bcrypt
 
     salt = bcrypt.gensalt(BCRYPT_COST, prefix=b"2b")
@@ -47,15 +47,24 @@ def verify_password(password: Secret, value: str) -> bool:
             return bcrypt.checkpw(password.reveal().encode(), b"$2b$" + value[4:].encode())
         except ValueError:
             return False
-    from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
-
-    for scheme in (apr_md5_crypt, sha256_crypt, sha512_crypt):
+    crypt = _crypt()
+    for scheme in (crypt.apr_md5_crypt, crypt.sha256_crypt, crypt.sha512_crypt):
         if scheme.identify(value):
             try:
                 return bool(scheme.verify(password.reveal(), value))
             except ValueError:  # a salt that only nginx accepts
                 return False
     return False
+
+
+def _crypt() -> Any:
+    """Return libpass's hashes, made ready: it does so on first use, which threads cannot share."""
+    with _loading:
+        from passlib import hash as hashes
+        from passlib.utils.binary import h64
+
+        _ = h64.charmap
+    return hashes
 
 
 def password_problem(password: Secret) -> str:

@@ -324,21 +324,27 @@ async def test_the_report_names_what_was_not_checked(
         assert "✓ registry" not in wizard.text
 
 
+def hold_apply(wizard: Wizard, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Make an apply wait for the event, and then succeed."""
+    assert wizard.app.session is not None
+    engine = wizard.app.session.operations
+    over = threading.Event()
+
+    def applied(**_: bool) -> Outcome:
+        over.wait(30)
+        engine.outcome = Outcome()
+        return engine.outcome
+
+    monkeypatch.setattr(engine, "apply", applied)
+    return over
+
+
 @pytest.mark.parametrize("key", ["enter", "escape"])
 async def test_a_key_meant_for_the_cancel_dialog_does_not_leave_the_report(
     servers: FakeServers, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     async with opened(servers, prefill=ANSWERS) as wizard:
-        assert wizard.app.session is not None
-        engine = wizard.app.session.operations
-        over = threading.Event()
-
-        def applied(**_: bool) -> Outcome:
-            over.wait(30)
-            engine.outcome = Outcome()
-            return engine.outcome
-
-        monkeypatch.setattr(engine, "apply", applied)
+        over = hold_apply(wizard, monkeypatch)
         await to_apply(wizard)
         await wizard.see("Applying the plan")
         await wizard.press("escape")
@@ -356,16 +362,7 @@ async def test_done_opens_once_a_dialog_is_closed(
 ) -> None:
     servers["alpha"] = FakeServer("alpha", log="@step\t0\tpackages\n", waits_for_abort=True)
     async with opened(servers, prefill=ANSWERS) as wizard:
-        assert wizard.app.session is not None
-        engine = wizard.app.session.operations
-        over = threading.Event()
-
-        def applied(**_: bool) -> Outcome:
-            over.wait(30)
-            engine.outcome = Outcome()
-            return engine.outcome
-
-        monkeypatch.setattr(engine, "apply", applied)
+        over = hold_apply(wizard, monkeypatch)
         await to_apply(wizard)
         await wizard.see("Applying the plan")
         await wizard.press("slash")

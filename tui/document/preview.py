@@ -76,9 +76,12 @@ class PreviewFile:
         return "\n".join(line for _, line in self.lines)
 
 
-def render(draft: Draft) -> Mapping[str, str]:
-    """Return the files of a draft by path; empty if nothing can be rendered yet."""
-    answers = _nearest_answers(draft)
+def render(answers: Answers | None) -> Mapping[str, str]:
+    """Return the files of answers by path; empty if nothing can be rendered yet.
+
+    Args:
+        answers: The result of :func:`nearest_answers`.
+    """
     if answers is None:
         return {}
     facts = Facts("preview", os={"ID": "debian", "VERSION_ID": "12"})
@@ -93,9 +96,13 @@ def render(draft: Draft) -> Mapping[str, str]:
     }
 
 
-def rows(draft: Draft) -> list[Row]:
-    """Return what a draft means, a row for each section; what is missing is said so."""
-    answers = _nearest_answers(draft)
+def rows(draft: Draft, answers: Answers | None) -> list[Row]:
+    """Return what a draft means, a row for each section; what is missing is said so.
+
+    Args:
+        draft: The draft.
+        answers: The result of :func:`nearest_answers`.
+    """
     if answers is None:
         return []
     unfinished = {section_of(problem.path) for problem in draft.problems}
@@ -164,7 +171,7 @@ def _differing(now: str, before: str) -> set[int]:
     }
 
 
-def _nearest_answers(draft: Draft) -> Answers | None:
+def nearest_answers(draft: Draft) -> Answers | None:
     """Return the draft as answers, with samples for what is wrong or missing."""
     data = Draft(draft.data)
     for _ in range(20):

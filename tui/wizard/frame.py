@@ -198,11 +198,13 @@ class WizardFrame(Screen[None]):
                 self._update()
 
         def render() -> tuple[Sequence[Row], Mapping[str, str], Mapping[str, str]]:
-            rows, now = preview.rows(draft), preview.render(draft)
+            answers = preview.nearest_answers(draft)
+            rows, now = preview.rows(draft, answers), preview.render(answers)
             if known is not None:
                 return rows, now, known
             last = store.last_applied(domain)
-            return rows, now, preview.render(last) if last is not None else {}
+            before = preview.nearest_answers(last) if last is not None else None
+            return rows, now, preview.render(before)
 
         try:
             rows, now, applied = await in_thread(render)

@@ -325,13 +325,13 @@ AREAS = {
         Action("ctrl+r", "read", "", "Read the servers again; staged changes are kept",
                "Read the servers again", "refresh reload"),
     )),
-    "users_table": Area("The table of users", (
+    "row_table": Area("A table of users or images", (
         Action("up", "move(-1)"),
-        Action("down", "move(1)", "", "Next user; Up: previous user"),
+        Action("down", "move(1)", "", "Next row; Up: previous row"),
         Action("pageup", "page(-1)"),
         Action("pagedown", "page(1)", "", "Next page; Page Up: previous page"),
-        Action("home,g", "end(-1)", "", "First user"),
-        Action("end,G", "end(1)", "", "Last user"),
+        Action("home,g", "end(-1)", "", "First row"),
+        Action("end,G", "end(1)", "", "Last row"),
     )),
     "user_changes": Area("Changes of users", (
         Action("v", "view", "Files", "Show the changes as files, with passwords masked",

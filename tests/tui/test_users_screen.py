@@ -560,7 +560,7 @@ async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
         await wizard.press("s")
         await wizard.see("by last seen (s: sort, /: find)")
         await asyncio.sleep(0.1)
-        assert [row.user.name for row in table._rows] == ["ana", "bob", "ci"]
+        assert [row.user.name for row in table.rows] == ["ana", "bob", "ci"]
 
 
 async def test_who_pushed_last_is_found_on_a_narrow_screen(fleet: Fleet) -> None:
@@ -576,7 +576,7 @@ async def test_who_pushed_last_is_found_on_a_narrow_screen(fleet: Fleet) -> None
         for order in ("by last seen", "by last push"):
             await wizard.press("s")
             await wizard.see(f"{order} (s: sort, /: find)")
-            orders.append([row.user.name for row in table._rows])
+            orders.append([row.user.name for row in table.rows])
         assert orders == [["ana", "ci", "bob"], ["ci", "ana", "bob"]]
         await wizard.press("home")
         exact = datetime.fromisoformat(pushed).astimezone()

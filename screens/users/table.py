@@ -9,6 +9,7 @@ from datetime import datetime
 from moorage.deploy.users_rows import UserRow
 from moorage.desired.users import RegistryUser
 from moorage.rows import Action
+from moorage.units import age_text
 from tui.widgets.row_table import Column, RowTable
 
 _WIDTH_OF_WHERE = 12
@@ -78,16 +79,8 @@ def ago(moment: str, now: datetime) -> str:
         moment: ISO 8601 in UTC; empty if unknown.
         now: The time.
     """
-    if not moment:
-        return "-"
-    then = datetime.fromisoformat(moment)
-    minutes = max(0, int((now - then).total_seconds() // 60))
-    if minutes < 60:
-        return f"{minutes} min ago"
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h ago"
-    days = minutes // (24 * 60)
-    return f"{days} day{'s' if days != 1 else ''} ago" if days < 100 else f"{then:%Y-%m-%d}"
+    then = datetime.fromisoformat(moment).timestamp() if moment else None
+    return age_text(then, now.timestamp())
 
 
 def _pushed(moment: str, now: datetime) -> str:

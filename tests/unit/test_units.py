@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from moorage.units import age_text, size_text
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (99.94 * 1024, "99.9 KiB"),
+        (99.96 * 1024, "100 KiB"),
+        (1023.4 * 1024**2, "1023 MiB"),
+        (1023.6 * 1024**2, "1.0 GiB"),
+        (12.34 * 1024**3, "12.3 GiB"),
+        (5000 * 1024**5, "5000 PiB"),
+    ],
+)
+def test_sizes_have_at_most_four_figures(size: float, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-100, "0 min ago"),
+        (59 * 60, "59 min ago"),
+        (3600, "1 h ago"),
+        (24 * 3600, "1 day ago"),
+        (99 * 24 * 3600, "99 days ago"),
+        (100 * 24 * 3600, "2026-10-07"),
+        (-1e30, "0 min ago"),
+        (1e30, "-"),
+    ],
+)
+def test_ages_are_relative_for_a_hundred_days(seconds: float, text: str) -> None:
+    assert age_text(NOW - seconds, NOW) == text
+
+
+def test_an_unknown_time_is_a_dash() -> None:
+    assert age_text(None, NOW) == "-"

@@ -43,7 +43,16 @@ def registry_process(
 
 
 def answers_to(process: subprocess.Popen[bytes], path: Path, request: bytes) -> bool:
-    """Send a request to a registry; return whether it answers, or has ended before it could."""
+    """Send a request to a registry.
+
+    Args:
+        process: The registry, as :func:`registry_process` starts it.
+        path: The socket it has to listen on, beside its log.
+        request: The request.
+
+    Returns:
+        Whether it answers: not if it ends before, or listens elsewhere.
+    """
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
@@ -52,5 +61,7 @@ def answers_to(process: subprocess.Popen[bytes], path: Path, request: bytes) -> 
             connection.sendall(request)
             if connection.recv(1):
                 return True
+        if b"listening on" in path.with_name("log").read_bytes() and not path.exists():
+            return False
         time.sleep(0.005)
     return False

@@ -53,18 +53,6 @@ def row_line(row: Row, width: int = 0) -> Content:
     )
 
 
-def property_line(row: Row, width: int) -> Content:
-    """Return a property as a line: label and value.
-
-    Args:
-        row: The property.
-        width: The width of the labels, in characters.
-    """
-    colour = COLOURS[row.level] if row.level in {Level.WARNING, Level.BAD} else ""
-    label = Content.styled(f"  {row.label:<{width}}  ", "$text-muted")
-    return label + Content.styled(printable(row.text), colour)
-
-
 def error_line(error: MoorageError) -> Content:
     """Return the line of a server that cannot be reached, with the reason."""
     text = f"unreachable: {explain(error)}"

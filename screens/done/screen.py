@@ -25,7 +25,6 @@ from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.rows import SIGNS, Level
 from moorage.unseen_passwords import forget_unseen
-from screens.done.indented import Indented
 from screens.done.leave_dialog import LeaveDialog
 from tui.actions import bindings
 from tui.labels import describe_error
@@ -35,6 +34,7 @@ from tui.signs import COLOURS
 from tui.widgets.copy_block import CopyBlock, setup_block
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
+from tui.widgets.indented import Indented
 from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
 

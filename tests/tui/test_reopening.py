@@ -50,6 +50,16 @@ async def test_the_start_shows_the_status_of_deployments_without_prompting(
         await wizard.see("✗ unreachable, alpha", "checked ")  # remembered
 
 
+async def test_the_dashboard_keeps_the_indent_of_long_lines(
+    servers: FakeServers, home: Path
+) -> None:
+    path = applied(home)
+    reason = "No route to " + "that host and " * 8
+    servers["alpha"] = FakeServer("alpha", fault=CannotConnect(reason, server="alpha"))
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("✗ alpha", "      No route to", "\n      and that host")
+
+
 @pytest.mark.parametrize(
     "server",
     [

@@ -33,7 +33,7 @@ from moorage.escape import printable
 from moorage.rows import SIGNS
 from moorage.servers.run_results import RunStatus
 from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
-from screens.apply.checklist import Checklist
+from screens.apply.checklist import Checklist, checks_in_words
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import ApplyEnded, EngineEvents
@@ -62,9 +62,9 @@ class ApplyScreen(Screen[None]):
 
     help_text = (
         "Each server has a line with its current step, the elapsed time and, after earlier runs, "
-        "the time left. The log below is the selected server's, without the output of apt, which L "
-        "shows; from 120 columns, the server's steps are at the left. The runs continue on the "
-        "servers even if you close this window."
+        "the time left. Below are the selected server's steps and its log, on a narrow terminal in "
+        "turn. The log leaves out apt's output, which L shows. The runs continue on the servers "
+        "even if you close this window."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("apply")
     DEFAULT_CSS = """
@@ -72,7 +72,9 @@ class ApplyScreen(Screen[None]):
     ApplyScreen #rows { height: auto; max-height: 30%; padding: 1 1; }
     ApplyScreen #log-title { height: 1; padding: 0 2; color: $text-muted; background: $panel; }
     ApplyScreen #progress { height: 1fr; }
-    ApplyScreen.-wide Checklist { display: block; }
+    ApplyScreen.-narrow Checklist { display: none; }
+    ApplyScreen.-narrow.-steps Checklist { display: block; width: 1fr; }
+    ApplyScreen.-narrow.-steps #log { display: none; }
     ApplyScreen LogView { height: 1fr; }
     ApplyScreen #ending { height: auto; max-height: 40%; padding: 0 2; display: none; }
     ApplyScreen #ending.-shown { display: block; }
@@ -105,6 +107,7 @@ class ApplyScreen(Screen[None]):
             (name for name, each in self._servers.items() if each.state == "waiting"),
             next(iter(self._servers), ""),
         )
+        self._log = LogView()
         self._is_over = False
         self._is_checking = False
         self._was_stopped = False
@@ -119,16 +122,15 @@ class ApplyScreen(Screen[None]):
                 yield ServerRow(progress, width)
         with Horizontal(id="progress"):
             yield Checklist()
-            with Vertical():
+            with Vertical(id="log"):
                 yield Static("", id="log-title", markup=False)
-                yield LogView()
+                yield self._log
         yield Static("", id="ending", markup=False)
         yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start."""
         operations = self._session.operations
-        self._log = self.query_one(LogView)
         self._log.show(level=_DEFAULT_LEVEL)
         large = self._large_upload
         if self._attaches:
@@ -137,11 +139,11 @@ class ApplyScreen(Screen[None]):
             self._begin("Applying the plan", lambda: operations.apply(large_upload=large))
         self.set_interval(0.5, self._redraw)
         self._select(self._selected)
-        self._log.focus()
 
     def _begin(self, headline: str, operation: Callable[[], Outcome]) -> None:
         self._is_over = self._is_checking = self._was_stopped = False
         self.query_one("#ending").remove_class("-shown")
+        self._show_steps()
         self._say(headline)
         self._follow(operation)
         self.refresh_bindings()
@@ -195,8 +197,10 @@ class ApplyScreen(Screen[None]):
                 return LogEntry(event.server, Level.ERROR, f"── {text}")
             case CheckEnded():
                 self._begin_checks()
-                skipped = event.status is CheckStatus.SKIPPED
-                progress.words = f"{'not checked' if skipped else 'checked'}: {event.name}"
+                progress.checks.append(event)
+                progress.words = checks_in_words(progress.checks)
+                if event.status is CheckStatus.BAD:
+                    progress.state = "bad"
                 level = Level.ERROR if event.status is CheckStatus.BAD else Level.STEP
                 text = f"{SIGNS[event.status.level]} {event.name}: {' '.join(event.detail.split())}"
                 return LogEntry(event.server, level, printable(text))
@@ -217,6 +221,31 @@ class ApplyScreen(Screen[None]):
         self._log.show(server=name)
         self.query_one(Checklist).show(self._servers.get(name))
         self._show_log_title()
+
+    @property
+    def _shows_log(self) -> bool:
+        """Whether the log is visible."""
+        return self.has_class("-wide") or not self.has_class("-steps")
+
+    def _show_steps(self) -> None:
+        """Show the steps; on a narrow terminal, in place of the log."""
+        self.add_class("-steps")
+        self.set_focus(self._log if self._shows_log else self.query_one(Checklist).lines)
+        self.refresh_bindings()
+
+    def _show_log(self) -> None:
+        """Show the log; on a narrow terminal, in place of the steps."""
+        self.remove_class("-steps")
+        self.set_focus(self._log)
+        self.refresh_bindings()
+
+    def action_steps(self) -> None:
+        """Show the steps in place of the log."""
+        self._show_steps()
+
+    def action_log(self) -> None:
+        """Show the log in place of the steps."""
+        self._show_log()
 
     @on(LogView.Moved)
     def _log_moved(self) -> None:
@@ -245,35 +274,41 @@ class ApplyScreen(Screen[None]):
         """Select the next or previous server; with one server, scroll its log."""
         names = list(self._servers)
         if len(names) < 2:
-            self._log.scroll_relative(y=step, animate=False)
+            shown = self._log if self._shows_log else self.query_one(Checklist).lines
+            shown.scroll_relative(y=step, animate=False)
             return
         place = names.index(self._selected) + step if self._selected else 0
         self._select(names[place % len(names)])
 
     def action_all_servers(self) -> None:
         """Show the log of all servers, or of the first one again."""
+        self._show_log()
         self._select("" if self._selected else next(iter(self._servers), ""))
 
     def action_level(self) -> None:
         """Show fewer lines: steps, warnings, errors; then all again."""
+        self._show_log()
         levels = [level for level, _ in RUN_LEVELS]
         self._log.show(level=levels[(levels.index(self._log.store.level) + 1) % len(levels)])
         self._show_log_title()
 
     def action_follow(self) -> None:
         """Follow the end of the log, or stop."""
+        self._show_log()
         self._log.action_follow()
 
     @work
     async def action_find(self) -> None:
         """Show only lines of the log that contain a text."""
+        self._show_log()
         text = await self.app.push_screen_wait(FindDialog("Find in the log", self._log.store.text))
         if text is not None:
             self._log.show(text=text)
             self._show_log_title()
 
     def action_save_log(self) -> None:
-        """Save the lines shown to a file."""
+        """Save the lines of the log to a file."""
+        self._show_log()
         try:
             path = save_text(
                 "logs", f"{self._selected or 'all'}.log", "\n".join(self._lines_to_save())
@@ -294,7 +329,8 @@ class ApplyScreen(Screen[None]):
         return lines
 
     def action_copy_log(self) -> None:
-        """Copy the last lines shown."""
+        """Copy the last lines of the log."""
+        self._show_log()
         lines = self._log.store.lines()[-1000:]
         self.app.copy_to_clipboard("\n".join(lines))
         self._show_log_title(f"✓ Copied: {len(lines)} line{'s' if len(lines) != 1 else ''}")
@@ -343,6 +379,7 @@ class ApplyScreen(Screen[None]):
         for progress in self._servers.values():
             if progress.state in {"waiting", "running"}:
                 progress.end("bad", "not done")
+        self._show_log()
         self._say("Stopped" if self._was_stopped else "Apply failed")
         retry = " r: retry failed servers." if self._failed else ""
         lines.append(f"Enter: report.{retry} s: save log.")
@@ -361,16 +398,17 @@ class ApplyScreen(Screen[None]):
         return [each.server for each in outcome.report.servers if not each.is_good]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the report and Retry only at the end, all servers only if there are several."""
-        if action == "go_on":
-            return self._is_over and not self._log.store.text
-        if action == "cancel":
-            return not self._is_over or bool(self._log.store.text)
-        if action == "retry":
-            return bool(self._failed)
-        if action == "all_servers":
-            return len(self._servers) > 1
-        return True
+        """Offer what there is: the report and Retry at the end, and the other view if it fits."""
+        is_found = bool(self._log.store.text)
+        offered = {
+            "go_on": self._is_over and not is_found,
+            "cancel": not self._is_over or is_found,
+            "retry": bool(self._failed),
+            "all_servers": len(self._servers) > 1,
+            "log": not self._shows_log,
+            "steps": self._shows_log and not self.has_class("-wide"),
+        }
+        return offered.get(action, True)
 
     def action_retry(self) -> None:
         """Apply again, only on the servers that failed."""

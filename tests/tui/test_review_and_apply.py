@@ -381,6 +381,9 @@ async def test_failed_checks_after_a_successful_run_are_shown(servers: FakeServe
         await wizard.press("ctrl+r")
         await to_apply(wizard)
         await wizard.see("Apply failed", "✗ alpha")
+        await wizard.see("100%", "check failed: reach port 1")
+        await wizard.press("v")
+        await wizard.see("✗ reach port 1  ", "- refused without a password  ")
 
 
 async def test_a_run_in_progress_is_followed(servers: FakeServers) -> None:
@@ -455,3 +458,26 @@ async def test_the_steps_are_a_checklist_and_apt_is_folded(servers: FakeServers)
         await wizard.see("Get:1 nginx", "all lines")
         servers["alpha"].aborted.set()
         await wizard.see("Apply failed", "✗ Installing packages")
+
+
+async def test_a_narrow_terminal_shows_the_steps_first_and_the_log_on_a_key(
+    servers: FakeServers,
+) -> None:
+    log = "@step\t0\tback-up\n@step\t1\tpackages\nW: a warning\n"
+    servers["alpha"] = FakeServer("alpha", log=log, waits_for_abort=True)
+    async with opened(servers, prefill=ANSWERS) as wizard:
+        await to_apply(wizard)
+        await wizard.see("Steps on alpha", "✓ Backing up what will change", "v Log")
+        assert "W: a warning" not in wizard.text
+        await wizard.press("v")
+        await wizard.see("Log of alpha", "W: a warning", "v Steps")
+        assert "✓ Backing up" not in wizard.text
+        await wizard.press("v")
+        await wizard.see("✓ Backing up what will change")
+        await wizard.press("l")  # is about the log
+        await wizard.see("Log of alpha", "W: a warning", "all lines")
+        await wizard.press("v")
+        servers["alpha"].aborted.set()
+        await wizard.see("Apply failed", "Log of alpha", "W: a warning")
+        await wizard.press("v")
+        await wizard.see("✗ Installing packages")

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from moorage.deploy.events import STEPS, step_title
+from moorage.deploy.events import STEPS, CheckEnded, step_title
 from moorage.escape import printable
 
 _BAR = 16
@@ -42,6 +42,7 @@ class ServerProgress:
         expected: The seconds that each step is expected to take; empty if unknown.
         took: The seconds that each finished step took.
         steps: The steps that are planned; empty if unknown.
+        checks: The checks after its run.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ServerProgress:
     expected: Mapping[str, float] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
     steps: Sequence[str] = ()
+    checks: list[CheckEnded] = field(default_factory=list)
     _step_began: float = 0.0
 
     @property
@@ -107,6 +109,7 @@ class ServerProgress:
         self.state, self.words, self.step = "waiting", "waiting", ""
         self.share = self.began = self.ended = self.heard = 0.0
         self.took.clear()
+        self.checks.clear()
 
     def now_share(self) -> float:
         """Return the share that is done, by time if that is known; never less than before."""

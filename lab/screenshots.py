@@ -72,6 +72,7 @@ class Camera:
         """Take a screenshot."""
         await asyncio.sleep(0.4)
         await self._pilot.pause()
+        self._app.screen.refresh()  # see() renders a dialog without the screen below it
         svg = self._app.export_screenshot(title="Moorage", simplify=True)
         # Preserve runs of spaces in every viewer, and load no fonts from the network.
         svg = svg.replace("<text ", '<text xml:space="preserve" ')

@@ -1,0 +1,174 @@
+"""The tree of files in which the registry keeps images, read from a listing.
+
+The registry's own `_catalog` and `tags/list` are not used: some versions leave names out of them
+(https://github.com/distribution/distribution/issues/4898, #4904).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LISTING = "%C@ %T@ %s %P\\0"
+"""An entry of the listing, for find's -printf, in the folder `docker/registry/v2`."""
+
+
+class File(NamedTuple):
+    """A file's times, in seconds since 1970, and its size.
+
+    Attributes:
+        changed: When its inode last changed; a rename and a rewrite with the same content do that.
+        modified: When its content was last written.
+        size: Bytes.
+    """
+
+    changed: float
+    modified: float
+    size: int
+
+
+@dataclass
+class Tag:
+    """A tag of a repository.
+
+    Attributes:
+        digest: The manifest it names; empty if its link could not be read.
+        link: Its link; None if it is missing, as after a deletion that was interrupted.
+        earlier: By digest, the links of all manifests that it has named.
+    """
+
+    digest: str = ""
+    link: File | None = None
+    earlier: dict[str, File] = field(default_factory=dict)
+
+
+@dataclass
+class Repository:
+    """A repository's links.
+
+    Attributes:
+        tags: By name.
+        manifests: By digest, the link of each manifest it has.
+        blobs: By digest, the link of each layer and configuration it has.
+        uploads: By ID, the files of unfinished uploads.
+    """
+
+    tags: dict[str, Tag] = field(default_factory=dict)
+    manifests: dict[str, File] = field(default_factory=dict)
+    blobs: dict[str, File] = field(default_factory=dict)
+    uploads: dict[str, list[File]] = field(default_factory=dict)
+
+    @property
+    def last_write(self) -> float:
+        """When one of its links was last written, in seconds since 1970; 0 if it has none."""
+        links = [tag.link for tag in self.tags.values() if tag.link is not None]
+        return max((link.modified for link in (*links, *self.manifests.values())), default=0.0)
+
+
+@dataclass
+class Tree:
+    """All files of a registry's storage.
+
+    Attributes:
+        repositories: By name.
+        blobs: By digest, the content of layers, configurations and manifests.
+        foreign: Paths that the registry does not write, at most :data:`MOST_FOREIGN`.
+        foreign_count: The number of such paths.
+    """
+
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    blobs: dict[str, File] = field(default_factory=dict)
+    foreign: list[str] = field(default_factory=list)
+    foreign_count: int = 0
+
+    def manifests(self) -> set[str]:
+        """Return the digests of all manifests that a repository or a tag names."""
+        found: set[str] = set()
+        for repository in self.repositories.values():
+            found.update(repository.manifests)
+            found.update(tag.digest for tag in repository.tags.values() if tag.digest)
+        return found
+
+
+MOST_FOREIGN = 20
+
+
+def read_tree(listing: bytes, links: Mapping[str, str]) -> Tree:
+    """Return the tree from a listing of its files.
+
+    Args:
+        listing: Entries in the format :data:`LISTING`.
+        links: The content of links whose path does not tell where they lead: by path, the digest
+            that each tag's `current/link` names, and that of each link outside `sha256`.
+
+    Raises:
+        ValueError: The listing was cut or is none, so files are missing.
+    """
+    tree = Tree()
+    for changed, modified, size, path in _entries(listing):
+        _add(tree, path, File(float(changed), float(modified), int(size)), links)
+    return tree
+
+
+def _entries(listing: bytes) -> Iterator[list[str]]:
+    *entries, rest = listing.decode("utf-8", "surrogateescape").split("\0")
+    if rest:
+        raise ValueError("the listing was cut")
+    for entry in entries:
+        yield entry.split(" ", 3)
+
+
+def _add(tree: Tree, path: str, file: File, links: Mapping[str, str]) -> None:
+    parts = path.split("/")
+    if parts[0] == "blobs" and len(parts) == 5 and parts[4] == "data":
+        tree.blobs[f"{parts[1]}:{parts[3]}"] = file
+    elif parts[0] != "repositories" or not _add_link(tree, path, parts, file, links):
+        tree.foreign_count += 1
+        if len(tree.foreign) < MOST_FOREIGN:
+            tree.foreign.append(path)
+
+
+def _add_link(
+    tree: Tree, path: str, parts: list[str], file: File, links: Mapping[str, str]
+) -> bool:
+    """Add a file of a repository; returns whether the registry writes such files."""
+    # No part of a repository's name begins with an underscore.
+    at = next((index for index, part in enumerate(parts) if part.startswith("_")), 0)
+    if at < 2:
+        return False
+    repository = tree.repositories.setdefault("/".join(parts[1:at]), Repository())
+    match parts[at:]:
+        case ["_layers", algorithm, value, "link"]:
+            # A link in another algorithm's folder names the sha256 digest of the same content.
+            digest = f"{algorithm}:{value}"
+            repository.blobs[digest if algorithm == "sha256" else links.get(path, digest)] = file
+        case ["_manifests", "revisions", algorithm, value, "link"]:
+            repository.manifests[f"{algorithm}:{value}"] = file
+        case ["_manifests", "tags", tag, "current", "link"]:
+            entry = repository.tags.setdefault(tag, Tag())
+            entry.digest, entry.link = links.get(path, ""), file
+        case ["_manifests", "tags", tag, "index", algorithm, value, "link"]:
+            entry = repository.tags.setdefault(tag, Tag())
+            entry.earlier[f"{algorithm}:{value}"] = file
+        case ["_uploads", upload, *_]:
+            repository.uploads.setdefault(upload, []).append(file)
+        case _:
+            return False
+    return True
+
+
+def links_to_read(listing: bytes) -> Iterator[str]:
+    """Yield the paths of links whose path does not tell where they lead.
+
+    Args:
+        listing: Entries in the format :data:`LISTING`.
+
+    Raises:
+        ValueError: The listing was cut or is none.
+    """
+    for _, _, _, path in _entries(listing):
+        is_tag = "/_manifests/tags/" in path and path.endswith("/current/link")
+        is_alias = "/_layers/" in path and "/_layers/sha256/" not in path
+        if is_tag or (is_alias and path.endswith("/link")):
+            yield path

@@ -1,0 +1,87 @@
+"""Read what a registry stores from the output of `images.sh`."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
+from moorage.images.tree import Tree, read_tree
+
+_BLOCK = 512
+
+
+@dataclass
+class Stored:
+    """What a registry stores.
+
+    Attributes:
+        tree: All files.
+        manifests: The manifests that could be read, by digest.
+        unreadable: Why the others could not, by digest.
+    """
+
+    tree: Tree
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def read_stored(output: bytes, known: dict[str, Manifest]) -> Stored:
+    """Return what a registry stores.
+
+    Args:
+        output: The whole output of `images.sh`.
+        known: Manifests that were read earlier, by digest; the script was told so.
+
+    Raises:
+        ValueError: The output was cut or is none, so nothing is known.
+    """
+    listing, links, archive = _streams(output)
+    tree = read_tree(listing, _links(links))
+    stored = Stored(tree)
+    wanted = tree.manifests()
+    for digest in wanted & known.keys():
+        stored.manifests[digest] = known[digest]
+    for path, content in _members(archive):
+        digest = f"sha256:{path.split('/')[3]}"
+        try:
+            stored.manifests[digest] = parse_manifest(digest, content)
+        except UnreadableManifestError as error:
+            stored.unreadable[digest] = str(error)
+    for digest in wanted - stored.manifests.keys() - stored.unreadable.keys():
+        stored.unreadable[digest] = "its content is missing"
+    return stored
+
+
+def _streams(output: bytes) -> list[bytes]:
+    found = []
+    while output:
+        stream = zlib.decompressobj(wbits=31)
+        found.append(stream.decompress(output))
+        if not stream.eof:
+            raise ValueError("the output was cut")
+        output = stream.unused_data
+    if len(found) != 3:
+        raise ValueError("the output was cut")
+    return found
+
+
+def _links(lines: bytes) -> dict[str, str]:
+    found = {}
+    for line in lines.decode("utf-8", "surrogateescape").splitlines():
+        path, _, content = line.removeprefix("./").partition(":")
+        found[path] = content
+    return found
+
+
+def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a ustar archive: path and content. Much faster than tarfile."""
+    at = 0
+    while archive[at : at + 1] not in {b"\0", b""}:
+        header = archive[at : at + _BLOCK]
+        path = header[:100].rstrip(b"\0").decode("ascii")
+        size = int(header[124:136].rstrip(b"\0 "), 8)
+        at += _BLOCK
+        yield path, archive[at : at + size]
+        at += -(-size // _BLOCK) * _BLOCK

@@ -12,7 +12,7 @@ export LC_ALL=C
 renice -n 10 -p $$ >/dev/null 2>&1
 IFS= read -r root
 cd -- "$root/docker/registry/v2" 2>/dev/null || exit 3
-work=$(mktemp -d /run/moorage-images.XXXXXX) || exit 4
+work=$(mktemp -d "${TMPDIR:-/run}/moorage-images.XXXXXX") || exit 4
 trap 'rm -rf "$work"' EXIT
 cat >"$work/known"
 

@@ -132,12 +132,12 @@ def plainly(registry: Registry, limits: Limits) -> tuple[set[tuple[str, str]], s
         if before == (len(live), len(whole)):
             break
     content = {d for _, d in live}
-    for name, d in live:
+    for _, d in live:
         if manifest := registry.manifests.get(d):
             content |= {part.digest for part in (*manifest.blobs, *manifest.children)}
     for name, repository in repositories.items():
-        content |= {d for d, l in repository.blobs.items()
-                    if name in whole or l.changed >= NOW - DAY}  # fmt: skip
+        content |= {d for d, link in repository.blobs.items()
+                    if name in whole or link.changed >= NOW - DAY}  # fmt: skip
     content |= {d for d, file in registry.tree.blobs.items() if file.changed >= NOW - DAY}
     return live, content
 

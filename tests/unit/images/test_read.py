@@ -1,0 +1,140 @@
+"""Reading a registry's storage with the script that runs on servers."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+from stored_registry import StoredRegistry
+
+from moorage.images.read import read_stored
+from moorage.images.usage import measure
+from templates.load import shell_script
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> StoredRegistry:
+    registry = StoredRegistry(tmp_path)
+    registry.v2.mkdir(parents=True)
+    return registry
+
+
+def test_reads_tags_manifests_and_blobs(registry: StoredRegistry) -> None:
+    base = registry.blob("team/app", b"base" * 1000)
+    amd64 = registry.image("team/app", [base, registry.blob("team/app", b"amd64")])
+    arm64 = registry.image("team/app", [base, registry.blob("team/app", b"arm64")])
+    index = registry.index("team/app", [
+        amd64 | {"platform": {"os": "linux", "architecture": "amd64"}},
+        arm64 | {"platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}},
+    ], "v1", "latest")  # fmt: skip
+    registry.write("repositories/team/app/_uploads/0b/startedat", b"2026-01-01T00:00:00Z")
+
+    stored = registry.read()
+
+    repository = stored.tree.repositories["team/app"]
+    assert {name: tag.digest for name, tag in repository.tags.items()} == {
+        "v1": index["digest"], "latest": index["digest"],
+    }  # fmt: skip
+    assert set(repository.manifests) == {each["digest"] for each in (index, amd64, arm64)}
+    assert stored.unreadable == {}
+    assert set(repository.uploads) == {"0b"}
+    assert stored.tree.foreign == []
+    tag = measure(stored).repositories[0].tags[0]
+    assert tag.platforms == ("linux/amd64", "linux/arm64/v8")
+    assert tag.size == sum(file.size for file in stored.tree.blobs.values())
+
+
+def test_counts_shared_layers_once(registry: StoredRegistry) -> None:
+    shared = {name: registry.blob(name, b"s" * 5000) for name in ("a", "b")}
+    own = registry.blob("a", b"o" * 300)
+    registry.image("a", [shared["a"], own], "v1", "same")
+    registry.image("a", [shared["a"]], "v2")
+    registry.image("b", [shared["b"]], "v1")
+
+    usage = measure(registry.read())
+
+    a, b = usage.repositories
+    assert (
+        usage.size
+        == usage.tagged_size
+        == sum(f.stat().st_size for f in registry.v2.glob("blobs/*/*/*/data"))
+    )
+    v1 = next(tag for tag in a.tags if tag.name == "v1")
+    v2 = next(tag for tag in a.tags if tag.name == "v2")
+    assert v1.size - v1.own_size == 5000
+    assert v1.own_size > 300
+    # Both images named v2 of a and v1 of b have the same content, so nothing of it is their own.
+    assert v2.own_size == b.tags[0].own_size == 0
+    assert b.own_size == 0
+
+
+def test_manifests_that_are_known_are_not_sent_again(registry: StoredRegistry) -> None:
+    registry.image("a", [registry.blob("a", b"1")], "v1")
+    first = registry.read()
+    registry.image("a", [registry.blob("a", b"2")], "v2")
+
+    completed = subprocess.run(
+        ["sh", "-c", shell_script("images.sh")], capture_output=True, check=True,
+        input="\n".join([str(registry.root), *(d[7:] for d in first.manifests), ""]).encode(),
+    )  # fmt: skip
+
+    assert len(read_stored(completed.stdout, {}).manifests) == 1
+    assert len(registry.read(first.manifests).manifests) == 2
+
+
+def test_a_link_of_another_algorithm_is_followed(registry: StoredRegistry) -> None:
+    blob = registry.blob("a", b"content")
+    alias = hashlib.sha512(b"content").hexdigest()
+    path = f"repositories/a/_layers/sha512/{alias}/link"
+    registry.write(path, blob["digest"].encode())
+
+    assert set(registry.read().tree.repositories["a"].blobs) == {blob["digest"]}
+
+
+def test_damage_is_named(registry: StoredRegistry) -> None:
+    gone = registry.image("a", [registry.blob("a", b"1")], "gone")
+    cut = registry.image("a", [registry.blob("a", b"2")], "cut")
+    odd = registry.manifest("a", {"mediaType": "application/vnd.example.unknown"}, "odd")
+    registry.write("repositories/a/_manifests/tags/torn/current/link", b"")
+    registry.write("repositories/a/_manifests/tags/ghost/index/sha256/" + "a" * 64 + "/link")
+    registry.write("blobs/sha256/notes.txt")
+    for each, content in ((gone, None), (cut, b"{}")):
+        value = each["digest"][7:]
+        data = registry.v2 / f"blobs/sha256/{value[:2]}/{value}/data"
+        data.unlink()
+        if content is not None:
+            data.write_bytes(content)
+
+    stored = registry.read()
+
+    assert stored.unreadable == {
+        gone["digest"]: "its content is missing",
+        cut["digest"]: "its content does not have its digest",
+        odd["digest"]: "it is of an unknown media type",
+    }
+    tags = stored.tree.repositories["a"].tags
+    assert (tags["torn"].digest, tags["ghost"].digest, tags["ghost"].link) == ("", "", None)
+    assert stored.tree.foreign == ["blobs/sha256/notes.txt"]
+
+
+def test_what_is_no_registry_is_refused(tmp_path: Path) -> None:
+    completed = subprocess.run(
+        ["sh", "-c", shell_script("images.sh")], input=f"{tmp_path}\n".encode(), check=False,
+        capture_output=True,
+    )  # fmt: skip
+    assert completed.returncode == 3
+    assert completed.stdout == b""
+
+
+def test_an_output_that_was_cut_is_refused(registry: StoredRegistry) -> None:
+    registry.image("a", [registry.blob("a", b"1")], "v1")
+    output = subprocess.run(
+        ["sh", "-c", shell_script("images.sh")], input=f"{registry.root}\n".encode(),
+        capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    read_stored(output, {})
+    for length in range(len(output)):
+        with pytest.raises(ValueError, match="cut"):
+            read_stored(output[:length], {})

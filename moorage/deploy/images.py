@@ -82,7 +82,7 @@ def _read_disk(deployment: Deployment, facts: Facts, folder: str) -> ImagesRead:
         raise completed
     if completed.exit_status == _NO_REGISTRY:
         # A registry creates its folders with the first push.
-        return ImagesRead(facts.server, Stored.empty(), at)
+        return ImagesRead(facts.server, Stored(), at)
     reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()
     if completed.exit_status != 0:
         detail = reason[-1] if reason else f"status {completed.exit_status}"

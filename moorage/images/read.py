@@ -22,7 +22,7 @@ class Stored:
         unreadable: Why the others could not, by digest.
     """
 
-    tree: Tree
+    tree: Tree = field(default_factory=Tree)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,108 @@
+"""What a collection moves into the trash, and what it frees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from moorage.images.alive import Alive, Limits, find_alive
+from moorage.images.read import Stored
+from moorage.images.sweep import Entry
+from moorage.images.tree import Tree
+
+
+class NothingAliveError(Exception):
+    """Everything looks dead, which is more likely a store that was not read right."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What can go.
+
+    Attributes:
+        entries: Files and folders to move, in this order: tags, links, content.
+        tags: The tags among it, as repository and tag.
+        manifests: The number of manifests among it.
+        blobs: The number of blobs among it.
+        freed: Bytes.
+        kept_untagged: The number of manifests without a tag that stay because pulls of them are
+            not known for long enough.
+        unreadable: By repository in which everything stays, why: digest and reason.
+    """
+
+    entries: tuple[Entry, ...]
+    tags: tuple[tuple[str, str], ...]
+    manifests: int
+    blobs: int
+    freed: int
+    kept_untagged: int
+    unreadable: Mapping[str, tuple[tuple[str, str], ...]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to move."""
+        return not self.entries
+
+
+def plan_collection(
+    stored: Stored,
+    limits: Limits,
+    pulled: Mapping[tuple[str, str], float] | None = None,
+    removed: Iterable[tuple[str, str]] = (),
+) -> Collection:
+    """Return what can go.
+
+    Args:
+        stored: What the registry stores.
+        limits: Until when something counts as alive without a tag.
+        pulled: By repository and digest, when a manifest was last pulled by its digest.
+        removed: Tags to remove, as repository and tag.
+
+    Raises:
+        NothingAliveError: There are blobs, and none of them is alive or was to be removed.
+    """
+    removed = frozenset(removed)
+    alive = find_alive(stored.tree, stored.manifests, limits, pulled, without=removed)
+    if stored.tree.blobs and not alive.blobs and not removed:
+        raise NothingAliveError
+    tags = tuple(_dead_tags(stored.tree, alive))
+    links = [*_dead_manifests(stored.tree, alive), *_dead_layers(stored.tree, alive)]
+    blobs = [_content(digest, size) for digest, size in alive.dead_blobs(stored.tree).items()]
+    folders = [Entry(f"repositories/{name}/_manifests/tags/{tag}") for name, tag in tags]
+    return Collection(
+        entries=(*folders, *links, *blobs),
+        tags=tags,
+        manifests=sum("/_manifests/revisions/" in entry.path for entry in links),
+        blobs=len(blobs),
+        freed=sum(entry.size for entry in blobs),
+        kept_untagged=sum(len(each.untagged) for each in alive.repositories.values()),
+        unreadable={
+            name: tuple((digest, stored.unreadable.get(digest, "")) for digest in each.unreadable)
+            for name, each in alive.repositories.items()
+            if each.unreadable
+        },
+    )
+
+
+def _dead_tags(tree: Tree, alive: Alive) -> Iterator[tuple[str, str]]:
+    for name, repository in tree.repositories.items():
+        for tag in repository.tags.keys() - alive.repositories[name].tags:
+            yield name, tag
+
+
+def _dead_manifests(tree: Tree, alive: Alive) -> Iterator[Entry]:
+    for name, repository in tree.repositories.items():
+        for digest in repository.manifests.keys() - alive.repositories[name].manifests:
+            path = digest.replace(":", "/")
+            yield Entry(f"repositories/{name}/_manifests/revisions/{path}/link", digest)
+
+
+def _dead_layers(tree: Tree, alive: Alive) -> Iterator[Entry]:
+    for name, repository in tree.repositories.items():
+        for digest in repository.blobs.keys() - alive.repositories[name].blobs:
+            yield Entry(f"repositories/{name}/_layers/{digest.replace(':', '/')}/link", digest)
+
+
+def _content(digest: str, size: int) -> Entry:
+    algorithm, _, value = digest.partition(":")
+    return Entry(f"blobs/{algorithm}/{value[:2]}/{value}/data", digest, size)

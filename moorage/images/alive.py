@@ -1,4 +1,4 @@
-"""Which of a registry's files are alive: reachable from a tag, or too young to tell.
+"""Find which of a registry's files are alive: reachable from a tag, or too young to tell.
 
 Everything else can go, and only that. Where it is not known what a manifest refers to, everything
 that its repository has counts as alive.
@@ -64,7 +64,7 @@ class Limits:
 
 @dataclass
 class AliveInRepository:
-    """What is alive in one repository.
+    """The live content of one repository.
 
     Attributes:
         manifests: The digests of its live manifests.
@@ -85,7 +85,7 @@ class AliveInRepository:
 
 @dataclass
 class Alive:
-    """What is alive in a registry.
+    """The live content of a registry.
 
     Attributes:
         repositories: By name.

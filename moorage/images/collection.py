@@ -1,4 +1,4 @@
-"""What a collection moves into the trash, and what it frees."""
+"""Plan a collection: the files it moves into the trash, and the bytes it frees."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NothingAliveError(Exception):
 
 @dataclass(frozen=True)
 class Collection:
-    """What can go.
+    """The files that can go.
 
     Attributes:
         entries: Files and folders to move, in this order: tags, links, content.

@@ -34,7 +34,7 @@ class UnreadableManifestError(ValueError):
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What a manifest says about a blob that it refers to.
+    """A reference of a manifest to a blob.
 
     Attributes:
         digest: The blob's digest.
@@ -95,18 +95,18 @@ def parse_manifest(digest: str, content: bytes) -> Manifest:
             it refers to is not known then.
     """
     if len(content) > LARGEST:
-        raise UnreadableManifestError("it is larger than any manifest")
+        raise UnreadableManifestError("it is larger than 4 MiB")
     algorithm, _, value = digest.partition(":")
     if algorithm not in {"sha256", "sha512"}:
         raise UnreadableManifestError(f"unknown digest algorithm {algorithm}")
     if hashlib.new(algorithm, content).hexdigest() != value:
-        raise UnreadableManifestError("its content does not have its digest")
+        raise UnreadableManifestError("its content does not match its digest")
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise UnreadableManifestError("it is no JSON") from error
+        raise UnreadableManifestError("it is not JSON") from error
     if not isinstance(parsed, dict) or parsed.get("schemaVersion") != 2:
-        raise UnreadableManifestError("it is no manifest of schema version 2")
+        raise UnreadableManifestError("it is not a manifest of schema version 2")
     kind = parsed.get("mediaType") or _kind_without_media_type(parsed)
     common: dict[str, Any] = {
         "digest": digest,
@@ -121,7 +121,7 @@ def parse_manifest(digest: str, content: bytes) -> Manifest:
     if kind in IMAGES:
         config = _descriptor(parsed.get("config"))
         return Manifest(**common, config=config, layers=_descriptors(parsed, "layers"))
-    raise UnreadableManifestError("it is of an unknown media type")
+    raise UnreadableManifestError("its media type is unknown")
 
 
 def _kind_without_media_type(parsed: Mapping[str, Any]) -> str:
@@ -138,7 +138,7 @@ def _descriptors(parsed: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]
     if listed is None:
         return ()
     if not isinstance(listed, list):
-        raise UnreadableManifestError(f"{name} is no list")
+        raise UnreadableManifestError(f"{name} is not a list")
     return tuple(_descriptor(each) for each in listed)
 
 

@@ -14,7 +14,7 @@ _BLOCK = 512
 
 @dataclass
 class Stored:
-    """What a registry stores.
+    """The content of a registry's storage.
 
     Attributes:
         tree: All files.

@@ -16,7 +16,7 @@ DAY = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Keep:
-    """What a rule keeps: a tag stays when any of these applies.
+    """The conditions of a rule: a tag stays when any of them applies.
 
     Attributes:
         last: The number of images pushed last; tags of one image count once.
@@ -68,7 +68,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule says about a tag.
+    """The verdict of a rule on a tag.
 
     Attributes:
         repository: Its repository.
@@ -94,7 +94,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Pulls:
-    """When images were last pulled.
+    """The last pulls of images.
 
     Attributes:
         last: By repository and tag or digest, in seconds since 1970.

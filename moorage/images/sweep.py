@@ -29,7 +29,7 @@ _BATCH = 100
 
 
 class State(StrEnum):
-    """How far a sweep has come.
+    """The progress of a sweep.
 
     sweeping: files are being moved. swept: all have been moved. checked: what was linked meanwhile
     has been put back; the rest can be deleted later.
@@ -74,7 +74,7 @@ class Sweep:
 
     @property
     def state(self) -> State | None:
-        """How far it has come; None before anything is moved, and once everything is gone."""
+        """Its progress; None before anything is moved, and once everything is gone."""
         try:
             return State((self._folder / _STATE).read_text(encoding="ascii").strip())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What repositories and tags take up: each blob is counted once, wherever it is shared."""
+"""Measure repositories and tags: each blob is counted once, wherever it is shared."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RepositoryUsage:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a registry's images take up.
+    """The sizes of a registry's images.
 
     Attributes:
         repositories: By name.

@@ -111,8 +111,8 @@ def test_damage_is_named(registry: StoredRegistry) -> None:
 
     assert stored.unreadable == {
         gone["digest"]: "its content is missing",
-        cut["digest"]: "its content does not have its digest",
-        odd["digest"]: "it is of an unknown media type",
+        cut["digest"]: "its content does not match its digest",
+        odd["digest"]: "its media type is unknown",
     }
     tags = stored.tree.repositories["a"].tags
     assert (tags["torn"].digest, tags["ghost"].digest, tags["ghost"].link) == ("", "", None)

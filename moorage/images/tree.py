@@ -61,7 +61,7 @@ class Repository:
 
     @property
     def last_write(self) -> float:
-        """The time at which one of its links was last written, in seconds since 1970; 0 if it has none."""
+        """The time of the last write to one of its links, in seconds since 1970; 0 without any."""
         links = [tag.link for tag in self.tags.values() if tag.link is not None]
         return max((link.modified for link in (*links, *self.manifests.values())), default=0.0)
 

@@ -102,7 +102,7 @@ def test_a_damaged_manifest_keeps_its_repository(tmp_path: Path) -> None:
     collection = plan_collection(registry.read(), in_future())
 
     assert dict(collection.unreadable) == {
-        "damaged": ((odd["digest"], "it is of an unknown media type"),)
+        "damaged": ((odd["digest"], "its media type is unknown"),)
     }
     assert collection.manifests == 1
     assert any(entry.digest == old["digest"] for entry in collection.entries)

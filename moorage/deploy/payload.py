@@ -28,6 +28,10 @@ PEER_SECONDS = 180
 """Seconds a server waits until the others forward its answers to ACME challenges."""
 DRAIN_SECONDS = 24 * 3600
 """Seconds transfers on the old slot can continue after a run, before they are cut off."""
+CHECK_SECONDS = 30
+"""Seconds until nginx has to serve the registry at each of its addresses."""
+RETIRE_SECONDS = 5
+"""Seconds a run waits for transfers on the old slot; after that, another unit stops the slot."""
 STEP_SECONDS = 180
 """Seconds a program can take before it is stopped and the run is rolled back."""
 LONG_STEP_SECONDS = 1800
@@ -219,6 +223,8 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "keep": "wait" if timing.undone is not None else "keep",
         "keep_seconds": str(timing.keep_seconds),
         "drain_seconds": str(DRAIN_SECONDS),
+        "check_seconds": str(CHECK_SECONDS),
+        "retire_seconds": str(RETIRE_SECONDS),
         "step_seconds": str(STEP_SECONDS),
         "long_step_seconds": str(LONG_STEP_SECONDS),
         "stop_seconds": str(STOP_SECONDS),

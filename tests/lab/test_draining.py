@@ -63,6 +63,7 @@ def test_a_run_stopped_after_recording_is_done(operator: Operator, server: LabSe
 def test_a_slow_pull_outlasts_applies(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("moorage.deploy.payload.RETIRE_SECONDS", 1)
     operator.install(operator.answers([server]))
     client = _client(operator, server)
     blob = push_blob(client, SIZE)

@@ -26,6 +26,7 @@ ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("moorage.deploy.payload.STOP_SECONDS", 5)
     operator.install(operator.answers([server]))
     registry = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
     answers = operator.answers([server], registry=registry)

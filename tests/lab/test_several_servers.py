@@ -178,7 +178,9 @@ def test_a_failed_switch_stops_the_rollout(
         registry={"domain": DOMAIN, "settings": {"log": {"level": "debug"}}},
     )
 
-    outcome = operator.apply(changed)
+    with monkeypatch.context() as limits:
+        limits.setattr("moorage.deploy.payload.CHECK_SECONDS", 8)
+        outcome = operator.apply(changed)
 
     statuses = [report.status for report in outcome.report.servers]
     assert statuses == ["done", "failed", "cancelled"]

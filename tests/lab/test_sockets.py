@@ -248,8 +248,9 @@ def _at_step(step: str, act: Callable[[], Any]) -> Callable[[Event], None]:
 
 
 def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
-    operator: Operator, server: LabServer
+    operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("moorage.deploy.payload.RETIRE_SECONDS", 1)
     answers = _answers(operator, server)
     operator.install(answers)
     listen_on_ports(server)
@@ -266,7 +267,9 @@ def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
     with before, ExitStack() as later:
         wait_until(lambda: before.received[0] > 0)
         at_check = _at_step("check", lambda: later.enter_context(after))
-        assert operator.apply(answers, on_event=at_check).report.servers[0].status == "failed"
+        with monkeypatch.context() as limits:
+            limits.setattr("moorage.deploy.payload.CHECK_SECONDS", 3)
+            assert operator.apply(answers, on_event=at_check).report.servers[0].status == "failed"
         for pull in (before, after):
             assert pull.digests == []
             pull.rate = AT_ONCE
@@ -281,7 +284,8 @@ def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
     # The plug is pulled: with the shared unit already in place, and after the switch.
     for step, program in (("nginx-files", "nginx"), ("check", "openssl")):
         real = server.run(["sh", "-c", f"command -v {program}"]).stdout.strip()
-        shim = f'#!/bin/sh\nsync\nsleep 20\nexec {real} "$@"\n'
+        in_run = "grep -q moorage-run- /proc/self/cgroup"
+        shim = f'#!/bin/sh\nif {in_run}; then sync; sleep 20; fi\nexec {real} "$@"\n'
         server.write_file(f"/usr/local/sbin/{program}", shim, mode=0o755)
         operator.apply(answers, on_event=_at_step(step, server.crash))
         server.start()

@@ -233,7 +233,7 @@ check_nginx() {
     fi
     while IFS="$tab" read -r address port tls proxied; do
         [ -n "$first_port" ] || first_port=$port
-        wait_until 30 0.25 check_address </dev/null
+        wait_until "$plan_check_seconds" 0.25 check_address </dev/null
         [ -z "$fault" ] || break
     done <plan/listens
     rm -rf "$checks" request answer

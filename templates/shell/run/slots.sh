@@ -101,7 +101,7 @@ has_slot_started() {
 # retire_slot SLOT: stops a slot that gets no new requests. If its transfers do not finish soon, a separate
 # unit does it later, so that the run can end.
 retire_slot() {
-    if ! wait_until 5 0.2 is_unused "$1"; then
+    if ! wait_until "$plan_retire_seconds" 0.2 is_unused "$1"; then
         stop_slot_later "$1"
         return
     fi

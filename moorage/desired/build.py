@@ -335,6 +335,8 @@ def _nginx_files(
                 nginx_etc=layout.NGINX_ETC,
                 caches_logins=platform.has_njs,
                 most_pulls=most_pulls(platform.memory),
+                hold=layout.HOLD,
+                condemned=layout.CONDEMNED,
                 **_tls_settings(answers, platform),
             ),
             Effect.NGINX,

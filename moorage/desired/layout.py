@@ -65,6 +65,14 @@ MANAGED = (
 )  # fmt: skip
 """The paths that the probe reads: Moorage's files and folders, and certbot's renewal file."""
 
+WEB_SOCKETS = "/run/moorage"
+"""nginx's internal sockets, accessible only to nginx."""
+HOLD = f"{WEB_SOCKETS}/hold"
+"""While this file exists, nginx holds writes until the collector's socket answers."""
+RELEASE_SOCKET = f"{WEB_SOCKETS}/release.sock"
+HELD_SOCKET = f"{WEB_SOCKETS}/held.sock"
+CONDEMNED = f"{WEB_SOCKETS}/condemned"
+"""Has a file for each repository and digest that nginx reports as missing when asked by HEAD."""
 SOCKETS = "/run/moorage-registry"
 """Has a folder for each slot, accessible only to the registry's account and nginx."""
 OLD_PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}

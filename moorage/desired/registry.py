@@ -267,8 +267,9 @@ def _storage(answers: Answers, version: Version) -> dict[str, Any]:
             "uploadpurging": {"enabled": True, "age": "168h", "interval": "24h", "dryrun": False}
         },
     }
-    if len(answers.servers) == 1:
-        # With several servers, a delete on one would leave the others' caches outdated.
+    if answers.storage.driver == "s3" and len(answers.servers) == 1:
+        # With several servers, a delete on one would leave the others' caches outdated. On disk, a
+        # cache gains nothing, and would report content that has been moved to the trash.
         storage["cache"] = {"blobdescriptor": "inmemory"}
     return storage
 

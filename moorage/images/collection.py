@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.images.alive import Alive, Limits, find_alive
 from moorage.images.read import Stored
@@ -82,6 +82,64 @@ def plan_collection(
             if each.unreadable
         },
     )
+
+
+def plan_deletion(
+    stored: Stored,
+    now: float,
+    tags: Iterable[tuple[str, str]],
+    repositories: Iterable[str] = (),
+) -> tuple[Entry, ...]:
+    """Return the files and folders that go when tags or repositories are deleted.
+
+    The content stays: a collection frees what nothing else needs. Of a deleted tag's manifests, the
+    links go that nothing else in the repository needs, so that they cannot be pulled by digest, and
+    do not count as images without a tag.
+
+    Args:
+        stored: What the registry stores.
+        now: The time at which the listing began, in seconds since 1970.
+        tags: Repositories and tags.
+        repositories: Repositories to delete entirely.
+    """
+    whole = tuple(repositories)
+    removed = frozenset(each for each in tags if each[0] not in whole)
+    folders = [Entry(f"repositories/{name}/_manifests/tags/{tag}") for name, tag in sorted(removed)]
+    links: list[Entry] = []
+    trees = stored.tree.repositories
+    digests: dict[str, set[str]] = {}
+    for name, tag in removed:
+        digests.setdefault(name, set()).update(_below(stored, trees[name].tags[tag].digest))
+    rest = Tree(dict(trees), stored.tree.blobs)
+    for name, found in digests.items():
+        manifests = {
+            each: link for each, link in trees[name].manifests.items() if each not in found
+        }
+        rest.repositories[name] = replace(trees[name], manifests=manifests)
+    alive = find_alive(rest, stored.manifests, Limits(now), without=removed)
+    for name, found in digests.items():
+        kept = alive.repositories[name].manifests
+        for digest in sorted(found & trees[name].manifests.keys() - kept):
+            path = digest.replace(":", "/")
+            links.append(Entry(f"repositories/{name}/_manifests/revisions/{path}/link", digest))
+    parts = ("_manifests", "_layers", "_uploads")
+    folders += [Entry(f"repositories/{name}/{part}") for name in whole for part in parts]
+    return (*folders, *links)
+
+
+def _below(stored: Stored, digest: str) -> set[str]:
+    """Return the digests of a manifest and, for an index, of all its children."""
+    found: set[str] = set()
+    waiting = [digest]
+    while waiting:
+        each = waiting.pop()
+        if each in found:
+            continue
+        found.add(each)
+        manifest = stored.manifests.get(each)
+        if manifest is not None:
+            waiting += [child.digest for child in manifest.children]
+    return found
 
 
 def _dead_tags(tree: Tree, alive: Alive) -> Iterator[tuple[str, str]]:

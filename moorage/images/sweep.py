@@ -15,6 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -175,9 +176,19 @@ class Sweep:
 
     def in_trash(self) -> Iterator[Entry]:
         """Yield what is in the trash now."""
+        for entry, _ in self.places():
+            yield entry
+
+    def places(self) -> Iterator[tuple[Entry, Path]]:
+        """Yield what is in the trash now, and where."""
         for number, entry in enumerate(self.entries):
             if os.path.lexists(self._in_trash(number)):
-                yield entry
+                yield entry, self._in_trash(number)
+
+    @property
+    def since(self) -> float:
+        """When it was last changed, in seconds since 1970: when it was done."""
+        return (self._folder / _STATE).stat().st_mtime
 
     def _in_trash(self, number: int) -> Path:
         return self._folder / str(number)
@@ -253,13 +264,16 @@ def _moved_back(path: Path, to: Path) -> bool:
     """Move a file or folder without replacing what is there."""
     if not os.path.lexists(path):
         return False
-    to.parent.mkdir(parents=True, exist_ok=True)
+    _make_parents(to.parent)
     if path.is_dir():
-        # A folder never replaces one that has files in it.
+        # A folder never replaces one that has files in it; what is missing there is moved.
         try:
             path.rename(to)
         except OSError:
-            return False
+            moved = [_moved_back(inside, to / inside.name) for inside in sorted(path.iterdir())]
+            with suppress(OSError):
+                path.rmdir()
+            return any(moved)
         return True
     try:
         os.link(path, to)
@@ -267,6 +281,18 @@ def _moved_back(path: Path, to: Path) -> bool:
         return False
     path.unlink()
     return True
+
+
+def _make_parents(folder: Path) -> None:
+    """Create a folder and its parents for the account that the registry runs under."""
+    if folder.is_dir():
+        return
+    _make_parents(folder.parent)
+    folder.mkdir(exist_ok=True)
+    above = folder.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(folder, above.st_uid, above.st_gid)
+    folder.chmod(above.st_mode & 0o777)
 
 
 def _remove(path: Path) -> None:

@@ -28,6 +28,10 @@ class File(NamedTuple):
     size: int
 
 
+_UPLOADING = 900.0
+"""Seconds without a write after which an upload is not waited for."""
+
+
 @dataclass
 class Tag:
     """A tag of a repository.
@@ -64,6 +68,15 @@ class Repository:
         """The time of the last write to one of its links, in seconds since 1970; 0 without any."""
         links = [tag.link for tag in self.tags.values() if tag.link is not None]
         return max((link.modified for link in (*links, *self.manifests.values())), default=0.0)
+
+    def is_in_use(self, now: float) -> bool:
+        """Return whether something is being pushed to it.
+
+        Args:
+            now: The time, in seconds since 1970.
+        """
+        writes = (file.changed for files in self.uploads.values() for file in files)
+        return any(write > now - _UPLOADING for write in writes)
 
 
 @dataclass

@@ -1,0 +1,591 @@
+"""Delete, collect and restore images on the server that stores them.
+
+The program that a run starts there (templates/shell/images/run.sh), with the run's folder as its
+only argument. It needs nothing but the standard library. The order of a collection:
+
+1. put back what an interrupted run has moved; mark what is alive, so the rest is condemned;
+2. let nginx report condemned content as missing to clients that ask, so that they send it again;
+3. wait (the grace period), so that pushes that asked before have ended; nothing has changed so far;
+4. mark again: what is still dead, and was not written since, goes;
+5. hold writes for less than two seconds; look at what was written since; rename the dead into the
+   trash; let writes through;
+6. look again, several times, for what requests that had begun before have linked meanwhile, and put
+   it back.
+
+A restart or a kill anywhere leaves either nothing moved, or moved files that step 1 puts back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moorage.images.alive import CLOCK_STEP, Alive, Limits, find_alive
+from moorage.images.collection import Collection, NothingAliveError, plan_collection, plan_deletion
+from moorage.images.hold import Hold, can_hold, clear, condemn, pardon
+from moorage.images.manifests import Manifest
+from moorage.images.read import Stored, read_stored
+from moorage.images.restore import restore
+from moorage.images.settings import unfit_settings
+from moorage.images.spare import Watch, empty_folders, find_spared
+from moorage.images.sweep import TRASH, V2, CannotSweepError, Entry, State, Sweep, recover, sweeps
+
+MOST_AT_ONCE = 10_000
+"""Files that are moved while writes are held once."""
+DRAIN = 0.3
+"""Seconds for which writes that nginx passed on before the hold get to finish."""
+LOOKS = (1.0, 10.0, 60.0)
+"""Seconds after which it is looked again for what was linked while files were moved."""
+PAUSE = 2.0
+"""Seconds between two holds, in which waiting writes proceed."""
+TRIES = 3
+_NO_REGISTRY = 3
+
+
+class StopError(Exception):
+    """The run ends without success.
+
+    Attributes:
+        status: failed, cancelled or locked.
+        code: A key of the run results' reasons.
+        values: Its values.
+    """
+
+    def __init__(self, status: str, code: str, *values: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.values = values
+
+
+@dataclass(frozen=True)
+class Task:
+    """The work of a run.
+
+    Attributes:
+        action: collect, delete or restore.
+        root: The storage's root folder.
+        store: The ID in its marker file; empty if it has none.
+        grace: Seconds between condemning and moving.
+        young: Seconds during which whatever was written is alive.
+        takes_untagged: Whether manifests without a tag can go.
+        purges: Whether the trash is emptied at the end.
+        trash: Seconds that files stay in the trash.
+        tags: Tags to delete: repository, tag, and the digest that the operator saw.
+        repositories: Repositories to delete or restore, entirely.
+        looks: See :data:`LOOKS`.
+    """
+
+    action: str
+    root: str
+    store: str = ""
+    grace: float = 3600.0
+    young: float = 24 * 3600.0
+    takes_untagged: bool = False
+    purges: bool = False
+    trash: float = 7 * 24 * 3600.0
+    tags: tuple[tuple[str, str, str], ...] = ()
+    repositories: tuple[str, ...] = ()
+    looks: tuple[float, ...] = LOOKS
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders on the server.
+
+    Attributes:
+        run: The run's folder.
+        state: Moorage's state.
+        etc: The registry's configuration.
+        web: nginx's runtime folder.
+        upstream: nginx's file that names the active slot.
+        sockets: The slots' sockets.
+    """
+
+    run: Path
+    state: Path = Path("/var/lib/moorage")
+    etc: Path = Path("/etc/moorage/registry")
+    web: Path = Path("/run/moorage")
+    upstream: Path = Path("/etc/nginx/moorage/upstream.conf")
+    sockets: Path = Path("/run/moorage-registry")
+
+
+@dataclass
+class Collector:
+    """One run."""
+
+    places: Places
+    task: Task
+    known: dict[str, Manifest] = field(default_factory=dict)
+    _locks: dict[str, Any] = field(default_factory=dict)
+    _is_cancelled: bool = False
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The storage's root folder."""
+        return Path(self.task.root)
+
+    def run(self) -> None:
+        """Do the work and report the result."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._cancel)
+        try:
+            self._lock("run", self.places.run / "lock")
+            self._lock("images", self.places.state / "images.lock")
+            self._lock("apply", self.places.state / "lock")
+            (self.places.state / "current").write_text(f"{self.places.run.name}\n")
+            self._work()
+            self._finish("done", "")
+        except StopError as stop:
+            self._finish(stop.status, stop.code, *stop.values)
+        except OSError as error:
+            self._finish("failed", "images_failed", describe(error))
+        except Exception as error:
+            traceback.print_exc()
+            self._finish("failed", "images_failed", describe(error))
+
+    def _cancel(self, *_: object) -> None:
+        self._is_cancelled = True
+
+    def _work(self) -> None:
+        self._step("recheck")
+        self._check_server()
+        if interrupted := recover(self.root):
+            say(f"put back what run {', '.join(interrupted)} had moved when it was interrupted")
+        clear(self.places.web)
+        try:
+            {"collect": self._collect, "delete": self._delete, "restore": self._restore}[
+                self.task.action
+            ]()
+        finally:
+            clear(self.places.web)
+
+    # Checks
+
+    def _check_server(self) -> None:
+        """Refuse to begin where moving files could do harm."""
+        if self.task.store:
+            marker = _read(self.root / ".moorage-store").strip()
+            if marker != self.task.store:
+                raise StopError("failed", "images_store_missing", self.task.root)
+        slot = self._active_slot()
+        config = _read(self.places.etc / slot / "config.yml")
+        for reason in unfit_settings(config, _read(self.places.etc / "registry.env")):
+            raise StopError("failed", "images_settings", reason)
+        if not _has_root(config, self.task.root):
+            raise StopError("failed", "changed_meanwhile", str(self.places.etc / slot))
+        if mounted := _mounts_below(self.root):
+            raise StopError("failed", "images_mounts", mounted)
+        if self.task.action != "restore" and not can_hold(self.places.web):
+            raise StopError("failed", "images_no_hold")
+
+    def _active_slot(self) -> str:
+        found = re.search(r"/(blue|green)/registry\.sock;", _read(self.places.upstream))
+        if not found:
+            raise StopError("failed", "images_no_slot")
+        other = {"blue": "green", "green": "blue"}[found[1]]
+        # The other slot may have a cache that reports files as present after they were moved.
+        if _listens(self.places.sockets / other / "registry.sock"):
+            raise StopError("failed", "images_other_slot", other)
+        return found[1]
+
+    # Reading
+
+    def _mark(self) -> tuple[Stored, float]:
+        now = time.time()
+        request = "".join(
+            f"{line}\n" for line in (self.task.root, *sorted(d[7:] for d in self.known))
+        )
+        completed = subprocess.run(
+            ["sh", str(self.places.run / "images.sh")],
+            input=request.encode(), capture_output=True, check=False,
+        )  # fmt: skip
+        if completed.returncode == _NO_REGISTRY:
+            return Stored(), now
+        if completed.returncode != 0:
+            lines = completed.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise StopError("failed", "images_unreadable", lines[-1] if lines else "")
+        try:
+            stored = read_stored(completed.stdout, self.known)
+        except (ValueError, IndexError) as error:
+            raise StopError("failed", "images_unreadable", str(error)) from error
+        self.known.update(stored.manifests)
+        return stored, now
+
+    def _plan(self, stored: Stored, now: float, since: float) -> Collection:
+        """Return what can go; nothing that was written since."""
+        young = max(self.task.young, now - since)
+        limits = Limits(now, young, takes_untagged=self.task.takes_untagged)
+        try:
+            return plan_collection(stored, limits)
+        except NothingAliveError as error:
+            raise StopError("failed", "images_nothing_alive") from error
+
+    # Collect
+
+    def _collect(self) -> None:
+        self._step("images-mark")
+        stored, first = self._mark()
+        self._empty_old_trash(stored, first)
+        plan = self._plan(stored, first, first)
+        for repository, digests in plan.unreadable.items():
+            say(f"kept all of {repository}: {len(digests)} of its manifests cannot be read")
+        if not plan.is_empty:
+            self._condemn(plan)
+            self._wait()
+            self._step("recheck")
+            self._lock_again()
+            self._check_server()
+            self._move_dead({entry.path for entry in plan.entries}, first)
+        pardon(self.places.web)
+        if self.task.purges:
+            self._purge_all()
+
+    def _condemn(self, plan: Collection) -> None:
+        try:
+            condemn(self.places.web, sorted(set(_places(plan.entries))))
+        except OSError as error:
+            raise StopError("failed", "images_failed", describe(error)) from error
+        say(f"{plan.manifests} manifests and {plan.blobs} blobs are not needed: {plan.freed} bytes")
+
+    def _wait(self) -> None:
+        self._step("grace")
+        # Other runs can change the server meanwhile: everything is checked again afterwards.
+        self._unlock("apply")
+        end = time.monotonic() + self.task.grace
+        while time.monotonic() < end:
+            self._check_cancelled()
+            time.sleep(min(0.5, max(0.0, end - time.monotonic())))
+
+    def _lock_again(self) -> None:
+        while True:
+            self._check_cancelled()
+            try:
+                self._lock("apply", self.places.state / "lock")
+            except StopError:
+                time.sleep(1)
+                continue
+            break
+        (self.places.state / "current").write_text(f"{self.places.run.name}\n")
+
+    def _move_dead(self, condemned: set[str], first: float) -> None:
+        self._step("images-mark")
+        since = time.time()
+        empty = empty_folders(self.root)
+        stored, now = self._mark()
+        plan = self._plan(stored, now, first)
+        entries = [entry for entry in plan.entries if entry.path in condemned]
+        # A link that is not condemned needs its content.
+        kept = {e.digest for e in plan.entries if e.path not in condemned and _is_link(e)}
+        kept |= self._needed_by(kept, stored)
+        entries = [entry for entry in entries if entry.digest not in kept]
+        self._check_cancelled()
+        self._move(entries, stored, since, empty)
+
+    def _needed_by(self, digests: set[str], stored: Stored) -> set[str]:
+        found: set[str] = set()
+        waiting = list(digests)
+        while waiting:
+            manifest = stored.manifests.get(waiting.pop())
+            if manifest is None:
+                continue
+            parts = {part.digest for part in (*manifest.blobs, *manifest.children)}
+            waiting += parts - found
+            found |= parts
+        return found
+
+    def _move(
+        self, entries: Sequence[Entry], stored: Stored, since: float, empty: Sequence[str]
+    ) -> None:
+        """Move files into the trash, some at a time."""
+        self._step("images-move")
+        watched = Watch(self.root, tuple(entries), stored, since, tuple(empty))
+        done: list[Sweep] = []
+        failed: StopError | None = None
+        for number, start in enumerate(range(0, len(entries), MOST_AT_ONCE)):
+            name = f"{self.places.run.name}.{number:03}"
+            try:
+                self._check_cancelled()
+                done.append(self._sweep(name, entries[start : start + MOST_AT_ONCE], watched))
+            except StopError as stop:
+                failed = stop
+                break
+            time.sleep(PAUSE if len(entries) > start + MOST_AT_ONCE else 0)
+        # What has been moved is moved for good: a part of a collection is a smaller one.
+        self._look_again(done, watched)
+        for sweep in done:
+            for entry in sweep.in_trash():
+                self._count(entry)
+            sweep.finish()
+        if failed is not None:
+            raise failed
+
+    def _sweep(self, name: str, entries: Sequence[Entry], watched: Watch) -> Sweep:
+        """Hold writes, and move a part of the files."""
+        for _ in range(TRIES):
+            sweep = Sweep(self.root, name)
+            try:
+                sweep.prepare(entries)
+            except CannotSweepError as error:
+                raise StopError("failed", "images_other_disk") from error
+            began = time.monotonic()
+            hold = Hold(self.places.web)
+            try:
+                with hold:
+                    time.sleep(DRAIN)
+                    spared = find_spared(watched, entries)
+                    paths = {each.path for each in entries if spared.has(each)}
+                    moved = sweep.move(paths, hold.deadline)
+            except TimeoutError:
+                sweep.discard()
+                say("moving took too long, so nothing was moved; trying again")
+                time.sleep(PAUSE)
+                continue
+            except BaseException:
+                sweep.put_back()
+                sweep.discard()
+                raise
+            took = time.monotonic() - began
+            say(f"moved {moved} files in {took * 1000:.0f} ms; {hold.held} writes waited")
+            self._numbers["held_ms"] = max(self._numbers.get("held_ms", 0), int(took * 1000))
+            return sweep
+        raise StopError("failed", "images_too_slow")
+
+    def _look_again(self, done: Sequence[Sweep], watched: Watch) -> None:
+        """Put back what requests that had begun before the hold have linked."""
+        self._step("images-check", can_stop=False)
+        began = time.monotonic()
+        for after in self.task.looks if done else ():
+            time.sleep(max(0.0, began + after - time.monotonic()))
+            spared = find_spared(watched, done=done)
+            for sweep in done:
+                if count := sweep.put_back(spared.has):
+                    say(f"put back {count} files that were pushed meanwhile")
+
+    def _count(self, entry: Entry) -> None:
+        kind = "blobs" if entry.path.startswith("blobs/") else "links"
+        if "/_manifests/tags/" in entry.path:
+            kind = "tags"
+        self._numbers[kind] = self._numbers.get(kind, 0) + 1
+        self._numbers["bytes"] = self._numbers.get("bytes", 0) + entry.size
+
+    # Trash
+
+    def _empty_old_trash(self, stored: Stored, now: float) -> None:
+        """Delete what has been in the trash for long enough and is still not needed."""
+        old = [each for each in sweeps(self.root) if each.since < now - self.task.trash]
+        self._purge(old, stored, now)
+
+    def _purge_all(self) -> None:
+        self._step("images-purge")
+        stored, now = self._mark()
+        self._purge(sweeps(self.root), stored, now)
+
+    def _purge(self, chosen: Sequence[Sweep], stored: Stored, now: float) -> None:
+        if not chosen:
+            return
+        alive = find_alive(stored.tree, stored.manifests, Limits(now))
+        missing = _missing(alive, stored)
+        for sweep in chosen:
+            if sweep.state is not State.CHECKED:
+                continue
+            if back := sweep.put_back(lambda entry: entry.digest in missing):
+                say(f"put back {back} files that are needed again")
+            freed = sweep.purge()
+            self._numbers["purged"] = self._numbers.get("purged", 0) + freed
+
+    # Delete and restore
+
+    def _delete(self) -> None:
+        self._step("images-mark")
+        # Whatever was written just before the beginning counts as written since.
+        time.sleep(CLOCK_STEP)
+        since = time.time()
+        empty = empty_folders(self.root)
+        stored, now = self._mark()
+        tags = []
+        for repository, tag, digest in self.task.tags:
+            there = stored.tree.repositories.get(repository)
+            found = there.tags.get(tag) if there is not None else None
+            if found is None or found.digest != digest:
+                raise StopError("failed", "images_tag_changed", f"{repository}:{tag}")
+            tags.append((repository, tag))
+        for repository in self.task.repositories:
+            there = stored.tree.repositories.get(repository)
+            if there is not None and there.is_in_use(now):
+                raise StopError("failed", "images_in_use", repository)
+        entries = plan_deletion(stored, now, tags, self.task.repositories)
+        self._check_cancelled()
+        self._move(entries, stored, since, empty)
+        kept = [each for each in self.task.tags if self._is_there(*each)]
+        for repository, tag, _ in kept:
+            raise StopError("failed", "images_tag_changed", f"{repository}:{tag}")
+        for repository in self.task.repositories:
+            if any((self.root / V2 / "repositories" / repository).glob("_*")):
+                raise StopError("failed", "images_in_use", repository)
+
+    def _is_there(self, repository: str, tag: str, digest: str) -> bool:
+        folder = self.root / V2 / "repositories" / repository / "_manifests/tags" / tag
+        return _read(folder / "current/link").strip() == digest
+
+    def _restore(self) -> None:
+        self._step("images-restore")
+        chosen = [(repository, tag) for repository, tag, _ in self.task.tags]
+        chosen += [(repository, "") for repository in self.task.repositories]
+        back = restore(self.root, chosen)
+        self._numbers["restored"] = back
+        if not back:
+            raise StopError("failed", "images_not_in_trash")
+
+    # Locks, steps and the end
+
+    def _lock(self, name: str, path: Path) -> None:
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            holder = _read(self.places.state / "current").strip()
+            raise StopError("locked", "run_locked", holder) from error
+        self._locks[name] = file
+
+    def _unlock(self, name: str) -> None:
+        self._locks.pop(name).close()
+
+    def _check_cancelled(self) -> None:
+        if self._is_cancelled or (self.places.run / "abort").exists():
+            raise StopError("cancelled", "run_cancelled")
+
+    def _step(self, name: str, *, can_stop: bool = True) -> None:
+        if can_stop:
+            self._check_cancelled()
+        with (self.places.run / "step").open("a") as file:
+            file.write(f"{name}\n")
+        print(f"@step\t{int(time.time())}\t{name}", flush=True)
+
+    def _finish(self, status: str, code: str, *values: str) -> None:
+        for name, number in self._numbers.items():
+            print(f"@number\t{name}\t{number}", flush=True)
+        line = "\t".join(re.sub(r"[\t\n]", " ", value) for value in values)
+        result = self.places.run / "result"
+        try:
+            temporary = result.with_name("result.new")
+            with temporary.open("w") as file:
+                file.write(f"{status}\n{code}\n{line}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(result)
+        except OSError:
+            status, code, line = "failed", "cannot_write", str(result)
+        print(f"@result\t{status}\t{code}\t{line}", flush=True)
+
+
+def _has_root(config: str, root: str) -> bool:
+    found = re.search(r"^    rootdirectory: (.*)$", config, re.MULTILINE)
+    return found is not None and found[1].strip("'\"") == root
+
+
+def _mounts_below(root: Path) -> str:
+    """Return a mount point within the storage's folders; empty if there is none."""
+    below = f"{root / V2}/"
+    for line in _read(Path("/proc/self/mountinfo")).splitlines():
+        path = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split(" ")[4])
+        if f"{path}/".startswith((below, f"{root / TRASH}/")):
+            return path
+    return ""
+
+
+def _listens(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            return True
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def _places(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield the repository and digest of each link."""
+    for entry in entries:
+        found = re.fullmatch(
+            r"repositories/(.+)/(?:_layers|_manifests/revisions)/sha256/[0-9a-f]{64}/link",
+            entry.path,
+        )
+        if found:
+            yield found[1], entry.digest
+
+
+def _is_link(entry: Entry) -> bool:
+    return entry.path.endswith("/link")
+
+
+def _missing(alive: Alive, stored: Stored) -> set[str]:
+    """Return the digests of what is needed and has no content."""
+    return {digest for digest in alive.blobs if digest not in stored.tree.blobs}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line.
+
+    Args:
+        error: The error.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
+def say(text: str) -> None:
+    """Print a line of the log."""
+    print(text, flush=True)
+
+
+def read_task(path: Path) -> Task:
+    """Return the task that a run was sent.
+
+    Args:
+        path: The file.
+    """
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["tags"] = tuple(tuple(each) for each in values["tags"])
+    for name in ("repositories", "looks"):
+        values[name] = tuple(values[name])
+    return Task(**values)
+
+
+def main(folder: str) -> int:
+    """Run until the work is done.
+
+    Args:
+        folder: The run's folder, with `task.json` and `images.sh`.
+    """
+    os.umask(0o022)
+    run = Path(folder)
+    Collector(Places(run), read_task(run / "task.json")).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,268 @@
+"""What was pushed since a plan was made, and therefore stays.
+
+Reading everything again would take longer than writes can be held. So this looks at the planned
+files, at folders that have got new entries, and at repositories that are new.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moorage.images.alive import CLOCK_STEP, digest_it_is_about
+from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
+from moorage.images.read import Stored
+from moorage.images.sweep import V2, Entry, Sweep
+
+_LAYERS = "_layers/sha256"
+_MANIFESTS = "_manifests/revisions/sha256"
+
+
+@dataclass
+class Spared:
+    """What stays.
+
+    Attributes:
+        digests: Content that is needed.
+        paths: Files and folders that were written.
+        repositories: Repositories that got something.
+        everything: Whether it is not known what is needed, so that everything stays.
+    """
+
+    digests: set[str] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)
+    repositories: set[str] = field(default_factory=set)
+    everything: bool = False
+
+    def has(self, entry: Entry) -> bool:
+        """Return whether an entry stays.
+
+        Args:
+            entry: A planned file or folder.
+        """
+        return (
+            self.everything
+            or entry.path in self.paths
+            or (bool(entry.digest) and entry.digest in self.digests)
+            or (entry.path.endswith(_REPOSITORY) and _name(entry.path) in self.repositories)
+        )
+
+
+_REPOSITORY = ("/_layers", "/_manifests", "/_uploads")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A plan, and since when it is watched.
+
+    Attributes:
+        root: The storage's root folder.
+        entries: The planned files and folders.
+        stored: What was stored when the plan was made.
+        since: When reading it began, in seconds since 1970.
+        empty: Folders of links that had none then; see :func:`empty_folders`.
+    """
+
+    root: Path
+    entries: tuple[Entry, ...]
+    stored: Stored
+    since: float
+    empty: tuple[str, ...] = ()
+
+
+def empty_folders(root: Path) -> tuple[str, ...]:
+    """Return folders that lack their link: a new link in them does not show in their parents.
+
+    Args:
+        root: The storage's root folder.
+    """
+    found = []
+    v2 = root / V2
+    for repository in _repositories(v2):
+        for kind in (_LAYERS, _MANIFESTS):
+            folder = f"repositories/{repository}/{kind}"
+            for value in _names(v2 / folder):
+                if not (v2 / folder / value / "link").exists():
+                    found.append(f"{folder}/{value}")
+    return tuple(found)
+
+
+def find_spared(
+    watch: Watch, chosen: Sequence[Entry] | None = None, done: Iterable[Sweep] = ()
+) -> Spared:
+    """Return what was written since, and what that needs.
+
+    Args:
+        watch: The plan.
+        chosen: The part of the plan that is about to be moved; all of it if None.
+        done: Where files were moved to.
+    """
+    return _Search(watch, chosen, tuple(done)).spared()
+
+
+class _Search:
+    def __init__(self, watch: Watch, chosen: Sequence[Entry] | None, done: tuple[Sweep, ...]):
+        self._watch = watch
+        self._v2 = watch.root / V2
+        self._done = done
+        self._since = watch.since - CLOCK_STEP
+        self._digests = None if chosen is None else {entry.digest for entry in chosen}
+        self._found = Spared()
+        self._manifests: list[str] = []
+        """Manifests of which it is still to be found out what they need."""
+        self._trashed = {
+            entry.digest: place
+            for sweep in done
+            for entry, place in sweep.places()
+            if entry.path.startswith("blobs/")
+        }
+
+    def spared(self) -> Spared:
+        self._look_at_entries()
+        self._look_at_repositories()
+        for folder in self._watch.empty:
+            self._look_at(f"{folder}/link")
+        for sweep in self._done:
+            for entry, place in sweep.places():
+                if _is_link(entry.path) and place.stat().st_mtime >= self._since:
+                    # A registry that had opened it before has written to it.
+                    self._add(entry.path)
+        self._follow()
+        return self._found
+
+    def _look_at_entries(self) -> None:
+        for entry in self._watch.entries:
+            if _is_manifest(entry.path):
+                self._look_at(entry.path)
+            elif _is_link(entry.path):
+                if self._digests is None or entry.digest in self._digests:
+                    self._look_at(entry.path)
+            elif self._is_new(self._v2 / entry.path / "current/link"):
+                self._found.paths.add(entry.path)
+
+    def _look_at_repositories(self) -> None:
+        known = self._watch.stored.tree.repositories
+        for name in _repositories(self._v2):
+            for kind in (_LAYERS, _MANIFESTS, "_manifests/tags"):
+                folder = f"repositories/{name}/{kind}"
+                if name in known and not self._is_new(self._v2 / folder):
+                    continue
+                self._found.repositories.add(name)
+                if kind != "_manifests/tags":
+                    for value in _names(self._v2 / folder):
+                        self._look_at(f"{folder}/{value}/link")
+
+    def _look_at(self, path: str) -> None:
+        if self._is_new(self._v2 / path):
+            self._add(path)
+
+    def _is_new(self, path: Path) -> bool:
+        try:
+            return path.stat().st_ctime >= self._since
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _add(self, path: str) -> None:
+        """Spare what a written link leads to."""
+        digest = f"sha256:{path.split('/')[-2]}"
+        self._found.paths.add(path)
+        self._found.repositories.add(_name(path))
+        if digest not in self._found.digests:
+            self._found.digests.add(digest)
+        if _is_manifest(path):
+            self._manifests.append(digest)
+
+    def _follow(self) -> None:
+        """Spare what manifests need, and what is about them."""
+        planned = self._referrers()
+        about = self._tags_about()
+        seen: set[str] = set()
+        while self._manifests:
+            digest = self._manifests.pop()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            self._found.digests.add(digest)
+            manifest = self._manifest(digest)
+            if manifest is None:
+                self._found.everything = True
+                return
+            self._found.digests.update(part.digest for part in manifest.blobs)
+            for child in manifest.children:
+                self._found.digests.add(child.digest)
+                if child.digest in self._watch.stored.manifests:
+                    self._manifests.append(child.digest)
+            self._manifests += planned.get(digest, ())
+            for path, target in about.get(digest, ()):
+                self._found.paths.add(path)
+                self._manifests += [target] if target else []
+
+    def _referrers(self) -> dict[str, list[str]]:
+        found = defaultdict(list)
+        for entry in self._watch.entries:
+            manifest = self._watch.stored.manifests.get(entry.digest)
+            if _is_manifest(entry.path) and manifest is not None and manifest.subject:
+                found[manifest.subject].append(entry.digest)
+        return found
+
+    def _tags_about(self) -> dict[str, list[tuple[str, str]]]:
+        found = defaultdict(list)
+        for entry in self._watch.entries:
+            name, separator, tag = entry.path.partition("/_manifests/tags/")
+            about = digest_it_is_about(tag) if separator else ""
+            if about:
+                repository = self._watch.stored.tree.repositories[name.partition("/")[2]]
+                found[about].append((entry.path, repository.tags[tag].digest))
+        return found
+
+    def _manifest(self, digest: str) -> Manifest | None:
+        known = self._watch.stored.manifests.get(digest)
+        if known is not None:
+            return known
+        value = digest.partition(":")[2]
+        places = [self._v2 / f"blobs/sha256/{value[:2]}/{value}/data"]
+        if digest in self._trashed:
+            places.append(self._trashed[digest])
+        for place in places:
+            try:
+                return parse_manifest(digest, place.read_bytes())
+            except (OSError, UnreadableManifestError):
+                continue
+        return None
+
+
+def _repositories(v2: Path) -> Iterator[str]:
+    """Yield the names of all repositories."""
+    waiting = [""]
+    while waiting:
+        above = waiting.pop()
+        is_one = False
+        for name in _names(v2 / "repositories" / above):
+            if name.startswith("_"):
+                is_one = True
+            elif (v2 / "repositories" / above / name).is_dir():
+                waiting.append(f"{above}/{name}" if above else name)
+        if is_one:
+            yield above
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _name(path: str) -> str:
+    """Return the repository that a path is in."""
+    return path.partition("/")[2].partition("/_")[0]
+
+
+def _is_link(path: str) -> bool:
+    return path.endswith("/link")
+
+
+def _is_manifest(path: str) -> bool:
+    return "/_manifests/revisions/" in path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from moorage.deploy.deployment import Deployment
@@ -31,11 +31,13 @@ class ImagesRead:
         where: The server or bucket they were read from.
         stored: What is stored there.
         at: When reading began, in seconds since 1970, by this machine's clock.
+        facts: The facts of the server that stores them.
     """
 
     where: str
     stored: Stored
     at: float
+    facts: Facts = field(repr=False)
 
 
 def read_images(deployment: Deployment) -> ImagesRead:
@@ -81,7 +83,7 @@ def _read_disk(deployment: Deployment, facts: Facts, folder: str) -> ImagesRead:
         raise completed
     if completed.exit_status == _NO_REGISTRY:
         # A registry creates its folders with the first push.
-        return ImagesRead(facts.server, Stored(), at)
+        return ImagesRead(facts.server, Stored(), at, facts)
     reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()
     if completed.exit_status != 0:
         detail = reason[-1] if reason else f"status {completed.exit_status}"
@@ -89,7 +91,7 @@ def _read_disk(deployment: Deployment, facts: Facts, folder: str) -> ImagesRead:
             f"the images could not be read: {detail}", server=facts.server, code="images_unreadable"
         )
     try:
-        return ImagesRead(facts.server, read_stored(completed.stdout, known), at)
+        return ImagesRead(facts.server, read_stored(completed.stdout, known), at, facts)
     except (ValueError, IndexError) as error:
         raise MoorageError(
             f"the images could not be read: {error}", server=facts.server, code="images_unreadable"

@@ -80,21 +80,21 @@ def payload(
         login: A user and password to try after the switch, if one is known.
     """
     image = plan.desired.image if plan.load_image else None
-    archive = Path(image.archive).expanduser() if image and image.archive else None
+    saved = Path(image.archive).expanduser() if image and image.archive else None
     # The end-of-archive blocks come last, so that a large image can follow the small files.
-    small = _tar(_entries(plan, record, timing) | _login(login))
+    small = archive(_entries(plan, record, timing) | _login(login))
     end = b"\0" * 1024
-    if archive is None:
+    if saved is None:
         yield f"{run_id}\n{len(small) + len(end)}\n".encode() + small + end
         return
-    size = archive.stat().st_size
+    size = saved.stat().st_size
     header = tarfile.TarInfo("image.tar")
     header.size = size
     head = header.tobuf(tarfile.GNU_FORMAT)
     padding = b"\0" * (-size % tarfile.BLOCKSIZE)
     total = len(small) + len(head) + size + len(padding) + len(end)
     yield f"{run_id}\n{total}\n".encode() + small + head
-    with archive.open("rb") as source:
+    with saved.open("rb") as source:
         left = size
         while left and (chunk := source.read(min(_CHUNK, left))):
             left -= len(chunk)
@@ -110,7 +110,12 @@ def new_run_id() -> str:
     return f"{stamp}{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}"
 
 
-def _tar(entries: dict[str, bytes]) -> bytes:
+def archive(entries: dict[str, bytes]) -> bytes:
+    """Return a tar archive without the blocks that end it.
+
+    Args:
+        entries: Content by path.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, content in entries.items():

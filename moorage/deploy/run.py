@@ -35,6 +35,7 @@ class ServerRun:
         server: The server's label.
         run_id: The run's id.
         ended: Its result, once it has ended.
+        numbers: What it has counted, by name.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ServerRun:
         self.server = transport.server
         self.run_id = run_id
         self.ended: RunEnded | None = None
+        self.numbers: dict[str, int] = {}
         self._transport = transport
         self._on_event = on_event
         self._redact = redact
@@ -159,6 +161,8 @@ class ServerRun:
             if values[1] != "rollback":
                 self._step = values[1]
             self._emit(StepBegan(self.server, values[1]))
+        elif word == "@number" and len(values) == 2 and values[1].isdecimal():
+            self.numbers[values[0]] = int(values[1][:18])
         elif word == "@staged":
             self._emit(Staged(self.server))
         elif word == "@committed":

@@ -127,6 +127,26 @@ def plan_deletion(
     return (*folders, *links)
 
 
+def tagged_size(
+    stored: Stored, tags: Iterable[tuple[str, str]] = (), repositories: Iterable[str] = ()
+) -> int:
+    """Return the bytes that tags need.
+
+    Args:
+        stored: What the registry stores.
+        tags: Tags that do not count.
+        repositories: Repositories that do not count.
+    """
+    without = frozenset(repositories)
+    trees = {name: each for name, each in stored.tree.repositories.items() if name not in without}
+    tree = Tree(trees, stored.tree.blobs)
+    # Nothing is young before the beginning.
+    limits = Limits(float("inf"), 0.0, takes_untagged=True)
+    removed = [each for each in tags if each[0] not in without]
+    alive = find_alive(tree, stored.manifests, limits, without=removed)
+    return sum(file.size for digest, file in tree.blobs.items() if digest in alive.blobs)
+
+
 def _below(stored: Stored, digest: str) -> set[str]:
     """Return the digests of a manifest and, for an index, of all its children."""
     found: set[str] = set()

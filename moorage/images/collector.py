@@ -18,7 +18,6 @@ A restart or a kill anywhere leaves either nothing moved, or moved files that st
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import signal
@@ -41,13 +40,12 @@ from moorage.images.restore import restore
 from moorage.images.settings import unfit_settings
 from moorage.images.spare import Watch, empty_folders, find_spared
 from moorage.images.sweep import TRASH, V2, CannotSweepError, Entry, State, Sweep, recover, sweeps
+from moorage.images.task import Task, read_task
 
 MOST_AT_ONCE = 10_000
 """Files that are moved while writes are held once."""
 DRAIN = 0.3
 """Seconds for which writes that nginx passed on before the hold get to finish."""
-LOOKS = (1.0, 10.0, 60.0)
-"""Seconds after which it is looked again for what was linked while files were moved."""
 PAUSE = 2.0
 """Seconds between two holds, in which waiting writes proceed."""
 TRIES = 3
@@ -68,37 +66,6 @@ class StopError(Exception):
         self.status = status
         self.code = code
         self.values = values
-
-
-@dataclass(frozen=True)
-class Task:
-    """The work of a run.
-
-    Attributes:
-        action: collect, delete or restore.
-        root: The storage's root folder.
-        store: The ID in its marker file; empty if it has none.
-        grace: Seconds between condemning and moving.
-        young: Seconds during which whatever was written is alive.
-        takes_untagged: Whether manifests without a tag can go.
-        purges: Whether the trash is emptied at the end.
-        trash: Seconds that files stay in the trash.
-        tags: Tags to delete: repository, tag, and the digest that the operator saw.
-        repositories: Repositories to delete or restore, entirely.
-        looks: See :data:`LOOKS`.
-    """
-
-    action: str
-    root: str
-    store: str = ""
-    grace: float = 3600.0
-    young: float = 24 * 3600.0
-    takes_untagged: bool = False
-    purges: bool = False
-    trash: float = 7 * 24 * 3600.0
-    tags: tuple[tuple[str, str, str], ...] = ()
-    repositories: tuple[str, ...] = ()
-    looks: tuple[float, ...] = LOOKS
 
 
 @dataclass(frozen=True)
@@ -560,19 +527,6 @@ def describe(error: BaseException) -> str:
 def say(text: str) -> None:
     """Print a line of the log."""
     print(text, flush=True)
-
-
-def read_task(path: Path) -> Task:
-    """Return the task that a run was sent.
-
-    Args:
-        path: The file.
-    """
-    values = json.loads(path.read_text(encoding="utf-8"))
-    values["tags"] = tuple(tuple(each) for each in values["tags"])
-    for name in ("repositories", "looks"):
-        values[name] = tuple(values[name])
-    return Task(**values)
 
 
 def main(folder: str) -> int:

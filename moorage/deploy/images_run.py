@@ -1,0 +1,337 @@
+"""Delete, collect and restore images: plans, and the run on the server that stores them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import moorage
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.deployment_json import active_slot, as_applied
+from moorage.deploy.events import RunEnded
+from moorage.deploy.images import ImagesRead, read_images
+from moorage.deploy.payload import archive, new_run_id
+from moorage.desired import layout
+from moorage.desired.registry import mode_of
+from moorage.errors import MoorageError
+from moorage.images.alive import Limits
+from moorage.images.collection import (
+    Collection,
+    NothingAliveError,
+    plan_collection,
+    plan_deletion,
+    tagged_size,
+)
+from moorage.images.settings import unfit_settings
+from moorage.images.task import Task
+from moorage.images.trash import TrashedRun, read_trash
+from moorage.servers.facts import Facts
+from moorage.servers.run_results import RunStatus
+from templates.load import shell_script, shell_scripts
+
+_TIMEOUT = 60.0
+_SHELL = ("common.sh", "causes.sh", "additions.sh", "packages.sh")
+"""The parts of the run script that the start of this program needs."""
+_START = "import sys\n\nfrom moorage.images.collector import main\n\nsys.exit(main(sys.argv[1]))\n"
+
+
+@dataclass(frozen=True)
+class CollectPlan:
+    """A collection to confirm.
+
+    Attributes:
+        read: The images it was planned from.
+        collection: What can go.
+        task: The task of the run.
+        trash: What is in the trash.
+    """
+
+    read: ImagesRead
+    collection: Collection
+    task: Task
+    trash: tuple[TrashedRun, ...] = ()
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to do."""
+        return not self.collection.is_empty or (self.task.purges and bool(self.trash))
+
+
+@dataclass(frozen=True)
+class DeletePlan:
+    """A deletion to confirm.
+
+    Attributes:
+        read: The images it was planned from.
+        task: The task of the run.
+        manifests: The number of manifests that can no longer be pulled.
+        size: Bytes that the next collection can free because of it.
+    """
+
+    read: ImagesRead
+    task: Task
+    manifests: int
+    size: int
+
+    @property
+    def tags(self) -> tuple[tuple[str, str, str], ...]:
+        """The tags: repository, tag and digest."""
+        return self.task.tags
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The repositories that go entirely."""
+        return self.task.repositories
+
+
+@dataclass(frozen=True)
+class ImagesChange:
+    """The result of a run.
+
+    Attributes:
+        ended: How the run ended.
+        numbers: What it did: tags, links, blobs and bytes moved, files restored, bytes purged, and
+            for how many milliseconds writes were held at most (held_ms).
+    """
+
+    ended: RunEnded
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it succeeded."""
+        return self.ended.status is RunStatus.DONE
+
+
+def plan_collect(
+    deployment: Deployment,
+    *,
+    grace: float,
+    young: float,
+    takes_untagged: bool = False,
+    purges: bool = False,
+) -> CollectPlan:
+    """Return what a collection would move to the trash. Changes nothing.
+
+    Args:
+        deployment: The deployment.
+        grace: Seconds between listing what goes and moving it.
+        young: Seconds during which whatever was written stays.
+        takes_untagged: Whether manifests without a tag can go.
+        purges: Whether the trash is emptied at once.
+
+    Raises:
+        MoorageError: The images cannot be read, or must not be collected there.
+    """
+    read = read_images(deployment)
+    check_can_move(read.facts)
+    limits = Limits(read.at + read.facts.clock_skew, young, takes_untagged=takes_untagged)
+    try:
+        collection = plan_collection(read.stored, limits)
+    except NothingAliveError as error:
+        raise MoorageError(
+            "no image is in use there, so nothing is removed: that is more likely a store that is "
+            "not complete.",
+            advice="Delete repositories by name with 'moorage images delete' if it is meant.",
+            server=read.where,
+            code="images_nothing_alive",
+        ) from error
+    task = _task(
+        read, "collect", grace=grace, young=young, takes_untagged=takes_untagged, purges=purges
+    )
+    return CollectPlan(read, collection, task, read_trash_of(deployment, read))
+
+
+def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
+    """Return what deleting tags and repositories means. Changes nothing.
+
+    Args:
+        deployment: The deployment.
+        names: ``REPOSITORY:TAG`` or ``REPOSITORY``.
+
+    Raises:
+        MoorageError: One of them does not exist, or the images cannot be read.
+    """
+    read = read_images(deployment)
+    check_can_move(read.facts)
+    stored, tags, repositories = read.stored, [], []
+    for name in names:
+        repository, _, tag = name.partition(":")
+        there = stored.tree.repositories.get(repository)
+        if there is None or (tag and tag not in there.tags):
+            raise MoorageError(
+                f"{name} does not exist.", server=read.where, code="no_such_image",
+                advice="'moorage images list' shows what is there.",
+            )  # fmt: skip
+        if tag:
+            tags.append((repository, tag, there.tags[tag].digest))
+        else:
+            repositories.append(repository)
+    now = read.at + read.facts.clock_skew
+    pairs = [(repository, tag) for repository, tag, _ in tags]
+    entries = plan_deletion(stored, now, pairs, repositories)
+    manifests = sum("/_manifests/revisions/" in entry.path for entry in entries)
+    manifests += sum(len(stored.tree.repositories[each].manifests) for each in repositories)
+    size = tagged_size(stored) - tagged_size(stored, pairs, repositories)
+    task = _task(
+        read, "delete", tags=tuple(dict.fromkeys(tags)), repositories=tuple(repositories),
+        looks=(1.0,),
+    )  # fmt: skip
+    return DeletePlan(read, task, manifests, size)
+
+
+def plan_restore(deployment: Deployment, names: Sequence[str]) -> tuple[ImagesRead, Task]:
+    """Return the task that brings images back from the trash. Changes nothing.
+
+    Args:
+        deployment: The deployment.
+        names: ``REPOSITORY:TAG`` or ``REPOSITORY``; everything in the trash if there are none.
+
+    Raises:
+        MoorageError: The trash is empty, or one of the names is not in it.
+    """
+    read = read_images(deployment)
+    trash = read_trash_of(deployment, read)
+    if not trash:
+        raise MoorageError("the trash is empty.", server=read.where, code="images_not_in_trash")
+    tags, repositories = [], []
+    for name in names:
+        repository, _, tag = name.partition(":")
+        if not any(each.has(repository, tag) for each in trash):
+            raise MoorageError(
+                f"{name} is not in the trash.", server=read.where, code="images_not_in_trash",
+                advice="'moorage images trash' shows what is.",
+            )  # fmt: skip
+        if tag:
+            tags.append((repository, tag, ""))
+        else:
+            repositories.append(repository)
+    task = _task(read, "restore", tags=tuple(tags), repositories=tuple(repositories))
+    return read, task
+
+
+def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun, ...]:
+    """Return what is in the trash, oldest first.
+
+    Args:
+        deployment: The deployment.
+        read: Its images.
+
+    Raises:
+        MoorageError: The trash cannot be read.
+    """
+    answer = deployment.on_each(
+        lambda transport: transport.run(
+            shell_script("trash.sh"), payload=f"{_root(read.facts)}\n".encode(),
+            timeout=_TIMEOUT, deadline=10 * _TIMEOUT, cancel=deployment.cancel,
+        )
+    )[read.facts.server]  # fmt: skip
+    if isinstance(answer, MoorageError):
+        raise answer
+    try:
+        return read_trash(answer.stdout)
+    except (ValueError, IndexError) as error:
+        raise MoorageError(
+            "the trash cannot be read.", server=read.where, code="images_unreadable"
+        ) from error
+
+
+def change_images(deployment: Deployment, read: ImagesRead, task: Task) -> ImagesChange:
+    """Run a task on the server that stores the images, and follow it. Blocks.
+
+    Args:
+        deployment: The deployment; :meth:`Deployment.abort` cancels the run.
+        read: The images it was planned from.
+        task: The task.
+    """
+    run_id = new_run_id()
+    run = deployment.new_run(read.facts.server, run_id, deployment.on_event)
+    deployment.watch_runs([run])
+    run.start([payload_of(run_id, task)])
+    ended = run.ended or RunEnded(read.facts.server, run_id, RunStatus.LOST, code="run_lost")
+    return ImagesChange(ended, dict(run.numbers))
+
+
+def payload_of(run_id: str, task: Task) -> bytes:
+    """Return the input of ``start.sh``: the run's ID, the size of a tar archive, the archive.
+
+    Args:
+        run_id: The run's ID.
+        task: The task.
+    """
+    content = archive(program(task)) + b"\0" * 1024
+    return f"{run_id}\n{len(content)}\n".encode() + content
+
+
+def program(task: Task) -> dict[str, bytes]:
+    """Return the files of a run's folder: the program that is sent along, and its task.
+
+    Args:
+        task: The task.
+    """
+    source = Path(moorage.__file__).parent
+    modules = [source / "__init__.py", *sorted((source / "images").glob("*.py"))]
+    scripts = shell_scripts("run")
+    return {
+        "run.sh": shell_scripts("images")["run.sh"].encode(),
+        **{name: scripts[name].encode() for name in _SHELL},
+        "images.sh": shell_script("images.sh").encode(),
+        "task.json": json.dumps(asdict(task)).encode(),
+        "code/__main__.py": _START.encode(),
+        **{f"code/moorage/{each.relative_to(source)}": each.read_bytes() for each in modules},
+        "unsaid.abort": b"",
+    }
+
+
+def check_can_move(facts: Facts) -> None:
+    """Check that images can be moved on a server while its registry serves.
+
+    Args:
+        facts: The server's facts.
+
+    Raises:
+        MoorageError: They cannot; it says why.
+    """
+    applied = as_applied(facts)
+    assert applied is not None  # or its images could not have been read
+    if mode_of(applied.answers_here).is_cache:
+        raise MoorageError(
+            "this registry is a pull-through cache, which removes images itself.",
+            server=facts.server,
+            code="images_cache",
+        )
+    config = facts.files.get(layout.config_path(active_slot(facts) or "blue"))
+    secrets = facts.files.get(layout.REGISTRY_ENV)
+    text = config.content.decode("utf-8", "replace") if config is not None else ""
+    site = facts.files.get(layout.NGINX_SITE)
+    if site is None or b"$moorage_is_held" not in site.content:
+        raise MoorageError(
+            "an earlier version deployed this registry, and its nginx cannot hold writes while "
+            "images are moved.",
+            advice="Apply its answers once more: moorage apply FILE.",
+            server=facts.server,
+            code="images_needs_apply",
+        )
+    for name in unfit_settings(
+        text, secrets.content.decode("utf-8", "replace") if secrets is not None else ""
+    ):
+        raise MoorageError(
+            f"the registry's own settings ({name}) do not allow to move images.",
+            advice="With storage.cache, the registry would report images that are gone. Remove the "
+            "setting, then apply.",
+            server=facts.server,
+            code="images_settings",
+        )
+
+
+def _root(facts: Facts) -> str:
+    applied = as_applied(facts)
+    assert applied is not None
+    return str(applied.answers_here.storage.filesystem.path)
+
+
+def _task(read: ImagesRead, action: str, **more: object) -> Task:
+    store = read.facts.store.marker if read.facts.store is not None else None
+    return Task(action, _root(read.facts), store or "", **more)  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+"""What is in a registry's trash, read from the output of `trash.sh`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from moorage.images.sweep import Entry, State
+
+
+@dataclass(frozen=True)
+class TrashedRun:
+    """What a run has moved to the trash and is still there.
+
+    Attributes:
+        run: Its name.
+        at: When, in seconds since 1970.
+        is_complete: Whether it has ended; if not, the next run puts everything back.
+        entries: The files and folders.
+    """
+
+    run: str
+    at: float
+    is_complete: bool
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that emptying the trash frees."""
+        return sum(entry.size for entry in self.entries)
+
+    @property
+    def blobs(self) -> int:
+        """The number of blobs."""
+        return sum(entry.path.startswith("blobs/") for entry in self.entries)
+
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """The tags, as repository and tag."""
+        return tuple(_tags(self.entries))
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The repositories that were deleted entirely."""
+        ends = "/_manifests"
+        return tuple(
+            entry.path.partition("/")[2].removesuffix(ends)
+            for entry in self.entries
+            if entry.path.endswith(ends)
+        )
+
+    def has(self, repository: str, tag: str) -> bool:
+        """Return whether a tag, or something of a repository, is in it.
+
+        Args:
+            repository: The repository.
+            tag: The tag; empty for anything of the repository.
+        """
+        if tag:
+            return (repository, tag) in self.tags
+        start = f"repositories/{repository}/_"
+        return any(entry.path.startswith(start) for entry in self.entries)
+
+
+def _tags(entries: tuple[Entry, ...]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        name, separator, tag = entry.path.partition("/_manifests/tags/")
+        if separator:
+            yield name.partition("/")[2], tag
+
+
+def read_trash(output: bytes) -> tuple[TrashedRun, ...]:
+    """Return what is in the trash, oldest first.
+
+    Args:
+        output: The output of `trash.sh`.
+
+    Raises:
+        ValueError: It was cut, or is none.
+    """
+    found = []
+    lines = iter(output.decode("utf-8", "surrogateescape").splitlines())
+    for line in lines:
+        run, state, at = line.split("\t")
+        left = {int(number) for number in next(lines, "").split()}
+        listed = []
+        for entry in lines:
+            if not entry:
+                break
+            path, digest, size = json.loads(entry)
+            listed.append(Entry(str(path), str(digest), int(size)))
+        entries = tuple(each for number, each in enumerate(listed) if number in left)
+        if entries:
+            found.append(TrashedRun(run, float(at), state == State.CHECKED, entries))
+    return tuple(found)

@@ -1,0 +1,52 @@
+# Starts the program that deletes, collects or restores images on this server: the modules in code/,
+# which need Python 3.11 and its standard library. Like every run, it is kept in /var/lib/moorage/runs/ID
+# with its log and result.
+# shellcheck shell=sh source-path=SCRIPTDIR
+# shellcheck disable=SC2034,SC2154 # the sourced files use these variables
+set -u
+umask 077
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+run=$1
+cd "$run" || exit 1
+state=/var/lib/moorage
+tab=$(printf '\t')
+newline='
+'
+rollback_needed=no
+can_cancel=yes
+outcome=failed
+
+# shellcheck source=../run/common.sh
+. ./common.sh
+# shellcheck source=../run/causes.sh
+. ./causes.sh
+# shellcheck source=../run/additions.sh
+. ./additions.sh
+# shellcheck source=../run/packages.sh
+. ./packages.sh
+
+has_python() { python3 -c 'import sys, dataclasses, hashlib, json, zlib; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+install_python() {
+    list_packages >packages.before || cannot_write "$run/packages.before"
+    mark_journal
+    apt -y --no-install-recommends install python3 || { apt update && apt -y --no-install-recommends install python3; }
+    note_packages_since packages.before
+    has_python || fail images_no_python "$(why_apt "")"
+}
+
+if ! has_python; then
+    trap 'outcome=cancelled && cancel' TERM INT HUP PIPE
+    tick
+    booted=$(($(date +%s) - now))
+    exec 8>lock 9>"$state/lock"
+    flock -n 8
+    flock -n 9 || finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
+    step packages
+    install_python
+    # The program takes these locks itself.
+    exec 8>&- 9>&-
+    trap - TERM INT HUP PIPE
+fi
+exec python3 -B -E -s code "$run"

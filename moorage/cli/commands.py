@@ -19,6 +19,10 @@ _COMMANDS = {
     "logs": LazyCommand("moorage.cli.logs", "Show or follow the logs of the registry and nginx."),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
     "users": LazyCommand("moorage.cli.users.group", "Manage the registry's users."),
+    "images": LazyCommand(
+        "moorage.cli.images.group",
+        "Delete images, and free their space (garbage collection: gc, clean, prune).",
+    ),
     "dns": LazyCommand("moorage.cli.dns", "Plan, apply, undo and check the DNS records."),
     "failover": LazyCommand(
         "moorage.cli.failover",

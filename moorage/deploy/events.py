@@ -34,6 +34,15 @@ STEPS: dict[str, str] = {
     "rollback": "Rolling back",
 }
 """The steps of a run, in order, with their titles."""
+_IMAGE_STEPS = {
+    "images-mark": "Reading the images",
+    "grace": "Waiting until pushes in progress have ended",
+    "images-move": "Moving images to the trash",
+    "images-check": "Checking that nothing moved is needed",
+    "images-purge": "Emptying the trash",
+    "images-restore": "Bringing images back from the trash",
+}
+"""The steps of a run that deletes, collects or restores images."""
 CHANGE_RECORDS = "records"
 """The step after all servers are done: the DNS records of the registry's name."""
 
@@ -46,7 +55,7 @@ def step_title(step: str) -> str:
     """
     if step == CHANGE_RECORDS:
         return "Updating DNS records and waiting for the name servers"
-    return STEPS.get(step, step)
+    return STEPS.get(step) or _IMAGE_STEPS.get(step, step)
 
 
 def ending_in_words(status: RunStatus | str, step: str, message: str) -> str:

@@ -164,6 +164,10 @@ class RunRecord:
         return self.result.message if self.result is not None else ""
 
 
+_WAITS = "grace"
+"""The step in which a run that collects images waits and changes nothing."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """The facts that the probe read from a server.
@@ -265,8 +269,8 @@ class Facts:
 
     @property
     def active_run(self) -> RunRecord | None:
-        """The run that is active now, or None."""
-        return next((run for run in self.runs if run.running), None)
+        """The run that is active now, or None; not one that lets others go first."""
+        return next((run for run in self.runs if run.running and run.step != _WAITS), None)
 
     @property
     def last_run(self) -> RunRecord | None:

@@ -119,6 +119,39 @@ REASONS = {
         ("registry.image", "registry.image_archive"),
     ),
     "image_state_unknown": Reason("{0} does not report its images"),
+    "images_failed": Reason("the images could not be moved"),
+    "images_in_use": Reason(
+        "{0} stays, because something is being pushed to it", "Try again when the push has ended."
+    ),
+    "images_mounts": Reason(
+        "{0} is a file system of its own, and files cannot be moved between file systems"
+    ),
+    "images_no_hold": Reason(
+        "nginx does not answer, or its configuration cannot hold writes",
+        "Apply the answers once more: moorage apply FILE.",
+    ),
+    "images_no_python": Reason(
+        "Python 3.11 or newer could not be installed", "Install the package python3."
+    ),
+    "images_no_slot": Reason("no slot of the registry is active"),
+    "images_not_in_trash": Reason("it is not in the trash"),
+    "images_nothing_alive": Reason(
+        "no image is in use there, which is more likely a store that is not complete"
+    ),
+    "images_other_disk": Reason(
+        "the trash is on another file system than the images, so they cannot be moved there"
+    ),
+    "images_other_slot": Reason(
+        "slot {0} still finishes transfers from before the last apply",
+        "Try again when they have ended; 'moorage status' shows them.",
+    ),
+    "images_settings": Reason("the registry's settings ({0}) do not allow to move images"),
+    "images_store_missing": Reason("the images are not in {0}", "Is its disk mounted?"),
+    "images_tag_changed": Reason("{0} was pushed or deleted after it was read"),
+    "images_too_slow": Reason(
+        "the disk is too slow to move the files while writes are held", "Try again later."
+    ),
+    "images_unreadable": Reason("the images could not be read"),
     "nginx_not_reloaded": Reason("nginx did not load the new configuration"),
     "nginx_refuses": Reason("nginx rejects the configuration"),
     "no_go_ahead": Reason("timed out waiting for the go-ahead (connection lost before the switch)"),

@@ -185,7 +185,8 @@ forget_old_runs() {
     # Names sort by time, according to the clocks of the operators' machines.
     set -- "$state"/runs/*
     while [ $# -gt 10 ]; do
-        [ "$1" = "$run" ] || rm -rf "$1"
+        # A run that collects images can be waiting meanwhile.
+        if [ "$1" != "$run" ] && flock -n "$1/lock" true; then rm -rf "$1"; fi
         shift
     done
     for old; do

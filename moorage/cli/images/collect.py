@@ -1,0 +1,158 @@
+"""``moorage images collect``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moorage.cli.images.open_images import open_images, run_change
+from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.errors import ExitCode
+
+if TYPE_CHECKING:
+    from moorage.cli.output import Output
+    from moorage.deploy.images_run import CollectPlan
+
+_EXAMPLES = """\b
+Examples:
+  moorage images collect moorage.yml
+  moorage images collect moorage.yml --grace 10m --untagged-now --yes --json
+"""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class _Duration(click.ParamType[float]):
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        text = str(value)
+        number, unit = text[:-1], text[-1:]
+        if unit not in _UNITS or not number.isascii() or not number.isdecimal() or len(number) > 6:
+            self.fail(f"Invalid time '{text}': use a number and s, m, h or d, such as 90m.", param)
+        return float(int(number) * _UNITS[unit])
+
+
+@click.command("collect", epilog=_EXAMPLES)
+@deployment_arguments()
+@click.option(
+    "--grace", type=_Duration(), default="1h", show_default=True,
+    help="How long pushes in progress get to end before anything is moved.",
+)  # fmt: skip
+@click.option(
+    "--young", type=_Duration(), default="24h", show_default=True,
+    help="Keep what was pushed within this time. A push that takes longer can fail.",
+)  # fmt: skip
+@click.option(
+    "--untagged-now", is_flag=True,
+    help="Also remove images without a tag, although it is not known who pulls them by digest.",
+)  # fmt: skip
+@click.option(
+    "--purge", is_flag=True, help="Empty the trash at once. What was in it cannot be restored."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    grace: float,
+    young: float,
+    untagged_now: bool,
+    purge: bool,
+    yes: bool,
+    **options: Any,
+) -> int:
+    """Free the space that nothing needs: garbage collection (gc, clean up, prune).
+
+    Keeps everything that a tag leads to: images of all platforms, signatures, attestations. Keeps
+    what was pushed within --young, all of a repository with a manifest that cannot be read, and
+    images without a tag.
+
+    The registry keeps serving: pulls do not wait, pushes wait for less than two seconds. The rest
+    goes to the trash, where it still takes up space for 7 days; 'moorage images restore' brings it
+    back. The run continues on the server if the connection is lost. Ctrl-C cancels it.
+    """
+    from moorage.cli.confirmation import require_confirmation
+    from moorage.deploy.images_run import plan_collect
+
+    arguments = parse_arguments(context, options)
+    output = arguments.output
+    require_confirmation(output, yes, "Add --yes to collect without being asked.")
+    with open_images(arguments) as runner:
+        plan = runner.query(
+            lambda: plan_collect(
+                runner.deployment,
+                grace=grace,
+                young=young,
+                takes_untagged=untagged_now,
+                purges=purge,
+            )
+        )
+        if output.as_json and not plan.has_changes:
+            output.emit({"exit_code": 0, "plan": _as_json(plan)})
+        if not output.as_json:
+            _show(output, plan)
+        if not plan.has_changes:
+            return ExitCode.DONE
+        question = "Move this to the trash?"
+        if purge:
+            question = "Move this to the trash and empty the trash? This cannot be undone."
+        if not yes and not runner.asker.confirm(question):
+            output.message("Nothing was changed.")
+            return ExitCode.FAILED
+        return run_change(
+            runner, plan.read, plan.task, _as_json(plan), ("blobs", "bytes", "purged", "held_ms")
+        )
+
+
+def _show(output: Output, plan: CollectPlan) -> None:
+    from moorage.units import size_text
+
+    this = plan.collection
+    if this.is_empty:
+        output.message("Nothing to collect.")
+    else:
+        output.message(
+            f"{this.blobs} files that nothing needs: {size_text(this.freed)} ({this.freed} bytes), "
+            f"{this.manifests} manifests among them."
+        )
+    for repository, tag in this.tags:
+        output.message(("-  ", "red"), f"{repository}:{tag}  belongs to an image that goes")
+    if this.kept_untagged:
+        output.message(
+            f"Kept: {this.kept_untagged} manifests without a tag, because it is not known whether "
+            "they are pulled by digest. --untagged-now removes them."
+        )
+    for repository, manifests in this.unreadable.items():
+        digest, why = manifests[0]
+        output.message(
+            ("!  ", "yellow"),
+            f"Kept: everything in {repository}, because manifest {digest[:19]} cannot be read: "
+            f"{why or 'unknown'}",
+        )
+    if plan.trash:
+        size = sum(run.size for run in plan.trash)
+        end = "is deleted with this" if plan.task.purges else "is deleted after 7 days"
+        output.message(f"In the trash: {size_text(size)}, which {end}.")
+
+
+def _as_json(plan: CollectPlan) -> dict[str, object]:
+    this = plan.collection
+    return {
+        "bytes": this.freed,
+        "blobs": this.blobs,
+        "manifests": this.manifests,
+        "tags": [{"repository": repository, "tag": tag} for repository, tag in this.tags],
+        "kept_untagged": this.kept_untagged,
+        "unreadable": {
+            repository: [{"digest": digest, "reason": reason} for digest, reason in manifests]
+            for repository, manifests in this.unreadable.items()
+        },
+        "trash_bytes": sum(run.size for run in plan.trash),
+        "purges": plan.task.purges,
+        "grace": plan.task.grace,
+        "young": plan.task.young,
+    }

@@ -1,0 +1,81 @@
+"""``moorage images delete``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moorage.cli.images.open_images import NAMES, open_images, run_change
+from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.errors import ExitCode
+
+if TYPE_CHECKING:
+    from moorage.cli.output import Output
+    from moorage.deploy.images_run import DeletePlan
+
+_EXAMPLES = """\b
+Examples:
+  moorage images delete moorage.yml team-a/app:1.2 team-a/app:1.3
+  moorage images delete --server root@203.0.113.10 team-a/old --yes
+"""
+
+
+@click.command("delete", epilog=_EXAMPLES)
+@deployment_arguments(NAMES)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.pass_context
+def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
+    """Delete tags, or whole repositories, on the server's disk.
+
+    REPOSITORY without a tag deletes everything in it; it no longer appears in the catalog.
+    Repositories below it stay.
+
+    The tags go to the trash: 'moorage images restore' brings them back. The space is freed by
+    'moorage images collect', which removes what no other tag needs.
+    """
+    from moorage.cli.confirmation import require_confirmation
+    from moorage.deploy.images_run import plan_delete
+
+    arguments = parse_arguments(context, options, NAMES)
+    output = arguments.output
+    require_confirmation(output, yes, "Add --yes to delete the images without being asked.")
+    with open_images(arguments) as runner:
+        plan = runner.query(lambda: plan_delete(runner.deployment, arguments.words))
+        if not output.as_json:
+            _show(output, plan)
+        count = len(plan.tags) + len(plan.repositories)
+        names = arguments.words[0] if count == 1 else f"these {count}"
+        if not yes and not runner.asker.confirm(f"Delete {names}?"):
+            output.message("Nothing was changed.")
+            return ExitCode.FAILED
+        return run_change(runner, plan.read, plan.task, _as_json(plan), ("tags", "held_ms"))
+
+
+def _show(output: Output, plan: DeletePlan) -> None:
+    from moorage.units import size_text
+
+    trees = plan.read.stored.tree.repositories
+    for repository, tag, digest in plan.tags:
+        output.message(("-  ", "red"), f"{repository}:{tag}  {digest[:19]}")
+    for repository in plan.repositories:
+        tags = len(trees[repository].tags)
+        output.message(
+            ("-  ", "red"), f"{repository}  the whole repository: {tags} tag{'s' * (tags != 1)}"
+        )
+    output.message(
+        f"{plan.manifests} manifest{'s' * (plan.manifests != 1)} can no longer be pulled. "
+        f"'moorage images collect' can then free {size_text(plan.size)}."
+    )
+
+
+def _as_json(plan: DeletePlan) -> dict[str, object]:
+    return {
+        "tags": [
+            {"repository": repository, "tag": tag, "digest": digest}
+            for repository, tag, digest in plan.tags
+        ],
+        "repositories": list(plan.repositories),
+        "manifests": plan.manifests,
+        "bytes": plan.size,
+    }

@@ -1,0 +1,44 @@
+"""The group of commands ``moorage images``."""
+
+from __future__ import annotations
+
+import click
+
+from moorage.cli.lazy_group import LazyCommand, LazyGroup
+
+_COMMANDS = {
+    "delete": LazyCommand("moorage.cli.images.delete", "Delete tags, or whole repositories."),
+    "collect": LazyCommand(
+        "moorage.cli.images.collect",
+        "Free the space that no tag needs (garbage collection: gc, clean, prune).",
+    ),
+    "restore": LazyCommand(
+        "moorage.cli.images.restore", "Bring images back from the trash, with their tags."
+    ),
+    "trash": LazyCommand("moorage.cli.images.trash", "Show what is in the trash."),
+}
+
+_EPILOG = """\b
+Examples:
+  moorage images delete moorage.yml team-a/app:1.2 team-a/app:1.3
+  moorage images delete moorage.yml team-a/old
+  moorage images collect moorage.yml
+  moorage images trash moorage.yml
+  moorage images restore moorage.yml team-a/app:1.2
+"""
+
+
+class _Images(LazyGroup):
+    lazy = _COMMANDS
+
+
+@click.group(cls=_Images, epilog=_EPILOG)
+def command() -> None:
+    """Delete the registry's images, and free the space (garbage collection).
+
+    FILE, an answers file, selects the deployment, or --server USER@HOST.
+
+    What is deleted or collected goes to a trash first, from which restore brings it back. The
+    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. No password
+    of a registry user is needed. Images in S3 and other buckets cannot be collected yet.
+    """

@@ -1,0 +1,160 @@
+"""Open the deployment whose images a command changes, and run the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moorage.cli.users.open_users import Arguments, parse_arguments
+from moorage.errors import ExitCode
+
+if TYPE_CHECKING:
+    from moorage.cli.runner import Runner
+    from moorage.deploy.images import ImagesRead
+    from moorage.deploy.images_run import ImagesChange
+    from moorage.images.task import Task
+
+NAMES = "REPOSITORY[:TAG]..."
+_CANCELLING = (
+    "Cancelling: what has been moved to the trash stays there, nothing more is moved. "
+    "Press Ctrl-C again to exit without waiting."
+)
+
+
+def parse_names(context: click.Context, options: dict[str, Any]) -> Arguments:
+    """Return the arguments of a command whose names can be left out.
+
+    Args:
+        context: The command's context.
+        options: The command's options; these arguments are removed from them.
+    """
+    has_names = len(options["words"]) > (0 if options["addresses"] else 1)
+    return parse_arguments(context, options, *([NAMES] if has_names else []))
+
+
+@contextmanager
+def open_images(arguments: Arguments) -> Iterator[Runner]:
+    """Open a deployment for its images.
+
+    Args:
+        arguments: The command's arguments.
+    """
+    from moorage.cli.answers_file import open_answers
+    from moorage.cli.runner import open_deployment
+    from moorage.deploy.discovery import answers_for
+
+    if arguments.file is not None:
+        answers = open_answers(arguments.output, arguments.file)
+    else:
+        answers = answers_for(arguments.servers)
+    with open_deployment(
+        arguments.output, answers, accepted_host_keys=arguments.accepted_host_keys
+    ) as runner:
+        # Images need none of the registry's secrets.
+        runner.asker.asks_for_logins_only = True
+        yield runner
+
+
+def run_change(
+    runner: Runner, read: ImagesRead, task: Task, plan: dict[str, object], what: Sequence[str]
+) -> int:
+    """Run a confirmed change and print its result.
+
+    Args:
+        runner: The open deployment.
+        read: The images it was planned from.
+        task: The task of the run.
+        plan: The plan for ``--json``.
+        what: The names of the numbers to print, in order.
+
+    Returns:
+        The exit code.
+    """
+    from moorage.cli.errors import WasInterruptedError
+    from moorage.deploy.images_run import change_images
+
+    def cancel() -> None:
+        runner.message(_CANCELLING)
+        runner.deployment.abort()
+
+    try:
+        change = runner.run(lambda: change_images(runner.deployment, read, task), cancel)
+    except WasInterruptedError as error:
+        raise WasInterruptedError(
+            "Interrupted twice: Moorage told the server to stop, but did not wait for it.",
+            advice="'moorage images trash' shows what was moved.",
+        ) from error
+    code = ExitCode.DONE if change.is_good else ExitCode.FAILED
+    if runner.main_thread.is_interrupted and not change.is_good:
+        code = ExitCode.INTERRUPTED
+    _print(runner, change, plan, what, code)
+    return code
+
+
+def _print(
+    runner: Runner,
+    change: ImagesChange,
+    plan: dict[str, object],
+    what: Sequence[str],
+    code: ExitCode,
+) -> None:
+    from moorage.deploy.events import ending_in_words
+    from moorage.servers.run_results import REASONS
+
+    output, ended = runner.output, change.ended
+    if output.as_json:
+        output.emit(
+            {
+                "exit_code": int(code),
+                "plan": plan,
+                "server": ended.server,
+                "run": ended.run_id,
+                "status": str(ended.status),
+                "code": ended.code,
+                "message": ended.message,
+                "done": change.numbers,
+            }
+        )
+        return
+    sign = ("✓  ", "green") if change.is_good else ("✗  ", "red")
+    text = numbers_text(change.numbers, what) if change.is_good else ""
+    if not change.is_good:
+        text = ending_in_words(ended.status, ended.step, ended.message)
+    output.data(sign, f"{ended.server}  {text}")
+    advice = REASONS[ended.code].advice if ended.code in REASONS else ""
+    if advice and not change.is_good:
+        output.data(f"   {advice}")
+
+
+_TEXTS = {
+    "tags": ("{} tag deleted", "{} tags deleted"),
+    "blobs": ("{} file moved to the trash", "{} files moved to the trash"),
+    "restored": ("{} file or folder restored", "{} files and folders restored"),
+}
+
+
+def numbers_text(numbers: dict[str, int], what: Sequence[str]) -> str:
+    """Return what a run has done, in words.
+
+    Args:
+        numbers: What it counted.
+        what: The names to tell, in order.
+    """
+    from moorage.units import size_text
+
+    parts = []
+    for name in what:
+        number = numbers.get(name, 0)
+        if name == "bytes":
+            parts.append(f"{size_text(number)} in the trash")
+        elif name == "purged":
+            parts += [f"{size_text(number)} freed"] if number else []
+        elif name == "held_ms":
+            parts += [f"pushes waited {number / 1000:.1f} s at most"] if number else []
+        else:
+            one, many = _TEXTS[name]
+            parts.append((one if number == 1 else many).format(number))
+    return ", ".join(parts)

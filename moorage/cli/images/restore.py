@@ -1,0 +1,43 @@
+"""``moorage images restore``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from moorage.cli.images.open_images import NAMES, open_images, parse_names, run_change
+from moorage.cli.users.open_users import deployment_arguments
+from moorage.errors import ExitCode
+
+_EXAMPLES = """\b
+Examples:
+  moorage images restore moorage.yml team-a/app:1.2
+  moorage images restore moorage.yml team-a/old
+  moorage images restore moorage.yml            everything in the trash
+"""
+
+
+@click.command("restore", epilog=_EXAMPLES)
+@deployment_arguments(f"[{NAMES}]")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.pass_context
+def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
+    """Bring images back from the trash, with their tags.
+
+    Without names, brings back everything in the trash. A tag that was pushed again since stays as
+    it is now.
+    """
+    from moorage.cli.confirmation import require_confirmation
+    from moorage.deploy.images_run import plan_restore
+
+    arguments = parse_names(context, options)
+    output = arguments.output
+    require_confirmation(output, yes, "Add --yes to restore without being asked.")
+    with open_images(arguments) as runner:
+        read, task = runner.query(lambda: plan_restore(runner.deployment, arguments.words))
+        what = ", ".join(arguments.words) or "everything in the trash"
+        if not yes and not runner.asker.confirm(f"Restore {what}?"):
+            output.message("Nothing was changed.")
+            return ExitCode.FAILED
+        return run_change(runner, read, task, {"names": list(arguments.words)}, ("restored",))

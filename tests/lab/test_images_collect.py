@@ -1,0 +1,104 @@
+"""Delete, collect and restore images of a real registry, while it serves."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from image_client import digest_of
+from images_at_work import Images, client_of
+from operator_at_work import Operator
+from patience import slowness
+
+from lab import LabServer
+
+pytestmark = pytest.mark.ready("python3")
+
+
+def test_delete_collect_and_restore(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    operator.install(answers)
+    images, client = Images(operator, answers), client_of(operator, server)
+    base, old, new, other = (os.urandom(20_000) for _ in range(4))
+    first = client.push("team/app", "v1", [base, old])
+    client.push("team/app", "v2", [base, new])
+    client.push("team/app", "moved", [other])
+    client.push("team/app", "moved", [base])
+    child = client.push("team/multi", "", [base, other], source="team/app")
+    client.index("team/multi", "latest", [child])
+    client.push("moorage-verify", "x", [os.urandom(1000)])
+    kept = {
+        (repository, tag): client.pull(repository, tag)
+        for repository, tag in (("team/app", "v2"), ("team/app", "moved"), ("team/multi", "latest"))
+    }
+    before = client.pull("team/app", "v1")
+
+    deleted = images.delete("team/app:v1", "moorage-verify")
+    assert deleted.is_good, (deleted, images.log)
+    assert client.status("GET", "/v2/team/app/manifests/v1") == 404
+    assert client.status("GET", f"/v2/team/app/manifests/{first['digest']}") == 404
+    assert client.catalog() == ["team/app", "team/multi"]
+
+    plan, change = images.collect(grace=3)
+    assert change.is_good, (change, images.log)
+    assert change.numbers["bytes"] == plan.collection.freed, images.log
+    assert change.numbers["bytes"] > 20_000
+    assert client.status("HEAD", f"/v2/team/app/blobs/{digest_of(old)}") == 404
+    for (repository, tag), content in kept.items():
+        assert client.pull(repository, tag) == content
+
+    restored = images.restore("team/app:v1")
+    assert restored.is_good, (restored, images.log)
+    assert client.pull("team/app", "v1") == before
+    restored = images.restore("moorage-verify")
+    assert restored.is_good, (restored, images.log)
+    client.pull("moorage-verify", "x")
+    print("\n".join(images.log))
+
+
+def test_nginx_holds_writes_for_two_seconds_at_most(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    operator.install(answers)
+    client = client_of(operator, server)
+    layer = os.urandom(1000)
+    client.push("team/app", "v1", [layer])
+
+    def push() -> float:
+        began = time.monotonic()
+        answer = client.client.request("POST", "/v2/team/app/blobs/uploads/")
+        assert answer.status == 202, answer
+        return time.monotonic() - began
+
+    def pull() -> float:
+        began = time.monotonic()
+        client.pull("team/app", "v1")
+        return time.monotonic() - began
+
+    # Nothing listens: a killed run must not stop pushes.
+    server.run("touch /run/moorage/hold")
+    assert push() < 0.5 * slowness()
+    # Something listens and never answers.
+    server.run(
+        "systemd-run --quiet --unit=deaf python3 -c '"
+        "import os, socket, time; s = socket.socket(socket.AF_UNIX); "
+        's.bind("/run/moorage/release.sock"); os.chmod("/run/moorage/release.sock", 0o666); '
+        "s.listen(10); time.sleep(60)'; until [ -S /run/moorage/release.sock ]; do sleep 0.1; done"
+    )
+    assert 1.5 < push() < 3 * slowness()
+    assert pull() < 1 * slowness()
+    server.run("rm /run/moorage/hold")
+    assert push() < 0.5 * slowness()
+
+    # Content that is about to go: missing for those who ask, there for those who pull.
+    digest = digest_of(layer)
+    server.run(
+        f"mkdir -p /run/moorage/condemned/team/app; touch $_/_{digest[7:]}"
+    )
+    assert not client.has_blob("team/app", digest)
+    assert client.status("GET", f"/v2/team/app/blobs/{digest}") == 200
+    mount = f"/v2/team/other/blobs/uploads/?mount={digest}&from=team%2Fapp"
+    assert client.status("POST", mount) == 202
+    server.run("rm -r /run/moorage/condemned")
+    assert client.has_blob("team/app", digest)
+    assert client.status("POST", mount) == 201

@@ -319,8 +319,7 @@ def check_can_move(facts: Facts) -> None:
     ):
         raise MoorageError(
             f"the registry's own settings ({name}) do not allow to move images.",
-            advice="With storage.cache, the registry would report images that are gone. Remove the "
-            "setting, then apply.",
+            advice="Remove the setting, then apply: the registry would report images that are gone.",
             server=facts.server,
             code="images_settings",
         )

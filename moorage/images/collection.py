@@ -10,6 +10,9 @@ from moorage.images.read import Stored
 from moorage.images.sweep import Entry
 from moorage.images.tree import Tree
 
+VERIFY = "moorage-verify"
+"""The repository that Moorage's own checks push to. They delete the image, and the rest is left."""
+
 
 class NothingAliveError(Exception):
     """Everything looks dead, which is more likely a store that was not read right."""
@@ -69,11 +72,14 @@ def plan_collection(
     links = [*_dead_manifests(stored.tree, alive), *_dead_layers(stored.tree, alive)]
     blobs = [_content(digest, size) for digest, size in alive.dead_blobs(stored.tree).items()]
     folders = [Entry(f"repositories/{name}/_manifests/tags/{tag}") for name, tag in tags]
+    if _is_left(stored.tree, alive, VERIFY):
+        # Its empty folders would keep it in the catalog.
+        blobs += _folders(VERIFY)
     return Collection(
         entries=(*folders, *links, *blobs),
         tags=tags,
         manifests=sum("/_manifests/revisions/" in entry.path for entry in links),
-        blobs=len(blobs),
+        blobs=sum(entry.path.startswith("blobs/") for entry in blobs),
         freed=sum(entry.size for entry in blobs),
         kept_untagged=sum(len(each.untagged) for each in alive.repositories.values()),
         unreadable={
@@ -122,9 +128,25 @@ def plan_deletion(
         for digest in sorted(found & trees[name].manifests.keys() - kept):
             path = digest.replace(":", "/")
             links.append(Entry(f"repositories/{name}/_manifests/revisions/{path}/link", digest))
-    parts = ("_manifests", "_layers", "_uploads")
-    folders += [Entry(f"repositories/{name}/{part}") for name in whole for part in parts]
+    folders += [entry for name in whole for entry in _folders(name)]
     return (*folders, *links)
+
+
+def _folders(repository: str) -> list[Entry]:
+    """Return the folders of a repository; those of repositories below it are beside them."""
+    parts = ("_manifests", "_layers", "_uploads")
+    return [Entry(f"repositories/{repository}/{part}") for part in parts]
+
+
+def _is_left(tree: Tree, alive: Alive, name: str) -> bool:
+    """Return whether a repository has nothing that is alive, and nothing in progress."""
+    repository, found = tree.repositories.get(name), alive.repositories.get(name)
+    return (
+        repository is not None
+        and found is not None
+        and not (repository.tags or repository.uploads)
+        and not (found.manifests or found.blobs or found.unreadable)
+    )
 
 
 def tagged_size(

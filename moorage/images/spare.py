@@ -1,4 +1,4 @@
-"""What was pushed since a plan was made, and therefore stays.
+"""Find what was pushed since a plan was made: it stays.
 
 Reading everything again would take longer than writes can be held. So this looks at the planned
 files, at folders that have got new entries, and at repositories that are new.
@@ -22,7 +22,7 @@ _MANIFESTS = "_manifests/revisions/sha256"
 
 @dataclass
 class Spared:
-    """What stays.
+    """The part of a plan that stays.
 
     Attributes:
         digests: Content that is needed.

@@ -187,7 +187,7 @@ class Sweep:
 
     @property
     def since(self) -> float:
-        """When it was last changed, in seconds since 1970: when it was done."""
+        """The time of its last change, in seconds since 1970."""
         return (self._folder / _STATE).stat().st_mtime
 
     def _in_trash(self, number: int) -> Path:

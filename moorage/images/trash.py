@@ -1,4 +1,4 @@
-"""What is in a registry's trash, read from the output of `trash.sh`."""
+"""The content of a registry's trash, read from the output of `trash.sh`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moorage.images.sweep import Entry, State
 
 @dataclass(frozen=True)
 class TrashedRun:
-    """What a run has moved to the trash and is still there.
+    """The part of a run's files that is still in the trash.
 
     Attributes:
         run: Its name.

@@ -40,10 +40,15 @@ def test_delete_collect_and_restore(operator: Operator, server: LabServer) -> No
     assert client.status("GET", f"/v2/team/app/manifests/{first['digest']}") == 404
     assert client.catalog() == ["team/app", "team/multi"]
 
+    # What a check of Moorage's leaves.
+    checked = client.push("moorage-verify", "y", [os.urandom(1000)])
+    assert client.status("DELETE", f"/v2/moorage-verify/manifests/{checked['digest']}") == 202
+
     plan, change = images.collect(grace=3)
     assert change.is_good, (change, images.log)
     assert change.numbers["bytes"] == plan.collection.freed, images.log
     assert change.numbers["bytes"] > 20_000
+    assert client.catalog() == ["team/app", "team/multi"]
     assert client.status("HEAD", f"/v2/team/app/blobs/{digest_of(old)}") == 404
     for (repository, tag), content in kept.items():
         assert client.pull(repository, tag) == content
@@ -93,7 +98,7 @@ def test_nginx_holds_writes_for_two_seconds_at_most(operator: Operator, server: 
     # Content that is about to go: missing for those who ask, there for those who pull.
     digest = digest_of(layer)
     server.run(
-        f"mkdir -p /run/moorage/condemned/team/app; touch $_/_{digest[7:]}"
+        f"cd /run/moorage && mkdir -p condemned/team/app && touch condemned/team/app/_{digest[7:]}"
     )
     assert not client.has_blob("team/app", digest)
     assert client.status("GET", f"/v2/team/app/blobs/{digest}") == 200

@@ -67,7 +67,7 @@ def command(
 ) -> int:
     """Free the space that nothing needs: garbage collection (gc, clean up, prune).
 
-    Keeps everything that a tag leads to: images of all platforms, signatures, attestations. Keeps
+    Keeps everything that tags refer to: images of all platforms, signatures, attestations. Keeps
     what was pushed within --young, all of a repository with a manifest that cannot be read, and
     images without a tag.
 

@@ -34,7 +34,7 @@ class _Images(LazyGroup):
 
 @click.group(cls=_Images, epilog=_EPILOG)
 def command() -> None:
-    """Delete the registry's images, and free the space (garbage collection).
+    """Delete the registry's images, and free the space (garbage collection). 'trash' changes nothing.
 
     FILE, an answers file, selects the deployment, or --server USER@HOST.
 

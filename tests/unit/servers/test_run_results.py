@@ -68,6 +68,8 @@ def test_every_code_of_the_shell_has_a_message_and_is_documented() -> None:
         for code in found
         if code
     }
+    collector = (_ROOT / "moorage" / "images" / "collector.py").read_text("utf-8")
+    codes |= {*re.findall(r'(?:StopError|_finish)\(\s*"\w+", "(\w+)"', collector)}
     assert codes <= set(REASONS)
     unused = set(REASONS) - codes - {"hook_failed", "hook_timed_out", "run_interrupted"}
     assert not unused

@@ -232,7 +232,7 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
         raise answer
     try:
         return read_trash(answer.stdout)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, TypeError, RecursionError) as error:
         raise MoorageError(
             "the trash cannot be read.", server=read.where, code="images_unreadable"
         ) from error
@@ -319,7 +319,7 @@ def check_can_move(facts: Facts) -> None:
     ):
         raise MoorageError(
             f"the registry's own settings ({name}) do not allow to move images.",
-            advice="Remove the setting, then apply: the registry would report images that are gone.",
+            advice="Remove the setting, then apply: with it, moved images would be reported.",
             server=facts.server,
             code="images_settings",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 
@@ -25,6 +26,8 @@ from moorage.servers.transport import Exchange, Transport
 from templates.load import shell_script
 
 _LONGEST_LINE = 1 << 16
+_NUMBER = re.compile(r"@number\t[a-z_]{1,20}\t[0-9]{1,18}")
+_MOST_NUMBERS = 20
 _ATTACH = f'IFS= read -r id\nrun={RUNS}/$id\n[ -d "$run" ] || exit 3\n'
 
 
@@ -161,8 +164,8 @@ class ServerRun:
             if values[1] != "rollback":
                 self._step = values[1]
             self._emit(StepBegan(self.server, values[1]))
-        elif word == "@number" and len(values) == 2 and values[1].isdecimal():
-            self.numbers[values[0]] = int(values[1][:18])
+        elif word == "@number" and _NUMBER.fullmatch(line) and len(self.numbers) < _MOST_NUMBERS:
+            self.numbers[values[0]] = int(values[1])
         elif word == "@staged":
             self._emit(Staged(self.server))
         elif word == "@committed":

@@ -39,7 +39,17 @@ from moorage.images.read import Stored, read_stored
 from moorage.images.restore import restore
 from moorage.images.settings import unfit_settings
 from moorage.images.spare import Watch, empty_folders, find_spared
-from moorage.images.sweep import TRASH, V2, CannotSweepError, Entry, State, Sweep, recover, sweeps
+from moorage.images.sweep import (
+    TRASH,
+    V2,
+    CannotSweepError,
+    Entry,
+    State,
+    Sweep,
+    clock,
+    recover,
+    sweeps,
+)
 from moorage.images.task import Task, read_task
 
 MOST_AT_ONCE = 10_000
@@ -172,7 +182,7 @@ class Collector:
     # Reading
 
     def _mark(self) -> tuple[Stored, float]:
-        now = time.time()
+        now = clock(self.root)
         request = "".join(
             f"{line}\n" for line in (self.task.root, *sorted(d[7:] for d in self.known))
         )
@@ -250,7 +260,7 @@ class Collector:
 
     def _move_dead(self, condemned: set[str], first: float) -> None:
         self._step("images-mark")
-        since = time.time()
+        since = clock(self.root)
         empty = empty_folders(self.root)
         stored, now = self._mark()
         plan = self._plan(stored, now, first)
@@ -380,7 +390,7 @@ class Collector:
         self._step("images-mark")
         # Whatever was written just before the beginning counts as written since.
         time.sleep(CLOCK_STEP)
-        since = time.time()
+        since = clock(self.root)
         empty = empty_folders(self.root)
         stored, now = self._mark()
         tags = []
@@ -406,7 +416,7 @@ class Collector:
 
     def _is_there(self, repository: str, tag: str, digest: str) -> bool:
         folder = self.root / V2 / "repositories" / repository / "_manifests/tags" / tag
-        return _read(folder / "current/link").strip() == digest
+        return folder.is_dir() and _read(folder / "current/link").strip() == digest
 
     def _restore(self) -> None:
         self._step("images-restore")

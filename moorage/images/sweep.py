@@ -25,6 +25,7 @@ TRASH = "moorage-trash"
 """The trash, in the storage's root folder: the registry looks for images below `docker` only."""
 _LIST = "list"
 _STATE = "state"
+_CLOCK = ".clock"
 _BATCH = 100
 """Files that are moved between two looks at the clock."""
 
@@ -209,10 +210,26 @@ def sweeps(root: Path) -> list[Sweep]:
         root: The storage's root folder.
     """
     try:
-        names = sorted(path.name for path in (root / TRASH).iterdir())
+        names = sorted(path.name for path in (root / TRASH).iterdir() if path.name != _CLOCK)
     except FileNotFoundError:
         return []
     return [Sweep(root, name) for name in names]
+
+
+def clock(root: Path) -> float:
+    """Return the time by the file system's clock, which is another machine's on a network disk.
+
+    Args:
+        root: The storage's root folder.
+
+    Returns:
+        Seconds since 1970.
+    """
+    path = root / TRASH / _CLOCK
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.touch(mode=0o600)
+    os.utime(path)
+    return path.stat().st_ctime
 
 
 def recover(root: Path) -> list[str]:

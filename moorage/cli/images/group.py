@@ -34,9 +34,9 @@ class _Images(LazyGroup):
 
 @click.group(cls=_Images, epilog=_EPILOG)
 def command() -> None:
-    """Delete the registry's images, and free the space (garbage collection). 'trash' changes nothing.
+    """Delete the registry's images, and free the space (garbage collection).
 
-    FILE, an answers file, selects the deployment, or --server USER@HOST.
+    FILE, an answers file, selects the deployment, or --server USER@HOST. 'trash' changes nothing.
 
     What is deleted or collected goes to a trash first, from which restore brings it back. The
     registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. No password

@@ -153,7 +153,7 @@ def numbers_text(numbers: dict[str, int], what: Sequence[str]) -> str:
         elif name == "purged":
             parts += [f"{size_text(number)} freed"] if number else []
         elif name == "held_ms":
-            parts += [f"pushes waited {number / 1000:.1f} s at most"] if number else []
+            parts += [f"pushes held for {number / 1000:.1f} s"] if number else []
         else:
             one, many = _TEXTS[name]
             parts.append((one if number == 1 else many).format(number))

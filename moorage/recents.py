@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Recent:
         state: How the last apply ended, as text; empty if it was never applied.
         is_draft: Whether it was never saved.
         applied: Time the last successful apply ended, in seconds since 1970; 0 if unknown.
+        servers: The servers of a draft: drafts of one deployment have no other name.
     """
 
     path: str
@@ -37,6 +39,7 @@ class Recent:
     state: str = ""
     is_draft: bool = False
     applied: float = 0.0
+    servers: Sequence[str] = ()
 
     @property
     def may_have_users(self) -> bool:
@@ -44,11 +47,12 @@ class Recent:
         return not self.is_draft or bool(self.state)
 
     @property
-    def when(self) -> str:
-        """The time of the last apply, or else of opening it, as text."""
-        if self.applied:
-            return f"applied {_for_people(self.applied)}"
-        return f"opened {_for_people(self.opened)}"
+    def times(self) -> list[str]:
+        """The time of the last apply, as text; of a draft, or before, also of opening it."""
+        applied = [f"applied {_for_people(self.applied)}"] if self.applied else []
+        if self.applied and not self.is_draft:
+            return applied
+        return [*applied, f"opened {_for_people(self.opened)}"]
 
 
 def _for_people(seconds: float) -> str:
@@ -75,6 +79,7 @@ def remember(
     is_draft: bool = False,
     like: Recent | None = None,
     applied: float | None = None,
+    servers: Sequence[str] | None = None,
 ) -> None:
     """Move a deployment to the top of the list.
 
@@ -85,6 +90,7 @@ def remember(
         is_draft: Whether it was never saved.
         like: The same deployment under another path, whose state is copied.
         applied: Time it was applied if not just now, in seconds since 1970.
+        servers: The servers of a draft; None for those known so far.
     """
     own = str(path.absolute())
     before = recents()
@@ -92,7 +98,9 @@ def remember(
     if applied is None:
         applied = time.time() if state == APPLIED else last.applied if last else 0.0
     known = last.state if last else ""
-    rows = [Recent(own, domain, time.time(), state or known, is_draft, applied)]
+    if servers is None:
+        servers = last.servers if last and is_draft else ()
+    rows = [Recent(own, domain, time.time(), state or known, is_draft, applied, servers)]
     rows += [each for each in before if each.path != own]
     content = json.dumps([each.__dict__ for each in rows[:_MOST_RECENTS]], indent=1)
     write_private(_recents_file(), content.encode())

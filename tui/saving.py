@@ -65,7 +65,9 @@ class Saving:
                                visited=progress.visited | {progress.current},
                                left_at=progress.current)  # fmt: skip
             if session.path is None:
-                store.remember(session.draft_file, session.draft.domain, is_draft=True)
+                servers = [str(each.get("host", "")) for each in session.draft.items("servers")]
+                store.remember(session.draft_file, session.draft.domain, is_draft=True,
+                               servers=servers)  # fmt: skip
         except OSError as error:
             self._app.notify(
                 f"Cannot save the draft in {session.draft_file}: {error.strerror}",

@@ -162,23 +162,24 @@ class WelcomeScreen(Screen[None]):
 
     def _line(self, recent: store.Recent) -> Content:
         title = Content.styled(printable(recent.domain or "unnamed"), "bold")
+        if recent.servers:
+            title += Content(printable(f" on {', '.join(recent.servers)}"))
+        is_being_read = recent.path in self._being_read
+        checked = []
         if recent.state and (last := self._overviews.get(recent.path)) is not None:
             sign, colour = HEALTH_SIGNS[last.health]
-            checked = (
-                " · checking…" if recent.path in self._being_read else f" · checked {last.when}"
-            )
+            checked = ["checking…" if is_being_read else f"checked {last.when}"]
             state = Content.styled(f"{sign} {printable(' '.join(last.text.split()))}", colour)
         else:
             words = recent.state or "not applied yet"
-            if recent.path in self._being_read:
-                words += ", checking…"
-            checked = ""
-            state = Content.styled(f"○ {words}", "$text-muted")
+            state = Content.styled(f"○ {words}{', checking…' * is_being_read}", "$text-muted")
+        if recent.is_draft:
+            parts = [*recent.times, "not saved to a file", *checked]
+        else:
+            parts = [*recent.times, *checked, recent.path]
         # One line, however much a server has to say; the dashboard has all of it.
         first = (title + Content("  ") + state).truncate(self._room, ellipsis=True)
-        where = " · not saved to a file" if recent.is_draft else f" · {recent.path}"
-        opened = Content.styled(f"\n  {recent.when}{checked}{printable(where)}", "$text-muted")
-        return first + opened
+        return first + Content.styled(f"\n  {printable(' · '.join(parts))}", "$text-muted")
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

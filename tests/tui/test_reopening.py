@@ -131,6 +131,23 @@ async def test_deployments_with_the_same_name_are_distinguishable(
                          "· not saved to a file", "applied today", "moorage.yml")  # fmt: skip
 
 
+async def test_drafts_of_the_same_deployment_are_distinguishable(
+    servers: FakeServers, home: Path
+) -> None:
+    for host in ("alpha", "beta"):
+        servers[host] = FakeServer(host)
+        servers[host].put([some_user("ana")])
+    async with opened(servers) as wizard:
+        for host in ("alpha", "beta"):
+            await wizard.press("c")
+            await wizard.type(host)
+            await wizard.press("ctrl+s")
+            await wizard.see("Dashboard", f"{host}  Debian")
+            await wizard.press("escape")
+        await wizard.see("registry.example.com on alpha", "registry.example.com on beta")
+        await wizard.see("· opened today", "· not saved to a file")
+
+
 async def test_a_draft_that_is_not_deployed_offers_no_users(
     servers: FakeServers, home: Path
 ) -> None:

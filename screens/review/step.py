@@ -308,10 +308,12 @@ class ReviewPane(StepPane):
         self.app.post_message(message)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to end transfers if some are in the way of the plan."""
+        """Offer what is about the plan once there is one; End transfers, if some are in its way."""
+        plan = self.session.operations.plan if self.has_class("-planned") else None
+        if action in {"view", "jump", "copy"}:
+            return plan is not None
         if action != "end_transfers":
             return super().check_action(action, parameters)
-        plan = self.session.operations.plan if self.has_class("-planned") else None
         return plan is not None and bool(_in_the_way(plan))
 
     def action_end_transfers(self) -> None:

@@ -423,6 +423,22 @@ async def test_the_preview_begins_with_what_the_answers_mean(servers: FakeServer
         await wizard.see("What the answers mean so far")
 
 
+async def test_the_preview_says_what_is_wrong_and_where_it_shows_an_example(
+    servers: FakeServers,
+) -> None:
+    async with opened(servers, size=(120, 40), prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        await wizard.press("alt+1", "shift+tab", "end")
+        await wizard.type(" x")
+        await wizard.see("Registry name: must be a DNS name")
+        assert "✗ Registry name" not in wizard.text  # it is still being typed
+        await wizard.press("alt+3")
+        await wizard.see("✗ Registry name: must be a DNS name")
+        await wizard.press("f3")
+        await wizard.see("! Example in place of: Registry name")
+        assert "since the last apply" not in wizard.text
+
+
 async def test_f3_shows_the_preview_on_narrow_terminals(
     servers: FakeServers,
 ) -> None:

@@ -17,11 +17,12 @@ from moorage.deploy.planning import plan_server
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, Problem
 from moorage.rows import Level, Row
 from moorage.servers.facts import Facts
 from tui.document.draft import Draft
-from tui.document.steps import Step
+from tui.document.steps import Step, step_of
+from tui.labels import describe_problem, label_of
 
 _SAMPLES: dict[str, Any] = {
     "domain": "registry.example.com",
@@ -96,20 +97,35 @@ def render(answers: Answers | None) -> Mapping[str, str]:
     }
 
 
-def rows(draft: Draft, answers: Answers | None) -> list[Row]:
-    """Return what a draft means, a row for each section; what is missing is said so.
+def rows(problems: Sequence[Problem], answers: Answers | None, step: Step) -> list[Row]:
+    """Return what a draft means, a row for each section; or what is missing or wrong there.
 
     Args:
-        draft: The draft.
+        problems: The draft's problems.
         answers: The result of :func:`nearest_answers`.
+        step: The current step, whose answers are still being typed.
     """
     if answers is None:
         return []
-    unfinished = {section_of(problem.path) for problem in draft.problems}
+    first: dict[str, Problem] = {}
+    for problem in problems:
+        first.setdefault(section_of(problem.path), problem)
     return [
-        replace(row, text="not complete yet", level=Level.PENDING) if row.key in unfinished else row
+        _faulty(row, first[row.key], step) if row.key in first else row
         for row in answers_rows(answers)
     ]
+
+
+def _faulty(row: Row, problem: Problem, step: Step) -> Row:
+    if problem.code in {"missing", "empty"}:
+        return replace(row, text="not complete yet", level=Level.PENDING)
+    level = Level.PENDING if step_of(problem) is step else Level.BAD
+    return replace(row, text=describe_problem(problem), level=level)
+
+
+def examples(problems: Sequence[Problem]) -> list[str]:
+    """Return the fields for which the files have an example, because they are missing or wrong."""
+    return list(dict.fromkeys(label_of(each.path) or each.dotted for each in problems if each.path))
 
 
 def section_of(path: Sequence[str | int]) -> str:

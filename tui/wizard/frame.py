@@ -197,9 +197,11 @@ class WizardFrame(Screen[None]):
                 self._changes = changes
                 self._update()
 
+        problems, step = self.session.draft.problems, self.session.progress.current
+
         def render() -> tuple[Sequence[Row], Mapping[str, str], Mapping[str, str]]:
             answers = preview.nearest_answers(draft)
-            rows, now = preview.rows(draft, answers), preview.render(answers)
+            rows, now = preview.rows(problems, answers, step), preview.render(answers)
             if known is not None:
                 return rows, now, known
             last = store.last_applied(domain)
@@ -213,9 +215,8 @@ class WizardFrame(Screen[None]):
         self._applied = applied or None
         if self._opened is None:
             self._opened = now
-        step = self.session.progress.current
-        files = preview.of_step(step, now, applied, self._opened)
-        self.query_one(PreviewPane).show(rows, files)
+        files = preview.of_step(self.session.progress.current, now, applied, self._opened)
+        self.query_one(PreviewPane).show(rows, files, preview.examples(problems))
 
     def forget_applied(self) -> None:
         """Read the last applied answers again, because something has been applied."""

@@ -5,7 +5,7 @@ The files have syntax colours and marks for changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -40,13 +40,22 @@ class PreviewPane(VerticalScroll):
         super().__init__()
         self._rows: Sequence[Row] = ()
         self._files: Sequence[PreviewFile] = ()
+        self._examples: Sequence[str] = ()
 
     def compose(self) -> ComposeResult:
         yield Static("", id="preview-text")
 
-    def show(self, rows: Sequence[Row], files: Sequence[PreviewFile]) -> None:
-        """Show what the answers mean, or the files."""
-        self._rows, self._files = rows, files
+    def show(
+        self, rows: Sequence[Row], files: Sequence[PreviewFile], examples: Sequence[str]
+    ) -> None:
+        """Show what the answers mean, or the files.
+
+        Args:
+            rows: What the answers mean.
+            files: The files.
+            examples: The fields for which the files have an example.
+        """
+        self._rows, self._files, self._examples = rows, files, examples
         self._show()
 
     def watch_shows_files(self) -> None:
@@ -81,12 +90,24 @@ class PreviewPane(VerticalScroll):
         if not lines:
             lines.append(Content.styled("Nothing to show yet", "$text-muted"))
         else:
-            lines.insert(0, Content.styled(_legend(files), "$text-muted"))
-            first_fresh = None if first_fresh is None else first_fresh + 1
+            head = self._head(files)
+            lines = [*head, *lines]
+            first_fresh = None if first_fresh is None else first_fresh + len(head)
         self.query_one("#preview-text", Static).update(Content("\n").join(lines))
         if first_fresh is not None:
             place = max(0, first_fresh - self.size.height // 3)
             self.call_after_refresh(self.scroll_to, y=place, animate=False)
+
+    def _head(self, files: Sequence[PreviewFile]) -> list[Content]:
+        """Return the lines above the files: what is not real in them, and what the marks mean."""
+        lines = []
+        if self._examples:
+            note = f"! Example in place of: {', '.join(self._examples)}"
+            lines.append(Content.styled(note, "$text-warning"))
+        legend = _legend({mark for file in files for mark, _ in file.lines})
+        if not (legend or self._examples):
+            legend = "unchanged since the last apply"
+        return [*lines, Content.styled(legend, "$text-muted")] if legend else lines
 
     @property
     def text(self) -> str:
@@ -98,8 +119,9 @@ def _meaning(rows: Sequence[Row]) -> Content:
     """Return the rows as labels with their texts below."""
     lines = [Content.styled("What the answers mean so far", "$text-muted")]
     for row in rows:
-        style = "$text-muted" if row.level is Level.PENDING else ""
-        lines += [Content(""), Content.styled(row.label, "bold"), Content.styled(row.text, style)]
+        style = {Level.PENDING: "$text-muted", Level.BAD: "$text-error"}.get(row.level, "")
+        text = f"✗ {row.text}" if row.level is Level.BAD else row.text
+        lines += [Content(""), Content.styled(row.label, "bold"), Content.styled(text, style)]
     lines += [Content(""), Content.styled("F3 shows the files", "$text-muted")]
     return Content("\n").join(lines)
 
@@ -111,11 +133,10 @@ def _with_mark(mark: Mark, line: Content) -> Content:
     return Content.styled(f"{mark.value} ", style) + line
 
 
-def _legend(files: Sequence[PreviewFile]) -> str:
-    used = {mark for file in files for mark, _ in file.lines}
+def _legend(used: Set[Mark]) -> str:
     words = []
     if Mark.NEW in used:
         words.append("+ new since the last apply" if Mark.SAME in used else "+ all new")
     if Mark.FRESH in used:
         words.append("» changed on this step")
-    return "; ".join(words) or "unchanged since the last apply"
+    return "; ".join(words)

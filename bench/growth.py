@@ -26,8 +26,8 @@ from lab.services import start_object_store
 from moorage.answers.load import load, loads
 from moorage.answers.save import dump
 from moorage.answers.secrets import Secret
+from moorage.deploy.activity import read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.last_seen import read_seen
 from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.users import edits
@@ -173,11 +173,11 @@ def growing_logs(deployment: Deployment, server: LabServer) -> None:
         log = "/var/log/nginx/moorage.log"
         script = f"BEGIN {{ for (n = 0; n < {lines}; n++) printf line, n % 1000 }}"
         line = LOG_LINE.replace("\t", "\\t").replace("\n", "\\n")
-        server.run("rm -rf /var/lib/moorage/seen")
+        server.run("rm -rf /var/lib/moorage/activity/*")
         server.run(["sh", "-c", f'awk -v line="$1" "$2" >{log}', "sh", line, script])
-        first.append((f"{megabytes} MB", timed(lambda: read_seen(deployment))))
+        first.append((f"{megabytes} MB", timed(lambda: read_activity(deployment))))
         server.run(f"tail -n 100 {log} >/root/new && cat /root/new >>{log}")
-        again.append((f"{megabytes} MB", timed(lambda: read_seen(deployment))))
+        again.append((f"{megabytes} MB", timed(lambda: read_activity(deployment))))
     row("last seen, first time: log", first, "s", 1)
     row("last seen, again: log", again, "s", 1)
 

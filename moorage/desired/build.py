@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from importlib.resources import files
 
 from moorage.answers.model import Answers, Registry
 from moorage.answers.secrets import Secret
@@ -73,6 +74,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         folders=_folders(answers),
         files=(
             *_registry_files(answers, materials, platform, slot),
+            *_activity_files(),
             *_files_of_nginx_unit(),
             *acme_files(answers, materials),
             *_nginx_files(answers, materials, platform, slot),
@@ -126,6 +128,7 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
     packages = [
         Package("nginx", "serves the registry", ("nginx-full", "nginx-light", "nginx-extras")),
         Package("openssl", "checks the certificate after the switch"),
+        Package("python3-minimal", "notes who pushed and pulled what"),
     ]
     if platform.has_njs:
         packages.insert(1, _NJS)
@@ -227,6 +230,27 @@ def _upload_files(answers: Answers) -> list[DesiredFile]:
             Effect.REGISTRY,
             why,
         ),
+    ]
+
+
+def activity_script() -> bytes:
+    """Return the program that notes who pushed and pulled what; servers run it by itself."""
+    return files("moorage.images").joinpath("activity.py").read_bytes()
+
+
+def _activity_files() -> list[DesiredFile]:
+    """Return the files of the service that notes who pushed and pulled what."""
+    service = render(
+        "systemd/moorage-activity.service.j2",
+        script=layout.ACTIVITY_SCRIPT,
+        state=layout.ACTIVITY.removeprefix("/var/lib/"),
+    )
+    timer = render("systemd/moorage-activity.timer")
+    why = "notes who pushed and pulled what"
+    return [
+        DesiredFile(layout.ACTIVITY_SCRIPT, activity_script(), Effect.NOTHING, why, mode=0o755),
+        DesiredFile(layout.ACTIVITY_SERVICE, service, Effect.REGISTRY, why),
+        DesiredFile(layout.ACTIVITY_TIMER, timer, Effect.REGISTRY, why),
     ]
 
 

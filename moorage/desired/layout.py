@@ -46,11 +46,17 @@ UNIT = "/etc/systemd/system/moorage-registry@.service"
 UPLOADS_SCRIPT = f"{REGISTRY_ETC}/uploads.sh"
 UPLOADS_SERVICE = "/etc/systemd/system/moorage-uploads.service"
 UPLOADS_TIMER = "/etc/systemd/system/moorage-uploads.timer"
+ACTIVITY_SCRIPT = f"{ETC}/activity.py"
+ACTIVITY_SERVICE = "/etc/systemd/system/moorage-activity.service"
+ACTIVITY_TIMER = "/etc/systemd/system/moorage-activity.timer"
 STATE = "/var/lib/moorage"
 RUNS = f"{STATE}/runs"
 """Has a folder for each run: its script, log and result."""
+ACTIVITY = f"{STATE}/activity"
+"""The folder of the index of pushes and pulls."""
+ACTIVITY_INDEX = f"{ACTIVITY}/index"
 LAST_SEEN = f"{STATE}/seen"
-"""What was read from nginx's logs: last logins and pushes."""
+"""What earlier versions read from nginx's logs."""
 CHALLENGES = f"{STATE}/acme"
 """ACME challenges served by nginx."""
 ADDITIONS = f"{STATE}/additions"
@@ -61,7 +67,7 @@ CHECKS = f"{STATE}/check"
 
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
-    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ADDITIONS,
+    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ACTIVITY_SERVICE, ACTIVITY_TIMER, ADDITIONS,
 )  # fmt: skip
 """The paths that the probe reads: Moorage's files and folders, and certbot's renewal file."""
 

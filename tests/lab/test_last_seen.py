@@ -11,8 +11,10 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.last_seen import Seen, merge_seen, read_seen
+from moorage.deploy.activity import read_activity
+from moorage.deploy.last_seen import Seen, read_last_seen
 from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.desired import layout
 
 pytestmark = pytest.mark.ready
 
@@ -47,16 +49,18 @@ def _add_ana(operator: Operator, answers: Answers) -> None:
     operator.passwords[ANA] = operator.passwords["ci"]
 
 
-def _seen(operator: Operator, answers: Answers, server: LabServer) -> dict[str, Seen]:
+def _seen(operator: Operator, answers: Answers) -> dict[str, Seen]:
     with operator.open(answers) as deployment:
-        return read_seen(deployment)[server.address]
+        read = read_last_seen(deployment)
+    assert read.left_out == ()
+    return dict(read.times)
 
 
 def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabServer) -> None:
     # Tokyo's time, so that times that were not converted would show.
     server.run("ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime")
     answers = operator.answers([server])
-    assert _seen(operator, answers, server) == {}
+    assert _seen(operator, answers) == {}
     operator.install(answers)
     _add_ana(operator, answers)
 
@@ -78,7 +82,7 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     }  # fmt: skip
     assert "+09:00\t" in log
 
-    found = _seen(operator, answers, server)
+    found = _seen(operator, answers)
 
     assert set(found) == {"ci", ANA}
     assert pushed <= found["ci"].last_push <= pushed_by
@@ -86,22 +90,15 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     assert pushed_by <= found[ANA].last_seen <= _now()
     assert found[ANA].last_push == ""
 
-    # What was read is kept, for root alone, and only what is new is read on top of it.
-    kept = server.run("cd /var/lib/moorage/seen && stat -c %a . * && tail -n +1 *").stdout
-    assert kept.startswith("700\n600\n")
+    # The index is readable by root alone, and an update reads only what is new.
+    kept = server.run(f"stat -Lc '%a %U' {layout.ACTIVITY}/. {layout.ACTIVITY_INDEX}").stdout
+    assert kept.replace("moorage-activity", "UNKNOWN") == "700 UNKNOWN\n600 UNKNOWN\n"
     size = server.run("stat -c %s /var/log/nginx/moorage.log").stdout.strip()
-    assert f"\t{size}\n" in kept
-    server.run("sed -i 's/^ci\t.*/ci\t2031-01-01T00:00:00+09:00\t/' /var/lib/moorage/seen/*")
+    assert f"\t{size}\n" in server.read_file(layout.ACTIVITY_INDEX)
     assert operator.status(server, user=ANA) == 200
-    partly = _seen(operator, answers, server)
-    assert partly["ci"] == Seen("2030-12-31T15:00:00Z", "")
+    partly = _seen(operator, answers)
+    assert partly["ci"] == found["ci"]
     assert partly[ANA].last_seen >= found[ANA].last_seen
-    # A log that begins anew, and one that nothing can be kept of.
-    server.run("cd /var/log/nginx && sed -n '2,$p' moorage.log >x && cat x >moorage.log; rm x")
-    assert _seen(operator, answers, server)["ci"] == found["ci"]
-    server.run("rm -r /var/lib/moorage/seen && echo >/var/lib/moorage/seen")
-    assert _seen(operator, answers, server)["ci"] == found["ci"]
-    server.run("rm /var/lib/moorage/seen")
 
     # Rotated twice: the log with the push is packed.
     server.run("apt-get -q -y install logrotate")
@@ -113,10 +110,14 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     names = server.run("cd /var/log/nginx && ls moorage.log*").stdout.split()
     assert names == ["moorage.log", "moorage.log.1", "moorage.log.2.gz"]
 
-    rotated = _seen(operator, answers, server)
+    rotated = _seen(operator, answers)
 
     assert rotated["ci"] == found["ci"]
     assert again <= rotated[ANA].last_seen <= _now()
+
+    # What the log no longer has is still known.
+    server.run("rm /var/log/nginx/moorage.log.*")
+    assert _seen(operator, answers)["ci"] == found["ci"]
 
 
 def test_a_server_that_cannot_be_read_does_not_affect_the_others(
@@ -130,14 +131,13 @@ def test_a_server_that_cannot_be_read_does_not_affect_the_others(
     two = Answers.model_validate(document)
 
     with operator.open(two) as deployment:
-        found = read_seen(deployment)
-    assert list(found) == [server.address]
-    assert merge_seen(found)["ci"].last_seen
+        read = read_last_seen(deployment)
+    assert read.left_out == ("127.0.0.1",)
+    assert read.times["ci"].last_seen
 
-    # One that does not come to an end is left out as well.
-    assert operator.status(server) == 200
-    server.write_file("/usr/local/bin/awk", "#!/bin/sh\nexec sleep 60\n", mode=0o755)
-    began = time.monotonic()
+    # Logs that cannot be read are an error, not an empty index.
+    server.run("chmod 600 /var/log/nginx/moorage.log && chown root: /var/log/nginx/moorage.log")
     with operator.open(operator.answers([server])) as deployment:
-        assert read_seen(deployment, timeout=2) == {}
-    assert time.monotonic() - began < 30
+        activity = read_activity(deployment)
+    assert "Permission denied" in activity.left_out[0].message
+    assert activity.covers_since is None

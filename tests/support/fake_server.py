@@ -6,6 +6,7 @@ unknown, slow, hostile or failing.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -22,6 +23,7 @@ from moorage.answers.secrets import Secret
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, read_users, user_files
 from moorage.errors import CannotConnect, MoorageError, SecretName
+from moorage.images.activity import Index
 from moorage.servers.sudo import password_wrong
 from moorage.servers.transport import (
     MOST_PROMPTS,
@@ -68,7 +70,7 @@ class FakeServer:
         lacks: Lines of the probe's output that it does not have.
         files: The content of existing managed files, by path.
         logs: The output of ``logs.sh``.
-        seen: The output of ``last_seen.sh``.
+        activity: What ``activity.sh`` prints: who pushed and pulled what.
         has_no_logs: Whether its logs cannot be read.
         log: A run's output before its result.
         result: A run's result.
@@ -96,7 +98,7 @@ class FakeServer:
     lacks: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     logs: bytes = b""
-    seen: bytes = b""
+    activity: Index = field(default_factory=Index)
     has_no_logs: bool = False
     log: str = "@step\t1\tpackages\nSetting up nginx\n"
     result: str = DONE
@@ -257,10 +259,12 @@ class FakeConnection:
             output = probe_answer(self._to.extra_facts, self._to.files, requested, self._to.lacks)
         elif script == shell_script("logs.sh"):
             output = self._to.logs
-        elif script == shell_script("last_seen.sh"):
+        elif script == shell_script("activity.sh"):
             if self._to.has_no_logs:
                 raise no_answer(self.server)
-            output = self._to.seen
+            output = gzip.compress(
+                "".join(f"{line}\n" for line in self._to.activity.write()).encode()
+            )
         else:
             assert on_stdout is not None
             assert on_start is not None

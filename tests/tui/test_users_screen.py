@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,7 @@ def copied(wizard: Wizard) -> str:
 async def test_users_of_all_servers_are_shown(fleet: Fleet, size: tuple[int, int]) -> None:
     fleet.beta.put(USERS[1:])
     fleet.alpha.put(USERS, revision=2)
-    seen = (datetime.now(UTC) - timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%S+00:00")
-    fleet.alpha.seen = f"ana\t{seen}\t\n".encode()
+    fleet.alpha.activity.users["ana"] = [int(time.time()) - 3 * 3600, 0]
     async with fleet.open(size) as wizard:
         await wizard.see(
             "✓ alpha  up to date", "! beta   outdated", "3 users", "1 disabled", "3 h ago"
@@ -547,8 +546,8 @@ async def test_ten_thousand_users_are_found_while_typing(fleet: Fleet) -> None:
 
 
 async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
-    stamp = "2026-01-01T00:00:00+00:00"
-    fleet.alpha.seen = f"ana\t{stamp}\t{stamp}\n".encode()
+    january = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    fleet.alpha.activity.users["ana"] = [january, january]
     async with fleet.open((120, 40)) as wizard:
         await wizard.see("Last push", "3 users")
         await wizard.see("ana", "ago" if datetime.now(UTC).year == 2025 else "")
@@ -564,11 +563,9 @@ async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
 
 
 async def test_who_pushed_last_is_found_on_a_narrow_screen(fleet: Fleet) -> None:
-    now = datetime.now(UTC)
-    seen, pushed, earlier = (
-        f"{now - timedelta(hours=age, minutes=5):%Y-%m-%dT%H:%M:%S+00:00}" for age in (1, 3, 90)
-    )
-    fleet.alpha.seen = f"ana\t{seen}\t{earlier}\nci\t{pushed}\t{pushed}\n".encode()
+    now = int(time.time()) - 300
+    seen, pushed, earlier = (now - hours * 3600 for hours in (1, 3, 90))
+    fleet.alpha.activity.users = {"ana": [seen, earlier], "ci": [pushed, pushed]}
     async with fleet.open() as wizard:
         await wizard.see("3 users", "1 h ago")
         table = wizard.app.screen.query_one(UserTable)

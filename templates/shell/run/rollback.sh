@@ -18,7 +18,7 @@ restore_all() {
     restore_files
     restore_image
     systemctl daemon-reload || is_rolled_back=no
-    systemctl reset-failed 'moorage-uploads.*' 2>/dev/null
+    systemctl reset-failed 'moorage-uploads.*' 'moorage-activity.*' 2>/dev/null
     if [ "$plan_slot_from" != - ]; then
         systemctl enable -q "moorage-registry@$plan_slot_from" || is_rolled_back=no
         is_active "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||

@@ -20,9 +20,11 @@ from fake_server import FakeServers, no_answer
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy.last_seen import Seen
+from moorage.deploy.activity import Activity
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
+from moorage.errors import MoorageError
+from moorage.images.activity import Index
 from moorage.unseen_passwords import keep_unseen, unseen_passwords
 from moorage.users.passwords import hash_password
 from tui.document.draft import Draft
@@ -175,9 +177,10 @@ def test_list_shows_a_change_in_progress(moorage: Moorage, two: Path, servers: F
 def test_list_names_servers_whose_logs_could_not_be_read(
     moorage: Moorage, two: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "moorage.deploy.last_seen.read_seen", lambda _: {ONE: {"ci": Seen("2026-01-01T00:00:00Z")}}
-    )
+    index = Index()
+    index.users["ci"] = [1767225600, 0]
+    activity = Activity({ONE: index}, [MoorageError("is off.", server=TWO)])
+    monkeypatch.setattr("moorage.deploy.last_seen.read_activity", lambda _: activity)
     outcome = moorage("users", "list", str(two), "--last-seen")
     value = moorage("users", "list", str(two), "--last-seen", "--json").json
 

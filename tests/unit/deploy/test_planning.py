@@ -113,6 +113,7 @@ def test_a_bare_server_needs_every_change() -> None:
         "nginx",
         "libnginx-mod-http-js",
         "openssl",
+        "python3-minimal",
         "docker-registry",
     ]
     assert _subjects(plan, Kind.SERVICE) == [
@@ -121,7 +122,7 @@ def test_a_bare_server_needs_every_change() -> None:
         "nginx: start",
     ]
     summary = Plan((plan,), MATERIALS).summary
-    assert summary == "1 server: 4 packages, 20 files new, no files removed, 3 service actions"
+    assert summary == "1 server: 5 packages, 23 files new, no files removed, 3 service actions"
 
 
 def test_a_deployed_server_needs_no_change() -> None:

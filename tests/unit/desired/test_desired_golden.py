@@ -13,7 +13,7 @@ import pytest
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.answers.ssl import acme_references
-from moorage.desired.build import desired
+from moorage.desired.build import activity_script, desired
 from moorage.desired.state import DesiredState, Materials, Platform
 from moorage.desired.users import RegistryUser
 from moorage.registry_keys import check_registry
@@ -64,7 +64,8 @@ def _text(state: DesiredState) -> str:
     ]
     for file in state.files:
         parts.append(f"==== {file.mode:04o} {file.owner}:{file.group} {file.path}")
-        parts.append(file.content.decode())
+        is_program = file.content == activity_script()
+        parts.append("(moorage/images/activity.py)" if is_program else file.content.decode())
     return "\n".join(parts) + "\n"
 
 

@@ -1,0 +1,138 @@
+"""Pushes and pulls by real clients, as the server's index knows them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from operator_at_work import DOMAIN, Operator, copy_back, inspect_digest, push
+
+from lab import LabServer
+from lab.image import build_small_image
+from moorage.answers.model import Answers
+from moorage.deploy.activity import Activity, read_activity
+from moorage.desired import layout
+
+pytestmark = pytest.mark.ready
+
+USERS = [
+    {"name": "ci", "password": {"generate": True}},
+    {"name": "ana", "access": "pull", "password": {"generate": True}},
+]
+
+
+def _read(operator: Operator, answers: Answers) -> Activity:
+    with operator.open(answers) as deployment:
+        activity = read_activity(deployment)
+    assert activity.left_out == ()
+    return activity
+
+
+def _pulled_by(activity: Activity, repository: str, reference: str) -> str:
+    used = activity.images[repository, reference]
+    return used.pulled.user if used.pulled else ""
+
+
+def test_pushes_and_pulls_of_real_clients(
+    operator: Operator, server: LabServer, client: LabServer, tmp_path: Path
+) -> None:
+    answers = operator.answers([server], credentials={"users": USERS})
+    began = int(time.time())
+    operator.install(answers, verify=True)
+    fresh = _read(operator, answers)
+    # The checks of an apply are neither logins nor pulls.
+    assert (fresh.images, fresh.users, fresh.events) == ({}, {}, [])
+    assert fresh.covers_since is not None
+    assert began <= fresh.covers_since <= time.time()
+
+    operator.trust(client, server)
+    operator.log_in(client)
+    image = build_small_image(tmp_path / "small.tar", "activity:1")
+    digest = push(client, image, "team/app:1")
+    push(client, image, "team/app:2")
+    push(client, image, "team/other:1")
+    pushed = _read(operator, answers)
+    for tag in ("1", "2"):
+        use = pushed.images["team/app", tag]
+        assert use.pushed is not None
+        assert use.pushed.user == "ci"
+        assert use.pulled is None
+    assert [event.image for event in pushed.events] == [
+        f"{DOMAIN}/{name}".removeprefix(f"{DOMAIN}/")
+        for name in ("team/other:1", "team/app:2", "team/app:1")
+    ]
+
+    # Another user: by tag with Docker, by digest with skopeo, and only a look.
+    operator.log_in(client, "ana")
+    client.run(f"docker image rm {DOMAIN}/team/app:1")
+    client.run(f"docker pull -q {DOMAIN}/team/app:1")
+    copy_back(client, f"{DOMAIN}/team/other@{digest}")
+    # Refused, and not there.
+    assert operator.status(server, "/v2/team/app/manifests/3", user="ana") == 404
+    assert operator.status(server, "/v2/team/app/manifests/2", user="ci", password="x") == 401
+    assert operator.status(server, "/v2/team/app/manifests/2", user="ana", method="DELETE") == 403
+    operator.install(answers, verify=True)
+
+    pulled = _read(operator, answers)
+    assert _pulled_by(pulled, "team/app", "1") == "ana"
+    assert _pulled_by(pulled, "team/other", digest) == "ana"
+    assert pulled.of("team/app", "2", digest).pulled == pulled.images["team/app", digest].pulled
+    assert pulled.images["team/app", "2"].pulled is None
+    assert ("team/app", "3") not in pulled.images
+    assert set(pulled.users) == {"ci", "ana"}
+    assert pulled.covers_since == fresh.covers_since
+    total = sum(traffic.failed for traffic in pulled.hours.values())
+    assert total >= 3
+
+    # The log is rotated while a client pulls, and the oldest one is lost later.
+    server.run("apt-get -q -y install logrotate")
+    server.run("logrotate -f /etc/logrotate.d/nginx")
+    assert inspect_digest(client, f"{DOMAIN}/team/app:2") == digest
+    server.run("logrotate -f /etc/logrotate.d/nginx")
+    client.run(
+        ["podman", "pull", "-q", "--authfile", "/root/.docker/config.json", f"{DOMAIN}/team/app:2"]
+    )
+    rotated = _read(operator, answers)
+    assert _pulled_by(rotated, "team/app", "2") == "ana"
+    assert rotated.covers_since == fresh.covers_since
+    server.run("rm /var/log/nginx/moorage.log.*")
+    assert _read(operator, answers).covers_since == fresh.covers_since
+
+    # Requests that no log has: the index is complete only from then on.
+    server.run("rm /var/log/nginx/moorage.log && nginx -s reopen")
+    assert operator.status(server, "/v2/team/app/manifests/1", user="ana") in {200, 404}
+    lost = _read(operator, answers)
+    assert lost.covers_since is not None
+    assert fresh.covers_since < lost.covers_since <= time.time()
+    assert _pulled_by(lost, "team/app", "2") == "ana"
+
+
+def test_the_service_can_do_nothing_else(operator: Operator, server: LabServer) -> None:
+    operator.install(operator.answers([server]))
+    assert server.run("systemctl is-active moorage-activity.timer").stdout.strip() == "active"
+    server.run("systemctl start moorage-activity.service")
+    rating = server.run("systemd-analyze security --no-pager moorage-activity.service").stdout
+    level = float(rating.rpartition("service: ")[2].split()[0])
+    assert level < 2, rating
+    # The index survives a crash of the server.
+    before = server.read_file(layout.ACTIVITY_INDEX)
+    server.crash()
+    server.start()
+    server.run("systemctl start moorage-activity.service")
+    assert server.read_file(layout.ACTIVITY_INDEX).splitlines()[1] == before.splitlines()[1]
+
+
+def test_a_server_deployed_before(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    operator.install(answers)
+    server.run(f"systemctl stop moorage-activity.timer && rm {layout.ACTIVITY_SERVICE} "
+               f"{layout.ACTIVITY_TIMER} {layout.ACTIVITY_SCRIPT} && systemctl daemon-reload")  # fmt: skip
+    assert operator.status(server) == 200
+    activity = _read(operator, answers)
+    assert "ci" in activity.users
+    assert activity.covers_since is not None
+
+    operator.install(answers)
+    assert "ci" in _read(operator, answers).users
+    assert server.run("systemctl is-active moorage-activity.timer").stdout.strip() == "active"

@@ -17,8 +17,8 @@ from moorage.images.retention import Pulls
 from moorage.servers.transport import Completed, Transport
 from templates.load import shell_script
 
-DEADLINE = 600.0
-"""Seconds a server can take to read its logs."""
+DEADLINE = 300.0
+"""Seconds a server can take to read its log, which is about 1 GB in 30 seconds."""
 _MOST = 256 * 1024**2
 _NO_PYTHON = 3
 _PUSH_TAKES = 3600
@@ -189,7 +189,8 @@ class Activity:
             for server, index in self.indexes.items()
             for at, kind, user, repository, reference in index.events
         ]
-        return sorted(found, key=lambda event: -event.at)
+        # A log's times are whole seconds, so its order counts as well.
+        return sorted(reversed(found), key=lambda event: -event.at)
 
     @property
     def hours(self) -> Mapping[int, Traffic]:
@@ -207,19 +208,20 @@ class Activity:
         return _sums(each for index in self.indexes.values() for each in index.minutes.items())
 
 
-def read_activity(deployment: Deployment) -> Activity:
+def read_activity(deployment: Deployment, timeout: float = DEADLINE) -> Activity:
     """Read from all servers in parallel who pushed and pulled what. Blocks.
 
     Args:
         deployment: The deployment. Its ``cancel`` stops waiting.
+        timeout: Seconds after which a server is left out.
     """
 
     def read(transport: Transport) -> Completed:
         return transport.run(
             shell_script("activity.sh"),
             payload=activity_script(),
-            timeout=DEADLINE,
-            deadline=DEADLINE,
+            timeout=timeout,
+            deadline=timeout,
             cancel=deployment.cancel,
         )
 

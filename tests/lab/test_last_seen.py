@@ -135,9 +135,19 @@ def test_a_server_that_cannot_be_read_does_not_affect_the_others(
     assert read.left_out == ("127.0.0.1",)
     assert read.times["ci"].last_seen
 
-    # Logs that cannot be read are an error, not an empty index.
+    # A log that only root can read is read; what cannot be read is an error, not an empty index.
     server.run("chmod 600 /var/log/nginx/moorage.log && chown root: /var/log/nginx/moorage.log")
+    assert operator.status(server) == 200
     with operator.open(operator.answers([server])) as deployment:
+        assert read_activity(deployment).left_out == ()
+        server.write_file(layout.ACTIVITY_SCRIPT, "open('/var/log/nginx/none')\n")
         activity = read_activity(deployment)
-    assert "Permission denied" in activity.left_out[0].message
+    assert "No such file or directory: '/var/log/nginx/none'" in activity.left_out[0].message
     assert activity.covers_since is None
+
+    # One that does not come to an end is left out as well.
+    server.write_file(layout.ACTIVITY_SCRIPT, "import time; time.sleep(60)\n")
+    began = time.monotonic()
+    with operator.open(operator.answers([server])) as deployment:
+        assert len(read_activity(deployment, timeout=2).left_out) == 1
+    assert time.monotonic() - began < 30

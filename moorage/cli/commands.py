@@ -17,6 +17,9 @@ _COMMANDS = {
     "apply": LazyCommand("moorage.cli.apply", "Apply the answers to the servers."),
     "status": LazyCommand("moorage.cli.status", "Show what is deployed, and its state."),
     "logs": LazyCommand("moorage.cli.logs", "Show or follow the logs of the registry and nginx."),
+    "activity": LazyCommand(
+        "moorage.cli.activity", "Show who pushed and pulled what, and the requests per hour."
+    ),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
     "users": LazyCommand("moorage.cli.users.group", "Manage the registry's users."),
     "images": LazyCommand(
@@ -76,7 +79,7 @@ def moorage(context: click.Context) -> None:
     """Install, secure and run a private Docker registry on your servers, over SSH.
 
     Without a command, opens the wizard. FILE is an answers file, as saved by the wizard. validate,
-    plan, status, logs, verify and schema change nothing.
+    plan, status, logs, activity, verify and schema change nothing.
     """
     if context.invoked_subcommand is None:
         from moorage.cli.wizard import open_wizard

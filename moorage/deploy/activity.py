@@ -190,7 +190,7 @@ class Activity:
             for at, kind, user, repository, reference in index.events
         ]
         # A log's times are whole seconds, so its order counts as well.
-        return sorted(reversed(found), key=lambda event: -event.at)
+        return sorted(found, key=lambda event: event.at)[::-1]
 
     @property
     def hours(self) -> Mapping[int, Traffic]:

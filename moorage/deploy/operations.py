@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
     from moorage.background import Background
     from moorage.cloud.s3 import BucketCheck
+    from moorage.deploy.activity import Activity
     from moorage.deploy.certificate import Replacement
     from moorage.deploy.clients import Access
     from moorage.deploy.events import RunEnded
@@ -390,8 +391,16 @@ class Operations:
         self.asker.forget_refused(*read.unreached)
         return read
 
+    def read_activity(self) -> Activity:
+        """Read who pushed and pulled what, on any server."""
+        from moorage.deploy.activity import read_activity
+
+        activity = read_activity(self.deployment)
+        self.asker.forget_refused(*activity.left_out)
+        return activity
+
     def read_last_seen(self) -> SeenRead:
-        """Read each user's last login and push on any server, as far back as the logs go."""
+        """Read each user's last login and push on any server."""
         from moorage.deploy.last_seen import read_last_seen
 
         return read_last_seen(self.deployment)

@@ -21,8 +21,7 @@ Examples:
 @click.option(
     "--last-seen",
     is_flag=True,
-    help="Also show each user's last login and push, as far back as nginx's logs on the servers "
-    "go; reading them can take a while.",
+    help="Also show each user's last login and push, without Moorage's own checks.",
 )
 @click.pass_context
 def command(context: click.Context, /, *, last_seen: bool, **options: Any) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from moorage.deploy.deployment import Deployment
-from moorage.desired.build import activity_script
 from moorage.errors import MoorageError
 from moorage.images.activity import LOOK, PULL, PUSH, Index, parse_index
 from moorage.images.retention import Pulls
@@ -215,6 +214,7 @@ def read_activity(deployment: Deployment, timeout: float = DEADLINE) -> Activity
         deployment: The deployment. Its ``cancel`` stops waiting.
         timeout: Seconds after which a server is left out.
     """
+    from moorage.desired.build import activity_script
 
     def read(transport: Transport) -> Completed:
         return transport.run(

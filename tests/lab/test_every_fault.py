@@ -252,7 +252,7 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Breakpoint, Ca
         if fault == "hangs":
             limits = on_the_way.enter_context(pytest.MonkeyPatch.context())
             for limit in ("STEP_SECONDS", "LONG_STEP_SECONDS"):
-                limits.setattr(f"moorage.deploy.payload.{limit}", 15)
+                limits.setattr(f"moorage.deploy.payload.{limit}", 8)
         point = on_the_way.enter_context(Breakpoint(server, step, act))
         if step == "rollback":
             server.run("touch /run/hook-fails")

@@ -167,8 +167,20 @@ class Activity:
     @property
     def pulls(self) -> Pulls:
         """The last use of each image, for retention rules."""
-        last = {key: float(use.used.at) for key, use in self.images.items() if use.used}
+        last: dict[tuple[str, str], float] = {}
+        for index in self.indexes.values():
+            for key, at in index.last_uses().items():
+                last[key] = max(at, last.get(key, 0.0))
         return Pulls(last, self.covers_since)
+
+    @cached_property
+    def repositories(self) -> Mapping[str, tuple[Use | None, Use | None]]:
+        """The last push to each repository and the last pull from it."""
+        found: dict[str, tuple[Use | None, Use | None]] = {}
+        for (repository, _), use in self.images.items():
+            pushed, pulled = found.get(repository, (None, None))
+            found[repository] = (_latest(pushed, use.pushed), _latest(pulled, use.pulled))
+        return found
 
     @property
     def users(self) -> Mapping[str, tuple[int, int]]:

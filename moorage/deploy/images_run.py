@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import moorage
+from moorage.deploy.activity import read_activity
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import active_slot, as_applied
 from moorage.deploy.events import RunEnded
@@ -127,9 +128,13 @@ def plan_collect(
     """
     read = read_images(deployment)
     check_can_move(read.facts)
-    limits = Limits(read.at + read.facts.clock_skew, young, takes_untagged=takes_untagged)
+    pulls = read_activity(deployment).pulls
+    limits = Limits(
+        read.at + read.facts.clock_skew, young,
+        known_since=pulls.known_since, takes_untagged=takes_untagged,
+    )  # fmt: skip
     try:
-        collection = plan_collection(read.stored, limits)
+        collection = plan_collection(read.stored, limits, pulls.last)
     except NothingAliveError as error:
         raise MoorageError(
             "no image is in use there, so nothing is removed: that is more likely a store that is "

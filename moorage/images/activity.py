@@ -103,6 +103,11 @@ class Index:
         self.live = ""
         self.inode = 0
 
+    def last_uses(self) -> dict[tuple[str, str], float]:
+        """Return when each tag and digest was last pulled or looked at."""
+        uses = {key: max(marks[PULL][0], marks[LOOK][0]) for key, marks in self.images.items()}
+        return {key: float(at) for key, at in uses.items() if at}
+
     def write(self) -> Iterator[str]:
         """Yield the lines of the index."""
         yield f"moorage-activity\t{VERSION}"

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moorage.images.activity import parse_index
 from moorage.images.alive import CLOCK_STEP, Alive, Limits, find_alive
 from moorage.images.collection import Collection, NothingAliveError, plan_collection, plan_deletion
 from moorage.images.hold import Hold, can_hold, clear, condemn, pardon
@@ -205,11 +206,27 @@ class Collector:
     def _plan(self, stored: Stored, now: float, since: float) -> Collection:
         """Return what can go; nothing that was written since."""
         young = max(self.task.young, now - since)
-        limits = Limits(now, young, takes_untagged=self.task.takes_untagged)
+        known_since, pulled = self._pulls()
+        limits = Limits(
+            now, young, known_since=known_since, takes_untagged=self.task.takes_untagged
+        )
         try:
-            return plan_collection(stored, limits)
+            return plan_collection(stored, limits, pulled)
         except NothingAliveError as error:
             raise StopError("failed", "images_nothing_alive") from error
+
+    def _pulls(self) -> tuple[float | None, dict[tuple[str, str], float]]:
+        """Return since when pulls are known, and the last one of each image."""
+        index = self.places.state / "activity" / "index"
+        update = ["systemctl", "start", "moorage-activity.service"]
+        if not index.exists() or subprocess.run(update, check=False).returncode != 0:
+            return None, {}
+        try:
+            found = parse_index(index.read_text(encoding="ascii"))
+        except (OSError, ValueError, IndexError) as error:
+            say(f"it is not known who pulls what: {describe(error)}")
+            return None, {}
+        return found.covers_since, found.last_uses()
 
     # Collect
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
+from images_at_work import Images, client_of
 from operator_at_work import DOMAIN, Operator, copy_back, inspect_digest, push
 
 from lab import LabServer
@@ -13,6 +15,7 @@ from lab.image import build_small_image
 from moorage.answers.model import Answers
 from moorage.deploy.activity import Activity, read_activity
 from moorage.desired import layout
+from moorage.images.alive import CLOCK_STEP
 
 pytestmark = pytest.mark.ready
 
@@ -135,3 +138,26 @@ def test_a_server_deployed_before(operator: Operator, server: LabServer) -> None
     operator.install(answers)
     assert "ci" in _read(operator, answers).users
     assert server.run("systemctl is-active moorage-activity.timer").stdout.strip() == "active"
+
+
+@pytest.mark.ready("python3")
+def test_images_pulled_by_digest_are_not_collected(operator: Operator, server: LabServer) -> None:
+    answers = operator.answers([server])
+    operator.install(answers)
+    images, client = Images(operator, answers), client_of(operator, server)
+    client.push("team/app", "latest", [os.urandom(1000)])
+    in_use = client.push("team/app", "", [os.urandom(2000)])["digest"]
+    forgotten = client.push("team/app", "", [os.urandom(3000)])["digest"]
+    assert client.status("HEAD", f"/v2/team/app/manifests/{in_use}") == 200
+    time.sleep(CLOCK_STEP + 0.5)
+
+    plan, _ = images.collect(grace=1, takes_untagged=False)
+    assert plan.collection.kept_untagged == 2
+    assert _read(operator, answers).covers_since is not None
+    # As if the index had begun two months ago.
+    server.run(f"sed -i 's/^covers_since.*/covers_since\t1000/' {layout.ACTIVITY_INDEX}")
+    plan, change = images.collect(grace=1, takes_untagged=False)
+    assert change.is_good, (change, images.log)
+    assert (plan.collection.kept_untagged, plan.collection.manifests) == (0, 1)
+    assert client.status("GET", f"/v2/team/app/manifests/{in_use}") == 200
+    assert client.status("GET", f"/v2/team/app/manifests/{forgotten}") == 404

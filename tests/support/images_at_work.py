@@ -52,11 +52,14 @@ class Images:
         grace: float = 0.0,
         young: float = 0.0,
         looks: tuple[float, ...] = (1.0,),
+        takes_untagged: bool = True,
         **more: Any,
     ) -> tuple[CollectPlan, ImagesChange]:
-        """Plan and collect, manifests without a tag included."""
+        """Plan and collect; by default, all manifests without a tag as well."""
         with self.operator.open(self.answers, self._note) as deployment:
-            plan = plan_collect(deployment, grace=grace, young=young, takes_untagged=True, **more)
+            plan = plan_collect(
+                deployment, grace=grace, young=young, takes_untagged=takes_untagged, **more
+            )
             change = change_images(deployment, plan.read, replace(plan.task, looks=looks))
             return plan, change
 

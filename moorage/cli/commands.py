@@ -24,7 +24,7 @@ _COMMANDS = {
     "users": LazyCommand("moorage.cli.users.group", "Manage the registry's users."),
     "images": LazyCommand(
         "moorage.cli.images.group",
-        "Delete images, and free their space (garbage collection: gc, clean, prune).",
+        "Show and delete images, and free their space (garbage collection: gc, clean, prune).",
     ),
     "dns": LazyCommand("moorage.cli.dns", "Plan, apply, undo and check the DNS records."),
     "failover": LazyCommand(
@@ -50,6 +50,7 @@ Examples:
   moorage apply moorage.yml --yes          apply it, in a script
   moorage status --server root@203.0.113.10
   moorage users add moorage.yml ana --access pull
+  moorage images list moorage.yml --sort size
   moorage clients moorage.yml docker       what to paste on a machine with Docker
 
 \b

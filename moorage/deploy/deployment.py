@@ -168,6 +168,22 @@ class Deployment:
         """
         return on_each(self._connections.chosen, work)
 
+    def on_server(self, server: str, work: Callable[[Transport], _Result]) -> _Result:
+        """Run something on one server.
+
+        Args:
+            server: Its label.
+            work: Called with the connection to it.
+
+        Raises:
+            MoorageError: It failed.
+        """
+        try:
+            return work(self._connections.to(server))
+        except MoorageError as error:
+            error.server = error.server or server
+            raise
+
     def plan(self) -> Plan:
         """Probe all servers and return what an apply would do.
 

@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from moorage.answers.model import Storage
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.deployment_json import as_applied
+from moorage.deploy.deployment_json import other_domain, recorded_on
 from moorage.deploy.store import missing_store
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, ServersFailed
+from moorage.images.details import (
+    ImageDetails,
+    NoSuchImageError,
+    configs_of,
+    find_digest,
+    image_details,
+)
 from moorage.images.manifests import Manifest
-from moorage.images.read import Stored, read_stored
+from moorage.images.read import Stored, read_blobs, read_stored
+from moorage.images.usage import Usage
 from moorage.servers.facts import Facts
+from moorage.servers.transport import Completed
 from templates.load import shell_script
 
 TIMEOUT = 120.0
 """Seconds without output after which a server counts as not responding."""
 DEADLINE = 3600.0
 """Seconds a server can take to read its images."""
-_NO_REGISTRY, _CANNOT_READ = 3, 4
+_NO_REGISTRY = 3
+
+
+@dataclass(frozen=True)
+class Store:
+    """The place where a registry stores its images.
+
+    Attributes:
+        server: The server with the folder.
+        folder: The folder.
+    """
+
+    server: str
+    folder: str
+
+    def __str__(self) -> str:
+        return f"{self.server}:{self.folder}"
 
 
 @dataclass(frozen=True)
@@ -28,76 +55,173 @@ class ImagesRead:
     """The images of a deployment.
 
     Attributes:
-        where: The server or bucket they were read from.
+        domain: The registry's name.
+        store: Where they were read from.
         stored: What is stored there.
         at: When reading began, in seconds since 1970, by this machine's clock.
         facts: The facts of the server that stores them.
     """
 
-    where: str
-    stored: Stored
+    domain: str
+    store: Store
+    stored: Stored = field(repr=False)
     at: float
     facts: Facts = field(repr=False)
 
+    @property
+    def server(self) -> str:
+        """The server that stores them, by label."""
+        return self.facts.server
 
-def read_images(deployment: Deployment) -> ImagesRead:
+    @property
+    def free(self) -> int | None:
+        """Bytes that are free on the disk; None if not known."""
+        return self.facts.disks[0].free if self.facts.disks else None
+
+
+def read_images(deployment: Deployment, known: Sequence[Facts | MoorageError] = ()) -> ImagesRead:
     """Read what the registry stores, without changing anything. Blocks.
 
     Args:
         deployment: The deployment. Its ``cancel`` stops waiting.
+        known: Facts that were just read from some of the servers.
 
     Raises:
         MoorageError: A server cannot be reached, nothing is deployed there, its image disk is
             missing, or not everything could be read. Nothing is returned then: what is not known
             would look like free space.
     """
-    [facts, *_] = deployment.probe()
-    applied = as_applied(facts)
-    if applied is None:
-        raise MoorageError(
-            "no registry is deployed here.", server=facts.server, code="not_deployed",
-            advice="Deploy one with 'moorage apply'.",
-        )  # fmt: skip
-    storage = applied.answers_here.storage
+    facts, storage = _find_store(deployment, known)
+    domain = recorded_on(facts).answers.registry.domain
     if storage.driver != "filesystem":
-        raise MoorageError("images in S3 cannot be listed yet.", code="images_in_s3")
+        raise MoorageError(
+            "The images are in an S3 bucket, which cannot be read yet.", code="images_in_s3"
+        )
     if reason := missing_store(facts):
         raise MoorageError(reason, server=facts.server, code="store_missing")
-    return _read_disk(deployment, facts, storage.filesystem.path)
+    store = Store(facts.server, storage.filesystem.path)
+    return _read_disk(deployment, domain, facts, store)
 
 
-def _read_disk(deployment: Deployment, facts: Facts, folder: str) -> ImagesRead:
+def read_image(
+    deployment: Deployment, read: ImagesRead, usage: Usage, repository: str, reference: str
+) -> ImageDetails:
+    """Read everything about one image: also its configurations, which name labels and history.
+
+    Args:
+        deployment: The deployment.
+        read: Its images.
+        usage: Their sizes.
+        repository: The repository's name.
+        reference: A tag, a digest, or the first digits of one.
+
+    Raises:
+        MoorageError: There is no such image (``no_such_image``), or the server cannot be reached.
+    """
+    try:
+        digest = find_digest(read.stored, repository, reference)
+    except NoSuchImageError as error:
+        raise no_such_image(str(error), read.stored, repository) from error
+    digests = configs_of(read.stored, digest)
+    configs = {}
+    if digests:
+        completed = _run(deployment, read.store, "blobs.sh", digests)
+        try:
+            configs = read_blobs(completed.stdout)
+        except (ValueError, IndexError) as error:
+            raise _unreadable(read.store, str(error)) from error
+    return image_details(read.stored, usage, repository, reference, configs)
+
+
+def no_such_image(message: str, stored: Stored, repository: str) -> MoorageError:
+    """Return the error for an image that is not there; it names a similar repository.
+
+    Args:
+        message: What is not there.
+        stored: The content of the registry's storage.
+        repository: The repository that was asked for.
+    """
+    known = stored.tree.repositories
+    near = []
+    if repository not in known:
+        # The folders before the name are easily left out.
+        near = [name for name in sorted(known) if name.endswith(f"/{repository}")]
+        near = near or get_close_matches(repository, known, n=1)
+    advice = f"Did you mean {near[0]}?" if near else ""
+    return MoorageError(message, advice=advice, code="no_such_image")
+
+
+def _find_store(
+    deployment: Deployment, known: Sequence[Facts | MoorageError]
+) -> tuple[Facts, Storage]:
+    """Return the facts of the server to read from, and how it stores images."""
+    read = deployment.probe_each(known)
+    reached = [each for each in read if isinstance(each, Facts)]
+    if not reached:
+        raise ServersFailed([each for each in read if isinstance(each, MoorageError)])
+    domain = deployment.answers.registry.domain
+    stores = [(facts, recorded_on(facts).answers.storage) for facts in reached]
+    for facts, _ in stores:
+        if there := other_domain(facts, domain):
+            raise MoorageError(
+                f"it serves {there}, but these answers are for {domain}.",
+                advice=f"Use the answers of {there}.",
+                server=facts.server,
+                code="other_registry",
+            )
+    first, storage = stores[0]
+    places = {_place(facts, storage): facts.server for facts, storage in stores}
+    if len(places) > 1:
+        where = ", ".join(f"{server} in {place[-1]}" for place, server in places.items())
+        raise MoorageError(
+            f"The servers store their images in different places: {where}.",
+            advice="Apply the answers to all servers, or name one server with --server.",
+            code="different_stores",
+        )
+    return first, storage
+
+
+def _place(facts: Facts, storage: Storage) -> tuple[str, ...]:
+    if storage.driver == "filesystem" or storage.s3 is None:
+        return (facts.server, storage.filesystem.path)
+    bucket = storage.s3
+    return (bucket.regionendpoint or "", bucket.rootdirectory or "", f"the bucket {bucket.bucket}")
+
+
+def _read_disk(deployment: Deployment, domain: str, facts: Facts, store: Store) -> ImagesRead:
     at = time.time()
     known: dict[str, Manifest] = {}
-    read = deployment.on_each(
+    completed = _run(deployment, store, "images.sh", known)
+    if completed.exit_status == _NO_REGISTRY:
+        # A registry creates its folders with the first push.
+        return ImagesRead(domain, store, Stored(), at, facts)
+    if completed.exit_status != 0:
+        reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise _unreadable(store, reason[-1] if reason else f"status {completed.exit_status}")
+    try:
+        return ImagesRead(domain, store, read_stored(completed.stdout, known), at, facts)
+    except (ValueError, IndexError) as error:
+        raise _unreadable(store, str(error)) from error
+
+
+def _run(deployment: Deployment, store: Store, script: str, digests: Iterable[str]) -> Completed:
+    """Run a script on the server that stores the images; it gets the folder and digests."""
+    values = sorted(digest.partition(":")[2] for digest in digests)
+    lines = (str(PurePosixPath(store.folder)), *values)
+    payload = "".join(f"{line}\n" for line in lines).encode()
+    return deployment.on_server(
+        store.server,
         lambda transport: transport.run(
-            shell_script("images.sh"),
-            payload=_request(folder, known),
+            shell_script(script),
+            payload=payload,
             timeout=TIMEOUT,
             deadline=DEADLINE,
             cancel=deployment.cancel,
-        )
+        ),
     )
-    completed = read[facts.server]
-    if isinstance(completed, MoorageError):
-        raise completed
-    if completed.exit_status == _NO_REGISTRY:
-        # A registry creates its folders with the first push.
-        return ImagesRead(facts.server, Stored(), at, facts)
-    reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()
-    if completed.exit_status != 0:
-        detail = reason[-1] if reason else f"status {completed.exit_status}"
-        raise MoorageError(
-            f"the images could not be read: {detail}", server=facts.server, code="images_unreadable"
-        )
-    try:
-        return ImagesRead(facts.server, read_stored(completed.stdout, known), at, facts)
-    except (ValueError, IndexError) as error:
-        raise MoorageError(
-            f"the images could not be read: {error}", server=facts.server, code="images_unreadable"
-        ) from error
 
 
-def _request(folder: str, known: Iterable[str]) -> bytes:
-    digests = sorted(digest.partition(":")[2] for digest in known)
-    return "".join(f"{line}\n" for line in (str(PurePosixPath(folder)), *digests)).encode()
+def _unreadable(store: Store, why: str) -> MoorageError:
+    return MoorageError(
+        f"The images could not be read: {why}.", server=store.server, code="images_unreadable"
+    )

@@ -140,7 +140,7 @@ def plan_collect(
             "no image is in use there, so nothing is removed: that is more likely a store that is "
             "not complete.",
             advice="Delete repositories by name with 'moorage images delete' if it is meant.",
-            server=read.where,
+            server=read.server,
             code="images_nothing_alive",
         ) from error
     task = _task(
@@ -167,7 +167,7 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
         there = stored.tree.repositories.get(repository)
         if there is None or (tag and tag not in there.tags):
             raise MoorageError(
-                f"{name} does not exist.", server=read.where, code="no_such_image",
+                f"{name} does not exist.", server=read.server, code="no_such_image",
                 advice="'moorage images list' shows what is there.",
             )  # fmt: skip
         if tag:
@@ -200,13 +200,13 @@ def plan_restore(deployment: Deployment, names: Sequence[str]) -> tuple[ImagesRe
     read = read_images(deployment)
     trash = read_trash_of(deployment, read)
     if not trash:
-        raise MoorageError("the trash is empty.", server=read.where, code="images_not_in_trash")
+        raise MoorageError("the trash is empty.", server=read.server, code="images_not_in_trash")
     tags, repositories = [], []
     for name in names:
         repository, _, tag = name.partition(":")
         if not any(each.has(repository, tag) for each in trash):
             raise MoorageError(
-                f"{name} is not in the trash.", server=read.where, code="images_not_in_trash",
+                f"{name} is not in the trash.", server=read.server, code="images_not_in_trash",
                 advice="'moorage images trash' shows what is.",
             )  # fmt: skip
         if tag:
@@ -239,7 +239,7 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
         return read_trash(answer.stdout)
     except (ValueError, IndexError, TypeError, RecursionError) as error:
         raise MoorageError(
-            "the trash cannot be read.", server=read.where, code="images_unreadable"
+            "the trash cannot be read.", server=read.server, code="images_unreadable"
         ) from error
 
 

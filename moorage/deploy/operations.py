@@ -40,11 +40,14 @@ if TYPE_CHECKING:
     from moorage.deploy.clients import Access
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
+    from moorage.deploy.images import ImagesRead
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.deploy.verify import Verification
+    from moorage.images.details import ImageDetails
+    from moorage.images.usage import Usage
     from moorage.servers.facts import Facts
 
 OpenTransport = Callable[..., Transport]
@@ -417,6 +420,24 @@ class Operations:
             before = [user for each in lists for user in each.users]
             self.note_shown(user.name for user in before if now.get(user.name) != user.hash)
         return report
+
+    def read_images(self) -> ImagesRead:
+        """Read the images; see :func:`moorage.deploy.images.read_images`."""
+        from moorage.deploy.images import read_images
+
+        try:
+            return read_images(self.deployment)
+        except MoorageError as error:
+            self.asker.forget_refused(error)
+            raise
+
+    def read_image(
+        self, read: ImagesRead, usage: Usage, repository: str, reference: str
+    ) -> ImageDetails:
+        """Read everything about one image; see :func:`moorage.deploy.images.read_image`."""
+        from moorage.deploy.images import read_image
+
+        return read_image(self.deployment, read, usage, repository, reference)
 
     def attach(self) -> Outcome:
         """Follow the runs in progress until they end; verify if all succeeded."""

@@ -25,6 +25,9 @@ IMAGES = frozenset({
     "application/vnd.docker.distribution.manifest.v2+json",
 })  # fmt: skip
 
+_ATTESTED = "vnd.docker.reference.digest"
+"""Source: BuildKit's docs/attestations/attestation-storage.md."""
+
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 
 
@@ -32,7 +35,7 @@ class UnreadableManifestError(ValueError):
     """Its bytes are not those its digest names, or are no manifest of a known kind."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """A reference of a manifest to a blob.
 
@@ -42,6 +45,7 @@ class Descriptor:
         media_type: Its media type.
         platform: Such as linux/amd64 or linux/arm/v7; empty where none is given.
         is_remote: Whether clients get it from elsewhere, so that it need not be stored here.
+        about: The digest of the manifest that this one attests; empty for others.
     """
 
     digest: str
@@ -49,9 +53,10 @@ class Descriptor:
     media_type: str
     platform: str = ""
     is_remote: bool = False
+    about: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """An image's manifest, or an index of several.
 
@@ -157,11 +162,17 @@ def _descriptor(given: object) -> Descriptor:
         media_type=_text(given.get("mediaType")),
         platform=_platform(given.get("platform")),
         is_remote=isinstance(urls, list) and bool(urls),
+        about=_about(given.get("annotations")),
     )
 
 
 def _subject(parsed: Mapping[str, Any]) -> str:
     return "" if parsed.get("subject") is None else _descriptor(parsed["subject"]).digest
+
+
+def _about(annotations: object) -> str:
+    given = annotations.get(_ATTESTED) if isinstance(annotations, dict) else None
+    return given if isinstance(given, str) and _DIGEST.fullmatch(given) else ""
 
 
 def _platform(given: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +11,10 @@ from dataclasses import dataclass, field
 from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
 from moorage.images.tree import Tree, read_tree
 
+LARGEST_OUTPUT = 1024**3
+"""Bytes of the output of a script, decompressed: a registry with millions of files."""
 _BLOCK = 512
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass
@@ -37,14 +42,14 @@ def read_stored(output: bytes, known: dict[str, Manifest]) -> Stored:
     Raises:
         ValueError: The output was cut or is none, so nothing is known.
     """
-    listing, links, archive = _streams(output)
+    listing, links, archive = _streams(output, 3)
     tree = read_tree(listing, _links(links))
     stored = Stored(tree)
     wanted = tree.manifests()
     for digest in wanted & known.keys():
         stored.manifests[digest] = known[digest]
     for path, content in _members(archive):
-        digest = f"sha256:{path.split('/')[3]}"
+        digest = _digest(path)
         try:
             stored.manifests[digest] = parse_manifest(digest, content)
         except UnreadableManifestError as error:
@@ -54,24 +59,51 @@ def read_stored(output: bytes, known: dict[str, Manifest]) -> Stored:
     return stored
 
 
-def _streams(output: bytes) -> list[bytes]:
-    found = []
+def read_blobs(output: bytes) -> dict[str, bytes]:
+    """Return the content of blobs, by digest, without those that do not match their digest.
+
+    Args:
+        output: The whole output of `blobs.sh`.
+
+    Raises:
+        ValueError: The output was cut or is none.
+    """
+    [archive] = _streams(output, 1)
+    return {
+        digest: content
+        for path, content in _members(archive)
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" == (digest := _digest(path))
+    }
+
+
+def _digest(path: str) -> str:
+    return f"sha256:{path.split('/')[3]}"
+
+
+def _streams(output: bytes, count: int) -> list[bytes]:
+    """Return what several gzip streams, one after the other, were made of."""
+    found, left = [], LARGEST_OUTPUT
     while output:
         stream = zlib.decompressobj(wbits=31)
-        found.append(stream.decompress(output))
+        found.append(stream.decompress(output, left))
+        left -= len(found[-1])
+        if stream.unconsumed_tail or not left:
+            raise ValueError(f"the server sent more than {LARGEST_OUTPUT // 1024**2} MiB")
         if not stream.eof:
             raise ValueError("the output was cut")
         output = stream.unused_data
-    if len(found) != 3:
+    if len(found) != count:
         raise ValueError("the output was cut")
     return found
 
 
 def _links(lines: bytes) -> dict[str, str]:
+    """Return the digest in each link that has one, by path."""
     found = {}
-    for line in lines.decode("utf-8", "surrogateescape").splitlines():
+    for line in lines.decode("utf-8", "surrogateescape").split("\n"):
         path, _, content = line.removeprefix("./").partition(":")
-        found[path] = content
+        if _SHA256.fullmatch(content):
+            found[path] = content
     return found
 
 
@@ -82,6 +114,8 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
         header = archive[at : at + _BLOCK]
         path = header[:100].rstrip(b"\0").decode("ascii")
         size = int(header[124:136].rstrip(b"\0 "), 8)
+        if size < 0:
+            raise ValueError("the archive is damaged")
         at += _BLOCK
         yield path, archive[at : at + size]
         at += -(-size // _BLOCK) * _BLOCK

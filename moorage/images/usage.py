@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+from moorage.images.alive import digest_it_is_about
 from moorage.images.manifests import INDEXES, Manifest
 from moorage.images.read import Stored
 from moorage.images.tree import Repository
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TagUsage:
-    """A tag and what it takes up.
+    """A tag and its sizes.
 
     Attributes:
         repository: Its repository.
@@ -24,7 +26,8 @@ class TagUsage:
         own_size: Bytes that nothing but this digest in this repository refers to.
         pushed: When it was last pushed, in seconds since 1970; None if not known.
         missing: The digests it refers to that are not stored, so that a pull fails.
-        unreadable: Whether it is not known what it refers to.
+        problem: Why it is not known what it refers to; empty if it is.
+        about: For a signature or the like, the digest that its name says it is about; else empty.
     """
 
     repository: str
@@ -35,17 +38,18 @@ class TagUsage:
     own_size: int
     pushed: float | None
     missing: tuple[str, ...] = ()
-    unreadable: bool = False
+    problem: str = ""
+    about: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RepositoryUsage:
-    """A repository and what it takes up.
+    """A repository and its sizes.
 
     Attributes:
         name: Its name.
         tags: Its tags, by name.
-        size: Bytes of everything that its tags refer to.
+        size: Bytes of everything that its tags refer to, and of what refers to that.
         own_size: Bytes of what no other repository's tags refer to.
         untagged: The number of its manifests that no tag leads to.
         pushed: When one of its tags was last pushed, in seconds since 1970; None if not known.
@@ -66,7 +70,7 @@ class Usage:
     Attributes:
         repositories: By name.
         size: Bytes of everything that is stored.
-        tagged_size: Bytes of what tags refer to.
+        tagged_size: Bytes of what tags refer to, and of what refers to that.
         blobs: The number of blobs stored.
     """
 
@@ -75,21 +79,75 @@ class Usage:
     tagged_size: int
     blobs: int
 
+    @property
+    def untagged_size(self) -> int:
+        """Bytes of what no tag leads to."""
+        return self.size - self.tagged_size
+
+    def tags(self, repository: str) -> tuple[TagUsage, ...]:
+        """Return the tags of a repository; none if there is no such repository.
+
+        Args:
+            repository: Its name.
+        """
+        found = self._by_name.get(repository)
+        return found.tags if found is not None else ()
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, RepositoryUsage]:
+        return {each.name: each for each in self.repositories}
+
 
 def measure(stored: Stored) -> Usage:
-    """Return what a registry's images take up.
+    """Return the sizes of a registry's images.
 
     Args:
-        stored: What it stores.
+        stored: The content of its storage.
     """
     return _Measuring(stored).usage()
+
+
+def closure(manifests: Mapping[str, Manifest], digest: str) -> frozenset[str]:
+    """Return the digests of a manifest and everything it refers to.
+
+    Args:
+        manifests: By digest.
+        digest: The manifest's digest.
+    """
+    found, followed, waiting = {digest}, set[str](), [digest]
+    while waiting:
+        each = waiting.pop()
+        manifest = manifests.get(each)
+        if manifest is None or each in followed:
+            continue
+        followed.add(each)
+        children = [child.digest for child in manifest.children]
+        found.update(children, (part.digest for part in manifest.blobs))
+        waiting += children
+    return frozenset(found)
+
+
+def missing_blobs(stored: Stored, digests: Iterable[str]) -> tuple[str, ...]:
+    """Return which digests are not stored and should be: not what clients get from elsewhere.
+
+    Args:
+        stored: The content of the registry's storage.
+        digests: A manifest's closure.
+    """
+    digests = frozenset(digests)
+    missing = digests - stored.tree.blobs.keys()
+    if missing:
+        manifests = (stored.manifests[each] for each in digests if each in stored.manifests)
+        missing -= {part.digest for each in manifests for part in each.layers if part.is_remote}
+    return tuple(sorted(missing))
 
 
 class _Measuring:
     """Counts, for each blob, the digests and repositories that refer to it."""
 
     def __init__(self, stored: Stored) -> None:
-        self._blobs = stored.tree.blobs
+        self._stored = stored
+        self._sizes = {digest: file.size for digest, file in stored.tree.blobs.items()}
         self._repositories = stored.tree.repositories
         self._manifests: Mapping[str, Manifest] = stored.manifests
         self._closures: dict[str, frozenset[str]] = {}
@@ -97,26 +155,29 @@ class _Measuring:
         self._by_repository: Counter[str] = Counter()
 
     def usage(self) -> Usage:
-        for repository in self._repositories.values():
-            for digest in _tagged(repository):
-                self._by_digest.update(self._closure(digest))
-            self._by_repository.update(self._referred_by(repository))
-        measured = [self._repository(name, each) for name, each in self._repositories.items()]
+        referred = {}
+        for name, repository in self._repositories.items():
+            closures = [self._closure(digest) for digest in _tagged(repository)]
+            for each in closures:
+                self._by_digest.update(each)
+            referred[name] = self._with_referrers(repository, set[str]().union(*closures))
+            self._by_repository.update(referred[name])
+        measured = [self._repository(name, referred[name]) for name in referred]
         return Usage(
             repositories=tuple(sorted(measured, key=lambda each: each.name)),
-            size=sum(file.size for file in self._blobs.values()),
+            size=sum(self._sizes.values()),
             tagged_size=self._size(self._by_repository),
-            blobs=len(self._blobs),
+            blobs=len(self._sizes),
         )
 
-    def _repository(self, name: str, repository: Repository) -> RepositoryUsage:
+    def _repository(self, name: str, referred: set[str]) -> RepositoryUsage:
+        repository = self._repositories[name]
         tags = tuple(self._tag(name, tag, repository) for tag in sorted(repository.tags))
-        referred = self._referred_by(repository)
         return RepositoryUsage(
             name=name,
             tags=tags,
             size=self._size(referred),
-            own_size=self._size(each for each in referred if self._by_repository[each] == 1),
+            own_size=self._size([each for each in referred if self._by_repository[each] == 1]),
             untagged=len(repository.manifests.keys() - referred),
             pushed=max((tag.pushed for tag in tags if tag.pushed is not None), default=None),
         )
@@ -130,51 +191,46 @@ class _Measuring:
             digest=tag.digest,
             platforms=self._platforms(tag.digest),
             size=self._size(referred),
-            own_size=self._size(each for each in referred if self._by_digest[each] == 1),
+            own_size=self._size([each for each in referred if self._by_digest[each] == 1]),
             pushed=tag.link.modified if tag.link is not None else None,
-            missing=tuple(sorted(self._missing(referred))),
-            unreadable=tag.digest not in self._manifests,
+            missing=missing_blobs(self._stored, referred),
+            problem=self._problem(tag.digest),
+            about=digest_it_is_about(name),
         )
 
-    def _referred_by(self, repository: Repository) -> set[str]:
-        return set().union(*map(self._closure, _tagged(repository)))
+    def _problem(self, digest: str) -> str:
+        if digest in self._manifests:
+            return ""
+        return self._stored.unreadable.get(digest) or "its link cannot be read"
 
     def _closure(self, digest: str) -> frozenset[str]:
-        """Return the digests of a manifest and everything it refers to."""
         known = self._closures.get(digest)
         if known is None:
-            found, followed, waiting = {digest}, set[str](), [digest]
-            while waiting:
-                each = waiting.pop()
-                manifest = self._manifests.get(each)
-                if manifest is None or each in followed:
-                    continue
-                followed.add(each)
-                children = [child.digest for child in manifest.children]
-                found.update(children, (part.digest for part in manifest.blobs))
-                waiting += children
-            known = self._closures[digest] = frozenset(found)
+            known = self._closures[digest] = closure(self._manifests, digest)
         return known
 
-    def _size(self, digests: Iterator[str] | frozenset[str] | set[str] | Counter[str]) -> int:
-        return sum(self._blobs[each].size for each in digests if each in self._blobs)
+    def _with_referrers(self, repository: Repository, referred: set[str]) -> set[str]:
+        """Return digests and those of what is about them by its subject, and about that."""
+        waiting = [
+            (digest, manifest.subject)
+            for digest in repository.manifests
+            if (manifest := self._manifests.get(digest)) is not None and manifest.subject
+        ]
+        while found := [digest for digest, subject in waiting if subject in referred]:
+            referred = referred.union(*map(self._closure, found))
+            waiting = [each for each in waiting if each[0] not in referred]
+        return referred
 
-    def _missing(self, digests: frozenset[str]) -> Iterator[str]:
-        remote = {
-            part.digest
-            for each in digests
-            if (manifest := self._manifests.get(each)) is not None
-            for part in manifest.layers
-            if part.is_remote
-        }
-        return (each for each in digests if each not in self._blobs and each not in remote)
+    def _size(self, digests: Iterable[str]) -> int:
+        size_of = self._sizes.get
+        return sum([size_of(each, 0) for each in digests])
 
     def _platforms(self, digest: str) -> tuple[str, ...]:
         manifest = self._manifests.get(digest)
         if manifest is None or manifest.media_type not in INDEXES:
             return ()
         named = (child.platform for child in manifest.children)
-        # Attestations of BuildKit stand in the index as manifests for an unknown platform.
+        # BuildKit lists attestations in the index, as manifests for an unknown platform.
         return tuple(dict.fromkeys(each for each in named if each and "unknown" not in each))
 
 

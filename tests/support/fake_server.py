@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -71,6 +72,7 @@ class FakeServer:
         files: The content of existing managed files, by path.
         logs: The output of ``logs.sh``.
         activity: What ``activity.sh`` prints: who pushed and pulled what.
+        images: The folder of this machine that has its images; None if nothing was ever pushed.
         has_no_logs: Whether its logs cannot be read.
         log: A run's output before its result.
         result: A run's result.
@@ -99,6 +101,7 @@ class FakeServer:
     files: dict[str, bytes] = field(default_factory=dict)
     logs: bytes = b""
     activity: Index = field(default_factory=Index)
+    images: Path | None = None
     has_no_logs: bool = False
     log: str = "@step\t1\tpackages\nSetting up nginx\n"
     result: str = DONE
@@ -265,6 +268,8 @@ class FakeConnection:
             output = gzip.compress(
                 "".join(f"{line}\n" for line in self._to.activity.write()).encode()
             )
+        elif script in (shell_script("images.sh"), shell_script("blobs.sh")):
+            return self._read_images(script, sent, on_stdout)
         else:
             assert on_stdout is not None
             assert on_start is not None
@@ -274,6 +279,17 @@ class FakeConnection:
             return Completed(0, output, b"")
         on_stdout(output)
         return Completed(0, b"", b"")
+
+    def _read_images(
+        self, script: str, sent: bytes, on_stdout: Callable[[bytes], None] | None
+    ) -> Completed:
+        """Run a script on the folder of this machine that has the server's images."""
+        sent = str(self._to.images).encode() + sent[sent.index(b"\n") :]
+        done = subprocess.run(["sh", "-c", script], input=sent, capture_output=True, check=False)
+        if on_stdout is None:
+            return Completed(done.returncode, done.stdout, done.stderr)
+        on_stdout(done.stdout)
+        return Completed(done.returncode, b"", done.stderr)
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,1 +1,1 @@
-"""The commands ``moorage images ...``."""
+"""``moorage images``: the registry's images, and the space they take up."""

@@ -7,6 +7,13 @@ import click
 from moorage.cli.lazy_group import LazyCommand, LazyGroup
 
 _COMMANDS = {
+    "list": LazyCommand(
+        "moorage.cli.images.list_images", "Show repositories, tags, and the space they take up."
+    ),
+    "show": LazyCommand(
+        "moorage.cli.images.show",
+        "Show an image's platforms, layers, history, labels and signatures.",
+    ),
     "delete": LazyCommand("moorage.cli.images.delete", "Delete tags, or whole repositories."),
     "collect": LazyCommand(
         "moorage.cli.images.collect",
@@ -20,6 +27,8 @@ _COMMANDS = {
 
 _EPILOG = """\b
 Examples:
+  moorage images list moorage.yml --sort size
+  moorage images show moorage.yml team-a/app:1.2
   moorage images delete moorage.yml team-a/app:1.2 team-a/app:1.3
   moorage images delete moorage.yml team-a/old
   moorage images collect moorage.yml
@@ -34,11 +43,12 @@ class _Images(LazyGroup):
 
 @click.group(cls=_Images, epilog=_EPILOG)
 def command() -> None:
-    """Delete the registry's images, and free the space (garbage collection).
+    """Show the registry's images, delete them, and free the space (garbage collection).
 
-    FILE, an answers file, selects the deployment, or --server USER@HOST. 'trash' changes nothing.
+    FILE, an answers file, selects the deployment, or --server USER@HOST. 'list', 'show' and 'trash'
+    change nothing. No password of a registry user is needed.
 
     What is deleted or collected goes to a trash first, from which restore brings it back. The
-    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. No password
-    of a registry user is needed. Images in S3 and other buckets cannot be collected yet.
+    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. Images in S3
+    cannot be read or collected yet.
     """

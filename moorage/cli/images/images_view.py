@@ -1,0 +1,332 @@
+"""Images as text and as JSON values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from moorage.cli.plan_view import Line
+from moorage.cli.tables import Cell, aligned
+from moorage.deploy.images import ImagesRead
+from moorage.deploy.images_rows import ImagesList, notes
+from moorage.escape import one_line
+from moorage.images.details import Config, ImageDetails, PlatformImage, Referrer
+from moorage.images.usage import RepositoryUsage, TagUsage
+from moorage.units import age_text, size_text
+
+_SHORT = 19
+"""Characters of a digest that are shown in tables: sha256: and twelve digits."""
+_MOST_COMMAND = 200
+
+
+def list_lines(listed: ImagesList, *, with_tags: bool) -> Iterator[Line]:
+    """Yield images as a table, and the totals.
+
+    Args:
+        listed: The images.
+        with_tags: Whether to show tags instead of repositories.
+    """
+    now = time.time()
+    head: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+    if with_tags:
+        head = ("image", "digest", "platforms", "size", "own", "last push", "notes")
+        rows = [_tag_cells(tag, now) for tag in listed.tags]
+    else:
+        head = ("repository", "tags", "size", "own", "last push")
+        rows = [_repository_cells(each, now) for each in listed.repositories]
+    if rows:
+        yield from aligned([tuple((title, "bold") for title in head), *rows])
+        yield ("",)
+    yield from _total_lines(listed)
+
+
+def _repository_cells(row: RepositoryUsage, now: float) -> tuple[Cell, ...]:
+    return (
+        one_line(row.name),
+        str(len(row.tags)),
+        size_text(row.size),
+        size_text(row.own_size),
+        age_text(row.pushed, now),
+    )
+
+
+def _tag_cells(tag: TagUsage, now: float) -> tuple[Cell, ...]:
+    note = "; ".join(notes(tag))
+    return (
+        one_line(f"{tag.repository}:{tag.name}"),
+        tag.digest[:_SHORT] or "-",
+        one_line(" ".join(tag.platforms)) or "-",
+        size_text(tag.size),
+        size_text(tag.own_size),
+        age_text(tag.pushed, now),
+        (one_line(note) or "-", "yellow" if tag.problem or tag.missing else "dim"),
+    )
+
+
+def _total_lines(listed: ImagesList) -> Iterator[Line]:
+    usage, shown = listed.usage, len(listed.repositories)
+    if shown != len(usage.repositories):
+        yield (f"{_repositories(shown)} of {len(usage.repositories)} shown.",)
+    tags = sum(len(each.tags) for each in usage.repositories)
+    total = f"{size_text(usage.size)} in {_count(usage.blobs, 'blob')}"
+    if usage.untagged_size:
+        total += f", {size_text(usage.untagged_size)} of it without a tag"
+    yield (f"{_repositories(len(usage.repositories))}, {_count(tags, 'tag')}: {total}.",)
+    yield (f"Read from {one_line(str(listed.read.store))}.",)
+
+
+def _repositories(number: int) -> str:
+    return _count(number, "repository", "repositories")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def list_as_json(listed: ImagesList) -> dict[str, object]:
+    """Return images as JSON values; see :func:`list_lines`."""
+    usage = listed.usage
+    return {
+        **_read_as_json(listed.read),
+        "bytes": usage.size,
+        "untagged_bytes": usage.untagged_size,
+        "free_bytes": listed.read.free,
+        "blobs": usage.blobs,
+        "repositories": [
+            {
+                "name": each.name,
+                "bytes": each.size,
+                "own_bytes": each.own_size,
+                "untagged_manifests": each.untagged,
+                "pushed_at": _time(each.pushed),
+                "tags": [_tag_as_json(tag) for tag in each.tags],
+            }
+            for each in listed.repositories
+        ],
+    }
+
+
+def _read_as_json(read: ImagesRead) -> dict[str, object]:
+    return {
+        "domain": read.domain,
+        "store": {"driver": "filesystem", "server": read.store.server, "folder": read.store.folder},
+        "read_at": _time(read.at),
+    }
+
+
+def _tag_as_json(tag: TagUsage) -> dict[str, object]:
+    return {
+        "name": tag.name,
+        "digest": tag.digest or None,
+        "platforms": list(tag.platforms),
+        "bytes": tag.size,
+        "own_bytes": tag.own_size,
+        "pushed_at": _time(tag.pushed),
+        "about": tag.about or None,
+        "missing": list(tag.missing),
+        "problem": tag.problem or None,
+    }
+
+
+def image_lines(read: ImagesRead, image: ImageDetails) -> Iterator[Line]:
+    """Yield an image as text.
+
+    Args:
+        read: The images it is from.
+        image: The image.
+    """
+    now = time.time()
+    name = f"{image.repository}:{image.tag}" if image.tag else image.repository
+    yield ((one_line(name), "bold"),)
+    own = f", {size_text(image.own_size)} of it its own" if image.own_size is not None else ""
+    yield from _properties([
+        ("digest", image.digest),
+        ("type", image.media_type),
+        ("tags", " ".join(image.tags)),
+        ("size", f"{size_text(image.size)}{own}"),
+        ("last push", f"{age_text(image.pushed, now)}  {_time(image.pushed) or ''}".rstrip()),
+        *((f"annotation {key}", value) for key, value in image.annotations),
+    ])  # fmt: skip
+    if image.problem:
+        yield (("The manifest cannot be read: ", "yellow"), f"{image.problem}.")
+    for digest in image.missing:
+        yield (("missing  ", "red"), digest)
+    for each in image.images:
+        if each.digest != image.digest or not image.problem:
+            yield ("",)
+            yield from _platform_lines(each, is_single=len(image.images) == 1)
+    yield from _referrer_lines(image.referrers)
+    if image.earlier:
+        yield ("",)
+        yield ((f"Earlier images of {one_line(image.tag)}", "bold"),)
+        states = ("deleted", "stored")
+        yield from aligned([
+            (f"  {each.digest}", age_text(each.pushed, now), states[each.is_stored])
+            for each in image.earlier
+        ])  # fmt: skip
+    yield ("",)
+    yield (f"Read from {one_line(str(read.store))}.",)
+
+
+def _platform_lines(image: PlatformImage, *, is_single: bool) -> Iterator[Line]:
+    what = "Attestation" if image.about else image.platform or "Unknown platform"
+    if image.artifact_type and not image.about:
+        what = f"Artifact {image.artifact_type}"
+    yield ((one_line(what), "bold"), f"  {size_text(image.size)}")
+    config = image.config or Config()
+    yield from _properties([
+        ("digest", "" if is_single else image.digest),
+        ("of", image.about),
+        ("created", config.created),
+        ("entrypoint", " ".join(config.entrypoint)),
+        ("command", " ".join(config.command)),
+        ("user", config.user),
+        ("folder", config.folder),
+        ("ports", " ".join(config.ports)),
+        *(("environment", each) for each in config.environment),
+        *((f"label {key}", value) for key, value in config.labels),
+        *((f"annotation {key}", value) for key, value in image.annotations),
+    ], "  ")  # fmt: skip
+    if image.problem:
+        yield (("  Not everything is known: ", "yellow"), f"{image.problem}.")
+    if image.layers:
+        yield ("  Layers, lowest first:",)
+        yield from aligned(list(_layer_cells(image)), "    ")
+    if config.history:
+        yield ("  History, oldest first:",)
+        yield from aligned([
+            (size_text(step.size) if step.layer else "-", _shortened(step.command or step.comment))
+            for step in config.history
+        ], "    ")  # fmt: skip
+
+
+def _layer_cells(image: PlatformImage) -> Iterator[tuple[Cell, ...]]:
+    for layer in image.layers:
+        state: Cell = (
+            f"also in {_count(layer.images - 1, 'other image')}" if layer.images > 1 else ""
+        )
+        if not layer.is_stored:
+            state = "fetched from elsewhere" if layer.is_remote else ("missing", "red")
+        yield (layer.digest, size_text(layer.size), one_line(layer.media_type), state)
+
+
+def _referrer_lines(referrers: Sequence[Referrer]) -> Iterator[Line]:
+    if not referrers:
+        return
+    yield ("",)
+    yield (("Refers to this image", "bold"),)
+    yield from aligned([
+        (
+            f"  {each.digest[:_SHORT]}",
+            one_line(each.kind or "unknown type"),
+            size_text(each.size),
+            f"about {each.about[:_SHORT]}",
+            one_line(" ".join(each.tags)) or "no tag",
+        )
+        for each in referrers
+    ])  # fmt: skip
+
+
+def _properties(pairs: Iterable[tuple[str, str]], indent: str = "") -> Iterator[Line]:
+    rows = [(one_line(label), one_line(text)) for label, text in pairs if text]
+    if rows:
+        yield from aligned(rows, indent)
+
+
+def _shortened(text: str) -> str:
+    line = one_line(" ".join(text.split()))
+    return line if len(line) <= _MOST_COMMAND else f"{line[: _MOST_COMMAND - 1]}…"
+
+
+def image_as_json(read: ImagesRead, image: ImageDetails) -> dict[str, object]:
+    """Return an image as JSON values; see :func:`image_lines`."""
+    return {
+        **_read_as_json(read),
+        "repository": image.repository,
+        "tag": image.tag or None,
+        "digest": image.digest,
+        "media_type": image.media_type or None,
+        "tags": list(image.tags),
+        "bytes": image.size,
+        "own_bytes": image.own_size,
+        "pushed_at": _time(image.pushed),
+        "annotations": dict(image.annotations),
+        "missing": list(image.missing),
+        "problem": image.problem or None,
+        "images": [_platform_as_json(each) for each in image.images],
+        "referrers": [
+            {
+                "digest": each.digest,
+                "about": each.about,
+                "type": each.kind or None,
+                "tags": list(each.tags),
+                "bytes": each.size,
+                "by": each.by,
+            }
+            for each in image.referrers
+        ],
+        "earlier": [
+            {"digest": each.digest, "pushed_at": _time(each.pushed), "is_stored": each.is_stored}
+            for each in image.earlier
+        ],
+    }
+
+
+def _platform_as_json(image: PlatformImage) -> dict[str, object]:
+    return {
+        "digest": image.digest,
+        "platform": image.platform or None,
+        "media_type": image.media_type or None,
+        "artifact_type": image.artifact_type or None,
+        "about": image.about or None,
+        "bytes": image.size,
+        "annotations": dict(image.annotations),
+        "problem": image.problem or None,
+        "layers": [
+            {
+                "digest": each.digest,
+                "bytes": each.size,
+                "media_type": each.media_type,
+                "is_stored": each.is_stored,
+                "is_remote": each.is_remote,
+                "images": each.images,
+            }
+            for each in image.layers
+        ],
+        "config": _config_as_json(image.config) if image.config is not None else None,
+    }
+
+
+def _config_as_json(config: Config) -> dict[str, object]:
+    return {
+        "created": config.created or None,
+        "labels": dict(config.labels),
+        "environment": list(config.environment),
+        "entrypoint": list(config.entrypoint),
+        "command": list(config.command),
+        "user": config.user or None,
+        "working_dir": config.folder or None,
+        "ports": list(config.ports),
+        "history": [
+            {
+                "created": each.created or None,
+                "command": each.command,
+                "comment": each.comment or None,
+                "layer": each.layer or None,
+                "bytes": each.size,
+            }
+            for each in config.history
+        ],
+    }
+
+
+def _time(moment: float | None) -> str | None:
+    """Return a time as ISO 8601 in UTC; None if it is not known. Files can have absurd times."""
+    if moment is None:
+        return None
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return None

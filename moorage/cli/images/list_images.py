@@ -1,0 +1,72 @@
+"""``moorage images list``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from moorage.cli.images.open_images import open_images
+from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.errors import ExitCode
+
+_EXAMPLES = """\b
+Examples:
+  moorage images list moorage.yml
+  moorage images list moorage.yml --sort size
+  moorage images list moorage.yml 'team-a/*' --tags --sort pushed
+  moorage images list moorage.yml 'team-a/app:1.*'
+  moorage images list --server root@203.0.113.10 --json
+"""
+
+
+@click.command("list", epilog=_EXAMPLES)
+@deployment_arguments("[PATTERN]")
+@click.option("--tags", "with_tags", is_flag=True, help="Show each tag, not only repositories.")
+@click.option(
+    "--sort",
+    type=click.Choice(["name", "size", "pushed"]),
+    default="name",
+    help="Sort by name (default), by size with the largest first, or by the last push with the "
+    "latest first.",
+)
+@click.option(
+    "--all",
+    "with_checks",
+    is_flag=True,
+    help="Also show moorage-verify, the repository that Moorage's own checks push to.",
+)
+@click.pass_context
+def command(
+    context: click.Context, /, *, with_tags: bool, sort: str, with_checks: bool, **options: Any
+) -> int:
+    """Show repositories and tags, and the space they take up.
+
+    PATTERN selects repositories: 'team-a/*' is everything below team-a, and * and ? stand for any
+    characters. With a colon it selects tags: 'team-a/app:1.*'.
+
+    Size is everything that an image needs. Own is the part of it that nothing else needs: what is
+    shared counts once in the total, and in the own size of none. So own is what deleting it would
+    free at most. Last push is the time of the tag's file on the disk. Changes nothing.
+
+    --json always includes the tags, and sizes in bytes.
+    """
+    from moorage.cli.images.images_view import list_as_json, list_lines
+    from moorage.deploy.images_rows import Order, select
+    from moorage.images.usage import measure
+
+    has_pattern = len(options["words"]) > (0 if options["addresses"] else 1)
+    arguments = parse_arguments(context, options, *(["[PATTERN]"] if has_pattern else []))
+    output = arguments.output
+    pattern = arguments.words[0] if has_pattern else ""
+    with open_images(arguments) as runner:
+        read = runner.query(runner.operations.read_images)
+    listed = select(read, measure(read.stored), pattern, Order(sort), with_checks=with_checks)
+    if output.as_json:
+        output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed)})
+        return ExitCode.DONE
+    if pattern and not listed.repositories:
+        output.message(f"No image matches {pattern}.")
+    for line in list_lines(listed, with_tags=with_tags or ":" in pattern):
+        output.data(*line)
+    return ExitCode.DONE

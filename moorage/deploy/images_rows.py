@@ -1,0 +1,161 @@
+"""The images of a deployment as sorted and filtered rows, for both interfaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fnmatch import translate
+from typing import TypeVar
+
+from moorage.deploy.images import ImagesRead, no_such_image
+from moorage.deploy.log_rows import CHECK_REPOSITORY
+from moorage.images.usage import RepositoryUsage, TagUsage, Usage
+
+_Row = TypeVar("_Row", RepositoryUsage, TagUsage)
+
+
+class Order(StrEnum):
+    """The order of repositories and tags."""
+
+    NAME = "name"
+    SIZE = "size"
+    PUSHED = "pushed"
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """The name of a repository, or of an image in it.
+
+    Attributes:
+        repository: The repository.
+        reference: A tag, a digest or its first digits; empty for the whole repository.
+    """
+
+    repository: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class ImagesList:
+    """The repositories and tags that were selected.
+
+    Attributes:
+        read: The images they are from.
+        usage: The sizes of all images.
+        repositories: The repositories, in order, with the selected tags.
+        tags: The selected tags of all of them, in order.
+    """
+
+    read: ImagesRead
+    usage: Usage
+    repositories: tuple[RepositoryUsage, ...]
+    tags: tuple[TagUsage, ...]
+
+
+def select(
+    read: ImagesRead, usage: Usage, pattern: str, order: Order, *, with_checks: bool = False
+) -> ImagesList:
+    """Return the repositories and tags that match a pattern.
+
+    Args:
+        read: The images.
+        usage: Their sizes.
+        pattern: A repository's name with * and ?, and after a colon a tag's; everything if empty.
+        order: The order.
+        with_checks: Whether the repository that Moorage's own checks push to is among them, even
+            if the pattern does not name it.
+    """
+    repository, _, tag = pattern.partition(":")
+    matches = _matcher(repository)
+    found = [
+        each
+        for each in usage.repositories
+        if matches(each.name)
+        and (with_checks or each.name != CHECK_REPOSITORY or repository == CHECK_REPOSITORY)
+    ]
+    if tag:
+        matches_tag = _matcher(tag)
+        chosen = (
+            replace(each, tags=tuple(tag for tag in each.tags if matches_tag(tag.name)))
+            for each in found
+        )
+        found = [each for each in chosen if each.tags]
+    repositories = in_order(found, order)
+    tags = in_order((tag for each in repositories for tag in each.tags), order)
+    return ImagesList(read, usage, repositories, tags)
+
+
+def select_repository(read: ImagesRead, usage: Usage, repository: str) -> ImagesList:
+    """Return one repository with its tags.
+
+    Args:
+        read: The images.
+        usage: Their sizes.
+        repository: Its name.
+
+    Raises:
+        MoorageError: There is no such repository.
+    """
+    found = tuple(each for each in usage.repositories if each.name == repository)
+    if not found:
+        raise no_such_image(f"There is no repository {repository}.", read.stored, repository)
+    return ImagesList(read, usage, found, found[0].tags)
+
+
+def in_order(rows: Iterable[_Row], order: Order) -> tuple[_Row, ...]:
+    """Return repositories or tags in an order; those of which it is not known come last.
+
+    Args:
+        rows: The repositories or tags.
+        order: The order.
+    """
+    if order is Order.SIZE:
+        return tuple(sorted(rows, key=lambda row: (-row.size, *_name(row))))
+    if order is Order.PUSHED:
+        return tuple(sorted(rows, key=lambda row: (-(row.pushed or 0), *_name(row))))
+    return tuple(sorted(rows, key=_name))
+
+
+def _name(row: RepositoryUsage | TagUsage) -> tuple[str, str]:
+    return (row.repository, row.name) if isinstance(row, TagUsage) else (row.name, "")
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    if not pattern:
+        return lambda name: True
+    # No name has brackets, so they stand for themselves.
+    compiled = re.compile(translate(pattern.replace("[", "[[]")))
+    return lambda name: compiled.match(name) is not None
+
+
+def parse_image_name(text: str, domain: str) -> ImageName:
+    """Parse a name as Docker takes it: with or without the registry's, a tag or a digest.
+
+    Args:
+        text: Such as team-a/app:1.2, or registry.example.com/team-a/app@sha256:3f2a91.
+        domain: The registry's name.
+    """
+    name, _, digest = text.partition("@")
+    first, slash, rest = name.partition("/")
+    if slash and first.partition(":")[0] == domain:
+        name = rest
+    folders, _, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    return ImageName("/".join(filter(None, (folders, last))), digest or tag)
+
+
+def notes(tag: TagUsage) -> Iterator[str]:
+    """Yield what there is to know about a tag besides its sizes.
+
+    Args:
+        tag: The tag.
+    """
+    if tag.problem:
+        yield f"cannot be read: {tag.problem}"
+    if tag.missing and tag.digest not in tag.missing:
+        count = len(tag.missing)
+        yield f"incomplete: {count} blob{'s are' if count != 1 else ' is'} missing"
+    if tag.about:
+        yield f"about {tag.about[:19]}"

@@ -49,6 +49,6 @@ def command() -> None:
     change nothing. No password of a registry user is needed.
 
     What is deleted or collected goes to a trash first, from which restore brings it back. The
-    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. Images in S3
-    cannot be read or collected yet.
+    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. Images in
+    S3 cannot be read or collected yet.
     """

@@ -340,20 +340,20 @@ def _unreadable_character(text: str) -> tuple[Mark | None, str]:
     return mark, f'contains the character {code}, which YAML forbids; in quotes, write "\\x.."'
 
 
+_NOT_YAML = "is not valid YAML from here on"
+_NO_COLON = f"{_NOT_YAML}: expected NAME: VALUE, check for a missing colon or quote"
+_SECOND_COLON = "mapping values are not allowed"
+_INDENTATION = "this line does not match the lines above: check its indentation"
 _EXPLAINED = (
-    ("while scanning a simple key", "a colon is missing after this key, or a quote before it"),
-    ("mapping values are not allowed", "this line has a second colon; put the value in quotes"),
+    (_SECOND_COLON, "this line has a second colon; put the value in quotes"),
     ("found unexpected end of stream", "a quote or bracket opened before this is not closed"),
     ("undefined alias", "put a value that begins with * in quotes"),
     ("found duplicate anchor", "put a value that begins with & in quotes"),
     ("did not find expected alphabetic", "put a value that begins with * or & in quotes"),
     ("undefined tag handle", "put a value that begins with an exclamation mark in quotes"),
     ("expected a single document", "a second document begins here; only one is allowed"),
-    (
-        "did not find expected key",
-        "this line does not match the lines above: check its indentation",
-    ),
-    ("block mapping", "this line does not match the lines above: check its indentation"),
+    ("did not find expected key", _INDENTATION),
+    ("block mapping", _INDENTATION),
     ("block sequence entries are not allowed", "start a list on its own line below its key"),
     ("did not find expected '-'", "this line does not match the list above: check its indentation"),
     ("block collection", "this line does not match the list above: check its indentation"),
@@ -361,12 +361,26 @@ _EXPLAINED = (
     ("unknown escape character", "double a backslash in double quotes, or use single quotes"),
     ("escape", "double a backslash in double quotes, or use single quotes"),
     ("cannot start any token", "put a value that begins with @, ` or % in quotes"),
-    ("directive", "an answers file cannot have a line that begins with %"),
+    ("directive", "a line cannot begin with %"),
 )
+
+
+def _before_first_colon(mark: Mark, lines: Sequence[str]) -> tuple[Mark, str]:
+    """Return why the first colon of a line is wrong: YAML reads its key as part of what is above.
+
+    Args:
+        mark: The colon.
+        lines: The lines of the text.
+    """
+    above = max((n for n in range(1, mark.line) if lines[n - 1].strip()), default=mark.line)
+    if ":" in lines[above - 1]:
+        return mark, f"{_NOT_YAML}: {_INDENTATION}"
+    return Mark(above, 1), _NO_COLON
 
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[Mark | None, str]:
     """Return where and why the text is not YAML, never quoting it: it can contain secrets."""
+    message = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
     found = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     mark = Mark(found.line + 1, found.column + 1) if found is not None else None
     if mark is not None:
@@ -374,8 +388,11 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[Mark | None, str]:
         line = lines[mark.line - 1] if mark.line <= len(lines) else ""
         if "\t" in line[: len(line) - len(line.lstrip())]:
             return mark, "this line is indented with a tab; YAML requires spaces"
-    message = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
+        if _SECOND_COLON in message and ":" not in line[: mark.column - 1]:
+            return _before_first_colon(mark, lines)
+    if "while scanning a simple key" in message:
+        return mark, _NO_COLON
     for words, sentence in _EXPLAINED:
         if words in message:
-            return mark, f"is not valid YAML from here on: {sentence}"
-    return mark, "is not valid YAML from here on: check for a missing quote, colon or bracket"
+            return mark, f"{_NOT_YAML}: {sentence}"
+    return mark, f"{_NOT_YAML}: check for a missing quote, colon or bracket"

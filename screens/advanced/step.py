@@ -234,7 +234,7 @@ def read_mapping(text: str) -> tuple[dict[str, Any], str]:
     if value is None:
         return {}, ""
     if not isinstance(value, dict):
-        return {}, "expected keys and values, such as log: {level: info}"
+        return {}, "line 1: expected NAME: VALUE, such as log: {level: info}"
     return value, ""
 
 

@@ -13,7 +13,7 @@ from walk import ANSWERS, LOGIN
 from wizard_driver import SIZES
 
 from moorage.errors import CannotConnect
-from screens.advanced.step import read_variables
+from screens.advanced.step import read_mapping, read_variables
 from tui.document.steps import STEPS, Step
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
@@ -21,6 +21,9 @@ from tui.widgets.table import EditableTable
 from tui.wizard.form import Form
 from tui.wizard.frame import WizardFrame
 from tui.wizard.preview_pane import PreviewPane
+
+NOT_YAML = "is not valid YAML from here on"
+NO_COLON = f"{NOT_YAML}: expected NAME: VALUE, check for a missing colon or quote"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -362,6 +365,22 @@ def test_variables_are_read_as_yaml_or_as_lines(text: str, expected: object) -> 
         assert fault.startswith(expected)
     else:
         assert (variables, fault) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("log level", "line 1: expected NAME: VALUE, such as log: {level: info}"),
+        ("log\nlevel: info", f"line 1: {NO_COLON}"),
+        ("log:\n  level info\n  x: y", f"line 2: {NO_COLON}"),
+        ("log: {}\nlevel info", f"line 2: {NO_COLON}"),
+        ("log:\n  level: info\n\n   x: y", f"line 4: {NOT_YAML}: this line does not match"),
+        ("log: a: b", f"line 1: {NOT_YAML}: this line has a second colon"),
+        ("%x", f"line 1: {NOT_YAML}: a line cannot begin with %"),
+    ],
+)
+def test_a_line_of_settings_without_a_colon_names_the_form(text: str, expected: str) -> None:
+    assert read_mapping(text)[1].startswith(expected)
 
 
 async def test_an_environment_line_is_taken_and_a_wrong_one_names_its_form(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from moorage.answers.model import Answers, Server, User
+from moorage.answers.repository_rules import repositories_note
 from moorage.rows import Row
 
 _MOST_NAMES = 4
@@ -20,7 +21,7 @@ def answers_rows(answers: Answers) -> list[Row]:
     return [
         Row("registry", "Address", _address(answers)),
         Row("servers", "Servers", _listed(_server(each) for each in answers.servers)),
-        Row("credentials", "Users", _listed(_user(each) for each in answers.credentials.users)),
+        Row("credentials", "Users", _users(answers.credentials.users)),
         Row("storage", "Images", _images(answers)),
         Row("dns", "DNS", "; ".join(_dns(answers))),
         Row("ssl", "Certificate", _certificate(answers)),
@@ -47,6 +48,12 @@ def _server(server: Server) -> str:
         return "this machine"
     user = f"{server.user}@" if server.user else ""
     return f"{user}{server.host}{f':{server.port}' if server.port else ''}"
+
+
+def _users(users: Sequence[User]) -> str:
+    listed = _listed(_user(each) for each in users)
+    note = repositories_note(*(each.repositories for each in users))
+    return f"{listed}. {note}" if note else listed
 
 
 def _user(user: User) -> str:

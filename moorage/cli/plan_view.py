@@ -107,6 +107,7 @@ def _consequence_as_json(each: Consequence) -> dict[str, object]:
         "servers": list(each.servers),
         "before": each.before,
         "after": each.after,
+        "note": each.note,
         "needs": FLAGS[each.needs] if each.needs else None,
         "unknown": list(each.unknown),
     }

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from moorage.answers.model import Answers, Storage
+from moorage.answers.repository_rules import repositories_note
 from moorage.answers.ssl import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from moorage.deploy.acceptance import Accepted
 from moorage.deploy.deployment_json import as_applied, deployment_record, line_of, other_domain
@@ -85,6 +86,7 @@ class Consequence:
             was revoked.
         before: The current value, where one is replaced.
         after: The new value.
+        note: What to know about it; empty if there is nothing.
     """
 
     code: Code
@@ -96,17 +98,19 @@ class Consequence:
     unknown: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
+    note: str = ""
 
     def sentence(self, servers: int) -> str:
-        """Return the text, with the servers where not all of them are affected.
+        """Return the text and its note, with the servers where not all of them are affected.
 
         Args:
             servers: The number of servers in the deployment.
         """
+        text = f"{self.text} {self.note}." if self.note else self.text
         names_them = self.code in {Code.SERVER_LEFT_OUT, Code.SERVER_RENAMED, Code.NEW_SERVER}
         if names_them or not 0 < len(self.servers) < servers:
-            return self.text
-        return f"{self.text} ({', '.join(self.servers)})"
+            return text
+        return f"{text} ({', '.join(self.servers)})"
 
 
 @dataclass(frozen=True)
@@ -273,14 +277,14 @@ def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> It
     reduced = [now.name for was, now in pairs if not now.disabled and _shrinks(was, now)]
     if reduced:
         text = f"{_count(len(reduced), 'user')} {_get(reduced)} less access: "
-        yield _of_users(Code.ACCESS_REDUCED, text, reduced, destructive=True)
+        yield _with_note(_of_users(Code.ACCESS_REDUCED, text, reduced, destructive=True), desired)
     replaced = [now.name for was, now in pairs if was.hash != now.hash]
     if replaced:
         text = f"{_count(len(replaced), 'user')} {_get(replaced)} another password: "
         yield _of_users(Code.PASSWORDS_REPLACED, text, replaced, destructive=True)
     if added:
         text = f"{_count(len(added), 'user')} {_is(added)} added: "
-        yield _of_users(Code.USERS_ADDED, text, added)
+        yield _with_note(_of_users(Code.USERS_ADDED, text, added), desired)
     enabled = [now.name for was, now in pairs if was.disabled and not now.disabled]
     if enabled:
         text = f"{_count(len(enabled), 'user')} can log in again: "
@@ -288,7 +292,7 @@ def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> It
     widened = [now.name for was, now in pairs if not now.disabled and _shrinks(now, was)]
     if widened:
         text = f"{_count(len(widened), 'user')} {_get(widened)} more access: "
-        yield _of_users(Code.ACCESS_WIDENED, text, widened)
+        yield _with_note(_of_users(Code.ACCESS_WIDENED, text, widened), desired)
     if generated := list(materials.generated):
         head = "A password is" if len(generated) == 1 else "Passwords are"
         yield _of_users(Code.PASSWORDS_GENERATED, f"{head} generated for ", generated)
@@ -298,6 +302,12 @@ def _of_users(
     code: Code, text: str, names: Sequence[str], *, destructive: bool = False
 ) -> Consequence:
     return Consequence(code, f"{text}{', '.join(names)}.", destructive, tuple(names))
+
+
+def _with_note(found: Consequence, desired: Mapping[str, RegistryUser]) -> Consequence:
+    """Add what to know about the users' new access."""
+    rules = [desired[name].repositories for name in found.users]
+    return replace(found, note=repositories_note(*rules))
 
 
 def _removed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from moorage.answers.repository_rules import repositories_note
 from moorage.desired.users import RegistryUser
 from moorage.rows import Action
 from moorage.users.passwords import hash_kind
@@ -47,22 +48,6 @@ def rights(user: RegistryUser) -> str:
 def repositories(user: RegistryUser) -> str:
     """Return the repositories a user has access to."""
     return " ".join(user.repositories) or "all"
-
-
-def repositories_note(rules: Sequence[str]) -> str:
-    """Return a note on rules that look like a folder and are one repository; empty without any.
-
-    Args:
-        rules: The rules, such as ``team-a/app`` or ``team-a/*``.
-    """
-    single = [rule for rule in rules if "/" not in rule and f"{rule}/*" not in rules]
-    if not single:
-        return ""
-    first = single[0]
-    if len(single) == 1:
-        return f"{first} is one repository; {first}/* is everything below it"
-    names = ", ".join(single[:_MOST_NAMES]) + (", …" if len(single) > _MOST_NAMES else "")
-    return f"{names} are one repository each; {first}/* is everything below {first}"
 
 
 def notes(changes: Sequence[UserDifference]) -> list[str]:

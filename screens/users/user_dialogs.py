@@ -14,11 +14,12 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from moorage.answers.repository_rules import repositories_note
 from moorage.answers.secrets import Secret
 from moorage.desired.users import Access, RegistryUser
 from moorage.escape import printable
 from moorage.users import edits
-from moorage.users.describe import repositories_note, rights
+from moorage.users.describe import rights
 from moorage.users.edits import Users, WrongUserError
 from moorage.users.passwords import generate_password
 from moorage.users.strength import estimate

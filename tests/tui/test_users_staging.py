@@ -11,12 +11,13 @@ from fake_server import HASH, some_user
 from walk import ANSWERS
 
 from moorage.answers.load import load
+from moorage.answers.repository_rules import repositories_note
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
 from moorage.rows import Action
 from moorage.users import edits
 from moorage.users.answers_sync import UsersChange, sync_file
-from moorage.users.describe import UserDifference, count_text, differences, notes, repositories_note
+from moorage.users.describe import UserDifference, count_text, differences, notes
 from screens.users.staging import StagedChange, Staging
 from screens.users.table import ago
 from tui.document.draft import Draft

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -22,7 +22,6 @@ from moorage.rows import Level, Row
 from moorage.servers.facts import Facts
 from tui.document.draft import Draft
 from tui.document.steps import Step, step_of
-from tui.labels import describe_problem, label_of
 
 _SAMPLES: dict[str, Any] = {
     "domain": "registry.example.com",
@@ -97,13 +96,19 @@ def render(answers: Answers | None) -> Mapping[str, str]:
     }
 
 
-def rows(problems: Sequence[Problem], answers: Answers | None, step: Step) -> list[Row]:
+def rows(
+    problems: Sequence[Problem],
+    answers: Answers | None,
+    step: Step,
+    describe: Callable[[Problem], str],
+) -> list[Row]:
     """Return what a draft means, a row for each section; or what is missing or wrong there.
 
     Args:
         problems: The draft's problems.
         answers: The result of :func:`nearest_answers`.
         step: The current step, whose answers are still being typed.
+        describe: Returns a problem as text.
     """
     if answers is None:
         return []
@@ -111,21 +116,16 @@ def rows(problems: Sequence[Problem], answers: Answers | None, step: Step) -> li
     for problem in problems:
         first.setdefault(section_of(problem.path), problem)
     return [
-        _faulty(row, first[row.key], step) if row.key in first else row
+        _faulty(row, first[row.key], step, describe) if row.key in first else row
         for row in answers_rows(answers)
     ]
 
 
-def _faulty(row: Row, problem: Problem, step: Step) -> Row:
+def _faulty(row: Row, problem: Problem, step: Step, describe: Callable[[Problem], str]) -> Row:
     if problem.code in {"missing", "empty"}:
         return replace(row, text="not complete yet", level=Level.PENDING)
     level = Level.PENDING if step_of(problem) is step else Level.BAD
-    return replace(row, text=describe_problem(problem), level=level)
-
-
-def examples(problems: Sequence[Problem]) -> list[str]:
-    """Return the fields for which the files have an example, because they are missing or wrong."""
-    return list(dict.fromkeys(label_of(each.path) or each.dotted for each in problems if each.path))
+    return replace(row, text=describe(problem), level=level)
 
 
 def section_of(path: Sequence[str | int]) -> str:

@@ -20,6 +20,7 @@ from tui.actions import bindings
 from tui.document import preview, store
 from tui.document.steps import STEPS, Step, step_at, step_of, wrong_steps
 from tui.document.unapplied import not_applied
+from tui.labels import describe_problem, label_of
 from tui.messages import (
     AnswersSaved,
     BackRequested,
@@ -201,7 +202,8 @@ class WizardFrame(Screen[None]):
 
         def render() -> tuple[Sequence[Row], Mapping[str, str], Mapping[str, str]]:
             answers = preview.nearest_answers(draft)
-            rows, now = preview.rows(problems, answers, step), preview.render(answers)
+            rows = preview.rows(problems, answers, step, describe_problem)
+            now = preview.render(answers)
             if known is not None:
                 return rows, now, known
             last = store.last_applied(domain)
@@ -216,7 +218,9 @@ class WizardFrame(Screen[None]):
         if self._opened is None:
             self._opened = now
         files = preview.of_step(self.session.progress.current, now, applied, self._opened)
-        self.query_one(PreviewPane).show(rows, files, preview.examples(problems))
+        # The files have an example for each of these.
+        examples = dict.fromkeys(label_of(each.path) or each.dotted for each in problems)
+        self.query_one(PreviewPane).show(rows, files, [name for name in examples if name])
 
     def forget_applied(self) -> None:
         """Read the last applied answers again, because something has been applied."""

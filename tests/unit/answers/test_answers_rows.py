@@ -37,6 +37,9 @@ def test_defaults() -> None:
     [
         ({"registry": {"domain": "a.example.com", "port": 5000}}, "Address",
          "https://a.example.com:5000"),
+        ({"credentials": {"users": [{"name": "ana", "access": "pull", "repositories": ["team-a"],
+                                     "password": {"generate": True}}]}}, "Users",
+         "ana (pull in team-a). team-a is one repository; team-a/* is everything below it"),
         ({"ssl": {"mode": "none"}}, "Address",
          "registry.example.com, over HTTP on port 443, behind a load balancer"),
         ({"ssl": {"mode": "acme", "acme": {"staging": True}}}, "Certificate",

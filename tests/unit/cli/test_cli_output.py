@@ -53,6 +53,7 @@ def test_plan_as_json(moorage: Moorage, answers_file: Path, servers: FakeServers
         {
             "code": "users_added", "severity": "notice", "text": "1 user is added: ci.",
             "users": ["ci"], "servers": [], "before": "", "after": "", "needs": None, "unknown": [],
+            "note": "",
         }
     ]  # fmt: skip
     assert value["dns"] == {"plan": None, "problem": None, "findings": []}

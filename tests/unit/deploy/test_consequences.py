@@ -103,6 +103,18 @@ def test_a_first_apply_adds_users_and_is_not_destructive() -> None:
     assert not any(each.is_destructive for each in result.values())
 
 
+def test_a_repository_without_a_slash_is_explained_with_the_change() -> None:
+    def pulls(*rules: str) -> Materials:
+        return materials((CI, RegistryUser("ana", "hash of ana", "pull", rules)))
+
+    note = "team-a is one repository; team-a/* is everything below it"
+    added = found(answers(), deployed(answers()), pulls("team-a"))[Code.USERS_ADDED]
+    assert (added.note, added.sentence(1)) == (note, f"1 user is added: ana. {note}.")
+    had = deployed(answers(), pulls("team-a/*", "b/c").users)
+    assert found(answers(), had, pulls("team-a"))[Code.ACCESS_REDUCED].note == note
+    assert found(answers(), had, pulls("team-a/*", "b/*"))[Code.ACCESS_WIDENED].note == ""
+
+
 # --- users ------------------------------------------------------------------------------------
 
 

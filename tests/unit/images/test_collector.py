@@ -1,0 +1,186 @@
+"""The program that collects images on a server: killed anywhere, refusing, cancelled."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from collector_process import CollectorAtWork, nginx_that_holds
+from stored_registry import OCI, StoredRegistry
+
+from moorage.images.alive import Limits
+from moorage.images.collection import plan_collection
+from moorage.images.sweep import TRASH, State, sweeps
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> StoredRegistry:
+    registry = StoredRegistry(tmp_path / "images")
+    used = [registry.blob("app", b"shared"), registry.blob("app", b"new")]
+    image = registry.image("app", used, "v2")
+    registry.index("app", [image], "all")
+    registry.image("app", [registry.blob("app", b"shared"), registry.blob("app", b"old")])
+    registry.blob("other", b"orphan")
+    registry.blob("other", b"new")
+    time.sleep(0.05)
+    return registry
+
+
+@pytest.fixture
+def server(tmp_path: Path, registry: StoredRegistry) -> Iterator[CollectorAtWork]:
+    server = CollectorAtWork(tmp_path / "server", registry.root)
+    with nginx_that_holds(server.folder / "web"):
+        yield server
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and TRASH not in path.parts
+    }
+
+
+def alive_files(registry: StoredRegistry) -> dict[str, bytes]:
+    plan = plan_collection(registry.read(), Limits(float("inf"), 0.0, takes_untagged=True))
+    dead = {f"docker/registry/v2/{entry.path}" for entry in plan.entries}
+    assert len(dead) > 5
+    return {path: content for path, content in contents(registry.root).items() if path not in dead}
+
+
+def test_what_is_alive_stays_and_all_else_goes(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    before, alive = contents(registry.root), alive_files(registry)
+    (status, *_), log = server.run()
+    assert status == "done", log
+    assert contents(registry.root) == alive
+    (status, *_), log = server.run(action="restore")
+    assert status == "done", log
+    assert contents(registry.root) == before
+    assert not list((server.folder / "web").glob("*ondemned*"))
+
+
+def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    before, alive = contents(registry.root), alive_files(registry)
+    for change in range(1, 1000, 5):
+        result, log = server.run(killed_after=change)
+        assert contents(registry.root).items() >= alive.items(), change
+        if result:
+            assert result[0] == "done", log
+            break
+        # The next one is killed, too, when it puts things back.
+        server.run(killed_after=8)
+        assert contents(registry.root).items() >= alive.items(), change
+        was_complete = any(sweep.state is State.CHECKED for sweep in sweeps(registry.root))
+        (status, *_), log = server.run(action="restore")
+        assert status == ("done" if was_complete else "failed"), log
+        assert sweeps(registry.root) == []
+        assert contents(registry.root) == before, change
+        time.sleep(0.05)
+    assert change > 40
+
+
+def test_a_collection_that_is_cancelled_changes_nothing(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    before = contents(registry.root)
+    process = server.start(grace=60.0)
+    condemned = server.folder / "web/condemned/app"
+    while not (condemned.exists() and process.poll() is None):
+        time.sleep(0.02)
+    # Other runs can go first meanwhile.
+    process.terminate()
+    output = process.communicate(timeout=60)[0]
+    assert "@result\tcancelled\trun_cancelled" in output
+    assert contents(registry.root) == before
+    assert not condemned.exists()
+
+
+def test_the_trash_is_emptied_after_its_time(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    server.run()
+    after = contents(registry.root)
+    (status, *_), log = server.run()
+    assert status == "done", log
+    [sweep] = sweeps(registry.root)
+    state = registry.root / TRASH / sweep.run / "state"
+    os.utime(state, (0, time.time() - 8 * 86400))
+    (status, *_), log = server.run()
+    assert status == "done", log
+    assert sweeps(registry.root) == []
+    assert contents(registry.root) == after
+
+
+def test_what_is_needed_again_is_not_emptied(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    server.run()
+    # A manifest that was pushed although its layer was in the trash.
+    old = next(
+        entry for sweep in sweeps(registry.root) for entry in sweep.in_trash() if entry.size == 3
+    )
+    layer = {"mediaType": f"{OCI}.layer.v1.tar", "digest": old.digest, "size": 3}
+    registry.image("late", [layer], "v1")
+    (status, *_), log = server.run(purges=True)
+    assert status == "done", log
+    assert sweeps(registry.root) == []
+    assert (registry.v2 / old.path).read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("cache", "images_settings"),
+        ("proxy", "images_settings"),
+        ("other root", "changed_meanwhile"),
+        ("no marker", "images_store_missing"),
+        ("other slot", "images_other_slot"),
+        ("no nginx", "images_no_hold"),
+        ("locked", "run_locked"),
+        ("unreadable", "images_unreadable"),
+        ("no space", "images_failed"),
+    ],
+)
+def test_it_refuses(
+    registry: StoredRegistry, server: CollectorAtWork, change: str, code: str
+) -> None:
+    before = contents(registry.root)
+    task: dict[str, object] = {}
+    text = server.config.read_text()
+    with socket.socket(socket.AF_UNIX) as listener:
+        match change:
+            case "cache":
+                server.config.write_text(f"{text}  cache:\n    blobdescriptor: inmemory\n")
+            case "proxy":
+                server.config.write_text(f"{text}proxy:\n  remoteurl: https://example.com\n")
+            case "other root":
+                server.config.write_text(text.replace("images", "elsewhere"))
+            case "no marker":
+                task["store"] = "0123"
+            case "other slot":
+                (server.folder / "slots/green").mkdir()
+                listener.bind(str(server.folder / "slots/green/registry.sock"))
+                listener.listen()
+            case "no nginx":
+                (server.folder / "web/held.sock").unlink()
+            case "locked":
+                lock = (server.folder / "state/images.lock").open("a")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            case "unreadable":
+                server.images_script = b"echo no >&2; exit 4"
+            case "no space":
+                (registry.root / TRASH).write_text("")
+        result, log = server.run(**task)
+    assert result[0] in {"failed", "locked"}, log
+    assert result[1] == code, log
+    if change != "no space":
+        assert contents(registry.root) == before

@@ -18,12 +18,13 @@ from templates.load import FOLDER
 
 _CONFIG = "storage:\n  filesystem:\n    rootdirectory: {root}\n    maxthreads: 100\n"
 _PROGRAM = """
-import os, signal, sys
+import errno, os, signal, sys
 from pathlib import Path
 from moorage.images import alive, collector, spare
 from moorage.images.task import read_task
 
-folder, left = Path(sys.argv[1]), int(sys.argv[2])
+folder, left = Path(sys.argv[1]), abs(int(sys.argv[2]))
+is_killed = int(sys.argv[2]) > 0
 changes = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "open"}
 
 
@@ -33,8 +34,10 @@ def count(event, arguments):
         if event == "open" and not (isinstance(arguments[1], str) and arguments[1][0] in "wa"):
             return
         left -= 1
-        if left == 0:
+        if left == 0 and is_killed:
             os.kill(os.getpid(), signal.SIGKILL)
+        if left <= 0 and event in {"open", "os.mkdir", "os.link"}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 if left:
@@ -75,7 +78,7 @@ class CollectorAtWork:
         )
 
     def start(self, killed_after: int = 0, **task: object) -> subprocess.Popen[str]:
-        """Start a run, which is killed before its Nth change of a file."""
+        """Start a run, killed before its Nth change of a file; if negative, its disk fills."""
         self._count += 1
         run = self.folder / f"state/runs/run{self._count:04}"
         run.mkdir()

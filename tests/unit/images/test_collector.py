@@ -88,6 +88,22 @@ def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
     assert change > 40
 
 
+def test_on_a_full_disk_nothing_alive_is_lost_and_the_next_run_continues(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    before, alive = contents(registry.root), alive_files(registry)
+    for change in range(1, 1000, 3):
+        result, log = server.run(killed_after=-change)
+        assert contents(registry.root).items() >= alive.items(), change
+        if result[:1] == ["done"]:
+            break
+        _, log = server.run(action="restore")
+        assert sweeps(registry.root) == [], log
+        assert contents(registry.root) == before, (change, log)
+        time.sleep(0.05)
+    assert change > 20
+
+
 def test_a_collection_that_is_cancelled_changes_nothing(
     registry: StoredRegistry, server: CollectorAtWork
 ) -> None:

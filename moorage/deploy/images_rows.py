@@ -9,10 +9,13 @@ from enum import StrEnum
 from fnmatch import translate
 from typing import TypeVar
 
+from moorage.deploy.activity import Activity, ImageUse
 from moorage.deploy.images import ImagesRead, no_such_image
 from moorage.deploy.log_rows import CHECK_REPOSITORY
 from moorage.images.usage import RepositoryUsage, TagUsage, Usage
 
+_SAME_PUSH = 60.0
+"""Seconds between the time of a tag's file and that of its push in the log, at most."""
 _Row = TypeVar("_Row", RepositoryUsage, TagUsage)
 
 
@@ -22,6 +25,7 @@ class Order(StrEnum):
     NAME = "name"
     SIZE = "size"
     PUSHED = "pushed"
+    PULLED = "pulled"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,51 @@ class ImagesList:
     usage: Usage
     repositories: tuple[RepositoryUsage, ...]
     tags: tuple[TagUsage, ...]
+
+
+def with_uses(usage: Usage, activity: Activity) -> Usage:
+    """Return sizes of images with their last pushes and pulls.
+
+    Args:
+        usage: The sizes.
+        activity: The pushes and pulls that are known.
+    """
+    repositories = (_repository_with_uses(each, activity) for each in usage.repositories)
+    return replace(usage, repositories=tuple(repositories))
+
+
+def _repository_with_uses(row: RepositoryUsage, activity: Activity) -> RepositoryUsage:
+    tags = tuple(_tag_with_uses(tag, activity) for tag in row.tags)
+    _, pulled = activity.repositories.get(row.name, (None, None))
+    return replace(
+        row,
+        tags=tags,
+        pushed_by=next((tag.pushed_by for tag in tags if tag.pushed == row.pushed), ""),
+        pulled=pulled.at if pulled else None,
+        pulled_by=pulled.user if pulled else "",
+    )
+
+
+def _tag_with_uses(tag: TagUsage, activity: Activity) -> TagUsage:
+    use = activity.of(tag.repository, tag.name, tag.digest)
+    return replace(
+        tag,
+        pushed_by=pushed_by(use, tag.pushed),
+        pulled=use.pulled.at if use.pulled else None,
+        pulled_by=use.pulled.user if use.pulled else "",
+    )
+
+
+def pushed_by(use: ImageUse, pushed: float | None) -> str:
+    """Return the user who pushed an image last; empty if not known.
+
+    Args:
+        use: Its last push in the log.
+        pushed: When its file was written, in seconds since 1970. If that was later, it was by a
+            push that the log does not have.
+    """
+    is_last = use.pushed is not None and use.pushed.at >= (pushed or 0) - _SAME_PUSH
+    return use.pushed.user if use.pushed is not None and is_last else ""
 
 
 def select(
@@ -113,6 +162,8 @@ def in_order(rows: Iterable[_Row], order: Order) -> tuple[_Row, ...]:
     """
     if order is Order.SIZE:
         return tuple(sorted(rows, key=lambda row: (-row.size, *_name(row))))
+    if order is Order.PULLED:
+        return tuple(sorted(rows, key=lambda row: (-(row.pulled or 0), *_name(row))))
     if order is Order.PUSHED:
         return tuple(sorted(rows, key=lambda row: (-(row.pushed or 0), *_name(row))))
     return tuple(sorted(rows, key=_name))

@@ -421,12 +421,23 @@ class Operations:
             self.note_shown(user.name for user in before if now.get(user.name) != user.hash)
         return report
 
-    def read_images(self) -> ImagesRead:
+    def read_images_and_activity(self) -> tuple[ImagesRead, Activity]:
+        """Read the images, and at the same time who pushed and pulled what."""
+        from moorage.background import Background
+        from moorage.deploy.activity import DEADLINE, Activity
+
+        # Whatever has to be asked is asked before there are two threads.
+        facts = self.deployment.probe_each()
+        activity = Background(self.read_activity)
+        read = self.read_images(facts)
+        return read, activity.result(DEADLINE) or Activity()
+
+    def read_images(self, known: Sequence[Facts | MoorageError] = ()) -> ImagesRead:
         """Read the images; see :func:`moorage.deploy.images.read_images`."""
         from moorage.deploy.images import read_images
 
         try:
-            return read_images(self.deployment)
+            return read_images(self.deployment, known)
         except MoorageError as error:
             self.asker.forget_refused(error)
             raise

@@ -28,6 +28,10 @@ class TagUsage:
         missing: The digests it refers to that are not stored, so that a pull fails.
         problem: Why it is not known what it refers to; empty if it is.
         about: For a signature or the like, the digest that its name says it is about; else empty.
+        pushed_by: The user who pushed it last; empty if not known.
+        pulled: When it was last pulled, by its name or its digest, in seconds since 1970; None if
+            no pull is known.
+        pulled_by: The user who pulled it last.
     """
 
     repository: str
@@ -40,6 +44,9 @@ class TagUsage:
     missing: tuple[str, ...] = ()
     problem: str = ""
     about: str = ""
+    pushed_by: str = ""
+    pulled: float | None = None
+    pulled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,9 @@ class RepositoryUsage:
         own_size: Bytes of what no other repository's tags refer to.
         untagged: The number of its manifests that no tag leads to.
         pushed: When one of its tags was last pushed, in seconds since 1970; None if not known.
+        pushed_by: The user who pushed that tag; empty if not known.
+        pulled: When one of its images was last pulled, likewise; None if no pull is known.
+        pulled_by: The user who pulled it.
     """
 
     name: str
@@ -61,6 +71,9 @@ class RepositoryUsage:
     own_size: int
     untagged: int
     pushed: float | None
+    pushed_by: str = ""
+    pulled: float | None = None
+    pulled_by: str = ""
 
 
 @dataclass(frozen=True)

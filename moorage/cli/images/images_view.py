@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from moorage.cli.errors import explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import Cell, aligned
+from moorage.deploy.activity import Activity, ImageUse, Use
 from moorage.deploy.images import ImagesRead
-from moorage.deploy.images_rows import ImagesList, notes
+from moorage.deploy.images_rows import ImagesList, notes, pushed_by
 from moorage.escape import one_line
 from moorage.images.details import Config, ImageDetails, PlatformImage, Referrer
 from moorage.images.usage import RepositoryUsage, TagUsage
@@ -20,26 +22,36 @@ _SHORT = 19
 _MOST_COMMAND = 200
 
 
-def list_lines(listed: ImagesList, *, with_tags: bool) -> Iterator[Line]:
+def list_lines(listed: ImagesList, activity: Activity, *, with_tags: bool) -> Iterator[Line]:
     """Yield images as a table, and the totals.
 
     Args:
         listed: The images.
+        activity: The pushes and pulls that are known.
         with_tags: Whether to show tags instead of repositories.
     """
     now = time.time()
     head: tuple[str, ...]
     rows: list[tuple[Cell, ...]]
     if with_tags:
-        head = ("image", "digest", "platforms", "size", "own", "last push", "notes")
+        head = ("image", "digest", "platforms", "size", "own", "last push", "last pull", "notes")
         rows = [_tag_cells(tag, now) for tag in listed.tags]
     else:
-        head = ("repository", "tags", "size", "own", "last push")
+        head = ("repository", "tags", "size", "own", "last push", "last pull")
         rows = [_repository_cells(each, now) for each in listed.repositories]
     if rows:
         yield from aligned([tuple((title, "bold") for title in head), *rows])
         yield ("",)
     yield from _total_lines(listed)
+    yield from _pulls_lines(activity)
+
+
+def _pulls_lines(activity: Activity) -> Iterator[Line]:
+    """Yield since when pulls are known, or why not."""
+    if activity.covers_since is not None:
+        yield (f"All pulls since {_time(activity.covers_since)} are known.",)
+    for error in activity.left_out:
+        yield (("! ", "yellow"), f"{error.server}: last pulls are not known: {explain(error)}")
 
 
 def _repository_cells(row: RepositoryUsage, now: float) -> tuple[Cell, ...]:
@@ -48,8 +60,13 @@ def _repository_cells(row: RepositoryUsage, now: float) -> tuple[Cell, ...]:
         str(len(row.tags)),
         size_text(row.size),
         size_text(row.own_size),
-        age_text(row.pushed, now),
+        _use_text(row.pushed, row.pushed_by, now),
+        _use_text(row.pulled, row.pulled_by, now),
     )
+
+
+def _use_text(at: float | None, user: str, now: float) -> str:
+    return f"{age_text(at, now)} by {one_line(user)}" if user else age_text(at, now)
 
 
 def _tag_cells(tag: TagUsage, now: float) -> tuple[Cell, ...]:
@@ -60,7 +77,8 @@ def _tag_cells(tag: TagUsage, now: float) -> tuple[Cell, ...]:
         one_line(" ".join(tag.platforms)) or "-",
         size_text(tag.size),
         size_text(tag.own_size),
-        age_text(tag.pushed, now),
+        _use_text(tag.pushed, tag.pushed_by, now),
+        _use_text(tag.pulled, tag.pulled_by, now),
         (one_line(note) or "-", "yellow" if tag.problem or tag.missing else "dim"),
     )
 
@@ -85,7 +103,7 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
-def list_as_json(listed: ImagesList) -> dict[str, object]:
+def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
     """Return images as JSON values; see :func:`list_lines`."""
     usage = listed.usage
     return {
@@ -94,13 +112,14 @@ def list_as_json(listed: ImagesList) -> dict[str, object]:
         "untagged_bytes": usage.untagged_size,
         "free_bytes": listed.read.free,
         "blobs": usage.blobs,
+        "pulls_known_since": _time(activity.covers_since),
         "repositories": [
             {
                 "name": each.name,
                 "bytes": each.size,
                 "own_bytes": each.own_size,
                 "untagged_manifests": each.untagged,
-                "pushed_at": _time(each.pushed),
+                **_uses_as_json(each),
                 "tags": [_tag_as_json(tag) for tag in each.tags],
             }
             for each in listed.repositories
@@ -116,6 +135,15 @@ def _read_as_json(read: ImagesRead) -> dict[str, object]:
     }
 
 
+def _uses_as_json(row: RepositoryUsage | TagUsage) -> dict[str, object]:
+    return {
+        "pushed_at": _time(row.pushed),
+        "pushed_by": row.pushed_by or None,
+        "pulled_at": _time(row.pulled),
+        "pulled_by": row.pulled_by or None,
+    }
+
+
 def _tag_as_json(tag: TagUsage) -> dict[str, object]:
     return {
         "name": tag.name,
@@ -123,19 +151,20 @@ def _tag_as_json(tag: TagUsage) -> dict[str, object]:
         "platforms": list(tag.platforms),
         "bytes": tag.size,
         "own_bytes": tag.own_size,
-        "pushed_at": _time(tag.pushed),
+        **_uses_as_json(tag),
         "about": tag.about or None,
         "missing": list(tag.missing),
         "problem": tag.problem or None,
     }
 
 
-def image_lines(read: ImagesRead, image: ImageDetails) -> Iterator[Line]:
+def image_lines(read: ImagesRead, image: ImageDetails, use: ImageUse) -> Iterator[Line]:
     """Yield an image as text.
 
     Args:
         read: The images it is from.
         image: The image.
+        use: Its last pushes and pulls.
     """
     now = time.time()
     name = f"{image.repository}:{image.tag}" if image.tag else image.repository
@@ -147,6 +176,8 @@ def image_lines(read: ImagesRead, image: ImageDetails) -> Iterator[Line]:
         ("tags", " ".join(image.tags)),
         ("size", f"{size_text(image.size)}{own}"),
         ("last push", f"{age_text(image.pushed, now)}  {_time(image.pushed) or ''}".rstrip()),
+        ("pushed by", pushed_by(use, image.pushed)),
+        ("last pull", _pull_text(use.pulled, now)),
         *((f"annotation {key}", value) for key, value in image.annotations),
     ])  # fmt: skip
     if image.problem:
@@ -168,6 +199,12 @@ def image_lines(read: ImagesRead, image: ImageDetails) -> Iterator[Line]:
         ])  # fmt: skip
     yield ("",)
     yield (f"Read from {one_line(str(read.store))}.",)
+
+
+def _pull_text(pull: Use | None, now: float) -> str:
+    if pull is None:
+        return ""
+    return f"{_use_text(pull.at, pull.user, now)}  {_time(pull.at) or ''}".rstrip()
 
 
 def _platform_lines(image: PlatformImage, *, is_single: bool) -> Iterator[Line]:
@@ -240,7 +277,7 @@ def _shortened(text: str) -> str:
     return line if len(line) <= _MOST_COMMAND else f"{line[: _MOST_COMMAND - 1]}…"
 
 
-def image_as_json(read: ImagesRead, image: ImageDetails) -> dict[str, object]:
+def image_as_json(read: ImagesRead, image: ImageDetails, use: ImageUse) -> dict[str, object]:
     """Return an image as JSON values; see :func:`image_lines`."""
     return {
         **_read_as_json(read),
@@ -252,6 +289,9 @@ def image_as_json(read: ImagesRead, image: ImageDetails) -> dict[str, object]:
         "bytes": image.size,
         "own_bytes": image.own_size,
         "pushed_at": _time(image.pushed),
+        "pushed_by": pushed_by(use, image.pushed) or None,
+        "pulled_at": _time(use.pulled.at) if use.pulled else None,
+        "pulled_by": use.pulled.user if use.pulled else None,
         "annotations": dict(image.annotations),
         "missing": list(image.missing),
         "problem": image.problem or None,

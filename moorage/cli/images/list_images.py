@@ -14,6 +14,7 @@ _EXAMPLES = """\b
 Examples:
   moorage images list moorage.yml
   moorage images list moorage.yml --sort size
+  moorage images list moorage.yml --tags --sort pulled
   moorage images list moorage.yml 'team-a/*' --tags --sort pushed
   moorage images list moorage.yml 'team-a/app:1.*'
   moorage images list --server root@203.0.113.10 --json
@@ -25,10 +26,10 @@ Examples:
 @click.option("--tags", "with_tags", is_flag=True, help="Show each tag, not only repositories.")
 @click.option(
     "--sort",
-    type=click.Choice(["name", "size", "pushed"]),
+    type=click.Choice(["name", "size", "pushed", "pulled"]),
     default="name",
-    help="Sort by name (default), by size with the largest first, or by the last push with the "
-    "latest first.",
+    help="Sort by name (default), by size with the largest first, or by the last push or pull with "
+    "the latest first.",
 )
 @click.option(
     "--all",
@@ -47,12 +48,13 @@ def command(
 
     Size is everything that an image needs. Own is the part of it that nothing else needs: what is
     shared counts once in the total, and in the own size of none. So own is what deleting it would
-    free at most. Last push is the time of the tag's file on the disk. Changes nothing.
+    free at most. Last push is the time of the tag's file on the disk; last pulls and users are
+    from nginx's log, as far as the servers noted them (see 'moorage activity'). Changes nothing.
 
     --json always includes the tags, and sizes in bytes.
     """
     from moorage.cli.images.images_view import list_as_json, list_lines
-    from moorage.deploy.images_rows import Order, select
+    from moorage.deploy.images_rows import Order, select, with_uses
     from moorage.images.usage import measure
 
     has_pattern = len(options["words"]) > (0 if options["addresses"] else 1)
@@ -60,13 +62,14 @@ def command(
     output = arguments.output
     pattern = arguments.words[0] if has_pattern else ""
     with open_images(arguments) as runner:
-        read = runner.query(runner.operations.read_images)
-    listed = select(read, measure(read.stored), pattern, Order(sort), with_checks=with_checks)
+        read, activity = runner.query(runner.operations.read_images_and_activity)
+    usage = with_uses(measure(read.stored), activity)
+    listed = select(read, usage, pattern, Order(sort), with_checks=with_checks)
     if output.as_json:
-        output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed)})
+        output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity)})
         return ExitCode.DONE
     if pattern and not listed.repositories:
         output.message(f"No image matches {pattern}.")
-    for line in list_lines(listed, with_tags=with_tags or ":" in pattern):
+    for line in list_lines(listed, activity, with_tags=with_tags or ":" in pattern):
         output.data(*line)
     return ExitCode.DONE

@@ -38,30 +38,31 @@ def command(context: click.Context, /, **options: Any) -> int:
         list_as_json,
         list_lines,
     )
-    from moorage.deploy.images_rows import parse_image_name, select_repository
+    from moorage.deploy.images_rows import parse_image_name, select_repository, with_uses
     from moorage.images.usage import measure
 
     arguments = parse_arguments(context, options, _NAME)
     output = arguments.output
     with open_images(arguments) as runner:
         operations = runner.operations
-        read = runner.query(operations.read_images)
-        usage = measure(read.stored)
+        read, activity = runner.query(operations.read_images_and_activity)
+        usage = with_uses(measure(read.stored), activity)
         name = parse_image_name(arguments.words[0], read.domain)
         if not name.reference:
             listed = select_repository(read, usage, name.repository)
             if output.as_json:
-                output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed)})
+                output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity)})
             else:
-                for line in list_lines(listed, with_tags=True):
+                for line in list_lines(listed, activity, with_tags=True):
                     output.data(*line)
             return ExitCode.DONE
         details = runner.query(
             lambda: operations.read_image(read, usage, name.repository, name.reference)
         )
+    use = activity.of(details.repository, details.tag, details.digest)
     if output.as_json:
-        output.emit({"exit_code": int(ExitCode.DONE), **image_as_json(read, details)})
+        output.emit({"exit_code": int(ExitCode.DONE), **image_as_json(read, details, use)})
     else:
-        for line in image_lines(read, details):
+        for line in image_lines(read, details, use):
             output.data(*line)
     return ExitCode.DONE

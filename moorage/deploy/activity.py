@@ -151,9 +151,9 @@ class Activity:
         return found
 
     def of(self, repository: str, tag: str, digest: str) -> ImageUse:
-        """Return the last uses of a tag, by its name or by the digest it is.
+        """Return the last push of a tag, and the last pull of it by its name or its digest.
 
-        A push to another tag of the same digest is not a push of this one.
+        A push of the same digest to another tag is not a push of this one.
 
         Args:
             repository: Its repository.
@@ -162,7 +162,7 @@ class Activity:
         """
         by_tag = self.images.get((repository, tag), ImageUse())
         by_digest = self.images.get((repository, digest), ImageUse())
-        return by_tag.latest(ImageUse(None, by_digest.fetched, by_digest.checked))
+        return ImageUse(by_tag.pushed, _latest(by_tag.pulled, by_digest.pulled))
 
     @property
     def pulls(self) -> Pulls:

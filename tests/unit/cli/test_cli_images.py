@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from stored_registry import OCI, StoredRegistry
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.desired import layout
+from moorage.images.activity import NEVER, Index
 
 ONE, TWO = "one.example.test", "two.example.test"
 FOLDER = "/srv/registry"
@@ -339,3 +341,57 @@ def test_what_stops_them(
     assert moorage("images", first, str(bucket), *rest, "--json").json["error"]["code"] == (
         "different_stores"
     )
+
+
+def test_last_pushes_and_pulls(
+    moorage: Moorage, file: Path, servers: FakeServers, registry: StoredRegistry
+) -> None:
+    now = int(time.time())
+    digest = _image(registry, "team-a/app", [b"a" * 1024], "v1", "v2", os="linux")["digest"]
+    _image(registry, "team-b/web", [b"s" * 2048], "v1", os="linux")
+    _image(registry, "team-c/old", [b"o" * 2048], "v1", os="linux")
+    index = Index()
+    index.covers_since = now - 90 * 86400
+    index.images = {
+        ("team-a/app", "v1"): [(now, "ci"), NEVER, NEVER],
+        # Its digest was pulled by another tag, so both tags are in use.
+        ("team-a/app", digest): [(now, "ci"), (now - 7200, "ana"), NEVER],
+        # A push that the log does not have has replaced the tag since. A client has looked.
+        ("team-b/web", "v1"): [(now - 9000, "ci"), NEVER, (now - 600, r"\x1B[31m")],
+    }
+    index.users = {"ci": [now, now], "ana": [now, 0], r"\x1B[31m": [now, 0]}
+    servers[ONE].activity = index
+
+    rows = moorage("images", "list", str(file), "--tags", "--sort", "pulled").stdout.splitlines()
+    assert [row.split()[0] for row in rows[1:5]] == [
+        "team-b/web:v1", "team-a/app:v1", "team-a/app:v2", "team-c/old:v1"
+    ]  # fmt: skip
+    assert "0 min ago        10 min ago by \\x1b[31m" in rows[1]
+    assert "0 min ago by ci  2 h ago by ana" in rows[2]
+    assert "0 min ago        2 h ago by ana" in rows[3]
+    assert rows[-1].startswith("All pulls since 20")
+    value = moorage("images", "list", str(file), "--json").json
+    assert value["pulls_known_since"].endswith("Z")
+    [app, web, old] = value["repositories"]
+    assert [tag["pushed_by"] for tag in app["tags"]] == ["ci", None]
+    assert (app["pulled_by"], app["tags"][1]["pulled_by"]) == ("ana", "ana")
+    assert (web["pushed_by"], web["pulled_by"]) == (None, "\x1b[31m")
+    assert (old["pulled_at"], old["pulled_by"]) == (None, None)
+
+    shown = moorage("images", "show", str(file), "team-a/app:v1").stdout
+    assert "pushed by  ci" in shown
+    assert "last pull  2 h ago by ana" in shown
+    value = moorage("images", "show", str(file), "team-a/app:v2", "--json").json
+    assert (value["pushed_by"], value["pulled_by"]) == (None, "ana")
+
+
+def test_a_log_that_cannot_be_read_does_not_hide_the_images(
+    moorage: Moorage, file: Path, servers: FakeServers, registry: StoredRegistry
+) -> None:
+    _image(registry, "team-a/app", [b"a" * 1024], "v1", os="linux")
+    servers[ONE].has_no_logs = True
+    outcome = moorage("images", "list", str(file))
+    assert outcome.code == 0
+    assert "team-a/app" in outcome.stdout
+    assert f"! {ONE}: last pulls are not known: No answer." in outcome.stdout
+    assert moorage("images", "list", str(file), "--json").json["pulls_known_since"] is None

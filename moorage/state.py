@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from moorage.local_file import expand
+
 
 def state_folder() -> Path:
     """Return the folder with Moorage's own state; ``MOORAGE_STATE`` overrides it."""
     override = os.environ.get("MOORAGE_STATE")
     if override:
-        return Path(override).expanduser()
+        return expand(override, "state folder")
     from platformdirs import user_data_path
 
     return user_data_path("moorage", appauthor=False)

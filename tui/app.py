@@ -185,7 +185,7 @@ class WizardApp(DeploymentApp):
     @on(FileRequested)
     @work
     async def _open_file(self, event: FileRequested) -> None:
-        await self.opening.open_file(Path(event.path).expanduser(), users=event.users)
+        await self.opening.open_file(Path(event.path), users=event.users)
 
     @on(ConnectRequested)
     @work

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage.errors import MoorageError, Problem
+from moorage.local_file import expand
 from screens.start.screen import WelcomeScreen
 from tui.deployment_app import DeploymentApp
 from tui.document import store
@@ -135,6 +136,7 @@ class Opening:
         from tui.document.reading import open_path
 
         try:
+            path = expand(path, "answers file")
             opened = open_path(path)
         except MoorageError as error:
             self._app.show_note("Open", describe_error(error))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.timer import Timer
 
 from moorage.errors import MoorageError
+from moorage.local_file import LocalFileError, expand
 from moorage.recents import APPLIED, UNFINISHED
 from tui.deployment_app import DeploymentApp
 from tui.document import store
@@ -157,7 +158,11 @@ class Saving:
             )
             if not name:
                 return
-            path = Path(name).expanduser()
+            try:
+                path = expand(name)
+            except LocalFileError as error:
+                self._app.show_note("Save the answers", describe_error(error))
+                return
             doubt = _EXISTS if path.exists() else ""
         if doubt and not await self._app.push_screen_wait(
             ConfirmDialog("Save the answers", f"{path} {doubt}", "Replace it", careful=True)

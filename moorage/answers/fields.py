@@ -14,6 +14,8 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError, core_schema
@@ -24,6 +26,7 @@ from moorage.answers.secrets import (
     dump_reference,
     read_reference,
 )
+from moorage.local_file import LocalFileError
 
 
 def reject(
@@ -315,6 +318,25 @@ ServerPath = Annotated[str, AfterValidator(_check_server_path)]
 LocalPath = Annotated[
     str, Field(min_length=1, max_length=4096), AfterValidator(_check_no_control), OPERATOR_ONLY
 ]
+
+
+def check_local_path(name: str, what: str) -> str:
+    """Return the path of a local file that becomes part of the answers.
+
+    Args:
+        name: The path, from outside of an answers file.
+        what: What the file is, for the error.
+
+    Raises:
+        LocalFileError: Answers cannot have this path.
+    """
+    try:
+        return TypeAdapter(LocalPath).validate_python(name)
+    except ValidationError:
+        fault = "cannot be used: its path has control characters or is not UTF-8"
+        raise LocalFileError(name, fault, what, advice="Rename it.") from None
+
+
 Text = Annotated[str, Field(max_length=1024), AfterValidator(_check_no_control)]
 LoginName = Annotated[
     str, matching(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", "a login name such as root or deploy", 64)

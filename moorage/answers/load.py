@@ -14,7 +14,8 @@ from moorage.answers.document import Document
 from moorage.answers.migrate import MigrationError, migrate
 from moorage.answers.model import VERSION, Answers
 from moorage.answers.problems import explain, model_at
-from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.errors import AnswersError, Problem
+from moorage.local_file import read_start, read_text
 
 OnNotice = Callable[[str], None]
 
@@ -59,7 +60,7 @@ def load(path: str | Path, on_notice: OnNotice = lambda notice: None) -> Answers
 
     Raises:
         AnswersError: The answers are invalid; it has all problems, with line and column.
-        MoorageError: The file cannot be read (``cannot_read``).
+        LocalFileError: The file cannot be read.
     """
     return _answers_or_raise(load_draft(path), on_notice)
 
@@ -78,23 +79,19 @@ def loads(text: str, file: str | None = None, on_notice: OnNotice = lambda notic
     return _answers_or_raise(loads_draft(text, file), on_notice)
 
 
-def load_draft(path: str | Path) -> LoadedAnswers:
+def load_draft(path: str | Path, *, pipes: bool = False) -> LoadedAnswers:
     """Read a file that can be incomplete or invalid, for the wizard.
 
     Args:
         path: The file.
+        pipes: Whether it can be a pipe.
 
     Raises:
-        MoorageError: The file cannot be read (``cannot_read``).
+        LocalFileError: The file cannot be read.
     """
     file = str(path)
-    try:
-        with Path(path).expanduser().open("rb") as stream:
-            content = stream.read(yaml_document.LARGEST_FILE + 1)
-    except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        message = f"The answers file {file} cannot be read: {why}."
-        raise MoorageError(message, code="cannot_read") from error
+    size = yaml_document.LARGEST_FILE + 1
+    content = read_start(path, "answers file", size=size, pipes=pipes)
     if len(content) > yaml_document.LARGEST_FILE:
         problem = Problem((), yaml_document.TOO_LARGE, file=file, line=1, column=1)
         return LoadedAnswers(problems=(problem,))
@@ -102,6 +99,18 @@ def load_draft(path: str | Path) -> LoadedAnswers:
     if problems:
         return LoadedAnswers(problems=tuple(problems))
     return loads_draft(text, file)
+
+
+def read_answers_text(path: str | Path) -> str:
+    """Return the text of an answers file, to change parts of it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        LocalFileError: The file cannot be read.
+    """
+    return read_text(path, "answers file", largest=yaml_document.LARGEST_FILE)
 
 
 def loads_draft(text: str, file: str | None = None) -> LoadedAnswers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import shutil
 import stat
 import subprocess
@@ -12,8 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from pathlib import Path
-from typing import IO
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import (
@@ -29,6 +26,7 @@ from moorage.answers.secrets import (
 )
 from moorage.answers.ssl import acme_references
 from moorage.errors import MoorageError, Problem, SecretName, SecretUnavailable
+from moorage.local_file import LocalFileError, expand, read_pipe, read_start
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a command can take."""
@@ -129,14 +127,11 @@ class Resolver:
         return secret
 
     def _from_file(self, reference: FromFile, where: str) -> Secret:
-        path = Path(reference.file).expanduser()
         try:
-            with path.open("rb") as stream:
-                mode = os.fstat(stream.fileno()).st_mode
-                content = stream.read(_LARGEST + 1)
-        except OSError as error:
-            raise _cannot_read(reference, where, error) from None
-        if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            content = read_start(reference.file, size=_LARGEST + 1, pipes=True)
+        except LocalFileError as error:
+            raise _cannot_read(error, where) from None
+        if _others_can_read(reference.file):
             self._on_notice(
                 f"Other users of this machine can read {reference.file}; "
                 f"run 'chmod 600 {reference.file}' to prevent that."
@@ -242,14 +237,13 @@ def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> st
 
 
 def _check_file(reference: FromFile, where: str) -> None:
-    path = Path(reference.file).expanduser()
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        if expand(reference.file).is_fifo():
             return  # reading a pipe would consume its content
-        with path.open("rb") as stream:
-            _first_line(stream.read(_LARGEST + 1), where, f"the file {reference.file}")
-    except OSError as error:
-        raise _cannot_read(reference, where, error) from None
+        content = read_start(reference.file, size=_LARGEST + 1)
+    except LocalFileError as error:
+        raise _cannot_read(error, where) from None
+    _first_line(content, where, f"the file {reference.file}")
 
 
 def _key(reference: SecretReference, where: str) -> object:
@@ -284,9 +278,18 @@ def _from_environment(reference: FromEnvironment, where: str) -> Secret:
     )
 
 
-def _cannot_read(reference: FromFile, where: str, error: OSError) -> SecretUnavailable:
-    why = (error.strerror or "unknown").lower()
-    return SecretUnavailable(f"the file {reference.file} cannot be read: {why}.", fields=(where,))
+def _cannot_read(error: LocalFileError, where: str) -> SecretUnavailable:
+    return SecretUnavailable(
+        f"the {error.subject} {error.fault}.", advice=error.advice, fields=(where,)
+    )
+
+
+def _others_can_read(name: str) -> bool:
+    try:
+        mode = expand(name).stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def _first_line(content: bytes, where: str, source: str) -> Secret:
@@ -334,7 +337,7 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
     deadline = time.monotonic() + timeout
     with process.stdout or open(os.devnull, "rb") as stdout:  # noqa: PTH123  # never None here
         try:
-            content = _read_until(stdout, deadline)
+            content = read_pipe(stdout.fileno(), _LARGEST + 1, deadline)
             if len(content) > _LARGEST:
                 raise SecretUnavailable(f"{source} prints more than 64 kB.", fields=(where,))
             status = process.wait(max(0.0, deadline - time.monotonic()))
@@ -354,27 +357,6 @@ def _from_command(reference: FromCommand, where: str, timeout: float) -> Secret:
             f"{source} {ended}.", fields=(where,), advice="Run it by hand to see its output."
         )
     return _first_line(content, where, f"the output of {source}")
-
-
-def _read_until(stream: IO[bytes], deadline: float) -> bytes:
-    """Read a pipe to its end, but not much more than the limit.
-
-    A child of the program can keep the pipe open after it has ended, so this has its own deadline.
-
-    Raises:
-        TimeoutError: The deadline has passed.
-    """
-    content = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        while len(content) <= _LARGEST:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError
-            chunk = os.read(stream.fileno(), _LARGEST)
-            if not chunk:
-                break
-            content += chunk
-    return content
 
 
 def _import_keyring(where: str) -> object:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from moorage.answers.model import Answers
 from moorage.answers.secrets import as_mapping, is_reference
 from moorage.errors import MoorageError
+from moorage.local_file import expand
 
 HEADER = "# yaml-language-server: $schema=moorage.schema.json\n"
 """Names the schema for editors; ``moorage schema`` prints it."""
@@ -72,7 +73,10 @@ def save_text(text: str, path: str | Path) -> None:
     Raises:
         MoorageError: The file cannot be written (``cannot_write``).
     """
-    target = Path(os.path.realpath(Path(path).expanduser()))
+    target = Path(os.path.realpath(expand(path)))
+    if target.exists() and not target.is_file():
+        # A rename would replace even /dev/null.
+        raise MoorageError(f"{path} exists, but is not a regular file.", code="cannot_write")
     try:
         _replace(target, text.encode())
     except OSError as error:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.errors import WrongUsageError
 from moorage.cli.options import output_of
 from moorage.cli.output import Output
 from moorage.cli.server_option import parse_server_options
@@ -27,15 +25,12 @@ def open_answers(output: Output, path: Path) -> Answers:
 
     Raises:
         AnswersError: The answers are invalid.
-        WrongUsageError: The file cannot be read.
+        LocalFileError: The file cannot be read.
     """
     from moorage.answers.load import load_draft
     from moorage.registry_keys import check_loaded
 
-    try:
-        loaded = load_draft(path)
-    except MoorageError as error:
-        raise WrongUsageError(error.message, advice=error.advice, code=error.code) from error
+    loaded = load_draft(path, pipes=True)
     answers = loaded.answers
     problems = check_loaded(loaded)
     if problems or answers is None:
@@ -68,23 +63,6 @@ def answers_of_file_or_servers(
             raise click.UsageError("--key needs --server; FILE has its own keys.", context)
         return open_answers(output_of(context), file)
     return answers_for(parse_server_options(context, addresses, key))
-
-
-def check_exists(path: Path) -> None:
-    """Check that the file exists, before any other error is reported.
-
-    Raises:
-        WrongUsageError: It does not exist, or is a directory.
-    """
-    try:
-        # Do not open it: a pipe can be read only once.
-        is_folder = stat.S_ISDIR(path.expanduser().stat().st_mode)
-        reason = "is a directory" if is_folder else ""
-    except OSError as error:
-        reason = (error.strerror or "unknown").lower()
-    if reason:
-        message = f"The answers file {path} cannot be read: {reason}."
-        raise WrongUsageError(message, code="cannot_read")
 
 
 def check_local_requirements(path: Path, answers: Answers) -> None:

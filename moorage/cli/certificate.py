@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import answers_argument, limit_option, output_of, server_options
+from moorage.cli.options import (
+    LOCAL_PATH,
+    answers_argument,
+    limit_option,
+    output_of,
+    server_options,
+)
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,13 +80,13 @@ def show(
 @click.option(
     "--certificate",
     metavar="PEM",
-    type=click.Path(dir_okay=False),
+    type=LOCAL_PATH,
     help="The new certificate, followed by its chain. Default: the file in the answers.",
 )
 @click.option(
     "--key",
     metavar="PEM",
-    type=click.Path(dir_okay=False),
+    type=LOCAL_PATH,
     help="Its key, without a passphrase. Default: the file in the answers.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -54,7 +54,7 @@ def plan_with_merge(
 
 def _offer_to_merge(runner: Runner, file: Path, answers: Answers, plan: Plan) -> Answers | None:
     from moorage.answers.amend import amend
-    from moorage.answers.load import load
+    from moorage.answers.load import load, read_answers_text
     from moorage.answers.save import save_text
     from moorage.cli.plan_view import missed_lines
     from moorage.deploy.merge import catch_up
@@ -70,7 +70,7 @@ def _offer_to_merge(runner: Runner, file: Path, answers: Answers, plan: Plan) ->
         return None
     if caught_up.left:
         output.message(f"Not merged into {file}: {', '.join(caught_up.left)}.")
-    save_text(amend(file.expanduser().read_text("utf-8-sig"), caught_up.answers), file)
+    save_text(amend(read_answers_text(file), caught_up.answers), file)
     return load(file)
 
 
@@ -136,11 +136,12 @@ def record_base(output: Output, file: Path, answers: Answers, revision: int) -> 
         The answers with the new base.
     """
     from moorage.answers.amend import with_base
+    from moorage.answers.load import read_answers_text
     from moorage.answers.save import save_text
     from moorage.errors import MoorageError
 
     try:
-        text = file.expanduser().read_text("utf-8-sig")
+        text = read_answers_text(file)
         written = with_base(text, revision)
         if written is None:
             raise MoorageError(f"Add 'based_on: {revision}' to it.")

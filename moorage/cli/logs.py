@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from moorage.cli.options import limit_option, output_of, server_options
+from moorage.cli.options import LOCAL_FILE, limit_option, output_of, server_options
 from moorage.cli.server_option import server_and_key_options
 
 _LEVELS = ("routine", "info", "warning", "error")
@@ -34,9 +34,7 @@ def _check_statuses(
 
 
 @click.command("logs", epilog=_EXAMPLES)
-@click.argument(
-    "file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path)
-)
+@click.argument("file", metavar="[FILE]", required=False, type=LOCAL_FILE)
 @server_and_key_options
 @limit_option
 @click.option("-f", "--follow", is_flag=True, help="Wait for new lines, until Ctrl-C.")

@@ -12,6 +12,11 @@ import click
 
 from moorage.cli.output import Output, WebOptions
 
+LOCAL_PATH = click.Path(readable=False)
+"""The type of a file's path as text. Click checks nothing; :mod:`moorage.local_file` does."""
+LOCAL_FILE = click.Path(readable=False, path_type=Path)
+"""The same as ``Path``."""
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -79,9 +84,7 @@ no_color_option = click.option(
     help="Disable colours, like NO_COLOR=1 in the environment.",
 )
 
-answers_argument = click.argument(
-    "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)
-)
+answers_argument = click.argument("file", metavar="FILE", type=LOCAL_FILE)
 
 limit_option = click.option(
     "--limit",
@@ -133,7 +136,7 @@ def passwords_options(function: _Function) -> _Function:
     to_file = click.option(
         "--passwords-to",
         metavar="FILE",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=LOCAL_FILE,
         help="Write generated passwords to this new file, one USER:PASSWORD per line.",
     )
     shown = click.option(

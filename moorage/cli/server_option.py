@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from moorage.cli.options import LOCAL_PATH
+
 if TYPE_CHECKING:
     from moorage.answers.model import Server
 
@@ -22,7 +24,7 @@ _server_option = click.option(
 _key_option = click.option(
     "--key",
     metavar="PATH",
-    type=click.Path(dir_okay=False),
+    type=LOCAL_PATH,
     help="The private key file for --server.",
 )
 
@@ -42,13 +44,19 @@ def parse_server_option(context: click.Context, address: str, key: str | None) -
         key: The value of ``--key``.
 
     Raises:
+        LocalFileError: The key cannot be read.
         click.UsageError: The address is invalid.
     """
     from moorage.errors import MoorageError
+    from moorage.local_file import LocalFileError, check_file
     from moorage.servers.address import parse_server
 
+    if key is not None:
+        check_file(key, "key")
     try:
         return parse_server(address, key)
+    except LocalFileError:
+        raise
     except MoorageError as error:
         raise click.UsageError(error.message, context) from error
 

@@ -9,12 +9,13 @@ import click
 
 from moorage.cli import terminal
 from moorage.cli.errors import WrongUsageError
-from moorage.cli.options import output_of
+from moorage.cli.options import LOCAL_FILE, output_of
 from moorage.cli.output import Output, WebOptions
+from moorage.local_file import LocalFileError, check_file
 
 
 @click.command("wizard")
-@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.argument("file", metavar="[FILE]", required=False, type=LOCAL_FILE)
 @click.pass_context
 def command(context: click.Context, file: Path | None) -> int:
     """Open the wizard, optionally with an answers file."""
@@ -37,18 +38,15 @@ def open_wizard(
         servers: Addresses of servers to read instead of a file, and their key file (or empty).
 
     Raises:
-        WrongUsageError: There is no terminal, or the file does not exist.
+        LocalFileError: The file cannot be read.
+        WrongUsageError: There is no terminal.
     """
-    if file is not None and file.is_dir():
-        raise WrongUsageError(
-            f"{file} is a folder, not an answers file.",
-            advice=f"Use a file in it, such as {file / 'moorage.yml'}. 'moorage' alone starts "
-            "with new answers and lists recent ones.",
-        )
-    if file is not None and not file.is_file():
-        raise WrongUsageError(
-            f"{file} does not exist.", advice="'moorage' alone starts with new answers."
-        )
+    if file is not None:
+        try:
+            check_file(file, "answers file")
+        except LocalFileError as error:
+            error.advice += " 'moorage' alone starts with new answers and lists recent ones."
+            raise
     if output.web is not None:
         return _serve(output.web, file)
     if not terminal.has_terminal():

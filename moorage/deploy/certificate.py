@@ -8,11 +8,11 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from moorage.answers.fields import check_local_path
 from moorage.answers.model import Answers
 from moorage.answers.ssl import CertificateFiles
 from moorage.deploy.acme import Renewal, renewal_of
@@ -21,6 +21,7 @@ from moorage.deploy.registry_client import PROXY_LINE
 from moorage.desired import layout
 from moorage.desired.certificates import CertificateFacts, describe, find_faults, read_chain
 from moorage.errors import AnswersError, ExitCode, MoorageError, Problem
+from moorage.local_file import expand, read_file
 from moorage.network import in_words
 from moorage.rows import Level, Row
 from moorage.state import write_private
@@ -201,8 +202,12 @@ def with_files(answers: Answers, certificate: str | None, key: str | None) -> An
             fields=("ssl.mode", "ssl.files"),
             code="not_your_certificate",
         )
-    chosen = CertificateFiles(certificate=certificate or files.certificate, key=key or files.key)
-    certificate_pem, key_pem = _read(chosen.certificate), _read(chosen.key)
+    chosen = CertificateFiles(
+        certificate=check_local_path(certificate or files.certificate, "certificate file"),
+        key=check_local_path(key or files.key, "key file"),
+    )
+    certificate_pem = read_file(chosen.certificate, "certificate file")
+    key_pem = read_file(chosen.key, "key file")
     faults = [
         sentence
         for _code, sentence in find_faults(certificate_pem, key_pem, answers.registry.domain)
@@ -281,7 +286,7 @@ def replace_on(deployment: Deployment, plan: Plan) -> Replacement:
     check_nothing_else(plan)
     files = deployment.answers.ssl.files
     assert files is not None
-    expected = fingerprint(_read(files.certificate))
+    expected = fingerprint(read_file(files.certificate, "certificate file"))
     report = deployment.apply(plan) if plan.has_changes else None
     return Replacement(report, look_at_all(deployment), expected)
 
@@ -326,10 +331,10 @@ def keep(answers: Answers, replaced: Answers) -> tuple[str, ...]:
     assert new is not None
     written = []
     for source, target in ((new.certificate, old.certificate), (new.key, old.key)):
-        path = Path(target).expanduser()
-        content = _read(source)
+        path = expand(target)
+        content = read_file(source)
         try:
-            before = path.read_bytes() if path.exists() else content
+            before = read_file(path) if path.exists() else content
             if before == content and path.exists():
                 continue
             if before != content:
@@ -345,12 +350,3 @@ def keep(answers: Answers, replaced: Answers) -> tuple[str, ...]:
             ) from error
         written.append(str(path))
     return tuple(written)
-
-
-def _read(name: str) -> bytes:
-    path = Path(name).expanduser()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise MoorageError(f"{path} cannot be read: {why}.", code="cannot_read") from error

@@ -8,7 +8,6 @@ is what was applied last.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from moorage.answers.model import Answers, Moment
 from moorage.deploy.deployment_json import recorded_digests
@@ -16,6 +15,7 @@ from moorage.deploy.payload import GATE_SECONDS
 from moorage.deploy.plan import Change, Kind, PlannedHook, ServerPlan
 from moorage.desired import layout
 from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.local_file import LocalFileError, read_file
 from moorage.rows import Action
 from moorage.servers.facts import Facts
 
@@ -43,10 +43,15 @@ def read_scripts(answers: Answers) -> dict[str, bytes]:
     Raises:
         AnswersError: Some cannot be used; the error lists all of them.
     """
-    problems = list(find_faulty_scripts(answers))
+    scripts, problems = {}, []
+    for position, hook in enumerate(answers.hooks):
+        try:
+            scripts[hook.name] = _read(hook.script)
+        except LocalFileError as error:
+            problems.append(error.problem(("hooks", position, "script")))
     if problems:
         raise AnswersError(problems)
-    return {hook.name: Path(hook.script).expanduser().read_bytes() for hook in answers.hooks}
+    return scripts
 
 
 def find_faulty_scripts(answers: Answers) -> Iterator[Problem]:
@@ -55,10 +60,10 @@ def find_faulty_scripts(answers: Answers) -> Iterator[Problem]:
     Args:
         answers: What the operator decided.
     """
-    for position, hook in enumerate(answers.hooks):
-        fault = fault_of_script(hook.script)
-        if fault:
-            yield Problem(("hooks", position, "script"), fault)
+    try:
+        read_scripts(answers)
+    except AnswersError as error:
+        yield from error.problems
 
 
 def fault_of_script(script: str) -> str:
@@ -67,26 +72,24 @@ def fault_of_script(script: str) -> str:
     Args:
         script: Its path on this machine, as in the answers.
     """
-    fault = _fault(Path(script).expanduser())
-    return "" if fault is None else f"the file {script} {fault}"
-
-
-def _fault(path: Path) -> str | None:
-    if path.exists() and not path.is_file():
-        return "is not a file"  # reading from a pipe could block forever
     try:
-        with path.open("rb") as script:
-            content = script.read(LARGEST_SCRIPT + 1)
-    except OSError as error:
-        return f"cannot be read: {(error.strerror or 'unknown').lower()}"
-    if len(content) > LARGEST_SCRIPT:
-        return f"is larger than {LARGEST_SCRIPT // 1024**2} MiB"
+        _read(script)
+    except LocalFileError as error:
+        return error.clause
+    return ""
+
+
+def _read(script: str) -> bytes:
+    content = read_file(script, largest=LARGEST_SCRIPT)
     first = content.partition(b"\n")[0]
+    fault = ""
     if not first.startswith(b"#!") or not first[2:].strip().startswith(b"/"):
-        return "has no interpreter in its first line, such as #!/bin/sh"
-    if first.endswith(b"\r"):
-        return "has Windows line endings; save it with Unix line endings"
-    return None
+        fault = "has no interpreter in its first line, such as #!/bin/sh"
+    elif first.endswith(b"\r"):
+        fault = "has Windows line endings; save it with Unix line endings"
+    if fault:
+        raise LocalFileError(script, fault, code="invalid")
+    return content
 
 
 def change_of(planned: PlannedHook) -> Change:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from moorage.answers.model import Answers
 from moorage.deploy.hooks import find_faulty_scripts
 from moorage.desired.certificates import find_faults
 from moorage.errors import Problem
+from moorage.local_file import LocalFileError, check_file, read_file
 
 
 def check_local_files(answers: Answers) -> list[Problem]:
@@ -18,48 +18,43 @@ def check_local_files(answers: Answers) -> list[Problem]:
         answers: What the operator decided.
     """
     return [
-        *_keys(answers),
-        *_certificate(answers),
-        *_archive(answers),
+        *_unreadable(answers),
+        *_faulty_certificate(answers),
         *find_faulty_scripts(answers),
     ]
 
 
-def _keys(answers: Answers) -> Iterator[Problem]:
+def _unreadable(answers: Answers) -> Iterator[Problem]:
+    for path, name in _names(answers):
+        try:
+            check_file(name)
+        except LocalFileError as error:
+            yield error.problem(path)
+
+
+def _names(answers: Answers) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the files that are needed, except hooks, with their paths in the answers."""
     for position, server in enumerate(answers.servers):
         if server.key is not None and server.connection == "ssh":
-            yield from _unreadable(server.key, ("servers", position, "key"))
-
-
-def _certificate(answers: Answers) -> Iterator[Problem]:
-    acme = answers.ssl.acme
+            yield ("servers", position, "key"), server.key
+    acme, files = answers.ssl.acme, answers.ssl.files
     if answers.ssl.mode == "acme" and acme.ca_file is not None:
-        yield from _unreadable(acme.ca_file, ("ssl", "acme", "ca_file"))
+        yield ("ssl", "acme", "ca_file"), acme.ca_file
+    if answers.ssl.mode == "files" and files is not None:
+        yield ("ssl", "files", "certificate"), files.certificate
+        yield ("ssl", "files", "key"), files.key
+    registry = answers.registry
+    if registry.runtime != "package" and registry.image_archive is not None:
+        yield ("registry", "image_archive"), registry.image_archive
+
+
+def _faulty_certificate(answers: Answers) -> Iterator[Problem]:
     files = answers.ssl.files
     if answers.ssl.mode != "files" or files is None:
         return
-    unreadable = [
-        *_unreadable(files.certificate, ("ssl", "files", "certificate")),
-        *_unreadable(files.key, ("ssl", "files", "key")),
-    ]
-    yield from unreadable
-    if not unreadable:
-        certificate = Path(files.certificate).expanduser().read_bytes()
-        key = Path(files.key).expanduser().read_bytes()
-        for _code, sentence in find_faults(certificate, key, answers.registry.domain):
-            yield Problem(("ssl", "files"), sentence)
-
-
-def _archive(answers: Answers) -> Iterator[Problem]:
-    registry = answers.registry
-    if registry.runtime != "package" and registry.image_archive is not None:
-        yield from _unreadable(registry.image_archive, ("registry", "image_archive"))
-
-
-def _unreadable(name: str, where: tuple[str | int, ...]) -> Iterator[Problem]:
     try:
-        with Path(name).expanduser().open("rb"):
-            return
-    except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        yield Problem(where, f"the file {name} cannot be read: {why}")
+        certificate, key = read_file(files.certificate), read_file(files.key)
+    except LocalFileError:
+        return  # reported already
+    for _code, sentence in find_faults(certificate, key, answers.registry.domain):
+        yield Problem(("ssl", "files"), sentence)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from moorage.answers.model import Answers, PrivateCa, User
 from moorage.answers.resolve import pulls_image
@@ -25,6 +24,7 @@ from moorage.desired.registry import read_http_secret
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
+from moorage.local_file import LocalFileError, open_file, read_file
 from moorage.registry_keys import secret_fault
 from moorage.servers.facts import Facts
 from moorage.users.on_servers import USER_FILES, UserList, latest_users, read_user_list
@@ -146,7 +146,7 @@ def _acme_ca(answers: Answers) -> bytes | None:
     acme = answers.ssl.acme
     if answers.ssl.mode != "acme" or acme.ca_file is None:
         return None
-    content = _read(acme.ca_file, "ssl.acme.ca_file")
+    content = _read(acme.ca_file, "ssl", "acme", "ca_file")
     if fault := pem_fault(content, "certificate"):
         raise AnswersError([_at("ssl.acme.ca_file", fault[1])])
     try:
@@ -250,8 +250,8 @@ def _certificate(answers: Answers, facts: Sequence[Facts], resolve: Resolve) -> 
     domain = answers.registry.domain
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         files = answers.ssl.files
-        certificate = _read(files.certificate, "ssl.files.certificate")
-        key = _read(files.key, "ssl.files.key")
+        certificate = _read(files.certificate, "ssl", "files", "certificate")
+        key = _read(files.key, "ssl", "files", "key")
         faults = [
             _at("ssl.files", sentence) for _code, sentence in find_faults(certificate, key, domain)
         ]
@@ -299,22 +299,18 @@ def _archive_digest(answers: Answers) -> str | None:
     runtimes = {answers.for_server(server.host).registry.runtime for server in answers.servers}
     if archive is None or runtimes == {"package"}:
         return None
-    path = Path(archive).expanduser()
     try:
-        with path.open("rb") as content:
+        with open_file(archive) as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise AnswersError(
-            [_at("registry.image_archive", f"{path} cannot be read: {error.strerror}")]
-        ) from error
+    except LocalFileError as error:
+        raise AnswersError([error.problem(("registry", "image_archive"))]) from None
 
 
-def _read(name: str, where: str) -> bytes:
-    path = Path(name).expanduser()
+def _read(name: str, *path: str) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AnswersError([_at(where, f"{path} cannot be read: {error.strerror}")]) from error
+        return read_file(name)
+    except LocalFileError as error:
+        raise AnswersError([error.problem(path)]) from None
 
 
 def _at(dotted: str, message: str) -> Problem:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import secrets
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from moorage.answers.secrets import Secret
@@ -18,6 +18,7 @@ from moorage.deploy.additions import ADDED_BY_RUNS, lines_of_additions
 from moorage.deploy.plan import WAIT_SECONDS, ServerPlan
 from moorage.desired import layout
 from moorage.desired.state import Listen
+from moorage.local_file import open_file
 from templates.load import shell_scripts
 
 GATE_SECONDS = 900
@@ -80,21 +81,21 @@ def payload(
         login: A user and password to try after the switch, if one is known.
     """
     image = plan.desired.image if plan.load_image else None
-    saved = Path(image.archive).expanduser() if image and image.archive else None
+    saved = image.archive if image else None
     # The end-of-archive blocks come last, so that a large image can follow the small files.
     small = archive(_entries(plan, record, timing) | _login(login))
     end = b"\0" * 1024
     if saved is None:
         yield f"{run_id}\n{len(small) + len(end)}\n".encode() + small + end
         return
-    size = saved.stat().st_size
-    header = tarfile.TarInfo("image.tar")
-    header.size = size
-    head = header.tobuf(tarfile.GNU_FORMAT)
-    padding = b"\0" * (-size % tarfile.BLOCKSIZE)
-    total = len(small) + len(head) + size + len(padding) + len(end)
-    yield f"{run_id}\n{total}\n".encode() + small + head
-    with saved.open("rb") as source:
+    with open_file(saved) as source:
+        size = os.fstat(source.fileno()).st_size
+        header = tarfile.TarInfo("image.tar")
+        header.size = size
+        head = header.tobuf(tarfile.GNU_FORMAT)
+        padding = b"\0" * (-size % tarfile.BLOCKSIZE)
+        total = len(small) + len(head) + size + len(padding) + len(end)
+        yield f"{run_id}\n{total}\n".encode() + small + head
         left = size
         while left and (chunk := source.read(min(_CHUNK, left))):
             left -= len(chunk)

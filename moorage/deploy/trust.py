@@ -13,6 +13,7 @@ from moorage.deploy import ca
 from moorage.desired import layout
 from moorage.desired.certificates import read_chain
 from moorage.errors import MoorageError, ServersFailed
+from moorage.local_file import LocalFileError, read_file
 from moorage.servers.facts import Facts
 from moorage.state import private_folder, write_private
 
@@ -37,8 +38,8 @@ def authority_of(answers: Answers) -> bytes | None:
         return authority.certificate_pem if authority else None
     if answers.ssl.mode == "files" and answers.ssl.files is not None:
         try:
-            content = Path(answers.ssl.files.certificate).expanduser().read_bytes()
-        except OSError:
+            content = read_file(answers.ssl.files.certificate)
+        except LocalFileError:
             return None
         return _root_of(content)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from moorage.answers.fields import check_local_path
 from moorage.answers.model import Server
 from moorage.errors import MoorageError
 
@@ -19,8 +20,10 @@ def parse_server(address: str, key: str | None = None) -> Server:
         key: The private key file to log in with, or None.
 
     Raises:
+        LocalFileError: The key's path is invalid.
         MoorageError: The address is invalid.
     """
+    key = key and check_local_path(key, "key")
     found = _ADDRESS.fullmatch(address.strip())
     try:
         if found is None:

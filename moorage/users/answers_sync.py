@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.answers.amend import amend, lost_comments
-from moorage.answers.load import load
+from moorage.answers.load import load, read_answers_text
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.save import dump, save_text
 from moorage.answers.secrets import Generated, PasswordReference
@@ -72,10 +72,7 @@ def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
     synced = sync(answers, change)
     if synced.answers == answers:
         return None
-    try:
-        text = path.expanduser().read_text("utf-8-sig")
-    except OSError as error:
-        raise MoorageError(f"{path} cannot be read: {error.strerror}.") from error
+    text = read_answers_text(path)
     written = amend(text, synced.answers)
     save_text(written, path)
     if synced.answers.credentials == answers.credentials:

@@ -14,6 +14,7 @@ from moorage.answers.fields import UserName
 from moorage.answers.secrets import Hash
 from moorage.desired.users import Access, RegistryUser
 from moorage.errors import ExitCode, MoorageError
+from moorage.local_file import read_file
 
 LARGEST_FILE = 8 * 1024**2
 """Bytes: some 100,000 users."""
@@ -202,6 +203,15 @@ def merge(
     return ImportResult(
         tuple(merged.values()), tuple(added), tuple(replaced), tuple(kept), tuple(rejected)
     )
+
+
+def read_htpasswd(path: str) -> bytes:
+    """Return the content of an htpasswd file on this machine.
+
+    Raises:
+        LocalFileError: It cannot be read, or is too large to be an htpasswd file.
+    """
+    return read_file(path, largest=LARGEST_FILE, pipes=True)
 
 
 def check_size(content: bytes, name: str) -> None:

@@ -15,6 +15,7 @@ from moorage.answers.document import read
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.hooks import fault_of_script
 from moorage.errors import Problem
+from moorage.local_file import file_fault
 from moorage.registry_keys import paste_variables
 from tui.document.paths import parse_path
 from tui.document.steps import Step
@@ -142,6 +143,13 @@ class AdvancedPane(ListPane):
         elif isinstance(password, dict):
             field.input.placeholder = f"unchanged: {password}"
         self._show_image()
+
+    def problem_of(self, field: Field) -> str:
+        """Return what is wrong with a field, or with the file it names."""
+        fault = super().problem_of(field)
+        if fault or field.path != "registry.image_archive" or not field.value.strip():
+            return fault
+        return file_fault(field.value.strip())
 
     def dialog(self, row: int) -> HookDialog:
         """Return the dialog for a hook."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from moorage.deploy import ca
 from moorage.deploy.certificate import Replacement
 from moorage.desired.certificates import describe, find_faults
 from moorage.dns.public_name import public_addresses_of
-from moorage.errors import MoorageError
+from moorage.errors import Problem
+from moorage.local_file import LocalFileError, read_file
+
+_FILES = ("ssl", "files")
+_CA_FILE = ("ssl", "acme", "ca_file")
 
 
 class Described(NamedTuple):
@@ -20,12 +23,12 @@ class Described(NamedTuple):
     Attributes:
         text: The description, with the faults in it.
         is_good: Whether all is well.
-        faults: What is wrong with the files, as (code, sentence).
+        faults: What is wrong with the files.
     """
 
     text: str
     is_good: bool = True
-    faults: tuple[tuple[str, str], ...] = ()
+    faults: tuple[Problem, ...] = ()
 
 
 def describe_authority(name: str, domain: str) -> Described:
@@ -77,12 +80,12 @@ def describe_acme(domain: str, by_dns: bool, is_staging: bool, ca_file: str) -> 
         lines.append("Staging: clients do not trust these certificates. Turn it off once it works.")
     if ca_file:
         try:
-            facts = describe(_read(ca_file))
-        except MoorageError as error:
-            return _faulty([], (error.code, error.message))
+            facts = describe(read_file(ca_file))
+        except LocalFileError as error:
+            return _unreadable(error, _CA_FILE)
         except ValueError:
             sentence = "The CA file contains no PEM certificate (-----BEGIN CERTIFICATE-----)."
-            return _faulty([], ("unreadable", sentence))
+            return _faulty([], Problem(_CA_FILE, sentence, code="unreadable"))
         lines.append(f"CA file: {facts.subject}, {facts.days_left} days left")
     return Described("\n".join(lines))
 
@@ -96,15 +99,15 @@ def read_files(certificate: str, key: str, domain: str) -> Described:
         domain: The registry's name; empty if there is no valid one yet.
     """
     try:
-        pem = _read(certificate)
-    except MoorageError as error:
-        return _faulty([], (error.code, error.message))
+        pem = read_file(certificate)
+    except LocalFileError as error:
+        return _unreadable(error, (*_FILES, "certificate"))
     try:
-        key_pem = _read(key) if key else None
-    except MoorageError as error:
-        return _faulty([], ("key_unreadable", error.message))
+        key_pem = read_file(key) if key else None
+    except LocalFileError as error:
+        return _unreadable(error, (*_FILES, "key"))
     faults = [
-        (code, sentence)
+        Problem(_FILES, sentence, code=code)
         for code, sentence in find_faults(pem, key_pem, domain)
         if domain or code != "wrong_name"
     ]
@@ -119,8 +122,12 @@ def read_files(certificate: str, key: str, domain: str) -> Described:
     return Described("\n".join(lines))
 
 
-def _faulty(lines: list[str], *faults: tuple[str, str]) -> Described:
-    text = "\n".join([*lines, *(f"✗ {sentence}" for _, sentence in faults)])
+def _unreadable(error: LocalFileError, path: tuple[str, ...]) -> Described:
+    return Described(f"✗ {error}", False, (error.problem(path),))
+
+
+def _faulty(lines: list[str], *faults: Problem) -> Described:
+    text = "\n".join([*lines, *(f"✗ {fault.message}" for fault in faults)])
     return Described(text, False, faults)
 
 
@@ -133,16 +140,3 @@ def describe_replacement(done: Replacement) -> Described:
     ]
     lines += [f"{row.sign} {row.label} {row.text}" for row in done.rows]
     return Described("\n".join(lines), done.is_good)
-
-
-def _read(name: str) -> bytes:
-    try:
-        path = Path(name).expanduser()
-        if path.stat().st_size > 1_000_000:
-            raise MoorageError(f"{path} is too large for a PEM file.", code="cannot_read")
-        return path.read_bytes()
-    except OSError as error:
-        why = (error.strerror or "unknown").lower()
-    except (ValueError, RuntimeError):
-        why = "the path is invalid"  # a control character, or a user without a home
-    raise MoorageError(f"{name} cannot be read: {why}.", code="cannot_read")

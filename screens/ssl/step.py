@@ -28,7 +28,6 @@ from screens.ssl.certificate_preview import (
     read_files,
 )
 from tui.actions import bindings
-from tui.document.paths import parse_path
 from tui.document.server_addresses import public_addresses
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem, text_of
@@ -248,10 +247,7 @@ class SslPane(StepPane):
             return  # typed meanwhile, and read again once typing pauses
         self._show(described.text, "" if described.is_good else "$text-error")
         self.described = described.faults
-        problems = [
-            Problem(parse_path(path), sentence, code=code) for code, sentence in described.faults
-        ]
-        if self.draft.report(path, problems):
+        if self.draft.report(path, described.faults):
             if not self.problems():
                 self.show_fault("")
             self.post_message(DraftChanged())
@@ -274,21 +270,21 @@ class SslPane(StepPane):
         """Show what is wrong and focus the first problem, in a field or in its file."""
         is_good = super().check()
         if self.described and not any(field.error for field in self.fields):
-            self._field_of(self.described[0][0]).focus()
+            self._field_of(self.described[0]).focus()
             self._read_back()  # the file can have been corrected
         return is_good
 
-    def _field_of(self, code: str) -> Field:
-        """Return the field with the file that a fault is about."""
-        path = "ssl.files.key" if "key" in code else "ssl.files.certificate"
-        if self.query_one("#mode", Choice).value == "acme":
-            path = _FILES["acme"]
+    def _field_of(self, problem: Problem) -> Field:
+        """Return the field with the file that a problem is about."""
+        path = problem.dotted
+        if path == _FILES["files"]:
+            path += ".key" if "key" in problem.code else ".certificate"
         return next(field for field in self.fields if field.path == path)
 
     def problem_of(self, field: Field) -> str:
         """Return what is wrong with a field; its file is described above the fields."""
         fault = super().problem_of(field)
-        return "" if fault in {sentence for _, sentence in self.described} else fault
+        return "" if fault in map(text_of, self.described) else fault
 
     def action_replace(self) -> None:
         """Install the certificate on the servers, and nothing else."""

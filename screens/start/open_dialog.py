@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from moorage.local_file import file_fault
 from tui.widgets.dialog import TextDialog
 
 _MOST_NAMED = 3
@@ -29,7 +30,4 @@ class OpenFileDialog(TextDialog):
         """Return why the file cannot be opened, or empty."""
         if not text.strip():
             return super().fault(text.strip())
-        path = Path(text.strip()).expanduser()
-        if path.is_dir():
-            return f"{path} is a folder; expected an answers file"
-        return "" if path.exists() else f"no such file: {path.absolute()}"
+        return file_fault(text.strip(), "answers file")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,18 +12,18 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from moorage.desired.users import Access, RegistryUser
-from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.local_file import file_fault
 from moorage.users.describe import rights
 from moorage.users.edits import Users
 from moorage.users.htpasswd_import import (
-    LARGEST_FILE,
     HtpasswdFile,
     ImportResult,
     OnExisting,
     check_size,
     merge,
     parse_htpasswd,
+    read_htpasswd,
 )
 from screens.users.servers import UsersOnServers
 from screens.users.user_dialogs import UserForm, rules_fault, rules_part, split_rules
@@ -93,15 +92,9 @@ def read_import(source: Source, users: Users, users_on_servers: UsersOnServers) 
     """
     if source.server:
         content = users_on_servers.read_file(source.server, source.path)
+        check_size(content, source.path)
     else:
-        try:
-            with Path(source.path).expanduser().open("rb") as file:
-                content = file.read(LARGEST_FILE + 1)
-        except OSError as error:
-            raise MoorageError(
-                f"{source.path} cannot be read: {error.strerror}.", code="cannot_read"
-            ) from error
-    check_size(content, source.path)
+        content = read_htpasswd(source.path)
     parsed = parse_htpasswd(content)
     return ImportPreview(source, parsed, _merged(source, parsed, users))
 
@@ -193,10 +186,7 @@ class ImportDialog(UserForm[Source]):
         if not self._is_here:
             is_good = text.startswith("/") and "\n" not in text
             return "" if is_good else "must be a path on the server that begins with /"
-        path = Path(text.strip()).expanduser()
-        if not path.is_file():
-            return "no such file" if not path.exists() else "not a file"
-        return ""
+        return file_fault(text.strip())
 
     def given(self) -> Source:
         access: Access = "push" if self.query_one("#access", Choice).value == "push" else "pull"

@@ -55,7 +55,7 @@ async def test_a_hook_that_cannot_run_is_an_error_beside_its_field(servers: Fake
         await wizard.press("enter")
         for typed, said in (
             ("nowhere.sh", "cannot be read: no such file"),
-            (".", "is not a file"),
+            (".", "is a directory"),
             ("plain.sh", "has no interpreter in its first line"),
         ):
             script.input.value = typed

@@ -104,7 +104,7 @@ async def test_a_key_chosen_at_login_is_saved_with_the_server(
         await wizard.press("tab")
         await wizard.type("~/no")
         await wizard.press("enter")
-        await wizard.see("✗ expected a private key file")
+        await wizard.see("✗ The key ~/no cannot be read: no such file")
         await wizard.press("ctrl+u")
         await wizard.type("~/key")
         await wizard.press("enter")

@@ -358,11 +358,11 @@ async def test_a_missing_file_is_an_error_beside_its_field(
         await wizard.see("Open an answers file", "mine.yml")
         await wizard.type("mine.yaml")
         await wizard.press("enter")
-        await wizard.see("✗ no such file:", "mine.yaml")
+        await wizard.see("mine.yaml cannot be read: no such file")
         await wizard.press("ctrl+u")
         await wizard.type("./")
         await wizard.press("enter")
-        await wizard.see("is a folder; expected")
+        await wizard.see("is a directory; use a file in it")
         await wizard.press("ctrl+u", "down", "enter")
         await wizard.see("in the answers", "mine.yml:")
 

@@ -586,7 +586,7 @@ async def test_key_file_and_jump_hosts_are_checked_beside_their_fields(
         await wizard.new_with_server("alpha")
         await wizard.press("e", "tab", "tab", "tab")
         for text, said in (
-            ("~/none", "✗ expected a private key file; this file does not"),
+            ("~/none", "✗ The key ~/none cannot be read: no such file"),
             ("~/id.pub", "✗ The key ~/id.pub cannot be used"),
             ("~/ssh_config", "✗ The key ~/ssh_config cannot be used"),
             ("~/id", "A private key file. Default"),

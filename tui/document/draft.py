@@ -168,12 +168,14 @@ class Draft:
 
         Args:
             path: The path of the answers that name the files.
-            problems: Their problems, in place of those reported before.
+            problems: Their problems, in place of those reported before at this path or below.
 
         Returns:
             Whether this changes the problems.
         """
         before = [(each.path, each.message) for each in self.problems]
+        for below in [each for each in self._reported if each.startswith(f"{path}.")]:
+            del self._reported[below]
         self._reported[path] = (self.basis(path), tuple(problems))
         return before != [(each.path, each.message) for each in self.problems]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moorage.local_file import LocalFileError
 from moorage.recents import Recent, applied_file, forget, recents, remember
 from moorage.state import private_folder, write_private
 
@@ -140,7 +141,9 @@ def is_draft_file(path: Path) -> bool:
 
 def text_of(path: Path) -> str:
     """Return the text of a file; empty if it cannot be read."""
+    from moorage.answers.load import read_answers_text
+
     try:
-        return path.expanduser().read_text("utf-8-sig")
-    except (OSError, ValueError):
+        return read_answers_text(path)
+    except LocalFileError:
         return ""

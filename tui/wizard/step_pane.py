@@ -42,8 +42,8 @@ class StepPane(Form):
     def __init__(self, session: WizardSession) -> None:
         super().__init__(session.draft, id=self.step.value)
         self.session = session
-        self.described: tuple[tuple[str, str], ...] = ()
-        """The faults that the step itself shows, as (code, sentence)."""
+        self.described: tuple[Problem, ...] = ()
+        """The problems that the step itself shows."""
 
     def compose(self) -> ComposeResult:
         yield Label(self.question, classes="question")
@@ -100,7 +100,7 @@ class StepPane(Form):
         fields_are_good = super().show_problems()
         shown = {field.error for field in self.fields}
         shown |= {choice.fault for choice in self.query(Choice) if is_shown(choice, self)}
-        shown |= {sentence for _, sentence in self.described}
+        shown |= {each.explain(field_name) for each in self.described}
         invalid = {toggle.path for toggle in self.query(Toggle) if toggle.invalid}
         problems = self.problems()
         rest = [

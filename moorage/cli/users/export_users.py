@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from moorage.cli.options import LOCAL_FILE
 from moorage.cli.users.change import from_option
 from moorage.cli.users.open_users import deployment_arguments, open_users, parse_arguments
 from moorage.errors import ExitCode
@@ -26,7 +27,7 @@ Examples:
     "--to",
     "path",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LOCAL_FILE,
     help="Write to this new file, readable only by you, instead of stdout.",
 )
 @from_option

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -67,7 +66,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     from moorage.cli.errors import WrongUsageError
     from moorage.desired.users import RegistryUser
     from moorage.users import edits
-    from moorage.users.htpasswd_import import merge, parse_htpasswd
+    from moorage.users.htpasswd_import import merge, parse_htpasswd, read_htpasswd
 
     on_server = _parse_server_file(context, options["from_server_file"])
     names = () if on_server else ("HTPASSWD_FILE",)
@@ -81,7 +80,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     rules: tuple[str, ...] = tuple(options["repositories"])
     new = RegistryUser("name", "", access, rules)
     edits.check(new)
-    content = None if on_server else _read(Path(arguments.words[0]))
+    content = None if on_server else read_htpasswd(arguments.words[0])
 
     def edit(opened: OpenUsers, users: tuple[RegistryUser, ...]) -> NewUsers:
         if options["access"] is None:
@@ -103,20 +102,6 @@ def command(context: click.Context, /, **options: Any) -> int:
         return NewUsers(merged.users, details=details)
 
     return change(arguments, chosen, edit)
-
-
-def _read(path: Path) -> bytes:
-    from moorage.cli.errors import WrongUsageError
-    from moorage.users.htpasswd_import import LARGEST_FILE, check_size
-
-    try:
-        with path.expanduser().open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        reason = (error.strerror or "unknown").lower()
-        raise WrongUsageError(f"{path} cannot be read: {reason}.", code="cannot_read") from error
-    check_size(content, str(path))
-    return content
 
 
 def _parse_server_file(context: click.Context, text: str | None) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from moorage.cli.options import output_of, server_options
+from moorage.cli.options import LOCAL_PATH, output_of, server_options
 from moorage.cli.server_option import parse_server_options, server_and_key_options
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def deployment_arguments(*names: str) -> Callable[[_Function], _Function]:
 
     def decorate(function: _Function) -> _Function:
         metavar = " ".join(["[FILE]", *names])
-        words = click.argument("words", metavar=metavar, nargs=-1, type=click.Path())
+        words = click.argument("words", metavar=metavar, nargs=-1, type=LOCAL_PATH)
         decorated: _Function = words(server_and_key_options(server_options(function)))
         return decorated
 
@@ -77,7 +77,7 @@ def parse_arguments(context: click.Context, options: dict[str, Any], *names: str
 
     Raises:
         click.UsageError: They are incomplete or too many.
-        WrongUsageError: The file does not exist.
+        LocalFileError: The file cannot be read.
     """
     words: tuple[str, ...] = options.pop("words")
     addresses, key = options.pop("addresses"), options.pop("key")
@@ -95,10 +95,11 @@ def parse_arguments(context: click.Context, options: dict[str, Any], *names: str
             expected = f"FILE {expected}".rstrip()
             alternative = f" or --server USER@HOST[:PORT] {' '.join(names)}".rstrip()
             raise click.UsageError(f"Expected {expected}{alternative}.{too_many}", context)
-        from moorage.cli.answers_file import check_exists
+        from moorage.local_file import check_file
 
         file = Path(words[0])
-        check_exists(file)
+        # Before any other error is reported.
+        check_file(file, "answers file", pipes=True)
         return Arguments(context, file, (), words[1:], accepted)
     if not is_right:
         expected = expected or "no arguments"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from moorage.cli.options import output_of
+from moorage.cli.options import LOCAL_FILE, output_of
 from moorage.cli.wizard import open_wizard
 
 
 @click.command("screen")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=LOCAL_FILE)
 @click.pass_context
 def command(context: click.Context, file: Path) -> int:
     """Open the Users screen of an answers file."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.errors import CannotConnect
+from moorage.local_file import MEBIBYTE, LocalFileError, read_file
 from moorage.servers.ssh.config_lookup import (
     Block,
     Line,
@@ -25,6 +26,7 @@ from moorage.servers.ssh.config_lookup import (
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _DEEPEST_INCLUDE = 16
+_LARGEST = 8 * MEBIBYTE
 _REST_OF_LINE = {"proxycommand", "proxyjump"}
 
 
@@ -55,7 +57,7 @@ class SshConfig:
         home = home or Path.home()
         named = os.environ.get("MOORAGE_SSH_CONFIG")
         if path is None and named:
-            path = Path(named).expanduser()
+            path = Path(named)
         own = home / ".ssh"
         if path is not None:
             return cls([(path, own)], home)
@@ -86,15 +88,15 @@ class SshConfig:
 
     def _read(self, file: Path, base: Path, block: Block, depth: int) -> None:
         try:
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
+            text = read_file(file, "ssh configuration", largest=_LARGEST).decode(errors="replace")
+        except LocalFileError as error:
+            if error.is_missing:
+                return
             raise CannotConnect(
-                f"The ssh configuration {file} cannot be read: {error.strerror}.",
-                advice="Make it readable, or set MOORAGE_SSH_CONFIG to another file.",
+                error.message,
+                advice=f"{error.advice} Or set MOORAGE_SSH_CONFIG to another file.".strip(),
                 code="ssh_config_unreadable",
-            ) from error
+            ) from None
         if text.startswith("\ufeff"):
             raise CannotConnect(
                 f"The ssh configuration {file} begins with a byte order mark, which ssh cannot "

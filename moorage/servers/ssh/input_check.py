@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from moorage.errors import CannotConnect
 from moorage.servers.ssh.config import Hop, SshConfig
 
-_LARGEST_KEY = 1024**2
 _AGENT_TIMEOUT = 0.5
 """Seconds; short, because the operator is waiting."""
 _JUMPS = "expected USER@HOST:PORT (user and port are optional); separate several with commas"
@@ -39,22 +37,13 @@ def key_fault(text: str, host: str = "") -> str:
     """
     from moorage.servers.ssh.keys import Agent, load_key
 
+    agent = Agent(_agent_of(host), _AGENT_TIMEOUT)
     try:
-        path = Path(text).expanduser()
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            return "expected a private key file, not a folder or a device"
-        if about.st_size > _LARGEST_KEY:
-            return "expected a private key file; this file is too large to be one"
-        agent = Agent(_agent_of(host), _AGENT_TIMEOUT)
-        try:
-            load_key(path, agent)
-        finally:
-            agent.close()
+        load_key(Path(text), agent)
     except CannotConnect as error:
-        return f"{error.message} {error.advice}"
-    except (OSError, ValueError, RuntimeError):
-        return "expected a private key file; this file does not exist"
+        return error.explain()
+    finally:
+        agent.close()
     return ""
 
 

@@ -21,6 +21,7 @@ from paramiko.agent import AgentKey, AgentSSH
 
 from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
+from moorage.local_file import LocalFileError, expand, read_file, read_text
 from moorage.servers.transport import MOST_PROMPTS
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -119,7 +120,7 @@ class KeyFile:
 
     def __init__(self, path: Path, certificates: Sequence[PublicKey] = ()) -> None:
         self.path = path
-        data = path.read_bytes()
+        data = read_file(path, "key")
         self._data = data
         self._digest = hashlib.sha256(data).digest()
         self._key: PrivateKey | None = None
@@ -284,18 +285,20 @@ def candidates(
     agent_keys = agent.candidates()
     certificates, notes = _read_certificates(certificate_files)
     if explicit is not None:
-        return [_explicit_key(explicit.expanduser(), agent_keys, certificates)], notes
+        return [_explicit_key(explicit, agent_keys, certificates)], notes
     from_agent: list[Candidate] = []
     from_files: list[Candidate] = []
     for path in configured or [folder / name for name in USUAL_FILES]:
         try:
             candidate = _from_file(path, agent_keys, certificates)
-        except FileNotFoundError:
-            if configured:
+        except LocalFileError as error:
+            if error.is_missing and configured:
                 notes.append(f"{short_path(path)} (missing)")
+            elif not error.is_missing:
+                notes.append(f"{short_path(path)} ({error.fault})")
             continue
-        except (OSError, ValueError) as error:
-            notes.append(f"{short_path(path)} ({_why(error)})")
+        except ValueError as error:
+            notes.append(f"{short_path(path)} ({error})")
             continue
         (from_agent if candidate.agent_key is not None else from_files).append(candidate)
     if not only:
@@ -335,9 +338,9 @@ def _read_certificates(files: Sequence[Path]) -> tuple[list[PublicKey], list[str
     notes: list[str] = []
     for path in files:
         try:
-            certificate = PublicKey.parse(path.read_text(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            notes.append(f"{short_path(path)} ({_why(error)})")
+            certificate = PublicKey.parse(read_file(path).decode(errors="replace"))
+        except LocalFileError as error:
+            notes.append(f"{short_path(path)} ({error.fault})")
             continue
         if certificate is None or certificate.certified is None:
             notes.append(f"{short_path(path)} (not a certificate)")
@@ -351,10 +354,12 @@ def _explicit_key(
 ) -> Candidate:
     try:
         return _from_file(path, agent_keys, certificates)
-    except (OSError, ValueError) as error:
+    except LocalFileError as error:
+        raise CannotConnect(error.message, advice=error.advice, code="key_unreadable") from None
+    except ValueError as error:
         raise CannotConnect(
-            f"The key {short_path(path)} cannot be used: {_why(error)}.",
-            advice="Use the private key file (not the .pub file), and make sure you can read it.",
+            f"The key {short_path(path)} cannot be used: {error}.",
+            advice="Use the private key file (not the .pub file).",
             code="key_unreadable",
         ) from error
 
@@ -365,10 +370,11 @@ def _from_file(
     """Read a key file, preferring the agent if it holds the same key.
 
     Raises:
-        OSError: It cannot be read.
+        LocalFileError: It cannot be read.
         ValueError: It is not a private key.
     """
-    data = path.read_bytes()
+    data = read_file(path, "key")
+    path = expand(path)
     given = PublicKey.parse(data.decode(errors="replace"))
     public = given or _public_half(path, data)
     if public is not None:
@@ -397,16 +403,6 @@ def _check_permissions(path: Path) -> None:
             f"other accounts can read it, so ssh ignores it; 'chmod 600 {short_path(path)}' "
             "changes that"
         )
-
-
-def _why(error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "the file does not exist"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)
 
 
 def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
@@ -517,6 +513,6 @@ def _public_half(path: Path, data: bytes) -> PublicKey | None:
 
 def _beside(path: Path, suffix: str) -> PublicKey | None:
     try:
-        return PublicKey.parse(Path(f"{path}{suffix}").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return PublicKey.parse(read_text(f"{path}{suffix}"))
+    except LocalFileError:
         return None

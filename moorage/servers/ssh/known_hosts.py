@@ -17,6 +17,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from moorage.errors import CannotConnect
+from moorage.local_file import MEBIBYTE, LocalFileError, read_file
+
+_LARGEST = 64 * MEBIBYTE
 
 decision_lock = threading.Lock()
 """Held while the operator is asked about a host key, so that no key is asked about twice."""
@@ -86,15 +89,13 @@ def known_keys(files: Sequence[Path], name: str, port: int) -> list[KnownKey]:
     found = []
     for file in files:
         try:
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
+            text = read_file(file, "known_hosts file", largest=_LARGEST).decode(errors="replace")
+        except LocalFileError as error:
+            if error.is_missing:
+                continue
             raise CannotConnect(
-                f"The known host keys in {file} cannot be read: {error.strerror}.",
-                advice="Make the file readable for yourself.",
-                code="known_hosts_unreadable",
-            ) from error
+                error.message, advice=error.advice, code="known_hosts_unreadable"
+            ) from None
         for number, line in enumerate(text.splitlines(), start=1):
             key = _parse(line, host, file, number)
             if key is not None:

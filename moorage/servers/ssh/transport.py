@@ -250,7 +250,7 @@ class SshTransport:
         configured = settings.identity_files
         if answers.key and not is_target:
             # The server's key usually works for its jump hosts, too.
-            configured = (*configured, Path(answers.key).expanduser())
+            configured = (*configured, Path(answers.key))
         keys, notes = candidates(
             explicit,
             configured,

@@ -44,7 +44,7 @@ def test_2_when_the_file_is_a_folder(moorage: Moorage, home: Path) -> None:
     outcome = moorage(str(home))
 
     assert outcome.code == ExitCode.USAGE
-    assert f"{home} is a folder" in outcome.stderr
+    assert f"{home} is a directory" in outcome.stderr
     assert f"such as {home}/moorage.yml" in outcome.stderr
 
 

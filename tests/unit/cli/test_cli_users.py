@@ -99,6 +99,7 @@ def test_on_a_terminal_the_users_screen_opens(
     file: Path | None, named: tuple[tuple[str, ...], str] | None,
 ) -> None:  # fmt: skip
     opened: list[object] = []
+    Path("id").write_bytes(b"")
 
     def run(path: Path | None, **more: object) -> int:
         opened.append((path, more))

@@ -214,9 +214,9 @@ def test_all_unusable_scripts_are_listed(tmp_path: Path) -> None:
         3: no_program,
         4: no_program,
         5: "has Windows line endings; save it with Unix line endings",
-        6: "is not a file",
-        7: "is not a file",
-        8: "cannot be read: no such file or directory",
+        6: "is a directory; use a file in it",
+        7: "is a pipe; save its content in a file, because Moorage reads it repeatedly",
+        8: f"cannot be read: no such file or directory; {tmp_path} has no missing",
     }
     assert list(map(str, check_local_files(answers))) == list(map(str, caught.value.problems))
 

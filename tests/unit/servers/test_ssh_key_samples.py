@@ -258,8 +258,9 @@ def test_a_configured_certificate_is_offered_with_its_key_only(tmp_path: Path) -
         ["ssh-rsa-cert-v01@openssh.com", "ssh-rsa"],
     ]
     assert [re.sub(r".*/", "", note) for note in notes] == [
-        "missing-cert.pub (the file does not exist)", "first.pub (not a certificate)",
-    ]  # fmt: skip
+        "missing-cert.pub (cannot be read: no such file or directory)",
+        "first.pub (not a certificate)",
+    ]
 
 
 @pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="there is no ssh-agent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -163,7 +164,7 @@ class Saving:
             except LocalFileError as error:
                 self._app.show_note("Save the answers", describe_error(error))
                 return
-            doubt = _EXISTS if path.exists() else ""
+            doubt = _EXISTS if os.path.exists(path) else ""  # noqa: PTH110  # a name can be too long
         if doubt and not await self._app.push_screen_wait(
             ConfirmDialog("Save the answers", f"{path} {doubt}", "Replace it", careful=True)
         ):

@@ -26,7 +26,7 @@ from moorage.answers.secrets import (
 )
 from moorage.answers.ssl import acme_references
 from moorage.errors import MoorageError, Problem, SecretName, SecretUnavailable
-from moorage.local_file import LocalFileError, expand, read_pipe, read_start
+from moorage.local_file import LocalFileError, check_file, expand, read_pipe, read_start
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a command can take."""
@@ -238,6 +238,7 @@ def _unavailable(reference: PasswordReference, where: str, terminal: bool) -> st
 
 def _check_file(reference: FromFile, where: str) -> None:
     try:
+        check_file(reference.file, pipes=True)
         if expand(reference.file).is_fifo():
             return  # reading a pipe would consume its content
         content = read_start(reference.file, size=_LARGEST + 1)

@@ -74,10 +74,10 @@ def save_text(text: str, path: str | Path) -> None:
         MoorageError: The file cannot be written (``cannot_write``).
     """
     target = Path(os.path.realpath(expand(path)))
-    if target.exists() and not target.is_file():
-        # A rename would replace even /dev/null.
-        raise MoorageError(f"{path} exists, but is not a regular file.", code="cannot_write")
     try:
+        if target.exists() and not target.is_file():
+            # A rename would replace even /dev/null.
+            raise MoorageError(f"{path} exists, but is not a regular file.", code="cannot_write")
         _replace(target, text.encode())
     except OSError as error:
         why = (error.strerror or "unknown").lower()

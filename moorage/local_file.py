@@ -36,6 +36,10 @@ _SPECIAL = {
 class LocalFileError(MoorageError):
     """A file on the operator's machine cannot be used.
 
+    Attributes:
+        subject: What the file is, and its path: ``key ~/.ssh/id``.
+        clause: The message and the advice as shown beside a field, without a final full stop.
+
     Args:
         name: Its path, as the operator gave it.
         fault: What is wrong with it, as a predicate: ``is a directory``.
@@ -61,14 +65,9 @@ class LocalFileError(MoorageError):
         self.subject = f"{what} {printable(str(name))}"
         self.fault = fault
         self.is_missing = is_missing
+        clauses = (f"the {self.subject} {fault}", advice[:1].lower() + advice[1:].rstrip("."))
+        self.clause = "; ".join(filter(None, clauses))
         super().__init__(f"The {self.subject} {fault}.", advice=advice, code=code)
-
-    @property
-    def clause(self) -> str:
-        """The message and the advice as shown beside a field, without a final full stop."""
-        advice = self.advice.removesuffix(".")
-        parts = (f"the {self.subject} {self.fault}", advice[:1].lower() + advice[1:])
-        return "; ".join(filter(None, parts))
 
     def problem(self, path: tuple[str | int, ...]) -> Problem:
         """Return the error as a problem of the field of the answers that names the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from moorage.cli.options import output_of
 from moorage.cli.output import Output
 from moorage.cli.server_option import parse_server_options
 from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.local_file import LocalFileError
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
@@ -75,13 +77,12 @@ def check_local_requirements(path: Path, answers: Answers) -> None:
     Raises:
         AnswersError: Some are missing; lists all of them, with line and column.
     """
-    from moorage.answers.load import load_draft
     from moorage.answers.resolve import check_available
     from moorage.deploy.local_files import check_local_files
 
     problems = check_available(answers, terminal=False) + check_local_files(answers)
     if problems:
-        raise AnswersError(load_draft(path).locate(problems))
+        raise AnswersError(_located(path, problems))
 
 
 def check_provider(path: Path, answers: Answers) -> None:
@@ -97,7 +98,6 @@ def check_provider(path: Path, answers: Answers) -> None:
     section = answers.dns.lexicon
     if answers.dns.provider != "lexicon" or section is None:
         return
-    from moorage.answers.load import load_draft
     from moorage.dns.lexicon import known_options
 
     try:
@@ -115,4 +115,14 @@ def check_provider(path: Path, answers: Answers) -> None:
             if name.replace("-", "_") not in known
         ]
     if problems:
-        raise AnswersError(load_draft(path).locate(problems))
+        raise AnswersError(_located(path, problems))
+
+
+def _located(path: Path, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Add lines and columns, unless the file was a pipe, which cannot be read again."""
+    from moorage.answers.load import load_draft
+
+    try:
+        return load_draft(path).locate(problems)
+    except LocalFileError:
+        return problems

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +22,7 @@ from moorage.answers.fields import OPERATOR_ONLY
 from moorage.answers.model import Answers
 from moorage.cli.commands import moorage as group
 
+ROOT = Path(__file__).parents[3]
 KINDS = [kind for kind in FAULTS if kind != NUL]
 PIPE_FAULT = "is a pipe that no program finished writing to within 0.05 seconds"
 MORE_WORDS = {
@@ -29,7 +32,9 @@ MORE_WORDS = {
     "failover status": ["--on", "one.example.test"],
     "failover uninstall": ["--on", "one.example.test"],
 }
-"""What a command needs besides FILE, --yes and a name."""
+"""What a command needs besides FILE, --yes and other arguments."""
+GIVEN_OTHERWISE = ("push|pull", "[HTPASSWD_FILE]")
+"""Arguments that options in MORE_WORDS replace."""
 LOCAL_FILES = {
     "registry.image_archive": {"registry": {"runtime": "docker"}},
     "servers.key": {},
@@ -65,8 +70,8 @@ def _paths(command: click.Command) -> list[click.Parameter]:
 
 def _more_words(name: str, command: click.Command) -> list[str]:
     words = MORE_WORDS.get(name, [])
-    if any("NAME" in str(getattr(each, "metavar", "")) for each in _paths(command)):
-        words = ["x", *words]
+    metavar = next((str(each.metavar) for each in _paths(command) if each.name == "words"), "")
+    words = ["x" for each in metavar.split()[1:] if each not in GIVEN_OTHERWISE] + words
     if any(each.name == "yes" for each in command.params):
         words = [*words, "--yes"]
     return words
@@ -251,3 +256,15 @@ def test_an_unusable_file_with_a_secret_is_explained(
         assert outcome.code == 2, (kind, outcome)
         if kind != "not UTF-8":
             assert _fault(kind, pipes=True) in outcome.stderr, (kind, outcome)
+
+
+def test_answers_from_a_pipe_are_read_once(tmp_path: Path) -> None:
+    file = write_answers(tmp_path / "moorage.yml", ["one.example.test"], "{env: UNSET_PW}")
+    call = f"{sys.executable} -m moorage validate"
+    words = ["bash", "-c", f"{call} <(cat {file}) && {call} --headless <(cat {file})"]
+
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60, cwd=ROOT)
+
+    assert "the answers are valid" in done.stdout
+    assert done.returncode == 2
+    assert "variable UNSET_PW is not set" in done.stderr

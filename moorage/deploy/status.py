@@ -179,6 +179,11 @@ def _problems(
         yield problem_on(facts, "store_missing", f"{why[0].upper()}{why[1:]}")
     yield from _registry_problems(facts, slot)
     yield from _nginx_problems(facts)
+    activity = facts.services.get("moorage-activity")
+    if activity is not None and activity.active == "failed":
+        text = "moorage-activity.service failed, so pushes and pulls are no longer noted."
+        advice = "See 'journalctl -u moorage-activity' on the server."
+        yield problem_on(facts, "activity_failed", text, advice)
     for path in drifted(facts):
         if path in facts.files:
             yield problem_on(facts, "file_modified", f"{path} was modified since Moorage wrote it.")

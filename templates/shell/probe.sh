@@ -87,7 +87,7 @@ if command -v systemctl >/dev/null 2>&1; then
     # shellcheck disable=SC2034 # why_registry reads it
     plan_engine=$engine
     states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState,MainPID \
-        nginx.service docker.service docker-registry.service \
+        nginx.service docker.service docker-registry.service moorage-activity.service \
         certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null)
     if [ -z "$states" ] && [ -d /run/systemd/system ]; then
         echo 'systemctl does not answer' >&2

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
+import socket
 import time
 from pathlib import Path
 
 import pytest
 from images_at_work import Images, client_of
 from operator_at_work import DOMAIN, Operator, copy_back, inspect_digest, push
+from raw_http import Wire, basic
 
 from lab import LabServer
 from lab.image import build_small_image
 from moorage.answers.model import Answers
 from moorage.deploy.activity import Activity, read_activity
+from moorage.deploy.status import status_of
 from moorage.desired import layout
 from moorage.images.alive import CLOCK_STEP
 
@@ -109,8 +114,51 @@ def test_pushes_and_pulls_of_real_clients(
     assert _pulled_by(lost, "team/app", "2") == "ana"
 
 
+def test_no_request_damages_the_index_or_fakes_a_user(
+    operator: Operator, server: LabServer
+) -> None:
+    answers = operator.answers([server], credentials={"users": USERS})
+    operator.install(answers)
+    client = client_of(operator, server)
+    client.push("team/app", "1", [os.urandom(100)])
+    before = _read(operator, answers)
+    wire = Wire(server.address, DOMAIN)
+    path = "/v2/team/app/manifests/1"
+    good, claimed = basic("ana", operator.passwords["ana"]), basic("ci", "wrong")
+    stamp = "2026-01-01T00:00:00+00:00\tci\t200\tGET"
+    fake = "\n" + "\t".join([stamp, path, "::1", "1", "0", "docker", "unix:/run/x.sock", ""])
+    requests: list[tuple[str, ...]] = [
+        ("GET", path, claimed), ("GET", path, claimed, good), ("GET", path, basic("ci\t200", "x")),
+        ("GET", path, basic("ci\n" + fake, "x")), ("GET", path, f"User-Agent: {fake}", claimed),
+        ("GET", f"{path}?x={fake}", claimed), ("GET", path.replace("1", "%31"), good),
+        ("GET", path.replace("team", "../team"), good), ("GET", "/v2/" + "a/" * 4000, good),
+        ("GET", "http://x" + path, claimed), ("PUT\x01", path, claimed), ("FOO", path, claimed),
+        ("GET", path + "\x80\xff", claimed), ("GET", "*", claimed), ("\x16\x03\x01", "\x00"),
+        ("GET", path, "User-Agent: " + "\xff" * 7000, claimed),
+        ("GET", path, "Authorization: Basic Y2k=" + "\x00" * 9), ("GET", path, f"X: {good}"),
+    ]  # fmt: skip
+    for request in requests:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            wire.ask(*request[:2], headers=request[2:])
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        wire.send(f"GET {path}\r\n\r\n".encode())
+    with socket.create_connection((server.address, 443)) as connection:
+        connection.sendall(b"\xff\x00\n\t\n")
+
+    after = _read(operator, answers)
+    assert after.covers_since == before.covers_since
+    assert after.users["ci"] == before.users["ci"]
+    assert set(after.users) <= {"ci", "ana"}
+    assert set(after.images) == set(before.images)
+    pulls = {use.pulled.user for use in after.images.values() if use.pulled}
+    assert pulls <= {"ana"}
+    failed = sum(each.failed for each in after.hours.values())
+    assert failed > sum(each.failed for each in before.hours.values()) + 8
+
+
 def test_the_service_can_do_nothing_else(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
+    answers = operator.answers([server])
+    operator.install(answers)
     assert server.run("systemctl is-active moorage-activity.timer").stdout.strip() == "active"
     server.run("systemctl start moorage-activity.service")
     rating = server.run("systemd-analyze security --no-pager moorage-activity.service").stdout
@@ -122,6 +170,11 @@ def test_the_service_can_do_nothing_else(operator: Operator, server: LabServer) 
     server.start()
     server.run("systemctl start moorage-activity.service")
     assert server.read_file(layout.ACTIVITY_INDEX).splitlines()[1] == before.splitlines()[1]
+
+    server.write_file(layout.ACTIVITY_SCRIPT, "raise OSError\n")
+    server.run("systemctl start moorage-activity.service", check=False)
+    problems = status_of(operator.plan(answers).servers[0].facts).problems
+    assert "activity_failed" in [problem.code for problem in problems]
 
 
 def test_a_server_deployed_before(operator: Operator, server: LabServer) -> None:

@@ -127,15 +127,17 @@ class Activity:
     Attributes:
         indexes: Each server's index, by label.
         left_out: Why the other servers' could not be read.
+        skipped: The servers that were not to be read.
     """
 
     indexes: Mapping[str, Index] = field(default_factory=dict)
     left_out: Sequence[MoorageError] = ()
+    skipped: Sequence[str] = ()
 
     @property
     def covers_since(self) -> int | None:
         """Since when all requests to all servers are known; None if a server's are not."""
-        if self.left_out or not self.indexes:
+        if self.left_out or self.skipped or not self.indexes:
             return None
         return max(index.covers_since for index in self.indexes.values())
 
@@ -240,17 +242,15 @@ def read_activity(deployment: Deployment, timeout: float = DEADLINE) -> Activity
     indexes: dict[str, Index] = {}
     left_out: list[MoorageError] = []
     found = deployment.on_each(read)
-    for server in deployment.answers.servers:
-        completed = found.get(server.host)
+    for server, completed in found.items():
         try:
-            if completed is None:
-                raise MoorageError("was left out.", server=server.host, code="left_out")
             if isinstance(completed, MoorageError):
                 raise completed
-            indexes[server.host] = index_of(server.host, completed)
+            indexes[server] = index_of(server, completed)
         except MoorageError as error:
             left_out.append(error)
-    return Activity(indexes, tuple(left_out))
+    servers = (server.host for server in deployment.answers.servers)
+    return Activity(indexes, tuple(left_out), tuple(each for each in servers if each not in found))
 
 
 def index_of(server: str, completed: Completed) -> Index:

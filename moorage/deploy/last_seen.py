@@ -48,7 +48,8 @@ def last_seen(activity: Activity) -> SeenRead:
         activity: The deployment's activity.
     """
     times = {name: Seen(utc(seen), utc(push)) for name, (seen, push) in activity.users.items()}
-    return SeenRead(times, tuple(error.server or "" for error in activity.left_out))
+    unread = (error.server or "" for error in activity.left_out)
+    return SeenRead(times, (*unread, *activity.skipped))
 
 
 def utc(at: int) -> str:

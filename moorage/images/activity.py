@@ -54,6 +54,10 @@ _FULL_DISK = 1 << 20
 """Bytes left on the log's disk below which nginx may drop lines."""
 _SAME_PULL = 60
 """Seconds within which requests for an image by one user are one pull."""
+_CLOCK_STEP = 600
+"""Seconds by which times in the log can go back."""
+_IDLE = 30 * 24 * 3600
+"""Seconds without a request after which the server's clock has rather been set forward."""
 _RETRIES = 3
 _ROTATION = 1.0
 """Seconds until a rotation that was under way has ended."""
@@ -90,6 +94,7 @@ class Index:
         logs: By how a log begins, as length and checksum: the number of bytes read from it.
         live: How the log begins that nginx was writing to; empty if that was empty.
         inode: Its inode.
+        last: The time of the last line that was read.
     """
 
     def __init__(self) -> None:
@@ -102,6 +107,7 @@ class Index:
         self.logs: dict[str, int] = {}
         self.live = ""
         self.inode = 0
+        self.last = 0
 
     def last_uses(self) -> dict[tuple[str, str], float]:
         """Return when each tag and digest was last pulled or looked at."""
@@ -112,7 +118,7 @@ class Index:
         """Yield the lines of the index."""
         yield f"moorage-activity\t{VERSION}"
         yield f"covers_since\t{self.covers_since}"
-        yield f"live\t{self.live}\t{self.inode}"
+        yield f"live\t{self.live}\t{self.inode}\t{self.last}"
         for begin, offset in self.logs.items():
             yield f"log\t{begin}\t{offset}"
         numbers: dict[str, int] = {"": 0}
@@ -173,8 +179,8 @@ def parse_index(text: str) -> Index:
             begin, offset = values
             index.logs[begin] = int(offset)
         elif kind == "live":
-            index.live, inode = values
-            index.inode = int(inode)
+            index.live, inode, last = values
+            index.inode, index.last = int(inode), int(last)
         elif kind == "covers_since":
             index.covers_since = int(values[0])
         else:
@@ -226,9 +232,12 @@ class Recorder:
             # nginx writes whole lines; on a full disk, it writes parts of lines and drops others.
             self.is_damaged = True
             return
-        if self.is_damaged:
+        index = self._index
+        if self.is_damaged or (index.last and not -_CLOCK_STEP <= at - index.last <= _IDLE):
+            # If the server's clock was wrong, its times say nothing about what came before.
             self.is_damaged = False
-            self._index.covers_since = max(self._index.covers_since, at)
+            index.covers_since = max(index.covers_since, index.last, at)
+        index.last = at
         self.lines += 1
         # nginx chooses an upstream only after it has checked the password.
         is_user = fields[9] not in {b"-", b""} and fields[1] not in {b"-", b""}
@@ -482,7 +491,10 @@ def find_logs(live: str) -> list[Log]:
             found.append(log)
         else:
             log.close()
-    found.sort(key=lambda log: (log.number == 0, log.at, -log.number))
+    if any(log.number < 0 for log in found):
+        found.sort(key=lambda log: (log.number == 0, log.at, -log.number))
+    else:
+        found.sort(key=lambda log: -log.number)
     return found
 
 
@@ -513,8 +525,8 @@ def update(index: Index, live: str = LOG, now: float | None = None) -> int:
     for log in logs:
         _read(log, index, recorder, read)
     live_log = logs[-1] if logs and logs[-1].number == 0 else None
-    if recorder.is_damaged or live_log is None:
-        index.covers_since = max(index.covers_since, moment)
+    if recorder.is_damaged or live_log is None or index.covers_since > moment:
+        index.covers_since = moment
     index.logs = read
     index.live = live_log.known(read) if live_log else ""
     index.inode = live_log.inode if live_log else 0

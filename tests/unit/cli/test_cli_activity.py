@@ -82,3 +82,8 @@ def test_nothing_is_complete_without_one_of_the_servers(
     value = moorage("activity", str(two), "--json").json
     assert value["covers_since"] is None
     assert value["servers"][1]["error"]["code"]
+
+    limited = moorage("activity", str(two), "--limit", ONE, "--json")
+    assert limited.code == 0
+    assert limited.json["covers_since"] is None
+    assert [each["server"] for each in limited.json["servers"]] == [ONE]

@@ -270,6 +270,42 @@ def test_after_a_damaged_line_the_index_is_not_complete(damaged: str, log: Path)
     assert since(index) == 500
 
 
+YEAR = 365 * 86400
+
+
+def test_times_before_the_clock_was_set_do_not_count(log: Path, state: Path) -> None:
+    """A server without a battery begins in the past, and its log says that of old."""
+    write(log, line(-6 * YEAR), line(-6 * YEAR + 9))
+    update_folder(str(state), str(log))
+    write(log, line(0), line(60))
+    update_folder(str(state), str(log))
+    assert since(load(str(state))) == 0
+    # Set back by a year, and right again: nothing is known of the time in between.
+    write(log, line(100), line(-YEAR), line(-YEAR + 1))
+    update_folder(str(state), str(log))
+    assert since(load(str(state))) == 100
+    write(log, line(3600))
+    update_folder(str(state), str(log))
+    assert since(load(str(state))) == 3600
+
+
+def test_times_in_the_future_do_not_count(log: Path) -> None:
+    index = Index()
+    write(log, line(0), line(70 * YEAR), line(60))
+    update(index, str(log), T0 + 90)
+    assert since(index) == 90
+    write(log, line(100))
+    update(index, str(log), T0 + 110)
+    assert since(index) == 90
+
+
+def test_a_step_by_summer_time_or_the_network_is_no_gap(log: Path) -> None:
+    index = Index()
+    write(log, line(0), line(-300), line(20 * 86400))
+    update(index, str(log), T0 + 21 * 86400)
+    assert since(index) == 0
+
+
 def test_the_index_begins_with_the_oldest_log(log: Path) -> None:
     for day in range(4):
         write(log, line(day * 86400), line(day * 86400 + 3600, path=f"/v2/a/manifests/v{day}"))

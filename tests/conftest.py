@@ -16,16 +16,17 @@ NOT_TESTED = {
 
 
 def pytest_configure() -> None:
-    """Restore SIGINT for tests of Ctrl-C, and ask name servers again sooner.
+    """Restore signals that tests send, and ask name servers again sooner.
 
-    Shells start background jobs with the signal ignored, and the programs that tests start inherit
-    that.
+    Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP; the programs that
+    tests start inherit that.
 
     Where a firewall tracks connections, one of two questions at once from one port can get lost,
     and the C library asks again only after five seconds.
     """
     os.environ.setdefault("RES_OPTIONS", "single-request timeout:1 attempts:5")
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)

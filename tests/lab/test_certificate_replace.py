@@ -140,7 +140,7 @@ def test_an_unusable_certificate_is_rejected_before_anything_changes(
     files.issue(new, files.folder / "another.key")
     assert _replace(file, *words) == 2
     assert "The key does not belong to the certificate" in capfd.readouterr().err
-    assert _replace(file, "--certificate", str(files.folder / "none.pem")) == 1
+    assert _replace(file, "--certificate", str(files.folder / "none.pem")) == 2
     assert "cannot be read" in capfd.readouterr().err
 
     # Something else waits to be applied: this command changes the certificate and nothing else.

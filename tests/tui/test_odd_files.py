@@ -135,7 +135,7 @@ async def test_review_and_the_step_say_a_fault_once(servers: FakeServers, home: 
         await wizard.see("How does the registry get its certificate?", "cannot be read")
         await wizard.press("ctrl+n")
         await wizard.pilot.pause()
-        assert wizard.text.count("cannot be read") == 1, wizard.text
+        assert _shown(wizard).count("cannot be read") == 1, _shown(wizard)
 
 
 async def test_unusable_answers_files_are_explained(servers: FakeServers, home: Path) -> None:

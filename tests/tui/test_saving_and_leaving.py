@@ -362,7 +362,7 @@ async def test_a_missing_file_is_an_error_beside_its_field(
         await wizard.press("ctrl+u")
         await wizard.type("./")
         await wizard.press("enter")
-        await wizard.see("is a directory; use a file in it")
+        await wizard.see("./ is a directory; use a file")
         await wizard.press("ctrl+u", "down", "enter")
         await wizard.see("in the answers", "mine.yml:")
 

@@ -487,7 +487,7 @@ async def test_users_are_imported_and_invalid_lines_listed(fleet: Fleet, home: P
         await wizard.press("i")
         await wizard.type("nowhere.htpasswd")
         await wizard.press("enter")
-        await wizard.see("no such file")
+        await wizard.see("nowhere.htpasswd cannot be read")
         await wizard.press(*["backspace"] * 16)
         await wizard.type("old.htpasswd")
         await wizard.press("ctrl+s")

@@ -45,7 +45,7 @@ def test_2_when_the_file_is_a_folder(moorage: Moorage, home: Path) -> None:
 
     assert outcome.code == ExitCode.USAGE
     assert f"{home} is a directory" in outcome.stderr
-    assert f"such as {home}/moorage.yml" in outcome.stderr
+    assert "Use a file in it" in outcome.stderr
 
 
 def test_1_when_a_run_fails(moorage: Moorage, answers_file: Path, servers: FakeServers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 from image_client import digest_of
@@ -12,13 +13,26 @@ from operator_at_work import Operator
 from patience import slowness
 
 from lab import LabServer
+from lab.image import REGISTRY_3_TAG
+from moorage.answers.model import Answers
 from moorage.images.alive import CLOCK_STEP
 
 pytestmark = pytest.mark.ready("python3")
 
 
+@pytest.mark.parametrize("runtime", ["docker", "podman"])
+def test_delete_collect_and_restore_with_registry_3(
+    operator: Operator, server: LabServer, registry_3_image: Path, runtime: str
+) -> None:
+    chosen = {"runtime": runtime, "image": REGISTRY_3_TAG, "image_archive": str(registry_3_image)}
+    _delete_collect_and_restore(operator, server, operator.answers([server], registry=chosen))
+
+
 def test_delete_collect_and_restore(operator: Operator, server: LabServer) -> None:
-    answers = operator.answers([server])
+    _delete_collect_and_restore(operator, server, operator.answers([server]))
+
+
+def _delete_collect_and_restore(operator: Operator, server: LabServer, answers: Answers) -> None:
     operator.install(answers)
     images, client = Images(operator, answers), client_of(operator, server)
     base, old, new, other = (os.urandom(20_000) for _ in range(4))

@@ -13,9 +13,10 @@ import time
 import pytest
 from image_client import ImageClient
 from images_at_work import Images, client_of
-from operator_at_work import Operator
+from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
+from lab.image import build_small_image
 from lab.machine import say
 from moorage.images.alive import Limits, find_alive
 
@@ -23,8 +24,65 @@ pytestmark = pytest.mark.ready("python3")
 
 ROUNDS = int(os.environ.get("MOORAGE_SOAK_ROUNDS", "2"))
 CLIENTS = 8
-YOUNG, GRACE = 4.0, 3.0
+YOUNG, GRACE = 3.0, 2.0
 REPOSITORIES = ("team/one", "other")
+
+
+TOOLS = """
+cd /tmp/soak
+for number in 1 2 3; do
+    docker load -q -i image$number.tar && podman load -q -i image$number.tar
+done >/dev/null
+failed() { echo "$(date +%T) $1: $(tail -n 2 log | tr '\\n' ' ')"; }
+auth=/root/.docker/config.json
+skopeo="skopeo copy -q"
+pushes=0
+while [ ! -e stop ]; do
+    for number in 1 2 3; do
+        for tool in docker podman skopeo; do
+            name=DOMAIN/tools/$tool:latest
+            case $tool in
+            docker) docker tag soak:$number $name && docker push -q $name ;;
+            podman) podman push -q --authfile $auth soak:$number $name ;;
+            skopeo) $skopeo --dest-authfile $auth docker-archive:image$number.tar docker://$name ;;
+            esac >log 2>&1 || failed "$tool push"
+            rm -rf pulled
+            $skopeo --src-authfile $auth docker://$name dir:pulled >log 2>&1 || failed "$tool pull"
+            pushes=$((pushes + 1))
+        done
+    done
+done
+echo "pushes: $pushes"
+"""
+"""Pushes with real clients, whose layers are needed in turns, so that some were just collected."""
+
+
+class Tools(threading.Thread):
+    """Real clients on a machine of their own.
+
+    Attributes:
+        output: A line for each failure, and the number of pushes.
+    """
+
+    def __init__(self, operator: Operator, client: LabServer, server: LabServer) -> None:
+        super().__init__(daemon=True)
+        self.output: list[str] = []
+        self._client = client
+        operator.trust(client, server)
+        operator.log_in(client)
+        client.run("rm -rf /tmp/soak && mkdir -p /tmp/soak")
+        for number in (1, 2, 3):
+            build_small_image(
+                client.inside(f"/tmp/soak/image{number}.tar"), f"soak:{number}", size=300_000
+            )
+
+    def run(self) -> None:
+        script = TOOLS.replace("DOMAIN", DOMAIN)
+        self.output = self._client.run(script, check=False).stdout.splitlines()
+
+    def stop(self) -> None:
+        self._client.run("touch /tmp/soak/stop")
+        self.join()
 
 
 class Client(threading.Thread):
@@ -33,7 +91,8 @@ class Client(threading.Thread):
     Attributes:
         failures: Errors, a line each.
         pushes: The number of pushes.
-        slowest: Seconds that the slowest write took.
+        latest: The content of the images it pushed, by repository and tag.
+        images: Sends its requests.
     """
 
     def __init__(self, number: int, client: ImageClient, pool: list[bytes]) -> None:
@@ -42,7 +101,7 @@ class Client(threading.Thread):
         self.pushes = 0
         self.latest: dict[tuple[str, str], dict[str, bytes]] = {}
         self._number = number
-        self._client = client
+        self.images = client
         self._pool = pool
         self._random = random.Random(number)
         self._ended = threading.Event()
@@ -64,36 +123,46 @@ class Client(threading.Thread):
         repository, source = choose.sample(REPOSITORIES, 2)
         tag = f"t{self._number}"
         layers = [choose.choice(self._pool), os.urandom(2000)]
-        pushed = self._client.push(repository, tag, layers, source=source)
+        pushed = self.images.push(repository, tag, layers, source=source)
         if choose.randrange(4) == 0:
-            child = self._client.push(repository, "", [*layers, os.urandom(100)])
-            pushed = self._client.index(repository, tag, [pushed, child])
-        content = self._client.pull(repository, tag)
+            child = self.images.push(repository, "", [*layers, os.urandom(100)])
+            pushed = self.images.index(repository, tag, [pushed, child])
+        content = self.images.pull(repository, tag)
         assert pushed["digest"] in content
         self.latest[repository, tag] = content
         # One that was pushed a while ago.
         repository, tag = choose.choice(list(self.latest))
-        assert self._client.pull(repository, tag) == self.latest[repository, tag]
+        assert self.images.pull(repository, tag) == self.latest[repository, tag]
 
 
-def test_nobody_notices_a_collection(operator: Operator, server: LabServer) -> None:
+def test_nobody_notices_a_collection(
+    operator: Operator, server: LabServer, request: pytest.FixtureRequest
+) -> None:
     answers = operator.answers([server])
     operator.install(answers)
     images = Images(operator, answers)
     pool = [os.urandom(30_000) for _ in range(10)]
     clients = [Client(number, client_of(operator, server), pool) for number in range(CLIENTS)]
+    tools = None
+    if ROUNDS > 2:
+        tools = Tools(operator, request.getfixturevalue("client"), server)
+        tools.start()
     for client in clients:
         client.start()
     time.sleep(2 * YOUNG)
     moved = held = 0
     for _ in range(ROUNDS):
-        _, change = images.collect(young=YOUNG, grace=GRACE, looks=(1.0, 3.0))
+        _, change = images.collect(young=YOUNG, grace=GRACE, looks=(1.0,))
         assert change.is_good, (change, images.log)
         moved += change.numbers.get("blobs", 0)
         held = max(held, change.numbers.get("held_ms", 0))
     for client in clients:
         client.stop()
     failures = [failure for client in clients for failure in client.failures]
+    if tools is not None:
+        tools.stop()
+        say("; ".join(tools.output[-3:]))
+        failures += [line for line in tools.output if not line.startswith("pushes: ")]
     pushes = sum(client.pushes for client in clients)
     say(f"{pushes} pushes and pulls, {moved} blobs collected in {ROUNDS} rounds, held {held} ms")
     say("\n".join(images.log[-12:]))
@@ -103,7 +172,7 @@ def test_nobody_notices_a_collection(operator: Operator, server: LabServer) -> N
     assert held < 2000
     for client in clients:
         for (repository, tag), content in client.latest.items():
-            assert client._client.pull(repository, tag) == content
+            assert client.images.pull(repository, tag) == content
     # Nothing dead is left when the clients are gone.
     time.sleep(YOUNG)
     _, change = images.collect(young=1.0, grace=0.0)

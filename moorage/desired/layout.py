@@ -78,7 +78,7 @@ HOLD = f"{WEB_SOCKETS}/hold"
 RELEASE_SOCKET = f"{WEB_SOCKETS}/release.sock"
 HELD_SOCKET = f"{WEB_SOCKETS}/held.sock"
 CONDEMNED = f"{WEB_SOCKETS}/condemned"
-"""Has a file for each repository and digest that nginx reports as missing when asked by HEAD."""
+"""Has a file for each repository, tag and digest for which nginx holds HEAD requests, too."""
 SOCKETS = "/run/moorage-registry"
 """Has a folder for each slot, accessible only to the registry's account and nginx."""
 OLD_PORTS: dict[Slot, int] = {"blue": 5101, "green": 5102}

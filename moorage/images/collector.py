@@ -3,13 +3,13 @@
 The program that a run starts there (templates/shell/images/run.sh), with the run's folder as its
 only argument. It needs nothing but the standard library. The order of a collection:
 
-1. put back what an interrupted run has moved; mark what is alive, so the rest is condemned;
-2. let nginx report condemned content as missing to clients that ask, so that they send it again;
-3. wait (the grace period), so that pushes that asked before have ended; nothing has changed so far;
-4. mark again: what is still dead, and was not written since, goes;
-5. hold writes for less than two seconds; look at what was written since; rename the dead into the
-   trash; let writes through;
-6. look again, several times, for what requests that had begun before have linked meanwhile, and put
+1. put back what an interrupted run has moved; mark what is alive: the rest is condemned;
+2. wait (the grace period), and follow nginx's log: what clients ask for in the meantime stays;
+   so pushes in progress can end, and nothing has changed so far;
+3. mark again: what is still dead, and was not written since, goes;
+4. hold writes for less than two seconds; look at what was written and asked for since; rename the
+   dead into the trash; let writes through;
+5. look again, several times, for what requests that had begun before have linked meanwhile, and put
    it back.
 
 A restart or a kill anywhere leaves either nothing moved, or moved files that step 1 puts back.
@@ -33,6 +33,7 @@ from typing import Any
 
 from moorage.images.activity import parse_index
 from moorage.images.alive import CLOCK_STEP, Alive, Limits, find_alive
+from moorage.images.asked import Asked, LogLostError
 from moorage.images.collection import Collection, NothingAliveError, plan_collection, plan_deletion
 from moorage.images.hold import Hold, can_hold, clear, condemn, pardon
 from moorage.images.manifests import Manifest
@@ -90,6 +91,7 @@ class Places:
         web: nginx's runtime folder.
         upstream: nginx's file that names the active slot.
         sockets: The slots' sockets.
+        log: nginx's log of the registry.
     """
 
     run: Path
@@ -98,6 +100,7 @@ class Places:
     web: Path = Path("/run/moorage")
     upstream: Path = Path("/etc/nginx/moorage/upstream.conf")
     sockets: Path = Path("/run/moorage-registry")
+    log: Path = Path("/var/log/nginx/moorage.log")
 
 
 @dataclass
@@ -109,6 +112,7 @@ class Collector:
     known: dict[str, Manifest] = field(default_factory=dict)
     _locks: dict[str, Any] = field(default_factory=dict)
     _is_cancelled: bool = False
+    _asked: Asked | None = None
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -129,6 +133,8 @@ class Collector:
             self._finish("done", "")
         except StopError as stop:
             self._finish(stop.status, stop.code, *stop.values)
+        except LogLostError:
+            self._finish("failed", "images_log_lost", str(self.places.log))
         except OSError as error:
             self._finish("failed", "images_failed", describe(error))
         except Exception as error:
@@ -232,28 +238,21 @@ class Collector:
 
     def _collect(self) -> None:
         self._step("images-mark")
+        self._asked = Asked(self.places.log)
         stored, first = self._mark()
         self._empty_old_trash(stored, first)
         plan = self._plan(stored, first, first)
         for repository, digests in plan.unreadable.items():
             say(f"kept all of {repository}: {len(digests)} of its manifests cannot be read")
         if not plan.is_empty:
-            self._condemn(plan)
+            say(f"not needed: {plan.manifests} manifests, {plan.blobs} files, {plan.freed} bytes")
             self._wait()
             self._step("recheck")
             self._lock_again()
             self._check_server()
             self._move_dead({entry.path for entry in plan.entries}, first)
-        pardon(self.places.web)
         if self.task.purges:
             self._purge_all()
-
-    def _condemn(self, plan: Collection) -> None:
-        try:
-            condemn(self.places.web, sorted(set(_places(plan.entries))))
-        except OSError as error:
-            raise StopError("failed", "images_failed", describe(error)) from error
-        say(f"{plan.manifests} manifests and {plan.blobs} blobs are not needed: {plan.freed} bytes")
 
     def _wait(self) -> None:
         self._step("grace")
@@ -335,12 +334,16 @@ class Collector:
                 sweep.prepare(entries)
             except CannotSweepError as error:
                 raise StopError("failed", "images_other_disk") from error
+            if self._asked is not None:
+                self._asked.read()
+                condemn(self.places.web, _references(entries))
             began = time.monotonic()
             hold = Hold(self.places.web)
             try:
                 with hold:
                     time.sleep(DRAIN)
-                    spared = find_spared(watched, entries)
+                    asked = self._asked.read() if self._asked is not None else set()
+                    spared = find_spared(watched, entries, asked=asked)
                     paths = {each.path for each in entries if spared.has(each)}
                     moved = sweep.move(paths, hold.deadline)
             except TimeoutError:
@@ -352,6 +355,8 @@ class Collector:
                 sweep.put_back()
                 sweep.discard()
                 raise
+            finally:
+                pardon(self.places.web)
             took = time.monotonic() - began
             say(f"moved {moved} files in {took * 1000:.0f} ms; {hold.held} writes waited")
             self._numbers["held_ms"] = max(self._numbers.get("held_ms", 0), int(took * 1000))
@@ -513,15 +518,14 @@ def _listens(path: Path) -> bool:
         return True
 
 
-def _places(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    """Yield the repository and digest of each link."""
+def _references(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield the repository and digest of each link, and the repository and name of each tag."""
     for entry in entries:
-        found = re.fullmatch(
-            r"repositories/(.+)/(?:_layers|_manifests/revisions)/sha256/[0-9a-f]{64}/link",
-            entry.path,
-        )
-        if found:
-            yield found[1], entry.digest
+        name, _, rest = entry.path.removeprefix("repositories/").partition("/_")
+        if entry.path.endswith("/link"):
+            yield name, entry.digest
+        elif rest.startswith("manifests/tags/"):
+            yield name, rest.rpartition("/")[2]
 
 
 def _is_link(entry: Entry) -> bool:

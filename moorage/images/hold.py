@@ -1,9 +1,12 @@
-"""Hold the registry's writes for a moment, and report content as missing that is about to go.
+"""Hold the registry's writes for a moment.
 
-nginx does both (templates/nginx/collect.conf.j2): it looks for files in its runtime folder. While
-the file `hold` exists, it asks the socket `release.sock` before it passes a write on, and passes it
-on after two seconds in any case, or at once if nothing listens there. So nothing depends on this
-process: if it is killed, writes are held no longer.
+nginx does it (templates/nginx/collect.conf.j2): it looks for files in its runtime folder. While the
+file `hold` exists, it asks the socket `release.sock` before it passes a write on, and passes it on
+after two seconds in any case, or at once if nothing listens there. So nothing depends on this
+process: if it is killed, nothing is held any longer.
+
+Requests whether something exists (HEAD) are held, too, if it is being moved: after the answer that
+it exists, a client would not upload it.
 """
 
 from __future__ import annotations
@@ -111,24 +114,25 @@ def _let_through(connection: socket.socket) -> None:
 
 
 def condemn(folder: Path, places: Iterable[tuple[str, str]]) -> None:
-    """Let nginx report content as missing when it is asked whether it exists.
+    """Let the next hold include requests whether something exists.
 
     Args:
         folder: nginx's runtime folder.
-        places: Repositories and digests.
+        places: Repositories, with a digest or a tag of each.
 
     Raises:
         OSError: There is no room for so many files.
     """
     pardon(folder)
-    root = folder / "condemned"
+    root = folder / "condemned.new"
     root.mkdir(mode=0o755)
     made: set[str] = set()
-    for repository, digest in places:
+    for repository, reference in places:
         if repository not in made:
             _make_folder(root, repository)
             made.add(repository)
-        (root / repository / f"_{digest.partition(':')[2]}").touch(mode=0o644)
+        (root / repository / f"_{reference}").touch(mode=0o644)
+    root.rename(folder / "condemned")
 
 
 def _make_folder(root: Path, repository: str) -> None:
@@ -138,7 +142,7 @@ def _make_folder(root: Path, repository: str) -> None:
 
 
 def pardon(folder: Path) -> None:
-    """Let nginx report what is there again.
+    """Undo :func:`condemn`.
 
     Args:
         folder: nginx's runtime folder.

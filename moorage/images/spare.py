@@ -90,16 +90,20 @@ def empty_folders(root: Path) -> tuple[str, ...]:
 
 
 def find_spared(
-    watch: Watch, chosen: Sequence[Entry] | None = None, done: Iterable[Sweep] = ()
+    watch: Watch,
+    chosen: Sequence[Entry] | None = None,
+    done: Iterable[Sweep] = (),
+    asked: Iterable[tuple[str, str]] = (),
 ) -> Spared:
-    """Return what was written since, and what that needs.
+    """Return what was written or asked for since, and what that needs.
 
     Args:
         watch: The plan.
         chosen: The part of the plan that is about to be moved; all of it if None.
         done: Where files were moved to.
+        asked: What clients asked for: repositories, with a digest or a tag of each.
     """
-    return _Search(watch, chosen, tuple(done)).spared()
+    return _Search(watch, chosen, tuple(done)).spared(asked)
 
 
 class _Search:
@@ -119,7 +123,9 @@ class _Search:
             if entry.path.startswith("blobs/")
         }
 
-    def spared(self) -> Spared:
+    def spared(self, asked: Iterable[tuple[str, str]]) -> Spared:
+        for repository, reference in asked:
+            self._add_asked(repository, reference)
         self._look_at_entries()
         self._look_at_repositories()
         for folder in self._watch.empty:
@@ -131,6 +137,17 @@ class _Search:
                     self._add(entry.path)
         self._follow()
         return self._found
+
+    def _add_asked(self, repository: str, reference: str) -> None:
+        stored = self._watch.stored
+        there = stored.tree.repositories.get(repository)
+        if reference.startswith("sha256:"):
+            self._found.digests.add(reference)
+        elif there is not None and reference in there.tags:
+            self._found.paths.add(f"repositories/{repository}/_manifests/tags/{reference}")
+            reference = there.tags[reference].digest
+        if reference in stored.manifests:
+            self._manifests.append(reference)
 
     def _look_at_entries(self) -> None:
         for entry in self._watch.entries:

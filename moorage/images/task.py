@@ -18,7 +18,7 @@ class Task:
         action: collect, delete or restore.
         root: The storage's root folder.
         store: The ID in its marker file; empty if it has none.
-        grace: Seconds between condemning and moving.
+        grace: Seconds between marking and moving.
         young: Seconds during which whatever was written is alive.
         takes_untagged: Whether manifests without a tag can go.
         purges: Whether the trash is emptied at the end.

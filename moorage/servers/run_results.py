@@ -123,6 +123,7 @@ REASONS = {
     "images_in_use": Reason(
         "{0} stays, because something is being pushed to it", "Try again when the push has ended."
     ),
+    "images_log_lost": Reason("a part of {0} is missing, so it is not known what clients need"),
     "images_mounts": Reason(
         "{0} is a file system of its own, and files cannot be moved between file systems"
     ),

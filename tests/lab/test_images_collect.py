@@ -112,15 +112,18 @@ def test_nginx_holds_writes_for_two_seconds_at_most(operator: Operator, server: 
     server.run("rm /run/moorage/hold")
     assert push() < 0.5 * slowness()
 
-    # Content that is about to go: missing for those who ask, there for those who pull.
+    # Content that is about to go: who asks whether it exists has to wait, who pulls has not.
     digest = digest_of(layer)
-    server.run(
-        f"cd /run/moorage && mkdir -p condemned/team/app && touch condemned/team/app/_{digest[7:]}"
-    )
-    assert not client.has_blob("team/app", digest)
-    assert client.status("GET", f"/v2/team/app/blobs/{digest}") == 200
-    mount = f"/v2/team/other/blobs/uploads/?mount={digest}&from=team%2Fapp"
-    assert client.status("POST", mount) == 202
-    server.run("rm -r /run/moorage/condemned")
-    assert client.has_blob("team/app", digest)
-    assert client.status("POST", mount) == 201
+    folder = "/run/moorage/condemned/team/app"
+    server.run(f"mkdir -p {folder} && touch {folder}/_{digest} {folder}/_v1")
+
+    def ask(method: str, path: str) -> float:
+        began = time.monotonic()
+        assert client.status(method, f"/v2/team/app/{path}") == 200
+        return time.monotonic() - began
+
+    for path in (f"blobs/{digest}", "manifests/v1"):
+        assert 1.5 < ask("HEAD", path) < 3 * slowness()
+        assert ask("GET", path) < 0.5 * slowness()
+    server.run("systemctl stop deaf")
+    assert ask("HEAD", f"blobs/{digest}") < 0.5 * slowness()

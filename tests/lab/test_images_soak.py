@@ -24,7 +24,8 @@ pytestmark = pytest.mark.ready("python3")
 
 ROUNDS = int(os.environ.get("MOORAGE_SOAK_ROUNDS", "2"))
 CLIENTS = 8
-YOUNG, GRACE = 3.0, 2.0
+YOUNG, GRACE = (3.0, 2.0) if ROUNDS == 2 else (15.0, 8.0)
+"""Seconds. Real clients need longer for a push on a busy machine."""
 REPOSITORIES = ("team/one", "other")
 
 
@@ -166,7 +167,7 @@ def test_nobody_notices_a_collection(
     pushes = sum(client.pushes for client in clients)
     say(f"{pushes} pushes and pulls, {moved} blobs collected in {ROUNDS} rounds, held {held} ms")
     say("\n".join(images.log[-12:]))
-    assert failures == []
+    assert failures == [], "\n" + "\n".join(failures)
     assert pushes > 20
     assert moved > 0
     assert held < 2000

@@ -50,7 +50,7 @@ for module in (alive, collector, spare):
 run = Path(sys.argv[3])
 places = collector.Places(
     run, folder / "state", folder / "etc", folder / "web", folder / "upstream.conf",
-    folder / "slots",
+    folder / "slots", folder / "moorage.log",
 )
 collector.Collector(places, read_task(run / "task.json")).run()
 """
@@ -71,6 +71,8 @@ class CollectorAtWork:
         self._count = 0
         for name in ("state/runs", "etc/blue", "web", "slots"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        self.log = folder / "moorage.log"
+        self.log.touch()
         self.config = folder / "etc/blue/config.yml"
         self.config.write_text(_CONFIG.format(root=root))
         (folder / "upstream.conf").write_text(

@@ -109,15 +109,15 @@ def test_a_collection_that_is_cancelled_changes_nothing(
 ) -> None:
     before = contents(registry.root)
     process = server.start(grace=60.0)
-    condemned = server.folder / "web/condemned/app"
-    while not (condemned.exists() and process.poll() is None):
+    steps = server.folder / "state/runs/run0001/step"
+    while not (steps.exists() and "grace" in steps.read_text()):
+        assert process.poll() is None
         time.sleep(0.02)
     # Other runs can go first meanwhile.
     process.terminate()
     output = process.communicate(timeout=60)[0]
     assert "@result\tcancelled\trun_cancelled" in output
     assert contents(registry.root) == before
-    assert not condemned.exists()
 
 
 def test_the_trash_is_emptied_after_its_time(
@@ -164,6 +164,7 @@ def test_what_is_needed_again_is_not_emptied(
         ("locked", "run_locked"),
         ("unreadable", "images_unreadable"),
         ("no space", "images_failed"),
+        ("no log", "images_failed"),
     ],
 )
 def test_it_refuses(
@@ -193,6 +194,8 @@ def test_it_refuses(
                 fcntl.flock(lock, fcntl.LOCK_EX)
             case "unreadable":
                 server.images_script = b"echo no >&2; exit 4"
+            case "no log":
+                server.log.unlink()
             case "no space":
                 (registry.root / TRASH).write_text("")
         result, log = server.run(**task)

@@ -157,3 +157,23 @@ def test_a_link_that_was_written_after_it_was_moved_goes_back(tmp_path: Path) ->
     assert (planned.registry.v2 / path).exists()
     assert (planned.registry.v2 / f"blobs/sha256/{value[:2]}/{value}/data").exists()
     assert list(sweep.in_trash())
+
+
+@pytest.mark.parametrize("what", ["image", "index", "layer"])
+def test_what_a_client_asked_for_stays(tmp_path: Path, what: str) -> None:
+    planned = Planned(tmp_path)
+    watch = planned.plan()
+    asked = {("app", getattr(planned, what)["digest"]), ("other", "v1"), ("none", "x")}
+    spared = find_spared(watch, asked=asked)
+    assert not spared.everything
+    assert planned.layer["digest"] in spared.digests
+    assert planned.signed["digest"] not in spared.digests
+
+
+def test_a_tag_that_a_client_asked_for_stays(tmp_path: Path) -> None:
+    planned = Planned(tmp_path)
+    watch = planned.plan()
+    spared = find_spared(watch, asked={("app", planned.about)})
+    assert f"repositories/app/_manifests/tags/{planned.about}" in spared.paths
+    target = watch.stored.tree.repositories["app"].tags[planned.about].digest
+    assert target in spared.digests

@@ -6,11 +6,11 @@ variants serve `GET /v2/` of the same registry over TLS to 16 connections, one a
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from pathlib import Path
 
+from bench.load import requests_per_second, write_login
 from bench.unchanged import Bench
 from lab import Lab, LabServer
 
@@ -61,20 +61,6 @@ def prepare(server: LabServer) -> None:
     server.run("nginx -t -q && systemctl reload nginx")
 
 
-def rate(client: LabServer, server: LabServer, port: int, seconds: int) -> float:
-    """Return the requests per second that ApacheBench measures; all must get status 200."""
-    output = client.run(
-        ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000", "-s", "60",
-         "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
-         f"https://{server.address}:{port}/v2/"]
-    ).stdout  # fmt: skip
-    if "Non-2xx responses" in output:
-        raise SystemExit(f"port {port}: some responses were not 200\n{output}")
-    found = re.search(r"Requests per second:\s+([\d.]+)", output)
-    assert found is not None, output
-    return float(found[1])
-
-
 def main() -> None:
     """Measure the four variants and print a table."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
@@ -84,10 +70,11 @@ def main() -> None:
         bench = Bench(server, Path(folder), PASSWORD)
         bench.moorage((server.address, 22), "--no-verify")
         prepare(server)
+        write_login(client, USER, PASSWORD)
         rates = {}
         for way, (port, _kind) in WAYS.items():
-            rate(client, server, port, 1)
-            rates[way] = rate(client, server, port, seconds)
+            requests_per_second(client, server, DOMAIN, port, 1)
+            rates[way] = requests_per_second(client, server, DOMAIN, port, seconds)
     none = rates["no password"]
     print(f"{'GET /v2/ over TLS, 16 connections':<36}{'requests/s':>12}{'ratio':>8}")
     for way, found in rates.items():

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.load import LOGIN, requests_per_second, write_login
 from bench.unchanged import Bench
 from lab import Lab, LabServer
 
@@ -61,20 +62,20 @@ def add_tcp(server: LabServer) -> None:
 
 
 class Client:
-    """curl and ApacheBench on their own machine."""
+    """curl on its own machine."""
 
     def __init__(self, machine: LabServer, server: LabServer, authority: bytes) -> None:
         self._machine = machine
         self._server = server
         machine.write_file("/root/ca.pem", authority.decode())
-        machine.write_file("/root/login", f'user = "{USER}:{PASSWORD}"\n', mode=0o600)
+        write_login(machine, USER, PASSWORD)
         machine.run(f"head -c {SIZE} /dev/urandom > /root/blob")
         digest = machine.run("sha256sum /root/blob").stdout.split()[0]
         self._digest = f"sha256:{digest}"
 
     def _curl(self, port: int, *words: str) -> str:
         return self._machine.run(
-            ["curl", "-s", "-f", "--cacert", "/root/ca.pem", "--config", "/root/login",
+            ["curl", "-s", "-f", "--cacert", "/root/ca.pem", "--config", LOGIN,
              "--resolve", f"{DOMAIN}:{port}:{self._server.address}", *words]
         ).stdout  # fmt: skip
 
@@ -100,15 +101,7 @@ class Client:
 
     def requests(self, port: int, seconds: int) -> float:
         """Return the requests to ``GET /v2/`` per second, 16 at a time."""
-        output = self._machine.run(
-            ["ab", "-q", "-k", "-c", "16", "-t", str(seconds), "-n", "1000000", "-s", "60",
-             "-A", f"{USER}:{PASSWORD}", "-H", f"Host: {DOMAIN}",
-             f"https://{self._server.address}:{port}/v2/"]
-        ).stdout  # fmt: skip
-        found = re.search(r"Requests per second:\s+([\d.]+)", output)
-        assert found is not None, output
-        assert "Non-2xx responses" not in output, output
-        return float(found[1])
+        return requests_per_second(self._machine, self._server, DOMAIN, port, seconds)
 
 
 def main() -> None:

@@ -35,8 +35,9 @@ KEYRING_SERVICE = "moorage"
 
 _LARGEST = 64 * 1024
 
-Ask = Callable[[SecretName, str | None], Secret | None]
-"""Asks for a secret: its path in the answers, and the server's label if it belongs to one."""
+Ask = Callable[..., Secret | None]
+"""Asks for a secret: its path in the answers, and the server's label if it belongs to one. If the
+previous answer was wrong, that follows."""
 
 
 class Resolver:
@@ -65,7 +66,12 @@ class Resolver:
         self._found: dict[object, Future[Secret]] = {}
 
     def resolve(
-        self, reference: SecretReference, where: str, *, server: str | None = None
+        self,
+        reference: SecretReference,
+        where: str,
+        *,
+        server: str | None = None,
+        rejected: Secret | None = None,
     ) -> Secret:
         """Return the secret a reference points to.
 
@@ -75,6 +81,7 @@ class Resolver:
             reference: The reference.
             where: Its path in the answers, for example ``credentials.users[0].password``.
             server: The label of the server it belongs to, if it belongs to one.
+            rejected: The previous result, if that was wrong: the operator is asked again.
 
         Raises:
             SecretUnavailable: The reference cannot be resolved.
@@ -84,13 +91,15 @@ class Resolver:
         key = _key(reference, where)
         with self._lock:
             future = self._found.get(key)
+            if rejected is not None and future is not None and _has(future, rejected):
+                future = None
             is_first = future is None
             if future is None:
                 future = self._found[key] = Future()
         if not is_first:
             return _same_error(future, where)
         try:
-            secret = self._find(reference, where, server)
+            secret = self._find(reference, where, server, rejected)
             _check_is_text(secret, where)
             future.set_result(secret)
         except BaseException as error:
@@ -100,12 +109,13 @@ class Resolver:
             future.set_exception(error)
         return future.result()
 
-    def forget(self, reference: SecretReference, where: str) -> None:
-        """Resolve a secret again next time, for example because a typed one was wrong."""
-        with self._lock:
-            self._found.pop(_key(reference, where), None)
-
-    def _find(self, reference: SecretReference, where: str, server: str | None) -> Secret:
+    def _find(
+        self,
+        reference: SecretReference,
+        where: str,
+        server: str | None,
+        rejected: Secret | None,
+    ) -> Secret:
         if isinstance(reference, FromEnvironment):
             return _from_environment(reference, where)
         if isinstance(reference, FromFile):
@@ -116,7 +126,8 @@ class Resolver:
             return _from_keyring(reference, where)
         with self._asking:
             name = SecretName(where.rpartition(".")[2], field=where)
-            secret = self._ask(name, server)
+            previous = (rejected,) if rejected is not None else ()
+            secret = self._ask(name, server, *previous)
         if not secret:
             raise SecretUnavailable(
                 "a secret was not entered.",
@@ -249,6 +260,11 @@ def _check_file(reference: FromFile, where: str) -> None:
 
 def _key(reference: SecretReference, where: str) -> object:
     return (reference, where) if isinstance(reference, FromPrompt) else reference
+
+
+def _has(future: Future[Secret], secret: Secret) -> bool:
+    """Return whether a secret was found, and is this one."""
+    return future.done() and future.exception() is None and future.result() == secret
 
 
 def _same_error(future: Future[Secret], where: str) -> Secret:

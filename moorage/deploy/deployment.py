@@ -19,7 +19,7 @@ from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.name import RegistryName
 from moorage.deploy.password_checks import PasswordChecks
 from moorage.desired import layout
-from moorage.errors import AnswersError, MoorageError, ServersFailed
+from moorage.errors import AnswersError, MoorageError, SecretUnavailable, ServersFailed
 from moorage.registry_keys import check_registry
 from moorage.servers import connect
 from moorage.servers.run_results import RunStatus
@@ -454,21 +454,32 @@ class Deployment:
             cancel=self.cancel,
         )
 
-    def _resolve(self, reference: SecretReference, where: str, server: str | None = None) -> Secret:
-        secret = self._resolver.resolve(reference, where, server=server)
+    def _resolve(
+        self,
+        reference: SecretReference,
+        where: str,
+        server: str | None = None,
+        rejected: Secret | None = None,
+    ) -> Secret:
+        secret = self._resolver.resolve(reference, where, server=server, rejected=rejected)
         self._learn(secret)
         return secret
 
-    def _resolve_for(
-        self, server: Server
-    ) -> Callable[[SecretReference | None, str], Secret | None]:
+    def _resolve_for(self, server: Server) -> Resolve:
         known = self.answers.servers
         place = f"servers[{known.index(server)}]" if server in known else server.host
 
-        def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+        def resolve(
+            reference: SecretReference | None, what: str, rejected: Secret | None = None
+        ) -> Secret | None:
             if reference is None:
                 return None
-            return self._resolve(reference, f"{place}.{what}", server.host)
+            try:
+                return self._resolve(reference, f"{place}.{what}", server.host, rejected)
+            except SecretUnavailable:
+                if rejected is None:
+                    raise
+                return None  # the operator has no other
 
         return resolve
 

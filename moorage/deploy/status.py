@@ -15,6 +15,7 @@ from moorage.deploy.additions import Additions, recorded_additions
 from moorage.deploy.ca import RENEW_DAYS
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import (
+    UNKNOWN_NAME,
     active_slot,
     as_applied,
     deployment_record,
@@ -73,7 +74,8 @@ class ServerStatus:
         draining: The open transfers of the other slot; None when it is stopped.
         has_nginx: Whether nginx runs.
         run: The last run, or the one in progress; None when there was none.
-        is_fixed_since: Whether that run failed, but the server now matches the answers.
+        is_fixed_since: Whether that run failed, but the server now matches what was applied last:
+            there is nothing left to fix.
         drifted: Managed files that were modified or removed since Moorage wrote them.
         certificate: The certificate nginx has, or None without TLS.
         renewal: The last attempt to renew it by ACME; None when ACME is not used.
@@ -349,7 +351,8 @@ def read_status(deployment: Deployment, *, with_plan: bool = False, follow: bool
 
     Args:
         deployment: The deployment.
-        with_plan: Whether to compare the servers with the answers as well.
+        with_plan: Whether to compare the servers with the answers as well. Without a plan, they are
+            compared with their records.
         follow: Whether to follow runs in progress first, until they end.
     """
     read = deployment.probe_each()
@@ -364,7 +367,8 @@ def _status_from(
     deployment: Deployment, read: Sequence[Facts | MoorageError], *, with_plan: bool
 ) -> Status:
     facts = [each for each in read if isinstance(each, Facts)]
-    servers = tuple(_status_as(each, deployment.answers.registry.domain) for each in facts)
+    answers = deployment.answers
+    servers = tuple(_status_as(each, answers.registry.domain) for each in facts)
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     has_changes, why = None, ""
     if with_plan and all(server.is_deployed for server in servers) and facts:
@@ -378,10 +382,13 @@ def _status_from(
     elif with_plan and facts:
         # Planning would create a private CA and passwords for nothing.
         has_changes = True
-    others = other_servers(deployment.answers.servers, facts)
-    has_answers = (
-        bool(facts) and not unreached and all(_records(each, deployment.answers) for each in facts)
-    )
+    else:
+        servers = tuple(
+            _without_failed_run(server) if _is_as_recorded(server, each, answers) else server
+            for server, each in zip(servers, facts, strict=True)
+        )
+    others = other_servers(answers.servers, facts)
+    has_answers = bool(facts) and not unreached and all(_records(each, answers) for each in facts)
     return Status(servers, unreached, has_changes, why, others, has_answers)
 
 
@@ -390,6 +397,16 @@ def _records(facts: Facts, answers: Answers) -> bool:
     if not isinstance(recorded, Mapping):
         return False
     return {**recorded, "ask": None} == {**expected, "ask": None}
+
+
+def _is_as_recorded(server: ServerStatus, facts: Facts, answers: Answers) -> bool:
+    """Return whether a server matches its record, and that the answers, if there are any."""
+    is_asked_by_address = answers.registry.domain == UNKNOWN_NAME
+    return (
+        server.is_deployed
+        and all(each.code in _RUN_PROBLEMS for each in server.problems)
+        and (is_asked_by_address or _records(facts, answers))
+    )
 
 
 def _without_failed_run(server: ServerStatus) -> ServerStatus:

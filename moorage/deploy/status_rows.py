@@ -78,5 +78,6 @@ def _run_row(run: RunRecord, *, is_fixed_since: bool) -> Row:
     step = "" if ended is RunStatus.DONE else run.step
     text = f"{run.run_id} {ending_in_words(ended, step, '')}"
     if is_fixed_since:
-        return Row("run", "Last run", f"{text}; the server matches the answers now", Level.WARNING)
+        text += "; fixed since: the server matches its record"
+        return Row("run", "Last run", text, Level.WARNING)
     return Row("run", "Last run", text, ended.level)

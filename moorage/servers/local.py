@@ -15,7 +15,14 @@ from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, SecretName, SudoRefused
 from moorage.servers import script_command
 from moorage.servers.script_session import InputClosedError, Job, Root, ScriptSession
-from moorage.servers.transport import Asker, Cancel, Completed, Exchange, Resolve
+from moorage.servers.transport import (
+    Asker,
+    Cancel,
+    Completed,
+    Exchange,
+    Resolve,
+    can_ask_again,
+)
 
 _CHUNK = 1 << 16
 
@@ -80,7 +87,12 @@ class LocalTransport:
                     user=user,
                     needs_sudo=not is_root,
                     password=self._sudo_password,
-                    ask=lambda rejected: self._asker.secret(what, self.server, rejected),
+                    ask=lambda rejected: (
+                        self._asker.secret(what, self.server, rejected)
+                        if reference is None
+                        else self._resolve(reference, "sudo_password", rejected)
+                    ),
+                    can_ask_again=can_ask_again(reference),
                 ),
                 self.server,
             )

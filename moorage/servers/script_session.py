@@ -94,12 +94,14 @@ class Root:
         password: The sudo password, if known; it is sent right away.
         ask: Asks for the password if it is not known and sudo requires one, given the previous
             answer if sudo rejected that.
+        can_ask_again: Whether to ask as well if the known password is wrong.
     """
 
     user: str
     needs_sudo: bool
     password: Secret | None
     ask: Callable[[Secret | None], Secret | None]
+    can_ask_again: bool = False
 
 
 class ScriptSession:
@@ -327,11 +329,11 @@ class ScriptSession:
         if prompts <= self._prompts_answered:
             return
         is_known = self._root.password is not None
-        if prompts > 1 and (is_known or prompts > MOST_PROMPTS):
+        if prompts > MOST_PROMPTS or (prompts > 1 and is_known and not self._root.can_ask_again):
             # Closing now leaves it at one failed attempt; sudo would allow three.
             raise sudo.password_wrong(self._root.user, self._server)
         self._prompts_answered = prompts
-        if is_known:
+        if is_known and prompts == 1:
             return
         asked = time.monotonic()
         password = self._root.ask(self.password)

@@ -8,17 +8,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from moorage.answers.secrets import Secret, SecretReference
+from moorage.answers.secrets import FromPrompt, Secret, SecretReference
 from moorage.errors import SecretName
 
 MOST_PROMPTS = 3
 """How often to ask for a password that is wrong, as ssh and sudo do."""
 
-Resolve = Callable[[SecretReference | None, str], Secret | None]
-"""Resolves a server's secret reference; None if there is none.
 
-The text is the name of the field: ``password``, ``passphrase`` or ``sudo_password``.
-"""
+class Resolve(Protocol):
+    """Resolves a server's secret reference; returns None if there is none."""
+
+    def __call__(
+        self, reference: SecretReference | None, what: str, rejected: Secret | None = None, /
+    ) -> Secret | None:
+        """Return the secret.
+
+        Args:
+            reference: The reference.
+            what: The name of the field: ``password``, ``passphrase`` or ``sudo_password``.
+            rejected: The previous result, if that was wrong; only for references for which
+                :func:`can_ask_again`.
+        """
+
+
+def can_ask_again(reference: SecretReference | None) -> bool:
+    """Return whether another answer is possible when a secret is wrong: the operator types it."""
+    return isinstance(reference, FromPrompt)
 
 
 @dataclass(frozen=True)

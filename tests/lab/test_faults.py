@@ -11,6 +11,7 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
+from moorage.deploy.discovery import answers_for
 from moorage.deploy.status import read_status
 from moorage.deploy.status_rows import status_rows
 from moorage.errors import CannotConnect, ExitCode, MoorageError, ServersFailed, SudoRefused
@@ -193,11 +194,35 @@ def test_the_facts_show_a_failed_run(operator: Operator, server: LabServer, tmp_
         status = read_status(deployment, with_plan=True)
         assert status.exit_code == ExitCode.DONE, status.servers[0].problems
         [row] = [row for row in status_rows(status.servers[0]) if row.key == "run"]
-        assert "the server matches the answers now" in row.text
+        assert "fixed since: the server matches its record" in row.text
+    # Likewise without a plan: on the dashboard, and for servers given by address.
+    for known in (answers, answers_for(answers.servers)):
+        with operator.open(known) as deployment:
+            [read] = read_status(deployment).servers
+        assert read.is_healthy, read.problems
+        assert read.is_fixed_since
     # Not for other answers.
-    with operator.open(operator.answers([server], registry=debug)) as deployment:
-        status = read_status(deployment, with_plan=True)
-    assert [each.code for each in status.servers[0].problems] == ["run_failed"]
+    for with_plan in (True, False):
+        with operator.open(operator.answers([server], registry=debug)) as deployment:
+            status = read_status(deployment, with_plan=with_plan)
+        assert [each.code for each in status.servers[0].problems] == ["run_failed"]
+    # A server that differs from its record is not fixed.
+    server.run("echo '#' >>/etc/nginx/conf.d/moorage.conf")
+    with operator.open(answers) as deployment:
+        [read] = read_status(deployment).servers
+    assert {each.code for each in read.problems} == {"run_failed", "file_modified"}
+
+    # Refused runs do not push this one out of the list.
+    server.run(
+        "cd /var/lib/moorage/runs && for i in $(seq 100 115); do mkdir 29991231-$i && "
+        "printf 'locked\nrun_locked\nx\n' >29991231-$i/result; done"
+    )
+    operator.apply(operator.answers([server], registry=debug))
+    with operator.open(answers) as deployment:
+        [facts] = deployment.probe()
+    assert last.run_id in {each.run_id for each in facts.runs}
+    assert facts.last_run is not None
+    assert facts.last_run.status == "done"
 
 
 @pytest.mark.ready

@@ -16,6 +16,10 @@ from moorage.errors import ServersFailed
 
 NGINX = "/usr/local/sbin/nginx"
 UNTIL_IT_HANGS = "until grep -qs '0[.]25' /proc/[0-9]*/cmdline; do sleep 0.02; done"
+UNTIL_IT_ROLLS_BACK = (
+    "cd /var/lib/moorage/runs && until grep -qs '^rolling back' \"$(ls -d * | tail -n 1)/log\"; "
+    "do sleep 0.02; done"
+)
 # A rollback may start it before the test lets it end.
 HANGS = '#!/bin/sh\nwhile [ -e /run/hangs ]; do sleep 0.25; done\nexec /usr/sbin/nginx "$@"\n'
 SYSTEMCTL = "/usr/local/bin/systemctl"
@@ -66,6 +70,15 @@ def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
         kill = f"{UNTIL_IT_HANGS}; systemctl kill --signal={signal} 'moorage-run-*'"
         ended = apply(lambda deployment, kill=kill: server.run(kill))  # type: ignore[misc]
         assert (ended.status, ended.code) == ("cancelled", "run_cancelled"), signal
+
+    # A second signal does not end the rollback that the first one began.
+    def stop_twice(deployment: Deployment) -> None:
+        server.run(f"{UNTIL_IT_HANGS}; systemctl kill --signal=TERM 'moorage-run-*'")
+        server.run(f"{UNTIL_IT_ROLLS_BACK}; systemctl kill --signal=TERM 'moorage-run-*'")
+
+    ended = apply(stop_twice)
+    assert (ended.status, ended.code) == ("cancelled", "run_cancelled")
+    assert not operator.plan(operator.answers([server])).has_changes
     server.run(["rm", NGINX])
 
     # And what was cancelled before it began does not begin.

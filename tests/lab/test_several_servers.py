@@ -18,8 +18,8 @@ from moorage.deploy.events import Event, StepBegan
 from moorage.errors import ExitCode
 
 pytestmark = pytest.mark.ready
-FOLDERS = ("/var/lib/moorage", "/var/lib/moorage/runs")
-"""The folders that a run writes to after the server is staged."""
+FOLDERS = ("/var/lib/moorage", "/var/lib/moorage/runs", "/etc/moorage")
+"""The folders that a run writes to after the server is staged; links and renames count as well."""
 
 
 def s3_storage(store: ObjectStore, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:

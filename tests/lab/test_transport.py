@@ -21,7 +21,8 @@ from lab.keys import ADMIN_PASSWORD, KEY_PASSPHRASE
 from lab.leaks import LeakWatch
 from lab.process import run_program
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretReference, Typed
+from moorage.answers.resolve import Resolver
+from moorage.answers.secrets import FromPrompt, Secret, SecretReference, Typed
 from moorage.errors import CannotConnect, SecretName, SudoRefused
 from moorage.servers import probe
 from moorage.servers.ssh.config import SshConfig
@@ -63,7 +64,9 @@ class Operator:
         return None
 
 
-def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+def resolve(
+    reference: SecretReference | None, what: str, rejected: Secret | None = None
+) -> Secret | None:
     assert reference is None or isinstance(reference, Typed)
     return None if reference is None else reference.secret
 
@@ -330,6 +333,43 @@ def test_a_wrong_sudo_password_is_prompted_for_again(
         with pytest.raises(SudoRefused, match="does not accept the password"):
             transport.run("id -u")
     assert operator.questions == ["sudo password of admin"] * min(mistakes + 1, 3)
+
+
+@pytest.mark.parametrize("mistakes", [1, 2, 3])
+@pytest.mark.parametrize("field", ["password", "sudo_password"])
+def test_a_password_that_the_answers_declare_as_a_prompt_is_prompted_for_again(
+    workstation: Workstation, trusted: LabServer, field: str, mistakes: int
+) -> None:
+    operator = Operator(answers={field: ADMIN_PASSWORD}, mistakes=mistakes)
+    resolver = Resolver(operator.secret)
+
+    def resolve_declared(
+        reference: SecretReference | None, what: str, rejected: Secret | None = None
+    ) -> Secret | None:
+        if reference is None:
+            return None
+        return resolver.resolve(reference, what, server=trusted.address, rejected=rejected)
+
+    login: dict[str, object] = {"sudo_password": typed(ADMIN_PASSWORD)}
+    if field == "password":
+        login["key"] = None
+    else:
+        login["key"] = str(trusted.key)
+    login[field] = FromPrompt(True)
+    server = Server.model_validate({"host": trusted.address, "user": "admin", **login})
+    transport = SshTransport(
+        server,
+        operator,
+        resolve_declared,
+        config=SshConfig.load(workstation.folder / "config", home=workstation.folder),
+    )
+    workstation.transports.append(transport)
+    if mistakes < 3:
+        assert transport.run("id -u").stdout == b"0\n"
+    else:
+        with pytest.raises(CannotConnect):
+            transport.run("id -u")
+    assert operator.questions == [field] * min(mistakes + 1, 3)
 
 
 def test_a_refused_login_lists_account_and_methods(

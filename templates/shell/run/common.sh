@@ -139,9 +139,9 @@ ignore_signals() {
 
 wait_for_go() {
     [ "$plan_gate" = wait ] || return 0
-    # While no server has switched: the check after the switch needs some space. (The files to place
-    # are already written.)
-    find_full_disk "$run" "$state"
+    # While no server has switched: the switch and the check after it need some space. (The files to
+    # place are already written.)
+    find_full_disk "$run" "$state" /etc/moorage /etc/nginx /etc/systemd/system
     [ -z "$full_disk" ] || fail disk_full "$full_disk"
     printf '@staged\n' || cannot_write "$run/log"
     wait_until "$plan_gate_seconds" 0.01 test -e go || fail no_go_ahead

@@ -179,17 +179,36 @@ record() {
     sync -- /etc/moorage /etc/nginx/moorage || fail cannot_sync
 }
 
-# Keeps the last ten runs, and removes secrets of killed runs. A killed run has no result and its lock
-# is free; all others have removed their secrets themselves.
-forget_old_runs() {
-    # Names sort by time, according to the clocks of the operators' machines.
-    set -- "$state"/runs/*
+# was_refused RUN: whether a run ended before it could change anything.
+was_refused() {
+    ended='' begun=''
+    { read -r ended; } 2>/dev/null <"$1/result"
+    [ "$ended" != locked ] || return 0
+    case "$ended" in '' | "done") return 1 ;; esac
+    while read -r line; do begun=$line; done 2>/dev/null <"$1/step"
+    case "$begun" in '' | wait | recheck | hooks-before) return 0 ;; *) return 1 ;; esac
+}
+
+# forget_runs RUN...: removes all of them except the last ten.
+forget_runs() {
     while [ $# -gt 10 ]; do
         # A run that collects images can be waiting meanwhile.
         if [ "$1" != "$run" ] && flock -n "$1/lock" true; then rm -rf "$1"; fi
         shift
     done
-    for old; do
+}
+
+# Keeps the last ten runs, and the last ten that were refused; removes secrets of killed runs. A killed
+# run has no result and its lock is free; all others have removed their secrets themselves.
+forget_old_runs() {
+    # Names sort by time, according to the clocks of the operators' machines.
+    set --
+    for old in "$state"/runs/*; do if was_refused "$old"; then set -- "$@" "$old"; fi; done
+    forget_runs "$@"
+    set --
+    for old in "$state"/runs/*; do if ! was_refused "$old"; then set -- "$@" "$old"; fi; done
+    forget_runs "$@"
+    for old in "$state"/runs/*; do
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
         flock -n "$old/lock" true || continue
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/image-login" "$old/hook.out" "$old/login" "$old/request"

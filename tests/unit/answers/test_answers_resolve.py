@@ -216,13 +216,20 @@ def test_a_failure_is_reported_for_each_use_and_retried(
     assert resolver.resolve(FromEnvironment("MOORAGE_TEST"), WHERE).reveal() == "s3cret"
 
 
-def test_a_forgotten_secret_is_prompted_for_again() -> None:
-    person = Person()
+def test_a_wrong_secret_is_prompted_for_again_but_only_once_for_all() -> None:
+    asked: list[str] = []
+
+    def person(what: object, server: str | None, rejected: Secret | None = None) -> Secret:
+        asked.append(rejected.reveal() if rejected else "")
+        return Secret("wrong" if rejected is None else "right")
+
     resolver = Resolver(person)
-    resolver.resolve(FromPrompt(True), WHERE)
-    resolver.forget(FromPrompt(True), WHERE)
-    resolver.resolve(FromPrompt(True), WHERE)
-    assert person.asked == [WHERE, WHERE]
+    wrong = resolver.resolve(FromPrompt(True), WHERE)
+    again = [resolver.resolve(FromPrompt(True), WHERE, rejected=wrong) for _ in range(2)]
+    assert [each.reveal() for each in (*again, resolver.resolve(FromPrompt(True), WHERE))] == [
+        "right", "right", "right"
+    ]  # fmt: skip
+    assert asked == ["", "wrong"]
 
 
 FILE = """\

@@ -41,3 +41,24 @@ def test_a_run_that_is_starting_can_still_write_its_own_result(tmp_path: Path) -
     _clean_up(tmp_path)
 
     assert (old / "result.new").read_text() == "locked\nrun_locked\n2\n"
+
+
+def _ended_run(state: Path, number: int, result: str, step: str) -> None:
+    run = state / f"runs/{number}"
+    run.mkdir(parents=True)
+    (run / "step").write_text(step)
+    (run / "result").write_text(f"{result}\ncode\n\n")
+
+
+def test_refused_runs_do_not_replace_the_others(tmp_path: Path) -> None:
+    refused = [("locked", ""), ("failed", "recheck\n"), ("cancelled", "wait\n"), ("failed", "")]
+    for number in range(100, 103):
+        _ended_run(tmp_path, number, "failed", "recheck\nback-up\n")
+    for number in range(103, 119):
+        _ended_run(tmp_path, number, *refused[number % 4])
+    _ended_run(tmp_path, 119, "done", "drain\n")
+
+    _clean_up(tmp_path)
+
+    left = sorted(int(each.name) for each in (tmp_path / "runs").iterdir())
+    assert left == [100, 101, 102, *range(109, 120)]
